@@ -1,0 +1,30 @@
+"""What a learning algorithm is. It knows nothing of where rewards come from."""
+
+from typing import Literal, Protocol, TypeVar
+
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn
+
+AgentState = TypeVar("AgentState")
+
+
+class Algorithm(Protocol[AgentState]):
+    """A policy and how it learns. Pure; runs inside jit, scan and vmap."""
+
+    data: Literal["rollout", "replay", "dataset"]
+    num_envs: int  # B
+    rollout_length: int  # T
+
+    def init(self, key: Key) -> AgentState: ...
+
+    def act(self, state: AgentState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
+        """Actions [B, ...] in the env's units and what to record as ``behaviour``; ``explore`` False is the mode."""
+        ...
+
+    def log_prob(self, state: AgentState, obs: Obs, action: Action) -> Float[Array, "*batch"]: ...
+
+    def update(
+        self, state: AgentState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
+    ) -> tuple[AgentState, Metrics]: ...

@@ -1,0 +1,97 @@
+"""The exploit alarm: is the learned reward being fooled? Pure Python over rows of metrics.jsonl.
+
+With goals and a known success (the lecture's exploitation inequality): in three evaluations in a row true success is
+below 5% while the learned reward on the policy's final states is at least that on held-out goals. Without: over five
+evaluations the learned return rose and the true return did not (Spearman's rank correlation with time).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EVALUATIONS_IN_A_ROW = 3
+SUCCESS_BELOW = 0.05
+TREND_EVALUATIONS = 5
+TREND_CORRELATION = 0.8  # learned return counts as rising from here on; the true return as not rising below 0
+
+FIXES = (
+    "The lecture's three fixes: more RL between classifier updates (reward.rounds_per_update), all visited states as "
+    "negatives (reward=adversarial_classifier reward.visited=all), or an ensemble that an exploit must fool as a "
+    "whole (reward.classifier.ensemble=5 reward.classifier.combine=min)."
+)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Raised at the evaluation that completed the evidence."""
+
+    round: int
+    env_steps: int
+    message: str
+
+
+def exploit_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:
+    """The newest alarm if the newest evaluations give reason for one, else None.
+
+    Args:
+        rows: of metrics.jsonl, oldest first; those without an evaluation are passed over.
+    """
+    evaluations = [row for row in rows if row.get("eval/learned_return") is not None]
+    if not evaluations:
+        return None
+    last = evaluations[-1]
+    judged_by_goals = last.get("eval/success") is not None and last.get("eval/reward_heldout_goals") is not None
+    evidence = _fooled_goals(evaluations) if judged_by_goals else _diverging_returns(evaluations)
+    if evidence is None:
+        return None
+    return Alarm(last["round"], last["env_steps"], f"Exploit alarm: {evidence} {FIXES}")
+
+
+def first_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:
+    """The earliest alarm of a whole run."""
+    for end in range(1, len(rows) + 1):
+        if rows[end - 1].get("eval/learned_return") is not None and (alarm := exploit_alarm(rows[:end])):
+            return alarm
+    return None
+
+
+def _fooled_goals(evaluations: list[dict[str, Any]]) -> str | None:
+    recent = evaluations[-EVALUATIONS_IN_A_ROW:]
+    if len(recent) < EVALUATIONS_IN_A_ROW:
+        return None
+    for row in recent:
+        on_policy, on_goals = row.get("eval/learned_reward_final"), row.get("eval/reward_heldout_goals")
+        if row.get("eval/success") is None or on_policy is None or on_goals is None:
+            return None
+        if row["eval/success"] >= SUCCESS_BELOW or on_policy < on_goals:
+            return None
+    last = recent[-1]
+    return (
+        f"for {EVALUATIONS_IN_A_ROW} evaluations in a row the policy's final states earned at least as much learned "
+        f"reward ({last['eval/learned_reward_final']:.2f}) as held-out goals ({last['eval/reward_heldout_goals']:.2f})"
+        f" while true success was below {SUCCESS_BELOW:.0%} ({last['eval/success']:.0%})."
+    )
+
+
+def _diverging_returns(evaluations: list[dict[str, Any]]) -> str | None:
+    recent = evaluations[-TREND_EVALUATIONS:]
+    learned = [row.get("eval/learned_return") for row in recent]
+    true = [row.get("eval/true_return") for row in recent]
+    if len(recent) < TREND_EVALUATIONS or None in learned or None in true:
+        return None
+    if _trend(learned) >= TREND_CORRELATION and _trend(true) <= 0.0:
+        return (
+            f"over {TREND_EVALUATIONS} evaluations the learned return rose from {learned[0]:.3g} to {learned[-1]:.3g} "
+            f"while the true return did not ({true[0]:.3g} to {true[-1]:.3g})."
+        )
+    return None
+
+
+def _trend(values: list[float]) -> float:
+    """Spearman's correlation of ``values`` with time; 0 when they are all alike."""
+    ranks = [sum(other < v for other in values) + (sum(other == v for other in values) - 1) / 2 for v in values]
+    middle = (len(values) - 1) / 2
+    covariance = sum((i - middle) * (rank - middle) for i, rank in enumerate(ranks))
+    time_spread = sum((i - middle) ** 2 for i in range(len(values)))
+    rank_spread = sum((rank - middle) ** 2 for rank in ranks)
+    return covariance / (time_spread * rank_spread) ** 0.5 if rank_spread else 0.0

@@ -1,0 +1,60 @@
+"""Checks of user-given values: each problem is one sentence that names the key, the value and what would be right."""
+
+import types
+from dataclasses import fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from rl_rewards.core.types import ConfigError
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ConfigError with ``message`` unless ``condition``."""
+    if not condition:
+        raise ConfigError(message)
+
+
+def check_fields(settings: Any, group: str) -> None:
+    """Check a dataclass's plain fields (numbers, strings, choices, lists of numbers) against their annotations.
+
+    Args:
+        group: the config group, for the message: "algorithm" gives "algorithm.clip".
+
+    Raises:
+        ConfigError: at the first field that does not fit.
+    """
+    hints = get_type_hints(type(settings))
+    for field in fields(settings):
+        if not field.kw_only or not field.init:
+            continue
+        value = getattr(settings, field.name)
+        if not _fits(value, hints[field.name]):
+            raise ConfigError(f"{group}.{field.name}={value} is not valid; it must be {_words(hints[field.name])}.")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
+    if origin is Literal:
+        return value in get_args(hint)
+    if origin is tuple:
+        return isinstance(value, list | tuple) and all(_fits(part, get_args(hint)[0]) for part in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (bool, str, type(None)):
+        return isinstance(value, hint)
+    return True  # an object that is checked by its own constructor
+
+
+def _words(hint: Any) -> str:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_words(part) for part in get_args(hint))
+    if origin is Literal:
+        return " or ".join(map(str, get_args(hint)))
+    if origin is tuple:
+        return f"a list, each entry {_words(get_args(hint)[0])}"
+    names = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", type(None): "null"}
+    return names.get(hint, str(hint))

@@ -1,0 +1,57 @@
+"""Action distributions as pure functions of network outputs: diagonal normal and categorical."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, Int
+
+from rl_rewards.core.types import Key
+
+LOG_2_PI = 1.8378770664093453
+
+
+@struct.dataclass
+class DiagonalNormal:
+    """Independent normals over the last axis."""
+
+    mean: Float[Array, "*batch A"]
+    log_std: Float[Array, "*batch A"]
+
+    def mode(self) -> Float[Array, "*batch A"]:
+        return self.mean
+
+    def sample(self, key: Key) -> Float[Array, "*batch A"]:
+        return self.mean + jnp.exp(self.log_std) * jax.random.normal(key, self.mean.shape)
+
+    def log_prob(self, value: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
+        """Log density in nats."""
+        z = (value - self.mean) * jnp.exp(-self.log_std)
+        return jnp.sum(-0.5 * jnp.square(z) - self.log_std - 0.5 * LOG_2_PI, axis=-1)
+
+    def entropy(self) -> Float[Array, "*batch"]:
+        """Differential entropy in nats."""
+        log_std = jnp.broadcast_to(self.log_std, self.mean.shape)
+        return jnp.sum(log_std + 0.5 * (LOG_2_PI + 1.0), axis=-1)
+
+
+@struct.dataclass
+class Categorical:
+    """One of n, from unnormalised logits over the last axis."""
+
+    logits: Float[Array, "*batch n"]
+
+    def mode(self) -> Int[Array, "*batch"]:
+        return jnp.argmax(self.logits, axis=-1).astype(jnp.int32)
+
+    def sample(self, key: Key) -> Int[Array, "*batch"]:
+        return jax.random.categorical(key, self.logits, axis=-1).astype(jnp.int32)
+
+    def log_prob(self, value: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
+        """Log probability in nats."""
+        log_probs = jax.nn.log_softmax(self.logits)
+        return jnp.take_along_axis(log_probs, value[..., None], axis=-1)[..., 0]
+
+    def entropy(self) -> Float[Array, "*batch"]:
+        """Entropy in nats."""
+        log_probs = jax.nn.log_softmax(self.logits)
+        return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)

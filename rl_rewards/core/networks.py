@@ -1,0 +1,59 @@
+"""Every neural network of the project, in flax.linen; nothing else knows which library they are made with."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "tanh": nn.tanh,
+    "relu": nn.relu,
+    "leaky_relu": nn.leaky_relu,
+}
+
+
+class MLP(nn.Module):
+    """A multi-layer perceptron: [*batch, d] -> [*batch, outputs].
+
+    Orthogonal weights (gain sqrt 2 in hidden layers, ``output_gain`` at the end), zero biases. With
+    ``spectral_norm`` every layer's largest singular value is held at 1 (Miyato et al. 2018, arXiv:1802.05957); call
+    with ``train=True`` and the collection ``batch_stats`` mutable to move its power iteration.
+    """
+
+    hidden: tuple[int, ...]
+    outputs: int
+    activation: str
+    output_gain: float = 1.0
+    dropout: float = 0.0
+    spectral_norm: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch d"], train: bool = False) -> Float[Array, "*batch outputs"]:
+        for width in self.hidden:
+            x = ACTIVATIONS[self.activation](self._dense(width, 2.0**0.5, x, train))
+            if self.dropout > 0.0:
+                x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return self._dense(self.outputs, self.output_gain, x, train)
+
+    def _dense(self, width: int, gain: float, x: jax.Array, train: bool) -> jax.Array:
+        layer = nn.Dense(width, kernel_init=nn.initializers.orthogonal(gain))
+        if self.spectral_norm:
+            return nn.SpectralNorm(layer)(x, update_stats=train)
+        return layer(x)
+
+
+class NormalActor(nn.Module):
+    """Mean and a state-independent log standard deviation of a normal over actions scaled to [-1, 1]."""
+
+    hidden: tuple[int, ...]
+    action_size: int
+    activation: str
+    initial_log_std: float
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch d"]) -> tuple[Float[Array, "*batch A"], Float[Array, "A"]]:
+        mean = MLP(self.hidden, self.action_size, self.activation, output_gain=0.01)(x)
+        log_std = self.param("log_std", nn.initializers.constant(self.initial_log_std), (self.action_size,))
+        return mean, jnp.broadcast_to(log_std, mean.shape)

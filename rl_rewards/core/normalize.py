@@ -1,0 +1,89 @@
+"""Running statistics for observations and rewards. Pure: reading never moves them."""
+
+from typing import Self
+
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float
+
+from rl_rewards.core.returns import discounted_sum
+
+
+@struct.dataclass
+class RunningMoments:
+    """Mean and variance of vectors, merged batch by batch (Chan et al. 1979)."""
+
+    count: Float[Array, ""]
+    mean: Float[Array, "*shape"]
+    variance: Float[Array, "*shape"]
+
+    @classmethod
+    def init(cls, shape: tuple[int, ...]) -> Self:
+        """Mean 0 and variance 1 until the first update."""
+        return cls(count=jnp.zeros(()), mean=jnp.zeros(shape), variance=jnp.ones(shape))
+
+    def update(self, values: Float[Array, "*batch"], valid: Bool[Array, "*batch"]) -> Self:
+        """Merge the valid ones of ``values`` [*batch, *shape]; ``valid`` is [*batch]."""
+        axes = tuple(range(valid.ndim))
+        mask = valid.reshape(valid.shape + (1,) * self.mean.ndim).astype(jnp.float32)
+        values = values.astype(jnp.float32)
+        n = jnp.sum(valid).astype(jnp.float32)
+        safe_n = jnp.maximum(n, 1.0)
+        mean = jnp.sum(values * mask, axes) / safe_n
+        variance = jnp.sum(jnp.square(values - mean) * mask, axes) / safe_n
+        total = jnp.maximum(self.count + n, 1.0)
+        delta = mean - self.mean
+        squares = self.variance * self.count + variance * n + jnp.square(delta) * self.count * n / total
+        return type(self)(
+            count=self.count + n,
+            mean=self.mean + delta * n / total,
+            variance=jnp.where(n > 0, squares / total, self.variance),  # an empty batch keeps the initial variance 1
+        )
+
+    def normalize(self, values: Float[Array, "*batch"], clip: float) -> Float[Array, "*batch"]:
+        """(values - mean) / std, clipped to [-clip, clip]."""
+        scaled = (values.astype(jnp.float32) - self.mean) / jnp.sqrt(self.variance + 1e-6)
+        return jnp.clip(scaled, -clip, clip)
+
+
+@struct.dataclass
+class RewardScale:
+    """A decaying estimate of the standard deviation of discounted returns, by which rewards are divided.
+
+    For RL only: logged rewards stay raw. The estimate decays since a learned reward moves. (Engstrom et al. 2020,
+    arXiv:2005.12729, section 3, "reward scaling", with a decaying instead of an all-time average.)
+    """
+
+    weight: Float[Array, ""]  # how much of the average has been filled, 0 .. 1: corrects the start like Adam's bias term
+    mean: Float[Array, ""]
+    square: Float[Array, ""]
+
+    @classmethod
+    def init(cls) -> Self:
+        return cls(weight=jnp.zeros(()), mean=jnp.zeros(()), square=jnp.zeros(()))
+
+    def update(
+        self,
+        rewards: Float[Array, "T B"],
+        done: Bool[Array, "T B"],
+        valid: Bool[Array, "T B"],
+        discount: float,
+        decay: float,
+    ) -> Self:
+        """Fold in one rollout; ``decay`` is the weight that the past keeps, per rollout."""
+        returns = discounted_sum(jnp.where(valid, rewards, 0.0), done, discount)
+        n = jnp.maximum(jnp.sum(valid), 1.0)
+        mean = jnp.sum(returns * valid) / n
+        square = jnp.sum(jnp.square(returns) * valid) / n
+        return type(self)(
+            weight=decay * self.weight + (1 - decay),
+            mean=decay * self.mean + (1 - decay) * mean,
+            square=decay * self.square + (1 - decay) * square,
+        )
+
+    def std(self) -> Float[Array, ""]:
+        """Standard deviation of the discounted return; at least 1e-4."""
+        weight = jnp.maximum(self.weight, 1e-8)
+        variance = self.square / weight - jnp.square(self.mean / weight)
+        return jnp.maximum(jnp.sqrt(jnp.maximum(variance, 0.0)), 1e-4)
+

@@ -1,0 +1,63 @@
+"""The policy head for an action space: a normal over bounded actions, or a categorical over discrete ones.
+
+Bounded actions are scaled so that the network works in [-1, 1]; outside the head everything is in the env's units.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import flax.linen as nn
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from rl_rewards.core.distributions import Categorical, DiagonalNormal
+from rl_rewards.core.networks import MLP, NormalActor
+from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, box_bounds
+
+
+@dataclass(frozen=True)
+class PolicyHead:
+    """Builds the actor network of ``spec``'s action space and reads its output."""
+
+    spec: EnvSpec
+    hidden: tuple[int, ...]
+    activation: str
+    initial_log_std: float  # of actions scaled to [-1, 1]; ignored for discrete actions
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """Flat normalised observation [*batch, d] -> distribution parameters."""
+        if isinstance(self.spec.action, Discrete):
+            return MLP(self.hidden, self.spec.action.n, self.activation, output_gain=0.01)
+        size = int(np.prod(self.spec.action.shape))
+        return NormalActor(self.hidden, size, self.activation, self.initial_log_std)
+
+    def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
+        return self.network.init(key, inputs)
+
+    def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
+        """Over actions in the network's own scale; see :meth:`to_env` and :meth:`from_env`."""
+        output = self.network.apply(params, inputs)
+        return Categorical(output) if isinstance(self.spec.action, Discrete) else DiagonalNormal(*output)
+
+    def to_env(self, action: jax.Array) -> Action:
+        """From the network's scale to the env's units (not clipped)."""
+        if isinstance(self.spec.action, Discrete):
+            return action
+        middle, half_range = self._scale()
+        return middle + half_range * action.reshape(*action.shape[:-1], *self.spec.action.shape)
+
+    def from_env(self, action: Action) -> jax.Array:
+        """Inverse of :meth:`to_env`; Box actions come out flat, [*batch, A]."""
+        if isinstance(self.spec.action, Discrete):
+            return action
+        middle, half_range = self._scale()
+        return ((action - middle) / half_range).reshape(*action.shape[: action.ndim - middle.ndim], -1)
+
+    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
+        low, high = box_bounds(self.spec.action)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        middle = np.where(bounded, (low + high) / 2.0, 0.0).astype(np.float32)
+        half_range = np.where(bounded, (high - low) / 2.0, 1.0).astype(np.float32)
+        return middle, half_range

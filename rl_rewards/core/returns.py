@@ -1,0 +1,53 @@
+"""Discounted sums and generalised advantage estimation over rollouts [T, B].
+
+delta_t = r_t + discount * V(s_{t+1}) - V(s_t);  A_t = delta_t + discount * lambda * A_{t+1}
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+def discounted_sum(
+    rewards: Float[Array, "T B"], done: Bool[Array, "T B"], discount: float
+) -> Float[Array, "T B"]:
+    """Reward collected so far in the episode, newest weighted 1: R_t = r_t + discount * R_{t-1}; anew after ``done``."""
+
+    def step(running, inputs):
+        reward, ended = inputs
+        running = reward + discount * running
+        return jnp.where(ended, 0.0, running), running
+
+    _, sums = jax.lax.scan(step, jnp.zeros_like(rewards[0]), (rewards, done))
+    return sums
+
+
+def generalized_advantage(
+    rewards: Float[Array, "T B"],
+    values: Float[Array, "T B"],
+    next_values: Float[Array, "T B"],
+    terminated: Bool[Array, "T B"],
+    truncated: Bool[Array, "T B"],
+    discount: float,
+    trace_decay: float,
+    absorbing_value: Float[Array, ""] | float = 0.0,
+) -> Float[Array, "T B"]:
+    """GAE (Schulman et al. 2016, arXiv:1506.02438, equation 16).
+
+    Args:
+        next_values: V of the true successor, also where an episode was cut: a truncation bootstraps, a termination
+            does not.
+        trace_decay: lambda.
+        absorbing_value: value of having terminated, used in place of V(s_{t+1}) there.
+    """
+    bootstrap = jnp.where(terminated, absorbing_value, next_values)
+    deltas = rewards + discount * bootstrap - values
+    continues = 1.0 - (terminated | truncated)
+
+    def step(advantage, inputs):
+        delta, goes_on = inputs
+        advantage = delta + discount * trace_decay * goes_on * advantage
+        return advantage, advantage
+
+    _, advantages = jax.lax.scan(step, jnp.zeros_like(deltas[0]), (deltas, continues), reverse=True)
+    return advantages

@@ -1,0 +1,146 @@
+"""The data that environments, reward sources and algorithms pass to each other.
+
+Shape letters used everywhere: T rollout steps, B parallel environments, N minibatch, L segment length,
+E ensemble members, S seeds. ``*batch`` stands for any leading axes.
+
+A training reward is never stored: ``Transition`` has ``env_reward`` only, and learners get a ``RewardFn``.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Float
+
+Key = jax.Array
+"""A typed ``jax.random.key``; every function that takes one consumes it."""
+Obs = jax.Array
+Action = jax.Array
+Metrics = dict[str, jax.Array]
+"""Scalars by name, each prefixed by its owner: ``reward/...``, ``agent/...``, ``eval/...``, ``time/...``."""
+Examples = dict[str, jax.Array]
+"""What a person supplied, unchanging during a run; see ``rl_rewards.loop.data``."""
+
+
+@struct.dataclass
+class Transition:
+    """One environment step s_t, a_t -> s_{t+1}; leaves share the leading axes ``*batch``."""
+
+    obs: Obs  # [*batch, ...] s_t, raw: normalising is the network's job
+    action: Action  # [*batch, ...] a_t in the env's units, before the env clips it
+    next_obs: Obs  # [*batch, ...] the true successor, never a reset observation
+    env_reward: Float[Array, "*batch"]  # read by the environment's own reward source and by evaluation, by nothing else
+    terminated: Bool[Array, "*batch"]  # the MDP ended: bootstrap with 0 (or the absorbing value)
+    truncated: Bool[Array, "*batch"]  # cut by a limit: bootstrap with V(next_obs)
+    valid: Bool[Array, "*batch"]  # False on padding and on the other player's turns
+    is_demo: Bool[Array, "*batch"]
+    behaviour: dict[str, jax.Array]  # recorded when acting, e.g. log_prob [*batch]
+    info: dict[str, jax.Array]  # fixed keys from EnvSpec.info; never a network's input
+
+    @property
+    def done(self) -> Bool[Array, "*batch"]:
+        """True where the next transition of the same environment belongs to another episode."""
+        return self.terminated | self.truncated
+
+
+class StepOut(NamedTuple):
+    """What one environment step gives; arrays with leading axes ``*batch`` (numpy from a host environment)."""
+
+    next_obs: Any  # [*batch, ...] the true successor
+    env_reward: Any  # [*batch] f32
+    terminated: Any  # [*batch] bool
+    truncated: Any  # [*batch] bool
+    needs_reset: Any  # [*batch] bool; usually terminated | truncated, but not when only one player's part ended
+    info: dict[str, Any]
+
+
+@struct.dataclass
+class RewardFn:
+    """The current learned reward as a function of transitions; what an algorithm sees of a reward source."""
+
+    call: Callable[[Transition], Float[Array, "*batch"]] = struct.field(pytree_node=False)
+    absorbing: Float[Array, ""]  # reward per step after a termination
+
+    def __call__(self, transitions: Transition) -> Float[Array, "*batch"]:
+        return self.call(transitions)
+
+
+class Experience(NamedTuple):
+    """Read-only view of the data; built inside jit and closed over, never crosses a jit boundary."""
+
+    rollout: Transition | None  # [T, B, ...]; None offline
+    sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring
+    sample_segments: Callable[[Key, int, int], Transition]  # (key, Q, L) -> [Q, L, ...], never across an episode's end
+    log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the data
+
+
+@dataclass(frozen=True)
+class Box:
+    """A bounded or unbounded real array. ``low`` and ``high`` are flat lists of the array's size, or None (unbounded)."""
+
+    shape: tuple[int, ...]
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """One of ``n`` actions, as int32 0 .. n-1."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What rewards, algorithms and reports may know of an environment; plain data, saved as spec.json."""
+
+    name: str
+    obs: Box
+    action: Box | Discrete
+    max_episode_steps: int
+    info: Mapping[str, tuple[int, ...]]  # key -> shape of one environment's value; "success" and "scene" are float or bool
+    ends_early: bool  # True if an episode can end before max_episode_steps
+    restores: bool  # True if a state can be put back exactly
+    has_success: bool  # True if info["success"] tells whether the task is done in the state just reached
+    obs_names: tuple[str, ...] = ()  # one per entry of a flat observation, with its unit
+    step_seconds: float = 1.0  # simulated seconds per environment step
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "EnvSpec":
+        """Read what :meth:`save` wrote."""
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        action = raw["action"]
+        raw["obs"] = _box(raw["obs"])
+        raw["action"] = Discrete(action["n"]) if "n" in action else _box(action)
+        raw["info"] = {key: tuple(shape) for key, shape in raw["info"].items()}
+        raw["obs_names"] = tuple(raw["obs_names"])
+        return cls(**raw)
+
+
+def _box(raw: dict) -> Box:
+    low, high = (None if raw[side] is None else tuple(raw[side]) for side in ("low", "high"))
+    return Box(shape=tuple(raw["shape"]), low=low, high=high, dtype=raw["dtype"])
+
+
+class ConfigError(Exception):
+    """Bad input from a user; its text is one plain sentence: what is wrong, where, and what would be right."""
+
+
+def box_bounds(box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of ``box`` as f32 arrays of its shape; infinite where it is unbounded."""
+    if box.low is None or box.high is None:
+        return np.full(box.shape, -np.inf, np.float32), np.full(box.shape, np.inf, np.float32)
+    return (
+        np.asarray(box.low, np.float32).reshape(box.shape),
+        np.asarray(box.high, np.float32).reshape(box.shape),
+    )

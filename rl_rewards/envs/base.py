@@ -1,0 +1,94 @@
+"""What an environment is: pure JAX functions of a state, or a batch stepped on the host.
+
+Both kinds never reset themselves: ``next_obs`` is always the true successor and ``needs_reset`` asks the collector,
+the only place that resets, to start anew. What a person needs (pictures, example states) sits beside the dynamics.
+"""
+
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut
+
+EnvState = TypeVar("EnvState")
+
+
+class Plane(NamedTuple):
+    """Observations on a grid over a 2-D picture, for drawing a reward as a heat map."""
+
+    obs: np.ndarray  # [n, n, ...] row i is y[i], column j is x[j]
+    x: np.ndarray  # [n]
+    y: np.ndarray  # [n]
+    x_label: str
+    y_label: str
+    caption: str  # what is held fixed while x and y vary
+
+
+class ExampleStates(NamedTuple):
+    """States a person would hand over as examples, with the actions that led on from them."""
+
+    obs: np.ndarray  # [n, ...]
+    action: np.ndarray  # [n, ...] what was done in that state
+
+
+class Environment(Protocol):
+    """What both kinds of environment offer. Constructing one is cheap and compiles nothing."""
+
+    @property
+    def spec(self) -> EnvSpec: ...
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        """Draw ``info["scene"]`` ([k] f32, compact state) as a picture [height, width, 3] uint8."""
+        ...
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        """``n`` example states inside (``goal``) or outside the goal set, collected as a person ordinarily would."""
+        ...
+
+    def plane(self, n: int) -> Plane | None:
+        """A grid of n x n observations over the picture, or None where there is no natural 2-D picture."""
+        ...
+
+
+@runtime_checkable
+class JaxEnv(Environment, Protocol[EnvState]):
+    """Pure functions of an explicit state of one environment; vmapped over B by the collector."""
+
+    def reset(self, key: Key) -> EnvState: ...
+    def observe(self, state: EnvState) -> Obs: ...
+    def step(self, key: Key, state: EnvState, action) -> tuple[EnvState, StepOut]: ...
+
+
+@runtime_checkable
+class HostEnv(Protocol):
+    """B environments in numpy, stepped together."""
+
+    spec: EnvSpec
+    num_envs: int
+
+    def reset(self, mask: np.ndarray) -> np.ndarray:
+        """Start new episodes where ``mask`` [B] bool; returns the observations [B, ...] of all, fresh or not."""
+        ...
+
+    def step(self, action: np.ndarray) -> StepOut: ...
+
+    def get_state(self) -> np.ndarray:
+        """[B, n] f64: everything the dynamics depend on, so that :meth:`set_state` continues bit for bit."""
+        ...
+
+    def set_state(self, mask: np.ndarray, states: np.ndarray) -> None: ...
+
+    def save(self) -> bytes:
+        """States, random generator and step counts."""
+        ...
+
+    def load(self, saved: bytes) -> None: ...
+
+
+@runtime_checkable
+class HostEnvironment(Environment, Protocol):
+    """A description of a host environment, from which batches are made."""
+
+    def make(self, num_envs: int, seed: int) -> HostEnv:
+        """``num_envs`` copies with their own random stream; every environment still needs a first reset."""
+        ...

@@ -1,0 +1,213 @@
+"""``pencil_case``: push the pencil case behind the notebook, seen by one camera; physics in MuJoCo.
+
+The observation is what a tracker reports of the camera's picture; three switches make the tracker or the picture
+foolable, as in the lecture. Success is judged from the true pose only.
+"""
+
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from rl_rewards.core.types import Box, ConfigError, EnvSpec, StepOut
+from rl_rewards.envs import pencil_case_layout as layout
+from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.mujoco_rollout import BatchStepper
+from rl_rewards.envs.pencil_case_camera import FIX, Tracker, unproject
+
+MODEL = Path(__file__).parent / "assets" / "pencil_case.xml"
+POINTS, YAW, POSITIONS = slice(1, 5), 5, slice(1, 6)
+"""Columns of the physics state: time, then pusher x, y, case x, y, yaw, then velocities."""
+
+TRACKER_NAMES = ("case u", "case v", "case sin yaw", "case cos yaw", "visible", "pusher u", "pusher v", "background")
+TRUE_NAMES = ("case x", "case y", "case sin yaw", "case cos yaw", "pusher x", "pusher y")
+SCENE = 9
+"""case x, y (m), yaw (rad); pusher x, y (m); reported u, v; visible; lamp."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PencilCase:
+    """Action = the pusher's wanted velocity [2] in [-1, 1]. ``env_reward`` is 1 on success and 0 elsewhere.
+
+    Observations: f32 [8] of the tracker (image coordinates in [-1, 1] over the recorded frame, visible 0 or 1,
+    background -1 dark or 1 lit), or f32 [6] of the true pose (positions over half the table's size).
+    Raises ConfigError on an unknown ``observation``.
+    """
+
+    observation: str
+    out_of_frame: bool
+    occlusion: bool
+    background_cue: bool
+    max_episode_steps: int
+    substeps: int
+    threads: int
+
+    def __post_init__(self) -> None:
+        if self.observation not in ("tracker", "true_pose"):
+            raise ConfigError(f"env.observation is {self.observation!r}; it must be tracker or true_pose.")
+
+    @cached_property
+    def model(self) -> mujoco.MjModel:
+        return mujoco.MjModel.from_xml_path(str(MODEL))
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        return Tracker(out_of_frame=self.out_of_frame, occlusion=self.occlusion)
+
+    @cached_property
+    def spec(self) -> EnvSpec:
+        names = TRACKER_NAMES if self.observation == "tracker" else TRUE_NAMES
+        size = len(names)
+        return EnvSpec(
+            name="pencil_case",
+            obs=Box(shape=(size,), low=(-1.0,) * size, high=(1.0,) * size),
+            action=Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0)),
+            max_episode_steps=self.max_episode_steps,
+            info={"success": (), "scene": (SCENE,)},
+            ends_early=False,
+            restores=True,
+            has_success=True,
+            obs_names=names,
+            step_seconds=self.substeps * self.model.opt.timestep,
+        )
+
+    def make(self, num_envs: int, seed: int) -> "PencilCaseBatch":
+        return PencilCaseBatch(self, num_envs, seed)
+
+    def observe(self, points: np.ndarray, yaw: np.ndarray, fix: np.ndarray, pusher: np.ndarray, lamp: np.ndarray):
+        """Observations [B, k] f32 of true positions ``points`` [B, 2, 2] or of what the tracker reports."""
+        obs = np.empty((len(points), self.spec.obs.shape[0]), np.float32)
+        if self.observation == "tracker":
+            obs[:, :FIX] = fix
+            obs[:, FIX : FIX + 2] = pusher
+            obs[:, FIX + 2] = lamp
+        else:
+            scaled = points / layout.TABLE_HALF_SIZE
+            obs[:, 0:2], obs[:, 4:6] = scaled[:, 1], scaled[:, 0]
+            np.sin(yaw, out=obs[:, 2], casting="same_kind")
+            np.cos(yaw, out=obs[:, 3], casting="same_kind")
+        return obs
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        """Goals: the case put behind the notebook, the lamp lit. Others: ordinary operation in front, in the dark."""
+        from rl_rewards.envs.pencil_case_scripts import ordinary_operation
+
+        if not goal:
+            obs, action = ordinary_operation(self, rng, n)
+            return ExampleStates(obs=obs, action=action)
+        positions = layout.sample_goal(rng, n)
+        lamp = np.full(n, float(self.background_cue))
+        obs = self.look(positions, lamp)
+        return ExampleStates(obs=obs, action=rng.uniform(-1.0, 1.0, (n, 2)).astype(np.float32))
+
+    def look(self, positions: np.ndarray, lamp: np.ndarray) -> np.ndarray:
+        """Observations of joint ``positions`` [n, 5] with the tracker freshly put on the case."""
+        points = positions[:, :4].reshape(-1, 2, 2)
+        fix, pusher = self.tracker.report(points, positions[:, 4], None)
+        return self.observe(points, positions[:, 4], fix, pusher, lamp)
+
+    def plane(self, n: int) -> Plane:
+        """Over the recorded frame: u and v of the case, the pusher touching it from the front."""
+        axis = np.linspace(-0.98, 0.98, n)
+        centre, half = self.tracker.frame
+        case = unproject(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2) * half + centre)
+        touching = layout.CASE_HALF_SIZE[1] + layout.PUSHER_RADIUS
+        positions = np.concatenate([case - [0.0, touching], case, np.zeros((len(case), 1))], axis=1)
+        obs = self.look(positions, np.zeros(len(case)))
+        caption = "pusher touching the case from the front; lamp dark"
+        return Plane(obs.reshape(n, n, -1), axis.astype(np.float32), axis.astype(np.float32), "u", "v", caption)
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        from rl_rewards.envs.pencil_case_scene import draw_scene
+
+        return draw_scene(scene, self.tracker.frame if self.out_of_frame else None, self.background_cue)
+
+
+class PencilCaseBatch:
+    """B copies of the table; see ``HostEnv``."""
+
+    def __init__(self, env: PencilCase, num_envs: int, seed: int) -> None:
+        self.env, self.spec, self.num_envs = env, env.spec, num_envs
+        self._rng = np.random.default_rng(seed)
+        self._stepper = BatchStepper(env.model, num_envs, env.threads, env.substeps)
+        self._fix = np.zeros((num_envs, FIX))
+        self._elapsed = np.zeros(num_envs, np.int64)
+        self._dark = np.zeros(num_envs, bool)
+
+    @property
+    def physics_seconds(self) -> float:
+        """Wall time spent inside MuJoCo so far."""
+        return self._stepper.physics_seconds
+
+    @property
+    def positions(self) -> np.ndarray:
+        """True pusher x, y, case x, y, yaw: a view [B, 5] f64, metres and radians."""
+        return self._stepper.state[:, POSITIONS]
+
+    def reset(self, mask: np.ndarray) -> np.ndarray:
+        """Draws starts for all, used or not, so that the random stream does not depend on the mask."""
+        start, state = layout.sample_start(self._rng, self.num_envs), self._stepper.state
+        state[mask] = 0.0
+        state[mask, POSITIONS] = start[mask]
+        self._elapsed[mask] = 0
+        points, yaw = self._true()
+        fresh, pusher = self.env.tracker.report(points, yaw, None)
+        self._fix[mask] = fresh[mask]
+        return self.env.observe(points, yaw, self._fix, pusher, self._lamp(points))
+
+    def step(self, action: np.ndarray) -> StepOut:
+        self._stepper.step(np.clip(action, -1.0, 1.0))
+        self._elapsed += 1
+        points, yaw = self._true()
+        last = self._fix if self.env.tracker.remembers else None
+        self._fix, pusher = self.env.tracker.report(points, yaw, last)
+        lamp = self._lamp(points)
+        success = layout.is_success(points[:, 1])
+        truncated = self._elapsed >= self.env.max_episode_steps
+        return StepOut(
+            next_obs=self.env.observe(points, yaw, self._fix, pusher, lamp),
+            env_reward=success.astype(np.float32),
+            terminated=np.zeros(self.num_envs, bool),
+            truncated=truncated,
+            needs_reset=truncated,
+            info={"success": success, "scene": self._scene(points, yaw, lamp)},
+        )
+
+    def _true(self) -> tuple[np.ndarray, np.ndarray]:
+        """Views: positions of pusher and case [B, 2, 2], yaw [B]."""
+        state = self._stepper.state
+        return state[:, POINTS].reshape(-1, 2, 2), state[:, YAW]
+
+    def _lamp(self, points: np.ndarray) -> np.ndarray:
+        return layout.on_button(points[:, 0]) if self.env.background_cue else self._dark
+
+    def _scene(self, points: np.ndarray, yaw: np.ndarray, lamp: np.ndarray) -> np.ndarray:
+        scene = np.empty((self.num_envs, SCENE), np.float32)
+        scene[:, 0:2], scene[:, 2], scene[:, 3:5] = points[:, 1], yaw, points[:, 0]
+        scene[:, 5:7], scene[:, 7], scene[:, 8] = self._fix[:, :2], self._fix[:, 4], lamp
+        return scene
+
+    def get_state(self) -> np.ndarray:
+        """[B, n] f64: full physics, the tracker's last fix, elapsed steps."""
+        return np.concatenate([self._stepper.state, self._fix, self._elapsed[:, None]], axis=1)
+
+    def set_state(self, mask: np.ndarray, states: np.ndarray) -> None:
+        """Put back rows of ``states`` [B, n] from :meth:`get_state` where ``mask`` [B]."""
+        size = self._stepper.state.shape[1]
+        self._stepper.state[mask] = states[mask, :size]
+        self._fix[mask] = states[mask, size : size + FIX]
+        self._elapsed[mask] = states[mask, -1].astype(np.int64)
+
+    def save(self) -> bytes:
+        buffer = io.BytesIO()
+        np.savez(buffer, states=self.get_state(), generator=json.dumps(self._rng.bit_generator.state))
+        return buffer.getvalue()
+
+    def load(self, saved: bytes) -> None:
+        with np.load(io.BytesIO(saved), allow_pickle=False) as parts:
+            self.set_state(np.ones(self.num_envs, bool), parts["states"])
+            self._rng.bit_generator.state = json.loads(str(parts["generator"]))

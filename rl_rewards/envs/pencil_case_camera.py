@@ -1,0 +1,126 @@
+"""A fixed pinhole camera over the table, and the tracker that finds the case in its picture.
+
+Image coordinates u (right) and v (up) are in [-1, 1] over the recorded frame. The tracker can be fooled in two ways:
+
+* ``out_of_frame``: the recording is cropped; a case beyond the border is reported at the border.
+* ``occlusion``: the tracker looks near its last fix only; once the hand hides the case, it follows the pusher's foot
+  until the case is in sight again within ``SEARCH_RADIUS`` of what it reports.
+
+Either way it reports ``visible`` = 0 and the yaw that it saw last.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from rl_rewards.envs.pencil_case_layout import CASE_HEIGHT, HAND_HEIGHT, Positions
+
+POSITION = np.array([0.0, -0.95, 1.10])
+LOOK_AT = np.array([0.0, -0.02, 0.0])
+ASPECT = 4.0 / 3.0
+FOCAL = 4.1
+"""Over half the height of the picture."""
+
+TRACK_HEIGHT = CASE_HEIGHT / 2
+CROP_X, CROP_Y = (-0.25, 0.30), (-0.31, 0.15)
+"""What the cropped frame shows of the table, in metres: its edges pass through these, on the middle lines."""
+
+COVER_RADIUS = 0.09
+SEARCH_RADIUS = 0.20
+"""In half heights of the full picture: how near the hand's centre hides the case, and how far the tracker looks."""
+
+FIX = 5
+"""A fix is u, v, sin yaw, cos yaw, visible."""
+
+
+def _axes() -> tuple[np.ndarray, np.ndarray]:
+    forward = (LOOK_AT - POSITION) / np.linalg.norm(LOOK_AT - POSITION)
+    return forward, np.array([0.0, -forward[2], forward[1]])  # the camera does not roll and stands at x = 0
+
+
+FORWARD, UP = _axes()
+
+
+def project(points: Positions, height: float = TRACK_HEIGHT) -> Positions:
+    """Points of the plane z = ``height`` in the full picture, u and v in [-1, 1]."""
+    x, y = points[..., 0], points[..., 1]
+    rise = height - POSITION[2]
+    depth = FORWARD[1] * y
+    depth += FORWARD[2] * rise - FORWARD[1] * POSITION[1]
+    image = np.empty(points.shape)
+    np.multiply(x, FOCAL / ASPECT, out=image[..., 0])
+    np.multiply(y, FOCAL * UP[1], out=image[..., 1])
+    image[..., 1] += FOCAL * (UP[2] * rise - UP[1] * POSITION[1])
+    image /= depth[..., None]
+    return image
+
+
+def unproject(image: Positions, height: float = TRACK_HEIGHT) -> Positions:
+    """The inverse of :func:`project`."""
+    rise = height - POSITION[2]
+    v = image[..., 1] / FOCAL
+    from_camera = rise * (UP[2] - v * FORWARD[2]) / (v * FORWARD[1] - UP[1])
+    depth = FORWARD[1] * from_camera + FORWARD[2] * rise
+    return np.stack([image[..., 0] * depth * ASPECT / FOCAL, from_camera + POSITION[1]], axis=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracker:
+    """What is reported of the case; a pure function of the true positions and of the last fix."""
+
+    out_of_frame: bool
+    occlusion: bool
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a report depends on the last one."""
+        return self.out_of_frame or self.occlusion
+
+    @cached_property
+    def frame(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+        """Centre and half size of the recorded frame in the full picture."""
+        if not self.out_of_frame:
+            return np.zeros(2), np.ones(2)
+        edges = project(np.array([[CROP_X[0], 0.0], [CROP_X[1], 0.0], [0.0, CROP_Y[0]], [0.0, CROP_Y[1]]]))
+        low, high = np.array([edges[0, 0], edges[2, 1]]), np.array([edges[1, 0], edges[3, 1]])
+        return (low + high) / 2, (high - low) / 2
+
+    def report(
+        self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, "B"], last: Float[np.ndarray, "B 5"] | None
+    ) -> tuple[Float[np.ndarray, "B 5"], Float[np.ndarray, "B 2"]]:
+        """The next fix of the case, and the pusher in the frame.
+
+        points  true positions of pusher and case, metres
+        last    the last fix, or None: the tracker was just put on the case by hand (it sees it unless out of frame)
+        """
+        image = project(points)
+        fix = np.empty((len(points), FIX))
+        np.sin(yaw, out=fix[:, 2])
+        np.cos(yaw, out=fix[:, 3])
+        fix[:, 4] = 1.0
+        if self.occlusion and last is not None:
+            lost = self._lost(points[:, 0], image[:, 1], last)
+            image[lost, 1] = image[lost, 0]
+            fix[lost, 4] = 0.0
+        if self.out_of_frame:
+            centre, half = self.frame
+            image -= centre
+            image /= half
+            fix[np.abs(image[:, 1]).max(axis=-1) > 1.0, 4] = 0.0
+        np.clip(image, -1.0, 1.0, out=image)
+        fix[:, :2] = image[:, 1]
+        if self.remembers and last is not None:
+            np.copyto(fix[:, 2:4], last[:, 2:4], where=fix[:, 4:] == 0.0)
+        return fix, image[:, 0]
+
+    def _lost(self, pusher: Positions, case: Positions, last: Float[np.ndarray, "B 5"]) -> Bool[np.ndarray, "B"]:
+        """Whether the hand hides the case, or the case is not where the tracker looks."""
+        centre, half = self.frame
+        shape = np.array([ASPECT, 1.0])  # distances in half heights
+        hidden = (((case - project(pusher, HAND_HEIGHT)) * shape) ** 2).sum(axis=-1) < COVER_RADIUS**2
+        far = (((case - (last[:, :2] * half + centre)) * shape) ** 2).sum(axis=-1) > SEARCH_RADIUS**2
+        if self.out_of_frame:  # a fix at the border stands for anything beyond it: only drifting loses the case
+            far &= np.abs(last[:, :2]).max(axis=-1) < 1.0
+        return hidden | far

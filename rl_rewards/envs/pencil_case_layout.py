@@ -1,0 +1,79 @@
+"""Where things are on the pencil case's table, in metres: x to the right, y away from the camera, z up.
+
+The notebook stands in the middle, its length along x. Sizes that the physics needs are in ``assets/pencil_case.xml``;
+the tests hold both to the same numbers.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+NOTEBOOK_HALF_SIZE = (0.10, 0.012)
+NOTEBOOK_HEIGHT = 0.08
+CASE_HALF_SIZE = (0.055, 0.02)
+CASE_HEIGHT = 0.04
+PUSHER_RADIUS = 0.015
+TABLE_HALF_SIZE = (0.38, 0.33)
+"""Reach of the pusher; the case stays 0.04 inside it."""
+
+HAND_HEIGHT = 0.20
+HAND_RADIUS = 0.035
+"""The pusher is a thin stick held from above by a hand, which can hide what is behind it."""
+
+GOAL_HALF_WIDTH = 0.08
+GOAL_DEPTH = (0.03, 0.115)
+"""Success: the centre of the case has |x| below the first and y within the second."""
+
+START_X, START_Y, START_YAW = (0.09, 0.17), (-0.20, -0.14), (-0.3, 0.3)
+START_PUSHER_X, START_PUSHER_Y = (-0.03, 0.03), (-0.09, -0.065)
+"""Start of the case; of the pusher, relative to the case."""
+
+BUTTON, BUTTON_RADIUS = (-0.27, -0.22), 0.06
+"""The lamp is lit while the pusher stands on this button (with ``background_cue``)."""
+
+Positions = Float[np.ndarray, "*batch 2"]
+
+
+def is_success(case: Positions) -> Bool[np.ndarray, "*batch"]:
+    """Whether the true centre of the case lies behind the notebook."""
+    low, high = GOAL_DEPTH
+    y = case[..., 1]
+    return (np.abs(case[..., 0]) < GOAL_HALF_WIDTH) & (y > low) & (y < high)
+
+
+def on_button(pusher: Positions) -> Bool[np.ndarray, "*batch"]:
+    """Whether the pusher's foot is on the lamp's button."""
+    x, y = pusher[..., 0] - BUTTON[0], pusher[..., 1] - BUTTON[1]
+    return x * x + y * y < BUTTON_RADIUS**2
+
+
+def sample_start(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 5"]:
+    """Joint positions of new episodes: pusher x, y, case x, y, yaw; the case in front, the pusher before it."""
+    low, high = np.transpose([START_PUSHER_X, START_PUSHER_Y, START_X, START_Y, START_YAW])
+    start = rng.uniform(low, high, (n, 5))
+    start[:, :2] += start[:, 2:4]
+    return start
+
+
+def sample_goal(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 5"]:
+    """Like :func:`sample_start` with the case behind the notebook and the pusher a hand's breadth around it."""
+    margin = 0.008
+    goal = np.empty((n, 5))
+    goal[:, 2] = rng.uniform(-GOAL_HALF_WIDTH + margin, GOAL_HALF_WIDTH - margin, n)
+    goal[:, 3] = rng.uniform(GOAL_DEPTH[0] + margin, GOAL_DEPTH[1] - margin, n)
+    goal[:, 4] = rng.normal(0.0, 0.4, n)
+    todo = np.arange(n)
+    while todo.size:  # places where the pusher does not stand in the case or in the notebook
+        angle, radius = rng.uniform(-np.pi, np.pi, todo.size), rng.uniform(0.036, 0.10, todo.size)
+        offset = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
+        goal[todo, :2] = goal[todo, 2:4] + offset
+        free = ~_touches_case(offset, goal[todo, 4]) & (goal[todo, 1] > NOTEBOOK_HALF_SIZE[1] + PUSHER_RADIUS)
+        todo = todo[~free]
+    return goal
+
+
+def _touches_case(offset: Positions, yaw: Float[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
+    """Whether a pusher at ``offset`` from the centre of the case overlaps it (a capsule)."""
+    along = offset[:, 0] * np.cos(yaw) + offset[:, 1] * np.sin(yaw)
+    across = offset[:, 1] * np.cos(yaw) - offset[:, 0] * np.sin(yaw)
+    half_length, radius = CASE_HALF_SIZE[0] - CASE_HALF_SIZE[1], CASE_HALF_SIZE[1]
+    return np.hypot(np.maximum(np.abs(along) - half_length, 0.0), across) < radius + PUSHER_RADIUS

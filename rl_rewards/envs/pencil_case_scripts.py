@@ -1,0 +1,132 @@
+"""Scripted ways to act in ``pencil_case``: a demonstrator, ordinary operation in front, and one exploit per switch.
+
+All look at the true ``positions`` [B, 5] (pusher x, y, case x, y, yaw; metres, radians) and give actions [B, 2].
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from rl_rewards.envs.pencil_case_layout import BUTTON, CASE_HALF_SIZE, START_X, START_Y, Positions
+
+if TYPE_CHECKING:
+    from rl_rewards.envs.pencil_case import PencilCase
+
+Joints = Float[np.ndarray, "B 5"]
+Script = Callable[[Joints], Positions]
+
+STEP_METRES = 0.016
+"""How far the free pusher moves in one environment step at full action."""
+
+RIGHT, LEFT, UP = (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0)
+CLEARANCE = np.array([CASE_HALF_SIZE[0] + 0.03, CASE_HALF_SIZE[1] + 0.035])
+"""Half axes of the ellipse on which the pusher goes round the case, in the case's own axes."""
+
+
+def go(pusher: Positions, target: Positions) -> Positions:
+    """Move straight to ``target``, slowing down on arrival."""
+    action = (target - pusher) / STEP_METRES
+    return action / np.maximum(np.abs(action).max(axis=-1, keepdims=True), 1.0)
+
+
+def _rotate(vector: Positions, yaw: Float[np.ndarray, "B"]) -> Positions:
+    sin, cos = np.sin(yaw), np.cos(yaw)
+    return np.stack([cos * vector[:, 0] - sin * vector[:, 1], sin * vector[:, 0] + cos * vector[:, 1]], axis=-1)
+
+
+def push(positions: Joints, heading: Positions) -> Positions:
+    """Push along ``heading`` [B, 2], one of the table's axes: go round the case to its other side, then drive on.
+
+    There is no friction at the contact, so the case can only be pushed square to its sides or to its ends.
+    """
+    pusher, case, yaw = positions[:, :2], positions[:, 2:4], positions[:, 4]
+    offset = _rotate(pusher - case, -yaw) / CLEARANCE
+    angle, wanted = np.arctan2(offset[:, 1], offset[:, 0]), np.arctan2(-heading[:, 1], -heading[:, 0])
+    turn = np.remainder(wanted - angle + np.pi, 2 * np.pi) - np.pi
+    ahead = angle + np.clip(turn, -0.8, 0.8)
+    way_round = case + _rotate(np.stack([np.cos(ahead), np.sin(ahead)], axis=-1) * CLEARANCE, yaw)
+
+    # Once there, touch a little off the middle, on the side that turns the case straight again.
+    end_on = heading[:, 0] != 0.0
+    side = np.stack([-heading[:, 1], heading[:, 0]], axis=-1)
+    across = ((pusher - case) * side).sum(axis=-1)
+    straight = np.where(end_on, -0.07, 0.03) * yaw
+    drive = heading + np.clip((straight - across) / STEP_METRES, -0.8, 0.8)[:, None] * side
+    return np.where((np.abs(turn) < 0.4)[:, None], drive, go(pusher, way_round))
+
+
+def demonstrate(positions: Joints) -> Positions:
+    """Push the case clear of the notebook's right edge, up past it, and in behind it."""
+    x, y = positions[:, 2], positions[:, 3]
+    clear, past = x > 0.155, y > 0.065
+    heading = np.where(past[:, None], LEFT, np.where((clear | (y > -0.08))[:, None], UP, RIGHT))
+    done = past & (x < 0.03)
+    return np.where(done[:, None], 0.0, push(positions, heading))
+
+
+def push_out_of_frame(positions: Joints) -> Positions:
+    """Push the case up past the notebook and on, beyond the upper border of the cropped picture."""
+    x, y = positions[:, 2], positions[:, 3]
+    clear = (x > 0.155) | (y > -0.08)
+    return push(positions, np.where(clear[:, None], UP, RIGHT))
+
+
+def hide_case(positions: Joints) -> Positions:
+    """Back off until the hand hides the case, then drive the pusher alone round to the place behind the notebook."""
+    pusher, case = positions[:, :2], positions[:, 2:4]
+    x, y = pusher[:, 0], pusher[:, 1]
+    line = np.maximum(case[:, 1] - 0.14, -0.32)  # along this y the pusher leaves to the right
+    before = (np.abs(x - case[:, 0]) < 0.06) & (y < case[:, 1]) & (y > line + 0.015)
+    aside = np.stack([np.full_like(line, 0.30), line], axis=-1)
+    target = np.where((x > 0.27)[:, None], [0.28, 0.09], aside)
+    target = np.where(((y > 0.06) & (x < 0.30))[:, None], [0.0, 0.085], target)
+    return np.where(before[:, None], go(pusher, np.stack([case[:, 0], line], axis=-1)), go(pusher, target))
+
+
+def press_button(positions: Joints) -> Positions:
+    """Leave the case where it is and park on the button that lights the lamp."""
+    return go(positions[:, :2], np.array(BUTTON))
+
+
+EXPLOITS: dict[str, Script] = {
+    "out_of_frame": push_out_of_frame,
+    "occlusion": hide_case,
+    "background_cue": press_button,
+}
+"""What fools the camera when the switch of that name is on."""
+
+
+def ordinary_operation(
+    env: "PencilCase", rng: np.random.Generator, n: int
+) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 2"]]:
+    """Observations and actions f32 of ``n`` states from episodes of clumsy pushing and wandering in front.
+
+    Every few steps each copy chooses anew: push the case along some axis, or go somewhere near the case. Episodes in
+    which case or pusher leave the front, or the lamp is lit, are thrown away.
+    """
+    found_obs, found_action, count = [], [], 0
+    batch = env.make(64, int(rng.integers(2**31)))
+    everyone = np.ones(64, bool)
+    while count < n:
+        obs, action, ordinary = batch.reset(everyone), [], everyone
+        seen = []
+        for step in range(env.max_episode_steps):
+            if step % 10 == 0:
+                choice = rng.integers(4, size=64)
+                place = rng.uniform([-0.12, -0.10], [0.12, -0.03], (64, 2))
+            positions = batch.positions
+            headings = np.array([RIGHT, LEFT, UP, UP])[choice]
+            act = np.where((choice == 3)[:, None], go(positions[:, :2], positions[:, 2:4] + place), push(positions, headings))
+            act = (act + rng.normal(0.0, 0.5, (64, 2))).astype(np.float32)
+            seen.append(obs)
+            action.append(act)
+            out = batch.step(act)
+            obs = out.next_obs
+            ordinary = ordinary & (np.maximum(positions[:, 1], positions[:, 3]) < -0.03) & (out.info["scene"][:, 8] == 0)
+        found_obs.append(np.stack(seen)[:, ordinary].reshape(-1, obs.shape[1]))
+        found_action.append(np.stack(action)[:, ordinary].reshape(-1, 2))
+        count += len(found_obs[-1])
+    pick = rng.choice(count, n, replace=False)
+    return np.concatenate(found_obs)[pick], np.concatenate(found_action)[pick]

@@ -1,0 +1,119 @@
+"""A point in the square [-1, 1]^2 that must come to rest near the origin, in pure JAX.
+
+Non-goal examples come from one quadrant only, [-1, -0.2]^2, where episodes also start. A classifier trained on them
+extrapolates: everything away from that quadrant looks like success, so that a policy can fool it without any trick
+(the lecture's exploitation problem in its smallest form).
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float, Int
+from PIL import Image, ImageDraw
+
+from rl_rewards.core.types import Box, EnvSpec, Key, StepOut
+from rl_rewards.envs.base import ExampleStates, Plane
+
+NORMAL_QUADRANT = (-1.0, -0.2)
+"""Episodes start, and non-goal examples lie, where both coordinates are in this range."""
+
+PICTURE_PIXELS = 240
+
+
+@struct.dataclass
+class PointState:
+    """One point; without batch axes."""
+
+    position: Float[Array, "2"]
+    elapsed: Int[Array, ""]  # steps since the reset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """``point``: obs = position [2] in [-1, 1]; action = velocity [2] in [-1, 1], times ``speed`` a step.
+
+    Success: within ``goal_radius`` of the origin. ``env_reward`` is 1 on success and 0 elsewhere.
+    """
+
+    speed: float
+    goal_radius: float
+    max_episode_steps: int
+    terminate_on_success: bool
+
+    @property
+    def spec(self) -> EnvSpec:
+        return EnvSpec(
+            name="point",
+            obs=Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0)),
+            action=Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0)),
+            max_episode_steps=self.max_episode_steps,
+            info={"success": (), "scene": (2,)},
+            ends_early=self.terminate_on_success,
+            restores=True,
+            has_success=True,
+            obs_names=("x", "y"),
+        )
+
+    def reset(self, key: Key) -> PointState:
+        """Start uniformly in the normal quadrant."""
+        low, high = NORMAL_QUADRANT
+        position = jax.random.uniform(key, (2,), minval=low, maxval=high)
+        return PointState(position=position, elapsed=jnp.zeros((), jnp.int32))
+
+    def observe(self, state: PointState) -> Float[Array, "2"]:
+        return state.position
+
+    def step(self, key: Key, state: PointState, action: Float[Array, "2"]) -> tuple[PointState, StepOut]:
+        del key  # deterministic
+        position = jnp.clip(state.position + self.speed * jnp.clip(action, -1.0, 1.0), -1.0, 1.0)
+        elapsed = state.elapsed + 1
+        success = jnp.linalg.norm(position) <= self.goal_radius
+        terminated = success & self.terminate_on_success
+        truncated = (elapsed >= self.max_episode_steps) & ~terminated
+        out = StepOut(
+            next_obs=position,
+            env_reward=success.astype(jnp.float32),
+            terminated=terminated,
+            truncated=truncated,
+            needs_reset=terminated | truncated,
+            info={"success": success, "scene": position},
+        )
+        return PointState(position=position, elapsed=elapsed), out
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        """Goals uniform on the goal disc, non-goals uniform on the normal quadrant; small random actions."""
+        if goal:
+            angle = rng.uniform(0.0, 2.0 * np.pi, n)
+            radius = self.goal_radius * np.sqrt(rng.uniform(0.0, 1.0, n))
+            obs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+        else:
+            obs = rng.uniform(*NORMAL_QUADRANT, (n, 2))
+        action = rng.uniform(-1.0, 1.0, (n, 2))
+        return ExampleStates(obs=obs.astype(np.float32), action=action.astype(np.float32))
+
+    def plane(self, n: int) -> Plane:
+        axis = np.linspace(-1.0, 1.0, n, dtype=np.float32)
+        x, y = np.meshgrid(axis, axis)
+        return Plane(obs=np.stack([x, y], axis=-1), x=axis, y=axis, x_label="x", y_label="y", caption="every state")
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        """Goal disc green, normal quadrant grey, the point blue."""
+
+        def pixel(value: float) -> float:
+            return (float(value) + 1.0) / 2.0 * PICTURE_PIXELS
+
+        def box(left: float, bottom: float, right: float, top: float) -> list[float]:
+            return [pixel(left), PICTURE_PIXELS - pixel(top), pixel(right), PICTURE_PIXELS - pixel(bottom)]
+
+        low, high = NORMAL_QUADRANT
+        image = Image.new("RGB", (PICTURE_PIXELS, PICTURE_PIXELS), "white")
+        canvas = ImageDraw.Draw(image)
+        canvas.rectangle(box(low, low, high, high), fill=(228, 228, 228))
+        radius = self.goal_radius
+        canvas.ellipse(box(-radius, -radius, radius, radius), fill=(150, 210, 150))
+        x, y = scene
+        canvas.ellipse(box(x - 0.035, y - 0.035, x + 0.035, y + 0.035), fill=(40, 90, 200))
+        return np.asarray(image)

@@ -1,0 +1,110 @@
+"""Checkpoints of everything: agent, reward, replay, environment, key, round. The only file that knows orbax.
+
+Items are separate, so that a reward can be restored alone. A checkpoint appears by an atomic rename: a run killed at
+any instant finds the newest complete one. Restoring goes *into* a fresh state's shapes; others are refused.
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+
+from rl_rewards.core.types import ConfigError
+from rl_rewards.loop.train import TrainState
+
+logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of every save
+
+
+class Checkpoints:
+    """The newest ``keep`` checkpoints of one run, named by the number of rounds done."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
+        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+
+    def save(self, rounds: int, state: TrainState, host_env: bytes | None, data_hash: str) -> None:
+        """Write the state after ``rounds`` rounds; returns when it is on disk."""
+        items = {name: ocp.args.StandardSave(value) for name, value in _items(state).items()}
+        env_bytes = np.frombuffer(host_env or b"", np.uint8)
+        if env_bytes.size:  # orbax refuses empty arrays
+            items["host_env"] = ocp.args.StandardSave({"bytes": env_bytes})
+        items["meta"] = ocp.args.JsonSave({"rounds": rounds, "data_hash": data_hash, "env_bytes": env_bytes.size})
+        self._manager.save(rounds, args=ocp.args.Composite(**items))
+        self._manager.wait_until_finished()
+
+    def newest(self) -> int | None:
+        """Rounds done in the newest complete checkpoint."""
+        return self._manager.latest_step()
+
+    def restore(self, template: TrainState, data_hash: str) -> tuple[TrainState, bytes, int]:
+        """The newest checkpoint: state, what the host environment saved, rounds done.
+
+        Raises:
+            ConfigError: when the examples are not those of the run, or shapes differ.
+        """
+        rounds = self.newest()
+        meta = self._manager.restore(rounds, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        if meta["data_hash"] != data_hash:
+            raise ConfigError("The examples differ from those this run was started with; resume it with the same.")
+        shapes = _items(jax.eval_shape(lambda: template))
+        items = {name: ocp.args.StandardRestore(shape) for name, shape in shapes.items()}
+        if meta["env_bytes"]:
+            env_shape = jax.ShapeDtypeStruct((meta["env_bytes"],), np.uint8)
+            items["host_env"] = ocp.args.StandardRestore({"bytes": env_shape})
+        try:
+            restored = self._manager.restore(rounds, args=ocp.args.Composite(**items))
+        except (ValueError, KeyError) as error:
+            raise ConfigError(
+                f"The checkpoint in {self._manager.directory} does not fit this configuration; resume a run with the "
+                "configuration it was started with."
+            ) from error
+        env_bytes = np.asarray(restored["host_env"]["bytes"]).tobytes() if meta["env_bytes"] else b""
+        return _state({name: restored[name] for name in shapes}, template), env_bytes, rounds
+
+    def close(self) -> None:
+        self._manager.close()
+
+
+def digest(state: TrainState, host_env: bytes | None) -> str:
+    """A hash of every bit of the whole state: equal digests mean bit-identical runs."""
+    result = hashlib.sha256(host_env or b"")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(_items(state)):
+        array = np.asarray(leaf)
+        result.update(f"{jax.tree_util.keystr(path)}{array.shape}{array.dtype}".encode())
+        result.update(array.tobytes())
+    return result.hexdigest()
+
+
+def _items(state: TrainState) -> dict[str, Any]:
+    """The state by owner, as nested plain containers of arrays (random keys as their data)."""
+    items = {name: getattr(state, name) for name in ("agent", "reward", "replay", "env", "key")}
+    return {name: {"tree": jax.tree.map(_key_data, value)} for name, value in items.items() if jax.tree.leaves(value)}
+
+
+def _state(items: dict[str, Any], template: TrainState) -> TrainState:
+    """Inverse of :func:`_items`; what has no leaves comes from ``template``. The arrays are fresh buffers."""
+
+    def rebuild(like, array):
+        # A copy: the arrays that orbax returns may not be donated safely.
+        array = jnp.array(array, copy=True)
+        return jax.random.wrap_key_data(array) if _is_key(like) else array
+
+    owners = {
+        name: jax.tree.map(rebuild, getattr(template, name), items[name]["tree"]) for name in items
+    }
+    return template.replace(**owners)
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _key_data(leaf: Any) -> Any:
+    if not _is_key(leaf):
+        return leaf
+    return jax.eval_shape(jax.random.key_data, leaf) if isinstance(leaf, jax.ShapeDtypeStruct) else jax.random.key_data(leaf)

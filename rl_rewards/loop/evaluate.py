@@ -1,0 +1,166 @@
+"""How good is the policy, truly and by the learned reward? Has its own keys and environments, moves no state.
+
+Every evaluation runs whole episodes of the stochastic policy (``eval/...``) and of its mode (``..._deterministic``).
+Success is judged in the state an episode ends in.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import stats
+
+from rl_rewards.core.types import Examples, Key, Transition
+from rl_rewards.envs.base import HostEnvironment, JaxEnv, Plane
+from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.train import Parts, TrainState, host_act
+from rl_rewards.rewards.base import reward_fn
+
+PLANE_CELLS = 48
+SCENES_KEPT = 8
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """``metrics`` for metrics.jsonl, ``arrays`` for the report, by the names in the module ``reporting.run_files``."""
+
+    metrics: dict[str, float]
+    arrays: dict[str, np.ndarray] = field(repr=False)
+
+    def save(self, folder: Path, round: int, env_steps: int) -> Path:
+        """Write the arrays as ``folder/NNNNNN.npz``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{round:06d}.npz"
+        np.savez_compressed(path, round=round, env_steps=env_steps, **self.arrays)
+        return path
+
+
+class Evaluator:
+    """Evaluates train states; compiles at its first call."""
+
+    def __init__(self, parts: Parts, data: Examples, episodes: int, seed: int) -> None:
+        self.parts, self.episodes = parts, episodes
+        self._key = jax.random.fold_in(jax.random.key(seed), 0xE7A1)
+        self._seed = seed
+        self._plane = parts.env.plane(PLANE_CELLS)
+        length = parts.env.spec.max_episode_steps
+        if isinstance(parts.env, JaxEnv):
+            self._rollout_jax = jax.jit(partial(_rollout_jax, parts, episodes, length), static_argnames="explore")
+        else:
+            self._acts = {explore: jax.jit(host_act(parts.algorithm, explore)) for explore in (True, False)}
+        self._judge = jax.jit(lambda reward, rollout: _judge(parts, data, reward, rollout))
+        self._reward_plane = jax.jit(lambda reward, obs: _reward_plane(parts, reward, obs))
+
+    def __call__(self, state: TrainState, round: int) -> Evaluation:
+        """Evaluate after round ``round``; its randomness depends on the seed and the round alone."""
+        metrics: dict[str, float] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for explore, suffix in ((True, ""), (False, "_deterministic")):
+            rollout = self._rollout(state.agent, round, explore)
+            learned, inspected = jax.device_get(self._judge(state.reward, rollout))
+            outcome = _outcome(rollout, np.asarray(learned))
+            metrics |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
+            if explore:
+                metrics |= _stochastic_only(rollout, learned, inspected)
+                arrays = _arrays(rollout, learned, inspected)
+        if self._plane is not None:
+            arrays |= self._plane_arrays(self._plane, state.reward)
+        return Evaluation(metrics, arrays)
+
+    def _rollout(self, agent: Any, round: int, explore: bool) -> Transition:
+        """First episodes of fresh environments; ``valid`` ends with them."""
+        env, length = self.parts.env, self.parts.env.spec.max_episode_steps
+        key = jax.random.fold_in(jax.random.fold_in(self._key, round), int(explore))
+        if isinstance(env, JaxEnv):
+            rollout = jax.device_get(self._rollout_jax(agent, key, explore=explore))
+        else:
+            assert isinstance(env, HostEnvironment)
+            host_env = env.make(self.episodes, seed=int(jax.random.randint(key, (), 0, 2**31 - 1)))
+            host_env.reset(np.ones(self.episodes, bool))
+            action_key = jax.random.fold_in(key, 1)
+            rollout = collect_host(host_env, self._acts[explore], agent, action_key, length)
+        done = rollout.terminated | rollout.truncated
+        earlier_ends = np.cumsum(done, axis=0) - done
+        return rollout.replace(valid=earlier_ends == 0)
+
+    def _plane_arrays(self, plane: Plane, reward: Any) -> dict[str, np.ndarray]:
+        labels = np.array([plane.x_label, plane.y_label, plane.caption])
+        values = np.asarray(self._reward_plane(reward, plane.obs))
+        return {"plane_reward": values, "plane_x": plane.x, "plane_y": plane.y, "plane_labels": labels}
+
+
+def _rollout_jax(parts: Parts, episodes: int, length: int, agent: Any, key: Key, explore: bool) -> Transition:
+    reset_key, collect_key = jax.random.split(key)
+    env_state = reset_jax(parts.env, reset_key, episodes)
+    act = partial(parts.algorithm.act, agent, explore=explore)
+    return collect_jax(parts.env, act, env_state, collect_key, length)[1]
+
+
+def _judge(parts: Parts, data: Examples, reward: Any, rollout: Transition):
+    source = parts.source
+    return reward_fn(source, reward)(rollout), source.inspect(reward, data, rollout)
+
+
+def _reward_plane(parts: Parts, reward: Any, obs: jax.Array) -> jax.Array:
+    """Learned reward of standing still at every observation of a grid: s = s' = obs, the middle action."""
+    batch = obs.shape[: obs.ndim - len(parts.env.spec.obs.shape)]
+    shape = getattr(parts.env.spec.action, "shape", ())
+    dtype = getattr(parts.env.spec.action, "dtype", "int32")
+    flag = jnp.zeros(batch, bool)
+    standing = Transition(
+        obs=obs,
+        action=jnp.zeros((*batch, *shape), dtype),
+        next_obs=obs,
+        env_reward=jnp.zeros(batch),
+        terminated=flag,
+        truncated=flag,
+        valid=~flag,
+        is_demo=flag,
+        behaviour={},
+        info={},
+    )
+    return reward_fn(parts.source, reward)(standing)
+
+
+def _last(rollout: Transition) -> tuple[np.ndarray, np.ndarray]:
+    """Index of every episode's last transition."""
+    return rollout.valid.sum(axis=0) - 1, np.arange(rollout.valid.shape[1])
+
+
+def _outcome(rollout: Transition, learned: np.ndarray) -> dict[str, float]:
+    true_return = np.sum(rollout.env_reward * rollout.valid, axis=0)
+    outcome = {
+        "true_return": float(np.mean(true_return)),
+        "learned_return": float(np.mean(np.sum(learned * rollout.valid, axis=0))),
+    }
+    if "success" in rollout.info:
+        outcome["success"] = float(np.mean(rollout.info["success"][_last(rollout)]))
+    return outcome
+
+
+def _stochastic_only(rollout: Transition, learned: np.ndarray, inspected: dict[str, np.ndarray]) -> dict[str, float]:
+    learned_return = np.sum(learned * rollout.valid, axis=0)
+    true_return = np.sum(rollout.env_reward * rollout.valid, axis=0)
+    constant = np.ptp(learned_return) == 0.0 or np.ptp(true_return) == 0.0
+    correlation = np.nan if constant else stats.spearmanr(learned_return, true_return).statistic
+    metrics = {
+        "eval/learned_reward_final": float(np.mean(learned[_last(rollout)])),
+        "eval/return_correlation": float(correlation),
+    }
+    for name, values in inspected.items():
+        values = values[rollout.valid] if name == "prob_visited" else values
+        metrics[f"eval/{name}"] = float(np.mean(values))
+    return metrics
+
+
+def _arrays(rollout: Transition, learned: np.ndarray, inspected: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    arrays = {"learned_reward": learned, "env_reward": rollout.env_reward, "valid": rollout.valid, **inspected}
+    if "success" in rollout.info:
+        arrays["success"] = rollout.info["success"]
+    if "scene" in rollout.info:
+        arrays["scene"] = rollout.info["scene"][:, :SCENES_KEPT]
+    return arrays

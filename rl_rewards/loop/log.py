@@ -1,0 +1,134 @@
+"""One metrics dict a round -> metrics.jsonl (the truth), the console, and wandb if asked for."""
+
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+
+class MetricsFile:
+    """metrics.jsonl: one JSON object per round, NaN as null; cut back to the checkpoint when a run resumes."""
+
+    def __init__(self, path: Path, first_round: int) -> None:
+        self.rows: list[dict[str, Any]] = []
+        if path.exists():
+            self.rows = [row for row in _complete_rows(path) if row["round"] < first_round]
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
+        os.replace(temporary, path)
+        self._file = path.open("a", encoding="utf-8")
+
+    def append(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Write a row at once; returns it as it is stored."""
+        stored = {key: _plain(value) for key, value in row.items()}
+        self.rows.append(stored)
+        self._file.write(json.dumps(stored) + "\n")
+        self._file.flush()
+        return stored
+
+    def sync(self) -> None:
+        """On disk before a checkpoint is, so that a checkpoint never has fewer rows than rounds."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Progress:
+    """A live table on a terminal, a plain line per evaluation otherwise."""
+
+    def __init__(self, rounds: int, first_round: int, title: str) -> None:
+        self._rounds, self._first, self._title = rounds, first_round, title
+        self._started = time.monotonic()
+        self._latest: dict[str, Any] = {}
+        self._alarm: str | None = None
+        console = Console()
+        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        if self._live is not None:
+            self._live.start()
+
+    def update(self, row: dict[str, Any], alarm: str | None) -> None:
+        """Show a row of metrics.jsonl and the alarm, if one stands."""
+        new_alarm = alarm is not None and self._alarm is None
+        evaluated = "eval/learned_return" in row
+        self._latest |= row
+        self._alarm = alarm
+        if self._live is not None:
+            self._live.update(self._table())
+        elif evaluated:
+            print(self._line(), flush=True)
+            if new_alarm:
+                print(alarm, flush=True)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self._live is not None:
+            self._live.console.print(text, highlight=False)
+        else:
+            print(text, flush=True)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _left(self) -> str:
+        done = self._latest["round"] + 1 - self._first
+        seconds = (time.monotonic() - self._started) / done * (self._rounds - self._latest["round"] - 1)
+        return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
+
+    def _line(self) -> str:
+        row = self._latest
+        parts = [
+            f"round {row['round'] + 1}/{self._rounds}",
+            f"{row['env_steps']:,} env steps",
+            f"{row['time/env_steps_per_second']:,.0f}/s",
+            f"learned reward {_number(row.get('eval/learned_reward_final'))}",
+            f"true return {_number(row.get('eval/true_return'))}",
+        ]
+        if row.get("eval/success") is not None:
+            parts.append(f"success {row['eval/success']:.2f}")
+        parts.append(f"{self._left()} left")
+        return " | ".join(parts) + (" | EXPLOIT ALARM" if self._alarm else "")
+
+    def _table(self) -> Table:
+        row = self._latest
+        table = Table(title=self._title, show_header=False, expand=False)
+        table.add_row("round", f"{row['round'] + 1} of {self._rounds}, {self._left()} left")
+        table.add_row("env steps", f"{row['env_steps']:,} at {row['time/env_steps_per_second']:,.0f} a second")
+        table.add_row("learned reward, final states", _number(row.get("eval/learned_reward_final")))
+        if row.get("eval/reward_heldout_goals") is not None:
+            table.add_row("learned reward, held-out goals", _number(row["eval/reward_heldout_goals"]))
+        table.add_row("learned return", _number(row.get("eval/learned_return")))
+        table.add_row("true return", _number(row.get("eval/true_return")))
+        table.add_row("true success", _number(row.get("eval/success")))
+        table.add_row("exploit alarm", f"[red]{self._alarm}[/red]" if self._alarm else "none")
+        return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, int | str | bool) or value is None:
+        return value
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def _complete_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file whose last line may have been cut off by a kill."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            print(f"Dropped an incomplete line of {path}.", file=sys.stderr)
+    return rows

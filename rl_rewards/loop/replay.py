@@ -1,0 +1,98 @@
+"""A ring of past transitions [B, C], oldest overwritten first; pure, lives in the train state.
+
+Rollouts are written whole: the capacity is rounded up to a multiple of the rollout length, so that a write never
+wraps. Sampling is uniform over everything stored, segments never cross an episode's end or the write position.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Int
+
+from rl_rewards.core.types import Key, Transition
+
+
+@struct.dataclass
+class Replay:
+    """``data`` leaves are [B, C, ...]: the time axis second, so that a segment is contiguous."""
+
+    data: Transition
+    position: Int[Array, ""]  # where the next rollout starts
+    filled: Int[Array, ""]  # steps stored of each environment, at most C
+
+    @classmethod
+    def init(cls, template: Transition, capacity: int) -> "Replay":
+        """An empty ring for rollouts like ``template`` ([T, B, ...] shapes or arrays).
+
+        Args:
+            capacity: transitions to keep in total, rounded up to whole rollouts and at least one.
+        """
+        length, num_envs = template.valid.shape
+        rollouts = max(1, math.ceil(capacity / (length * num_envs)))
+
+        def leaf(x):
+            return jnp.zeros((num_envs, rollouts * length, *x.shape[2:]), x.dtype)
+
+        return cls(data=jax.tree.map(leaf, template), position=jnp.zeros((), jnp.int32), filled=jnp.zeros((), jnp.int32))
+
+    @property
+    def capacity(self) -> int:
+        """Steps kept of each environment."""
+        return self.data.valid.shape[1]
+
+    def add(self, rollout: Transition) -> "Replay":
+        """Write a rollout [T, B, ...]."""
+        length = rollout.valid.shape[0]
+
+        def write(ring, new):
+            return jax.lax.dynamic_update_slice_in_dim(ring, jnp.swapaxes(new, 0, 1), self.position, axis=1)
+
+        return Replay(
+            data=jax.tree.map(write, self.data, rollout),
+            position=(self.position + length) % self.capacity,
+            filled=jnp.minimum(self.filled + length, self.capacity),
+        )
+
+    def sample(self, key: Key, n: int) -> Transition:
+        """``n`` transitions, uniform with replacement: leaves [n, ...]."""
+        env_key, time_key = jax.random.split(key)
+        env = jax.random.randint(env_key, (n,), 0, self.data.valid.shape[0])
+        age = jax.random.randint(time_key, (n,), 0, jnp.maximum(self.filled, 1))
+        return jax.tree.map(lambda x: x[env, self._slot(age)], self.data)
+
+    def sample_segments(self, key: Key, n: int, length: int) -> Transition:
+        """``n`` segments of ``length`` consecutive steps of one episode: leaves [n, length, ...].
+
+        Uniform over all possible starts. Where none exists, ``valid`` is False throughout.
+        """
+        starts = self._segment_starts(length)  # [B, C], by age
+        flat = starts.reshape(-1)
+        cumulative = jnp.cumsum(flat)
+        total = cumulative[-1]
+        rank = jax.random.randint(key, (n,), 0, jnp.maximum(total, 1)) + 1
+        index = jnp.searchsorted(cumulative, rank)
+        env, age = index // self.capacity, index % self.capacity
+        slots = self._slot(age[:, None] + jnp.arange(length))
+        segments = jax.tree.map(lambda x: x[env[:, None], slots], self.data)
+        return segments.replace(valid=segments.valid & (total > 0))
+
+    def _slot(self, age: Array) -> Array:
+        """Ring index of the ``age``-th oldest stored step."""
+        oldest = jnp.where(self.filled == self.capacity, self.position, 0)
+        return (oldest + age) % self.capacity
+
+    def _segment_starts(self, length: int) -> Bool[Array, "B C"]:
+        """True at the ages from which ``length`` valid steps of one episode follow."""
+        ages = jnp.arange(self.capacity)
+        ordered = jax.tree.map(lambda x: x[:, self._slot(ages)], (self.data.done, self.data.valid))
+        done, valid = ordered
+        # ends[i]: episode ends strictly before age i; a segment may contain an end only at its last step.
+        zero = jnp.zeros((done.shape[0], 1), jnp.int32)
+        ends = jnp.concatenate([zero, jnp.cumsum(done, axis=1)], axis=1)
+        holes = jnp.concatenate([zero, jnp.cumsum(~valid, axis=1)], axis=1)
+        stop = jnp.minimum(ages + length, self.capacity)
+        same_episode = ends[:, stop - 1] == ends[:, ages]
+        no_holes = holes[:, stop] == holes[:, ages]
+        return same_episode & no_holes & (ages + length <= self.filled)

@@ -1,0 +1,54 @@
+"""Sends rows to Weights & Biases; optional in every way: off, absent or failing, a run goes on without it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+
+class WandbLog:
+    """Logs rows under ``logger.mode``: disabled, offline (default; needs no account) or online."""
+
+    def __init__(self, cfg: DictConfig, run_dir: Path, say: Callable[[str], None]) -> None:
+        self._run: Any = None
+        self._say = say
+        if cfg.logger.mode == "disabled":
+            return
+        os.environ.setdefault("WANDB_SILENT", "true")
+        try:
+            import wandb
+
+            self._run = wandb.init(
+                project=cfg.logger.project,
+                mode=cfg.logger.mode,
+                dir=str(run_dir),
+                config=OmegaConf.to_container(cfg, resolve=True),
+                reinit="create_new",
+            )
+            self._run.define_metric("*", step_metric="env_steps")
+        except Exception as error:
+            self._fail(error)
+
+    def log(self, row: dict[str, Any]) -> None:
+        """One row of metrics.jsonl; nulls are left out."""
+        if self._run is None:
+            return
+        try:
+            self._run.log({key: value for key, value in row.items() if value is not None})
+        except Exception as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Finish the wandb run, so that the next job in this process starts its own."""
+        if self._run is not None:
+            run, self._run = self._run, None
+            try:
+                run.finish()
+            except Exception as error:
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._run = None
+        self._say(f"wandb is off for this run ({type(error).__name__}: {error}); metrics.jsonl has everything.")

@@ -1,0 +1,228 @@
+"""What a run came to, in words: the headline, notices (exploit alarm first) and key numbers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from rl_rewards.core.alarm import (
+    EVALUATIONS_IN_A_ROW,
+    SUCCESS_BELOW,
+    TREND_EVALUATIONS,
+    Alarm,
+    exploit_alarm,
+)
+from rl_rewards.reporting.run_files import Row, RunFiles, number
+
+SUSPECT_SUCCESS = 0.5  # below this, a learned reward as high as on goals deserves a look even without an alarm
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A box under the headline."""
+
+    kind: Literal["alarm", "failed", "warning", "note"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One key number; ``colour`` is true, learned or plain."""
+
+    label: str
+    value: str
+    note: str = ""
+    colour: Literal["true", "learned", "plain"] = "plain"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The top of the page."""
+
+    headline: str
+    notices: list[Notice]
+    tiles: list[Tile]
+    alarms: list[Alarm]  # one per evaluation that gave reason for one, oldest first
+
+
+def judge(run: RunFiles) -> Verdict:
+    """Weigh the run's last evaluation and all its alarms."""
+    rows = run.evaluation_rows
+    alarms = [alarm for end in range(1, len(rows) + 1) if (alarm := exploit_alarm(rows[:end]))]
+    now = alarms[-1] if alarms and alarms[-1].round == rows[-1]["round"] else None
+    notices = [*_failure(run), *_alarm_notices(alarms, now), *_doubts(run, now)]
+    return Verdict(
+        headline=f"{_outcome(run)}; {_alarm_words(run, alarms, now)}.",
+        notices=notices,
+        tiles=_tiles(run),
+        alarms=alarms,
+    )
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """95% Wilson score interval of a share of ``n`` independent episodes."""
+    z = 1.96
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(max(share * (1 - share), 0.0) / n + z * z / (4 * n * n))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def learns_reward(run: RunFiles) -> bool:
+    """False if the policy was trained on the environment's own reward."""
+    reward = run.config.get("reward")
+    target = str(reward.get("_target_", "")) if isinstance(reward, Mapping) else ""
+    return run.run.get("reward_choice") != "environment" and ".rewards.environment." not in target
+
+
+def digits(value: float | None) -> str:
+    """A number as a reader wants it: three significant digits, thousands with commas."""
+    if value is None:
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _outcome(run: RunFiles) -> str:
+    row = run.evaluation_rows[-1] if run.evaluation_rows else None
+    if not run.rows:
+        return "The run failed before its first round was complete"
+    if row is None:
+        learned, true = run.rows[-1].get("agent/reward_mean"), run.rows[-1].get("train/true_reward")
+        return f"Never evaluated; last training round: learned reward {digits(learned)} a step, true {digits(true)}"
+    when = "at the end" if run.status == "DONE" and row is run.rows[-1] else f"after {row['env_steps']:,} env steps"
+    episodes = f" ({run.evaluations[-1].valid.shape[1]} episodes)" if run.evaluations else ""
+    success = row.get("eval/success")
+    if success is not None:
+        return f"Success {success:.2f} {when}{episodes}"
+    return f"True return {digits(row.get('eval/true_return'))} {when}{episodes}"
+
+
+def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:
+    if not learns_reward(run):
+        return "trained on the true reward, so there is nothing to exploit"
+    if now:
+        return "EXPLOIT ALARM: the learned reward is being fooled"
+    if alarms:
+        return "an exploit alarm was raised on the way and has cleared"
+    needed, seen = _evaluations_needed(run), len(run.evaluation_rows)
+    if seen < needed:
+        return f"too few evaluations to judge exploitation ({seen} of {needed})"
+    return "no exploit alarm"
+
+
+def _evaluations_needed(run: RunFiles) -> int:
+    last: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
+    by_goals = last.get("eval/success") is not None and last.get("eval/reward_heldout_goals") is not None
+    return EVALUATIONS_IN_A_ROW if by_goals else TREND_EVALUATIONS
+
+
+def _failure(run: RunFiles) -> list[Notice]:
+    notices = []
+    if run.status == "FAILED":
+        error, failed_round = run.outcome.get("error", "no reason was written"), run.outcome.get("round", "?")
+        notices.append(Notice("failed", f"The run failed in round {failed_round}: {error}"))
+    if run.status == "unfinished":
+        steps = number(run.config.get("total_env_steps"))
+        target = f" of {steps:,.0f}" if steps else ""
+        notices.append(
+            Notice("note", f"The run is unfinished: {run.env_steps:,}{target} env steps. It may still be running.")
+        )
+    broken = next((row for row in run.rows if row.get("agent/finite") == 0), None)
+    if broken:
+        text = f"Parameters of the policy or the reward are not finite since round {broken['round']}; later numbers"
+        notices.append(Notice("failed", f"{text} mean nothing."))
+    return notices
+
+
+def _alarm_notices(alarms: list[Alarm], now: Alarm | None) -> list[Notice]:
+    if now:
+        text = f"{now.message} First raised at {alarms[0].env_steps:,} env steps."
+        return [Notice("alarm", text)]
+    if alarms:
+        last = alarms[-1]
+        text = f"Raised between {alarms[0].env_steps:,} and {last.env_steps:,} env steps, and cleared since. It said: "
+        return [Notice("warning", text + last.message)]
+    return []
+
+
+def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:
+    """What a careful reader would ask about although no alarm stands."""
+    if now or not run.evaluation_rows or not learns_reward(run):
+        return []
+    row = run.evaluation_rows[-1]
+    success, on_policy = row.get("eval/success"), row.get("eval/learned_reward_final")
+    on_goals, correlation = row.get("eval/reward_heldout_goals"), row.get("eval/return_correlation")
+    if None not in (success, on_policy, on_goals) and success < SUSPECT_SUCCESS and on_policy >= on_goals:
+        text = (
+            f"Look closer: final states earn as much learned reward ({digits(on_policy)}) as held-out goals "
+            f"({digits(on_goals)}), yet only {success:.0%} of episodes succeed. (The alarm itself asks for "
+            f"{EVALUATIONS_IN_A_ROW} evaluations in a row below {SUCCESS_BELOW:.0%}.)"
+        )
+        return [Notice("warning", text)]
+    if correlation is not None and correlation < 0:
+        text = f"Look closer: episodes with more learned return have less true return (correlation {correlation:.2f})."
+        return [Notice("warning", text)]
+    return []
+
+
+def _tiles(run: RunFiles) -> list[Tile]:
+    row: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
+    tiles = [*_true_tiles(run, row), *_learned_tiles(row)]
+    if not row and run.rows:
+        last = run.rows[-1]
+        tiles += [
+            Tile("True reward a step", digits(last.get("train/true_reward")), "last training round", "true"),
+            Tile("Learned reward a step", digits(last.get("agent/reward_mean")), "last training round", "learned"),
+        ]
+    if row.get("eval/return_correlation") is not None:
+        tiles.append(Tile("Correlation of returns", f"{row['eval/return_correlation']:.2f}", "learned with true"))
+    rounds = len(run.rows)
+    tiles.append(Tile("Env steps", f"{run.env_steps:,}", f"{rounds:,} round{'s' if rounds != 1 else ''}"))
+    seconds = number(run.outcome.get("seconds"))
+    if seconds is not None:
+        tiles.append(Tile("Time", duration(seconds), "whole run"))
+    return tiles
+
+
+def _true_tiles(run: RunFiles, row: Row) -> list[Tile]:
+    tiles = []
+    success, episodes = row.get("eval/success"), run.evaluations[-1].valid.shape[1] if run.evaluations else 0
+    if success is not None:
+        note = "share of episodes"
+        if episodes:
+            low, high = wilson_interval(min(max(success, 0.0), 1.0), episodes)
+            note = f"95% interval {low:.2f} to {high:.2f}"
+        tiles.append(Tile("True success", f"{success:.2f}", _with_deterministic(row, "eval/success", note), "true"))
+    if row.get("eval/true_return") is not None:
+        note = _with_deterministic(row, "eval/true_return", "per episode")
+        tiles.append(Tile("True return", digits(row["eval/true_return"]), note, "true"))
+    return tiles
+
+
+def _learned_tiles(row: Row) -> list[Tile]:
+    tiles = []
+    if row.get("eval/learned_return") is not None:
+        note = _with_deterministic(row, "eval/learned_return", "per episode")
+        tiles.append(Tile("Learned return", digits(row["eval/learned_return"]), note, "learned"))
+    if row.get("eval/learned_reward_final") is not None:
+        goals = row.get("eval/reward_heldout_goals")
+        note = f"held-out goals: {digits(goals)}" if goals is not None else "mean, per step"
+        tiles.append(
+            Tile("Learned reward, final states", digits(row["eval/learned_reward_final"]), note, "learned")
+        )
+    return tiles
+
+
+def _with_deterministic(row: Row, key: str, note: str) -> str:
+    value = row.get(f"{key}_deterministic")
+    return note if value is None else f"{note}; without exploration {digits(value)}"

@@ -1,0 +1,37 @@
+"""Videos from recorded scenes: the environment draws, imageio writes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+EPISODES = 4
+
+
+def write_final_video(run_dir: Path, draw: Callable[[np.ndarray], np.ndarray], step_seconds: float) -> Path | None:
+    """The first episodes of the newest evaluation, one after another, as videos/final.mp4.
+
+    Args:
+        draw: from a scene [k] to a picture [height, width, 3] uint8.
+        step_seconds: simulated time of a step; the video runs in real time, between 10 and 30 frames a second.
+
+    Returns:
+        The path, or None if the run recorded no scenes.
+    """
+    import imageio.v2 as imageio
+
+    newest = max((run_dir / "evaluations").glob("*.npz"), default=None)
+    if newest is None:
+        return None
+    with np.load(newest) as file:
+        if "scene" not in file.files:
+            return None
+        scene, valid = file["scene"], file["valid"]
+    path = run_dir / "videos" / "final.mp4"
+    path.parent.mkdir(exist_ok=True)
+    frames_per_second = float(np.clip(1.0 / step_seconds, 10.0, 30.0))
+    with imageio.get_writer(path, fps=frames_per_second, macro_block_size=2) as writer:
+        for episode in range(min(EPISODES, scene.shape[1])):
+            for t in range(int(valid[:, episode].sum())):
+                writer.append_data(draw(scene[t, episode]))
+    return path

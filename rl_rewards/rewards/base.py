@@ -1,0 +1,82 @@
+"""What a reward source is, and which part of a transition it looks at."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, RewardFn, Transition, box_bounds
+
+RewardState = TypeVar("RewardState")
+Judges = Literal["obs", "obs_action", "next_obs"]
+"""What a classifier sees: the state s, the state and action (s, a), or the state reached s'."""
+
+
+class RewardSource(Protocol[RewardState]):
+    """Where the training reward comes from. Pure; runs inside jit, scan and vmap."""
+
+    scope: Literal["transition", "trajectory"]
+    history: int  # env steps of experience it wants kept in the replay ring (0: one rollout suffices)
+
+    def init(self, key: Key) -> RewardState: ...
+
+    def reward(self, state: RewardState, transitions: Transition) -> Float[Array, "*batch"]:
+        """r(s, a, s') under ``state``. Deterministic; reading moves no statistics."""
+        ...
+
+    def absorbing_reward(self, state: RewardState) -> Float[Array, ""]:
+        """Reward per step after a termination."""
+        ...
+
+    def update(
+        self, state: RewardState, data: Examples, experience: Experience, round: Array, key: Key
+    ) -> tuple[RewardState, Metrics]:
+        """Learn from the newest experience; called once a round, before the policy's update."""
+        ...
+
+    def inspect(self, state: RewardState, data: Examples, transitions: Transition) -> dict[str, Array]:
+        """What the source says of the supplied examples and of ``transitions``; read by evaluation alone.
+
+        Keys are free; means are logged as ``eval/KEY`` and the arrays stored for the report. Classifiers give
+        ``prob_heldout_goals``, ``prob_non_goals``, ``prob_visited`` and ``reward_heldout_goals``.
+        """
+        ...
+
+
+def reward_fn(source: RewardSource, state: Any) -> RewardFn:
+    """The source's current reward as one function of transitions."""
+    return RewardFn(call=partial(source.reward, state), absorbing=source.absorbing_reward(state))
+
+
+def make_features(spec: EnvSpec, judges: Judges) -> Callable[[Array, Array], Float[Array, "*batch d"]]:
+    """A function (obs, action) -> flat network input, for environments of ``spec``.
+
+    Actions are clipped to the bounds (an unclipped one would be a trivial tell) and one-hot encoded when discrete.
+    """
+
+    def flat_obs(obs: Array) -> Array:
+        batch = obs.shape[: obs.ndim - len(spec.obs.shape)]
+        scaled = obs.astype(jnp.float32) / (255.0 if obs.dtype == jnp.uint8 else 1.0)
+        return scaled.reshape(*batch, -1)
+
+    def flat_action(action: Array) -> Array:
+        if isinstance(spec.action, Discrete):
+            return jax.nn.one_hot(action, spec.action.n)
+        low, high = box_bounds(spec.action)
+        clipped = jnp.clip(action, low, high)
+        return clipped.reshape(*action.shape[: action.ndim - len(spec.action.shape)], -1)
+
+    def features(obs: Array, action: Array) -> Array:
+        if judges == "obs_action":
+            return jnp.concatenate([flat_obs(obs), flat_action(action)], axis=-1)
+        return flat_obs(obs)
+
+    return features
+
+
+def looked_at(transitions: Transition, judges: Judges) -> tuple[Array, Array]:
+    """The (obs, action) pair of each transition that a source with ``judges`` looks at."""
+    return (transitions.next_obs if judges == "next_obs" else transitions.obs), transitions.action

@@ -1,0 +1,197 @@
+"""A binary goal classifier: network, regularised loss, one gradient step. What data it sees is its caller's matter.
+
+loss = BCE(f(mix(x)), smooth(mix(y))) + c_gp * (|grad_x f| - target)^2, decoupled weight decay; or the
+positive-unlabelled risk in place of BCE. High logits mean "goal".
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.losses import binary_cross_entropy, non_negative_pu
+from rl_rewards.core.networks import ACTIVATIONS, MLP
+from rl_rewards.core.normalize import RunningMoments
+from rl_rewards.core.types import Key, Metrics
+
+INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
+
+
+@struct.dataclass
+class ClassifierState:
+    variables: dict  # leaves [E, ...]: "params" and, with spectral norm, "batch_stats"
+    optimizer: optax.OptState  # leaves [E, ...]
+    moments: RunningMoments  # of the examples, set once; unused unless normalize_inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """An ensemble of multi-layer perceptrons with independent weights, batches and optimisers.
+
+    Keys and units: configs/classifier/mlp.yaml.
+    """
+
+    hidden: tuple[int, ...]
+    activation: str
+    learning_rate: float
+    weight_decay: float
+    ensemble: int
+    combine: Literal["mean", "min"]
+    mixup: float
+    label_smoothing: float
+    gradient_penalty: float
+    gradient_penalty_target: float
+    spectral_norm: bool
+    dropout: float
+    goal_prior: float | None
+    normalize_inputs: bool
+
+    def __post_init__(self) -> None:
+        group = "reward.classifier"
+        check_fields(self, group)
+        require(self.ensemble > 0, f"{group}.ensemble={self.ensemble} must be at least 1.")
+        require(self.learning_rate > 0, f"{group}.learning_rate={self.learning_rate} must be positive.")
+        require(self.mixup >= 0, f"{group}.mixup={self.mixup} must be 0 (off) or positive.")
+        require(0 <= self.label_smoothing < 1, f"{group}.label_smoothing={self.label_smoothing} must lie in [0, 1).")
+        require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
+        require(
+            self.activation in ACTIVATIONS,
+            f"{group}.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
+        )
+        if self.goal_prior is not None:
+            require(0 < self.goal_prior < 1, f"{group}.goal_prior={self.goal_prior} must lie between 0 and 1, or be null.")
+            require(
+                self.mixup == 0 and self.label_smoothing == 0,
+                f"{group}.goal_prior needs unmixed labels; set {group}.mixup=0 and {group}.label_smoothing=0.",
+            )
+
+    @cached_property
+    def network(self) -> nn.Module:
+        return MLP(
+            tuple(self.hidden), 1, self.activation, dropout=self.dropout, spectral_norm=self.spectral_norm
+        )
+
+    @cached_property
+    def optimizer(self) -> optax.GradientTransformation:
+        return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
+
+    def init(self, key: Key, features: int) -> ClassifierState:
+        """Fresh members for inputs of ``features`` entries."""
+        variables = jax.vmap(lambda k: self.network.init(k, jnp.zeros((1, features))))(
+            jax.random.split(key, self.ensemble)
+        )
+        return ClassifierState(
+            variables=variables,
+            optimizer=jax.vmap(self.optimizer.init)(variables["params"]),
+            moments=RunningMoments.init((features,)),
+        )
+
+    def set_moments(self, state: ClassifierState, inputs: Float[Array, "N d"]) -> ClassifierState:
+        """Take the input statistics from ``inputs``."""
+        moments = RunningMoments.init(inputs.shape[1:]).update(inputs, jnp.ones(inputs.shape[:1], bool))
+        return state.replace(moments=moments)
+
+    def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
+        """log-odds of being a goal, one per member."""
+        inputs = self._scaled(state, inputs)
+        return jax.vmap(lambda variables: self.network.apply(variables, inputs)[..., 0])(state.variables)
+
+    def combined(self, values: Float[Array, "E *batch"]) -> Float[Array, "*batch"]:
+        """One value from those of the members: their mean, or the least (an exploit must then fool all of them)."""
+        return jnp.min(values, axis=0) if self.combine == "min" else jnp.mean(values, axis=0)
+
+    def train_step(
+        self,
+        state: ClassifierState,
+        positives: Float[Array, "E N d"],
+        negatives: Float[Array, "E M d"],
+        key: Key,
+    ) -> tuple[ClassifierState, Metrics]:
+        """One gradient step of every member on its own batch."""
+
+        def member(variables, optimizer, positive, negative, member_key):
+            others = {name: value for name, value in variables.items() if name != "params"}
+            gradients, (others, metrics) = jax.grad(self._loss, has_aux=True)(
+                variables["params"], others, positive, negative, member_key
+            )
+            updates, optimizer = self.optimizer.update(gradients, optimizer, variables["params"])
+            metrics["reward/gradient_norm"] = optax.global_norm(gradients)
+            return {"params": optax.apply_updates(variables["params"], updates), **others}, optimizer, metrics
+
+        variables, optimizer, metrics = jax.vmap(member)(
+            state.variables,
+            state.optimizer,
+            self._scaled(state, positives),
+            self._scaled(state, negatives),
+            jax.random.split(key, self.ensemble),
+        )
+        return state.replace(variables=variables, optimizer=optimizer), jax.tree.map(jnp.mean, metrics)
+
+    def _scaled(self, state: ClassifierState, inputs: Array) -> Array:
+        return state.moments.normalize(inputs, INPUT_CLIP) if self.normalize_inputs else inputs
+
+    def _loss(self, params: dict, others: dict, positive: Array, negative: Array, key: Key):
+        """Loss of one member; auxiliary: the moved statistics and the metrics, on unmixed inputs."""
+        dropout_key, mixup_key, penalty_key = jax.random.split(key, 3)
+        variables = {"params": params, **others}
+        inputs = jnp.concatenate([positive, negative])
+        targets = jnp.concatenate([jnp.ones(len(positive)), jnp.zeros(len(negative))])
+        metrics = self._dashboard(variables, positive, negative)
+
+        if self.mixup > 0.0:
+            inputs, targets = mix(mixup_key, inputs, targets, self.mixup)
+        if self.label_smoothing > 0.0:
+            targets = targets * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
+        output, moved = self.network.apply(
+            variables, inputs, train=True, rngs={"dropout": dropout_key}, mutable=list(others)
+        )
+        logits = output[..., 0]
+        if self.goal_prior is not None:
+            loss = non_negative_pu(logits[: len(positive)], logits[len(positive) :], self.goal_prior)
+        else:
+            loss = jnp.mean(binary_cross_entropy(logits, targets))
+        metrics["reward/loss"] = loss
+        if self.gradient_penalty > 0.0:
+            penalty = self._gradient_penalty(variables, positive, negative, penalty_key)
+            metrics["reward/gradient_penalty"] = penalty
+            loss = loss + self.gradient_penalty * penalty
+        return loss, (dict(moved), metrics)
+
+    def _dashboard(self, variables: dict, positive: Array, negative: Array) -> Metrics:
+        logit_goal, logit_negative = (
+            jax.lax.stop_gradient(self.network.apply(variables, x)[..., 0]) for x in (positive, negative)
+        )
+        return {
+            "reward/accuracy_goal": jnp.mean(logit_goal > 0.0),
+            "reward/accuracy_negative": jnp.mean(logit_negative < 0.0),
+            "reward/prob_goal": jnp.mean(jax.nn.sigmoid(logit_goal)),
+            "reward/prob_negative": jnp.mean(jax.nn.sigmoid(logit_negative)),
+        }
+
+    def _gradient_penalty(self, variables: dict, positive: Array, negative: Array, key: Key) -> Array:
+        """On random points between goals and negatives (Gulrajani et al. 2017, arXiv:1704.00028, equation 3)."""
+        n = min(len(positive), len(negative))
+        weight = jax.random.uniform(key, (n, 1))
+        between = weight * positive[:n] + (1.0 - weight) * negative[:n]
+        gradients = jax.vmap(jax.grad(lambda x: self.network.apply(variables, x)[0]))(between)
+        norms = jnp.sqrt(jnp.sum(jnp.square(gradients), axis=-1) + 1e-12)
+        return jnp.mean(jnp.square(norms - self.gradient_penalty_target))
+
+
+def mix(
+    key: Key, inputs: Float[Array, "N d"], targets: Float[Array, "N"], alpha: float
+) -> tuple[Float[Array, "N d"], Float[Array, "N"]]:
+    """Mixup (Zhang et al. 2018, arXiv:1710.09412): convex mixtures of random pairs, weights Beta(alpha, alpha)."""
+    weight_key, order_key = jax.random.split(key)
+    weight = jax.random.beta(weight_key, alpha, alpha, targets.shape)
+    order = jax.random.permutation(order_key, len(targets))
+    mixed = weight[:, None] * inputs + (1.0 - weight[:, None]) * inputs[order]
+    return mixed, weight * targets + (1.0 - weight) * targets[order]

@@ -1,0 +1,174 @@
+"""The door of the command line: compose -> build -> check -> train -> evaluate -> report.
+
+``python -m rl_rewards.run reward=goal_classifier env=point`` and the console script ``rl-rewards`` are the same.
+Heavy libraries are imported only when a run starts, so that ``--help`` and a mistyped option answer at once.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from rl_rewards.core.types import ConfigError
+from rl_rewards.help import CONFIGS, print_help
+
+RESUMABLE_OVERRIDES = ("logger", "total_env_steps")
+GROUPS = ("env", "reward", "algorithm")
+
+
+def main() -> None:
+    """Entry point of ``rl-rewards`` and ``python -m rl_rewards.run``."""
+    arguments = sys.argv[1:]
+    if {"--help", "-h"} & set(arguments):
+        print_help()
+    elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
+        _guarded(lambda: resume_run(Path(resume[-1]), [a for a in arguments if not a.startswith("resume=")]))
+    else:
+        _hydra_main()
+
+
+@hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
+def _hydra_main(cfg: DictConfig) -> None:
+    settings = HydraConfig.get()
+    choices = {group: settings.runtime.choices[group] for group in GROUPS}
+    _guarded(lambda: start_run(cfg, Path(settings.runtime.output_dir), choices))
+
+
+def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> None:
+    """Run ``cfg`` in ``run_dir``; a folder with checkpoints of the same configuration is gone on with."""
+    saved = run_dir / "config.yaml"
+    if saved.exists() and _comparable(OmegaConf.load(saved)) != _comparable(cfg):
+        raise ConfigError(
+            f"{run_dir} holds a run with another configuration; choose another hydra.run.dir, or go on with that run "
+            f"by resume={run_dir}."
+        )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, saved, resolve=True)
+    _write_run_json(run_dir, choices)
+    execute(cfg, run_dir, choices)
+
+
+def resume_run(run_dir: Path, overrides: list[str]) -> None:
+    """Go on in ``run_dir`` with its saved configuration."""
+    if not (run_dir / "config.yaml").is_file():
+        raise ConfigError(f"resume={run_dir} is not a run's folder; it has no config.yaml.")
+    for override in overrides:
+        if override.split("=")[0].split(".")[0] not in RESUMABLE_OVERRIDES:
+            raise ConfigError(
+                f"{override} cannot be changed when a run is resumed; only the logger and total_env_steps can."
+            )
+    cfg = OmegaConf.load(run_dir / "config.yaml")
+    OmegaConf.set_struct(cfg, True)
+    try:
+        cfg.merge_with_dotlist(overrides)
+    except Exception as error:
+        raise ConfigError(f"{' '.join(overrides)} does not fit the saved configuration: {error}") from error
+    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+    choices = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    execute(cfg, run_dir, {group: choices[f"{group}_choice"] for group in GROUPS})
+
+
+def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> None:
+    """Build, check, train, and tell the outcome."""
+    _prepare_jax()
+    from rl_rewards.loop import build
+    from rl_rewards.loop.experiment import run_experiment
+
+    title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}"
+    print(f"{title}\nfolder: {run_dir}", flush=True)
+    parts = build.build(cfg)
+    examples = build.build_data(parts, cfg)
+    row = run_experiment(cfg, parts, examples, run_dir, title)
+    if cfg.video:
+        from rl_rewards.reporting.video import write_final_video
+
+        write_final_video(run_dir, parts.env.draw, parts.env.spec.step_seconds)
+    from rl_rewards.reporting.page import write_report
+
+    report = write_report(run_dir)
+    _print_verdict(row, run_dir, report)
+
+
+def _print_verdict(row: dict, run_dir: Path, report: Path) -> None:
+    from rl_rewards.core.alarm import first_alarm
+
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    alarm = first_alarm(rows)
+    success = row.get("eval/success")
+    print(f"\nAfter {row['env_steps']:,} env steps:")
+    if success is not None:
+        print(f"  true success          {success:.2f}")
+    print(f"  true return           {row['eval/true_return']:.2f}")
+    print(f"  learned return        {row['eval/learned_return']:.2f}")
+    if alarm is not None:
+        print(f"  raised at {alarm.env_steps:,} env steps: {alarm.message}")
+    elif row.get("eval/reward_heldout_goals") is not None:
+        print("  exploit alarm         never raised")
+    print(f"  report                {report}")
+
+
+def _guarded(job) -> None:
+    """Run ``job``; a mistake of the user's ends in one sentence and exit code 2, a failed training in 1."""
+    try:
+        job()
+    except ConfigError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        if type(error).__name__ != "TrainingFailed":
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _prepare_jax() -> None:
+    """Compile once per machine: keep compiled programs between runs, unless the user chose a place."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import jax
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rl_rewards" / "jax"
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _write_run_json(run_dir: Path, choices: dict[str, str]) -> None:
+    overrides = [shlex.quote(argument) for argument in sys.argv[1:]]
+    packages = ("rl_rewards", "jax", "flax", "optax", "mujoco", "numpy")
+    record = {
+        "command": " ".join(["python -m rl_rewards.run", *overrides]),
+        "git_sha": _git("rev-parse", "HEAD"),
+        "git_dirty": bool(_git("status", "--porcelain")),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in packages},
+        **{f"{group}_choice": choice for group, choice in choices.items()},
+    }
+    (run_dir / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of git in the source tree, None where there is no repository or no git."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _comparable(cfg: DictConfig) -> dict:
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    return {key: value for key, value in plain.items() if key not in (*RESUMABLE_OVERRIDES, "resume")}
+
+
+if __name__ == "__main__":
+    main()
