@@ -167,6 +167,7 @@ def _git(*arguments: str) -> str | None:
 
 def _comparable(cfg: DictConfig) -> dict:
     plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
     return {key: value for key, value in plain.items() if key not in (*RESUMABLE_OVERRIDES, "resume")}
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.losses import clipped_surrogate, masked_mean
-from rl_rewards.core.networks import ACTIVATIONS, MLP
+from rl_rewards.core.networks import ACTIVATIONS, MLP, apply
 from rl_rewards.core.normalize import RewardScale, RunningMoments
 from rl_rewards.core.policy import PolicyHead
 from rl_rewards.core.returns import generalized_advantage
@@ -48,7 +48,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class PPO:
-    """On-policy actor and critic for discrete and bounded continuous actions. Keys and units: configs/algorithm/ppo.yaml."""
+    """On-policy actor and critic, discrete and bounded continuous actions. Keys: configs/algorithm/ppo.yaml."""
 
     spec: EnvSpec
     num_envs: int
@@ -100,9 +100,7 @@ class PPO:
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
-        return optax.chain(
-            optax.clip_by_global_norm(self.max_gradient_norm), optax.adam(self.learning_rate, eps=1e-5)
-        )
+        return optax.chain(optax.clip_by_global_norm(self.max_gradient_norm), optax.adam(self.learning_rate, eps=1e-5))
 
     def init(self, key: Key) -> PPOState:
         actor_key, critic_key = jax.random.split(key)
@@ -129,6 +127,7 @@ class PPO:
     ) -> tuple[PPOState, Metrics]:
         del round
         rollout = experience.rollout
+        assert rollout is not None, "build.check gives an on-policy algorithm rollouts"
         rewards = reward_fn(rollout)
         state = self._update_reward_scale(state, rewards, rollout)
         batch = self._batch(state, rollout, rewards, reward_fn.absorbing)
@@ -158,20 +157,21 @@ class PPO:
             obs = state.obs_moments.normalize(obs, self.obs_clip)
         return obs.astype(jnp.float32).reshape(*batch, -1)
 
+    def _value(self, params: dict, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        return apply(self.critic, params["critic"], inputs)[..., 0]
+
     def _update_reward_scale(self, state: PPOState, rewards: jax.Array, rollout: Transition) -> PPOState:
         if not self.normalize_reward:
             return state
-        scale = state.reward_scale.update(
-            rewards, rollout.done, rollout.valid, self.discount, self.reward_scale_decay
-        )
+        scale = state.reward_scale.update(rewards, rollout.done, rollout.valid, self.discount, self.reward_scale_decay)
         return state.replace(reward_scale=scale)
 
     def _batch(self, state: PPOState, rollout: Transition, rewards: jax.Array, absorbing: jax.Array) -> Batch:
         """Advantages of the whole rollout, flattened to [T * B, ...]."""
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
         inputs = self._inputs(state, rollout.obs)
-        values = self.critic.apply(state.params["critic"], inputs)[..., 0]
-        next_values = self.critic.apply(state.params["critic"], self._inputs(state, rollout.next_obs))[..., 0]
+        values = self._value(state.params, inputs)
+        next_values = self._value(state.params, self._inputs(state, rollout.next_obs))
         advantages = generalized_advantage(
             rewards / scale,
             values,
@@ -205,7 +205,7 @@ class PPO:
         std = jnp.sqrt(masked_mean(jnp.square(batch.advantage - mean), batch.valid))
         advantage = (batch.advantage - mean) / (std + 1e-8)
         policy_loss = masked_mean(clipped_surrogate(log_ratio, advantage, self.clip), batch.valid)
-        value = self.critic.apply(params["critic"], batch.inputs)[..., 0]
+        value = self._value(params, batch.inputs)
         value_loss = masked_mean(jnp.square(value - batch.value_target), batch.valid)
         entropy = masked_mean(distribution.entropy(), batch.valid)
         loss = policy_loss + self.value_weight * value_loss - self.entropy_weight * entropy

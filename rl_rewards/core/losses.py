@@ -13,9 +13,7 @@ def masked_mean(values: Float[Array, "*batch"], valid: Bool[Array, "*batch"]) ->
     return jnp.sum(jnp.where(valid, values, 0.0)) / jnp.maximum(jnp.sum(valid), 1)
 
 
-def clipped_surrogate(
-    log_ratio: Float[Array, "N"], advantages: Float[Array, "N"], clip: float
-) -> Float[Array, "N"]:
+def clipped_surrogate(log_ratio: Float[Array, "N"], advantages: Float[Array, "N"], clip: float) -> Float[Array, "N"]:
     """Per-sample PPO policy loss (Schulman et al. 2017, arXiv:1707.06347, equation 7), to be minimised."""
     ratio = jnp.exp(log_ratio)
     return -jnp.minimum(ratio * advantages, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantages)

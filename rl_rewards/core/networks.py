@@ -1,6 +1,7 @@
 """Every neural network of the project, in flax.linen; nothing else knows which library they are made with."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -12,6 +13,11 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
     "leaky_relu": nn.leaky_relu,
 }
+
+
+def apply(network: nn.Module, variables: dict, *inputs: jax.Array) -> Any:
+    """The network's output in evaluation mode; an array, or a tuple of them."""
+    return network.apply(variables, *inputs)
 
 
 class MLP(nn.Module):

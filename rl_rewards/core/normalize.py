@@ -54,7 +54,9 @@ class RewardScale:
     arXiv:2005.12729, section 3, "reward scaling", with a decaying instead of an all-time average.)
     """
 
-    weight: Float[Array, ""]  # how much of the average has been filled, 0 .. 1: corrects the start like Adam's bias term
+    weight: Float[
+        Array, ""
+    ]  # how much of the average has been filled, 0 .. 1: corrects the start like Adam's bias term
     mean: Float[Array, ""]
     square: Float[Array, ""]
 
@@ -86,4 +88,3 @@ class RewardScale:
         weight = jnp.maximum(self.weight, 1e-8)
         variance = self.square / weight - jnp.square(self.mean / weight)
         return jnp.maximum(jnp.sqrt(jnp.maximum(variance, 0.0)), 1e-4)
-

@@ -8,12 +8,13 @@ from functools import cached_property
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
-from rl_rewards.core.networks import MLP, NormalActor
-from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, box_bounds
+from rl_rewards.core.networks import MLP, NormalActor, apply
+from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, box_bounds
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,18 @@ class PolicyHead:
         return NormalActor(self.hidden, size, self.activation, self.initial_log_std)
 
     def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
-        return self.network.init(key, inputs)
+        return dict(self.network.init(key, inputs))
 
     def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
         """Over actions in the network's own scale; see :meth:`to_env` and :meth:`from_env`."""
-        output = self.network.apply(params, inputs)
+        output = apply(self.network, params, inputs)
         return Categorical(output) if isinstance(self.spec.action, Discrete) else DiagonalNormal(*output)
 
     def to_env(self, action: jax.Array) -> Action:
         """From the network's scale to the env's units (not clipped)."""
         if isinstance(self.spec.action, Discrete):
             return action
-        middle, half_range = self._scale()
+        middle, half_range = map(jnp.asarray, self._scale())
         return middle + half_range * action.reshape(*action.shape[:-1], *self.spec.action.shape)
 
     def from_env(self, action: Action) -> jax.Array:
@@ -56,6 +57,7 @@ class PolicyHead:
         return ((action - middle) / half_range).reshape(*action.shape[: action.ndim - middle.ndim], -1)
 
     def _scale(self) -> tuple[np.ndarray, np.ndarray]:
+        assert isinstance(self.spec.action, Box)
         low, high = box_bounds(self.spec.action)
         bounded = np.isfinite(low) & np.isfinite(high)
         middle = np.where(bounded, (low + high) / 2.0, 0.0).astype(np.float32)

@@ -8,10 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 
-def discounted_sum(
-    rewards: Float[Array, "T B"], done: Bool[Array, "T B"], discount: float
-) -> Float[Array, "T B"]:
-    """Reward collected so far in the episode, newest weighted 1: R_t = r_t + discount * R_{t-1}; anew after ``done``."""
+def discounted_sum(rewards: Float[Array, "T B"], done: Bool[Array, "T B"], discount: float) -> Float[Array, "T B"]:
+    """Reward collected so far in the episode, newest weight 1: R_t = r_t + discount * R_{t-1}; anew after ``done``."""
 
     def step(running, inputs):
         reward, ended = inputs

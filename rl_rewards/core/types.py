@@ -34,7 +34,7 @@ class Transition:
     obs: Obs  # [*batch, ...] s_t, raw: normalising is the network's job
     action: Action  # [*batch, ...] a_t in the env's units, before the env clips it
     next_obs: Obs  # [*batch, ...] the true successor, never a reset observation
-    env_reward: Float[Array, "*batch"]  # read by the environment's own reward source and by evaluation, by nothing else
+    env_reward: Float[Array, "*batch"]  # for the environment's own source and evaluation only
     terminated: Bool[Array, "*batch"]  # the MDP ended: bootstrap with 0 (or the absorbing value)
     truncated: Bool[Array, "*batch"]  # cut by a limit: bootstrap with V(next_obs)
     valid: Bool[Array, "*batch"]  # False on padding and on the other player's turns
@@ -104,7 +104,9 @@ class EnvSpec:
     obs: Box
     action: Box | Discrete
     max_episode_steps: int
-    info: Mapping[str, tuple[int, ...]]  # key -> shape of one environment's value; "success" and "scene" are float or bool
+    info: Mapping[
+        str, tuple[int, ...]
+    ]  # key -> shape of one environment's value; "success" and "scene" are float or bool
     ends_early: bool  # True if an episode can end before max_episode_steps
     restores: bool  # True if a state can be put back exactly
     has_success: bool  # True if info["success"] tells whether the task is done in the state just reached

@@ -78,13 +78,17 @@ class PencilCase:
     def make(self, num_envs: int, seed: int) -> "PencilCaseBatch":
         return PencilCaseBatch(self, num_envs, seed)
 
-    def observe(self, points: np.ndarray, yaw: np.ndarray, fix: np.ndarray, pusher: np.ndarray, lamp: np.ndarray):
+    def observe(
+        self, points: np.ndarray, yaw: np.ndarray, fix: np.ndarray, pusher: np.ndarray, lamp: np.ndarray
+    ) -> np.ndarray:
         """Observations [B, k] f32 of true positions ``points`` [B, 2, 2] or of what the tracker reports."""
         obs = np.empty((len(points), self.spec.obs.shape[0]), np.float32)
         if self.observation == "tracker":
             obs[:, :FIX] = fix
             obs[:, FIX : FIX + 2] = pusher
             obs[:, FIX + 2] = lamp
+            obs[:, FIX + 2] *= 2.0
+            obs[:, FIX + 2] -= 1.0
         else:
             scaled = points / layout.TABLE_HALF_SIZE
             obs[:, 0:2], obs[:, 4:6] = scaled[:, 1], scaled[:, 0]

@@ -66,6 +66,12 @@ def unproject(image: Positions, height: float = TRACK_HEIGHT) -> Positions:
     return np.stack([image[..., 0] * depth * ASPECT / FOCAL, from_camera + POSITION[1]], axis=-1)
 
 
+def foot_that_hides(case: Positions) -> Positions:
+    """Where the pusher's foot must be for its hand to lie on the line of sight to the case; metres."""
+    nearer = (POSITION[2] - HAND_HEIGHT) / (POSITION[2] - TRACK_HEIGHT)
+    return POSITION[:2] + (case - POSITION[:2]) * nearer
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tracker:
     """What is reported of the case; a pure function of the true positions and of the last fix."""
@@ -100,27 +106,32 @@ class Tracker:
         np.sin(yaw, out=fix[:, 2])
         np.cos(yaw, out=fix[:, 3])
         fix[:, 4] = 1.0
-        if self.occlusion and last is not None:
-            lost = self._lost(points[:, 0], image[:, 1], last)
-            image[lost, 1] = image[lost, 0]
-            fix[lost, 4] = 0.0
+        full_case = image[:, 1].copy() if self.occlusion else None
         if self.out_of_frame:
             centre, half = self.frame
             image -= centre
             image /= half
             fix[np.abs(image[:, 1]).max(axis=-1) > 1.0, 4] = 0.0
         np.clip(image, -1.0, 1.0, out=image)
+        if full_case is not None and last is not None:
+            lost = self._hidden(points[:, 0], full_case) | self._far(image[:, 1], last)
+            image[lost, 1] = image[lost, 0]
+            fix[lost, 4] = 0.0
         fix[:, :2] = image[:, 1]
         if self.remembers and last is not None:
             np.copyto(fix[:, 2:4], last[:, 2:4], where=fix[:, 4:] == 0.0)
         return fix, image[:, 0]
 
-    def _lost(self, pusher: Positions, case: Positions, last: Float[np.ndarray, "B 5"]) -> Bool[np.ndarray, "B"]:
-        """Whether the hand hides the case, or the case is not where the tracker looks."""
-        centre, half = self.frame
-        shape = np.array([ASPECT, 1.0])  # distances in half heights
-        hidden = (((case - project(pusher, HAND_HEIGHT)) * shape) ** 2).sum(axis=-1) < COVER_RADIUS**2
-        far = (((case - (last[:, :2] * half + centre)) * shape) ** 2).sum(axis=-1) > SEARCH_RADIUS**2
-        if self.out_of_frame:  # a fix at the border stands for anything beyond it: only drifting loses the case
-            far &= np.abs(last[:, :2]).max(axis=-1) < 1.0
-        return hidden | far
+    def _hidden(self, pusher: Positions, case: Positions) -> Bool[np.ndarray, "B"]:
+        """Whether the hand lies before the case (given in the full picture)."""
+        return _distance_squared(case - project(pusher, HAND_HEIGHT)) < COVER_RADIUS**2
+
+    def _far(self, case: Positions, last: Float[np.ndarray, "B 5"]) -> Bool[np.ndarray, "B"]:
+        """Whether the case, clamped to the frame, is not where the tracker looks."""
+        return _distance_squared((case - last[:, :2]) * self.frame[1]) > SEARCH_RADIUS**2
+
+
+def _distance_squared(difference: Positions) -> Float[np.ndarray, "*batch"]:
+    """Of differences in the full picture, in half heights."""
+    u, v = difference[..., 0] * ASPECT, difference[..., 1]
+    return u * u + v * v

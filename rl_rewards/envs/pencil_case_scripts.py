@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from rl_rewards.envs.pencil_case_layout import BUTTON, CASE_HALF_SIZE, START_X, START_Y, Positions
+from rl_rewards.envs.pencil_case_camera import foot_that_hides
+from rl_rewards.envs.pencil_case_layout import BUTTON, CASE_HALF_SIZE, Positions
 
 if TYPE_CHECKING:
-    from rl_rewards.envs.pencil_case import PencilCase
+    from rl_rewards.envs.pencil_case import PencilCase, PencilCaseBatch
 
 Joints = Float[np.ndarray, "B 5"]
 Script = Callable[[Joints], Positions]
 
 STEP_METRES = 0.016
 """How far the free pusher moves in one environment step at full action."""
+
+ORDINARY_BATCH = 64
+"""Copies that collect ordinary examples at once."""
+
+FRONT_Y = -0.03
+"""Ordinary operation stays nearer to the camera than this."""
 
 RIGHT, LEFT, UP = (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0)
 CLEARANCE = np.array([CASE_HALF_SIZE[0] + 0.03, CASE_HALF_SIZE[1] + 0.035])
@@ -77,17 +84,18 @@ def hide_case(positions: Joints) -> Positions:
     """Back off until the hand hides the case, then drive the pusher alone round to the place behind the notebook."""
     pusher, case = positions[:, :2], positions[:, 2:4]
     x, y = pusher[:, 0], pusher[:, 1]
-    line = np.maximum(case[:, 1] - 0.14, -0.32)  # along this y the pusher leaves to the right
-    before = (np.abs(x - case[:, 0]) < 0.06) & (y < case[:, 1]) & (y > line + 0.015)
+    foot = np.maximum(foot_that_hides(case), [-1.0, -0.32])
+    line = foot[:, 1]  # along this y the pusher leaves to the right
+    before = (np.abs(x - foot[:, 0]) < 0.08) & (y < case[:, 1]) & (y > line + 0.012)
     aside = np.stack([np.full_like(line, 0.30), line], axis=-1)
     target = np.where((x > 0.27)[:, None], [0.28, 0.09], aside)
     target = np.where(((y > 0.06) & (x < 0.30))[:, None], [0.0, 0.085], target)
-    return np.where(before[:, None], go(pusher, np.stack([case[:, 0], line], axis=-1)), go(pusher, target))
+    return np.where(before[:, None], go(pusher, foot), go(pusher, target))
 
 
 def press_button(positions: Joints) -> Positions:
     """Leave the case where it is and park on the button that lights the lamp."""
-    return go(positions[:, :2], np.array(BUTTON))
+    return go(positions[:, :2], np.broadcast_to(BUTTON, (len(positions), 2)))
 
 
 EXPLOITS: dict[str, Script] = {
@@ -103,30 +111,37 @@ def ordinary_operation(
 ) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 2"]]:
     """Observations and actions f32 of ``n`` states from episodes of clumsy pushing and wandering in front.
 
-    Every few steps each copy chooses anew: push the case along some axis, or go somewhere near the case. Episodes in
-    which case or pusher leave the front, or the lamp is lit, are thrown away.
+    Episodes in which case or pusher leave the front, or the lamp is lit, are thrown away.
     """
-    found_obs, found_action, count = [], [], 0
-    batch = env.make(64, int(rng.integers(2**31)))
-    everyone = np.ones(64, bool)
+    batch = env.make(ORDINARY_BATCH, int(rng.integers(2**31)))
+    observations, actions, count = [], [], 0
     while count < n:
-        obs, action, ordinary = batch.reset(everyone), [], everyone
-        seen = []
-        for step in range(env.max_episode_steps):
-            if step % 10 == 0:
-                choice = rng.integers(4, size=64)
-                place = rng.uniform([-0.12, -0.10], [0.12, -0.03], (64, 2))
-            positions = batch.positions
-            headings = np.array([RIGHT, LEFT, UP, UP])[choice]
-            act = np.where((choice == 3)[:, None], go(positions[:, :2], positions[:, 2:4] + place), push(positions, headings))
-            act = (act + rng.normal(0.0, 0.5, (64, 2))).astype(np.float32)
-            seen.append(obs)
-            action.append(act)
-            out = batch.step(act)
-            obs = out.next_obs
-            ordinary = ordinary & (np.maximum(positions[:, 1], positions[:, 3]) < -0.03) & (out.info["scene"][:, 8] == 0)
-        found_obs.append(np.stack(seen)[:, ordinary].reshape(-1, obs.shape[1]))
-        found_action.append(np.stack(action)[:, ordinary].reshape(-1, 2))
-        count += len(found_obs[-1])
+        obs, action = _ordinary_episodes(batch, rng, env.max_episode_steps)
+        observations.append(obs)
+        actions.append(action)
+        count += len(obs)
     pick = rng.choice(count, n, replace=False)
-    return np.concatenate(found_obs)[pick], np.concatenate(found_action)[pick]
+    return np.concatenate(observations)[pick], np.concatenate(actions)[pick]
+
+
+def _ordinary_episodes(
+    batch: "PencilCaseBatch", rng: np.random.Generator, steps: int
+) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 2"]]:
+    """One episode of every copy: each few steps push along some axis, or go somewhere before the case."""
+    size = batch.num_envs
+    ordinary = np.ones(size, bool)
+    observations, actions = [batch.reset(ordinary)], []
+    for step in range(steps):
+        if step % 10 == 0:
+            choice = rng.integers(4, size=size)
+            place = rng.uniform([-0.12, -0.10], [0.12, -0.03], (size, 2))
+        positions = batch.positions
+        pushing = push(positions, np.array([RIGHT, LEFT, UP, UP])[choice])
+        action = np.where((choice == 3)[:, None], go(positions[:, :2], positions[:, 2:4] + place), pushing)
+        action = (action + rng.normal(0.0, 0.5, action.shape)).astype(np.float32)
+        out = batch.step(action)
+        ordinary &= (np.maximum(positions[:, 1], positions[:, 3]) < FRONT_Y) & (out.info["scene"][:, -1] == 0.0)
+        observations.append(out.next_obs)
+        actions.append(action)
+    kept = np.stack(observations[:-1])[:, ordinary], np.stack(actions)[:, ordinary]
+    return kept[0].reshape(-1, kept[0].shape[-1]), kept[1].reshape(-1, 2)

@@ -43,9 +43,7 @@ def check(parts: Parts, cfg: DictConfig) -> None:
     )
     for group, key in (("evaluation", "every"), ("evaluation", "episodes"), ("checkpoint", "every")):
         value = cfg[group][key]
-        require(
-            isinstance(value, int) and value > 0, f"{group}.{key}={value} must be a whole number of at least 1."
-        )
+        require(isinstance(value, int) and value > 0, f"{group}.{key}={value} must be a whole number of at least 1.")
 
 
 def build_data(parts: Parts, cfg: DictConfig) -> Examples:
@@ -69,6 +67,7 @@ def rounds_of(parts: Parts, cfg: DictConfig) -> int:
 def _instantiate(node: DictConfig, **kwargs: Any) -> Any:
     """The object that ``node`` describes; its constructor's refusals come out as they were raised."""
     plain = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(plain, dict)
     try:
         # Partial first: instantiate would take a spec among its arguments for more configuration.
         return instantiate({**plain, "_partial_": True}, _convert_="all")(**kwargs)

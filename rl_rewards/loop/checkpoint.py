@@ -48,6 +48,7 @@ class Checkpoints:
             ConfigError: when the examples are not those of the run, or shapes differ.
         """
         rounds = self.newest()
+        assert rounds is not None, "asked for only when there is a checkpoint"
         meta = self._manager.restore(rounds, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         if meta["data_hash"] != data_hash:
             raise ConfigError("The examples differ from those this run was started with; resume it with the same.")
@@ -94,9 +95,7 @@ def _state(items: dict[str, Any], template: TrainState) -> TrainState:
         array = jnp.array(array, copy=True)
         return jax.random.wrap_key_data(array) if _is_key(like) else array
 
-    owners = {
-        name: jax.tree.map(rebuild, getattr(template, name), items[name]["tree"]) for name in items
-    }
+    owners = {name: jax.tree.map(rebuild, getattr(template, name), items[name]["tree"]) for name in items}
     return template.replace(**owners)
 
 
@@ -107,4 +106,8 @@ def _is_key(leaf: Any) -> bool:
 def _key_data(leaf: Any) -> Any:
     if not _is_key(leaf):
         return leaf
-    return jax.eval_shape(jax.random.key_data, leaf) if isinstance(leaf, jax.ShapeDtypeStruct) else jax.random.key_data(leaf)
+    return (
+        jax.eval_shape(jax.random.key_data, leaf)
+        if isinstance(leaf, jax.ShapeDtypeStruct)
+        else jax.random.key_data(leaf)
+    )

@@ -133,5 +133,3 @@ def _check(path: Path, arrays: dict[str, np.ndarray], key: str, shape: tuple[int
 def _check_dtype(path: Path, array: np.ndarray, key: str, dtype: str) -> None:
     if dtype == "uint8" and array.dtype != np.uint8:
         raise ConfigError(f"{path}: {key} has the type {array.dtype}; this environment's pictures are uint8.")
-
-

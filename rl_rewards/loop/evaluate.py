@@ -128,7 +128,7 @@ def _reward_plane(parts: Parts, reward: Any, obs: jax.Array) -> jax.Array:
 
 def _last(rollout: Transition) -> tuple[np.ndarray, np.ndarray]:
     """Index of every episode's last transition."""
-    return rollout.valid.sum(axis=0) - 1, np.arange(rollout.valid.shape[1])
+    return np.asarray(rollout.valid).sum(axis=0) - 1, np.arange(rollout.valid.shape[1])
 
 
 def _outcome(rollout: Transition, learned: np.ndarray) -> dict[str, float]:

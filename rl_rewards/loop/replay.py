@@ -35,7 +35,9 @@ class Replay:
         def leaf(x):
             return jnp.zeros((num_envs, rollouts * length, *x.shape[2:]), x.dtype)
 
-        return cls(data=jax.tree.map(leaf, template), position=jnp.zeros((), jnp.int32), filled=jnp.zeros((), jnp.int32))
+        return cls(
+            data=jax.tree.map(leaf, template), position=jnp.zeros((), jnp.int32), filled=jnp.zeros((), jnp.int32)
+        )
 
     @property
     def capacity(self) -> int:

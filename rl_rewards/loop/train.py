@@ -108,9 +108,7 @@ def learn(
         log_prob=partial(algorithm.log_prob, state.agent),
     )
     reward, reward_metrics = source.update(state.reward, data, experience, round, reward_key)
-    agent, agent_metrics = algorithm.update(
-        state.agent, experience, reward_fn(source, reward), round, agent_key
-    )
+    agent, agent_metrics = algorithm.update(state.agent, experience, reward_fn(source, reward), round, agent_key)
     metrics = {**reward_metrics, **agent_metrics, **_rollout_metrics(rollout)}
     finite = jnp.array([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves((agent, reward)) if _is_float(x)])
     metrics["agent/finite"] = jnp.all(finite)
@@ -155,9 +153,7 @@ class Rounds:
             return self._round(state, index)
         started = time.perf_counter()
         collect_key = jax.random.split(jax.random.fold_in(state.key, round), 3)[0]
-        rollout = collect_host(
-            self.host_env, self._act, state.agent, collect_key, self.parts.algorithm.rollout_length
-        )
+        rollout = collect_host(self.host_env, self._act, state.agent, collect_key, self.parts.algorithm.rollout_length)
         self.seconds["collect"] = time.perf_counter() - started
         return self._learn(state, rollout, index)
 

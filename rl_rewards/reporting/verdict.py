@@ -217,9 +217,7 @@ def _learned_tiles(row: Row) -> list[Tile]:
     if row.get("eval/learned_reward_final") is not None:
         goals = row.get("eval/reward_heldout_goals")
         note = f"held-out goals: {digits(goals)}" if goals is not None else "mean, per step"
-        tiles.append(
-            Tile("Learned reward, final states", digits(row["eval/learned_reward_final"]), note, "learned")
-        )
+        tiles.append(Tile("Learned reward, final states", digits(row["eval/learned_reward_final"]), note, "learned"))
     return tiles
 
 

@@ -126,9 +126,7 @@ class AdversarialClassifier(GoalClassifier):
             classifier, metrics = jax.lax.scan(step, classifier, keys)
             return classifier, jax.tree.map(jnp.mean, metrics)
 
-        nothing = jax.tree.map(
-            lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, classifier)[1]
-        )
+        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, classifier)[1])
         due = round % self.rounds_per_update == 0
         classifier, metrics = jax.lax.cond(due, train, lambda c: (c, nothing), classifier)
         metrics["reward/negatives"] = count + data["non_goal_obs"].shape[0]
@@ -149,9 +147,7 @@ class AdversarialClassifier(GoalClassifier):
         keep = jnp.arange(n) < jnp.minimum(wanted, jnp.sum(eligible))
         return visited.add(obs[chosen], action[chosen], keep, round)
 
-    def _draw_negatives(
-        self, key: Key, data: Examples, visited: VisitedStates, count: Array
-    ) -> Float[Array, "E n d"]:
+    def _draw_negatives(self, key: Key, data: Examples, visited: VisitedStates, count: Array) -> Float[Array, "E n d"]:
         """Uniform over the union of the non-goal examples and the ``count`` newest visited states."""
         examples = data["non_goal_obs"].shape[0]
         shape = (self.classifier.ensemble, self._batch_negatives)

@@ -8,7 +8,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, RewardFn, Transition, box_bounds
+from rl_rewards.core.types import (
+    Discrete,
+    EnvSpec,
+    Examples,
+    Experience,
+    Key,
+    Metrics,
+    RewardFn,
+    Transition,
+    box_bounds,
+)
 
 RewardState = TypeVar("RewardState")
 Judges = Literal["obs", "obs_action", "next_obs"]

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.losses import binary_cross_entropy, non_negative_pu
-from rl_rewards.core.networks import ACTIVATIONS, MLP
+from rl_rewards.core.networks import ACTIVATIONS, MLP, apply
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.types import Key, Metrics
 
@@ -67,7 +67,9 @@ class Classifier:
             f"{group}.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
         )
         if self.goal_prior is not None:
-            require(0 < self.goal_prior < 1, f"{group}.goal_prior={self.goal_prior} must lie between 0 and 1, or be null.")
+            require(
+                0 < self.goal_prior < 1, f"{group}.goal_prior={self.goal_prior} must lie between 0 and 1, or be null."
+            )
             require(
                 self.mixup == 0 and self.label_smoothing == 0,
                 f"{group}.goal_prior needs unmixed labels; set {group}.mixup=0 and {group}.label_smoothing=0.",
@@ -75,9 +77,7 @@ class Classifier:
 
     @cached_property
     def network(self) -> nn.Module:
-        return MLP(
-            tuple(self.hidden), 1, self.activation, dropout=self.dropout, spectral_norm=self.spectral_norm
-        )
+        return MLP(tuple(self.hidden), 1, self.activation, dropout=self.dropout, spectral_norm=self.spectral_norm)
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
@@ -102,7 +102,7 @@ class Classifier:
     def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
         """log-odds of being a goal, one per member."""
         inputs = self._scaled(state, inputs)
-        return jax.vmap(lambda variables: self.network.apply(variables, inputs)[..., 0])(state.variables)
+        return jax.vmap(lambda variables: apply(self.network, variables, inputs)[..., 0])(state.variables)
 
     def combined(self, values: Float[Array, "E *batch"]) -> Float[Array, "*batch"]:
         """One value from those of the members: their mean, or the least (an exploit must then fool all of them)."""
@@ -167,7 +167,7 @@ class Classifier:
 
     def _dashboard(self, variables: dict, positive: Array, negative: Array) -> Metrics:
         logit_goal, logit_negative = (
-            jax.lax.stop_gradient(self.network.apply(variables, x)[..., 0]) for x in (positive, negative)
+            jax.lax.stop_gradient(apply(self.network, variables, x)[..., 0]) for x in (positive, negative)
         )
         return {
             "reward/accuracy_goal": jnp.mean(logit_goal > 0.0),
@@ -181,7 +181,7 @@ class Classifier:
         n = min(len(positive), len(negative))
         weight = jax.random.uniform(key, (n, 1))
         between = weight * positive[:n] + (1.0 - weight) * negative[:n]
-        gradients = jax.vmap(jax.grad(lambda x: self.network.apply(variables, x)[0]))(between)
+        gradients = jax.vmap(jax.grad(lambda x: apply(self.network, variables, x)[0]))(between)
         norms = jnp.sqrt(jnp.sum(jnp.square(gradients), axis=-1) + 1e-12)
         return jnp.mean(jnp.square(norms - self.gradient_penalty_target))
 

@@ -127,9 +127,7 @@ class GoalClassifier:
         def step(state, step_key):
             goal_key, negative_key, train_key = jax.random.split(step_key, 3)
             positives = self._draw(goal_key, data["goal_obs"], data["goal_action"], self.batch_goals)
-            negatives = self._draw(
-                negative_key, data["non_goal_obs"], data["non_goal_action"], self._batch_negatives
-            )
+            negatives = self._draw(negative_key, data["non_goal_obs"], data["non_goal_action"], self._batch_negatives)
             return self.classifier.train_step(state, positives, negatives, train_key)
 
         def train(state):

@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. `make help` lists the others.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Passed on to the program: make run ARGS="reward=goal_classifier seed=3"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test smoke lint format type clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## create .venv with the exact versions of scripts/constraints.txt
+
+$(READY): pyproject.toml scripts/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "rl_rewards needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' || { echo "This Python cannot make virtual environments; install its venv package (Debian: python3-venv)." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint scripts/constraints.txt --editable ".[dev]"
+	@touch $(READY)
+
+run: $(READY)  ## learn the main job and write its report (ARGS="..." adds overrides)
+	$(BIN)/python -m rl_rewards.run $(ARGS)
+
+test: $(READY)  ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+smoke: $(READY)  ## every reward source for a few rounds on every environment
+	$(BIN)/python -m pytest tests/test_smoke.py $(ARGS)
+
+lint: $(READY)  ## style, formatting and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: $(READY)  ## rewrite files in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+type: $(READY)  ## check types
+	$(BIN)/pyright
+
+clean:  ## remove the virtual environment and caches (not outputs/)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,137 @@
+"""What all figures share: colours, an Agg canvas without global state, axes of env steps, the footer, PNG bytes."""
+
+import base64
+import io
+import textwrap
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rl_rewards.reporting.run_files import RunFiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: told apart with every common kind of colour blindness.
+TRUE, LEARNED, GOALS, OTHER, ALARM = "#0072B2", "#D55E00", "#009E73", "#777777", "#B00020"
+MANY_POINTS = 60  # beyond this a line has no markers
+DOTS_PER_INCH = 150
+FOOTER_POINTS = 5.5
+
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a figure; ``alt`` says in words what it shows."""
+
+    png: bytes
+    alt: str
+
+    @property
+    def source(self) -> str:
+        """For an ``img`` element's ``src``: the image itself."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the page: pictures that share one title and caption."""
+
+    title: str
+    caption: str
+    pictures: list[Picture]
+    columns: int = 1  # beside each other on a wide screen
+
+
+@contextmanager
+def styled():
+    """Matplotlib with this package's style, leaving the caller's settings alone."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def new_figure(width: float, height: float, panels: int = 1) -> "tuple[Figure, list[Axes]]":
+    """``panels`` axes on top of each other with a common x; sizes in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0])
+
+
+def to_picture(figure: "Figure", alt: str, run: RunFiles) -> Picture:
+    """Add the footer and render: a figure copied out of the page still tells where it came from."""
+    characters = int(figure.get_figwidth() * 72 / (FOOTER_POINTS * 0.52))
+    figure.supxlabel(footer(run, characters), fontsize=FOOTER_POINTS, color="#666666", x=0.01, ha="left")
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return Picture(png=png.getvalue(), alt=alt)
+
+
+def footer(run: RunFiles, characters: int) -> str:
+    """Choices, seed, env steps, commit and command, in lines of at most ``characters``; the command is cut."""
+    facts = f"{', '.join(run.choices)}; seed {run.config.get('seed', '?')}; {run.env_steps:,} env steps; {run.commit}"
+    lines = textwrap.wrap(facts, characters)
+    command = " ".join(str(run.run.get("command", "")).split())
+    if command:
+        lines += textwrap.wrap(command, characters, max_lines=2, placeholder=" ...")
+    return "\n".join(plain(line) for line in lines)
+
+
+def plain(text: Any) -> str:
+    """Text that matplotlib must not read as mathematics."""
+    return str(text).replace("$", r"\$")
+
+
+def steps_axis(axes: "Axes") -> None:
+    """Label the x axis in env steps, as 50k or 2M."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    axes.set_xlabel("environment steps")
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if axes.get_xlim()[0] < 0 or not axes.lines:
+        axes.set_xlim(left=0)
+
+
+def share_axis(axes: "Axes") -> None:
+    """Fix the y axis to 0 .. 1, with room for a line at either end."""
+    axes.set_ylim(-0.04, 1.04)
+
+
+def plot_line(axes: "Axes", points: tuple[Sequence[float], Sequence[float]], colour: str, **options: Any) -> bool:
+    """Draw (env steps, values); False and nothing drawn if there are none."""
+    steps, values = points
+    if not values:
+        return False
+    options.setdefault("marker", "o" if len(values) <= MANY_POINTS else None)
+    axes.plot(steps, values, color=colour, **options)
+    return True
+
+
+def legend(axes: "Axes") -> None:
+    """Under the axes' title, never over the data; nothing for a single line."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.1)
+        axes.set_title(axes.get_title(loc="left"), loc="left", pad=22)

@@ -1,0 +1,49 @@
+"""Helpers that run whole experiments, in this process or in a new one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from rl_rewards.help import CONFIGS
+from rl_rewards.loop import build
+from rl_rewards.loop.experiment import run_experiment
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The configuration of a command line."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("config", list(overrides))
+    OmegaConf.set_struct(cfg, True)
+    return cfg
+
+
+def run_here(run_dir: Path, *overrides: str) -> dict:
+    """A small run in this process, without video and report; returns the last row of metrics.jsonl."""
+    cfg = composed("debug=smoke", *overrides)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    parts = build.build(cfg)
+    return run_experiment(cfg, parts, build.build_data(parts, cfg), run_dir, "test")
+
+
+def command(*arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
+    """``python -m rl_rewards.run`` in a new process."""
+    return subprocess.run(start_command(*arguments), capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def start_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "rl_rewards.run", *arguments]
+
+
+def rows(run_dir: Path) -> list[dict]:
+    """metrics.jsonl without what a clock measured."""
+    lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [{k: v for k, v in json.loads(line).items() if not k.startswith("time/")} for line in lines]
+
+
+def digest_of(run_dir: Path) -> str:
+    """Digest of the final whole state, from DONE."""
+    return json.loads((run_dir / "DONE").read_text(encoding="utf-8"))["digest"]

@@ -1,0 +1,49 @@
+"""Every YAML composes, and its keys are exactly its class's arguments."""
+
+import inspect
+
+import pytest
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+from rl_rewards.core.types import EnvSpec
+from rl_rewards.help import CONFIGS, list_choices
+from tests.runs import composed
+
+WIRED = {"spec"}  # given by build.py, not by the user
+NODES = [(group, name) for group in ("env", "reward", "algorithm") for name in list_choices(group)]
+
+
+@pytest.mark.parametrize(("group", "name"), NODES)
+def test_keys_are_the_constructors_arguments(group, name):
+    node = OmegaConf.to_container(composed(f"{group}={name}")[group])
+    _check(node)
+
+
+def _check(node):
+    parameters = inspect.signature(get_class(node["_target_"])).parameters.values()
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters), "a YAML names every argument"
+    assert all(p.default is p.empty for p in parameters), "defaults live once, in the YAML"
+    assert {p.name for p in parameters} - WIRED == set(node) - {"_target_"}
+    for value in node.values():
+        if isinstance(value, dict):
+            _check(value)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda p: str(p.relative_to(CONFIGS)))
+def test_every_yaml_says_what_it_is(path):
+    assert path.read_text(encoding="utf-8").startswith("# "), "the first line is what --help shows"
+
+
+@pytest.mark.parametrize("name", [*list_choices("debug")])
+def test_presets_compose(name):
+    composed(f"debug={name}")
+
+
+def test_spec_survives_its_file(tmp_path):
+    from rl_rewards.loop import build
+
+    for env in list_choices("env"):
+        spec = build.build(composed(f"env={env}")).env.spec
+        spec.save(tmp_path / "spec.json")
+        assert EnvSpec.load(tmp_path / "spec.json") == spec

@@ -1,0 +1,78 @@
+"""The command line: quick answers, one clear sentence for a mistake, a whole run folder at the end."""
+
+import json
+import time
+
+import pytest
+
+from tests.runs import command, start_command
+
+import subprocess
+
+
+def test_a_whole_run(tmp_path):
+    done = command("debug=smoke", "env=point", f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "true success" in done.stdout
+    for name in ("config.yaml", "run.json", "spec.json", "metrics.jsonl", "checkpoints", "report.html", "DONE"):
+        assert (tmp_path / name).exists(), name
+    assert (tmp_path / "videos" / "final.mp4").stat().st_size > 1000
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert record["command"].startswith("python -m rl_rewards.run debug=smoke env=point")
+    assert record["reward_choice"] == "adversarial_classifier"
+
+
+def test_help_lists_every_choice():
+    started = time.monotonic()
+    done = command("--help")
+    assert time.monotonic() - started < 10, "help must not import jax"
+    for choice in ("adversarial_classifier", "goal_classifier", "environment", "pencil_case", "point", "ppo"):
+        assert choice in done.stdout
+
+
+def test_help_imports_no_heavy_library():
+    code = "import sys, rl_rewards.run; sys.exit(bool({'jax', 'flax', 'mujoco', 'wandb', 'matplotlib'} & set(sys.modules)))"
+    assert subprocess.run([start_command()[0], "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["algorithm.minibatches=7"], "algorithm.minibatches=7 must divide"),
+        (["algorithm.learning_rate=fast"], "algorithm.learning_rate=fast is not valid; it must be a number"),
+        (["reward.judges=pixels"], "reward.judges=pixels is not valid"),
+        (["reward.visited=1.5"], "reward.visited=1.5 must be all, final or a share"),
+        (["reward.classifier.goal_prior=0.3"], "reward.classifier.goal_prior needs unmixed labels"),
+        (["env.terminate_on_success=true"], "can end early"),
+        (["total_env_steps=10"], "less than one round"),
+        (["examples.path=/none.npz"], "/none.npz does not exist"),
+        (["evaluation.every=0"], "evaluation.every=0"),
+        (["checkpoint.keep=0"], "checkpoint.keep=0"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(tmp_path, arguments, sentence):
+    done = command("debug=smoke", "env=point", f"hydra.run.dir={tmp_path}", *arguments)
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert sentence in lines[-1]
+    assert len(lines) == 1 and lines[0].startswith("Error: "), done.stderr
+
+
+def test_unknown_option_and_choice():
+    unknown = command("algorithm.speed=3")
+    assert unknown.returncode != 0 and "algorithm.speed" in unknown.stderr
+    choice = command("reward=magic")
+    assert choice.returncode != 0 and "adversarial_classifier" in choice.stderr
+
+
+def test_resume_refuses_what_would_change_the_run(tmp_path):
+    assert "is not a run's folder" in command(f"resume={tmp_path}").stderr
+    (tmp_path / "config.yaml").write_text("seed: 0\n", encoding="utf-8")
+    assert "seed=1 cannot be changed" in command(f"resume={tmp_path}", "seed=1").stderr
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    run = ("debug=smoke", "env=point", "video=false", f"hydra.run.dir={tmp_path}")
+    assert command(*run).returncode == 0
+    done = command(*run, "seed=5")
+    assert done.returncode == 2 and "another configuration" in done.stderr
