@@ -8,7 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 
-def masked_mean(values: Float[Array, "*batch"], valid: Bool[Array, "*batch"]) -> Float[Array, ""]:
+def masked_mean(
+    values: Float[Array, "*batch"] | Bool[Array, "*batch"], valid: Bool[Array, "*batch"]
+) -> Float[Array, ""]:
     """Mean of the valid entries; 0 when there is none."""
     return jnp.sum(jnp.where(valid, values, 0.0)) / jnp.maximum(jnp.sum(valid), 1)
 

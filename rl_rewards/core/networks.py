@@ -59,7 +59,7 @@ class NormalActor(nn.Module):
     initial_log_std: float
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*batch d"]) -> tuple[Float[Array, "*batch A"], Float[Array, "A"]]:
+    def __call__(self, x: Float[Array, "*batch d"]) -> tuple[Float[Array, "*batch A"], Float[Array, "*batch A"]]:
         mean = MLP(self.hidden, self.action_size, self.activation, output_gain=0.01)(x)
         log_std = self.param("log_std", nn.initializers.constant(self.initial_log_std), (self.action_size,))
         return mean, jnp.broadcast_to(log_std, mean.shape)

@@ -45,7 +45,7 @@ class _Canvas:
 def draw_scene(scene: np.ndarray, frame: Frame | None, has_lamp: bool) -> np.ndarray:
     """Picture [240, 320, 3] uint8 of ``scene`` [9]; ``frame`` is the cropped recording's centre and half size."""
     case, pusher = np.asarray(scene[:3], float), np.asarray(scene[3:5], float)
-    fix, visible, lamp = np.asarray(scene[5:7], float), scene[7] > 0.5, scene[8] > 0.5
+    fix, visible, lamp = np.asarray(scene[5:7], float), bool(scene[7] > 0.5), bool(scene[8] > 0.5)
     canvas = _Canvas(LIT_WALL if lamp else DARK_WALL)
     _draw_table(canvas, has_lamp, lamp)
     things = [
@@ -79,9 +79,9 @@ def _draw_table(canvas: _Canvas, has_lamp: bool, lamp: bool) -> None:
         _ring(canvas, layout.BUTTON, layout.BUTTON_RADIUS, (150, 60, 150))
         _ring(canvas, layout.BUTTON, layout.BUTTON_RADIUS * 0.8, (200, 100, 200) if lamp else (120, 90, 130))
         bulb = canvas.pixels(np.array([[0.82, 0.86]]))[0]
-        for radius, alpha in ((60, 60), (44, 90), (32, 130)) if lamp else ():
+        for radius, alpha in ((60.0, 60), (44.0, 90), (32.0, 130)) if lamp else ():
             canvas.disc(bulb, radius, (255, 236, 120, alpha))
-        canvas.disc(bulb, 20, (255, 240, 140) if lamp else (70, 72, 80))
+        canvas.disc(bulb, 20.0, (255, 240, 140) if lamp else (70, 72, 80))
 
 
 def _ring(canvas: _Canvas, centre: tuple[float, float], radius: float, fill) -> None:
@@ -122,7 +122,7 @@ def _draw_case(canvas: _Canvas, case: np.ndarray) -> None:
     canvas.pen.polygon(canvas.at(outline, layout.CASE_HEIGHT), fill=CASE_TOP)
     ends = canvas.at(zip_line, layout.CASE_HEIGHT)
     canvas.pen.line(ends, fill=ZIP, width=4)
-    canvas.disc(ends[1], 5, ZIP)
+    canvas.disc(ends[1], 5.0, ZIP)
 
 
 def _draw_pusher(canvas: _Canvas, pusher: np.ndarray) -> None:
@@ -131,8 +131,8 @@ def _draw_pusher(canvas: _Canvas, pusher: np.ndarray) -> None:
     hand = canvas.at([pusher], layout.HAND_HEIGHT)[0]
     _ring(canvas, (pusher[0], pusher[1]), layout.PUSHER_RADIUS * 1.1, (0, 0, 0, 70))
     canvas.pen.line([foot, hand], fill=STICK, width=9)
-    canvas.disc(foot, 6, STICK)
-    edge = canvas.at([pusher + [layout.HAND_RADIUS, 0.0]], layout.HAND_HEIGHT)[0]
+    canvas.disc(foot, 6.0, STICK)
+    edge = canvas.at([pusher + np.array([layout.HAND_RADIUS, 0.0])], layout.HAND_HEIGHT)[0]
     radius = edge[0] - hand[0]
     canvas.disc(hand, radius, HAND_SHADE)
     canvas.disc((hand[0] - radius * 0.12, hand[1] - radius * 0.12), radius * 0.86, HAND)

@@ -137,10 +137,12 @@ def _ordinary_episodes(
             place = rng.uniform([-0.12, -0.10], [0.12, -0.03], (size, 2))
         positions = batch.positions
         pushing = push(positions, np.array([RIGHT, LEFT, UP, UP])[choice])
-        action = np.where((choice == 3)[:, None], go(positions[:, :2], positions[:, 2:4] + place), pushing)
+        wandering = np.equal(choice, 3)[:, None]
+        action = np.where(wandering, go(positions[:, :2], positions[:, 2:4] + place), pushing)
         action = (action + rng.normal(0.0, 0.5, action.shape)).astype(np.float32)
         out = batch.step(action)
-        ordinary &= (np.maximum(positions[:, 1], positions[:, 3]) < FRONT_Y) & (out.info["scene"][:, -1] == 0.0)
+        in_front = np.maximum(positions[:, 1], positions[:, 3]) < FRONT_Y
+        ordinary = ordinary & in_front & (out.info["scene"][:, -1] == 0.0)
         observations.append(out.next_obs)
         actions.append(action)
     kept = np.stack(observations[:-1])[:, ordinary], np.stack(actions)[:, ordinary]

@@ -135,3 +135,8 @@ def legend(axes: "Axes") -> None:
     if len(handles) > 1:
         axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.1)
         axes.set_title(axes.get_title(loc="left"), loc="left", pad=22)
+
+
+def legend_of_groups(axes: "Axes") -> None:
+    """Above the axes, whatever the number of groups."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.1)

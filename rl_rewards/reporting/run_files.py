@@ -121,7 +121,7 @@ def read_run(path: Path) -> RunFiles:
         spec=_read_json(path / "spec.json"),
         run=_read_json(path / "run.json"),
         rows=rows,
-        evaluations=_read_evaluations(path / "evaluations"),
+        evaluations=_read_evaluations(path / "evaluations", {row["round"] for row in rows}),
         status=status,
         outcome=outcome,
         video=video if video.is_file() and video.stat().st_size > 0 else None,
@@ -203,8 +203,9 @@ def _read_row(path: Path, line_number: int, line: str) -> Row:
     return {**{key: number(value) for key, value in row.items()}, **counters}
 
 
-def _read_evaluations(folder: Path) -> list[Evaluation]:
-    files = sorted(folder.glob("*.npz"))
+def _read_evaluations(folder: Path, rounds: set[Any]) -> list[Evaluation]:
+    # A resumed run's metrics are cut back to the checkpoint; files of later rounds are leftovers until written anew.
+    files = sorted(path for path in folder.glob("*.npz") if path.stem.isdigit() and int(path.stem) in rounds)
     # Only these are drawn; a long run has hundreds of files.
     wanted = sorted({0, len(files) // 2, len(files) - 1}) if files else []
     return [_read_evaluation(files[i]) for i in wanted]

@@ -24,6 +24,11 @@ class Notice:
     kind: Literal["alarm", "failed", "warning", "note"]
     text: str
 
+    @property
+    def heading(self) -> str:
+        """What the box is, where its colour would otherwise have to say it."""
+        return {"alarm": "The learned reward is being fooled", "failed": "The run failed"}.get(self.kind, "")
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -77,7 +82,7 @@ def learns_reward(run: RunFiles) -> bool:
 def digits(value: float | None) -> str:
     """A number as a reader wants it: three significant digits, thousands with commas."""
     if value is None:
-        return "–"
+        return "n/a"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"
@@ -130,17 +135,13 @@ def _failure(run: RunFiles) -> list[Notice]:
     notices = []
     if run.status == "FAILED":
         error, failed_round = run.outcome.get("error", "no reason was written"), run.outcome.get("round", "?")
-        notices.append(Notice("failed", f"The run failed in round {failed_round}: {error}"))
+        notices.append(Notice("failed", f"In round {failed_round}: {error}"))
     if run.status == "unfinished":
         steps = number(run.config.get("total_env_steps"))
         target = f" of {steps:,.0f}" if steps else ""
         notices.append(
             Notice("note", f"The run is unfinished: {run.env_steps:,}{target} env steps. It may still be running.")
         )
-    broken = next((row for row in run.rows if row.get("agent/finite") == 0), None)
-    if broken:
-        text = f"Parameters of the policy or the reward are not finite since round {broken['round']}; later numbers"
-        notices.append(Notice("failed", f"{text} mean nothing."))
     return notices
 
 
@@ -185,12 +186,12 @@ def _tiles(run: RunFiles) -> list[Tile]:
             Tile("Learned reward a step", digits(last.get("agent/reward_mean")), "last training round", "learned"),
         ]
     if row.get("eval/return_correlation") is not None:
-        tiles.append(Tile("Correlation of returns", f"{row['eval/return_correlation']:.2f}", "learned with true"))
+        tiles.append(Tile("Rank correlation", f"{row['eval/return_correlation']:.2f}", "learned with true return"))
     rounds = len(run.rows)
     tiles.append(Tile("Env steps", f"{run.env_steps:,}", f"{rounds:,} round{'s' if rounds != 1 else ''}"))
     seconds = number(run.outcome.get("seconds"))
     if seconds is not None:
-        tiles.append(Tile("Time", duration(seconds), "whole run"))
+        tiles.append(Tile("Time", duration(seconds), "since it was last started"))
     return tiles
 
 

@@ -47,6 +47,7 @@ class Classifier:
     combine: Literal["mean", "min"]
     mixup: float
     label_smoothing: float
+    input_noise: float
     gradient_penalty: float
     gradient_penalty_target: float
     spectral_norm: bool
@@ -60,6 +61,7 @@ class Classifier:
         require(self.ensemble > 0, f"{group}.ensemble={self.ensemble} must be at least 1.")
         require(self.learning_rate > 0, f"{group}.learning_rate={self.learning_rate} must be positive.")
         require(self.mixup >= 0, f"{group}.mixup={self.mixup} must be 0 (off) or positive.")
+        require(self.input_noise >= 0, f"{group}.input_noise={self.input_noise} must be 0 (off) or positive.")
         require(0 <= self.label_smoothing < 1, f"{group}.label_smoothing={self.label_smoothing} must lie in [0, 1).")
         require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
         require(
@@ -140,12 +142,14 @@ class Classifier:
 
     def _loss(self, params: dict, others: dict, positive: Array, negative: Array, key: Key):
         """Loss of one member; auxiliary: the moved statistics and the metrics, on unmixed inputs."""
-        dropout_key, mixup_key, penalty_key = jax.random.split(key, 3)
+        dropout_key, mixup_key, noise_key, penalty_key = jax.random.split(key, 4)
         variables = {"params": params, **others}
         inputs = jnp.concatenate([positive, negative])
         targets = jnp.concatenate([jnp.ones(len(positive)), jnp.zeros(len(negative))])
         metrics = self._dashboard(variables, positive, negative)
 
+        if self.input_noise > 0.0:
+            inputs = inputs + self.input_noise * jax.random.normal(noise_key, inputs.shape)
         if self.mixup > 0.0:
             inputs, targets = mix(mixup_key, inputs, targets, self.mixup)
         if self.label_smoothing > 0.0:

@@ -19,7 +19,7 @@ def _start(stepper: BatchStepper) -> np.random.Generator:
 
 
 def _controls(steps: int, rng: np.random.Generator) -> np.ndarray:
-    return rng.uniform(-1.0, 1.0, (steps, NUM_ENVS, 2)) + [0.0, 0.5]
+    return rng.uniform(-1.0, 1.0, (steps, NUM_ENVS, 2)) + np.array([0.0, 0.5])
 
 
 @pytest.fixture(scope="module")

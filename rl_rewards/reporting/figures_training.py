@@ -1,0 +1,141 @@
+"""Small charts of how training went, and where the time went."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rl_rewards.reporting.drawing import (
+    GOALS,
+    LEARNED,
+    OTHER,
+    TRUE,
+    Drawing,
+    Picture,
+    legend,
+    new_figure,
+    plain,
+    plot_line,
+    share_axis,
+    steps_axis,
+    styled,
+    to_picture,
+)
+from rl_rewards.reporting.run_files import RunFiles, number, series
+from rl_rewards.reporting.verdict import duration
+
+MOST_OTHER_CHARTS = 12
+SMALL = (4.2, 2.7)  # inches
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One small chart: lines (metric, label, colour) over env steps."""
+
+    title: str
+    unit: str
+    lines: Sequence[tuple[str, str, str]]
+    is_share: bool = False  # the values are in 0 .. 1
+
+
+CHARTS = (
+    Chart(
+        "Reward in training",
+        "per step",
+        [("agent/reward_mean", "learned", LEARNED)],
+    ),
+    Chart("True reward in training", "per step", [("train/true_reward", "true", TRUE)]),
+    Chart("True success in training", "share of episodes", [("train/success", "true", TRUE)], is_share=True),
+    Chart("Reward model: loss", "nats per example", [("reward/loss", "loss", LEARNED)]),
+    Chart(
+        "Reward model: accuracy",
+        "share correct",
+        [("reward/accuracy_goal", "goals", GOALS), ("reward/accuracy_negative", "negatives", OTHER)],
+        is_share=True,
+    ),
+    Chart(
+        "Reward model: mean output",
+        "probability of goal",
+        [("reward/prob_goal", "goals", GOALS), ("reward/prob_negative", "negatives", OTHER)],
+        is_share=True,
+    ),
+    Chart("Reward model: negatives in use", "states", [("reward/negatives", "negatives", OTHER)]),
+    Chart("Policy: entropy", "nats", [("agent/entropy", "entropy", OTHER)]),
+    Chart("Policy: KL divergence per update", "nats", [("agent/kl", "KL", OTHER)]),
+    Chart("Value function: loss", "squared, scaled reward", [("agent/value_loss", "value loss", OTHER)]),
+)
+
+
+def training_figure(run: RunFiles) -> Drawing | None:
+    """All small charts that the run has data for, those of metrics unknown here last."""
+    known = {name for chart in CHARTS for name, *_ in chart.lines}
+    present = {key for row in run.rows for key, value in row.items() if value is not None}
+    others = sorted(key for key in present - known if key.startswith(("reward/", "agent/", "train/")))
+    charts = [*CHARTS, *(Chart(key, "", [(key, key, OTHER)]) for key in others[:MOST_OTHER_CHARTS])]
+    with styled():
+        pictures = [picture for chart in charts if (picture := _draw(run, chart)) is not None]
+    if not pictures:
+        return None
+    caption = (
+        "One value per round. An accuracy of 1 on goals and negatives alike can mean that the classifier memorises its "
+        "examples; entropy that falls to its floor early, that the policy stopped exploring."
+    )
+    if len(others) > MOST_OTHER_CHARTS:
+        caption += f" Not drawn: {', '.join(others[MOST_OTHER_CHARTS:])}."
+    return Drawing("Training in detail", caption, pictures, columns=3)
+
+
+def _draw(run: RunFiles, chart: Chart) -> Picture | None:
+    lines = [(series(run.rows, name), label, colour) for name, label, colour in chart.lines]
+    if not any(values for (_, values), _, _ in lines):
+        return None
+    figure, (axes,) = new_figure(*SMALL)
+    for points, label, colour in lines:
+        plot_line(axes, points, colour, label=label, linewidth=1.4)
+    axes.set_ylabel(chart.unit)
+    axes.set_title(plain(chart.title))
+    if chart.is_share:
+        share_axis(axes)
+    steps_axis(axes)
+    legend(axes)
+    return to_picture(figure, f"{chart.title} over environment steps.", run)
+
+
+@dataclass(frozen=True)
+class TimeRow:
+    """One line of the time table."""
+
+    what: str
+    time: str
+    share: str
+
+
+_PARTS = {
+    "time/compile_seconds": "compiling",
+    "time/collect_seconds": "collecting experience",
+    "time/learn_seconds": "learning (reward and policy)",
+    "time/evaluate_seconds": "evaluating",
+}
+
+
+def time_table(run: RunFiles) -> list[TimeRow]:
+    """Seconds by part of the work, summed over rounds; parts that the run did not measure are left out."""
+    spent = {name: sum(series(run.rows, key)[1]) for key, name in _PARTS.items() if series(run.rows, key)[1]}
+    rounds = sum(series(run.rows, "time/round_seconds")[1])
+    inside = spent.get("collecting experience", 0.0) + spent.get("learning (reward and policy)", 0.0)
+    if rounds > inside:
+        spent["learning and waiting" if inside else "rounds (collecting and learning)"] = rounds - inside
+    whole = number(run.outcome.get("seconds")) or 0.0
+    rest = whole - sum(spent.values())
+    if spent and rest > 0:  # a resumed run's rounds cover more than its last start: then there is no rest to tell
+        spent["everything else (checkpoints, logs, start)"] = rest
+    total = sum(spent.values())
+    if total <= 0:
+        return []
+    rows = [TimeRow(what, duration(seconds), f"{seconds / total:.0%}") for what, seconds in spent.items()]
+    return [*rows, TimeRow("together", duration(total), "")]
+
+
+def median_speed(run: RunFiles) -> float | None:
+    """Median over rounds of env steps per second of collecting and learning."""
+    values = series(run.rows, "time/env_steps_per_second")[1]
+    return statistics.median(values) if values else None

@@ -1,0 +1,50 @@
+"""One line for every metric that a report shows: what it measures, and in what unit."""
+
+from rl_rewards.reporting.run_files import RunFiles
+
+METRICS = {
+    "eval/success": "Share of evaluation episodes whose last state is a true success; the policy explores as in "
+    "training. Never seen by the policy or by a learned reward.",
+    "eval/true_return": "The environment's own reward summed over an episode, without discount; mean over episodes.",
+    "eval/learned_return": "The learned reward, as it is at this evaluation, summed over an episode; mean over "
+    "episodes.",
+    "eval/learned_reward_final": "Learned reward of an episode's last step, mean over episodes: what the policy's "
+    "result is worth to the learned reward.",
+    "eval/reward_heldout_goals": "Learned reward of goal examples that were kept out of training: what a real success "
+    "is worth.",
+    "eval/return_correlation": "Spearman's rank correlation of learned and true return over the episodes of an "
+    "evaluation, -1 to 1; absent when all episodes are alike.",
+    "eval/prob_heldout_goals": "Mean output of the classifier (probability of goal) on held-out goal examples.",
+    "eval/prob_non_goals": "Mean output of the classifier on the examples of states that are not goals.",
+    "eval/prob_visited": "Mean output of the classifier on all states of the evaluation episodes.",
+    "train/true_reward": "The environment's own reward per step in the training rollout; only reported, not learned "
+    "from, unless the run trains on it.",
+    "train/success": "Share of training episodes that ended in success, exploration included.",
+    "agent/reward_mean": "Learned reward per step in the training rollout: what the policy learns from, before "
+    "scaling.",
+    "agent/entropy": "Entropy of the policy in nats; lower means less exploration.",
+    "agent/kl": "How far an update moved the policy: KL divergence from old to new, in nats.",
+    "agent/value_loss": "Error of the value function, on scaled rewards.",
+    "reward/loss": "Training loss of the reward model, in nats.",
+    "reward/accuracy_goal": "Share of goal examples in the training batches that the classifier calls goals.",
+    "reward/accuracy_negative": "Share of negatives in the training batches that the classifier calls not goals.",
+    "reward/prob_goal": "Mean output of the classifier on goals in the training batches.",
+    "reward/prob_negative": "Mean output of the classifier on negatives in the training batches.",
+    "reward/negatives": "Number of states that the classifier takes negatives from: examples and visited states.",
+    "time/env_steps_per_second": "Environment steps per second of a round, collecting and learning together.",
+}
+EXPLOIT_ALARM = (
+    "Raised when the learned reward is probably being fooled: in three evaluations in a row true success is below 5% "
+    "while final states earn at least the learned reward of held-out goals; where success or goals are unknown, when "
+    "over five evaluations the learned return rises and the true return does not."
+)
+
+
+def glossary(run: RunFiles) -> list[tuple[str, str]]:
+    """(name, meaning) of the metrics that ``run`` has."""
+    present = {key for row in run.rows for key, value in row.items() if value is not None}
+    entries = [(key, meaning) for key, meaning in METRICS.items() if key in present]
+    if any(key.endswith("_deterministic") for key in present):
+        meaning = "The same quantity for the policy's mode: without exploration noise."
+        entries.append(("..._deterministic", meaning))
+    return [("exploit alarm", EXPLOIT_ALARM), *entries]

@@ -1,0 +1,131 @@
+"""Where the main job's time goes: ``python scripts/measure_speed.py [OVERRIDE ...]`` -> ``scripts/results/speed.json``.
+
+Medians over rounds of wall seconds a round, on an otherwise quiet machine. Host glue is what the environment's own
+Python costs beside MuJoCo's C threads; the two updates are timed as functions of their own, and then together.
+"""
+
+import json
+import statistics
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from hydra import compose, initialize_config_dir
+
+from rl_rewards.core.types import Experience
+from rl_rewards.help import CONFIGS
+from rl_rewards.loop import build
+from rl_rewards.loop.collect import collect_host
+from rl_rewards.loop.train import Rounds, host_act, init_state, make_host_env
+from rl_rewards.rewards.base import reward_fn
+
+ROUNDS = 30
+RESULT = Path(__file__).resolve().parent / "results" / "speed.json"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("config", sys.argv[1:])
+    parts = build.build(cfg)
+    data = build.build_data(parts, cfg)
+    state = init_state(parts, jax.random.key(0))
+    env = make_host_env(parts, 0)
+    assert env is not None, "this split is that of a host environment"
+    run_round = Rounds(parts, data, state, env)
+    seconds: dict[str, list[float]] = {}
+
+    env_seconds = _timed_steps(env)
+    for i in range(ROUNDS + 5):
+        physics, stepping = env.physics_seconds, env_seconds[0]
+        started = time.perf_counter()
+        state, metrics = run_round(state, i)
+        jax.block_until_ready(metrics)
+        whole = time.perf_counter() - started
+        if i < 5:  # warm caches; the first round also trains on the examples
+            continue
+        physics = env.physics_seconds - physics
+        stepping = env_seconds[0] - stepping
+        collect = run_round.seconds["collect"]
+        split = {
+            "physics": physics,
+            "host_glue": stepping - physics,
+            "policy_and_storing": collect - stepping,
+            "learn": whole - collect,
+            "round": whole,
+        }
+        for name, value in split.items():
+            seconds.setdefault(name, []).append(value)
+    result = {name: statistics.median(values) for name, values in seconds.items()}
+    result |= _updates(parts, data, state, env)
+    steps = parts.algorithm.num_envs * parts.algorithm.rollout_length
+    summary = {
+        "unit": f"wall seconds a round of {steps} env steps, median of {ROUNDS}",
+        "seconds": {name: round(value, 5) for name, value in result.items()},
+        "compile_seconds": round(run_round.compile_seconds, 2),
+        "env_steps_per_second": round(steps / result["round"]),
+        "host_glue_over_physics": round(result["host_glue"] / result["physics"], 3),
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(summary, indent=1))
+
+
+def _timed_steps(env) -> list[float]:
+    """Makes ``env`` account for the time inside step and reset; the list's one entry grows."""
+    total = [0.0]
+    for name in ("step", "reset"):
+        inner = getattr(env, name)
+
+        def timed(argument, inner=inner):
+            started = time.perf_counter()
+            result = inner(argument)
+            total[0] += time.perf_counter() - started
+            return result
+
+        setattr(env, name, timed)
+    return total
+
+
+def _updates(parts, data, state, env) -> dict[str, float]:
+    """The reward's and the policy's update, each as a program of its own."""
+    _, source, algorithm = parts
+    act = jax.jit(host_act(algorithm, explore=True))
+    rollout = collect_host(env, act, state.agent, jax.random.key(1), algorithm.rollout_length)
+    rollout = jax.tree.map(jnp.asarray, rollout)
+    log_prob = partial(algorithm.log_prob, state.agent)
+    round_ = jnp.asarray(10, jnp.int32)
+
+    def experience(rollout):
+        return Experience(rollout, state.replay.sample, state.replay.sample_segments, log_prob)
+
+    @jax.jit
+    def update_reward(reward, rollout, key):
+        return source.update(reward, data, experience(rollout), round_, key)
+
+    @jax.jit
+    def update_policy(agent, reward, rollout, key):
+        return algorithm.update(agent, experience(rollout), reward_fn(source, reward), round_, key)
+
+    key = jax.random.key(2)
+    return {
+        "reward_update": _median_seconds(lambda: update_reward(state.reward, rollout, key)),
+        "policy_update": _median_seconds(lambda: update_policy(state.agent, state.reward, rollout, key)),
+    }
+
+
+def _median_seconds(call) -> float:
+    jax.block_until_ready(call())
+    times = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()

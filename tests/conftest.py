@@ -1,0 +1,38 @@
+"""What every test runs under: key-reuse checks, run-time types on functions, a compilation cache, few examples."""
+
+import ast
+import os
+import tempfile
+from pathlib import Path
+
+import hypothesis
+import jax
+import jaxtyping
+from jaxtyping import _import_hook
+
+CHECKED = ("core", "rewards", "algorithms", "loop.collect", "loop.replay")
+"""Packages whose functions check their annotations in tests."""
+
+
+def _functions_only(transformer, node):
+    """Visit a class without decorating it: tree_map and eval_shape rebuild struct dataclasses with non-arrays."""
+    if any("Protocol" in ast.unparse(base) for base in node.bases):
+        node.decorator_list.append(ast.parse("__import__('typing').runtime_checkable", mode="eval").body)
+    for child in ast.walk(node):
+        if isinstance(child, ast.FunctionDef) and isinstance(child.returns, ast.Name) and child.returns.id == "Self":
+            child.returns = ast.Constant(node.name)  # beartype knows Self in classes that it decorates only
+    transformer._parents.append(node)
+    transformer.generic_visit(node)
+    transformer._parents.pop()
+    return node
+
+
+_import_hook.JaxtypingTransformer.visit_ClassDef = _functions_only
+jaxtyping.install_import_hook([f"rl_rewards.{name}" for name in CHECKED], "beartype.beartype")
+
+jax.config.update("jax_debug_key_reuse", True)
+jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / f"rl_rewards_jax_cache_{os.getuid()}"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+hypothesis.settings.register_profile("rl_rewards", deadline=None, max_examples=25)
+hypothesis.settings.load_profile("rl_rewards")

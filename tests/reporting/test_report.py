@@ -1,0 +1,246 @@
+"""The report shows the learned reward beside the true outcome, needs nothing beside it, and survives poor runs."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rl_rewards.report import main
+from rl_rewards.reporting.page import write_report
+from rl_rewards.reporting.run_files import ReportError, read_run
+from rl_rewards.reporting.verdict import wilson_interval
+
+# Loaded by path: test folders are not packages, and their names need not be importable.
+_spec = importlib.util.spec_from_file_location("fake_run", Path(__file__).with_name("fake_run.py"))
+assert _spec is not None and _spec.loader is not None
+fake_run = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(fake_run)
+write_fake_run = fake_run.write_fake_run
+
+
+class _Page(HTMLParser):
+    """Collects what a browser would load, headings, and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.alts: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "poster", "action"):
+                self.loads.append(value or "")
+            if name == "alt":
+                self.alts.append(value or "")
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def _page(run_dir: Path) -> _Page:
+    path = write_report(run_dir)
+    assert path == run_dir / "report.html"
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"https?://", text)
+    page = _Page(text)
+    assert all(load.startswith("data:") for load in page.loads)
+    assert all(page.alts) and len(page.alts) == page.tags.count("img")
+    assert "script" not in page.tags
+    return page
+
+
+def test_good_run_shows_learned_beside_true(tmp_path):
+    page = _page(write_fake_run(tmp_path / "run"))
+    for words in (
+        "Success 0.",
+        "at the end (64 episodes); no exploit alarm.",
+        "Learned reward beside the true outcome",
+        "Episodes of the last evaluation",
+        "What the classifier says",
+        "Learned reward over the plane of states",
+        "case upright, pusher parked",
+        "The final policy",
+        "git 0f3c2a1b9d + uncommitted changes",
+        "python -m rl_rewards.run env=pencil_case reward=adversarial_classifier seed=7 '<b>'",
+        "held-out goals: 0.85",
+        "total_env_steps: 491520",
+        "eval/return_correlation",
+        "DONE",
+    ):
+        assert words in page.text, words
+    assert "video" in page.tags and "b'" not in page.text
+    assert page.text.index("True success") < page.text.index("Learned return")
+
+
+def test_exploited_run_opens_with_the_alarm(tmp_path):
+    page = _page(write_fake_run(tmp_path / "run", exploited=True))
+    assert "Success 0.00 at the end (64 episodes); EXPLOIT ALARM" in page.text
+    assert "The learned reward is being fooled" in page.text
+    assert "First raised at" in page.text
+    assert "no exploit alarm" not in page.text
+
+
+def test_alarm_that_has_cleared_is_still_told(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", exploited=True)
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    rows[-1]["eval/success"] = 0.9
+    _write_rows(run_dir, rows)
+    page = _page(run_dir)
+    assert "an exploit alarm was raised on the way and has cleared" in page.text
+    assert "and cleared since" in page.text
+
+
+def test_little_success_with_full_learned_reward_asks_for_a_closer_look(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", exploited=True)
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        if "eval/success" in row:
+            row["eval/success"] = 0.2
+    _write_rows(run_dir, rows)
+    assert "Look closer" in _page(run_dir).text
+
+
+def test_without_success(tmp_path):
+    page = _page(write_fake_run(tmp_path / "run", has_success=False))
+    assert "True return" in page.text and "True success" not in page.text
+
+
+def test_true_reward_without_classifier_or_video(tmp_path):
+    page = _page(write_fake_run(tmp_path / "run", classifier=False, video=False))
+    assert "trained on the true reward, so there is nothing to exploit" in page.text
+    assert "What the classifier says" not in page.text and "plane of states" not in page.text
+    assert "video" not in page.tags and "The final policy" not in page.text
+
+
+def test_never_evaluated(tmp_path):
+    page = _page(write_fake_run(tmp_path / "run", evaluate_every=0, status="unfinished"))
+    assert "Never evaluated; last training round: learned reward" in page.text
+    assert "Learned reward beside the true outcome" in page.text
+    assert "The run is unfinished: 491,520 of 491,520 env steps." in page.text
+
+
+def test_single_row(tmp_path):
+    page = _page(write_fake_run(tmp_path / "run", rounds=1))
+    assert "too few evaluations to judge exploitation (1 of 3)" in page.text
+
+
+def test_failed_run(tmp_path):
+    page = _page(write_fake_run(tmp_path / "run", rounds=12, status="FAILED"))
+    assert "In round 12: agent/loss became NaN." in page.text and "FAILED" in page.text
+
+
+def test_failed_before_the_first_round(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=0, status="FAILED")
+    assert "failed before its first round" in _page(run_dir).text
+
+
+def test_nan_null_and_odd_metrics(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=20)
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        for key in row:
+            if key not in ("round", "env_steps", "eval/learned_return"):
+                row[key] = [float("nan"), None, float("inf"), [1.0, 2.0], "text"][len(key) % 5]
+    _write_rows(run_dir, rows)
+    assert "True return n/a" in _page(run_dir).text
+
+
+def test_evaluations_of_one_episode_that_ends_at_once(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=1)
+    one = {"learned_reward": np.ones((1, 1)), "env_reward": np.zeros((1, 1)), "valid": np.ones((1, 1), bool)}
+    np.savez(run_dir / "evaluations" / "000000.npz", round=0, env_steps=8192, prob_visited=np.full((1, 1), 0.3), **one)
+    _page(run_dir)
+
+
+def test_half_written_last_row_is_left_out(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=3, status="unfinished")
+    with (run_dir / "metrics.jsonl").open("a") as file:
+        file.write('{"round": 3, "env_st')
+    assert len(read_run(run_dir).rows) == 3
+
+
+def test_evaluation_files_beyond_the_metrics_are_left_out(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=10, status="unfinished")
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    _write_rows(run_dir, rows[:6])
+    assert [evaluation.round for evaluation in read_run(run_dir).evaluations] == [0, 4]
+
+
+def test_returns_and_success_ignore_invalid_steps(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=1)
+    valid = np.array([[1, 1], [1, 0], [1, 0]], bool)
+    np.savez(
+        run_dir / "evaluations" / "000000.npz",
+        round=0,
+        env_steps=8192,
+        valid=valid,
+        learned_reward=np.array([[1.0, 5.0], [2.0, np.nan], [3.0, 9.0]]),
+        env_reward=np.array([[0.0, 1.0], [0.0, 7.0], [1.0, 7.0]]),
+        success=np.array([[0, 1], [0, 0], [1, 0]], bool),
+    )
+    (evaluation,) = read_run(run_dir).evaluations
+    np.testing.assert_allclose(evaluation.learned_returns, [6.0, 5.0])
+    np.testing.assert_allclose(evaluation.true_returns, [1.0, 1.0])
+    assert evaluation.ended_in_success is not None
+    assert evaluation.ended_in_success.tolist() == [True, True]
+
+
+def test_wilson_interval_is_the_published_one():
+    # 10 of 20: Wilson (1927) gives 0.299 to 0.701 at 95%.
+    assert wilson_interval(0.5, 20) == pytest.approx((0.2993, 0.7007), abs=1e-4)
+    assert wilson_interval(0.0, 64)[0] == 0.0 and wilson_interval(1.0, 64)[1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("run.json", None, "lacks run.json"),
+        ("config.yaml", None, "lacks config.yaml"),
+        ("metrics.jsonl", None, "lacks metrics.jsonl"),
+        ("metrics.jsonl", b"", "no round has finished yet"),
+        ("metrics.jsonl", b"{]\n{}\n", "line 1 is not valid JSON"),
+        ("metrics.jsonl", b'{"round": 0}\n', "line 1 has no round and env_steps"),
+        ("run.json", b"[]", "must hold one JSON object"),
+        ("config.yaml", b"a: [", "is not valid YAML"),
+        ("spec.json", b"\xff\xfe", "cannot be read"),
+        ("evaluations/000000.npz", b"PK", "is not an evaluation"),
+    ],
+)
+def test_broken_folder_gives_one_sentence(tmp_path, capsys, name, content, words):
+    run_dir = write_fake_run(tmp_path / "run", rounds=2)
+    (run_dir / name).unlink()
+    if content is not None:
+        (run_dir / name).write_bytes(content)
+    assert main([str(run_dir)]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+    assert not (run_dir / "report.html").exists()
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(ReportError, match="is not a folder"):
+        write_report(tmp_path / "nowhere")
+
+
+def test_the_door_imports_no_jax_and_prints_the_path(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=3)
+    code = (
+        "import sys; from rl_rewards.report import main; code = main([sys.argv[1]]); "
+        "assert not {'jax', 'flax', 'mujoco', 'hydra'} & set(sys.modules); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(run_dir)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, str(run_dir / "report.html")), done.stderr
+
+
+def _write_rows(run_dir: Path, rows: list[dict]) -> None:
+    (run_dir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
