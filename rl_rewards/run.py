@@ -5,6 +5,7 @@ Heavy libraries are imported only when a run starts, so that ``--help`` and a mi
 """
 
 import json
+import logging
 import os
 import shlex
 import subprocess
@@ -132,6 +133,7 @@ def _guarded(job) -> None:
 def _prepare_jax() -> None:
     """Compile once per machine: keep compiled programs between runs, unless the user chose a place."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("jax").setLevel(logging.WARNING)  # Hydra's log would tell of every backend that is not there
     import jax
 
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rl_rewards" / "jax"

@@ -4,7 +4,7 @@ from typing import Self
 
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from rl_rewards.core.returns import discounted_sum
 
@@ -22,7 +22,7 @@ class RunningMoments:
         """Mean 0 and variance 1 until the first update."""
         return cls(count=jnp.zeros(()), mean=jnp.zeros(shape), variance=jnp.ones(shape))
 
-    def update(self, values: Float[Array, "*batch"], valid: Bool[Array, "*batch"]) -> Self:
+    def update(self, values: Shaped[Array, "..."], valid: Bool[Array, "*batch"]) -> Self:
         """Merge the valid ones of ``values`` [*batch, *shape]; ``valid`` is [*batch]."""
         axes = tuple(range(valid.ndim))
         mask = valid.reshape(valid.shape + (1,) * self.mean.ndim).astype(jnp.float32)
@@ -40,7 +40,7 @@ class RunningMoments:
             variance=jnp.where(n > 0, squares / total, self.variance),  # an empty batch keeps the initial variance 1
         )
 
-    def normalize(self, values: Float[Array, "*batch"], clip: float) -> Float[Array, "*batch"]:
+    def normalize(self, values: Shaped[Array, "*batch"], clip: float) -> Float[Array, "*batch"]:
         """(values - mean) / std, clipped to [-clip, clip]."""
         scaled = (values.astype(jnp.float32) - self.mean) / jnp.sqrt(self.variance + 1e-6)
         return jnp.clip(scaled, -clip, clip)

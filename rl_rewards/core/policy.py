@@ -60,6 +60,5 @@ class PolicyHead:
         assert isinstance(self.spec.action, Box)
         low, high = box_bounds(self.spec.action)
         bounded = np.isfinite(low) & np.isfinite(high)
-        middle = np.where(bounded, (low + high) / 2.0, 0.0).astype(np.float32)
-        half_range = np.where(bounded, (high - low) / 2.0, 1.0).astype(np.float32)
-        return middle, half_range
+        low, high = np.where(bounded, low, np.float32(-1.0)), np.where(bounded, high, np.float32(1.0))
+        return np.asarray((low + high) / 2), np.asarray((high - low) / 2)

@@ -23,7 +23,7 @@ GOAL_HALF_WIDTH = 0.08
 GOAL_DEPTH = (0.03, 0.115)
 """Success: the centre of the case has |x| below the first and y within the second."""
 
-START_X, START_Y, START_YAW = (0.09, 0.17), (-0.20, -0.14), (-0.3, 0.3)
+START_X, START_Y, START_YAW = (0.15, 0.22), (-0.20, -0.14), (-0.3, 0.3)
 START_PUSHER_X, START_PUSHER_Y = (-0.03, 0.03), (-0.09, -0.065)
 """Start of the case; of the pusher, relative to the case."""
 

@@ -63,12 +63,12 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     _mark_alarm([top, bottom], alarms)
     _finish([top, bottom])
     caption = (
-        f"Above: {true_name}, which the policy never sees. Below: {learned_name[0].lower()}{learned_name[1:]}. "
-        "When the lower line is high and the upper one is not, the policy has found a way to please the learned "
-        "reward without doing the task."
+        f"Above: {true_name}. Below: {learned_name[0].lower()}{learned_name[1:]}, which is what training raises. When "
+        "the lower line is high and the upper one is not, the policy has found a way to please the reward that it is "
+        "trained on without doing the task."
     )
     if per_state and series(rows, "eval/reward_heldout_goals")[0]:
-        caption += " The dashed line is what real successes, kept out of training, earn: a policy should not beat it."
+        caption += " The dashed line is what real successes, kept out of training, earn; to reach it without success is an exploit."
     if alarms:
         caption += " The red line is where the exploit alarm was first raised."
     return Drawing(

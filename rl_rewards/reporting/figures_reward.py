@@ -105,7 +105,9 @@ def _has_plane(evaluation: Evaluation) -> bool:
 def _map(run: RunFiles, evaluation: Evaluation, low: float, high: float) -> Picture:
     arrays = evaluation.arrays
     labels = [str(label) for label in arrays.get("plane_labels", np.array(["x", "y", ""])).ravel()]
-    figure, (axes,) = new_figure(4.2, 3.8)
+    width, height = np.ptp(arrays["plane_x"]), np.ptp(arrays["plane_y"])
+    same_scale = width > 0 and 1 / 3 < height / width < 3  # both are lengths, as far as one can tell
+    figure, (axes,) = new_figure(4.2, min(1.2 + 2.7 * height / width, 4.6) if same_scale else 3.8)
     mesh = axes.pcolormesh(
         arrays["plane_x"],
         arrays["plane_y"],
@@ -116,11 +118,10 @@ def _map(run: RunFiles, evaluation: Evaluation, low: float, high: float) -> Pict
         vmax=high,
     )
     axes.grid(False)
-    width, height = np.ptp(arrays["plane_x"]), np.ptp(arrays["plane_y"])
-    if width > 0 and 1 / 3 < height / width < 3:
-        axes.set_aspect("equal")  # both are lengths of the same picture
+    if same_scale:
+        axes.set_aspect("equal")
     axes.set_xlabel(plain(labels[0]))
     axes.set_ylabel(plain(labels[1]))
     axes.set_title(f"after {evaluation.env_steps:,} env steps")
-    figure.colorbar(mesh, ax=axes, label="learned reward per step", shrink=0.85)
+    figure.colorbar(mesh, ax=axes, label="learned reward per step")
     return to_picture(figure, f"Map of the learned reward after {evaluation.env_steps:,} environment steps.", run)

@@ -116,7 +116,7 @@ def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:
     if not learns_reward(run):
         return "trained on the true reward, so there is nothing to exploit"
     if now:
-        return "EXPLOIT ALARM: the learned reward is being fooled"
+        return "EXPLOIT ALARM"
     if alarms:
         return "an exploit alarm was raised on the way and has cleared"
     needed, seen = _evaluations_needed(run), len(run.evaluation_rows)

@@ -1,5 +1,6 @@
 """Videos from recorded scenes: the environment draws, imageio writes."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def write_final_video(run_dir: Path, draw: Callable[[np.ndarray], np.ndarray], s
     path = run_dir / "videos" / "final.mp4"
     path.parent.mkdir(exist_ok=True)
     frames_per_second = float(np.clip(1.0 / step_seconds, 10.0, 30.0))
+    # ffmpeg is started by a fork that executes at once, which is safe beside JAX's threads.
+    warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
     with imageio.get_writer(path, fps=frames_per_second, macro_block_size=2) as writer:
         for episode in range(min(EPISODES, scene.shape[1])):
             for t in range(int(valid[:, episode].sum())):

@@ -125,7 +125,7 @@ class Classifier:
                 variables["params"], others, positive, negative, member_key
             )
             updates, optimizer = self.optimizer.update(gradients, optimizer, variables["params"])
-            metrics["reward/gradient_norm"] = optax.global_norm(gradients)
+            metrics["reward/gradient_norm"] = optax.tree.norm(gradients)
             return {"params": optax.apply_updates(variables["params"], updates), **others}, optimizer, metrics
 
         variables, optimizer, metrics = jax.vmap(member)(

@@ -1,6 +1,7 @@
 """PPO against environments whose values are known, and its parts one by one."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -47,8 +48,8 @@ def train(env, algorithm: PPO, rounds: int):
 
 def values_and_actions(algorithm: PPO, agent, obs: list[float]):
     obs = jnp.asarray(obs)[:, None]
-    values = algorithm.critic.apply(agent.params["critic"], algorithm._inputs(agent, obs))[:, 0]
-    actions, _ = algorithm.act(agent, obs, jax.random.key(0), explore=False)
+    values = jax.jit(lambda s, o: algorithm._value(s.params, algorithm._inputs(s, o)))(agent, obs)
+    actions, _ = jax.jit(partial(algorithm.act, explore=False))(agent, obs, jax.random.key(0))
     return np.asarray(values), np.asarray(actions).reshape(-1)
 
 
@@ -112,16 +113,22 @@ def test_whole_round_reuses_no_key():
 # One update on a made-up rollout.
 
 
+def fresh(algorithm: PPO):
+    return jax.jit(algorithm.init)(jax.random.key(0))
+
+
 def recorded(algorithm: PPO, state, length=8, num_envs=4, **changes) -> Transition:
     """A random rollout whose actions and log-probabilities are the policy's own."""
     rollout = make_rollout(algorithm.spec, length, num_envs, **changes)
-    action, behaviour = algorithm.act(state, rollout.obs, jax.random.key(7), explore=True)
+    action, behaviour = jax.jit(partial(algorithm.act, explore=True))(state, rollout.obs, jax.random.key(7))
     return rollout.replace(action=action, behaviour=behaviour)
 
 
 def update(algorithm: PPO, state, rollout: Transition, scale: float = 1.0):
     rewards = RewardFn(call=lambda transitions: scale * transitions.env_reward, absorbing=jnp.zeros(()))
-    step = jax.jit(lambda s, r: algorithm.update(s, experience_of(r), rewards, jnp.zeros((), jnp.int32), jax.random.key(3)))
+    step = jax.jit(
+        lambda s, r: algorithm.update(s, experience_of(r), rewards, jnp.zeros((), jnp.int32), jax.random.key(3))
+    )
     return step(state, rollout)
 
 
@@ -132,16 +139,16 @@ def same(tree, other) -> bool:
 @pytest.mark.parametrize("action", [Discrete(3), LOPSIDED], ids=["discrete", "continuous"])
 def test_log_prob_is_what_act_recorded(action):
     algorithm = small_ppo(make_spec(obs=3, action=action))
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = recorded(algorithm, state)
-    log_prob = algorithm.log_prob(state, rollout.obs, rollout.action)
+    log_prob = jax.jit(algorithm.log_prob)(state, rollout.obs, rollout.action)
     np.testing.assert_allclose(log_prob, rollout.behaviour["log_prob"], atol=1e-5)
 
 
 def test_padding_has_no_influence():
     """Whatever stands in invalid rows behind an episode's end: the new state is the same to the bit."""
     algorithm = small_ppo(make_spec(obs=3), normalize_reward=True, entropy_weight=0.01)
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     valid = np.ones((8, 4), bool)
     valid[5:, :2] = False
     rollout = recorded(algorithm, state, valid=valid, terminated=np.eye(8, 4, -4, bool) & (np.arange(4) < 2))
@@ -157,36 +164,42 @@ def test_padding_has_no_influence():
     after, _ = update(algorithm, state, rollout)
     garbage, metrics = update(algorithm, state, take(~rollout.valid))
     assert same(after, garbage), "invalid rows moved something"
-    assert metrics["agent/reward_mean"] == pytest.approx(float(np.mean(np.asarray(rollout.env_reward)[valid])), abs=1e-5)
+    assert metrics["agent/reward_mean"] == pytest.approx(
+        float(np.mean(np.asarray(rollout.env_reward)[valid])), abs=1e-5
+    )
     changed, _ = update(algorithm, state, take(rollout.valid))
     assert not same(after, changed), "valid rows must move something, or this test proves nothing"
 
 
 def test_reward_scale_does_not_matter():
     algorithm = small_ppo(make_spec(obs=3), normalize_reward=True)
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = recorded(algorithm, state)
     small, metrics = update(algorithm, state, rollout)
     large, large_metrics = update(algorithm, state, rollout, scale=1000.0)
     for x, y in zip(jax.tree.leaves(small.params), jax.tree.leaves(large.params), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-4)
-    assert large_metrics["agent/reward_mean"] == pytest.approx(1000.0 * metrics["agent/reward_mean"], rel=1e-4), (
-        "what is logged stays raw"
-    )
+    assert large_metrics["agent/reward_mean"] == pytest.approx(
+        1000.0 * float(metrics["agent/reward_mean"]), rel=1e-4
+    ), "what is logged stays raw"
     plain = replace(algorithm, normalize_reward=False)
     small, _ = update(plain, state, rollout)
     large, _ = update(plain, state, rollout, scale=1000.0)
-    assert not np.allclose(small.params["critic"]["params"]["Dense_1"]["kernel"],
-                           large.params["critic"]["params"]["Dense_1"]["kernel"], atol=1e-4)
+    assert not np.allclose(
+        small.params["critic"]["params"]["Dense_1"]["kernel"],
+        large.params["critic"]["params"]["Dense_1"]["kernel"],
+        atol=1e-4,
+    )
 
 
 def test_absorbing_reward_is_what_a_termination_is_worth():
     """A termination with absorbing reward r is worth discount * r / (1 - discount) more than one with 0."""
     algorithm = small_ppo(make_spec(obs=3), trace_decay=0.9)
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = recorded(algorithm, state)
     rollout = rollout.replace(terminated=rollout.terminated.at[-1].set(True))
-    batches = [algorithm._batch(state, rollout, rollout.env_reward, jnp.float32(r)) for r in (0.0, 3.0)]
+    batch = jax.jit(algorithm._batch)
+    batches = [batch(state, rollout, rollout.env_reward, jnp.float32(r)) for r in (0.0, 3.0)]
     gain = (batches[1].value_target - batches[0].value_target).reshape(8, 4)
     expected = DISCOUNT * 3.0 / (1.0 - DISCOUNT) * (DISCOUNT * 0.9) ** np.arange(7, -1, -1)
     np.testing.assert_allclose(gain, np.repeat(expected[:, None], 4, axis=1), atol=1e-4)
@@ -197,7 +210,7 @@ def test_gradients_are_clipped_by_their_global_norm():
     algorithm = small_ppo(make_spec(), max_gradient_norm=1e-5, learning_rate=0.1)
     gradients = {"actor": np.array([3.0, 0.0, -1.0]), "critic": np.array([[4.0], [0.5]])}
     gradients = jax.tree.map(lambda x: jnp.asarray(100.0 * x, jnp.float32), gradients)
-    updates, _ = algorithm.optimizer.update(gradients, algorithm.optimizer.init(gradients))
+    updates, _ = jax.jit(lambda g: algorithm.optimizer.update(g, algorithm.optimizer.init(g)))(gradients)
     norm = np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(gradients)))
     for gradient, got in zip(jax.tree.leaves(gradients), jax.tree.leaves(updates), strict=True):
         clipped = np.asarray(gradient) * 1e-5 / norm
@@ -222,8 +235,8 @@ class TallyingPPO(PPO):
 
 def test_every_epoch_sees_every_sample_once():
     base = small_ppo(make_spec(), epochs=3, minibatches=4)
-    algorithm = TallyingPPO(**{name: getattr(base, name) for name in base.__dataclass_fields__})
-    state = algorithm.init(jax.random.key(0))
+    algorithm = TallyingPPO(**{name: getattr(base, name) for name, f in base.__dataclass_fields__.items() if f.init})
+    state = fresh(algorithm)
     tally = Tally(jnp.zeros((), jnp.int32), jnp.zeros((3 * 4, 32), jnp.int32))
     state = state.replace(params=state.params | {"tally": tally})
     index = jnp.arange(32.0).reshape(8, 4)
@@ -238,7 +251,7 @@ def test_every_epoch_sees_every_sample_once():
 
 def test_observation_statistics_move_once_after_the_update():
     algorithm = small_ppo(make_spec(obs=3))
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = recorded(algorithm, state)
     after, _ = update(algorithm, state, rollout)
     flat = np.asarray(rollout.obs).reshape(-1, 3)

@@ -6,16 +6,17 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 import yaml
 
-from rl_rewards.core.types import ConfigError
+from rl_rewards.core.types import ConfigError, Experience
 from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.envs.pencil_case import PencilCase, PencilCaseBatch
 from rl_rewards.envs.pencil_case_camera import project, unproject
 from rl_rewards.envs.pencil_case_scripts import EXPLOITS, demonstrate
+from rl_rewards.loop.data import collect_examples, hold_out
+from tests.probes import make
 
 CONFIG = Path(__file__).parents[2] / "configs" / "env" / "pencil_case.yaml"
 SWITCHES = tuple(EXPLOITS)
@@ -223,50 +224,32 @@ def test_examples_are_true(switch):
     assert (others[:, BACKGROUND] == -1.0).all()
 
 
-def goal_probability(goals: np.ndarray, others: np.ndarray, obs: np.ndarray, seeds: int) -> np.ndarray:
-    """Mean probability [seeds] that ``obs`` are goals: 2x64 tanh, cross-entropy, Adam, 1000 balanced batches."""
-    optimizer, sizes = optax.adam(1e-3), (goals.shape[1], 64, 64, 1)
+def goal_probability(env: PencilCase, obs: np.ndarray, seeds: int) -> np.ndarray:
+    """Mean probability [seeds] that ``obs`` [..., k] are goals, of classifiers trained on ordinary examples.
 
-    def logit(params, x):
-        for weight, bias in params[:-1]:
-            x = jnp.tanh(x @ weight + bias)
-        return (x @ params[-1][0] + params[-1][1])[..., 0]
-
-    def loss(params, goal, other):  # labels_goal_is_one
-        return jax.nn.softplus(-logit(params, goal)).mean() + jax.nn.softplus(logit(params, other)).mean()
-
-    def update(carry, key):
-        params, state = carry
-        goal_key, other_key = jax.random.split(key)
-        goal = jnp.asarray(goals)[jax.random.randint(goal_key, (256,), 0, len(goals))]
-        other = jnp.asarray(others)[jax.random.randint(other_key, (256,), 0, len(others))]
-        change, state = optimizer.update(jax.grad(loss)(params, goal, other), state)
-        return (optax.apply_updates(params, change), state), None
-
-    @jax.jit
-    @jax.vmap
-    def probability(key):
-        init_key, batch_key = jax.random.split(key)
-        initial = jax.nn.initializers.lecun_normal()
-        keys = jax.random.split(init_key, 3)
-        params = [(initial(k, (a, b)), jnp.zeros(b)) for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True)]
-        (params, _), _ = jax.lax.scan(update, (params, optimizer.init(params)), jax.random.split(batch_key, 1000))
-        return jax.nn.sigmoid(logit(params, jnp.asarray(obs))).mean()
-
-    return np.asarray(probability(jax.random.split(jax.random.key(0), seeds)))
+    The lecture's plain one: the members of an ensemble differ in initial weights and batches, as seeds would.
+    """
+    plain = {"classifier": {"ensemble": seeds, "mixup": 0.0, "input_noise": 0.0}}
+    source = make("reward", "goal_classifier", env.spec, judges="obs", **plain)
+    examples = hold_out(collect_examples(env, goals=1000, non_goals=1000, seed=0), share=0.2, seed=0)
+    state = jax.jit(source.init)(jax.random.key(0))
+    nothing_visited = Experience(None, *[lambda *_: None] * 3)
+    update = jax.jit(lambda state, key: source.update(state, examples, nothing_visited, jnp.zeros((), jnp.int32), key))
+    state, _ = update(state, jax.random.key(1))
+    logits = source.classifier.logits(state.classifier, jnp.asarray(obs))
+    return np.asarray(jax.nn.sigmoid(logits)).mean(axis=tuple(range(1, obs.ndim)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_each_switch_lets_a_script_fool_a_classifier(switch):
-    env, rng = make_env(**{switch: True}), np.random.default_rng(0)
+    env = make_env(**{switch: True})
     _, obs, success = play(env, EXPLOITS[switch], seed=11)
     assert not success.any()
     last = obs[-5:]
     traces = {"out_of_frame": last[..., VISIBLE] == 0.0, "occlusion": last[..., VISIBLE] == 0.0}
     assert traces.get(switch, last[..., BACKGROUND] == 1.0).mean() > 0.95
-    goals, others = (env.collect_examples(rng, 2000, goal).obs for goal in (True, False))
-    probability = goal_probability(goals, others, last, seeds=10)
+    probability = goal_probability(env, last, seeds=10)
     assert (probability > 0.9).sum() >= 8, probability
 
     _, honest, success = play(make_env(), EXPLOITS[switch], seed=11)  # switched off, the same actions leave no trace

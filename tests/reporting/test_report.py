@@ -1,6 +1,5 @@
 """The report shows the learned reward beside the true outcome, needs nothing beside it, and survives poor runs."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -15,13 +14,7 @@ from rl_rewards.report import main
 from rl_rewards.reporting.page import write_report
 from rl_rewards.reporting.run_files import ReportError, read_run
 from rl_rewards.reporting.verdict import wilson_interval
-
-# Loaded by path: test folders are not packages, and their names need not be importable.
-_spec = importlib.util.spec_from_file_location("fake_run", Path(__file__).with_name("fake_run.py"))
-assert _spec is not None and _spec.loader is not None
-fake_run = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fake_run)
-write_fake_run = fake_run.write_fake_run
+from tests.reporting.fake_run import write_fake_run
 
 
 class _Page(HTMLParser):
@@ -54,7 +47,8 @@ def _page(run_dir: Path) -> _Page:
     assert not re.search(r"https?://", text)
     page = _Page(text)
     assert all(load.startswith("data:") for load in page.loads)
-    assert all(page.alts) and len(page.alts) == page.tags.count("img")
+    assert all(page.alts)
+    assert len(page.alts) == page.tags.count("img")
     assert "script" not in page.tags
     return page
 
@@ -78,7 +72,8 @@ def test_good_run_shows_learned_beside_true(tmp_path):
         "DONE",
     ):
         assert words in page.text, words
-    assert "video" in page.tags and "b'" not in page.text
+    assert "video" in page.tags
+    assert "b'" not in page.text
     assert page.text.index("True success") < page.text.index("Learned return")
 
 
@@ -112,14 +107,17 @@ def test_little_success_with_full_learned_reward_asks_for_a_closer_look(tmp_path
 
 def test_without_success(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", has_success=False))
-    assert "True return" in page.text and "True success" not in page.text
+    assert "True return" in page.text
+    assert "True success" not in page.text
 
 
 def test_true_reward_without_classifier_or_video(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", classifier=False, video=False))
     assert "trained on the true reward, so there is nothing to exploit" in page.text
-    assert "What the classifier says" not in page.text and "plane of states" not in page.text
-    assert "video" not in page.tags and "The final policy" not in page.text
+    assert "What the classifier says" not in page.text
+    assert "plane of states" not in page.text
+    assert "video" not in page.tags
+    assert "The final policy" not in page.text
 
 
 def test_never_evaluated(tmp_path):
@@ -136,7 +134,8 @@ def test_single_row(tmp_path):
 
 def test_failed_run(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", rounds=12, status="FAILED"))
-    assert "In round 12: agent/loss became NaN." in page.text and "FAILED" in page.text
+    assert "In round 12: agent/loss became NaN." in page.text
+    assert "FAILED" in page.text
 
 
 def test_failed_before_the_first_round(tmp_path):
@@ -198,7 +197,8 @@ def test_returns_and_success_ignore_invalid_steps(tmp_path):
 def test_wilson_interval_is_the_published_one():
     # 10 of 20: Wilson (1927) gives 0.299 to 0.701 at 95%.
     assert wilson_interval(0.5, 20) == pytest.approx((0.2993, 0.7007), abs=1e-4)
-    assert wilson_interval(0.0, 64)[0] == 0.0 and wilson_interval(1.0, 64)[1] == pytest.approx(1.0)
+    assert wilson_interval(0.0, 64)[0] == 0.0
+    assert wilson_interval(1.0, 64)[1] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,8 @@ def test_broken_folder_gives_one_sentence(tmp_path, capsys, name, content, words
         (run_dir / name).write_bytes(content)
     assert main([str(run_dir)]) == 2
     error = capsys.readouterr().err
-    assert words in error and error.count("\n") == 1
+    assert words in error
+    assert error.count("\n") == 1
     assert not (run_dir / "report.html").exists()
 
 

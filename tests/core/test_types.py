@@ -1,0 +1,76 @@
+"""Specs survive the way to disk and back; a policy head's two scalings undo each other."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_rewards.core.policy import PolicyHead
+from rl_rewards.core.types import Box, Discrete, EnvSpec, box_bounds
+from tests.probes import make_rollout, make_spec
+
+IMAGE = Box(shape=(4, 4, 3), dtype="uint8")
+LOPSIDED = Box(shape=(2, 2), low=(-2.0, 0.0, -1.0, 5.0), high=(6.0, 0.5, 1.0, 6.0))
+
+
+@pytest.mark.parametrize("action", [Discrete(5), LOPSIDED, Box(shape=(1,), low=(-float("inf"),), high=(1.0,))])
+def test_spec_round_trip(tmp_path, action):
+    spec = make_spec(
+        action=action, obs=IMAGE.shape, info={"success": (), "scene": (3,)}, obs_names=("x [m]",), ends_early=True
+    )
+    spec.save(tmp_path / "spec.json")
+    assert EnvSpec.load(tmp_path / "spec.json") == spec
+
+
+def test_every_field_of_a_spec_survives(tmp_path):
+    """Each value is unlike its default, so that a field that load forgets shows."""
+    changes = {"restores": False, "has_success": True, "max_episode_steps": 77, "step_seconds": 0.25, "name": "other"}
+    spec = make_spec(**changes)
+    spec.save(tmp_path / "spec.json")
+    loaded = EnvSpec.load(tmp_path / "spec.json")
+    assert {name: getattr(loaded, name) for name in changes} == changes
+
+
+def test_box_bounds_have_its_shape():
+    low, high = box_bounds(LOPSIDED)
+    np.testing.assert_array_equal(low, [[-2.0, 0.0], [-1.0, 5.0]])
+    np.testing.assert_array_equal(high, [[6.0, 0.5], [1.0, 6.0]])
+    assert np.all(np.isinf(box_bounds(IMAGE)[0]))
+
+
+def head(action) -> PolicyHead:
+    return PolicyHead(make_spec(action=action), (8,), "tanh", -0.5)
+
+
+def test_policy_scale_maps_minus_one_and_one_to_the_bounds():
+    low, high = box_bounds(LOPSIDED)
+    np.testing.assert_allclose(head(LOPSIDED).to_env(-jnp.ones(4)), low, atol=1e-6)
+    np.testing.assert_allclose(head(LOPSIDED).to_env(jnp.ones(4)), high, atol=1e-6)
+
+
+@pytest.mark.parametrize("action", [LOPSIDED, Box(shape=(3,)), Box(shape=())], ids=["lopsided", "unbounded", "scalar"])
+def test_policy_scalings_undo_each_other(action):
+    size = int(np.prod(action.shape))
+    inner = jnp.asarray(np.random.default_rng(0).normal(size=(6, 5, size)), jnp.float32)
+    outer = head(action).to_env(inner)
+    assert outer.shape == (6, 5, *action.shape)
+    np.testing.assert_allclose(head(action).from_env(outer), inner, atol=1e-5)
+
+
+def test_half_bounded_actions_are_left_as_they_are():
+    """There is no middle between a bound and infinity."""
+    action = Box(shape=(2,), low=(-1.0, -float("inf")), high=(3.0, 1.0))
+    outer = head(action).to_env(jnp.array([[0.5, 0.5]]))
+    np.testing.assert_allclose(outer, [[2.0, 0.5]])
+
+
+def test_discrete_actions_pass_through():
+    action = jnp.array([0, 2, 1], jnp.int32)
+    assert head(Discrete(3)).to_env(action) is action
+    assert head(Discrete(3)).from_env(action) is action
+
+
+def test_an_episode_is_done_when_it_ends_or_is_cut():
+    rollout = make_rollout(
+        make_spec(), 2, 2, terminated=np.eye(2, dtype=bool), truncated=np.array([[0, 1], [0, 0]], bool)
+    )
+    np.testing.assert_array_equal(rollout.done, [[True, True], [False, True]])
