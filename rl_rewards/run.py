@@ -18,7 +18,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from rl_rewards.core.types import ConfigError
+from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.help import CONFIGS, print_help
 
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps")
@@ -123,9 +123,7 @@ def _guarded(job) -> None:
     except ConfigError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
-    except Exception as error:
-        if type(error).__name__ != "TrainingFailed":
-            raise
+    except TrainingFailed as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import hydra
 
-from rl_rewards.core.types import ConfigError
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.help import CONFIGS
 from rl_rewards.loop.build import build
 from rl_rewards.loop.data import collect_examples, save_examples

@@ -32,7 +32,7 @@ LONGER = 3
 
 def main() -> None:
     """Run what is missing, then summarise."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Measures the main job on the report seeds.")
     parser.add_argument("--seeds", default="100-109", help="first-last; 100-109 are the report seeds")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time")
     options = parser.parse_args()

@@ -1,13 +1,12 @@
 """The command line: quick answers, one clear sentence for a mistake, a whole run folder at the end."""
 
 import json
+import subprocess
 import time
 
 import pytest
 
 from tests.runs import command, start_command
-
-import subprocess
 
 
 def test_a_whole_run(tmp_path):
@@ -31,7 +30,8 @@ def test_help_lists_every_choice():
 
 
 def test_help_imports_no_heavy_library():
-    code = "import sys, rl_rewards.run; sys.exit(bool({'jax', 'flax', 'mujoco', 'wandb', 'matplotlib'} & set(sys.modules)))"
+    heavy = {"jax", "flax", "mujoco", "wandb", "matplotlib"}
+    code = f"import sys, rl_rewards.run; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([start_command()[0], "-c", code], check=False).returncode == 0
 
 
@@ -60,9 +60,11 @@ def test_mistakes_end_in_one_sentence(tmp_path, arguments, sentence):
 
 def test_unknown_option_and_choice():
     unknown = command("algorithm.speed=3")
-    assert unknown.returncode != 0 and "algorithm.speed" in unknown.stderr
+    assert unknown.returncode != 0
+    assert "algorithm.speed" in unknown.stderr
     choice = command("reward=magic")
-    assert choice.returncode != 0 and "adversarial_classifier" in choice.stderr
+    assert choice.returncode != 0
+    assert "adversarial_classifier" in choice.stderr
 
 
 def test_resume_refuses_what_would_change_the_run(tmp_path):
@@ -75,4 +77,5 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
     run = ("debug=smoke", "env=point", "video=false", f"hydra.run.dir={tmp_path}")
     assert command(*run).returncode == 0
     done = command(*run, "seed=5")
-    assert done.returncode == 2 and "another configuration" in done.stderr
+    assert done.returncode == 2
+    assert "another configuration" in done.stderr

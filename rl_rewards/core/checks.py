@@ -4,7 +4,7 @@ import types
 from dataclasses import fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from rl_rewards.core.types import ConfigError
+from rl_rewards.core.errors import ConfigError
 
 
 def require(condition: bool, message: str) -> None:

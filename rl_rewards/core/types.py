@@ -81,7 +81,7 @@ class Experience(NamedTuple):
 
 @dataclass(frozen=True)
 class Box:
-    """A bounded or unbounded real array. ``low`` and ``high`` are flat lists of the array's size, or None (unbounded)."""
+    """A real array; ``low`` and ``high`` are flat, of the array's size, or None where it is unbounded."""
 
     shape: tuple[int, ...]
     low: tuple[float, ...] | None = None
@@ -132,10 +132,6 @@ class EnvSpec:
 def _box(raw: dict) -> Box:
     low, high = (None if raw[side] is None else tuple(raw[side]) for side in ("low", "high"))
     return Box(shape=tuple(raw["shape"]), low=low, high=high, dtype=raw["dtype"])
-
-
-class ConfigError(Exception):
-    """Bad input from a user; its text is one plain sentence: what is wrong, where, and what would be right."""
 
 
 def box_bounds(box: Box) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from rl_rewards.core.types import Box, ConfigError, EnvSpec, StepOut
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Box, EnvSpec, StepOut
 from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.mujoco_rollout import BatchStepper

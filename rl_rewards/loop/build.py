@@ -8,7 +8,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.types import ConfigError, Examples
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Examples
 from rl_rewards.loop import data
 from rl_rewards.loop.train import Parts
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rl_rewards.core.types import ConfigError
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop.train import TrainState
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of every save

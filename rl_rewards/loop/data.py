@@ -12,7 +12,8 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from rl_rewards.core.types import ConfigError, Discrete, EnvSpec, Examples
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Discrete, EnvSpec, Examples
 from rl_rewards.envs.base import Environment
 
 KINDS = ("goal", "non_goal")

@@ -10,6 +10,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from rl_rewards.core.alarm import exploit_alarm
+from rl_rewards.core.errors import TrainingFailed
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.loop import build
@@ -19,10 +20,6 @@ from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.log import MetricsFile, Progress
 from rl_rewards.loop.train import Parts, Rounds, TrainState, init_state, make_host_env
 from rl_rewards.loop.wandb_log import WandbLog
-
-
-class TrainingFailed(Exception):
-    """Training cannot go on; its text says why and where. FAILED.json holds the same."""
 
 
 class Live(NamedTuple):

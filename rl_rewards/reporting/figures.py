@@ -47,13 +47,15 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     rows = run.evaluation_rows
     if not rows:
         return _learned_and_true_in_training(run)
-    figure, (top, bottom) = new_figure(6.4, 5.2, panels=2)
+    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
     true_name = _draw_true(run, rows, top)
     per_state = plot_line(bottom, series(rows, "eval/learned_reward_final"), LEARNED, label="policy's final states")
     if per_state:
         goals = series(rows, "eval/reward_heldout_goals")
         plot_line(bottom, goals, GOALS, label="held-out goals", linestyle="--", marker=None)
         bottom.set_ylabel("learned reward per step")
+        if all(0.0 <= value <= 1.0 for line in bottom.lines for value in line.get_ydata()):
+            share_axis(bottom)  # then both panels have the same height for the same number
         learned_name = "The learned reward on the policy's final states"
     else:
         plot_line(bottom, series(rows, "eval/learned_return"), LEARNED)
@@ -68,7 +70,10 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         "trained on without doing the task."
     )
     if per_state and series(rows, "eval/reward_heldout_goals")[0]:
-        caption += " The dashed line is what real successes, kept out of training, earn; to reach it without success is an exploit."
+        caption += (
+            " The dashed line is what real successes, kept out of training, earn; to reach it without success is an "
+            "exploit."
+        )
     if alarms:
         caption += " The red line is where the exploit alarm was first raised."
     return Drawing(
@@ -104,7 +109,7 @@ def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
     true, learned = series(run.rows, "train/true_reward"), series(run.rows, "agent/reward_mean")
     if not true[0] and not learned[0]:
         return None
-    figure, (top, bottom) = new_figure(6.4, 5.2, panels=2)
+    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
     plot_line(top, true, TRUE)
     plot_line(bottom, learned, LEARNED)
     top.set_ylabel("true reward per step")
@@ -122,7 +127,7 @@ def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     true, learned = series(rows, "eval/true_return"), series(rows, "eval/learned_return")
     if not true[0] or not learned[0]:
         return None
-    figure, (top, bottom) = new_figure(6.4, 5.2, panels=2)
+    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
     for axes, name, colour in ((top, "true", TRUE), (bottom, "learned", LEARNED)):
         plot_line(axes, series(rows, f"eval/{name}_return"), colour, label="as trained")
         calm = series(rows, f"eval/{name}_return_deterministic")

@@ -113,10 +113,10 @@ def _outcome(run: RunFiles) -> str:
 
 
 def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:
-    if not learns_reward(run):
-        return "trained on the true reward, so there is nothing to exploit"
     if now:
         return "EXPLOIT ALARM"
+    if not learns_reward(run):
+        return "trained on the environment's own reward, no learned one"
     if alarms:
         return "an exploit alarm was raised on the way and has cleared"
     needed, seen = _evaluations_needed(run), len(run.evaluation_rows)

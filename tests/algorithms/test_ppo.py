@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
-from tests import probes
-from tests.probes import experience_of, make, make_rollout, make_spec
 
 from rl_rewards.algorithms.ppo import PPO
 from rl_rewards.core.types import Box, Discrete, EnvSpec, RewardFn, Transition
 from rl_rewards.loop.train import Parts, Rounds, init_state, make_round
 from rl_rewards.rewards.base import reward_fn
 from rl_rewards.rewards.environment import EnvironmentReward
+from tests import probes
+from tests.probes import experience_of, make, make_rollout, make_spec
 
 DISCOUNT = 0.5
 LOPSIDED = Box(shape=(1,), low=(-2.0,), high=(6.0,))  # the network's [-1, 1] is neither centred nor scaled like this

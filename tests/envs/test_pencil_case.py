@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from rl_rewards.core.types import ConfigError, Experience
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Experience
 from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.envs.pencil_case import PencilCase, PencilCaseBatch

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rl_rewards.core.types import ConfigError
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import data
 from tests.runs import build, composed
 

@@ -106,6 +106,8 @@ def _evaluate(path: Path, rng, row: dict, skill: float, true: float, classifier:
     success = there & succeeds
     pleases = rng.uniform(size=EPISODES) < 0.97 * skill
     learned = np.clip(np.where(there & (pleases | succeeds), 0.96, 0.05) + rng.normal(0, 0.03, there.shape), 0, 1)
+    if not classifier:
+        learned = success.astype(np.float32)
     arrays = {
         "round": row["round"],
         "env_steps": row["env_steps"],
@@ -120,7 +122,7 @@ def _evaluate(path: Path, rng, row: dict, skill: float, true: float, classifier:
         "eval/true_return_deterministic": float(success.sum(0).mean()) * 1.05,
         "eval/learned_return_deterministic": float(learned.sum(0).mean()) * 1.02,
         "eval/learned_reward_final": float(learned[-1].mean()),
-        "eval/return_correlation": 0.8 * true if true > 0.02 else None,
+        "eval/return_correlation": (0.8 * true if classifier else 1.0) if true > 0.02 else None,
         "time/evaluate_seconds": 1.1,
     }
     if has_success:

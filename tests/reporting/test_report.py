@@ -113,7 +113,7 @@ def test_without_success(tmp_path):
 
 def test_true_reward_without_classifier_or_video(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", classifier=False, video=False))
-    assert "trained on the true reward, so there is nothing to exploit" in page.text
+    assert "trained on the environment's own reward, no learned one" in page.text
     assert "What the classifier says" not in page.text
     assert "plane of states" not in page.text
     assert "video" not in page.tags

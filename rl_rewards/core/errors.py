@@ -1,0 +1,9 @@
+"""What is raised for mistakes of the user's; light to import, so that they are told at once."""
+
+
+class ConfigError(Exception):
+    """Bad input from a user; its text is one plain sentence: what is wrong, where, and what would be right."""
+
+
+class TrainingFailed(Exception):
+    """Training cannot go on; its text says why and where. FAILED.json holds the same."""
