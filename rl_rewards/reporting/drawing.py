@@ -103,15 +103,14 @@ def plain(text: Any) -> str:
     return str(text).replace("$", r"\$")
 
 
-def steps_axis(axes: "Axes") -> None:
-    """Label the x axis in env steps, as 50k or 2M."""
+def steps_axis(axes: "Axes", run: RunFiles) -> None:
+    """Label the x axis in env steps, as 50k or 2M, from 0 to the run's end: the same in all charts."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     axes.set_xlabel("environment steps")
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    if axes.get_xlim()[0] < 0 or not axes.lines:
-        axes.set_xlim(left=0)
+    axes.set_xlim(0, max(run.env_steps, 1) * 1.04)
 
 
 def share_axis(axes: "Axes") -> None:

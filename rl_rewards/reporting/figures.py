@@ -54,7 +54,7 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         goals = series(rows, "eval/reward_heldout_goals")
         plot_line(bottom, goals, GOALS, label="held-out goals", linestyle="--", marker=None)
         bottom.set_ylabel("learned reward per step")
-        if all(0.0 <= value <= 1.0 for line in bottom.lines for value in line.get_ydata()):
+        if all(0.0 <= value <= 1.0 for line in bottom.lines for value in np.asarray(line.get_ydata(), float)):
             share_axis(bottom)  # then both panels have the same height for the same number
         learned_name = "The learned reward on the policy's final states"
     else:
@@ -63,7 +63,7 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         learned_name = "The learned return"
     bottom.set_title("What the policy was trained on", color=LEARNED)
     _mark_alarm([top, bottom], alarms)
-    _finish([top, bottom])
+    _finish(run, [top, bottom])
     caption = (
         f"Above: {true_name}. Below: {learned_name[0].lower()}{learned_name[1:]}, which is what training raises. When "
         "the lower line is high and the upper one is not, the policy has found a way to please the reward that it is "
@@ -116,7 +116,7 @@ def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
     bottom.set_ylabel("learned reward per step")
     top.set_title("What we want", color=TRUE)
     bottom.set_title("What the policy was trained on", color=LEARNED)
-    _finish([top, bottom])
+    _finish(run, [top, bottom])
     caption = "Means over the training rollouts, exploration included; this run was never evaluated."
     alt = "Two charts over environment steps: true and learned reward per step in training."
     return Drawing("Learned reward beside the true outcome", caption, [to_picture(figure, alt, run)])
@@ -135,7 +135,7 @@ def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         axes.set_ylabel(f"{name} return per episode")
         axes.set_title("Environment's own reward" if name == "true" else "Learned reward", color=colour)
     _mark_alarm([top, bottom], alarms)
-    _finish([top, bottom])
+    _finish(run, [top, bottom])
     caption = (
         "Rewards summed over an episode, mean of the evaluation episodes: the environment's own above, the learned one "
         "below. They have different units, so compare directions, not heights. The learned reward itself changes "
@@ -152,8 +152,8 @@ def _mark_alarm(panels: Sequence["Axes"], alarms: Sequence[Alarm]) -> None:
         axes.axvline(alarms[0].env_steps, color=ALARM, linewidth=1.4, label="exploit alarm" if i == 0 else None)
 
 
-def _finish(panels: Sequence["Axes"]) -> None:
-    steps_axis(panels[-1])
+def _finish(run: RunFiles, panels: Sequence["Axes"]) -> None:
+    steps_axis(panels[-1], run)
     for axes in panels:
         if axes is not panels[-1]:
             axes.set_xlabel("")

@@ -40,7 +40,7 @@ def classifier_figure(run: RunFiles) -> Drawing | None:
             plot_line(axes, series(rows, f"eval/{name}"), colour, label=label, linestyle=line)
         axes.set_ylabel("mean classifier output (probability)")
         share_axis(axes)
-        steps_axis(axes)
+        steps_axis(axes, run)
         legend(axes)
         pictures.append(to_picture(figure, "Mean classifier output of the three sets over environment steps.", run))
     if not pictures:

@@ -95,7 +95,7 @@ def _draw(run: RunFiles, chart: Chart) -> Picture | None:
     axes.set_title(plain(chart.title))
     if chart.is_share:
         share_axis(axes)
-    steps_axis(axes)
+    steps_axis(axes, run)
     legend(axes)
     return to_picture(figure, f"{chart.title} over environment steps.", run)
 

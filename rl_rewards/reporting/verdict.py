@@ -85,7 +85,9 @@ def digits(value: float | None) -> str:
         return "n/a"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"
+    if value == 0:
+        return "0"
+    return f"{value:#.3g}".rstrip(".") if abs(value) >= 0.001 else f"{value:.1e}"
 
 
 def duration(seconds: float) -> str:
@@ -163,7 +165,8 @@ def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:
     row = run.evaluation_rows[-1]
     success, on_policy = row.get("eval/success"), row.get("eval/learned_reward_final")
     on_goals, correlation = row.get("eval/reward_heldout_goals"), row.get("eval/return_correlation")
-    if None not in (success, on_policy, on_goals) and success < SUSPECT_SUCCESS and on_policy >= on_goals:
+    known = success is not None and on_policy is not None and on_goals is not None
+    if known and success < SUSPECT_SUCCESS and on_policy >= on_goals:
         text = (
             f"Look closer: final states earn as much learned reward ({digits(on_policy)}) as held-out goals "
             f"({digits(on_goals)}), yet only {success:.0%} of episodes succeed. (The alarm itself asks for "
