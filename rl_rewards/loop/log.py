@@ -46,7 +46,7 @@ class Progress:
 
     def __init__(self, rounds: int, first_round: int, title: str) -> None:
         self._rounds, self._first, self._title = rounds, first_round, title
-        self._started = time.monotonic()
+        self._started: float | None = None  # set after the first round, which compiles
         self._latest: dict[str, Any] = {}
         self._alarm: str | None = None
         console = Console()
@@ -56,6 +56,7 @@ class Progress:
 
     def update(self, row: dict[str, Any], alarm: str | None) -> None:
         """Show a row of metrics.jsonl and the alarm, if one stands."""
+        self._started = self._started or time.monotonic()
         new_alarm = alarm is not None and self._alarm is None
         evaluated = "eval/learned_return" in row
         self._latest |= row
@@ -79,7 +80,9 @@ class Progress:
             self._live.stop()
 
     def _left(self) -> str:
-        done = self._latest["round"] + 1 - self._first
+        done = self._latest["round"] - self._first
+        if self._started is None or done == 0:
+            return "?:??"
         seconds = (time.monotonic() - self._started) / done * (self._rounds - self._latest["round"] - 1)
         return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
 

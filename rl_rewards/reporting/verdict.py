@@ -15,6 +15,7 @@ from rl_rewards.core.alarm import (
 from rl_rewards.reporting.run_files import Row, RunFiles, number
 
 SUSPECT_SUCCESS = 0.5  # below this, a learned reward as high as on goals deserves a look even without an alarm
+SUSPECT_CORRELATION = -0.25  # of learned and true return; two standard errors below 0 with 64 episodes
 
 
 @dataclass(frozen=True)
@@ -165,15 +166,10 @@ def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:
     row = run.evaluation_rows[-1]
     success, on_policy = row.get("eval/success"), row.get("eval/learned_reward_final")
     on_goals, correlation = row.get("eval/reward_heldout_goals"), row.get("eval/return_correlation")
-    known = success is not None and on_policy is not None and on_goals is not None
-    if known and success < SUSPECT_SUCCESS and on_policy >= on_goals:
-        text = (
-            f"Look closer: final states earn as much learned reward ({digits(on_policy)}) as held-out goals "
-            f"({digits(on_goals)}), yet only {success:.0%} of episodes succeed. (The alarm itself asks for "
-            f"{EVALUATIONS_IN_A_ROW} evaluations in a row below {SUCCESS_BELOW:.0%}.)"
-        )
-        return [Notice("warning", text)]
-    if correlation is not None and correlation < 0:
+    suspicious = success is not None and success < SUSPECT_SUCCESS
+    if suspicious and on_policy is not None and on_goals is not None and on_policy >= on_goals:
+        return [_fooled_in_part(success, on_policy, on_goals)]
+    if correlation is not None and correlation < SUSPECT_CORRELATION:
         text = f"Look closer: episodes with more learned return have less true return (correlation {correlation:.2f})."
         return [Notice("warning", text)]
     return []
@@ -196,6 +192,15 @@ def _tiles(run: RunFiles) -> list[Tile]:
     if seconds is not None:
         tiles.append(Tile("Time", duration(seconds), "since it was last started"))
     return tiles
+
+
+def _fooled_in_part(success: float, on_policy: float, on_goals: float) -> Notice:
+    text = (
+        f"Look closer: final states earn as much learned reward ({digits(on_policy)}) as held-out goals "
+        f"({digits(on_goals)}), yet only {success:.0%} of episodes succeed. (The alarm itself asks for "
+        f"{EVALUATIONS_IN_A_ROW} evaluations in a row below {SUCCESS_BELOW:.0%}.)"
+    )
+    return Notice("warning", text)
 
 
 def _true_tiles(run: RunFiles, row: Row) -> list[Tile]:

@@ -1,0 +1,103 @@
+"""Sources, data and short trainings for the tests of reward sources."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rl_rewards.core.types import Transition
+from rl_rewards.rewards.classifier import Classifier, ClassifierState
+from tests.probes import experience_of, make, make_rollout, make_spec
+
+PLAIN = {"hidden": [32], "learning_rate": 3e-3, "weight_decay": 0.0, "mixup": 0.0}
+"""A classifier without any regulariser, so that a test turns on exactly one."""
+TINY = {"hidden": [4], "mixup": 0.0}
+"""For tests of what data arrives, which learn next to nothing."""
+
+
+def plain_classifier(**changes: Any) -> Classifier:
+    return make("classifier", "mlp", **(PLAIN | changes))
+
+
+def tiny_source(name: str = "adversarial_classifier", spec=None, classifier=None, **changes: Any):
+    """One gradient step of pretraining and one per round, on batches of four goals."""
+    small = {"batch_goals": 4, "pretrain_steps": 1}
+    if name == "adversarial_classifier":
+        small["updates_per_round"] = 1
+    spec = make_spec(obs=1, action=1) if spec is None else spec
+    return make("reward", name, spec, classifier=TINY | (classifier or {}), **(small | changes))
+
+
+def gaussians(n: int = 300, size: int = 2, deviation: float = 0.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Goals around +1 and the rest around -1 in every coordinate: [n, size] each."""
+    noise = deviation * np.random.default_rng(seed).normal(size=(2, n, size))
+    return (1.0 + noise[0]).astype(np.float32), (-1.0 + noise[1]).astype(np.float32)
+
+
+def examples_of(goals: np.ndarray, non_goals: np.ndarray, action_size: int = 1) -> dict[str, jax.Array]:
+    """The data of a run from observations alone; every tenth goal is held out as well."""
+    kinds = {"goal": goals, "non_goal": non_goals, "heldout": goals[::10]}
+    data = {f"{kind}_obs": jnp.asarray(obs, jnp.float32) for kind, obs in kinds.items()}
+    return data | {f"{kind}_action": jnp.zeros((len(obs), action_size)) for kind, obs in kinds.items()}
+
+
+def fit(classifier: Classifier, goals, negatives, steps: int = 300, batch: int = 64, seed: int = 0) -> ClassifierState:
+    """``steps`` gradient steps on random batches of each kind."""
+    goals, negatives = jnp.asarray(goals), jnp.asarray(negatives)
+
+    @jax.jit
+    def run(key):
+        init_key, scan_key = jax.random.split(key)
+        state = classifier.init(init_key, goals.shape[1])
+        state = classifier.set_moments(state, jnp.concatenate([goals, negatives]))
+
+        def step(state, step_key):
+            goal_key, negative_key, train_key = jax.random.split(step_key, 3)
+            shape = (classifier.ensemble, batch)
+            positive = goals[jax.random.randint(goal_key, shape, 0, len(goals))]
+            negative = negatives[jax.random.randint(negative_key, shape, 0, len(negatives))]
+            return classifier.train_step(state, positive, negative, train_key)
+
+        return jax.lax.scan(step, state, jax.random.split(scan_key, steps))[0]
+
+    return run(jax.random.key(seed))
+
+
+def logits_of(classifier: Classifier, state: ClassifierState, inputs) -> np.ndarray:
+    """[E, N]"""
+    return np.asarray(jax.jit(classifier.logits)(state, jnp.asarray(inputs, jnp.float32)))
+
+
+def slopes_of(classifier: Classifier, state: ClassifierState, inputs) -> np.ndarray:
+    """Norm of the first member's input gradient at each of ``inputs`` [N, d]."""
+    slope = jax.jit(jax.vmap(jax.grad(lambda x: classifier.logits(state, x)[0])))
+    return np.linalg.norm(slope(jnp.asarray(inputs, jnp.float32)), axis=-1)
+
+
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-np.asarray(x, np.float64)))
+
+
+def updater(source: Any, data: dict) -> Callable:
+    """``source.update`` as (state, rollout, round) -> (state, metrics), compiled once."""
+    update = jax.jit(lambda state, rollout, round, key: source.update(state, data, experience_of(rollout), round, key))
+    return lambda state, rollout, i: update(state, rollout, jnp.int32(i), jax.random.key(100 + i))
+
+
+def initial(source: Any):
+    return jax.jit(source.init)(jax.random.key(0))
+
+
+def numbered(round: int, length: int = 6, num_envs: int = 4, **changes: Any) -> Transition:
+    """A rollout whose next observations are 1000 * round + 0, 1, 2 ...; its observations are the same plus 0.5."""
+    number = 1000.0 * round + np.arange(length * num_envs, dtype=np.float32).reshape(length, num_envs, 1)
+    return make_rollout(
+        make_spec(obs=1, action=1), length, num_envs, next_obs=number, obs=number + 0.5, action=-number, **changes
+    )
+
+
+def same(tree: Any, other: Any) -> bool:
+    """Equal to the bit."""
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True))

@@ -1,0 +1,152 @@
+"""The classifier that goes on learning: which states it takes as negatives, and when and on what it learns."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.probes import make, make_rollout, make_spec
+from tests.rewards.examples import PLAIN, examples_of, gaussians, initial, numbered, same, sigmoid, tiny_source, updater
+
+EXAMPLES = examples_of(*gaussians(n=30, size=1))
+NON_GOALS = 30
+ROLLOUT = 24  # transitions in a `numbered` rollout
+
+
+def visited_after(source, rollouts) -> np.ndarray:
+    """Numbers of the visited states kept after these rounds, newest first."""
+    update, state = updater(source, EXAMPLES), initial(source)
+    for i, rollout in enumerate(rollouts):
+        state, _ = update(state, rollout, i)
+    count = int(state.visited.count(jnp.int32(0)))
+    return np.asarray(state.visited.newest(jnp.arange(count))[0])[:, 0]
+
+
+# Which states become negatives.
+
+
+def test_all_takes_every_valid_state_once():
+    valid = np.arange(ROLLOUT).reshape(6, 4) % 3 != 0
+    seen = visited_after(tiny_source(visited="all"), [numbered(0, valid=valid)])
+    np.testing.assert_array_equal(np.sort(seen), np.flatnonzero(valid.ravel()))
+
+
+def test_final_takes_the_last_state_of_every_episode():
+    terminated, truncated, valid = np.zeros((6, 4), bool), np.zeros((6, 4), bool), np.ones((6, 4), bool)
+    terminated[2, 1] = truncated[5, 3] = terminated[4, 0] = True
+    valid[4, 0] = False
+    rollout = numbered(0, terminated=terminated, truncated=truncated, valid=valid)
+    seen = visited_after(tiny_source(visited="final", early_end="allow"), [rollout])
+    np.testing.assert_array_equal(np.sort(seen), [2 * 4 + 1, 5 * 4 + 3])
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.25, 5), (0.01, 1), (1.0, 20)])
+def test_a_share_is_rounded_up_and_drawn_without_replacement(share, expected):
+    valid = np.arange(ROLLOUT).reshape(6, 4) < 20
+    seen = visited_after(tiny_source(visited=share), [numbered(0, valid=valid)])
+    assert len(seen) == len(np.unique(seen)) == expected
+    assert seen.max() < 20, "only valid ones"
+
+
+def test_visited_per_round_caps_and_draws_at_random():
+    seen = visited_after(tiny_source(visited_per_round=6), [numbered(i) for i in range(20)])
+    assert len(seen) == len(np.unique(seen)) == 20 * 6
+    by_round = seen.reshape(20, 6) % 1000
+    assert len(np.unique(by_round)) > 20, "over many rounds nearly every place of a rollout is drawn"
+    assert len(np.unique(np.sort(by_round, axis=1), axis=0)) > 15, "each round draws anew"
+
+
+def test_keep_visited_overwrites_the_oldest():
+    seen = visited_after(tiny_source(visited_per_round=6, keep_visited=15), [numbered(i) for i in range(4)])
+    rounds, counts = np.unique(seen // 1000, return_counts=True)
+    np.testing.assert_array_equal(rounds, [1, 2, 3])
+    np.testing.assert_array_equal(counts, [3, 6, 6])
+
+
+@pytest.mark.parametrize("judges", ["obs", "obs_action", "next_obs"])
+def test_what_is_judged_is_what_is_kept(judges):
+    source = tiny_source(judges=judges)
+    state, _ = updater(source, EXAMPLES)(initial(source), numbered(0), 0)
+    obs, action = state.visited.newest(jnp.arange(ROLLOUT))
+    number = -np.asarray(action)[:, 0]
+    np.testing.assert_array_equal(np.sort(number), np.arange(ROLLOUT))
+    np.testing.assert_array_equal(obs[:, 0], number + (0.0 if judges == "next_obs" else 0.5))
+
+
+@pytest.mark.parametrize(("keep_rounds", "expected"), [(None, [6, 12, 18, 24]), (2, [6, 12, 12, 12]), (1, [6] * 4)])
+def test_keep_rounds_forgets(keep_rounds, expected):
+    source = tiny_source(visited_per_round=6, keep_rounds=keep_rounds)
+    update, state, counts = updater(source, EXAMPLES), initial(source), []
+    for i in range(4):
+        state, metrics = update(state, numbered(i), i)
+        counts.append(int(metrics["reward/negatives"]) - NON_GOALS)
+    assert counts == expected
+
+
+def test_negatives_are_uniform_over_examples_and_the_newest_visited():
+    """24 of the 48 visited states count: every one of these and of the 30 examples has the same chance."""
+    source = tiny_source(batch_goals=5400, classifier={"ensemble": 2})
+    update, state = updater(tiny_source(classifier={"ensemble": 2}), EXAMPLES), initial(source)
+    for i in range(2):
+        state, _ = update(state, numbered(i), i)
+    draw = jax.jit(lambda key: source._draw_negatives(key, EXAMPLES, state.visited, jnp.int32(ROLLOUT)))
+    drawn = np.asarray(draw(jax.random.key(0)))[..., 0]
+    assert drawn.shape == (2, 5400)
+    assert not np.array_equal(drawn[0], drawn[1]), "members have their own batches"
+    allowed = np.sort(np.concatenate([np.asarray(EXAMPLES["non_goal_obs"])[:, 0], 1000.0 + np.arange(ROLLOUT)]))
+    values, counts = np.unique(drawn, return_counts=True)
+    np.testing.assert_array_equal(values, allowed)
+    expected = drawn.size / len(allowed)
+    assert np.abs(counts - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_batches_have_the_stated_ratio():
+    source = tiny_source(batch_goals=10, negatives_per_goal=2.5)
+    state = initial(source)
+    drawn = source._draw_negatives(jax.random.key(0), EXAMPLES, state.visited, jnp.int32(0))
+    assert drawn.shape == (1, 25, 1)
+    assert np.isin(drawn, EXAMPLES["non_goal_obs"]).all(), "before anything was visited, the examples alone"
+
+
+# When it learns.
+
+
+def test_gradient_steps_per_round():
+    """Pretraining in round 0 alone, ``updates_per_round`` in every round that is due, nothing in between."""
+    source = tiny_source(pretrain_steps=5, updates_per_round=3, rounds_per_update=2)
+    update, state, steps = updater(source, EXAMPLES), initial(source), []
+    for i in range(6):
+        before = state
+        state, metrics = update(state, numbered(i), i)
+        steps.append(int(state.classifier.optimizer[0].count[0]))
+        due = i % 2 == 0
+        assert same(before.classifier, state.classifier) != due, f"round {i}"
+        assert np.isfinite(metrics["reward/loss"]) == due
+        assert not same(before.visited, state.visited), "states are added in every round"
+    assert steps == [8, 8, 11, 11, 14, 14]
+
+
+def test_input_statistics_are_those_of_the_examples():
+    """Set once: what the policy visits does not move the classifier's inputs."""
+    source = tiny_source(classifier={"normalize_inputs": True})
+    update, state = updater(source, EXAMPLES), initial(source)
+    both = np.concatenate([EXAMPLES["goal_obs"], EXAMPLES["non_goal_obs"]])
+    for i in range(3):
+        state, _ = update(state, numbered(i), i)
+        np.testing.assert_allclose(state.classifier.moments.mean, both.mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(state.classifier.moments.variance, both.var(axis=0), rtol=1e-4)
+
+
+def test_a_goal_keeps_half_when_the_policy_visits_goals_only():
+    """Balanced batches and 19 visited goals for each example of a non-goal: D = 1 / (1 + 0.95) on goals."""
+    spec = make_spec(obs=1, action=1)
+    goals, rest = gaussians(n=1000, size=1, deviation=0.2)
+    source = make("reward", "adversarial_classifier", spec, classifier=PLAIN, pretrain_steps=100, updates_per_round=500)
+    state, _ = updater(source, examples_of(goals, rest[:50]))(
+        initial(source), make_rollout(spec, 95, 10, next_obs=goals[:950].reshape(95, 10, 1)), 0
+    )
+    rewards = source.reward(state, make_rollout(spec, 100, 1, next_obs=goals[:100, None]))
+    assert float(rewards.mean()) == pytest.approx(1.0 / 1.95, abs=0.05)
+    beyond = source.reward(state, make_rollout(spec, 100, 1, next_obs=rest[:100, None]))
+    assert float(beyond.mean()) < 0.1, "and non-goals stay what they are"
+    assert sigmoid(0.0) == 0.5

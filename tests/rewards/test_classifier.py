@@ -1,0 +1,181 @@
+"""The classifier's knobs: each does what its line in configs/classifier/mlp.yaml says, and nothing without it does."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_rewards.rewards.classifier import mix
+from tests.rewards.examples import fit, gaussians, logits_of, plain_classifier, same, sigmoid, slopes_of
+
+GOALS, NEGATIVES = gaussians()
+BOTH = np.concatenate([GOALS, NEGATIVES])
+BETWEEN = np.linspace(-1.0, 1.0, 21)[:, None] * np.ones(2)
+
+
+def weight_norm(state) -> float:
+    return float(np.sqrt(sum(np.square(w).sum() for w in jax.tree.leaves(state.variables["params"]))))
+
+
+@pytest.fixture(scope="module")
+def unregularised():
+    classifier = plain_classifier()
+    return classifier, fit(classifier, GOALS, NEGATIVES)
+
+
+def test_it_learns_what_is_easy(unregularised):
+    logits = logits_of(*unregularised, BOTH)[0]
+    accuracy = ((logits > 0) == np.repeat([True, False], len(GOALS))).mean()
+    assert accuracy > 0.98, "high logits mean goal"
+
+
+def test_members_have_own_weights_and_combine_by_mean_or_min():
+    classifier = plain_classifier(ensemble=3, combine="mean")
+    state = fit(classifier, GOALS, NEGATIVES, steps=20)
+    logits = logits_of(classifier, state, BETWEEN)
+    assert logits.shape == (3, 21)
+    assert np.abs(logits[0] - logits[1]).max() > 0.01
+    assert np.abs(logits[1] - logits[2]).max() > 0.01
+    np.testing.assert_allclose(classifier.combined(jnp.asarray(logits)), logits.mean(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(replace(classifier, combine="min").combined(jnp.asarray(logits)), logits.min(axis=0))
+
+
+def test_members_learn_from_their_own_batch_only():
+    classifier = plain_classifier(ensemble=2)
+    state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), 2)
+    step = jax.jit(classifier.train_step)
+    positives = jnp.asarray(np.stack([GOALS[:8], GOALS[8:16]]))
+    negatives = jnp.asarray(np.stack([NEGATIVES[:8], NEGATIVES[8:16]]))
+    before, _ = step(state, positives, negatives, jax.random.key(1))
+    after, _ = step(state, positives.at[0].add(1.0), negatives, jax.random.key(1))
+
+    def member(state, i):
+        return jax.tree.map(lambda x: x[i], state.variables)
+
+    assert same(member(before, 1), member(after, 1))
+    assert not same(member(before, 0), member(after, 0))
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_gradient_penalty_pulls_slopes_to_its_target(unregularised, target):
+    classifier = plain_classifier(gradient_penalty=10.0, gradient_penalty_target=target)
+    slopes = slopes_of(classifier, fit(classifier, GOALS, NEGATIVES), BETWEEN)
+    free = slopes_of(*unregularised, BETWEEN)
+    assert abs(slopes.mean() - target) < 0.3
+    assert slopes.mean() < 0.7 * free.mean(), "without it the slope between the two kinds is steeper"
+
+
+def test_mixup_softens_the_outputs(unregularised):
+    classifier = plain_classifier(mixup=1.0)
+    logits = logits_of(classifier, fit(classifier, GOALS, NEGATIVES), BOTH)
+    assert np.abs(logits).mean() < 0.7 * np.abs(logits_of(*unregularised, BOTH)).mean()
+    assert np.mean((logits[0] > 0) == np.repeat([True, False], len(GOALS))) > 0.98, "but still tells them apart"
+
+
+@pytest.mark.parametrize("alpha", [0.4, 1.0])
+def test_mix_makes_convex_pairs_of_inputs_and_labels(alpha):
+    """With unit vectors as inputs every mixture shows its two rows and their weights."""
+    n = 400
+    targets = np.random.default_rng(0).integers(0, 2, n).astype(np.float32)
+    mixed, labels = jax.jit(mix, static_argnums=3)(jax.random.key(0), jnp.eye(n), jnp.asarray(targets), alpha)
+    mixed, labels = np.asarray(mixed), np.asarray(labels)
+    np.testing.assert_allclose(mixed.sum(axis=1), 1.0, atol=1e-5)
+    assert mixed.min() >= 0.0
+    assert (mixed > 0).sum(axis=1).max() <= 2
+    np.testing.assert_allclose(labels, mixed @ targets, atol=1e-5, err_msg="labels mix with the inputs' weights")
+    weight = np.diag(mixed)
+    partner = (mixed - np.diag(weight)).argmax(axis=1)[weight < 1 - 1e-3]
+    assert len(np.unique(partner)) >= 0.98 * len(partner), "partners are a permutation"
+    assert abs(weight.mean() - 0.5) < 0.06
+    assert weight.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.2), "weights are Beta(alpha, alpha)"
+
+
+def test_label_smoothing_bounds_the_outputs(unregularised):
+    """Far apart classes go to s / 2 and 1 - s / 2 instead of 0 and 1."""
+    classifier = plain_classifier(label_smoothing=0.4)
+    goals, negatives = gaussians(deviation=0.1)
+    state = fit(classifier, goals, negatives, steps=500)
+    assert sigmoid(logits_of(classifier, state, goals)).mean() == pytest.approx(0.8, abs=0.03)
+    assert sigmoid(logits_of(classifier, state, negatives)).mean() == pytest.approx(0.2, abs=0.03)
+    assert sigmoid(logits_of(*unregularised, goals)).mean() > 0.95
+
+
+def test_input_noise_gives_the_ratio_of_the_blurred_densities():
+    """Two points at -0.1 and 0.1, blurred with deviation 0.5: the log-odds are 2 * 0.1 * x / 0.25."""
+    goals, negatives = np.full((8, 1), 0.1, np.float32), np.full((8, 1), -0.1, np.float32)
+    x = np.array([[-1.0], [-0.1], [0.1], [1.0]])
+    classifier = plain_classifier(input_noise=0.5)
+    noisy = sigmoid(logits_of(classifier, fit(classifier, goals, negatives, steps=800, batch=256), x))[0]
+    np.testing.assert_allclose(noisy, sigmoid(0.8 * x[:, 0]), atol=0.07)
+    classifier = plain_classifier()
+    sharp = sigmoid(logits_of(classifier, fit(classifier, goals, negatives, steps=800, batch=256), x))[0]
+    assert sharp[2] > 0.9, "without noise the two points are told apart"
+
+
+def test_spectral_norm_bounds_every_slope(unregularised):
+    classifier = plain_classifier(spectral_norm=True)
+    state = fit(classifier, GOALS, NEGATIVES)
+    assert slopes_of(classifier, state, BOTH).max() < 1.05, "each layer, and so the whole network, is 1-Lipschitz"
+    assert slopes_of(*unregularised, BOTH).max() > 1.5
+    assert logits_of(classifier, state, GOALS).mean() > logits_of(classifier, state, NEGATIVES).mean() + 1.0
+
+
+def test_dropout_is_for_training_only(unregularised):
+    classifier = plain_classifier(dropout=0.5)
+    state = fit(classifier, GOALS, NEGATIVES)
+    first, second = (logits_of(classifier, state, BOTH) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(
+        first, logits_of(plain_classifier(), state, BOTH), err_msg="in use all units are there"
+    )
+    assert not same(state.variables, unregularised[1].variables), "the same batches, other units dropped"
+
+
+def test_weight_decay_shrinks_the_weights(unregularised):
+    """Decoupled: every step takes learning_rate * weight_decay of each weight, whatever the gradients."""
+    classifier = plain_classifier(weight_decay=1.0)
+    assert weight_norm(fit(classifier, GOALS, NEGATIVES)) < 0.8 * weight_norm(unregularised[1])
+
+
+def test_goal_prior_raises_goals_that_hide_among_the_negatives():
+    """A third of the negatives are goals: cross-entropy then says 3/4 on goals, the positive-unlabelled risk more."""
+    goals, negatives = gaussians(deviation=0.2)
+    hidden = np.concatenate([goals[:100], negatives[:200]])
+    outputs = {}
+    for prior in (None, 1 / 3):
+        classifier = plain_classifier(goal_prior=prior)
+        outputs[prior] = sigmoid(logits_of(classifier, fit(classifier, goals, hidden, steps=500), goals)).mean()
+    assert outputs[None] == pytest.approx(0.75, abs=0.04)
+    assert outputs[1 / 3] > 0.9
+
+
+def test_normalized_inputs_do_not_depend_on_their_units():
+    """The same data as 8 x + 50: the same outputs with normalize_inputs, other ones without."""
+    for normalize in (True, False):
+        classifier = plain_classifier(normalize_inputs=normalize)
+        plain = logits_of(classifier, fit(classifier, GOALS, NEGATIVES, steps=50), BETWEEN)
+        moved = fit(classifier, 8.0 * GOALS + 50.0, 8.0 * NEGATIVES + 50.0, steps=50)
+        error = np.abs(logits_of(classifier, moved, 8.0 * BETWEEN + 50.0) - plain).max()
+        assert (error < 0.02) if normalize else (error > 0.5)
+
+
+def test_the_dashboard_tells_goals_from_negatives(unregularised):
+    """accuracy_goal is the share of goals above 1/2, accuracy_negative that of negatives below; on unmixed inputs."""
+    classifier, state = replace(unregularised[0], mixup=1.0), unregularised[1]
+    step = jax.jit(classifier.train_step)
+    goals, negatives = jnp.asarray(GOALS[None, :200]), jnp.asarray(NEGATIVES[None, :100])
+    _, metrics = step(state, goals, negatives, jax.random.key(0))
+    logit_goal, logit_negative = (logits_of(*unregularised, x[0])[0] for x in (goals, negatives))
+    expected = {
+        "reward/accuracy_goal": (logit_goal > 0).mean(),
+        "reward/accuracy_negative": (logit_negative < 0).mean(),
+        "reward/prob_goal": sigmoid(logit_goal).mean(),
+        "reward/prob_negative": sigmoid(logit_negative).mean(),
+    }
+    for name, value in expected.items():
+        assert float(metrics[name]) == pytest.approx(value, abs=1e-4), name
+    _, swapped = step(state, jnp.asarray(NEGATIVES[None, :200]), jnp.asarray(GOALS[None, :100]), jax.random.key(0))
+    assert float(swapped["reward/accuracy_goal"]) < 0.05
+    assert float(swapped["reward/loss"]) > float(metrics["reward/loss"])
