@@ -82,18 +82,20 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> None:
     _prepare_jax()
     from rl_rewards.loop import build
     from rl_rewards.loop.experiment import run_experiment
+    from rl_rewards.reporting.page import write_report
+    from rl_rewards.reporting.video import write_final_video
 
     title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}"
     print(f"{title}\nfolder: {run_dir}", flush=True)
     parts = build.build(cfg)
     examples = build.build_data(parts, cfg)
-    row = run_experiment(cfg, parts, examples, run_dir, title)
+    try:
+        row = run_experiment(cfg, parts, examples, run_dir, title)
+    except TrainingFailed:
+        write_report(run_dir)  # of what there is, with the reason
+        raise
     if cfg.video:
-        from rl_rewards.reporting.video import write_final_video
-
         write_final_video(run_dir, parts.env.draw, parts.env.spec.step_seconds)
-    from rl_rewards.reporting.page import write_report
-
     report = write_report(run_dir)
     _print_verdict(row, run_dir, report)
 

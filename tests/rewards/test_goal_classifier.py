@@ -20,7 +20,7 @@ def reward_of(source, state, transitions) -> np.ndarray:
 def test_environment_reward_is_passed_on_and_learns_nothing():
     source = make("reward", "environment", SPEC)
     rollout = make_rollout(SPEC, 5, 3)
-    state, metrics = source.update(source.init(jax.random.key(0)), {}, experience_of(rollout), 0, jax.random.key(1))
+    state, metrics = source.update(source.init(jax.random.key(0)), {}, experience_of(rollout), jnp.int32(0), jax.random.key(1))
     assert metrics == {}
     rewards = reward_fn(source, state)
     np.testing.assert_array_equal(rewards(rollout), rollout.env_reward)
