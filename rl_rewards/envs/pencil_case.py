@@ -19,10 +19,14 @@ from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.mujoco_rollout import BatchStepper
 from rl_rewards.envs.pencil_case_camera import FIX, Tracker, unproject
+from rl_rewards.envs.pencil_case_scripts import ordinary_operation
 
 MODEL = Path(__file__).parent / "assets" / "pencil_case.xml"
 POINTS, YAW, POSITIONS = slice(1, 5), 5, slice(1, 6)
 """Columns of the physics state: time, then pusher x, y, case x, y, yaw, then velocities."""
+
+ORDINARY_BATCH = 64
+"""Copies that collect ordinary examples at once."""
 
 TRACKER_NAMES = ("case u", "case v", "case sin yaw", "case cos yaw", "visible", "pusher u", "pusher v", "background")
 TRUE_NAMES = ("case x", "case y", "case sin yaw", "case cos yaw", "pusher x", "pusher y")
@@ -99,10 +103,8 @@ class PencilCase:
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Goals: the case put behind the notebook, the lamp lit. Others: ordinary operation in front, in the dark."""
-        from rl_rewards.envs.pencil_case_scripts import ordinary_operation
-
         if not goal:
-            obs, action = ordinary_operation(self, rng, n)
+            obs, action = ordinary_operation(self.make(ORDINARY_BATCH, int(rng.integers(2**31))), rng, n)
             return ExampleStates(obs=obs, action=action)
         positions = layout.sample_goal(rng, n)
         lamp = np.full(n, float(self.background_cue))

@@ -4,25 +4,28 @@ All look at the true ``positions`` [B, 5] (pusher x, y, case x, y, yaw; metres, 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
 
+from rl_rewards.envs.base import HostEnv
 from rl_rewards.envs.pencil_case_camera import foot_that_hides
 from rl_rewards.envs.pencil_case_layout import BUTTON, CASE_HALF_SIZE, Positions
-
-if TYPE_CHECKING:
-    from rl_rewards.envs.pencil_case import PencilCase, PencilCaseBatch
 
 Joints = Float[np.ndarray, "B 5"]
 Script = Callable[[Joints], Positions]
 
+
+class Table(HostEnv, Protocol):
+    """Copies of the table whose true state can be looked at."""
+
+    @property
+    def positions(self) -> Joints: ...
+
+
 STEP_METRES = 0.016
 """How far the free pusher moves in one environment step at full action."""
-
-ORDINARY_BATCH = 64
-"""Copies that collect ordinary examples at once."""
 
 FRONT_Y = -0.03
 """Ordinary operation stays nearer to the camera than this."""
@@ -107,16 +110,15 @@ EXPLOITS: dict[str, Script] = {
 
 
 def ordinary_operation(
-    env: "PencilCase", rng: np.random.Generator, n: int
+    batch: Table, rng: np.random.Generator, n: int
 ) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 2"]]:
     """Observations and actions f32 of ``n`` states from episodes of clumsy pushing and wandering in front.
 
     Episodes in which case or pusher leave the front, or the lamp is lit, are thrown away.
     """
-    batch = env.make(ORDINARY_BATCH, int(rng.integers(2**31)))
     observations, actions, count = [], [], 0
     while count < n:
-        obs, action = _ordinary_episodes(batch, rng, env.max_episode_steps)
+        obs, action = _ordinary_episodes(batch, rng, batch.spec.max_episode_steps)
         observations.append(obs)
         actions.append(action)
         count += len(obs)
@@ -125,7 +127,7 @@ def ordinary_operation(
 
 
 def _ordinary_episodes(
-    batch: "PencilCaseBatch", rng: np.random.Generator, steps: int
+    batch: Table, rng: np.random.Generator, steps: int
 ) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 2"]]:
     """One episode of every copy: each few steps push along some axis, or go somewhere before the case."""
     size = batch.num_envs

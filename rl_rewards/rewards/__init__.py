@@ -1,0 +1,1 @@
+"""Reward sources, one file each, behind the contract in base.py."""
