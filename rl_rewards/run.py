@@ -92,15 +92,16 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> None:
     try:
         row = run_experiment(cfg, parts, examples, run_dir, title)
     except TrainingFailed:
-        write_report(run_dir)  # of what there is, with the reason
+        if cfg.report:
+            write_report(run_dir)  # of what there is, with the reason
         raise
     if cfg.video:
         write_final_video(run_dir, parts.env.draw, parts.env.spec.step_seconds)
-    report = write_report(run_dir)
+    report = write_report(run_dir) if cfg.report else None
     _print_verdict(row, run_dir, report)
 
 
-def _print_verdict(row: dict, run_dir: Path, report: Path) -> None:
+def _print_verdict(row: dict, run_dir: Path, report: Path | None) -> None:
     from rl_rewards.core.alarm import first_alarm
 
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -115,7 +116,8 @@ def _print_verdict(row: dict, run_dir: Path, report: Path) -> None:
         print(f"  raised at {alarm.env_steps:,} env steps: {alarm.message}")
     elif row.get("eval/reward_heldout_goals") is not None:
         print("  exploit alarm         never raised")
-    print(f"  report                {report}")
+    if report is not None:
+        print(f"  report                {report}")
 
 
 def _guarded(job) -> None:

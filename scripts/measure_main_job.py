@@ -25,7 +25,7 @@ ARMS = {
     "environment": "true sparse reward",
 }
 COLORS = {"adversarial_classifier": "#0072B2", "goal_classifier": "#D55E00", "environment": "#555555"}
-QUIET = ["logger=none", "video=false", "env.threads=1"]  # none of them changes a bit of the training
+QUIET = ["logger=none", "video=false", "report=false", "env.threads=1"]  # none of them changes a bit of the training
 SUCCESS_ABOVE = 0.8
 LONGER = 3
 

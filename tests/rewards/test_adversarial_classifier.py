@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.probes import make, make_rollout, make_spec
-from tests.rewards.examples import PLAIN, examples_of, gaussians, initial, numbered, same, sigmoid, tiny_source, updater
+from tests.probes import make_rollout, make_spec
+from tests.rewards.examples import examples_of, gaussians, initial, numbered, same, source_of, tiny_source, updater
 
 EXAMPLES = examples_of(*gaussians(n=30, size=1))
 NON_GOALS = 30
@@ -15,11 +15,11 @@ ROLLOUT = 24  # transitions in a `numbered` rollout
 
 def visited_after(source, rollouts) -> np.ndarray:
     """Numbers of the visited states kept after these rounds, newest first."""
-    update, state = updater(source, EXAMPLES), initial(source)
+    add, visited = jax.jit(source._add), initial(source).visited
     for i, rollout in enumerate(rollouts):
-        state, _ = update(state, rollout, i)
-    count = int(state.visited.count(jnp.int32(0)))
-    return np.asarray(state.visited.newest(jnp.arange(count))[0])[:, 0]
+        visited = add(visited, rollout, jnp.int32(i), jax.random.key(i))
+    count = int(visited.count(jnp.int32(0)))
+    return np.asarray(visited.newest(jnp.arange(count))[0])[:, 0]
 
 
 # Which states become negatives.
@@ -141,12 +141,11 @@ def test_a_goal_keeps_half_when_the_policy_visits_goals_only():
     """Balanced batches and 19 visited goals for each example of a non-goal: D = 1 / (1 + 0.95) on goals."""
     spec = make_spec(obs=1, action=1)
     goals, rest = gaussians(n=1000, size=1, deviation=0.2)
-    source = make("reward", "adversarial_classifier", spec, classifier=PLAIN, pretrain_steps=100, updates_per_round=500)
+    source = source_of("adversarial_classifier", pretrain_steps=100, updates_per_round=500)
     state, _ = updater(source, examples_of(goals, rest[:50]))(
         initial(source), make_rollout(spec, 95, 10, next_obs=goals[:950].reshape(95, 10, 1)), 0
     )
     rewards = source.reward(state, make_rollout(spec, 100, 1, next_obs=goals[:100, None]))
     assert float(rewards.mean()) == pytest.approx(1.0 / 1.95, abs=0.05)
     beyond = source.reward(state, make_rollout(spec, 100, 1, next_obs=rest[:100, None]))
-    assert float(beyond.mean()) < 0.1, "and non-goals stay what they are"
-    assert sigmoid(0.0) == 0.5
+    assert float(beyond.mean()) < 0.25, "and non-goals stay what they are"

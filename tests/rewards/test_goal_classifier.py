@@ -8,7 +8,7 @@ import pytest
 from rl_rewards.core.types import Box, Discrete
 from rl_rewards.rewards.base import make_features, reward_fn
 from tests.probes import experience_of, make, make_rollout, make_spec
-from tests.rewards.examples import PLAIN, examples_of, gaussians, initial, same, sigmoid, tiny_source, updater
+from tests.rewards.examples import examples_of, gaussians, initial, same, sigmoid, source_of, tiny_source, updater
 
 SPEC = make_spec(obs=1, action=1)
 
@@ -19,8 +19,8 @@ def reward_of(source, state, transitions) -> np.ndarray:
 
 def test_environment_reward_is_passed_on_and_learns_nothing():
     source = make("reward", "environment", SPEC)
-    rollout = make_rollout(SPEC, 5, 3)
-    state, metrics = source.update(source.init(jax.random.key(0)), {}, experience_of(rollout), jnp.int32(0), jax.random.key(1))
+    rollout, state = make_rollout(SPEC, 5, 3), source.init(jax.random.key(0))
+    state, metrics = source.update(state, {}, experience_of(rollout), jnp.int32(0), jax.random.key(1))
     assert metrics == {}
     rewards = reward_fn(source, state)
     np.testing.assert_array_equal(rewards(rollout), rollout.env_reward)
@@ -34,14 +34,8 @@ def test_environment_reward_is_passed_on_and_learns_nothing():
 def test_converges_to_the_density_ratio(negatives_per_goal):
     """Goals N(1, 1), the rest N(-1, 1), k of them for each goal: D = p / (p + k q), log-odds 2 x - log k."""
     goals, rest = gaussians(n=4000, size=1, deviation=1.0)
-    source = make(
-        "reward",
-        "goal_classifier",
-        SPEC,
-        classifier=PLAIN | {"weight_decay": 0.01},
-        negatives_per_goal=negatives_per_goal,
-        pretrain_steps=700,
-    )
+    ratio = {"negatives_per_goal": negatives_per_goal}
+    source = source_of("goal_classifier", classifier={"weight_decay": 0.01}, pretrain_steps=700, **ratio)
     state, _ = updater(source, examples_of(goals, rest))(initial(source), make_rollout(SPEC, 1, 1), 0)
     x = np.linspace(-2.0, 2.0, 17, dtype=np.float32)
     seen = reward_of(source, state, make_rollout(SPEC, 17, 1, next_obs=x[:, None, None]))[:, 0]
