@@ -38,10 +38,14 @@ def start_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "rl_rewards.run", *arguments]
 
 
+def raw_rows(run_dir: Path) -> list[dict]:
+    """metrics.jsonl as it is."""
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 def rows(run_dir: Path) -> list[dict]:
     """metrics.jsonl without what a clock measured."""
-    lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [{k: v for k, v in json.loads(line).items() if not k.startswith("time/")} for line in lines]
+    return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in raw_rows(run_dir)]
 
 
 def digest_of(run_dir: Path) -> str:

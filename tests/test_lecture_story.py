@@ -1,0 +1,33 @@
+"""The lecture's story on ``point``: a frozen classifier is fooled and the alarm says so; an adversarial one is not."""
+
+import pytest
+
+from rl_rewards.core.alarm import first_alarm
+from tests.runs import raw_rows, run_here
+
+LENGTH = ("env=point", "algorithm.num_envs=64", "algorithm.minibatches=4", "total_env_steps=150_000")
+EVALUATED = ("evaluation.every=6", "evaluation.episodes=32", "examples.goals=400", "examples.non_goals=400")
+
+
+@pytest.mark.slow
+def test_a_hacked_run_raises_the_alarm(tmp_path):
+    last = run_here(tmp_path, "reward=goal_classifier", *LENGTH, *EVALUATED)
+    assert last["eval/success"] < 0.05
+    assert last["eval/learned_reward_final"] > 0.9
+    assert first_alarm(raw_rows(tmp_path)) is not None
+
+
+@pytest.mark.slow
+def test_a_healthy_run_does_not_even_early(tmp_path):
+    last = run_here(tmp_path, "reward=adversarial_classifier", *LENGTH, *EVALUATED)
+    assert last["eval/success"] > 0.8
+    assert first_alarm(raw_rows(tmp_path)) is None
+
+
+def test_diverging_training_stops_with_a_reason(tmp_path):
+    from rl_rewards.core.errors import TrainingFailed
+
+    with pytest.raises(TrainingFailed, match="became NaN or infinite"):
+        run_here(tmp_path, "env=point", "algorithm.learning_rate=1e30", "algorithm.max_gradient_norm=1e30")
+    assert "round" in (tmp_path / "FAILED.json").read_text(encoding="utf-8")
+    assert not (tmp_path / "DONE").exists()
