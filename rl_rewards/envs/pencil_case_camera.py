@@ -24,7 +24,7 @@ FOCAL = 4.1
 """Over half the height of the picture."""
 
 TRACK_HEIGHT = CASE_HEIGHT / 2
-CROP_X, CROP_Y = (-0.27, 0.35), (-0.31, 0.15)
+CROP_X, CROP_Y = (-0.27, 0.35), (-0.31, 0.20)
 """What the cropped frame shows of the table, in metres: its edges pass through these, on the middle lines."""
 
 COVER_RADIUS = 0.09

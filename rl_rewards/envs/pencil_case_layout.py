@@ -20,10 +20,10 @@ HAND_RADIUS = 0.035
 """The pusher is a thin stick held from above by a hand, which can hide what is behind it."""
 
 GOAL_HALF_WIDTH = 0.08
-GOAL_DEPTH = (0.03, 0.115)
+GOAL_DEPTH = (0.04, 0.16)
 """Success: the centre of the case has |x| below the first and y within the second."""
 
-START_X, START_Y, START_YAW = (0.15, 0.22), (-0.20, -0.14), (-0.3, 0.3)
+START_X, START_Y, START_YAW = (0.13, 0.20), (-0.20, -0.14), (-0.3, 0.3)
 START_PUSHER_X, START_PUSHER_Y = (-0.03, 0.03), (-0.09, -0.065)
 """Start of the case; of the pusher, relative to the case."""
 
