@@ -201,6 +201,7 @@ class PPO:
     def _loss(self, params: dict, batch: Batch) -> tuple[jax.Array, Metrics]:
         distribution = self.policy.distribution(params["actor"], batch.inputs)
         log_ratio = distribution.log_prob(batch.action) - batch.log_prob
+        log_ratio = jnp.where(batch.valid, log_ratio, 0.0)  # padding may hold anything: exp must stay finite
         mean = masked_mean(batch.advantage, batch.valid)
         std = jnp.sqrt(masked_mean(jnp.square(batch.advantage - mean), batch.valid))
         advantage = (batch.advantage - mean) / (std + 1e-8)

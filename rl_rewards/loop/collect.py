@@ -65,6 +65,7 @@ def collect_host(env: HostEnv, act: HostAct, agent: Any, key: Key, length: int) 
     obs = env.reset(np.zeros(env.num_envs, bool))
     rollout: Transition | None = None
     for t in range(length):
+        obs = np.array(obs)  # an environment may write the next one into the same buffer
         action, behaviour = act(agent, obs, key, t)
         action = np.asarray(action)
         out = env.step(action)
