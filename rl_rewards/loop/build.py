@@ -42,7 +42,12 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
     )
-    for group, key in (("evaluation", "every"), ("evaluation", "episodes"), ("checkpoint", "every")):
+    for group, key in (
+        ("evaluation", "every"),
+        ("evaluation", "episodes"),
+        ("checkpoint", "every"),
+        ("checkpoint", "keep"),
+    ):
         value = cfg[group][key]
         require(isinstance(value, int) and value > 0, f"{group}.{key}={value} must be a whole number of at least 1.")
 
