@@ -42,11 +42,11 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
     """
     started = time.perf_counter()
     parts.env.spec.save(run_dir / "spec.json")
-    for marker in ("DONE", "FAILED.json"):
-        (run_dir / marker).unlink(missing_ok=True)
     data_hash = fingerprint(examples)
     checkpoints = Checkpoints(run_dir / "checkpoints", cfg.checkpoint.keep)
     live = _start_or_restore(parts, cfg.seed, checkpoints, data_hash)
+    for marker in ("DONE", "FAILED.json"):  # only now: a refused restart leaves a finished run finished
+        (run_dir / marker).unlink(missing_ok=True)
     rounds = build.rounds_of(parts, cfg)
     metrics_file = MetricsFile(run_dir / "metrics.jsonl", live.first_round)
     progress = Progress(rounds, live.first_round, title)
