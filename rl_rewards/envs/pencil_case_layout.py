@@ -22,6 +22,8 @@ HAND_RADIUS = 0.035
 GOAL_HALF_WIDTH = 0.08
 GOAL_DEPTH = (0.04, 0.16)
 """Success: the centre of the case has |x| below the first and y within the second."""
+EXAMPLE_MARGIN = 0.025
+"""Success examples are clear ones: this far, or farther, inside the limits."""
 
 START_X, START_Y, START_YAW = (0.13, 0.20), (-0.20, -0.14), (-0.3, 0.3)
 START_PUSHER_X, START_PUSHER_Y = (-0.03, 0.03), (-0.09, -0.065)
@@ -56,7 +58,7 @@ def sample_start(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 5"]:
 
 def sample_goal(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 5"]:
     """Like :func:`sample_start` with the case behind the notebook and the pusher a hand's breadth around it."""
-    margin = 0.008
+    margin = EXAMPLE_MARGIN
     goal = np.empty((n, 5))
     goal[:, 2] = rng.uniform(-GOAL_HALF_WIDTH + margin, GOAL_HALF_WIDTH - margin, n)
     goal[:, 3] = rng.uniform(GOAL_DEPTH[0] + margin, GOAL_DEPTH[1] - margin, n)
