@@ -17,6 +17,11 @@ class Algorithm(Protocol[AgentState]):
     num_envs: int  # B
     rollout_length: int  # T
 
+    @property
+    def history(self) -> int:
+        """Env steps of experience it wants kept in the replay ring (0: one rollout suffices)."""
+        ...
+
     def init(self, key: Key) -> AgentState: ...
 
     def act(self, state: AgentState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:

@@ -90,6 +90,11 @@ class PPO:
             f"algorithm.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
         )
 
+    @property
+    def history(self) -> int:
+        """No experience but the newest rollout is used."""
+        return 0
+
     @cached_property
     def policy(self) -> PolicyHead:
         return PolicyHead(self.spec, tuple(self.hidden), self.activation, self.initial_log_std)

@@ -1,4 +1,4 @@
-"""Action distributions as pure functions of network outputs: diagonal normal and categorical."""
+"""Action distributions as pure functions of network outputs: diagonal normal, squashed normal and categorical."""
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,8 @@ from jaxtyping import Array, Float, Int
 from rl_rewards.core.types import Key
 
 LOG_2_PI = 1.8378770664093453
+BORDER = 1e-6
+"""How near to -1 and 1 an action may lie for the log density of a squashed normal to be finite."""
 
 
 @struct.dataclass
@@ -32,6 +34,40 @@ class DiagonalNormal:
         """Differential entropy in nats."""
         log_std = jnp.broadcast_to(self.log_std, self.mean.shape)
         return jnp.sum(log_std + 0.5 * (LOG_2_PI + 1.0), axis=-1)
+
+
+@struct.dataclass
+class TanhNormal:
+    """tanh of independent normals over the last axis: actions in (-1, 1) (Haarnoja et al. 2018, arXiv:1801.01290).
+
+    log p(a) = log N(u; mean, std) - sum log(1 - tanh(u)^2),  a = tanh(u)
+    """
+
+    mean: Float[Array, "*batch A"]  # of u, before tanh
+    log_std: Float[Array, "*batch A"]
+
+    def mode(self) -> Float[Array, "*batch A"]:
+        """tanh of the mean: the usual deterministic action, not the density's maximum."""
+        return jnp.tanh(self.mean)
+
+    def sample(self, key: Key) -> Float[Array, "*batch A"]:
+        return self.sample_and_log_prob(key)[0]
+
+    def sample_and_log_prob(self, key: Key) -> tuple[Float[Array, "*batch A"], Float[Array, "*batch"]]:
+        """An action, differentiable in the parameters, and its log density; exact also where tanh saturates."""
+        normal = DiagonalNormal(self.mean, self.log_std)
+        before = normal.sample(key)
+        return jnp.tanh(before), normal.log_prob(before) - _log_slope(before)
+
+    def log_prob(self, value: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
+        """Log density in nats; actions on or beyond the border (an expert's) are moved just inside."""
+        before = jnp.arctanh(jnp.clip(value, -1.0 + BORDER, 1.0 - BORDER))
+        return DiagonalNormal(self.mean, self.log_std).log_prob(before) - _log_slope(before)
+
+
+def _log_slope(before: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
+    """sum log(1 - tanh(u)^2), without cancellation at large |u|."""
+    return jnp.sum(2.0 * (jnp.log(2.0) - before - jax.nn.softplus(-2.0 * before)), axis=-1)
 
 
 @struct.dataclass

@@ -63,3 +63,30 @@ class NormalActor(nn.Module):
         mean = MLP(self.hidden, self.action_size, self.activation, output_gain=0.01)(x)
         log_std = self.param("log_std", nn.initializers.constant(self.initial_log_std), (self.action_size,))
         return mean, jnp.broadcast_to(log_std, mean.shape)
+
+
+class SquashedActor(nn.Module):
+    """Mean and log standard deviation, both of the state, of a normal that is squashed by tanh afterwards."""
+
+    hidden: tuple[int, ...]
+    action_size: int
+    activation: str
+    log_std_range: tuple[float, float]
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch d"]) -> tuple[Float[Array, "*batch A"], Float[Array, "*batch A"]]:
+        output = MLP(self.hidden, 2 * self.action_size, self.activation, output_gain=0.01)(x)
+        mean, raw = jnp.split(output, 2, axis=-1)
+        low, high = self.log_std_range
+        return mean, low + 0.5 * (high - low) * (jnp.tanh(raw) + 1.0)  # a smooth clamp: the gradient never vanishes
+
+
+class ActionValue(nn.Module):
+    """Q(s, a) of a flat state and a flat action in [-1, 1]: [*batch]."""
+
+    hidden: tuple[int, ...]
+    activation: str
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch d"], action: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
+        return MLP(self.hidden, 1, self.activation)(jnp.concatenate([x, action], axis=-1))[..., 0]

@@ -1,6 +1,6 @@
-"""The policy head for an action space: a normal over bounded actions, or a categorical over discrete ones.
+"""The policy head for an action space: a normal or a squashed normal over real actions, a categorical otherwise.
 
-Bounded actions are scaled so that the network works in [-1, 1]; outside the head everything is in the env's units.
+Real actions are scaled so that the network works in [-1, 1]; outside the head everything is in the env's units.
 """
 
 from dataclasses import dataclass
@@ -12,35 +12,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rl_rewards.core.distributions import Categorical, DiagonalNormal
-from rl_rewards.core.networks import MLP, NormalActor, apply
+from rl_rewards.core.distributions import Categorical, DiagonalNormal, TanhNormal
+from rl_rewards.core.networks import MLP, NormalActor, SquashedActor, apply
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, box_bounds
 
 
 @dataclass(frozen=True)
-class PolicyHead:
-    """Builds the actor network of ``spec``'s action space and reads its output."""
+class ActionScale:
+    """Between the network's scale, where bounded actions lie in [-1, 1], and the env's units."""
 
     spec: EnvSpec
-    hidden: tuple[int, ...]
-    activation: str
-    initial_log_std: float  # of actions scaled to [-1, 1]; ignored for discrete actions
 
-    @cached_property
-    def network(self) -> nn.Module:
-        """Flat normalised observation [*batch, d] -> distribution parameters."""
-        if isinstance(self.spec.action, Discrete):
-            return MLP(self.hidden, self.spec.action.n, self.activation, output_gain=0.01)
-        size = int(np.prod(self.spec.action.shape))
-        return NormalActor(self.hidden, size, self.activation, self.initial_log_std)
-
-    def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
-        return dict(self.network.init(key, inputs))
-
-    def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
-        """Over actions in the network's own scale; see :meth:`to_env` and :meth:`from_env`."""
-        output = apply(self.network, params, inputs)
-        return Categorical(output) if isinstance(self.spec.action, Discrete) else DiagonalNormal(*output)
+    @property
+    def size(self) -> int:
+        """A, how many numbers a real action has."""
+        assert isinstance(self.spec.action, Box)
+        return int(np.prod(self.spec.action.shape))
 
     def to_env(self, action: jax.Array) -> Action:
         """From the network's scale to the env's units (not clipped)."""
@@ -62,3 +49,48 @@ class PolicyHead:
         bounded = np.isfinite(low) & np.isfinite(high)
         low, high = np.where(bounded, low, np.float32(-1.0)), np.where(bounded, high, np.float32(1.0))
         return np.asarray((low + high) / 2), np.asarray((high - low) / 2)
+
+
+@dataclass(frozen=True)
+class PolicyHead(ActionScale):
+    """A normal whose deviation is the same in every state, or a categorical for discrete actions."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    initial_log_std: float  # of actions scaled to [-1, 1]; ignored for discrete actions
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """Flat normalised observation [*batch, d] -> distribution parameters."""
+        if isinstance(self.spec.action, Discrete):
+            return MLP(self.hidden, self.spec.action.n, self.activation, output_gain=0.01)
+        return NormalActor(self.hidden, self.size, self.activation, self.initial_log_std)
+
+    def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
+        return dict(self.network.init(key, inputs))
+
+    def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
+        """Over actions in the network's own scale; see :meth:`to_env` and :meth:`from_env`."""
+        output = apply(self.network, params, inputs)
+        return Categorical(output) if isinstance(self.spec.action, Discrete) else DiagonalNormal(*output)
+
+
+@dataclass(frozen=True)
+class SquashedPolicyHead(ActionScale):
+    """A tanh-squashed normal with a deviation of the state, for bounded real actions."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    log_std_range: tuple[float, float]  # of the normal before tanh
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """Flat observation [*batch, d] -> mean and log deviation."""
+        return SquashedActor(self.hidden, self.size, self.activation, self.log_std_range)
+
+    def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
+        return dict(self.network.init(key, inputs))
+
+    def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> TanhNormal:
+        """Over actions in the network's own scale; see :meth:`to_env` and :meth:`from_env`."""
+        return TanhNormal(*apply(self.network, params, inputs))

@@ -53,7 +53,7 @@ def _init_state(parts: Parts, key: Key) -> TrainState:
     agent = algorithm.init(agent_key)
     env_state = reset_jax(env, env_key, algorithm.num_envs) if isinstance(env, JaxEnv) else None
     template = rollout_shape(parts, agent)
-    capacity = max(source.history, template.valid.size)
+    capacity = max(source.history, algorithm.history, template.valid.size)
     return TrainState(
         agent=agent,
         reward=source.init(reward_key),

@@ -1,14 +1,20 @@
-"""A PPO small enough for tests."""
+"""Algorithms small enough for tests, and what trains them on a probe."""
 
+import jax
+
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo import PPO
+from rl_rewards.algorithms.sac import SAC
 from rl_rewards.core.types import Box, EnvSpec
+from rl_rewards.loop.train import Parts, Rounds, init_state
+from rl_rewards.rewards.environment import EnvironmentReward
 from tests.probes import make
 
 DISCOUNT = 0.5
 LOPSIDED = Box(shape=(1,), low=(-2.0,), high=(6.0,))
 """The network's [-1, 1] is neither centred nor scaled like this."""
 
-SMALL = {
+SMALL_PPO = {
     "num_envs": 32,
     "rollout_length": 8,
     "discount": DISCOUNT,
@@ -30,6 +36,50 @@ SMALL = {
 }
 """Every value is given, so that the YAML's defaults may be tuned freely."""
 
+SMALL_SAC = {
+    "num_envs": 16,
+    "rollout_length": 8,
+    "replay_capacity": 2048,
+    "learning_starts": 128,
+    "batch_size": 64,
+    "update_ratio": 0.25,
+    "discount": DISCOUNT,
+    "target_rate": 0.05,
+    "actor_learning_rate": 3e-3,
+    "critic_learning_rate": 3e-3,
+    "temperature": 1e-3,
+    "initial_temperature": 0.1,
+    "temperature_learning_rate": 1e-2,
+    "target_entropy": None,
+    "critics": 2,
+    "target_critics": 2,
+    "actor_maximizes": "min",
+    "actor_every": 1,
+    "hidden": [32],
+    "activation": "relu",
+    "log_std_range": [-5.0, 2.0],
+    "normalize_obs": False,
+    "obs_clip": 8.0,
+    "normalize_reward": False,
+    "reward_scale_decay": 0.9,
+}
+
 
 def small_ppo(spec: EnvSpec, **changes) -> PPO:
-    return make("algorithm", "ppo", spec, **(SMALL | changes))
+    return make("algorithm", "ppo", spec, **(SMALL_PPO | changes))
+
+
+def small_sac(spec: EnvSpec, **changes) -> SAC:
+    return make("algorithm", "sac", spec, **(SMALL_SAC | changes))
+
+
+def train(env, algorithm: Algorithm, rounds: int, seed: int = 0):
+    """The state after ``rounds`` rounds with the environment's own reward, and the metrics of each."""
+    parts = Parts(env, EnvironmentReward(spec=env.spec), algorithm)
+    state = init_state(parts, jax.random.key(seed))
+    run = Rounds(parts, {}, state, None)
+    rows = []
+    for i in range(rounds):
+        state, metrics = run(state, i)
+        rows.append(metrics)
+    return state.agent, jax.device_get(rows)

@@ -9,22 +9,10 @@ import pytest
 
 from rl_rewards.algorithms.ppo import PPO
 from rl_rewards.core.types import Discrete
-from rl_rewards.loop.train import Parts, Rounds, init_state, make_round
+from rl_rewards.loop.train import Parts, init_state, make_round
 from rl_rewards.rewards.environment import EnvironmentReward
 from tests import probes
-from tests.algorithms.small import DISCOUNT, LOPSIDED, small_ppo
-
-
-def train(env, algorithm: PPO, rounds: int, seed: int = 0):
-    """The state after ``rounds`` rounds with the environment's own reward, and the metrics of each."""
-    parts = Parts(env, EnvironmentReward(spec=env.spec), algorithm)
-    state = init_state(parts, jax.random.key(seed))
-    run = Rounds(parts, {}, state, None)
-    rows = []
-    for i in range(rounds):
-        state, metrics = run(state, i)
-        rows.append(metrics)
-    return state.agent, jax.device_get(rows)
+from tests.algorithms.small import DISCOUNT, LOPSIDED, small_ppo, train
 
 
 def values_and_actions(algorithm: PPO, agent, obs: list[float]):

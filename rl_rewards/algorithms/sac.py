@@ -1,0 +1,314 @@
+"""Soft actor-critic on a replay ring; every reward is computed at sample time, from the current reward state.
+
+critic:       sum over i of (Q_i(s, a) - y)^2,  y = r + gamma (min_{i in M} Q'_i(s', a') - alpha log pi(a'|s'))
+actor:        alpha log pi(a|s) - min_i Q_i(s, a)       temperature:  -log alpha (log pi(a|s) + target entropy)
+(Haarnoja et al. 2018, arXiv:1812.05905, equations 5-6, 7-9, 18; random subset M: REDQ, arXiv:2101.05982, algorithm 1.)
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.networks import ACTIVATIONS, ActionValue, apply
+from rl_rewards.core.normalize import RewardScale, RunningMoments
+from rl_rewards.core.policy import SquashedPolicyHead
+from rl_rewards.core.types import Action, Box, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, box_bounds
+
+
+@struct.dataclass
+class SACState:
+    actor: dict
+    critics: dict  # leaves [E, ...]
+    target_critics: dict  # leaves [E, ...]
+    log_temperature: Float[Array, ""]
+    optimizers: dict[str, optax.OptState]
+    env_steps: Int[Array, ""]  # seen so far; stops counting at learning_starts
+    obs_moments: RunningMoments
+    reward_scale: RewardScale
+
+
+@struct.dataclass
+class Batch:
+    """A sampled minibatch with its rewards, observations ready for the networks."""
+
+    inputs: Float[Array, "N d"]
+    action: Float[Array, "N A"]  # scaled to [-1, 1]
+    reward: Float[Array, "N"]  # divided by the reward scale
+    next_inputs: Float[Array, "N d"]
+    terminated: Bool[Array, "N"]
+    valid: Bool[Array, "N"]
+    absorbing_value: Float[Array, ""]  # of having terminated
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAC:
+    """Off-policy actor and critics for bounded real actions. Keys: configs/algorithm/sac.yaml."""
+
+    spec: EnvSpec
+    num_envs: int
+    rollout_length: int
+    replay_capacity: int
+    learning_starts: int
+    batch_size: int
+    update_ratio: float
+    discount: float
+    target_rate: float
+    actor_learning_rate: float
+    critic_learning_rate: float
+    temperature: Literal["auto"] | float
+    initial_temperature: float
+    temperature_learning_rate: float
+    target_entropy: float | None
+    critics: int
+    target_critics: int
+    actor_maximizes: Literal["min", "mean"]
+    actor_every: int
+    hidden: tuple[int, ...]
+    activation: str
+    log_std_range: tuple[float, ...]
+    normalize_obs: bool
+    obs_clip: float
+    normalize_reward: bool
+    reward_scale_decay: float
+
+    data: Literal["replay"] = field(default="replay", init=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "algorithm")
+        action = self.spec.action
+        bounded = isinstance(action, Box) and bool(np.all(np.isfinite(box_bounds(action))))
+        require(
+            bounded,
+            f"algorithm=sac needs real actions within bounds, and those of {self.spec.name} are not; "
+            "algorithm=ppo takes any.",
+        )
+        for name in ("num_envs", "rollout_length", "replay_capacity", "batch_size", "critics", "actor_every"):
+            require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be at least 1.")
+        for name in ("actor_learning_rate", "critic_learning_rate", "temperature_learning_rate"):
+            require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be positive.")
+        require(self.learning_starts >= 0, f"algorithm.learning_starts={self.learning_starts} must be 0 or more.")
+        require(
+            self.gradient_steps > 0,
+            f"algorithm.update_ratio={self.update_ratio} gives no gradient step in a round of {self.round_steps} "
+            f"env steps; it must be at least {1 / self.round_steps:.2g}.",
+        )
+        require(
+            1 <= self.target_critics <= self.critics,
+            f"algorithm.target_critics={self.target_critics} must be at least 1 and at most "
+            f"algorithm.critics={self.critics}.",
+        )
+        require(0 < self.discount < 1, f"algorithm.discount={self.discount} must lie between 0 and 1.")
+        require(0 < self.target_rate <= 1, f"algorithm.target_rate={self.target_rate} must lie in (0, 1].")
+        for name in ("temperature", "initial_temperature"):
+            value = getattr(self, name)
+            require(value == "auto" or value > 0, f"algorithm.{name}={value} must be positive.")
+        require(
+            len(self.log_std_range) == 2 and self.log_std_range[0] < self.log_std_range[1],
+            f"algorithm.log_std_range={list(self.log_std_range)} must be two numbers, the lesser first.",
+        )
+        require(
+            self.activation in ACTIVATIONS,
+            f"algorithm.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
+        )
+
+    @property
+    def round_steps(self) -> int:
+        """Env steps of a round."""
+        return self.num_envs * self.rollout_length
+
+    @property
+    def gradient_steps(self) -> int:
+        """Of a round."""
+        return round(self.update_ratio * self.round_steps)
+
+    @property
+    def history(self) -> int:
+        """Env steps of experience it wants kept."""
+        return self.replay_capacity
+
+    @cached_property
+    def policy(self) -> SquashedPolicyHead:
+        low, high = self.log_std_range
+        return SquashedPolicyHead(self.spec, tuple(self.hidden), self.activation, (low, high))
+
+    @cached_property
+    def critic(self) -> ActionValue:
+        return ActionValue(tuple(self.hidden), self.activation)
+
+    @cached_property
+    def optimizers(self) -> dict[str, optax.GradientTransformation]:
+        return {
+            "actor": optax.adam(self.actor_learning_rate),
+            "critics": optax.adam(self.critic_learning_rate),
+            "temperature": optax.adam(self.temperature_learning_rate),
+        }
+
+    def init(self, key: Key) -> SACState:
+        actor_key, critic_key = jax.random.split(key)
+        inputs = jnp.zeros((1, int(np.prod(self.spec.obs.shape))))
+        action = jnp.zeros((1, self.policy.size))
+        actor = self.policy.init(actor_key, inputs)
+        critic_keys = jax.random.split(critic_key, self.critics)
+        critics = jax.vmap(lambda k: dict(self.critic.init(k, inputs, action)))(critic_keys)
+        log_temperature = jnp.log(self.initial_temperature if self.temperature == "auto" else self.temperature)
+        trained = {"actor": actor, "critics": critics, "temperature": log_temperature}
+        return SACState(
+            actor=actor,
+            critics=critics,
+            target_critics=jax.tree.map(jnp.copy, critics),  # a buffer of its own: the state is donated
+            log_temperature=log_temperature,
+            optimizers={name: self.optimizers[name].init(params) for name, params in trained.items()},
+            env_steps=jnp.zeros((), jnp.int32),
+            obs_moments=RunningMoments.init(self.spec.obs.shape),
+            reward_scale=RewardScale.init(),
+        )
+
+    def act(self, state: SACState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
+        distribution = self.policy.distribution(state.actor, self._inputs(state, obs))
+        if not explore:
+            return self.policy.to_env(distribution.mode()), {}
+        sample_key, random_key = jax.random.split(key)
+        action = distribution.sample(sample_key)
+        anything = jax.random.uniform(random_key, action.shape, minval=-1.0, maxval=1.0)
+        return self.policy.to_env(jnp.where(state.env_steps < self.learning_starts, anything, action)), {}
+
+    def log_prob(self, state: SACState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
+        distribution = self.policy.distribution(state.actor, self._inputs(state, obs))
+        return distribution.log_prob(self.policy.from_env(action))
+
+    def update(
+        self, state: SACState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
+    ) -> tuple[SACState, Metrics]:
+        del round
+        rollout = experience.rollout
+        assert rollout is not None, "build.check gives an algorithm with replay rollouts"
+        rewards = reward_fn(rollout)
+        if self.normalize_reward:
+            scale = state.reward_scale.update(
+                rewards, rollout.done, rollout.valid, self.discount, self.reward_scale_decay
+            )
+            state = state.replace(reward_scale=scale)
+        env_steps = jnp.minimum(state.env_steps + self.round_steps, max(self.learning_starts, 1))
+        state = state.replace(env_steps=env_steps)
+
+        def step(state: SACState, inputs: tuple[Array, Key]) -> tuple[SACState, Metrics]:
+            index, step_key = inputs
+            sample_key, gradient_key = jax.random.split(step_key)
+            batch = self._sample(state, experience, reward_fn, sample_key)
+            return self._gradient_step(state, batch, index, gradient_key)
+
+        def learn(state: SACState) -> tuple[SACState, Metrics]:
+            steps = (jnp.arange(self.gradient_steps), jax.random.split(key, self.gradient_steps))
+            state, metrics = jax.lax.scan(step, state, steps)
+            return state, jax.tree.map(jnp.nanmean, metrics)
+
+        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(learn, state)[1])
+        due = env_steps >= self.learning_starts
+        state, metrics = jax.lax.cond(due, learn, lambda s: (s, nothing), state)
+        metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
+        moments = state.obs_moments.update(rollout.obs, rollout.valid) if self.normalize_obs else state.obs_moments
+        return state.replace(obs_moments=moments), metrics
+
+    def _inputs(self, state: SACState, obs: Obs) -> Float[Array, "*batch d"]:
+        batch = obs.shape[: obs.ndim - len(self.spec.obs.shape)]
+        if self.normalize_obs:
+            obs = state.obs_moments.normalize(obs, self.obs_clip)
+        return obs.astype(jnp.float32).reshape(*batch, -1)
+
+    def _sample(self, state: SACState, experience: Experience, reward_fn: RewardFn, key: Key) -> Batch:
+        transitions = experience.sample(key, self.batch_size)
+        scale = state.reward_scale.std() if self.normalize_reward else 1.0
+        return Batch(
+            inputs=self._inputs(state, transitions.obs),
+            action=jnp.clip(self.policy.from_env(transitions.action), -1.0, 1.0),
+            reward=reward_fn(transitions) / scale,
+            next_inputs=self._inputs(state, transitions.next_obs),
+            terminated=transitions.terminated,
+            valid=transitions.valid,
+            absorbing_value=reward_fn.absorbing / scale / (1.0 - self.discount),
+        )
+
+    def _gradient_step(self, state: SACState, batch: Batch, index: Array, key: Key) -> tuple[SACState, Metrics]:
+        """One step of the critics, and of actor and temperature where it is their turn."""
+        target_key, actor_key = jax.random.split(key)
+        target = self.target(state, batch, target_key)
+        gradients, metrics = jax.grad(self._critic_loss, has_aux=True)(state.critics, batch, target)
+        critics, optimizer = self._descend("critics", gradients, state.optimizers["critics"], state.critics)
+        state = state.replace(
+            critics=critics,
+            target_critics=optax.incremental_update(critics, state.target_critics, self.target_rate),
+            optimizers=state.optimizers | {"critics": optimizer},
+        )
+        if self.actor_every == 1:
+            state, actor_metrics = self._actor_step(state, batch, actor_key)
+            return state, metrics | actor_metrics
+        shapes = jax.eval_shape(self._actor_step, state, batch, actor_key)[1]
+        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), shapes)
+        turn = index % self.actor_every == self.actor_every - 1
+        state, actor_metrics = jax.lax.cond(
+            turn, lambda s: self._actor_step(s, batch, actor_key), lambda s: (s, nothing), state
+        )
+        return state, metrics | actor_metrics
+
+    def target(self, state: SACState, batch: Batch, key: Key) -> Float[Array, "N"]:
+        """y: reward plus the discounted soft value of the successor, by a random subset of the target critics."""
+        action_key, subset_key = jax.random.split(key)
+        next_action, log_prob = self.policy.distribution(state.actor, batch.next_inputs).sample_and_log_prob(action_key)
+        values = self._values(state.target_critics, batch.next_inputs, next_action)
+        if self.target_critics < self.critics:
+            subset = jax.random.choice(subset_key, self.critics, (self.target_critics,), replace=False)
+            values = values[subset]
+        soft_value = jnp.min(values, axis=0) - jnp.exp(state.log_temperature) * log_prob
+        return batch.reward + self.discount * jnp.where(batch.terminated, batch.absorbing_value, soft_value)
+
+    def _values(self, critics: dict, inputs: Array, action: Array) -> Float[Array, "E N"]:
+        return jax.vmap(lambda params: apply(self.critic, params, inputs, action))(critics)
+
+    def _critic_loss(self, critics: dict, batch: Batch, target: Array) -> tuple[Array, Metrics]:
+        values = self._values(critics, batch.inputs, batch.action)
+        squares = jnp.square(values - jax.lax.stop_gradient(target))
+        loss = masked_mean(jnp.sum(squares, axis=0), batch.valid)  # a sum: no critic's gradient depends on their number
+        return loss, {
+            "agent/critic_loss": loss / self.critics,
+            "agent/q_mean": masked_mean(jnp.mean(values, axis=0), batch.valid),
+        }
+
+    def _actor_step(self, state: SACState, batch: Batch, key: Key) -> tuple[SACState, Metrics]:
+        gradients, (log_prob, metrics) = jax.grad(self._actor_loss, has_aux=True)(state.actor, state, batch, key)
+        actor, optimizer = self._descend("actor", gradients, state.optimizers["actor"], state.actor)
+        state = state.replace(actor=actor, optimizers=state.optimizers | {"actor": optimizer})
+        if self.temperature == "auto":
+            surplus = jax.lax.stop_gradient(masked_mean(log_prob, batch.valid) + self._wanted_entropy)
+            # The gradient of -log alpha * surplus.
+            log_temperature, optimizer = self._descend(
+                "temperature", -surplus, state.optimizers["temperature"], state.log_temperature
+            )
+            state = state.replace(
+                log_temperature=log_temperature, optimizers=state.optimizers | {"temperature": optimizer}
+            )
+        metrics["agent/temperature"] = jnp.exp(state.log_temperature)
+        return state, metrics
+
+    @property
+    def _wanted_entropy(self) -> float:
+        return -float(self.policy.size) if self.target_entropy is None else self.target_entropy
+
+    def _actor_loss(self, actor: dict, state: SACState, batch: Batch, key: Key) -> tuple[Array, tuple[Array, Metrics]]:
+        action, log_prob = self.policy.distribution(actor, batch.inputs).sample_and_log_prob(key)
+        values = self._values(state.critics, batch.inputs, action)
+        value = jnp.min(values, axis=0) if self.actor_maximizes == "min" else jnp.mean(values, axis=0)
+        loss = masked_mean(jnp.exp(state.log_temperature) * log_prob - value, batch.valid)
+        return loss, (log_prob, {"agent/actor_loss": loss, "agent/entropy": -masked_mean(log_prob, batch.valid)})
+
+    def _descend(self, name: str, gradients, optimizer, params):
+        updates, optimizer = self.optimizers[name].update(gradients, optimizer, params)
+        return optax.apply_updates(params, updates), optimizer
