@@ -10,17 +10,23 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from rl_rewards.core.errors import ConfigError, TrainingFailed
+from rl_rewards import sweep
+from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.help import CONFIGS, print_help
 
+REQUEUE = 75
+"""Exit code (EX_TEMPFAIL) of a run that was asked to stop and has saved everything: start it again."""
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps")
 GROUPS = ("env", "reward", "algorithm")
 
@@ -33,18 +39,41 @@ def main() -> None:
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
         _guarded(lambda: resume_run(Path(resume[-1]), [a for a in arguments if not a.startswith("resume=")]))
     else:
-        _hydra_main()
+        sweep.register_resolvers()
+        _guarded(_hydra_main)
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
-def _hydra_main(cfg: DictConfig) -> None:
+def _hydra_main(cfg: DictConfig) -> float | None:
+    """One job; returns its score (true success, or true return) for sweepers that optimise."""
     settings = HydraConfig.get()
     choices = {group: settings.runtime.choices[group] for group in GROUPS}
-    _guarded(lambda: start_run(cfg, Path(settings.runtime.output_dir), choices))
+    run_dir = Path(settings.runtime.output_dir)
+    if settings.mode == RunMode.MULTIRUN:
+        return sweep_job(cfg, run_dir, choices)
+    if cfg.study is not None:
+        _guarded(lambda: start_study(cfg, run_dir, list(settings.overrides.task)))
+        return None
+    return _guarded(lambda: start_run(cfg, run_dir, choices))
 
 
-def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> None:
-    """Run ``cfg`` in ``run_dir``; a folder with checkpoints of the same configuration is gone on with."""
+def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
+    """A job of a sweep: skipped when done, and never the end of the sweep; see FAILED.json for what went wrong."""
+    if (known := sweep.finished_score(run_dir)) is not None:
+        print(f"Done already: {run_dir}", flush=True)
+        return known
+    try:
+        return start_run(cfg, run_dir, choices)
+    except Stopped as stopped:
+        _leave(str(stopped), REQUEUE)
+    except Exception as error:
+        return sweep.record_failure(run_dir, error)
+    finally:
+        sweep.release()
+
+
+def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
+    """Run ``cfg`` in ``run_dir`` and return its score; a folder with checkpoints of the same run is gone on with."""
     saved = run_dir / "config.yaml"
     if saved.exists() and _comparable(OmegaConf.load(saved)) != _comparable(cfg):
         raise ConfigError(
@@ -54,7 +83,16 @@ def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, saved, resolve=True)
     _write_run_json(run_dir, choices)
-    execute(cfg, run_dir, choices)
+    return execute(cfg, run_dir, choices)
+
+
+def start_study(cfg: DictConfig, run_dir: Path, overrides: list[str]) -> None:
+    """Run the arms of ``cfg`` that are not done in ``run_dir``, and judge them."""
+    from hydra.utils import instantiate
+
+    from rl_rewards.studies.base import run_study
+
+    run_study(instantiate(cfg.study), cfg, overrides, run_dir)
 
 
 def resume_run(run_dir: Path, overrides: list[str]) -> None:
@@ -77,17 +115,22 @@ def resume_run(run_dir: Path, overrides: list[str]) -> None:
     execute(cfg, run_dir, {group: choices[f"{group}_choice"] for group in GROUPS})
 
 
-def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> None:
-    """Build, check, train, and tell the outcome."""
+def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
+    """Build, check, train, and tell the outcome; returns the score."""
     _prepare_jax()
     from rl_rewards.loop import build
     from rl_rewards.loop.experiment import run_experiment
+    from rl_rewards.reporting.over_seeds import typical_index
     from rl_rewards.reporting.page import write_report
+    from rl_rewards.reporting.run_files import read_run
     from rl_rewards.reporting.video import write_final_video
 
-    title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}"
+    last = f" to {cfg.seed + cfg.num_seeds - 1}" if cfg.num_seeds > 1 else ""
+    title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}{last}"
     print(f"{title}\nfolder: {run_dir}", flush=True)
     parts = build.build(cfg)
+    for warning in build.warnings(parts):
+        print(f"Warning: {warning}", flush=True)
     examples = build.build_data(parts, cfg)
     try:
         row = run_experiment(cfg, parts, examples, run_dir, title)
@@ -96,40 +139,60 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> None:
             write_report(run_dir)  # of what there is, with the reason
         raise
     if cfg.video:
-        write_final_video(run_dir, parts.env.draw, parts.env.spec.step_seconds)
+        shown = typical_index(read_run(run_dir)) if parts.seeds.count > 1 else 0
+        write_final_video(run_dir, parts.env.draw, parts.env.spec.step_seconds, shown)
     report = write_report(run_dir) if cfg.report else None
     _print_verdict(row, run_dir, report)
+    return sweep.score(row)
 
 
 def _print_verdict(row: dict, run_dir: Path, report: Path | None) -> None:
     from rl_rewards.core.alarm import first_alarm
+    from rl_rewards.core.seed_rows import of_seed, seed_count
+    from rl_rewards.loop.log import in_words
 
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    alarm = first_alarm(rows)
-    success = row.get("eval/success")
-    print(f"\nAfter {row['env_steps']:,} env steps:")
-    if success is not None:
-        print(f"  true success          {success:.2f}")
-    print(f"  true return           {row['eval/true_return']:.2f}")
-    print(f"  learned return        {row['eval/learned_return']:.2f}")
-    if alarm is not None:
-        print(f"  raised at {alarm.env_steps:,} env steps: {alarm.message}")
+    seeds = seed_count(row)
+    alarms = [first_alarm([of_seed(r, i) for r in rows]) for i in range(seeds)]
+    raised = [alarm for alarm in alarms if alarm is not None]
+    print(
+        f"\nAfter {row['env_steps']:,} env steps" + (f", mean and interval over {seeds} seeds:" if seeds > 1 else ":")
+    )
+    for name in ("success", "true_return", "learned_return"):
+        if row.get(f"eval/{name}") is not None:
+            label = name.replace("_", " ") if name != "success" else "true success"
+            print(f"  {label:<22}{in_words(row, f'eval/{name}', 2)}")
+    if raised:
+        where = f" in {len(raised)} of {seeds} seeds, first" if seeds > 1 else ""
+        print(f"  raised{where} at {raised[0].env_steps:,} env steps: {raised[0].message}")
     elif row.get("eval/reward_heldout_goals") is not None:
         print("  exploit alarm         never raised")
     if report is not None:
         print(f"  report                {report}")
 
 
-def _guarded(job) -> None:
-    """Run ``job``; a mistake of the user's ends in one sentence and exit code 2, a failed training in 1."""
+def _guarded(job: Callable[[], Any]) -> Any:
+    """Run ``job``; what goes wrong ends in one sentence and an exit code of its own."""
     try:
-        job()
+        return job()
     except ConfigError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _leave(f"Error: {error}", 2)
     except TrainingFailed as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _leave(f"Error: {error}", 1)
+    except Stopped as stopped:
+        _leave(str(stopped), REQUEUE)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        _leave(
+            f"Error: cannot read or write{where}: {error.strerror or error}. What was written before is kept; once "
+            "that is mended, the same command with the same hydra.run.dir goes on.",
+            1,
+        )
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(code)
 
 
 def _prepare_jax() -> None:

@@ -32,7 +32,7 @@ def main() -> None:
         cfg = compose("config", sys.argv[1:])
     parts = build.build(cfg)
     data = build.build_data(parts, cfg)
-    state = init_state(parts, jax.random.key(0))
+    state = init_state(parts, 0)
     env = make_host_env(parts, 0)
     assert env is not None, "this split is that of a host environment"
     run_round = Rounds(parts, data, state, env)
@@ -61,7 +61,7 @@ def main() -> None:
             seconds.setdefault(name, []).append(value)
     result = {name: statistics.median(values) for name, values in seconds.items()}
     result |= _updates(parts, data, state, env)
-    steps = parts.algorithm.num_envs * parts.algorithm.rollout_length
+    steps = parts.steps_per_round
     summary = {
         "unit": f"wall seconds a round of {steps} env steps, median of {ROUNDS}",
         "seconds": {name: round(value, 5) for name, value in result.items()},
@@ -92,8 +92,8 @@ def _timed_steps(env) -> list[float]:
 
 def _updates(parts, data, state, env) -> dict[str, float]:
     """The reward's and the policy's update, each as a program of its own."""
-    _, source, algorithm = parts
-    act = jax.jit(host_act(algorithm, explore=True))
+    _, source, algorithm, _ = parts
+    act = jax.jit(host_act(parts, explore=True))
     rollout = collect_host(env, act, state.agent, jax.random.key(1), algorithm.rollout_length)
     rollout = jax.tree.map(jnp.asarray, rollout)
     log_prob = partial(algorithm.log_prob, state.agent)

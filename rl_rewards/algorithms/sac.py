@@ -5,6 +5,7 @@ actor:        alpha log pi(a|s) - min_i Q_i(s, a)       temperature:  -log alpha
 (Haarnoja et al. 2018, arXiv:1812.05905, equations 5-6, 7-9, 18; random subset M: REDQ, arXiv:2101.05982, algorithm 1.)
 """
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -188,7 +189,6 @@ class SAC:
     def update(
         self, state: SACState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[SACState, Metrics]:
-        del round
         rollout = experience.rollout
         assert rollout is not None, "build.check gives an algorithm with replay rollouts"
         rewards = reward_fn(rollout)
@@ -212,7 +212,7 @@ class SAC:
             return state, jax.tree.map(jnp.nanmean, metrics)
 
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(learn, state)[1])
-        due = env_steps >= self.learning_starts
+        due = round + 1 >= math.ceil(self.learning_starts / self.round_steps)  # not of a seed's state: a real branch
         state, metrics = jax.lax.cond(due, learn, lambda s: (s, nothing), state)
         metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
         moments = state.obs_moments.update(rollout.obs, rollout.valid) if self.normalize_obs else state.obs_moments

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rl_rewards.core.seed_rows import of_seed, seed_count
+
 EVALUATIONS_IN_A_ROW = 3
 SUCCESS_BELOW = 0.05
 TREND_EVALUATIONS = 5
@@ -45,6 +47,14 @@ def exploit_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:
     if evidence is None:
         return None
     return Alarm(last["round"], last["env_steps"], f"Exploit alarm: {evidence} {FIXES}")
+
+
+def exploit_alarms(rows: Sequence[dict[str, Any]]) -> dict[int, Alarm]:
+    """:func:`exploit_alarm` of every seed for which it stands, by the seed's number in the run."""
+    if not rows:
+        return {}
+    found = {i: exploit_alarm([of_seed(row, i) for row in rows]) for i in range(seed_count(rows[-1]))}
+    return {i: alarm for i, alarm in found.items() if alarm is not None}
 
 
 def first_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:

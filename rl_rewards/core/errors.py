@@ -5,5 +5,9 @@ class ConfigError(Exception):
     """Bad input from a user; its text is one plain sentence: what is wrong, where, and what would be right."""
 
 
+class Stopped(Exception):
+    """Asked to stop from outside, with everything saved; its text says how to go on."""
+
+
 class TrainingFailed(Exception):
     """Training cannot go on; its text says why and where. FAILED.json holds the same."""

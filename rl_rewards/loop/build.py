@@ -11,6 +11,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Examples
 from rl_rewards.loop import data
+from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import Parts
 
 
@@ -23,15 +24,16 @@ def build(cfg: DictConfig) -> Parts:
     env = _instantiate(cfg.env)
     source = _instantiate(cfg.reward, spec=env.spec)
     algorithm = _instantiate(cfg.algorithm, spec=env.spec)
-    parts = Parts(env=env, source=source, algorithm=algorithm)
+    _check_whole(cfg, "num_seeds")
+    parts = Parts(env=env, source=source, algorithm=algorithm, seeds=Seeds(cfg.num_seeds))
     check(parts, cfg)
     return parts
 
 
 def check(parts: Parts, cfg: DictConfig) -> None:
     """Refuse what no single part can know to be impossible."""
-    _, source, algorithm = parts
-    per_round = algorithm.num_envs * algorithm.rollout_length
+    _, source, algorithm, _ = parts
+    per_round = parts.steps_per_round
     require(
         cfg.total_env_steps >= per_round,
         f"total_env_steps={cfg.total_env_steps} is less than one round of {algorithm.num_envs} environments times "
@@ -42,32 +44,49 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
     )
-    for group, key in (
-        ("evaluation", "every"),
-        ("evaluation", "episodes"),
-        ("checkpoint", "every"),
-        ("checkpoint", "keep"),
-    ):
-        value = cfg[group][key]
-        require(isinstance(value, int) and value > 0, f"{group}.{key}={value} must be a whole number of at least 1.")
+    for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
+        _check_whole(cfg, key)
+
+
+def warnings(parts: Parts) -> list[str]:
+    """What can work but has been seen to fail, a sentence each."""
+    found = []
+    if parts.env.spec.ends_early and getattr(parts.source, "pays_to_linger", False):
+        found.append(
+            f"Episodes of {parts.env.spec.name} can end early while this reward is positive at every step: hovering "
+            "beside the goal pays more than finishing. reward.reward_map=log_prob, or an environment of fixed length, "
+            "takes that away."
+        )
+    return found
+
+
+def _check_whole(cfg: DictConfig, key: str) -> None:
+    value = OmegaConf.select(cfg, key)
+    require(isinstance(value, int) and value > 0, f"{key}={value} must be a whole number of at least 1.")
 
 
 def build_data(parts: Parts, cfg: DictConfig) -> Examples:
-    """The examples of ``cfg``: read from its file, or recorded in the environment the ordinary way."""
+    """The examples of ``cfg``: read from its file, or recorded in the environment the ordinary way.
+
+    With several seeds every array has a leading seed axis: each seed records, or holds out, examples of its own.
+    """
     settings = cfg.examples
     for key in ("goals", "non_goals"):
         require(settings[key] > 0, f"examples.{key}={settings[key]} must be at least 1.")
-    if settings.path is None:
-        arrays = data.collect_examples(parts.env, settings.goals, settings.non_goals, cfg.seed)
-    else:
+    read = None
+    if settings.path is not None:
         needs_action = cfg.reward.get("judges") == "obs_action"
-        arrays = data.load_examples(Path(settings.path), parts.env.spec, needs_action)
-    return data.hold_out(arrays, settings.heldout_share, cfg.seed)
+        read = data.load_examples(Path(settings.path), parts.env.spec, needs_action)
+    examples = []
+    for seed in range(cfg.seed, cfg.seed + parts.seeds.count):
+        arrays = read or data.collect_examples(parts.env, settings.goals, settings.non_goals, seed)
+        examples.append(data.hold_out(arrays, settings.heldout_share, seed))
+    return parts.seeds.stack(examples)
 
 
 def rounds_of(parts: Parts, cfg: DictConfig) -> int:
     """How many rounds make ``total_env_steps``, rounded down."""
-    return cfg.total_env_steps // (parts.algorithm.num_envs * parts.algorithm.rollout_length)
+    return cfg.total_env_steps // parts.steps_per_round
 
 
 def _instantiate(node: DictConfig, **kwargs: Any) -> Any:

@@ -26,6 +26,7 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int) -> None:
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        self.damaged: list[str] = []  # a sentence for each checkpoint that was passed over
 
     def save(self, rounds: int, state: TrainState, host_env: bytes | None, data_hash: str) -> None:
         """Write the state after ``rounds`` rounds; returns when it is on disk."""
@@ -33,7 +34,14 @@ class Checkpoints:
         env_bytes = np.frombuffer(host_env or b"", np.uint8)
         if env_bytes.size:  # orbax refuses empty arrays
             items["host_env"] = ocp.args.StandardSave({"bytes": env_bytes})
-        items["meta"] = ocp.args.JsonSave({"rounds": rounds, "data_hash": data_hash, "env_bytes": env_bytes.size})
+        meta = {
+            "rounds": rounds,
+            "data_hash": data_hash,
+            "env_bytes": env_bytes.size,
+            "shapes": _shapes_hash(_items(jax.eval_shape(lambda: state))),
+            "digest": digest(state, host_env),
+        }
+        items["meta"] = ocp.args.JsonSave(meta)
         self._manager.save(rounds, args=ocp.args.Composite(**items))
         self._manager.wait_until_finished()
 
@@ -42,30 +50,59 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def restore(self, template: TrainState, data_hash: str) -> tuple[TrainState, bytes, int]:
-        """The newest checkpoint: state, what the host environment saved, rounds done.
+        """The newest good checkpoint: state, what the host environment saved, rounds done.
+
+        One that cannot be read, or whose bits are not those that were saved, is put aside (``damaged`` tells) and the
+        one before is taken.
 
         Raises:
-            ConfigError: when the examples are not those of the run, or shapes differ.
+            ConfigError: when the examples are not those of the run, shapes differ, or none can be read.
         """
-        rounds = self.newest()
-        assert rounds is not None, "asked for only when there is a checkpoint"
+        for rounds in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                found = self._restore(rounds, template, data_hash)
+            except ConfigError:
+                raise
+            except Exception as error:  # whatever a broken file makes three libraries say
+                self._put_aside(rounds, error)
+            else:
+                return found
+        raise ConfigError(
+            f"No checkpoint in {self._manager.directory} can be read by this configuration: they are damaged, or of a "
+            "run with another one. Start in a new folder."
+        )
+
+    def _restore(self, rounds: int, template: TrainState, data_hash: str) -> tuple[TrainState, bytes, int]:
         meta = self._manager.restore(rounds, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         if meta["data_hash"] != data_hash:
             raise ConfigError("The examples differ from those this run was started with; resume it with the same.")
         shapes = _items(jax.eval_shape(lambda: template))
+        if meta["shapes"] != _shapes_hash(shapes):
+            raise ConfigError(
+                f"The checkpoint in {self._manager.directory} does not fit this configuration; resume a run with the "
+                "configuration it was started with."
+            )
         items = {name: ocp.args.StandardRestore(shape) for name, shape in shapes.items()}
         if meta["env_bytes"]:
             env_shape = jax.ShapeDtypeStruct((meta["env_bytes"],), np.uint8)
             items["host_env"] = ocp.args.StandardRestore({"bytes": env_shape})
-        try:
-            restored = self._manager.restore(rounds, args=ocp.args.Composite(**items))
-        except (ValueError, KeyError) as error:
-            raise ConfigError(
-                f"The checkpoint in {self._manager.directory} does not fit this configuration; resume a run with the "
-                "configuration it was started with."
-            ) from error
+        restored = self._manager.restore(rounds, args=ocp.args.Composite(**items))
         env_bytes = np.asarray(restored["host_env"]["bytes"]).tobytes() if meta["env_bytes"] else b""
-        return _state({name: restored[name] for name in shapes}, template), env_bytes, rounds
+        state = _state({name: restored[name] for name in shapes}, template)
+        if digest(state, env_bytes) != meta["digest"]:
+            raise ValueError("its bits are not those that were saved")
+        return state, env_bytes, rounds
+
+    def _put_aside(self, rounds: int, error: Exception) -> None:
+        """Out of the manager's sight, so that the round can be saved anew; kept for whoever wants to look."""
+        folder = Path(self._manager.directory)
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        self.damaged.append(
+            f"The checkpoint after round {rounds} is damaged ({reason}); it was put aside as damaged_{rounds}, and the "
+            "one before it is used."
+        )
+        (folder / str(rounds)).rename(folder.parent / f"damaged_{rounds}")
+        self._manager.reload()
 
     def close(self) -> None:
         self._manager.close()
@@ -79,6 +116,12 @@ def digest(state: TrainState, host_env: bytes | None) -> str:
         result.update(f"{jax.tree_util.keystr(path)}{array.shape}{array.dtype}".encode())
         result.update(array.tobytes())
     return result.hexdigest()
+
+
+def _shapes_hash(items: dict[str, Any]) -> str:
+    leaves = jax.tree_util.tree_leaves_with_path(items)
+    text = "".join(f"{jax.tree_util.keystr(path)}{leaf.shape}{leaf.dtype}" for path, leaf in leaves)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _items(state: TrainState) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from scipy import stats
 from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv, Plane
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
-from rl_rewards.loop.train import Parts, TrainState, host_act
+from rl_rewards.loop.seeds import make_batches
+from rl_rewards.loop.train import Parts, TrainState, host_act, seed_keys
 from rl_rewards.rewards.base import reward_fn
 
 PLANE_CELLS = 48
@@ -26,9 +27,12 @@ SCENES_KEPT = 8
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``metrics`` for metrics.jsonl, ``arrays`` for the report, by the names in the module ``reporting.run_files``."""
+    """``metrics`` for metrics.jsonl, ``arrays`` for the report, by the names in the module ``reporting.run_files``.
 
-    metrics: dict[str, float]
+    With several seeds every metric is an array [S] and every array has a leading seed axis.
+    """
+
+    metrics: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(repr=False)
 
     def save(self, folder: Path, round: int, env_steps: int) -> Path:
@@ -43,48 +47,54 @@ class Evaluator:
     """Evaluates train states; compiles at its first call."""
 
     def __init__(self, parts: Parts, data: Examples, episodes: int, seed: int) -> None:
-        self.parts, self.episodes = parts, episodes
-        self._key = jax.random.fold_in(jax.random.key(seed), 0xE7A1)
-        self._seed = seed
+        self.parts, self.data, self.episodes = parts, jax.tree.map(jnp.asarray, data), episodes
+        self._keys = jax.jit(parts.seeds.map(_evaluation_key, (0, None, None)))
+        self._seed_keys = seed_keys(parts.seeds, seed)
         self._plane = parts.env.plane(PLANE_CELLS)
         length = parts.env.spec.max_episode_steps
         if isinstance(parts.env, JaxEnv):
-            self._rollout_jax = jax.jit(partial(_rollout_jax, parts, episodes, length), static_argnames="explore")
+            self._rollout_jax = {
+                explore: jax.jit(parts.seeds.map(partial(_rollout_jax, parts, episodes, length, explore), 0))
+                for explore in (True, False)
+            }
         else:
-            self._acts = {explore: jax.jit(host_act(parts.algorithm, explore)) for explore in (True, False)}
-        self._judge = jax.jit(lambda reward, rollout: _judge(parts, data, reward, rollout))
-        self._reward_plane = jax.jit(lambda reward, obs: _reward_plane(parts, reward, obs))
+            self._acts = {explore: jax.jit(host_act(parts, explore)) for explore in (True, False)}
+            self._env_seeds = jax.jit(parts.seeds.map(_env_seed, 0))
+        self._judge = jax.jit(parts.seeds.map(partial(_judge, parts), 0))
+        self._reward_plane = jax.jit(parts.seeds.map(partial(_reward_plane, parts), (0, None)))
 
     def __call__(self, state: TrainState, round: int) -> Evaluation:
         """Evaluate after round ``round``; its randomness depends on the seed and the round alone."""
-        metrics: dict[str, float] = {}
-        arrays: dict[str, np.ndarray] = {}
+        seeds = self.parts.seeds
+        metrics: list[dict[str, float]] = [{} for _ in range(seeds.count)]
+        arrays: list[dict[str, np.ndarray]] = []
         for explore, suffix in ((True, ""), (False, "_deterministic")):
             rollout = self._rollout(state.agent, round, explore)
-            learned, inspected = jax.device_get(self._judge(state.reward, rollout))
-            outcome = _outcome(rollout, np.asarray(learned))
-            metrics |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
-            if explore:
-                metrics |= _stochastic_only(rollout, learned, inspected)
-                arrays = _arrays(rollout, learned, inspected)
+            learned, inspected = jax.device_get(self._judge(state.reward, self.data, rollout))
+            for i, (one, rewards, found) in enumerate(seeds.each((rollout, learned, inspected))):
+                outcome = _outcome(one, rewards)
+                metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
+                if explore:
+                    metrics[i] |= _stochastic_only(one, rewards, found)
+                    arrays.append(_arrays(one, rewards, found))
+        stacked = seeds.stack(arrays)
         if self._plane is not None:
-            arrays |= self._plane_arrays(self._plane, state.reward)
-        return Evaluation(metrics, arrays)
+            stacked |= self._plane_arrays(self._plane, state.reward)
+        return Evaluation(seeds.stack(metrics), stacked)
 
     def _rollout(self, agent: Any, round: int, explore: bool) -> Transition:
-        """First episodes of fresh environments; ``valid`` ends with them."""
-        env, length = self.parts.env, self.parts.env.spec.max_episode_steps
-        key = jax.random.fold_in(jax.random.fold_in(self._key, round), int(explore))
+        """First episodes of fresh environments [T, B] or [S, T, B]; ``valid`` ends with them."""
+        env, length, seeds = self.parts.env, self.parts.env.spec.max_episode_steps, self.parts.seeds
+        keys = self._keys(self._seed_keys, round, int(explore))
         if isinstance(env, JaxEnv):
-            rollout = jax.device_get(self._rollout_jax(agent, key, explore=explore))
+            rollout = jax.device_get(self._rollout_jax[explore](agent, keys))
         else:
             assert isinstance(env, HostEnvironment)
-            host_env = env.make(self.episodes, seed=int(jax.random.randint(key, (), 0, 2**31 - 1)))
-            host_env.reset(np.ones(self.episodes, bool))
-            action_key = jax.random.fold_in(key, 1)
-            rollout = collect_host(host_env, self._acts[explore], agent, action_key, length)
+            env_seeds, action_keys = self._env_seeds(keys)
+            host_env = make_batches(env, self.episodes, np.asarray(env_seeds).reshape(-1).tolist())
+            rollout = seeds.split(collect_host(host_env, self._acts[explore], agent, action_keys, length), axis=1)
         done = rollout.terminated | rollout.truncated
-        earlier_ends = np.cumsum(done, axis=0) - done
+        earlier_ends = np.cumsum(done, axis=-2) - done
         return rollout.replace(valid=earlier_ends == 0)
 
     def _plane_arrays(self, plane: Plane, reward: Any) -> dict[str, np.ndarray]:
@@ -93,14 +103,24 @@ class Evaluator:
         return {"plane_reward": values, "plane_x": plane.x, "plane_y": plane.y, "plane_labels": labels}
 
 
-def _rollout_jax(parts: Parts, episodes: int, length: int, agent: Any, key: Key, explore: bool) -> Transition:
+def _evaluation_key(key: Key, round: jax.Array, explore: jax.Array) -> Key:
+    return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, 0xE7A1), round), explore)
+
+
+def _env_seed(key: Key) -> tuple[jax.Array, Key]:
+    """Seed of a host environment, and the key of the policy's randomness."""
+    env_key, action_key = jax.random.split(key)
+    return jax.random.randint(env_key, (), 0, 2**31 - 1), action_key
+
+
+def _rollout_jax(parts: Parts, episodes: int, length: int, explore: bool, agent: Any, key: Key) -> Transition:
     reset_key, collect_key = jax.random.split(key)
     env_state = reset_jax(parts.env, reset_key, episodes)
     act = partial(parts.algorithm.act, agent, explore=explore)
     return collect_jax(parts.env, act, env_state, collect_key, length)[1]
 
 
-def _judge(parts: Parts, data: Examples, reward: Any, rollout: Transition):
+def _judge(parts: Parts, reward: Any, data: Examples, rollout: Transition):
     source = parts.source
     return reward_fn(source, reward)(rollout), source.inspect(reward, data, rollout)
 

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from omegaconf import DictConfig
 
-from rl_rewards.core.alarm import exploit_alarm
-from rl_rewards.core.errors import TrainingFailed
+from rl_rewards.core.alarm import exploit_alarms
+from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.loop import build
@@ -18,7 +18,8 @@ from rl_rewards.loop.checkpoint import Checkpoints, digest
 from rl_rewards.loop.data import fingerprint
 from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.log import MetricsFile, Progress
-from rl_rewards.loop.train import Parts, Rounds, TrainState, init_state, make_host_env
+from rl_rewards.loop.stop import StopRequest
+from rl_rewards.loop.train import FINITE, Parts, Rounds, TrainState, init_state, make_host_env
 from rl_rewards.loop.wandb_log import WandbLog
 
 
@@ -38,13 +39,16 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
 
     Raises:
         ConfigError: when a checkpoint is there but does not fit.
-        TrainingFailed: when parameters stop being finite.
+        TrainingFailed: when something stops being finite.
+        Stopped: after SIGTERM or SIGINT, with the round finished and saved.
     """
     started = time.perf_counter()
     parts.env.spec.save(run_dir / "spec.json")
     data_hash = fingerprint(examples)
     checkpoints = Checkpoints(run_dir / "checkpoints", cfg.checkpoint.keep)
     live = _start_or_restore(parts, cfg.seed, checkpoints, data_hash)
+    for damaged in checkpoints.damaged:
+        print(f"Warning: {damaged}", flush=True)
     for marker in ("DONE", "FAILED.json"):  # only now: a refused restart leaves a finished run finished
         (run_dir / marker).unlink(missing_ok=True)
     rounds = build.rounds_of(parts, cfg)
@@ -55,7 +59,8 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         if live.first_round > 0:
             progress.say(f"Resumed after round {live.first_round} of {rounds}.")
         session = _Session(cfg, parts, examples, run_dir, checkpoints, metrics_file, progress, wandb_log)
-        row, end = session.train(live, rounds, data_hash)
+        with StopRequest() as stop:
+            row, end = session.train(live, rounds, data_hash, stop)
         done = {
             "rounds": rounds,
             "env_steps": row["env_steps"],
@@ -64,6 +69,11 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         }
         (run_dir / "DONE").write_text(json.dumps(done) + "\n", encoding="utf-8")
         return row
+    except (ConfigError, Stopped):
+        raise
+    except Exception as error:
+        write_failed(run_dir, error, parts.env.spec.has_success, metrics_file.rows)
+        raise
     finally:
         wandb_log.close()
         progress.close()
@@ -71,8 +81,26 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         checkpoints.close()
 
 
+def write_failed(run_dir: Path, error: Exception, has_success: bool, rows: list[dict[str, Any]]) -> None:
+    """FAILED.json: the reason, how far it came, and a finite score for whoever searches over configurations."""
+    last = rows[-1] if rows else {"round": 0, "env_steps": 0}
+    failed = {
+        "error": str(error) or type(error).__name__,
+        "kind": type(error).__name__,
+        "round": last["round"],
+        "env_steps": last["env_steps"],
+        "score": worst_score(has_success),
+    }
+    (run_dir / "FAILED.json").write_text(json.dumps(failed) + "\n", encoding="utf-8")
+
+
+def worst_score(has_success: bool) -> float:
+    """Below what any finished run scores: no success, or a true return that no environment goes down to."""
+    return 0.0 if has_success else -1e9
+
+
 def _start_or_restore(parts: Parts, seed: int, checkpoints: Checkpoints, data_hash: str) -> Live:
-    state = init_state(parts, jax.random.key(seed))
+    state = init_state(parts, seed)
     host_env = make_host_env(parts, seed)
     if checkpoints.newest() is None:
         return Live(state, host_env, 0)
@@ -101,7 +129,7 @@ class _Session:
         self.progress, self.wandb_log = progress, wandb_log
         self.evaluate = Evaluator(parts, examples, cfg.evaluation.episodes, cfg.seed)
 
-    def train(self, live: Live, rounds: int, data_hash: str) -> tuple[dict[str, Any], str]:
+    def train(self, live: Live, rounds: int, data_hash: str, stop: StopRequest) -> tuple[dict[str, Any], str]:
         """All rounds still to do; returns the last row and the digest of the final state."""
         state, host_env, first_round = live
         if first_round >= rounds:
@@ -114,23 +142,25 @@ class _Session:
         for i in range(first_round, rounds):
             round_started = time.perf_counter()
             state, metrics = run_round(state, i)
-            row = {"round": i, "env_steps": (i + 1) * self._steps_per_round, **jax.device_get(metrics)}
+            row = {"round": i, "env_steps": (i + 1) * self.parts.steps_per_round, **jax.device_get(metrics)}
             self._stop_unless_finite(row)
             seconds = time.perf_counter() - round_started
-            row["time/env_steps_per_second"] = self._steps_per_round / seconds
+            row["time/env_steps_per_second"] = self.parts.seeds.count * self.parts.steps_per_round / seconds
             row |= {f"time/{name}_seconds": value for name, value in run_round.seconds.items()}
             row["time/round_seconds"] = seconds
             if i == first_round:
                 row["time/compile_seconds"] = run_round.compile_seconds
             self._log(row, state, last=i + 1 == rounds)
-            if (i + 1) % self.cfg.checkpoint.every == 0 or i + 1 == rounds:
+            asked = stop.name  # once: a signal may come at any time
+            if (i + 1) % self.cfg.checkpoint.every == 0 or i + 1 == rounds or asked:
                 self.metrics_file.sync()
                 self.checkpoints.save(i + 1, state, _saved(host_env), data_hash)
+            if asked and i + 1 < rounds:
+                raise Stopped(
+                    f"Stopped by {asked} after round {i + 1} of {rounds}, with everything saved; go on with "
+                    f"resume={self.run_dir}."
+                )
         return self.metrics_file.rows[-1], digest(state, _saved(host_env))
-
-    @property
-    def _steps_per_round(self) -> int:
-        return self.parts.algorithm.num_envs * self.parts.algorithm.rollout_length
 
     def _log(self, row: dict[str, Any], state: TrainState, last: bool) -> None:
         """Evaluate if due, then write the row everywhere."""
@@ -141,22 +171,32 @@ class _Session:
             row["time/evaluate_seconds"] = time.perf_counter() - started
             evaluation.save(self.run_dir / "evaluations", row["round"], row["env_steps"])
         row = self.metrics_file.append(row)
-        alarm = exploit_alarm(self.metrics_file.rows)
-        self.progress.update(row, alarm.message if alarm else None)
+        self.progress.update(row, self._alarm_words())
         self.wandb_log.log(row)
 
+    def _alarm_words(self) -> str | None:
+        """The alarm that stands, if any; with several seeds, in which of them."""
+        alarms = exploit_alarms(self.metrics_file.rows)
+        if not alarms:
+            return None
+        message = next(iter(alarms.values())).message
+        if self.parts.seeds.count == 1:
+            return message
+        raised = ", ".join(str(self.cfg.seed + i) for i in alarms)
+        return f"In {len(alarms)} of {self.parts.seeds.count} seeds ({raised}). The first of them: {message}"
+
     def _stop_unless_finite(self, row: dict[str, Any]) -> None:
-        """The last good checkpoint stays; what is not finite is named."""
-        if bool(np.all(row.pop("agent/finite"))):
+        """The last good checkpoint stays; where it arose is named."""
+        finite = {name: np.atleast_1d(row.pop(f"finite/{name}")) for name in FINITE}
+        broken = next((name for name, flags in finite.items() if not flags.all()), None)
+        if broken is None:
             return
-        broken = sorted(k for k, v in row.items() if k.startswith("agent/") and not np.isfinite(v)) or ["parameters"]
-        error = (
-            f"Training stopped in round {row['round']}: {', '.join(broken)} became NaN or infinite; the last good "
-            f"checkpoint is kept. A smaller algorithm.learning_rate or reward.classifier.learning_rate may help."
+        seeds = self.cfg.seed + np.flatnonzero(~finite[broken])
+        where = f" of seed {', '.join(map(str, seeds))}" if self.parts.seeds.count > 1 else ""
+        raise TrainingFailed(
+            f"Training stopped in round {row['round']}: {FINITE[broken]}{where} became NaN or infinite. The last good "
+            f"checkpoint is kept."
         )
-        failed = {"error": error, "round": row["round"], "env_steps": row["env_steps"]}
-        (self.run_dir / "FAILED.json").write_text(json.dumps(failed) + "\n", encoding="utf-8")
-        raise TrainingFailed(error)
 
 
 def _saved(host_env: HostEnv | None) -> bytes | None:

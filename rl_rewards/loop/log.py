@@ -8,13 +8,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from rl_rewards.core import seed_rows
+from rl_rewards.core.intervals import mean_interval
+
 
 class MetricsFile:
-    """metrics.jsonl: one JSON object per round, NaN as null; cut back to the checkpoint when a run resumes."""
+    """metrics.jsonl: one JSON object per round, NaN as null, a list where there are several seeds.
+
+    Cut back to the checkpoint when a run resumes.
+    """
 
     def __init__(self, path: Path, first_round: int) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -92,11 +99,11 @@ class Progress:
             f"round {row['round'] + 1}/{self._rounds}",
             f"{row['env_steps']:,} env steps",
             f"{row['time/env_steps_per_second']:,.0f}/s",
-            f"learned reward {_number(row.get('eval/learned_reward_final'))}",
-            f"true return {_number(row.get('eval/true_return'))}",
+            f"learned reward {in_words(row, 'eval/learned_reward_final')}",
+            f"true return {in_words(row, 'eval/true_return')}",
         ]
         if row.get("eval/success") is not None:
-            parts.append(f"success {row['eval/success']:.2f}")
+            parts.append(f"success {in_words(row, 'eval/success', 2)}")
         parts.append(f"{self._left()} left")
         return " | ".join(parts) + (" | EXPLOIT ALARM" if self._alarm else "")
 
@@ -105,23 +112,32 @@ class Progress:
         table = Table(title=self._title, show_header=False, expand=False)
         table.add_row("round", f"{row['round'] + 1} of {self._rounds}, {self._left()} left")
         table.add_row("env steps", f"{row['env_steps']:,} at {row['time/env_steps_per_second']:,.0f} a second")
-        table.add_row("learned reward, final states", _number(row.get("eval/learned_reward_final")))
+        table.add_row("learned reward, final states", in_words(row, "eval/learned_reward_final"))
         if row.get("eval/reward_heldout_goals") is not None:
-            table.add_row("learned reward, held-out goals", _number(row["eval/reward_heldout_goals"]))
-        table.add_row("learned return", _number(row.get("eval/learned_return")))
-        table.add_row("true return", _number(row.get("eval/true_return")))
-        table.add_row("true success", _number(row.get("eval/success")))
+            table.add_row("learned reward, held-out goals", in_words(row, "eval/reward_heldout_goals"))
+        table.add_row("learned return", in_words(row, "eval/learned_return"))
+        table.add_row("true return", in_words(row, "eval/true_return"))
+        table.add_row("true success", in_words(row, "eval/success"))
         table.add_row("exploit alarm", f"[red]{self._alarm}[/red]" if self._alarm else "none")
         return table
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def in_words(row: dict[str, Any], key: str, places: int = 3) -> str:
+    """A metric in words: its value, or mean and interval over seeds."""
+    found = seed_rows.values(row, key)
+    if not found:
+        return "-"
+    if seed_rows.seed_count(row) == 1:
+        return f"{found[0]:.{places}f}"
+    mean, low, high = mean_interval(found)
+    return f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, int | str | bool) or value is None:
         return value
+    if np.ndim(value) == 1:
+        return [_plain(one) for one in value]
     value = float(value)
     return value if math.isfinite(value) else None
 

@@ -1,7 +1,8 @@
 """The training loop: collect -> replay.add -> source.update -> algorithm.update, one round after another.
 
 With a JAX environment a round is one jitted function; with a host environment a Python loop around a jitted policy
-collects, and the same jitted ``learn`` follows. Evaluation, logging and checkpoints happen between rounds.
+collects, and the same jitted ``learn`` follows. Evaluation, logging and checkpoints happen between rounds. With
+several seeds everything is vmapped over their leading axis; see ``loop.seeds``.
 """
 
 import time
@@ -11,7 +12,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
 from rl_rewards.algorithms.base import Algorithm
@@ -20,20 +20,35 @@ from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.envs.base import Environment, HostEnv, HostEnvironment, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.replay import Replay
+from rl_rewards.loop.seeds import Seeds, make_batches
 from rl_rewards.rewards.base import RewardSource, reward_fn
+
+FINITE = {
+    "environment": "an observation or reward of the environment (try smaller actions or another integrator)",
+    "reward": "a parameter of the reward model (a smaller reward.classifier.learning_rate may help)",
+    "learned_reward": "the learned reward (a bounded reward.reward_map may help)",
+    "agent": "a parameter of the agent (a smaller algorithm.learning_rate may help)",
+}
+"""What each round checks, in causal order; metrics ``finite/NAME``."""
 
 
 class Parts(NamedTuple):
-    """The three independent objects that make an experiment."""
+    """The three independent objects that make an experiment, and for how many seeds it is run."""
 
     env: Environment
     source: RewardSource
     algorithm: Algorithm
+    seeds: Seeds = Seeds()
+
+    @property
+    def steps_per_round(self) -> int:
+        """Env steps of each seed in a round."""
+        return self.algorithm.num_envs * self.algorithm.rollout_length
 
 
 @struct.dataclass
 class TrainState:
-    """All that changes during training, but for a host environment's state and the files."""
+    """All that changes during training, but for a host environment's state and the files; leaves [S, ...]."""
 
     agent: Any
     reward: Any
@@ -42,13 +57,21 @@ class TrainState:
     key: Key  # never advanced: round i uses fold_in(key, i)
 
 
-def init_state(parts: Parts, key: Key) -> TrainState:
+def init_state(parts: Parts, seed: int) -> TrainState:
     """A fresh state, in buffers of its own (a round donates them); nothing is stepped."""
-    return jax.jit(partial(_init_state, parts))(key)
+    keys = seed_keys(parts.seeds, seed)
+    return jax.jit(parts.seeds.map(partial(_init_state, parts), 0))(keys)
+
+
+def seed_keys(seeds: Seeds, seed: int) -> Key:
+    """The key of ``seed``, or of ``seed`` .. ``seed + S - 1`` [S]."""
+    if seeds.count == 1:
+        return jax.random.key(seed)
+    return jax.vmap(jax.random.key)(jnp.arange(seed, seed + seeds.count))
 
 
 def _init_state(parts: Parts, key: Key) -> TrainState:
-    env, source, algorithm = parts
+    env, source, algorithm, _ = parts
     agent_key, reward_key, env_key, train_key = jax.random.split(key, 4)
     agent = algorithm.init(agent_key)
     env_state = reset_jax(env, env_key, algorithm.num_envs) if isinstance(env, JaxEnv) else None
@@ -64,8 +87,8 @@ def _init_state(parts: Parts, key: Key) -> TrainState:
 
 
 def rollout_shape(parts: Parts, agent: Any) -> Transition:
-    """Shapes and dtypes [T, B, ...] of one rollout, from the spec and the policy alone."""
-    env, _, algorithm = parts
+    """Shapes and dtypes [T, B, ...] of one seed's rollout, from the spec and the policy alone."""
+    env, _, algorithm, _ = parts
     spec, batch = env.spec, (algorithm.rollout_length, algorithm.num_envs)
     obs = jax.ShapeDtypeStruct((algorithm.num_envs, *spec.obs.shape), spec.obs.dtype)
     action, behaviour = jax.eval_shape(
@@ -97,8 +120,11 @@ def rollout_shape(parts: Parts, agent: Any) -> Transition:
 def learn(
     parts: Parts, data: Examples, state: TrainState, rollout: Transition, round: jax.Array
 ) -> tuple[TrainState, Metrics]:
-    """One round of learning from a rollout [T, B, ...]: the same function for both kinds of environment."""
-    _, source, algorithm = parts
+    """One round of one seed's learning from a rollout [T, B, ...]: the same for both kinds of environment.
+
+    ``round`` is never batched over seeds, so that "every k rounds" stays a real branch.
+    """
+    _, source, algorithm, _ = parts
     _, reward_key, agent_key = jax.random.split(jax.random.fold_in(state.key, round), 3)
     replay = state.replay.add(_for_replay(rollout))
     experience = Experience(
@@ -110,59 +136,96 @@ def learn(
     reward, reward_metrics = source.update(state.reward, data, experience, round, reward_key)
     agent, agent_metrics = algorithm.update(state.agent, experience, reward_fn(source, reward), round, agent_key)
     metrics = {**reward_metrics, **agent_metrics, **_rollout_metrics(rollout)}
-    finite = jnp.array([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves((agent, reward)) if _is_float(x)])
-    metrics["agent/finite"] = jnp.all(finite)
+    seen = (rollout.obs, rollout.next_obs, rollout.env_reward)
+    checked = {"environment": seen, "reward": reward, "learned_reward": metrics["agent/reward_mean"], "agent": agent}
+    metrics |= {f"finite/{name}": _all_finite(values) for name, values in checked.items()}
     return state.replace(agent=agent, reward=reward, replay=replay), metrics
 
 
-def make_round(parts: Parts, data: Examples) -> Callable[[TrainState, jax.Array], tuple[TrainState, Metrics]]:
-    """A whole round of a JAX environment as one function to be jitted: (state, round) -> (state, metrics)."""
-    env, _, algorithm = parts
+def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tuple[TrainState, Metrics]]:
+    """A whole round of a JAX environment as one function to be jitted: (data, state, round) -> (state, metrics)."""
+    env, _, algorithm, seeds = parts
 
-    def round_(state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics]:
-        collect_key = jax.random.split(jax.random.fold_in(state.key, round), 3)[0]
+    def round_(data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics]:
+        collect_key = _collect_key(state.key, round)
         act = partial(algorithm.act, state.agent, explore=True)
         env_state, rollout = collect_jax(env, act, state.env, collect_key, algorithm.rollout_length)
         return learn(parts, data, state.replace(env=env_state), rollout, round)
 
-    return round_
+    return seeds.map(round_, (0, 0, None))
+
+
+def make_learn(parts: Parts) -> Callable[..., tuple[TrainState, Metrics]]:
+    """Learning from a host environment's rollout [T, S x B, ...]: (data, state, rollout, round) -> (state, metrics)."""
+    seeds = parts.seeds
+    learn_all = seeds.map(partial(learn, parts), (0, 0, 0, None))
+
+    def learn_(data: Examples, state: TrainState, rollout: Transition, round: jax.Array):
+        return learn_all(data, state, seeds.split(rollout, axis=1), round)
+
+    return learn_
+
+
+def _collect_key(key: Key, round: jax.Array) -> Key:
+    return jax.random.split(jax.random.fold_in(key, round), 3)[0]
 
 
 class Rounds:
     """Runs rounds: compiles once, ahead of time, and accounts for where the time goes."""
 
     def __init__(self, parts: Parts, data: Examples, state: TrainState, host_env: HostEnv | None) -> None:
-        self.parts = parts
+        self.parts, self.data = parts, jax.tree.map(jnp.asarray, data)
         self.host_env = host_env
         self.seconds: dict[str, float] = {}
         started = time.perf_counter()
         round_zero = jnp.zeros((), jnp.int32)
         if host_env is None:
-            function = jax.jit(make_round(parts, data), donate_argnums=0)
-            self._round = function.lower(state, round_zero).compile()
+            function = jax.jit(make_round(parts), donate_argnums=1)
+            self._round = function.lower(self.data, state, round_zero).compile()
         else:
-            self._act = jax.jit(host_act(parts.algorithm, explore=True))
-            function = jax.jit(partial(learn, parts, data), donate_argnums=0)
-            self._learn = function.lower(state, rollout_shape(parts, state.agent), round_zero).compile()
+            self._act = jax.jit(host_act(parts, explore=True))
+            self._keys = jax.jit(parts.seeds.map(_collect_key, (0, None)))
+            function = jax.jit(make_learn(parts), donate_argnums=1)
+            rollout = self._host_rollout_shape(state)
+            self._learn = function.lower(self.data, state, rollout, round_zero).compile()
         self.compile_seconds = time.perf_counter() - started
 
     def __call__(self, state: TrainState, round: int) -> tuple[TrainState, Metrics]:
         """Round number ``round``; ``state`` is donated. Metrics are on the device, not yet waited for."""
         index = jnp.asarray(round, jnp.int32)
         if self.host_env is None:
-            return self._round(state, index)
+            return self._round(self.data, state, index)
         started = time.perf_counter()
-        collect_key = jax.random.split(jax.random.fold_in(state.key, round), 3)[0]
-        rollout = collect_host(self.host_env, self._act, state.agent, collect_key, self.parts.algorithm.rollout_length)
+        keys = self._keys(state.key, index)
+        rollout = collect_host(self.host_env, self._act, state.agent, keys, self.parts.algorithm.rollout_length)
         self.seconds["collect"] = time.perf_counter() - started
-        return self._learn(state, rollout, index)
+        return self._learn(self.data, state, rollout, index)
+
+    def _host_rollout_shape(self, state: TrainState) -> Transition:
+        """[T, S x B, ...]: what collect_host gives."""
+        seeds = self.parts.seeds
+        one = rollout_shape(self.parts, seeds.first(state.agent))
+
+        def leaf(x):
+            return jax.ShapeDtypeStruct((x.shape[0], seeds.count * x.shape[1], *x.shape[2:]), x.dtype)
+
+        return jax.tree.map(leaf, one)
 
 
-def host_act(algorithm: Algorithm, explore: bool) -> Callable:
-    """The policy as collect_host wants it."""
+def host_act(parts: Parts, explore: bool) -> Callable:
+    """The policy as collect_host wants it: observations [S x B, ...], an agent and a key for every seed."""
+    seeds = parts.seeds
 
-    def act(agent: Any, obs: jax.Array, key: Key, t: int):
-        return algorithm.act(agent, obs, jax.random.fold_in(key, t), explore)
+    def act_one(agent: Any, obs: jax.Array, key: Key, t: int):
+        return parts.algorithm.act(agent, obs, jax.random.fold_in(key, t), explore)
+
+    if seeds.count == 1:
+        return act_one
+    act_all = jax.vmap(act_one, (0, 0, 0, None))
+
+    def act(agent: Any, obs: jax.Array, keys: Key, t: int):
+        out = act_all(agent, seeds.split(obs, axis=0), keys, t)
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
 
     return act
 
@@ -171,9 +234,8 @@ def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
     """The training batch of a host environment, reset and ready; None for a JAX environment."""
     if not isinstance(parts.env, HostEnvironment):
         return None
-    host_env = parts.env.make(parts.algorithm.num_envs, seed)
-    host_env.reset(np.ones(host_env.num_envs, bool))
-    return host_env
+    seeds = range(seed, seed + parts.seeds.count)
+    return make_batches(parts.env, parts.algorithm.num_envs, seeds)
 
 
 def _for_replay(rollout: Transition) -> Transition:
@@ -189,5 +251,6 @@ def _rollout_metrics(rollout: Transition) -> Metrics:
     return metrics
 
 
-def _is_float(x: jax.Array) -> bool:
-    return jnp.issubdtype(x.dtype, jnp.floating)
+def _all_finite(tree: Any) -> jax.Array:
+    leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.array(True)

@@ -14,6 +14,7 @@ class WandbLog:
     def __init__(self, cfg: DictConfig, run_dir: Path, say: Callable[[str], None]) -> None:
         self._run: Any = None
         self._say = say
+        self._first_seed = cfg.seed
         if cfg.logger.mode == "disabled":
             return
         os.environ.setdefault("WANDB_SILENT", "true")
@@ -36,7 +37,7 @@ class WandbLog:
         if self._run is None:
             return
         try:
-            self._run.log({key: value for key, value in row.items() if value is not None})
+            self._run.log(_series(row, self._first_seed))
         except Exception as error:
             self._fail(error)
 
@@ -52,3 +53,15 @@ class WandbLog:
     def _fail(self, error: Exception) -> None:
         self._run = None
         self._say(f"wandb is off for this run ({type(error).__name__}: {error}); metrics.jsonl has everything.")
+
+
+def _series(row: dict[str, Any], first_seed: int) -> dict[str, Any]:
+    """Without nulls; a metric of several seeds as one series for each, and their mean under its own name."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, list):
+            flat |= {f"{key}/seed_{first_seed + i}": one for i, one in enumerate(value)}
+            present = [one for one in value if one is not None]
+            value = sum(present) / len(present) if present else None
+        flat[key] = value
+    return {key: value for key, value in flat.items() if value is not None}

@@ -43,8 +43,12 @@ def _content(run: RunFiles) -> dict[str, Any]:
     from rl_rewards.reporting.figures import outcome_figures
     from rl_rewards.reporting.figures_training import median_speed, time_table, training_figure
     from rl_rewards.reporting.glossary import glossary
+    from rl_rewards.reporting.over_seeds import over_seeds, typical_index
     from rl_rewards.reporting.verdict import digits, judge
 
+    whole = over_seeds(run) if run.num_seeds > 1 else None
+    seeds = whole.seeds if whole else run.config.get("seed", "unknown")
+    run = run.of_seed(typical_index(run)) if whole else run
     verdict = judge(run)
     env, reward, algorithm = run.choices
     speed = median_speed(run)
@@ -54,7 +58,8 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "reward": reward,
         "algorithm": algorithm,
         "run": run,
-        "seed": run.config.get("seed", "unknown"),
+        "seed": seeds,
+        "whole": whole,
         "verdict": verdict,
         "figures": outcome_figures(run, verdict.alarms),
         "training": training_figure(run),

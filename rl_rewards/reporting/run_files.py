@@ -4,14 +4,18 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from rl_rewards.core.seed_rows import of_seed, seed_count
+
 Status = Literal["DONE", "FAILED", "unfinished"]
-Row = dict[str, float | int | None]
+Row = dict[str, Any]
+"""A number or None by metric; in a run of several seeds a list of them, see ``RunFiles.of_seed``."""
+NOT_PER_SEED = ("plane_x", "plane_y", "plane_labels")
 
 
 class ReportError(ValueError):
@@ -20,7 +24,10 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one evaluation stored. T steps, N episodes; the policy acts as in training (stochastic)."""
+    """What one evaluation stored. T steps, N episodes; the policy acts as in training (stochastic).
+
+    With several seeds every array has a leading seed axis; see :meth:`of_seed`.
+    """
 
     round: int
     env_steps: int
@@ -29,6 +36,19 @@ class Evaluation:
     valid: np.ndarray  # [T, N] bool; False after an episode's end
     success: np.ndarray | None  # [T, N] bool; None if the environment does not tell
     arrays: Mapping[str, np.ndarray]  # whatever else the file holds: prob_*, plane_*
+
+    def of_seed(self, index: int) -> "Evaluation":
+        """One seed's part of an evaluation whose arrays have a leading seed axis."""
+        if self.valid.ndim == 2:
+            return self
+        return replace(
+            self,
+            learned_reward=self.learned_reward[index],
+            env_reward=self.env_reward[index],
+            valid=self.valid[index],
+            success=None if self.success is None else self.success[index],
+            arrays={name: x if name in NOT_PER_SEED else x[index] for name, x in self.arrays.items()},
+        )
 
     @property
     def learned_returns(self) -> np.ndarray:
@@ -63,6 +83,26 @@ class RunFiles:
     status: Status
     outcome: Mapping[str, Any]  # of DONE or FAILED.json; empty for an unfinished run
     video: Path | None
+
+    @property
+    def num_seeds(self) -> int:
+        """How many seeds were trained in one program."""
+        return seed_count(self.rows[-1]) if self.rows else 1
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds themselves."""
+        first = int(number(self.config.get("seed")) or 0)
+        return list(range(first, first + self.num_seeds))
+
+    def of_seed(self, index: int) -> "RunFiles":
+        """The run as if seed number ``index`` had been trained alone."""
+        return replace(
+            self,
+            config={**self.config, "seed": self.seeds[index], "num_seeds": 1},
+            rows=[of_seed(row, index) for row in self.rows],
+            evaluations=[evaluation.of_seed(index) for evaluation in self.evaluations],
+        )
 
     @property
     def evaluation_rows(self) -> list[Row]:
@@ -200,7 +240,11 @@ def _read_row(path: Path, line_number: int, line: str) -> Row:
     if not isinstance(row, dict) or number(row.get("round")) is None or number(row.get("env_steps")) is None:
         raise ReportError(f"{path} line {line_number} has no round and env_steps.")
     counters = {"round": int(row["round"]), "env_steps": int(row["env_steps"])}
-    return {**{key: number(value) for key, value in row.items()}, **counters}
+    return {**{key: _numbers(value) for key, value in row.items()}, **counters}
+
+
+def _numbers(value: Any) -> float | list[float | None] | None:
+    return [number(one) for one in value] if isinstance(value, list) else number(value)
 
 
 def _read_evaluations(folder: Path, rounds: set[Any]) -> list[Evaluation]:
@@ -228,6 +272,6 @@ def _read_evaluation(path: Path) -> Evaluation:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ReportError(f"{path} is not an evaluation that this version can read: {error}.") from error
     per_step = (evaluation.learned_reward, evaluation.env_reward, evaluation.success)
-    if valid.ndim != 2 or any(x is not None and x.shape != valid.shape for x in per_step):
+    if valid.ndim not in (2, 3) or any(x is not None and x.shape != valid.shape for x in per_step):
         raise ReportError(f"{path} is malformed: learned_reward, env_reward, success and valid differ in shape.")
     return evaluation

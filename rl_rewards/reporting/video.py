@@ -9,12 +9,15 @@ import numpy as np
 EPISODES = 4
 
 
-def write_final_video(run_dir: Path, draw: Callable[[np.ndarray], np.ndarray], step_seconds: float) -> Path | None:
+def write_final_video(
+    run_dir: Path, draw: Callable[[np.ndarray], np.ndarray], step_seconds: float, seed_index: int = 0
+) -> Path | None:
     """The first episodes of the newest evaluation, one after another, as videos/final.mp4.
 
     Args:
         draw: from a scene [k] to a picture [height, width, 3] uint8.
         step_seconds: simulated time of a step; the video runs in real time, between 10 and 30 frames a second.
+        seed_index: whose episodes, in a run of several seeds.
 
     Returns:
         The path, or None if the run recorded no scenes.
@@ -28,6 +31,8 @@ def write_final_video(run_dir: Path, draw: Callable[[np.ndarray], np.ndarray], s
         if "scene" not in file.files:
             return None
         scene, valid = file["scene"], file["valid"]
+    if valid.ndim == 3:
+        scene, valid = scene[seed_index], valid[seed_index]
     path = run_dir / "videos" / "final.mp4"
     path.parent.mkdir(exist_ok=True)
     frames_per_second = float(np.clip(1.0 / step_seconds, 10.0, 30.0))

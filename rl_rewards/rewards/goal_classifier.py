@@ -61,6 +61,11 @@ class GoalClassifier:
             "choose an environment of fixed length, or accept it with reward.early_end=allow.",
         )
 
+    @property
+    def pays_to_linger(self) -> bool:
+        """True where every step earns something: then ending an episode early, even in success, is a loss."""
+        return self.reward_map in ("prob", "neg_log_one_minus")
+
     def init(self, key: Key) -> GoalClassifierState:
         return GoalClassifierState(classifier=self.classifier.init(key, self._input_size()))
 

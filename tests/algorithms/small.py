@@ -76,7 +76,7 @@ def small_sac(spec: EnvSpec, **changes) -> SAC:
 def train(env, algorithm: Algorithm, rounds: int, seed: int = 0):
     """The state after ``rounds`` rounds with the environment's own reward, and the metrics of each."""
     parts = Parts(env, EnvironmentReward(spec=env.spec), algorithm)
-    state = init_state(parts, jax.random.key(seed))
+    state = init_state(parts, seed)
     run = Rounds(parts, {}, state, None)
     rows = []
     for i in range(rounds):

@@ -9,7 +9,7 @@ import pytest
 
 from rl_rewards.algorithms.ppo import PPO
 from rl_rewards.core.types import Discrete
-from rl_rewards.loop.train import Parts, init_state, make_round
+from rl_rewards.loop.train import FINITE, Parts, init_state, make_round
 from rl_rewards.rewards.environment import EnvironmentReward
 from tests import probes
 from tests.algorithms.small import DISCOUNT, LOPSIDED, small_ppo, train
@@ -74,6 +74,6 @@ def test_whole_round_reuses_no_key():
     """Under jax_debug_key_reuse: the compiled Rounds are not checked by JAX, a plain jit is."""
     env = probes.ObsActionReward()
     parts = Parts(env, EnvironmentReward(spec=env.spec), small_ppo(env.spec, epochs=1))
-    state = init_state(parts, jax.random.key(0))
-    _, metrics = jax.jit(make_round(parts, {}))(state, jnp.zeros((), jnp.int32))
-    assert metrics["agent/finite"]
+    state = init_state(parts, 0)
+    _, metrics = jax.jit(make_round(parts))({}, state, jnp.zeros((), jnp.int32))
+    assert all(metrics[f"finite/{name}"] for name in FINITE)

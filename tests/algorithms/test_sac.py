@@ -118,7 +118,9 @@ def test_target_critics_move_by_the_target_rate():
     algorithm = small_sac(make_spec(obs=3), target_rate=0.25)
     state = fresh(algorithm)
     after, _ = gradient_step(algorithm, state, batch_of(algorithm.spec))
-    for old, new, target in zip(*map(jax.tree.leaves, (state.critics, after.critics, after.target_critics)), strict=True):
+    for old, new, target in zip(
+        *map(jax.tree.leaves, (state.critics, after.critics, after.target_critics)), strict=True
+    ):
         np.testing.assert_allclose(target, 0.75 * np.asarray(old) + 0.25 * np.asarray(new), atol=1e-6)
     assert not same(state.critics, after.critics)
 
@@ -160,13 +162,13 @@ def filled(algorithm: SAC) -> tuple[Replay, Transition]:
     return Replay.init(rollout, algorithm.history).add(rollout), rollout
 
 
-def run_update(algorithm: SAC, state, reward: float = 0.0):
+def run_update(algorithm: SAC, state, reward: float = 0.0, round: int = 0):
     replay, rollout = filled(algorithm)
     rewards = RewardFn(call=lambda t: jnp.full(t.env_reward.shape, reward), absorbing=jnp.zeros(()))
 
     def update(state, replay, rollout):
         experience = Experience(rollout, replay.sample, replay.sample_segments, partial(algorithm.log_prob, state))
-        return algorithm.update(state, experience, rewards, jnp.zeros((), jnp.int32), jax.random.key(2))
+        return algorithm.update(state, experience, rewards, jnp.asarray(round), jax.random.key(2))
 
     return jax.jit(update)(state, replay, rollout)
 
@@ -193,7 +195,7 @@ def test_random_actions_and_no_learning_before_learning_starts():
     after, metrics = run_update(algorithm, state)  # 128 env steps
     assert same(state.actor, after.actor)
     assert np.isnan(metrics["agent/critic_loss"])
-    after, metrics = run_update(algorithm, after)
+    after, metrics = run_update(algorithm, after, round=1)
     assert not same(state.actor, after.actor)
     assert np.isfinite(metrics["agent/critic_loss"])
     narrow = after.replace(actor=jax.tree.map(lambda x: x - 2.0, after.actor))  # the deviation's head goes down too

@@ -1,0 +1,23 @@
+"""Rows of metrics.jsonl in which a metric is a number, or a list with one value per seed. Pure Python."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def seed_count(row: Row) -> int:
+    """How many seeds a row tells of."""
+    return max((len(value) for value in row.values() if isinstance(value, list)), default=1)
+
+
+def of_seed(row: Row, index: int) -> dict[str, Any]:
+    """The row as seed number ``index`` alone would have written it."""
+    return {key: value[index] if isinstance(value, list) else value for key, value in row.items()}
+
+
+def values(row: Row, key: str) -> list[float]:
+    """The finite values of a metric, one per seed; empty where it has none."""
+    value = row.get(key)
+    found: Sequence[Any] = value if isinstance(value, list) else [value]
+    return [float(v) for v in found if v is not None]

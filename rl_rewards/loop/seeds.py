@@ -1,0 +1,102 @@
+"""Many seeds in one program: every state leaf gains a leading axis S, and the round is vmapped over it.
+
+Seed i of a run with ``seed=s num_seeds=S`` has the keys, environments and recorded examples of a single run with
+``seed=s+i`` and agrees with it to rounding. With one seed there is no axis at all.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from rl_rewards.core.types import StepOut
+from rl_rewards.envs.base import HostEnv, HostEnvironment
+
+
+class Seeds(NamedTuple):
+    """How many seeds there are, and what follows for the shapes."""
+
+    count: int = 1
+
+    def map(self, function: Callable, in_axes: Any) -> Callable:
+        """``function`` of one seed as a function of all; axes as for ``jax.vmap``."""
+        return function if self.count == 1 else jax.vmap(function, in_axes)
+
+    def first(self, tree: Any) -> Any:
+        """Shapes of one seed's leaves, from those of all."""
+        if self.count == 1:
+            return tree
+        return jax.eval_shape(lambda t: jax.tree.map(lambda x: x[0], t), tree)
+
+    def split(self, tree: Any, axis: int) -> Any:
+        """Leaves whose ``axis`` runs over S x B: a seed axis in front instead."""
+        if self.count == 1:
+            return tree
+
+        def leaf(x):
+            x = x.reshape(*x.shape[:axis], self.count, -1, *x.shape[axis + 1 :])
+            return x.swapaxes(0, axis) if axis == 1 else x
+
+        return jax.tree.map(leaf, tree)
+
+    def stack(self, trees: Sequence[Any]) -> Any:
+        """The inverse of :meth:`each`."""
+        return trees[0] if self.count == 1 else jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+    def each(self, tree: Any) -> list[Any]:
+        """One tree per seed, of a tree whose leaves have a leading seed axis if there are several seeds."""
+        if self.count == 1:
+            return [tree]
+        return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(self.count)]
+
+
+class SeedBatches:
+    """S batches of B copies as one ``HostEnv`` of S x B: every seed keeps its own random stream."""
+
+    def __init__(self, batches: Sequence[HostEnv]) -> None:
+        self.batches = list(batches)
+        self.spec = batches[0].spec
+        self.num_envs = sum(batch.num_envs for batch in batches)
+
+    @property
+    def physics_seconds(self) -> float:
+        """Wall time spent inside the simulators so far, where they tell."""
+        return sum(getattr(batch, "physics_seconds", 0.0) for batch in self.batches)
+
+    def reset(self, mask: np.ndarray) -> np.ndarray:
+        return np.concatenate([b.reset(m) for b, m in zip(self.batches, self._split(mask), strict=True)])
+
+    def step(self, action: np.ndarray) -> StepOut:
+        outs = [b.step(a) for b, a in zip(self.batches, self._split(action), strict=True)]
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *outs)
+
+    def get_state(self) -> np.ndarray:
+        return np.concatenate([batch.get_state() for batch in self.batches])
+
+    def set_state(self, mask: np.ndarray, states: np.ndarray) -> None:
+        for batch, m, s in zip(self.batches, self._split(mask), self._split(states), strict=True):
+            batch.set_state(m, s)
+
+    def save(self) -> bytes:
+        buffer = io.BytesIO()
+        saved = {str(i): np.frombuffer(batch.save(), np.uint8) for i, batch in enumerate(self.batches)}
+        np.savez(buffer, **saved)
+        return buffer.getvalue()
+
+    def load(self, saved: bytes) -> None:
+        with np.load(io.BytesIO(saved), allow_pickle=False) as parts:
+            for i, batch in enumerate(self.batches):
+                batch.load(parts[str(i)].tobytes())
+
+    def _split(self, array: np.ndarray) -> list[np.ndarray]:
+        return np.split(array, len(self.batches))
+
+
+def make_batches(env: HostEnvironment, num_envs: int, seeds: Sequence[int]) -> HostEnv:
+    """``num_envs`` copies for each of ``seeds``, reset and ready."""
+    batches = [env.make(num_envs, seed) for seed in seeds]
+    host_env = batches[0] if len(batches) == 1 else SeedBatches(batches)
+    host_env.reset(np.ones(host_env.num_envs, bool))
+    return host_env

@@ -1,0 +1,160 @@
+"""A run of several seeds as a whole: the outcome with its interval, every seed's line and row, the typical seed.
+
+Details (episodes, classifier, maps, video) are those of the typical seed: the median by final success, or by true
+return where the environment does not tell success.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rl_rewards.core.alarm import exploit_alarm
+from rl_rewards.core.intervals import METHOD, interquartile_mean, mean_interval
+from rl_rewards.core.seed_rows import Row, values
+from rl_rewards.reporting.drawing import LEARNED, TRUE, Drawing, new_figure, share_axis, steps_axis, styled, to_picture
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.reporting.verdict import Notice, Tile, digits
+
+COLUMNS = (
+    ("eval/success", "true success"),
+    ("eval/true_return", "true return"),
+    ("eval/learned_return", "learned return"),
+    ("eval/learned_reward_final", "learned reward, final states"),
+)
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """A line of the table of seeds."""
+
+    seed: int
+    cells: list[str]
+    alarm: str
+    typical: bool
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """What the page says before it turns to one seed."""
+
+    headline: str
+    notices: list[Notice]
+    tiles: list[Tile]
+    figure: Drawing | None
+    columns: list[str]
+    rows: list[SeedRow]
+    seeds: str
+    typical_seed: int
+    method: str = METHOD
+
+
+def typical_index(run: RunFiles) -> int:
+    """Number of the seed with the (lower) median outcome at the last evaluation."""
+    outcome = _outcome(run.evaluation_rows)
+    if len(outcome) < run.num_seeds:
+        return 0
+    return int(np.argsort(outcome, kind="stable")[(len(outcome) - 1) // 2])
+
+
+def over_seeds(run: RunFiles) -> OverSeeds:
+    """Weigh all seeds of ``run``."""
+    last: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
+    typical = typical_index(run)
+    alarms = [_alarm_words(run.of_seed(i)) for i in range(run.num_seeds)]
+    present = [(key, name) for key, name in COLUMNS if values(last, key)]
+    rows = [
+        SeedRow(seed, [_cell(last, key, i) for key, _ in present], alarms[i], i == typical)
+        for i, seed in enumerate(run.seeds)
+    ]
+    standing = [seed for seed, words in zip(run.seeds, alarms, strict=True) if words == "stands"]
+    return OverSeeds(
+        headline=_headline(run, last, len(standing)),
+        notices=_notices(standing, run.num_seeds),
+        tiles=[_tile(last, key, name) for key, name in present],
+        figure=_figure(run),
+        columns=[name for _, name in present],
+        rows=rows,
+        seeds=f"{run.seeds[0]} to {run.seeds[-1]}",
+        typical_seed=run.seeds[typical],
+    )
+
+
+def _outcome(evaluation_rows: Sequence[Row]) -> list[float]:
+    if not evaluation_rows:
+        return []
+    return values(evaluation_rows[-1], "eval/success") or values(evaluation_rows[-1], "eval/true_return")
+
+
+def _cell(row: Row, key: str, index: int) -> str:
+    value = row[key][index] if isinstance(row[key], list) else row[key]
+    return digits(value)
+
+
+def _alarm_words(run: RunFiles) -> str:
+    rows = run.evaluation_rows
+    raised = [end for end in range(1, len(rows) + 1) if exploit_alarm(rows[:end])]
+    if not raised:
+        return "never raised"
+    return "stands" if raised[-1] == len(rows) else "raised, cleared"
+
+
+def _headline(run: RunFiles, last: Row, standing: int) -> str:
+    key = "eval/success" if values(last, "eval/success") else "eval/true_return"
+    found = values(last, key)
+    if not found:
+        return f"{run.num_seeds} seeds, never evaluated."
+    mean, low, high = mean_interval(found)
+    name = "Success" if key == "eval/success" else "True return"
+    alarm = f"EXPLOIT ALARM in {standing} of them" if standing else "no exploit alarm stands"
+    return f"{name} {digits(mean)} [{digits(low)}, {digits(high)}] over {len(found)} seeds; {alarm}."
+
+
+def _notices(standing: list[int], count: int) -> list[Notice]:
+    if not standing:
+        return []
+    named = ", ".join(map(str, standing))
+    return [Notice("alarm", f"The exploit alarm stands at the end in {len(standing)} of {count} seeds: {named}.")]
+
+
+def _tile(row: Row, key: str, name: str) -> Tile:
+    found = values(row, key)
+    mean, low, high = mean_interval(found)
+    note = f"95% interval {digits(low)} to {digits(high)}; interquartile mean {digits(interquartile_mean(found))}"
+    return Tile(name.capitalize(), digits(mean), note, "learned" if "learned" in key else "true")
+
+
+def _figure(run: RunFiles) -> Drawing | None:
+    rows = run.evaluation_rows
+    true_key = "eval/success" if any(values(row, "eval/success") for row in rows) else "eval/true_return"
+    panels = [
+        (true_key, TRUE, "What really happens"),
+        ("eval/learned_reward_final", LEARNED, "What the reward believes"),
+    ]
+    if not any(values(row, key) for row in rows for key, *_ in panels):
+        return None
+    with styled():
+        figure, axes = new_figure(5.6, 5.0, panels=2)
+        for axis, (key, colour, title) in zip(axes, panels, strict=True):
+            _draw_seeds(axis, rows, key, colour)
+            axis.set_title(title, color=colour)
+            axis.set_ylabel(key.removeprefix("eval/").replace("_", " "))
+        if true_key == "eval/success":
+            share_axis(axes[0])
+        steps_axis(axes[1], run)
+        axes[0].set_xlabel("")
+        alt = "True outcome and learned reward over environment steps, a thin line per seed and their mean."
+        caption = f"A thin line for every seed; thick, their mean; shaded, its interval ({METHOD})."
+        return Drawing("Learned reward beside the true outcome, all seeds", caption, [to_picture(figure, alt, run)])
+
+
+def _draw_seeds(axes, rows: Sequence[Row], key: str, colour: str) -> None:
+    complete = [row for row in rows if isinstance(row.get(key), list) and None not in row[key]]
+    if not complete:
+        return
+    steps = [row["env_steps"] for row in complete]
+    lines = np.array([row[key] for row in complete])  # [evaluations, S]
+    axes.plot(steps, lines, color=colour, linewidth=0.7, alpha=0.35)
+    middle = np.array([mean_interval(list(line)) for line in lines])
+    axes.plot(steps, middle[:, 0], color=colour, linewidth=2.2)
+    axes.fill_between(steps, middle[:, 1], middle[:, 2], color=colour, alpha=0.18, linewidth=0)

@@ -1,0 +1,66 @@
+"""Jobs of a sweep (``--multirun``): a folder per set of overrides, done ones skipped, failures that end nothing.
+
+Started again, a sweep finds its jobs by the hash of their overrides, so that finished ones are not repeated and
+interrupted ones go on. A failed job leaves FAILED.json and a finite worst score for sweepers that optimise.
+"""
+
+import gc
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from rl_rewards.core.seed_rows import values
+
+
+def register_resolvers() -> None:
+    """``${override_hash:TEXT}`` for folder names in configs."""
+    OmegaConf.register_new_resolver("override_hash", override_hash, replace=True)
+
+
+def override_hash(text: str) -> str:
+    """Ten hexadecimal digits of a job's overrides, comma-separated in any order."""
+    return hashlib.sha256(",".join(sorted(str(text).split(","))).encode()).hexdigest()[:10]
+
+
+def score(row: dict[str, Any]) -> float:
+    """What a finished run is worth: mean true success over seeds, or true return where success is unknown."""
+    found = values(row, "eval/success") or values(row, "eval/true_return")
+    return sum(found) / len(found)
+
+
+def finished_score(run_dir: Path) -> float | None:
+    """The score of a job that is DONE, else None."""
+    if not (run_dir / "DONE").exists():
+        return None
+    rows = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return score(json.loads(rows[-1]))
+
+
+def record_failure(run_dir: Path, error: Exception) -> float:
+    """Tell of a failed job, write FAILED.json unless training did, and return its finite score."""
+    from rl_rewards.loop.experiment import write_failed
+
+    print(f"Error: {error or type(error).__name__}\nThe sweep goes on; see {run_dir / 'FAILED.json'}.", file=sys.stderr)
+    path = run_dir / "FAILED.json"
+    if not path.exists():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_failed(run_dir, error, _has_success(run_dir), [])
+    return json.loads(path.read_text(encoding="utf-8"))["score"]
+
+
+def release() -> None:
+    """Give back what a job held on the device, so that the next one in this process starts with it free."""
+    import jax
+
+    gc.collect()
+    jax.clear_caches()
+    gc.collect()
+
+
+def _has_success(run_dir: Path) -> bool:
+    spec = run_dir / "spec.json"
+    return spec.exists() and json.loads(spec.read_text(encoding="utf-8"))["has_success"]

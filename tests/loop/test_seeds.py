@@ -1,0 +1,93 @@
+"""Several seeds in one program: each is the run it would be alone, and what is written tells them apart."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from rl_rewards.envs.pencil_case import PencilCase
+from rl_rewards.loop.seeds import SeedBatches, make_batches
+from tests.probes import make
+from tests.runs import command, digest_of, raw_rows, rows, run_here
+
+
+@pytest.fixture(autouse=True)
+def _without_key_reuse_check():
+    """Batched keys look consumed to the checker when one of them is; the same rounds of one seed are checked."""
+    with jax.debug_key_reuse(False):
+        yield
+
+
+SHORT = ("total_env_steps=960", "evaluation.every=2")
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [("env=point",), ("env=pencil_case",), ("env=point", "algorithm=sac", "algorithm.learning_starts=320")],
+    ids=["point", "pencil_case", "sac"],
+)
+def test_every_seed_agrees_with_a_run_of_its_own(tmp_path, choices):
+    run_here(tmp_path / "both", *choices, *SHORT, "seed=3", "num_seeds=2")
+    both = rows(tmp_path / "both")
+    for i, seed in enumerate((3, 4)):
+        run_here(tmp_path / str(seed), *choices, *SHORT, f"seed={seed}")
+        alone = rows(tmp_path / str(seed))
+        assert len(alone) == len(both) == 3
+        for one, together in zip(alone, both, strict=True):
+            assert one.keys() == together.keys()
+            for key, value in one.items():
+                other = together[key][i] if isinstance(together[key], list) else together[key]
+                if value is None or other is None:
+                    assert value == other, key
+                else:
+                    assert other == pytest.approx(value, rel=2e-2, abs=2e-2), key
+    first = both[0]["reward/loss"]
+    assert first[0] != first[1], "two seeds are two runs"
+
+
+def test_resumed_run_of_several_seeds_is_the_same_to_the_bit(tmp_path):
+    common = ("debug=smoke", "env=pencil_case", "num_seeds=2", "video=false", "report=false", "checkpoint.every=1")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert command(*common, *SHORT, f"hydra.run.dir={whole}").returncode == 0
+    assert command(*common, "evaluation.every=2", "total_env_steps=640", f"hydra.run.dir={parts}").returncode == 0
+    assert command(f"resume={parts}", "total_env_steps=960").returncode == 0
+    assert digest_of(parts) == digest_of(whole)
+
+
+def test_console_and_report_show_the_interval_and_every_seed(tmp_path):
+    done = command("debug=smoke", "env=point", "num_seeds=3", "seed=5", "logger=none", f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "seed 5 to 7" in done.stdout
+    assert "mean and interval over 3 seeds" in done.stdout
+    last = raw_rows(tmp_path)[-1]
+    assert len(last["eval/success"]) == 3
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Every seed at the last evaluation" in page
+    assert "over 3 seeds" in page
+    assert json.loads((tmp_path / "DONE").read_text())["env_steps"] == last["env_steps"]
+    assert (tmp_path / "videos" / "final.mp4").stat().st_size > 0
+
+
+def small_pencil_case() -> PencilCase:
+    return make("env", "pencil_case", threads=1)
+
+
+def test_batches_of_seeds_step_like_separate_ones():
+    env = small_pencil_case()
+    joined, alone = make_batches(env, 3, [7, 8]), [make_batches(env, 3, [seed]) for seed in (7, 8)]
+    assert isinstance(joined, SeedBatches)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        action = rng.uniform(-1.0, 1.0, (6, 2)).astype(np.float32)
+        out = joined.step(action)
+        outs = [env.step(part) for env, part in zip(alone, np.split(action, 2), strict=True)]
+        np.testing.assert_array_equal(out.next_obs, np.concatenate([o.next_obs for o in outs]))
+        np.testing.assert_array_equal(out.info["scene"], np.concatenate([o.info["scene"] for o in outs]))
+    np.testing.assert_array_equal(joined.get_state(), np.concatenate([env.get_state() for env in alone]))
+    assert not np.array_equal(*np.split(joined.get_state(), 2)), "every seed has its own starts"
+
+    saved, other = joined.save(), make_batches(env, 3, [1, 2])
+    other.load(saved)
+    mask = np.array([True, False, False, False, True, False])
+    np.testing.assert_array_equal(other.reset(mask), joined.reset(mask), err_msg="states and random streams came back")
