@@ -53,7 +53,9 @@ def check(parts: Parts, cfg: DictConfig) -> None:
 
 
 def build_data(parts: Parts, cfg: DictConfig) -> Examples:
-    """The examples of ``cfg``: read from its file, or recorded in the environment the ordinary way."""
+    """The examples of ``cfg``, if its reward needs any: read from its file, or recorded in the environment."""
+    if not parts.source.needs_examples:
+        return {}
     settings = cfg.examples
     for key in ("goals", "non_goals"):
         require(settings[key] > 0, f"examples.{key}={settings[key]} must be at least 1.")
