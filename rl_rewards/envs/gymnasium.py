@@ -7,6 +7,7 @@ successor; the step limit is counted here, apart from the environment's own ``te
 import atexit
 import io
 import json
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ class Gymnasium:
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         raise ConfigError(
-            f"Nobody has said how example states of {self.id} come about, and this reward learns from them; give a "
+            f"There is no ordinary way to record examples in {self.id}, and this reward learns from examples; give a "
             "file of them with examples.path=FILE.npz (its layout is in the README)."
         )
 
@@ -132,14 +133,16 @@ class Gymnasium:
         """An environment of its own to draw with."""
         if "DISPLAY" not in os.environ and sys.platform == "linux":
             os.environ.setdefault("MUJOCO_GL", "egl")  # without it, a window is tried, which kills the renderer
+        logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it has not
         env = self.make_one(render_mode="rgb_array")
-        atexit.register(env.close)  # while what it needs to do so is still there
         env.reset(seed=0)
         state = restorer(env)
         assert state is not None, "only those have scenes"
         model = getattr(env.unwrapped, "model", None)
         if model is not None:  # shadows and smooth edges make software rendering ten times slower
             model.vis.quality.offsamples = model.vis.quality.shadowsize = 0
+        env.render()
+        atexit.register(env.close)  # after the renderer has registered its own end, and so before it
         return env, state
 
 
@@ -150,7 +153,8 @@ class GymnasiumBatch:
         self.env, self.spec, self.num_envs = env, env.spec, num_envs
         self._envs = [env.make_one() for _ in range(num_envs)]
         self._obs_space, self._action_space = self._envs[0].observation_space, self._envs[0].action_space
-        self._restorers = [restorer(one) for one in self._envs]
+        states = (restorer(one) for one in self._envs)
+        self._restorers = [state for state in states if state is not None]  # of all, or of none
         seeds = np.random.SeedSequence(seed).generate_state(num_envs)
         self._seeds: list[int | None] = [int(s) for s in seeds]  # None once used, at the first reset
         self._obs = np.zeros((num_envs, *self.spec.obs.shape), self.spec.obs.dtype)

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 
-DERIVED = ("xpos", "xquat", "xmat", "xipos", "geom_xpos", "site_xpos", "subtree_com", "sensordata")
-DERIVED += ("cinert", "cvel", "cfrc_ext", "cfrc_int", "qfrc_actuator", "qfrc_constraint", "cacc")
+DERIVED = ("xpos", "xquat", "xmat", "xipos", "geom_xpos", "site_xpos", "subtree_com", "sensordata", "cvel", "cfrc_ext")
 """What MuJoCo computes from the state. It lags a substep behind after a step, and some environments (Ant, Humanoid)
 read it before the next step: without it their next reward would differ."""
 

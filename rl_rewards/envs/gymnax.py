@@ -37,6 +37,8 @@ class GymnaxState:
 class Gymnax:
     """Keys and units: configs/env/gymnax.yaml. Observations become f32 (uint8 stays), discrete ones one-hot vectors.
 
+    Differs from Gymnasium: gymnax's MountainCarContinuous keeps its speed at the left wall instead of losing it.
+
     Raises:
         ConfigError: for an unknown id or parameter, or spaces that are not supported; when ``spec`` is first read.
     """
@@ -54,10 +56,12 @@ class Gymnax:
     @cached_property
     def spec(self) -> EnvSpec:
         env, params = self._made
+        with jax.ensure_compile_time_eval():  # it may be asked for inside a trace
+            obs, action = env.observation_space(params), env.action_space(params)
         return EnvSpec(
             name=self.id,
-            obs=self._obs_box(env.observation_space(params)),
-            action=self._action_space(env.action_space(params)),
+            obs=self._obs_box(obs),
+            action=self._action_space(action),
             max_episode_steps=self.max_episode_steps or int(params.max_steps_in_episode),
             info={},
             ends_early=self.ends_early,
@@ -94,7 +98,7 @@ class Gymnax:
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         raise ConfigError(
-            f"Nobody has said how example states of {self.id} come about, and this reward learns from them; give a "
+            f"There is no ordinary way to record examples in {self.id}, and this reward learns from examples; give a "
             "file of them with examples.path=FILE.npz (its layout is in the README)."
         )
 
