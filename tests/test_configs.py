@@ -44,6 +44,6 @@ def test_spec_survives_its_file(tmp_path):
     from rl_rewards.loop import build
 
     for env in list_choices("env"):
-        spec = build.build(composed(f"env={env}")).env.spec
+        spec = build.build(composed(f"env={env}", "reward=environment")).env.spec
         spec.save(tmp_path / "spec.json")
         assert EnvSpec.load(tmp_path / "spec.json") == spec
