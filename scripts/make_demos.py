@@ -25,9 +25,9 @@ def main() -> None:
         cfg = hydra.compose("config", overrides)
     try:
         env = build(cfg).env
+        arrays = collect_examples(env, cfg.examples.goals, cfg.examples.non_goals, cfg.seed)
     except ConfigError as error:
         sys.exit(f"Error: {error}")
-    arrays = collect_examples(env, cfg.examples.goals, cfg.examples.non_goals, cfg.seed)
     path = Path(out[-1])
     save_examples(path, env.spec, arrays)
     print(f"{path}: {cfg.examples.goals} goals and {cfg.examples.non_goals} non-goals of {env.spec.name}")

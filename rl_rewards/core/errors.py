@@ -11,3 +11,7 @@ class Stopped(Exception):
 
 class TrainingFailed(Exception):
     """Training cannot go on; its text says why and where. FAILED.json holds the same."""
+
+
+class CannotDraw(Exception):
+    """A scene cannot be drawn on this machine; its text says why. A run goes on without its video."""

@@ -66,10 +66,12 @@ def _check_whole(cfg: DictConfig, key: str) -> None:
 
 
 def build_data(parts: Parts, cfg: DictConfig) -> Examples:
-    """The examples of ``cfg``: read from its file, or recorded in the environment the ordinary way.
+    """The examples of ``cfg``, if its reward needs any: read from its file, or recorded in the environment.
 
     With several seeds every array has a leading seed axis: each seed records, or holds out, examples of its own.
     """
+    if not parts.source.needs_examples:
+        return {}
     settings = cfg.examples
     for key in ("goals", "non_goals"):
         require(settings[key] > 0, f"examples.{key}={settings[key]} must be at least 1.")

@@ -58,6 +58,11 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
     try:
         if live.first_round > 0:
             progress.say(f"Resumed after round {live.first_round} of {rounds}.")
+            if not parts.env.spec.restores:
+                progress.say(
+                    "The environment cannot save its state: it starts fresh episodes, so that this run is not "
+                    "bit-identical to one that never stopped."
+                )
         session = _Session(cfg, parts, examples, run_dir, checkpoints, metrics_file, progress, wandb_log)
         with StopRequest() as stop:
             row, end = session.train(live, rounds, data_hash, stop)

@@ -30,6 +30,7 @@ class RewardSource(Protocol[RewardState]):
 
     scope: Literal["transition", "trajectory"]
     history: int  # env steps of experience it wants kept in the replay ring (0: one rollout suffices)
+    needs_examples: bool  # False: nobody is asked for examples, and ``data`` is empty
 
     def init(self, key: Key) -> RewardState: ...
 

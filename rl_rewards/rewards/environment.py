@@ -18,6 +18,7 @@ class EnvironmentReward:
 
     scope: Literal["transition"] = field(default="transition", init=False)
     history: int = field(default=0, init=False)
+    needs_examples: bool = field(default=False, init=False)
 
     def init(self, key: Key) -> dict:
         del key

@@ -49,6 +49,7 @@ class GoalClassifier:
 
     scope: Literal["transition"] = field(default="transition", init=False)
     history: int = field(default=0, init=False)
+    needs_examples: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")

@@ -1,0 +1,89 @@
+"""What of Gymnasium is supported, and the sentences for what is not."""
+
+import difflib
+import importlib
+import os
+import sys
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec as Registered
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Box, Discrete
+
+
+def registered(env_id: str) -> Registered:
+    """Gymnasium's own entry for ``Id`` or ``module:Id``; the module may lie in the current folder.
+
+    Raises:
+        ConfigError: if the module cannot be imported or nobody has registered the id.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())  # a console script, unlike python -m, lacks it
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # whatever the user's module raises
+            raise ConfigError(
+                f"env.id={env_id}: the module '{module}' cannot be imported: {one_line(error)}; it must be installed "
+                "or lie in the current folder."
+            ) from error
+    entry = gymnasium.registry.get(name)
+    if entry is None:
+        close = difflib.get_close_matches(name, list(gymnasium.registry), n=3)
+        meant = f"did you mean {' or '.join(close)}?" if close else "nothing registered has a similar name."
+        raise ConfigError(
+            f"Gymnasium has no environment '{name}'; {meant} One of your own is given as env.id=module:Id, where "
+            "importing the module registers it."
+        )
+    return entry
+
+
+def obs_box(env_id: str, space: spaces.Space) -> Box:
+    """The observation as ``EnvSpec`` has it: uint8 stays, other numbers become f32, a choice a one-hot vector."""
+    if isinstance(space, spaces.Discrete):
+        return Box(shape=(int(space.n),), low=(0.0,) * int(space.n), high=(1.0,) * int(space.n))
+    if not isinstance(space, spaces.Box):
+        raise ConfigError(
+            f"{env_id} observes a {type(space).__name__}, but only Box and Discrete observations are supported; "
+            "register it with a wrapper that makes it one, such as gymnasium.wrappers.FlattenObservation."
+        )
+    if space.dtype == np.uint8:
+        return Box(shape=tuple(space.shape), dtype="uint8")
+    return _float_box(space)
+
+
+def action_space(env_id: str, space: spaces.Space) -> Box | Discrete:
+    """The action as ``EnvSpec`` has it; choices count from 0 here, wherever Gymnasium's start."""
+    if isinstance(space, spaces.Discrete):
+        return Discrete(int(space.n))
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        return _float_box(space)
+    raise ConfigError(
+        f"{env_id} acts in {space}, but only Discrete and real Box actions are supported; register it with a "
+        "gymnasium.ActionWrapper that makes it one."
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, or its kind where it has none, without a full stop."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def numbers(info: dict[str, Any]) -> list[str]:
+    """Keys of ``info`` whose value is one number or bool."""
+    single = [name for name, value in info.items() if np.size(value) == 1]
+    return sorted(name for name in single if np.asarray(info[name]).dtype.kind in "biuf")
+
+
+def _float_box(space: spaces.Box) -> Box:
+    """Bounds are dropped where no side is bounded; elsewhere an open side is infinite."""
+    low, high = (tuple(float(x) for x in np.ravel(side)) for side in (space.low, space.high))
+    if not np.isfinite([*low, *high]).any():
+        low = high = None
+    return Box(shape=tuple(space.shape), low=low, high=high)

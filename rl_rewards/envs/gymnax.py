@@ -1,0 +1,173 @@
+"""``gymnax``: any gymnax id, stepped by ``step_env`` and reset by ``reset_env``, never by gymnax's resetting ``step``.
+
+From version 1 on ``step_env`` ends an episode where the task itself does; the step limit is counted here. gymnax is
+imported when first needed, since that takes more than ten seconds.
+"""
+
+import difflib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Int
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.errors import CannotDraw, ConfigError
+from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, Obs, StepOut, box_bounds
+from rl_rewards.envs.base import ExampleStates
+
+UNBOUNDED = 1e30
+"""gymnax writes the largest f32 where there is no bound."""
+
+
+@struct.dataclass
+class GymnaxState:
+    """One environment; without batch axes."""
+
+    inner: Any  # gymnax's own state
+    obs: Obs  # of ``inner``; gymnax may need the last action and a key to make it
+    elapsed: Int[Array, ""]  # steps since the reset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gymnax:
+    """Keys and units: configs/env/gymnax.yaml. Observations become f32 (uint8 stays), discrete ones one-hot vectors.
+
+    Differs from Gymnasium: gymnax's MountainCarContinuous keeps its speed at the left wall instead of losing it.
+
+    Raises:
+        ConfigError: for an unknown id or parameter, or spaces that are not supported; when ``spec`` is first read.
+    """
+
+    id: str
+    params: dict[str, Any]
+    max_episode_steps: int | None
+    ends_early: bool
+
+    def __post_init__(self) -> None:
+        check_fields(self, "env")
+        limit = self.max_episode_steps
+        require(limit is None or limit > 0, f"env.max_episode_steps={limit} must be at least 1, or null.")
+
+    @cached_property
+    def spec(self) -> EnvSpec:
+        env, params = self._made
+        with jax.ensure_compile_time_eval():  # it may be asked for inside a trace
+            obs, action = env.observation_space(params), env.action_space(params)
+        return EnvSpec(
+            name=self.id,
+            obs=self._obs_box(obs),
+            action=self._action_space(action),
+            max_episode_steps=self.max_episode_steps or int(params.max_steps_in_episode),
+            info={},
+            ends_early=self.ends_early,
+            restores=True,
+            has_success=False,
+        )
+
+    def reset(self, key: Key) -> GymnaxState:
+        env, params = self._made
+        obs, inner = env.reset_env(key, params)
+        return GymnaxState(inner=jax.tree.map(_strong, inner), obs=self._encoded(obs), elapsed=jnp.zeros((), jnp.int32))
+
+    def observe(self, state: GymnaxState) -> Obs:
+        return state.obs
+
+    def step(self, key: Key, state: GymnaxState, action: Action) -> tuple[GymnaxState, StepOut]:
+        env, params = self._made
+        if isinstance(self.spec.action, Box):
+            action = jnp.clip(action, *box_bounds(self.spec.action))
+        obs, inner, reward, terminated, _ = env.step_env(key, state.inner, action, params)
+        inner = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype).reshape(old.shape), inner, state.inner)
+        obs, elapsed = self._encoded(obs), state.elapsed + 1
+        terminated = jnp.asarray(terminated, bool).reshape(())
+        truncated = (elapsed >= self.spec.max_episode_steps) & ~terminated
+        out = StepOut(
+            next_obs=obs,
+            env_reward=jnp.asarray(reward, jnp.float32).reshape(()),
+            terminated=terminated,
+            truncated=truncated,
+            needs_reset=terminated | truncated,
+            info={},
+        )
+        return GymnaxState(inner=inner, obs=obs, elapsed=elapsed), out
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        raise ConfigError(
+            f"There is no ordinary way to record examples in {self.id}, and this reward learns from examples; give a "
+            "file of them with examples.path=FILE.npz (its layout is in the README)."
+        )
+
+    def plane(self, n: int) -> None:
+        return None
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        raise CannotDraw(f"{self.id} is not drawn: gymnax environments record no scenes")
+
+    @cached_property
+    def _made(self) -> tuple[Any, Any]:
+        """gymnax's environment and parameters, made outside any trace."""
+        import gymnax
+
+        if self.id not in gymnax.registered_envs:
+            close = difflib.get_close_matches(self.id, gymnax.registered_envs, n=1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            known = ", ".join(gymnax.registered_envs)
+            raise ConfigError(f"gymnax has no environment '{self.id}'; {meant}It has {known}.")
+        with jax.ensure_compile_time_eval():
+            try:
+                env, params = gymnax.make(self.id)
+            except Exception as error:  # MNISTBandit wants to download, for one
+                raise ConfigError(f"env.id={self.id} cannot be made: {error}") from error
+            unknown = sorted(set(self.params) - set(vars(params)))
+            if unknown:
+                raise ConfigError(
+                    f"env.params.{unknown[0]} is not a parameter of {self.id}; it has {', '.join(vars(params))}."
+                )
+            return env, params.replace(**self.params)
+
+    def _obs_box(self, space: Any) -> Box:
+        kind = type(space).__name__
+        if kind == "Discrete":
+            return Box(shape=(space.n,), low=(0.0,) * space.n, high=(1.0,) * space.n)
+        if kind != "Box":
+            raise ConfigError(f"{self.id} observes a {kind}, but only Box and Discrete observations are supported.")
+        if np.dtype(space.dtype) == np.uint8:
+            return Box(shape=tuple(space.shape), dtype="uint8")
+        return _float_box(space)
+
+    def _action_space(self, space: Any) -> Box | Discrete:
+        kind = type(space).__name__
+        if kind == "Discrete":
+            return Discrete(int(space.n))
+        if kind == "Box" and np.issubdtype(np.dtype(space.dtype), np.floating):
+            return _float_box(space)
+        raise ConfigError(f"{self.id} acts in {space}, but only Discrete and real Box actions are supported.")
+
+    def _encoded(self, obs: Any) -> Obs:
+        """An observation as the spec has it."""
+        box = self.spec.obs
+        obs = jnp.asarray(obs)
+        if obs.shape == () and len(box.shape) == 1 and jnp.issubdtype(obs.dtype, jnp.integer):
+            return jax.nn.one_hot(obs, box.shape[0])
+        return jnp.asarray(obs, box.dtype).reshape(box.shape)
+
+
+def _float_box(space: Any) -> Box:
+    """Bounds are dropped where no side is bounded; elsewhere an open side is infinite."""
+    shape = tuple(space.shape)
+    sides = [np.ravel(np.broadcast_to(np.asarray(side, np.float64), shape)) for side in (space.low, space.high)]
+    low, high = (tuple(float(x) if abs(x) < UNBOUNDED else float(np.sign(x) * np.inf) for x in side) for side in sides)
+    if not np.isfinite([*low, *high]).any():
+        return Box(shape=shape)
+    return Box(shape=shape, low=low, high=high)
+
+
+def _strong(leaf: Any) -> jax.Array:
+    """Of a fixed dtype: a Python number in the first state would make the second round compile anew."""
+    array = jnp.asarray(leaf)
+    return array.astype(array.dtype)

@@ -1,0 +1,55 @@
+"""The video: real time, in part for long episodes, and never a reason for a run to fail."""
+
+import imageio.v2 as imageio
+import numpy as np
+
+from rl_rewards.core.errors import CannotDraw
+from rl_rewards.reporting.video import MOST_FRAMES, write_final_video
+
+
+def write_evaluation(run_dir, steps: int, episodes: int) -> None:
+    """Scenes [T, N, 2] that hold (t, episode); the second episode is half as long."""
+    (run_dir / "evaluations").mkdir()
+    t, episode = np.meshgrid(np.arange(steps), np.arange(episodes), indexing="ij")
+    valid = (episode != 1) | (t < steps // 2)
+    np.savez(run_dir / "evaluations" / "000001.npz", scene=np.stack([t, episode], axis=-1), valid=valid)
+
+
+def drawn_scenes(run_dir, step_seconds: float) -> list[tuple[int, int]]:
+    seen = []
+
+    def draw(scene):
+        seen.append(tuple(int(x) for x in scene))
+        return np.full((16, 16, 3), 10 * scene[1], np.uint8)
+
+    path = write_final_video(run_dir, draw, step_seconds)
+    assert path == run_dir / "videos" / "final.mp4" and path.stat().st_size > 0
+    return seen[1:]  # the first one tries whether drawing works
+
+
+def test_every_step_of_a_slow_environment_is_shown(tmp_path):
+    write_evaluation(tmp_path, steps=8, episodes=2)
+    assert drawn_scenes(tmp_path, 0.04) == [(t, 0) for t in range(8)] + [(t, 1) for t in range(4)]
+    assert imageio.get_reader(tmp_path / "videos" / "final.mp4").get_meta_data()["fps"] == 25.0
+
+
+def test_a_fast_environment_is_shown_in_real_time(tmp_path):
+    write_evaluation(tmp_path, steps=40, episodes=1)
+    assert drawn_scenes(tmp_path, 0.008) == [(t, 0) for t in range(0, 40, 4)]
+    assert imageio.get_reader(tmp_path / "videos" / "final.mp4").get_meta_data()["fps"] == 30.0
+
+
+def test_long_episodes_are_shown_in_part(tmp_path):
+    write_evaluation(tmp_path, steps=MOST_FRAMES, episodes=3)
+    assert len(drawn_scenes(tmp_path, 0.04)) == MOST_FRAMES
+
+
+def test_what_cannot_be_drawn_costs_the_video_alone(tmp_path, capsys):
+    write_evaluation(tmp_path, steps=8, episodes=2)
+
+    def draw(scene):
+        raise CannotDraw("Hopper-v5 cannot be drawn here: no renderer")
+
+    assert write_final_video(tmp_path, draw, 0.04) is None
+    assert capsys.readouterr().out == "No video: Hopper-v5 cannot be drawn here: no renderer.\n"
+    assert not (tmp_path / "videos" / "final.mp4").exists()
