@@ -26,7 +26,7 @@ def _check(node):
     assert all(p.default is p.empty for p in parameters), "defaults live once, in the YAML"
     assert {p.name for p in parameters} - WIRED == set(node) - {"_target_"}
     for value in node.values():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and "_target_" in value:
             _check(value)
 
 

@@ -18,7 +18,7 @@ from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv, Plane
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.train import Parts, TrainState, host_act
-from rl_rewards.rewards.base import reward_fn
+from rl_rewards.rewards.base import info_keys, reward_fn
 
 PLANE_CELLS = 48
 SCENES_KEPT = 8
@@ -46,7 +46,8 @@ class Evaluator:
         self.parts, self.episodes = parts, episodes
         self._key = jax.random.fold_in(jax.random.key(seed), 0xE7A1)
         self._seed = seed
-        self._plane = parts.env.plane(PLANE_CELLS)
+        # A grid of observations has no info: a reward that reads it cannot be drawn there.
+        self._plane = None if info_keys(parts.source) else parts.env.plane(PLANE_CELLS)
         length = parts.env.spec.max_episode_steps
         if isinstance(parts.env, JaxEnv):
             self._rollout_jax = jax.jit(partial(_rollout_jax, parts, episodes, length), static_argnames="explore")

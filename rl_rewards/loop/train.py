@@ -20,7 +20,7 @@ from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.envs.base import Environment, HostEnv, HostEnvironment, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.replay import Replay
-from rl_rewards.rewards.base import RewardSource, reward_fn
+from rl_rewards.rewards.base import RewardSource, info_keys, reward_fn
 
 
 class Parts(NamedTuple):
@@ -57,7 +57,7 @@ def _init_state(parts: Parts, key: Key) -> TrainState:
     return TrainState(
         agent=agent,
         reward=source.init(reward_key),
-        replay=Replay.init(_for_replay(template), capacity),
+        replay=Replay.init(_for_replay(source, template), capacity),
         env=env_state,
         key=train_key,
     )
@@ -100,7 +100,7 @@ def learn(
     """One round of learning from a rollout [T, B, ...]: the same function for both kinds of environment."""
     _, source, algorithm = parts
     _, reward_key, agent_key = jax.random.split(jax.random.fold_in(state.key, round), 3)
-    replay = state.replay.add(_for_replay(rollout))
+    replay = state.replay.add(_for_replay(source, rollout))
     experience = Experience(
         rollout=rollout,
         sample=replay.sample,
@@ -176,9 +176,9 @@ def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
     return host_env
 
 
-def _for_replay(rollout: Transition) -> Transition:
-    """Without what only evaluation and drawing read: the ring keeps what learning needs."""
-    return rollout.replace(info={})
+def _for_replay(source: RewardSource, rollout: Transition) -> Transition:
+    """Without what only evaluation and drawing read: the ring keeps the info that the reward reads, and no other."""
+    return rollout.replace(info={key: rollout.info[key] for key in info_keys(source)})
 
 
 def _rollout_metrics(rollout: Transition) -> Metrics:

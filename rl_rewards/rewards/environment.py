@@ -18,6 +18,7 @@ class EnvironmentReward:
 
     scope: Literal["transition"] = field(default="transition", init=False)
     history: int = field(default=0, init=False)
+    reads: tuple[str, ...] = field(default=("env_reward",), init=False)
 
     def init(self, key: Key) -> dict:
         del key

@@ -61,6 +61,10 @@ class GoalClassifier:
             "choose an environment of fixed length, or accept it with reward.early_end=allow.",
         )
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return {"obs": ("obs",), "obs_action": ("obs", "action"), "next_obs": ("next_obs",)}[self.judges]
+
     def init(self, key: Key) -> GoalClassifierState:
         return GoalClassifierState(classifier=self.classifier.init(key, self._input_size()))
 
