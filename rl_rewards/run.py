@@ -87,7 +87,7 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> None:
 
     title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}"
     print(f"{title}\nfolder: {run_dir}", flush=True)
-    parts = build.build(cfg)
+    parts = build.build(cfg, run_dir)
     examples = build.build_data(parts, cfg)
     try:
         row = run_experiment(cfg, parts, examples, run_dir, title)
