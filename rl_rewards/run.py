@@ -128,7 +128,7 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
     last = f" to {cfg.seed + cfg.num_seeds - 1}" if cfg.num_seeds > 1 else ""
     title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}{last}"
     print(f"{title}\nfolder: {run_dir}", flush=True)
-    parts = build.build(cfg)
+    parts = build.build(cfg, run_dir)
     for warning in build.warnings(parts):
         print(f"Warning: {warning}", flush=True)
     examples = build.build_data(parts, cfg)

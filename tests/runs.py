@@ -25,7 +25,7 @@ def run_here(run_dir: Path, *overrides: str) -> dict:
     """A small run in this process, without video and report; returns the last row of metrics.jsonl."""
     cfg = composed("debug=smoke", *overrides)
     run_dir.mkdir(parents=True, exist_ok=True)
-    parts = build.build(cfg)
+    parts = build.build(cfg, run_dir)
     return run_experiment(cfg, parts, build.build_data(parts, cfg), run_dir, "test")
 
 

@@ -1,29 +1,29 @@
 """From a composed config to live objects, and the refusal of what cannot work. No config object goes beyond here."""
 
 from pathlib import Path
-from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Examples
 from rl_rewards.loop import data
 from rl_rewards.loop.seeds import Seeds
+from rl_rewards.loop.sources import build_source, instantiate_part
 from rl_rewards.loop.train import Parts
 
 
-def build(cfg: DictConfig) -> Parts:
+def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
     """Environment, reward source and algorithm of ``cfg``.
+
+    Args:
+        run_dir: the run's folder, where a resumed run finds its copy of a frozen reward.
 
     Raises:
         ConfigError: for a value or a combination that cannot work.
     """
-    env = _instantiate(cfg.env)
-    source = _instantiate(cfg.reward, spec=env.spec)
-    algorithm = _instantiate(cfg.algorithm, spec=env.spec)
+    env = instantiate_part(cfg.env)
+    source = build_source(cfg.reward, env.spec, run_dir)
+    algorithm = instantiate_part(cfg.algorithm, spec=env.spec)
     _check_whole(cfg, "num_seeds")
     parts = Parts(env=env, source=source, algorithm=algorithm, seeds=Seeds(cfg.num_seeds))
     check(parts, cfg)
@@ -77,7 +77,7 @@ def build_data(parts: Parts, cfg: DictConfig) -> Examples:
         require(settings[key] > 0, f"examples.{key}={settings[key]} must be at least 1.")
     read = None
     if settings.path is not None:
-        needs_action = cfg.reward.get("judges") == "obs_action"
+        needs_action = getattr(parts.source, "judges", None) == "obs_action"
         read = data.load_examples(Path(settings.path), parts.env.spec, needs_action)
     examples = []
     for seed in range(cfg.seed, cfg.seed + parts.seeds.count):
@@ -89,17 +89,3 @@ def build_data(parts: Parts, cfg: DictConfig) -> Examples:
 def rounds_of(parts: Parts, cfg: DictConfig) -> int:
     """How many rounds make ``total_env_steps``, rounded down."""
     return cfg.total_env_steps // parts.steps_per_round
-
-
-def _instantiate(node: DictConfig, **kwargs: Any) -> Any:
-    """The object that ``node`` describes; its constructor's refusals come out as they were raised."""
-    plain = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(plain, dict)
-    try:
-        # Partial first: instantiate would take a spec among its arguments for more configuration.
-        return instantiate({**plain, "_partial_": True}, _convert_="all")(**kwargs)
-    except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, ConfigError):
-            cause = cause.__cause__
-        raise (cause or error) from None

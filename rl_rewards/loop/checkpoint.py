@@ -108,6 +108,45 @@ class Checkpoints:
         self._manager.close()
 
 
+def restore_reward(folder: Path, template: Any) -> Any:
+    """The reward's state alone, from the newest checkpoint in ``folder``; writes nothing.
+
+    Args:
+        template: the state's structure, shapes and dtypes.
+
+    Raises:
+        ConfigError: when there is no complete checkpoint, or it holds another reward.
+    """
+    none = f"{folder.parent} has no checkpoint; let its run reach the first one."
+    if not folder.is_dir():
+        raise ConfigError(none)
+    options = ocp.CheckpointManagerOptions(read_only=True, create=False)
+    with ocp.CheckpointManager(folder.absolute(), options=options) as manager:
+        newest = manager.latest_step()
+        if newest is None:
+            raise ConfigError(none)
+        if not jax.tree.leaves(template):
+            return template
+        shapes = {"tree": jax.tree.map(_key_data, template)}
+        try:
+            restored = manager.restore(newest, args=ocp.args.Composite(reward=ocp.args.StandardRestore(shapes)))
+        except (ValueError, KeyError, OSError) as error:
+            raise ConfigError(
+                f"The reward in {folder} does not fit its config.yaml, or its checkpoint is damaged."
+            ) from error
+        return jax.tree.map(_rebuilt, template, restored["reward"]["tree"])
+
+
+def save_reward(folder: Path, state: Any) -> None:
+    """Write a checkpoint that holds ``state`` alone, for :func:`restore_reward`."""
+    with ocp.CheckpointManager(folder.absolute(), options=ocp.CheckpointManagerOptions()) as manager:
+        items: dict[str, Any] = {"meta": ocp.args.JsonSave({})}  # a checkpoint is never empty
+        if jax.tree.leaves(state):
+            items["reward"] = ocp.args.StandardSave({"tree": jax.tree.map(_key_data, state)})
+        manager.save(0, args=ocp.args.Composite(**items))
+        manager.wait_until_finished()
+
+
 def digest(state: TrainState, host_env: bytes | None) -> str:
     """A hash of every bit of the whole state: equal digests mean bit-identical runs."""
     result = hashlib.sha256(host_env or b"")
@@ -133,13 +172,14 @@ def _items(state: TrainState) -> dict[str, Any]:
 def _state(items: dict[str, Any], template: TrainState) -> TrainState:
     """Inverse of :func:`_items`; what has no leaves comes from ``template``. The arrays are fresh buffers."""
 
-    def rebuild(like, array):
-        # A copy: the arrays that orbax returns may not be donated safely.
-        array = jnp.array(array, copy=True)
-        return jax.random.wrap_key_data(array) if _is_key(like) else array
-
-    owners = {name: jax.tree.map(rebuild, getattr(template, name), items[name]["tree"]) for name in items}
+    owners = {name: jax.tree.map(_rebuilt, getattr(template, name), items[name]["tree"]) for name in items}
     return template.replace(**owners)
+
+
+def _rebuilt(like: Any, array: Any) -> jax.Array:
+    """A restored leaf. A copy: the arrays that orbax returns may not be donated safely."""
+    array = jnp.array(array, copy=True)
+    return jax.random.wrap_key_data(array) if _is_key(like) else array
 
 
 def _is_key(leaf: Any) -> bool:

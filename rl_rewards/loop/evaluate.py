@@ -19,7 +19,7 @@ from rl_rewards.envs.base import HostEnvironment, JaxEnv, Plane
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts, TrainState, host_act, seed_keys
-from rl_rewards.rewards.base import reward_fn
+from rl_rewards.rewards.base import info_keys, reward_fn
 
 PLANE_CELLS = 48
 SCENES_KEPT = 8
@@ -50,7 +50,8 @@ class Evaluator:
         self.parts, self.data, self.episodes = parts, jax.tree.map(jnp.asarray, data), episodes
         self._keys = jax.jit(parts.seeds.map(_evaluation_key, (0, None, None)))
         self._seed_keys = seed_keys(parts.seeds, seed)
-        self._plane = parts.env.plane(PLANE_CELLS)
+        # A grid of observations has no info: a reward that reads it cannot be drawn there.
+        self._plane = None if info_keys(parts.source) else parts.env.plane(PLANE_CELLS)
         length = parts.env.spec.max_episode_steps
         if isinstance(parts.env, JaxEnv):
             self._rollout_jax = {

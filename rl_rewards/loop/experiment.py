@@ -18,6 +18,7 @@ from rl_rewards.loop.checkpoint import Checkpoints, digest
 from rl_rewards.loop.data import fingerprint
 from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.log import MetricsFile, Progress
+from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.stop import StopRequest
 from rl_rewards.loop.train import FINITE, Parts, Rounds, TrainState, init_state, make_host_env
 from rl_rewards.loop.wandb_log import WandbLog
@@ -44,6 +45,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
     """
     started = time.perf_counter()
     parts.env.spec.save(run_dir / "spec.json")
+    keep_reward(parts.source, run_dir)
     data_hash = fingerprint(examples)
     checkpoints = Checkpoints(run_dir / "checkpoints", cfg.checkpoint.keep)
     live = _start_or_restore(parts, cfg.seed, checkpoints, data_hash)

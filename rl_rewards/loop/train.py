@@ -21,7 +21,7 @@ from rl_rewards.envs.base import Environment, HostEnv, HostEnvironment, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.replay import Replay
 from rl_rewards.loop.seeds import Seeds, make_batches
-from rl_rewards.rewards.base import RewardSource, reward_fn
+from rl_rewards.rewards.base import RewardSource, info_keys, reward_fn
 
 FINITE = {
     "environment": "an observation or reward of the environment (try smaller actions or another integrator)",
@@ -80,7 +80,7 @@ def _init_state(parts: Parts, key: Key) -> TrainState:
     return TrainState(
         agent=agent,
         reward=source.init(reward_key),
-        replay=Replay.init(_for_replay(template), capacity),
+        replay=Replay.init(_for_replay(source, template), capacity),
         env=env_state,
         key=train_key,
     )
@@ -126,7 +126,7 @@ def learn(
     """
     _, source, algorithm, _ = parts
     _, reward_key, agent_key = jax.random.split(jax.random.fold_in(state.key, round), 3)
-    replay = state.replay.add(_for_replay(rollout))
+    replay = state.replay.add(_for_replay(source, rollout))
     experience = Experience(
         rollout=rollout,
         sample=replay.sample,
@@ -238,9 +238,9 @@ def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
     return make_batches(parts.env, parts.algorithm.num_envs, seeds)
 
 
-def _for_replay(rollout: Transition) -> Transition:
-    """Without what only evaluation and drawing read: the ring keeps what learning needs."""
-    return rollout.replace(info={})
+def _for_replay(source: RewardSource, rollout: Transition) -> Transition:
+    """Without what only evaluation and drawing read: the ring keeps the info that the reward reads, and no other."""
+    return rollout.replace(info={key: rollout.info[key] for key in info_keys(source)})
 
 
 def _rollout_metrics(rollout: Transition) -> Metrics:

@@ -49,6 +49,9 @@ def glossary(run: RunFiles) -> list[tuple[str, str]]:
     """(name, meaning) of the metrics that ``run`` has."""
     present = {key for row in run.rows for key, value in row.items() if value is not None}
     entries = [(key, meaning) for key, meaning in METRICS.items() if key in present]
+    if any(key.startswith("reward/term_") for key in present):
+        meaning = "Mean per step of a term of the hand-designed reward, before its weight; eval/term_ in evaluation."
+        entries.append(("reward/term_...", meaning))
     if any(key.endswith("_deterministic") for key in present):
         meaning = "The same quantity for the policy's mode: without exploration noise."
         entries.append(("..._deterministic", meaning))

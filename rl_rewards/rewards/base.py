@@ -26,7 +26,11 @@ Judges = Literal["obs", "obs_action", "next_obs"]
 
 
 class RewardSource(Protocol[RewardState]):
-    """Where the training reward comes from. Pure; runs inside jit, scan and vmap."""
+    """Where the training reward comes from. Pure; runs inside jit, scan and vmap.
+
+    A source whose reward looks at anything but ``obs``, ``action`` and ``next_obs``, or at only some of these, says
+    so by an attribute or property ``reads``; see :func:`what_it_reads`.
+    """
 
     scope: Literal["transition", "trajectory"]
     history: int  # env steps of experience it wants kept in the replay ring (0: one rollout suffices)
@@ -60,6 +64,16 @@ class RewardSource(Protocol[RewardState]):
 def reward_fn(source: RewardSource, state: Any) -> RewardFn:
     """The source's current reward as one function of transitions."""
     return RewardFn(call=partial(source.reward, state), absorbing=source.absorbing_reward(state))
+
+
+def what_it_reads(source: Any) -> tuple[str, ...]:
+    """What of a transition the reward of ``source`` depends on: obs, action, next_obs, env_reward or info.KEY."""
+    return getattr(source, "reads", ("obs", "action", "next_obs"))
+
+
+def info_keys(source: Any) -> tuple[str, ...]:
+    """The keys of ``transitions.info`` that ``source`` reads; a replay ring keeps exactly these."""
+    return tuple(name.removeprefix("info.") for name in what_it_reads(source) if name.startswith("info."))
 
 
 def make_features(spec: EnvSpec, judges: Judges) -> Callable[[Array, Array], Float[Array, "*batch d"]]:

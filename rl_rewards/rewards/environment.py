@@ -19,6 +19,7 @@ class EnvironmentReward:
     scope: Literal["transition"] = field(default="transition", init=False)
     history: int = field(default=0, init=False)
     needs_examples: bool = field(default=False, init=False)
+    reads: tuple[str, ...] = field(default=("env_reward",), init=False)
 
     def init(self, key: Key) -> dict:
         del key

@@ -67,6 +67,10 @@ class GoalClassifier:
         """True where every step earns something: then ending an episode early, even in success, is a loss."""
         return self.reward_map in ("prob", "neg_log_one_minus")
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return {"obs": ("obs",), "obs_action": ("obs", "action"), "next_obs": ("next_obs",)}[self.judges]
+
     def init(self, key: Key) -> GoalClassifierState:
         return GoalClassifierState(classifier=self.classifier.init(key, self._input_size()))
 

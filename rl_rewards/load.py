@@ -1,0 +1,166 @@
+"""The door out: the learned reward of a run as a plain function of numpy arrays, and as a Gymnasium wrapper.
+
+``rl_rewards.load_reward(RUN_DIR)`` and ``rl_rewards.LearnedReward(env, RUN_DIR)`` are these; any library can train on
+them. Only a run's configuration, its spec.json and the reward in its newest checkpoint are read.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Discrete, EnvSpec, Transition
+from rl_rewards.loop.sources import RestoredReward, restore_from_run
+from rl_rewards.rewards.base import info_keys, what_it_reads
+
+
+def load_reward(run_dir: str | PathLike) -> "LoadedReward":
+    """The reward as the newest checkpoint of ``run_dir`` has it; nothing in the folder changes.
+
+    Raises:
+        ConfigError: when the folder is not a run's, or has no checkpoint.
+    """
+    return LoadedReward(restore_from_run(Path(run_dir)))
+
+
+class LoadedReward:
+    """r(s, a, s') of numpy arrays in the environment's units. Compiles once for each batch shape.
+
+    Attributes:
+        spec: of the environment that the reward was learned on.
+        reads: what the reward depends on: of obs, action, next_obs, env_reward and info.KEY.
+    """
+
+    def __init__(self, restored: RestoredReward) -> None:
+        source, state, self.spec = restored
+        self.reads = what_it_reads(source)
+        self._info_keys = info_keys(source)
+        self._reward = jax.jit(lambda transitions: source.reward(state, transitions))
+
+    def __call__(
+        self,
+        obs: np.ndarray,
+        action: np.ndarray | None = None,
+        next_obs: np.ndarray | None = None,
+        *,
+        env_reward: np.ndarray | None = None,
+        info: Mapping[str, np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """The reward [*batch] f32; without batch axes a single number.
+
+        Args:
+            obs: [*batch, *obs] the state s.
+            action: [*batch, *action] taken in s; needed where ``reads`` names it, as are all that follow.
+            next_obs: [*batch, *obs] the true successor s', not the first observation of the next episode.
+            env_reward: [*batch] what the environment paid.
+            info: the values [*batch, ...] that the environment reports.
+
+        Raises:
+            ConfigError: when something that the reward reads is missing, or a shape does not fit.
+        """
+        given = {"obs": obs, "action": action, "next_obs": next_obs, "env_reward": env_reward}
+        given |= {f"info.{key}": (info or {}).get(key) for key in self._info_keys}
+        for name in self.reads:
+            require(
+                given[name] is not None,
+                f"This reward reads {', '.join(self.reads)}, and {name} is missing; give it as {_argument(name)}.",
+            )
+        batch = _batch(self.spec, np.asarray(obs))
+        values = {
+            name: np.zeros((*batch, *shape), dtype)
+            if given[name] is None
+            else _checked(self.spec, name, np.asarray(given[name]), batch, shape, dtype)
+            for name, (shape, dtype) in self._layout().items()
+        }
+        flag = np.zeros(batch, bool)
+        transitions = Transition(
+            **{name: value for name, value in values.items() if not name.startswith("info.")},
+            terminated=flag,
+            truncated=flag,
+            valid=~flag,
+            is_demo=flag,
+            behaviour={},
+            info={key: values[f"info.{key}"] for key in self._info_keys},
+        )
+        return np.asarray(self._reward(transitions))
+
+    def _layout(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape without batch axes, and dtype, of everything that may be given."""
+        spec = self.spec
+        action = ((), "int32") if isinstance(spec.action, Discrete) else (spec.action.shape, spec.action.dtype)
+        obs = (tuple(spec.obs.shape), spec.obs.dtype)
+        infos = {f"info.{key}": (tuple(spec.info[key]), "float32") for key in self._info_keys}
+        return {"obs": obs, "action": action, "next_obs": obs, "env_reward": ((), "float32"), **infos}
+
+
+class LearnedReward(gymnasium.Wrapper):
+    """Replaces the reward of a single Gymnasium environment; the true one stays in ``info["env_reward"]``.
+
+    Args:
+        reward: a run's folder, or any function (obs, action, next_obs) -> number.
+    """
+
+    def __init__(self, env: gymnasium.Env, reward: str | PathLike | Callable[..., Any]) -> None:
+        super().__init__(env)
+        self.learned_reward = reward if callable(reward) else load_reward(reward)
+        if isinstance(self.learned_reward, LoadedReward):
+            _check_space(self.learned_reward.spec, env)
+        self._obs: Any = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        obs, info = self.env.reset(seed=seed, options=options)
+        self._obs = deepcopy(obs)  # an environment may write the next one into the same buffer
+        return obs, info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        next_obs, env_reward, terminated, truncated, info = self.env.step(action)
+        # Any other function need not know what only some of our rewards read.
+        more = {"env_reward": env_reward, "info": info} if isinstance(self.learned_reward, LoadedReward) else {}
+        reward = float(self.learned_reward(self._obs, action, next_obs, **more))
+        self._obs = deepcopy(next_obs)
+        return next_obs, reward, terminated, truncated, {**info, "env_reward": float(env_reward)}
+
+
+def _argument(name: str) -> str:
+    return f"info={{'{name.removeprefix('info.')}': ARRAY}}" if name.startswith("info.") else f"{name}=ARRAY"
+
+
+def _batch(spec: EnvSpec, obs: np.ndarray) -> tuple[int, ...]:
+    shape = tuple(spec.obs.shape)
+    batch = obs.shape[: max(0, obs.ndim - len(shape))]
+    require(
+        obs.shape == (*batch, *shape),
+        f"obs has the shape {list(obs.shape)}; this reward was learned on {spec.name}, whose obs is {list(shape)} "
+        "after any batch axes.",
+    )
+    return batch
+
+
+def _checked(
+    spec: EnvSpec, name: str, value: np.ndarray, batch: tuple[int, ...], shape: tuple[int, ...], dtype: str
+) -> np.ndarray:
+    require(
+        value.shape == (*batch, *shape),
+        f"{name} has the shape {list(value.shape)}; with obs of batch axes {list(batch)} this reward, learned on "
+        f"{spec.name}, needs {[*batch, *shape]}.",
+    )
+    numeric = np.issubdtype(value.dtype, np.number) or value.dtype == bool
+    wrong = not numeric or (dtype == "uint8" and value.dtype != np.uint8)
+    require(not wrong, f"{name} has the type {value.dtype}; this reward was learned on {dtype}.")
+    return value.astype(dtype)
+
+
+def _check_space(spec: EnvSpec, env: gymnasium.Env) -> None:
+    shape = env.observation_space.shape
+    if shape is None or tuple(shape) != tuple(spec.obs.shape):
+        raise ConfigError(
+            f"This environment's observations have the shape {None if shape is None else list(shape)}; the reward was "
+            f"learned on {spec.name}, whose obs is {list(spec.obs.shape)}."
+        )

@@ -1,0 +1,96 @@
+"""Reward sources: from a config, or from the folder of a run with what that run has learned.
+
+A run with a frozen reward keeps its own copy of it in ``RUN_DIR/reward_run``, in the layout of a run's folder, so that
+it can be resumed, and its reward loaded, when the folder it came from is gone.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import EnvSpec
+from rl_rewards.loop.checkpoint import restore_reward, save_reward
+from rl_rewards.rewards.base import RewardSource
+from rl_rewards.rewards.frozen import Frozen
+
+COPY = "reward_run"
+
+
+class RestoredReward(NamedTuple):
+    """A reward as a run left it."""
+
+    source: RewardSource
+    state: Any  # the source's state
+    spec: EnvSpec  # of the environment it was learned on
+
+
+def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None) -> RewardSource:
+    """The reward source of a config node, for environments of ``spec``.
+
+    Args:
+        run_dir: the folder of the run that is built, whose copy of a frozen reward goes before the original.
+
+    Raises:
+        ConfigError: when it cannot work.
+    """
+    if node.get("_target_") != f"{Frozen.__module__}.{Frozen.__qualname__}":
+        return instantiate_part(node, spec=spec)
+    require(node.run is not None, "reward=frozen needs reward.run=RUN_DIR, the folder of the run whose reward to use.")
+    kept = None if run_dir is None else run_dir / COPY
+    restored = restore_from_run(kept if kept is not None and kept.is_dir() else Path(node.run))
+    return instantiate_part(node, spec=spec, source=restored.source, learned=restored.state, learned_spec=restored.spec)
+
+
+def restore_from_run(run_dir: Path) -> RestoredReward:
+    """What the newest checkpoint of ``run_dir`` holds of its reward; nothing in the folder changes.
+
+    Raises:
+        ConfigError: when there is no such folder, it is not a run's, or it has no checkpoint that fits.
+    """
+    require(run_dir.is_dir(), f"{run_dir} does not exist; name the folder of a run whose reward is to be used.")
+    folder = run_dir / COPY if (run_dir / COPY).is_dir() else run_dir
+    require((folder / "config.yaml").is_file(), f"{run_dir} is not a run's folder; it has no config.yaml.")
+    require((folder / "spec.json").is_file(), f"{run_dir} has no checkpoint; let its run reach the first one.")
+    spec = EnvSpec.load(folder / "spec.json")
+    source = instantiate_part(OmegaConf.load(folder / "config.yaml").reward, spec=spec)
+    template = jax.eval_shape(source.init, jax.random.key(0))
+    return RestoredReward(source, restore_reward(folder / "checkpoints", template), spec)
+
+
+def keep_reward(source: RewardSource, run_dir: Path) -> None:
+    """Copy a frozen reward to ``run_dir``, unless it is there or ``source`` is of another kind.
+
+    The copy appears by a rename: a run killed meanwhile finds all of it or nothing.
+    """
+    if not isinstance(source, Frozen) or (run_dir / COPY).is_dir():
+        return
+    origin = Path(source.run)
+    origin = origin / COPY if (origin / COPY).is_dir() else origin
+    partial = run_dir / f"{COPY}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    shutil.copyfile(origin / "config.yaml", partial / "config.yaml")
+    source.learned_spec.save(partial / "spec.json")
+    save_reward(partial / "checkpoints", source.learned)
+    partial.rename(run_dir / COPY)
+
+
+def instantiate_part(node: DictConfig, **wired: Any) -> Any:
+    """The object that ``node`` describes; its constructor's refusals come out as they were raised."""
+    plain = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(plain, dict)
+    try:
+        # Partial first: instantiate would take a spec among its arguments for more configuration.
+        return instantiate({**plain, "_partial_": True}, _convert_="all")(**wired)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, ConfigError):
+            cause = cause.__cause__
+        raise (cause or error) from None

@@ -1,0 +1,100 @@
+"""A reward that another run learned, as that run left it: nothing here trains it further."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.base import RewardSource, info_keys, what_it_reads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen:
+    """``source`` under the state ``learned``; keys: configs/reward/frozen.yaml.
+
+    The state is the source's own, so that a run's checkpoint holds the reward it trained on.
+
+    Raises:
+        ConfigError: when the reward was learned on an environment of another shape, or needs info that is not there.
+    """
+
+    spec: EnvSpec
+    source: RewardSource
+    learned: Any = field(repr=False)  # the source's state
+    learned_spec: EnvSpec  # of the environment it was learned on
+    run: str
+    early_end: Literal["refuse", "allow"]
+
+    history: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "reward")
+        here, there = (f"{s.name} with {_words(s)}" for s in (self.spec, self.learned_spec))
+        require(
+            _shapes(self.spec) == _shapes(self.learned_spec),
+            f"reward.run={self.run} is a reward run of another env: it was learned on {there}, and this run is on "
+            f"{here}.",
+        )
+        missing = [key for key in info_keys(self.source) if key not in self.spec.info]
+        require(
+            not missing,
+            f"reward.run={self.run} reads '{', '.join(missing)}' from info, which {self.spec.name} does not have.",
+        )
+        require(
+            self.early_end == "allow" or self.learned_spec.ends_early or not self.spec.ends_early,
+            f"Episodes of {self.spec.name} can end early and those that reward.run={self.run} was learned on cannot, "
+            "so that their length leaks into the reward; accept it with reward.early_end=allow.",
+        )
+
+    @property
+    def scope(self) -> Literal["transition", "trajectory"]:
+        return self.source.scope
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return what_it_reads(self.source)
+
+    @property
+    def needs_examples(self) -> bool:
+        """As the wrapped source: without held-out goals nobody could tell that it is being fooled."""
+        return self.source.needs_examples
+
+    @property
+    def judges(self) -> str | None:
+        """As the wrapped source declares it; examples then need what it judges."""
+        return getattr(self.source, "judges", None)
+
+    def init(self, key: Key) -> Any:
+        del key
+        return jax.tree.map(jnp.asarray, self.learned)
+
+    def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
+        return self.source.reward(state, transitions)
+
+    def absorbing_reward(self, state: Any) -> Float[Array, ""]:
+        return self.source.absorbing_reward(state)
+
+    def update(self, state: Any, data: Examples, experience: Experience, round: Array, key: Key) -> tuple[Any, Metrics]:
+        """Changes nothing."""
+        del data, experience, round, key
+        return state, {}
+
+    def inspect(self, state: Any, data: Examples, transitions: Transition) -> dict[str, Array]:
+        """What the source says, where there are examples for it to judge."""
+        return self.source.inspect(state, data, transitions) if data else {}
+
+
+def _shapes(spec: EnvSpec) -> tuple:
+    action = spec.action
+    kind = (action.n,) if isinstance(action, Discrete) else (tuple(action.shape), action.dtype)
+    return (tuple(spec.obs.shape), spec.obs.dtype, *kind)
+
+
+def _words(spec: EnvSpec) -> str:
+    action = f"{spec.action.n} discrete" if isinstance(spec.action, Discrete) else f"{list(spec.action.shape)}"
+    return f"obs {list(spec.obs.shape)} {spec.obs.dtype} and action {action}"

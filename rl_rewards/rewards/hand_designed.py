@@ -1,0 +1,79 @@
+"""A reward written by hand: a weighted sum of named terms, each a map of one quantity of the transition.
+
+r(s, a, s') = sum over terms of weight * map(quantity)
+The lecture's first way of specifying a task: each fix of a hand-designed reward opens a new way to fool it.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.terms import Term, parse_term
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandDesigned:
+    """Has no state and learns nothing. Keys and the grammar of terms: configs/reward/hand_designed.yaml.
+
+    Raises:
+        ConfigError: when a term asks for what is not there, before anything compiles.
+    """
+
+    spec: EnvSpec
+    terms: dict[str, Any]
+
+    scope: Literal["transition"] = field(default="transition", init=False)
+    history: int = field(default=0, init=False)
+    needs_examples: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        require(
+            isinstance(self.terms, dict) and len(self.terms) > 0,
+            "reward.terms is empty; add at least one, for example "
+            "'+reward.terms.near={weight: -1.0, of: next_obs, map: norm}'.",
+        )
+        _ = self._terms  # each is checked as it is read
+
+    @cached_property
+    def _terms(self) -> tuple[Term, ...]:
+        return tuple(parse_term(name, raw, self.spec) for name, raw in self.terms.items())
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(sorted({term.quantity.reads for term in self._terms}))
+
+    def init(self, key: Key) -> dict:
+        del key
+        return {}
+
+    def reward(self, state: dict, transitions: Transition) -> Float[Array, "*batch"]:
+        del state
+        return jnp.sum(jnp.stack([term.weight * term.value(transitions) for term in self._terms]), axis=0)
+
+    def absorbing_reward(self, state: dict) -> Float[Array, ""]:
+        del state
+        return jnp.zeros(())
+
+    def update(
+        self, state: dict, data: Examples, experience: Experience, round: Array, key: Key
+    ) -> tuple[dict, Metrics]:
+        """Learns nothing; logs each term's mean over the rollout, raw: mapped but not weighted."""
+        del data, round, key
+        if experience.rollout is None:
+            return state, {}
+        return state, {f"reward/{name}": mean for name, mean in self._means(experience.rollout).items()}
+
+    def inspect(self, state: dict, data: Examples, transitions: Transition) -> dict[str, Array]:
+        """``term_NAME``: each term's mean over the evaluation episodes, raw."""
+        del state, data
+        return self._means(transitions)
+
+    def _means(self, transitions: Transition) -> dict[str, Array]:
+        return {f"term_{term.name}": masked_mean(term.value(transitions), transitions.valid) for term in self._terms}

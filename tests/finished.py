@@ -1,0 +1,21 @@
+"""Small runs with all their files, made in this process the way the command line makes them."""
+
+from pathlib import Path
+
+from rl_rewards.run import resume_run, start_run
+from tests.runs import composed
+
+SMALL = ("debug=smoke", "video=false", "report=false")
+
+
+def finished_run(run_dir: Path, *overrides: str) -> Path:
+    """``debug=smoke`` with ``overrides``, to its end; returns the folder."""
+    choices = {"env": "point", "algorithm": "ppo", "reward": "adversarial_classifier"}
+    choices |= dict(part.split("=", 1) for part in overrides if part.split("=")[0] in choices)
+    start_run(composed(*SMALL, *overrides), run_dir, choices)
+    return run_dir
+
+
+def resumed_run(run_dir: Path, total_env_steps: int) -> Path:
+    resume_run(run_dir, [f"total_env_steps={total_env_steps}"])
+    return run_dir

@@ -1,0 +1,154 @@
+"""A reward learned in one run and used in another: what is copied, what is refused, and life without the original."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.loop import build
+from rl_rewards.loop.sources import COPY, restore_from_run
+from rl_rewards.loop.train import init_state
+from rl_rewards.rewards.base import info_keys
+from rl_rewards.rewards.frozen import Frozen
+from rl_rewards.rewards.hand_designed import HandDesigned
+from tests.finished import finished_run, resumed_run
+from tests.probes import experience_of, make_rollout, make_spec
+from tests.rewards.examples import same
+from tests.runs import composed, digest_of, rows
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """A finished run that learned a reward on point."""
+    return finished_run(tmp_path_factory.mktemp("learned") / "run", "env=point", "reward.pretrain_steps=50")
+
+
+def frozen(run, *overrides):
+    return build.build(composed("debug=smoke", "env=point", "reward=frozen", f"reward.run={run}", *overrides))
+
+
+def test_says_what_the_learned_reward_says(learned):
+    """The same state to the bit, hence the same rewards; a fresh reward differs."""
+    parts = frozen(learned)
+    restored = restore_from_run(learned)
+    state = init_state(parts, jax.random.key(7)).reward
+    assert same(state, restored.state)
+    assert int(jnp.sum(state.visited.round >= 0)) == 5 * 300, "what five rounds added to the negatives"
+    rollout = make_rollout(parts.env.spec, 4, 3)
+    rewards = np.asarray(parts.source.reward(state, rollout))
+    np.testing.assert_array_equal(rewards, restored.source.reward(restored.state, rollout))
+    assert not np.allclose(rewards, restored.source.reward(restored.source.init(jax.random.key(1)), rollout))
+
+
+def test_learns_nothing_more(learned):
+    source = frozen(learned).source
+    state = source.init(jax.random.key(0))
+    rollout = make_rollout(source.spec, 4, 3)
+    after, metrics = source.update(state, {}, experience_of(rollout), jnp.int32(0), jax.random.key(1))
+    assert same(state, after)
+    assert metrics == {}
+    assert source.inspect(state, {}, rollout) == {}, "without examples there is nothing to inspect"
+
+
+def test_reads_and_judges_as_the_original():
+    """What the replay ring and the examples' check ask a source for is passed through."""
+    spec = make_spec(info={"height": ()})
+    source = HandDesigned(spec=spec, terms={"high": {"weight": 1.0, "of": "info.height", "map": "identity"}})
+    wired = {"source": source, "learned": {}, "learned_spec": spec, "run": "RUN", "early_end": "refuse"}
+    assert info_keys(Frozen(spec=spec, **wired)) == ("height",)
+    with pytest.raises(ConfigError, match="reads 'height' from info, which test does not have"):
+        Frozen(spec=make_spec(), **wired)
+
+
+def test_a_run_lives_on_without_the_original(tmp_path, learned):
+    """Trained on a frozen reward, the original deleted, resumed: ends in the bits of a run that never stopped."""
+    original = tmp_path / "original"
+    shutil.copytree(learned, original)
+    arguments = ("env=point", "reward=frozen", f"reward.run={original}")
+    whole = finished_run(tmp_path / "whole", *arguments, "total_env_steps=3200")
+    stopped = finished_run(tmp_path / "stopped", *arguments)
+    before = jax.tree.map(np.array, restore_from_run(stopped).state)
+    shutil.rmtree(original)
+
+    with pytest.raises(ConfigError, match="original does not exist"):
+        frozen(original)
+    resumed_run(stopped, 3200)
+    assert digest_of(stopped) == digest_of(whole)
+    assert rows(stopped)[5:] == rows(whole)[5:], "round 4, a last one, was evaluated in the stopped run only"
+    assert same(before, restore_from_run(learned).state), "and the reward is still the original's"
+    again = finished_run(stopped, *arguments, "total_env_steps=3840")
+    assert rows(again)[-1]["env_steps"] == 3840, "the same command in the same folder goes on, too"
+    last = rows(whole)[-1]
+    for name in ("success", "true_return", "learned_return", "prob_heldout_goals", "reward_heldout_goals"):
+        assert np.isfinite(last[f"eval/{name}"]), "the learned reward beside the true outcome, as always"
+    assert not any(name.startswith("reward/") for name in last)
+
+
+def test_a_frozen_reward_can_be_frozen_again(tmp_path, learned):
+    second = finished_run(tmp_path / "second", "env=point", "reward=frozen", f"reward.run={learned}")
+    third = finished_run(tmp_path / "third", "env=point", "reward=frozen", f"reward.run={second}")
+    shutil.rmtree(second)
+    assert same(restore_from_run(third).state, restore_from_run(learned).state)
+
+
+def test_works_on_a_host_environment(tmp_path):
+    """The environment's own reward, frozen: it has no state at all, and stays what it was."""
+    original = finished_run(tmp_path / "original", "env=pencil_case", "reward=environment", "total_env_steps=320")
+    arguments = ("env=pencil_case", "reward=frozen", f"reward.run={original}", "total_env_steps=320")
+    last = rows(finished_run(tmp_path / "run", *arguments))[-1]
+    assert last["eval/learned_return"] == pytest.approx(last["eval/true_return"])
+
+
+def test_a_copy_cut_short_is_made_anew(tmp_path, learned):
+    """Killed while copying: the leftover is no obstacle and never taken for the copy."""
+    partial = tmp_path / f"{COPY}.partial" / "checkpoints"
+    partial.mkdir(parents=True)
+    (partial / "rubbish").write_text("half", encoding="utf-8")
+    finished_run(tmp_path, "env=point", "reward=frozen", f"reward.run={learned}")
+    assert not partial.exists()
+    assert same(restore_from_run(tmp_path).state, restore_from_run(learned).state)
+
+
+# What is refused, each in one sentence.
+
+
+def test_another_environments_reward_is_refused(learned):
+    with pytest.raises(ConfigError, match=r"is a reward run of another env: .* point with obs \[2\] .* pencil_case wi"):
+        frozen(learned, "env=pencil_case")
+
+
+def test_episodes_that_can_end_early_are_refused_unless_allowed(learned):
+    early = "env.terminate_on_success=true"
+    with pytest.raises(ConfigError, match=r"accept it with reward\.early_end=allow"):
+        frozen(learned, early)
+    frozen(learned, early, "reward.early_end=allow")
+
+
+def test_folders_without_a_reward_are_refused(tmp_path, learned):
+    with pytest.raises(ConfigError, match=r"reward=frozen needs reward\.run=RUN_DIR"):
+        frozen("null")
+    with pytest.raises(ConfigError, match="nowhere does not exist"):
+        frozen(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="is not a run's folder; it has no config"):
+        frozen(tmp_path)
+    shutil.copyfile(learned / "config.yaml", tmp_path / "config.yaml")
+    for name in ("spec.json", None):  # killed before the first checkpoint: before and after spec.json is written
+        with pytest.raises(ConfigError, match="has no checkpoint"):
+            frozen(tmp_path)
+        if name:
+            shutil.copyfile(learned / name, tmp_path / name)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(ConfigError, match="has no checkpoint"):
+        frozen(tmp_path)
+    assert list((tmp_path / "checkpoints").iterdir()) == [], "reading writes nothing"
+
+
+def test_a_checkpoint_of_another_shape_is_refused(tmp_path, learned):
+    run = shutil.copytree(learned, tmp_path / "run")
+    text = (run / "config.yaml").read_text(encoding="utf-8")
+    (run / "config.yaml").write_text(text.replace("ensemble: 3", "ensemble: 2"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="does not fit its config"):
+        frozen(run)
