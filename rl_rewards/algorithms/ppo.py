@@ -18,7 +18,7 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.losses import clipped_surrogate, masked_mean
+from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.networks import ACTIVATIONS, MLP, apply
 from rl_rewards.core.normalize import RewardScale, RunningMoments
 from rl_rewards.core.policy import PolicyHead
@@ -149,8 +149,8 @@ class PPO:
         metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
         metrics["agent/reward_scale"] = state.reward_scale.std()
         # target - V_old = advantage
-        spread = jnp.maximum(jnp.var(batch.value_target), 1e-8)
-        metrics["agent/explained_variance"] = 1.0 - jnp.var(batch.advantage) / spread
+        spread = jnp.maximum(masked_variance(batch.value_target, batch.valid), 1e-8)
+        metrics["agent/explained_variance"] = 1.0 - masked_variance(batch.advantage, batch.valid) / spread
         # Observation statistics move last, so that the next rollout's recorded log-probabilities are those of the
         # very policy that the first minibatch of its update sees.
         moments = state.obs_moments.update(rollout.obs, rollout.valid)

@@ -15,6 +15,11 @@ def masked_mean(
     return jnp.sum(jnp.where(valid, values, 0.0)) / jnp.maximum(jnp.sum(valid), 1)
 
 
+def masked_variance(values: Float[Array, "*batch"], valid: Bool[Array, "*batch"]) -> Float[Array, ""]:
+    """Variance of the valid entries; 0 when there is none."""
+    return masked_mean(jnp.square(values - masked_mean(values, valid)), valid)
+
+
 def clipped_surrogate(log_ratio: Float[Array, "N"], advantages: Float[Array, "N"], clip: float) -> Float[Array, "N"]:
     """Per-sample PPO policy loss (Schulman et al. 2017, arXiv:1707.06347, equation 7), to be minimised."""
     ratio = jnp.exp(log_ratio)

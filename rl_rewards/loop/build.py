@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
@@ -43,6 +44,11 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         source.scope == "transition" or algorithm.data == "rollout",
         "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
+    )
+    require(
+        parts.seeds.count == 1 or algorithm.data != "replay" or jax.default_backend() != "cpu",
+        f"num_seeds={parts.seeds.count} with an algorithm that learns from replay waits for ever in XLA's CPU runtime "
+        "(seen with jax 0.10); run the seeds by --multirun seed=0,1,... instead.",
     )
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         _check_whole(cfg, key)

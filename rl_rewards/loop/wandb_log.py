@@ -1,11 +1,16 @@
 """Sends rows to Weights & Biases; optional in every way: off, absent or failing, a run goes on without it."""
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
+NOT_IN_THE_GROUP = ("seed", "num_seeds", "logger", "hydra", "resume")
+ID_FILE = "wandb_id"
 
 
 class WandbLog:
@@ -23,8 +28,14 @@ class WandbLog:
 
             self._run = wandb.init(
                 project=cfg.logger.project,
+                entity=cfg.logger.entity,
+                group=cfg.logger.group or group_of(cfg),
+                job_type=cfg.logger.job_type,
+                tags=list(cfg.logger.tags),
                 mode=cfg.logger.mode,
                 dir=str(run_dir),
+                id=_run_id(run_dir),
+                resume="allow",
                 config=OmegaConf.to_container(cfg, resolve=True),
                 reinit="create_new",
             )
@@ -37,7 +48,7 @@ class WandbLog:
         if self._run is None:
             return
         try:
-            self._run.log(_series(row, self._first_seed))
+            self._run.log(series(row, self._first_seed))
         except Exception as error:
             self._fail(error)
 
@@ -55,7 +66,17 @@ class WandbLog:
         self._say(f"wandb is off for this run ({type(error).__name__}: {error}); metrics.jsonl has everything.")
 
 
-def _series(row: dict[str, Any], first_seed: int) -> dict[str, Any]:
+def group_of(cfg: DictConfig) -> str:
+    """The same for runs that differ in their seeds alone: names of the three parts and a hash of the rest."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    kept = {key: value for key, value in plain.items() if key not in NOT_IN_THE_GROUP}
+    names = [str(plain[part]["_target_"]).rpartition(".")[2] for part in ("reward", "env", "algorithm")]
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    return "-".join([*names, digest])
+
+
+def series(row: dict[str, Any], first_seed: int) -> dict[str, Any]:
     """Without nulls; a metric of several seeds as one series for each, and their mean under its own name."""
     flat: dict[str, Any] = {}
     for key, value in row.items():
@@ -65,3 +86,11 @@ def _series(row: dict[str, Any], first_seed: int) -> dict[str, Any]:
             value = sum(present) / len(present) if present else None
         flat[key] = value
     return {key: value for key, value in flat.items() if value is not None}
+
+
+def _run_id(run_dir: Path) -> str:
+    """Kept in the run's folder: a resumed run goes on in the same wandb run."""
+    path = run_dir / ID_FILE
+    if not path.exists():
+        path.write_text(os.urandom(6).hex() + "\n", encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()

@@ -22,16 +22,12 @@ def _without_key_reuse_check():
 SHORT = ("total_env_steps=960", "evaluation.every=2")
 
 
-@pytest.mark.parametrize(
-    "choices",
-    [("env=point",), ("env=pencil_case",), ("env=point", "algorithm=sac", "algorithm.learning_starts=320")],
-    ids=["point", "pencil_case", "sac"],
-)
-def test_every_seed_agrees_with_a_run_of_its_own(tmp_path, choices):
-    run_here(tmp_path / "both", *choices, *SHORT, "seed=3", "num_seeds=2")
+@pytest.mark.parametrize("env", ["point", "pencil_case"])
+def test_every_seed_agrees_with_a_run_of_its_own(tmp_path, env):
+    run_here(tmp_path / "both", f"env={env}", *SHORT, "seed=3", "num_seeds=2")
     both = rows(tmp_path / "both")
     for i, seed in enumerate((3, 4)):
-        run_here(tmp_path / str(seed), *choices, *SHORT, f"seed={seed}")
+        run_here(tmp_path / str(seed), f"env={env}", *SHORT, f"seed={seed}")
         alone = rows(tmp_path / str(seed))
         assert len(alone) == len(both) == 3
         for one, together in zip(alone, both, strict=True):

@@ -1,0 +1,93 @@
+"""What wandb is told, and that nothing it does stops a run."""
+
+import sys
+import types
+from pathlib import Path
+
+import yaml
+
+from rl_rewards.help import CONFIGS
+from rl_rewards.loop.wandb_log import WandbLog, group_of, series
+from tests.runs import composed
+
+
+class FakeRun:
+    def __init__(self, fails: bool = False) -> None:
+        self.fails, self.rows, self.finished, self.defined = fails, [], False, []
+
+    def define_metric(self, name, step_metric):
+        self.defined.append((name, step_metric))
+
+    def log(self, row):
+        if self.fails:
+            raise ConnectionError("no network")
+        self.rows.append(row)
+
+    def finish(self):
+        self.finished = True
+
+
+def logged_into(monkeypatch, tmp_path, run: FakeRun, *overrides: str):
+    told: list[dict] = []
+
+    def init(**arguments):
+        told.append(arguments)
+        return run
+
+    module = types.ModuleType("wandb")
+    module.__dict__["init"] = init
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    said: list[str] = []
+    log = WandbLog(composed("env=point", *overrides), tmp_path, said.append)
+    return log, told, said
+
+
+def test_group_job_type_tags_and_the_same_run_after_a_resume(monkeypatch, tmp_path):
+    run = FakeRun()
+    log, told, said = logged_into(monkeypatch, tmp_path, run, "logger.tags=[a,b]", "logger.entity=us")
+    log.log({"round": 0, "eval/success": None, "reward/loss": 0.5})
+    log.close()
+    _, again, _ = logged_into(monkeypatch, tmp_path, FakeRun(), "logger.group=mine")
+    assert told[0]["group"].startswith("AdversarialClassifier-Point-PPO-")
+    assert (told[0]["tags"], told[0]["entity"], told[0]["job_type"]) == (["a", "b"], "us", "train")
+    assert again[0]["group"] == "mine"
+    assert again[0]["id"] == told[0]["id"]
+    assert run.rows == [{"round": 0, "reward/loss": 0.5}]
+    assert run.defined == [("*", "env_steps")] and run.finished and not said
+
+
+def test_runs_of_other_seeds_are_one_group():
+    cfgs = [composed("env=point", *more) for more in ([], ["seed=3", "num_seeds=2"], ["algorithm.clip=0.3"])]
+    first, seeds, other = map(group_of, cfgs)
+    assert first == seeds != other
+
+
+def test_seeds_become_series():
+    told = series({"env_steps": 5, "eval/success": [0.5, None, 1.0], "eval/x": [None, None, None]}, first_seed=7)
+    assert told == {"env_steps": 5, "eval/success": 0.75, "eval/success/seed_7": 0.5, "eval/success/seed_9": 1.0}
+
+
+def test_a_failure_is_said_once_and_stops_nothing(monkeypatch, tmp_path):
+    log, _, said = logged_into(monkeypatch, tmp_path, FakeRun(fails=True))
+    for _ in range(3):
+        log.log({"round": 0})
+    log.close()
+    assert len(said) == 1 and "no network" in said[0] and "metrics.jsonl has everything" in said[0]
+
+
+def test_absent_wandb_is_said_once(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    said: list[str] = []
+    WandbLog(composed("env=point"), tmp_path, said.append).log({"round": 0})
+    assert len(said) == 1 and "wandb is off for this run" in said[0]
+
+
+def test_the_sweep_speaks_hydras_language():
+    sweep = yaml.safe_load((Path(CONFIGS).parent / "scripts" / "wandb_sweep.yaml").read_text(encoding="utf-8"))
+    fixed = [word for word in sweep["command"] if "=" in word]
+    chosen = [
+        f"{name}={spec['values'][0] if 'values' in spec else spec['min']}" for name, spec in sweep["parameters"].items()
+    ]
+    cfg = composed(*fixed, *chosen)
+    assert cfg.logger.mode == "online" and cfg.algorithm.learning_rate == 0.0001
+    assert sweep["command"][-1] == "${args_no_hyphens}"
