@@ -46,7 +46,6 @@ def test_help_imports_no_heavy_library():
         (["evaluation.every=0"], "evaluation.every=0"),
         (["checkpoint.keep=0"], "checkpoint.keep=0"),
         (["num_seeds=0"], "num_seeds=0 must be a whole number"),
-        (["num_seeds=2", "algorithm=sac"], "num_seeds=2 with an algorithm that learns from replay"),
     ],
 )
 def test_mistakes_end_in_one_sentence(tmp_path, arguments, sentence):

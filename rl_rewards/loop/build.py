@@ -46,9 +46,9 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         "choose algorithm=ppo.",
     )
     require(
-        parts.seeds.count == 1 or algorithm.data != "replay" or jax.default_backend() != "cpu",
-        f"num_seeds={parts.seeds.count} with an algorithm that learns from replay waits for ever in XLA's CPU runtime "
-        "(seen with jax 0.10); run the seeds by --multirun seed=0,1,... instead.",
+        parts.seeds.count == 1 or jax.default_backend() != "cpu",
+        f"num_seeds={parts.seeds.count} needs an accelerator: batched over seeds, programs can wait for ever in "
+        "XLA's CPU runtime (seen with jax 0.10); run the seeds by --multirun seed=0,1,... instead.",
     )
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         _check_whole(cfg, key)

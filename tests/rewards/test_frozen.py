@@ -34,7 +34,7 @@ def test_says_what_the_learned_reward_says(learned):
     """The same state to the bit, hence the same rewards; a fresh reward differs."""
     parts = frozen(learned)
     restored = restore_from_run(learned)
-    state = init_state(parts, jax.random.key(7)).reward
+    state = init_state(parts, 7).reward
     assert same(state, restored.state)
     assert int(jnp.sum(state.visited.round >= 0)) == 5 * 300, "what five rounds added to the negatives"
     rollout = make_rollout(parts.env.spec, 4, 3)

@@ -196,7 +196,7 @@ def test_the_ring_keeps_the_info_that_the_reward_reads(tmp_path):
         "logger=none",
     )
     parts = build.build(cfg)
-    ring = init_state(parts, jax.random.key(0)).replay
+    ring = init_state(parts, 0).replay
     assert set(ring.data.info) == {"success"}
     assert ring.data.info["success"].dtype == bool
     last = run_experiment(cfg, parts, build.build_data(parts, cfg), tmp_path, "test")
