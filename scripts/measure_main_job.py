@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from omegaconf import OmegaConf
-from scipy import stats
+
+from rl_rewards.core.intervals import METHOD, mean_interval, share_interval
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "scripts" / "results"
@@ -96,7 +97,7 @@ def summarise(seeds: list[int], longer: bool) -> dict:
         "env_steps": steps,
         "git_sha": sorted({r["git_sha"] for r in record}),
         "git_dirty": any(r["git_dirty"] for r in record),
-        "interval": "95% percentile bootstrap over seeds of the mean; Clopper-Pearson for shares of seeds",
+        "interval": f"{METHOD}; Clopper-Pearson for shares of seeds",
         "arms": arms,
     }
 
@@ -110,23 +111,16 @@ def outcome(rows: list[dict]) -> dict:
     """Per-seed values and intervals of one arm."""
     success = [row["eval/success"] for row in rows]
     above = sum(value > SUCCESS_ABOVE for value in success)
-    share = stats.binomtest(above, len(rows)).proportion_ci(0.95)  # Clopper-Pearson
+    mean, *interval = mean_interval(success)
     return {
         "success": success,
-        "success_mean": float(np.mean(success)),
-        "success_interval": _bootstrap(success),
+        "success_mean": mean,
+        "success_interval": [round(end, 3) for end in interval],
         f"seeds_above_{SUCCESS_ABOVE}": f"{above} of {len(rows)}",
-        "share_interval": [round(share.low, 3), round(share.high, 3)],
+        "share_interval": [round(end, 3) for end in share_interval(above, len(rows))],
         "learned_reward_final": [round(row["eval/learned_reward_final"], 3) for row in rows],
         "env_steps": rows[0]["env_steps"],
     }
-
-
-def _bootstrap(values: list[float]) -> list[float]:
-    if np.ptp(values) == 0.0 or len(values) < 2:
-        return [float(np.mean(values))] * 2
-    interval = stats.bootstrap((values,), np.mean, method="percentile", rng=0).confidence_interval
-    return [round(float(interval.low), 3), round(float(interval.high), 3)]
 
 
 def draw(seeds: list[int]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-RESAMPLES = 2000
+RESAMPLES = 9999
 METHOD = "95% percentile bootstrap over seeds of the mean"
 
 

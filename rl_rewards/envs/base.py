@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut
 
 EnvState = TypeVar("EnvState")
@@ -92,3 +93,18 @@ class HostEnvironment(Environment, Protocol):
     def make(self, num_envs: int, seed: int) -> HostEnv:
         """``num_envs`` copies with their own random stream; every environment still needs a first reset."""
         ...
+
+
+class OtherPeoples:
+    """What an adapter of environments known by ``id`` alone cannot offer."""
+
+    id: str
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        raise ConfigError(
+            f"There is no ordinary way to record examples in {self.id}, and this reward learns from examples; give a "
+            "file of them with examples.path=FILE.npz (its layout is in the README)."
+        )
+
+    def plane(self, n: int) -> None:
+        return None

@@ -21,13 +21,13 @@ from gymnasium import spaces
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.types import EnvSpec, StepOut
-from rl_rewards.envs.base import ExampleStates
+from rl_rewards.envs.base import OtherPeoples
 from rl_rewards.envs.gymnasium_checks import action_space, numbers, obs_box, one_line, registered
 from rl_rewards.envs.gymnasium_state import Restorer, continues_exactly, restorer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gymnasium:
+class Gymnasium(OtherPeoples):
     """Keys and units: configs/env/gymnasium.yaml. Discrete observations become f32 one-hot vectors.
 
     Raises:
@@ -106,15 +106,6 @@ class Gymnasium:
         if self.success is not None:
             row["success"] = bool(np.asarray(info[self.success]).item())
         return row
-
-    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        raise ConfigError(
-            f"There is no ordinary way to record examples in {self.id}, and this reward learns from examples; give a "
-            "file of them with examples.path=FILE.npz (its layout is in the README)."
-        )
-
-    def plane(self, n: int) -> None:
-        return None
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Raises CannotDraw where the environment's renderer does not work on this machine."""

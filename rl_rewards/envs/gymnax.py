@@ -18,7 +18,7 @@ from jaxtyping import Array, Int
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, Obs, StepOut, box_bounds
-from rl_rewards.envs.base import ExampleStates
+from rl_rewards.envs.base import OtherPeoples
 
 UNBOUNDED = 1e30
 """gymnax writes the largest f32 where there is no bound."""
@@ -34,7 +34,7 @@ class GymnaxState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gymnax:
+class Gymnax(OtherPeoples):
     """Keys and units: configs/env/gymnax.yaml. Observations become f32 (uint8 stays), discrete ones one-hot vectors.
 
     Differs from Gymnasium: gymnax's MountainCarContinuous keeps its speed at the left wall instead of losing it.
@@ -95,15 +95,6 @@ class Gymnax:
             info={},
         )
         return GymnaxState(inner=inner, obs=obs, elapsed=elapsed), out
-
-    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        raise ConfigError(
-            f"There is no ordinary way to record examples in {self.id}, and this reward learns from examples; give a "
-            "file of them with examples.path=FILE.npz (its layout is in the README)."
-        )
-
-    def plane(self, n: int) -> None:
-        return None
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         raise CannotDraw(f"{self.id} is not drawn: gymnax environments record no scenes")
