@@ -51,6 +51,9 @@ def _hydra_main(cfg: DictConfig) -> float | None:
     run_dir = Path(settings.runtime.output_dir)
     if settings.mode == RunMode.MULTIRUN:
         return sweep_job(cfg, run_dir, choices)
+    if cfg.study is not None:
+        _guarded(lambda: start_study(cfg, run_dir, list(settings.overrides.task)))
+        return None
     return _guarded(lambda: start_run(cfg, run_dir, choices))
 
 
@@ -81,6 +84,15 @@ def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
     OmegaConf.save(cfg, saved, resolve=True)
     _write_run_json(run_dir, choices)
     return execute(cfg, run_dir, choices)
+
+
+def start_study(cfg: DictConfig, run_dir: Path, overrides: list[str]) -> None:
+    """Run the arms of ``cfg`` that are not done in ``run_dir``, and judge them."""
+    from hydra.utils import instantiate
+
+    from rl_rewards.studies.base import run_study
+
+    run_study(instantiate(cfg.study), cfg, overrides, run_dir)
 
 
 def resume_run(run_dir: Path, overrides: list[str]) -> None:

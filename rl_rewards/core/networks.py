@@ -15,6 +15,20 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
+def orthogonal(gain: float) -> Callable[..., jax.Array]:
+    """Initialiser of orthogonal weights times ``gain``; under ``vmap`` one matrix after the other.
+
+    A batched QR factorisation shares its matrices out over XLA's CPU threads and waits for them inside one of those
+    threads: as many of them at once as there are threads wait for ever (jax 0.10, two cores).
+    """
+    initializer = nn.initializers.orthogonal(gain)
+
+    def initialize(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        return jax.custom_batching.sequential_vmap(lambda key: initializer(key, shape, dtype))(key)
+
+    return initialize
+
+
 def apply(network: nn.Module, variables: dict, *inputs: jax.Array) -> Any:
     """The network's output in evaluation mode; an array, or a tuple of them."""
     return network.apply(variables, *inputs)
@@ -44,7 +58,7 @@ class MLP(nn.Module):
         return self._dense(self.outputs, self.output_gain, x, train)
 
     def _dense(self, width: int, gain: float, x: jax.Array, train: bool) -> jax.Array:
-        layer = nn.Dense(width, kernel_init=nn.initializers.orthogonal(gain))
+        layer = nn.Dense(width, kernel_init=orthogonal(gain))
         if self.spectral_norm:
             return nn.SpectralNorm(layer)(x, update_stats=train)
         return layer(x)

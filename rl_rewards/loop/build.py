@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import jax
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
@@ -44,11 +43,6 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         source.scope == "transition" or algorithm.data == "rollout",
         "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
-    )
-    require(
-        parts.seeds.count == 1 or jax.default_backend() != "cpu",
-        f"num_seeds={parts.seeds.count} needs an accelerator: batched over seeds, programs can wait for ever in "
-        "XLA's CPU runtime (seen with jax 0.10); run the seeds by --multirun seed=0,1,... instead.",
     )
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         _check_whole(cfg, key)

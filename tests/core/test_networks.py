@@ -1,5 +1,7 @@
 """What the networks promise: shapes, initial gains, spectral norm, dropout in training only."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,24 @@ def test_initial_weights_are_orthogonal_with_the_stated_gains():
     gains = [np.linalg.svd(w, compute_uv=False) for _, w in sorted(weights.items())]
     for singular_values, expected in zip(gains, [2**0.5, 2**0.5, 0.01], strict=True):
         np.testing.assert_allclose(singular_values, expected, rtol=1e-4)
+
+
+def test_batched_initialisation_is_that_of_every_key_alone():
+    """As many batched QR factorisations at once as there are threads would wait for ever; none is batched."""
+    network, x = MLP((16, 16), 4, "tanh"), jnp.zeros((1, 8))
+    keys = jax.random.split(jax.random.key(0), 3)
+    program = jax.jit(jax.vmap(lambda key: network.init(key, x)))
+    if jax.default_backend() == "cpu":
+        lines = program.lower(keys).compile().as_text().splitlines()
+        factorisations = [line for line in lines if 'custom_call_target="lapack_sgeqrf_ffi"' in line]
+        assert factorisations
+        for line in factorisations:
+            assert re.search(r"= \(f32\[\d+,\d+\]", line), "a single matrix"
+    together = program(keys)
+    for i, key in enumerate(keys):
+        alone = kernels(network.init(key, x))
+        for name, weights in kernels(together).items():
+            np.testing.assert_allclose(weights[i], alone[name], atol=1e-6)
 
 
 def test_spectral_norm_holds_every_layer_at_one():

@@ -6,12 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from rl_rewards.core.errors import ConfigError
 from rl_rewards.envs.pencil_case import PencilCase
-from rl_rewards.loop import build
 from rl_rewards.loop.seeds import SeedBatches, make_batches
 from tests.probes import make
-from tests.runs import command, composed, digest_of, raw_rows, rows, run_here
+from tests.runs import command, digest_of, raw_rows, rows, run_here
 
 
 @pytest.fixture(autouse=True)
@@ -21,13 +19,9 @@ def _without_key_reuse_check():
         yield
 
 
-on_an_accelerator = pytest.mark.skipif(
-    jax.default_backend() == "cpu", reason="batched over seeds, programs can wait for ever in XLA's CPU runtime"
-)
 SHORT = ("total_env_steps=960", "evaluation.every=2")
 
 
-@on_an_accelerator
 @pytest.mark.parametrize("env", ["point", "pencil_case"])
 def test_every_seed_agrees_with_a_run_of_its_own(tmp_path, env):
     run_here(tmp_path / "both", f"env={env}", *SHORT, "seed=3", "num_seeds=2")
@@ -48,7 +42,6 @@ def test_every_seed_agrees_with_a_run_of_its_own(tmp_path, env):
     assert first[0] != first[1], "two seeds are two runs"
 
 
-@on_an_accelerator
 def test_resumed_run_of_several_seeds_is_the_same_to_the_bit(tmp_path):
     common = ("debug=smoke", "env=pencil_case", "num_seeds=2", "video=false", "report=false", "checkpoint.every=1")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -58,7 +51,6 @@ def test_resumed_run_of_several_seeds_is_the_same_to_the_bit(tmp_path):
     assert digest_of(parts) == digest_of(whole)
 
 
-@on_an_accelerator
 def test_console_and_report_show_the_interval_and_every_seed(tmp_path):
     done = command("debug=smoke", "env=point", "num_seeds=3", "seed=5", "logger=none", f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
@@ -96,8 +88,3 @@ def test_batches_of_seeds_step_like_separate_ones():
     mask = np.array([True, False, False, False, True, False])
     np.testing.assert_array_equal(other.reset(mask), joined.reset(mask), err_msg="states and random streams came back")
 
-
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="refused on a CPU only")
-def test_several_seeds_are_refused_on_a_cpu():
-    with pytest.raises(ConfigError, match="num_seeds=2 needs an accelerator"):
-        build.build(composed("env=point", "num_seeds=2"))

@@ -1,0 +1,1 @@
+"""Experiments with arms and a verdict: one file per study, one YAML under configs/experiment."""

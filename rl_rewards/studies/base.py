@@ -1,0 +1,123 @@
+"""A study: arms, each an ordinary run under RUN/arms/NAME, and verdicts on claims from their files alone.
+
+``experiment=NAME`` gives ``study``, ``arms`` (name -> overrides) and ``sizes`` (small | full -> overrides of all arms).
+Arms run one after another, each in a process of its own; a study started again goes on where it stopped.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rl_rewards.core.errors import ConfigError, TrainingFailed
+from rl_rewards.core.intervals import share_interval
+from rl_rewards.core.seed_rows import values
+from rl_rewards.reporting.run_files import RunFiles, read_run
+
+OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "hydra.", "+hydra.")
+"""Overrides that an arm does not inherit from the study's command line."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was claimed, what was measured, and whether it holds."""
+
+    claim: str
+    measured: str
+    holds: bool
+    interval: tuple[float, float] | None  # of ``interval_of``
+    interval_of: str
+    per_seed: Mapping[str, Sequence[float]]  # arm -> the value of every seed
+
+
+class Study(Protocol):
+    """Judges the arms' run folders; trains nothing itself."""
+
+    def verdicts(self, arms: Mapping[str, RunFiles]) -> list[Verdict]: ...
+
+    def draw(self, arms: Mapping[str, RunFiles], path: Path) -> None:
+        """Write the study's figure."""
+        ...
+
+
+def run_study(study: Study, cfg: Any, overrides: Sequence[str], folder: Path) -> Path:
+    """Run the arms that are not done, then judge; returns the path of verdict.json.
+
+    Args:
+        overrides: of the command line, which every arm gets too.
+
+    Raises:
+        ConfigError: for an unknown size or a refused arm.
+        TrainingFailed: when an arm failed; what the others wrote stays.
+    """
+    sizes = dict(cfg.sizes)
+    if cfg.size not in sizes:
+        raise ConfigError(f"size={cfg.size} is not a size of this study; choose from {', '.join(sizes)}.")
+    shared = [*(o for o in overrides if not o.startswith(OF_THE_STUDY)), "study=null", *sizes[cfg.size]]
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = {}
+    for name, changes in cfg.arms.items():
+        run_dir = folder / "arms" / name
+        if not (run_dir / "DONE").exists():
+            print(f"\nArm {name}: {' '.join(changes) or 'the configuration as it is'}", flush=True)
+            _run_arm([*shared, *changes, f"hydra.run.dir={run_dir}"], name)
+        runs[name] = read_run(run_dir)
+    verdicts = study.verdicts(runs)
+    path = folder / "verdict.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(_record(cfg.size, runs, verdicts), indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+    study.draw(runs, folder / "verdict.png")
+    _print(verdicts, cfg.size, path)
+    return path
+
+
+def last_evaluations_mean(run: RunFiles, key: str, count: int) -> list[float]:
+    """Mean of ``key`` over the last ``count`` evaluations, of each seed."""
+    rows = run.evaluation_rows[-count:]
+    per_row = [values(row, key) for row in rows]
+    return [sum(column) / len(column) for column in zip(*per_row, strict=True)]
+
+
+def seeds_above(found: Sequence[float], threshold: float) -> tuple[int, tuple[float, float]]:
+    """How many seeds lie above ``threshold``, and the 95% Clopper-Pearson interval of their share."""
+    above = sum(value > threshold for value in found)
+    return above, share_interval(above, len(found))
+
+
+def _run_arm(arguments: list[str], name: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "rl_rewards.run", *arguments], check=False)
+    if done.returncode == 2:
+        raise ConfigError(f"The arm {name} was refused; see above.")
+    if done.returncode != 0:
+        raise TrainingFailed(f"The arm {name} did not finish (exit code {done.returncode}); start the study again.")
+
+
+def _record(size: str, runs: Mapping[str, RunFiles], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    return {
+        "size": size,
+        "counts": size == "full",  # a small study is indicative only
+        "verdicts": [asdict(verdict) for verdict in verdicts],
+        "arms": {
+            name: {
+                "command": run.run.get("command"),
+                "seeds": run.seeds,
+                "env_steps": run.env_steps,
+                "git_sha": run.run.get("git_sha"),
+                "git_dirty": run.run.get("git_dirty"),
+            }
+            for name, run in runs.items()
+        },
+    }
+
+
+def _print(verdicts: Sequence[Verdict], size: str, path: Path) -> None:
+    print()
+    for verdict in verdicts:
+        word = "HOLDS" if verdict.holds else "DOES NOT HOLD"
+        print(f"{word}{' (indicative)' if size != 'full' else ''}: {verdict.claim}\n  {verdict.measured}", flush=True)
+    print(f"  {path}")

@@ -1,0 +1,87 @@
+"""SAC with an adversarial classifier: does it learn ``point``, and do two settings make it worse with training?
+
+Suspected: a terminal at success under a positive reward (hovering outside the goal pays more than finishing), and
+negatives from recent data alone with many classifier steps (chasing and forgetting).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.core.seed_rows import values
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Verdict, last_evaluations_mean, seeds_above
+
+SUCCESS = "eval/success"
+LAST = 3
+THRESHOLD = 0.8
+NEEDED = 0.9
+"""Share of seeds that must lie above the threshold."""
+
+NAMES = {
+    "as_it_is": "as it is",
+    "terminal_at_success": "terminal at success, positive reward",
+    "terminal_log_prob": "terminal at success, log D",
+    "recent_negatives": "recent negatives, many classifier steps",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SacAdversarial:
+    """Judges the arms of configs/experiment/lecture/sac_adversarial.yaml."""
+
+    def verdicts(self, arms: Mapping[str, RunFiles]) -> list[Verdict]:
+        final = {name: last_evaluations_mean(run, SUCCESS, LAST) for name, run in arms.items()}
+        base = final["as_it_is"]
+        above, interval = seeds_above(base, THRESHOLD)
+        claim = f"Success over the last {LAST} evaluations is above {THRESHOLD} in {NEEDED:.0%} of seeds."
+        measured = f"{above} of {len(base)} seeds, mean {np.mean(base):.2f}."
+        learns = Verdict(claim, measured, above >= NEEDED * len(base), interval, "share of seeds", {"as_it_is": base})
+        return [learns, *(self._worse(name, arms[name], final) for name in ("terminal_at_success", "recent_negatives"))]
+
+    def _worse(self, name: str, run: RunFiles, final: Mapping[str, list[float]]) -> Verdict:
+        """With the setting, success falls from its best evaluation on, and ends below that of the arm as it is."""
+        loss = [_best(run, i) - last for i, last in enumerate(final[name])]
+        gap = [base - other for base, other in zip(final["as_it_is"], final[name], strict=True)]
+        mean_loss, low, high = mean_interval(loss)
+        mean_gap, gap_low, gap_high = mean_interval(gap)
+        return Verdict(
+            claim=f"{NAMES[name].capitalize()}: ends below the arm as it is, and below its own best.",
+            measured=(
+                f"{mean_gap:.2f} [{gap_low:.2f}, {gap_high:.2f}] below the arm as it is; {mean_loss:.2f} "
+                f"[{low:.2f}, {high:.2f}] below its own best evaluation."
+            ),
+            holds=gap_low > 0.0 and low > 0.0,
+            interval=(gap_low, gap_high),
+            interval_of="success lost against the arm as it is, paired by seed",
+            per_seed={name: final[name]},
+        )
+
+    def draw(self, arms: Mapping[str, RunFiles], path: Path) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(3.4 * len(arms), 3.2), layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
+        for axes, (name, run) in zip(panels, arms.items(), strict=True):
+            rows = run.evaluation_rows
+            steps = [row["env_steps"] for row in rows]
+            for key, colour, label in ((SUCCESS, "#0072B2", "true success"), ("eval/prob_visited", "#D55E00", "D")):
+                lines = np.array([values(row, key) for row in rows])
+                axes.plot(steps, lines, color=colour, linewidth=0.6, alpha=0.35)
+                axes.plot(steps, lines.mean(axis=1), color=colour, linewidth=2.0, label=label)
+            axes.set(title=NAMES[name], xlabel="environment steps", ylim=(-0.04, 1.04))
+            axes.spines[["top", "right"]].set_visible(False)
+        panels[0].set_ylabel("share")
+        panels[0].legend(frameon=False)
+        figure.savefig(path, dpi=110)
+
+
+def _best(run: RunFiles, index: int) -> float:
+    """The best mean over ``LAST`` evaluations in a row of one seed; a single lucky evaluation does not count."""
+    series = [values(row, SUCCESS)[index] for row in run.evaluation_rows]
+    return max(float(np.mean(series[i : i + LAST])) for i in range(len(series) - LAST + 1))
