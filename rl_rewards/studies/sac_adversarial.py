@@ -40,7 +40,8 @@ class SacAdversarial:
         claim = f"Success over the last {LAST} evaluations is above {THRESHOLD} in {NEEDED:.0%} of seeds."
         measured = f"{above} of {len(base)} seeds, mean {np.mean(base):.2f}."
         learns = Verdict(claim, measured, above >= NEEDED * len(base), interval, "share of seeds", {"as_it_is": base})
-        return [learns, *(self._worse(name, arms[name], final) for name in ("terminal_at_success", "recent_negatives"))]
+        worse = (self._worse(name, arms[name], final) for name in ("terminal_at_success", "recent_negatives"))
+        return [learns, *worse, self._falls_back("recent_negatives", arms)]
 
     def _worse(self, name: str, run: RunFiles, final: Mapping[str, list[float]]) -> Verdict:
         """With the setting, success falls from its best evaluation on, and ends below that of the arm as it is."""
@@ -60,6 +61,23 @@ class SacAdversarial:
             per_seed={name: final[name]},
         )
 
+    def _falls_back(self, name: str, arms: Mapping[str, RunFiles]) -> Verdict:
+        """Once learned, it is lost and learned again: more evaluations below the threshold than in the arm as it is."""
+        share = {arm: [_share_fallen(arms[arm], i) for i in range(arms[arm].num_seeds)] for arm in (name, "as_it_is")}
+        more = [other - base for other, base in zip(share[name], share["as_it_is"], strict=True)]
+        mean, low, high = mean_interval(more)
+        return Verdict(
+            claim=f"{NAMES[name].capitalize()}: falls back below {THRESHOLD} more often, once above.",
+            measured=(
+                f"{np.mean(share[name]):.2f} of the evaluations against {np.mean(share['as_it_is']):.2f} as it is; "
+                f"difference {mean:.2f} [{low:.2f}, {high:.2f}]."
+            ),
+            holds=low > 0.0,
+            interval=(low, high),
+            interval_of="share of evaluations below the threshold, more than as it is, paired by seed",
+            per_seed={arm: share[arm] for arm in share},
+        )
+
     def draw(self, arms: Mapping[str, RunFiles], path: Path) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -69,12 +87,16 @@ class SacAdversarial:
         panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
         for axes, (name, run) in zip(panels, arms.items(), strict=True):
             rows = run.evaluation_rows
-            steps = [row["env_steps"] for row in rows]
-            for key, colour, label in ((SUCCESS, "#0072B2", "true success"), ("eval/prob_visited", "#D55E00", "D")):
+            steps = [row["env_steps"] / 1000 for row in rows]
+            for key, colour, label in (
+                (SUCCESS, "#0072B2", "true success"),
+                ("eval/prob_visited", "#D55E00", "D, visited states"),
+            ):
                 lines = np.array([values(row, key) for row in rows])
                 axes.plot(steps, lines, color=colour, linewidth=0.6, alpha=0.35)
                 axes.plot(steps, lines.mean(axis=1), color=colour, linewidth=2.0, label=label)
-            axes.set(title=NAMES[name], xlabel="environment steps", ylim=(-0.04, 1.04))
+            axes.set_title(NAMES[name].replace(", ", ",\n"), fontsize=10)
+            axes.set(xlabel="environment steps, thousands", ylim=(-0.04, 1.04))
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("share")
         panels[0].legend(frameon=False)
@@ -85,3 +107,12 @@ def _best(run: RunFiles, index: int) -> float:
     """The best mean over ``LAST`` evaluations in a row of one seed; a single lucky evaluation does not count."""
     series = [values(row, SUCCESS)[index] for row in run.evaluation_rows]
     return max(float(np.mean(series[i : i + LAST])) for i in range(len(series) - LAST + 1))
+
+
+def _share_fallen(run: RunFiles, index: int) -> float:
+    """Share of one seed's evaluations below ``THRESHOLD`` after its first above; 1 when it never got there."""
+    series = np.array([values(row, SUCCESS)[index] for row in run.evaluation_rows])
+    above = np.flatnonzero(series > THRESHOLD)
+    if above.size == 0:
+        return 1.0
+    return float(np.mean(series[above[0] :] <= THRESHOLD))

@@ -1,0 +1,66 @@
+"""Arms are ordinary runs: run once, gone on with, judged from their files."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+from omegaconf import OmegaConf
+
+from rl_rewards.core.errors import ConfigError, TrainingFailed
+from rl_rewards.core.seed_rows import values
+from rl_rewards.studies.base import Verdict, last_evaluations_mean, run_study
+from tests.studies.fake_arms import arm
+
+TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=320", "logger=none"]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Claims that every arm reports a success rate."""
+
+    def verdicts(self, arms):
+        ends = {name: values(run.rows[-1], "eval/success") for name, run in arms.items()}
+        return [Verdict("A rate is told.", str(ends), all(ends.values()), None, "", ends)]
+
+    def draw(self, arms, path):
+        path.write_text("a figure", encoding="utf-8")
+
+
+def settings(**arms):
+    return OmegaConf.create({"size": "small", "sizes": {"small": ["seed=4"], "full": ["seed=100"]}, "arms": arms})
+
+
+def test_arms_run_once_and_are_judged_from_their_files(tmp_path, capfd):
+    cfg = settings(one=[], two=["algorithm.discount=0.9"])
+    path = run_study(Ends(), cfg, [*TINY, "size=small", "hydra.run.dir=elsewhere"], tmp_path)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["counts"] is False, "a small study is indicative"
+    assert record["verdicts"][0]["holds"] is True
+    assert record["arms"]["one"]["seeds"] == [4]
+    assert "algorithm.discount=0.9" in record["arms"]["two"]["command"]
+    assert (tmp_path / "verdict.png").exists()
+    assert "HOLDS (indicative): A rate is told." in capfd.readouterr().out
+
+    stamp = (tmp_path / "arms" / "one" / "DONE").stat().st_mtime_ns
+    run_study(Ends(), cfg, TINY, tmp_path)
+    assert (tmp_path / "arms" / "one" / "DONE").stat().st_mtime_ns == stamp, "a done arm is not run again"
+    assert "Arm one" not in capfd.readouterr().out
+
+
+def test_an_arm_that_is_refused_or_fails_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="The arm bad was refused"):
+        run_study(Ends(), settings(bad=["total_env_steps=1"]), TINY, tmp_path / "a")
+    with pytest.raises(TrainingFailed, match=r"The arm bad did not finish \(exit code 1\)"):
+        run_study(Ends(), settings(bad=["algorithm.learning_rate=1e30"]), TINY, tmp_path / "b")
+
+
+def test_an_unknown_size_is_refused(tmp_path):
+    cfg = settings(one=[])
+    cfg.size = "huge"
+    with pytest.raises(ConfigError, match="size=huge is not a size of this study; choose from small, full"):
+        run_study(Ends(), cfg, TINY, tmp_path)
+
+
+def test_the_mean_of_the_last_evaluations_is_per_seed():
+    run = arm([[0.0, 1.0], [0.5, 1.0], [1.0, 0.0]])
+    assert last_evaluations_mean(run, "eval/success", 2) == [0.75, 0.5]
