@@ -10,11 +10,9 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -23,10 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards import sweep
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+from rl_rewards.exits import REQUEUE, guarded, leave, raise_here
 from rl_rewards.help import CONFIGS, print_help
 
-REQUEUE = 75
-"""Exit code (EX_TEMPFAIL) of a run that was asked to stop and has saved everything: start it again."""
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps")
 GROUPS = ("env", "reward", "algorithm")
 
@@ -37,10 +34,11 @@ def main() -> None:
     if {"--help", "-h"} & set(arguments):
         print_help()
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
-        _guarded(lambda: resume_run(Path(resume[-1]), [a for a in arguments if not a.startswith("resume=")]))
+        guarded(lambda: resume_run(Path(resume[-1]), [a for a in arguments if not a.startswith("resume=")]))
     else:
         sweep.register_resolvers()
-        _guarded(_hydra_main)
+        raise_here()
+        guarded(_hydra_main)
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
@@ -52,9 +50,9 @@ def _hydra_main(cfg: DictConfig) -> float | None:
     if settings.mode == RunMode.MULTIRUN:
         return sweep_job(cfg, run_dir, choices)
     if cfg.study is not None:
-        _guarded(lambda: start_study(cfg, run_dir, list(settings.overrides.task)))
+        guarded(lambda: start_study(cfg, run_dir, list(settings.overrides.task)))
         return None
-    return _guarded(lambda: start_run(cfg, run_dir, choices))
+    return guarded(lambda: start_run(cfg, run_dir, choices))
 
 
 def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
@@ -65,7 +63,7 @@ def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
     try:
         return start_run(cfg, run_dir, choices)
     except Stopped as stopped:
-        _leave(str(stopped), REQUEUE)
+        leave(str(stopped), REQUEUE)
     except Exception as error:
         return sweep.record_failure(run_dir, error)
     finally:
@@ -169,30 +167,6 @@ def _print_verdict(row: dict, run_dir: Path, report: Path | None) -> None:
         print("  exploit alarm         never raised")
     if report is not None:
         print(f"  report                {report}")
-
-
-def _guarded(job: Callable[[], Any]) -> Any:
-    """Run ``job``; what goes wrong ends in one sentence and an exit code of its own."""
-    try:
-        return job()
-    except ConfigError as error:
-        _leave(f"Error: {error}", 2)
-    except TrainingFailed as error:
-        _leave(f"Error: {error}", 1)
-    except Stopped as stopped:
-        _leave(str(stopped), REQUEUE)
-    except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        _leave(
-            f"Error: cannot read or write{where}: {error.strerror or error}. What was written before is kept; once "
-            "that is mended, the same command with the same hydra.run.dir goes on.",
-            1,
-        )
-
-
-def _leave(message: str, code: int) -> NoReturn:
-    print(message, file=sys.stderr)
-    sys.exit(code)
 
 
 def _prepare_jax() -> None:

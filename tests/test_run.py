@@ -56,13 +56,20 @@ def test_mistakes_end_in_one_sentence(tmp_path, arguments, sentence):
     assert len(lines) == 1 and lines[0].startswith("Error: "), done.stderr
 
 
-def test_unknown_option_and_choice():
-    unknown = command("algorithm.speed=3")
-    assert unknown.returncode != 0
-    assert "algorithm.speed" in unknown.stderr
-    choice = command("reward=magic")
-    assert choice.returncode != 0
-    assert "adversarial_classifier" in choice.stderr
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("algorithm.speed=3", "Could not override 'algorithm.speed': there is no such option"),
+        ("reward=magic", "Could not find 'reward/magic'. Available options in 'reward': adversarial_classifier, env"),
+        ("seed=[1", "seed=[1 cannot be read as KEY=VALUE"),
+        ("+seed=2", "An item is already at 'seed'"),
+    ],
+)
+def test_a_command_line_that_does_not_compose(argument, sentence):
+    done = command(argument)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: ") and sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
 def test_resume_refuses_what_would_change_the_run(tmp_path):

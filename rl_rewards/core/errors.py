@@ -1,5 +1,10 @@
 """What is raised for mistakes of the user's; light to import, so that they are told at once."""
 
+import errno
+import os
+
+_OF_THE_SYSTEM = {errno.ENOSPC: "No space left", errno.EROFS: "Read-only file", errno.EFBIG: "File too large"}
+
 
 class ConfigError(Exception):
     """Bad input from a user; its text is one plain sentence: what is wrong, where, and what would be right."""
@@ -15,3 +20,13 @@ class TrainingFailed(Exception):
 
 class CannotDraw(Exception):
     """A scene cannot be drawn on this machine; its text says why. A run goes on without its video."""
+
+
+def as_os_error(error: Exception, where: object) -> OSError | None:
+    """The operating system's error that a storage library has wrapped in one of its own, if that is what it is."""
+    if isinstance(error, OSError):
+        return error
+    for number, words in _OF_THE_SYSTEM.items():
+        if words in str(error):
+            return OSError(number, os.strerror(number), str(where))
+    return None

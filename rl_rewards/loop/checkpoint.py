@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.errors import ConfigError, as_os_error
 from rl_rewards.loop.train import TrainState
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of every save
@@ -29,7 +29,11 @@ class Checkpoints:
         self.damaged: list[str] = []  # a sentence for each checkpoint that was passed over
 
     def save(self, rounds: int, state: TrainState, host_env: bytes | None, data_hash: str) -> None:
-        """Write the state after ``rounds`` rounds; returns when it is on disk."""
+        """Write the state after ``rounds`` rounds; returns when it is on disk.
+
+        Raises:
+            OSError: when it cannot be written; the checkpoints before it stay.
+        """
         items = {name: ocp.args.StandardSave(value) for name, value in _items(state).items()}
         env_bytes = np.frombuffer(host_env or b"", np.uint8)
         if env_bytes.size:  # orbax refuses empty arrays
@@ -42,8 +46,13 @@ class Checkpoints:
             "digest": digest(state, host_env),
         }
         items["meta"] = ocp.args.JsonSave(meta)
-        self._manager.save(rounds, args=ocp.args.Composite(**items))
-        self._manager.wait_until_finished()
+        try:
+            self._manager.save(rounds, args=ocp.args.Composite(**items))
+            self._manager.wait_until_finished()
+        except Exception as error:
+            if (plain := as_os_error(error, self._manager.directory)) is not None:
+                raise plain from error
+            raise
 
     def newest(self) -> int | None:
         """Rounds done in the newest complete checkpoint."""

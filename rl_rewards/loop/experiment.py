@@ -1,5 +1,6 @@
 """One experiment in one folder: restore or start, run the rounds, evaluate, log, checkpoint, finish with DONE."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -89,7 +90,10 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
 
 
 def write_failed(run_dir: Path, error: Exception, has_success: bool, rows: list[dict[str, Any]]) -> None:
-    """FAILED.json: the reason, how far it came, and a finite score for whoever searches over configurations."""
+    """FAILED.json: the reason, how far it came, and a finite score for whoever searches over configurations.
+
+    Nothing where it cannot be written: the reason is told anyway.
+    """
     last = rows[-1] if rows else {"round": 0, "env_steps": 0}
     failed = {
         "error": str(error) or type(error).__name__,
@@ -98,7 +102,8 @@ def write_failed(run_dir: Path, error: Exception, has_success: bool, rows: list[
         "env_steps": last["env_steps"],
         "score": worst_score(has_success),
     }
-    (run_dir / "FAILED.json").write_text(json.dumps(failed) + "\n", encoding="utf-8")
+    with contextlib.suppress(OSError):
+        (run_dir / "FAILED.json").write_text(json.dumps(failed) + "\n", encoding="utf-8")
 
 
 def worst_score(has_success: bool) -> float:

@@ -23,25 +23,44 @@ class WandbLog:
         if cfg.logger.mode == "disabled":
             return
         os.environ.setdefault("WANDB_SILENT", "true")
+        os.environ.setdefault("WANDB_INIT_TIMEOUT", "30")  # seconds; without a network nobody wants to wait 90
         try:
-            import wandb
-
-            self._run = wandb.init(
-                project=cfg.logger.project,
-                entity=cfg.logger.entity,
-                group=cfg.logger.group or group_of(cfg),
-                job_type=cfg.logger.job_type,
-                tags=list(cfg.logger.tags),
-                mode=cfg.logger.mode,
-                dir=str(run_dir),
-                id=_run_id(run_dir),
-                resume="allow",
-                config=OmegaConf.to_container(cfg, resolve=True),
-                reinit="create_new",
-            )
-            self._run.define_metric("*", step_metric="env_steps")
+            self._start(cfg, run_dir, cfg.logger.mode)
         except Exception as error:
-            self._fail(error)
+            if cfg.logger.mode == "online":
+                self._fall_back(cfg, run_dir, error)
+            else:
+                self._fail(error)
+
+    def _start(self, cfg: DictConfig, run_dir: Path, mode: str) -> None:
+        import wandb
+
+        self._run = wandb.init(
+            project=cfg.logger.project,
+            entity=cfg.logger.entity,
+            group=cfg.logger.group or group_of(cfg),
+            job_type=cfg.logger.job_type,
+            tags=list(cfg.logger.tags),
+            mode=mode,
+            dir=str(run_dir),
+            id=_run_id(run_dir),
+            resume="allow",
+            config=OmegaConf.to_container(cfg, resolve=True),
+            reinit="create_new",
+        )
+        self._run.define_metric("*", step_metric="env_steps")
+
+    def _fall_back(self, cfg: DictConfig, run_dir: Path, error: Exception) -> None:
+        """No network or no account: kept on disk instead, to be sent later."""
+        try:
+            self._start(cfg, run_dir, "offline")
+        except Exception as second:
+            self._fail(second)
+            return
+        self._say(
+            f"wandb cannot be reached ({_first_line(error)}), so this run is logged offline; send it later by: wandb "
+            f"sync {run_dir / 'wandb' / 'offline-run-*'}"
+        )
 
     def log(self, row: dict[str, Any]) -> None:
         """One row of metrics.jsonl; nulls are left out."""
@@ -63,7 +82,7 @@ class WandbLog:
 
     def _fail(self, error: Exception) -> None:
         self._run = None
-        self._say(f"wandb is off for this run ({type(error).__name__}: {error}); metrics.jsonl has everything.")
+        self._say(f"wandb is off for this run ({_first_line(error)}); metrics.jsonl has everything.")
 
 
 def group_of(cfg: DictConfig) -> str:
@@ -86,6 +105,10 @@ def series(row: dict[str, Any], first_seed: int) -> dict[str, Any]:
             value = sum(present) / len(present) if present else None
         flat[key] = value
     return {key: value for key, value in flat.items() if value is not None}
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _run_id(run_dir: Path) -> str:

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from rl_rewards.core.errors import ConfigError, TrainingFailed
+from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.core.intervals import share_interval
 from rl_rewards.core.seed_rows import values
+from rl_rewards.exits import REFUSED, REQUEUE
 from rl_rewards.reporting.run_files import RunFiles, read_run
 
 OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "hydra.", "+hydra.")
@@ -52,6 +53,7 @@ def run_study(study: Study, cfg: Any, overrides: Sequence[str], folder: Path) ->
 
     Raises:
         ConfigError: for an unknown size or a refused arm.
+        Stopped: when an arm was asked to stop and has saved everything.
         TrainingFailed: when an arm failed; what the others wrote stays.
     """
     sizes = dict(cfg.sizes)
@@ -91,8 +93,10 @@ def seeds_above(found: Sequence[float], threshold: float) -> tuple[int, tuple[fl
 
 def _run_arm(arguments: list[str], name: str) -> None:
     done = subprocess.run([sys.executable, "-m", "rl_rewards.run", *arguments], check=False)
-    if done.returncode == 2:
+    if done.returncode == REFUSED:
         raise ConfigError(f"The arm {name} was refused; see above.")
+    if done.returncode == REQUEUE:
+        raise Stopped(f"Stopped in the arm {name}, with everything saved; the same command goes on.")
     if done.returncode != 0:
         raise TrainingFailed(f"The arm {name} did not finish (exit code {done.returncode}); start the study again.")
 

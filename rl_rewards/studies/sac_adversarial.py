@@ -27,6 +27,7 @@ NAMES = {
     "terminal_log_prob": "terminal at success, log D",
     "recent_negatives": "recent negatives, many classifier steps",
 }
+CURVES = ((SUCCESS, "#0072B2", "true success"), ("eval/prob_visited", "#D55E00", "D, visited states"))
 
 
 @dataclass(frozen=True, kw_only=True)

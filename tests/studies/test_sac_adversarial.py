@@ -23,7 +23,7 @@ def test_learning_and_losing_are_told_apart():
     assert terminal.holds
     assert not recent.holds, "it swings, and ends where the other does"
     assert falls.holds
-    assert falls.per_seed["recent_negatives"] == pytest.approx([3 / 8] * SEEDS)
+    assert falls.per_seed["recent_negatives"] == pytest.approx([1 / 3] * SEEDS)
     assert falls.per_seed["as_it_is"] == [0.0] * SEEDS
 
 

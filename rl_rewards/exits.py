@@ -1,0 +1,70 @@
+"""How a command ends: one sentence and an exit code for each thing that can go wrong. Light to import."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from hydra.errors import HydraException, OverrideParseException
+
+from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+
+FAILED, REFUSED = 1, 2
+REQUEUE = 75
+"""Exit code (EX_TEMPFAIL) of a run that was asked to stop and has saved everything: start it again."""
+
+_ASKED_FOR_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def raise_here() -> None:
+    """Let Hydra raise instead of printing a traceback of its own, so that :func:`guarded` hears of everything."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    logging.raiseExceptions = False  # a log that cannot be written is no reason for a traceback
+
+
+def guarded(job: Callable[[], Any]) -> Any:
+    """Run ``job``; what goes wrong ends in one sentence and an exit code of its own."""
+    try:
+        return job()
+    except ConfigError as error:
+        leave(f"Error: {error}", REFUSED)
+    except HydraException as error:
+        if _ASKED_FOR_TRACEBACKS:
+            raise
+        leave(f"Error: {composition_sentence(error)}", REFUSED)
+    except TrainingFailed as error:
+        leave(f"Error: {error}", FAILED)
+    except Stopped as stopped:
+        leave(str(stopped), REQUEUE)
+    except OSError as error:
+        leave(f"Error: {file_sentence(error)}", FAILED)
+
+
+def leave(message: str, code: int) -> NoReturn:
+    """End the process."""
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+def composition_sentence(error: HydraException) -> str:
+    """What Hydra says of a command line that does not compose, in one line and without its search path."""
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read as KEY=VALUE: {str(error).splitlines()[0]}."
+    said = str(error).removeprefix("In 'config': ").partition("Config search path:")[0]
+    head, *rest = [line.strip() for line in said.splitlines() if line.strip()]
+    rest = [line for line in rest if not line.startswith(("To append to your config", "Did you mean", "See https"))]
+    if head.startswith("Could not override"):
+        return f"{head.rstrip('.')}: there is no such option; --cfg job lists them all."
+    if rest and rest[0].startswith("Available options"):
+        return f"{head}. {rest[0]} {', '.join(rest[1:])}."
+    return " ".join([head, *rest])
+
+
+def file_sentence(error: OSError) -> str:
+    """What could not be read or written, and that nothing is lost."""
+    where = f" {error.filename}" if error.filename else ""
+    return (
+        f"cannot read or write{where}: {error.strerror or error}. What was written before is kept; once that is "
+        "mended, the same command with the same hydra.run.dir goes on."
+    )

@@ -1,0 +1,79 @@
+"""A full disk, a folder that cannot be written, no network: one sentence, and nothing already written is lost."""
+
+import json
+import subprocess
+
+import pytest
+
+from tests.runs import command, digest_of, rows, start_command
+
+RUN = ("debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=3200", "checkpoint.every=1")
+NAMESPACE = ["unshare", "--map-root-user", "--mount"]
+"""A file system of a process's own, which is gone when it ends."""
+
+
+def in_namespace(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell script that mounts what it likes; skips the test where that is not allowed."""
+    try:
+        allowed = subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
+    except FileNotFoundError:
+        allowed = None
+    if allowed is None or allowed.returncode != 0:
+        pytest.skip("needs permission to mount a small file system")
+    return subprocess.run(
+        [*NAMESPACE, "sh", "-c", script, "sh", *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_a_full_disk_loses_nothing_and_the_run_goes_on_once_there_is_room(tmp_path):
+    whole, full = tmp_path / "whole", tmp_path / "full"
+    assert command(*RUN, f"hydra.run.dir={whole}").returncode == 0
+    full.mkdir()
+    script = """
+        folder=$1; shift
+        mount -t tmpfs -o size=8m none "$folder"
+        dd if=/dev/zero of="$folder/ballast" bs=1k count=6100 2>/dev/null
+        "$@"; echo "first: $?"
+        rm "$folder/ballast"
+        "$@"; echo "second: $?"
+        cat "$folder/run/DONE"; echo; cat "$folder/run/metrics.jsonl"
+    """
+    done = in_namespace(script, str(full), *start_command(*RUN, f"hydra.run.dir={full}/run"))
+    assert "first: 1" in done.stdout and "second: 0" in done.stdout, done.stdout + done.stderr
+    errors = done.stderr.strip().splitlines()
+    assert len(errors) == 1 and "No space left on device. What was written before is kept" in errors[0], done.stderr
+    assert "Resumed after round" in done.stdout, "a checkpoint had been written before the disk was full"
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert told[0]["digest"] == digest_of(whole)
+    assert [row["round"] for row in told[1:]] == [row["round"] for row in rows(whole)]
+
+
+def test_a_read_only_folder_is_one_sentence(tmp_path):
+    done = in_namespace(
+        'mount -t tmpfs -o ro none "$1"; shift; exec "$@"', str(tmp_path), *start_command(f"hydra.run.dir={tmp_path}/x")
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        f"Error: cannot read or write {tmp_path}/x: Read-only file system. What was written before is kept; once that "
+        "is mended, the same command with the same hydra.run.dir goes on."
+    )
+
+
+def test_a_folder_inside_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    done = command(f"hydra.run.dir={tmp_path / 'file' / 'run'}")
+    assert done.returncode == 1
+    assert "Not a directory" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("key", ["a" * 40, ""], ids=["no network", "no account"])
+def test_without_a_network_wandb_keeps_the_run_on_disk(tmp_path, monkeypatch, key):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "2")
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    done = command(*RUN, "logger=wandb", "logger.mode=online", f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "wandb cannot be reached" in done.stdout and "wandb sync" in done.stdout
+    assert list((tmp_path / "wandb").glob("offline-run-*"))
+    assert (tmp_path / "DONE").exists()
