@@ -21,13 +21,16 @@ from rl_rewards.loop.sources import RestoredReward, restore_from_run
 from rl_rewards.rewards.base import info_keys, what_it_reads
 
 
-def load_reward(run_dir: str | PathLike) -> "LoadedReward":
+def load_reward(run_dir: str | PathLike, seed: int | None = None) -> "LoadedReward":
     """The reward as the newest checkpoint of ``run_dir`` has it; nothing in the folder changes.
 
+    Args:
+        seed: whose reward; needed where several seeds were trained in one program, each with its own.
+
     Raises:
-        ConfigError: when the folder is not a run's, or has no checkpoint.
+        ConfigError: when the folder is not a run's, has no checkpoint, or has several seeds and none is named.
     """
-    return LoadedReward(restore_from_run(Path(run_dir)))
+    return LoadedReward(restore_from_run(Path(run_dir), seed))
 
 
 class LoadedReward:

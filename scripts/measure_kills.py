@@ -30,7 +30,7 @@ RUNS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Kills runs and compares how they end.")
     parser.add_argument("--kills", type=int, default=10, help="SIGKILLs of each run")
     parser.add_argument("--out", type=Path, default=Path("outputs/kills"), help="folder of the runs; must be new")
     arguments = parser.parse_args()

@@ -51,6 +51,40 @@ def test_says_what_the_run_says(run):
     assert reward(START, next_obs=[0.0, 0.0]) > 0.6 > 0.4 > reward(START, next_obs=START), "it was trained"
 
 
+@pytest.fixture
+def _without_key_reuse_check():
+    """Batched keys look consumed to the checker when one of them is."""
+    with jax.debug_key_reuse(False):
+        yield
+
+
+@pytest.mark.usefixtures("_without_key_reuse_check")
+def test_of_several_seeds_one_must_be_named(tmp_path):
+    """The rewards of seeds trained together are those of the seeds, each its own; frozen uses one and keeps it."""
+    quick = ("env=point", "reward=goal_classifier", "total_env_steps=320")
+    finished_run(tmp_path / "both", *quick, "seed=3", "num_seeds=2")
+    states = [restore_from_run(tmp_path / "both", seed).state for seed in (3, 4)]
+    finished_run(tmp_path / "alone", *quick, "seed=4")
+    alone = restore_from_run(tmp_path / "alone").state
+    for one, same, other in zip(*map(jax.tree.leaves, (alone, states[1], states[0])), strict=True):
+        np.testing.assert_allclose(one, same, atol=1e-4)
+        assert one.shape == other.shape
+    first, second = (rl_rewards.load_reward(tmp_path / "both", seed=seed) for seed in (3, 4))
+    assert first(START, next_obs=START) != second(START, next_obs=START)
+    for seed, sentence in ((None, "trained the seeds 3 to 4"), (5, "has no seed 5; it trained 3 to 4")):
+        with pytest.raises(ConfigError, match=sentence):
+            rl_rewards.load_reward(tmp_path / "both", seed=seed)
+    with pytest.raises(ConfigError, match=r"has no seed 3; it trained 4\."):
+        rl_rewards.load_reward(tmp_path / "alone", seed=3)
+
+    frozen = ("env=point", "reward=frozen", f"reward.run={tmp_path / 'both'}", "total_env_steps=320")
+    with pytest.raises(ConfigError, match="name one of them"):
+        finished_run(tmp_path / "refused", *frozen)
+    finished_run(tmp_path / "frozen", *frozen, "reward.seed=4")
+    kept = rl_rewards.load_reward(tmp_path / "frozen")
+    assert kept(START, next_obs=START) == second(START, next_obs=START)
+
+
 def test_nothing_in_the_runs_folder_changes(run):
     def listing():
         return {path: path.stat().st_mtime_ns for path in run.rglob("*")}

@@ -18,7 +18,7 @@ from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv, Plane
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.seeds import make_batches
-from rl_rewards.loop.train import Parts, TrainState, host_act, seed_keys
+from rl_rewards.loop.train import Parts, TrainState, host_act
 from rl_rewards.rewards.base import info_keys, reward_fn
 
 PLANE_CELLS = 48
@@ -49,7 +49,7 @@ class Evaluator:
     def __init__(self, parts: Parts, data: Examples, episodes: int, seed: int) -> None:
         self.parts, self.data, self.episodes = parts, jax.tree.map(jnp.asarray, data), episodes
         self._keys = jax.jit(parts.seeds.map(_evaluation_key, (0, None, None)))
-        self._seed_keys = seed_keys(parts.seeds, seed)
+        self._seed_keys = parts.seeds.keys(seed)
         # A grid of observations has no info: a reward that reads it cannot be drawn there.
         self._plane = None if info_keys(parts.source) else parts.env.plane(PLANE_CELLS)
         length = parts.env.spec.max_episode_steps

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from rl_rewards.core.types import StepOut
+from rl_rewards.core.types import Key, StepOut
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 
 
@@ -23,6 +24,12 @@ class Seeds(NamedTuple):
     def map(self, function: Callable, in_axes: Any) -> Callable:
         """``function`` of one seed as a function of all; axes as for ``jax.vmap``."""
         return function if self.count == 1 else jax.vmap(function, in_axes)
+
+    def keys(self, seed: int) -> Key:
+        """The key of ``seed``, or of ``seed`` .. ``seed + S - 1`` [S]."""
+        if self.count == 1:
+            return jax.random.key(seed)
+        return jax.vmap(jax.random.key)(jnp.arange(seed, seed + self.count))
 
     def first(self, tree: Any) -> Any:
         """Shapes of one seed's leaves, from those of all."""

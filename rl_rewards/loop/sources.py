@@ -17,6 +17,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.loop.checkpoint import restore_reward, save_reward
+from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.frozen import Frozen
 
@@ -44,24 +45,57 @@ def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None) -> Rewar
         return instantiate_part(node, spec=spec)
     require(node.run is not None, "reward=frozen needs reward.run=RUN_DIR, the folder of the run whose reward to use.")
     kept = None if run_dir is None else run_dir / COPY
-    restored = restore_from_run(kept if kept is not None and kept.is_dir() else Path(node.run))
+    restored = restore_from_run(Path(node.run), node.seed) if kept is None or not kept.is_dir() else _of_copy(kept)
     return instantiate_part(node, spec=spec, source=restored.source, learned=restored.state, learned_spec=restored.spec)
 
 
-def restore_from_run(run_dir: Path) -> RestoredReward:
+def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
     """What the newest checkpoint of ``run_dir`` holds of its reward; nothing in the folder changes.
 
+    Args:
+        seed: whose reward, of a run that trained several seeds in one program.
+
     Raises:
-        ConfigError: when there is no such folder, it is not a run's, or it has no checkpoint that fits.
+        ConfigError: when there is no such folder, it is not a run's, it has no checkpoint that fits, or it has several
+            seeds and none, or another, is named.
     """
     require(run_dir.is_dir(), f"{run_dir} does not exist; name the folder of a run whose reward is to be used.")
     folder = run_dir / COPY if (run_dir / COPY).is_dir() else run_dir
     require((folder / "config.yaml").is_file(), f"{run_dir} is not a run's folder; it has no config.yaml.")
     require((folder / "spec.json").is_file(), f"{run_dir} has no checkpoint; let its run reach the first one.")
+    if folder != run_dir:  # of several seeds that trained on one frozen reward, each has the same
+        return _of_copy(folder)
+    config = OmegaConf.load(folder / "config.yaml")
+    index = _seed_index(run_dir, config, seed)
+    spec = EnvSpec.load(folder / "spec.json")
+    source = instantiate_part(config.reward, spec=spec)
+    seeds = Seeds(config.get("num_seeds", 1))
+    template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
+    state = restore_reward(folder / "checkpoints", template)
+    return RestoredReward(source, seeds.each(state)[index], spec)
+
+
+def _of_copy(folder: Path) -> RestoredReward:
+    """A frozen reward that a run has kept."""
     spec = EnvSpec.load(folder / "spec.json")
     source = instantiate_part(OmegaConf.load(folder / "config.yaml").reward, spec=spec)
     template = jax.eval_shape(source.init, jax.random.key(0))
     return RestoredReward(source, restore_reward(folder / "checkpoints", template), spec)
+
+
+def _seed_index(run_dir: Path, config: DictConfig, seed: int | None) -> int:
+    first, count = config.get("seed", 0), config.get("num_seeds", 1)
+    require(
+        count == 1 or seed is not None,
+        f"{run_dir} trained the seeds {first} to {first + count - 1}, each with a reward of its own; name one of them "
+        "with seed=N (reward.seed=N for reward=frozen).",
+    )
+    index = 0 if seed is None else seed - first
+    require(
+        0 <= index < count,
+        f"{run_dir} has no seed {seed}; it trained {first}" + (f" to {first + count - 1}." if count > 1 else "."),
+    )
+    return index
 
 
 def keep_reward(source: RewardSource, run_dir: Path) -> None:

@@ -59,15 +59,7 @@ class TrainState:
 
 def init_state(parts: Parts, seed: int) -> TrainState:
     """A fresh state, in buffers of its own (a round donates them); nothing is stepped."""
-    keys = seed_keys(parts.seeds, seed)
-    return jax.jit(parts.seeds.map(partial(_init_state, parts), 0))(keys)
-
-
-def seed_keys(seeds: Seeds, seed: int) -> Key:
-    """The key of ``seed``, or of ``seed`` .. ``seed + S - 1`` [S]."""
-    if seeds.count == 1:
-        return jax.random.key(seed)
-    return jax.vmap(jax.random.key)(jnp.arange(seed, seed + seeds.count))
+    return jax.jit(parts.seeds.map(partial(_init_state, parts), 0))(parts.seeds.keys(seed))
 
 
 def _init_state(parts: Parts, key: Key) -> TrainState:

@@ -28,6 +28,7 @@ class Frozen:
     learned: Any = field(repr=False)  # the source's state
     learned_spec: EnvSpec  # of the environment it was learned on
     run: str
+    seed: int | None
     early_end: Literal["refuse", "allow"]
 
     history: int = field(default=0, init=False)

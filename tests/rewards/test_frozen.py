@@ -57,7 +57,7 @@ def test_reads_and_judges_as_the_original():
     """What the replay ring and the examples' check ask a source for is passed through."""
     spec = make_spec(info={"height": ()})
     source = HandDesigned(spec=spec, terms={"high": {"weight": 1.0, "of": "info.height", "map": "identity"}})
-    wired = {"source": source, "learned": {}, "learned_spec": spec, "run": "RUN", "early_end": "refuse"}
+    wired = {"source": source, "learned": {}, "learned_spec": spec, "run": "RUN", "seed": None, "early_end": "refuse"}
     assert info_keys(Frozen(spec=spec, **wired)) == ("height",)
     with pytest.raises(ConfigError, match="reads 'height' from info, which test does not have"):
         Frozen(spec=make_spec(), **wired)
