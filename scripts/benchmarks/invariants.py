@@ -76,8 +76,9 @@ def follow_ring(rounds: Rounds, state: TrainState, count: int) -> Ring:
     ring_bytes = sum(x.nbytes for x in ring)
     for i in range(count):
         state, _ = rounds(state, i)
-    copies = re.findall(r"(\w+\[[\d,]*\])\S* copy\(", rounds.learning.as_text())
-    memory = rounds.learning.memory_analysis()
+    text, memory = rounds.learning.as_text(), rounds.learning.memory_analysis()
+    assert text is not None and memory is not None, "XLA tells both on a CPU and on a GPU"
+    copies = re.findall(r"(\w+\[[\d,]*\])\S* copy\(", text)
     return Ring(
         moved=int(np.sum(np.array(before) != np.array(_addresses(state)))),
         copies=[shape for shape in copies if shape in shapes],

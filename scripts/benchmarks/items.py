@@ -75,7 +75,7 @@ def ppo_against_peers(settings: Settings) -> Result:
         commands["purejaxrl"] = module("peer_purejaxrl", folder / "purejaxrl")
     if folder is not None and found["sb3"]:
         script = [str(folder / "venv" / "bin" / "python"), str(ROOT / "scripts" / "benchmarks" / "peer_sb3.py")]
-        commands |= {"sb3": [*script, "4", "4", "3"], "sb3_small_minibatches": [*script, "10", "128", "1"]}
+        commands |= {"sb3": [*script, "4", "4", "6"], "sb3_small_minibatches": [*script, "10", "128", "1"]}
     contest = take_turns(commands, settings.repeats, settings.say)
     rows = []
     if found["purejaxrl"]:
