@@ -6,7 +6,7 @@ everything else, examples and evaluation included, as it is.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import gymnasium
@@ -17,6 +17,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from rl_rewards.core.types import StepOut
 from rl_rewards.envs import pencil_case_camera as camera
 from rl_rewards.envs import pencil_case_layout as layout
+from rl_rewards.envs.base import ExampleStates
 from rl_rewards.envs.pencil_case import MODEL, PencilCase
 
 
@@ -80,6 +81,10 @@ class SyncPencilCase(PencilCase):
 
     def make(self, num_envs: int, seed: int) -> "SyncBatch":
         return SyncBatch(self, num_envs, seed)
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        """The main job's own: scripts that read true positions from our batch record them before training."""
+        return PencilCase(**asdict(self)).collect_examples(rng, n, goal)
 
 
 class SyncBatch:
