@@ -5,9 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Passed on to the program: make run ARGS="reward=goal_classifier seed=3"
 ARGS ?=
+# For make bench: a folder with other people's programs, the items to measure, and where the results go.
+PEERS ?=
+ONLY ?=
+OUT ?= scripts/results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test smoke lint format type clean
+.PHONY: help setup run test smoke bench lint format type clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,6 +33,9 @@ test: $(READY)  ## run the tests
 
 smoke: $(READY)  ## every reward source for a few rounds on every environment
 	$(BIN)/python -m pytest tests/test_smoke.py $(ARGS)
+
+bench: $(READY)  ## measure speed and memory against predictions, ten minutes (PEERS=DIR, ONLY=a,b, OUT=FILE; see the README)
+	$(BIN)/python -m scripts.bench --out $(OUT) $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 lint: $(READY)  ## style, formatting and import contracts
 	$(BIN)/ruff check .

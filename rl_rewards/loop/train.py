@@ -193,6 +193,11 @@ class Rounds:
         self.seconds["collect"] = time.perf_counter() - started
         return self._learn(self.data, state, rollout, index)
 
+    @property
+    def learning(self) -> jax.stages.Compiled:
+        """The compiled program that learns (and, with a JAX environment, collects), to be looked at."""
+        return self._round if self.host_env is None else self._learn
+
     def _host_rollout_shape(self, state: TrainState) -> Transition:
         """[T, S x B, ...]: what collect_host gives."""
         seeds = self.parts.seeds

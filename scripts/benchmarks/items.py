@@ -1,0 +1,221 @@
+"""What ``make bench`` measures, and what was predicted: one function for each item, ``(settings) -> Result``."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scripts.benchmarks.contest import PER, ROOT, BenchError, module, take_turns, worker_env
+from scripts.benchmarks.worker import MARK
+
+
+class Settings(NamedTuple):
+    """Of one call of the benchmark."""
+
+    peers: Path | None
+    repeats: int
+    say: Callable[[str], None]
+
+
+class Row(NamedTuple):
+    """One figure. ``at_least`` or ``at_most`` is the prediction; a figure without one is shown for what it is."""
+
+    name: str
+    measured: float
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def holds(self) -> bool | None:
+        if self.at_least is not None:
+            return self.measured >= self.at_least
+        return None if self.at_most is None else self.measured <= self.at_most
+
+
+class Result(NamedTuple):
+    rows: list[Row]
+    details: dict[str, Any]
+
+
+CART_POLE = [
+    "env=gymnax",
+    "reward=environment",
+    "algorithm.num_envs=64",
+    "algorithm.rollout_length=128",
+    "algorithm.discount=0.99",
+    "algorithm.clip=0.2",
+    "algorithm.learning_rate=2.5e-4",
+    "algorithm.entropy_weight=0.01",
+]
+"""The peers' settings. Ours normalises observations and rewards on top, as it does by default; they do not."""
+
+
+def ppo_against_peers(settings: Settings) -> Result:
+    """PPO on CartPole, 64 environments x 128 steps, 2x64 networks; 4 epochs of 4 minibatches (SB3's own: 10 of 128)."""
+    ours = {(4, 4): "ours", (10, 128): "ours_small_minibatches"}
+    commands = {
+        name: module(
+            "train", 20 if epochs == 4 else 2, *CART_POLE, f"algorithm.epochs={epochs}", f"algorithm.minibatches={n}"
+        )
+        for (epochs, n), name in ours.items()
+    }
+    folder = settings.peers
+    found = {
+        "purejaxrl": folder is not None and (folder / "purejaxrl" / "purejaxrl" / "ppo.py").is_file(),
+        "sb3": folder is not None and (folder / "venv" / "bin" / "python").is_file(),
+    }
+    for name in [name for name, there in found.items() if not there]:
+        settings.say(f"  {name} is skipped: it is not in PEERS={folder or ''}; README, Benchmarks, says how to add it")
+    if folder is not None and found["purejaxrl"]:
+        commands["purejaxrl"] = module("peer_purejaxrl", folder / "purejaxrl")
+    if folder is not None and found["sb3"]:
+        script = [str(folder / "venv" / "bin" / "python"), str(ROOT / "scripts" / "benchmarks" / "peer_sb3.py")]
+        commands |= {"sb3": [*script, "4", "4", "6"], "sb3_small_minibatches": [*script, "10", "128", "1"]}
+    contest = take_turns(commands, settings.repeats, settings.say)
+    rows = []
+    if found["purejaxrl"]:
+        rows += [
+            Row(f"ours / purejaxrl, per {per} second", contest.ratio("ours", "purejaxrl", per), 1.0) for per in PER
+        ]
+    if found["sb3"]:
+        for per, predicted in (("cpu", 30.0), ("wall", None)):
+            rows.append(Row(f"ours / SB3, per {per} second", contest.ratio("ours", "sb3", per), predicted))
+        small = contest.ratio("ours_small_minibatches", "sb3_small_minibatches", "cpu")
+        rows.append(Row("ours / SB3 with SB3's 10 epochs of minibatches of 64, per cpu second", small))
+    return Result(
+        rows, {"env_steps_per_second": contest.summary(), "skipped": [n for n, there in found.items() if not there]}
+    )
+
+
+def cost_of_the_loop(settings: Settings) -> Result:
+    """What the adversarial classifier adds to plain PPO, main job's settings."""
+    commands = {reward: module("train", 15, f"reward={reward}") for reward in ("environment", "adversarial_classifier")}
+    contest = take_turns(commands, settings.repeats, settings.say)
+    ratios = {per: contest.ratio("environment", "adversarial_classifier", per) for per in PER}
+    rows = [
+        Row(f"adversarial / plain PPO, {per} seconds per env step", ratio, at_most=1.3) for per, ratio in ratios.items()
+    ]
+    return Result(rows, {"env_steps_per_second": contest.summary()})
+
+
+def against_sync_vector_env(settings: Settings) -> Result:
+    """The main job end to end, on our C-threaded batch and on Gymnasium's SyncVectorEnv."""
+    sync = "env._target_=scripts.benchmarks.sync_pencil_case.SyncPencilCase"
+    commands = {"ours": module("train", 15), "sync_vector_env": module("train", 4, sync)}
+    contest = take_turns(commands, settings.repeats, settings.say)
+    rows = [
+        Row(f"ours / SyncVectorEnv, env steps per {per} second", contest.ratio("ours", "sync_vector_env", per), least)
+        for per, least in (("wall", 2.0), ("cpu", None))
+    ]
+    return Result(rows, {"env_steps_per_second": contest.summary()})
+
+
+SEEDS_BUDGET = 100_000
+"""Env steps of each seed, for the figures that include compilation."""
+
+
+def many_seeds(settings: Settings) -> Result:
+    """Eight seeds in one program against eight runs one after another, on point; without a compilation cache."""
+    arms = {
+        "sac": (1, ["algorithm=sac", "algorithm.rollout_length=15", "algorithm.learning_starts=240"]),
+        "ppo": (4, ["algorithm=ppo"]),
+    }
+    rows, details = [], {}
+    for name, (rounds, overrides) in arms.items():
+        common = ["env=point", "reward=environment", *overrides]
+        commands = {
+            "one_program": module("train", rounds, *common, "num_seeds=8"),
+            "one_after_another": module("train", 8 * rounds, *common),  # steady: the same seed again is as good
+        }
+        settings.say(f"  algorithm={name}")
+        contest = take_turns(commands, settings.repeats, settings.say)
+        for per in PER:
+            rows.append(Row(f"{name}: speed of 8 seeds in one program / one after another, per {per} second",
+                            contest.ratio("one_program", "one_after_another", per), 1.0))  # fmt: skip
+        for per in PER:
+            seconds = {}
+            for arm, compilations in (("one_program", 1), ("one_after_another", 8)):
+                steady = 8 * SEEDS_BUDGET / statistics.median(contest.speeds(arm, per))
+                seconds[arm] = steady + compilations * contest.prepared[arm][f"compile_{per}"]
+            rows.append(Row(f"{name}: the same with compiling, {SEEDS_BUDGET:,} env steps a seed, per {per} second",
+                            seconds["one_after_another"] / seconds["one_program"], 1.0))  # fmt: skip
+        details[name] = contest.summary()
+    return Result(rows, {"env_steps_per_second": details})
+
+
+def second_start(settings: Settings) -> Result:
+    """Compile seconds of the main job's first and second start, with a cache folder that was empty before."""
+    turns = []
+    for repeat in range(settings.repeats):
+        with tempfile.TemporaryDirectory() as cache:
+            turns.append([_told(module("start", cache)) for _ in range(2)])
+        first, second = (turn["round_wall"] for turn in turns[-1])
+        settings.say(f"  turn {repeat + 1} of {settings.repeats}: compiled in {first:.1f} s, then in {second:.1f} s")
+    names = {
+        "round_wall": "second / first start, what a run prints as 'Compiled in'",
+        "xla_wall": "the same, XLA's part alone",
+        "all_cpu": "the same, everything up to the first evaluation, tracing included, CPU seconds",
+    }
+    rows = [
+        Row(name, statistics.median(second[key] / first[key] for first, second in turns),
+            at_most=0.2 if key == "round_wall" else None)
+        for key, name in names.items()
+    ]  # fmt: skip
+    return Result(rows, {"seconds_first_and_second": turns})
+
+
+def recompilations(settings: Settings) -> Result:
+    """Functions that compile after the first evaluated round of a small whole experiment."""
+    told = _told(module("counts", "compilations"))
+    return Result([Row(f"functions compiled again, {name}", n, at_most=0) for name, n in told.items()], {})
+
+
+def replay_copies(settings: Settings) -> Result:
+    """SAC's ring of a million transitions, in memory and in the compiled round."""
+    told = _told(module("counts", "ring"))
+    rows = [
+        Row("arrays of the ring that moved in memory", told["moved"], at_most=0),
+        Row("copies of the ring's shape in the compiled round", told["copies"], at_most=0),
+        Row("scratch memory of the round / size of the ring", told["scratch_bytes"] / told["ring_bytes"], at_most=0.5),
+    ]
+    return Result(rows, told)
+
+
+def peak_memory(settings: Settings) -> Result:
+    """Of a short main job with checkpoints, video and report: its rings have their full size from the start."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
+        command = [sys.executable, "-m", "rl_rewards.run", "total_env_steps=310_000", f"hydra.run.dir={folder}"]
+        process = subprocess.Popen(command, cwd=ROOT, env=worker_env(), stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)  # of this child alone, not the largest so far
+        errors.seek(0)
+        said = errors.read().strip() or "it said nothing"
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise BenchError(f"The short main job failed: {said.splitlines()[-1]}")
+    return Result([Row("peak resident memory of the main job, GiB", usage.ru_maxrss / 2**20, at_most=2.0)], {})
+
+
+def _told(command: list[str]) -> dict[str, float]:
+    """What a worker says that runs once."""
+    done = subprocess.run(command, cwd=ROOT, env=worker_env(), capture_output=True, text=True, check=False)
+    told = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    if done.returncode != 0 or not told:
+        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise BenchError(f"{' '.join(command[2:])} failed: {last}")
+    return json.loads(told[-1].removeprefix(MARK))
+
+
+ITEMS: dict[str, Callable[[Settings], Result]] = {
+    "a": ppo_against_peers,
+    "b": cost_of_the_loop,
+    "c": against_sync_vector_env,
+    "d": many_seeds,
+    "e": second_start,
+    "f": recompilations,
+    "g": replay_copies,
+    "h": peak_memory,
+}

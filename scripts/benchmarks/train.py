@@ -1,0 +1,59 @@
+"""A worker that trains an experiment of ours: ``train.py ROUNDS OVERRIDE ...``, ROUNDS rounds at every request.
+
+It runs rounds as ``loop.experiment`` does, metrics fetched after each, without evaluation, log and checkpoints.
+"""
+
+import sys
+import time
+
+import jax
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from rl_rewards.help import CONFIGS
+from rl_rewards.loop import build
+from rl_rewards.loop.train import Rounds, init_state, make_host_env
+from scripts.benchmarks.worker import serve
+
+WARM_UP = 3
+"""Rounds before the first request: the first one may train on examples, and fills caches."""
+
+
+def main() -> None:
+    """Compile, warm up, serve."""
+    rounds = int(sys.argv[1])
+    cfg = composed(sys.argv[2:])
+    started_wall, started = time.perf_counter(), time.process_time()
+    training = Training(cfg)
+    prepared = {"compile_cpu": time.process_time() - started, "compile_wall": time.perf_counter() - started_wall}
+    training.run(WARM_UP)
+    serve(lambda: training.run(rounds), prepared)
+
+
+def composed(overrides: list[str]) -> DictConfig:
+    """The configuration of a command line."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("config", overrides)
+
+
+class Training:
+    """A compiled experiment that goes on round by round."""
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.parts = build.build(cfg)
+        data = build.build_data(self.parts, cfg)
+        self.state = init_state(self.parts, cfg.seed)
+        self.rounds = Rounds(self.parts, data, self.state, make_host_env(self.parts, cfg.seed))
+        self.done = 0
+
+    def run(self, rounds: int) -> int:
+        """Train on; returns the env steps of all seeds."""
+        for _ in range(rounds):
+            self.state, metrics = self.rounds(self.state, self.done)
+            jax.device_get(metrics)
+            self.done += 1
+        return rounds * self.parts.steps_per_round * self.parts.seeds.count
+
+
+if __name__ == "__main__":
+    main()
