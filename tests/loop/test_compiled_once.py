@@ -16,6 +16,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", PAIRS.values(), ids=PAIRS)
 def test_nothing_compiles_after_the_first_evaluated_round(tmp_path, overrides):
     before, after = compiled_after_first_round(composed("debug=smoke", *overrides), tmp_path)
