@@ -6,18 +6,19 @@ Rewards are computed once per rollout from the current reward source, so they ar
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import struct
 from jaxtyping import Array, Float
 
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.distributions import Categorical, DiagonalNormal
+from rl_rewards.core.encoders import ObsEncoder
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.networks import ACTIVATIONS, MLP, apply
 from rl_rewards.core.normalize import RewardScale, RunningMoments
@@ -28,7 +29,7 @@ from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs
 
 @struct.dataclass
 class PPOState:
-    params: dict  # {"actor", "critic"}
+    params: dict  # {"actor", "critic"}, and where observations are pictures "encoder"
     optimizer: optax.OptState
     obs_moments: RunningMoments
     reward_scale: RewardScale
@@ -38,7 +39,7 @@ class PPOState:
 class Batch:
     """What one minibatch needs; leaves [N, ...]."""
 
-    inputs: Float[Array, "N d"]  # normalised observations
+    inputs: jax.Array  # [N, d] normalised observations, or pictures [N, H, W, C] uint8
     action: jax.Array  # in the policy's own scale
     log_prob: Float[Array, "N"]  # of the behaviour policy
     advantage: Float[Array, "N"]
@@ -48,7 +49,11 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class PPO:
-    """On-policy actor and critic, discrete and bounded continuous actions. Keys: configs/algorithm/ppo.yaml."""
+    """On-policy actor and critic, discrete and bounded continuous actions. Keys: configs/algorithm/ppo.yaml.
+
+    Where observations are pictures, actor and critic share one encoder, which both losses train (as in the paper's
+    Atari agent).
+    """
 
     spec: EnvSpec
     num_envs: int
@@ -96,6 +101,10 @@ class PPO:
         return 0
 
     @cached_property
+    def encoder(self) -> ObsEncoder:
+        return ObsEncoder(self.spec.obs)
+
+    @cached_property
     def policy(self) -> PolicyHead:
         return PolicyHead(self.spec, tuple(self.hidden), self.activation, self.initial_log_std)
 
@@ -109,22 +118,24 @@ class PPO:
 
     def init(self, key: Key) -> PPOState:
         actor_key, critic_key = jax.random.split(key)
-        inputs = jnp.zeros((1, int(np.prod(self.spec.obs.shape))))
+        inputs = jnp.zeros((1, self.encoder.size))
         params = {"actor": self.policy.init(actor_key, inputs), "critic": self.critic.init(critic_key, inputs)}
+        if self.encoder.learns:
+            params["encoder"] = self.encoder.init(jax.random.fold_in(key, 1))
         return PPOState(
             params=params,
             optimizer=self.optimizer.init(params),
-            obs_moments=RunningMoments.init(self.spec.obs.shape),
+            obs_moments=RunningMoments.init(() if self.encoder.learns else self.spec.obs.shape),
             reward_scale=RewardScale.init(),
         )
 
     def act(self, state: PPOState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, jax.Array]]:
-        distribution = self.policy.distribution(state.params["actor"], self._inputs(state, obs))
+        distribution = self._distribution(state.params, self._features(state.params, self._inputs(state, obs)))
         action = distribution.sample(key) if explore else distribution.mode()
         return self.policy.to_env(action), {"log_prob": distribution.log_prob(action)}
 
     def log_prob(self, state: PPOState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
-        distribution = self.policy.distribution(state.params["actor"], self._inputs(state, obs))
+        distribution = self._distribution(state.params, self._features(state.params, self._inputs(state, obs)))
         return distribution.log_prob(self.policy.from_env(action))
 
     def update(
@@ -153,17 +164,23 @@ class PPO:
         metrics["agent/explained_variance"] = 1.0 - masked_variance(batch.advantage, batch.valid) / spread
         # Observation statistics move last, so that the next rollout's recorded log-probabilities are those of the
         # very policy that the first minibatch of its update sees.
-        moments = state.obs_moments.update(rollout.obs, rollout.valid)
+        moments = state.obs_moments
+        if not self.encoder.learns:
+            moments = moments.update(rollout.obs, rollout.valid)
         return state.replace(params=params, optimizer=optimizer, obs_moments=moments), metrics
 
-    def _inputs(self, state: PPOState, obs: Obs) -> Float[Array, "*batch d"]:
-        batch = obs.shape[: obs.ndim - len(self.spec.obs.shape)]
-        if self.normalize_obs:
-            obs = state.obs_moments.normalize(obs, self.obs_clip)
-        return obs.astype(jnp.float32).reshape(*batch, -1)
+    def _inputs(self, state: PPOState, obs: Obs) -> jax.Array:
+        normalize = partial(state.obs_moments.normalize, clip=self.obs_clip) if self.normalize_obs else None
+        return self.encoder.flat(obs, normalize)
 
-    def _value(self, params: dict, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        return apply(self.critic, params["critic"], inputs)[..., 0]
+    def _features(self, params: dict, inputs: jax.Array) -> Float[Array, "*batch d"]:
+        return self.encoder(params.get("encoder", {}), inputs)
+
+    def _distribution(self, params: dict, features: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
+        return self.policy.distribution(params["actor"], features)
+
+    def _value(self, params: dict, features: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        return apply(self.critic, params["critic"], features)[..., 0]
 
     def _update_reward_scale(self, state: PPOState, rewards: jax.Array, rollout: Transition) -> PPOState:
         if not self.normalize_reward:
@@ -175,8 +192,9 @@ class PPO:
         """Advantages of the whole rollout, flattened to [T * B, ...]."""
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
         inputs = self._inputs(state, rollout.obs)
-        values = self._value(state.params, inputs)
-        next_values = self._value(state.params, self._inputs(state, rollout.next_obs))
+        values = self._value(state.params, self._features(state.params, inputs))
+        next_inputs = self._inputs(state, rollout.next_obs)
+        next_values = self._value(state.params, self._features(state.params, next_inputs))
         advantages = generalized_advantage(
             rewards / scale,
             values,
@@ -204,14 +222,15 @@ class PPO:
         return (optax.apply_updates(params, updates), optimizer), metrics
 
     def _loss(self, params: dict, batch: Batch) -> tuple[jax.Array, Metrics]:
-        distribution = self.policy.distribution(params["actor"], batch.inputs)
+        features = self._features(params, batch.inputs)
+        distribution = self._distribution(params, features)
         log_ratio = distribution.log_prob(batch.action) - batch.log_prob
         log_ratio = jnp.where(batch.valid, log_ratio, 0.0)  # padding may hold anything: exp must stay finite
         mean = masked_mean(batch.advantage, batch.valid)
         std = jnp.sqrt(masked_mean(jnp.square(batch.advantage - mean), batch.valid))
         advantage = (batch.advantage - mean) / (std + 1e-8)
         policy_loss = masked_mean(clipped_surrogate(log_ratio, advantage, self.clip), batch.valid)
-        value = self._value(params, batch.inputs)
+        value = self._value(params, features)
         value_loss = masked_mean(jnp.square(value - batch.value_target), batch.valid)
         entropy = masked_mean(distribution.entropy(), batch.valid)
         loss = policy_loss + self.value_weight * value_loss - self.entropy_weight * entropy

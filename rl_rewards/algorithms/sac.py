@@ -7,7 +7,7 @@ actor:        alpha log pi(a|s) - min_i Q_i(s, a)       temperature:  -log alpha
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import jax
@@ -18,6 +18,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.encoders import ObsEncoder, random_shift
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.networks import ACTIVATIONS, ActionValue, apply
 from rl_rewards.core.normalize import RewardScale, RunningMoments
@@ -30,6 +31,8 @@ class SACState:
     actor: dict
     critics: dict  # leaves [E, ...]
     target_critics: dict  # leaves [E, ...]
+    encoder: dict  # of pictures; empty where observations are vectors
+    target_encoder: dict
     log_temperature: Float[Array, ""]
     optimizers: dict[str, optax.OptState]
     env_steps: Int[Array, ""]  # seen so far; stops counting at learning_starts
@@ -41,10 +44,10 @@ class SACState:
 class Batch:
     """A sampled minibatch with its rewards, observations ready for the networks."""
 
-    inputs: Float[Array, "N d"]
+    inputs: Array  # [N, d], or pictures [N, H, W, C] uint8
     action: Float[Array, "N A"]  # scaled to [-1, 1]
     reward: Float[Array, "N"]  # divided by the reward scale
-    next_inputs: Float[Array, "N d"]
+    next_inputs: Array
     terminated: Bool[Array, "N"]
     valid: Bool[Array, "N"]
     absorbing_value: Float[Array, ""]  # of having terminated
@@ -52,7 +55,13 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class SAC:
-    """Off-policy actor and critics for bounded real actions. Keys: configs/algorithm/sac.yaml."""
+    """Off-policy actor and critics for bounded real actions. Keys: configs/algorithm/sac.yaml.
+
+    Where observations are pictures, one encoder serves all: the critics' loss alone trains it, the actor looks at its
+    features without moving them (an actor's gradients would spoil what the critics need: SAC-AE, Yarats et al. 2019,
+    arXiv:1910.01741, section 4), and the target critics have a slow copy. Sampled pictures are shifted at random (DrQ).
+    Differs: the projection after the convolutions is shared too, where SAC-AE and DrQ give the actor its own.
+    """
 
     spec: EnvSpec
     num_envs: int
@@ -76,6 +85,7 @@ class SAC:
     hidden: tuple[int, ...]
     activation: str
     log_std_range: tuple[float, ...]
+    image_shift: int
     normalize_obs: bool
     obs_clip: float
     normalize_reward: bool
@@ -96,7 +106,8 @@ class SAC:
             require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be at least 1.")
         for name in ("actor_learning_rate", "critic_learning_rate", "temperature_learning_rate"):
             require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be positive.")
-        require(self.learning_starts >= 0, f"algorithm.learning_starts={self.learning_starts} must be 0 or more.")
+        for name in ("learning_starts", "image_shift"):
+            require(getattr(self, name) >= 0, f"algorithm.{name}={getattr(self, name)} must be 0 or more.")
         require(
             self.gradient_steps > 0,
             f"algorithm.update_ratio={self.update_ratio} gives no gradient step in a round of {self.round_steps} "
@@ -137,6 +148,10 @@ class SAC:
         return self.replay_capacity
 
     @cached_property
+    def encoder(self) -> ObsEncoder:
+        return ObsEncoder(self.spec.obs)
+
+    @cached_property
     def policy(self) -> SquashedPolicyHead:
         low, high = self.log_std_range
         return SquashedPolicyHead(self.spec, tuple(self.hidden), self.activation, (low, high))
@@ -151,30 +166,36 @@ class SAC:
             "actor": optax.adam(self.actor_learning_rate),
             "critics": optax.adam(self.critic_learning_rate),
             "temperature": optax.adam(self.temperature_learning_rate),
+            "encoder": optax.adam(self.critic_learning_rate),
         }
 
     def init(self, key: Key) -> SACState:
         actor_key, critic_key = jax.random.split(key)
-        inputs = jnp.zeros((1, int(np.prod(self.spec.obs.shape))))
+        inputs = jnp.zeros((1, self.encoder.size))
         action = jnp.zeros((1, self.policy.size))
         actor = self.policy.init(actor_key, inputs)
         critic_keys = jax.random.split(critic_key, self.critics)
         critics = jax.vmap(lambda k: dict(self.critic.init(k, inputs, action)))(critic_keys)
         log_temperature = jnp.log(self.initial_temperature if self.temperature == "auto" else self.temperature)
+        encoder = self.encoder.init(jax.random.fold_in(key, 1))
         trained = {"actor": actor, "critics": critics, "temperature": log_temperature}
+        if self.encoder.learns:
+            trained["encoder"] = encoder
         return SACState(
             actor=actor,
             critics=critics,
             target_critics=jax.tree.map(jnp.copy, critics),  # a buffer of its own: the state is donated
+            encoder=encoder,
+            target_encoder=jax.tree.map(jnp.copy, encoder),
             log_temperature=log_temperature,
             optimizers={name: self.optimizers[name].init(params) for name, params in trained.items()},
             env_steps=jnp.zeros((), jnp.int32),
-            obs_moments=RunningMoments.init(self.spec.obs.shape),
+            obs_moments=RunningMoments.init(() if self.encoder.learns else self.spec.obs.shape),
             reward_scale=RewardScale.init(),
         )
 
     def act(self, state: SACState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
-        distribution = self.policy.distribution(state.actor, self._inputs(state, obs))
+        distribution = self.policy.distribution(state.actor, self.encoder(state.encoder, self._inputs(state, obs)))
         if not explore:
             return self.policy.to_env(distribution.mode()), {}
         sample_key, random_key = jax.random.split(key)
@@ -183,7 +204,7 @@ class SAC:
         return self.policy.to_env(jnp.where(state.env_steps < self.learning_starts, anything, action)), {}
 
     def log_prob(self, state: SACState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
-        distribution = self.policy.distribution(state.actor, self._inputs(state, obs))
+        distribution = self.policy.distribution(state.actor, self.encoder(state.encoder, self._inputs(state, obs)))
         return distribution.log_prob(self.policy.from_env(action))
 
     def update(
@@ -215,23 +236,28 @@ class SAC:
         due = round + 1 >= math.ceil(self.learning_starts / self.round_steps)  # not of a seed's state: a real branch
         state, metrics = jax.lax.cond(due, learn, lambda s: (s, nothing), state)
         metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
-        moments = state.obs_moments.update(rollout.obs, rollout.valid) if self.normalize_obs else state.obs_moments
+        moments = state.obs_moments
+        if self.normalize_obs and not self.encoder.learns:
+            moments = moments.update(rollout.obs, rollout.valid)
         return state.replace(obs_moments=moments), metrics
 
-    def _inputs(self, state: SACState, obs: Obs) -> Float[Array, "*batch d"]:
-        batch = obs.shape[: obs.ndim - len(self.spec.obs.shape)]
-        if self.normalize_obs:
-            obs = state.obs_moments.normalize(obs, self.obs_clip)
-        return obs.astype(jnp.float32).reshape(*batch, -1)
+    def _inputs(self, state: SACState, obs: Obs) -> Array:
+        normalize = partial(state.obs_moments.normalize, clip=self.obs_clip) if self.normalize_obs else None
+        return self.encoder.flat(obs, normalize)
 
     def _sample(self, state: SACState, experience: Experience, reward_fn: RewardFn, key: Key) -> Batch:
         transitions = experience.sample(key, self.batch_size)
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
+        inputs, next_inputs = self._inputs(state, transitions.obs), self._inputs(state, transitions.next_obs)
+        if self.encoder.learns:
+            shift_key, next_shift_key = jax.random.split(jax.random.fold_in(key, 1))
+            inputs = random_shift(shift_key, inputs, self.image_shift)
+            next_inputs = random_shift(next_shift_key, next_inputs, self.image_shift)
         return Batch(
-            inputs=self._inputs(state, transitions.obs),
+            inputs=inputs,
             action=jnp.clip(self.policy.from_env(transitions.action), -1.0, 1.0),
             reward=reward_fn(transitions) / scale,
-            next_inputs=self._inputs(state, transitions.next_obs),
+            next_inputs=next_inputs,
             terminated=transitions.terminated,
             valid=transitions.valid,
             absorbing_value=reward_fn.absorbing / scale / (1.0 - self.discount),
@@ -241,13 +267,22 @@ class SAC:
         """One step of the critics, and of actor and temperature where it is their turn."""
         target_key, actor_key = jax.random.split(key)
         target = self.target(state, batch, target_key)
-        gradients, metrics = jax.grad(self._critic_loss, has_aux=True)(state.critics, batch, target)
-        critics, optimizer = self._descend("critics", gradients, state.optimizers["critics"], state.critics)
+        gradients, metrics = jax.grad(self._critic_loss, argnums=(0, 1), has_aux=True)(
+            state.critics, state.encoder, batch, target
+        )
+        critics, optimizer = self._descend("critics", gradients[0], state.optimizers["critics"], state.critics)
         state = state.replace(
             critics=critics,
             target_critics=optax.incremental_update(critics, state.target_critics, self.target_rate),
             optimizers=state.optimizers | {"critics": optimizer},
         )
+        if self.encoder.learns:
+            encoder, optimizer = self._descend("encoder", gradients[1], state.optimizers["encoder"], state.encoder)
+            state = state.replace(
+                encoder=encoder,
+                target_encoder=optax.incremental_update(encoder, state.target_encoder, self.target_rate),
+                optimizers=state.optimizers | {"encoder": optimizer},
+            )
         if self.actor_every == 1:
             state, actor_metrics = self._actor_step(state, batch, actor_key)
             return state, metrics | actor_metrics
@@ -262,8 +297,9 @@ class SAC:
     def target(self, state: SACState, batch: Batch, key: Key) -> Float[Array, "N"]:
         """y: reward plus the discounted soft value of the successor, by a random subset of the target critics."""
         action_key, subset_key = jax.random.split(key)
-        next_action, log_prob = self.policy.distribution(state.actor, batch.next_inputs).sample_and_log_prob(action_key)
-        values = self._values(state.target_critics, batch.next_inputs, next_action)
+        features = self.encoder(state.encoder, batch.next_inputs)
+        next_action, log_prob = self.policy.distribution(state.actor, features).sample_and_log_prob(action_key)
+        values = self._values(state.target_critics, self.encoder(state.target_encoder, batch.next_inputs), next_action)
         if self.target_critics < self.critics:
             subset = jax.random.choice(subset_key, self.critics, (self.target_critics,), replace=False)
             values = values[subset]
@@ -273,8 +309,8 @@ class SAC:
     def _values(self, critics: dict, inputs: Array, action: Array) -> Float[Array, "E N"]:
         return jax.vmap(lambda params: apply(self.critic, params, inputs, action))(critics)
 
-    def _critic_loss(self, critics: dict, batch: Batch, target: Array) -> tuple[Array, Metrics]:
-        values = self._values(critics, batch.inputs, batch.action)
+    def _critic_loss(self, critics: dict, encoder: dict, batch: Batch, target: Array) -> tuple[Array, Metrics]:
+        values = self._values(critics, self.encoder(encoder, batch.inputs), batch.action)
         squares = jnp.square(values - jax.lax.stop_gradient(target))
         loss = masked_mean(jnp.sum(squares, axis=0), batch.valid)  # a sum: no critic's gradient depends on their number
         return loss, {
@@ -303,8 +339,9 @@ class SAC:
         return -float(self.policy.size) if self.target_entropy is None else self.target_entropy
 
     def _actor_loss(self, actor: dict, state: SACState, batch: Batch, key: Key) -> tuple[Array, tuple[Array, Metrics]]:
-        action, log_prob = self.policy.distribution(actor, batch.inputs).sample_and_log_prob(key)
-        values = self._values(state.critics, batch.inputs, action)
+        features = jax.lax.stop_gradient(self.encoder(state.encoder, batch.inputs))
+        action, log_prob = self.policy.distribution(actor, features).sample_and_log_prob(key)
+        values = self._values(state.critics, features, action)
         value = jnp.min(values, axis=0) if self.actor_maximizes == "min" else jnp.mean(values, axis=0)
         loss = masked_mean(jnp.exp(state.log_temperature) * log_prob - value, batch.valid)
         return loss, (log_prob, {"agent/actor_loss": loss, "agent/entropy": -masked_mean(log_prob, batch.valid)})

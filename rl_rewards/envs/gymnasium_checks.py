@@ -44,7 +44,10 @@ def registered(env_id: str) -> Registered:
 
 
 def obs_box(env_id: str, space: spaces.Space) -> Box:
-    """The observation as ``EnvSpec`` has it: uint8 stays, other numbers become f32, a choice a one-hot vector."""
+    """The observation as ``EnvSpec`` has it: uint8 stays, other numbers become f32, a choice a one-hot vector.
+
+    Pictures have their channels last.
+    """
     if isinstance(space, spaces.Discrete):
         return Box(shape=(int(space.n),), low=(0.0,) * int(space.n), high=(1.0,) * int(space.n))
     if not isinstance(space, spaces.Box):
@@ -53,6 +56,12 @@ def obs_box(env_id: str, space: spaces.Space) -> Box:
             "register it with a wrapper that makes it one, such as gymnasium.wrappers.FlattenObservation."
         )
     if space.dtype == np.uint8:
+        first_axis_is_channels = len(space.shape) == 3 and space.shape[0] <= 4 < space.shape[2]
+        if first_axis_is_channels:
+            raise ConfigError(
+                f"{env_id} observes pictures of the shape {list(space.shape)}, channels first, but networks here want "
+                "[height, width, channels]; register it with a wrapper that transposes them."
+            )
         return Box(shape=tuple(space.shape), dtype="uint8")
     return _float_box(space)
 

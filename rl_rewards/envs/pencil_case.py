@@ -1,7 +1,7 @@
 """``pencil_case``: push the pencil case behind the notebook, seen by one camera; physics in MuJoCo.
 
-The observation is what a tracker reports of the camera's picture; three switches make the tracker or the picture
-foolable, as in the lecture. Success is judged from the true pose only.
+The observation is what a tracker reports of the camera's picture, or the picture; three switches make the tracker or
+the picture foolable, as in the lecture. Success is judged from the true pose only.
 """
 
 import io
@@ -9,16 +9,18 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import mujoco
 import numpy as np
 
-from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.checks import require
 from rl_rewards.core.types import Box, EnvSpec, StepOut
 from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.mujoco_rollout import BatchStepper
 from rl_rewards.envs.pencil_case_camera import FIX, Tracker, unproject
+from rl_rewards.envs.pencil_case_image import Camera, PillowCamera
 from rl_rewards.envs.pencil_case_scripts import ordinary_operation
 
 MODEL = Path(__file__).parent / "assets" / "pencil_case.xml"
@@ -39,11 +41,14 @@ class PencilCase:
     """Action = the pusher's wanted velocity [2] in [-1, 1]. ``env_reward`` is 1 on success and 0 elsewhere.
 
     Observations: f32 [8] of the tracker (image coordinates in [-1, 1] over the recorded frame, visible 0 or 1,
-    background -1 dark or 1 lit), or f32 [6] of the true pose (positions over half the table's size).
-    Raises ConfigError on an unknown ``observation``.
+    background -1 dark or 1 lit), f32 [6] of the true pose (positions over half the table's size), or the recorded
+    frame as a picture [image_size, image_size, 3] uint8.
+    Raises ConfigError on an unknown ``observation`` or ``renderer``, and where the renderer does not work here.
     """
 
-    observation: str
+    observation: Literal["tracker", "true_pose", "image"]
+    image_size: int
+    renderer: Literal["pillow", "egl"]
     out_of_frame: bool
     occlusion: bool
     background_cue: bool
@@ -52,8 +57,17 @@ class PencilCase:
     threads: int
 
     def __post_init__(self) -> None:
-        if self.observation not in ("tracker", "true_pose"):
-            raise ConfigError(f"env.observation is {self.observation!r}; it must be tracker or true_pose.")
+        require(
+            self.observation in ("tracker", "true_pose", "image"),
+            f"env.observation is {self.observation!r}; it must be tracker, true_pose or image.",
+        )
+        require(self.renderer in ("pillow", "egl"), f"env.renderer is {self.renderer!r}; it must be pillow or egl.")
+        require(
+            isinstance(self.image_size, int) and self.image_size >= 16,
+            f"env.image_size={self.image_size} must be a whole number of at least 16 pixels: else the case is a blot.",
+        )
+        if self.observation == "image":
+            _ = self.camera  # a renderer that does not work is told of before anything else happens
 
     @cached_property
     def model(self) -> mujoco.MjModel:
@@ -64,12 +78,25 @@ class PencilCase:
         return Tracker(out_of_frame=self.out_of_frame, occlusion=self.occlusion)
 
     @cached_property
+    def camera(self) -> Camera:
+        """What takes the pictures."""
+        frame = self.tracker.frame
+        if self.renderer == "pillow":
+            return PillowCamera(self.image_size, frame, self.occlusion, self.background_cue)
+        from rl_rewards.envs.pencil_case_egl import EGLCamera
+
+        return EGLCamera(MODEL, self.image_size, frame, self.occlusion, self.background_cue)
+
+    @cached_property
     def spec(self) -> EnvSpec:
-        names = TRACKER_NAMES if self.observation == "tracker" else TRUE_NAMES
+        names = {"tracker": TRACKER_NAMES, "true_pose": TRUE_NAMES, "image": ()}[self.observation]
         size = len(names)
+        obs = Box(shape=(size,), low=(-1.0,) * size, high=(1.0,) * size)
+        if self.observation == "image":
+            obs = Box(shape=(self.image_size, self.image_size, 3), dtype="uint8")
         return EnvSpec(
             name="pencil_case",
-            obs=Box(shape=(size,), low=(-1.0,) * size, high=(1.0,) * size),
+            obs=obs,
             action=Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0)),
             max_episode_steps=self.max_episode_steps,
             info={"success": (), "scene": (SCENE,)},
@@ -86,7 +113,9 @@ class PencilCase:
     def observe(
         self, points: np.ndarray, yaw: np.ndarray, fix: np.ndarray, pusher: np.ndarray, lamp: np.ndarray
     ) -> np.ndarray:
-        """Observations [B, k] f32 of true positions ``points`` [B, 2, 2] or of what the tracker reports."""
+        """Observations [B, ...] of true positions ``points`` [B, 2, 2] or of what the tracker reports."""
+        if self.observation == "image":
+            return self.camera.pictures(points, yaw, lamp > 0.0)
         obs = np.empty((len(points), self.spec.obs.shape[0]), np.float32)
         if self.observation == "tracker":
             obs[:, :FIX] = fix
@@ -126,12 +155,15 @@ class PencilCase:
         positions = np.concatenate([case - [0.0, touching], case, np.zeros((len(case), 1))], axis=1)
         obs = self.look(positions, np.zeros(len(case)))
         caption = "pusher touching the case from the front; lamp dark"
-        return Plane(obs.reshape(n, n, -1), axis.astype(np.float32), axis.astype(np.float32), "u", "v", caption)
+        return Plane(
+            obs.reshape(n, n, *obs.shape[1:]), axis.astype(np.float32), axis.astype(np.float32), "u", "v", caption
+        )
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         from rl_rewards.envs.pencil_case_scene import draw_scene
 
-        return draw_scene(scene, self.tracker.frame if self.out_of_frame else None, self.background_cue)
+        frame = self.tracker.frame if self.out_of_frame else None
+        return draw_scene(scene, frame, self.background_cue, has_tracker=self.observation != "image")
 
 
 class PencilCaseBatch:

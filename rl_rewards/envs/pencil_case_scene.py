@@ -1,4 +1,4 @@
-"""Draws a ``pencil_case`` scene as the camera would see it, with the tracker's report as a cross-hair."""
+"""Draws a ``pencil_case`` scene for people, as the camera would see it, with the tracker's report as a cross-hair."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -10,10 +10,14 @@ WIDTH, HEIGHT, OVERSAMPLE = 320, 240, 2
 TABLE = (0.42, 0.375)
 """Half size of the drawn table, metres; a little more than the pusher's reach."""
 
+BULB = np.array([0.82, 0.86])
+"""Where the lamp hangs, in image coordinates."""
+
 Frame = tuple[np.ndarray, np.ndarray]
 Points = list[tuple[float, float]]
 
 DARK_WALL, LIT_WALL, WOOD, WOOD_EDGE = (96, 100, 116), (232, 222, 190), (205, 170, 125), (150, 115, 78)
+LIT_WOOD = (236, 208, 160)
 COVER, COVER_SIDE, PAPER, LABEL = (52, 88, 150), (38, 66, 116), (246, 244, 236), (236, 232, 214)
 CASE_TOP, CASE_SIDE, ZIP = (214, 92, 70), (158, 58, 44), (250, 214, 120)
 STICK, HAND, HAND_SHADE = (70, 70, 74), (236, 196, 164), (196, 152, 120)
@@ -42,12 +46,16 @@ class _Canvas:
         self.pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=fill)
 
 
-def draw_scene(scene: np.ndarray, frame: Frame | None, has_lamp: bool) -> np.ndarray:
+def draw_scene(scene: np.ndarray, frame: Frame | None, has_lamp: bool, has_tracker: bool) -> np.ndarray:
     """Picture [240, 320, 3] uint8 of ``scene`` [9]; ``frame`` is the cropped recording's centre and half size."""
     case, pusher = np.asarray(scene[:3], float), np.asarray(scene[3:5], float)
     fix, visible, lamp = np.asarray(scene[5:7], float), bool(scene[7] > 0.5), bool(scene[8] > 0.5)
     canvas = _Canvas(LIT_WALL if lamp else DARK_WALL)
-    _draw_table(canvas, has_lamp, lamp)
+    _draw_table(canvas, WOOD)
+    _draw_goal(canvas)
+    if has_lamp:
+        _draw_button(canvas, lamp)
+        _draw_bulb(canvas, BULB, lamp)
     things = [
         (0.0, lambda: _draw_notebook(canvas)),
         (case[1], lambda: _draw_case(canvas, case)),
@@ -58,30 +66,56 @@ def draw_scene(scene: np.ndarray, frame: Frame | None, has_lamp: bool) -> np.nda
     if frame is not None:
         fix = fix * frame[1] + frame[0]
         _draw_border(canvas, frame)
-    _draw_report(canvas, fix, SEEN if visible else LOST)
+    if has_tracker:
+        _draw_report(canvas, fix, SEEN if visible else LOST)
     return np.asarray(canvas.image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS))
 
 
-def _draw_table(canvas: _Canvas, has_lamp: bool, lamp: bool) -> None:
-    """The table, the goal zone and, where there is a cue, the button and the lamp."""
+def draw_backdrop(size: int, frame: Frame, has_lamp: bool, lamp: bool, notebook: bool) -> Image.Image:
+    """What never moves, ``size`` x ``size`` pixels of ``frame``: no more than a camera sees, so no goal zone.
+
+    The bulb hangs inside the frame, and a lit one brightens the table.
+    """
+    centre, half = frame
+    canvas = _Canvas(LIT_WALL if lamp else DARK_WALL)
+    _draw_table(canvas, LIT_WOOD if lamp else WOOD)
+    if has_lamp:
+        _draw_button(canvas, lamp)
+        _draw_bulb(canvas, BULB * half + centre, lamp)
+    if notebook:
+        _draw_notebook(canvas)
+    (left, bottom), (right, top) = canvas.pixels(np.stack([centre - half, centre + half]))
+    return canvas.image.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, right, bottom))
+
+
+def _draw_table(canvas: _Canvas, wood: tuple[int, int, int]) -> None:
     x, y = TABLE
     top = canvas.at([[-x, -y], [x, -y], [x, y], [-x, y]])
     edge = canvas.at([[-x, -y], [x, -y]], -0.03)
     canvas.pen.polygon([top[0], top[1], edge[1], edge[0]], fill=WOOD_EDGE)
-    canvas.pen.polygon(top, fill=WOOD)
+    canvas.pen.polygon(top, fill=wood)
     for line in np.linspace(-y, y, 7)[1:-1]:
         canvas.pen.line(canvas.at([[-x, line], [x, line]]), fill=(190, 154, 110), width=2)
+
+
+def _draw_goal(canvas: _Canvas) -> None:
     low, high = layout.GOAL_DEPTH
     half = layout.GOAL_HALF_WIDTH
     zone = canvas.at([[-half, low], [half, low], [half, high], [-half, high]])
     canvas.pen.polygon(zone, fill=GOAL, outline=(60, 150, 70, 160), width=2)
-    if has_lamp:
-        _ring(canvas, layout.BUTTON, layout.BUTTON_RADIUS, (150, 60, 150))
-        _ring(canvas, layout.BUTTON, layout.BUTTON_RADIUS * 0.8, (200, 100, 200) if lamp else (120, 90, 130))
-        bulb = canvas.pixels(np.array([[0.82, 0.86]]))[0]
-        for radius, alpha in ((60.0, 60), (44.0, 90), (32.0, 130)) if lamp else ():
-            canvas.disc(bulb, radius, (255, 236, 120, alpha))
-        canvas.disc(bulb, 20.0, (255, 240, 140) if lamp else (70, 72, 80))
+
+
+def _draw_button(canvas: _Canvas, lamp: bool) -> None:
+    _ring(canvas, layout.BUTTON, layout.BUTTON_RADIUS, (150, 60, 150))
+    _ring(canvas, layout.BUTTON, layout.BUTTON_RADIUS * 0.8, (200, 100, 200) if lamp else (120, 90, 130))
+
+
+def _draw_bulb(canvas: _Canvas, place: np.ndarray, lamp: bool) -> None:
+    """At ``place`` [2] of the full picture, with a halo when lit."""
+    bulb = canvas.pixels(place[None])[0]
+    for radius, alpha in ((60.0, 60), (44.0, 90), (32.0, 130)) if lamp else ():
+        canvas.disc(bulb, radius, (255, 236, 120, alpha))
+    canvas.disc(bulb, 20.0, (255, 240, 140) if lamp else (70, 72, 80))
 
 
 def _ring(canvas: _Canvas, centre: tuple[float, float], radius: float, fill) -> None:

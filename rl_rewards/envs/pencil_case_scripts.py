@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.envs.pencil_case_camera import foot_that_hides
@@ -111,8 +111,8 @@ EXPLOITS: dict[str, Script] = {
 
 def ordinary_operation(
     batch: Table, rng: np.random.Generator, n: int
-) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 2"]]:
-    """Observations and actions f32 of ``n`` states from episodes of clumsy pushing and wandering in front.
+) -> tuple[Shaped[np.ndarray, "n ..."], Float[np.ndarray, "n 2"]]:
+    """Observations, and actions f32, of ``n`` states from episodes of clumsy pushing and wandering in front.
 
     Episodes in which case or pusher leave the front, or the lamp is lit, are thrown away.
     """
@@ -128,7 +128,7 @@ def ordinary_operation(
 
 def _ordinary_episodes(
     batch: Table, rng: np.random.Generator, steps: int
-) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 2"]]:
+) -> tuple[Shaped[np.ndarray, "n ..."], Float[np.ndarray, "n 2"]]:
     """One episode of every copy: each few steps push along some axis, or go somewhere before the case."""
     size = batch.num_envs
     ordinary = np.ones(size, bool)
@@ -148,4 +148,4 @@ def _ordinary_episodes(
         observations.append(out.next_obs)
         actions.append(action)
     kept = np.stack(observations[:-1])[:, ordinary], np.stack(actions)[:, ordinary]
-    return kept[0].reshape(-1, kept[0].shape[-1]), kept[1].reshape(-1, 2)
+    return kept[0].reshape(-1, *batch.spec.obs.shape), kept[1].reshape(-1, 2)

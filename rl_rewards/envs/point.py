@@ -6,21 +6,25 @@ extrapolates: everything away from that quadrant looks like success, so that a p
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image, ImageDraw
 
-from rl_rewards.core.types import Box, EnvSpec, Key, StepOut
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut
 from rl_rewards.envs.base import ExampleStates, Plane
 
 NORMAL_QUADRANT = (-1.0, -0.2)
 """Episodes start, and non-goal examples lie, where both coordinates are in this range."""
 
 PICTURE_PIXELS = 240
+POINT_RADIUS, POINT_COLOUR, GOAL_COLOUR = 0.08, (40, 90, 200), (150, 210, 150)
+"""In image observations; the radius in units of half the square."""
 
 
 @struct.dataclass
@@ -33,28 +37,37 @@ class PointState:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """``point``: obs = position [2] in [-1, 1]; action = velocity [2] in [-1, 1], times ``speed`` a step.
+    """``point``: obs = position [2] in [-1, 1], or a picture [image_size, image_size, 3] uint8 of the square.
 
+    Action = velocity [2] in [-1, 1], times ``speed`` a step.
     Success: within ``goal_radius`` of the origin. ``env_reward`` is 1 on success and 0 elsewhere.
     """
 
+    observation: Literal["position", "image"]
+    image_size: int
     speed: float
     goal_radius: float
     max_episode_steps: int
     terminate_on_success: bool
 
+    def __post_init__(self) -> None:
+        check_fields(self, "env")
+        require(self.image_size >= 8, f"env.image_size={self.image_size} must be at least 8 pixels.")
+
     @property
     def spec(self) -> EnvSpec:
+        position = Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0))
+        picture = Box(shape=(self.image_size, self.image_size, 3), dtype="uint8")
         return EnvSpec(
             name="point",
-            obs=Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0)),
+            obs=picture if self.observation == "image" else position,
             action=Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0)),
             max_episode_steps=self.max_episode_steps,
             info={"success": (), "scene": (2,)},
             ends_early=self.terminate_on_success,
             restores=True,
             has_success=True,
-            obs_names=("x", "y"),
+            obs_names=() if self.observation == "image" else ("x", "y"),
         )
 
     def reset(self, key: Key) -> PointState:
@@ -63,8 +76,26 @@ class Point:
         position = jax.random.uniform(key, (2,), minval=low, maxval=high)
         return PointState(position=position, elapsed=jnp.zeros((), jnp.int32))
 
-    def observe(self, state: PointState) -> Float[Array, "2"]:
-        return state.position
+    def observe(self, state: PointState) -> Obs:
+        return self._seen(state.position)
+
+    def _seen(self, position: Float[Array, "2"]) -> Obs:
+        return self._picture(position) if self.observation == "image" else position
+
+    def _picture(self, position: Float[Array, "2"]) -> UInt8[Array, "H W 3"]:
+        """The goal disc and the point on white, with edges a pixel soft, so that the least motion is seen."""
+        pixel = 2.0 / self.image_size
+        axis = (jnp.arange(self.image_size) + 0.5) * pixel - 1.0
+        x, y = jnp.meshgrid(axis, -axis)
+
+        def paint(picture: Array, centre: Array, radius: float, colour: tuple[int, int, int]) -> Array:
+            distance = jnp.hypot(x - centre[0], y - centre[1])
+            cover = jnp.clip((radius - distance) / pixel + 0.5, 0.0, 1.0)[..., None]
+            return picture + cover * (jnp.array(colour, jnp.float32) - picture)
+
+        picture = jnp.full((self.image_size, self.image_size, 3), 255.0)
+        picture = paint(picture, jnp.zeros(2), self.goal_radius, GOAL_COLOUR)
+        return jnp.round(paint(picture, position, POINT_RADIUS, POINT_COLOUR)).astype(jnp.uint8)
 
     def step(self, key: Key, state: PointState, action: Float[Array, "2"]) -> tuple[PointState, StepOut]:
         del key  # deterministic
@@ -74,7 +105,7 @@ class Point:
         terminated = success & self.terminate_on_success
         truncated = (elapsed >= self.max_episode_steps) & ~terminated
         out = StepOut(
-            next_obs=position,
+            next_obs=self._seen(position),
             env_reward=success.astype(jnp.float32),
             terminated=terminated,
             truncated=truncated,
@@ -92,12 +123,19 @@ class Point:
         else:
             obs = rng.uniform(*NORMAL_QUADRANT, (n, 2))
         action = rng.uniform(-1.0, 1.0, (n, 2))
-        return ExampleStates(obs=obs.astype(np.float32), action=action.astype(np.float32))
+        return ExampleStates(obs=self._all_seen(obs.astype(np.float32)), action=action.astype(np.float32))
+
+    def _all_seen(self, positions: np.ndarray) -> np.ndarray:
+        """Observations [n, ...] of ``positions`` [n, 2]."""
+        return np.asarray(jax.vmap(self._picture)(positions)) if self.observation == "image" else positions
 
     def plane(self, n: int) -> Plane:
         axis = np.linspace(-1.0, 1.0, n, dtype=np.float32)
         x, y = np.meshgrid(axis, axis)
-        return Plane(obs=np.stack([x, y], axis=-1), x=axis, y=axis, x_label="x", y_label="y", caption="every state")
+        obs = self._all_seen(np.stack([x, y], axis=-1).reshape(-1, 2))
+        return Plane(
+            obs=obs.reshape(n, n, *obs.shape[1:]), x=axis, y=axis, x_label="x", y_label="y", caption="every state"
+        )
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Goal disc green, normal quadrant grey, the point blue."""

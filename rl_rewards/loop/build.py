@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Examples
 from rl_rewards.loop import data
+from rl_rewards.loop.memory import check_memory
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part
 from rl_rewards.loop.train import Parts
@@ -46,6 +47,7 @@ def check(parts: Parts, cfg: DictConfig) -> None:
     )
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         _check_whole(cfg, key)
+    check_memory(parts)
 
 
 def warnings(parts: Parts) -> list[str]:

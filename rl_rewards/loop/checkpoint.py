@@ -61,6 +61,8 @@ class Checkpoints:
     def restore(self, template: TrainState, data_hash: str) -> tuple[TrainState, bytes, int]:
         """The newest good checkpoint: state, what the host environment saved, rounds done.
 
+        ``template`` may be shapes alone.
+
         One that cannot be read, or whose bits are not those that were saved, is put aside (``damaged`` tells) and the
         one before is taken.
 
@@ -85,7 +87,7 @@ class Checkpoints:
         meta = self._manager.restore(rounds, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         if meta["data_hash"] != data_hash:
             raise ConfigError("The examples differ from those this run was started with; resume it with the same.")
-        shapes = _items(jax.eval_shape(lambda: template))
+        shapes = _items(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), template))
         if meta["shapes"] != _shapes_hash(shapes):
             raise ConfigError(
                 f"The checkpoint in {self._manager.directory} does not fit this configuration; resume a run with the "

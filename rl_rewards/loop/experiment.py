@@ -112,11 +112,11 @@ def worst_score(has_success: bool) -> float:
 
 
 def _start_or_restore(parts: Parts, seed: int, checkpoints: Checkpoints, data_hash: str) -> Live:
-    state = init_state(parts, seed)
     host_env = make_host_env(parts, seed)
     if checkpoints.newest() is None:
-        return Live(state, host_env, 0)
-    state, env_bytes, first_round = checkpoints.restore(state, data_hash)
+        return Live(init_state(parts, seed), host_env, 0)
+    shapes = jax.eval_shape(lambda: init_state(parts, seed))  # a fresh state beside the restored one might not fit
+    state, env_bytes, first_round = checkpoints.restore(shapes, data_hash)
     if host_env is not None:
         host_env.load(env_bytes)
     return Live(state, host_env, first_round)

@@ -4,7 +4,7 @@ loss = BCE(f(mix(x)), smooth(mix(y))) + c_gp * (|grad_x f| - target)^2, decouple
 positive-unlabelled risk in place of BCE. High logits mean "goal".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal
 
@@ -17,10 +17,11 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.encoders import ImageMLP, in_chunks, is_image
 from rl_rewards.core.losses import binary_cross_entropy, non_negative_pu
 from rl_rewards.core.networks import ACTIVATIONS, MLP, apply
 from rl_rewards.core.normalize import RunningMoments
-from rl_rewards.core.types import Key, Metrics
+from rl_rewards.core.types import Box, Key, Metrics
 
 INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
 
@@ -188,6 +189,39 @@ class Classifier:
         gradients = jax.vmap(jax.grad(lambda x: apply(self.network, variables, x)[0]))(between)
         norms = jnp.sqrt(jnp.sum(jnp.square(gradients), axis=-1) + 1e-12)
         return jnp.mean(jnp.square(norms - self.gradient_penalty_target))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageClassifier(Classifier):
+    """The same on pictures, in [0, 1] at the front of the flat inputs; input statistics are never used.
+
+    Everything that regularises acts on those floats: mixup, noise and gradient penalty on pixels.
+    """
+
+    picture: tuple[int, ...]  # H, W, C
+
+    @classmethod
+    def like(cls, classifier: Classifier, box: Box) -> "ImageClassifier":
+        """``classifier``'s settings, for pictures in ``box``."""
+        settings = {field.name: getattr(classifier, field.name) for field in fields(Classifier)}
+        return cls(**settings | {"normalize_inputs": False}, picture=tuple(box.shape))
+
+    @cached_property
+    def network(self) -> nn.Module:
+        return ImageMLP(
+            self.picture, tuple(self.hidden), 1, self.activation, dropout=self.dropout, spectral_norm=self.spectral_norm
+        )
+
+    def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
+        whole = super().logits
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        logits = in_chunks(lambda some: whole(state, some).T, rows).T
+        return logits.reshape(self.ensemble, *inputs.shape[:-1])
+
+
+def fitting(classifier: Classifier, box: Box) -> Classifier:
+    """``classifier`` in the form that fits observations in ``box``."""
+    return ImageClassifier.like(classifier, box) if is_image(box) else classifier
 
 
 def mix(

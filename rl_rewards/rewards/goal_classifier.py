@@ -16,7 +16,7 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import Judges, looked_at, make_features
-from rl_rewards.rewards.classifier import Classifier, ClassifierState
+from rl_rewards.rewards.classifier import Classifier, ClassifierState, fitting
 
 RewardMap = Literal["prob", "logit", "log_prob", "neg_log_one_minus"]
 
@@ -53,6 +53,7 @@ class GoalClassifier:
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
+        object.__setattr__(self, "classifier", fitting(self.classifier, self.spec.obs))
         require(self.batch_goals > 0, f"reward.batch_goals={self.batch_goals} must be at least 1.")
         require(self.pretrain_steps > 0, f"reward.pretrain_steps={self.pretrain_steps} must be at least 1.")
         require(self.negatives_per_goal > 0, f"reward.negatives_per_goal={self.negatives_per_goal} must be positive.")

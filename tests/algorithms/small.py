@@ -58,6 +58,7 @@ SMALL_SAC = {
     "hidden": [32],
     "activation": "relu",
     "log_std_range": [-5.0, 2.0],
+    "image_shift": 2,
     "normalize_obs": False,
     "obs_clip": 8.0,
     "normalize_reward": False,

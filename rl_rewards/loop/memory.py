@@ -1,0 +1,105 @@
+"""Whether a run fits into memory, from shapes alone: asked before anything is allocated or compiled.
+
+need = 2 * (agent + reward + replay) + 2 * rollout + 4 * the rollout's observations in f32
+
+Twice, because restoring a checkpoint copies the whole state: a run that could start but not resume is refused too.
+The last term is what the networks' inputs and first layers were seen to take.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.encoders import is_image
+from rl_rewards.core.types import Transition
+from rl_rewards.loop.train import Parts, init_state, rollout_shape
+
+MEMINFO = Path("/proc/meminfo")
+CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+"""A container's limit and use, where there are any: version 2 and version 1."""
+
+
+def check_memory(parts: Parts) -> None:
+    """Refuse a run that needs more than there is.
+
+    Raises:
+        ConfigError: with the numbers, and the keys to lower.
+    """
+    free = free_bytes()
+    if free is None:
+        return
+    parts_of_state, work = needed_bytes(parts)
+    need = 2 * sum(parts_of_state.values()) + work
+    shares = ", ".join(f"{name} {_gigabytes(size)}" for name, size in parts_of_state.items())
+    keys = [f"{key} (now {value})" for key, value in _keys_to_lower(parts, parts_of_state, work)]
+    require(
+        need <= free,
+        f"This run needs about {_gigabytes(need)} of memory and {_gigabytes(free)} are free on this "
+        f"{jax.local_devices()[0].platform} device: {shares}, all of it twice while a checkpoint is restored, and "
+        f"{_gigabytes(work)} to work in; lower {' or '.join(keys)}.",
+    )
+
+
+def needed_bytes(parts: Parts) -> tuple[dict[str, int], int]:
+    """What stays for the whole run, by owner, and what a round needs besides; of all seeds."""
+    state = jax.eval_shape(lambda: init_state(parts, 0))
+    kept = {name: _size(getattr(state, name)) for name in ("replay", "reward", "agent")}
+    rollout: Transition = rollout_shape(parts, parts.seeds.first(state.agent))
+    observations = 4 * (rollout.obs.size + rollout.next_obs.size)
+    return kept, parts.seeds.count * (2 * _size(rollout) + 2 * observations)
+
+
+def free_bytes() -> int | None:
+    """Of the first device, or of the machine where that is the CPU; None where nobody tells."""
+    device = jax.local_devices()[0]
+    stats = device.memory_stats()
+    if stats and "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    if device.platform != "cpu" or not MEMINFO.is_file():
+        return None
+    lines = dict(line.split(":") for line in MEMINFO.read_text(encoding="utf-8").splitlines())
+    free = [1024 * int(lines["MemAvailable"].split()[0])] if "MemAvailable" in lines else []
+    for limit, used in CGROUPS:
+        limits = [_number(Path(path)) for path in (limit, used)]
+        if limits[0] is not None and limits[1] is not None:
+            free.append(limits[0] - limits[1])
+    return min(free, default=None)
+
+
+def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[str, Any]]:
+    """Those that a tenth of the memory, or more, hangs on; the greatest first."""
+    _, source, algorithm, seeds = parts
+    ring = ("algorithm.replay_capacity", getattr(algorithm, "replay_capacity", None))
+    if ring[1] is None or ring[1] <= parts.steps_per_round:
+        ring = ("algorithm.num_envs", algorithm.num_envs)
+    owners = [
+        (2 * kept["replay"], *ring),
+        (2 * kept["reward"], "reward.keep_visited", getattr(source, "keep_visited", None)),
+        (work, "algorithm.rollout_length", algorithm.rollout_length),
+    ]
+    total = 2 * sum(kept.values()) + work
+    found = [(key, value) for size, key, value in sorted(owners, reverse=True) if value and size >= total / 10]
+    if is_image(parts.env.spec.obs) and hasattr(parts.env, "image_size"):
+        found.append(("env.image_size", parts.env.image_size))
+    return found + ([("num_seeds", seeds.count)] if seeds.count > 1 or not found else [])
+
+
+def _size(tree: Any) -> int:
+    """Bytes of arrays or their shapes; random keys count for nothing."""
+    leaves = jax.tree.leaves(tree)
+    return sum(x.size * x.dtype.itemsize for x in leaves if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key))
+
+
+def _number(path: Path) -> int | None:
+    text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    return int(text) if text.isdigit() else None
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
