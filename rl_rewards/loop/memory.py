@@ -1,6 +1,6 @@
 """Whether a run fits into memory, from shapes alone: asked before anything is allocated or compiled.
 
-need = 2 * (agent + reward + replay) + 2 * rollout + 4 * the rollout's observations in f32
+need = 2 * (agent + reward + replay) + 2 * rollout + 2 * the rollout's obs and next_obs in f32
 
 Twice, because restoring a checkpoint copies the whole state: a run that could start but not resume is refused too.
 The last term is what the networks' inputs and first layers were seen to take.
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.encoders import is_image
-from rl_rewards.core.types import Transition
+from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import Parts, init_state, rollout_shape
 
 MEMINFO = Path("/proc/meminfo")
@@ -48,9 +48,10 @@ def check_memory(parts: Parts) -> None:
 
 def needed_bytes(parts: Parts) -> tuple[dict[str, int], int]:
     """What stays for the whole run, by owner, and what a round needs besides; of all seeds."""
-    state = jax.eval_shape(lambda: init_state(parts, 0))
-    kept = {name: _size(getattr(state, name)) for name in ("replay", "reward", "agent")}
-    rollout: Transition = rollout_shape(parts, parts.seeds.first(state.agent))
+    one = parts._replace(seeds=Seeds())
+    state = jax.eval_shape(lambda: init_state(one, 0))
+    kept = {name: parts.seeds.count * _size(getattr(state, name)) for name in ("replay", "reward", "agent")}
+    rollout = rollout_shape(one, state.agent)
     observations = 4 * (rollout.obs.size + rollout.next_obs.size)
     return kept, parts.seeds.count * (2 * _size(rollout) + 2 * observations)
 

@@ -33,6 +33,34 @@ class Own(gymnasium.Env):
         return self.observation_space.sample()
 
 
+class Ball(gymnasium.Env):
+    """A white ball, three pixels wide, on a black field of 12 x 12; actions push it, success is the right half."""
+
+    observation_space = spaces.Box(0, 255, (12, 12, 3), np.uint8)
+    action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def __init__(self, channels_first: bool = False):
+        self.render_mode, self.place = None, np.zeros(2)
+        if channels_first:
+            self.observation_space = spaces.Box(0, 255, (3, 12, 12), np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = self.np_random.uniform(1.0, 5.0, 2)
+        return self._obs(), {}
+
+    def step(self, action):
+        self.place = np.clip(self.place + action, 1.0, 10.0)
+        success = bool(self.place[1] > 6.0)
+        return self._obs(), float(success), False, False, {"is_success": success}
+
+    def _obs(self):
+        picture = np.zeros(self.observation_space.shape, np.uint8)
+        row, column = self.place.round().astype(int)
+        picture[row - 1 : row + 2, column - 1 : column + 2] = 255
+        return picture
+
+
 class HiddenState(InvertedPendulumEnv):
     """A MuJoCo environment that also depends on something that no MuJoCo state holds."""
 
@@ -49,6 +77,8 @@ PAIR = spaces.MultiDiscrete([2, 2])
 OPEN = spaces.Box(-np.inf, np.array([np.inf, 2.0]), (2,), np.float64)
 
 gymnasium.register("OwnPictures-v0", Own, max_episode_steps=5)
+gymnasium.register("OwnBall-v0", Ball, max_episode_steps=20)
+gymnasium.register("OwnChannels-v0", Ball, max_episode_steps=20, kwargs={"channels_first": True})
 gymnasium.register("OwnLimit-v0", Own, max_episode_steps=50)
 gymnasium.register("OwnEndless-v0", Own)
 gymnasium.register("OwnDict-v0", Own, max_episode_steps=5, kwargs={"obs": DICT})

@@ -193,6 +193,13 @@ def test_pictures_stay_bytes_and_choices_count_from_zero():
     assert out.next_obs.dtype == np.uint8 and out.next_obs.max() > 127
 
 
+def test_pictures_with_channels_first_are_refused():
+    with pytest.raises(
+        ConfigError, match=r"OwnChannels-v0 observes pictures of the shape \[3, 12, 12\], channels first"
+    ):
+        _ = make_env(f"{OWN}Channels-v0").spec
+
+
 def test_discrete_observations_are_one_hot():
     obs = begun(make_env("FrozenLake-v1"), 2).reset(np.zeros(2, bool))
     np.testing.assert_array_equal(obs, np.eye(16, dtype=np.float32)[[0, 0]])

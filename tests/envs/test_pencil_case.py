@@ -63,7 +63,7 @@ def test_the_config_gives_every_key_and_the_model_agrees_with_the_layout():
 
 
 def test_an_unknown_observation_is_refused():
-    with pytest.raises(ConfigError, match=r"env\.observation is 'pixels'; it must be tracker or true_pose\."):
+    with pytest.raises(ConfigError, match=r"env\.observation is 'pixels'; it must be tracker, true_pose or image\."):
         make_env(observation="pixels")
 
 

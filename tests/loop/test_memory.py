@@ -1,0 +1,63 @@
+"""A run that does not fit is refused before anything is allocated; pictures are counted as bytes."""
+
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.loop import build, memory
+from rl_rewards.loop.seeds import Seeds
+from tests.runs import composed
+
+PICTURES = ("env=pencil_case", "env.observation=image", "env.image_size=32")
+SIZE = 32 * 32 * 3
+
+
+def test_pictures_are_kept_as_bytes():
+    """Both observations of a transition, and a visited state, take one byte a number; seeds multiply."""
+    parts = build.build(
+        composed(*PICTURES, "algorithm=sac", "algorithm.replay_capacity=9600", "reward.keep_visited=1000")
+    )
+    kept, work = memory.needed_bytes(parts)
+    assert 2 * SIZE * 9600 <= kept["replay"] < (2 * SIZE + 40) * 9600
+    classifier = kept["reward"] - 1000 * SIZE
+    assert 0 < classifier < 6e6
+    assert work > 2 * 960 * 2 * SIZE
+    assert memory.needed_bytes(parts._replace(seeds=Seeds(3))) == ({k: 3 * v for k, v in kept.items()}, 3 * work)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "lower"),
+    [
+        (("algorithm=sac",), ["algorithm.replay_capacity (now 1000000)", "reward.keep_visited (now 300000)"]),
+        (("reward.keep_visited=3000000",), ["lower reward.keep_visited (now 3000000) or env.image_size (now 32)."]),
+        (
+            ("reward=environment", "algorithm.num_envs=10000"),
+            ["algorithm.num_envs (now 10000)", "rollout_length (now 80)"],
+        ),
+        (("num_seeds=8",), ["reward.keep_visited (now 300000)", "num_seeds (now 8)"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_sentence(monkeypatch, overrides, lower):
+    monkeypatch.setattr(memory, "free_bytes", lambda: int(4e9))
+    with pytest.raises(ConfigError, match=r"needs about [\d.]+ GB of memory and 4\.0 GB are free") as error:
+        build.build(composed(*PICTURES, *overrides))
+    for words in lower:
+        assert words in str(error.value)
+    assert str(error.value).count(". ") == 0, "one sentence"
+
+
+def test_nothing_is_refused_where_nobody_tells(monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda: None)
+    build.build(composed(*PICTURES, "reward.keep_visited=3000000"))
+
+
+def test_a_containers_limit_counts(monkeypatch, tmp_path):
+    (tmp_path / "max").write_text("5000000000\n", encoding="utf-8")
+    (tmp_path / "current").write_text("1000000000\n", encoding="utf-8")
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal: 90000000 kB\nMemAvailable: 80000000 kB\n", encoding="utf-8")
+    monkeypatch.setattr(memory, "MEMINFO", meminfo)
+    monkeypatch.setattr(memory, "CGROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")), ("/none", "/none")))
+    if memory.jax.default_backend() == "cpu":
+        assert memory.free_bytes() == 4_000_000_000
+        (tmp_path / "max").write_text("max\n", encoding="utf-8")
+        assert memory.free_bytes() == 1024 * 80_000_000
