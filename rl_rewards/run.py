@@ -36,9 +36,8 @@ def main() -> None:
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
         guarded(lambda: resume_run(Path(resume[-1]), [a for a in arguments if not a.startswith("resume=")]))
     else:
-        sweep.register_resolvers()
         raise_here()
-        guarded(_hydra_main)
+        guarded(lambda: (sweep.check_launcher(arguments), _hydra_main()))
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
@@ -48,20 +47,20 @@ def _hydra_main(cfg: DictConfig) -> float | None:
     choices = {group: settings.runtime.choices[group] for group in GROUPS}
     run_dir = Path(settings.runtime.output_dir)
     if settings.mode == RunMode.MULTIRUN:
-        return sweep_job(cfg, run_dir, choices)
+        return sweep_job(cfg, run_dir, choices, list(settings.overrides.task))
     if cfg.study is not None:
         guarded(lambda: start_study(cfg, run_dir, list(settings.overrides.task)))
         return None
     return guarded(lambda: start_run(cfg, run_dir, choices))
 
 
-def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
+def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides: list[str]) -> float:
     """A job of a sweep: skipped when done, and never the end of the sweep; see FAILED.json for what went wrong."""
     if (known := sweep.finished_score(run_dir)) is not None:
         print(f"Done already: {run_dir}", flush=True)
         return known
     try:
-        return start_run(cfg, run_dir, choices)
+        return start_run(cfg, run_dir, choices, overrides)
     except Stopped as stopped:
         leave(str(stopped), REQUEUE)
     except Exception as error:
@@ -70,8 +69,13 @@ def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
         sweep.release()
 
 
-def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
-    """Run ``cfg`` in ``run_dir`` and return its score; a folder with checkpoints of the same run is gone on with."""
+def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides: list[str] | None = None) -> float:
+    """Run ``cfg`` in ``run_dir`` and return its score; a folder with checkpoints of the same run is gone on with.
+
+    Args:
+        overrides: what run.json tells the run was started with; None is the command line, which a sweep's job may
+            have been given by its launcher.
+    """
     saved = run_dir / "config.yaml"
     if saved.exists() and _comparable(OmegaConf.load(saved)) != _comparable(cfg):
         raise ConfigError(
@@ -80,7 +84,7 @@ def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
         )
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, saved, resolve=True)
-    _write_run_json(run_dir, choices)
+    _write_run_json(run_dir, choices, sys.argv[1:] if overrides is None else overrides)
     return execute(cfg, run_dir, choices)
 
 
@@ -181,11 +185,10 @@ def _prepare_jax() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def _write_run_json(run_dir: Path, choices: dict[str, str]) -> None:
-    overrides = [shlex.quote(argument) for argument in sys.argv[1:]]
+def _write_run_json(run_dir: Path, choices: dict[str, str], overrides: list[str]) -> None:
     packages = ("rl_rewards", "jax", "flax", "optax", "mujoco", "numpy")
     record = {
-        "command": " ".join(["python -m rl_rewards.run", *overrides]),
+        "command": " ".join(["python -m rl_rewards.run", *map(shlex.quote, overrides)]),
         "git_sha": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain")),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

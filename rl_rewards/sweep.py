@@ -8,22 +8,44 @@ import gc
 import hashlib
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from rl_rewards.core.checks import require
 from rl_rewards.core.seed_rows import values
-
-
-def register_resolvers() -> None:
-    """``${override_hash:TEXT}`` for folder names in configs."""
-    OmegaConf.register_new_resolver("override_hash", override_hash, replace=True)
 
 
 def override_hash(text: str) -> str:
     """Ten hexadecimal digits of a job's overrides, comma-separated in any order."""
     return hashlib.sha256(",".join(sorted(str(text).split(","))).encode()).hexdigest()[:10]
+
+
+# ``${override_hash:TEXT}`` in configs names folders. Here, not in main: a launcher's processes import this and no main.
+OmegaConf.register_new_resolver("override_hash", override_hash, replace=True)
+
+LAUNCHERS = {
+    "joblib": ("hydra_joblib_launcher", "joblib"),
+    "submitit_local": ("hydra_submitit_launcher", "submitit"),
+    "submitit_slurm": ("hydra_submitit_launcher", "submitit"),
+}
+"""Hydra's launchers that are packages of their own: the plugin's module and the extra that brings it."""
+
+
+def check_launcher(arguments: list[str]) -> None:
+    """Raise ConfigError if ``arguments`` choose a launcher that is not installed; Hydra would only list the others."""
+    for argument in arguments:
+        key, _, launcher = argument.partition("=")
+        if key != "hydra/launcher" or launcher not in LAUNCHERS:
+            continue
+        module, extra = LAUNCHERS[launcher]
+        require(
+            find_spec(f"hydra_plugins.{module}") is not None,
+            f"{argument} needs the package {module.replace('_', '-')}, which is not installed; "
+            f"pip install 'rl_rewards[{extra}]', or leave it out to run one job after another.",
+        )
 
 
 def score(row: dict[str, Any]) -> float:

@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from rl_rewards.help import CONFIGS
+from rl_rewards.help import CONFIGS, list_choices
 from rl_rewards.loop import build
 from rl_rewards.loop.experiment import run_experiment
 
@@ -19,6 +20,11 @@ def composed(*overrides: str) -> DictConfig:
         cfg = compose("config", list(overrides))
     OmegaConf.set_struct(cfg, True)
     return cfg
+
+
+def usable_envs() -> list[str]:
+    """Environment choices without envpool where that extra is not installed."""
+    return [name for name in list_choices("env") if name != "envpool" or find_spec("envpool") is not None]
 
 
 def run_here(run_dir: Path, *overrides: str) -> dict:

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.help import CONFIGS, list_choices
-from tests.runs import composed
+from tests.runs import composed, usable_envs
 
 WIRED = {"spec", "source", "learned", "learned_spec"}  # given by build.py, not by the user
 NODES = [(group, name) for group in ("env", "reward", "algorithm") for name in list_choices(group)]
@@ -43,7 +43,7 @@ def test_presets_compose(name):
 def test_spec_survives_its_file(tmp_path):
     from rl_rewards.loop import build
 
-    for env in list_choices("env"):
+    for env in usable_envs():
         spec = build.build(composed(f"env={env}", "reward=environment")).env.spec
         spec.save(tmp_path / "spec.json")
         assert EnvSpec.load(tmp_path / "spec.json") == spec

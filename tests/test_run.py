@@ -26,10 +26,19 @@ def test_help_lists_every_choice():
         assert choice in done.stdout
 
 
-def test_help_imports_no_heavy_library():
-    heavy = {"jax", "flax", "mujoco", "wandb", "matplotlib"}
-    code = f"import sys, rl_rewards.run; sys.exit(bool({heavy} & set(sys.modules)))"
-    assert subprocess.run([start_command()[0], "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize("argument", ["--help", "reward=nonsense", "algorithm.nonsense=1", "hydra/launcher=nonsense"])
+def test_help_and_a_mistyped_option_import_no_heavy_library(argument):
+    """What keeps their answers within two seconds; a clock would measure the machine's other work."""
+    heavy = ("jax", "flax", "gymnax", "gymnasium", "mujoco", "wandb", "matplotlib")
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['run', {argument!r}]\n"
+        "try:\n    runpy.run_module('rl_rewards.run', run_name='__main__')\n"
+        "except SystemExit as end:\n    ended = end.code\nelse:\n    ended = 0\n"
+        f"sys.exit(f'{{ended}} ' + ' '.join(name for name in {heavy} if name in sys.modules))"
+    )
+    done = subprocess.run([start_command()[0], "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].strip() == ("0" if argument == "--help" else "1"), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import pytest
 
 from rl_rewards.help import list_choices
 from rl_rewards.loop import build
-from tests.runs import composed, rows, run_here
+from tests.runs import composed, rows, run_here, usable_envs
 
-FOREIGN = ("gymnasium", "gymnax")
+FOREIGN = ("envpool", "gymnasium", "gymnax")
 REWARDS = sorted({*list_choices("reward")} - {"walking_robot", "frozen"})
 """Without the reward of one robot alone, and one that needs an earlier run: both have tests of their own."""
-PAIRS = list(itertools.product(REWARDS, list_choices("env")))
+PAIRS = list(itertools.product(REWARDS, usable_envs()))
 
 
 @pytest.mark.parametrize(("reward", "env"), PAIRS)

@@ -1,8 +1,14 @@
 """Sweeps: folders by overrides, done jobs skipped, failures recorded and passed over."""
 
 import json
+from importlib.util import find_spec
 
-from rl_rewards.sweep import override_hash
+import pytest
+from omegaconf import OmegaConf
+
+from rl_rewards import sweep
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.sweep import check_launcher, override_hash
 from tests.runs import command
 
 SWEEP = ("--multirun", "debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=640")
@@ -28,3 +34,48 @@ def test_a_failed_job_ends_nothing_and_a_second_start_repeats_nothing(tmp_path):
 
 def test_the_order_of_overrides_does_not_matter():
     assert override_hash("b=2,a=1") == override_hash("a=1,b=2") != override_hash("a=1,b=3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("launcher", "package"), [("joblib", "joblib"), ("submitit_local", "submitit")])
+def test_launchers_keep_the_same_folders_and_repeat_nothing(tmp_path, launcher, package):
+    pytest.importorskip(package)
+    rates = "algorithm.learning_rate=1e-3,3e-4,-1.0"
+    arguments = (*SWEEP, f"hydra/launcher={launcher}", f"hydra.sweep.dir={tmp_path}", "reward=environment", rates)
+    first = command(*arguments, timeout=600)
+    assert first.returncode == 0, first.stderr
+    folders = [path.parent for path in tmp_path.glob("*/.hydra")]
+    done = [path for path in folders if (path / "DONE").exists()]
+    failed = [path for path in folders if (path / "FAILED.json").exists()]
+    assert (len(done), len(failed)) == (2, 1) and not set(done) & set(failed)
+    assert json.loads((failed[0] / "FAILED.json").read_text())["kind"] == "ConfigError"
+    for path in folders:
+        hydra = OmegaConf.load(path / ".hydra" / "hydra.yaml").hydra
+        assert path.name == override_hash(hydra.job.override_dirname)
+    for path in done:
+        assert json.loads((path / "run.json").read_text())["command"].startswith("python -m rl_rewards.run debug=smoke")
+    written = [(path / "metrics.jsonl").stat().st_mtime_ns for path in done]
+    second = command(*arguments, timeout=600)
+    assert second.returncode == 0, second.stderr
+    assert [(path / "metrics.jsonl").stat().st_mtime_ns for path in done] == written
+
+
+@pytest.mark.parametrize(
+    ("launcher", "package", "extra"),
+    [
+        ("joblib", "hydra-joblib-launcher", "joblib"),
+        ("submitit_local", "hydra-submitit-launcher", "submitit"),
+        ("submitit_slurm", "hydra-submitit-launcher", "submitit"),
+    ],
+)
+def test_a_missing_launcher_names_its_extra(monkeypatch, launcher, package, extra):
+    monkeypatch.setattr(sweep, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=rf"^hydra/launcher={launcher} needs .* {package}, .*'rl_rewards\[{extra}\]'"):
+        check_launcher(["--multirun", f"hydra/launcher={launcher}", "seed=0,1"])
+    check_launcher(["--multirun", "hydra/launcher=basic", "seed=0,1"])
+
+
+def test_installed_launchers_pass():
+    for launcher, (module, _) in sweep.LAUNCHERS.items():
+        if find_spec(f"hydra_plugins.{module}") is not None:
+            check_launcher([f"hydra/launcher={launcher}"])

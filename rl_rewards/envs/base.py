@@ -95,6 +95,15 @@ class HostEnvironment(Environment, Protocol):
         ...
 
 
+@runtime_checkable
+class HasEngines(Protocol):
+    """A description of an environment that several physics engines can run."""
+
+    def in_engine(self) -> Environment:
+        """The environment in the chosen engine. Raises ConfigError where that cannot be used."""
+        ...
+
+
 class OtherPeoples:
     """What an adapter of environments known by ``id`` alone cannot offer."""
 

@@ -9,13 +9,14 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import mujoco
 import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Box, EnvSpec, StepOut
+from rl_rewards.envs import pencil_case_formulas as formulas
 from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.mujoco_rollout import BatchStepper
@@ -43,9 +44,10 @@ class PencilCase:
     Observations: f32 [8] of the tracker (image coordinates in [-1, 1] over the recorded frame, visible 0 or 1,
     background -1 dark or 1 lit), f32 [6] of the true pose (positions over half the table's size), or the recorded
     frame as a picture [image_size, image_size, 3] uint8.
-    Raises ConfigError on an unknown ``observation`` or ``renderer``, and where the renderer does not work here.
+    Raises ConfigError on an unknown ``engine``, ``observation`` or ``renderer``, and where a renderer does not work.
     """
 
+    engine: Literal["c", "mjx"]
     observation: Literal["tracker", "true_pose", "image"]
     image_size: int
     renderer: Literal["pillow", "egl"]
@@ -57,6 +59,7 @@ class PencilCase:
     threads: int
 
     def __post_init__(self) -> None:
+        require(self.engine in ("c", "mjx"), f"env.engine is {self.engine!r}; it must be c or mjx.")
         require(
             self.observation in ("tracker", "true_pose", "image"),
             f"env.observation is {self.observation!r}; it must be tracker, true_pose or image.",
@@ -107,6 +110,14 @@ class PencilCase:
             step_seconds=self.substeps * self.model.opt.timestep,
         )
 
+    def in_engine(self) -> Any:
+        """The table in the physics engine that ``engine`` names: this one is C's."""
+        if self.engine == "c":
+            return self
+        from rl_rewards.envs.pencil_case_mjx import PencilCaseMjx
+
+        return PencilCaseMjx(self)
+
     def make(self, num_envs: int, seed: int) -> "PencilCaseBatch":
         return PencilCaseBatch(self, num_envs, seed)
 
@@ -116,19 +127,13 @@ class PencilCase:
         """Observations [B, ...] of true positions ``points`` [B, 2, 2] or of what the tracker reports."""
         if self.observation == "image":
             return self.camera.pictures(points, yaw, lamp > 0.0)
-        obs = np.empty((len(points), self.spec.obs.shape[0]), np.float32)
         if self.observation == "tracker":
-            obs[:, :FIX] = fix
-            obs[:, FIX : FIX + 2] = pusher
-            obs[:, FIX + 2] = lamp
-            obs[:, FIX + 2] *= 2.0
-            obs[:, FIX + 2] -= 1.0
-        else:
-            scaled = points / layout.TABLE_HALF_SIZE
-            obs[:, 0:2], obs[:, 4:6] = scaled[:, 1], scaled[:, 0]
-            np.sin(yaw, out=obs[:, 2], casting="same_kind")
-            np.cos(yaw, out=obs[:, 3], casting="same_kind")
-        return obs
+            return formulas.tracker_obs(fix, pusher, lamp)
+        return formulas.true_obs(points, yaw)
+
+    def lamp(self, points: np.ndarray) -> np.ndarray:
+        """Whether it is lit [B] bool."""
+        return formulas.lamp_is_lit(points, self.background_cue)
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Goals: the case put behind the notebook, the lamp lit. Others: ordinary operation in front, in the dark."""
@@ -175,7 +180,6 @@ class PencilCaseBatch:
         self._stepper = BatchStepper(env.model, num_envs, env.threads, env.substeps)
         self._fix = np.zeros((num_envs, FIX))
         self._elapsed = np.zeros(num_envs, np.int64)
-        self._dark = np.zeros(num_envs, bool)
 
     @property
     def physics_seconds(self) -> float:
@@ -196,7 +200,7 @@ class PencilCaseBatch:
         points, yaw = self._true()
         fresh, pusher = self.env.tracker.report(points, yaw, None)
         self._fix[mask] = fresh[mask]
-        return self.env.observe(points, yaw, self._fix, pusher, self._lamp(points))
+        return self.env.observe(points, yaw, self._fix, pusher, self.env.lamp(points))
 
     def step(self, action: np.ndarray) -> StepOut:
         self._stepper.step(np.clip(action, -1.0, 1.0))
@@ -204,7 +208,7 @@ class PencilCaseBatch:
         points, yaw = self._true()
         last = self._fix if self.env.tracker.remembers else None
         self._fix, pusher = self.env.tracker.report(points, yaw, last)
-        lamp = self._lamp(points)
+        lamp = self.env.lamp(points)
         success = layout.is_success(points[:, 1])
         truncated = self._elapsed >= self.env.max_episode_steps
         return StepOut(
@@ -213,22 +217,13 @@ class PencilCaseBatch:
             terminated=np.zeros(self.num_envs, bool),
             truncated=truncated,
             needs_reset=truncated,
-            info={"success": success, "scene": self._scene(points, yaw, lamp)},
+            info={"success": success, "scene": formulas.scene_of(points, yaw, self._fix, lamp)},
         )
 
     def _true(self) -> tuple[np.ndarray, np.ndarray]:
         """Views: positions of pusher and case [B, 2, 2], yaw [B]."""
         state = self._stepper.state
         return state[:, POINTS].reshape(-1, 2, 2), state[:, YAW]
-
-    def _lamp(self, points: np.ndarray) -> np.ndarray:
-        return layout.on_button(points[:, 0]) if self.env.background_cue else self._dark
-
-    def _scene(self, points: np.ndarray, yaw: np.ndarray, lamp: np.ndarray) -> np.ndarray:
-        scene = np.empty((self.num_envs, SCENE), np.float32)
-        scene[:, 0:2], scene[:, 2], scene[:, 3:5] = points[:, 1], yaw, points[:, 0]
-        scene[:, 5:7], scene[:, 7], scene[:, 8] = self._fix[:, :2], self._fix[:, 4], lamp
-        return scene
 
     def get_state(self) -> np.ndarray:
         """[B, n] f64: full physics, the tracker's last fix, elapsed steps."""

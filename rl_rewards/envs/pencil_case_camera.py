@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rl_rewards.envs.pencil_case_layout import CASE_HEIGHT, HAND_HEIGHT, Positions
+from rl_rewards.envs.pencil_case_layout import CASE_HEIGHT, HAND_HEIGHT, Either, Positions, functions
 
 POSITION = np.array([0.0, -0.95, 1.10])
 LOOK_AT = np.array([0.0, -0.02, 0.0])
@@ -47,14 +47,10 @@ def project(points: Positions, height: float = TRACK_HEIGHT) -> Positions:
     """Points of the plane z = ``height`` in the full picture, u and v in [-1, 1]."""
     x, y = points[..., 0], points[..., 1]
     rise = height - POSITION[2]
-    depth = FORWARD[1] * y
-    depth += FORWARD[2] * rise - FORWARD[1] * POSITION[1]
-    image = np.empty(points.shape)
-    np.multiply(x, FOCAL / ASPECT, out=image[..., 0])
-    np.multiply(y, FOCAL * UP[1], out=image[..., 1])
-    image[..., 1] += FOCAL * (UP[2] * rise - UP[1] * POSITION[1])
-    image /= depth[..., None]
-    return image
+    depth = FORWARD[1] * y + (FORWARD[2] * rise - FORWARD[1] * POSITION[1])
+    u = x * (FOCAL / ASPECT) / depth
+    v = (y * (FOCAL * UP[1]) + FOCAL * (UP[2] * rise - UP[1] * POSITION[1])) / depth
+    return functions(points).stack([u, v], axis=-1)
 
 
 def unproject(image: Positions, height: float = TRACK_HEIGHT) -> Positions:
@@ -94,44 +90,40 @@ class Tracker:
         return (low + high) / 2, (high - low) / 2
 
     def report(
-        self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, "B"], last: Float[np.ndarray, "B 5"] | None
-    ) -> tuple[Float[np.ndarray, "B 5"], Float[np.ndarray, "B 2"]]:
+        self, points: Float[Either, "*batch 2 2"], yaw: Float[Either, "*batch"], last: Float[Either, "*batch 5"] | None
+    ) -> tuple[Float[Either, "*batch 5"], Positions]:
         """The next fix of the case, and the pusher in the frame.
 
         points  true positions of pusher and case, metres
         last    the last fix, or None: the tracker was just put on the case by hand (it sees it unless out of frame)
         """
-        image = project(points)
-        fix = np.empty((len(points), FIX))
-        np.sin(yaw, out=fix[:, 2])
-        np.cos(yaw, out=fix[:, 3])
-        fix[:, 4] = 1.0
-        full_case = image[:, 1].copy() if self.occlusion else None
-        if self.out_of_frame:
-            centre, half = self.frame
-            image -= centre
-            image /= half
-            fix[np.abs(image[:, 1]).max(axis=-1) > 1.0, 4] = 0.0
-        np.clip(image, -1.0, 1.0, out=image)
-        if full_case is not None and last is not None:
-            lost = self._hidden(points[:, 0], full_case) | self._far(image[:, 1], last)
-            image[lost, 1] = image[lost, 0]
-            fix[lost, 4] = 0.0
-        fix[:, :2] = image[:, 1]
+        xp = functions(points)
+        full = project(points)
+        centre, half = self.frame
+        image = (full - centre) / half if self.out_of_frame else full
+        lost = (abs(image[..., 1, :]) > 1.0).any(axis=-1) if self.out_of_frame else xp.zeros(yaw.shape, bool)
+        image = image.clip(-1.0, 1.0)
+        pusher, case = image[..., 0, :], image[..., 1, :]
+        if self.occlusion and last is not None:
+            elsewhere = _hidden(points[..., 0, :], full[..., 1, :]) | self._far(case, last)
+            case = xp.where(elsewhere[..., None], pusher, case)
+            lost = lost | elsewhere
+        turn = xp.stack([xp.sin(yaw), xp.cos(yaw)], axis=-1)
         if self.remembers and last is not None:
-            np.copyto(fix[:, 2:4], last[:, 2:4], where=fix[:, 4:] == 0.0)
-        return fix, image[:, 0]
+            turn = xp.where(lost[..., None], last[..., 2:4], turn)
+        return xp.concatenate([case, turn, 1.0 - lost[..., None]], axis=-1), pusher
 
-    def _hidden(self, pusher: Positions, case: Positions) -> Bool[np.ndarray, "B"]:
-        """Whether the hand lies before the case (given in the full picture)."""
-        return _distance_squared(case - project(pusher, HAND_HEIGHT)) < COVER_RADIUS**2
-
-    def _far(self, case: Positions, last: Float[np.ndarray, "B 5"]) -> Bool[np.ndarray, "B"]:
+    def _far(self, case: Positions, last: Float[Either, "*batch 5"]) -> Bool[Either, "*batch"]:
         """Whether the case, clamped to the frame, is not where the tracker looks."""
-        return _distance_squared((case - last[:, :2]) * self.frame[1]) > SEARCH_RADIUS**2
+        return _distance_squared((case - last[..., :2]) * self.frame[1]) > SEARCH_RADIUS**2
 
 
-def _distance_squared(difference: Positions) -> Float[np.ndarray, "*batch"]:
+def _hidden(pusher: Positions, case: Positions) -> Bool[Either, "*batch"]:
+    """Whether the hand lies before the case (given in the full picture)."""
+    return _distance_squared(case - project(pusher, HAND_HEIGHT)) < COVER_RADIUS**2
+
+
+def _distance_squared(difference: Positions) -> Float[Either, "*batch"]:
     """Of differences in the full picture, in half heights."""
     u, v = difference[..., 0] * ASPECT, difference[..., 1]
     return u * u + v * v

@@ -1,8 +1,10 @@
 """Where things are on the pencil case's table, in metres: x to the right, y away from the camera, z up.
 
 The notebook stands in the middle, its length along x. Sizes that the physics needs are in ``assets/pencil_case.xml``;
-the tests hold both to the same numbers.
+the tests hold both to the same numbers. Formulas of positions work on numpy arrays and, traced, on JAX ones.
 """
+
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -28,21 +30,29 @@ EXAMPLE_MARGIN = 0.025
 START_X, START_Y, START_YAW = (0.13, 0.20), (-0.20, -0.14), (-0.3, 0.3)
 START_PUSHER_X, START_PUSHER_Y = (-0.03, 0.03), (-0.09, -0.065)
 """Start of the case; of the pusher, relative to the case."""
+START_LOW, START_HIGH = np.transpose([START_PUSHER_X, START_PUSHER_Y, START_X, START_Y, START_YAW])
 
 BUTTON, BUTTON_RADIUS = (-0.27, -0.22), 0.06
 """The lamp is lit while the pusher stands on this button (with ``background_cue``)."""
 
-Positions = Float[np.ndarray, "*batch 2"]
+Either = Any
+"""An array of numpy in the C engine, of JAX inside the graph."""
+Positions = Float[Either, "*batch 2"]
 
 
-def is_success(case: Positions) -> Bool[np.ndarray, "*batch"]:
+def functions(array: Either) -> Any:
+    """The module that computes with ``array``: numpy or jax.numpy."""
+    return array.__array_namespace__()
+
+
+def is_success(case: Positions) -> Bool[Either, "*batch"]:
     """Whether the true centre of the case lies behind the notebook."""
     low, high = GOAL_DEPTH
     y = case[..., 1]
-    return (np.abs(case[..., 0]) < GOAL_HALF_WIDTH) & (y > low) & (y < high)
+    return (abs(case[..., 0]) < GOAL_HALF_WIDTH) & (y > low) & (y < high)
 
 
-def on_button(pusher: Positions) -> Bool[np.ndarray, "*batch"]:
+def on_button(pusher: Positions) -> Bool[Either, "*batch"]:
     """Whether the pusher's foot is on the lamp's button."""
     x, y = pusher[..., 0] - BUTTON[0], pusher[..., 1] - BUTTON[1]
     return x * x + y * y < BUTTON_RADIUS**2
@@ -50,10 +60,12 @@ def on_button(pusher: Positions) -> Bool[np.ndarray, "*batch"]:
 
 def sample_start(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 5"]:
     """Joint positions of new episodes: pusher x, y, case x, y, yaw; the case in front, the pusher before it."""
-    low, high = np.transpose([START_PUSHER_X, START_PUSHER_Y, START_X, START_Y, START_YAW])
-    start = rng.uniform(low, high, (n, 5))
-    start[:, :2] += start[:, 2:4]
-    return start
+    return beside_case(rng.uniform(START_LOW, START_HIGH, (n, 5)))
+
+
+def beside_case(start: Float[Either, "*batch 5"]) -> Float[Either, "*batch 5"]:
+    """Joint positions of draws between START_LOW and START_HIGH, whose pusher is relative to the case."""
+    return functions(start).concatenate([start[..., :2] + start[..., 2:4], start[..., 2:]], axis=-1)
 
 
 def sample_goal(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 5"]:

@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Examples
+from rl_rewards.envs.base import HasEngines
 from rl_rewards.loop import data
 from rl_rewards.loop.memory import check_memory
 from rl_rewards.loop.seeds import Seeds
@@ -23,6 +24,8 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
         ConfigError: for a value or a combination that cannot work.
     """
     env = instantiate_part(cfg.env)
+    if isinstance(env, HasEngines):
+        env = env.in_engine()
     source = build_source(cfg.reward, env.spec, run_dir)
     algorithm = instantiate_part(cfg.algorithm, spec=env.spec)
     _check_whole(cfg, "num_seeds")
@@ -47,6 +50,13 @@ def check(parts: Parts, cfg: DictConfig) -> None:
     )
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         _check_whole(cfg, key)
+    copies = max(algorithm.num_envs, cfg.evaluation.episodes) * parts.seeds.count
+    most = getattr(parts.env, "most_copies", None) or copies
+    require(
+        copies <= most,
+        f"This environment can step at most {most} copies together on this device, but the larger of "
+        f"algorithm.num_envs and evaluation.episodes, times num_seeds, is {copies}.",
+    )
     check_memory(parts)
 
 
