@@ -108,7 +108,7 @@ def _record(size: str, runs: Mapping[str, RunFiles], verdicts: Sequence[Verdict]
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "arms": {
             name: {
-                "command": run.run.get("command"),
+                "command": _without_folder(str(run.run.get("command"))),
                 "seeds": run.seeds,
                 "env_steps": run.env_steps,
                 "git_sha": run.run.get("git_sha"),
@@ -117,6 +117,11 @@ def _record(size: str, runs: Mapping[str, RunFiles], verdicts: Sequence[Verdict]
             for name, run in runs.items()
         },
     }
+
+
+def _without_folder(command: str) -> str:
+    """As anyone can type it: where it was run says nothing."""
+    return " ".join(word for word in command.split() if not word.startswith("hydra.run.dir="))
 
 
 def _print(verdicts: Sequence[Verdict], size: str, path: Path) -> None:
