@@ -35,10 +35,10 @@ def rollout_of(obs: np.ndarray):
     return make_rollout(make_spec(action=1), 6, 4, obs=obs, next_obs=obs)
 
 
-@pytest.mark.parametrize("judges", ["next_obs", "obs_action"])
-def test_it_tells_pictures_apart_and_keeps_visited_ones_as_bytes(judges, monkeypatch):
+def test_it_tells_pictures_apart_and_keeps_visited_ones_as_bytes(monkeypatch):
+    """With the action beside the picture; whole runs have pictures alone."""
     source = tiny_source(
-        spec=SPEC, judges=judges, pretrain_steps=40, batch_goals=32, classifier={"hidden": [8], "mixup": 1.0}
+        spec=SPEC, judges="obs_action", pretrain_steps=40, batch_goals=32, classifier={"hidden": [8], "mixup": 1.0}
     )
     assert isinstance(source.classifier, ImageClassifier)
     state, seen = initial(source), rollout_of(pictures(24, True, 3))
