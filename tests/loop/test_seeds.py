@@ -87,4 +87,3 @@ def test_batches_of_seeds_step_like_separate_ones():
     other.load(saved)
     mask = np.array([True, False, False, False, True, False])
     np.testing.assert_array_equal(other.reset(mask), joined.reset(mask), err_msg="states and random streams came back")
-
