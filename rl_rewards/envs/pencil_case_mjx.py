@@ -30,7 +30,8 @@ from rl_rewards.envs.pencil_case import PencilCase
 OBSERVATIONS = ("tracker", "true_pose")
 
 MOST_ON_CPU = 4096
-"""Tables stepped together: XLA's CPU runtime was seen to hang in the solver's batched factorisations of 8,192."""
+"""Tables stepped together on a CPU: 4,096 ran, 8,192 did not come back in two minutes and 7,680 slept for twenty. Not
+traced; XLA's CPU runtime is known to hang in batched factorisations, which the solver makes."""
 
 
 @struct.dataclass
