@@ -21,6 +21,22 @@ def raise_here() -> None:
     """Let Hydra raise instead of printing a traceback of its own, so that :func:`guarded` hears of everything."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     logging.raiseExceptions = False  # a log that cannot be written is no reason for a traceback
+    sys.excepthook, sys.unraisablehook = _excepthook, _unraisablehook  # storage threads print through either
+
+
+def _is_late_writer(error: BaseException | None) -> bool:
+    """Of a thread whose checkpoint could not be written, after that has been told."""
+    return str(error) == "Event loop is closed"
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if not _is_late_writer(error):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _unraisablehook(unraisable: Any) -> None:
+    if not _is_late_writer(unraisable.exc_value):
+        sys.__unraisablehook__(unraisable)
 
 
 def guarded(job: Callable[[], Any]) -> Any:

@@ -31,12 +31,12 @@ GROUPS = ("env", "reward", "algorithm")
 def main() -> None:
     """Entry point of ``rl-rewards`` and ``python -m rl_rewards.run``."""
     arguments = sys.argv[1:]
+    raise_here()
     if {"--help", "-h"} & set(arguments):
         print_help()
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
         guarded(lambda: resume_run(Path(resume[-1]), [a for a in arguments if not a.startswith("resume=")]))
     else:
-        raise_here()
         guarded(lambda: (sweep.check_launcher(arguments), _hydra_main()))
 
 

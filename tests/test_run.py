@@ -38,7 +38,7 @@ def test_help_and_a_mistyped_option_import_no_heavy_library(argument):
         f"sys.exit(f'{{ended}} ' + ' '.join(name for name in {heavy} if name in sys.modules))"
     )
     done = subprocess.run([start_command()[0], "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1].strip() == ("0" if argument == "--help" else "1"), done.stderr
+    assert done.stderr.splitlines()[-1].strip() == ("0" if argument == "--help" else "2"), done.stderr
 
 
 @pytest.mark.parametrize(

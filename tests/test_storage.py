@@ -70,7 +70,7 @@ def test_a_folder_inside_a_file_is_one_sentence(tmp_path):
 def test_without_a_network_wandb_keeps_the_run_on_disk(tmp_path, monkeypatch, key):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nothing listens there
-    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "2")
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "10")  # seconds; going offline has to fit into them too
     monkeypatch.setenv("WANDB_API_KEY", key)
     done = command(*RUN, "logger=wandb", "logger.mode=online", f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
