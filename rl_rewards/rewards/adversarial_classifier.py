@@ -109,22 +109,26 @@ class AdversarialClassifier(GoalClassifier):
         key: Key,
     ) -> tuple[AdversarialClassifierState, Metrics]:
         """First round: train on the examples. Then, in every round: visited states to D-, and update."""
+        show_key = jax.random.fold_in(key, 0)
         pretrain_key, add_key, train_key = jax.random.split(key, 3)
         classifier, _ = self._pretrain(state.classifier, data, round, pretrain_key)
         visited = self._add(state.visited, experience.rollout, round, add_key)
         since = 0 if self.keep_rounds is None else round - self.keep_rounds + 1
         count = visited.count(jnp.asarray(since))
 
+        def draw(goal_key, negative_key):
+            positives = self._draw(goal_key, data["goal_obs"], data["goal_action"], self.batch_goals)
+            return positives, self._draw_negatives(negative_key, data, visited, count)
+
         def step(classifier, step_key):
             goal_key, negative_key, step_key = jax.random.split(step_key, 3)
-            positives = self._draw(goal_key, data["goal_obs"], data["goal_action"], self.batch_goals)
-            negatives = self._draw_negatives(negative_key, data, visited, count)
-            return self.classifier.train_step(classifier, positives, negatives, step_key)
+            return self.classifier.train_step(classifier, *draw(goal_key, negative_key), step_key)
 
         def train(classifier):
             keys = jax.random.split(train_key, self.updates_per_round)
             classifier, metrics = jax.lax.scan(step, classifier, keys)
-            return classifier, jax.tree.map(jnp.mean, metrics)
+            shown = self.classifier.dashboard(classifier, *draw(*jax.random.split(show_key)))
+            return classifier, jax.tree.map(jnp.mean, metrics) | shown
 
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, classifier)[1])
         due = round % self.rounds_per_update == 0

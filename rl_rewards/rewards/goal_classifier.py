@@ -135,17 +135,23 @@ class GoalClassifier:
     ) -> tuple[ClassifierState, Metrics]:
         """``pretrain_steps`` on the examples alone if this is round 0; the metrics are of the last step."""
 
+        def draw(goal_key, negative_key):
+            positives = self._draw(goal_key, data["goal_obs"], data["goal_action"], self.batch_goals)
+            return positives, self._draw(
+                negative_key, data["non_goal_obs"], data["non_goal_action"], self._batch_negatives
+            )
+
         def step(state, step_key):
             goal_key, negative_key, train_key = jax.random.split(step_key, 3)
-            positives = self._draw(goal_key, data["goal_obs"], data["goal_action"], self.batch_goals)
-            negatives = self._draw(negative_key, data["non_goal_obs"], data["non_goal_action"], self._batch_negatives)
-            return self.classifier.train_step(state, positives, negatives, train_key)
+            return self.classifier.train_step(state, *draw(goal_key, negative_key), train_key)
 
         def train(state):
             examples = [(data[f"{kind}_obs"], data[f"{kind}_action"]) for kind in ("goal", "non_goal")]
             state = self.classifier.set_moments(state, jnp.concatenate([self._inputs(*e) for e in examples]))
+            show_key = jax.random.fold_in(key, 0)
             state, metrics = jax.lax.scan(step, state, jax.random.split(key, self.pretrain_steps))
-            return state, jax.tree.map(lambda x: x[-1], metrics)
+            shown = self.classifier.dashboard(state, *draw(*jax.random.split(show_key)))
+            return state, jax.tree.map(lambda x: x[-1], metrics) | shown
 
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state)[1])
         return jax.lax.cond(round == 0, train, lambda state: (state, nothing), state)
