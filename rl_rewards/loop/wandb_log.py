@@ -53,6 +53,9 @@ class WandbLog:
     def _fall_back(self, cfg: DictConfig, run_dir: Path, error: Exception) -> None:
         """No network or no account: kept on disk instead, to be sent later."""
         try:
+            import wandb
+
+            wandb.teardown()  # else its service may go on trying, and then says that this run's id is in use
             self._start(cfg, run_dir, "offline")
         except Exception as second:
             self._fail(second)
