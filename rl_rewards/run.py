@@ -7,8 +7,6 @@ Heavy libraries are imported only when a run starts, so that ``--help`` and a mi
 import json
 import logging
 import os
-import shlex
-import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,6 +21,7 @@ from rl_rewards import sweep
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.exits import REQUEUE, guarded, leave, raise_here
 from rl_rewards.help import CONFIGS, print_help
+from rl_rewards.provenance import code, command_line
 
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps")
 GROUPS = ("env", "reward", "algorithm")
@@ -188,25 +187,13 @@ def _prepare_jax() -> None:
 def _write_run_json(run_dir: Path, choices: dict[str, str], overrides: list[str]) -> None:
     packages = ("rl_rewards", "jax", "flax", "optax", "mujoco", "numpy")
     record = {
-        "command": " ".join(["python -m rl_rewards.run", *map(shlex.quote, overrides)]),
-        "git_sha": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain")),
+        "command": command_line(overrides),
+        **code(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in packages},
         **{f"{group}_choice": choice for group, choice in choices.items()},
     }
     (run_dir / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _git(*arguments: str) -> str | None:
-    """Output of git in the source tree, None where there is no repository or no git."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def _comparable(cfg: DictConfig) -> dict:

@@ -9,13 +9,13 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from rl_rewards.provenance import code
 from scripts.benchmarks.contest import ROOT, BenchError
 from scripts.benchmarks.items import ITEMS, Result, Row, Settings
 
@@ -112,15 +112,9 @@ def conditions(repeats: int) -> dict:
         "load_average": [round(x, 2) for x in os.getloadavg()],  # at the end; the workers themselves add one or two
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("jax", "flax", "mujoco", "gymnasium", "gymnax")},
-        "git_sha": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "rl_rewards", "configs")),
+        **code(),
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _git(*options: str) -> str:
-    done = subprocess.run(["git", *options], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 def table(path: Path) -> str:

@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rl_rewards.provenance import code
+
 RESULTS = Path(__file__).parent / "results" / "kills.json"
 COMMON = ["logger=none", "video=false", "report=false"]
 RUNS = {
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10, help="SIGKILLs of each run")
     parser.add_argument("--out", type=Path, default=Path("outputs/kills"), help="folder of the runs; must be new")
     arguments = parser.parse_args()
-    record = {"git_sha": _git("rev-parse", "HEAD"), "git_dirty": bool(_git("status", "--porcelain")), "runs": {}}
+    record = {**code(), "runs": {}}
     for i, (name, overrides) in enumerate(RUNS.items()):
         folder = arguments.out.absolute() / str(i)
         command = [sys.executable, "-m", "rl_rewards.run", *overrides, *COMMON]
@@ -96,11 +98,6 @@ def count(run_dir: Path) -> int:
     """Rows written so far."""
     path = run_dir / "metrics.jsonl"
     return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """A study: arms, each an ordinary run under RUN/arms/NAME, and verdicts on claims from their files alone.
 
 ``experiment=NAME`` gives ``study``, ``arms`` (name -> overrides) and ``sizes`` (small | full -> overrides of all arms).
-Arms run one after another, each in a process of its own; a study started again goes on where it stopped.
+Arms run one after another, each in a process of its own; a study started again goes on where it stopped. A study
+without arms computes what it judges, for each of the size's seeds.
 """
 
 import json
@@ -9,14 +10,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.core.intervals import share_interval
 from rl_rewards.core.seed_rows import values
 from rl_rewards.exits import REFUSED, REQUEUE
+from rl_rewards.provenance import code, command_line
 from rl_rewards.reporting.run_files import RunFiles, read_run
 
 OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "hydra.", "+hydra.")
@@ -35,17 +39,25 @@ class Verdict:
     per_seed: Mapping[str, Sequence[float]]  # arm -> the value of every seed
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What a study found: its verdicts, and the numbers behind them that its figure shows."""
+
+    verdicts: list[Verdict]
+    details: Mapping[str, Any] = field(default_factory=dict)  # plain data, for verdict.json
+
+
 class Study(Protocol):
-    """Judges the arms' run folders; trains nothing itself."""
+    """Judges its arms by their run folders, or, without arms, what it computes itself."""
 
-    def verdicts(self, arms: Mapping[str, RunFiles]) -> list[Verdict]: ...
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings: ...
 
-    def draw(self, arms: Mapping[str, RunFiles], path: Path) -> None:
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         """Write the study's figure."""
         ...
 
 
-def run_study(study: Study, cfg: Any, overrides: Sequence[str], folder: Path) -> Path:
+def run_study(study: Study, cfg: DictConfig, overrides: Sequence[str], folder: Path) -> Path:
     """Run the arms that are not done, then judge; returns the path of verdict.json.
 
     Args:
@@ -62,20 +74,29 @@ def run_study(study: Study, cfg: Any, overrides: Sequence[str], folder: Path) ->
     shared = [*(o for o in overrides if not o.startswith(OF_THE_STUDY)), "study=null", *sizes[cfg.size]]
     folder.mkdir(parents=True, exist_ok=True)
     runs = {}
-    for name, changes in cfg.arms.items():
+    for name, changes in (cfg.arms or {}).items():
         run_dir = folder / "arms" / name
         if not (run_dir / "DONE").exists():
             print(f"\nArm {name}: {' '.join(changes) or 'the configuration as it is'}", flush=True)
             _run_arm([*shared, *changes, f"hydra.run.dir={run_dir}"], name)
         runs[name] = read_run(run_dir)
-    verdicts = study.verdicts(runs)
+    seeds = _seeds(sizes[cfg.size])
+    findings = study.judge(runs, seeds)
     path = folder / "verdict.json"
+    record = _record(cfg.size, seeds, runs, findings) | {"command": _without_folder(command_line(overrides)), **code()}
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(_record(cfg.size, runs, verdicts), indent=1) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, path)
-    study.draw(runs, folder / "verdict.png")
-    _print(verdicts, cfg.size, path)
+    study.draw(runs, findings, folder / "verdict.png")
+    _print(findings.verdicts, cfg.size, path)
     return path
+
+
+def _seeds(overrides: Sequence[str]) -> range:
+    """The seeds that a size's overrides name."""
+    named = OmegaConf.from_dotlist([o for o in overrides if o.startswith(("seed=", "num_seeds="))])
+    first = named.get("seed", 0)
+    return range(first, first + named.get("num_seeds", 1))
 
 
 def last_evaluations_mean(run: RunFiles, key: str, count: int) -> list[float]:
@@ -101,11 +122,13 @@ def _run_arm(arguments: list[str], name: str) -> None:
         raise TrainingFailed(f"The arm {name} did not finish (exit code {done.returncode}); start the study again.")
 
 
-def _record(size: str, runs: Mapping[str, RunFiles], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _record(size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findings: Findings) -> dict[str, Any]:
     return {
         "size": size,
         "counts": size == "full",  # a small study is indicative only
-        "verdicts": [asdict(verdict) for verdict in verdicts],
+        "seeds": list(seeds),
+        "verdicts": [asdict(verdict) for verdict in findings.verdicts],
+        "details": findings.details,
         "arms": {
             name: {
                 "command": _without_folder(str(run.run.get("command"))),

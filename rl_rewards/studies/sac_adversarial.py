@@ -4,7 +4,7 @@ Suspected: a terminal at success under a positive reward (hovering outside the g
 negatives from recent data alone with many classifier steps (chasing and forgetting).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.core.seed_rows import values
+from rl_rewards.reporting.drawing import LEARNED
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Verdict, last_evaluations_mean, seeds_above
+from rl_rewards.studies.base import Findings, Verdict, last_evaluations_mean, seeds_above
+from rl_rewards.studies.drawing import SUCCESS_CURVE, draw_curves
 
 SUCCESS = "eval/success"
 LAST = 3
@@ -27,14 +29,15 @@ NAMES = {
     "terminal_log_prob": "terminal at success, log D",
     "recent_negatives": "recent negatives, many classifier steps",
 }
-CURVES = ((SUCCESS, "#0072B2", "true success"), ("eval/prob_visited", "#D55E00", "D, visited states"))
+CURVES = (SUCCESS_CURVE, ("eval/prob_visited", LEARNED, "D, visited states"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SacAdversarial:
     """Judges the arms of configs/experiment/lecture/sac_adversarial.yaml."""
 
-    def verdicts(self, arms: Mapping[str, RunFiles]) -> list[Verdict]:
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds  # the arms know theirs
         final = {name: last_evaluations_mean(run, SUCCESS, LAST) for name, run in arms.items()}
         base = final["as_it_is"]
         above, interval = seeds_above(base, THRESHOLD)
@@ -42,7 +45,7 @@ class SacAdversarial:
         measured = f"{above} of {len(base)} seeds, mean {np.mean(base):.2f}."
         learns = Verdict(claim, measured, above >= NEEDED * len(base), interval, "share of seeds", {"as_it_is": base})
         worse = (self._worse(name, arms[name], final) for name in ("terminal_at_success", "recent_negatives"))
-        return [learns, *worse, self._falls_back("recent_negatives", arms)]
+        return Findings([learns, *worse, self._falls_back("recent_negatives", arms)])
 
     def _worse(self, name: str, run: RunFiles, final: Mapping[str, list[float]]) -> Verdict:
         """With the setting, success falls from its best evaluation on, and ends below that of the arm as it is."""
@@ -79,29 +82,10 @@ class SacAdversarial:
             per_seed={arm: share[arm] for arm in share},
         )
 
-    def draw(self, arms: Mapping[str, RunFiles], path: Path) -> None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        del findings
 
-        figure = Figure(figsize=(3.4 * len(arms), 3.2), layout="constrained")
-        FigureCanvasAgg(figure)
-        panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
-        for axes, (name, run) in zip(panels, arms.items(), strict=True):
-            rows = run.evaluation_rows
-            steps = [row["env_steps"] / 1000 for row in rows]
-            for key, colour, label in (
-                (SUCCESS, "#0072B2", "true success"),
-                ("eval/prob_visited", "#D55E00", "D, visited states"),
-            ):
-                lines = np.array([values(row, key) for row in rows])
-                axes.plot(steps, lines, color=colour, linewidth=0.6, alpha=0.35)
-                axes.plot(steps, lines.mean(axis=1), color=colour, linewidth=2.0, label=label)
-            axes.set_title(NAMES[name].replace(", ", ",\n"), fontsize=10)
-            axes.set(xlabel="environment steps, thousands", ylim=(-0.04, 1.04))
-            axes.spines[["top", "right"]].set_visible(False)
-        panels[0].set_ylabel("share")
-        panels[0].legend(frameon=False)
-        figure.savefig(path, dpi=110)
+        draw_curves(arms, NAMES, CURVES, path)
 
 
 def _best(run: RunFiles, index: int) -> float:

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
-from rl_rewards.studies.base import Verdict, last_evaluations_mean, run_study
+from rl_rewards.studies.base import Findings, Verdict, last_evaluations_mean, run_study
 from tests.studies.fake_arms import arm
 
 TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=320", "logger=none"]
@@ -18,12 +18,23 @@ TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_st
 class Ends:
     """Claims that every arm reports a success rate."""
 
-    def verdicts(self, arms):
+    def judge(self, arms, seeds):
         ends = {name: values(run.rows[-1], "eval/success") for name, run in arms.items()}
-        return [Verdict("A rate is told.", str(ends), all(ends.values()), None, "", ends)]
+        return Findings([Verdict("A rate is told.", str(ends), all(ends.values()), None, "", ends)])
 
-    def draw(self, arms, path):
+    def draw(self, arms, findings, path):
         path.write_text("a figure", encoding="utf-8")
+
+
+class Computes:
+    """Has no arms: judges the seeds it is given."""
+
+    def judge(self, arms, seeds):
+        assert not arms
+        return Findings([Verdict("Seeds are given.", "", True, None, "", {"seed": list(seeds)})], {"curve": [1, 2]})
+
+    def draw(self, arms, findings, path):
+        path.write_text(str(findings.details["curve"]), encoding="utf-8")
 
 
 def settings(**arms):
@@ -52,6 +63,15 @@ def test_an_arm_that_is_refused_or_fails_is_named(tmp_path):
         run_study(Ends(), settings(bad=["total_env_steps=1"]), TINY, tmp_path / "a")
     with pytest.raises(TrainingFailed, match=r"The arm bad did not finish \(exit code 1\)"):
         run_study(Ends(), settings(bad=["algorithm.learning_rate=1e30"]), TINY, tmp_path / "b")
+
+
+def test_a_study_without_arms_computes_for_the_seeds_of_its_size(tmp_path):
+    cfg = OmegaConf.create({"size": "full", "sizes": {"full": ["seed=100", "num_seeds=3"]}, "arms": None})
+    record = json.loads(run_study(Computes(), cfg, ["size=full", "hydra.run.dir=x"], tmp_path).read_text("utf-8"))
+    assert record["counts"] and record["seeds"] == record["verdicts"][0]["per_seed"]["seed"] == [100, 101, 102]
+    assert record["details"] == {"curve": [1, 2]} and record["arms"] == {}
+    assert record["command"] == "python -m rl_rewards.run size=full" and "git_sha" in record
+    assert (tmp_path / "verdict.png").read_text(encoding="utf-8") == "[1, 2]"
 
 
 def test_an_unknown_size_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rl_rewards.studies.base import Findings
 from rl_rewards.studies.sac_adversarial import SacAdversarial
 from tests.studies.fake_arms import arm
 
@@ -13,7 +14,7 @@ SWINGING = [[0.0] * SEEDS, *[[0.95] * SEEDS, [0.3 + 0.01 * i for i in range(SEED
 
 def verdicts(as_it_is, terminal, recent):
     arms = {"as_it_is": arm(as_it_is), "terminal_at_success": arm(terminal), "recent_negatives": arm(recent)}
-    return SacAdversarial().verdicts(arms)
+    return SacAdversarial().judge(arms, range(SEEDS)).verdicts
 
 
 def test_learning_and_losing_are_told_apart():
@@ -45,5 +46,6 @@ def test_a_seed_that_never_learned_counts_as_fallen():
 
 
 def test_the_figure_is_drawn(tmp_path):
-    SacAdversarial().draw({"as_it_is": arm(STEADY), "recent_negatives": arm(SWINGING)}, tmp_path / "verdict.png")
+    arms = {"as_it_is": arm(STEADY), "recent_negatives": arm(SWINGING)}
+    SacAdversarial().draw(arms, Findings([]), tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")

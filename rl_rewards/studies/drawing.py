@@ -1,0 +1,67 @@
+"""Figures that studies share."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rl_rewards.core.seed_rows import values
+from rl_rewards.reporting.drawing import LEARNED, TRUE, plain, styled
+from rl_rewards.reporting.run_files import RunFiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SUCCESS_CURVE = ("eval/success", TRUE, "true success")
+REWARD_CURVE = ("eval/learned_reward_final", LEARNED, "learned reward, final states")
+Curve = tuple[str, str, str]
+"""A metric, its colour and its name."""
+
+
+def canvas(width: float, height: float) -> "Figure":
+    """An empty figure, sizes in inches, without global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def draw_curves(
+    arms: Mapping[str, RunFiles], titles: Mapping[str, str], curves: Sequence[Curve], path: Path, columns: int = 4
+) -> None:
+    """A panel for every arm: metrics in [0, 1] over env steps, every seed thin and their mean thick."""
+    with styled():
+        columns = min(columns, len(arms))
+        rows = -(-len(arms) // columns)
+        figure = canvas(3.4 * columns, 3.0 * rows)
+        panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+        for axes, (name, run) in zip(panels, arms.items(), strict=False):
+            draw_arm(axes, run, curves)
+            axes.set_title(textwrap.fill(plain(titles.get(name, name)), 36), fontsize=10)
+        for axes in panels[len(arms) :]:
+            axes.set_axis_off()
+        for axes in panels[::columns]:
+            axes.set_ylabel("share")
+        panels[0].legend(frameon=False, fontsize=8)
+        figure.savefig(path, dpi=110)
+
+
+def draw_arm(axes: "Axes", run: RunFiles, curves: Sequence[Curve]) -> None:
+    """One arm's metrics over its env steps."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    for key, colour, label in curves:
+        rows = [row for row in run.evaluation_rows if len(values(row, key)) == run.num_seeds]
+        steps = [row["env_steps"] for row in rows]
+        lines = np.array([values(row, key) for row in rows])
+        if len(lines):
+            axes.plot(steps, lines, color=colour, linewidth=0.6, alpha=0.35)
+            axes.plot(steps, lines.mean(axis=1), color=colour, linewidth=2.0, label=label)
+    axes.set(xlabel="environment steps", ylim=(-0.04, 1.04))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
