@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rl_rewards.reporting.run_files import RunFiles
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -44,6 +42,8 @@ class Origin(Protocol):
     def facts(self) -> str: ...
     @property
     def command(self) -> str: ...
+    @property
+    def env_steps(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def plain(text: Any) -> str:
     return str(text).replace("$", r"\$")
 
 
-def steps_axis(axes: "Axes", run: RunFiles) -> None:
+def steps_axis(axes: "Axes", run: Origin) -> None:
     """Label the x axis in env steps, as 50k or 2M, from 0 to the run's end: the same in all charts."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 

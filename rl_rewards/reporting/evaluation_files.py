@@ -82,10 +82,9 @@ class PlaneMap:
         return replace(self, **{name: None if part is None else part[index] for name, part in parts.items()})
 
 
-def read_evaluations(folder: Path, rounds: set[Any]) -> list[Evaluation]:
-    """The first, middle and last evaluation of ``rounds`` (fewer if there are fewer)."""
-    files = _files(folder, rounds)
-    return [_read_evaluation(path) for path in _spread(files, 3)]
+def read_evaluations(folder: Path, rounds: set[Any], count: int) -> list[Evaluation]:
+    """``count`` of the evaluations of ``rounds`` (fewer if there are fewer): the last, the first, some between."""
+    return [_read_evaluation(path) for path in _spread(_files(folder, rounds), count)]
 
 
 def read_maps(folder: Path, rounds: set[Any]) -> list[PlaneMap]:
@@ -102,8 +101,8 @@ def _files(folder: Path, rounds: set[Any]) -> list[Path]:
 def _spread(files: Sequence[Path], count: int) -> list[Path]:
     """``count`` of them, evenly: a long run has hundreds, and only these are drawn."""
     last = len(files) - 1
-    if count >= len(files):
-        return list(files)
+    if count >= len(files) or count == 1:
+        return list(files[-count:])
     return [files[(i * last + (count - 1) // 2) // (count - 1)] for i in range(count)]
 
 

@@ -37,8 +37,8 @@ def calibration_figure(run: RunFiles) -> Drawing | None:
     if not pictures:
         return None
     caption = (
-        f"{' '.join(words)} ROC: the share of goals that is called a goal against the share of other states that is, as "
-        "the threshold falls; AUC is the chance that a goal gets the higher output (0.5 is guessing). Reliability: the "
+        f"{' '.join(words)} ROC: the share of goals that is called a goal against the share of other states that is, "
+        "as the threshold falls; AUC is the chance that a goal gets the higher output (0.5 is guessing). Reliability: the "
         "share of true goals among states with about the same output (ten bins; below, how many states each holds). On "
         "the diagonal an output can be taken at its word; below it the classifier is too generous, which a policy can "
         "exploit. A classifier that takes visited states as negatives is driven to 1/2 where the policy succeeds as "
@@ -105,9 +105,7 @@ def _draw_roc(axes: "Axes", told: Told, **options) -> str:
     return f"AUC {curve.area:.3f}"
 
 
-def _reliability_picture(
-    run: RunFiles, name: str, found: Sequence[tuple[Evaluation, Told]], balanced: bool
-) -> Picture:
+def _reliability_picture(run: RunFiles, name: str, found: Sequence[tuple[Evaluation, Told]], balanced: bool) -> Picture:
     figure, (axes, counts) = new_figure(4.6, 4.6, panels=2, heights=(3.2, 1.0))
 
     def draw(axes: "Axes", told: Told, **options) -> str:

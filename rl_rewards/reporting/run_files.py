@@ -95,8 +95,11 @@ class RunFiles:
         return f"git {str(sha)[:10]}" + (" + uncommitted changes" if self.run.get("git_dirty") else "")
 
 
-def read_run(path: Path) -> RunFiles:
+def read_run(path: Path, evaluations: int = 3) -> RunFiles:
     """Read the folder ``path``.
+
+    Args:
+        evaluations: how many to read whole, the last one among them; of many runs together they would fill memory.
 
     Raises:
         ReportError: if it is not a run's folder, or one of its files is missing or cannot be read.
@@ -121,7 +124,7 @@ def read_run(path: Path) -> RunFiles:
         spec=_read_json(path / "spec.json"),
         run=_read_json(path / "run.json"),
         rows=rows,
-        evaluations=read_evaluations(path / "evaluations", rounds),
+        evaluations=read_evaluations(path / "evaluations", rounds, evaluations),
         maps=read_maps(path / "evaluations", rounds),
         status=status,
         outcome=outcome,
