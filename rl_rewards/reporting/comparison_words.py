@@ -13,9 +13,9 @@ from rl_rewards.reporting.verdict import Notice, digits, learns_reward, wilson_i
 STANDS = "stands"
 LEARNED_KEY = "eval/learned_reward_final"
 NOTES = (
-    "Values are of the last evaluation that all seeds of an arm have; in brackets 95% intervals. Of several seeds: over "
-    "seeds, by bootstrap; an interval of one seed, marked *, is Wilson's over its evaluation episodes, and says nothing "
-    "about other seeds."
+    "Values are of the last evaluation that all seeds of an arm have; in brackets 95% intervals. Of several seeds: "
+    "over seeds, by bootstrap; an interval of one seed, marked *, is Wilson's over its evaluation episodes, and says "
+    "nothing about other seeds."
 )
 
 
@@ -70,15 +70,8 @@ def comparison_notices(arms: Sequence[Arm], found: Found) -> list[Notice]:
     return notices + [Notice("warning", sentence) for sentence in found.left_out]
 
 
-COLUMNS = [
-    "seeds",
-    "interquartile mean",
-    "learned reward, final states",
-    "exploit alarm",
-    "env steps",
-    "status",
-    "code",
-]
+MIDDLE = "interquartile mean"
+AFTER_OUTCOME = ("learned reward, final states", "exploit alarm", "env steps", "status", "code")
 
 
 def table(arms: Sequence[Arm]) -> tuple[list[str], list[Line]]:
@@ -86,23 +79,20 @@ def table(arms: Sequence[Arm]) -> tuple[list[str], list[Line]]:
     keys = ["eval/success"] if any(last_values(arm, "eval/success") for arm in arms) else []
     keys += ["eval/true_return"] if not keys or true_key(arms) == "eval/true_return" else []
     names = ["true " + key.removeprefix("eval/").removeprefix("true_").replace("_", " ") for key in keys]
-    columns = ["arm", COLUMNS[0], *[name for key in names for name in (key, COLUMNS[1])], *COLUMNS[2:]]
+    columns = ["arm", "seeds", *[column for name in names for column in (name, MIDDLE)], *AFTER_OUTCOME]
     return columns, [_line(arm, i, keys) for i, arm in enumerate(arms)]
 
 
 def _line(arm: Arm, index: int, keys: Sequence[str]) -> Line:
     outcome = [cell for key in keys for cell in (_mean(arm, key), _middle(arm, key))]
     words = [alarm_words(arm.of_seed(i)) for i in range(arm.num_seeds)]
-    statuses = [run.status for run in arm.runs]
     cells = [
         seeds_in_words(arm.seeds),
         *outcome,
         _mean(arm, LEARNED_KEY),
         _alarms(arm, words),
         f"{arm.env_steps:,}",
-        ", ".join(f"{status} {statuses.count(status)} of {len(statuses)}" for status in dict.fromkeys(statuses))
-        if len(set(statuses)) > 1
-        else statuses[0],
+        _counted([run.status for run in arm.runs]),
         "; ".join(arm.commits),
     ]
     return Line(arm.name, f"arm-{index + 1}", cells, STANDS in words)
@@ -111,10 +101,13 @@ def _line(arm: Arm, index: int, keys: Sequence[str]) -> Line:
 def _alarms(arm: Arm, words: Sequence[str]) -> str:
     if not any(learns_reward(run) for run in arm.runs):
         return "no learned reward"
-    counted = {word: words.count(word) for word in dict.fromkeys(words)}
-    if len(words) == 1 or len(counted) == 1:
-        return words[0]
-    return ", ".join(f"{word} in {count}" for word, count in counted.items())
+    return _counted(words)
+
+
+def _counted(words: Sequence[str]) -> str:
+    """``DONE``, or ``DONE: 2, unfinished: 1`` where they differ."""
+    counts = {word: words.count(word) for word in dict.fromkeys(words)}
+    return words[0] if len(counts) == 1 else ", ".join(f"{word}: {count}" for word, count in counts.items())
 
 
 def _mean(arm: Arm, key: str) -> str:
@@ -123,21 +116,23 @@ def _mean(arm: Arm, key: str) -> str:
     if not found:
         return "-"
     if len(found) > 1:
-        return _with_interval(*mean_interval(found))
+        return _with_interval(key, *mean_interval(found))
     evaluations = arm.runs[0].evaluations
     if key != "eval/success" or not evaluations:
         return digits(found[0])
     episodes = evaluations[-1].valid.shape[-1]
-    return _with_interval(found[0], *wilson_interval(min(max(found[0], 0.0), 1.0), episodes)) + "*"
+    return _with_interval(key, found[0], *wilson_interval(min(max(found[0], 0.0), 1.0), episodes)) + "*"
 
 
 def _middle(arm: Arm, key: str) -> str:
     found = last_values(arm, key)
-    return _with_interval(*interquartile_interval(found)) if len(found) > 1 else "-"
+    return _with_interval(key, *interquartile_interval(found)) if len(found) > 1 else "-"
 
 
-def _with_interval(middle: float, low: float, high: float) -> str:
-    return f"{digits(middle)} [{digits(low)}, {digits(high)}]"
+def _with_interval(key: str, *numbers: float) -> str:
+    """Middle, low and high; shares of episodes with two places."""
+    middle, low, high = (f"{x:.2f}" if key == "eval/success" else digits(x) for x in numbers)
+    return f"{middle} [{low}, {high}]"
 
 
 def _standing(arm: Arm) -> list[int]:
@@ -151,10 +146,8 @@ def _claims(studies: Sequence[StudyFiles]) -> str:
     if not verdicts:
         return ""
     indicative = "" if all(study.verdict.get("counts") for study in judged) else " (indicative: not at full size)"
-    hold = sum(bool(one.get("holds")) for one in verdicts)
-    return (
-        f"{hold} of {len(verdicts)} claim{'s' if len(verdicts) > 1 else ''} hold{'s' if hold == 1 else ''}{indicative}"
-    )
+    hold, count = sum(bool(one.get("holds")) for one in verdicts), len(verdicts)
+    return f"{hold} of {count} claim{'s' if count > 1 else ''} hold{'s' if hold == 1 else ''}{indicative}"
 
 
 def _ranking(arms: Sequence[Arm]) -> str:

@@ -38,12 +38,12 @@ def calibration_figure(run: RunFiles) -> Drawing | None:
         return None
     caption = (
         f"{' '.join(words)} ROC: the share of goals that is called a goal against the share of other states that is, "
-        "as the threshold falls; AUC is the chance that a goal gets the higher output (0.5 is guessing). Reliability: the "
-        "share of true goals among states with about the same output (ten bins; below, how many states each holds). On "
-        "the diagonal an output can be taken at its word; below it the classifier is too generous, which a policy can "
-        "exploit. A classifier that takes visited states as negatives is driven to 1/2 where the policy succeeds as "
-        "often as the examples, so that its outputs on visited goals lie above the diagonal by design. States of an "
-        "episode are alike: the counts are not of independent states."
+        "as the threshold falls; AUC is the chance that a goal gets the higher output (0.5 is guessing). Reliability: "
+        "the share of true goals among states with about the same output (ten bins; below, how many states each "
+        "holds). On the diagonal an output can be taken at its word; below it the classifier is too generous, which a "
+        "policy can exploit. A classifier that takes visited states as negatives is driven to 1/2 where the policy "
+        "is as often as the examples are, so that the curve of visited states leaves the diagonal by design. "
+        "States of an episode are alike: the counts are not of independent states."
     )
     return Drawing("Can the classifier tell goals from other states?", caption, pictures, columns=2)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH = 2.7  # inches, of a map
-FAILURE = "#ff4d6d"
+FAILURE = "#ff2d55"
 """Of marks on a map from dark blue to yellow."""
 
 
@@ -132,8 +132,8 @@ def _draw_marks(axes: "Axes", one: PlaneMap) -> None:
         return
     x, y = (np.clip(one.final[:, i], axis.min(), axis.max()) for i, axis in enumerate((one.x, one.y)))
     success = np.zeros(len(x), bool) if one.success is None else one.success
-    options = {"s": 13, "linewidths": 0.5, "edgecolors": "white", "clip_on": False, "zorder": 3}
-    axes.scatter(x[~success], y[~success], marker="X", color=FAILURE, **options)
+    axes.scatter(x[~success], y[~success], marker="x", color=FAILURE, s=14, linewidths=1.1, clip_on=False, zorder=3)
+    options = {"s": 16, "linewidths": 0.6, "edgecolors": "white", "clip_on": False, "zorder": 4}
     axes.scatter(x[success], y[success], marker="o", color=GOALS, **options)
 
 
@@ -145,17 +145,18 @@ def _key(run: RunFiles, one: PlaneMap, scale: Scale) -> Picture:
 
     figure, (axes,) = new_figure(WIDTH, WIDTH)
     axes.set_axis_off()
-    mark = {"linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.5, "markersize": 7}
     entries = []
     if scale.boundary:
         entries.append(Line2D([], [], color="white", linewidth=1.6, label="boundary (1/2)"))
     if one.final is not None and one.success is not None:
-        entries.append(Line2D([], [], marker="o", color=GOALS, label="ended in success", **mark))
+        entries.append(
+            Line2D([], [], linestyle="", marker="o", color=GOALS, markeredgecolor="white", label="ended in success")
+        )
     if one.final is not None:
         ended = "episode ended" if one.success is None else "ended without"
-        entries.append(Line2D([], [], marker="X", color=FAILURE, label=ended, **mark))
+        entries.append(Line2D([], [], linestyle="", marker="x", color=FAILURE, label=ended))
     if entries:
-        shown = axes.legend(handles=entries, loc="center", frameon=True, facecolor="#7c7b78", labelcolor="white")
+        shown = axes.legend(handles=entries, loc="center", frameon=True, facecolor="#3d4a6b", labelcolor="white")
         shown.get_frame().set_edgecolor("none")
     colours = ScalarMappable(Normalize(scale.low, scale.high), cmap="cividis")
     figure.colorbar(colours, ax=axes, label=scale.label, orientation="horizontal", aspect=10)

@@ -38,7 +38,7 @@ def single_run(arguments: Sequence[str]) -> Path | None:
     if len(folders) != 1:
         return None
     (path,) = folders.values()
-    return path if not _is_study(path) and not _runs_below(path) else None
+    return path if _is_run(path) or not (_is_study(path) or _runs_below(path)) else None
 
 
 def find_runs(arguments: Sequence[str]) -> Found:
@@ -154,4 +154,7 @@ def _is_study(path: Path) -> bool:
 
 
 def _runs_below(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.is_dir() and _is_run(child)) if path.is_dir() else []
+    """Not hidden ones: Hydra's own folder has a config.yaml too."""
+    if not path.is_dir():
+        return []
+    return sorted(child for child in path.iterdir() if child.is_dir() and child.name[0] != "." and _is_run(child))
