@@ -156,7 +156,7 @@ def _key(run: RunFiles, one: PlaneMap, scale: Scale) -> Picture:
         ended = "episode ended" if one.success is None else "ended without"
         entries.append(Line2D([], [], linestyle="", marker="x", color=FAILURE, label=ended))
     if entries:
-        shown = axes.legend(handles=entries, loc="center", frameon=True, facecolor="#3d4a6b", labelcolor="white")
+        shown = axes.legend(handles=entries, loc="center", frameon=True, facecolor="#1b2547", labelcolor="white")
         shown.get_frame().set_edgecolor("none")
     colours = ScalarMappable(Normalize(scale.low, scale.high), cmap="cividis")
     figure.colorbar(colours, ax=axes, label=scale.label, orientation="horizontal", aspect=10)
