@@ -10,6 +10,7 @@ from typing import Any
 
 from rl_rewards.core.seed_rows import Row
 from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.reporting.verdict import alarm_words
 
 IGNORED = ("seed", "num_seeds", "resume", "logger", "checkpoint", "video", "report", "study", "arms", "size", "sizes")
 """Top-level keys of a configuration that do not change what a seed learns."""
@@ -58,6 +59,11 @@ class Arm:
                 return run.of_seed(index)
             index -= run.num_seeds
         raise IndexError(f"An arm of {self.num_seeds} seeds has no number {index}.")
+
+    @cached_property
+    def alarms(self) -> list[str]:
+        """What became of the exploit alarm, in words, of each seed."""
+        return [alarm_words(self.of_seed(i)) for i in range(self.num_seeds)]
 
     @property
     def env_steps(self) -> int:

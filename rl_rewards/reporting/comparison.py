@@ -76,7 +76,6 @@ def write_comparison(found: Found, path: Path) -> None:
     studies = [_study(study) for study in found.studies]
     differing = differences(arms)
     content = {
-        "title": headline(arms, found.studies),
         "headline": headline(arms, found.studies),
         "studies": studies,
         "told": comparison_notices(arms, found),

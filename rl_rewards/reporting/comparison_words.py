@@ -7,7 +7,6 @@ from rl_rewards.core.intervals import interquartile_interval, mean_interval
 from rl_rewards.reporting.arms import Arm, seeds_in_words
 from rl_rewards.reporting.figures_comparison import last_values, true_key
 from rl_rewards.reporting.find_runs import Found, StudyFiles
-from rl_rewards.reporting.over_seeds import alarm_words
 from rl_rewards.reporting.verdict import Notice, digits, learns_reward, wilson_interval
 
 STANDS = "stands"
@@ -85,23 +84,22 @@ def table(arms: Sequence[Arm]) -> tuple[list[str], list[Line]]:
 
 def _line(arm: Arm, index: int, keys: Sequence[str]) -> Line:
     outcome = [cell for key in keys for cell in (_mean(arm, key), _middle(arm, key))]
-    words = [alarm_words(arm.of_seed(i)) for i in range(arm.num_seeds)]
     cells = [
         seeds_in_words(arm.seeds),
         *outcome,
         _mean(arm, LEARNED_KEY),
-        _alarms(arm, words),
+        _alarms(arm),
         f"{arm.env_steps:,}",
         _counted([run.status for run in arm.runs]),
         "; ".join(arm.commits),
     ]
-    return Line(arm.name, f"arm-{index + 1}", cells, STANDS in words)
+    return Line(arm.name, f"arm-{index + 1}", cells, STANDS in arm.alarms)
 
 
-def _alarms(arm: Arm, words: Sequence[str]) -> str:
+def _alarms(arm: Arm) -> str:
     if not any(learns_reward(run) for run in arm.runs):
         return "no learned reward"
-    return _counted(words)
+    return _counted(arm.alarms)
 
 
 def _counted(words: Sequence[str]) -> str:
@@ -137,7 +135,7 @@ def _with_interval(key: str, *numbers: float) -> str:
 
 def _standing(arm: Arm) -> list[int]:
     """Seeds whose alarm stands at the end."""
-    return [seed for i, seed in enumerate(arm.seeds) if alarm_words(arm.of_seed(i)) == STANDS]
+    return [seed for seed, words in zip(arm.seeds, arm.alarms, strict=True) if words == STANDS]
 
 
 def _claims(studies: Sequence[StudyFiles]) -> str:

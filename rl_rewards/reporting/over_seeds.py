@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from rl_rewards.core.alarm import exploit_alarm
 from rl_rewards.core.intervals import METHOD, interquartile_interval, mean_interval
 from rl_rewards.core.seed_rows import Row, values
 from rl_rewards.reporting.arms import seeds_in_words
@@ -26,7 +25,7 @@ from rl_rewards.reporting.drawing import (
     to_picture,
 )
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.reporting.verdict import Notice, Tile, digits
+from rl_rewards.reporting.verdict import Notice, Tile, alarm_words, digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,14 +117,6 @@ def _outcome(evaluation_rows: Sequence[Row]) -> list[float]:
 def _cell(row: Row, key: str, index: int) -> str:
     value = row[key][index] if isinstance(row[key], list) else row[key]
     return digits(value)
-
-
-def alarm_words(run: RunFiles) -> str:
-    rows = run.evaluation_rows
-    raised = [end for end in range(1, len(rows) + 1) if exploit_alarm(rows[:end])]
-    if not raised:
-        return "never raised"
-    return "stands" if raised[-1] == len(rows) else "raised, cleared"
 
 
 def _headline(run: ManySeeds, last: Row, standing: int) -> str:
