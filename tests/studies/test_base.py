@@ -8,8 +8,7 @@ from omegaconf import OmegaConf
 
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
-from rl_rewards.studies.base import Findings, Verdict, last_evaluations_mean, run_study
-from tests.studies.fake_arms import arm
+from rl_rewards.studies.base import Findings, Verdict, run_study
 
 TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=320", "logger=none"]
 
@@ -79,8 +78,3 @@ def test_an_unknown_size_is_refused(tmp_path):
     cfg.size = "huge"
     with pytest.raises(ConfigError, match="size=huge is not a size of this study; choose from small, full"):
         run_study(Ends(), cfg, TINY, tmp_path)
-
-
-def test_the_mean_of_the_last_evaluations_is_per_seed():
-    run = arm([[0.0, 1.0], [0.5, 1.0], [1.0, 0.0]])
-    assert last_evaluations_mean(run, "eval/success", 2) == [0.75, 0.5]
