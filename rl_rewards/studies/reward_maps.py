@@ -14,12 +14,8 @@ from rl_rewards.studies.base import Findings, Verdict
 from rl_rewards.studies.drawing import SUCCESS_CURVE, draw_curves
 from rl_rewards.studies.measures import LAST, SUCCESS, THRESHOLD, enough_seeds, in_words, last_mean, less
 
-BOUNDS = {
-    "prob": (0.0, 1.0),
-    "logit": (-np.inf, np.inf),
-    "log_prob": (-np.inf, 0.0),
-    "neg_log_one_minus": (0.0, np.inf),
-}
+ANY = float("inf")
+BOUNDS = {"prob": (0.0, 1.0), "logit": (-ANY, ANY), "log_prob": (-ANY, 0.0), "neg_log_one_minus": (0.0, ANY)}
 TITLES = {"prob": "D", "logit": "f, the logit", "log_prob": "log D", "neg_log_one_minus": "-log(1 - D)"}
 NEEDED = 0.8
 
