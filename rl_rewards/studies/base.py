@@ -17,8 +17,6 @@ from typing import Any, Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
-from rl_rewards.core.intervals import share_interval
-from rl_rewards.core.seed_rows import values
 from rl_rewards.exits import REFUSED, REQUEUE
 from rl_rewards.provenance import code, command_line
 from rl_rewards.reporting.run_files import RunFiles, read_run
@@ -97,19 +95,6 @@ def _seeds(overrides: Sequence[str]) -> range:
     named = OmegaConf.from_dotlist([o for o in overrides if o.startswith(("seed=", "num_seeds="))])
     first = named.get("seed", 0)
     return range(first, first + named.get("num_seeds", 1))
-
-
-def last_evaluations_mean(run: RunFiles, key: str, count: int) -> list[float]:
-    """Mean of ``key`` over the last ``count`` evaluations, of each seed."""
-    rows = run.evaluation_rows[-count:]
-    per_row = [values(row, key) for row in rows]
-    return [sum(column) / len(column) for column in zip(*per_row, strict=True)]
-
-
-def seeds_above(found: Sequence[float], threshold: float) -> tuple[int, tuple[float, float]]:
-    """How many seeds lie above ``threshold``, and the 95% Clopper-Pearson interval of their share."""
-    above = sum(value > threshold for value in found)
-    return above, share_interval(above, len(found))
 
 
 def _run_arm(arguments: list[str], name: str) -> None:

@@ -8,8 +8,10 @@ from omegaconf import OmegaConf
 
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
-from rl_rewards.studies.base import Findings, Verdict, last_evaluations_mean, run_study
-from tests.studies.fake_arms import arm
+from rl_rewards.help import CONFIGS
+from rl_rewards.loop import build
+from rl_rewards.studies.base import Findings, Verdict, run_study
+from tests.runs import composed
 
 TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=320", "logger=none"]
 
@@ -65,6 +67,14 @@ def test_an_arm_that_is_refused_or_fails_is_named(tmp_path):
         run_study(Ends(), settings(bad=["algorithm.learning_rate=1e30"]), TINY, tmp_path / "b")
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "experiment" / "lecture").glob("*.yaml")))
+def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path):
+    cfg = composed(f"experiment=lecture/{name}")
+    for changes in (cfg.arms or {}).values():
+        one = composed(f"experiment=lecture/{name}", "study=null", *cfg.sizes["full"], *changes)
+        assert build.rounds_of(build.build(one, tmp_path), one) > 1
+
+
 def test_a_study_without_arms_computes_for_the_seeds_of_its_size(tmp_path):
     cfg = OmegaConf.create({"size": "full", "sizes": {"full": ["seed=100", "num_seeds=3"]}, "arms": None})
     record = json.loads(run_study(Computes(), cfg, ["size=full", "hydra.run.dir=x"], tmp_path).read_text("utf-8"))
@@ -79,8 +89,3 @@ def test_an_unknown_size_is_refused(tmp_path):
     cfg.size = "huge"
     with pytest.raises(ConfigError, match="size=huge is not a size of this study; choose from small, full"):
         run_study(Ends(), cfg, TINY, tmp_path)
-
-
-def test_the_mean_of_the_last_evaluations_is_per_seed():
-    run = arm([[0.0, 1.0], [0.5, 1.0], [1.0, 0.0]])
-    assert last_evaluations_mean(run, "eval/success", 2) == [0.75, 0.5]

@@ -1,0 +1,87 @@
+"""What studies read off an arm: one number for every seed, and how sure ten of them make us."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from rl_rewards.core.intervals import mean_interval, share_interval
+from rl_rewards.core.seed_rows import values
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Verdict
+
+SUCCESS = "eval/success"
+LEARNED = "eval/learned_reward_final"
+HELDOUT = "eval/prob_heldout_goals"
+LAST = 3
+"""Evaluations at the end over which a seed's outcome is averaged: single ones dip."""
+THRESHOLD = 0.8
+
+
+def series(run: RunFiles, key: str) -> Float[np.ndarray, "evaluations seeds"]:
+    """Every evaluation of a metric."""
+    return np.array([values(row, key) for row in run.evaluation_rows])
+
+
+def last_mean(run: RunFiles, key: str, count: int = LAST) -> list[float]:
+    """Mean of ``key`` over the last ``count`` evaluations, of each seed."""
+    return series(run, key)[-count:].mean(axis=0).tolist()
+
+
+def best_mean(run: RunFiles, key: str, count: int = LAST) -> list[float]:
+    """The best mean over ``count`` evaluations in a row of each seed; a single lucky evaluation does not count."""
+    found = series(run, key)
+    windows = [found[i : i + count].mean(axis=0) for i in range(len(found) - count + 1)]
+    return np.max(windows, axis=0).tolist()
+
+
+def share_fallen(run: RunFiles, key: str = SUCCESS, threshold: float = THRESHOLD) -> list[float]:
+    """Share of each seed's evaluations at or below ``threshold`` after its first above; 1 when it never got there."""
+    shares = []
+    for one in series(run, key).T:
+        above = np.flatnonzero(one > threshold)
+        shares.append(float(np.mean(one[above[0] :] <= threshold)) if above.size else 1.0)
+    return shares
+
+
+def seeds_above(found: Sequence[float], threshold: float) -> tuple[int, tuple[float, float]]:
+    """How many seeds lie above ``threshold``, and the 95% Clopper-Pearson interval of their share."""
+    above = sum(value > threshold for value in found)
+    return above, share_interval(above, len(found))
+
+
+def in_words(found: Sequence[float]) -> str:
+    """Mean over seeds and its 95% bootstrap interval."""
+    mean, low, high = mean_interval(found)
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def enough_seeds(
+    claim: str, measured: str, yes: Sequence[bool], needed: float, per_seed: dict[str, Sequence[float]]
+) -> Verdict:
+    """Holds where at least the share ``needed`` of the seeds says yes; a small study rounds it up."""
+    count = sum(yes)
+    interval = share_interval(count, len(yes))
+    text = f"{count} of {len(yes)} seeds (95% interval of the share {interval[0]:.2f} to {interval[1]:.2f}); {measured}"
+    return Verdict(claim, text, count >= needed * len(yes), interval, "share of seeds", per_seed)
+
+
+def above_zero(claim: str, what: str, differences: Sequence[float], per_seed: dict[str, Sequence[float]]) -> Verdict:
+    """Holds where the whole interval of a mean over seeds lies above zero.
+
+    Args:
+        what: is above zero if the claim holds, e.g. "success lost".
+    """
+    mean, low, high = mean_interval(differences)
+    return Verdict(claim, f"{what}: {mean:.2f} [{low:.2f}, {high:.2f}].", low > 0.0, (low, high), what, per_seed)
+
+
+def less(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    """``first`` minus ``second``, paired by seed."""
+    return [a - b for a, b in zip(first, second, strict=True)]
+
+
+def late_minus_early(found: Float[np.ndarray, "evaluations seeds"]) -> list[float]:
+    """Mean over the last third of the evaluations minus that over the first, of each seed."""
+    third = max(1, len(found) // 3)
+    return (found[-third:].mean(axis=0) - found[:third].mean(axis=0)).tolist()
