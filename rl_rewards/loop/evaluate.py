@@ -27,7 +27,7 @@ SCENES_KEPT = 8
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``metrics`` for metrics.jsonl, ``arrays`` for the report, by the names in the module ``reporting.run_files``.
+    """``metrics`` for metrics.jsonl, ``arrays`` for the report, by the names in ``reporting.evaluation_files``.
 
     With several seeds every metric is an array [S] and every array has a leading seed axis.
     """
