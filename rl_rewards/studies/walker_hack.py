@@ -23,10 +23,11 @@ BEHAVIOURS = {"falling": (5.0, 0.0, 0.0), "standing": (0.0, 1.0, 2.0), "walking"
 WEIGHTS = (2.0, 1.0, 0.5)
 LECTURE_SUMS = {"falling": 10.0, "standing": 2.0, "walking": 4.4}
 LECTURE_WINDOW = (65.0 / 9.0, 25.0)
-UPRIGHT, MOVING = 0.8, 0.3
-"""Mean cosine of the torso's angle above which a robot is upright, and metres per second above which it moves."""
+ON_ITS_FEET, UPRIGHT, MOVING = 0.8, 0.8, 0.3
+"""The torso's mean height (m) above which Gymnasium calls a robot healthy (it starts at 1.25), the mean cosine of its
+angle above which it is upright, and metres per second above which it moves."""
 NEEDED = 0.8
-FORWARD_KEY, UPRIGHT_KEY = "eval/term_forward", "eval/term_upright"
+FORWARD, UPRIGHTNESS, HEIGHT = "eval/term_forward", "eval/term_upright", "eval/term_height"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +69,18 @@ def window() -> tuple[float, float]:
     return crossing("falling"), crossing("standing")
 
 
-def kind_of(forward: float, upright: float) -> str:
-    """A behaviour in a word, from the mean speed (m/s) and the mean cosine of the torso's angle."""
+def kind_of(forward: float, upright: float, height: float) -> str:
+    """A behaviour in a word, from mean speed (m/s), mean cosine of the torso's angle and its mean height (m)."""
+    if height < ON_ITS_FEET:
+        return "crawls" if forward > MOVING else "sits upright" if upright > UPRIGHT else "lies"
     if upright < UPRIGHT:
-        return "moves along lying" if forward > MOVING else "lies"
+        return "leans"
     return "walks" if forward > MOVING else "stands"
 
 
 def _behaviours(run: RunFiles) -> list[str]:
-    return [kind_of(f, u) for f, u in zip(last_mean(run, FORWARD_KEY), last_mean(run, UPRIGHT_KEY), strict=True)]
+    found = (last_mean(run, key) for key in (FORWARD, UPRIGHTNESS, HEIGHT))
+    return [kind_of(*one) for one in zip(*found, strict=True)]
 
 
 def _sums() -> Verdict:
@@ -101,13 +105,14 @@ def _window() -> Verdict:
 
 
 def _wins(arm: str, what: str, yes: Sequence[bool], arms: Mapping[str, RunFiles]) -> Verdict:
-    forward, upright = last_mean(arms[arm], FORWARD_KEY), last_mean(arms[arm], UPRIGHT_KEY)
+    found = {key: last_mean(arms[arm], key) for key in (FORWARD, UPRIGHTNESS, HEIGHT)}
     return enough_seeds(
         f"On Walker2d, {arm.replace('_', ' ')}: the robot learns to {what} in {NEEDED:.0%} of seeds.",
-        f"{', '.join(_behaviours(arms[arm]))}; speed {in_words(forward)} m/s, upright {in_words(upright)}.",
+        f"{', '.join(_behaviours(arms[arm]))}; speed {in_words(found[FORWARD])} m/s, upright "
+        f"{in_words(found[UPRIGHTNESS])}, torso at {in_words(found[HEIGHT])} m.",
         list(yes),
         NEEDED,
-        {"forward": forward, "upright": upright},
+        {**found},
     )
 
 
@@ -123,7 +128,7 @@ def _draw_window(axes) -> None:
 def _draw_found(axes, arms: Mapping[str, RunFiles]) -> None:
     for (name, run), colour in zip(arms.items(), ("#D55E00", "#0072B2"), strict=True):
         for i in range(run.num_seeds):
-            path = np.array([[values(row, FORWARD_KEY)[i], values(row, UPRIGHT_KEY)[i]] for row in run.evaluation_rows])
+            path = np.array([[values(row, FORWARD)[i], values(row, HEIGHT)[i]] for row in run.evaluation_rows])
             axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.6, alpha=0.4)
             label = name.replace("_", " ") if i == 0 else None
             axes.plot(path[-1, 0], path[-1, 1], "o", color=colour, label=label)

@@ -6,9 +6,9 @@ from rl_rewards.studies.walker_hack import WalkerHack, kind_of, reward, window
 from tests.studies.fake_arms import arm
 
 
-def walker(forward: float, upright: float):
-    flat = [[0.0] * 5] * 4
-    return arm(flat, metrics={"term_forward": [[forward] * 5] * 4, "term_upright": [[upright] * 5] * 4})
+def walker(forward: float, upright: float, height: float):
+    found = {"term_forward": forward, "term_upright": upright, "term_height": height}
+    return arm([[0.0] * 5] * 4, metrics={name: [[value] * 5] * 4 for name, value in found.items()})
 
 
 def test_the_sums_and_the_window_are_exact():
@@ -19,18 +19,25 @@ def test_the_sums_and_the_window_are_exact():
 
 
 @pytest.mark.parametrize(
-    ("forward", "upright", "kind"),
-    [(1.0, 0.95, "walks"), (0.0, 0.99, "stands"), (1.0, 0.1, "moves along lying"), (0.0, -0.2, "lies")],
+    ("forward", "upright", "height", "kind"),
+    [
+        (1.0, 0.95, 1.2, "walks"),
+        (0.0, 0.99, 1.2, "stands"),
+        (0.0, 0.5, 1.0, "leans"),
+        (1.0, 0.1, 0.4, "crawls"),
+        (0.1, 0.98, 0.5, "sits upright"),  # a torso held upright is not yet a robot on its feet
+        (0.0, -0.2, 0.2, "lies"),
+    ],
 )
-def test_a_behaviour_in_a_word(forward, upright, kind):
-    assert kind_of(forward, upright) == kind
+def test_a_behaviour_in_a_word(forward, upright, height, kind):
+    assert kind_of(forward, upright, height) == kind
 
 
 def test_what_the_robot_learns_decides(tmp_path):
-    arms = {"lecture_weights": walker(2.0, 0.1), "in_window": walker(1.0, 0.95)}
+    arms = {"lecture_weights": walker(2.0, 0.1, 0.4), "in_window": walker(1.0, 0.95, 1.2)}
     findings = WalkerHack().judge(arms, range(5))
     assert [verdict.holds for verdict in findings.verdicts] == [True, True, True, True]
     WalkerHack().draw(arms, findings, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
-    upright = {"lecture_weights": walker(1.0, 0.95), "in_window": walker(0.0, 0.99)}
+    upright = {"lecture_weights": walker(1.0, 0.95, 1.2), "in_window": walker(0.0, 0.99, 0.5)}
     assert [v.holds for v in WalkerHack().judge(upright, range(5)).verdicts] == [True, True, False, False]
