@@ -11,7 +11,7 @@ from rl_rewards.core.seed_rows import values
 from rl_rewards.help import CONFIGS
 from rl_rewards.loop import build
 from rl_rewards.studies.base import Findings, Verdict, run_study
-from tests.runs import composed
+from tests.runs import command, composed
 
 TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=320", "logger=none"]
 
@@ -89,3 +89,13 @@ def test_an_unknown_size_is_refused(tmp_path):
     cfg.size = "huge"
     with pytest.raises(ConfigError, match="size=huge is not a size of this study; choose from small, full"):
         run_study(Ends(), cfg, TINY, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_study_from_the_command_line_ends_in_verdicts_and_a_page(tmp_path):
+    fewer = ["~arms.log_prob", "~arms.neg_log_one_minus", "debug=smoke"]
+    done = command("experiment=lecture/reward_maps", *fewer, f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "HOLD (indicative): D: success over the last 3 evaluations" in done.stdout
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.index("success over the last 3 evaluations") < page.index("reward.reward_map")
