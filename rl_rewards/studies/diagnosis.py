@@ -70,7 +70,7 @@ def _fix(arms: Mapping[str, RunFiles], name: str) -> Verdict:
     at_end = {arm: last_mean(arms[arm], SUCCESS) for arm in ("as_it_is", name)}
     _, low, high = mean_interval(gained)
     return Verdict(
-        f"{TITLES[name].capitalize()}: alone, it brings more success over training.",
+        f"{TITLES[name][0].upper()}{TITLES[name][1:]}: alone, it brings more success over training.",
         f"{in_words(gained)} more; at the end {in_words(at_end[name])} against {in_words(at_end['as_it_is'])}.",
         low > 0.0,
         (low, high),
