@@ -28,7 +28,7 @@ from rl_rewards.studies.densities import Mixture, blend, seed_keys, stacked
 Outputs = dict[str, Float[np.ndarray, "S V ..."]]
 LINE = np.linspace(-6.0, 6.0, 24_001)
 """Where densities are integrated; outside of it none is worth counting."""
-CURVE = LINE[::100]
+CURVE = LINE[::200]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,7 @@ class BalancedBound:
             f"study.shares={list(self.shares)} must lie in [0, 1] and include 1, where the lecture's 1/11 is due.",
         )
         require(min(self.ratios) == 1, f"study.ratios={list(self.ratios)} must include 1, balanced batches.")
-        require(
-            0.0 < self.gathered_share <= 1.0, f"study.gathered_share={self.gathered_share} must lie in (0, 1]."
-        )
+        require(0.0 < self.gathered_share <= 1.0, f"study.gathered_share={self.gathered_share} must lie in (0, 1].")
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del arms

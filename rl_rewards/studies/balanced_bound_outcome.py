@@ -60,7 +60,7 @@ def verdicts(found: Found, tolerance: float) -> list[Verdict]:
 
 
 def _within(claim: str, what: str, errors: np.ndarray, tolerance: float) -> Verdict:
-    _, low, high = mean_interval(errors)
+    _, low, high = mean_interval(errors.tolist())
     return Verdict(
         claim=f"{claim}, within {tolerance}.",
         measured=f"{what} {_words(errors)}, in the worst seed {errors.max():.3f}.",
@@ -74,7 +74,7 @@ def _within(claim: str, what: str, errors: np.ndarray, tolerance: float) -> Verd
 def _every_negative_a_success(found: Found, unbalanced: np.ndarray, most: int, tolerance: float) -> Verdict:
     ratio = found.ratios[most]
     outputs = unbalanced[:, found.shares.index(1.0)]
-    _, low, high = mean_interval(outputs)
+    _, low, high = mean_interval(outputs.tolist())
     due = 1.0 / (1.0 + ratio)
     return Verdict(
         claim=f"{ratio} negatives per positive give a success 1/{ratio + 1} = {due:.3f} if all of them are successes.",
@@ -91,7 +91,7 @@ def _whatever_the_negatives(found: Found, unbalanced: np.ndarray, most: int, tol
     ratio = found.ratios[most]
     due = 1.0 / (1.0 + ratio)
     farthest = int(np.argmax(np.abs(unbalanced.mean(axis=0) - due)))
-    _, low, high = mean_interval(unbalanced[:, farthest])
+    _, low, high = mean_interval(unbalanced[:, farthest].tolist())
     listed = ", ".join(f"{c:.3f} at a={a:g}" for a, c in zip(found.shares, unbalanced.mean(axis=0), strict=True))
     return Verdict(
         claim=f"{ratio} negatives per positive give a success {due:.2f} whatever the negatives are.",
@@ -107,7 +107,7 @@ def _any_success_state(found: Found) -> Verdict:
     """The lecture's words. One kind of success state that is surely below the bound is enough against them."""
     lowest = int(np.argmin(found.gathered.mean(axis=0)))
     outputs = found.gathered[:, lowest]
-    _, low, high = mean_interval(outputs)
+    _, low, high = mean_interval(outputs.tolist())
     return Verdict(
         claim=f"With balanced batches C is at least {BOUND} for any success state.",
         measured=f"C = {_words(outputs)} at the success states where a policy gathers.",
@@ -122,7 +122,7 @@ def _on_average(found: Found) -> Verdict:
     """What Jensen's inequality leaves of it: 1 / (1 + a) and more."""
     lowest = int(np.argmin(found.on_average.mean(axis=0)))
     outputs = found.on_average[:, lowest]
-    _, low, high = mean_interval(outputs)
+    _, low, high = mean_interval(outputs.tolist())
     return Verdict(
         claim=f"With balanced batches C is at least {BOUND} on average over success states, in that case too.",
         measured=f"C(s+) = {_words(outputs)}.",
@@ -134,7 +134,7 @@ def _on_average(found: Found) -> Verdict:
 
 
 def _words(found: np.ndarray) -> str:
-    mean, low, high = mean_interval(found)
+    mean, low, high = mean_interval(found.tolist())
     return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 

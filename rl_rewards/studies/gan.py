@@ -7,9 +7,9 @@ the policy gradient, as RL does. The lecture (slides-learning-rewards.txt): "At 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +29,8 @@ from rl_rewards.studies.base import Findings
 from rl_rewards.studies.densities import Mixture, seed_keys
 
 LOG_STD_RANGE = (-4.0, 1.0)
-ARMS = {"through": "through", "reward_alone": "reward_alone", "no_penalty": "through"}
-"""Arm -> what its generator learns from; ``no_penalty`` leaves out the classifier's gradient penalty."""
+ARMS = {"through": "through", "reward_alone": "reward_alone", "fast_generator": "through"}
+"""Arm -> what its generator learns from; ``fast_generator`` learns at a higher rate, the balance being delicate."""
 
 
 class Players(NamedTuple):
@@ -52,6 +52,7 @@ class Gan:
     hidden: tuple[int, ...]
     activation: str
     learning_rate: float
+    fast: float
     momentum: float
     batch: int
     updates: int
@@ -78,9 +79,10 @@ class Gan:
     def network(self) -> MLP:
         return MLP(tuple(self.hidden), 2, self.activation)
 
-    @property
-    def optimizer(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate, b1=self.momentum)
+    def optimizer(self, arm: str) -> optax.GradientTransformation:
+        """Of the generator."""
+        rate = self.learning_rate * (self.fast if arm == "fast_generator" else 1.0)
+        return optax.adam(rate, b1=self.momentum)
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del arms
@@ -107,22 +109,21 @@ class Gan:
 
         ``prob_data`` [S, evaluations] is the mean of D over fresh data, ``off_half`` that of |D - 1/2|.
         """
-        classifier = self.classifier if arm != "no_penalty" else replace(self.classifier, gradient_penalty=0.0)
-        learns = ARMS[arm]
 
         def round_(players: Players, key: Key) -> tuple[Players, dict[str, Array]]:
             train_key, made_key, data_key = jax.random.split(key, 3)
             keys = jax.random.split(train_key, self.updates // self.evaluations)
-            players, _ = jax.lax.scan(lambda p, k: (self._update(classifier, learns, p, k), None), players, keys)
+            players, _ = jax.lax.scan(lambda p, k: (self.update(arm, p, k), None), players, keys)
             data = self.data.sample(data_key, (self.draws, 1))
-            prob = classifier.combined(jax.nn.sigmoid(classifier.logits(players.classifier, data)))
+            prob = self.classifier.combined(jax.nn.sigmoid(self.classifier.logits(players.classifier, data)))
             _, made = self.generate(players.generator, made_key, (self.draws,))
             return players, {"made": made, "prob_data": jnp.mean(prob), "off_half": jnp.mean(jnp.abs(prob - 0.5))}
 
         def one(key: Key) -> dict[str, Array]:
             classifier_key, generator_key, rounds_key = jax.random.split(key, 3)
             generator = self.network.init(generator_key, jnp.zeros((1, self.noise_size)))
-            players = Players(classifier.init(classifier_key, 1), generator, self.optimizer.init(generator))
+            optimizer = self.optimizer(arm).init(generator)
+            players = Players(self.classifier.init(classifier_key, 1), generator, optimizer)
             return jax.lax.scan(round_, players, jax.random.split(rounds_key, self.evaluations))[1]
 
         found = jax.jit(jax.vmap(one))(seed_keys(seeds))
@@ -141,11 +142,10 @@ class Gan:
         low, high = LOG_STD_RANGE
         return mean, low + 0.5 * (high - low) * (jnp.tanh(raw) + 1.0)
 
-    def _update(
-        self, classifier: Classifier, learns: Literal["through", "reward_alone"], players: Players, key: Key
-    ) -> Players:
+    def update(self, arm: str, players: Players, key: Key) -> Players:
         """One gradient step of the classifier on a balanced batch, then one of the generator."""
         data_key, made_key, train_key, loss_key = jax.random.split(key, 4)
+        classifier = self.classifier
         shape = (classifier.ensemble, self.batch)
         data = self.data.sample(data_key, (*shape, 1))
         made = self.generate(players.generator, made_key, shape)[1][..., None]
@@ -165,8 +165,8 @@ class Gan:
             log_prob = -0.5 * jnp.square((x - mean) / jnp.exp(log_std)) - log_std
             return -jnp.mean(jax.lax.stop_gradient(advantage) * log_prob)
 
-        loss = through if learns == "through" else reward_alone
-        updates, optimizer = self.optimizer.update(jax.grad(loss)(players.generator), players.optimizer)
+        loss = through if ARMS[arm] == "through" else reward_alone
+        updates, optimizer = self.optimizer(arm).update(jax.grad(loss)(players.generator), players.optimizer)
         return Players(state, optax.apply_updates(players.generator, updates), optimizer)
 
     def _measured(self, played: Mapping[str, np.ndarray], edges: np.ndarray, exact: np.ndarray) -> dict[str, Any]:

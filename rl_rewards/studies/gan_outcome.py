@@ -25,7 +25,7 @@ EQUILIBRIUM = 0.05
 NAMES = {
     "through": "gradient through the classifier",
     "reward_alone": "policy gradient, knowing rewards alone",
-    "no_penalty": "through the classifier, without its gradient penalty",
+    "fast_generator": "through the classifier, faster generator",
 }
 
 
@@ -55,6 +55,7 @@ def jensen_shannon(p: Float[np.ndarray, "bins"], q: Float[np.ndarray, "bins"]) -
 
 
 def verdicts(details: Mapping[str, Any]) -> list[Verdict]:
+    """Of every arm whether its generator matches, and of the first whether its discriminator is at 1/2."""
     matches = [_matches(details, name) for name in details["arms"]]
     return [*matches, _equilibrium(details["arms"]["through"])]
 

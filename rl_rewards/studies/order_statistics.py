@@ -17,7 +17,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Examples, Key
+from rl_rewards.core.types import Examples, Experience, Key
 from rl_rewards.envs.point import NORMAL_QUADRANT, Point
 from rl_rewards.loop.data import collect_examples, hold_out
 from rl_rewards.reporting.run_files import RunFiles
@@ -28,9 +28,7 @@ from rl_rewards.studies.densities import seed_keys
 
 Short = dict[str, Float[np.ndarray, "S ..."]]
 BINS = np.linspace(0.0, 1.0, 26)
-PLANE = 61
-NOTHING: Any = None
-"""In place of experience, which a fixed classifier does not look at."""
+PLANE = 41
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +56,9 @@ class OrderStatistics:
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del arms
-        examples = [hold_out(collect_examples(self.env, self.goals, self.non_goals, s), self.heldout_share, s) for s in seeds]
+        examples = [
+            hold_out(collect_examples(self.env, self.goals, self.non_goals, s), self.heldout_share, s) for s in seeds
+        ]
         data = jax.tree.map(lambda *leaves: jnp.stack(leaves), *examples)
         trained = {f"mixup {mixup:g}": self._classifiers(seeds, data, mixup) for mixup in self.mixups}
         found = outcome.Found(
@@ -68,7 +68,11 @@ class OrderStatistics:
             short={name: self._short_of_one(one) for name, one in trained.items()},
             short_goals={name: one["goals"] for name, one in trained.items()},
         )
-        details = outcome.summary(found) | {"goal_radius": self.env.goal_radius} | {name: self._described(one) for name, one in trained.items()}
+        details = (
+            outcome.summary(found)
+            | {"goal_radius": self.env.goal_radius}
+            | {name: self._described(one) for name, one in trained.items()}
+        )
         return Findings(outcome.verdicts(found, self.tolerance_formula, self.tolerance_model), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
@@ -100,11 +104,12 @@ class OrderStatistics:
         """
         source = self.reward(spec=self.env.spec)
         source = replace(source, classifier=replace(source.classifier, mixup=mixup))
+        nothing = Experience(None, _never, _never, _never)  # a fixed classifier asks for none
         plane = jnp.asarray(self.env.plane(PLANE).obs).reshape(-1, 2)
 
         def one(key: Key, data: Examples) -> dict[str, Array]:
             init_key, train_key, pool_key = jax.random.split(key, 3)
-            state, _ = source.update(source.init(init_key), data, NOTHING, jnp.int32(0), train_key)
+            state, _ = source.update(source.init(init_key), data, nothing, jnp.int32(0), train_key)
 
             def short(x: Array) -> Array:
                 logits = source.classifier.logits(state.classifier, x)
@@ -136,6 +141,10 @@ class OrderStatistics:
             "share_in_bin": np.round(shares, 5).tolist(),
             "plane": np.round(1.0 - trained["plane"][0], 3).reshape(PLANE, PLANE).tolist(),
         }
+
+
+def _never(*_: Any) -> Any:
+    raise AssertionError("A fixed classifier learns from its examples alone.")
 
 
 def expected_least(values: Float[np.ndarray, "N"], n: int) -> float:

@@ -54,7 +54,7 @@ def _formula(found: Found, tolerance: float) -> Verdict:
     """By the share of the gap to 1: an absolute error would not tell 0.99 from 0.999."""
     lacking = 1.0 - found.uniform_maximum
     error = np.abs(lacking / model(found.uniforms) - 1.0).max(axis=1)
-    mean, low, high = mean_interval(error)
+    mean, low, high = mean_interval(error.tolist())
     means = found.uniform_maximum.mean(axis=0)
     listed = ", ".join(
         f"{value:.4f} (n={n}: {n / (n + 1):.4f})" for n, value in zip(found.uniforms, means, strict=True)
@@ -72,7 +72,7 @@ def _formula(found: Found, tolerance: float) -> Verdict:
 def _describes(found: Found, name: str, tolerance: float) -> Verdict:
     maximum = 1.0 - found.short[name]
     error = np.abs(found.short[name] - model(found.states)).max(axis=1)
-    mean, low, high = mean_interval(error)
+    mean, low, high = mean_interval(error.tolist())
     listed = ", ".join(
         f"{_digits(value)} at n={n} (model {_digits(1.0 - lacks)})"
         for n, value, lacks in zip(found.states, maximum.mean(axis=0), model(found.states), strict=True)
@@ -90,7 +90,7 @@ def _describes(found: Found, name: str, tolerance: float) -> Verdict:
 def _grows_no_slower(found: Found) -> Verdict:
     """The gap to 1 in units of the model's, at the n where that is largest."""
     relative = (found.short[found.first] / model(found.states)).max(axis=1)
-    mean, low, high = mean_interval(relative)
+    mean, low, high = mean_interval(relative.tolist())
     by_n = (found.short[found.first] / model(found.states)).mean(axis=0)
     listed = ", ".join(f"{value:.3f} at n={n}" for n, value in zip(found.states, by_n, strict=True))
     return Verdict(
@@ -110,7 +110,7 @@ def _beats_the_goals(found: Found) -> Verdict:
     beaten = found.short[found.first] < best_goal[:, None]
     count, seeds = int(beaten[:, most].sum()), len(best_goal)
     listed = ", ".join(f"{int(beaten[:, i].sum())} with n={n}" for i, n in enumerate(found.states))
-    mean, low, high = mean_interval(1.0 - best_goal)
+    mean, low, high = mean_interval((1.0 - best_goal).tolist())
     return Verdict(
         claim=f"The best of {found.states[most]} unknown states gets more than the best of the held-out goals.",
         measured=f"of {seeds} seeds: {listed}; best of {found.short_goals[found.first].shape[1]} goals "
@@ -134,7 +134,9 @@ def summary(found: Found) -> dict[str, Any]:
         "uniform_maximum": found.uniform_maximum.tolist(),
         "states": found.states,
         "gap_to_one": {name: short.tolist() for name, short in found.short.items()},
-        "mean_output_heldout_goals": {name: (1.0 - short.mean(axis=1)).tolist() for name, short in found.short_goals.items()},
+        "mean_output_heldout_goals": {
+            name: (1.0 - short.mean(axis=1)).tolist() for name, short in found.short_goals.items()
+        },
     }
 
 
@@ -165,7 +167,9 @@ def _draw_gap(axes: "Axes", details: Mapping[str, Any]) -> None:
 def _draw_outputs(axes: "Axes", details: Mapping[str, Any]) -> None:
     for colour, name in zip(COLOURS, details["gap_to_one"], strict=False):
         shares = np.array(details[name]["share_in_bin"])
-        axes.stairs(shares.mean(axis=0), details[name]["bins"], color=colour, linewidth=1.8, label=f"classifiers, {name}")
+        axes.stairs(
+            shares.mean(axis=0), details[name]["bins"], color=colour, linewidth=1.8, label=f"classifiers, {name}"
+        )
     bins = len(details[name]["bins"]) - 1
     axes.axhline(1.0 / bins, color=OTHER, linestyle="--", label="uniform")
     axes.set(xlabel="C(s) at states away from D+ and D-", ylabel=f"share in each of {bins} bins", yscale="log")
