@@ -1,4 +1,7 @@
-"""The door to the report: ``python -m rl_rewards.report RUN_DIR`` writes RUN_DIR/report.html and prints its path."""
+"""The door to the report: ``python -m rl_rewards.report PATH...`` writes report.html and prints its path.
+
+One run gives that run's report; several, a study or a sweep give one page with all of them side by side.
+"""
 
 import argparse
 import sys
@@ -7,25 +10,46 @@ from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, or 2 for a folder that cannot be reported."""
+    """Returns the exit code: 0, or 2 for what cannot be reported."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.report",
-        description="Write RUN_DIR/report.html: the learned reward beside the true outcome, in one file.",
+        description="Write report.html, the learned reward beside the true outcome, in one file: of a run into its "
+        "folder, of several side by side into the folder that holds them all.",
     )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder of a run, finished or not")
-    run_dir = parser.parse_args(arguments).run_dir
-    from rl_rewards.reporting.page import write_report
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="the folder of a run (finished or not), a study or a sweep, or a quoted glob such as 'outputs/*/*'",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the page there instead")
+    chosen = parser.parse_args(arguments)
     from rl_rewards.reporting.run_files import ReportError
 
     try:
-        print(write_report(run_dir))
+        print(_write(chosen.paths, chosen.out))
     except ReportError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"Error: the report of {run_dir} cannot be written: {error}.", file=sys.stderr)
+        print(f"Error: the report of {' '.join(chosen.paths)} cannot be written: {error}.", file=sys.stderr)
         return 2
     return 0
+
+
+def _write(paths: Sequence[str], out: Path | None) -> Path:
+    from rl_rewards.reporting.find_runs import find_runs, home_of, single_run
+
+    if (run_dir := single_run(paths)) is not None:
+        from rl_rewards.reporting.page import write_report
+
+        return write_report(run_dir, out)
+    from rl_rewards.reporting.comparison import write_comparison
+
+    found = find_runs(paths)
+    out = out or home_of(found) / "report.html"
+    write_comparison(found, out)
+    return out
 
 
 if __name__ == "__main__":

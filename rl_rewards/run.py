@@ -124,7 +124,7 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
     from rl_rewards.reporting.over_seeds import typical_index
     from rl_rewards.reporting.page import write_report
     from rl_rewards.reporting.run_files import read_run
-    from rl_rewards.reporting.video import write_final_video
+    from rl_rewards.reporting.video import write_videos
 
     last = f" to {cfg.seed + cfg.num_seeds - 1}" if cfg.num_seeds > 1 else ""
     title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}{last}"
@@ -141,7 +141,7 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
         raise
     if cfg.video:
         shown = typical_index(read_run(run_dir)) if parts.seeds.count > 1 else 0
-        write_final_video(run_dir, parts.env.draw, parts.env.spec.step_seconds, shown)
+        write_videos(run_dir, parts.env.draw, parts.env.spec.step_seconds, shown)
     report = write_report(run_dir) if cfg.report else None
     _print_verdict(row, run_dir, report)
     return sweep.score(row)

@@ -104,6 +104,15 @@ class HasEngines(Protocol):
         ...
 
 
+@runtime_checkable
+class PlacesScenes(Protocol):
+    """An environment that can tell where on its plane a scene lies, so that episodes can be drawn over the map."""
+
+    def place(self, scene: np.ndarray) -> np.ndarray:
+        """x and y of :meth:`Environment.plane` [*batch, 2] for scenes [*batch, k]."""
+        ...
+
+
 class OtherPeoples:
     """What an adapter of environments known by ``id`` alone cannot offer."""
 

@@ -20,7 +20,7 @@ from rl_rewards.envs import pencil_case_formulas as formulas
 from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.mujoco_rollout import BatchStepper
-from rl_rewards.envs.pencil_case_camera import FIX, Tracker, unproject
+from rl_rewards.envs.pencil_case_camera import FIX, Tracker, project, unproject
 from rl_rewards.envs.pencil_case_image import Camera, PillowCamera
 from rl_rewards.envs.pencil_case_scripts import ordinary_operation
 
@@ -163,6 +163,13 @@ class PencilCase:
         return Plane(
             obs.reshape(n, n, *obs.shape[1:]), axis.astype(np.float32), axis.astype(np.float32), "u", "v", caption
         )
+
+    def place(self, scene: np.ndarray) -> np.ndarray:
+        """u and v in the recorded frame: where the tracker reports the case, or, without one, where it is."""
+        if self.observation == "tracker":
+            return scene[..., 5:7]
+        centre, half = self.tracker.frame
+        return (project(scene[..., :2]) - centre) / half
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         from rl_rewards.envs.pencil_case_scene import draw_scene

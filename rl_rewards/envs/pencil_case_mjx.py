@@ -118,6 +118,9 @@ class PencilCaseMjx:
     def plane(self, n: int) -> Plane:
         return self.table.plane(n)
 
+    def place(self, scene: np.ndarray) -> np.ndarray:
+        return self.table.place(scene)
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         return self.table.draw(scene)
 

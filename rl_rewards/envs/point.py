@@ -137,6 +137,9 @@ class Point:
             obs=obs.reshape(n, n, *obs.shape[1:]), x=axis, y=axis, x_label="x", y_label="y", caption="every state"
         )
 
+    def place(self, scene: np.ndarray) -> np.ndarray:
+        return scene  # the position itself
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Goal disc green, normal quadrant grey, the point blue."""
 

@@ -15,11 +15,11 @@ import numpy as np
 from scipy import stats
 
 from rl_rewards.core.types import Examples, Key, Transition
-from rl_rewards.envs.base import HostEnvironment, JaxEnv, Plane
+from rl_rewards.envs.base import HostEnvironment, JaxEnv, PlacesScenes, Plane
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts, TrainState, host_act
-from rl_rewards.rewards.base import info_keys, reward_fn
+from rl_rewards.rewards.base import info_keys, reward_fn, what_it_reads
 
 PLANE_CELLS = 48
 SCENES_KEPT = 8
@@ -27,7 +27,7 @@ SCENES_KEPT = 8
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``metrics`` for metrics.jsonl, ``arrays`` for the report, by the names in the module ``reporting.run_files``.
+    """``metrics`` for metrics.jsonl, ``arrays`` for the report, by the names in ``reporting.evaluation_files``.
 
     With several seeds every metric is an array [S] and every array has a leading seed axis.
     """
@@ -52,6 +52,7 @@ class Evaluator:
         self._seed_keys = parts.seeds.keys(seed)
         # A grid of observations has no info: a reward that reads it cannot be drawn there.
         self._plane = None if info_keys(parts.source) else parts.env.plane(PLANE_CELLS)
+        self._judges_next = "next_obs" in what_it_reads(parts.source)
         length = parts.env.spec.max_episode_steps
         if isinstance(parts.env, JaxEnv):
             self._rollout_jax = {
@@ -62,7 +63,7 @@ class Evaluator:
             self._acts = {explore: jax.jit(host_act(parts, explore)) for explore in (True, False)}
             self._env_seeds = jax.jit(parts.seeds.map(_env_seed, 0))
         self._judge = jax.jit(parts.seeds.map(partial(_judge, parts), 0))
-        self._reward_plane = jax.jit(parts.seeds.map(partial(_reward_plane, parts), (0, None)))
+        self._judge_plane = jax.jit(parts.seeds.map(partial(_judge_plane, parts), (0, 0, None)))
 
     def __call__(self, state: TrainState, round: int) -> Evaluation:
         """Evaluate after round ``round``; its randomness depends on the seed and the round alone."""
@@ -77,7 +78,7 @@ class Evaluator:
                 metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
                 if explore:
                     metrics[i] |= _stochastic_only(one, rewards, found)
-                    arrays.append(_arrays(one, rewards, found))
+                    arrays.append(self._arrays(one, rewards, found))
         stacked = seeds.stack(arrays)
         if self._plane is not None:
             stacked |= self._plane_arrays(self._plane, state.reward)
@@ -100,8 +101,23 @@ class Evaluator:
 
     def _plane_arrays(self, plane: Plane, reward: Any) -> dict[str, np.ndarray]:
         labels = np.array([plane.x_label, plane.y_label, plane.caption])
-        values = np.asarray(self._reward_plane(reward, plane.obs))
-        return {"plane_reward": values, "plane_x": plane.x, "plane_y": plane.y, "plane_labels": labels}
+        values = jax.device_get(self._judge_plane(reward, self.data, plane.obs))
+        return {**values, "plane_x": plane.x, "plane_y": plane.y, "plane_labels": labels}
+
+    def _arrays(
+        self, rollout: Transition, learned: np.ndarray, inspected: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """What one seed's stochastic episodes leave for the report."""
+        arrays = {"learned_reward": learned, "env_reward": rollout.env_reward, "valid": rollout.valid, **inspected}
+        if "success" in rollout.info:
+            arrays["success"] = rollout.info["success"]
+            if "prob_visited" in inspected:
+                arrays["visited_is_goal"] = _visited_is_goal(rollout, self._judges_next)
+        if "scene" in rollout.info:
+            arrays |= _scenes(rollout, learned)
+            if self._plane is not None and isinstance(self.parts.env, PlacesScenes):
+                arrays["plane_final"] = self.parts.env.place(np.asarray(rollout.info["scene"])[_last(rollout)])
+        return arrays
 
 
 def _evaluation_key(key: Key, round: jax.Array, explore: jax.Array) -> Key:
@@ -126,8 +142,9 @@ def _judge(parts: Parts, reward: Any, data: Examples, rollout: Transition):
     return reward_fn(source, reward)(rollout), source.inspect(reward, data, rollout)
 
 
-def _reward_plane(parts: Parts, reward: Any, obs: jax.Array) -> jax.Array:
-    """Learned reward of standing still at every observation of a grid: s = s' = obs, the middle action."""
+def _judge_plane(parts: Parts, reward: Any, data: Examples, obs: jax.Array) -> dict[str, jax.Array]:
+    """Of standing still at every observation of a grid (s = s' = obs, the middle action): the learned reward, and a
+    classifier's probability of a goal."""
     batch = obs.shape[: obs.ndim - len(parts.env.spec.obs.shape)]
     shape = getattr(parts.env.spec.action, "shape", ())
     dtype = getattr(parts.env.spec.action, "dtype", "int32")
@@ -144,7 +161,11 @@ def _reward_plane(parts: Parts, reward: Any, obs: jax.Array) -> jax.Array:
         behaviour={},
         info={},
     )
-    return reward_fn(parts.source, reward)(standing)
+    learned, inspected = _judge(parts, reward, data, standing)
+    found = {"plane_reward": learned}
+    if "prob_visited" in inspected:
+        found["plane_prob"] = inspected["prob_visited"]
+    return found
 
 
 def _last(rollout: Transition) -> tuple[np.ndarray, np.ndarray]:
@@ -178,10 +199,28 @@ def _stochastic_only(rollout: Transition, learned: np.ndarray, inspected: dict[s
     return metrics
 
 
-def _arrays(rollout: Transition, learned: np.ndarray, inspected: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    arrays = {"learned_reward": learned, "env_reward": rollout.env_reward, "valid": rollout.valid, **inspected}
+def _visited_is_goal(rollout: Transition, judges_next: bool) -> np.ndarray:
+    """Whether the state that the source judged at each step is a goal [T, N] int8: 1, 0, or -1 where nobody knows.
+
+    Success is told of the state a step leads to; a source that judges the state it starts from sees it a step later,
+    and of an episode's first state it is unknown.
+    """
+    success, valid = np.asarray(rollout.info["success"], np.int8), np.asarray(rollout.valid)
+    if not judges_next:
+        success = np.concatenate([np.full_like(success[:1], -1), success[:-1]])
+    return np.where(valid, success, np.int8(-1))
+
+
+def _scenes(rollout: Transition, learned: np.ndarray) -> dict[str, np.ndarray]:
+    """Scenes for videos: of the first episodes, and of the failure that the learned reward likes best.
+
+    ``failure_episode`` [] is that episode's number, -1 if all succeed; without a known success there are no failures.
+    """
+    scene = np.asarray(rollout.info["scene"])
+    scenes = {"scene": scene[:, :SCENES_KEPT]}
     if "success" in rollout.info:
-        arrays["success"] = rollout.info["success"]
-    if "scene" in rollout.info:
-        arrays["scene"] = rollout.info["scene"][:, :SCENES_KEPT]
-    return arrays
+        failed = ~np.asarray(rollout.info["success"][_last(rollout)], bool)
+        returns = np.sum(learned * rollout.valid, axis=0)
+        episode = int(np.argmax(np.where(failed, returns, -np.inf))) if failed.any() else -1
+        scenes |= {"failure_episode": np.array(episode), "scene_failure": scene[:, episode]}
+    return scenes

@@ -6,9 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from rl_rewards.reporting.run_files import RunFiles
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +33,17 @@ STYLE = {
     "lines.linewidth": 1.8,
     "lines.markersize": 4,
 }
+
+
+class Origin(Protocol):
+    """Where the numbers of a figure come from: one run, or several that differ in their seeds."""
+
+    @property
+    def facts(self) -> str: ...
+    @property
+    def command(self) -> str: ...
+    @property
+    def env_steps(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -69,32 +78,38 @@ def styled():
         yield
 
 
-def new_figure(width: float, height: float, panels: int = 1) -> "tuple[Figure, list[Axes]]":
-    """``panels`` axes on top of each other with a common x; sizes in inches."""
+def new_figure(
+    width: float, height: float, panels: int = 1, heights: Sequence[float] | None = None
+) -> "tuple[Figure, list[Axes]]":
+    """``panels`` axes on top of each other with a common x; sizes in inches, ``heights`` relative to each other."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0])
+    axes = figure.subplots(panels, 1, sharex=True, squeeze=False, height_ratios=heights)
+    return figure, list(axes[:, 0])
 
 
-def to_picture(figure: "Figure", alt: str, run: RunFiles) -> Picture:
-    """Add the footer and render: a figure copied out of the page still tells where it came from."""
+def to_picture(figure: "Figure", alt: str, origin: Origin, command: bool = True) -> Picture:
+    """Add the footer and render: a figure copied out of the page still tells where it came from.
+
+    Args:
+        command: False for a small figure beside one that tells the command.
+    """
     characters = int(figure.get_figwidth() * 72 / (FOOTER_POINTS * 0.52))
-    figure.supxlabel(footer(run, characters), fontsize=FOOTER_POINTS, color="#666666", x=0.01, ha="left")
+    text = footer(origin, characters, command)
+    figure.supxlabel(text, fontsize=FOOTER_POINTS, color="#666666", x=0.01, ha="left")
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return Picture(png=png.getvalue(), alt=alt)
 
 
-def footer(run: RunFiles, characters: int) -> str:
-    """Choices, seed, env steps, commit and command, in lines of at most ``characters``; the command is cut."""
-    facts = f"{', '.join(run.choices)}; seed {run.config.get('seed', '?')}; {run.env_steps:,} env steps; {run.commit}"
-    lines = textwrap.wrap(facts, characters)
-    command = " ".join(str(run.run.get("command", "")).split())
-    if command:
-        lines += textwrap.wrap(command, characters, max_lines=2, placeholder=" ...")
+def footer(origin: Origin, characters: int, command: bool = True) -> str:
+    """Choices, seeds, env steps, commit and command, in lines of at most ``characters``; the command is cut."""
+    lines = textwrap.wrap(origin.facts, characters)
+    if command and origin.command:
+        lines += textwrap.wrap(origin.command, characters, max_lines=2, placeholder=" ...")
     return "\n".join(plain(line) for line in lines)
 
 
@@ -103,7 +118,7 @@ def plain(text: Any) -> str:
     return str(text).replace("$", r"\$")
 
 
-def steps_axis(axes: "Axes", run: RunFiles) -> None:
+def steps_axis(axes: "Axes", run: Origin) -> None:
     """Label the x axis in env steps, as 50k or 2M, from 0 to the run's end: the same in all charts."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -136,6 +151,6 @@ def legend(axes: "Axes") -> None:
         axes.set_title(axes.get_title(loc="left"), loc="left", pad=22)
 
 
-def legend_of_groups(axes: "Axes") -> None:
+def legend_of_groups(axes: "Axes", columns: int = 3) -> None:
     """Above the axes, whatever the number of groups."""
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.1)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.1)

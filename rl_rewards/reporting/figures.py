@@ -22,7 +22,9 @@ from rl_rewards.reporting.drawing import (
     styled,
     to_picture,
 )
-from rl_rewards.reporting.figures_reward import classifier_figure, plane_figure
+from rl_rewards.reporting.figures_calibration import calibration_figure
+from rl_rewards.reporting.figures_plane import plane_figures
+from rl_rewards.reporting.figures_reward import classifier_figure
 from rl_rewards.reporting.run_files import Row, RunFiles, series
 from rl_rewards.reporting.verdict import wilson_interval
 
@@ -37,8 +39,9 @@ def outcome_figures(run: RunFiles, alarms: Sequence[Alarm]) -> list[Drawing]:
             _learned_and_true(run, alarms),
             _returns(run, alarms),
             _episodes(run),
+            *plane_figures(run),
             classifier_figure(run),
-            plane_figure(run),
+            calibration_figure(run),
         ]
     return [drawing for drawing in drawings if drawing is not None]
 

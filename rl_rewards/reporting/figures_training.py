@@ -119,6 +119,16 @@ _PARTS = {
 
 def time_table(run: RunFiles) -> list[TimeRow]:
     """Seconds by part of the work, summed over rounds; parts that the run did not measure are left out."""
+    spent = time_parts(run)
+    total = sum(spent.values())
+    if total <= 0:
+        return []
+    rows = [TimeRow(what, duration(seconds), f"{seconds / total:.0%}") for what, seconds in spent.items()]
+    return [*rows, TimeRow("together", duration(total), "")]
+
+
+def time_parts(run: RunFiles) -> dict[str, float]:
+    """Seconds by part of the work."""
     spent = {name: sum(series(run.rows, key)[1]) for key, name in _PARTS.items() if series(run.rows, key)[1]}
     rounds = sum(series(run.rows, "time/round_seconds")[1])
     inside = spent.get("collecting experience", 0.0) + spent.get("learning (reward and policy)", 0.0)
@@ -128,11 +138,7 @@ def time_table(run: RunFiles) -> list[TimeRow]:
     rest = whole - sum(spent.values())
     if spent and rest > 0:  # a resumed run's rounds cover more than its last start: then there is no rest to tell
         spent["everything else (checkpoints, logs, start)"] = rest
-    total = sum(spent.values())
-    if total <= 0:
-        return []
-    rows = [TimeRow(what, duration(seconds), f"{seconds / total:.0%}") for what, seconds in spent.items()]
-    return [*rows, TimeRow("together", duration(total), "")]
+    return spent
 
 
 def median_speed(run: RunFiles) -> float | None:

@@ -36,23 +36,50 @@ METRICS = {
     "reward/prob_goal": "Mean output of the classifier on the goals of that batch.",
     "reward/prob_negative": "Mean output of the classifier on the negatives of that batch.",
     "reward/negatives": "Number of states that the classifier takes negatives from: examples and visited states.",
+    "reward/gradient_penalty": "The gradient penalty's part of the reward model's loss.",
+    "agent/critic_loss": "Error of SAC's critics, mean of them, on scaled rewards.",
+    "agent/q_mean": "Mean value that SAC's critics give to the sampled states and actions, in scaled rewards.",
+    "agent/actor_loss": "SAC's policy loss: temperature times log-probability, less the critics' value.",
+    "agent/temperature": "Weight of the entropy in SAC's return.",
+    "round": "Number of the round, from 0.",
+    "env_steps": "Environment steps of each seed, over all its environments, up to the end of the round.",
+    "time/compile_seconds": "Compiling the round's program, in seconds; in the first round after a start.",
+    "time/collect_seconds": "Collecting the round's experience, in seconds; where the environment steps on the host.",
+    "time/round_seconds": "The whole round, collecting and learning, in seconds.",
+    "time/evaluate_seconds": "The evaluation after the round, in seconds.",
     "time/env_steps_per_second": "Environment steps per second of a round, collecting and learning together.",
 }
-EXPLOIT_ALARM = (
-    "Raised when the learned reward is probably being fooled: in three evaluations in a row true success is below 5% "
-    "while final states earn at least the learned reward of held-out goals; where success or goals are unknown, when "
-    "over five evaluations the learned return rises and the true return does not."
-)
+DETERMINISTIC = " The same quantity for the policy's mode: without exploration noise."
+FAMILIES = {
+    "reward/term_": "Mean per step of a term of the hand-designed reward, before its weight.",
+    "eval/term_": "The same in the evaluation episodes.",
+}
+"""By how a metric's name begins."""
+WORDS = {
+    "exploit alarm": "Raised when the learned reward is probably being fooled: in three evaluations in a row true "
+    "success is below 5% while final states earn at least the learned reward of held-out goals; where success or goals "
+    "are unknown, when over five evaluations the learned return rises and the true return does not.",
+    "interquartile mean": "Mean over seeds without the lowest and the highest quarter of them; of fewer than four "
+    "seeds it is the mean.",
+    "AUC": "Area under the ROC curve: the chance that a goal gets a higher classifier output than another state.",
+}
 
 
-def glossary(run: RunFiles) -> list[tuple[str, str]]:
-    """(name, meaning) of the metrics that ``run`` has."""
-    present = {key for row in run.rows for key, value in row.items() if value is not None}
-    entries = [(key, meaning) for key, meaning in METRICS.items() if key in present]
-    if any(key.startswith("reward/term_") for key in present):
-        meaning = "Mean per step of a term of the hand-designed reward, before its weight; eval/term_ in evaluation."
-        entries.append(("reward/term_...", meaning))
+def meaning(key: str) -> str | None:
+    """What the metric ``key`` measures; None for one that nobody has described."""
+    plain = key.removesuffix("_deterministic")
+    if plain in METRICS:
+        return METRICS[plain] + ("" if plain == key else DETERMINISTIC)
+    return next((text for start, text in FAMILIES.items() if key.startswith(start)), None)
+
+
+def glossary(*runs: RunFiles) -> list[tuple[str, str]]:
+    """(name, meaning) of the metrics that any of ``runs`` has, and of the words that pages use."""
+    present = {key for run in runs for row in run.rows for key, value in row.items() if value is not None}
+    entries = [(key, text) for key, text in METRICS.items() if key in present]
+    for start, text in FAMILIES.items():
+        if any(key.startswith(start) for key in present):
+            entries.append((f"{start}...", text))
     if any(key.endswith("_deterministic") for key in present):
-        meaning = "The same quantity for the policy's mode: without exploration noise."
-        entries.append(("..._deterministic", meaning))
-    return [("exploit alarm", EXPLOIT_ALARM), *entries]
+        entries.append(("..._deterministic", DETERMINISTIC.strip()))
+    return [*WORDS.items(), *entries]

@@ -6,15 +6,29 @@ return where the environment does not tell success.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from rl_rewards.core.alarm import exploit_alarm
-from rl_rewards.core.intervals import METHOD, interquartile_mean, mean_interval
+from rl_rewards.core.intervals import METHOD, interquartile_interval, mean_interval
 from rl_rewards.core.seed_rows import Row, values
-from rl_rewards.reporting.drawing import LEARNED, TRUE, Drawing, new_figure, share_axis, steps_axis, styled, to_picture
+from rl_rewards.reporting.arms import seeds_in_words
+from rl_rewards.reporting.drawing import (
+    LEARNED,
+    TRUE,
+    Drawing,
+    Origin,
+    new_figure,
+    share_axis,
+    steps_axis,
+    styled,
+    to_picture,
+)
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.reporting.verdict import Notice, Tile, digits
+from rl_rewards.reporting.verdict import Notice, Tile, alarm_words, digits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLUMNS = (
     ("eval/success", "true success"),
@@ -22,6 +36,20 @@ COLUMNS = (
     ("eval/learned_return", "learned return"),
     ("eval/learned_reward_final", "learned reward, final states"),
 )
+
+
+class ManySeeds(Origin, Protocol):
+    """A run of several seeds, or several runs that differ in their seeds alone."""
+
+    @property
+    def num_seeds(self) -> int: ...
+    @property
+    def seeds(self) -> list[int]: ...
+    @property
+    def evaluation_rows(self) -> list[Row]: ...
+    @property
+    def env_steps(self) -> int: ...
+    def of_seed(self, index: int) -> RunFiles: ...
 
 
 @dataclass(frozen=True)
@@ -46,10 +74,10 @@ class OverSeeds:
     rows: list[SeedRow]
     seeds: str
     typical_seed: int
-    method: str = METHOD
+    method: str = METHOD + "; of the interquartile mean likewise"
 
 
-def typical_index(run: RunFiles) -> int:
+def typical_index(run: ManySeeds) -> int:
     """Number of the seed with the (lower) median outcome at the last evaluation."""
     outcome = _outcome(run.evaluation_rows)
     if len(outcome) < run.num_seeds:
@@ -57,11 +85,11 @@ def typical_index(run: RunFiles) -> int:
     return int(np.argsort(outcome, kind="stable")[(len(outcome) - 1) // 2])
 
 
-def over_seeds(run: RunFiles) -> OverSeeds:
+def over_seeds(run: ManySeeds) -> OverSeeds:
     """Weigh all seeds of ``run``."""
     last: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
     typical = typical_index(run)
-    alarms = [_alarm_words(run.of_seed(i)) for i in range(run.num_seeds)]
+    alarms = [alarm_words(run.of_seed(i)) for i in range(run.num_seeds)]
     present = [(key, name) for key, name in COLUMNS if values(last, key)]
     rows = [
         SeedRow(seed, [_cell(last, key, i) for key, _ in present], alarms[i], i == typical)
@@ -75,7 +103,7 @@ def over_seeds(run: RunFiles) -> OverSeeds:
         figure=_figure(run),
         columns=[name for _, name in present],
         rows=rows,
-        seeds=f"{run.seeds[0]} to {run.seeds[-1]}",
+        seeds=seeds_in_words(run.seeds),
         typical_seed=run.seeds[typical],
     )
 
@@ -91,15 +119,7 @@ def _cell(row: Row, key: str, index: int) -> str:
     return digits(value)
 
 
-def _alarm_words(run: RunFiles) -> str:
-    rows = run.evaluation_rows
-    raised = [end for end in range(1, len(rows) + 1) if exploit_alarm(rows[:end])]
-    if not raised:
-        return "never raised"
-    return "stands" if raised[-1] == len(rows) else "raised, cleared"
-
-
-def _headline(run: RunFiles, last: Row, standing: int) -> str:
+def _headline(run: ManySeeds, last: Row, standing: int) -> str:
     key = "eval/success" if values(last, "eval/success") else "eval/true_return"
     found = values(last, key)
     if not found:
@@ -120,11 +140,15 @@ def _notices(standing: list[int], count: int) -> list[Notice]:
 def _tile(row: Row, key: str, name: str) -> Tile:
     found = values(row, key)
     mean, low, high = mean_interval(found)
-    note = f"95% interval {digits(low)} to {digits(high)}; interquartile mean {digits(interquartile_mean(found))}"
+    middle, lowest, highest = interquartile_interval(found)
+    note = (
+        f"95% interval {digits(low)} to {digits(high)}; interquartile mean {digits(middle)} [{digits(lowest)}, "
+        f"{digits(highest)}]"
+    )
     return Tile(name.capitalize(), digits(mean), note, "learned" if "learned" in key else "true")
 
 
-def _figure(run: RunFiles) -> Drawing | None:
+def _figure(run: ManySeeds) -> Drawing | None:
     rows = run.evaluation_rows
     true_key = "eval/success" if any(values(row, "eval/success") for row in rows) else "eval/true_return"
     panels = [
@@ -136,7 +160,7 @@ def _figure(run: RunFiles) -> Drawing | None:
     with styled():
         figure, axes = new_figure(5.6, 5.0, panels=2)
         for axis, (key, colour, title) in zip(axes, panels, strict=True):
-            _draw_seeds(axis, rows, key, colour)
+            draw_seeds(axis, rows, key, colour)
             axis.set_title(title, color=colour)
             axis.set_ylabel(key.removeprefix("eval/").replace("_", " "))
         if true_key == "eval/success":
@@ -148,13 +172,17 @@ def _figure(run: RunFiles) -> Drawing | None:
         return Drawing("Learned reward beside the true outcome, all seeds", caption, [to_picture(figure, alt, run)])
 
 
-def _draw_seeds(axes, rows: Sequence[Row], key: str, colour: str) -> None:
-    complete = [row for row in rows if isinstance(row.get(key), list) and None not in row[key]]
+def draw_seeds(axes: "Axes", rows: Sequence[Row], key: str, colour: str) -> None:
+    """A thin line for every seed; thick, their mean; shaded, its interval."""
+    count = max((len(values(row, key)) for row in rows), default=0)
+    complete = [row for row in rows if len(values(row, key)) == count > 0]
     if not complete:
         return
     steps = [row["env_steps"] for row in complete]
-    lines = np.array([row[key] for row in complete])  # [evaluations, S]
-    axes.plot(steps, lines, color=colour, linewidth=0.7, alpha=0.35)
+    lines = np.array([values(row, key) for row in complete])  # [evaluations, S]
+    if count > 1:
+        axes.plot(steps, lines, color=colour, linewidth=0.7, alpha=0.35)
     middle = np.array([mean_interval(list(line)) for line in lines])
     axes.plot(steps, middle[:, 0], color=colour, linewidth=2.2)
-    axes.fill_between(steps, middle[:, 1], middle[:, 2], color=colour, alpha=0.18, linewidth=0)
+    if count > 1:
+        axes.fill_between(steps, middle[:, 1], middle[:, 2], color=colour, alpha=0.18, linewidth=0)

@@ -1,18 +1,17 @@
 """The report of a run: one HTML file that needs nothing beside it, verdict first."""
 
-import base64
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rl_rewards.reporting.run_files import RunFiles, read_run
 
-TEMPLATE = Path(__file__).with_name("page.html.j2")
-LARGEST_VIDEO = 30_000_000  # bytes; beyond this a page no longer opens well, and the video stays beside it
+TEMPLATES = Path(__file__).parent
 
 
-def write_report(run_dir: Path) -> Path:
-    """Write ``run_dir``/report.html from the run's files.
+def write_report(run_dir: Path, path: Path | None = None) -> Path:
+    """Write the report of the run in ``run_dir`` from its files, to ``path`` or to ``run_dir``/report.html.
 
     Returns:
         The path of the report.
@@ -20,26 +19,29 @@ def write_report(run_dir: Path) -> Path:
     Raises:
         ReportError: if ``run_dir`` is not a run's folder or has a broken file.
     """
-    page = render(read_run(run_dir))
-    path = run_dir / "report.html"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)  # a reader who reloads never sees half a page
+    path = path or run_dir / "report.html"
+    write_page(path, "page.html.j2", _content(read_run(run_dir)))
     return path
 
 
-def render(run: RunFiles) -> str:
-    """The page as text."""
+def write_page(path: Path, template: str, content: Mapping[str, Any]) -> None:
+    """Fill ``template``, one of this folder's, and put it at ``path`` at once: a reader who reloads never sees half."""
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(_content(run))
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(environment.get_template(template).render(content), encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _content(run: RunFiles) -> dict[str, Any]:
+    from rl_rewards.reporting.clips import clips
     from rl_rewards.reporting.figures import outcome_figures
     from rl_rewards.reporting.figures_training import median_speed, time_table, training_figure
     from rl_rewards.reporting.glossary import glossary
@@ -67,14 +69,5 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "speed": digits(speed) if speed is not None else None,
         "glossary": glossary(run),
         "versions": run.run.get("versions") if isinstance(run.run.get("versions"), dict) else {},
-        **_video(run),
+        "clips": clips(run),
     }
-
-
-def _video(run: RunFiles) -> dict[str, Any]:
-    if run.video is None:
-        return {"video": None, "video_too_large": False}
-    if run.video.stat().st_size > LARGEST_VIDEO:
-        return {"video": None, "video_too_large": True}
-    data = base64.b64encode(run.video.read_bytes()).decode("ascii")
-    return {"video": f"data:video/mp4;base64,{data}", "video_too_large": False}

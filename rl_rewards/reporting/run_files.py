@@ -2,71 +2,17 @@
 
 import json
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from rl_rewards.core.seed_rows import of_seed, seed_count
+from rl_rewards.reporting.evaluation_files import Evaluation, PlaneMap, ReportError, read_evaluations, read_maps
 
 Status = Literal["DONE", "FAILED", "unfinished"]
 Row = dict[str, Any]
 """A number or None by metric; in a run of several seeds a list of them, see ``RunFiles.of_seed``."""
-NOT_PER_SEED = ("plane_x", "plane_y", "plane_labels")
-
-
-class ReportError(ValueError):
-    """A run folder that cannot be reported; the text is one plain sentence: what is wrong and where."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What one evaluation stored. T steps, N episodes; the policy acts as in training (stochastic).
-
-    With several seeds every array has a leading seed axis; see :meth:`of_seed`.
-    """
-
-    round: int
-    env_steps: int
-    learned_reward: np.ndarray  # [T, N] per step
-    env_reward: np.ndarray  # [T, N] per step
-    valid: np.ndarray  # [T, N] bool; False after an episode's end
-    success: np.ndarray | None  # [T, N] bool; None if the environment does not tell
-    arrays: Mapping[str, np.ndarray]  # whatever else the file holds: prob_*, plane_*
-
-    def of_seed(self, index: int) -> "Evaluation":
-        """One seed's part of an evaluation whose arrays have a leading seed axis."""
-        if self.valid.ndim == 2:
-            return self
-        return replace(
-            self,
-            learned_reward=self.learned_reward[index],
-            env_reward=self.env_reward[index],
-            valid=self.valid[index],
-            success=None if self.success is None else self.success[index],
-            arrays={name: x if name in NOT_PER_SEED else x[index] for name, x in self.arrays.items()},
-        )
-
-    @property
-    def learned_returns(self) -> np.ndarray:
-        """Undiscounted sum of the learned reward, [N]."""
-        return _sum_valid(self.learned_reward, self.valid)
-
-    @property
-    def true_returns(self) -> np.ndarray:
-        """Undiscounted sum of the environment's own reward, [N]."""
-        return _sum_valid(self.env_reward, self.valid)
-
-    @property
-    def ended_in_success(self) -> np.ndarray | None:
-        """Whether each episode's final state is a success, [N] bool."""
-        if self.success is None:
-            return None
-        final = np.maximum(self.valid.sum(axis=0) - 1, 0)
-        return np.asarray(self.success, bool)[final, np.arange(self.valid.shape[1])]
 
 
 @dataclass(frozen=True)
@@ -82,7 +28,9 @@ class RunFiles:
     evaluations: Sequence[Evaluation]  # first, middle and last of those stored (fewer if there are fewer)
     status: Status
     outcome: Mapping[str, Any]  # of DONE or FAILED.json; empty for an unfinished run
-    video: Path | None
+    video: Path | None  # of the final policy
+    failure_video: Path | None = None  # of the most rewarded failure
+    maps: Sequence[PlaneMap] = ()  # of a few evaluations over training, oldest first
 
     @property
     def num_seeds(self) -> int:
@@ -102,6 +50,7 @@ class RunFiles:
             config={**self.config, "seed": self.seeds[index], "num_seeds": 1},
             rows=[of_seed(row, index) for row in self.rows],
             evaluations=[evaluation.of_seed(index) for evaluation in self.evaluations],
+            maps=[one.of_seed(index) for one in self.maps],
         )
 
     @property
@@ -127,6 +76,17 @@ class RunFiles:
         return str(chosen or target.rpartition(".")[2] or f"unknown {kind}")
 
     @property
+    def facts(self) -> str:
+        """What the footer of a figure tells: choices, seeds, env steps and commit."""
+        seeds = f"seed {self.seeds[0]}" + (f" to {self.seeds[-1]}" if self.num_seeds > 1 else "")
+        return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} env steps; {self.commit}"
+
+    @property
+    def command(self) -> str:
+        """The shell command that started the run; empty if unknown."""
+        return " ".join(str(self.run.get("command", "")).split())
+
+    @property
     def commit(self) -> str:
         """Short commit and whether files differed from it, in words."""
         sha = self.run.get("git_sha")
@@ -135,8 +95,11 @@ class RunFiles:
         return f"git {str(sha)[:10]}" + (" + uncommitted changes" if self.run.get("git_dirty") else "")
 
 
-def read_run(path: Path) -> RunFiles:
+def read_run(path: Path, evaluations: int = 3) -> RunFiles:
     """Read the folder ``path``.
+
+    Args:
+        evaluations: how many to read whole, the last one among them; of many runs together they would fill memory.
 
     Raises:
         ReportError: if it is not a run's folder, or one of its files is missing or cannot be read.
@@ -153,7 +116,7 @@ def read_run(path: Path) -> RunFiles:
     if not rows and status != "FAILED":
         raise ReportError(f"{path / 'metrics.jsonl'} is empty: no round has finished yet.")
     config_text = _read_text(path / "config.yaml")
-    video = path / "videos" / "final.mp4"
+    rounds = {row["round"] for row in rows}
     return RunFiles(
         path=path,
         config=_parse_config(path / "config.yaml", config_text),
@@ -161,10 +124,12 @@ def read_run(path: Path) -> RunFiles:
         spec=_read_json(path / "spec.json"),
         run=_read_json(path / "run.json"),
         rows=rows,
-        evaluations=_read_evaluations(path / "evaluations", {row["round"] for row in rows}),
+        evaluations=read_evaluations(path / "evaluations", rounds, evaluations),
+        maps=read_maps(path / "evaluations", rounds),
         status=status,
         outcome=outcome,
-        video=video if video.is_file() and video.stat().st_size > 0 else None,
+        video=_video(path / "videos" / "final.mp4"),
+        failure_video=_video(path / "videos" / "most_rewarded_failure.mp4"),
     )
 
 
@@ -181,8 +146,8 @@ def series(rows: Sequence[Row], key: str) -> tuple[list[float], list[float]]:
     return [float(steps) for steps, _ in pairs if steps is not None], [float(v) for _, v in pairs if v is not None]
 
 
-def _sum_valid(reward: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    return np.where(valid, reward, 0.0).sum(axis=0, dtype=np.float64)
+def _video(path: Path) -> Path | None:
+    return path if path.is_file() and path.stat().st_size > 0 else None
 
 
 def _read_text(path: Path) -> str:
@@ -245,33 +210,3 @@ def _read_row(path: Path, line_number: int, line: str) -> Row:
 
 def _numbers(value: Any) -> float | list[float | None] | None:
     return [number(one) for one in value] if isinstance(value, list) else number(value)
-
-
-def _read_evaluations(folder: Path, rounds: set[Any]) -> list[Evaluation]:
-    # A resumed run's metrics are cut back to the checkpoint; files of later rounds are leftovers until written anew.
-    files = sorted(path for path in folder.glob("*.npz") if path.stem.isdigit() and int(path.stem) in rounds)
-    # Only these are drawn; a long run has hundreds of files.
-    wanted = sorted({0, len(files) // 2, len(files) - 1}) if files else []
-    return [_read_evaluation(files[i]) for i in wanted]
-
-
-def _read_evaluation(path: Path) -> Evaluation:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        valid = np.asarray(arrays.pop("valid"), bool)
-        evaluation = Evaluation(
-            round=int(arrays.pop("round")),
-            env_steps=int(arrays.pop("env_steps")),
-            learned_reward=arrays.pop("learned_reward"),
-            env_reward=arrays.pop("env_reward"),
-            valid=valid,
-            success=arrays.pop("success", None),
-            arrays=arrays,
-        )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ReportError(f"{path} is not an evaluation that this version can read: {error}.") from error
-    per_step = (evaluation.learned_reward, evaluation.env_reward, evaluation.success)
-    if valid.ndim not in (2, 3) or any(x is not None and x.shape != valid.shape for x in per_step):
-        raise ReportError(f"{path} is malformed: learned_reward, env_reward, success and valid differ in shape.")
-    return evaluation

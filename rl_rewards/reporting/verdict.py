@@ -80,6 +80,15 @@ def learns_reward(run: RunFiles) -> bool:
     return run.run.get("reward_choice") != "environment" and ".rewards.environment." not in target
 
 
+def alarm_words(run: RunFiles) -> str:
+    """``never raised``, ``stands`` (at the last evaluation) or ``raised, cleared``."""
+    rows = run.evaluation_rows
+    raised = [end for end in range(1, len(rows) + 1) if exploit_alarm(rows[:end])]
+    if not raised:
+        return "never raised"
+    return "stands" if raised[-1] == len(rows) else "raised, cleared"
+
+
 def digits(value: float | None) -> str:
     """A number as a reader wants it: three significant digits, thousands with commas."""
     if value is None:

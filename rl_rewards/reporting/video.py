@@ -1,7 +1,7 @@
 """Videos from recorded scenes: the environment draws, imageio writes."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,45 +12,65 @@ EPISODES = 4
 MOST_FRAMES = 600
 """Then the video ends: long episodes are seen in part."""
 
+Draw = Callable[[np.ndarray], np.ndarray]
+"""From a scene [k] to a picture [height, width, 3] uint8."""
 
-def write_final_video(
-    run_dir: Path, draw: Callable[[np.ndarray], np.ndarray], step_seconds: float, seed_index: int = 0
-) -> Path | None:
-    """The first episodes of the newest evaluation, one after another, as videos/final.mp4.
+
+def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int = 0) -> list[Path]:
+    """Of the newest evaluation: its first episodes one after another as videos/final.mp4, and as
+    videos/most_rewarded_failure.mp4 the episode without success that has the highest learned return.
 
     Args:
-        draw: from a scene [k] to a picture [height, width, 3] uint8.
         step_seconds: simulated time of a step; the video runs in real time, between 10 and 30 frames a second.
         seed_index: whose episodes, in a run of several seeds.
 
     Returns:
-        The path, or None if the run recorded no scenes or nothing here can draw them, which is printed.
+        What was written: nothing if the run recorded no scenes or nothing here can draw them, which is printed.
     """
-    import imageio.v2 as imageio
-
     newest = max((run_dir / "evaluations").glob("*.npz"), default=None)
     if newest is None:
-        return None
-    with np.load(newest) as file:
-        if "scene" not in file.files:
-            return None
-        scene, valid = file["scene"], file["valid"]
-    if valid.ndim == 3:
-        scene, valid = scene[seed_index], valid[seed_index]
+        return []
     every = max(1, round(1.0 / (30.0 * step_seconds)))  # steps per frame
-    episodes = range(min(EPISODES, scene.shape[1]))
-    shown = [scene[t, i] for i in episodes for t in range(0, int(valid[:, i].sum()), every)][:MOST_FRAMES]
-    try:
-        draw(shown[0])
-    except CannotDraw as error:
-        print(f"No video: {error}.", flush=True)
-        return None
-    path = run_dir / "videos" / "final.mp4"
-    path.parent.mkdir(exist_ok=True)
     frames_per_second = float(np.clip(1.0 / (every * step_seconds), 10.0, 30.0))
+    written = []
+    for name, episodes in _recorded(newest, seed_index).items():
+        path = run_dir / "videos" / name
+        path.unlink(missing_ok=True)  # of an earlier end of this run: a failure may be gone
+        scenes = [scene for episode in episodes for scene in episode[::every]][:MOST_FRAMES]
+        try:
+            if scenes:
+                _write(path, scenes, draw, frames_per_second)
+                written.append(path)
+        except CannotDraw as error:
+            print(f"No video: {error}.", flush=True)
+            break
+    return written
+
+
+def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[np.ndarray]]:
+    """Episodes as their scenes [t, k], by the video's name."""
+    with np.load(evaluation) as file:
+        names = ("scene", "valid", "scene_failure", "failure_episode")
+        arrays = {name: file[name] for name in names if name in file.files}
+    if "scene" not in arrays:
+        return {}
+    if arrays["valid"].ndim == 3:
+        arrays = {name: array[seed_index] for name, array in arrays.items()}
+    scene, lengths = arrays["scene"], arrays["valid"].sum(axis=0)
+    found = {"final.mp4": [scene[: lengths[i], i] for i in range(min(EPISODES, scene.shape[1]))]}
+    if "scene_failure" in arrays:
+        episode = int(arrays["failure_episode"])  # -1: every episode succeeded
+        found["most_rewarded_failure.mp4"] = [arrays["scene_failure"][: lengths[episode]]] if episode >= 0 else []
+    return found
+
+
+def _write(path: Path, scenes: Sequence[np.ndarray], draw: Draw, frames_per_second: float) -> None:
+    import imageio.v2 as imageio
+
+    draw(scenes[0])  # may be impossible, which should leave no file
+    path.parent.mkdir(exist_ok=True)
     # ffmpeg is started by a fork that executes at once, which is safe beside JAX's threads.
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
     with imageio.get_writer(path, fps=frames_per_second, macro_block_size=2) as writer:
-        for one in shown:
+        for one in scenes:
             writer.append_data(draw(one))
-    return path

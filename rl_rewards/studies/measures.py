@@ -79,3 +79,9 @@ def above_zero(claim: str, what: str, differences: Sequence[float], per_seed: di
 def less(first: Sequence[float], second: Sequence[float]) -> list[float]:
     """``first`` minus ``second``, paired by seed."""
     return [a - b for a, b in zip(first, second, strict=True)]
+
+
+def late_minus_early(found: Float[np.ndarray, "evaluations seeds"]) -> list[float]:
+    """Mean over the last third of the evaluations minus that over the first, of each seed."""
+    third = max(1, len(found) // 3)
+    return (found[-third:].mean(axis=0) - found[:third].mean(axis=0)).tolist()

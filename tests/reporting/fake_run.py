@@ -20,11 +20,14 @@ def write_fake_run(
     classifier: bool = True,
     video: bool = True,
     status: str = "DONE",
+    seed: int = 7,
+    env: str = "pencil_case",
+    learning_rate: float = 0.0003,
 ) -> Path:
-    """A run of a classifier on ``pencil_case``; ``exploited``: the learned reward rises and success does not."""
+    """A run of a classifier on ``env``; ``exploited``: the learned reward rises and success does not."""
     path.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    _write_descriptions(path, classifier, has_success)
+    rng = np.random.default_rng(seed)
+    _write_descriptions(path, classifier, has_success, seed, env, learning_rate)
     rows = []
     for i in range(rounds):
         skill = 1 / (1 + np.exp(-(i - 0.4 * rounds) / (0.08 * rounds)))
@@ -35,7 +38,8 @@ def write_fake_run(
     (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     if video:
         (path / "videos").mkdir()
-        (path / "videos" / "final.mp4").write_bytes(b"not really a video" * 50)
+        for name in ("final", "most_rewarded_failure"):
+            (path / "videos" / f"{name}.mp4").write_bytes(b"not really a video" * 50)
     if status == "DONE":
         done = {"rounds": rounds, "env_steps": rounds * STEPS_PER_ROUND, "digest": "0123456789abcdef", "seconds": 431.5}
         (path / "DONE").write_text(json.dumps(done))
@@ -44,26 +48,28 @@ def write_fake_run(
     return path
 
 
-def _write_descriptions(path: Path, classifier: bool, has_success: bool) -> None:
+def _write_descriptions(
+    path: Path, classifier: bool, has_success: bool, seed: int, env: str, learning_rate: float
+) -> None:
     reward = "adversarial_classifier" if classifier else "environment"
     target = "adversarial_classifier.AdversarialClassifier" if classifier else "environment.EnvironmentReward"
     (path / "config.yaml").write_text(
-        f"env:\n  _target_: rl_rewards.envs.pencil_case.PencilCase\nreward:\n  _target_: rl_rewards.rewards.{target}\n"
-        "algorithm:\n  _target_: rl_rewards.algorithms.ppo.PPO\n  learning_rate: 0.0003\nseed: 7\n"
+        f"env:\n  _target_: rl_rewards.envs.{env}.Env\nreward:\n  _target_: rl_rewards.rewards.{target}\n"
+        f"algorithm:\n  _target_: rl_rewards.algorithms.ppo.PPO\n  learning_rate: {learning_rate}\nseed: {seed}\n"
         "total_env_steps: 491520\n"
     )
     run = {
-        "command": f"python -m rl_rewards.run env=pencil_case reward={reward} seed=7 '<b>'",
+        "command": f"python -m rl_rewards.run env={env} reward={reward} seed={seed} '<b>'",
         "git_sha": "0f3c2a1b9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a",
         "git_dirty": True,
         "started": "2025-01-01T12:00:00+00:00",
         "versions": {"jax": "0.10.0", "numpy": "2.4.6"},
-        "env_choice": "pencil_case",
+        "env_choice": env,
         "reward_choice": reward,
         "algorithm_choice": "ppo",
     }
     (path / "run.json").write_text(json.dumps(run))
-    spec = {"name": "pencil_case", "has_success": has_success, "max_episode_steps": EPISODE, "step_seconds": 0.04}
+    spec = {"name": env, "has_success": has_success, "max_episode_steps": EPISODE, "step_seconds": 0.04}
     (path / "spec.json").write_text(json.dumps(spec))
 
 
@@ -127,10 +133,15 @@ def _evaluate(path: Path, rng, row: dict, skill: float, true: float, classifier:
     }
     if has_success:
         arrays["success"] = success
+        returns = np.where(success[-1], -np.inf, learned.sum(0))
+        arrays["failure_episode"] = -1 if success[-1].all() else np.argmax(returns)
+        arrays["scene_failure"] = np.zeros((EPISODE, 5), np.float32)
         metrics["eval/success"] = float(success[-1].mean())
         metrics["eval/success_deterministic"] = min(float(success[-1].mean()) * 1.04, 1.0)
     if classifier:
         arrays |= _classifier_arrays(rng, learned, skill)
+        if has_success:
+            arrays["visited_is_goal"] = success.astype(np.int8)
         metrics["eval/reward_heldout_goals"] = 0.9 - 0.05 * skill
         for name in ("prob_heldout_goals", "prob_non_goals", "prob_visited"):
             metrics[f"eval/{name}"] = float(arrays[name].mean())
@@ -142,11 +153,14 @@ def _evaluate(path: Path, rng, row: dict, skill: float, true: float, classifier:
 def _classifier_arrays(rng, learned: np.ndarray, skill: float) -> dict[str, np.ndarray]:
     x, y = np.linspace(-0.3, 0.3, 48), np.linspace(-0.2, 0.2, 40)
     distance = np.hypot(x[None, :] - 0.15, y[:, None] + 0.05)
+    bump = np.exp(-((distance / (0.3 - 0.2 * skill)) ** 2))
     return {
         "prob_heldout_goals": rng.beta(9, 1, 100),
         "prob_non_goals": rng.beta(1, 12, 400),
         "prob_visited": learned,
-        "plane_reward": np.exp(-((distance / (0.3 - 0.2 * skill)) ** 2)),
+        "plane_reward": bump,
+        "plane_prob": bump,
+        "plane_final": rng.normal(0, 0.1, (EPISODES, 2)),
         "plane_x": x,
         "plane_y": y,
         "plane_labels": np.array(["case x (m)", "case y (m)", "case upright, pusher parked"]),

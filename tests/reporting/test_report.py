@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from rl_rewards.report import main
+from rl_rewards.reporting.evaluation_files import MAPS
 from rl_rewards.reporting.page import write_report
 from rl_rewards.reporting.run_files import ReportError, read_run
 from rl_rewards.reporting.verdict import wilson_interval
 from tests.reporting.fake_run import write_fake_run
 
 
-class _Page(HTMLParser):
+class Page(HTMLParser):
     """Collects what a browser would load, headings, and text."""
 
     def __init__(self, text: str) -> None:
@@ -40,12 +41,12 @@ class _Page(HTMLParser):
         self.text += data
 
 
-def _page(run_dir: Path) -> _Page:
+def _page(run_dir: Path) -> Page:
     path = write_report(run_dir)
     assert path == run_dir / "report.html"
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"https?://", text)
-    page = _Page(text)
+    page = Page(text)
     assert all(load.startswith("data:") for load in page.loads)
     assert all(page.alts)
     assert len(page.alts) == page.tags.count("img")
@@ -61,9 +62,11 @@ def test_good_run_shows_learned_beside_true(tmp_path):
         "Learned reward beside the true outcome",
         "Episodes of the last evaluation",
         "What the classifier says",
-        "Learned reward over the plane of states",
+        "The classifier's boundary over training",
         "case upright, pusher parked",
+        "Can the classifier tell goals from other states?",
         "The final policy",
+        "The most rewarded failure",
         "git 0f3c2a1b9d + uncommitted changes",
         "python -m rl_rewards.run env=pencil_case reward=adversarial_classifier seed=7 '<b>'",
         "held-out goals: 0.85",
@@ -118,6 +121,44 @@ def test_true_reward_without_classifier_or_video(tmp_path):
     assert "plane of states" not in page.text
     assert "video" not in page.tags
     assert "The final policy" not in page.text
+    assert "Can the classifier" not in page.text
+
+
+def test_the_most_rewarded_failure_is_told_with_its_rank(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", exploited=True)
+    last = read_run(run_dir).evaluations[-1]
+    text = _page(run_dir).text
+    assert "Of the 64 of 64 episodes of the last evaluation that do not end in success" in text
+    assert f"highest learned return: {last.learned_returns.max():.1f}, rank 1 of 64 by learned return." in text
+    assert "No episode succeeds." in text
+
+
+def test_no_failure_is_said(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=1)
+    (run_dir / "videos" / "most_rewarded_failure.mp4").unlink()
+    one = {"learned_reward": np.ones((1, 3)), "env_reward": np.ones((1, 3)), "valid": np.ones((1, 3), bool)}
+    arrays = {**one, "success": np.ones((1, 3), bool), "failure_episode": -1}
+    np.savez(run_dir / "evaluations" / "000000.npz", round=0, env_steps=8192, **arrays)
+    assert "There is none: all 3 episodes of the last evaluation end in success." in _page(run_dir).text
+
+
+def test_maps_are_read_over_all_of_training(tmp_path):
+    run = read_run(write_fake_run(tmp_path / "run", rounds=60))
+    steps = [one.env_steps for one in run.maps]
+    assert len(steps) == MAPS and steps == sorted(set(steps))
+    assert steps[0] == 8192 and steps[-1] == run.env_steps
+    assert run.maps[-1].success is not None
+    np.testing.assert_array_equal(run.maps[-1].success, run.evaluations[-1].ended_in_success)
+
+
+def test_a_reward_that_is_no_probability_has_a_map_of_its_own(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=1)
+    path = run_dir / "evaluations" / "000000.npz"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    np.savez(path, **{**arrays, "plane_reward": np.log(arrays["plane_prob"] + 1e-3)})
+    text = _page(run_dir).text
+    assert "The classifier's boundary over training" in text and "Learned reward over the plane of states" in text
 
 
 def test_never_evaluated(tmp_path):

@@ -4,7 +4,7 @@ import imageio.v2 as imageio
 import numpy as np
 
 from rl_rewards.core.errors import CannotDraw
-from rl_rewards.reporting.video import MOST_FRAMES, write_final_video
+from rl_rewards.reporting.video import MOST_FRAMES, write_videos
 
 
 def write_evaluation(run_dir, steps: int, episodes: int) -> None:
@@ -22,7 +22,7 @@ def drawn_scenes(run_dir, step_seconds: float) -> list[tuple[int, int]]:
         seen.append(tuple(int(x) for x in scene))
         return np.full((16, 16, 3), 10 * scene[1], np.uint8)
 
-    path = write_final_video(run_dir, draw, step_seconds)
+    (path,) = write_videos(run_dir, draw, step_seconds)
     assert path == run_dir / "videos" / "final.mp4" and path.stat().st_size > 0
     return seen[1:]  # the first one tries whether drawing works
 
@@ -50,6 +50,50 @@ def test_what_cannot_be_drawn_costs_the_video_alone(tmp_path, capsys):
     def draw(scene):
         raise CannotDraw("Hopper-v5 cannot be drawn here: no renderer")
 
-    assert write_final_video(tmp_path, draw, 0.04) is None
+    assert write_videos(tmp_path, draw, 0.04) == []
     assert capsys.readouterr().out == "No video: Hopper-v5 cannot be drawn here: no renderer.\n"
     assert not (tmp_path / "videos" / "final.mp4").exists()
+
+
+def write_failure(run_dir, failure_episode: int, name: str) -> None:
+    """One seed's evaluation of two episodes, eight and four steps long; the failure's scenes hold 9."""
+    valid = np.stack([np.ones(8, bool), np.arange(8) < 4], axis=-1)
+    scenes = {"scene": np.zeros((8, 2, 2)), "scene_failure": np.full((8, 2), 9.0)}
+    np.savez(run_dir / "evaluations" / name, valid=valid, failure_episode=failure_episode, **scenes)
+
+
+def test_the_most_rewarded_failure_ends_with_its_episode_and_goes_when_there_is_none(tmp_path):
+    (tmp_path / "evaluations").mkdir()
+    write_failure(tmp_path, 1, "000001.npz")
+    seen = []
+
+    def draw(scene):
+        seen.append(scene[0])
+        return np.zeros((16, 16, 3), np.uint8)
+
+    paths = write_videos(tmp_path, draw, 0.04)
+    assert [path.name for path in paths] == ["final.mp4", "most_rewarded_failure.mp4"]
+    assert sum(value == 9.0 for value in seen) == 1 + 4  # a trial and the four valid steps
+    write_failure(tmp_path, -1, "000002.npz")
+    assert [path.name for path in write_videos(tmp_path, draw, 0.04)] == ["final.mp4"]
+    assert not paths[1].exists()
+
+
+def test_failures_are_of_the_seed_shown(tmp_path):
+    (tmp_path / "evaluations").mkdir()
+    np.savez(
+        tmp_path / "evaluations" / "000001.npz",
+        valid=np.ones((2, 3, 1), bool),
+        scene=np.zeros((2, 3, 1, 1)),
+        scene_failure=np.array([[[1.0]] * 3, [[2.0]] * 3]),
+        failure_episode=np.array([-1, 0]),
+    )
+    seen = []
+
+    def draw(scene):
+        seen.append(float(scene[0]))
+        return np.zeros((16, 16, 3), np.uint8)
+
+    assert len(write_videos(tmp_path, draw, 0.04, seed_index=0)) == 1
+    assert len(write_videos(tmp_path, draw, 0.04, seed_index=1)) == 2
+    assert set(seen) == {0.0, 2.0}

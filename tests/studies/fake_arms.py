@@ -1,25 +1,44 @@
-"""Arms of a study without training: runs in memory, with made-up success of every seed."""
+"""Arms of a study without training: runs in memory, with made-up metrics of every seed."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.reporting.run_files import Evaluation, RunFiles
+
+Series = Sequence[Sequence[float]]
+"""[evaluations][seeds]."""
 
 
-def arm(success: list[list[float]], path: Path = Path("fake")) -> RunFiles:
-    """A finished run whose evaluations have ``success`` [evaluations][seeds]."""
+def arm(
+    success: Series,
+    path: Path = Path("fake"),
+    metrics: Mapping[str, Series] | None = None,
+    evaluations: Sequence[Evaluation] = (),
+    config: Mapping[str, Any] | None = None,
+) -> RunFiles:
+    """A finished run whose evaluations have ``success`` and further ``metrics`` by their names after eval/."""
+    flat = [[0.5] * len(row) for row in success]
+    columns = {"success": success, "prob_visited": flat, "learned_reward_final": flat, "prob_heldout_goals": flat}
+    columns |= metrics or {}
     rows = [
-        {"round": i, "env_steps": 640 * (i + 1), "eval/success": row, "eval/prob_visited": [0.5] * len(row)}
-        for i, row in enumerate(success)
+        {"round": i, "env_steps": 640 * (i + 1)} | {f"eval/{name}": list(found[i]) for name, found in columns.items()}
+        for i in range(len(success))
     ]
     return RunFiles(
         path=path,
-        config={"seed": 100, "num_seeds": len(success[0])},
+        config={"seed": 100, "num_seeds": len(success[0]), **(config or {})},
         config_text="",
         spec={},
         run={"command": "python -m rl_rewards.run", "git_sha": "0" * 40, "git_dirty": False},
         rows=rows,
-        evaluations=[],
+        evaluations=list(evaluations),
         status="DONE",
         outcome={},
         video=None,
     )
+
+
+def steady(value: float, evaluations: int = 9, seeds: int = 10) -> Series:
+    """Nothing at first, then always about ``value``: a little different for every seed."""
+    return [[0.0] * seeds, *[[value + 0.001 * i for i in range(seeds)]] * (evaluations - 1)]

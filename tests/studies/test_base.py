@@ -8,7 +8,10 @@ from omegaconf import OmegaConf
 
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
+from rl_rewards.help import CONFIGS
+from rl_rewards.loop import build
 from rl_rewards.studies.base import Findings, Verdict, run_study
+from tests.runs import composed
 
 TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=320", "logger=none"]
 
@@ -62,6 +65,14 @@ def test_an_arm_that_is_refused_or_fails_is_named(tmp_path):
         run_study(Ends(), settings(bad=["total_env_steps=1"]), TINY, tmp_path / "a")
     with pytest.raises(TrainingFailed, match=r"The arm bad did not finish \(exit code 1\)"):
         run_study(Ends(), settings(bad=["algorithm.learning_rate=1e30"]), TINY, tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "experiment" / "lecture").glob("*.yaml")))
+def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path):
+    cfg = composed(f"experiment=lecture/{name}")
+    for changes in (cfg.arms or {}).values():
+        one = composed(f"experiment=lecture/{name}", "study=null", *cfg.sizes["full"], *changes)
+        assert build.rounds_of(build.build(one, tmp_path), one) > 1
 
 
 def test_a_study_without_arms_computes_for_the_seeds_of_its_size(tmp_path):

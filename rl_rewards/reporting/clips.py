@@ -1,0 +1,68 @@
+"""The videos of a run on a page: the final policy, and the failure that the learned reward likes best."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.reporting.evaluation_files import Evaluation
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.reporting.verdict import digits
+
+LARGEST = 30_000_000  # bytes; beyond this a page no longer opens well, and the video stays beside it
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video with its caption; without ``source`` the caption says why there is none."""
+
+    title: str
+    caption: str
+    source: str | None
+
+
+def clips(run: RunFiles, largest: int = LARGEST) -> list[Clip]:
+    """Of the seed that ``run`` is of; none for a run without videos.
+
+    Args:
+        largest: bytes that one video may have.
+    """
+    found = []
+    if run.video is not None:
+        caption = "Episodes of the last evaluation, one after another: see for yourself whether the task is done."
+        found.append(_clip("The final policy", caption, run.video, largest))
+    last = run.evaluations[-1] if run.evaluations else None
+    if last is None or "failure_episode" not in last.arrays:
+        return found
+    title, words = "The most rewarded failure", failure_in_words(last)
+    if run.failure_video is not None:
+        found.append(_clip(title, words, run.failure_video, largest))
+    elif run.video is not None:
+        found.append(Clip(title, words, None))
+    return found
+
+
+def failure_in_words(last: Evaluation) -> str:
+    """Which episode it is and how the learned reward ranks it among all; or that none failed."""
+    episode, returns, success = int(last.arrays["failure_episode"]), last.learned_returns, last.ended_in_success
+    if episode < 0 or success is None:
+        return f"There is none: all {len(returns)} episodes of the last evaluation end in success."
+    rank = 1 + int(np.sum(returns > returns[episode]))
+    best = returns[success].max() if success.any() else None
+    words = (
+        f"Of the {np.sum(~success)} of {len(returns)} episodes of the last evaluation that do not end in success, the "
+        f"one with the highest learned return: {digits(returns[episode])}, rank {rank} of {len(returns)} by learned "
+        f"return. Its true return is {digits(last.true_returns[episode])}."
+    )
+    if best is None:
+        return words + " No episode succeeds."
+    return words + f" The best success has a learned return of {digits(best)}."
+
+
+def _clip(title: str, caption: str, path: Path, largest: int) -> Clip:
+    if path.stat().st_size > largest:
+        beside = f"The video is too large for this page; see videos/{path.name} in the run's folder."
+        return Clip(title, f"{caption} {beside}", None)
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return Clip(title, caption, f"data:video/mp4;base64,{data}")

@@ -1,0 +1,160 @@
+"""The report of several runs side by side: verdicts of a study first, then arm by arm, one HTML file."""
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl_rewards.core.intervals import IQM_METHOD, METHOD
+from rl_rewards.reporting.arms import Arm, differences, group, seeds_in_words
+from rl_rewards.reporting.clips import Clip, clips
+from rl_rewards.reporting.comparison_words import NOTES, comparison_notices, headline, table
+from rl_rewards.reporting.drawing import Drawing
+from rl_rewards.reporting.figures_comparison import MOST_DRAWN, comparison_figure
+from rl_rewards.reporting.figures_plane import plane_figures
+from rl_rewards.reporting.figures_training import time_parts
+from rl_rewards.reporting.find_runs import Found, StudyFiles
+from rl_rewards.reporting.glossary import glossary
+from rl_rewards.reporting.over_seeds import SeedRow, over_seeds, typical_index
+from rl_rewards.reporting.page import write_page
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.reporting.verdict import Notice, duration, judge
+
+MAPS_OF_AN_ARM = 3
+BYTES_OF_VIDEOS = 2_500_000
+"""Of all arms together; the others stay in their runs' folders."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of an arm, for its table and for repeating it."""
+
+    seeds: str
+    status: str
+    env_steps: int
+    commit: str
+    command: str
+    folder: str
+    report: str | None  # relative to the page
+
+
+@dataclass(frozen=True)
+class Details:
+    """What the page says of one arm."""
+
+    anchor: str
+    arm: Arm
+    headline: str
+    notices: list[Notice]
+    columns: list[str]
+    rows: list[SeedRow]
+    members: list[Member]
+    typical_seed: int
+    maps: list[Drawing]
+    clips: list[Clip]
+
+
+@dataclass(frozen=True)
+class StudyWords:
+    """A study's verdicts and figure."""
+
+    name: str
+    verdicts: list[Mapping[str, Any]]
+    counts: bool
+    size: str
+    seeds: str
+    command: str
+    code: str
+    picture: str | None  # for an ``img`` element's ``src``
+
+
+def write_comparison(found: Found, path: Path) -> None:
+    """Write the page of all runs to ``path``."""
+    arms = group(found.runs)
+    studies = [_study(study) for study in found.studies]
+    differing = differences(arms)
+    content = {
+        "headline": headline(arms, found.studies),
+        "studies": studies,
+        "told": comparison_notices(arms, found),
+        "table": table(arms),
+        "notes": NOTES,
+        "arms": arms,
+        "runs": len(found.runs),
+        "figure": comparison_figure(arms),
+        "differing": differing,
+        "by_arm": len(arms) > len(differing),  # rows are whatever there are more of
+        "details": [_details(arm, i, len(arms), path) for i, arm in enumerate(arms)],
+        "times": [(arm.name, _times(arm)) for arm in arms if _times(arm)],
+        "glossary": glossary(*found.runs),
+        "method": f"{METHOD}; and {IQM_METHOD}",
+    }
+    write_page(path, "comparison.html.j2", content)
+
+
+def _study(study: StudyFiles) -> StudyWords:
+    verdict = study.verdict
+    picture = None
+    if study.picture is not None:
+        picture = "data:image/png;base64," + base64.b64encode(study.picture.read_bytes()).decode("ascii")
+    sha = verdict.get("git_sha")
+    return StudyWords(
+        name=study.path.resolve().name,
+        verdicts=[one for one in verdict.get("verdicts", []) if isinstance(one, dict)],
+        counts=bool(verdict.get("counts")),
+        size=str(verdict.get("size", "")),
+        seeds=seeds_in_words(verdict.get("seeds") or []),
+        command=str(verdict.get("command", "")),
+        code=f"git {str(sha)[:10]}" + (" + uncommitted changes" if verdict.get("git_dirty") else "") if sha else "",
+        picture=picture,
+    )
+
+
+def _details(arm: Arm, index: int, count: int, page: Path) -> Details:
+    whole = over_seeds(arm)
+    typical = arm.of_seed(typical_index(arm))
+    alone = arm.num_seeds == 1
+    verdict = judge(typical)
+    drawn = count <= MOST_DRAWN
+    return Details(
+        anchor=f"arm-{index + 1}",
+        arm=arm,
+        headline=verdict.headline if alone else whole.headline,
+        notices=verdict.notices if alone else whole.notices,
+        columns=whole.columns,
+        rows=whole.rows,
+        members=[_member(run, page) for run in arm.runs],
+        typical_seed=whole.typical_seed,
+        maps=plane_figures(typical, MAPS_OF_AN_ARM) if drawn else [],
+        clips=clips(typical, BYTES_OF_VIDEOS // (2 * count)) if drawn else [],
+    )
+
+
+def _member(run: RunFiles, page: Path) -> Member:
+    report = run.path / "report.html"
+    there = report.is_file() and report.resolve() != page.resolve()
+    return Member(
+        seeds=seeds_in_words(run.seeds),
+        status=run.status,
+        env_steps=run.env_steps,
+        commit=run.commit,
+        command=run.command,
+        folder=_relative(run.path, page),
+        report=_relative(report, page) if there else None,
+    )
+
+
+def _relative(path: Path, page: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), page.resolve().parent)).as_posix()
+
+
+def _times(arm: Arm) -> list[tuple[str, str, str]]:
+    """Part of the work, seconds over all runs of the arm, share."""
+    spent: dict[str, float] = {}
+    for run in arm.runs:
+        for part, seconds in time_parts(run).items():
+            spent[part] = spent.get(part, 0.0) + seconds
+    total = sum(spent.values())
+    return [(part, duration(seconds), f"{seconds / total:.0%}") for part, seconds in spent.items()] if total else []

@@ -1,0 +1,164 @@
+"""Reads what evaluations stored: three of them whole, a few more for their map of the plane alone."""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NOT_PER_SEED = ("plane_x", "plane_y", "plane_labels")
+MAPS = 7
+"""Evaluations whose map is read; the first and the last are among them."""
+
+
+class ReportError(ValueError):
+    """A run folder that cannot be reported; the text is one plain sentence: what is wrong and where."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation stored. T steps, N episodes; the policy acts as in training (stochastic).
+
+    With several seeds every array has a leading seed axis; see :meth:`of_seed`.
+    """
+
+    round: int
+    env_steps: int
+    learned_reward: np.ndarray  # [T, N] per step
+    env_reward: np.ndarray  # [T, N] per step
+    valid: np.ndarray  # [T, N] bool; False after an episode's end
+    success: np.ndarray | None  # [T, N] bool; None if the environment does not tell
+    arrays: Mapping[str, np.ndarray]  # whatever else the file holds: prob_*, plane_*, visited_is_goal, scenes
+
+    def of_seed(self, index: int) -> "Evaluation":
+        """One seed's part of an evaluation whose arrays have a leading seed axis."""
+        if self.valid.ndim == 2:
+            return self
+        return replace(
+            self,
+            learned_reward=self.learned_reward[index],
+            env_reward=self.env_reward[index],
+            valid=self.valid[index],
+            success=None if self.success is None else self.success[index],
+            arrays={name: x if name in NOT_PER_SEED else x[index] for name, x in self.arrays.items()},
+        )
+
+    @property
+    def learned_returns(self) -> np.ndarray:
+        """Undiscounted sum of the learned reward, [N]."""
+        return _sum_valid(self.learned_reward, self.valid)
+
+    @property
+    def true_returns(self) -> np.ndarray:
+        """Undiscounted sum of the environment's own reward, [N]."""
+        return _sum_valid(self.env_reward, self.valid)
+
+    @property
+    def ended_in_success(self) -> np.ndarray | None:
+        """Whether each episode's final state is a success, [N] bool."""
+        return None if self.success is None else _final(self.success, self.valid)
+
+
+@dataclass(frozen=True)
+class PlaneMap:
+    """What the learned reward said of a plane of states at one evaluation; see :meth:`of_seed`."""
+
+    env_steps: int
+    x: np.ndarray  # [n]
+    y: np.ndarray  # [m]
+    labels: tuple[str, str, str]  # of x, of y, and what is held fixed
+    reward: np.ndarray  # [m, n] of standing still there
+    prob: np.ndarray | None  # [m, n] a classifier's probability of a goal; None if the reward is not one's
+    final: np.ndarray | None  # [N, 2] where on the plane the episodes ended; None if the environment does not tell
+    success: np.ndarray | None  # [N] bool; whether they ended in success
+
+    def of_seed(self, index: int) -> "PlaneMap":
+        """One seed's part, where there is a leading seed axis."""
+        if self.reward.ndim == 2:
+            return self
+        parts = {"reward": self.reward, "prob": self.prob, "final": self.final, "success": self.success}
+        return replace(self, **{name: None if part is None else part[index] for name, part in parts.items()})
+
+
+def read_evaluations(folder: Path, rounds: set[Any], count: int) -> list[Evaluation]:
+    """``count`` of the evaluations of ``rounds`` (fewer if there are fewer): the last, the first, some between."""
+    return [_read_evaluation(path) for path in _spread(_files(folder, rounds), count)]
+
+
+def read_maps(folder: Path, rounds: set[Any]) -> list[PlaneMap]:
+    """Up to ``MAPS`` maps over training, oldest first; none where the evaluations have none."""
+    maps = [_read_map(path) for path in _spread(_files(folder, rounds), MAPS)]
+    return [found for found in maps if found is not None]
+
+
+def _files(folder: Path, rounds: set[Any]) -> list[Path]:
+    # A resumed run's metrics are cut back to the checkpoint; files of later rounds are leftovers until written anew.
+    return sorted(path for path in folder.glob("*.npz") if path.stem.isdigit() and int(path.stem) in rounds)
+
+
+def _spread(files: Sequence[Path], count: int) -> list[Path]:
+    """``count`` of them, evenly: a long run has hundreds, and only these are drawn."""
+    last = len(files) - 1
+    if count >= len(files) or count == 1:
+        return list(files[-count:])
+    return [files[(i * last + (count - 1) // 2) // (count - 1)] for i in range(count)]
+
+
+def _read_evaluation(path: Path) -> Evaluation:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        valid = np.asarray(arrays.pop("valid"), bool)
+        evaluation = Evaluation(
+            round=int(arrays.pop("round")),
+            env_steps=int(arrays.pop("env_steps")),
+            learned_reward=arrays.pop("learned_reward"),
+            env_reward=arrays.pop("env_reward"),
+            valid=valid,
+            success=arrays.pop("success", None),
+            arrays=arrays,
+        )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ReportError(f"{path} is not an evaluation that this version can read: {error}.") from error
+    per_step = (evaluation.learned_reward, evaluation.env_reward, evaluation.success)
+    if valid.ndim not in (2, 3) or any(x is not None and x.shape != valid.shape for x in per_step):
+        raise ReportError(f"{path} is malformed: learned_reward, env_reward, success and valid differ in shape.")
+    return evaluation
+
+
+def _read_map(path: Path) -> PlaneMap | None:
+    """Reads of the file only what it needs; None if there is no map or one that does not fit its axes."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            names = set(stored.files)
+            if not {"plane_reward", "plane_x", "plane_y"} <= names:
+                return None
+            labels = [str(label) for label in stored["plane_labels"]] if "plane_labels" in names else []
+            x_label, y_label, held = [*labels, *("x", "y", "")[len(labels) :]][:3]
+            judged = "success" in names
+            found = PlaneMap(
+                env_steps=int(stored["env_steps"]),
+                x=stored["plane_x"],
+                y=stored["plane_y"],
+                labels=(x_label, y_label, held),
+                reward=stored["plane_reward"],
+                prob=stored["plane_prob"] if "plane_prob" in names else None,
+                final=stored["plane_final"] if "plane_final" in names else None,
+                success=_final(stored["success"], np.asarray(stored["valid"], bool)) if judged else None,
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ReportError(f"{path} is not an evaluation that this version can read: {error}.") from error
+    fits = found.reward.shape[-2:] == (found.y.size, found.x.size) and found.reward.ndim in (2, 3)
+    return found if fits else None
+
+
+def _sum_valid(reward: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    return np.where(valid, reward, 0.0).sum(axis=0, dtype=np.float64)
+
+
+def _final(success: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """The success of each episode's last valid step, [*S, N] from [*S, T, N]."""
+    last = np.maximum(valid.sum(axis=-2, keepdims=True) - 1, 0)
+    return np.take_along_axis(np.asarray(success, bool), last, axis=-2)[..., 0, :]

@@ -1,0 +1,160 @@
+"""From what a person types (folders, globs, a study, a sweep) to the runs that a report is of."""
+
+import glob
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rl_rewards.reporting.evaluation_files import ReportError
+from rl_rewards.reporting.run_files import RunFiles, read_run
+
+_OF_A_RUN = ("config.yaml", "run.json", "spec.json", "metrics.jsonl", "FAILED.json")
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """What a study wrote about its arms."""
+
+    path: Path
+    verdict: Mapping[str, Any]  # verdict.json; empty while the study has none
+    picture: Path | None  # verdict.png
+
+
+@dataclass
+class Found:
+    """The runs that were asked for, in order and each once."""
+
+    runs: list[RunFiles] = field(default_factory=list)
+    studies: list[StudyFiles] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)  # sentences: which folder, and why
+    asked: list[Path] = field(default_factory=list)  # the folders that the arguments named
+
+
+def single_run(arguments: Sequence[str]) -> Path | None:
+    """The folder, if the arguments name one run and nothing else."""
+    folders = {path.resolve(): path for argument in arguments for path in _expand(argument)}
+    if len(folders) != 1:
+        return None
+    (path,) = folders.values()
+    return path if _is_run(path) or not (_is_study(path) or _runs_below(path)) else None
+
+
+def find_runs(arguments: Sequence[str]) -> Found:
+    """Read every run that ``arguments`` name; those below a folder or behind a glob may fail, which is told.
+
+    Raises:
+        ReportError: if an argument matches nothing or names no run, a named run cannot be read, or none is left.
+    """
+    found, seen = Found(), set()
+    for argument in arguments:
+        named = Path(argument).is_dir()
+        for path in _expand(argument):
+            _add(found, path, named, seen)
+    if not found.runs and not found.studies:
+        reason = found.left_out[0] if found.left_out else "There is no run's folder among them."
+        raise ReportError(f"{' '.join(arguments)} holds no run that can be reported. {reason}")
+    return found
+
+
+def home_of(found: Found) -> Path:
+    """Where a page of all of them belongs: the folder that was asked for, or the one above all of those.
+
+    Raises:
+        ReportError: if that is itself the folder of a run, whose own report it would replace.
+    """
+    folders = [path.resolve() for path in found.asked]
+    home = folders[0]
+    while not all(folder.is_relative_to(home) for folder in folders):
+        home = home.parent
+    if _is_run(home):
+        raise ReportError(f"A report of several runs would replace that of the run in {home}; give --out FILE.")
+    return home
+
+
+def _expand(argument: str) -> list[Path]:
+    path = Path(argument)
+    if path.is_dir():
+        return [path]
+    if not glob.has_magic(argument):
+        raise ReportError(f"{path} is not a folder; give the folder of a run, the one that holds metrics.jsonl.")
+    folders = [Path(match) for match in sorted(glob.glob(argument, recursive=True)) if Path(match).is_dir()]
+    if not folders:
+        raise ReportError(f"{argument} matches no folder.")
+    return folders
+
+
+def _add(found: Found, path: Path, named: bool, seen: set[Path]) -> None:
+    if _is_run(path):
+        added = _add_run(found, path, named, seen)
+    elif _is_study(path):
+        _add_study(found, path)
+        for arm in _runs_below(path / "arms"):
+            _add_run(found, arm, False, seen)
+        added = True
+    elif runs := _runs_below(path):
+        added = sum(_add_run(found, run, False, seen) for run in runs) > 0
+    elif named:
+        raise ReportError(
+            f"{path} is not a run's folder: it lacks {', '.join(_OF_A_RUN[:4])}; nor is it a study's or a sweep's."
+        )
+    else:
+        added = False  # a glob may match anything
+    if added:
+        found.asked.append(path)
+
+
+def _add_run(found: Found, path: Path, named: bool, seen: set[Path]) -> bool:
+    if path.resolve() in seen:
+        return False
+    seen.add(path.resolve())
+    try:
+        found.runs.append(read_run(path, evaluations=1))
+    except ReportError as error:
+        if named:
+            raise
+        found.left_out.append(_why_left_out(path, error))
+        return False
+    if path.parent.name == "arms" and _is_study(study := path.parent.parent):
+        _add_study(found, study)
+    return True
+
+
+def _why_left_out(path: Path, error: ReportError) -> str:
+    try:
+        failed = json.loads((path / "FAILED.json").read_text(encoding="utf-8"))["error"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"Left out: {error}"
+    return f"Left out: {path} failed before it had anything to report: {failed}"
+
+
+def _add_study(found: Found, path: Path) -> None:
+    if any(study.path.resolve() == path.resolve() for study in found.studies):
+        return
+    verdict: dict[str, Any] = {}
+    if (path / "verdict.json").is_file():
+        try:
+            verdict = json.loads((path / "verdict.json").read_text(encoding="utf-8"))
+            complete = isinstance(verdict["verdicts"], list)
+        except (OSError, ValueError, KeyError, TypeError):
+            complete = False
+        if not complete:
+            raise ReportError(f"{path / 'verdict.json'} is not a verdict that this version can read.")
+    picture = path / "verdict.png"
+    found.studies.append(StudyFiles(path, verdict, picture if picture.is_file() else None))
+
+
+def _is_run(path: Path) -> bool:
+    return any((path / name).is_file() for name in _OF_A_RUN)
+
+
+def _is_study(path: Path) -> bool:
+    return (path / "verdict.json").is_file() or bool(_runs_below(path / "arms"))
+
+
+def _runs_below(path: Path) -> list[Path]:
+    """Not hidden ones: Hydra's own folder has a config.yaml too."""
+    if not path.is_dir():
+        return []
+    return sorted(child for child in path.iterdir() if child.is_dir() and child.name[0] != "." and _is_run(child))

@@ -1,0 +1,75 @@
+"""Which regulariser of the classifier helps the adversarial loop on ``pencil_case``, in success and in steadiness?
+
+The lecture's robot recipe regularises its classifier (mixup, spectral norm) without saying what each is worth.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.drawing import REWARD_CURVE, SUCCESS_CURVE, draw_curves
+from rl_rewards.studies.measures import SUCCESS, in_words, last_mean, less, series, share_fallen
+
+LAST_EVALUATIONS = 5
+STEADIER = 0.5
+"""A regulariser steadies where the spread is at most this share of the one without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regularisers:
+    """Judges the arms of configs/experiment/lecture/regularisers.yaml."""
+
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds  # the arms know theirs
+        success = {name: last_mean(run, SUCCESS, LAST_EVALUATIONS) for name, run in arms.items()}
+        spread = {name: series(run, SUCCESS)[-LAST_EVALUATIONS:].std(axis=0).tolist() for name, run in arms.items()}
+        verdicts = []
+        for name in arms:
+            if name != "none":
+                verdicts += [_better(name, success), _steadier(name, spread)]
+        table = {
+            name: {
+                "success": mean_interval(success[name]),
+                "spread over the last evaluations": mean_interval(spread[name]),
+                "share of evaluations fallen": mean_interval(share_fallen(run)),
+            }
+            for name, run in arms.items()
+        }
+        return Findings(verdicts, table)
+
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        words = {name: findings.details[name]["success"] for name in arms}
+        titles = {
+            name: f"{name.replace('_', ' ')}: {mean:.2f} [{low:.2f}, {high:.2f}]"
+            for name, (mean, low, high) in words.items()
+        }
+        draw_curves(arms, titles, [SUCCESS_CURVE, REWARD_CURVE], path)
+
+
+def _better(name: str, success: Mapping[str, list[float]]) -> Verdict:
+    gained = less(success[name], success["none"])
+    _, low, high = mean_interval(gained)
+    return Verdict(
+        f"{name}: more success over the last {LAST_EVALUATIONS} evaluations than without a regulariser.",
+        f"{in_words(success[name])} against {in_words(success['none'])}; {in_words(gained)} more.",
+        low > 0.0,
+        (low, high),
+        "success more than without, paired by seed",
+        {name: success[name], "none": success["none"]},
+    )
+
+
+def _steadier(name: str, spread: Mapping[str, list[float]]) -> Verdict:
+    less_by = [STEADIER * without - found for without, found in zip(spread["none"], spread[name], strict=True)]
+    _, low, high = mean_interval(less_by)
+    return Verdict(
+        f"{name}: success spreads at most half as much over the last {LAST_EVALUATIONS} evaluations as without.",
+        f"standard deviation {in_words(spread[name])} against {in_words(spread['none'])}.",
+        low > 0.0,
+        (low, high),
+        "half the spread without minus the spread with it, paired by seed",
+        {name: spread[name], "none": spread["none"]},
+    )

@@ -1,0 +1,41 @@
+"""Print the README's table of the lecture's claims from the stored verdicts: ``python scripts/verdict_table.py``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def table(results: Path = RESULTS) -> str:
+    """Every stored study's claims as Markdown: claim, measured, whether it holds."""
+    lines = ["| claim | measured | |", "|---|---|---|"]
+    for path in sorted(results.glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(record, dict) and "verdicts" in record:
+            lines.append(f"| **[{path.stem}](scripts/results/{path.name})** | {_conditions(record)} | |")
+            lines += [_row(verdict) for verdict in record["verdicts"]]
+    return "\n".join(lines)
+
+
+def _conditions(record: dict[str, Any]) -> str:
+    arms = record["arms"].values()
+    seeds = sorted({seed for arm in arms for seed in arm["seeds"]}) or record["seeds"]
+    steps = sorted({arm["env_steps"] for arm in arms})
+    told = f"seeds {seeds[0]}-{seeds[-1]}"
+    if steps:
+        told += ", " + " or ".join(f"{one:,}" for one in steps) + " env steps"
+    return told if record["counts"] else f"{told}; indicative only"
+
+
+def _row(verdict: dict[str, Any]) -> str:
+    words = "**holds**" if verdict["holds"] else "**does not hold**"
+    return f"| {_cell(verdict['claim'])} | {_cell(verdict['measured'])} | {words} |"
+
+
+def _cell(text: str) -> str:
+    return text.rstrip(".").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    print(table())

@@ -1,0 +1,71 @@
+"""What an evaluation stores beside its metrics: the truth about judged states, and the failure worth looking at."""
+
+import numpy as np
+
+from rl_rewards.core.types import Transition
+from rl_rewards.envs.base import PlacesScenes
+from rl_rewards.loop.evaluate import SCENES_KEPT, _scenes, _visited_is_goal
+from tests.runs import composed
+
+
+def rollout(success: np.ndarray, valid: np.ndarray) -> Transition:
+    """Scenes [T, N, 2] that hold (t, episode)."""
+    t, episode = np.meshgrid(*map(np.arange, valid.shape), indexing="ij")
+    zeros = np.zeros(valid.shape, np.float32)
+    return Transition(
+        obs=zeros,
+        action=zeros,
+        next_obs=zeros,
+        env_reward=zeros,
+        terminated=~valid,
+        truncated=~valid,
+        valid=valid,
+        is_demo=~valid,
+        behaviour={},
+        info={"success": success, "scene": np.stack([t, episode], axis=-1).astype(np.float32)},
+    )
+
+
+SUCCESS = np.array([[0, 1], [1, 0], [0, 1]], bool)
+VALID = np.array([[1, 1], [1, 1], [1, 0]], bool)
+
+
+def test_the_state_reached_is_judged_by_its_own_success():
+    assert _visited_is_goal(rollout(SUCCESS, VALID), judges_next=True).tolist() == [[0, 1], [1, 0], [0, -1]]
+
+
+def test_the_state_left_had_its_success_told_a_step_before():
+    assert _visited_is_goal(rollout(SUCCESS, VALID), judges_next=False).tolist() == [[-1, -1], [0, 1], [1, -1]]
+
+
+def test_the_failure_kept_is_the_one_with_the_highest_learned_return():
+    valid = np.ones((2, 12), bool)
+    valid[1, 11] = False
+    success = np.zeros((2, 12), bool)
+    success[1, 3] = True
+    learned = np.zeros((2, 12), np.float32)
+    learned[0, 3], learned[0, 10], learned[1, 11] = 9.0, 5.0, 7.0  # a success; a failure; after an episode's end
+    kept = _scenes(rollout(success, valid), learned)
+    assert kept["failure_episode"] == 10 and kept["scene"].shape == (2, SCENES_KEPT, 2)
+    np.testing.assert_array_equal(kept["scene_failure"], [[0, 10], [1, 10]])
+
+
+def test_without_a_failure_none_is_kept():
+    assert _scenes(rollout(np.ones((2, 3), bool), np.ones((2, 3), bool)), np.ones((2, 3)))["failure_episode"] == -1
+
+
+def test_scenes_lie_where_the_plane_shows_them():
+    from hydra.utils import instantiate
+
+    from rl_rewards.envs.pencil_case_camera import unproject
+
+    point = instantiate(composed("env=point").env)
+    assert isinstance(point, PlacesScenes)
+    np.testing.assert_array_equal(point.place(np.array([[0.1, -0.2]])), [[0.1, -0.2]])
+    for choice in ("tracker", "true_pose"):
+        table = instantiate(composed("env=pencil_case", f"env.observation={choice}").env)
+        centre, half = table.tracker.frame
+        scene = np.zeros((1, 9))
+        scene[:, 5:7] = [0.3, -0.4]  # what the tracker reports
+        scene[:, :2] = unproject(np.array([[0.5, 0.2]]) * half + centre)  # where the case is
+        np.testing.assert_allclose(table.place(scene), [[0.3, -0.4]] if choice == "tracker" else [[0.5, 0.2]])

@@ -1,0 +1,40 @@
+"""From real runs to the page of several: what training stores is what the report draws."""
+
+import jax
+
+from rl_rewards.report import main
+from rl_rewards.reporting.run_files import read_run
+from tests.finished import finished_run
+from tests.reporting.test_report import Page
+
+KEPT = ("env=point", "video=true", "report=true", "total_env_steps=960")
+
+
+def test_two_real_runs_side_by_side(tmp_path, capsys):
+    """Of two seeds in one program, and of a third alone."""
+    with jax.debug_key_reuse(False):  # it misjudges keys under vmap, see tests/loop/test_seeds.py
+        finished_run(tmp_path / "together", *KEPT, "num_seeds=2")
+    finished_run(tmp_path / "alone", *KEPT, "seed=2")
+    run = read_run(tmp_path / "alone")
+    assert run.failure_video is not None and run.video is not None  # three rounds do not learn the task
+    assert [one.env_steps for one in run.maps] == [320, 640, 960]
+    one = run.maps[-1]
+    assert one.prob is not None and one.prob.shape == one.reward.shape == (one.y.size, one.x.size)
+    assert one.final is not None and one.final.shape == (4, 2)
+    alone = Page((tmp_path / "alone" / "report.html").read_text(encoding="utf-8"))
+    for title in (
+        "The classifier's boundary over training",
+        "Can the classifier tell goals",
+        "The most rewarded failure",
+    ):
+        assert title in alone.text, title
+    assert alone.tags.count("video") == 2
+
+    capsys.readouterr()
+    assert main([str(tmp_path / "*")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "over 3 seeds" in page.text and "0 to 2" in page.text
+    assert page.loads.count("alone/report.html") == page.loads.count("together/report.html") == 1
+    for run_dir in ("alone", "together"):
+        assert read_run(tmp_path / run_dir).command in page.text

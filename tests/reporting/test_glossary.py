@@ -1,0 +1,24 @@
+"""No metric of a real run is without its entry."""
+
+import pytest
+
+from rl_rewards.reporting.glossary import meaning
+from tests.runs import raw_rows, run_here
+
+TERM = "+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("env=point", "reward=adversarial_classifier", "reward.classifier.gradient_penalty=1.0"),
+        ("env=point", "reward=hand_designed", TERM, "algorithm=sac", "algorithm.replay_capacity=2000"),
+        ("env=pencil_case", "reward=goal_classifier"),
+    ],
+    ids=["ppo", "sac", "host"],
+)
+def test_every_metric_has_an_entry(tmp_path, overrides):
+    run_here(tmp_path, "total_env_steps=640", *overrides)
+    metrics = {key for row in raw_rows(tmp_path) for key in row}
+    assert {key for key in metrics if meaning(key) is None} == set()
+    assert "eval/true_return" in metrics
