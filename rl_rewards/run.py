@@ -89,13 +89,13 @@ def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides
 
 def start_study(cfg: DictConfig, run_dir: Path, overrides: list[str]) -> None:
     """Run the arms of ``cfg`` that are not done in ``run_dir``, judge them, and show them side by side."""
-    from hydra.utils import instantiate
-
+    _prepare_jax()  # a study without arms computes here
+    from rl_rewards.loop.sources import instantiate_part
     from rl_rewards.reporting.comparison import write_comparison
     from rl_rewards.reporting.find_runs import find_runs
     from rl_rewards.studies.base import run_study
 
-    run_study(instantiate(cfg.study), cfg, overrides, run_dir)
+    run_study(instantiate_part(cfg.study), cfg, overrides, run_dir)
     if cfg.report:
         report = run_dir / "report.html"
         write_comparison(find_runs([str(run_dir)]), report)
