@@ -29,7 +29,7 @@ LEARNED_KEY = "eval/learned_reward_final"
 
 @dataclass(frozen=True)
 class _Axes:
-    """What all panels share; ``env_steps`` is where the longest arm ends."""
+    """What the panels of comparable arms share; ``env_steps`` is where the longest of them ends."""
 
     true_key: str
     true_limits: tuple[float, float]
@@ -51,18 +51,30 @@ def comparison_figure(arms: Sequence[Arm]) -> Drawing | None:
     if not drawn:
         return None
     key = true_key(arms)
-    shared = _Axes(key, _limits(drawn, key), _limits(drawn, LEARNED_KEY), max(arm.env_steps for arm in drawn))
     with styled():
-        pictures = [_draw(arm, shared) for arm in drawn]
+        pictures = [_draw(arm, _axes_of(arm, drawn, key)) for arm in drawn]
     name = "the share of episodes that end in success" if key == "eval/success" else "the true return per episode"
     caption = (
-        f"Blue: {name}. Orange: the learned reward on the policy's final states, which is what training raises. All "
-        "charts have the same axes. Where orange is high and blue is not, the policy pleases its reward without doing "
-        f"the task. Of several seeds, a thin line each; thick, their mean; shaded, its interval ({METHOD})."
+        f"Blue: {name}. Orange: the learned reward on the policy's final states, which is what training raises. Charts "
+        "of one environment have the same axes, those of learned reward if its scale is the same too. Where orange is "
+        "high and blue is not, the policy pleases its reward without doing the task. Of several seeds, a thin line "
+        f"each; thick, their mean; shaded, its interval ({METHOD})."
     )
     if len(arms) > len(drawn):
         caption += f" Not drawn: {', '.join(arm.name for arm in arms if arm not in drawn)}."
     return Drawing("Learned reward beside the true outcome", caption, pictures, columns=3)
+
+
+def _axes_of(arm: Arm, arms: Sequence[Arm], key: str) -> _Axes:
+    peers = [other for other in arms if other.choices[0] == arm.choices[0]]
+    of_one_scale = [other for other in peers if _scale(other) == _scale(arm)]
+    longest = max(other.env_steps for other in peers)
+    return _Axes(key, _limits(peers, key), _limits(of_one_scale, LEARNED_KEY), longest)
+
+
+def _scale(arm: Arm) -> tuple[str, str]:
+    """Rewards that can be compared have it in common: a probability and a logit cannot."""
+    return arm.choices[1], str(arm.runs[0].config.get("reward", {}).get("reward_map"))
 
 
 def _limits(arms: Sequence[Arm], key: str) -> tuple[float, float]:

@@ -89,8 +89,8 @@ def _add(found: Found, path: Path, named: bool, seen: set[Path]) -> None:
     if _is_run(path):
         added = _add_run(found, path, named, seen)
     elif _is_study(path):
-        _add_study(found, path)
-        for arm in _runs_below(path / "arms"):
+        study = _add_study(found, path)
+        for arm in _arms_of(study):
             _add_run(found, arm, False, seen)
         added = True
     elif runs := _runs_below(path):
@@ -129,9 +129,17 @@ def _why_left_out(path: Path, error: ReportError) -> str:
     return f"Left out: {path} failed before it had anything to report: {failed}"
 
 
-def _add_study(found: Found, path: Path) -> None:
-    if any(study.path.resolve() == path.resolve() for study in found.studies):
-        return
+def _arms_of(study: StudyFiles) -> list[Path]:
+    """In the study's own order, where it tells one."""
+    order = list(study.verdict.get("arms", {}))
+    folders = _runs_below(study.path / "arms")
+    return sorted(folders, key=lambda arm: order.index(arm.name) if arm.name in order else len(order))
+
+
+def _add_study(found: Found, path: Path) -> StudyFiles:
+    for study in found.studies:
+        if study.path.resolve() == path.resolve():
+            return study
     verdict: dict[str, Any] = {}
     if (path / "verdict.json").is_file():
         try:
@@ -142,7 +150,9 @@ def _add_study(found: Found, path: Path) -> None:
         if not complete:
             raise ReportError(f"{path / 'verdict.json'} is not a verdict that this version can read.")
     picture = path / "verdict.png"
-    found.studies.append(StudyFiles(path, verdict, picture if picture.is_file() else None))
+    added = StudyFiles(path, verdict, picture if picture.is_file() else None)
+    found.studies.append(added)
+    return added
 
 
 def _is_run(path: Path) -> bool:
