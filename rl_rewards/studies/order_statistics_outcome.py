@@ -161,7 +161,7 @@ def _draw_gap(axes: "Axes", details: Mapping[str, Any]) -> None:
         axes.loglog(details["states"], np.mean(gaps, axis=0), "o-", color=colour, label=f"classifiers, {name}")
     axes.set(xlabel="n, states away from D+ and D-", ylabel="1 - E max of the output")
     axes.set_title("What the best of n states lacks to 1")
-    axes.legend(fontsize=8, loc="center", bbox_to_anchor=(0.62, 0.33))  # between the lines
+    axes.legend(fontsize=8, loc="center", bbox_to_anchor=(0.62, 0.27))  # between the lines
 
 
 def _draw_outputs(axes: "Axes", details: Mapping[str, Any]) -> None:
