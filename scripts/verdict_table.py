@@ -1,10 +1,12 @@
-"""Print the README's table of the lecture's claims from the stored verdicts: ``python scripts/verdict_table.py``."""
+"""Write the README's table of the lecture's claims from the stored verdicts: ``python scripts/verdict_table.py``."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parents[1] / "README.md"
+START, END = "<!-- claims: written by scripts/verdict_table.py -->\n", "<!-- end of claims -->\n"
 
 
 def table(results: Path = RESULTS) -> str:
@@ -16,6 +18,13 @@ def table(results: Path = RESULTS) -> str:
             lines.append(f"| **[{path.stem}](scripts/results/{path.name})** | {_conditions(record)} | |")
             lines += [_row(verdict) for verdict in record["verdicts"]]
     return "\n".join(lines)
+
+
+def written_into(text: str, table: str) -> str:
+    """``text`` with ``table`` between its marks."""
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}\n{table}\n\n{END}{after}"
 
 
 def _conditions(record: dict[str, Any]) -> str:
@@ -38,4 +47,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    README.write_text(written_into(README.read_text(encoding="utf-8"), table()), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import json
 
-from scripts.verdict_table import RESULTS, table
+from scripts.verdict_table import README, RESULTS, table, written_into
 
 
 def test_every_stored_verdict_has_its_line(tmp_path):
@@ -24,3 +24,8 @@ def test_stored_results_count_and_come_from_clean_commits():
             assert record["counts"], path.name
             assert not any(arm["git_dirty"] for arm in record["arms"].values()), path.name
             assert not record.get("git_dirty"), path.name
+
+
+def test_the_readme_shows_the_stored_verdicts():
+    text = README.read_text(encoding="utf-8")
+    assert text == written_into(text, table()), "run python scripts/verdict_table.py"
