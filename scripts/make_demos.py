@@ -1,36 +1,67 @@
-"""Records example states of an environment to a file: ``python scripts/make_demos.py env=pencil_case out=FILE.npz``.
+"""Trains an expert on the true reward, and records it: ``python scripts/make_demos.py cartpole FILE.npz``.
 
-The examples are those a run records for itself when ``examples.path`` is null; from a file, several runs share them.
-Options are Hydra's: any of ``env``, ``examples.goals``, ``examples.non_goals`` and ``seed``, as for a run.
+``cartpole`` names ``configs/experiment/expert/cartpole.yaml``, an ordinary run; its folder is ``outputs/experts/NAME``,
+and a finished one is used again. With ``--policy RUN_DIR`` any other run is recorded instead.
 """
 
+import argparse
+import subprocess
 import sys
 from pathlib import Path
 
-import hydra
-
-from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.checks import require
+from rl_rewards.data import describe
+from rl_rewards.exits import guarded
 from rl_rewards.help import CONFIGS
-from rl_rewards.loop.build import build
-from rl_rewards.loop.data import collect_examples, save_examples
+
+EXPERTS = CONFIGS / "experiment" / "expert"
+OUTPUTS = Path(__file__).parents[1] / "outputs" / "experts"
 
 
-def main() -> None:
-    """Compose the configuration, record, write."""
-    out = [argument.removeprefix("out=") for argument in sys.argv[1:] if argument.startswith("out=")]
-    overrides = [argument for argument in sys.argv[1:] if not argument.startswith("out=")]
-    if not out:
-        sys.exit("Error: name the file to write, as in out=examples.npz.")
-    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = hydra.compose("config", overrides)
-    try:
-        env = build(cfg).env
-        arrays = collect_examples(env, cfg.examples.goals, cfg.examples.non_goals, cfg.seed)
-    except ConfigError as error:
-        sys.exit(f"Error: {error}")
-    path = Path(out[-1])
-    save_examples(path, env.spec, arrays)
-    print(f"{path}: {cfg.examples.goals} goals and {cfg.examples.non_goals} non-goals of {env.spec.name}")
+def main(arguments: list[str] | None = None) -> None:
+    """Train if need be, record, write, and tell what was written."""
+    names = sorted(path.stem for path in EXPERTS.glob("*.yaml"))
+    parser = argparse.ArgumentParser(description="Trains an expert on the true reward, and records it.")
+    parser.add_argument("expert", choices=[*names, "of"], metavar="NAME", help=f"{', '.join(names)}; or: of --policy")
+    parser.add_argument("out", type=Path, metavar="FILE.npz", help="the file to write")
+    parser.add_argument("--policy", type=Path, metavar="RUN_DIR", help="record this run's policy")
+    parser.add_argument("--seed-of-policy", type=int, help="of a run of several seeds")
+    parser.add_argument("--episodes", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0, help="of the recording")
+    parser.add_argument("--explore", action="store_true", help="sample from the policy instead of taking its mode")
+    parser.add_argument("--random", type=float, default=0.0, help="share of steps with a random action: a noisy expert")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="of the training; fewer total_env_steps: imperfect"
+    )
+    chosen = parser.parse_args(arguments)
+    guarded(lambda: _make(chosen))
+
+
+def _make(chosen: argparse.Namespace) -> None:
+    require(chosen.episodes >= 1, f"--episodes {chosen.episodes} must be at least 1.")
+    require(0.0 <= chosen.random <= 1.0, f"--random {chosen.random} must lie in [0, 1].")
+    require(chosen.expert != "of" or chosen.policy is not None, "Name the run to record: of FILE.npz --policy RUN_DIR.")
+    run_dir = chosen.policy or _train(chosen.expert, chosen.overrides)
+    from rl_rewards.loop import build
+    from rl_rewards.loop.demonstrations import first_episodes, read_demonstrations, save_demonstrations
+    from rl_rewards.loop.policies import record, restore_policy
+
+    policy = restore_policy(run_dir, chosen.seed_of_policy)
+    env = build.build_env(policy.config)
+    recording = record(env, policy, chosen.episodes, chosen.explore, chosen.random, chosen.seed)
+    save_demonstrations(chosen.out, env.spec, first_episodes(recording, env.spec))
+    print("\n".join(describe(str(chosen.out), read_demonstrations(str(chosen.out)))))
+
+
+def _train(expert: str, overrides: list[str]) -> Path:
+    """The folder of the finished run."""
+    run_dir = OUTPUTS / "_".join([expert, *(o.replace("/", "-") for o in sorted(overrides))])
+    if not (run_dir / "DONE").exists():
+        command = [sys.executable, "-m", "rl_rewards.run", f"experiment=expert/{expert}", *overrides]
+        done = subprocess.run([*command, f"hydra.run.dir={run_dir}"], check=False)
+        if done.returncode != 0:
+            sys.exit(done.returncode)
+    return run_dir
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ def binary_cross_entropy(logits: Float[Array, "*batch"], targets: Float[Array, "
     return jax.nn.softplus(logits) - targets * logits
 
 
+def bernoulli_entropy(logits: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """Entropy in nats of a coin that shows heads with probability sigmoid(logits)."""
+    return jax.nn.softplus(logits) - logits * jax.nn.sigmoid(logits)
+
+
 def non_negative_pu(
     logits_positive: Float[Array, "N"], logits_unlabelled: Float[Array, "M"], prior: float
 ) -> Float[Array, ""]:

@@ -24,7 +24,8 @@ Action = jax.Array
 Metrics = dict[str, jax.Array]
 """Scalars by name, each prefixed by its owner: ``reward/...``, ``agent/...``, ``eval/...``, ``time/...``."""
 Examples = dict[str, jax.Array]
-"""What a person supplied, unchanging during a run; see ``rl_rewards.loop.data``."""
+"""What a person supplied, unchanging during a run: example states (see ``rl_rewards.loop.examples``) and
+demonstrations, by names that begin with ``demo_`` (see ``rl_rewards.loop.demonstrations``)."""
 
 
 @struct.dataclass
@@ -74,9 +75,10 @@ class Experience(NamedTuple):
     """Read-only view of the data; built inside jit and closed over, never crosses a jit boundary."""
 
     rollout: Transition | None  # [T, B, ...]; None offline
-    sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring
+    sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline from the dataset
     sample_segments: Callable[[Key, int, int], Transition]  # (key, Q, L) -> [Q, L, ...], never across an episode's end
     log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the data
+    sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None where there are none
 
 
 @dataclass(frozen=True)

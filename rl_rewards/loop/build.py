@@ -6,8 +6,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Examples
-from rl_rewards.envs.base import HasEngines
-from rl_rewards.loop import data
+from rl_rewards.envs.base import Environment, HasEngines
+from rl_rewards.loop import demonstrations, examples
 from rl_rewards.loop.memory import check_memory
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part
@@ -23,15 +23,19 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
     Raises:
         ConfigError: for a value or a combination that cannot work.
     """
-    env = instantiate_part(cfg.env)
-    if isinstance(env, HasEngines):
-        env = env.in_engine()
+    env = build_env(cfg)
     source = build_source(cfg.reward, env.spec, run_dir)
     algorithm = instantiate_part(cfg.algorithm, spec=env.spec)
     _check_whole(cfg, "num_seeds")
     parts = Parts(env=env, source=source, algorithm=algorithm, seeds=Seeds(cfg.num_seeds))
     check(parts, cfg)
     return parts
+
+
+def build_env(cfg: DictConfig) -> Environment:
+    """The environment of ``cfg``, in the engine that it asks for."""
+    env = instantiate_part(cfg.env)
+    return env.in_engine() if isinstance(env, HasEngines) else env
 
 
 def check(parts: Parts, cfg: DictConfig) -> None:
@@ -78,24 +82,54 @@ def _check_whole(cfg: DictConfig, key: str) -> None:
 
 
 def build_data(parts: Parts, cfg: DictConfig) -> Examples:
-    """The examples of ``cfg``, if its reward needs any: read from its file, or recorded in the environment.
+    """The examples and demonstrations of ``cfg``, those of them that its reward or its algorithm needs.
 
-    With several seeds every array has a leading seed axis: each seed records, or holds out, examples of its own.
+    With several seeds every array has a leading seed axis: each seed records, holds out, or chooses its own.
+
+    Raises:
+        ConfigError: for a file that is wrong, or demonstrations that are needed and not named.
     """
-    if not parts.source.needs_examples:
-        return {}
-    settings = cfg.examples
+    seeds = range(cfg.seed, cfg.seed + parts.seeds.count)
+    found: list[Examples] = [{} for _ in seeds]
+    demos = _demonstrations(parts, cfg)
+    if demos is not None:
+        name, recorded = demos
+        chosen = [demonstrations.choose(name, recorded, **cfg.demonstrations, seed=seed) for seed in seeds]
+        found = demonstrations.as_data(chosen)
+    if parts.source.needs_examples:
+        goals = None if demos is None or cfg.examples.last_steps is None else demos[1]
+        found = [one | _examples(parts, cfg.examples, seed, goals) for one, seed in zip(found, seeds, strict=True)]
+    return parts.seeds.stack(found)
+
+
+def _demonstrations(parts: Parts, cfg: DictConfig) -> tuple[str, demonstrations.Demonstrations] | None:
+    """Name and arrays of the set that the reward, the algorithm or the examples come from; None where none does."""
+    names = {getattr(part, "demos", None) for part in (parts.source, parts.algorithm)} - {None}
+    if parts.source.needs_examples and cfg.examples.last_steps is not None:
+        steps = cfg.examples.last_steps
+        told = f"examples.last_steps={steps} takes goals from demonstrations; name some: demos=NAME."
+        require(cfg.demos is not None, told)
+        require(steps >= 1, f"examples.last_steps={steps} must be at least 1.")
+        names.add(cfg.demos)
+    require(len(names) < 2, "The reward and the algorithm name different demonstrations; name one set with demos=NAME.")
+    if not names:
+        return None
+    (name,) = names
+    return name, demonstrations.load_demonstrations(name, parts.env.spec)
+
+
+def _examples(parts: Parts, settings: DictConfig, seed: int, demos: demonstrations.Demonstrations | None) -> Examples:
+    """Of one seed; ``demos``, if given, are where the goals come from."""
     for key in ("goals", "non_goals"):
         require(settings[key] > 0, f"examples.{key}={settings[key]} must be at least 1.")
-    read = None
     if settings.path is not None:
         needs_action = getattr(parts.source, "judges", None) == "obs_action"
-        read = data.load_examples(Path(settings.path), parts.env.spec, needs_action)
-    examples = []
-    for seed in range(cfg.seed, cfg.seed + parts.seeds.count):
-        arrays = read or data.collect_examples(parts.env, settings.goals, settings.non_goals, seed)
-        examples.append(data.hold_out(arrays, settings.heldout_share, seed))
-    return parts.seeds.stack(examples)
+        arrays = examples.load_examples(Path(settings.path), parts.env.spec, needs_action)
+    else:
+        arrays = examples.collect_examples(parts.env, settings.goals, settings.non_goals, seed)
+    if demos is not None:
+        arrays["goal_obs"], arrays["goal_action"] = demonstrations.last_states(demos, settings.last_steps)
+    return examples.hold_out(arrays, settings.heldout_share, seed)
 
 
 def rounds_of(parts: Parts, cfg: DictConfig) -> int:

@@ -119,14 +119,14 @@ class Checkpoints:
         self._manager.close()
 
 
-def restore_reward(folder: Path, template: Any) -> Any:
-    """The reward's state alone, from the newest checkpoint in ``folder``; writes nothing.
+def restore_item(folder: Path, item: str, template: Any) -> Any:
+    """The state of one owner alone ("reward", "agent"), from the newest checkpoint in ``folder``; writes nothing.
 
     Args:
         template: the state's structure, shapes and dtypes.
 
     Raises:
-        ConfigError: when there is no complete checkpoint, or it holds another reward.
+        ConfigError: when there is no complete checkpoint, or it holds another state.
     """
     none = f"{folder.parent} has no checkpoint; let its run reach the first one."
     if not folder.is_dir():
@@ -140,16 +140,16 @@ def restore_reward(folder: Path, template: Any) -> Any:
             return template
         shapes = {"tree": jax.tree.map(_key_data, template)}
         try:
-            restored = manager.restore(newest, args=ocp.args.Composite(reward=ocp.args.StandardRestore(shapes)))
+            restored = manager.restore(newest, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(shapes)}))
         except (ValueError, KeyError, OSError) as error:
             raise ConfigError(
-                f"The reward in {folder} does not fit its config.yaml, or its checkpoint is damaged."
+                f"The {item} in {folder} does not fit its config.yaml, or its checkpoint is damaged."
             ) from error
-        return jax.tree.map(_rebuilt, template, restored["reward"]["tree"])
+        return jax.tree.map(_rebuilt, template, restored[item]["tree"])
 
 
 def save_reward(folder: Path, state: Any) -> None:
-    """Write a checkpoint that holds ``state`` alone, for :func:`restore_reward`."""
+    """Write a checkpoint that holds ``state`` alone, for :func:`restore_item`."""
     with ocp.CheckpointManager(folder.absolute(), options=ocp.CheckpointManagerOptions()) as manager:
         items: dict[str, Any] = {"meta": ocp.args.JsonSave({})}  # a checkpoint is never empty
         if jax.tree.leaves(state):

@@ -15,8 +15,8 @@ from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.loop import build
+from rl_rewards.loop.arrays import fingerprint
 from rl_rewards.loop.checkpoint import Checkpoints, digest
-from rl_rewards.loop.data import fingerprint
 from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.log import MetricsFile, Progress
 from rl_rewards.loop.sources import keep_reward

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
-from rl_rewards.loop.checkpoint import restore_reward, save_reward
+from rl_rewards.loop.checkpoint import restore_item, save_reward
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.frozen import Frozen
@@ -66,12 +66,12 @@ def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
     if folder != run_dir:  # of several seeds that trained on one frozen reward, each has the same
         return _of_copy(folder)
     config = OmegaConf.load(folder / "config.yaml")
-    index = _seed_index(run_dir, config, seed)
+    index = seed_index(run_dir, config, seed)
     spec = EnvSpec.load(folder / "spec.json")
     source = instantiate_part(config.reward, spec=spec)
     seeds = Seeds(config.get("num_seeds", 1))
     template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
-    state = restore_reward(folder / "checkpoints", template)
+    state = restore_item(folder / "checkpoints", "reward", template)
     return RestoredReward(source, seeds.each(state)[index], spec)
 
 
@@ -80,15 +80,20 @@ def _of_copy(folder: Path) -> RestoredReward:
     spec = EnvSpec.load(folder / "spec.json")
     source = instantiate_part(OmegaConf.load(folder / "config.yaml").reward, spec=spec)
     template = jax.eval_shape(source.init, jax.random.key(0))
-    return RestoredReward(source, restore_reward(folder / "checkpoints", template), spec)
+    return RestoredReward(source, restore_item(folder / "checkpoints", "reward", template), spec)
 
 
-def _seed_index(run_dir: Path, config: DictConfig, seed: int | None) -> int:
+def seed_index(run_dir: Path, config: DictConfig, seed: int | None) -> int:
+    """Which of the seeds that ``run_dir`` trained ``seed`` is.
+
+    Raises:
+        ConfigError: when it is none of them, or there are several and none is named.
+    """
     first, count = config.get("seed", 0), config.get("num_seeds", 1)
     require(
         count == 1 or seed is not None,
-        f"{run_dir} trained the seeds {first} to {first + count - 1}, each with a reward of its own; name one of them "
-        "with seed=N (reward.seed=N for reward=frozen).",
+        f"{run_dir} trained the seeds {first} to {first + count - 1}, each with a state of its own; name one of "
+        "them with seed=N (reward.seed=N for reward=frozen).",
     )
     index = 0 if seed is None else seed - first
     require(

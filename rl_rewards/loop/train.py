@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.core.demonstrations import sampler
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.envs.base import Environment, HostEnv, HostEnvironment, JaxEnv
@@ -123,6 +124,7 @@ def learn(
         rollout=rollout,
         sample=replay.sample,
         sample_segments=replay.sample_segments,
+        sample_demos=sampler(data),
         log_prob=partial(algorithm.log_prob, state.agent),
     )
     reward, reward_metrics = source.update(state.reward, data, experience, round, reward_key)

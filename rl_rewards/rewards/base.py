@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from rl_rewards.core.types import (
@@ -23,6 +24,8 @@ from rl_rewards.core.types import (
 RewardState = TypeVar("RewardState")
 Judges = Literal["obs", "obs_action", "next_obs"]
 """What a classifier sees: the state s, the state and action (s, a), or the state reached s'."""
+JudgesPairs = Literal["obs", "obs_action", "next_obs", "obs_next_obs"]
+"""What one that has whole transitions to learn from can see besides: s and s' together."""
 
 
 class RewardSource(Protocol[RewardState]):
@@ -105,3 +108,31 @@ def make_features(spec: EnvSpec, judges: Judges) -> Callable[[Array, Array], Flo
 def looked_at(transitions: Transition, judges: Judges) -> tuple[Array, Array]:
     """The (obs, action) pair of each transition that a source with ``judges`` looks at."""
     return (transitions.next_obs if judges == "next_obs" else transitions.obs), transitions.action
+
+
+def make_pair_features(spec: EnvSpec, judges: JudgesPairs) -> Callable[[Transition], Float[Array, "*batch d"]]:
+    """A function transitions -> flat network input; see :func:`make_features`."""
+    if judges == "obs_next_obs":
+        flat = make_features(spec, "obs")
+        return lambda t: jnp.concatenate([flat(t.obs, t.action), flat(t.next_obs, t.action)], axis=-1)
+    features = make_features(spec, judges)
+    return lambda t: features(*looked_at(t, judges))
+
+
+def feature_size(spec: EnvSpec, judges: JudgesPairs) -> int:
+    """d, how many numbers those inputs have."""
+    size = int(np.prod(spec.obs.shape))
+    if judges == "obs_next_obs":
+        return 2 * size
+    if judges != "obs_action":
+        return size
+    return size + (spec.action.n if isinstance(spec.action, Discrete) else int(np.prod(spec.action.shape)))
+
+
+READS: dict[str, tuple[str, ...]] = {
+    "obs": ("obs",),
+    "obs_action": ("obs", "action"),
+    "next_obs": ("next_obs",),
+    "obs_next_obs": ("obs", "next_obs"),
+}
+"""What of a transition each way of judging depends on."""

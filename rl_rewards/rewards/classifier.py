@@ -1,7 +1,7 @@
 """A binary goal classifier: network, regularised loss, one gradient step. What data it sees is its caller's matter.
 
-loss = BCE(f(mix(x)), smooth(mix(y))) + c_gp * (|grad_x f| - target)^2, decoupled weight decay; or the
-positive-unlabelled risk in place of BCE. High logits mean "goal".
+loss = BCE(f(mix(x)), smooth(mix(y))) + c_gp * (|grad_x f| - target)^2 - c_e * H(D), decoupled weight decay; or the
+positive-unlabelled risk in place of BCE. High logits mean "goal" (of demonstrations: "expert").
 """
 
 from dataclasses import dataclass, fields
@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.encoders import ImageMLP, in_chunks, is_image
-from rl_rewards.core.losses import binary_cross_entropy, non_negative_pu
+from rl_rewards.core.losses import bernoulli_entropy, binary_cross_entropy, non_negative_pu
 from rl_rewards.core.networks import ACTIVATIONS, MLP, apply
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.types import Box, Key, Metrics
@@ -51,6 +51,7 @@ class Classifier:
     input_noise: float
     gradient_penalty: float
     gradient_penalty_target: float
+    entropy_weight: float
     spectral_norm: bool
     dropout: float
     goal_prior: float | None
@@ -181,7 +182,9 @@ class Classifier:
             loss = non_negative_pu(logits[: len(positive)], logits[len(positive) :], self.goal_prior)
         else:
             loss = jnp.mean(binary_cross_entropy(logits, targets))
-        metrics = {"reward/loss": loss}
+        entropy = jnp.mean(bernoulli_entropy(logits))
+        metrics = {"reward/loss": loss, "reward/entropy": entropy}
+        loss = loss - self.entropy_weight * entropy
         if self.gradient_penalty > 0.0:
             penalty = self._gradient_penalty(variables, positive, negative, penalty_key)
             metrics["reward/gradient_penalty"] = penalty

@@ -8,25 +8,15 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import Judges, looked_at, make_features
+from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.base import READS, Judges, feature_size, looked_at, make_features
 from rl_rewards.rewards.classifier import Classifier, ClassifierState, fitting
-
-RewardMap = Literal["prob", "logit", "log_prob", "neg_log_one_minus"]
-
-REWARD_MAPS = {
-    "prob": jax.nn.sigmoid,  # D, in [0, 1]: the lecture's choice
-    "logit": lambda logit: logit,  # unbounded: AIRL's and VICE's
-    "log_prob": jax.nn.log_sigmoid,  # log D <= 0: MEDAL++'s
-    "neg_log_one_minus": jax.nn.softplus,  # -log(1 - D) >= 0: GAIL's
-}
-"""From the logit of "goal" to the reward."""
+from rl_rewards.rewards.reward_maps import POSITIVE, REWARD_MAPS, RewardMap
 
 
 @struct.dataclass
@@ -66,14 +56,14 @@ class GoalClassifier:
     @property
     def pays_to_linger(self) -> bool:
         """True where every step earns something: then ending an episode early, even in success, is a loss."""
-        return self.reward_map in ("prob", "neg_log_one_minus")
+        return self.reward_map in POSITIVE
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return {"obs": ("obs",), "obs_action": ("obs", "action"), "next_obs": ("next_obs",)}[self.judges]
+        return READS[self.judges]
 
     def init(self, key: Key) -> GoalClassifierState:
-        return GoalClassifierState(classifier=self.classifier.init(key, self._input_size()))
+        return GoalClassifierState(classifier=self.classifier.init(key, feature_size(self.spec, self.judges)))
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
         return self._reward_of(state, self._inputs(*looked_at(transitions, self.judges)))
@@ -109,13 +99,6 @@ class GoalClassifier:
 
     def _inputs(self, obs: Array, action: Array) -> Float[Array, "*batch d"]:
         return make_features(self.spec, self.judges)(obs, action)
-
-    def _input_size(self) -> int:
-        size = int(np.prod(self.spec.obs.shape))
-        if self.judges != "obs_action":
-            return size
-        action = self.spec.action
-        return size + (action.n if isinstance(action, Discrete) else int(np.prod(action.shape)))
 
     def _reward_of(self, state: Any, inputs: Array) -> Array:
         logits = self.classifier.logits(state.classifier, inputs)

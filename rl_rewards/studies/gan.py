@@ -23,7 +23,7 @@ from rl_rewards.core.networks import MLP, apply
 from rl_rewards.core.types import Key
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.rewards.classifier import Classifier, ClassifierState
-from rl_rewards.rewards.goal_classifier import REWARD_MAPS, RewardMap
+from rl_rewards.rewards.reward_maps import REWARD_MAPS, RewardMap
 from rl_rewards.studies import gan_outcome as outcome
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.densities import Mixture, seed_keys

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Examples, Experience, Key
 from rl_rewards.envs.point import NORMAL_QUADRANT, Point
-from rl_rewards.loop.data import collect_examples, hold_out
+from rl_rewards.loop.examples import collect_examples, hold_out
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.rewards.goal_classifier import GoalClassifier
 from rl_rewards.studies import order_statistics_outcome as outcome

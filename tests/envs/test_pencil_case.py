@@ -16,7 +16,7 @@ from rl_rewards.envs.base import HostEnv
 from rl_rewards.envs.pencil_case import PencilCase, PencilCaseBatch
 from rl_rewards.envs.pencil_case_camera import project, unproject
 from rl_rewards.envs.pencil_case_scripts import EXPLOITS, demonstrate
-from rl_rewards.loop.data import collect_examples, hold_out
+from rl_rewards.loop.examples import collect_examples, hold_out
 from tests.probes import make
 
 CONFIG = Path(__file__).parents[2] / "configs" / "env" / "pencil_case.yaml"

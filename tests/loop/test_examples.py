@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.loop import data
+from rl_rewards.loop import examples
 from tests.runs import build, composed
 
 ENV = build.build(composed("env=point")).env
-GOOD = data.collect_examples(ENV, goals=20, non_goals=30, seed=0)
+GOOD = examples.collect_examples(ENV, goals=20, non_goals=30, seed=0)
 
 
 def write(path, **changes):
@@ -21,7 +21,7 @@ def write(path, **changes):
 def test_round_trip(tmp_path):
     path = tmp_path / "sub" / "examples.npz"
     data.save_examples(path, ENV.spec, GOOD)
-    loaded = data.load_examples(path, ENV.spec, needs_action=True)
+    loaded = examples.load_examples(path, ENV.spec, needs_action=True)
     assert loaded.keys() == GOOD.keys()
     for key, array in GOOD.items():
         np.testing.assert_array_equal(loaded[key], array)
@@ -29,9 +29,9 @@ def test_round_trip(tmp_path):
 
 def test_actions_are_optional_unless_judged(tmp_path):
     path = write(tmp_path / "e.npz", goal_action=None, non_goal_action=None)
-    assert data.load_examples(path, ENV.spec, needs_action=False)["goal_action"].shape == (20, 2)
+    assert examples.load_examples(path, ENV.spec, needs_action=False)["goal_action"].shape == (20, 2)
     with pytest.raises(ConfigError, match="lacks the key 'goal_action'"):
-        data.load_examples(path, ENV.spec, needs_action=True)
+        examples.load_examples(path, ENV.spec, needs_action=True)
 
 
 @pytest.mark.parametrize(
@@ -51,20 +51,20 @@ def test_actions_are_optional_unless_judged(tmp_path):
 def test_bad_files(tmp_path, changes, message):
     path = write(tmp_path / "bad.npz", **changes)
     with pytest.raises(ConfigError, match=message):
-        data.load_examples(path, ENV.spec, needs_action=False)
+        examples.load_examples(path, ENV.spec, needs_action=False)
 
 
 def test_missing_and_truncated_files(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
-        data.load_examples(tmp_path / "none.npz", ENV.spec, needs_action=False)
+        examples.load_examples(tmp_path / "none.npz", ENV.spec, needs_action=False)
     path = write(tmp_path / "cut.npz")
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ConfigError, match="cannot be read"):
-        data.load_examples(path, ENV.spec, needs_action=False)
+        examples.load_examples(path, ENV.spec, needs_action=False)
 
 
 def test_held_out_goals_are_never_trained_on():
-    held = data.hold_out(GOOD, share=0.25, seed=3)
+    held = examples.hold_out(GOOD, share=0.25, seed=3)
     train, heldout = np.asarray(held["goal_obs"]), np.asarray(held["heldout_obs"])
     assert (len(train), len(heldout)) == (15, 5)
     assert not {tuple(row) for row in train} & {tuple(row) for row in heldout}
@@ -74,7 +74,7 @@ def test_held_out_goals_are_never_trained_on():
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_holding_out_nothing_or_all_is_refused(share):
     with pytest.raises(ConfigError, match="at least one must be held out"):
-        data.hold_out(GOOD, share=share, seed=0)
+        examples.hold_out(GOOD, share=share, seed=0)
 
 
 def test_fingerprint_sees_every_value():

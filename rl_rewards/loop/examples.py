@@ -5,8 +5,6 @@ the environment's observation; optionally ``goal_action`` [n, *action] and ``non
 ``reward.judges=obs_action``) and ``env`` (the environment's name, checked when present).
 """
 
-import hashlib
-import zipfile
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -15,6 +13,7 @@ import numpy as np
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, Examples
 from rl_rewards.envs.base import Environment
+from rl_rewards.loop.arrays import check_array, check_dtype, read_arrays
 
 KINDS = ("goal", "non_goal")
 
@@ -41,7 +40,7 @@ def load_examples(path: Path, spec: EnvSpec, needs_action: bool) -> dict[str, np
     Raises:
         ConfigError: with one sentence for each way in which the file can be wrong.
     """
-    arrays = _read(path)
+    arrays = read_arrays(path, "examples.path", "python -m rl_rewards.data examples")
     name = str(arrays.pop("env", np.array(spec.name)))
     if name != spec.name:
         raise ConfigError(f"{path} holds examples of the environment '{name}', but this run uses '{spec.name}'.")
@@ -52,14 +51,14 @@ def load_examples(path: Path, spec: EnvSpec, needs_action: bool) -> dict[str, np
             "non_goal_action and env."
         )
     for kind in KINDS:
-        _check(path, arrays, f"{kind}_obs", spec.obs.shape, required=True)
-        _check_dtype(path, arrays[f"{kind}_obs"], f"{kind}_obs", spec.obs.dtype)
+        check_array(path, arrays, f"{kind}_obs", spec.obs.shape, required=True)
+        check_dtype(path, arrays[f"{kind}_obs"], f"{kind}_obs", spec.obs.dtype)
         n = len(arrays[f"{kind}_obs"])
         if n == 0:
             raise ConfigError(f"{path} has no rows in {kind}_obs; at least one {kind.replace('_', '-')} is needed.")
         discrete = isinstance(spec.action, Discrete)
         action_shape = () if discrete else spec.action.shape
-        _check(path, arrays, f"{kind}_action", action_shape, required=needs_action)
+        check_array(path, arrays, f"{kind}_action", action_shape, required=needs_action)
         action = arrays.setdefault(f"{kind}_action", np.zeros((n, *action_shape), np.float32))
         if len(action) != n:
             raise ConfigError(f"{path} has {n} rows in {kind}_obs but {len(action)} in {kind}_action; they must match.")
@@ -91,46 +90,3 @@ def hold_out(arrays: dict[str, np.ndarray], share: float, seed: int) -> Examples
         "non_goal_obs": jnp.asarray(arrays["non_goal_obs"]),
         "non_goal_action": jnp.asarray(arrays["non_goal_action"]),
     }
-
-
-def fingerprint(data: Examples) -> str:
-    """A hash of all arrays; a resumed run refuses other data."""
-    digest = hashlib.sha256()
-    for name in sorted(data):
-        array = np.asarray(data[name])
-        digest.update(f"{name}{array.shape}{array.dtype}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise ConfigError(f"examples.path={path} does not exist; record one with 'python scripts/make_demos.py'.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read as an .npz file of plain arrays (truncated, pickled or of another kind?)."
-        ) from error
-
-
-def _check(path: Path, arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], required: bool) -> None:
-    if key not in arrays:
-        if required:
-            raise ConfigError(f"{path} lacks the key '{key}'; it has {', '.join(sorted(arrays)) or 'none'}.")
-        return
-    array = arrays[key]
-    if not np.issubdtype(array.dtype, np.number):
-        raise ConfigError(f"{path}: {key} has the type {array.dtype}; numbers are needed.")
-    if array.shape[1:] != tuple(shape) or array.ndim == 0:
-        wanted = ", ".join(["rows", *map(str, shape)])
-        raise ConfigError(f"{path}: {key} has the shape {array.shape}; this environment needs [{wanted}].")
-    if not np.all(np.isfinite(array)):
-        row = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise ConfigError(f"{path}: {key} has a NaN or infinite value in row {row}; all values must be finite.")
-
-
-def _check_dtype(path: Path, array: np.ndarray, key: str, dtype: str) -> None:
-    if dtype == "uint8" and array.dtype != np.uint8:
-        raise ConfigError(f"{path}: {key} has the type {array.dtype}; this environment's pictures are uint8.")

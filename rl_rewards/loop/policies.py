@@ -1,0 +1,92 @@
+"""What another run's policy does: restored from its folder, and recorded as demonstrations."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.core.checks import require
+from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Obs, Transition, box_bounds
+from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
+from rl_rewards.loop.checkpoint import restore_item
+from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.seeds import Seeds, make_batches
+from rl_rewards.loop.sources import instantiate_part, seed_index
+
+
+class RestoredPolicy(NamedTuple):
+    """A policy as a run left it."""
+
+    algorithm: Algorithm
+    state: Any  # the algorithm's state, of one seed
+    spec: EnvSpec  # of the environment it was learned on
+    config: DictConfig  # of the run
+
+
+def restore_policy(run_dir: Path, seed: int | None = None) -> RestoredPolicy:
+    """What the newest checkpoint of ``run_dir`` holds of its policy; nothing in the folder changes.
+
+    Args:
+        seed: whose policy, of a run that trained several seeds in one program.
+
+    Raises:
+        ConfigError: when the folder is not a run's, has no checkpoint that fits, or has several seeds and none named.
+    """
+    require(run_dir.is_dir(), f"{run_dir} does not exist; name the folder of a run whose policy is to be used.")
+    require((run_dir / "config.yaml").is_file(), f"{run_dir} is not a run's folder; it has no config.yaml.")
+    require((run_dir / "spec.json").is_file(), f"{run_dir} has no checkpoint; let its run reach the first one.")
+    config = OmegaConf.load(run_dir / "config.yaml")
+    assert isinstance(config, DictConfig)
+    index = seed_index(run_dir, config, seed)
+    spec = EnvSpec.load(run_dir / "spec.json")
+    algorithm = instantiate_part(config.algorithm, spec=spec)
+    seeds = Seeds(config.get("num_seeds", 1))
+    template = jax.eval_shape(lambda: seeds.map(algorithm.init, 0)(seeds.keys(0)))
+    state = restore_item(run_dir / "checkpoints", "agent", template)
+    return RestoredPolicy(algorithm, seeds.each(state)[index], spec, config)
+
+
+def record(
+    env: Environment, policy: RestoredPolicy, copies: int, explore: bool, random: float, seed: int
+) -> Transition:
+    """Steps of ``copies`` fresh environments [T, copies, ...], T the longest that an episode can last.
+
+    Args:
+        explore: sample from the policy instead of taking its mode.
+        random: the share of steps at which it does something uniformly random instead.
+    """
+    reset_key, act_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0xDE305))
+    act, length = partial(_act, policy, explore, random), policy.spec.max_episode_steps
+    if isinstance(env, JaxEnv):
+        env_state = reset_jax(env, reset_key, copies)
+        collect = jax.jit(lambda s, k: collect_jax(env, partial(act, policy.state), s, k, length)[1])
+        return jax.device_get(collect(env_state, act_key))
+    assert isinstance(env, HostEnvironment)
+    host_env = make_batches(env, copies, [seed])
+    host_act = jax.jit(lambda agent, obs, key, t: act(agent, obs, jax.random.fold_in(key, t)))
+    return collect_host(host_env, host_act, policy.state, act_key, length)
+
+
+def _act(
+    policy: RestoredPolicy, explore: bool, random: float, agent: Any, obs: Obs, key: Key
+) -> tuple[Action, dict[str, jax.Array]]:
+    act_key, coin_key, random_key = jax.random.split(key, 3)
+    action, _ = policy.algorithm.act(agent, obs, act_key, explore)
+    other = _random_action(policy.spec, random_key, action)
+    coin = jax.random.bernoulli(coin_key, random, action.shape[:1])
+    return jnp.where(coin.reshape(-1, *[1] * (action.ndim - 1)), other, action), {}
+
+
+def _random_action(spec: EnvSpec, key: Key, like: Action) -> Action:
+    """Uniform over the actions; of an unbounded one, over [-1, 1]."""
+    if isinstance(spec.action, Discrete):
+        return jax.random.randint(key, like.shape, 0, spec.action.n, like.dtype)
+    low, high = box_bounds(spec.action)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    return jax.random.uniform(key, like.shape, like.dtype, low, high)
