@@ -155,16 +155,14 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
 
 def _print_verdict(row: dict, run_dir: Path, report: Path | None) -> None:
     from rl_rewards.core.alarm import first_alarm
-    from rl_rewards.core.seed_rows import of_seed, seed_count
+    from rl_rewards.core.seed_rows import of_seed, seed_count, steps_in_words
     from rl_rewards.loop.log import in_words
 
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     seeds = seed_count(row)
     alarms = [first_alarm([of_seed(r, i) for r in rows]) for i in range(seeds)]
     raised = [alarm for alarm in alarms if alarm is not None]
-    print(
-        f"\nAfter {row['env_steps']:,} env steps" + (f", mean and interval over {seeds} seeds:" if seeds > 1 else ":")
-    )
+    print(f"\nAfter {steps_in_words(row)}" + (f", mean and interval over {seeds} seeds:" if seeds > 1 else ":"))
     for name in ("success", "true_return", "learned_return"):
         if row.get(f"eval/{name}") is not None:
             label = name.replace("_", " ") if name != "success" else "true success"

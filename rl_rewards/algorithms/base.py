@@ -14,8 +14,8 @@ class Algorithm(Protocol[AgentState]):
     """A policy and how it learns. Pure; runs inside jit, scan and vmap."""
 
     data: Literal["rollout", "replay", "dataset"]
-    num_envs: int  # B
-    rollout_length: int  # T
+    num_envs: int  # B; not of a dataset's, which steps no environment and has ``rounds`` and ``gradient_steps`` of each
+    rollout_length: int  # T; nor this
 
     @property
     def history(self) -> int:

@@ -6,6 +6,19 @@ from typing import Any
 Row = Mapping[str, Any]
 
 
+def steps(row: Row) -> tuple[int, str]:
+    """How far a run has come, and in what: environment steps, or gradient steps where it takes none of those."""
+    if row["env_steps"] == 0 and row.get("gradient_steps"):
+        return int(row["gradient_steps"]), "gradient steps"
+    return int(row["env_steps"] or 0), "env steps"
+
+
+def steps_in_words(row: Row) -> str:
+    """As in ``12,800 env steps``."""
+    count, name = steps(row)
+    return f"{count:,} {name}"
+
+
 def seed_count(row: Row) -> int:
     """How many seeds a row tells of."""
     return max((len(value) for value in row.values() if isinstance(value, list)), default=1)

@@ -75,10 +75,11 @@ class Experience(NamedTuple):
     """Read-only view of the data; built inside jit and closed over, never crosses a jit boundary."""
 
     rollout: Transition | None  # [T, B, ...]; None offline
-    sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline from the dataset
+    sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline, demonstrations
     sample_segments: Callable[[Key, int, int], Transition]  # (key, Q, L) -> [Q, L, ...], never across an episode's end
     log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the data
     sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None where there are none
+    dataset: Transition | None = None  # [N, ...] all demonstrations, ``valid`` False on padding
 
 
 @dataclass(frozen=True)

@@ -41,20 +41,26 @@ def build_env(cfg: DictConfig) -> Environment:
 def check(parts: Parts, cfg: DictConfig) -> None:
     """Refuse what no single part can know to be impossible."""
     _, source, algorithm, _ = parts
-    per_round = parts.steps_per_round
+    if parts.offline:
+        require(
+            not getattr(source, "needs_rollouts", False),
+            "This reward learns from what the policy does, and this algorithm does nothing in the environment while it "
+            "learns; choose reward=environment, which only shows how well it does.",
+        )
+    else:
+        require(
+            cfg.total_env_steps >= parts.steps_per_round,
+            f"total_env_steps={cfg.total_env_steps} is less than one round of {algorithm.num_envs} environments times "
+            f"{algorithm.rollout_length} steps = {parts.steps_per_round}.",
+        )
     require(
-        cfg.total_env_steps >= per_round,
-        f"total_env_steps={cfg.total_env_steps} is less than one round of {algorithm.num_envs} environments times "
-        f"{algorithm.rollout_length} steps = {per_round}.",
-    )
-    require(
-        source.scope == "transition" or algorithm.data == "rollout",
+        source.scope == "transition" or algorithm.data != "replay",
         "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
     )
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         _check_whole(cfg, key)
-    copies = max(algorithm.num_envs, cfg.evaluation.episodes) * parts.seeds.count
+    copies = max(0 if parts.offline else algorithm.num_envs, cfg.evaluation.episodes) * parts.seeds.count
     most = getattr(parts.env, "most_copies", None) or copies
     require(
         copies <= most,
@@ -133,5 +139,5 @@ def _examples(parts: Parts, settings: DictConfig, seed: int, demos: demonstratio
 
 
 def rounds_of(parts: Parts, cfg: DictConfig) -> int:
-    """How many rounds make ``total_env_steps``, rounded down."""
-    return cfg.total_env_steps // parts.steps_per_round
+    """How many rounds make ``total_env_steps``, rounded down; offline, how many the algorithm wants."""
+    return parts.algorithm.rounds if parts.offline else cfg.total_env_steps // parts.steps_per_round

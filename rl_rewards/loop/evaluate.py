@@ -36,7 +36,7 @@ class Evaluation:
     arrays: dict[str, np.ndarray] = field(repr=False)
 
     def save(self, folder: Path, round: int, env_steps: int) -> Path:
-        """Write the arrays as ``folder/NNNNNN.npz``."""
+        """Write the arrays as ``folder/NNNNNN.npz``; offline, ``env_steps`` are gradient steps."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{round:06d}.npz"
         np.savez_compressed(path, round=round, env_steps=env_steps, **self.arrays)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from rl_rewards.core.alarm import exploit_alarms
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.loop import build
@@ -70,7 +71,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         with StopRequest() as stop:
             row, end = session.train(live, rounds, data_hash, stop)
         done = {
-            "rounds": rounds,
+            "rounds": row["round"] + 1,
             "env_steps": row["env_steps"],
             "digest": end,
             "seconds": round(time.perf_counter() - started, 1),
@@ -157,17 +158,23 @@ class _Session:
             row = {"round": i, "env_steps": (i + 1) * self.parts.steps_per_round, **jax.device_get(metrics)}
             self._stop_unless_finite(row)
             seconds = time.perf_counter() - round_started
-            row["time/env_steps_per_second"] = self.parts.seeds.count * self.parts.steps_per_round / seconds
+            if self.parts.offline:
+                row["gradient_steps"] = (i + 1) * self.parts.algorithm.gradient_steps
+            else:
+                row["time/env_steps_per_second"] = self.parts.seeds.count * self.parts.steps_per_round / seconds
             row |= {f"time/{name}_seconds": value for name, value in run_round.seconds.items()}
             row["time/round_seconds"] = seconds
             if i == first_round:
                 row["time/compile_seconds"] = run_round.compile_seconds
-            self._log(row, state, last=i + 1 == rounds)
+            last = i + 1 == rounds or bool(np.all(row.get("agent/stopped", False)))
+            self._log(row, state, last)
             asked = stop.name  # once: a signal may come at any time
-            if (i + 1) % self.cfg.checkpoint.every == 0 or i + 1 == rounds or asked:
+            if (i + 1) % self.cfg.checkpoint.every == 0 or last or asked:
                 self.metrics_file.sync()
                 self.checkpoints.save(i + 1, state, _saved(host_env), data_hash)
-            if asked and i + 1 < rounds:
+            if last:
+                break
+            if asked:
                 raise Stopped(
                     f"Stopped by {asked} after round {i + 1} of {rounds}, with everything saved; go on with "
                     f"resume={self.run_dir}."
@@ -181,7 +188,7 @@ class _Session:
             evaluation = self.evaluate(state, row["round"])
             row |= evaluation.metrics
             row["time/evaluate_seconds"] = time.perf_counter() - started
-            evaluation.save(self.run_dir / "evaluations", row["round"], row["env_steps"])
+            evaluation.save(self.run_dir / "evaluations", row["round"], steps(row)[0])
         row = self.metrics_file.append(row)
         self.progress.update(row, self._alarm_words())
         self.wandb_log.log(row)
@@ -199,7 +206,8 @@ class _Session:
 
     def _stop_unless_finite(self, row: dict[str, Any]) -> None:
         """The last good checkpoint stays; where it arose is named."""
-        finite = {name: np.atleast_1d(row.pop(f"finite/{name}")) for name in FINITE}
+        checked = [name for name in FINITE if f"finite/{name}" in row]
+        finite = {name: np.atleast_1d(row.pop(f"finite/{name}")) for name in checked}
         broken = next((name for name, flags in finite.items() if not flags.all()), None)
         if broken is None:
             return

@@ -97,8 +97,8 @@ class Progress:
         row = self._latest
         parts = [
             f"round {row['round'] + 1}/{self._rounds}",
-            f"{row['env_steps']:,} env steps",
-            f"{row['time/env_steps_per_second']:,.0f}/s",
+            seed_rows.steps_in_words(row),
+            f"{self._rate():,.0f}/s",
             f"learned reward {in_words(row, 'eval/learned_reward_final')}",
             f"true return {in_words(row, 'eval/true_return')}",
         ]
@@ -107,11 +107,19 @@ class Progress:
         parts.append(f"{self._left()} left")
         return " | ".join(parts) + (" | EXPLOIT ALARM" if self._alarm else "")
 
+    def _rate(self) -> float:
+        """Env steps of all seeds a second, or gradient steps of each."""
+        row = self._latest
+        return (
+            row.get("time/env_steps_per_second")
+            or seed_rows.steps(row)[0] / (row["round"] + 1) / row["time/round_seconds"]
+        )
+
     def _table(self) -> Table:
         row = self._latest
         table = Table(title=self._title, show_header=False, expand=False)
         table.add_row("round", f"{row['round'] + 1} of {self._rounds}, {self._left()} left")
-        table.add_row("env steps", f"{row['env_steps']:,} at {row['time/env_steps_per_second']:,.0f} a second")
+        table.add_row("done", f"{seed_rows.steps_in_words(row)} at {self._rate():,.0f} a second")
         table.add_row("learned reward, final states", in_words(row, "eval/learned_reward_final"))
         if row.get("eval/reward_heldout_goals") is not None:
             table.add_row("learned reward, held-out goals", in_words(row, "eval/reward_heldout_goals"))

@@ -1,8 +1,9 @@
 """The training loop: collect -> replay.add -> source.update -> algorithm.update, one round after another.
 
 With a JAX environment a round is one jitted function; with a host environment a Python loop around a jitted policy
-collects, and the same jitted ``learn`` follows. Evaluation, logging and checkpoints happen between rounds. With
-several seeds everything is vmapped over their leading axis; see ``loop.seeds``.
+collects, and the same jitted ``learn`` follows; an algorithm that learns from demonstrations alone leaves out the first
+two. Evaluation, logging and checkpoints happen between rounds. With several seeds everything is vmapped over their
+leading axis; see ``loop.seeds``.
 """
 
 import time
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rl_rewards.algorithms.base import Algorithm
-from rl_rewards.core.demonstrations import sampler
+from rl_rewards.core.demonstrations import sampler, transitions_of
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.envs.base import Environment, HostEnv, HostEnvironment, JaxEnv
@@ -42,9 +43,14 @@ class Parts(NamedTuple):
     seeds: Seeds = Seeds()
 
     @property
+    def offline(self) -> bool:
+        """True where nothing is collected: the algorithm learns from demonstrations alone."""
+        return self.algorithm.data == "dataset"
+
+    @property
     def steps_per_round(self) -> int:
         """Env steps of each seed in a round."""
-        return self.algorithm.num_envs * self.algorithm.rollout_length
+        return 0 if self.offline else self.algorithm.num_envs * self.algorithm.rollout_length
 
 
 @struct.dataclass
@@ -53,8 +59,8 @@ class TrainState:
 
     agent: Any
     reward: Any
-    replay: Replay
-    env: Any  # states [B, ...] of a JaxEnv; None for a host environment, which keeps its own
+    replay: Replay | None  # None offline
+    env: Any  # states [B, ...] of a JaxEnv; None offline and for a host environment, which keeps its own
     key: Key  # never advanced: round i uses fold_in(key, i)
 
 
@@ -67,6 +73,8 @@ def _init_state(parts: Parts, key: Key) -> TrainState:
     env, source, algorithm, _ = parts
     agent_key, reward_key, env_key, train_key = jax.random.split(key, 4)
     agent = algorithm.init(agent_key)
+    if parts.offline:
+        return TrainState(agent=agent, reward=source.init(reward_key), replay=None, env=None, key=train_key)
     env_state = reset_jax(env, env_key, algorithm.num_envs) if isinstance(env, JaxEnv) else None
     template = rollout_shape(parts, agent)
     capacity = max(source.history, algorithm.history, template.valid.size)
@@ -117,28 +125,58 @@ def learn(
 
     ``round`` is never batched over seeds, so that "every k rounds" stays a real branch.
     """
-    _, source, algorithm, _ = parts
-    _, reward_key, agent_key = jax.random.split(jax.random.fold_in(state.key, round), 3)
-    replay = state.replay.add(_for_replay(source, rollout))
+    assert state.replay is not None, "only an offline run has none"
+    replay = state.replay.add(_for_replay(parts.source, rollout))
     experience = Experience(
         rollout=rollout,
         sample=replay.sample,
         sample_segments=replay.sample_segments,
+        log_prob=partial(parts.algorithm.log_prob, state.agent),
         sample_demos=sampler(data),
-        log_prob=partial(algorithm.log_prob, state.agent),
+        dataset=transitions_of(data),
     )
-    reward, reward_metrics = source.update(state.reward, data, experience, round, reward_key)
+    state, metrics = _update(parts, data, state.replace(replay=replay), experience, round)
+    metrics["finite/environment"] = _all_finite((rollout.obs, rollout.next_obs, rollout.env_reward))
+    metrics["finite/learned_reward"] = _all_finite(metrics["agent/reward_mean"])
+    return state, metrics | _rollout_metrics(rollout)
+
+
+def learn_offline(parts: Parts, data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics]:
+    """One round of one seed's learning from demonstrations alone."""
+    sample = sampler(data)
+    assert sample is not None, "build_data loads demonstrations for an algorithm that names some"
+    experience = Experience(
+        rollout=None,
+        sample=sample,
+        sample_segments=_no_segments,
+        log_prob=partial(parts.algorithm.log_prob, state.agent),
+        sample_demos=sample,
+        dataset=transitions_of(data),
+    )
+    return _update(parts, data, state, experience, round)
+
+
+def _update(
+    parts: Parts, data: Examples, state: TrainState, experience: Experience, round: jax.Array
+) -> tuple[TrainState, Metrics]:
+    """The reward's update, then the agent's under the new reward."""
+    _, source, algorithm, _ = parts
+    _, reward_key, agent_key = jax.random.split(jax.random.fold_in(state.key, round), 3)
+    reward, metrics = source.update(state.reward, data, experience, round, reward_key)
     agent, agent_metrics = algorithm.update(state.agent, experience, reward_fn(source, reward), round, agent_key)
-    metrics = {**reward_metrics, **agent_metrics, **_rollout_metrics(rollout)}
-    seen = (rollout.obs, rollout.next_obs, rollout.env_reward)
-    checked = {"environment": seen, "reward": reward, "learned_reward": metrics["agent/reward_mean"], "agent": agent}
-    metrics |= {f"finite/{name}": _all_finite(values) for name, values in checked.items()}
-    return state.replace(agent=agent, reward=reward, replay=replay), metrics
+    finite = {"finite/reward": _all_finite(reward), "finite/agent": _all_finite(agent)}
+    return state.replace(agent=agent, reward=reward), {**metrics, **agent_metrics, **finite}
+
+
+def _no_segments(key: Key, n: int, length: int) -> Transition:
+    raise NotImplementedError("demonstrations are offered step by step")
 
 
 def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tuple[TrainState, Metrics]]:
-    """A whole round of a JAX environment as one function to be jitted: (data, state, round) -> (state, metrics)."""
+    """A whole round, offline or of a JAX environment, as one function: (data, state, round) -> (state, metrics)."""
     env, _, algorithm, seeds = parts
+    if parts.offline:
+        return seeds.map(partial(learn_offline, parts), (0, 0, None))
 
     def round_(data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics]:
         collect_key = _collect_key(state.key, round)
@@ -230,8 +268,8 @@ def host_act(parts: Parts, explore: bool) -> Callable:
 
 
 def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
-    """The training batch of a host environment, reset and ready; None for a JAX environment."""
-    if not isinstance(parts.env, HostEnvironment):
+    """The training batch of a host environment, reset and ready; None offline and for a JAX environment."""
+    if parts.offline or not isinstance(parts.env, HostEnvironment):
         return None
     seeds = range(seed, seed + parts.seeds.count)
     return make_batches(parts.env, parts.algorithm.num_envs, seeds)

@@ -48,7 +48,8 @@ class WandbLog:
             config=OmegaConf.to_container(cfg, resolve=True),
             reinit="create_new",
         )
-        self._run.define_metric("*", step_metric="env_steps")
+        offline = "rounds" in cfg.algorithm  # it takes no environment steps
+        self._run.define_metric("*", step_metric="gradient_steps" if offline else "env_steps")
 
     def _fall_back(self, cfg: DictConfig, run_dir: Path, error: Exception) -> None:
         """No network or no account: kept on disk instead, to be sent later."""

@@ -71,6 +71,11 @@ class Arm:
         return min(run.env_steps for run in self.runs)
 
     @property
+    def steps_name(self) -> str:
+        """What those are, in words."""
+        return self.runs[0].steps_name
+
+    @property
     def choices(self) -> tuple[str, str, str]:
         return self.runs[0].choices
 
@@ -82,7 +87,7 @@ class Arm:
     def facts(self) -> str:
         """What the footer of a figure tells."""
         seeds = f"seed{'s' if self.num_seeds > 1 else ''} {seeds_in_words(self.seeds)}"
-        return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} env steps; {'; '.join(self.commits)}"
+        return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} {self.steps_name}; {'; '.join(self.commits)}"
 
     @property
     def command(self) -> str:

@@ -33,7 +33,7 @@ class Member:
 
     seeds: str
     status: str
-    env_steps: int
+    steps: str  # as in 12,800 env steps
     commit: str
     command: str
     folder: str
@@ -138,7 +138,7 @@ def _member(run: RunFiles, page: Path) -> Member:
     return Member(
         seeds=seeds_in_words(run.seeds),
         status=run.status,
-        env_steps=run.env_steps,
+        steps=f"{run.env_steps:,} {run.steps_name}",
         commit=run.commit,
         command=run.command,
         folder=_relative(run.path, page),

@@ -55,7 +55,7 @@ def comparison_notices(arms: Sequence[Arm], found: Found) -> list[Notice]:
             verb = "is" if len(folders) == 1 else "are"
             text = f"{len(folders)} of {len(found.runs)} runs {verb} {word.lower()}: {', '.join(folders)}."
             notices.append(Notice(kind, text))
-    steps = sorted({run.env_steps for run in found.runs})
+    steps = sorted({run.env_steps for run in found.runs if run.steps_name == "env steps"})
     if len(steps) > 1:
         text = f"The runs have between {steps[0]:,} and {steps[-1]:,} env steps; the table has each arm's last values."
         notices.append(Notice("note", text))
@@ -89,7 +89,7 @@ def _line(arm: Arm, index: int, keys: Sequence[str]) -> Line:
         *outcome,
         _mean(arm, LEARNED_KEY),
         _alarms(arm),
-        f"{arm.env_steps:,}",
+        f"{arm.env_steps:,}" if arm.steps_name == "env steps" else "0",
         _counted([run.status for run in arm.runs]),
         "; ".join(arm.commits),
     ]

@@ -44,6 +44,8 @@ class Origin(Protocol):
     def command(self) -> str: ...
     @property
     def env_steps(self) -> int: ...
+    @property
+    def steps_name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,10 @@ def plain(text: Any) -> str:
 
 
 def steps_axis(axes: "Axes", run: Origin) -> None:
-    """Label the x axis in env steps, as 50k or 2M, from 0 to the run's end: the same in all charts."""
+    """Label the x axis in env steps (offline gradient steps), as 50k or 2M, from 0 to the end: alike in all charts."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    axes.set_xlabel("environment steps")
+    axes.set_xlabel(run.steps_name.replace("env ", "environment "))
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(0, max(run.env_steps, 1) * 1.04)

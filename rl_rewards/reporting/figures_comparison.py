@@ -35,6 +35,7 @@ class _Axes:
     true_limits: tuple[float, float]
     learned_limits: tuple[float, float]
     env_steps: int
+    steps_name: str
     facts: str = ""
     command: str = ""
 
@@ -68,8 +69,8 @@ def comparison_figure(arms: Sequence[Arm]) -> Drawing | None:
 def _axes_of(arm: Arm, arms: Sequence[Arm], key: str) -> _Axes:
     peers = [other for other in arms if other.choices[0] == arm.choices[0]]
     of_one_scale = [other for other in peers if _scale(other) == _scale(arm)]
-    longest = max(other.env_steps for other in peers)
-    return _Axes(key, _limits(peers, key), _limits(of_one_scale, LEARNED_KEY), longest)
+    longest = max(other.env_steps for other in peers if other.steps_name == arm.steps_name)
+    return _Axes(key, _limits(peers, key), _limits(of_one_scale, LEARNED_KEY), longest, arm.steps_name)
 
 
 def _scale(arm: Arm) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from rl_rewards.core.seed_rows import of_seed, seed_count
+from rl_rewards.core.seed_rows import of_seed, seed_count, steps
 from rl_rewards.reporting.evaluation_files import Evaluation, PlaneMap, ReportError, read_evaluations, read_maps
 
 Status = Literal["DONE", "FAILED", "unfinished"]
@@ -60,8 +60,13 @@ class RunFiles:
 
     @property
     def env_steps(self) -> int:
-        """Environment steps collected so far."""
+        """Environment steps collected so far; of an offline run, gradient steps."""
         return int(self.rows[-1]["env_steps"] or 0) if self.rows else 0
+
+    @property
+    def steps_name(self) -> str:
+        """What those are, in words."""
+        return "gradient steps" if self.rows and "gradient_steps" in self.rows[-1] else "env steps"
 
     @property
     def choices(self) -> tuple[str, str, str]:
@@ -79,7 +84,7 @@ class RunFiles:
     def facts(self) -> str:
         """What the footer of a figure tells: choices, seeds, env steps and commit."""
         seeds = f"seed {self.seeds[0]}" + (f" to {self.seeds[-1]}" if self.num_seeds > 1 else "")
-        return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} env steps; {self.commit}"
+        return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} {self.steps_name}; {self.commit}"
 
     @property
     def command(self) -> str:
@@ -204,7 +209,7 @@ def _read_row(path: Path, line_number: int, line: str) -> Row:
         raise ReportError(f"{path} line {line_number} is not valid JSON: {error}.") from error
     if not isinstance(row, dict) or number(row.get("round")) is None or number(row.get("env_steps")) is None:
         raise ReportError(f"{path} line {line_number} has no round and env_steps.")
-    counters = {"round": int(row["round"]), "env_steps": int(row["env_steps"])}
+    counters = {"round": int(row["round"]), "env_steps": steps(row)[0]}
     return {**{key: _numbers(value) for key, value in row.items()}, **counters}
 
 

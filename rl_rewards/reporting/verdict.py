@@ -116,7 +116,9 @@ def _outcome(run: RunFiles) -> str:
     if row is None:
         learned, true = run.rows[-1].get("agent/reward_mean"), run.rows[-1].get("train/true_reward")
         return f"Never evaluated; last training round: learned reward {digits(learned)} a step, true {digits(true)}"
-    when = "at the end" if run.status == "DONE" and row is run.rows[-1] else f"after {row['env_steps']:,} env steps"
+    when = (
+        "at the end" if run.status == "DONE" and row is run.rows[-1] else f"after {row['env_steps']:,} {run.steps_name}"
+    )
     episodes = f" ({run.evaluations[-1].valid.shape[1]} episodes)" if run.evaluations else ""
     success = row.get("eval/success")
     if success is not None:
@@ -150,9 +152,11 @@ def _failure(run: RunFiles) -> list[Notice]:
         notices.append(Notice("failed", f"In round {failed_round}: {error}"))
     if run.status == "unfinished":
         steps = number(run.config.get("total_env_steps"))
-        target = f" of {steps:,.0f}" if steps else ""
+        target = f" of {steps:,.0f}" if steps and run.steps_name == "env steps" else ""
         notices.append(
-            Notice("note", f"The run is unfinished: {run.env_steps:,}{target} env steps. It may still be running.")
+            Notice(
+                "note", f"The run is unfinished: {run.env_steps:,}{target} {run.steps_name}. It may still be running."
+            )
         )
     return notices
 
@@ -196,7 +200,9 @@ def _tiles(run: RunFiles) -> list[Tile]:
     if row.get("eval/return_correlation") is not None:
         tiles.append(Tile("Rank correlation", f"{row['eval/return_correlation']:.2f}", "learned with true return"))
     rounds = len(run.rows)
-    tiles.append(Tile("Env steps", f"{run.env_steps:,}", f"{rounds:,} round{'s' if rounds != 1 else ''}"))
+    tiles.append(
+        Tile(run.steps_name.capitalize(), f"{run.env_steps:,}", f"{rounds:,} round{'s' if rounds != 1 else ''}")
+    )
     seconds = number(run.outcome.get("seconds"))
     if seconds is not None:
         tiles.append(Tile("Time", duration(seconds), "since it was last started"))

@@ -4,7 +4,7 @@ each round: D- <- D- + visited states;  f <- f - grad BCE(D+, D-), balanced batc
 (VICE without its log-probability term, Fu et al. 2018, arXiv:1805.11686; regularised as MEDAL++, arXiv:2303.01488.)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
@@ -67,6 +67,8 @@ class AdversarialClassifier(GoalClassifier):
     keep_rounds: int | None
     updates_per_round: int
     rounds_per_update: int
+
+    needs_rollouts: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -50,6 +50,7 @@ class Gail:
 
     scope: Literal["transition"] = field(default="transition", init=False)
     needs_examples: bool = field(default=False, init=False)
+    needs_rollouts: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")

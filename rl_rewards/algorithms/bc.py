@@ -1,0 +1,178 @@
+"""Behaviour cloning: imitate demonstrated actions by supervised learning, with no environment and no reward.
+
+loss = -mean log pi(a | s) - entropy_weight * H, on demonstrations; the policy with the least loss on held-out steps is
+the one that acts (Pomerleau 1989; the baseline of every paper on learning rewards from demonstrations).
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.demonstrations import require_demos
+from rl_rewards.core.distributions import Categorical, DiagonalNormal
+from rl_rewards.core.encoders import ObsEncoder
+from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.networks import ACTIVATIONS
+from rl_rewards.core.normalize import RunningMoments
+from rl_rewards.core.policy import PolicyHead
+from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
+
+
+@struct.dataclass
+class BCState:
+    params: dict  # {"actor"}, and where observations are pictures "encoder"; still in training
+    optimizer: optax.OptState
+    best: dict  # the parameters with the least validation loss so far: those that act
+    best_loss: Float[Array, ""]  # nats
+    rounds_since_best: Int[Array, ""]
+    obs_moments: RunningMoments  # of the demonstrations, set in the first round
+    split_key: Key  # which steps are held out
+
+
+@dataclass(frozen=True, kw_only=True)
+class BehaviorCloning:
+    """Discrete and continuous actions. Keys: configs/algorithm/bc.yaml."""
+
+    spec: EnvSpec
+    demos: str | None
+    rounds: int
+    gradient_steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    entropy_weight: float
+    validation_share: float
+    patience: int
+    hidden: tuple[int, ...]
+    activation: str
+    initial_log_std: float
+    normalize_obs: bool
+    obs_clip: float
+
+    data: Literal["dataset"] = field(default="dataset", init=False)
+    history: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "algorithm")
+        require_demos(self.demos, "algorithm=bc")
+        for name in ("rounds", "gradient_steps", "batch_size", "patience"):
+            require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be at least 1.")
+        require(self.learning_rate > 0, f"algorithm.learning_rate={self.learning_rate} must be positive.")
+        share = self.validation_share
+        require(0 < share < 1, f"algorithm.validation_share={share} must lie between 0 and 1.")
+        require(
+            self.activation in ACTIVATIONS,
+            f"algorithm.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
+        )
+
+    @cached_property
+    def encoder(self) -> ObsEncoder:
+        return ObsEncoder(self.spec.obs)
+
+    @cached_property
+    def policy(self) -> PolicyHead:
+        return PolicyHead(self.spec, tuple(self.hidden), self.activation, self.initial_log_std)
+
+    @cached_property
+    def optimizer(self) -> optax.GradientTransformation:
+        return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
+
+    def init(self, key: Key) -> BCState:
+        actor_key, encoder_key, split_key = jax.random.split(key, 3)
+        params = {"actor": self.policy.init(actor_key, jnp.zeros((1, self.encoder.size)))}
+        if self.encoder.learns:
+            params["encoder"] = self.encoder.init(encoder_key)
+        return BCState(
+            params=params,
+            optimizer=self.optimizer.init(params),
+            best=jax.tree.map(jnp.copy, params),  # a buffer of its own: the state is donated
+            best_loss=jnp.array(jnp.inf),
+            rounds_since_best=jnp.zeros((), jnp.int32),
+            obs_moments=RunningMoments.init(() if self.encoder.learns else self.spec.obs.shape),
+            split_key=split_key,
+        )
+
+    def act(self, state: BCState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
+        distribution = self._distribution(state, state.best, obs)
+        action = distribution.sample(key) if explore else distribution.mode()
+        return self.policy.to_env(action), {"log_prob": distribution.log_prob(action)}
+
+    def log_prob(self, state: BCState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
+        return self._distribution(state, state.best, obs).log_prob(self.policy.from_env(action))
+
+    def update(
+        self, state: BCState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
+    ) -> tuple[BCState, Metrics]:
+        """``gradient_steps`` steps, unless the validation loss has not fallen for ``patience`` rounds."""
+        del reward_fn
+        demos = experience.dataset
+        assert demos is not None, "build_data loads demonstrations for an algorithm that names some"
+        heldout = self._heldout(state, demos)
+        state = jax.lax.cond(round == 0, partial(self._set_moments, demos=demos), lambda s: s, state)
+        training = demos.valid & ~heldout
+
+        def step(carry: tuple, step_key: Key) -> tuple[tuple, Array]:
+            params, optimizer = carry
+            rows = _draw(step_key, training, self.batch_size)
+            batch = jax.tree.map(lambda x: x[rows], demos)
+            loss, gradients = jax.value_and_grad(self._loss)(params, state, batch)
+            updates, optimizer = self.optimizer.update(gradients, optimizer, params)
+            return (optax.apply_updates(params, updates), optimizer), loss
+
+        def train(state: BCState) -> tuple[BCState, Metrics]:
+            keys = jax.random.split(key, self.gradient_steps)
+            (params, optimizer), losses = jax.lax.scan(step, (state.params, state.optimizer), keys)
+            loss = -masked_mean(self._log_prob(params, state, demos), demos.valid & heldout)
+            better = loss < state.best_loss
+            state = state.replace(
+                params=params,
+                optimizer=optimizer,
+                best=jax.tree.map(lambda new, old: jnp.where(better, new, old), params, state.best),
+                best_loss=jnp.where(better, loss, state.best_loss),
+                rounds_since_best=jnp.where(better, 0, state.rounds_since_best + 1),
+            )
+            return state, {"agent/loss": jnp.mean(losses), "agent/validation_loss": loss}
+
+        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state)[1])
+        stopped = state.rounds_since_best >= self.patience
+        state, metrics = jax.lax.cond(stopped, lambda s: (s, nothing), train, state)
+        return state, metrics | {"agent/best_validation_loss": state.best_loss, "agent/stopped": 1.0 * stopped}
+
+    def _heldout(self, state: BCState, demos: Transition) -> Bool[Array, "N"]:
+        """``validation_share`` of the steps, at least one on either side."""
+        lottery = jnp.where(demos.valid, jax.random.uniform(state.split_key, demos.valid.shape), 2.0)
+        count = jnp.sum(demos.valid)
+        wanted = jnp.clip(jnp.round(self.validation_share * count).astype(jnp.int32), 1, jnp.maximum(count - 1, 1))
+        return jnp.argsort(jnp.argsort(lottery)) < wanted
+
+    def _set_moments(self, state: BCState, demos: Transition) -> BCState:
+        if self.encoder.learns:
+            return state
+        return state.replace(obs_moments=state.obs_moments.update(demos.obs, demos.valid))
+
+    def _distribution(self, state: BCState, params: dict, obs: Obs) -> Categorical | DiagonalNormal:
+        normalize = partial(state.obs_moments.normalize, clip=self.obs_clip) if self.normalize_obs else None
+        features = self.encoder(params.get("encoder", {}), self.encoder.flat(obs, normalize))
+        return self.policy.distribution(params["actor"], features)
+
+    def _log_prob(self, params: dict, state: BCState, batch: Transition) -> Float[Array, "*batch"]:
+        return self._distribution(state, params, batch.obs).log_prob(self.policy.from_env(batch.action))
+
+    def _loss(self, params: dict, state: BCState, batch: Transition) -> Array:
+        distribution = self._distribution(state, params, batch.obs)
+        log_prob = distribution.log_prob(self.policy.from_env(batch.action))
+        return -jnp.mean(log_prob) - self.entropy_weight * jnp.mean(distribution.entropy())
+
+
+def _draw(key: Key, among: Bool[Array, "N"], n: int) -> Int[Array, "n"]:
+    """Indices of True entries, uniform with replacement."""
+    cumulative = jnp.cumsum(among)
+    rank = jax.random.randint(key, (n,), 1, jnp.maximum(cumulative[-1], 1) + 1)
+    return jnp.searchsorted(cumulative, rank)
