@@ -45,7 +45,9 @@ class LoadedReward:
         source, state, self.spec = restored
         self.reads = what_it_reads(source)
         self._info_keys = info_keys(source)
-        self._reward = jax.jit(lambda transitions: source.reward(state, transitions))
+        # AIRL tells apart what can be carried to other dynamics from the shaping that cannot.
+        reward = getattr(source, "portable_reward", source.reward)
+        self._reward = jax.jit(lambda transitions: reward(state, transitions))
 
     def __call__(
         self,

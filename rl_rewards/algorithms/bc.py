@@ -143,6 +143,7 @@ class BehaviorCloning:
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state)[1])
         stopped = state.rounds_since_best >= self.patience
         state, metrics = jax.lax.cond(stopped, lambda s: (s, nothing), train, state)
+        stopped = state.rounds_since_best >= self.patience  # told at once: nothing more will change
         return state, metrics | {"agent/best_validation_loss": state.best_loss, "agent/stopped": 1.0 * stopped}
 
     def _heldout(self, state: BCState, demos: Transition) -> Bool[Array, "N"]:

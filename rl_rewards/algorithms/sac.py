@@ -2,6 +2,8 @@
 
 critic:       sum over i of (Q_i(s, a) - y)^2,  y = r + gamma (min_{i in M} Q'_i(s', a') - alpha log pi(a'|s'))
 actor:        alpha log pi(a|s) - min_i Q_i(s, a)       temperature:  -log alpha (log pi(a|s) + target entropy)
+With demonstrations: a share of every batch is theirs, and the actor's loss gains -c log pi(a|s) of those (RLPD,
+arXiv:2302.02948, section 4.1; MEDAL++, arXiv:2303.01488).
 (Haarnoja et al. 2018, arXiv:1812.05905, equations 5-6, 7-9, 18; random subset M: REDQ, arXiv:2101.05982, algorithm 1.)
 """
 
@@ -18,12 +20,13 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.demonstrations import require_demos
 from rl_rewards.core.encoders import ObsEncoder, random_shift
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.networks import ACTIVATIONS, ActionValue, apply
 from rl_rewards.core.normalize import RewardScale, RunningMoments
 from rl_rewards.core.policy import SquashedPolicyHead
-from rl_rewards.core.types import Action, Box, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, box_bounds
+from rl_rewards.core.types import Action, Box, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition, box_bounds
 
 
 @struct.dataclass
@@ -50,6 +53,7 @@ class Batch:
     next_inputs: Array
     terminated: Bool[Array, "N"]
     valid: Bool[Array, "N"]
+    is_demo: Bool[Array, "N"]
     absorbing_value: Float[Array, ""]  # of having terminated
 
 
@@ -90,6 +94,9 @@ class SAC:
     obs_clip: float
     normalize_reward: bool
     reward_scale_decay: float
+    demos: str | None
+    demo_fraction: float
+    bc_weight: float
 
     data: Literal["replay"] = field(default="replay", init=False)
 
@@ -131,6 +138,19 @@ class SAC:
             self.activation in ACTIVATIONS,
             f"algorithm.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
         )
+
+        share, weight = self.demo_fraction, self.bc_weight
+        require(0 <= share < 1, f"algorithm.demo_fraction={share} must lie in [0, 1).")
+        require(weight >= 0, f"algorithm.bc_weight={weight} must be 0 (off) or positive.")
+        told = f"algorithm.bc_weight={weight} acts on the demonstrations in a batch; set algorithm.demo_fraction too."
+        require(weight == 0 or self._batch_demos > 0, told)
+        if self._batch_demos > 0:
+            require_demos(self.demos, f"algorithm.demo_fraction={share}")
+
+    @property
+    def _batch_demos(self) -> int:
+        """How many demonstrated steps a batch holds."""
+        return round(self.demo_fraction * self.batch_size)
 
     @property
     def round_steps(self) -> int:
@@ -241,12 +261,22 @@ class SAC:
             moments = moments.update(rollout.obs, rollout.valid)
         return state.replace(obs_moments=moments), metrics
 
+    def _transitions(self, experience: Experience, key: Key) -> Transition:
+        """A batch of experience, part of it demonstrated."""
+        if self._batch_demos == 0:
+            return experience.sample(key, self.batch_size)
+        assert experience.sample_demos is not None, "build_data loads demonstrations for an algorithm that names some"
+        own_key, demo_key = jax.random.split(key)
+        own = experience.sample(own_key, self.batch_size - self._batch_demos)
+        demos = experience.sample_demos(demo_key, self._batch_demos)
+        return jax.tree.map(lambda *parts: jnp.concatenate(parts), own.replace(behaviour={}, info={}), demos)
+
     def _inputs(self, state: SACState, obs: Obs) -> Array:
         normalize = partial(state.obs_moments.normalize, clip=self.obs_clip) if self.normalize_obs else None
         return self.encoder.flat(obs, normalize)
 
     def _sample(self, state: SACState, experience: Experience, reward_fn: RewardFn, key: Key) -> Batch:
-        transitions = experience.sample(key, self.batch_size)
+        transitions = self._transitions(experience, key)
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
         inputs, next_inputs = self._inputs(state, transitions.obs), self._inputs(state, transitions.next_obs)
         if self.encoder.learns:
@@ -260,6 +290,7 @@ class SAC:
             next_inputs=next_inputs,
             terminated=transitions.terminated,
             valid=transitions.valid,
+            is_demo=transitions.is_demo,
             absorbing_value=reward_fn.absorbing / scale / (1.0 - self.discount),
         )
 
@@ -340,11 +371,17 @@ class SAC:
 
     def _actor_loss(self, actor: dict, state: SACState, batch: Batch, key: Key) -> tuple[Array, tuple[Array, Metrics]]:
         features = jax.lax.stop_gradient(self.encoder(state.encoder, batch.inputs))
-        action, log_prob = self.policy.distribution(actor, features).sample_and_log_prob(key)
+        distribution = self.policy.distribution(actor, features)
+        action, log_prob = distribution.sample_and_log_prob(key)
         values = self._values(state.critics, features, action)
         value = jnp.min(values, axis=0) if self.actor_maximizes == "min" else jnp.mean(values, axis=0)
         loss = masked_mean(jnp.exp(state.log_temperature) * log_prob - value, batch.valid)
-        return loss, (log_prob, {"agent/actor_loss": loss, "agent/entropy": -masked_mean(log_prob, batch.valid)})
+        metrics = {"agent/actor_loss": loss, "agent/entropy": -masked_mean(log_prob, batch.valid)}
+        if self.bc_weight > 0.0:
+            imitation_loss = -masked_mean(distribution.log_prob(batch.action), batch.is_demo)
+            metrics["agent/imitation_loss"] = imitation_loss
+            loss = loss + self.bc_weight * imitation_loss
+        return loss, (log_prob, metrics)
 
     def _descend(self, name: str, gradients, optimizer, params):
         updates, optimizer = self.optimizers[name].update(gradients, optimizer, params)

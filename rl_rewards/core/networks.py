@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -104,3 +105,32 @@ class ActionValue(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*batch d"], action: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
         return MLP(self.hidden, 1, self.activation)(jnp.concatenate([x, action], axis=-1))[..., 0]
+
+
+class ShapedReward(nn.Module):
+    """f - log pi of rows [what g sees | s | s' | log pi], f = g + gamma h(s') - h(s) (arXiv:1710.11248, equation 4).
+
+    Output [*batch, 1].
+    """
+
+    judged: int  # entries of what g sees
+    state: int  # of s, and of s'
+    discount: float
+    hidden: tuple[int, ...]
+    activation: str
+    dropout: float = 0.0
+    spectral_norm: bool = False
+
+    def setup(self) -> None:
+        regularised = {"dropout": self.dropout, "spectral_norm": self.spectral_norm}
+        self.g = MLP(self.hidden, 1, self.activation, **regularised)
+        self.h = MLP(self.hidden, 1, self.activation, **regularised)
+
+    def __call__(self, x: Float[Array, "*batch d"], train: bool = False) -> Float[Array, "*batch 1"]:
+        judged, state, after, log_prob = jnp.split(x, np.cumsum([self.judged, self.state, self.state]), axis=-1)
+        shaping = self.discount * self.h(after, train) - self.h(state, train)
+        return self.g(judged, train) + shaping - log_prob
+
+    def unshaped(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch 1"]:
+        """g alone."""
+        return self.g(x[..., : self.judged])

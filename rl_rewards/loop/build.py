@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import Environment, HasEngines
@@ -12,6 +13,7 @@ from rl_rewards.loop.memory import check_memory
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part
 from rl_rewards.loop.train import Parts
+from rl_rewards.rewards.base import RewardSource, info_keys, what_it_reads
 
 
 def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
@@ -58,6 +60,7 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
     )
+    _check_demos(source, algorithm)
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         _check_whole(cfg, key)
     copies = max(0 if parts.offline else algorithm.num_envs, cfg.evaluation.episodes) * parts.seeds.count
@@ -68,6 +71,22 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         f"algorithm.num_envs and evaluation.episodes, times num_seeds, is {copies}.",
     )
     check_memory(parts)
+
+
+def _check_demos(source: RewardSource, algorithm: Algorithm) -> None:
+    """Demonstrations in an algorithm's batches, and the reward that judges them there."""
+    share = getattr(algorithm, "demo_fraction", 0.0)
+    require(
+        share > 0 or not getattr(source, "needs_demos_in_batches", False),
+        "This reward pays demonstrated steps, and the algorithm's batches hold none; choose algorithm=sac "
+        "algorithm.demo_fraction=0.5.",
+    )
+    read = info_keys(source)
+    require(
+        share == 0 or not read,
+        f"algorithm.demo_fraction={share} puts demonstrations into batches, and this reward reads {', '.join(read)} "
+        "from info, which they do not have.",
+    )
 
 
 def warnings(parts: Parts) -> list[str]:
@@ -121,7 +140,14 @@ def _demonstrations(parts: Parts, cfg: DictConfig) -> tuple[str, demonstrations.
     if not names:
         return None
     (name,) = names
-    return name, demonstrations.load_demonstrations(name, parts.env.spec)
+    demos = demonstrations.load_demonstrations(name, parts.env.spec)
+    paid = getattr(parts.algorithm, "demo_fraction", 0.0) > 0 and "env_reward" in what_it_reads(parts.source)
+    require(
+        not paid or "env_reward" in demos,
+        f"{name} lacks env_reward, which this reward reads of the demonstrations in a batch; record it, or choose "
+        "algorithm.demo_fraction=0.",
+    )
+    return name, demos
 
 
 def _examples(parts: Parts, settings: DictConfig, seed: int, demos: demonstrations.Demonstrations | None) -> Examples:

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import looked_at
+from rl_rewards.rewards.base import feature_size, looked_at
 from rl_rewards.rewards.classifier import ClassifierState
 from rl_rewards.rewards.goal_classifier import GoalClassifier
 
@@ -93,7 +93,7 @@ class AdversarialClassifier(GoalClassifier):
         action_shape = getattr(self.spec.action, "shape", ())
         action_dtype = getattr(self.spec.action, "dtype", "int32")
         return AdversarialClassifierState(
-            classifier=self.classifier.init(key, self._input_size()),
+            classifier=self.classifier.init(key, feature_size(self.spec, self.judges)),
             visited=VisitedStates(
                 obs=jnp.zeros((capacity, *self.spec.obs.shape), self.spec.obs.dtype),
                 action=jnp.zeros((capacity, *action_shape), action_dtype),

@@ -32,7 +32,8 @@ class RewardSource(Protocol[RewardState]):
     """Where the training reward comes from. Pure; runs inside jit, scan and vmap.
 
     A source that learns from what the policy does says ``needs_rollouts = True``; no offline algorithm can be used with
-    it. A source whose reward looks at anything but ``obs``, ``action`` and ``next_obs``, or at only some of these, says
+    it. One whose reward holds a part that fits its own run's dynamics alone offers the rest as ``portable_reward``. A
+    source whose reward looks at anything but ``obs``, ``action`` and ``next_obs``, or at only some of these, says
     so by an attribute or property ``reads``; see :func:`what_it_reads`.
     """
 

@@ -75,7 +75,8 @@ class Frozen:
         return jax.tree.map(jnp.asarray, self.learned)
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
-        return self.source.reward(state, transitions)
+        """Without what was fitted to the other run's dynamics, where the source tells that apart (AIRL's shaping)."""
+        return getattr(self.source, "portable_reward", self.source.reward)(state, transitions)
 
     def absorbing_reward(self, state: Any) -> Float[Array, ""]:
         return self.source.absorbing_reward(state)

@@ -5,6 +5,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import examples
+from rl_rewards.loop.arrays import fingerprint
 from tests.runs import build, composed
 
 ENV = build.build(composed("env=point")).env
@@ -20,7 +21,7 @@ def write(path, **changes):
 
 def test_round_trip(tmp_path):
     path = tmp_path / "sub" / "examples.npz"
-    data.save_examples(path, ENV.spec, GOOD)
+    examples.save_examples(path, ENV.spec, GOOD)
     loaded = examples.load_examples(path, ENV.spec, needs_action=True)
     assert loaded.keys() == GOOD.keys()
     for key, array in GOOD.items():
@@ -79,5 +80,5 @@ def test_holding_out_nothing_or_all_is_refused(share):
 
 def test_fingerprint_sees_every_value():
     changed = {**GOOD, "goal_obs": GOOD["goal_obs"] + np.eye(20, 2, dtype=np.float32)}
-    assert data.fingerprint(GOOD) == data.fingerprint(dict(GOOD))
-    assert data.fingerprint(GOOD) != data.fingerprint(changed)
+    assert fingerprint(GOOD) == fingerprint(dict(GOOD))
+    assert fingerprint(GOOD) != fingerprint(changed)

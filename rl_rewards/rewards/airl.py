@@ -1,0 +1,146 @@
+"""Adversarial inverse reinforcement learning: a discriminator built from a reward, which it leaves behind.
+
+f(s, a, s') = g(s, a) + gamma h(s') - h(s);  D = exp(f) / (exp(f) + pi(a|s)), so that logit D = f - log pi(a|s);  r = f
+(Fu et al. 2018, arXiv:1710.11248, equations 4 and 5.) The policy's entropy bonus supplies the rest, -log pi. With g of
+the state alone, g is what can be carried to other dynamics: it is what ``reward=frozen`` and ``load_reward`` take.
+Differs: a termination leads to an absorbing state, of which h and g are learned like any other, so that the shaping
+telescopes to the end.
+"""
+
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.networks import ShapedReward
+from rl_rewards.core.types import Experience, Key, Transition
+from rl_rewards.rewards.base import feature_size, make_features, make_pair_features
+from rl_rewards.rewards.classifier import Classifier, ClassifierState
+from rl_rewards.rewards.gail import Gail, GailState
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapedClassifier(Classifier):
+    """A classifier of rows [what g sees | s | s' | log pi(a|s)]; the state parts end in their absorbing flags."""
+
+    judged: int  # entries of the first part
+    state: int  # of the second and of the third
+    discount: float
+
+    @classmethod
+    def like(cls, classifier: Classifier, judged: int, state: int, discount: float) -> "ShapedClassifier":
+        """``classifier``'s settings, for rows of these sizes."""
+        settings = {field.name: getattr(classifier, field.name) for field in fields(Classifier)}
+        return cls(**settings, judged=judged, state=state, discount=discount)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        return ShapedReward(
+            self.judged,
+            self.state,
+            self.discount,
+            tuple(self.hidden),
+            self.activation,
+            dropout=self.dropout,
+            spectral_norm=self.spectral_norm,
+        )
+
+    def _scaled(self, state: ClassifierState, inputs: Array) -> Array:
+        """Log-probabilities are neither scaled nor clipped."""
+        return super()._scaled(state, inputs).at[..., -1].set(inputs[..., -1])
+
+    def goal_reward(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        """g alone, combined over members."""
+        inputs = self._scaled(state, inputs)
+        outputs = jax.vmap(lambda v: self.network.apply(v, inputs, method="unshaped"))(state.variables)
+        return self.combined(outputs[..., 0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Airl(Gail):
+    """Keys and units: configs/reward/airl.yaml."""
+
+    judges: Literal["obs", "obs_action"]
+    reward_map: Literal["logit"]
+    discount: float
+
+    reads: tuple[str, ...] = field(default=("obs", "action", "next_obs"), init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 < self.discount < 1, f"reward.discount={self.discount} must lie between 0 and 1.")
+        for name in ("mixup", "input_noise"):
+            value = getattr(self.classifier, name)
+            require(
+                value == 0, f"reward.classifier.{name}={value} would blur log-probabilities; with AIRL it must be 0."
+            )
+        judged, state = feature_size(self.spec, self.judges) + 1, feature_size(self.spec, "obs") + 1
+        object.__setattr__(self, "classifier", ShapedClassifier.like(self.classifier, judged, state, self.discount))
+
+    def portable_reward(self, state: GailState, transitions: Transition) -> Float[Array, "*batch"]:
+        """g, without the shaping."""
+        assert isinstance(self.classifier, ShapedClassifier)
+        return self.classifier.goal_reward(state.classifier, self._inputs(transitions))
+
+    @property
+    def _input_size(self) -> int:
+        assert isinstance(self.classifier, ShapedClassifier)
+        return self.classifier.judged + 2 * self.classifier.state + 1
+
+    @property
+    def _flags(self) -> np.ndarray:
+        """Columns of the absorbing flags: of what g sees, of s, of s'."""
+        assert isinstance(self.classifier, ShapedClassifier)
+        judged, state = self.classifier.judged, self.classifier.state
+        return np.array([judged, judged + state, judged + 2 * state]) - 1
+
+    @property
+    def _absorbing(self) -> Float[Array, "d"]:
+        """From the absorbing state to itself, by the only thing that can be done there (log pi = 0)."""
+        return jnp.zeros(self._input_size).at[self._flags].set(1.0)
+
+    def _inputs(self, transitions: Transition) -> Float[Array, "*batch d"]:
+        """With log pi = 0, so that the logit is f; where an episode terminated, s' is the absorbing state."""
+        flat = make_features(self.spec, "obs")
+        zero = jnp.zeros((*transitions.terminated.shape, 1))
+        after = flat(transitions.next_obs, transitions.action)
+        ended = transitions.terminated[..., None] & (self.early_end == "absorbing")
+        judged = make_pair_features(self.spec, self.judges)(transitions)
+        state = flat(transitions.obs, transitions.action)
+        return jnp.concatenate([judged, zero, state, zero, jnp.where(ended, 0.0, after), 1.0 * ended, zero], axis=-1)
+
+    def _rows(self, sample: Any, key: Key, experience: Experience) -> Float[Array, "E N d"]:
+        """As GAIL's, with the policy's log-probability of every action."""
+        sample_key, coin_key = jax.random.split(key)
+        shape = (self.classifier.ensemble, self.batch_size)
+        transitions = sample(sample_key, self.classifier.ensemble * self.batch_size)
+        inputs = self._inputs(transitions).at[..., -1].set(experience.log_prob(transitions.obs, transitions.action))
+        inputs = inputs.reshape(*shape, -1)
+        if self.early_end != "absorbing":
+            return inputs
+        absorbed = transitions.terminated.reshape(shape) & jax.random.bernoulli(coin_key, 0.5, shape)
+        return jnp.where(absorbed[..., None], self._absorbing, inputs)
+
+    def _move_statistics(self, classifier: ClassifierState, expert: Array, own: Array) -> ClassifierState:
+        """s and s' share theirs; flags and log-probabilities stay as they are."""
+        if not self.classifier.normalize_inputs:
+            return classifier
+        assert isinstance(self.classifier, ShapedClassifier)
+        rows = jnp.concatenate([expert, own], axis=1).reshape(-1, expert.shape[-1])
+        moments = classifier.moments.update(rows, rows[:, self._flags[1]] == 0.0)
+        first, state = self.classifier.judged, self.classifier.state
+        as_they_are = np.append(self._flags, self._input_size - 1)
+
+        def shared(values: Array, unmoved: float) -> Array:
+            values = values.at[first + state : first + 2 * state].set(values[first : first + state])
+            return values.at[as_they_are].set(unmoved)
+
+        moments = moments.replace(mean=shared(moments.mean, 0.0), variance=shared(moments.variance, 1.0))
+        return classifier.replace(moments=moments)

@@ -1,0 +1,32 @@
+"""Soft Q imitation learning: every demonstrated step earns 1 and every other 0; nothing is learned but the policy.
+
+It needs demonstrations in the algorithm's batches (Reddy et al. 2020, arXiv:1905.11108, algorithm 1).
+"""
+
+from dataclasses import dataclass, field
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.demonstrations import require_demos
+from rl_rewards.core.types import Transition
+from rl_rewards.rewards.null import Constant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sqil(Constant):
+    """r = value where demonstrated. Keys: configs/reward/sqil.yaml."""
+
+    demos: str | None
+
+    reads: tuple[str, ...] = field(default=("is_demo",), init=False)
+    needs_demos_in_batches: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_demos(self.demos, "reward=sqil")
+
+    def reward(self, state: dict, transitions: Transition) -> Float[Array, "*batch"]:
+        del state
+        return jnp.where(transitions.is_demo, self.value, 0.0)

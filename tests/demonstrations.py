@@ -1,0 +1,46 @@
+"""Small demonstrations of ``point``: to somewhere in the goal disc, with a trembling hand."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.loop.demonstrations import Demonstrations, save_demonstrations
+from tests.runs import build, composed
+
+SPEED, STEPS = 0.1, 40
+
+
+def point_demos(episodes: int = 8, seed: int = 0) -> Demonstrations:
+    """Whole episodes [episodes * 40, ...] in the layout of the file."""
+    rng = np.random.default_rng(seed)
+    position = rng.uniform(-1.0, -0.2, (episodes, 2)).astype(np.float32)
+    target = rng.uniform(-0.08, 0.08, (episodes, 2))
+    steps: dict[str, list[np.ndarray]] = {"obs": [], "action": [], "next_obs": [], "env_reward": []}
+    for _ in range(STEPS):
+        wanted = (target - position) / SPEED + rng.normal(0.0, 0.2, position.shape)
+        action = np.clip(wanted, -1.0, 1.0).astype(np.float32)
+        after = np.clip(position + SPEED * action, -1.0, 1.0).astype(np.float32)
+        reward = (np.linalg.norm(after, axis=-1) <= 0.15).astype(np.float32)
+        for key, value in zip(steps, (position, action, after, reward), strict=True):
+            steps[key].append(value)
+        position = after
+    arrays = {
+        key: np.stack(values, axis=1).reshape(episodes * STEPS, *values[0].shape[1:]) for key, values in steps.items()
+    }
+    last = np.arange(episodes * STEPS) % STEPS == STEPS - 1
+    starts = np.arange(episodes) * STEPS
+    return {
+        **arrays,
+        "terminated": np.zeros_like(last),
+        "truncated": last,
+        "episode_start": starts,
+        "episode_return": np.add.reduceat(arrays["env_reward"], starts),
+    }
+
+
+def point_file(folder: Path, **changes: object) -> str:
+    """A file of them; ``changes`` replace arrays, None leaves one out."""
+    demos = {key: value for key, value in {**point_demos(), **changes}.items() if value is not None}
+    path = folder / "demos.npz"
+    save_demonstrations(path, build.build(composed("env=point")).env.spec, demos)
+    return str(path)

@@ -1,0 +1,149 @@
+"""Demonstration files: the documented layout comes back; every way to be wrong is one clear sentence."""
+
+import numpy as np
+import pytest
+
+from rl_rewards.core.demonstrations import sampler, transitions_of
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Discrete
+from rl_rewards.loop import demonstrations
+from tests.demonstrations import STEPS, point_demos, point_file
+from tests.probes import make_rollout, make_spec
+from tests.runs import build, composed
+
+SPEC = build.build(composed("env=point")).env.spec
+GOOD = point_demos()
+ROWS = len(GOOD["obs"])
+
+
+def changed(key, row, value):
+    array = GOOD[key].copy()
+    array[row] = value
+    return {key: array}
+
+
+def test_round_trip(tmp_path):
+    loaded = demonstrations.load_demonstrations(point_file(tmp_path), SPEC)
+    assert loaded.keys() == GOOD.keys()
+    for key, array in GOOD.items():
+        np.testing.assert_array_equal(loaded[key], array)
+        assert loaded[key].dtype == array.dtype
+
+
+def test_the_environments_reward_is_optional(tmp_path):
+    assert "env_reward" not in demonstrations.load_demonstrations(point_file(tmp_path, env_reward=None), SPEC)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"obs": None}, "lacks the key 'obs'"),
+        ({"colour": np.zeros(3)}, "unknown key 'colour'"),
+        ({"obs": np.zeros((ROWS, 3), np.float32)}, r"obs has the shape .* needs \[rows, 2\]"),
+        ({"action": GOOD["action"][:-1]}, f"{ROWS} rows in obs but {ROWS - 1} in action"),
+        (changed("next_obs", 3, np.nan), "next_obs has a NaN or infinite value in row 3"),
+        (changed("action", 7, 1.5), "action in row 7 is 1.5, outside the bounds -1 to 1 of point"),
+        ({"episode_start": np.zeros(0, int), "episode_return": np.zeros(0)}, "holds no episode"),
+        ({"episode_return": np.zeros(3)}, "8 rows in episode_start but 3 in episode_return"),
+        ({"episode_start": np.arange(8) * STEPS + 1}, "ascending order, the first 0"),
+        (changed("truncated", 5, True), "row 5 is terminated or truncated, but .* goes on"),
+        (changed("truncated", ROWS - 1, False), f"row {ROWS - 1} is neither .* ends there"),
+        ({"terminated": np.zeros(ROWS)}, "terminated must be true or false"),
+        ({"obs": np.array([{"a": 1}], dtype=object)}, "cannot be read"),
+    ],
+)
+def test_bad_files(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        demonstrations.load_demonstrations(point_file(tmp_path, **changes), SPEC)
+
+
+def test_missing_truncated_pickled_and_foreign_files(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        demonstrations.load_demonstrations(str(tmp_path / "none.npz"), SPEC)
+    path = tmp_path / "demos.npz"
+    point_file(tmp_path)
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ConfigError, match="cannot be read"):
+        demonstrations.load_demonstrations(str(path), SPEC)
+    pickled = tmp_path / "demos.pkl"
+    np.save(pickled.open("wb"), np.array([GOOD], dtype=object), allow_pickle=True)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        demonstrations.load_demonstrations(str(pickled), SPEC)
+    elsewhere = build.build(composed("env=point")).env.spec
+    demonstrations.save_demonstrations(path, make_spec(name="Hopper-v5"), GOOD)
+    with pytest.raises(ConfigError, match="recorded on the environment 'Hopper-v5', but this run uses 'point'"):
+        demonstrations.load_demonstrations(str(path), elsewhere)
+
+
+def test_discrete_actions_are_counted(tmp_path):
+    spec = make_spec(obs=2, action=Discrete(3))
+    demos = GOOD | {"action": np.zeros(ROWS, np.int64)}
+    path = tmp_path / "demos.npz"
+    demonstrations.save_demonstrations(path, spec, demos)
+    assert demonstrations.load_demonstrations(str(path), spec)["action"].dtype == np.int32
+    demos["action"][4] = 3
+    demonstrations.save_demonstrations(path, spec, demos)
+    with pytest.raises(ConfigError, match="action in row 4 is 3; test has the actions 0 to 2"):
+        demonstrations.load_demonstrations(str(path), spec)
+
+
+def test_rounding_at_a_bound_is_forgiven(tmp_path):
+    path = point_file(tmp_path, **changed("action", 0, np.float32(1.000001)))
+    assert demonstrations.load_demonstrations(path, SPEC)["action"].max() == 1.0
+
+
+def test_choosing_keeps_whole_episodes_and_every_so_many_steps():
+    chosen = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1)
+    assert len(chosen["obs"]) == 3 * STEPS / 10
+    assert list(chosen["episode_start"]) == [0, 4, 8]
+    again = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1)
+    np.testing.assert_array_equal(chosen["obs"], again["obs"])
+    other = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=2)
+    assert not np.array_equal(chosen["obs"], other["obs"])
+    index = [int(np.flatnonzero((GOOD["obs"] == row).all(axis=1))[0]) for row in chosen["obs"][:4]]
+    assert set(np.diff(index)) == {10}, "one episode's steps, ten apart"
+    np.testing.assert_array_equal(demonstrations.choose("x", GOOD, None, 1, 0)["obs"], GOOD["obs"])
+
+
+@pytest.mark.parametrize("episodes", [0, 9])
+def test_more_episodes_than_there_are(episodes):
+    with pytest.raises(ConfigError, match=f"demonstrations.episodes={episodes}, but x has 8; ask for 1 to 8"):
+        demonstrations.choose("x", GOOD, episodes, every=1, seed=0)
+
+
+def test_last_states_are_what_an_episode_ended_in():
+    obs, action = demonstrations.last_states(GOOD, steps=2)
+    rows = [start + STEPS - 2 + i for start in GOOD["episode_start"] for i in range(2)]
+    np.testing.assert_array_equal(obs, GOOD["next_obs"][rows])
+    np.testing.assert_array_equal(action, GOOD["action"][rows])
+
+
+def test_padding_is_never_sampled():
+    import jax
+
+    short = demonstrations.choose("x", GOOD, episodes=1, every=4, seed=0)
+    data = demonstrations.as_data([short, GOOD])
+    assert data[0]["demo_obs"].shape == data[1]["demo_obs"].shape
+    demos, sample = transitions_of(data[0]), sampler(data[0])
+    assert demos is not None and sample is not None
+    assert int(demos.valid.sum()) == len(short["obs"])
+    drawn = sample(jax.random.key(0), 500)
+    assert bool(drawn.valid.all()) and bool(drawn.is_demo.all())
+    assert {tuple(row) for row in np.asarray(drawn.obs)} == {tuple(row) for row in short["obs"]}
+
+
+def test_nothing_named_nothing_sampled():
+    assert transitions_of({}) is None and sampler({}) is None
+
+
+def test_a_recording_gives_the_first_episode_of_every_copy():
+    spec = make_spec()
+    rollout = make_rollout(spec, 6, 2)
+    ended = np.zeros((6, 2), bool)
+    ended[[2, 5], 0] = ended[5, 1] = True
+    demos = demonstrations.first_episodes(rollout.replace(terminated=ended, truncated=np.zeros_like(ended)), spec)
+    assert list(demos["episode_start"]) == [0, 3]
+    np.testing.assert_array_equal(demos["obs"][:3], rollout.obs[:3, 0])
+    np.testing.assert_array_equal(demos["obs"][3:], rollout.obs[:, 1])
+    np.testing.assert_allclose(demos["episode_return"][1], np.sum(rollout.env_reward[:, 1]), rtol=1e-6)
+    assert np.abs(demos["action"]).max() <= 1.0, "as the environment carried them out"
