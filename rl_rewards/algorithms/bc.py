@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.demonstrations import require_demos
@@ -33,7 +33,7 @@ class BCState:
     best_loss: Float[Array, ""]  # nats
     rounds_since_best: Int[Array, ""]
     obs_moments: RunningMoments  # of the demonstrations, set in the first round
-    split_key: Key  # which steps are held out
+    split_seed: UInt32[Array, ""]  # of the draw of held-out steps, the same in every round
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class BehaviorCloning:
             best_loss=jnp.array(jnp.inf),
             rounds_since_best=jnp.zeros((), jnp.int32),
             obs_moments=RunningMoments.init(() if self.encoder.learns else self.spec.obs.shape),
-            split_key=split_key,
+            split_seed=jax.random.bits(split_key),
         )
 
     def act(self, state: BCState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
@@ -148,7 +148,8 @@ class BehaviorCloning:
 
     def _heldout(self, state: BCState, demos: Transition) -> Bool[Array, "N"]:
         """``validation_share`` of the steps, at least one on either side."""
-        lottery = jnp.where(demos.valid, jax.random.uniform(state.split_key, demos.valid.shape), 2.0)
+        lottery = jax.random.uniform(jax.random.key(state.split_seed), demos.valid.shape)
+        lottery = jnp.where(demos.valid, lottery, 2.0)
         count = jnp.sum(demos.valid)
         wanted = jnp.clip(jnp.round(self.validation_share * count).astype(jnp.int32), 1, jnp.maximum(count - 1, 1))
         return jnp.argsort(jnp.argsort(lottery)) < wanted

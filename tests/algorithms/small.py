@@ -63,6 +63,9 @@ SMALL_SAC = {
     "obs_clip": 8.0,
     "normalize_reward": False,
     "reward_scale_decay": 0.9,
+    "demos": None,
+    "demo_fraction": 0.0,
+    "bc_weight": 0.0,
 }
 
 

@@ -63,6 +63,7 @@ def batch_of(spec, n=6, **changes) -> Batch:
         "next_inputs": rng.normal(size=(n, spec.obs.shape[0])),
         "terminated": np.arange(n) % 3 == 0,
         "valid": np.ones(n, bool),
+        "is_demo": np.zeros(n, bool),
         "absorbing_value": np.float32(5.0),
     }
     as_device = {k: jnp.asarray(v, None if np.asarray(v).dtype == bool else jnp.float32) for k, v in values.items()}

@@ -22,6 +22,7 @@ PLAIN = {
     "label_smoothing": 0.0,
     "input_noise": 0.0,
     "gradient_penalty": 0.0,
+    "entropy_weight": 0.0,
     "spectral_norm": False,
     "dropout": 0.0,
     "goal_prior": None,

@@ -1,0 +1,207 @@
+"""Discriminators between demonstrated and own steps: what they converge to, what they are shown, and what they pay."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Experience, Transition
+from rl_rewards.rewards.base import reward_fn
+from tests.probes import make, make_rollout, make_spec
+from tests.rewards.examples import PLAIN, same
+
+SPEC = make_spec(obs=1, action=1)
+SMALL = {
+    "demos": "any.npz",
+    "judges": "next_obs",
+    "reward_map": "logit",
+    "batch_size": 128,
+    "updates_per_round": 300,
+    "rounds_per_update": 1,
+    "history": 0,
+    "early_end": "absorbing",
+}
+
+
+def discriminator(name: str = "gail", spec=SPEC, classifier: dict | None = None, **changes):
+    values = SMALL | changes
+    if name == "airl":
+        values = {"discount": 0.5, **values, "judges": changes.get("judges", "obs")}
+    return make("reward", name, spec, classifier=PLAIN | (classifier or {}), **values)
+
+
+def rows_of(mean: float, n: int = 400, ends: float = 0.0, seed: int = 0) -> Transition:
+    """Steps [n, 1] whose every part is normal around ``mean``; a share ``ends`` of them terminates."""
+    rng = np.random.default_rng(seed)
+    draw = {key: rng.normal(mean, 1.0, (n, 1, 1)).astype(np.float32) for key in ("obs", "next_obs")}
+    action = rng.uniform(-1.0, 1.0, (n, 1, 1)).astype(np.float32)
+    return make_rollout(SPEC, n, 1, **draw, action=action, terminated=rng.uniform(size=(n, 1)) < ends)
+
+
+def experience(own: Transition, demos: Transition, log_prob: float = 0.0) -> Experience:
+    def sampler(rows: Transition):
+        def sample(key, n):
+            index = jax.random.randint(key, (n,), 0, rows.valid.shape[0])
+            return jax.tree.map(lambda x: jnp.asarray(x)[index, 0], rows).replace(behaviour={}, info={})
+
+        return sample
+
+    def never(*_):
+        raise AssertionError("a discriminator asks for steps, not segments")
+
+    def density(obs, action):
+        del action
+        return jnp.full(obs.shape[:-1], log_prob)
+
+    return Experience(None, sampler(own), never, density, sampler(demos))
+
+
+def trained(source, own: Transition, demos: Transition, rounds: int = 2, log_prob: float = 0.0):
+    update = jax.jit(lambda s, i: source.update(s, {}, experience(own, demos, log_prob), i, jax.random.key(i)))
+    state = jax.jit(source.init)(jax.random.key(0))
+    for i in range(rounds):
+        state, metrics = update(state, jnp.int32(i))
+    return state, metrics
+
+
+def at(value: float) -> Transition:
+    """One step with that state before and after."""
+    point = np.full((1, 1, 1), value, np.float32)
+    return make_rollout(SPEC, 1, 1, obs=point, next_obs=point)
+
+
+def test_the_logit_is_the_log_density_ratio():
+    """For unit normals around +1 and -1 it is 2 x: 0 in the middle, 2 where demonstrations are densest."""
+    source = discriminator(classifier={"hidden": [32], "weight_decay": 0.01})
+    state, metrics = trained(source, rows_of(-1.0), rows_of(1.0, seed=1), rounds=4)
+    for x in (-0.5, 0.0, 0.5, 1.0):
+        assert float(source.reward(state, at(x))[0, 0]) == pytest.approx(2.0 * x, abs=0.5)
+    assert 0.7 < metrics["reward/accuracy_expert"] < 0.95 and 0.7 < metrics["reward/accuracy_policy"] < 0.95
+    assert metrics["reward/prob_expert"] > 0.7 > 0.3 > metrics["reward/prob_policy"]
+    assert 0.0 < metrics["reward/entropy"] < np.log(2.0)
+
+
+@pytest.mark.parametrize("who_ends", ["expert", "policy"])
+def test_what_follows_a_termination_is_judged_too(who_ends):
+    """Where only experts end episodes, having ended is worth much; where only the policy does, little."""
+    ends = {"expert": (0.0, 0.5), "policy": (0.5, 0.0)}[who_ends]
+    source = discriminator()
+    state, _ = trained(source, rows_of(0.0, ends=ends[0]), rows_of(0.0, ends=ends[1], seed=1))
+    alive, after = float(source.reward(state, at(0.0))[0, 0]), float(source.absorbing_reward(state))
+    assert (after > alive + 1.0) if who_ends == "expert" else (after < alive - 1.0)
+    paid_nothing = discriminator(early_end="allow")
+    assert float(paid_nothing.absorbing_reward(state)) == 0.0
+
+
+def test_the_kind_of_divergence_is_the_map():
+    source = discriminator()
+    state, _ = trained(source, rows_of(-1.0), rows_of(1.0, seed=1), rounds=1)
+    logit = float(source.reward(state, at(0.7))[0, 0])
+    expected = {"neg_log_one_minus": np.log1p(np.exp(logit)), "log_prob": -np.log1p(np.exp(-logit))}
+    expected |= {"prob": 1 / (1 + np.exp(-logit)), "fairl": -logit * np.exp(logit)}
+    for name, value in expected.items():
+        assert float(discriminator(reward_map=name).reward(state, at(0.7))[0, 0]) == pytest.approx(value, rel=1e-4)
+
+
+@pytest.mark.parametrize("judges", ["obs", "obs_action", "next_obs", "obs_next_obs"])
+def test_it_reads_what_it_says(judges):
+    source = discriminator(judges=judges)
+    state, rollout = source.init(jax.random.key(0)), make_rollout(SPEC, 3, 2)
+    before = np.asarray(source.reward(state, rollout))
+    for name in ("obs", "action", "next_obs"):
+        other = rollout.replace(**{name: getattr(rollout, name) * 0.5})
+        assert np.array_equal(before, source.reward(state, other)) == (name not in source.reads), name
+
+
+def test_reading_and_turns_move_nothing():
+    source = discriminator(rounds_per_update=3)
+    state, _ = trained(source, rows_of(-1.0), rows_of(1.0, seed=1), rounds=1)
+    reward_fn(source, state)(at(0.0))
+    later, metrics = trained(source, rows_of(-1.0), rows_of(1.0, seed=1), rounds=3)
+    assert same(state, later), "rounds 1 and 2 are not its turn"
+    assert np.isnan(metrics["reward/loss"])
+
+
+def test_input_statistics_are_of_real_states_of_both_sides():
+    source = discriminator(classifier={"normalize_inputs": True}, updates_per_round=1, batch_size=4000)
+    state, _ = trained(source, rows_of(-5.0, ends=0.5), rows_of(5.0, seed=1), rounds=1)
+    moments = state.classifier.moments
+    np.testing.assert_allclose(moments.mean, [5.0 / 7.0, 0.0], atol=0.4)  # a quarter of own rows are no states
+    assert float(moments.variance[1]) == 1.0, "the absorbing flag stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("changes", "spec", "message"),
+    [
+        ({"demos": None}, SPEC, "learns from demonstrations; name some: demos=FILE.npz"),
+        ({"early_end": "refuse"}, make_spec(obs=1, ends_early=True), "can end early, so that their length leaks"),
+        ({"batch_size": 0}, SPEC, "reward.batch_size=0 must be at least 1"),
+        ({"history": -1}, SPEC, "reward.history=-1 must be 0 or more"),
+        ({}, make_spec(obs=(8, 8, 3)), None),
+    ],
+)
+def test_refusals(changes, spec, message):
+    if message is None:
+        discriminator(spec=spec, **changes)  # three axes of floats are no picture
+        return
+    with pytest.raises(ConfigError, match=message):
+        discriminator(spec=spec, **changes)
+
+
+# AIRL.
+
+
+def test_airls_logit_is_the_advantage_over_the_policys_density():
+    """Where both sides are alike D must say 1/2, so that f comes to be log pi, the density that made the data."""
+    source = discriminator("airl", classifier={"learning_rate": 1e-2})
+    state, _ = trained(source, rows_of(0.0), rows_of(0.0, seed=1), rounds=3, log_prob=-1.5)
+    assert float(source.reward(state, at(0.0))[0, 0]) == pytest.approx(-1.5, abs=0.2)
+
+
+def test_airls_shaping_telescopes_and_leaves_g():
+    """f - g is gamma h(s') - h(s): a walk in a circle gains nothing but the discount."""
+    source = discriminator("airl", discount=0.99)
+    state, _ = trained(source, rows_of(-1.0, ends=0.3), rows_of(1.0, seed=1))
+    here, there = (jnp.array([[[x], [1.5 - x]]], jnp.float32) for x in (0.3, 1.2))
+    rollout = make_rollout(SPEC, 1, 2, obs=here, next_obs=there)
+    shaping = np.asarray(source.reward(state, rollout) - source.portable_reward(state, rollout))[0]
+    still = [float((source.reward(state, at(x)) - source.portable_reward(state, at(x)))[0, 0]) for x in (0.3, 1.2)]
+    assert shaping.sum() == pytest.approx(sum(still), abs=1e-4), "(gamma - 1)(h(s) + h(s')) both times"
+    ended = rollout.replace(terminated=jnp.ones((1, 2), bool))
+    far = ended.replace(next_obs=jnp.full((1, 2, 1), 99.0))  # in truth it is the absorbing state
+    np.testing.assert_array_equal(source.reward(state, ended), source.reward(state, far))
+
+
+def test_airls_g_sees_the_state_alone():
+    source = discriminator("airl", judges="obs")
+    state, rollout = source.init(jax.random.key(0)), make_rollout(SPEC, 3, 2)
+    other = rollout.replace(action=rollout.action * 0.5, next_obs=rollout.next_obs + 1.0)
+    np.testing.assert_array_equal(source.portable_reward(state, rollout), source.portable_reward(state, other))
+    assert not np.array_equal(source.reward(state, rollout), source.reward(state, other))
+
+
+def test_airl_refuses_what_blurs_its_densities():
+    with pytest.raises(ConfigError, match=r"mixup=1\.0 would blur log-probabilities"):
+        discriminator("airl", classifier={"mixup": 1.0})
+
+
+# Rewards that learn nothing.
+
+
+def test_null_rewards_pay_what_they_say():
+    rollout = make_rollout(SPEC, 3, 2)
+    for name, value in (("zero", 0.0), ("constant", 1.0)):
+        source = make("reward", name, SPEC)
+        np.testing.assert_array_equal(source.reward({}, rollout), np.full((3, 2), value, np.float32))
+        assert float(source.absorbing_reward({})) == 0.0
+    random = make("reward", "random", SPEC)
+    one, other = (random.reward(random.init(jax.random.key(i)), rollout) for i in range(2))
+    assert np.std(one) > 0.0 and not np.allclose(one, other)
+
+
+def test_sqil_pays_demonstrations():
+    source = make("reward", "sqil", SPEC, demos="any.npz")
+    rollout = make_rollout(SPEC, 2, 2)
+    np.testing.assert_array_equal(source.reward({}, rollout), 0.0)
+    np.testing.assert_array_equal(source.reward({}, rollout.replace(is_demo=np.ones((2, 2), bool))), 1.0)
