@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 
-from rl_rewards.loop.demonstrations import Demonstrations, save_demonstrations
+from rl_rewards.loop.demonstrations import Demonstrations, first_episodes, save_demonstrations
+from rl_rewards.loop.policies import RestoredPolicy, record
 from tests.runs import build, composed
 
 SPEED, STEPS = 0.1, 40
@@ -43,4 +45,16 @@ def point_file(folder: Path, **changes: object) -> str:
     demos = {key: value for key, value in {**point_demos(), **changes}.items() if value is not None}
     path = folder / "demos.npz"
     save_demonstrations(path, build.build(composed("env=point")).env.spec, demos)
+    return str(path)
+
+
+def recorded(folder: Path, *overrides: str, episodes: int = 3) -> str:
+    """A file of what an untrained policy does in any environment: good enough to be read."""
+    cfg = composed(*overrides, "reward=zero", "debug=smoke")
+    parts = build.build(cfg)
+    state = jax.jit(parts.algorithm.init)(jax.random.key(0))
+    policy = RestoredPolicy(parts.algorithm, state, parts.env.spec, cfg)
+    recording = record(parts.env, policy, episodes, explore=True, random=0.0, seed=0)
+    path = folder / "recorded.npz"
+    save_demonstrations(path, parts.env.spec, first_episodes(recording, parts.env.spec))
     return str(path)

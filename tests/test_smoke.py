@@ -8,18 +8,28 @@ import pytest
 
 from rl_rewards.help import list_choices
 from rl_rewards.loop import build
+from tests.demonstrations import recorded
 from tests.runs import composed, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
 REWARDS = sorted({*list_choices("reward")} - {"walking_robot", "frozen"})
 """Without the reward of one robot alone, and one that needs an earlier run: both have tests of their own."""
-PAIRS = list(itertools.product(REWARDS, usable_envs()))
+VARIANTS = ("constant", "fairl", "gaifo", "pugail", "zero")
+"""The same code as another YAML: on one environment."""
+PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, usable_envs()) if reward not in VARIANTS]
+PAIRS += [(reward, "point") for reward in VARIANTS]
 
 
 @pytest.mark.parametrize(("reward", "env"), PAIRS)
 def test_pair(tmp_path, reward, env):
-    needed = {"hand_designed": ["+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"]}
-    last = run_here(tmp_path, f"reward={reward}", f"env={env}", *needed.get(reward, []), *_foreign(env, tmp_path))
+    needed = {
+        "hand_designed": ["+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"],
+        "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5"],
+    }
+    foreign = _foreign(env, tmp_path)
+    if "demos" in composed(f"reward={reward}").reward:
+        foreign.append(f"demos={recorded(tmp_path, f'env={env}', *foreign)}")
+    last = run_here(tmp_path, f"reward={reward}", f"env={env}", *needed.get(reward, []), *foreign)
     assert last["env_steps"] == 1600
     assert (tmp_path / "DONE").exists()
     success = [] if env in FOREIGN else ["success"]
