@@ -1,0 +1,94 @@
+"""SAC with demonstrations: how many are in a batch, what they are paid, and how they pull the actor."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Experience, RewardFn
+from rl_rewards.loop.replay import Replay
+from tests.algorithms.small import LOPSIDED, small_sac
+from tests.demonstrations import point_file
+from tests.probes import make_rollout, make_spec
+from tests.runs import build, composed, run_here
+
+SPEC = make_spec(obs=3, action=LOPSIDED)
+DEMOS = {"demos": "any.npz", "demo_fraction": 0.25}
+SHOWN = 5.0
+"""The demonstrated action everywhere, in [-2, 6]."""
+
+
+def experience(algorithm, state) -> Experience:
+    rollout = make_rollout(SPEC, algorithm.rollout_length, algorithm.num_envs, info={"x": np.zeros((8, 16))})
+    replay = Replay.init(rollout, algorithm.history).add(rollout)
+
+    def sample_demos(key, n):
+        del key
+        rows = jax.tree.map(lambda x: jnp.asarray(x)[:1, 0].repeat(n, axis=0), make_rollout(SPEC, 1, 1))
+        action = jnp.full((n, 1), SHOWN)
+        return rows.replace(action=action, is_demo=jnp.ones(n, bool), behaviour={}, info={})
+
+    log_prob = partial(algorithm.log_prob, state)
+    return Experience(rollout, replay.sample, replay.sample_segments, log_prob, sample_demos)
+
+
+def test_a_share_of_every_batch_is_demonstrated_and_paid_by_the_same_reward():
+    algorithm = small_sac(SPEC, **DEMOS)
+    state = jax.jit(algorithm.init)(jax.random.key(0))
+    pays_demos = RewardFn(call=lambda t: jnp.where(t.is_demo, 1.0, 0.0), absorbing=jnp.zeros(()))
+
+    @jax.jit
+    def sampled(state):
+        return algorithm._sample(state, experience(algorithm, state), pays_demos, jax.random.key(1))
+
+    batch = sampled(state)
+    assert batch.is_demo.shape == (64,) and int(batch.is_demo.sum()) == 16
+    np.testing.assert_array_equal(batch.reward, 1.0 * batch.is_demo)
+    np.testing.assert_allclose(batch.action[batch.is_demo], 0.75, atol=1e-6)  # scaled to [-1, 1]
+
+
+def test_the_imitation_term_pulls_the_actor_to_what_was_shown():
+    def after(weight: float) -> float:
+        algorithm = small_sac(SPEC, **DEMOS, bc_weight=weight, learning_starts=0, update_ratio=1.0)
+        state = jax.jit(algorithm.init)(jax.random.key(0))
+        nothing = RewardFn(call=lambda t: jnp.zeros(t.env_reward.shape), absorbing=jnp.zeros(()))
+        update = jax.jit(lambda s, k: algorithm.update(s, experience(algorithm, s), nothing, jnp.asarray(9), k)[0])
+        for i in range(3):
+            state = update(state, jax.random.key(i))
+        shown = jnp.asarray(make_rollout(SPEC, 1, 1).obs)[0]
+        return float(algorithm.act(state, shown, jax.random.key(0), explore=False)[0][0, 0])
+
+    assert abs(after(1.0) - SHOWN) < 0.7 < abs(after(0.0) - SHOWN)
+
+
+def test_refusals(tmp_path):
+    for changes, message in (
+        ({"demo_fraction": 0.25}, r"demo_fraction=0\.25 learns from demonstrations; name some"),
+        ({"bc_weight": 1.0}, r"bc_weight=1\.0 acts on the demonstrations in a batch; set algorithm.demo_fraction too"),
+        ({"demos": "x", "demo_fraction": 1.0}, r"demo_fraction=1\.0 must lie in \[0, 1\)"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            small_sac(SPEC, **changes)
+    path = point_file(tmp_path, env_reward=None)
+    sac = ("env=point", "algorithm=sac", f"demos={path}")
+    with pytest.raises(ConfigError, match="This reward pays demonstrated steps, and the algorithm's batches hold none"):
+        build.build(composed(*sac, "reward=sqil"))
+    term = "+reward.terms.near={weight: -1.0, of: info.scene, map: norm}"
+    with pytest.raises(ConfigError, match="this reward reads scene from info, which they do not have"):
+        build.build(composed(*sac, "algorithm.demo_fraction=0.5", "reward=hand_designed", term))
+    with pytest.raises(ConfigError, match="lacks env_reward, which this reward reads"):
+        run_here(tmp_path / "run", *sac, "algorithm.demo_fraction=0.5", "reward=environment")
+    with pytest.raises(ConfigError, match="name different demonstrations"):
+        run_here(tmp_path / "run", *sac, "algorithm.demo_fraction=0.5", "reward=gail", "reward.demos=other.npz")
+
+
+def test_goals_from_the_ends_of_demonstrations(tmp_path):
+    cfg = composed("env=point", f"demos={point_file(tmp_path)}", "examples.last_steps=5", "examples.heldout_share=0.25")
+    data = build.build_data(build.build(cfg), cfg)
+    assert data["goal_obs"].shape == (30, 2) and data["heldout_obs"].shape == (10, 2)
+    assert float(jnp.linalg.norm(data["goal_obs"], axis=-1).max()) < 0.15, "in the goal disc"
+    with pytest.raises(ConfigError, match=r"examples\.last_steps=5 takes goals from demonstrations; name some"):
+        build.build_data(build.build(composed("env=point")), composed("env=point", "examples.last_steps=5"))
