@@ -89,6 +89,8 @@ def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
 def choose(name: str, demos: Demonstrations, episodes: int | None, every: int, seed: int) -> Demonstrations:
     """``episodes`` of them at random, and one step of ``every`` from a random offset in each.
 
+    A termination is always kept: few steps tell of it, and it is what a demonstrator worked for, or shunned.
+
     Raises:
         ConfigError: when there are not so many episodes.
     """
@@ -102,11 +104,17 @@ def choose(name: str, demos: Demonstrations, episodes: int | None, every: int, s
     rng = np.random.default_rng([seed, 0xDE305])
     chosen = range(count) if episodes is None else np.sort(rng.permutation(count)[:episodes])
     ends = np.append(starts[1:], len(demos["obs"]))
-    rows = [np.arange(starts[i] + rng.integers(min(every, ends[i] - starts[i])), ends[i], every) for i in chosen]
+    rows = [_thinned(rng, starts[i], ends[i], every, bool(demos["terminated"][ends[i] - 1])) for i in chosen]
     kept = {key: demos[key][np.concatenate(rows)] for key in PER_STEP if key in demos}
     kept["episode_start"] = np.cumsum([0, *map(len, rows[:-1])])
     kept["episode_return"] = demos["episode_return"][list(chosen)]
     return kept
+
+
+def _thinned(rng: np.random.Generator, start: int, end: int, every: int, keep_last: bool) -> np.ndarray:
+    """Rows of one episode."""
+    rows = np.arange(start + rng.integers(min(every, end - start)), end, every)
+    return np.union1d(rows, [end - 1]) if keep_last else rows
 
 
 def last_states(demos: Demonstrations, steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -105,6 +105,16 @@ def test_choosing_keeps_whole_episodes_and_every_so_many_steps():
     np.testing.assert_array_equal(demonstrations.choose("x", GOOD, None, 1, 0)["obs"], GOOD["obs"])
 
 
+def test_a_termination_is_always_kept():
+    last = GOOD["truncated"]
+    ended = GOOD | {"terminated": last, "truncated": np.zeros_like(last)}
+    chosen = demonstrations.choose("x", ended, episodes=None, every=25, seed=0)
+    assert chosen["terminated"].sum() == 8 and len(chosen["obs"]) < 8 * 4
+    assert set(np.flatnonzero(chosen["terminated"])) == set(
+        np.append(chosen["episode_start"][1:], len(chosen["obs"])) - 1
+    )
+
+
 @pytest.mark.parametrize("episodes", [0, 9])
 def test_more_episodes_than_there_are(episodes):
     with pytest.raises(ConfigError, match=f"demonstrations.episodes={episodes}, but x has 8; ask for 1 to 8"):
