@@ -127,7 +127,8 @@ def last_states(demos: Demonstrations, steps: int) -> tuple[np.ndarray, np.ndarr
 
 
 def as_data(sets: list[Demonstrations]) -> list[Examples]:
-    """What a run's ``data`` holds of each seed's demonstrations: keys ``demo_KEY`` [N, ...] and ``demo_count`` [].
+    """What a run's ``data`` holds of each seed's demonstrations: keys ``demo_KEY`` [N, ...], ``demo_count`` [] and
+    ``demo_return`` [], the episodes' mean true return.
 
     All are padded to one length N, so that seeds can be stacked; rows from ``demo_count`` on are padding. For what
     learners make of it see ``core.demonstrations``.
@@ -140,6 +141,7 @@ def as_data(sets: list[Demonstrations]) -> list[Examples]:
     return [
         {f"demo_{key}": padded(demos[key]) for key in PER_STEP if key in demos}
         | {"demo_count": jnp.asarray(len(demos["obs"]), jnp.int32)}
+        | {"demo_return": jnp.asarray(demos["episode_return"].mean(), jnp.float32)}
         for demos in sets
     ]
 

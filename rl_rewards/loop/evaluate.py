@@ -78,6 +78,8 @@ class Evaluator:
                 metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
                 if explore:
                     metrics[i] |= _stochastic_only(one, rewards, found)
+                    if "demo_return" in self.data:
+                        metrics[i]["eval/demo_return"] = float(np.atleast_1d(self.data["demo_return"])[i])
                     arrays.append(self._arrays(one, rewards, found))
         stacked = seeds.stack(arrays)
         if self._plane is not None:

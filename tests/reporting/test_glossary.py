@@ -3,9 +3,23 @@
 import pytest
 
 from rl_rewards.reporting.glossary import meaning
+from tests.demonstrations import point_file
 from tests.runs import raw_rows, run_here
 
+SAC = ("algorithm=sac", "algorithm.demo_fraction=0.5", "algorithm.bc_weight=1", "algorithm.learning_starts=0")
 TERM = "+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [("reward=gail",), ("reward=environment", "algorithm=bc"), ("reward=gail", *SAC)],
+    ids=["gail", "bc", "sac"],
+)
+def test_every_metric_of_demonstrations_has_an_entry(tmp_path, overrides):
+    run_here(tmp_path / "run", "env=point", f"demos={point_file(tmp_path)}", "total_env_steps=640", *overrides)
+    metrics = {key for row in raw_rows(tmp_path / "run") for key in row}
+    assert {key for key in metrics if meaning(key) is None} == set()
+    assert "eval/demo_return" in metrics
 
 
 @pytest.mark.parametrize(
