@@ -11,8 +11,9 @@ from rl_rewards.loop import build
 from tests.runs import composed, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
-REWARDS = sorted({*list_choices("reward")} - {"walking_robot", "frozen"})
-"""Without the reward of one robot alone, and one that needs an earlier run: both have tests of their own."""
+REWARDS = sorted({*list_choices("reward")} - {"walking_robot", "frozen", "maxent_irl"})
+"""Without the reward of one robot alone, one that needs an earlier run, and one for grid alone: all have tests of their
+own."""
 PAIRS = list(itertools.product(REWARDS, usable_envs()))
 
 

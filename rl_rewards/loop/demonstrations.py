@@ -73,7 +73,7 @@ def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
 
     Not all that fit into it: short ones would be too many. Actions are clipped to the bounds, as the environment does.
     """
-    done = np.asarray(transitions.done)
+    done = np.asarray(transitions.terminated) | np.asarray(transitions.truncated)
     lengths = np.argmax(done, axis=0) + 1
     assert done.any(axis=0).all(), "T is at least the longest episode"
     arrays = {
@@ -161,7 +161,7 @@ def _check_layout(name: str, arrays: dict[str, np.ndarray]) -> None:
     starts = arrays["episode_start"]
     ascending = np.issubdtype(starts.dtype, np.integer) and starts[0] == 0 and np.all(np.diff(starts) > 0)
     require(bool(ascending), f"{name}: episode_start must be rows in ascending order, the first 0.")
-    require(starts[-1] < rows, f"{name}: an episode starts at row {starts[-1]}, but there are {rows} rows.")
+    require(int(starts[-1]) < rows, f"{name}: an episode starts at row {starts[-1]}, but there are {rows} rows.")
     last = np.zeros(rows, bool)
     last[np.append(starts[1:], rows) - 1] = True
     wrong = np.flatnonzero((arrays["terminated"] | arrays["truncated"]) != last)
