@@ -12,6 +12,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import build
 from rl_rewards.loop.demonstrations import first_episodes, save_demonstrations
 from rl_rewards.loop.policies import RestoredPolicy, record
+from rl_rewards.reporting.glossary import meaning
 from rl_rewards.rewards.maxent_irl import MaxEntIRL
 from tests.probes import experience_of, make, make_rollout
 from tests.runs import composed, raw_rows, run_here
@@ -166,6 +167,7 @@ def test_a_run_learns_with_several_seeds_in_one_program(tmp_path, recorded):
         last = run_here(tmp_path, *command)
     assert max(last["reward/gradient_norm"]) < 0.05 and max(last["reward/feature_gap"]) < 0.02
     assert max(last["eval/feature_gap"]) < 0.15
+    assert all(meaning(key) for row in raw_rows(tmp_path) for key in row)
     first = raw_rows(tmp_path)[0]["reward/loss"]
     assert first[0] != first[1], "each seed draws its own demonstrations"
     OmegaConf.save(composed(*command), tmp_path / "config.yaml", resolve=True)
