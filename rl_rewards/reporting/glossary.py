@@ -55,7 +55,6 @@ METRICS = {
     "reward/feature_gap": "How far the features that the learned reward's own policy counts are from those of the "
     "demonstrations, by the model: half the sum of absolute differences, for cells the share of steps elsewhere.",
     "eval/feature_gap": "The same by what evaluation episodes visit: chance keeps it above 0.",
-    "eval/reward_demos": "Mean learned reward of the demonstrated steps.",
     "agent/critic_loss": "Error of SAC's critics, mean of them, on scaled rewards.",
     "agent/q_mean": "Mean value that SAC's critics give to the sampled states and actions, in scaled rewards.",
     "agent/actor_loss": "SAC's policy loss: temperature times log-probability, less the critics' value.",
