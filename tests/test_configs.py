@@ -10,7 +10,7 @@ from rl_rewards.core.types import EnvSpec
 from rl_rewards.help import CONFIGS, list_choices
 from tests.runs import composed, usable_envs
 
-WIRED = {"spec", "source", "learned", "learned_spec"}  # given by build.py, not by the user
+WIRED = {"spec", "source", "learned", "learned_spec", "per_seed"}  # given by build.py, not by the user
 NODES = [(group, name) for group in ("env", "reward", "algorithm") for name in list_choices(group)]
 
 

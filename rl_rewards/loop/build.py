@@ -26,9 +26,10 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
         ConfigError: for a value or a combination that cannot work.
     """
     env = build_env(cfg)
-    source = build_source(cfg.reward, env.spec, run_dir)
-    algorithm = instantiate_part(cfg.algorithm, spec=env.spec)
     _check_whole(cfg, "num_seeds")
+    seeds = range(cfg.seed, cfg.seed + cfg.num_seeds)
+    source = build_source(cfg.reward, env.spec, run_dir, seeds)
+    algorithm = instantiate_part(cfg.algorithm, spec=env.spec)
     parts = Parts(env=env, source=source, algorithm=algorithm, seeds=Seeds(cfg.num_seeds))
     check(parts, cfg)
     return parts

@@ -47,7 +47,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
     """
     started = time.perf_counter()
     parts.env.spec.save(run_dir / "spec.json")
-    keep_reward(parts.source, run_dir)
+    keep_reward(parts.source, run_dir, cfg.seed, parts.seeds)
     data_hash = fingerprint(examples)
     checkpoints = Checkpoints(run_dir / "checkpoints", cfg.checkpoint.keep)
     live = _start_or_restore(parts, cfg.seed, checkpoints, data_hash)

@@ -4,7 +4,9 @@ A run with a frozen reward keeps its own copy of it in ``RUN_DIR/reward_run``, i
 it can be resumed, and its reward loaded, when the folder it came from is gone.
 """
 
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,8 @@ from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.frozen import Frozen
 
 COPY = "reward_run"
+SEEDS_FILE = "seeds.json"  # of a copy: the first seed, and how many have a reward of their own
+EACH = "each"
 
 
 class RestoredReward(NamedTuple):
@@ -32,11 +36,12 @@ class RestoredReward(NamedTuple):
     spec: EnvSpec  # of the environment it was learned on
 
 
-def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None) -> RewardSource:
+def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int]) -> RewardSource:
     """The reward source of a config node, for environments of ``spec``.
 
     Args:
         run_dir: the folder of the run that is built, whose copy of a frozen reward goes before the original.
+        seeds: of that run; ``seed=each`` of a frozen reward gives every one of them its own.
 
     Raises:
         ConfigError: when it cannot work.
@@ -44,9 +49,17 @@ def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None) -> Rewar
     if node.get("_target_") != f"{Frozen.__module__}.{Frozen.__qualname__}":
         return instantiate_part(node, spec=spec)
     require(node.run is not None, "reward=frozen needs reward.run=RUN_DIR, the folder of the run whose reward to use.")
-    kept = None if run_dir is None else run_dir / COPY
-    restored = restore_from_run(Path(node.run), node.seed) if kept is None or not kept.is_dir() else _of_copy(kept)
-    return instantiate_part(node, spec=spec, source=restored.source, learned=restored.state, learned_spec=restored.spec)
+    origin = Path(node.run) if run_dir is None or not (run_dir / COPY).is_dir() else run_dir
+    wanted = seeds if node.seed == EACH else [node.seed]
+    restored = [restore_from_run(origin, seed) for seed in wanted]
+    return instantiate_part(
+        node,
+        spec=spec,
+        source=restored[0].source,
+        learned=Seeds(len(restored)).stack([one.state for one in restored]),
+        learned_spec=restored[0].spec,
+        per_seed=len(restored) > 1,
+    )
 
 
 def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
@@ -63,8 +76,8 @@ def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
     folder = run_dir / COPY if (run_dir / COPY).is_dir() else run_dir
     require((folder / "config.yaml").is_file(), f"{run_dir} is not a run's folder; it has no config.yaml.")
     require((folder / "spec.json").is_file(), f"{run_dir} has no checkpoint; let its run reach the first one.")
-    if folder != run_dir:  # of several seeds that trained on one frozen reward, each has the same
-        return _of_copy(folder)
+    if folder != run_dir:
+        return _of_copy(folder, seed)
     config = OmegaConf.load(folder / "config.yaml")
     index = seed_index(run_dir, config, seed)
     spec = EnvSpec.load(folder / "spec.json")
@@ -75,12 +88,17 @@ def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
     return RestoredReward(source, seeds.each(state)[index], spec)
 
 
-def _of_copy(folder: Path) -> RestoredReward:
-    """A frozen reward that a run has kept."""
+def _of_copy(folder: Path, seed: int | None) -> RestoredReward:
+    """A frozen reward that a run has kept; unless every seed had its own, all have the same."""
     spec = EnvSpec.load(folder / "spec.json")
     source = instantiate_part(OmegaConf.load(folder / "config.yaml").reward, spec=spec)
-    template = jax.eval_shape(source.init, jax.random.key(0))
-    return RestoredReward(source, restore_item(folder / "checkpoints", "reward", template), spec)
+    told = folder / SEEDS_FILE
+    first, count = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else (0, 1)
+    seeds = Seeds(count)
+    template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
+    state = restore_item(folder / "checkpoints", "reward", template)
+    index = 0 if count == 1 else seed_index(folder, OmegaConf.create({"seed": first, "num_seeds": count}), seed)
+    return RestoredReward(source, seeds.each(state)[index], spec)
 
 
 def seed_index(run_dir: Path, config: DictConfig, seed: int | None) -> int:
@@ -103,7 +121,7 @@ def seed_index(run_dir: Path, config: DictConfig, seed: int | None) -> int:
     return index
 
 
-def keep_reward(source: RewardSource, run_dir: Path) -> None:
+def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) -> None:
     """Copy a frozen reward to ``run_dir``, unless it is there or ``source`` is of another kind.
 
     The copy appears by a rename: a run killed meanwhile finds all of it or nothing.
@@ -117,6 +135,7 @@ def keep_reward(source: RewardSource, run_dir: Path) -> None:
     partial.mkdir(parents=True)
     shutil.copyfile(origin / "config.yaml", partial / "config.yaml")
     source.learned_spec.save(partial / "spec.json")
+    (partial / SEEDS_FILE).write_text(json.dumps([seed, seeds.count if source.per_seed else 1]), encoding="utf-8")
     save_reward(partial / "checkpoints", source.learned)
     partial.rename(run_dir / COPY)
 

@@ -66,21 +66,24 @@ class TrainState:
 
 def init_state(parts: Parts, seed: int) -> TrainState:
     """A fresh state, in buffers of its own (a round donates them); nothing is stepped."""
-    return jax.jit(parts.seeds.map(partial(_init_state, parts), 0))(parts.seeds.keys(seed))
+    prepared = getattr(parts.source, "prepared", None)  # a frozen reward of each seed's own
+    init = parts.seeds.map(partial(_init_state, parts), (0, None if prepared is None else 0))
+    return jax.jit(init)(parts.seeds.keys(seed), prepared)
 
 
-def _init_state(parts: Parts, key: Key) -> TrainState:
+def _init_state(parts: Parts, key: Key, prepared: Any) -> TrainState:
     env, source, algorithm, _ = parts
     agent_key, reward_key, env_key, train_key = jax.random.split(key, 4)
     agent = algorithm.init(agent_key)
+    reward = source.init(reward_key) if prepared is None else prepared
     if parts.offline:
-        return TrainState(agent=agent, reward=source.init(reward_key), replay=None, env=None, key=train_key)
+        return TrainState(agent=agent, reward=reward, replay=None, env=None, key=train_key)
     env_state = reset_jax(env, env_key, algorithm.num_envs) if isinstance(env, JaxEnv) else None
     template = rollout_shape(parts, agent)
     capacity = max(source.history, algorithm.history, template.valid.size)
     return TrainState(
         agent=agent,
-        reward=source.init(reward_key),
+        reward=reward,
         replay=Replay.init(_for_replay(source, template), capacity),
         env=env_state,
         key=train_key,

@@ -27,8 +27,9 @@ class Frozen:
     source: RewardSource
     learned: Any = field(repr=False)  # the source's state
     learned_spec: EnvSpec  # of the environment it was learned on
+    per_seed: bool  # ``learned`` has a leading seed axis: every seed of the run has its own
     run: str
-    seed: int | None
+    seed: int | Literal["each"] | None
     early_end: Literal["refuse", "allow"]
 
     history: int = field(default=0, init=False)
@@ -70,8 +71,14 @@ class Frozen:
         """As the wrapped source declares it; examples then need what it judges."""
         return getattr(self.source, "judges", None)
 
+    @property
+    def prepared(self) -> Any:
+        """The states of all seeds, in place of what :meth:`init` makes of a key; None where all have the same."""
+        return jax.tree.map(jnp.asarray, self.learned) if self.per_seed else None
+
     def init(self, key: Key) -> Any:
         del key
+        assert not self.per_seed, "every seed's state is prepared"
         return jax.tree.map(jnp.asarray, self.learned)
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:

@@ -57,7 +57,15 @@ def test_reads_and_judges_as_the_original():
     """What the replay ring and the examples' check ask a source for is passed through."""
     spec = make_spec(info={"height": ()})
     source = HandDesigned(spec=spec, terms={"high": {"weight": 1.0, "of": "info.height", "map": "identity"}})
-    wired = {"source": source, "learned": {}, "learned_spec": spec, "run": "RUN", "seed": None, "early_end": "refuse"}
+    wired = {
+        "source": source,
+        "learned": {},
+        "learned_spec": spec,
+        "per_seed": False,
+        "run": "RUN",
+        "seed": None,
+        "early_end": "refuse",
+    }
     assert info_keys(Frozen(spec=spec, **wired)) == ("height",)
     with pytest.raises(ConfigError, match="reads 'height' from info, which test does not have"):
         Frozen(spec=make_spec(), **wired)
@@ -152,3 +160,25 @@ def test_a_checkpoint_of_another_shape_is_refused(tmp_path, learned):
     (run / "config.yaml").write_text(text.replace("ensemble: 3", "ensemble: 2"), encoding="utf-8")
     with pytest.raises(ConfigError, match="does not fit its config"):
         frozen(run)
+
+
+def test_every_seed_can_have_the_reward_of_its_own(tmp_path):
+    """Each goes on with its own, also when the original is gone, and the copy knows whose is whose."""
+    with jax.debug_key_reuse(False):  # keys of many seeds look consumed to the checker when one of them is
+        _each_its_own(tmp_path)
+
+
+def _each_its_own(tmp_path):
+    original = finished_run(tmp_path / "original", "env=point", "reward.pretrain_steps=5", "num_seeds=2", "seed=4")
+    states = [restore_from_run(original, seed).state for seed in (4, 5)]
+    assert not same(*states)
+    arguments = ("env=point", "reward=frozen", f"reward.run={original}", "reward.seed=each", "num_seeds=2", "seed=4")
+    run = finished_run(tmp_path / "run", *arguments)
+    shutil.rmtree(original)
+    for seed, state in zip((4, 5), states, strict=True):
+        assert same(restore_from_run(run, seed).state, state)
+    parts = build.build(composed("debug=smoke", *arguments), run)
+    for i, state in enumerate(states):
+        assert same(jax.tree.map(lambda x, i=i: x[i], init_state(parts, 4).reward), state)
+    with pytest.raises(ConfigError, match=r"has no seed 6; it trained 4 to 5\."):
+        build.build(composed("debug=smoke", *arguments, "seed=5"), run)
