@@ -39,13 +39,14 @@ class PointState:
 class Point:
     """``point``: obs = position [2] in [-1, 1], or a picture [image_size, image_size, 3] uint8 of the square.
 
-    Action = velocity [2] in [-1, 1], times ``speed`` a step.
+    Action = velocity [2] in [-1, 1], turned by ``turn``, times ``speed`` a step.
     Success: within ``goal_radius`` of the origin. ``env_reward`` is 1 on success and 0 elsewhere.
     """
 
     observation: Literal["position", "image"]
     image_size: int
     speed: float
+    turn: float  # degrees counterclockwise
     goal_radius: float
     max_episode_steps: int
     terminate_on_success: bool
@@ -99,7 +100,10 @@ class Point:
 
     def step(self, key: Key, state: PointState, action: Float[Array, "2"]) -> tuple[PointState, StepOut]:
         del key  # deterministic
-        position = jnp.clip(state.position + self.speed * jnp.clip(action, -1.0, 1.0), -1.0, 1.0)
+        velocity = (
+            jnp.asarray(self._rotation) @ jnp.clip(action, -1.0, 1.0) if self.turn else jnp.clip(action, -1.0, 1.0)
+        )
+        position = jnp.clip(state.position + self.speed * velocity, -1.0, 1.0)
         elapsed = state.elapsed + 1
         success = jnp.linalg.norm(position) <= self.goal_radius
         terminated = success & self.terminate_on_success
@@ -113,6 +117,13 @@ class Point:
             info={"success": success, "scene": position},
         )
         return PointState(position=position, elapsed=elapsed), out
+
+    @property
+    def _rotation(self) -> Float[np.ndarray, "2 2"]:
+        """Exact at right angles, so that 90 degrees are no little more."""
+        angle = np.deg2rad(self.turn)
+        cos, sin = np.round([np.cos(angle), np.sin(angle)], 12)
+        return np.array([[cos, -sin], [sin, cos]], np.float32)
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Goals uniform on the goal disc, non-goals uniform on the normal quadrant; small random actions."""

@@ -21,6 +21,8 @@ from rl_rewards.exits import REFUSED, REQUEUE
 from rl_rewards.provenance import code, command_line
 from rl_rewards.reporting.run_files import RunFiles, read_run
 
+FOLDER = "{study}"
+"""In an arm's overrides: the study's folder, so that an arm can use what one before it has learned."""
 OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "hydra.", "+hydra.")
 """Overrides that an arm does not inherit from the study's command line."""
 
@@ -76,12 +78,14 @@ def run_study(study: Study, cfg: DictConfig, overrides: Sequence[str], folder: P
         run_dir = folder / "arms" / name
         if not (run_dir / "DONE").exists():
             print(f"\nArm {name}: {' '.join(changes) or 'the configuration as it is'}", flush=True)
-            _run_arm([*shared, *changes, f"hydra.run.dir={run_dir}"], name)
+            placed = [change.replace(FOLDER, str(folder)) for change in changes]
+            _run_arm([*shared, *placed, f"hydra.run.dir={run_dir}"], name)
         runs[name] = read_run(run_dir)
     seeds = _seeds(sizes[cfg.size])
     findings = study.judge(runs, seeds)
     path = folder / "verdict.json"
-    record = _record(cfg.size, seeds, runs, findings) | {"command": _without_folder(command_line(overrides)), **code()}
+    record = _record(cfg.size, seeds, runs, findings, folder)
+    record |= {"command": _without_folder(command_line(overrides), folder), **code()}
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, path)
@@ -107,7 +111,9 @@ def _run_arm(arguments: list[str], name: str) -> None:
         raise TrainingFailed(f"The arm {name} did not finish (exit code {done.returncode}); start the study again.")
 
 
-def _record(size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findings: Findings) -> dict[str, Any]:
+def _record(
+    size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findings: Findings, folder: Path
+) -> dict[str, Any]:
     return {
         "size": size,
         "counts": size == "full",  # a small study is indicative only
@@ -116,7 +122,7 @@ def _record(size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findi
         "details": findings.details,
         "arms": {
             name: {
-                "command": _without_folder(str(run.run.get("command"))),
+                "command": _without_folder(str(run.run.get("command")), folder),
                 "seeds": run.seeds,
                 "env_steps": run.env_steps,
                 "git_sha": run.run.get("git_sha"),
@@ -127,9 +133,10 @@ def _record(size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findi
     }
 
 
-def _without_folder(command: str) -> str:
+def _without_folder(command: str, folder: Path) -> str:
     """As anyone can type it: where it was run says nothing."""
-    return " ".join(word for word in command.split() if not word.startswith("hydra.run.dir="))
+    words = [word for word in command.split() if not word.startswith("hydra.run.dir=")]
+    return " ".join(words).replace(str(folder), FOLDER)
 
 
 def _print(verdicts: Sequence[Verdict], size: str, path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.envs.point import Point
+from rl_rewards.envs.point import Point, PointState
 from tests.probes import make
 
 
@@ -47,3 +47,12 @@ def test_what_cannot_be_is_refused():
         picture_env(image_size=4)
     with pytest.raises(ConfigError, match=r"env\.observation=pixels is not valid; it must be position or image"):
         make("env", "point", observation="pixels")
+
+
+def test_a_turn_turns_actions_and_nothing_else():
+    """At 90 degrees what was to the right goes up; the goal stays where it is."""
+    straight, turned = make("env", "point"), make("env", "point", turn=90.0)
+    state = PointState(position=jnp.array([-0.5, -0.5]), elapsed=jnp.zeros((), jnp.int32))
+    after = turned.step(jax.random.key(0), state, jnp.array([1.0, 0.0]))[0].position
+    np.testing.assert_array_equal(after, straight.step(jax.random.key(0), state, jnp.array([0.0, 1.0]))[0].position)
+    assert turned.spec == straight.spec

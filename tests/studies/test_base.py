@@ -10,7 +10,7 @@ from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
 from rl_rewards.help import CONFIGS
 from rl_rewards.loop import build
-from rl_rewards.studies.base import Findings, Verdict, run_study
+from rl_rewards.studies.base import FOLDER, Findings, Verdict, run_study
 from tests.runs import command, composed
 
 TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=320", "logger=none"]
@@ -71,6 +71,8 @@ def test_an_arm_that_is_refused_or_fails_is_named(tmp_path):
 def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path):
     cfg = composed(f"experiment=lecture/{name}")
     for changes in (cfg.arms or {}).values():
+        if any(FOLDER in change for change in changes):
+            continue  # it needs what another arm has learned
         one = composed(f"experiment=lecture/{name}", "study=null", *cfg.sizes["full"], *changes)
         assert build.rounds_of(build.build(one, tmp_path), one) > 1
 
