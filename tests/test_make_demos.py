@@ -1,0 +1,69 @@
+"""Experts recorded: any run's policy, noisy ones, and what cannot be recorded."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_rewards.loop.demonstrations import load_demonstrations
+from rl_rewards.loop.policies import restore_policy
+from scripts.make_demos import EXPERTS, main
+from tests.demonstrations import point_file
+from tests.finished import finished_run
+from tests.runs import build, composed
+
+NAMES = sorted(path.stem for path in EXPERTS.glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def expert(tmp_path_factory):
+    """A policy that has cloned good demonstrations of point."""
+    folder = tmp_path_factory.mktemp("expert")
+    options = ("env=point", "reward=environment", "algorithm=bc", f"demos={point_file(folder)}")
+    return finished_run(folder / "run", *options, "algorithm.rounds=10", "algorithm.gradient_steps=100")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_expert_can_be_trained(name):
+    cfg = composed(f"experiment=expert/{name}")
+    parts = build.build(cfg)
+    assert build.rounds_of(parts, cfg) >= 1
+    assert "env_reward" in parts.source.reads or name == "grid", "on the true reward"
+
+
+def test_a_runs_policy_is_recorded_as_it_acts(expert, tmp_path, capsys):
+    out = tmp_path / "demos.npz"
+    main(["of", str(out), "--policy", str(expert), "--episodes", "6"])
+    assert "6 episodes of 40 steps, 240 in all" in capsys.readouterr().out
+    policy = restore_policy(expert)
+    demos = load_demonstrations(str(out), policy.spec)
+    assert (demos["episode_return"] > 25).all(), "at the goal within fifteen steps of forty"
+    action, _ = policy.algorithm.act(policy.state, jnp.asarray(demos["obs"][:50]), jax.random.key(0), explore=False)
+    np.testing.assert_allclose(demos["action"][:50], np.clip(action, -1.0, 1.0), atol=1e-5)
+
+
+def test_a_share_of_random_actions_makes_it_worse(expert, tmp_path):
+    returns = []
+    for share in ("0", "0.5", "1"):
+        out = tmp_path / f"{share}.npz"
+        main(["of", str(out), "--policy", str(expert), "--episodes", "8", "--random", share])
+        returns.append(load_demonstrations(str(out), restore_policy(expert).spec)["episode_return"].mean())
+    assert returns[0] > returns[1] > returns[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["of", "x.npz"], "Name the run to record"),
+        (["of", "x.npz", "--policy", "nowhere"], "nowhere does not exist; name the folder of a run whose policy"),
+        (["cartpole", "x.npz", "--episodes", "0"], "--episodes 0 must be at least 1"),
+        (["cartpole", "x.npz", "--random", "2"], r"--random 2\.0 must lie in \[0, 1\]"),
+    ],
+)
+def test_what_cannot_be_recorded(arguments, message, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
