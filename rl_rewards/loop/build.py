@@ -130,7 +130,8 @@ def build_data(parts: Parts, cfg: DictConfig) -> Examples:
 
 def _demonstrations(parts: Parts, cfg: DictConfig) -> tuple[str, demonstrations.Demonstrations] | None:
     """Name and arrays of the set that the reward, the algorithm or the examples come from; None where none does."""
-    names = {getattr(part, "demos", None) for part in (parts.source, parts.algorithm)} - {None}
+    named = [getattr(part, "demos", None) for part in (parts.source, parts.algorithm)]
+    names: set[str] = {name for name in named if name is not None}
     if parts.source.needs_examples and cfg.examples.last_steps is not None:
         steps = cfg.examples.last_steps
         told = f"examples.last_steps={steps} takes goals from demonstrations; name some: demos=NAME."

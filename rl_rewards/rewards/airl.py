@@ -59,7 +59,7 @@ class ShapedClassifier(Classifier):
     def goal_reward(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         """g alone, combined over members."""
         inputs = self._scaled(state, inputs)
-        outputs = jax.vmap(lambda v: self.network.apply(v, inputs, method="unshaped"))(state.variables)
+        outputs: Any = jax.vmap(lambda v: self.network.apply(v, inputs, method="unshaped"))(state.variables)
         return self.combined(outputs[..., 0])
 
 
