@@ -15,7 +15,8 @@ def table(results: Path = RESULTS) -> str:
     for path in sorted(results.glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(record, dict) and "verdicts" in record:
-            lines.append(f"| **[{path.stem}](scripts/results/{path.name})** | {_conditions(record)} | |")
+            figure = f", [figure](scripts/results/{path.stem}.png)" if path.with_suffix(".png").is_file() else ""
+            lines.append(f"| **[{path.stem}](scripts/results/{path.name})**{figure} | {_conditions(record)} | |")
             lines += [_row(verdict) for verdict in record["verdicts"]]
     return "\n".join(lines)
 

@@ -47,7 +47,8 @@ def draw_curves(
             axes.set_axis_off()
         for axes in panels[::columns]:
             axes.set_ylabel("share")
-        panels[0].legend(frameon=False, fontsize=8)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
         figure.savefig(path, dpi=110)
 
 

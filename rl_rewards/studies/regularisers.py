@@ -29,7 +29,7 @@ class Regularisers:
         verdicts = []
         for name in arms:
             if name != "none":
-                verdicts += [_better(name, success), _steadier(name, spread)]
+                verdicts += [_better(name, success), _steadier(name, spread, success)]
         table = {
             name: {
                 "success": mean_interval(success[name]),
@@ -62,13 +62,15 @@ def _better(name: str, success: Mapping[str, list[float]]) -> Verdict:
     )
 
 
-def _steadier(name: str, spread: Mapping[str, list[float]]) -> Verdict:
+def _steadier(name: str, spread: Mapping[str, list[float]], success: Mapping[str, list[float]]) -> Verdict:
+    """Never succeeding is steady too, and does not count."""
     less_by = [STEADIER * without - found for without, found in zip(spread["none"], spread[name], strict=True)]
     _, low, high = mean_interval(less_by)
     return Verdict(
-        f"{name}: success spreads at most half as much over the last {LAST_EVALUATIONS} evaluations as without.",
+        f"{name}: success spreads at most half as much over the last {LAST_EVALUATIONS} evaluations as without, and "
+        "is no lower.",
         f"standard deviation {in_words(spread[name])} against {in_words(spread['none'])}.",
-        low > 0.0,
+        low > 0.0 and mean_interval(success[name])[0] >= mean_interval(success["none"])[0],
         (low, high),
         "half the spread without minus the spread with it, paired by seed",
         {name: spread[name], "none": spread["none"]},

@@ -72,7 +72,8 @@ def window() -> tuple[float, float]:
 def kind_of(forward: float, upright: float, height: float) -> str:
     """A behaviour in a word, from mean speed (m/s), mean cosine of the torso's angle and its mean height (m)."""
     if height < ON_ITS_FEET:
-        return "crawls" if forward > MOVING else "sits upright" if upright > UPRIGHT else "lies"
+        kinds = ("slides sitting upright", "sits upright") if upright > UPRIGHT else ("crawls", "lies")
+        return kinds[0] if forward > MOVING else kinds[1]
     if upright < UPRIGHT:
         return "leans"
     return "walks" if forward > MOVING else "stands"
@@ -132,7 +133,6 @@ def _draw_found(axes, arms: Mapping[str, RunFiles]) -> None:
             axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.6, alpha=0.4)
             label = name.replace("_", " ") if i == 0 else None
             axes.plot(path[-1, 0], path[-1, 1], "o", color=colour, label=label)
-    axes.set(
-        xlabel="forward speed, m/s", ylabel="cosine of the torso's angle", title="What Walker2d learned; dots: the end"
-    )
+    axes.axhline(ON_ITS_FEET, color=OTHER, linewidth=0.8, linestyle="--", label="on its feet above")
+    axes.set(xlabel="forward speed, m/s", ylabel="height of the torso, m", title="What Walker2d learned; dots: the end")
     axes.legend(frameon=False)

@@ -27,6 +27,7 @@ def test_the_sums_and_the_window_are_exact():
         (1.0, 0.1, 0.4, "crawls"),
         (0.1, 0.98, 0.5, "sits upright"),  # a torso held upright is not yet a robot on its feet
         (0.0, -0.2, 0.2, "lies"),
+        (1.5, 0.99, 0.5, "slides sitting upright"),
     ],
 )
 def test_a_behaviour_in_a_word(forward, upright, height, kind):
