@@ -85,6 +85,7 @@ def _batch(n: int) -> Any:
         next_inputs=pictures,
         terminated=jnp.zeros(n, bool),
         valid=jnp.ones(n, bool),
+        is_demo=jnp.zeros(n, bool),
         absorbing_value=jnp.zeros(()),
     )
 
