@@ -40,8 +40,8 @@ class WalkerHack:
         verdicts = [
             _sums(),
             _window(),
-            _wins("lecture_weights", "not walk", [kind != "walks" for kind in found["lecture_weights"]], arms),
-            _wins("in_window", "walk", [kind == "walks" for kind in found["in_window"]], arms),
+            _wins("lecture_weights", arms["lecture_weights"], found["lecture_weights"], walks=False),
+            _wins("in_window", arms["in_window"], found["in_window"], walks=True),
         ]
         return Findings(verdicts, {"behaviours": found})
 
@@ -105,15 +105,17 @@ def _window() -> Verdict:
     )
 
 
-def _wins(arm: str, what: str, yes: Sequence[bool], arms: Mapping[str, RunFiles]) -> Verdict:
-    found = {key: last_mean(arms[arm], key) for key in (FORWARD, UPRIGHTNESS, HEIGHT)}
+def _wins(arm: str, run: RunFiles, behaviours: Sequence[str], walks: bool) -> Verdict:
+    """Whether the robot comes to walk, or, with ``walks`` False, not to."""
+    found = {key: last_mean(run, key) for key in (FORWARD, UPRIGHTNESS, HEIGHT)}
+    what = "walk" if walks else "not walk"
     return enough_seeds(
         f"On Walker2d, {arm.replace('_', ' ')}: the robot learns to {what} in {NEEDED:.0%} of seeds.",
-        f"{', '.join(_behaviours(arms[arm]))}; speed {in_words(found[FORWARD])} m/s, upright "
+        f"{', '.join(behaviours)}; speed {in_words(found[FORWARD])} m/s, upright "
         f"{in_words(found[UPRIGHTNESS])}, torso at {in_words(found[HEIGHT])} m.",
-        list(yes),
+        [(kind == "walks") == walks for kind in behaviours],
         NEEDED,
-        {**found},
+        found,
     )
 
 
