@@ -17,7 +17,8 @@ from pathlib import Path
 
 from rl_rewards.provenance import code
 from scripts.benchmarks.contest import ROOT, BenchError
-from scripts.benchmarks.items import ITEMS, Result, Row, Settings
+from scripts.benchmarks.items import ITEMS
+from scripts.benchmarks.result import Result, Row, Settings
 
 DEFAULT_OUT = ROOT / "scripts" / "results" / "bench.json"
 
@@ -48,7 +49,11 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """The command line, checked."""
     parser = argparse.ArgumentParser(description="Measures speed and memory against predictions.")
-    parser.add_argument("--peers", type=Path, help="folder with purejaxrl/ and venv/ (with stable-baselines3)")
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        help="folder with purejaxrl/, venv/ (with stable-baselines3) and imitation/ (a venv with it)",
+    )
     parser.add_argument("--only", default=",".join(ITEMS), help=f"items, of {','.join(ITEMS)}")
     parser.add_argument("--repeats", type=int, default=5, help="turns of every contest; at least 5 count")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="the results, JSON")

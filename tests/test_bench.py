@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.envs.pencil_case import PencilCase
-from scripts.benchmarks.items import Row
+from scripts.benchmarks.result import Row
 from scripts.benchmarks.sync_pencil_case import SyncBatch
 from tests.runs import composed
 

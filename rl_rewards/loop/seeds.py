@@ -23,7 +23,7 @@ class Seeds(NamedTuple):
 
     def map(self, function: Callable, in_axes: Any) -> Callable:
         """``function`` of one seed as a function of all; axes as for ``jax.vmap``."""
-        return function if self.count == 1 else jax.vmap(function, in_axes)
+        return function if self.count == 1 else jax.vmap(function, in_axes, axis_size=self.count)
 
     def keys(self, seed: int) -> Key:
         """The key of ``seed``, or of ``seed`` .. ``seed + S - 1`` [S]."""

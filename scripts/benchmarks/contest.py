@@ -88,6 +88,16 @@ def module(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", f"scripts.benchmarks.{name}", *map(str, arguments)]
 
 
+def told_once(command: Sequence[str]) -> dict[str, float]:
+    """What a worker says that runs once."""
+    done = subprocess.run(command, cwd=ROOT, env=worker_env(), capture_output=True, text=True, check=False)
+    told = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    if done.returncode != 0 or not told:
+        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise BenchError(f"{' '.join(command[1:3])} failed: {last}")
+    return json.loads(told[-1].removeprefix(MARK))
+
+
 class Contest(NamedTuple):
     """What every arm did in every turn."""
 

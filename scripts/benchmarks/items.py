@@ -1,46 +1,15 @@
 """What ``make bench`` measures, and what was predicted: one function for each item, ``(settings) -> Result``."""
 
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
 
-from scripts.benchmarks.contest import PER, ROOT, BenchError, module, take_turns, worker_env
-from scripts.benchmarks.worker import MARK
-
-
-class Settings(NamedTuple):
-    """Of one call of the benchmark."""
-
-    peers: Path | None
-    repeats: int
-    say: Callable[[str], None]
-
-
-class Row(NamedTuple):
-    """One figure. ``at_least`` or ``at_most`` is the prediction; a figure without one is shown for what it is."""
-
-    name: str
-    measured: float
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def holds(self) -> bool | None:
-        if self.at_least is not None:
-            return self.measured >= self.at_least
-        return None if self.at_most is None else self.measured <= self.at_most
-
-
-class Result(NamedTuple):
-    rows: list[Row]
-    details: dict[str, Any]
-
+from scripts.benchmarks.against_imitation import gail_against_imitation, returns_against_imitation
+from scripts.benchmarks.contest import PER, ROOT, BenchError, module, take_turns, told_once, worker_env
+from scripts.benchmarks.result import Result, Row, Settings
 
 CART_POLE = [
     "env=gymnax",
@@ -153,7 +122,7 @@ def second_start(settings: Settings) -> Result:
     turns = []
     for repeat in range(settings.repeats):
         with tempfile.TemporaryDirectory() as cache:
-            turns.append([_told(module("start", cache)) for _ in range(2)])
+            turns.append([told_once(module("start", cache)) for _ in range(2)])
         first, second = (turn["round_wall"] for turn in turns[-1])
         settings.say(f"  turn {repeat + 1} of {settings.repeats}: compiled in {first:.1f} s, then in {second:.1f} s")
     names = {
@@ -171,13 +140,13 @@ def second_start(settings: Settings) -> Result:
 
 def recompilations(settings: Settings) -> Result:
     """Functions that compile after the first evaluated round of a small whole experiment."""
-    told = _told(module("counts", "compilations"))
+    told = told_once(module("counts", "compilations"))
     return Result([Row(f"functions compiled again, {name}", n, at_most=0) for name, n in told.items()], {})
 
 
 def replay_copies(settings: Settings) -> Result:
     """SAC's ring of a million transitions, in memory and in the compiled round."""
-    told = _told(module("counts", "ring"))
+    told = told_once(module("counts", "ring"))
     rows = [
         Row("arrays of the ring that moved in memory", told["moved"], at_most=0),
         Row("copies of the ring's shape in the compiled round", told["copies"], at_most=0),
@@ -199,16 +168,6 @@ def peak_memory(settings: Settings) -> Result:
     return Result([Row("peak resident memory of the main job, GiB", usage.ru_maxrss / 2**20, at_most=2.0)], {})
 
 
-def _told(command: list[str]) -> dict[str, float]:
-    """What a worker says that runs once."""
-    done = subprocess.run(command, cwd=ROOT, env=worker_env(), capture_output=True, text=True, check=False)
-    told = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
-    if done.returncode != 0 or not told:
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise BenchError(f"{' '.join(command[2:])} failed: {last}")
-    return json.loads(told[-1].removeprefix(MARK))
-
-
 ITEMS: dict[str, Callable[[Settings], Result]] = {
     "a": ppo_against_peers,
     "b": cost_of_the_loop,
@@ -218,4 +177,6 @@ ITEMS: dict[str, Callable[[Settings], Result]] = {
     "f": recompilations,
     "g": replay_copies,
     "h": peak_memory,
+    "i": gail_against_imitation,
+    "j": returns_against_imitation,
 }
