@@ -378,9 +378,12 @@ class SAC:
         loss = masked_mean(jnp.exp(state.log_temperature) * log_prob - value, batch.valid)
         metrics = {"agent/actor_loss": loss, "agent/entropy": -masked_mean(log_prob, batch.valid)}
         if self.bc_weight > 0.0:
-            imitation_loss = -masked_mean(distribution.log_prob(batch.action), batch.is_demo)
+            # A log-likelihood would ask for ever less entropy and the temperature for its return, without end.
+            error = jnp.sum(jnp.square(distribution.mode() - batch.action), axis=-1)
+            imitation_loss = masked_mean(error, batch.is_demo)
             metrics["agent/imitation_loss"] = imitation_loss
-            loss = loss + self.bc_weight * imitation_loss
+            scale = masked_mean(jnp.abs(jax.lax.stop_gradient(value)), batch.valid)
+            loss = loss + self.bc_weight * scale * imitation_loss
         return loss, (log_prob, metrics)
 
     def _descend(self, name: str, gradients, optimizer, params):

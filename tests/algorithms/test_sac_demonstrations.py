@@ -54,8 +54,8 @@ def test_the_imitation_term_pulls_the_actor_to_what_was_shown():
     def after(weight: float) -> float:
         algorithm = small_sac(SPEC, **DEMOS, bc_weight=weight, learning_starts=0, update_ratio=1.0)
         state = jax.jit(algorithm.init)(jax.random.key(0))
-        nothing = RewardFn(call=lambda t: jnp.zeros(t.env_reward.shape), absorbing=jnp.zeros(()))
-        update = jax.jit(lambda s, k: algorithm.update(s, experience(algorithm, s), nothing, jnp.asarray(9), k)[0])
+        same = RewardFn(call=lambda t: jnp.ones(t.env_reward.shape), absorbing=jnp.zeros(()))
+        update = jax.jit(lambda s, k: algorithm.update(s, experience(algorithm, s), same, jnp.asarray(9), k)[0])
         for i in range(3):
             state = update(state, jax.random.key(i))
         shown = jnp.asarray(make_rollout(SPEC, 1, 1).obs)[0]
