@@ -48,7 +48,7 @@ METRICS = {
     "agent/validation_loss": "The same on demonstrated steps that it never trains on.",
     "agent/best_validation_loss": "The least of those so far: of the policy that acts.",
     "agent/stopped": "1 when behaviour cloning has stopped, for want of a lower validation loss.",
-    "agent/imitation_loss": "Mean squared distance of the policy's mode from the demonstrated actions in a batch, in [-1, 1].",
+    "agent/imitation_loss": "Mean squared distance of the policy's mode from demonstrated actions, scaled to [-1, 1].",
     "gradient_steps": "Gradient steps up to the end of the round, of an algorithm that takes no environment steps.",
     "reward/negatives": "Number of states that the classifier takes negatives from: examples and visited states.",
     "reward/gradient_penalty": "The gradient penalty's part of the reward model's loss.",
