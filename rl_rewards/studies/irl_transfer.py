@@ -18,9 +18,15 @@ from rl_rewards.studies.measures import SUCCESS, THRESHOLD, enough_seeds, in_wor
 TITLES = {
     "airl": "AIRL, where it was demonstrated",
     "gail": "GAIL, where it was demonstrated",
+    "airl_newest": "AIRL on the newest steps alone, where it was demonstrated",
     "airl_turned": "AIRL's reward, actions turned",
     "gail_turned": "GAIL's reward, actions turned",
+    "airl_newest_turned": "AIRL's reward from the newest steps alone, actions turned",
     "true_turned": "the true reward, actions turned",
+}
+WORSE = {
+    "gail_turned": "GAIL's of state and action",
+    "airl_newest_turned": "the same learned against the newest steps alone, which forgets what earlier policies tried",
 }
 NEEDED = 0.8
 
@@ -33,14 +39,7 @@ class IrlTransfer:
         del seeds  # the arms know theirs
         success = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
         verdicts = [self._succeeds(name, success[name]) for name in ("airl", "gail", "airl_turned")]
-        gained = less(success["airl_turned"], success["gail_turned"])
-        _, low, high = mean_interval(gained)
-        both = {name: success[name] for name in ("airl_turned", "gail_turned")}
-        words = f"{in_words(both['airl_turned'])} against {in_words(both['gail_turned'])}; {in_words(gained)} more."
-        claim = (
-            "Once actions are turned, AIRL's reward of the state brings more success than GAIL's of state and action."
-        )
-        verdicts.append(Verdict(claim, words, low > 0.0, (low, high), "success more, paired by seed", both))
+        verdicts += [_brings_more(success, other, words) for other, words in WORSE.items()]
         return Findings(verdicts, {name: mean_interval(found) for name, found in success.items()})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
@@ -55,3 +54,17 @@ class IrlTransfer:
             NEEDED,
             {"success": success},
         )
+
+
+def _brings_more(success: Mapping[str, Sequence[float]], other: str, words: str) -> Verdict:
+    both = {name: list(success[name]) for name in ("airl_turned", other)}
+    gained = less(both["airl_turned"], both[other])
+    _, low, high = mean_interval(gained)
+    return Verdict(
+        f"Once actions are turned, AIRL's reward of the state brings more success than {words}.",
+        f"{in_words(both['airl_turned'])} against {in_words(both[other])}; {in_words(gained)} more.",
+        low > 0.0,
+        (low, high),
+        "success more, paired by seed",
+        both,
+    )
