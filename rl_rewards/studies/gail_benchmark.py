@@ -43,26 +43,36 @@ class GailBenchmark:
     """Judges the arms of one file in configs/experiment/lecture/gail_benchmark/."""
 
     row: str
-    target: float
+    target: float  # that counts as solved
+    normalised: bool = (
+        False  # target is not a true return, but 0 for an untrained policy's and 1 for the demonstrator's
+    )
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         returns = {name: last_mean(run, RETURN) for name, run in arms.items()}
+        details = self._details(arms, returns)
+        scores = details["normalised"] if self.normalised else returns
         counts = sorted(int(name.removeprefix("gail_")) for name in arms if name.startswith("gail_"))
-        verdicts = [self._solved(returns, counts[0])]
+        verdicts = [self._solved(scores[f"gail_{counts[0]}"], counts[0])]
         verdicts += [self._beats_bc(returns, n) for n in counts]
-        verdicts += [self._learns_nothing(returns, name) for name in NULLS if name in arms]
-        return Findings(verdicts, self._details(arms, returns))
+        verdicts += [self._learns_nothing(scores[name], name) for name in NULLS if name in arms]
+        return Findings(verdicts, details)
 
-    def _solved(self, returns: Mapping[str, list[float]], n: int) -> Verdict:
-        found = returns[f"gail_{n}"]
-        mean, low, high = mean_interval(found)
+    @property
+    def _unit(self) -> str:
+        return "normalised true return" if self.normalised else "true return"
+
+    def _solved(self, found: list[float], n: int) -> Verdict:
+        _, low, high = mean_interval(found)
+        paper = PAPER[self.row]["gail"][n]
+        paper_words = "" if self.normalised else f"; the paper's: {paper:g}"
         return Verdict(
-            f"{self.row}: GAIL from {_demonstrations(n)} has a true return of at least {self.target:g}.",
-            f"{in_words(found)}; the paper's: {PAPER[self.row]['gail'][n]:g}.",
-            mean >= self.target,
+            f"{self.row}: GAIL from {_demonstrations(n)} has a {self._unit} of at least {self.target:g}.",
+            f"{in_words(found)}{paper_words}.",
+            low >= self.target,
             (low, high),
-            "mean true return",
+            f"mean {self._unit}",
             {"gail": found},
         )
 
@@ -80,16 +90,16 @@ class GailBenchmark:
             {"gail": gail, "bc": bc},
         )
 
-    def _learns_nothing(self, returns: Mapping[str, list[float]], name: str) -> Verdict:
-        _, low, high = mean_interval(returns[name])
+    def _learns_nothing(self, found: list[float], name: str) -> Verdict:
+        _, low, high = mean_interval(found)
         words = "demonstrations of random actions" if name == "dummy" else f"a {name} reward"
         return Verdict(
             f"{self.row}: {words} does not reach {self.target:g}.".replace("actions does", "actions do"),
-            f"{in_words(returns[name])}.",
+            f"{self._unit} {in_words(found)}.",
             high < self.target,
             (low, high),
-            "mean true return",
-            {name: returns[name]},
+            f"mean {self._unit}",
+            {name: found},
         )
 
     def _details(self, arms: Mapping[str, RunFiles], returns: Mapping[str, list[float]]) -> dict:
@@ -97,14 +107,15 @@ class GailBenchmark:
         untrained = float(series(arms["zero"], "eval/true_return")[0].mean())
         shown = arms[next(name for name in arms if name.startswith("gail_"))]
         expert = float(series(shown, "eval/demo_return")[-1].mean())
-        table = {
-            name: {
-                "return": mean_interval(found),
-                "normalised": mean_interval([(value - untrained) / (expert - untrained) for value in found]),
-            }
-            for name, found in returns.items()
+        normalised = {
+            name: [(value - untrained) / (expert - untrained) for value in found] for name, found in returns.items()
         }
-        return {"untrained": untrained, "demonstrator": expert, "arms": table, "paper": PAPER[self.row]}
+        table = {
+            name: {"return": mean_interval(returns[name]), "normalised": mean_interval(found)}
+            for name, found in normalised.items()
+        }
+        known = {"untrained": untrained, "demonstrator": expert, "paper": PAPER[self.row]}
+        return {**known, "arms": table, "normalised": normalised}
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         details = findings.details
