@@ -2,7 +2,8 @@
 
 With goals and a known success (the lecture's exploitation inequality): in three evaluations in a row true success is
 below 5% while the learned reward on the policy's final states is at least that on held-out goals. Without: over five
-evaluations the learned return rose and the true return did not (Spearman's rank correlation with time).
+evaluations the learned return rose and the true return did not (Spearman's rank correlation with time), nor has it
+reached the demonstrator's, where there is one: a discriminator's own scale goes on moving when nothing is left to learn.
 """
 
 from collections.abc import Sequence
@@ -88,6 +89,9 @@ def _diverging_returns(evaluations: list[dict[str, Any]]) -> str | None:
     learned = [row.get("eval/learned_return") for row in recent]
     true = [row.get("eval/true_return") for row in recent]
     if len(recent) < TREND_EVALUATIONS or None in learned or None in true:
+        return None
+    shown = recent[-1].get("eval/demo_return")
+    if shown is not None and true[-1] >= shown:
         return None
     if _trend(learned) >= TREND_CORRELATION and _trend(true) <= 0.0:
         return (

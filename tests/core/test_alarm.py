@@ -54,3 +54,17 @@ def test_without_goals_diverging_returns():
     assert exploit_alarm(trend(rising, rising)) is None
     assert exploit_alarm(trend(falling, falling)) is None
     assert exploit_alarm(trend(rising[:4], falling[:4])) is None
+
+
+def test_who_does_as_well_as_the_demonstrator_is_not_accused():
+    def row(i, shown):
+        return {
+            "round": i,
+            "env_steps": i,
+            "eval/learned_return": i,
+            "eval/true_return": 200.0,
+            "eval/demo_return": shown,
+        }
+
+    assert exploit_alarm([row(i, 200.0) for i in range(5)]) is None
+    assert exploit_alarm([row(i, 400.0) for i in range(5)]) is not None
