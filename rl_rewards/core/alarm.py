@@ -3,7 +3,7 @@
 With goals and a known success (the lecture's exploitation inequality): in three evaluations in a row true success is
 below 5% while the learned reward on the policy's final states is at least that on held-out goals. Without: over five
 evaluations the learned return rose and the true return did not (Spearman's rank correlation with time), nor has it
-reached the demonstrator's, where there is one: a discriminator's own scale goes on moving when nothing is left to learn.
+reached the demonstrator's, where there is one: a discriminator's scale goes on moving when nothing is left to learn.
 """
 
 from collections.abc import Sequence
