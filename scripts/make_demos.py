@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from omegaconf import DictConfig, OmegaConf
+
 from rl_rewards.core.checks import require
 from rl_rewards.data import describe
 from rl_rewards.exits import guarded
@@ -31,6 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--explore", action="store_true", help="sample from the policy instead of taking its mode")
     parser.add_argument("--random", type=float, default=0.0, help="share of steps with a random action: a noisy expert")
     parser.add_argument(
+        "--view", metavar="KEY=VALUE", help="record what is seen with this changed, e.g. env.observation=image"
+    )
+    parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="of the training; fewer total_env_steps: imperfect"
     )
     chosen = parser.parse_args(arguments)
@@ -44,13 +49,25 @@ def _make(chosen: argparse.Namespace) -> None:
     run_dir = chosen.policy or _train(chosen.expert, chosen.overrides)
     from rl_rewards.loop import build
     from rl_rewards.loop.demonstrations import first_episodes, read_demonstrations, save_demonstrations
-    from rl_rewards.loop.policies import record, restore_policy
+    from rl_rewards.loop.policies import record, restore_policy, seen_by
 
     policy = restore_policy(run_dir, chosen.seed_of_policy)
     env = build.build_env(policy.config)
     recording = record(env, policy, chosen.episodes, chosen.explore, chosen.random, chosen.seed)
+    if chosen.view is not None:
+        env = build.build_env(_changed(policy.config, chosen.view))
+        recording = seen_by(env, recording, chosen.seed)
     save_demonstrations(chosen.out, env.spec, first_episodes(recording, env.spec))
     print("\n".join(describe(str(chosen.out), read_demonstrations(str(chosen.out)))))
+
+
+def _changed(config: DictConfig, change: str) -> DictConfig:
+    key, _, _ = change.partition("=")
+    require(key.startswith("env."), f"--view {change} must change a key of env, such as env.observation=image.")
+    require(OmegaConf.select(config, key) is not None, f"--view {change}: the run has no {key}.")
+    changed = OmegaConf.merge(config, OmegaConf.from_dotlist([change]))
+    assert isinstance(changed, DictConfig)
+    return changed
 
 
 def _train(expert: str, overrides: list[str]) -> Path:

@@ -53,6 +53,29 @@ def test_a_share_of_random_actions_makes_it_worse(expert, tmp_path):
     assert returns[0] > returns[1] > returns[2]
 
 
+def test_the_same_steps_can_be_recorded_as_pictures(tmp_path):
+    run = finished_run(tmp_path / "run", "env=pencil_case", "reward=environment")
+    plain, pictures = tmp_path / "plain.npz", tmp_path / "pictures.npz"
+    main(["of", str(plain), "--policy", str(run), "--episodes", "2"])
+    main(["of", str(pictures), "--policy", str(run), "--episodes", "2", "--view", "env.observation=image"])
+    with np.load(plain) as one, np.load(pictures) as other:
+        assert one["obs"].shape == (160, 8)
+        assert (other["obs"].shape, other["obs"].dtype) == ((160, 48, 48, 3), np.uint8)
+        for name in ("action", "env_reward", "truncated", "episode_start"):
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_what_cannot_be_seen_again(expert, capsys):
+    for change, message in (
+        ("env.observation=image", "Steps of point cannot be seen again"),
+        ("env.observations=image", "the run has no env.observations"),
+        ("seed=3", "must change a key of env"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["of", "x.npz", "--policy", str(expert), "--view", change])
+        assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -72,6 +72,29 @@ def record(
     return collect_host(host_env, host_act, policy.state, act_key, length)
 
 
+def seen_by(view: Environment, recording: Transition, seed: int) -> Transition:
+    """The same steps as ``view`` observes them, an environment that differs in its observation alone.
+
+    Args:
+        recording: what :func:`record` made with the same ``seed``.
+
+    Raises:
+        ConfigError: when ``view`` runs inside JAX, or when its rewards or ends turn out to be others.
+    """
+    require(isinstance(view, HostEnvironment), f"Steps of {view.spec.name} cannot be seen again; record it as it is.")
+    actions = recording.action
+    host_env = make_batches(view, actions.shape[1], [seed])
+    seen = collect_host(host_env, lambda agent, obs, key, t: (actions[t], {}), None, jax.random.key(0), len(actions))
+    same = all(
+        np.array_equal(getattr(seen, name), getattr(recording, name))
+        for name in ("env_reward", "terminated", "truncated")
+    )
+    require(
+        same, f"With other observations {view.spec.name} went another way; --view may change the observation alone."
+    )
+    return seen
+
+
 def _act(
     policy: RestoredPolicy, explore: bool, random: float, agent: Any, obs: Obs, key: Key
 ) -> tuple[Action, dict[str, jax.Array]]:
