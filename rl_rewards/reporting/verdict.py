@@ -229,6 +229,8 @@ def _true_tiles(run: RunFiles, row: Row) -> list[Tile]:
         tiles.append(Tile("True success", f"{success:.2f}", _with_deterministic(row, "eval/success", note), "true"))
     if row.get("eval/true_return") is not None:
         note = _with_deterministic(row, "eval/true_return", "per episode")
+        shown = row.get("eval/demo_return")
+        note += "" if shown is None else f"; demonstrator's {digits(shown)}"
         tiles.append(Tile("True return", digits(row["eval/true_return"]), note, "true"))
     return tiles
 

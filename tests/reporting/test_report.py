@@ -114,6 +114,13 @@ def test_without_success(tmp_path):
     assert "True success" not in page.text
 
 
+def test_the_demonstrators_return_stands_beside_the_true_one(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", has_success=False)
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    _write_rows(run_dir, [row | {"eval/demo_return": -76.5} for row in rows])
+    assert "; demonstrator's -76.5" in _page(run_dir).text
+
+
 def test_true_reward_without_classifier_or_video(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", classifier=False, video=False))
     assert "trained on the environment's own reward, no learned one" in page.text
