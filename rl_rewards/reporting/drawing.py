@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rl_rewards.core.seed_rows import Row, values
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -156,3 +158,12 @@ def legend(axes: "Axes") -> None:
 def legend_of_groups(axes: "Axes", columns: int = 3) -> None:
     """Above the axes, whatever the number of groups."""
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.1)
+
+
+def demonstrator_line(axes: "Axes", rows: Sequence[Row]) -> None:
+    """Where a run learns from demonstrations: their mean true return, the same for every seed."""
+    shown = values(rows[-1], "eval/demo_return")
+    if shown:
+        axes.axhline(shown[0], color=OTHER, linestyle="--", linewidth=1.1)
+        where = {"xy": (1.0, shown[0]), "xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+        axes.annotate("demonstrator", **where, color=OTHER, fontsize=8.5)

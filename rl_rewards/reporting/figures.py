@@ -13,6 +13,7 @@ from rl_rewards.reporting.drawing import (
     OTHER,
     TRUE,
     Drawing,
+    demonstrator_line,
     legend,
     legend_of_groups,
     new_figure,
@@ -91,7 +92,7 @@ def _draw_true(run: RunFiles, rows: Sequence[Row], axes: "Axes") -> str:
     steps, success = series(rows, "eval/success")
     if not success:
         plot_line(axes, series(rows, "eval/true_return"), TRUE)
-        _demonstrator(axes, rows)
+        demonstrator_line(axes, rows)
         axes.set_ylabel("true return per episode")
         axes.set_title("What we want", color=TRUE)
         return "the true return"
@@ -137,7 +138,7 @@ def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         calm = series(rows, f"eval/{name}_return_deterministic")
         plot_line(axes, calm, OTHER, label="without exploration", linestyle=":", linewidth=1.3, marker=None)
         if name == "true":
-            _demonstrator(axes, rows)
+            demonstrator_line(axes, rows)
         axes.set_ylabel(f"{name} return per episode")
         axes.set_title("Environment's own reward" if name == "true" else "Learned reward", color=colour)
     _mark_alarm([top, bottom], alarms)
@@ -149,13 +150,6 @@ def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     )
     alt = "Two charts over environment steps: true return and learned return per episode."
     return Drawing("Returns", caption, [to_picture(figure, alt, run)])
-
-
-def _demonstrator(axes: "Axes", rows: Sequence[Row]) -> None:
-    """Where the run learns from demonstrations: their mean true return."""
-    shown = rows[-1].get("eval/demo_return")
-    if shown is not None:
-        axes.axhline(shown, color=OTHER, linestyle="--", linewidth=1.1, label="demonstrator")
 
 
 def _mark_alarm(panels: Sequence["Axes"], alarms: Sequence[Alarm]) -> None:

@@ -18,6 +18,7 @@ from rl_rewards.reporting.drawing import (
     TRUE,
     Drawing,
     Origin,
+    demonstrator_line,
     new_figure,
     share_axis,
     steps_axis,
@@ -25,7 +26,7 @@ from rl_rewards.reporting.drawing import (
     to_picture,
 )
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.reporting.verdict import Notice, Tile, alarm_words, digits
+from rl_rewards.reporting.verdict import Notice, Tile, alarm_words, demonstrator_words, digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,6 +146,8 @@ def _tile(row: Row, key: str, name: str) -> Tile:
         f"95% interval {digits(low)} to {digits(high)}; interquartile mean {digits(middle)} [{digits(lowest)}, "
         f"{digits(highest)}]"
     )
+    if key == "eval/true_return":
+        note += demonstrator_words(row)
     return Tile(name.capitalize(), digits(mean), note, "learned" if "learned" in key else "true")
 
 
@@ -165,6 +168,8 @@ def _figure(run: ManySeeds) -> Drawing | None:
             axis.set_ylabel(key.removeprefix("eval/").replace("_", " "))
         if true_key == "eval/success":
             share_axis(axes[0])
+        else:
+            demonstrator_line(axes[0], rows)
         steps_axis(axes[1], run)
         axes[0].set_xlabel("")
         alt = "True outcome and learned reward over environment steps, a thin line per seed and their mean."

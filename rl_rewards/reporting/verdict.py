@@ -12,6 +12,7 @@ from rl_rewards.core.alarm import (
     Alarm,
     exploit_alarm,
 )
+from rl_rewards.core.seed_rows import values
 from rl_rewards.reporting.run_files import Row, RunFiles, number
 
 SUSPECT_SUCCESS = 0.5  # below this, a learned reward as high as on goals deserves a look even without an alarm
@@ -228,11 +229,15 @@ def _true_tiles(run: RunFiles, row: Row) -> list[Tile]:
             note = f"95% interval {low:.2f} to {high:.2f}"
         tiles.append(Tile("True success", f"{success:.2f}", _with_deterministic(row, "eval/success", note), "true"))
     if row.get("eval/true_return") is not None:
-        note = _with_deterministic(row, "eval/true_return", "per episode")
-        shown = row.get("eval/demo_return")
-        note += "" if shown is None else f"; demonstrator's {digits(shown)}"
+        note = _with_deterministic(row, "eval/true_return", "per episode") + demonstrator_words(row)
         tiles.append(Tile("True return", digits(row["eval/true_return"]), note, "true"))
     return tiles
+
+
+def demonstrator_words(row: Row) -> str:
+    """Where the run learns from demonstrations: their mean true return, the same for every seed."""
+    shown = values(row, "eval/demo_return")
+    return f"; demonstrator's {digits(shown[0])}" if shown else ""
 
 
 def _learned_tiles(row: Row) -> list[Tile]:
