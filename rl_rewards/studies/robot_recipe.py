@@ -2,7 +2,8 @@
 
 Its recipe (MEDAL++, Sharma et al. 2023, arXiv:2303.01488): final states of demonstrations as success examples,
 demonstrations in every batch, a cloning term in the actor's loss, a regularised classifier that is updated. Here each
-part is also left out alone, and both are given less: one demonstration, or pictures instead of a tracker's numbers.
+part is also left out alone, and both are given less: one demonstration, or, in an experiment of its own, pictures
+instead of a tracker's numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,15 +34,16 @@ GAIN, SPREAD = 0.25, 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class RobotRecipe:
-    """Judges the arms of configs/experiment/lecture/robot_recipe.yaml."""
+    """Judges the arms of configs/experiment/lecture/robot_recipe.yaml, or of robot_recipe_pictures.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         success = {name: last_mean(run, SUCCESS, LAST_EVALUATIONS) for name, run in arms.items()}
         spread = {name: series(run, SUCCESS)[-LAST_EVALUATIONS:].std(axis=0).tolist() for name, run in arms.items()}
-        verdicts = [_over_cloning(success, *names, given) for names, given in GIVEN.items()]
-        verdicts.append(_unsteadier(spread))
-        verdicts += [_needed(name, success) for name in LEFT_OUT]
+        verdicts = [_over_cloning(success, *both, given) for both, given in GIVEN.items() if arms.keys() >= {*both}]
+        if "no_regulariser" in arms:
+            verdicts.append(_unsteadier(spread))
+        verdicts += [_needed(name, success) for name in LEFT_OUT if name in arms]
         table = {
             name: {"success": mean_interval(success[name]), "spread": mean_interval(spread[name])} for name in arms
         }
