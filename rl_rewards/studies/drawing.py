@@ -32,9 +32,20 @@ def canvas(width: float, height: float) -> "Figure":
 
 
 def draw_curves(
-    arms: Mapping[str, RunFiles], titles: Mapping[str, str], curves: Sequence[Curve], path: Path, columns: int = 4
+    arms: Mapping[str, RunFiles],
+    titles: Mapping[str, str],
+    curves: Sequence[Curve],
+    path: Path,
+    columns: int = 4,
+    other_scale: Curve | None = None,
 ) -> None:
-    """A panel for every arm: metrics in [0, 1] over env steps, every seed thin and their mean thick."""
+    """A panel for every arm: metrics in [0, 1] over env steps, every seed thin and their mean thick.
+
+    Args:
+        other_scale: a metric in units of its own, on the right of every panel.
+    """
+    from matplotlib.lines import Line2D
+
     with styled():
         columns = min(columns, len(arms))
         rows = -(-len(arms) // columns)
@@ -42,12 +53,17 @@ def draw_curves(
         panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
         for axes, (name, run) in zip(panels, arms.items(), strict=False):
             draw_arm(axes, run, curves)
+            if other_scale is not None:
+                _draw_on_the_right(axes, run, other_scale)
             axes.set_title(textwrap.fill(plain(titles.get(name, name)), 36), fontsize=10)
         for axes in panels[len(arms) :]:
             axes.set_axis_off()
         for axes in panels[::columns]:
             axes.set_ylabel("share")
         handles, labels = panels[0].get_legend_handles_labels()
+        if other_scale is not None:
+            _, colour, name = other_scale
+            handles, labels = [*handles, Line2D([], [], color=colour, linewidth=2.0)], [*labels, f"{name} (right)"]
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
         figure.savefig(path, dpi=110)
 
@@ -56,13 +72,27 @@ def draw_arm(axes: "Axes", run: RunFiles, curves: Sequence[Curve]) -> None:
     """One arm's metrics over its env steps."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    for key, colour, label in curves:
-        rows = [row for row in run.evaluation_rows if len(values(row, key)) == run.num_seeds]
-        steps = [row["env_steps"] for row in rows]
-        lines = np.array([values(row, key) for row in rows])
-        if len(lines):
-            axes.plot(steps, lines, color=colour, linewidth=0.6, alpha=0.35)
-            axes.plot(steps, lines.mean(axis=1), color=colour, linewidth=2.0, label=label)
+    for curve in curves:
+        _draw_curve(axes, run, curve)
     axes.set(xlabel="environment steps", ylim=(-0.04, 1.04))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _draw_curve(axes: "Axes", run: RunFiles, curve: Curve) -> None:
+    key, colour, label = curve
+    rows = [row for row in run.evaluation_rows if len(values(row, key)) == run.num_seeds]
+    steps = [row["env_steps"] for row in rows]
+    lines = np.array([values(row, key) for row in rows])
+    if len(lines):
+        axes.plot(steps, lines, color=colour, linewidth=0.6, alpha=0.35)
+        axes.plot(steps, lines.mean(axis=1), color=colour, linewidth=2.0, label=label)
+
+
+def _draw_on_the_right(axes: "Axes", run: RunFiles, curve: Curve) -> None:
+    right = axes.twinx()
+    _draw_curve(right, run, curve)
+    right.grid(visible=False)
+    right.tick_params(axis="y", colors=curve[1], labelsize=8)
+    axes.set_zorder(right.get_zorder() + 1)  # what counts lies on top
+    axes.patch.set_visible(False)

@@ -35,7 +35,12 @@ PAPER: Mapping[str, Mapping[str, Mapping[int, float]]] = {
     "walker2d": {"gail": {4: 4878, 11: 6850, 18: 6965, 25: 6832}, "bc": {4: 32, 11: 5947, 18: 1264, 25: 1599}},
 }
 """Mean returns of Ho and Ermon 2016 (arXiv:1606.03476), on the environments of that time."""
-NULLS = ("dummy", "zero", "constant", "random")
+NULLS = {
+    "dummy": "GAIL, random demonstrations",
+    "zero": "zero reward",
+    "constant": "constant reward",
+    "random": "random reward",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +140,10 @@ class GailBenchmark:
                     list(paper), list(paper.values()), "x:", color=colour, alpha=0.6, label=f"{method.upper()}, paper"
                 )
             axes.axhline(details["demonstrator"], color="#555555", linewidth=1.0, label="demonstrator")
-            for name, style in zip(NULLS, ("-.", "--", ":", (0, (1, 3))), strict=True):
+            for (name, label), style in zip(NULLS.items(), ("-.", "--", ":", (0, (1, 3))), strict=True):
                 if name in arms:
                     value = details["arms"][name]["return"][0]
-                    axes.axhline(value, color="#AAAAAA", linestyle=style, linewidth=1.0, label=name)
+                    axes.axhline(value, color="#AAAAAA", linestyle=style, linewidth=1.0, label=label)
             axes.set(xlabel="demonstrations", ylabel="true return", title=self.row)
             figure.legend(loc="outside right upper", frameon=False, fontsize=8)
             figure.savefig(path, dpi=110)

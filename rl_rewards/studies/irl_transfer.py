@@ -44,7 +44,7 @@ class IrlTransfer:
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del findings
-        draw_curves(arms, {name: TITLES[name] for name in arms}, [SUCCESS_CURVE, REWARD_CURVE], path)
+        draw_curves(arms, {name: TITLES[name] for name in arms}, [SUCCESS_CURVE], path, other_scale=REWARD_CURVE)
 
     def _succeeds(self, name: str, success: Sequence[float]) -> Verdict:
         return enough_seeds(

@@ -54,7 +54,7 @@ class RobotRecipe:
         for name in arms:
             mean, low, high = findings.details[name]["success"]
             titles[name] = f"{name.replace('_', ' ')}: {mean:.2f} [{low:.2f}, {high:.2f}]"
-        draw_curves(arms, titles, [SUCCESS_CURVE, REWARD_CURVE], path)
+        draw_curves(arms, titles, [SUCCESS_CURVE], path, other_scale=REWARD_CURVE)
 
 
 def _over_cloning(success: Mapping[str, list[float]], recipe: str, cloning: str, given: str) -> Verdict:
