@@ -19,14 +19,24 @@ TITLES = {
     "airl": "AIRL, where it was demonstrated",
     "gail": "GAIL, where it was demonstrated",
     "airl_newest": "AIRL on the newest steps alone, where it was demonstrated",
+    "gail_newest": "GAIL on the newest steps alone, where it was demonstrated",
     "airl_turned": "AIRL's reward, actions turned",
     "gail_turned": "GAIL's reward, actions turned",
     "airl_newest_turned": "AIRL's reward from the newest steps alone, actions turned",
+    "gail_newest_turned": "GAIL's reward from the newest steps alone, actions turned",
     "true_turned": "the true reward, actions turned",
 }
-WORSE = {
-    "gail_turned": "GAIL's of state and action",
-    "airl_newest_turned": "the same learned against the newest steps alone, which forgets what earlier policies tried",
+BRINGS_MORE = {
+    ("airl_turned", "gail_turned"): "AIRL's reward of the state brings more success than GAIL's of state and action",
+    (
+        "airl_turned",
+        "airl_newest_turned",
+    ): "AIRL's reward brings more success than one learned against the newest steps "
+    "alone, which forgets what earlier policies tried",
+    (
+        "gail_turned",
+        "gail_newest_turned",
+    ): "GAIL's reward brings more success than one learned against the newest steps alone",
 }
 NEEDED = 0.8
 
@@ -39,7 +49,7 @@ class IrlTransfer:
         del seeds  # the arms know theirs
         success = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
         verdicts = [self._succeeds(name, success[name]) for name in ("airl", "gail", "airl_turned")]
-        verdicts += [_brings_more(success, other, words) for other, words in WORSE.items()]
+        verdicts += [_brings_more(success, *pair, claim) for pair, claim in BRINGS_MORE.items()]
         return Findings(verdicts, {name: mean_interval(found) for name, found in success.items()})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
@@ -56,13 +66,13 @@ class IrlTransfer:
         )
 
 
-def _brings_more(success: Mapping[str, Sequence[float]], other: str, words: str) -> Verdict:
-    both = {name: list(success[name]) for name in ("airl_turned", other)}
-    gained = less(both["airl_turned"], both[other])
+def _brings_more(success: Mapping[str, Sequence[float]], better: str, worse: str, claim: str) -> Verdict:
+    both = {name: list(success[name]) for name in (better, worse)}
+    gained = less(both[better], both[worse])
     _, low, high = mean_interval(gained)
     return Verdict(
-        f"Once actions are turned, AIRL's reward of the state brings more success than {words}.",
-        f"{in_words(both['airl_turned'])} against {in_words(both[other])}; {in_words(gained)} more.",
+        f"Once actions are turned, {claim}.",
+        f"{in_words(both[better])} against {in_words(both[worse])}; {in_words(gained)} more.",
         low > 0.0,
         (low, high),
         "success more, paired by seed",
