@@ -21,7 +21,7 @@ from rl_rewards import sweep
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.exits import REQUEUE, guarded, leave, raise_here
 from rl_rewards.help import CONFIGS, print_help
-from rl_rewards.provenance import code, command_line
+from rl_rewards.provenance import code, command_line, digests
 
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps")
 GROUPS = ("env", "reward", "algorithm")
@@ -83,7 +83,8 @@ def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides
         )
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, saved, resolve=True)
-    _write_run_json(run_dir, choices, sys.argv[1:] if overrides is None else overrides)
+    data = digests([cfg.demos, cfg.examples.path])
+    _write_run_json(run_dir, choices, sys.argv[1:] if overrides is None else overrides, data)
     return execute(cfg, run_dir, choices)
 
 
@@ -188,7 +189,7 @@ def _prepare_jax() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def _write_run_json(run_dir: Path, choices: dict[str, str], overrides: list[str]) -> None:
+def _write_run_json(run_dir: Path, choices: dict[str, str], overrides: list[str], data: dict[str, str]) -> None:
     packages = ("rl_rewards", "jax", "flax", "optax", "mujoco", "numpy")
     record = {
         "command": command_line(overrides),
@@ -196,6 +197,7 @@ def _write_run_json(run_dir: Path, choices: dict[str, str], overrides: list[str]
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in packages},
         **{f"{group}_choice": choice for group, choice in choices.items()},
+        "data_sha256": data,
     }
     (run_dir / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

@@ -1,10 +1,14 @@
 """The door to data: what it tells of good and of broken sets, and examples recorded to a file."""
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rl_rewards.data import main
 from rl_rewards.loop.examples import load_examples
+from rl_rewards.provenance import digests
 from tests.demonstrations import point_file
 from tests.runs import build, composed
 
@@ -35,3 +39,8 @@ def test_examples_are_those_of_a_run(tmp_path, capsys):
     env = build.build(cfg).env
     loaded = load_examples(path, env.spec, needs_action=True)
     np.testing.assert_array_equal(loaded["goal_obs"], build.examples.collect_examples(env, 12, 500, 3)["goal_obs"])
+
+
+def test_a_run_records_what_it_was_given(tmp_path):
+    path = point_file(tmp_path)
+    assert digests([str(path), "minari:any", None]) == {str(path): hashlib.sha256(Path(path).read_bytes()).hexdigest()}

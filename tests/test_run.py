@@ -18,6 +18,7 @@ def test_a_whole_run(tmp_path):
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert record["command"].startswith("python -m rl_rewards.run debug=smoke env=point")
     assert record["reward_choice"] == "adversarial_classifier"
+    assert record["data_sha256"] == {}, "it was given neither demonstrations nor examples"
 
 
 def test_help_lists_every_choice():

@@ -127,6 +127,7 @@ def _record(
                 "env_steps": run.env_steps,
                 "git_sha": run.run.get("git_sha"),
                 "git_dirty": run.run.get("git_dirty"),
+                "data_sha256": run.run.get("data_sha256") or {},
             }
             for name, run in runs.items()
         },

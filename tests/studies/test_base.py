@@ -71,7 +71,7 @@ LECTURE = CONFIGS / "experiment" / "lecture"
 STUDIES = sorted(str(path.relative_to(LECTURE).with_suffix("")) for path in LECTURE.rglob("*.yaml"))
 
 
-@pytest.mark.parametrize("name", [name for name in STUDIES if not name.endswith("shared")])
+@pytest.mark.parametrize("name", [name for name in STUDIES if "shared" not in name])
 def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path):
     cfg = composed(f"experiment=lecture/{name}")
     for changes in (cfg.arms or {}).values():
