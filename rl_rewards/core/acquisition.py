@@ -1,0 +1,79 @@
+"""Which queries are worth asking: a score for each candidate from what an ensemble says of it.
+
+``probs`` [E, N, P] are every member's probabilities that a pair's first segment is preferred.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from rl_rewards.core.types import Key
+
+Acquisition = Literal["uniform", "disagreement", "entropy", "mutual_information", "volume_removal", "k_center"]
+Probs = Float[Array, "E N P"]
+
+
+def entropy(prob: Array) -> Array:
+    """Of a yes-or-no answer, in nats."""
+    return jax.scipy.special.entr(prob) + jax.scipy.special.entr(1.0 - prob)
+
+
+def _disagreement(probs: Probs) -> Float[Array, "N"]:
+    """Deviation over members (Christiano et al. 2017, section 2.2.4)."""
+    return jnp.mean(jnp.std(probs, axis=0), axis=-1)
+
+
+def _entropy(probs: Probs) -> Float[Array, "N"]:
+    """Of the mean prediction: also where everybody agrees that it is even."""
+    return jnp.mean(entropy(jnp.mean(probs, axis=0)), axis=-1)
+
+
+def _mutual_information(probs: Probs) -> Float[Array, "N"]:
+    """Between the answer and which member is right (Houlsby et al. 2011, arXiv:1112.5745; Biyik et al. 2019)."""
+    return jnp.mean(entropy(jnp.mean(probs, axis=0)) - jnp.mean(entropy(probs), axis=0), axis=-1)
+
+
+def _volume_removal(probs: Probs) -> Float[Array, "N"]:
+    """The share of members that either answer removes at least (Sadigh et al. 2017, equation 12)."""
+    first = jnp.mean(probs, axis=0)
+    return jnp.mean(jnp.minimum(first, 1.0 - first), axis=-1)
+
+
+SCORES: dict[str, Callable[[Probs], Float[Array, "N"]]] = {
+    "disagreement": _disagreement,
+    "entropy": _entropy,
+    "mutual_information": _mutual_information,
+    "volume_removal": _volume_removal,
+}
+
+
+def choose(acquisition: Acquisition, probs: Probs, features: Float[Array, "N d"], n: int, key: Key) -> Int[Array, "n"]:
+    """The ``n`` candidates to ask; equal scores are drawn at random.
+
+    Args:
+        features: of a candidate as a whole, for ``k_center``: there n candidates, each as far as can be from those
+            already taken, of the half with most disagreement (B-Pref, Lee et al. 2021, arXiv:2111.03026, appendix B).
+    """
+    candidates = probs.shape[1]
+    order = jax.random.permutation(key, candidates)
+    if acquisition == "uniform":
+        return order[:n]
+    if acquisition == "k_center":
+        half = order[jnp.argsort(-_disagreement(probs)[order])[: max(n, candidates // 2)]]
+        return half[_spread_out(features[half], n)]
+    scores = SCORES[acquisition](probs)[order]
+    return order[jnp.argsort(-scores)[:n]]
+
+
+def _spread_out(points: Float[Array, "N d"], n: int) -> Int[Array, "n"]:
+    """Greedy k-centre: the first point, then always the one that is farthest from all those taken."""
+
+    def step(distance, _):
+        taken = jnp.argmax(distance)
+        return jnp.minimum(distance, jnp.sum(jnp.square(points - points[taken]), axis=-1)), taken
+
+    far = jnp.full(len(points), jnp.finfo(points.dtype).max)
+    return jax.lax.scan(step, far, None, length=n)[1]

@@ -1,0 +1,284 @@
+"""A reward learned from answers about segments: which of two is better, in what order several are, how good one is.
+
+P(first preferred) = (1 - e) sigmoid(R(first) - R(second)) + e / 2,  R the sum of a segment's rewards
+(Christiano et al. 2017, arXiv:1706.03741, equation 1 and section 2.2.) Queries are asked in sessions while the policy
+learns; an answer may come many rounds later, and goes to its place by the query's id. Each member's rewards are
+standardised on visited steps before their mean is paid.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+from rl_rewards.core.acquisition import Acquisition, choose
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.encoders import is_image
+from rl_rewards.core.queries import NOBODY, Labels, Query, pairs_of, preference_logits, preference_loss, right
+from rl_rewards.core.schedules import Schedule, sessions
+from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.base import READS, JudgesPairs, feature_size, make_pair_features
+from rl_rewards.rewards.reward_model import RewardModel, RewardModelState
+
+SHOWN_STEPS = 1024
+"""Visited steps on which rewards are standardised, and new states compared with."""
+
+
+@struct.dataclass
+class PreferencesState:
+    """What was asked stays at the index of its id, so that an answer finds it however late it comes."""
+
+    model: RewardModelState
+    mean: Float[Array, "E"]  # of each member's rewards on visited steps
+    deviation: Float[Array, "E"]
+    asked: Int[Array, ""]  # queries so far
+    inputs: Float[Array, "D K L d"]  # of their segments
+    scores: Float[Array, "D K"]  # their answers, NaN until there is one
+    visited: Float[Array, "M d"]  # some visited steps
+    exploring: Bool[Array, ""]  # paid for new states, for now
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preferences:
+    """Keys and units: configs/reward/preferences.yaml."""
+
+    spec: EnvSpec
+    model: RewardModel
+    judges: JudgesPairs
+    clips: int
+    segment_steps: int
+    budget: int
+    sessions: int
+    rounds_per_session: int
+    schedule: Schedule
+    first_share: float
+    acquisition: Acquisition
+    candidates: int
+    label_noise: float
+    heldout_every: int
+    batch_size: int
+    updates_per_round: int
+    history: int
+    unsupervised_rounds: int
+    neighbours: int
+    early_end: Literal["refuse", "allow"]
+
+    scope: Literal["transition"] = field(default="transition", init=False)
+    needs_examples: bool = field(default=False, init=False)
+    needs_rollouts: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "reward")
+        positive = ("clips", "segment_steps", "budget", "sessions", "rounds_per_session", "candidates", "batch_size")
+        for name in (*positive, "updates_per_round", "neighbours", "history"):
+            require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be at least 1.")
+        require(self.heldout_every > 1, f"reward.heldout_every={self.heldout_every} must be at least 2.")
+        require(0 <= self.label_noise < 1, f"reward.label_noise={self.label_noise} must lie in [0, 1).")
+        require(0 <= self.first_share <= 1, f"reward.first_share={self.first_share} must lie in [0, 1].")
+        require(
+            self.unsupervised_rounds >= 0,
+            f"reward.unsupervised_rounds={self.unsupervised_rounds} must be 0 (off) or positive.",
+        )
+        require(
+            self.segment_steps <= self.spec.max_episode_steps,
+            f"reward.segment_steps={self.segment_steps} is more than an episode of {self.spec.name} can have "
+            f"({self.spec.max_episode_steps}); a segment never crosses its end.",
+        )
+        require(
+            not is_image(self.spec.obs), "reward=preferences works on vectors; choose observations without pictures."
+        )
+        require(
+            self.early_end == "allow" or not self.spec.ends_early,
+            f"Episodes of {self.spec.name} can end early, so that their length leaks into the reward; accept it with "
+            "reward.early_end=allow.",
+        )
+        require(
+            self.clips > 1 or self.acquisition == "uniform",
+            f"reward.acquisition={self.acquisition} compares segments, and a rating has one; choose "
+            "reward.acquisition=uniform.",
+        )
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return READS[self.judges]
+
+    @cached_property
+    def _features(self):
+        return make_pair_features(self.spec, self.judges)
+
+    @cached_property
+    def _asked_by(self) -> np.ndarray:
+        """[sessions] how many queries may have been asked at the end of each."""
+        return np.cumsum(sessions(self.schedule, self.budget, self.sessions, self.first_share))
+
+    @cached_property
+    def queries(self) -> int:
+        """Q, the most that a round asks."""
+        return int(np.diff(self._asked_by, prepend=0).max())
+
+    def init(self, key: Key) -> PreferencesState:
+        d, members = feature_size(self.spec, self.judges), self.model.ensemble
+        return PreferencesState(
+            model=self.model.init(key, d),
+            mean=jnp.zeros(members),
+            deviation=jnp.ones(members),
+            asked=jnp.zeros((), jnp.int32),
+            inputs=jnp.zeros((self.budget, self.clips, self.segment_steps, d)),
+            scores=jnp.full((self.budget, self.clips), jnp.nan),
+            visited=jnp.zeros((SHOWN_STEPS, d)),
+            exploring=jnp.array(self.unsupervised_rounds > 0),
+        )
+
+    def reward(self, state: PreferencesState, transitions: Transition) -> Float[Array, "*batch"]:
+        inputs = self._features(transitions)
+        learned = self._paid(state, inputs)
+        if self.unsupervised_rounds == 0:
+            return learned
+        return jnp.where(state.exploring, self._novelty(state, inputs), learned)
+
+    def absorbing_reward(self, state: PreferencesState) -> Float[Array, ""]:
+        del state
+        return jnp.zeros(())
+
+    def update(
+        self, state: PreferencesState, data: Examples, experience: Experience, round: Array, key: Key
+    ) -> tuple[PreferencesState, Metrics]:
+        """``updates_per_round`` gradient steps on the answers there are, then the statistics of visited steps."""
+        del data
+        visit_key, train_key = jax.random.split(key)
+        inputs = self._features(experience.sample(visit_key, SHOWN_STEPS))
+        moments = state.model.moments.update(inputs, jnp.ones(SHOWN_STEPS, bool))
+        state = state.replace(
+            model=state.model.replace(moments=moments), visited=inputs, exploring=round < self.unsupervised_rounds
+        )
+        trainable = self._answered(state) & ~self._heldout
+
+        def train(model):
+            return jax.lax.scan(
+                lambda m, k: self._train_step(m, state, trainable, k),
+                model,
+                jax.random.split(train_key, self.updates_per_round),
+            )
+
+        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state.model)[1])
+        model, metrics = jax.lax.cond(jnp.any(trainable), train, lambda m: (m, nothing), state.model)
+        rewards = self.model.rewards(model, inputs)
+        state = state.replace(
+            model=model, mean=jnp.mean(rewards, axis=1), deviation=jnp.maximum(jnp.std(rewards, axis=1), 1e-6)
+        )
+        return state, jax.tree.map(jnp.mean, metrics) | self._dashboard(state)
+
+    def propose(
+        self, state: PreferencesState, experience: Experience, round: Array, key: Key
+    ) -> tuple[PreferencesState, Query]:
+        """What this round asks: as many queries as the schedule has released and the budget allows."""
+        draw_key, choose_key = jax.random.split(key)
+        pool, k, length = self.candidates * self.queries, self.clips, self.segment_steps
+        drawn = experience.sample_segments(draw_key, pool * k, length)
+        drawn = jax.tree.map(lambda x: x.reshape(pool, k, *x.shape[1:]), drawn)
+        inputs = self._features(drawn)  # [N, K, L, d]
+        index = choose(
+            self.acquisition, self._probabilities(state, inputs), jnp.mean(inputs, axis=2).reshape(pool, -1),
+            self.queries, choose_key,
+        )  # fmt: skip
+        session = (round - self.unsupervised_rounds) // self.rounds_per_session
+        due = (round >= self.unsupervised_rounds) & ((round - self.unsupervised_rounds) % self.rounds_per_session == 0)
+        released = jnp.asarray(self._asked_by)[jnp.clip(session, 0, self.sessions - 1)]
+        n = jnp.where(due & jnp.all(drawn.valid), jnp.minimum(released - state.asked, self.queries), 0)
+        place = jnp.arange(self.queries)
+        ids = jnp.where(place < n, state.asked + place, NOBODY)
+        slots = jnp.where(ids == NOBODY, self.budget, ids)  # beyond the end: dropped
+        state = state.replace(asked=state.asked + n, inputs=state.inputs.at[slots].set(inputs[index], mode="drop"))
+        return state, Query(id=ids, segments=jax.tree.map(lambda x: x[index], drawn))
+
+    def absorb(self, state: PreferencesState, labels: Labels) -> PreferencesState:
+        """Put answers to their queries; a later answer to the same query goes before an earlier one."""
+        slots = jnp.where(labels.id == NOBODY, self.budget, labels.id)
+        return state.replace(scores=state.scores.at[slots].set(labels.scores, mode="drop"))
+
+    def inspect(self, state: PreferencesState, data: Examples, transitions: Transition) -> dict[str, Array]:
+        """``true_reward_correlation``: Pearson's, of the learned reward with the true one on visited transitions."""
+        del data
+        learned = self._paid(state, self._features(transitions))
+        return {"true_reward_correlation": _correlation(learned, transitions.env_reward, transitions.valid)}
+
+    # What is known of the answers.
+
+    def _answered(self, state: PreferencesState) -> Bool[Array, "D"]:
+        """Of which there is something to learn: one score of a rating, two of anything else."""
+        return jnp.sum(jnp.isfinite(state.scores), axis=-1) >= min(self.clips, 2)
+
+    @property
+    def _heldout(self) -> np.ndarray:
+        return np.arange(self.budget) % self.heldout_every == self.heldout_every - 1
+
+    def _train_step(self, model: RewardModelState, state: PreferencesState, trainable: Array, key: Key):
+        draw_key, step_key = jax.random.split(key)
+        cumulative = jnp.cumsum(trainable)
+        shape = (self.model.ensemble, self.batch_size)
+        rank = jax.random.randint(draw_key, shape, 0, jnp.maximum(cumulative[-1], 1)) + 1
+        index = jnp.searchsorted(cumulative, rank)
+        return self.model.train_step(model, state.inputs[index], self._loss, state.scores[index], step_key)
+
+    def _loss(self, rewards: Float[Array, "N K L"], scores: Float[Array, "N K"]) -> tuple[Array, Metrics]:
+        if self.clips == 1:  # a rating is what the segment's steps are worth on average
+            error = jnp.square(jnp.mean(rewards, axis=-1) - scores)
+            loss = jnp.mean(jnp.where(jnp.isfinite(scores), error, 0.0))
+            return loss, {"reward/loss": loss}
+        returns = jnp.sum(rewards, axis=-1)
+        loss, pairs = preference_loss(returns, scores, self.label_noise)
+        found, decided = right(returns, scores)
+        loss = jnp.sum(loss) / jnp.maximum(jnp.sum(pairs), 1.0)
+        return loss, {"reward/loss": loss, "reward/accuracy": jnp.sum(found) / jnp.maximum(jnp.sum(decided), 1.0)}
+
+    def _dashboard(self, state: PreferencesState) -> Metrics:
+        """After the update: answers so far, and how well those never trained on are foretold."""
+        answered = self._answered(state)
+        metrics = {
+            "reward/queries": state.asked.astype(jnp.float32),
+            "reward/labels": jnp.sum(answered).astype(jnp.float32),
+        }
+        if self.clips == 1:
+            return metrics
+        heldout = np.flatnonzero(self._heldout)
+        if heldout.size == 0:
+            return metrics
+        members = jnp.sum(self.model.rewards(state.model, state.inputs[heldout]), axis=-1)  # [E, H, K]
+        found, decided = right(jnp.mean(members, axis=0), state.scores[heldout])
+        known = jnp.sum(decided)
+        accuracy = jnp.where(known > 0, jnp.sum(found) / jnp.maximum(known, 1.0), jnp.nan)
+        return metrics | {"reward/heldout_accuracy": accuracy}
+
+    def _probabilities(self, state: PreferencesState, inputs: Float[Array, "N K L d"]) -> Float[Array, "E N P"]:
+        if self.clips == 1:
+            return jnp.zeros((self.model.ensemble, len(inputs), max(1, len(pairs_of(1)[0]))))
+        return jax.nn.sigmoid(preference_logits(jnp.sum(self.model.rewards(state.model, inputs), axis=-1)))
+
+    # What is paid.
+
+    def _paid(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        rewards = self.model.rewards(state.model, inputs)
+        shape = (-1, *[1] * (rewards.ndim - 1))
+        return jnp.mean((rewards - state.mean.reshape(shape)) / state.deviation.reshape(shape), axis=0)
+
+    def _novelty(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        """log(1 + distance to the k-th nearest visited step), in deviations (Lee et al. 2021, PEBBLE, equation 3)."""
+        moments = state.model.moments
+        points, seen = (moments.normalize(x, 10.0) for x in (inputs.reshape(-1, inputs.shape[-1]), state.visited))
+        squared = jnp.sum(points**2, 1)[:, None] - 2.0 * points @ seen.T + jnp.sum(seen**2, 1)
+        nearest = -jax.lax.top_k(-squared, self.neighbours + 1)[0][:, -1]  # one of them may be the step itself
+        return jnp.log1p(jnp.sqrt(jnp.maximum(nearest, 0.0))).reshape(inputs.shape[:-1])
+
+
+def _correlation(one: Array, other: Array, valid: Array) -> Float[Array, ""]:
+    """Pearson's over valid entries; 0 where one of them is constant."""
+    weight = valid / jnp.maximum(jnp.sum(valid), 1.0)
+    one, other = one - jnp.sum(weight * one), other - jnp.sum(weight * other)
+    spread = jnp.sqrt(jnp.sum(weight * one**2) * jnp.sum(weight * other**2))
+    return jnp.where(spread > 1e-12, jnp.sum(weight * one * other) / jnp.maximum(spread, 1e-12), 0.0)

@@ -1,0 +1,53 @@
+"""Bradley-Terry on segments: the lecture's numbers, its invariance, its gradient; rankings, ties and refusals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_rewards.core.queries import pair_targets, preference_logits, preference_loss, right
+
+
+def test_the_lectures_example():
+    prob = jax.nn.sigmoid(preference_logits(jnp.array([2.5, 1.4])))
+    assert float(prob[0]) == pytest.approx(0.7503, abs=1e-4)
+    assert float(jnp.exp(-1.1)) == pytest.approx(0.3329, abs=1e-4)
+
+
+def test_a_constant_added_to_every_return_changes_nothing():
+    returns, scores = jnp.array([0.3, -1.2, 0.8]), jnp.array([2.0, 1.0, 3.0])
+    for noise in (0.0, 0.1):
+        loss, shifted = (preference_loss(returns + c, scores, noise)[0] for c in (0.0, 100.0))
+        assert float(loss) == pytest.approx(float(shifted), abs=1e-4)
+
+
+def test_the_gradient_is_the_lectures():
+    """-(1 - sigma) (grad R_w - grad R_l)."""
+    returns = jnp.array([0.7, -0.4])
+    gradient = jax.grad(lambda r: preference_loss(r, jnp.array([1.0, 0.0]), 0.0)[0])(returns)
+    wrong = 1.0 - jax.nn.sigmoid(returns[0] - returns[1])
+    np.testing.assert_allclose(gradient, [-wrong, wrong], atol=1e-6)
+
+
+def test_a_ranking_is_all_of_its_pairs_and_a_refusal_none():
+    target, known = pair_targets(jnp.array([[3.0, 2.0, 2.0, 1.0], [1.0, jnp.nan, 0.0, 2.0], [jnp.nan] * 4]))
+    assert target.shape == (3, 6)
+    np.testing.assert_array_equal(target[0], [1, 1, 1, 0.5, 1, 1])
+    np.testing.assert_array_equal(known.sum(axis=-1), [6, 3, 0])
+    loss, pairs = preference_loss(jnp.zeros((3, 4)), jnp.full((3, 4), jnp.nan), 0.1)
+    np.testing.assert_array_equal(loss, 0.0)
+    np.testing.assert_array_equal(pairs, 0.0)
+
+
+def test_a_noise_floor_bounds_the_loss_of_an_answer():
+    sure = preference_loss(jnp.array([-50.0, 50.0]), jnp.array([1.0, 0.0]), 0.1)[0]
+    assert float(sure) == pytest.approx(-np.log(0.05), rel=1e-5)
+    assert float(preference_loss(jnp.array([-50.0, 50.0]), jnp.array([1.0, 0.0]), 0.0)[0]) == pytest.approx(100.0)
+
+
+def test_accuracy_counts_decided_pairs_alone():
+    found, pairs = right(
+        jnp.array([[2.0, 1.0], [1.0, 2.0], [1.0, 1.0]]), jnp.array([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
+    )
+    np.testing.assert_array_equal(found, [1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(pairs, [1.0, 1.0, 0.0])
