@@ -35,7 +35,7 @@ def test_as_many_different_candidates_as_asked_for(name):
 def test_k_center_takes_one_of_every_group_that_is_disagreed_on():
     centres = jnp.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [50.0, 50.0]])
     features = jnp.repeat(centres, 8, axis=0) + 0.01 * jax.random.normal(jax.random.key(0), (32, 2))
-    open_ = (jnp.arange(32) < 24) & (jnp.arange(32) % 8 < 5)  # five of eight in three groups, none in the farthest
+    open_ = (jnp.arange(32) < 24) & (jnp.arange(32) % 8 < 6)  # six of eight in three groups, none in the farthest
     probs = jnp.where(open_, jnp.array([[0.9], [0.1]]), 0.9)[..., None]
     taken = np.asarray(choose("k_center", probs, features, 3, jax.random.key(1)))
     assert set((taken // 8).tolist()) == {0, 1, 2}

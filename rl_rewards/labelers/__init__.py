@@ -1,0 +1,1 @@
+"""Who answers queries: one file per labeler. Host code, never traced."""

@@ -1,0 +1,124 @@
+"""Synthetic teachers that know the true reward, and make people's mistakes (B-Pref, Lee et al. 2021, arXiv:2111.03026).
+
+return = sum_t myopia^(L - 1 - t) r_t;  P(first preferred) = sigmoid(rationality * difference); then, in this order:
+skipped where no segment's return reaches the skip threshold, equal where returns differ by less than the equal one,
+flipped with the share of mistakes. What it answers to a query depends on (seed, id) and the returns alone.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.queries import NOBODY, Labels, Query
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """Keys and units: configs/labeler/oracle.yaml."""
+
+    rationality: float | None
+    myopia: float
+    mistake: float
+    skip: float
+    equal: float
+    raters: int
+    rater_offset: float
+    rating_noise: float
+
+    reads: tuple[str, ...] = ("env_reward",)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "labeler")
+        for name in ("mistake", "skip", "equal"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"labeler.{name}={value} must lie in [0, 1].")
+        require(0 < self.myopia <= 1, f"labeler.myopia={self.myopia} must lie in (0, 1]; 1 is off.")
+        require(
+            self.rationality is None or self.rationality > 0,
+            f"labeler.rationality={self.rationality} must be positive, or null: never wrong.",
+        )
+        require(self.raters > 0, f"labeler.raters={self.raters} must be at least 1.")
+        for name in ("rater_offset", "rating_noise"):
+            value = getattr(self, name)
+            require(value >= 0, f"labeler.{name}={value} must be 0 (off) or positive.")
+
+    def make(self, seed: int, answers: int) -> "Oracle":
+        """The teacher of one seed.
+
+        Args:
+            answers: most queries of a round.
+        """
+        return Oracle(self, seed, answers)
+
+
+class Oracle:
+    """A teacher at work."""
+
+    def __init__(self, teacher: Teacher, seed: int, answers: int) -> None:
+        self.reads = teacher.reads
+        self._teacher, self._seed, self._answers = teacher, seed, answers
+        self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen, and of how many segments
+        self._waiting: Labels | None = None
+
+    def submit(self, query: Query, round: int) -> None:
+        del round
+        ids, rewards = np.asarray(query.id), np.asarray(query.segments.env_reward, np.float64)  # [Q], [Q, K, L]
+        asked = ids != NOBODY
+        self._returns += float(np.abs(rewards[asked].sum(axis=-1)).sum())
+        self._segments += float(asked.sum() * rewards.shape[1])
+        labels = Labels.none(self._answers, rewards.shape[1])
+        for place, (i, one) in enumerate(zip(ids[asked], rewards[asked], strict=True)):
+            labels.id[place] = i
+            labels.scores[place], labels.rater[place] = self._answer(int(i), one)
+        self._waiting = labels
+
+    def collect(self, round: int, wait: bool) -> Labels:
+        del round, wait
+        assert self._waiting is not None, "queries are submitted before answers are collected"
+        labels, self._waiting = self._waiting, None
+        return labels
+
+    def save(self) -> bytes:
+        return json.dumps([self._returns, self._segments]).encode()
+
+    def load(self, saved: bytes) -> None:
+        self._returns, self._segments = json.loads(saved)
+
+    def _answer(self, query: int, rewards: np.ndarray) -> tuple[np.ndarray, int]:
+        """Scores [K] of one query's segments [K, L], and whose they are."""
+        teacher, rng = self._teacher, np.random.default_rng([self._seed, query])
+        rater = int(rng.integers(teacher.raters))
+        if len(rewards) == 1:
+            return self._rating(rewards[0], rater, rng), rater
+        weights = teacher.myopia ** np.arange(rewards.shape[1] - 1, -1, -1)
+        values = rewards @ weights
+        typical = self._returns / max(self._segments, 1.0)
+        if rewards.sum(axis=-1).max() < teacher.skip * typical:
+            return np.full(len(rewards), np.nan), rater
+        if teacher.rationality is not None:
+            # Gumbel noise on every value makes each pair's odds Bradley-Terry's (and a ranking's Plackett-Luce's).
+            values = teacher.rationality * values + rng.gumbel(size=len(values))
+        ranks = _ranks(values, teacher.equal * typical if teacher.rationality is None else 0.0)
+        if teacher.rationality is not None and teacher.equal > 0:
+            near = np.ptp(rewards.sum(axis=-1)) < teacher.equal * typical
+            ranks = np.zeros_like(ranks) if near else ranks
+        if rng.uniform() < teacher.mistake:
+            ranks = -ranks
+        return ranks, rater
+
+    def _rating(self, rewards: np.ndarray, rater: int, rng: np.random.Generator) -> np.ndarray:
+        """Mean reward per step, as this rater sees it: everybody has an offset of their own."""
+        teacher = self._teacher
+        offset = teacher.rater_offset * np.random.default_rng([self._seed, 1 << 31, rater]).normal()
+        return np.array([rewards.mean() + offset + teacher.rating_noise * rng.normal()])
+
+
+def _ranks(values: np.ndarray, equal: float) -> np.ndarray:
+    """0 for the worst, then up; values that follow each other by less than ``equal`` share a rank."""
+    order = np.argsort(values, kind="stable")
+    steps = np.diff(values[order]) > equal
+    ranks = np.empty(len(values))
+    ranks[order] = np.concatenate([[0], np.cumsum(steps)])
+    return ranks

@@ -1,0 +1,85 @@
+"""Synthetic teachers: what each kind of mistake does, and that an answer depends on its query alone."""
+
+import numpy as np
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.queries import NOBODY, Query
+from rl_rewards.labelers.oracle import Teacher
+from tests.probes import make_rollout, make_spec
+
+PLAIN = {
+    "rationality": None, "myopia": 1.0, "mistake": 0.0, "skip": 0.0, "equal": 0.0, "raters": 1, "rater_offset": 0.0,
+    "rating_noise": 0.0,
+}  # fmt: skip
+SPEC = make_spec(obs=1, action=1)
+
+
+def asked(rewards, ids=None, seed=0, **changes):
+    """Labels of queries whose segments' rewards are [Q, K, L]."""
+    rewards = np.asarray(rewards, np.float32)
+    q, k, length = rewards.shape
+    segments = make_rollout(SPEC, length, q * k).replace(env_reward=rewards)  # all that it looks at
+    oracle = Teacher(**PLAIN | changes).make(seed, q + 2)
+    oracle.submit(Query(id=np.arange(q) if ids is None else np.asarray(ids), segments=segments), 0)
+    return oracle.collect(0, wait=True)
+
+
+def test_the_better_segment_is_preferred_and_padding_says_nothing():
+    labels = asked([[[1, 1], [0, 1]], [[0, 0], [0, 3]], [[9, 9], [0, 0]]], ids=[4, 5, NOBODY])
+    np.testing.assert_array_equal(labels.id, [4, 5, -1, -1, -1])
+    np.testing.assert_array_equal(labels.scores[:2], [[1, 0], [0, 1]])
+    assert np.isnan(labels.scores[2:]).all()
+
+
+def test_a_ranking_orders_all_and_ties_share_a_rank():
+    labels = asked([[[3], [1], [2], [1]]])
+    np.testing.assert_array_equal(labels.scores[0], [2, 0, 1, 0])
+
+
+def test_a_short_sighted_teacher_judges_by_the_end():
+    rewards = [[[5, 0, 0], [0, 0, 2]]]
+    assert asked(rewards).scores[0, 0] == 1
+    assert asked(rewards, myopia=0.5).scores[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [({"mistake": 0.1}, 0.1), ({"rationality": 1.1}, 1.0 - 1.0 / (1.0 + np.exp(-1.1)))],
+)
+def test_how_often_it_is_wrong(changes, share):
+    labels = asked(np.tile([[[1.0], [0.0]]], (4000, 1, 1)), **changes)
+    wrong = (labels.scores[:4000, 0] < labels.scores[:4000, 1]).mean()
+    assert wrong == pytest.approx(share, abs=0.02)
+
+
+def test_it_skips_what_is_bad_and_ties_what_is_alike():
+    rewards = [[[1.0], [0.95]], [[1.0], [0.2]], [[0.01], [0.0]]]
+    labels = asked(rewards, equal=0.2, skip=0.1)
+    assert labels.scores[0, 0] == labels.scores[0, 1]
+    assert labels.scores[1, 0] > labels.scores[1, 1]
+    assert np.isnan(labels.scores[2]).all()
+
+
+def test_ratings_have_each_raters_offset():
+    labels = asked(np.ones((600, 1, 4)), raters=3, rater_offset=1.0, rating_noise=0.01)
+    means = [labels.scores[:600, 0][labels.rater[:600] == r].mean() for r in range(3)]
+    assert np.ptp(means) > 0.2
+    assert labels.scores[:600, 0][labels.rater[:600] == 0].std() < 0.02
+
+
+def test_an_answer_depends_on_seed_and_id_alone():
+    rewards = np.random.default_rng(0).normal(size=(30, 2, 5))
+    whole = asked(rewards, rationality=1.0)
+    late = asked(rewards[20:], ids=np.arange(20, 30), rationality=1.0)
+    np.testing.assert_array_equal(whole.scores[20:30], late.scores[:10])
+    assert (asked(rewards, rationality=1.0, seed=1).scores[:30] != whole.scores[:30]).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"mistake": 2.0}, r"labeler\.mistake=2\.0"), ({"myopia": 0.0}, "myopia"), ({"rationality": -1.0}, "rationality")],
+)
+def test_refusals(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        Teacher(**PLAIN | changes)
