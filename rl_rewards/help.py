@@ -10,6 +10,7 @@ _GROUPS = {
     "reward": "Reward sources",
     "env": "Environments",
     "algorithm": "Algorithms",
+    "labeler": "Who answers a reward that asks",
     "experiment": "Experiments",
     "debug": "Debugging",
 }

@@ -42,7 +42,7 @@ def main() -> None:
     for i in range(ROUNDS + 5):
         physics, stepping = env.physics_seconds, env_seconds[0]
         started = time.perf_counter()
-        state, metrics = run_round(state, i)
+        state, metrics, _ = run_round(state, i)
         jax.block_until_ready(metrics)
         whole = time.perf_counter() - started
         if i < 5:  # warm caches; the first round also trains on the examples

@@ -6,7 +6,7 @@ flipped with the share of mistakes. What it answers to a query depends on (seed,
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Teacher:
     rater_offset: float
     rating_noise: float
 
-    reads: tuple[str, ...] = ("env_reward",)
+    reads: tuple[str, ...] = field(default=("env_reward",), init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
@@ -57,7 +57,6 @@ class Oracle:
     """A teacher at work."""
 
     def __init__(self, teacher: Teacher, seed: int, answers: int) -> None:
-        self.reads = teacher.reads
         self._teacher, self._seed, self._answers = teacher, seed, answers
         self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen, and of how many segments
         self._waiting: Labels | None = None

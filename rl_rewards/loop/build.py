@@ -13,7 +13,7 @@ from rl_rewards.loop.memory import check_memory
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part
 from rl_rewards.loop.train import Parts
-from rl_rewards.rewards.base import RewardSource, info_keys, what_it_reads
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, info_keys, what_it_reads
 
 
 def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
@@ -30,7 +30,8 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
     seeds = range(cfg.seed, cfg.seed + cfg.num_seeds)
     source = build_source(cfg.reward, env.spec, run_dir, seeds)
     algorithm = instantiate_part(cfg.algorithm, spec=env.spec)
-    parts = Parts(env=env, source=source, algorithm=algorithm, seeds=Seeds(cfg.num_seeds))
+    labeling = instantiate_part(cfg.labeler) if isinstance(source, AsksForLabels) else None
+    parts = Parts(env, source, algorithm, Seeds(cfg.num_seeds), labeling)
     check(parts, cfg)
     return parts
 
@@ -43,7 +44,7 @@ def build_env(cfg: DictConfig) -> Environment:
 
 def check(parts: Parts, cfg: DictConfig) -> None:
     """Refuse what no single part can know to be impossible."""
-    _, source, algorithm, _ = parts
+    source, algorithm = parts.source, parts.algorithm
     if parts.offline:
         require(
             not getattr(source, "needs_rollouts", False),

@@ -14,12 +14,12 @@ from rl_rewards.core.alarm import exploit_alarms
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples
-from rl_rewards.envs.base import HostEnv
 from rl_rewards.loop import build
 from rl_rewards.loop.arrays import fingerprint
 from rl_rewards.loop.checkpoint import Checkpoints, digest
 from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.log import MetricsFile, Progress
+from rl_rewards.loop.questions import HostSide, Questions
 from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.stop import StopRequest
 from rl_rewards.loop.train import FINITE, Parts, Rounds, TrainState, init_state, make_host_env
@@ -30,7 +30,7 @@ class Live(NamedTuple):
     """What a checkpoint restores."""
 
     state: TrainState
-    host_env: HostEnv | None
+    host: HostSide
     first_round: int
 
 
@@ -113,14 +113,13 @@ def worst_score(has_success: bool) -> float:
 
 
 def _start_or_restore(parts: Parts, seed: int, checkpoints: Checkpoints, data_hash: str) -> Live:
-    host_env = make_host_env(parts, seed)
+    host = HostSide(make_host_env(parts, seed), Questions(parts, seed))
     if checkpoints.newest() is None:
-        return Live(init_state(parts, seed), host_env, 0)
+        return Live(init_state(parts, seed), host, 0)
     shapes = jax.eval_shape(lambda: init_state(parts, seed))  # a fresh state beside the restored one might not fit
-    state, env_bytes, first_round = checkpoints.restore(shapes, data_hash)
-    if host_env is not None:
-        host_env.load(env_bytes)
-    return Live(state, host_env, first_round)
+    state, saved, first_round = checkpoints.restore(shapes, data_hash)
+    host.load(saved)
+    return Live(state, host, first_round)
 
 
 class _Session:
@@ -144,19 +143,20 @@ class _Session:
 
     def train(self, live: Live, rounds: int, data_hash: str, stop: StopRequest) -> tuple[dict[str, Any], str]:
         """All rounds still to do; returns the last row and the digest of the final state."""
-        state, host_env, first_round = live
+        state, host, first_round = live
         if first_round >= rounds:
             self.progress.say("Nothing left to do: the newest checkpoint is already at the end.")
-            return self.metrics_file.rows[-1], digest(state, _saved(host_env))
+            return self.metrics_file.rows[-1], digest(state, host.save())
         self.progress.say("Compiling ...")
-        run_round = Rounds(self.parts, self.examples, state, host_env)
+        run_round = Rounds(self.parts, self.examples, state, host.env)
         self.progress.say(f"Compiled in {run_round.compile_seconds:.1f} s.")
         row: dict[str, Any] = {}
         for i in range(first_round, rounds):
             round_started = time.perf_counter()
-            state, metrics = run_round(state, i)
+            state, metrics, query = run_round(state, i)
             row = {"round": i, "env_steps": (i + 1) * self.parts.steps_per_round, **jax.device_get(metrics)}
             self._stop_unless_finite(row)
+            state = host.questions(state, query, i, self.cfg.labeler.get("wait", True))
             seconds = time.perf_counter() - round_started
             if self.parts.offline:
                 row["gradient_steps"] = (i + 1) * self.parts.algorithm.gradient_steps
@@ -171,7 +171,7 @@ class _Session:
             asked = stop.name  # once: a signal may come at any time
             if (i + 1) % self.cfg.checkpoint.every == 0 or last or asked:
                 self.metrics_file.sync()
-                self.checkpoints.save(i + 1, state, _saved(host_env), data_hash)
+                self.checkpoints.save(i + 1, state, host.save(), data_hash)
             if last:
                 break
             if asked:
@@ -179,7 +179,7 @@ class _Session:
                     f"Stopped by {asked} after round {i + 1} of {rounds}, with everything saved; go on with "
                     f"resume={self.run_dir}."
                 )
-        return self.metrics_file.rows[-1], digest(state, _saved(host_env))
+        return self.metrics_file.rows[-1], digest(state, host.save())
 
     def _log(self, row: dict[str, Any], state: TrainState, last: bool) -> None:
         """Evaluate if due, then write the row everywhere."""
@@ -217,7 +217,3 @@ class _Session:
             f"Training stopped in round {row['round']}: {FINITE[broken]}{where} became NaN or infinite. The last good "
             f"checkpoint is kept."
         )
-
-
-def _saved(host_env: HostEnv | None) -> bytes | None:
-    return None if host_env is None else host_env.save()

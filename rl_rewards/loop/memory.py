@@ -75,7 +75,7 @@ def free_bytes() -> int | None:
 
 def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[str, Any]]:
     """Those that a tenth of the memory, or more, hangs on; the greatest first."""
-    _, source, algorithm, seeds = parts
+    source, algorithm, seeds = parts.source, parts.algorithm, parts.seeds
     ring = ("algorithm.replay_capacity", getattr(algorithm, "replay_capacity", None))
     if ring[1] is None or ring[1] <= parts.steps_per_round:
         ring = ("algorithm.num_envs", algorithm.num_envs)

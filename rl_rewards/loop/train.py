@@ -18,13 +18,17 @@ from flax import struct
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.demonstrations import sampler, transitions_of
 from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.queries import Query
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.envs.base import Environment, HostEnv, HostEnvironment, JaxEnv
+from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.replay import Replay
 from rl_rewards.loop.seeds import Seeds, make_batches
-from rl_rewards.rewards.base import RewardSource, info_keys, reward_fn
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, info_keys, reward_fn
 
+QUESTIONS = 1
+"""Folded into the reward's key of a round: asking draws nothing from what updates draw from."""
 FINITE = {
     "environment": "an observation or reward of the environment (try smaller actions or another integrator)",
     "reward": "a parameter of the reward model (a smaller reward.classifier.learning_rate may help)",
@@ -35,12 +39,13 @@ FINITE = {
 
 
 class Parts(NamedTuple):
-    """The three independent objects that make an experiment, and for how many seeds it is run."""
+    """The three independent objects that make an experiment, for how many seeds it is run, and who answers."""
 
     env: Environment
     source: RewardSource
     algorithm: Algorithm
     seeds: Seeds = Seeds()
+    labeling: Labeling | None = None  # who answers a reward that asks
 
     @property
     def offline(self) -> bool:
@@ -72,7 +77,7 @@ def init_state(parts: Parts, seed: int) -> TrainState:
 
 
 def _init_state(parts: Parts, key: Key, prepared: Any) -> TrainState:
-    env, source, algorithm, _ = parts
+    env, source, algorithm = parts[:3]
     agent_key, reward_key, env_key, train_key = jax.random.split(key, 4)
     agent = algorithm.init(agent_key)
     reward = source.init(reward_key) if prepared is None else prepared
@@ -84,7 +89,7 @@ def _init_state(parts: Parts, key: Key, prepared: Any) -> TrainState:
     return TrainState(
         agent=agent,
         reward=reward,
-        replay=Replay.init(_for_replay(source, template), capacity),
+        replay=Replay.init(_for_replay(parts, template), capacity),
         env=env_state,
         key=train_key,
     )
@@ -92,7 +97,7 @@ def _init_state(parts: Parts, key: Key, prepared: Any) -> TrainState:
 
 def rollout_shape(parts: Parts, agent: Any) -> Transition:
     """Shapes and dtypes [T, B, ...] of one seed's rollout, from the spec and the policy alone."""
-    env, _, algorithm, _ = parts
+    env, algorithm = parts.env, parts.algorithm
     spec, batch = env.spec, (algorithm.rollout_length, algorithm.num_envs)
     obs = jax.ShapeDtypeStruct((algorithm.num_envs, *spec.obs.shape), spec.obs.dtype)
     action, behaviour = jax.eval_shape(
@@ -123,13 +128,13 @@ def rollout_shape(parts: Parts, agent: Any) -> Transition:
 
 def learn(
     parts: Parts, data: Examples, state: TrainState, rollout: Transition, round: jax.Array
-) -> tuple[TrainState, Metrics]:
+) -> tuple[TrainState, Metrics, Query | None]:
     """One round of one seed's learning from a rollout [T, B, ...]: the same for both kinds of environment.
 
     ``round`` is never batched over seeds, so that "every k rounds" stays a real branch.
     """
     assert state.replay is not None, "only an offline run has none"
-    replay = state.replay.add(_for_replay(parts.source, rollout))
+    replay = state.replay.add(_for_replay(parts, rollout))
     experience = Experience(
         rollout=rollout,
         sample=replay.sample,
@@ -138,13 +143,15 @@ def learn(
         sample_demos=sampler(data),
         dataset=transitions_of(data),
     )
-    state, metrics = _update(parts, data, state.replace(replay=replay), experience, round)
+    state, metrics, query = _update(parts, data, state.replace(replay=replay), experience, round)
     metrics["finite/environment"] = _all_finite((rollout.obs, rollout.next_obs, rollout.env_reward))
     metrics["finite/learned_reward"] = _all_finite(metrics["agent/reward_mean"])
-    return state, metrics | _rollout_metrics(rollout)
+    return state, metrics | _rollout_metrics(rollout), query
 
 
-def learn_offline(parts: Parts, data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics]:
+def learn_offline(
+    parts: Parts, data: Examples, state: TrainState, round: jax.Array
+) -> tuple[TrainState, Metrics, Query | None]:
     """One round of one seed's learning from demonstrations alone."""
     sample = sampler(data)
     assert sample is not None, "build_data loads demonstrations for an algorithm that names some"
@@ -161,27 +168,30 @@ def learn_offline(parts: Parts, data: Examples, state: TrainState, round: jax.Ar
 
 def _update(
     parts: Parts, data: Examples, state: TrainState, experience: Experience, round: jax.Array
-) -> tuple[TrainState, Metrics]:
-    """The reward's update, then the agent's under the new reward."""
-    _, source, algorithm, _ = parts
+) -> tuple[TrainState, Metrics, Query | None]:
+    """The reward's update and its questions, then the agent's update under the new reward."""
+    source, algorithm = parts.source, parts.algorithm
     _, reward_key, agent_key = jax.random.split(jax.random.fold_in(state.key, round), 3)
     reward, metrics = source.update(state.reward, data, experience, round, reward_key)
+    query = None
+    if isinstance(source, AsksForLabels):
+        reward, query = source.propose(reward, experience, round, jax.random.fold_in(reward_key, QUESTIONS))
     agent, agent_metrics = algorithm.update(state.agent, experience, reward_fn(source, reward), round, agent_key)
     finite = {"finite/reward": _all_finite(reward), "finite/agent": _all_finite(agent)}
-    return state.replace(agent=agent, reward=reward), {**metrics, **agent_metrics, **finite}
+    return state.replace(agent=agent, reward=reward), {**metrics, **agent_metrics, **finite}, query
 
 
 def _no_segments(key: Key, n: int, length: int) -> Transition:
     raise NotImplementedError("demonstrations are offered step by step")
 
 
-def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tuple[TrainState, Metrics]]:
-    """A whole round, offline or of a JAX environment, as one function: (data, state, round) -> (state, metrics)."""
-    env, _, algorithm, seeds = parts
+def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tuple[TrainState, Metrics, Query | None]]:
+    """A whole round, offline or of a JAX environment, as one function: (data, state, round) -> as :func:`learn`."""
+    env, algorithm, seeds = parts.env, parts.algorithm, parts.seeds
     if parts.offline:
         return seeds.map(partial(learn_offline, parts), (0, 0, None))
 
-    def round_(data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics]:
+    def round_(data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics, Query | None]:
         collect_key = _collect_key(state.key, round)
         act = partial(algorithm.act, state.agent, explore=True)
         env_state, rollout = collect_jax(env, act, state.env, collect_key, algorithm.rollout_length)
@@ -190,8 +200,8 @@ def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tupl
     return seeds.map(round_, (0, 0, None))
 
 
-def make_learn(parts: Parts) -> Callable[..., tuple[TrainState, Metrics]]:
-    """Learning from a host environment's rollout [T, S x B, ...]: (data, state, rollout, round) -> (state, metrics)."""
+def make_learn(parts: Parts) -> Callable[..., tuple[TrainState, Metrics, Query | None]]:
+    """Learning from a host environment's rollout [T, S x B, ...]: (data, state, rollout, round) -> as :func:`learn`."""
     seeds = parts.seeds
     learn_all = seeds.map(partial(learn, parts), (0, 0, 0, None))
 
@@ -225,8 +235,8 @@ class Rounds:
             self._learn = function.lower(self.data, state, rollout, round_zero).compile()
         self.compile_seconds = time.perf_counter() - started
 
-    def __call__(self, state: TrainState, round: int) -> tuple[TrainState, Metrics]:
-        """Round number ``round``; ``state`` is donated. Metrics are on the device, not yet waited for."""
+    def __call__(self, state: TrainState, round: int) -> tuple[TrainState, Metrics, Query | None]:
+        """Round number ``round``; ``state`` is donated. Metrics and questions are on the device, not yet waited for."""
         index = jnp.asarray(round, jnp.int32)
         if self.host_env is None:
             return self._round(self.data, state, index)
@@ -278,9 +288,10 @@ def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
     return make_batches(parts.env, parts.algorithm.num_envs, seeds)
 
 
-def _for_replay(source: RewardSource, rollout: Transition) -> Transition:
-    """Without what only evaluation and drawing read: the ring keeps the info that the reward reads, and no other."""
-    return rollout.replace(info={key: rollout.info[key] for key in info_keys(source)})
+def _for_replay(parts: Parts, rollout: Transition) -> Transition:
+    """Without what only evaluation and drawing read: the ring keeps the info that reward and labeler read, no other."""
+    keys = {*info_keys(parts.source), *(info_keys(parts.labeling) if parts.labeling is not None else ())}
+    return rollout.replace(info={key: rollout.info[key] for key in sorted(keys)})
 
 
 def _rollout_metrics(rollout: Transition) -> Metrics:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rl_rewards.core.queries import Labels, Query
 from rl_rewards.core.types import (
     Discrete,
     EnvSpec,
@@ -66,6 +67,21 @@ class RewardSource(Protocol[RewardState]):
         ...
 
 
+@runtime_checkable
+class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
+    """A source that is fed by a labeler. Both methods are pure; the wait between them is on the host."""
+
+    queries: int  # Q, the most that a round asks
+
+    def propose(self, state: RewardState, experience: Experience, round: Array, key: Key) -> tuple[RewardState, Query]:
+        """What this round asks; the source keeps its segments by id."""
+        ...
+
+    def absorb(self, state: RewardState, labels: Labels) -> RewardState:
+        """Learn of answers, to queries of this round or of earlier ones."""
+        ...
+
+
 def reward_fn(source: RewardSource, state: Any) -> RewardFn:
     """The source's current reward as one function of transitions."""
     return RewardFn(call=partial(source.reward, state), absorbing=source.absorbing_reward(state))
@@ -77,7 +93,7 @@ def what_it_reads(source: Any) -> tuple[str, ...]:
 
 
 def info_keys(source: Any) -> tuple[str, ...]:
-    """The keys of ``transitions.info`` that ``source`` reads; a replay ring keeps exactly these."""
+    """The keys of ``transitions.info`` that ``source``, or a labeler, reads; a replay ring keeps exactly these."""
     return tuple(name.removeprefix("info.") for name in what_it_reads(source) if name.startswith("info."))
 
 

@@ -39,7 +39,8 @@ class PreferencesState:
     deviation: Float[Array, "E"]
     asked: Int[Array, ""]  # queries so far
     inputs: Float[Array, "D K L d"]  # of their segments
-    scores: Float[Array, "D K"]  # their answers, NaN until there is one
+    scores: Float[Array, "D K"]  # their answers
+    known: Bool[Array, "D K"]  # False until there is one: a NaN in a checkpoint would look like a broken run
     visited: Float[Array, "M d"]  # some visited steps
     exploring: Bool[Array, ""]  # paid for new states, for now
 
@@ -130,7 +131,8 @@ class Preferences:
             deviation=jnp.ones(members),
             asked=jnp.zeros((), jnp.int32),
             inputs=jnp.zeros((self.budget, self.clips, self.segment_steps, d)),
-            scores=jnp.full((self.budget, self.clips), jnp.nan),
+            scores=jnp.zeros((self.budget, self.clips)),
+            known=jnp.zeros((self.budget, self.clips), bool),
             visited=jnp.zeros((SHOWN_STEPS, d)),
             exploring=jnp.array(self.unsupervised_rounds > 0),
         )
@@ -200,7 +202,12 @@ class Preferences:
     def absorb(self, state: PreferencesState, labels: Labels) -> PreferencesState:
         """Put answers to their queries; a later answer to the same query goes before an earlier one."""
         slots = jnp.where(labels.id == NOBODY, self.budget, labels.id)
-        return state.replace(scores=state.scores.at[slots].set(labels.scores, mode="drop"))
+        known = jnp.isfinite(labels.scores)
+        scores = jnp.where(known, labels.scores, 0.0)
+        return state.replace(
+            scores=state.scores.at[slots].set(scores, mode="drop"),
+            known=state.known.at[slots].set(known, mode="drop"),
+        )
 
     def inspect(self, state: PreferencesState, data: Examples, transitions: Transition) -> dict[str, Array]:
         """``true_reward_correlation``: Pearson's, of the learned reward with the true one on visited transitions."""
@@ -212,7 +219,10 @@ class Preferences:
 
     def _answered(self, state: PreferencesState) -> Bool[Array, "D"]:
         """Of which there is something to learn: one score of a rating, two of anything else."""
-        return jnp.sum(jnp.isfinite(state.scores), axis=-1) >= min(self.clips, 2)
+        return jnp.sum(state.known, axis=-1) >= min(self.clips, 2)
+
+    def _scores(self, state: PreferencesState, index: Array | np.ndarray) -> Float[Array, "*batch K"]:
+        return jnp.where(state.known[index], state.scores[index], jnp.nan)
 
     @property
     def _heldout(self) -> np.ndarray:
@@ -224,7 +234,7 @@ class Preferences:
         shape = (self.model.ensemble, self.batch_size)
         rank = jax.random.randint(draw_key, shape, 0, jnp.maximum(cumulative[-1], 1)) + 1
         index = jnp.searchsorted(cumulative, rank)
-        return self.model.train_step(model, state.inputs[index], self._loss, state.scores[index], step_key)
+        return self.model.train_step(model, state.inputs[index], self._loss, self._scores(state, index), step_key)
 
     def _loss(self, rewards: Float[Array, "N K L"], scores: Float[Array, "N K"]) -> tuple[Array, Metrics]:
         if self.clips == 1:  # a rating is what the segment's steps are worth on average
@@ -250,7 +260,7 @@ class Preferences:
         if heldout.size == 0:
             return metrics
         members = jnp.sum(self.model.rewards(state.model, state.inputs[heldout]), axis=-1)  # [E, H, K]
-        found, decided = right(jnp.mean(members, axis=0), state.scores[heldout])
+        found, decided = right(jnp.mean(members, axis=0), self._scores(state, heldout))
         known = jnp.sum(decided)
         accuracy = jnp.where(known > 0, jnp.sum(found) / jnp.maximum(known, 1.0), jnp.nan)
         return metrics | {"reward/heldout_accuracy": accuracy}

@@ -76,7 +76,7 @@ def follow_ring(rounds: Rounds, state: TrainState, count: int) -> Ring:
     shapes = {f"{HLO_DTYPES[str(x.dtype)]}[{','.join(map(str, x.shape))}]" for x in ring}
     ring_bytes = sum(x.nbytes for x in ring)
     for i in range(count):
-        state, _ = rounds(state, i)
+        state, _, _ = rounds(state, i)
     text, memory = rounds.learning.as_text(), rounds.learning.memory_analysis()
     assert text is not None and memory is not None, "XLA tells both on a CPU and on a GPU"
     copies = re.findall(r"(\w+\[[\d,]*\])\S* copy\(", text)

@@ -49,7 +49,7 @@ class Training:
     def run(self, rounds: int) -> int:
         """Train on; returns the env steps of all seeds."""
         for _ in range(rounds):
-            self.state, metrics = self.rounds(self.state, self.done)
+            self.state, metrics, _ = self.rounds(self.state, self.done)
             jax.device_get(metrics)
             self.done += 1
         return rounds * self.parts.steps_per_round * self.parts.seeds.count

@@ -84,6 +84,6 @@ def train(env, algorithm: Algorithm, rounds: int, seed: int = 0):
     run = Rounds(parts, {}, state, None)
     rows = []
     for i in range(rounds):
-        state, metrics = run(state, i)
+        state, metrics, _ = run(state, i)
         rows.append(metrics)
     return state.agent, jax.device_get(rows)

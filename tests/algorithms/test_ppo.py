@@ -75,5 +75,5 @@ def test_whole_round_reuses_no_key():
     env = probes.ObsActionReward()
     parts = Parts(env, EnvironmentReward(spec=env.spec), small_ppo(env.spec, epochs=1))
     state = init_state(parts, 0)
-    _, metrics = jax.jit(make_round(parts))({}, state, jnp.zeros((), jnp.int32))
+    _, metrics, _ = jax.jit(make_round(parts))({}, state, jnp.zeros((), jnp.int32))
     assert all(metrics[f"finite/{name}"] for name in FINITE)

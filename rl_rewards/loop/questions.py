@@ -1,0 +1,72 @@
+"""Between two rounds: questions go to the labelers, answers into the reward; one labeler for every seed."""
+
+import io
+from typing import Any
+
+import jax
+import numpy as np
+
+from rl_rewards.core.queries import Query
+from rl_rewards.envs.base import HostEnv
+from rl_rewards.loop.train import Parts, TrainState
+from rl_rewards.rewards.base import AsksForLabels
+
+
+class Questions:
+    """Who answers the queries of all seeds; nothing where the reward asks none."""
+
+    def __init__(self, parts: Parts, seed: int) -> None:
+        self._seeds, self._labelers, source = parts.seeds, [], parts.source
+        if isinstance(source, AsksForLabels):
+            assert parts.labeling is not None, "build gives a reward that asks somebody to answer"
+            answers = source.queries
+            self._labelers = [parts.labeling.make(seed + i, answers) for i in range(parts.seeds.count)]
+            self._absorb = jax.jit(parts.seeds.map(source.absorb, 0), donate_argnums=0)
+
+    def __call__(self, state: TrainState, query: Query | None, round: int, wait: bool) -> TrainState:
+        """``state`` (donated) with the answers that have come."""
+        if query is None:
+            return state
+        labels = []
+        for labeler, one in zip(self._labelers, self._seeds.each(jax.device_get(query)), strict=True):
+            labeler.submit(one, round)
+            labels.append(labeler.collect(round, wait))
+        return state.replace(reward=self._absorb(state.reward, self._seeds.stack(labels)))
+
+    def save(self) -> list[bytes]:
+        """Of every seed's labeler."""
+        return [labeler.save() for labeler in self._labelers]
+
+    def load(self, saved: list[bytes]) -> None:
+        for labeler, one in zip(self._labelers, saved, strict=True):
+            labeler.load(one)
+
+
+class HostSide:
+    """What a run keeps outside the train state: a host environment and labelers, either or both or none."""
+
+    def __init__(self, env: HostEnv | None, questions: Questions) -> None:
+        self.env, self.questions = env, questions
+
+    def save(self) -> bytes | None:
+        labelers = self.questions.save()
+        env = None if self.env is None else self.env.save()
+        if not labelers:
+            return env
+        buffer = io.BytesIO()
+        np.savez(buffer, env=_array(env or b""), **{f"labeler_{i}": _array(one) for i, one in enumerate(labelers)})
+        return buffer.getvalue()
+
+    def load(self, saved: bytes) -> None:
+        env: Any = saved
+        count = len(self.questions.save())
+        if count:
+            with np.load(io.BytesIO(saved), allow_pickle=False) as parts:
+                self.questions.load([parts[f"labeler_{i}"].tobytes() for i in range(count)])
+                env = parts["env"].tobytes()
+        if self.env is not None:
+            self.env.load(env)
+
+
+def _array(data: bytes) -> np.ndarray:
+    return np.frombuffer(data, np.uint8)
