@@ -94,7 +94,7 @@ class Oracle:
         weights = teacher.myopia ** np.arange(rewards.shape[1] - 1, -1, -1)
         values = rewards @ weights
         typical = self._returns / max(self._segments, 1.0)
-        if rewards.sum(axis=-1).max() < teacher.skip * typical:
+        if teacher.skip > 0 and rewards.sum(axis=-1).max() < teacher.skip * typical:
             return np.full(len(rewards), np.nan), rater
         if teacher.rationality is not None:
             # Gumbel noise on every value makes each pair's odds Bradley-Terry's (and a ranking's Plackett-Luce's).
