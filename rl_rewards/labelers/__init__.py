@@ -1,0 +1,1 @@
+"""Labelers: who answers queries, and the durable store of what they said."""
