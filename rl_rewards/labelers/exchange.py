@@ -103,7 +103,7 @@ def _read_row(connection: sqlite3.Connection, where: str, line: str) -> tuple[st
         row = json.loads(line)
     except ValueError as error:
         raise ConfigError(f"{where} is not JSON: {error}.") from error
-    table = row.pop("table", None) if isinstance(row, dict) else None
+    table = str(row.pop("table", None)) if isinstance(row, dict) else ""
     require(table in TABLES, f"{where}: each line must be an object whose table is one of {', '.join(TABLES)}.")
     columns = {column["name"] for column in connection.execute(f"PRAGMA table_info({table})")}
     require(set(row) == columns, f"{where}: a row of {table} must have the keys {', '.join(sorted(columns))}.")
