@@ -12,15 +12,15 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.labelers.clips import segment_hash, unpack_array
+from rl_rewards.labelers.clips import Sheet, segment_hash, unpack_array
 from rl_rewards.labelers.database import VERSION, Database
-from rl_rewards.labelers.records import unpacked
+from rl_rewards.labelers.records import NewQuery, Source, check_labeler, check_scores, unpacked
 
 FORMAT = "rl_rewards labels"
 TABLES = {  # in an order in which every row comes after those it names
@@ -112,7 +112,29 @@ def _read_row(connection: sqlite3.Connection, where: str, line: str) -> tuple[st
     if table == "clips":
         content = segment_hash(unpack_array(row["obs"]), unpack_array(row["action"]))
         require(content == row["hash"], f"{where}: the clip's content does not have the hash {row['hash']}.")
+    _check_meaning(where, table, row)
     return table, row
+
+
+def _check_meaning(where: str, table: str, row: dict[str, Any]) -> None:
+    """What is not the database's to check: that later readers find in it what they expect."""
+    try:
+        if table == "clips":
+            sheet = json.loads(row["sheet"])
+            require((sheet is None) == (row["media"] is None), "media and sheet must be both there or both null.")
+            _ = sheet and Sheet(**sheet)
+        elif table == "queries":
+            keys = ("run", "seed", "query_id", "round", "kind")
+            clips = unpacked(row["clips"])
+            require(clips is not None and all(isinstance(clip, str) for clip in clips), "clips must be hashes.")
+            NewQuery(**{key: row[key] for key in keys}, clips=clips or ())
+        elif table == "answers":
+            scores = unpacked(row["scores"])
+            check_scores(scores, len(scores or ()))
+            check_labeler(row["labeler"])
+            require(row["source"] in get_args(Source), f"source must be one of {', '.join(get_args(Source))}.")
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _decoded(where: str, key: str, value: Any) -> bytes:
@@ -211,6 +233,9 @@ def _side(connection: sqlite3.Connection, clip: str) -> dict[str, Any]:
 def _replaced(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
     """A file that appears at ``path`` at once and whole."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb" if binary else "w", encoding=None if binary else "utf-8") as file:
-        yield file
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb" if binary else "w", encoding=None if binary else "utf-8") as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

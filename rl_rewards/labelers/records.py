@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -64,6 +64,38 @@ class NewQuery:
         told = f"a {self.kind} of {len(self.clips)} clips"
         require(low <= len(self.clips) <= high, f"{told} cannot be asked; it has {low} to {high}.")
         require(self.query_id >= 0, f"query_id={self.query_id} must be 0 or more; -1 marks padding.")
+
+
+def as_queries(
+    ids: np.ndarray,
+    obs: np.ndarray,
+    action: np.ndarray,
+    *,
+    run: str,
+    seed: int,
+    round: int,
+    env: str = "",
+    acquisition: str = "",
+    draw: Callable[[int, int], np.ndarray] | None = None,
+    frames_per_second: float = 15.0,
+) -> tuple[list[NewQuery], list[Clip]]:
+    """What a ``Query`` holds, as :meth:`LabelStore.submit` takes it; rows with the id -1 are padding and left out.
+
+    Args:
+        ids: [Q]; obs: [Q, K, L, ...]; action: [Q, K, L, ...]: K = 1 is a rating, 2 a pair, more a ranking.
+        draw: (row, k) -> uint8 frames [F, H, W, 3] of that segment; needed where people are to see it.
+    """
+    kind: Kind = "rating" if obs.shape[1] == 1 else "pair" if obs.shape[1] == 2 else "ranking"
+    queries, clips = [], []
+    for row in np.flatnonzero(np.asarray(ids) >= 0):
+        own = [
+            make_clip(obs[row, k], action[row, k], draw and draw(int(row), k), frames_per_second)
+            for k in range(obs.shape[1])
+        ]
+        clips += own
+        names = tuple(clip.hash for clip in own)
+        queries.append(NewQuery(run, seed, int(ids[row]), round, kind, names, env, acquisition))
+    return queries, clips
 
 
 @dataclass(frozen=True)

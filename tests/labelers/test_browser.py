@@ -1,6 +1,7 @@
 """The labelling page in a real browser, by keyboard alone."""
 
 import contextlib
+import itertools
 import json
 import re
 import signal
@@ -80,6 +81,7 @@ def test_label_ten_pairs_undo_one_reload_and_finish(tmp_path):
         page.wait(drawn)
         page.picture(tmp_path / "phone.png")
         assert page.read("document.documentElement.scrollWidth") <= 390
+        assert page.read("clips[0].figure.getBoundingClientRect().right < clips[1].figure.getBoundingClientRect().left")
         while progress(store.database).labels < 10:
             press_and_wait(page, "ArrowLeft")
         page.wait("document.body.dataset.status === 'budget'")
@@ -128,13 +130,18 @@ def test_a_ranking_and_a_rating_by_keys(tmp_path):
         page.open(address)
         page.wait("clips.length === 4")
         shown = page.read("clips.map((c) => c.sheet.media.slice(7))")
-        page.press("Enter")
+        page.press("Enter")  # does nothing yet
+        assert page.read("drop(2, 0), order.join()") == "2,0,1,3"
+        for key in "1234":
+            page.press(key)  # each taken off again
         for key in "314":
             page.press(key)
         page.press("4")  # taken off again
         page.press("4")
         assert page.read("document.getElementById('save-order').disabled")
         page.press("2")
+        boxes = page.read("clips.map((c) => c.figure.getBoundingClientRect()).map((b) => [b.left, b.right])")
+        assert all(left[1] <= right[0] for left, right in itertools.pairwise(sorted(boxes))), "none covers another"
         page.picture(tmp_path / "ranking.png")
         press_and_wait(page, "Enter")
         page.wait("question && question.kind === 'rating'")

@@ -22,7 +22,8 @@ from rl_rewards.labelers.page.run_state import MOST_POINTS, RunState
 from rl_rewards.labelers.page.security import MAX_BODY
 from rl_rewards.labelers.page.server import create_app, only_server
 from rl_rewards.labelers.progress import progress
-from tests.labelers.made_up import RUN, ask, opened
+from rl_rewards.labelers.records import NewQuery
+from tests.labelers.made_up import RUN, ask, clip, opened
 
 HOST, TOKEN = "127.0.0.1:8642", "t" * 32
 OURS = {"origin": f"http://{HOST}"}
@@ -63,8 +64,8 @@ def say(client, state, scores=(1, 0), **more):
 def test_a_pair_is_shown_and_answered(client, store):
     state = call(client, "state")
     assert state["status"] == "ask" and state["words"] == ASK and state["question"]["kind"] == "pair"
-    for clip in state["question"]["clips"]:
-        picture = client.get(clip["media"])
+    for shown in state["question"]["clips"]:
+        picture = client.get(shown["media"])
         assert picture.headers["content-type"] == "image/png" and "immutable" in picture.headers["cache-control"]
     after = say(client, state, shown_at=1.7e9, replays=2)
     assert after["saved"] is True and after["question"]["number"] != state["question"]["number"]
@@ -116,8 +117,8 @@ def test_the_cookie_is_given_for_the_token_alone(store, tmp_path):
     given = client.get(f"/?token={TOKEN}").headers["set-cookie"]
     assert "SameSite=Strict" in given and "HttpOnly" in given
     other = client_of(store, tmp_path)
-    clip = call(client, "state")["question"]["clips"][0]["media"]
-    assert other.get(clip).status_code == 401
+    media = call(client, "state")["question"]["clips"][0]["media"]
+    assert other.get(media).status_code == 401
     assert other.post("/api/state", json={}, headers=OURS).status_code == 401
     assert other.get("/", headers={"cookie": 'rl_rewards_label_8642="\xff'.encode("latin-1")}).status_code == 401
 
@@ -242,7 +243,9 @@ def test_no_bytes_make_the_server_fail(fuzzed, body):
 
 def test_answering_stays_fast_with_ten_thousand_labels(tmp_path):
     store = opened(tmp_path)
-    ask(store, 10_010)
+    pair = [clip(number) for number in (0, 1)]
+    names = tuple(part.hash for part in pair)
+    store.submit([NewQuery(RUN, 0, query_id, 0, "pair", names) for query_id in range(10_010)], pair)
     store.set_budget(RUN, 0, 20_000)
     store.record(RUN, 0, "ann", "human", dict.fromkeys(range(10000), (1.0, 0.0)))
     client = client_of(store, tmp_path)

@@ -25,7 +25,7 @@ from rl_rewards.labelers.exchange import (
     import_lines,
 )
 from rl_rewards.labelers.progress import consistency, progress
-from rl_rewards.labelers.records import Conflict, NewQuery, label_arrays, make_clip
+from rl_rewards.labelers.records import Conflict, NewQuery, as_queries, label_arrays, make_clip
 from rl_rewards.labelers.store import LabelStore
 from tests.labelers.made_up import RUN, ask, clip, opened
 
@@ -347,6 +347,33 @@ def test_a_broken_import_changes_nothing(tmp_path, line, words):
     assert progress(store.database).open == 0
 
 
+@pytest.mark.parametrize(
+    ("table", "change", "words"),
+    [
+        ("queries", {"kind": "choice"}, "kind=choice must be"),
+        ("queries", {"clips": '["a", 3]'}, "clips must be hashes"),
+        ("queries", {"clips": "["}, "does not fit"),
+        ("answers", {"scores": "[1e9, 0]"}, "scores must be"),
+        ("answers", {"source": "oracle"}, "source must be"),
+        ("answers", {"query": 99}, "does not fit"),
+        ("clips", {"sheet": "{}"}, "media and sheet"),
+        ("clips", {"hash": "0" * 64}, "does not have the hash"),
+    ],
+)
+def test_an_import_that_means_nothing_is_refused(tmp_path, table, change, words):
+    store, path = opened(tmp_path), tmp_path / "in.jsonl"
+    ask(store, 1)
+    store.record(RUN, 0, "oracle", "scripted", {0: (1.0, 0.0)})
+    export_lines(store.database, path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = [{**row, **change} if row.get("table") == table else row for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    other = LabelStore(tmp_path / "other.sqlite")
+    with pytest.raises(ConfigError, match=words):
+        import_lines(other.database, path)
+    assert progress(other.database).labels == 0
+
+
 def test_other_files_are_refused_in_one_sentence(tmp_path):
     path = tmp_path / "labels.sqlite"
     path.write_bytes(b"something else" * 100)
@@ -369,6 +396,22 @@ def test_queries_that_cannot_be_asked(tmp_path):
             NewQuery(RUN, 0, 0, 0, kind, ("a",) * count)
     with pytest.raises(ConfigError):
         make_clip(np.array([{}]), np.zeros(1))
+
+
+def test_the_segments_of_a_query_become_clips(tmp_path):
+    rng = np.random.default_rng(0)
+    ids, obs, action = np.array([4, -1, 7]), rng.normal(size=(3, 2, 5, 3)), rng.normal(size=(3, 2, 5, 1))
+    frames = rng.integers(0, 256, (3, 2, 5, 8, 8, 3), np.uint8)
+    queries, clips = as_queries(ids, obs, action, run=RUN, seed=3, round=2, draw=lambda q, k: frames[q, k])
+    assert [(query.query_id, query.kind, query.seed, query.round) for query in queries] == [
+        (4, "pair", 3, 2),
+        (7, "pair", 3, 2),
+    ]
+    assert queries[1].clips == tuple(segment_hash(obs[2, k], action[2, k]) for k in (0, 1))
+    store = opened(tmp_path)
+    store.submit(queries, clips)
+    leased = Desk(store.database).lease("ann")
+    assert leased.query_id == 4 and Desk(store.database).media(leased.clips[0]).startswith(b"\x89PNG")
 
 
 def test_a_segment_is_named_by_what_it_holds():

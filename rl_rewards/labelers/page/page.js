@@ -103,29 +103,32 @@ function told(words, good) {
 
 function show(state, anew) {
   document.body.dataset.status = state.status;
-  if (state.words) at("words").textContent = state.words;
   const next = state.question;
   at("work").hidden = state.status !== "ask";
-  if (state.status !== "ask") { question = null; clips = []; }
-  else if (next && (anew || !question || question.number !== next.number)) ask(next);
-  showProgress(state.progress);
+  if (state.status !== "ask") { question = null; clips = []; at("words").textContent = state.words; }
+  else if (next && (anew || !question || question.number !== next.number)) ask(next, state.words);
+  showProgress(state.progress, state.status);
   showAccuracy(state.accuracy);
   timer = setTimeout(() => go(), question ? 3 * LOOK_AGAIN : LOOK_AGAIN);
 }
 
-function ask(next) {
+function ask(next, words) {
   question = next;
   order = [];
   replays = 0;
   const kind = next.kind;
-  if (kind === "ranking") at("words").textContent = "Choose the clips from best to worst, or drag them into order.";
-  if (kind === "rating") at("words").textContent = "How good is this, from 1 (bad) to 5 (good)?";
+  at("words").textContent = {
+    pair: words,
+    ranking: `Best first: keys 1 to ${next.clips.length}, a click, or drag.`,
+    rating: "How good is this, from 1 (bad) to 5 (good)?",
+  }[kind];
   at("clips").className = "clips " + { pair: "", ranking: "many", rating: "one" }[kind];
   const names = (i) => kind === "pair" ? ["Left", "Right"][i] : kind === "ranking" ? `Clip ${i + 1}` : "Clip";
   clips = next.clips.map((sheet, i) => makeClip(sheet, names(i), i));
   at("clips").replaceChildren(...clips.map((clip) => clip.figure));
   at("choices").className = "choices " + kind;
   at("choices").replaceChildren(...choices(kind));
+  if (kind === "ranking") showOrder();
   const here = question;
   Promise.allSettled(clips.map((clip) => clip.ready)).then(() => {
     if (question !== here) return;
@@ -329,10 +332,10 @@ function togglePause() {
 
 // Progress and the reward model.
 
-function showProgress(done) {
-  const limit = done.budget;
-  at("count").textContent = limit === null
-    ? `${done.labels} labels given, ${done.open} open` : `${done.labels} of ${limit} labels given, ${done.open} open`;
+function showProgress(done, status) {
+  const limit = done.budget, labels = done.labels === 1 ? "label" : "labels";
+  const open = status === "budget" ? "" : `, ${done.open} open`;
+  at("count").textContent = (limit === null ? `${done.labels} ${labels}` : `${done.labels} of ${limit} labels`) + " given" + open;
   at("bar").hidden = limit === null;
   if (limit !== null) { at("bar").max = Math.max(limit, 1); at("bar").value = done.labels; }
   const words = done.refused ? `${done.refused} skipped. ` : "";

@@ -32,8 +32,8 @@ from rl_rewards.labelers.records import Conflict, Leased, check_labeler
 HERE = Path(__file__).parent
 STATIC = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
 WORDS = {
-    "waiting": "Nothing to label yet. The run will ask; this page looks every two seconds.",
-    "others": "The questions that are left are with other people. This page looks every two seconds.",
+    "waiting": "Nothing to label yet; this page looks again and again.",
+    "others": "Other people have the questions that are left; this page looks again and again.",
     "budget": "Finished: all labels that the run may have are given. Thank you.",
     "over": "Finished: the run is over and asks nothing more. Thank you.",
 }
