@@ -80,7 +80,9 @@ def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: 
         try:
             listening = socket.create_server(("127.0.0.1", port))
         except OSError as error:
-            raise ConfigError(f"port {port} of 127.0.0.1 cannot be used ({error.strerror}); choose --port.") from error
+            raise ConfigError(
+                f"port {port} of 127.0.0.1 cannot be used ({os.strerror(error.errno or 0)}); choose --port."
+            ) from error
         port, token = listening.getsockname()[1], _token(run_dir)
         app = create_app(Desk(store.database, run=run), run_dir, port=port, token=token, ask=ask)
         print(f"Label at http://127.0.0.1:{port}/?token={token} (Ctrl-C ends; every answer is saved)", flush=True)

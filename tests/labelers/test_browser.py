@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.progress import progress
 from tests.labelers import browser
 from tests.labelers.made_up import RUN, ask, opened
@@ -154,3 +155,29 @@ def test_a_ranking_and_a_rating_by_keys(tmp_path):
     clips = json.loads(_queries(store)[0]["clips"])
     best_first = sorted(clips, key=lambda clip: -ranking.scores[clips.index(clip)])
     assert best_first == [shown[place] for place in (2, 0, 3, 1)] and rating.scores == (5.0,)
+
+
+def test_a_question_that_was_given_to_someone_else_and_a_new_name(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 3, frames=True)
+    desk = Desk(store.database)
+    with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
+        page.open(address)
+        first = page.wait(NUMBER)
+        desk.release("person")  # as if the time were up
+        assert desk.lease("bob").number == first
+        desk.answer("bob", first, [1, 0], token="bob-was-faster")
+        page.press("ArrowLeft")
+        page.wait(f"{IDLE} && question && question.number !== {first}")
+        assert page.read("document.getElementById('saved').textContent") == "Not saved"
+        assert "not yours any more" in page.read("document.getElementById('notice').textContent")
+        page.read("document.getElementById('name').focus(), document.getElementById('name').value = ''")
+        for key in "lz":  # in the name, z takes nothing back
+            page.press(key)
+        page.press("Enter")
+        page.wait(f"{IDLE} && who === 'lz' && question")
+        press_and_wait(page, "ArrowRight")
+        assert page.read("document.getElementById('notice').hidden")
+    with store.database.reading() as connection:
+        labelers = [row[0] for row in connection.execute("SELECT labeler FROM answers ORDER BY number")]
+    assert labelers == ["bob", "lz"]
