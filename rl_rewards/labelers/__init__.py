@@ -1,1 +1,1 @@
-"""Who answers queries: one file per labeler. Host code, never traced."""
+"""Labelers: who answers queries, and the durable store of what they said."""

@@ -1,0 +1,121 @@
+"""The door to labelling by people: ``python -m rl_rewards.label RUN_DIR`` serves a page and prints its address."""
+
+import argparse
+import os
+import secrets
+import socket
+from pathlib import Path
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.exits import guarded
+from rl_rewards.labelers.store import STORE_NAME, LabelStore
+
+PORT = 8642
+ASK = "Which of the two is better?"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Do what the arguments say; leaves with an exit code where that cannot be done."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rl_rewards.label",
+        description="Serve the labelling page of a run on this machine alone; or carry its labels in or out.",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder of a run, going on or not")
+    parser.add_argument("--store", type=Path, metavar="FILE", help=f"the label store; RUN_DIR/{STORE_NAME} by default")
+    parser.add_argument("--run", metavar="NAME", help="in a store of several runs: this one's questions only")
+    parser.add_argument("--port", type=int, default=PORT, help=f"on 127.0.0.1; {PORT} by default, 0 takes a free one")
+    parser.add_argument("--ask", default=ASK, metavar="TEXT", help=f"what to ask people; '{ASK}' by default")
+    parser.add_argument("--export", type=Path, metavar="FILE", help="write the labels to FILE and end")
+    parser.add_argument(
+        "--format",
+        choices=("lines", "preference_transformer", "chosen_rejected"),
+        default="lines",
+        help="of --export: JSON lines that lose nothing, PreferenceTransformer's .npz, or chosen and rejected",
+    )
+    parser.add_argument("--import", dest="read", type=Path, metavar="FILE", help="add the JSON lines of FILE and end")
+    chosen = parser.parse_args(arguments)
+    guarded(lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    require(chosen.run_dir.is_dir(), f"{chosen.run_dir} is no folder; name that of a run.")
+    path = chosen.store or chosen.run_dir / STORE_NAME
+    if chosen.export is not None:
+        require(path.is_file(), f"{path} does not exist: there are no labels to export.")
+    store = LabelStore(path)
+    if chosen.export is not None or chosen.read is not None:
+        _carry(store, chosen)
+    else:
+        serve(store, chosen.run_dir, run=chosen.run, port=chosen.port, ask=chosen.ask)
+
+
+def _carry(store: LabelStore, chosen: argparse.Namespace) -> None:
+    from rl_rewards.labelers.exchange import FORMATS, import_lines
+
+    if chosen.read is not None:
+        print(f"{store.path}: {import_lines(store.database, chosen.read)} rows added from {chosen.read}")
+    if chosen.export is not None:
+        print(f"{chosen.export}: {FORMATS[chosen.format](store.database, chosen.export)} rows")
+
+
+def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: str) -> None:
+    """Serve the page on 127.0.0.1 until the process is interrupted; prints its address.
+
+    Raises:
+        ConfigError: when the extra is not installed, the port is taken, or the store is served already.
+    """
+    try:
+        import uvicorn
+
+        from rl_rewards.labelers.page.server import create_app, only_server
+    except ImportError as error:
+        raise ConfigError(
+            "the labelling page needs starlette and uvicorn, which are not installed; pip install 'rl_rewards[label]'."
+        ) from error
+    from rl_rewards.labelers.desk import Desk
+
+    require(0 <= port < 65_536, f"--port={port} must be 0 to 65535.")
+    with only_server(store.path):
+        try:
+            listening = socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigError(
+                f"port {port} of 127.0.0.1 cannot be used ({os.strerror(error.errno or 0)}); choose --port."
+            ) from error
+        port, token = listening.getsockname()[1], _token(run_dir)
+        app = create_app(Desk(store.database, run=run), run_dir, port=port, token=token, ask=ask)
+        print(f"Label at http://127.0.0.1:{port}/?token={token} (Ctrl-C ends; every answer is saved)", flush=True)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,  # it would show the token
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            limit_concurrency=256,
+            timeout_graceful_shutdown=2,
+        )
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:
+            pass
+        finally:
+            listening.close()
+
+
+def _token(run_dir: Path) -> str:
+    """The run's token, which only its owner may read; a page that is open goes on after the server was restarted."""
+    path = run_dir / "label_token"
+    try:
+        with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(secrets.token_urlsafe(24))
+    except FileExistsError:
+        pass
+    token = path.read_text().strip()
+    require(len(token) >= 32, f"{path} holds no token; remove it and start again.")
+    return token
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The file of a label store: SQLite in WAL mode, durable at every commit; several processes may use it at once.
+
+Rows are only ever added: an undo is an answer of its own, a query asked anew with other clips supersedes the old one.
+Four columns follow from the answers and are kept for speed: ``queries.answer`` the answer that stands, its
+``labeler``, ``refused`` whether it holds no scores, and ``superseded``.
+"""
+
+import errno
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+
+VERSION = 1
+WAIT_SECONDS = 30.0
+"""How long to wait for another process that is writing."""
+
+TABLES = """
+CREATE TABLE clips (
+  hash TEXT PRIMARY KEY, media BLOB, sheet TEXT NOT NULL, obs BLOB NOT NULL, action BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE queries (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, seed INTEGER NOT NULL,
+  query_id INTEGER NOT NULL, round INTEGER NOT NULL, kind TEXT NOT NULL, clips TEXT NOT NULL, env TEXT NOT NULL,
+  acquisition TEXT NOT NULL, created REAL NOT NULL,
+  repeat_of INTEGER REFERENCES queries, repeat_for TEXT,
+  answer INTEGER, labeler TEXT, refused INTEGER NOT NULL DEFAULT 0, superseded INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX one_query ON queries(run, seed, query_id) WHERE repeat_of IS NULL AND superseded = 0;
+CREATE INDEX open_queries ON queries(round, number) WHERE answer IS NULL AND superseded = 0;
+CREATE INDEX labelled ON queries(run, seed) WHERE answer IS NOT NULL AND refused = 0 AND repeat_of IS NULL;
+CREATE INDEX answered_by ON queries(labeler, answer) WHERE answer IS NOT NULL;
+CREATE INDEX repeats ON queries(repeat_for) WHERE repeat_of IS NOT NULL;
+CREATE TABLE leases (
+  query INTEGER PRIMARY KEY REFERENCES queries, annotator TEXT NOT NULL, until REAL NOT NULL
+);
+CREATE INDEX leases_of ON leases(annotator);
+CREATE TABLE answers (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, query INTEGER NOT NULL REFERENCES queries, labeler TEXT NOT NULL,
+  source TEXT NOT NULL, scores TEXT, shown TEXT, shown_at REAL, answered_at REAL NOT NULL, replays INTEGER,
+  undo_of INTEGER REFERENCES answers, token TEXT UNIQUE
+);
+CREATE INDEX answers_of ON answers(labeler, number);
+CREATE UNIQUE INDEX one_undo ON answers(undo_of) WHERE undo_of IS NOT NULL;
+CREATE TABLE absorbed (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, seed INTEGER NOT NULL, query_id INTEGER NOT NULL,
+  absorbed_round INTEGER NOT NULL, position INTEGER NOT NULL, query INTEGER NOT NULL UNIQUE REFERENCES queries,
+  answer INTEGER NOT NULL UNIQUE REFERENCES answers, UNIQUE (run, seed, absorbed_round, position)
+);
+CREATE TABLE rounds (
+  run TEXT NOT NULL, seed INTEGER NOT NULL, absorbed_round INTEGER NOT NULL, PRIMARY KEY (run, seed, absorbed_round)
+) WITHOUT ROWID;
+CREATE TABLE budgets (
+  run TEXT NOT NULL, seed INTEGER NOT NULL, labels INTEGER NOT NULL, PRIMARY KEY (run, seed)
+) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """One connection, shared by the threads of a process.
+
+    Raises:
+        ConfigError: when the file is no label store, or one of another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        require(path.parent.is_dir(), f"{path}: the folder {path.parent} does not exist.")
+        self._lock = threading.RLock()
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise ConfigError(f"{path} cannot be opened as a label store: {error}.") from error
+        self._connection.row_factory = sqlite3.Row
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise ConfigError(f"{path} is not a label store: {error}.") from error
+        except ConfigError:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: every commit is on the disk
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        with self.writing() as connection:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if not tables:
+                for statement in TABLES.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+                return
+        told = f"{self.path} is a database of another kind or version ({found})"
+        require(found == VERSION, f"{told}; a label store of version {VERSION} is needed.")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction of its own; all of it is durable when the block is left, or none of it.
+
+        Raises:
+            OSError: when the file cannot be written.
+        """
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):  # the disk is full, or another process writes for long
+                    raise OSError(errno.EIO, str(error), str(self.path)) from error
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view of all tables."""
+        with self._lock:
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()

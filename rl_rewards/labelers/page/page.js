@@ -1,0 +1,384 @@
+"use strict";
+// The labelling page. One clock draws every clip, so that they stay together; an answer is "saved" only after the
+// server has said so, and is kept in this browser until then.
+
+const PAUSE_SECONDS = 0.7;   // at the end of the loop
+const LOOK_AGAIN = 2000;     // milliseconds, when there is nothing to do or nobody answers
+const at = (id) => document.getElementById(id);
+const KEPT = "rl_rewards.unsaved", NAME = "rl_rewards.name";
+
+let question = null;         // what the server asked: number, kind, clips
+let clips = [];              // per clip: canvas, picture, sheet, the frame drawn last
+let order = [];              // of a ranking: places of the clips, best first
+let began = 0, pausedAt = null, replays = 0, shownAt = 0;
+let busy = "", wanted = null, timer = 0;  // busy: "", "looking" or "sending"
+let who = "";
+
+history.replaceState(null, "", "/");  // the token is in the cookie now; keep it out of sight and bookmarks
+
+// Talking to the server.
+
+async function call(name, body) {
+  const response = await fetch("/api/" + name, {
+    method: "POST", headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ annotator: who, ...body }),
+  });
+  const said = await response.json();
+  if (!response.ok) throw Object.assign(new Error(said.error), { status: response.status });
+  return said;
+}
+
+const newToken = () => crypto.randomUUID();
+const kept = () => JSON.parse(localStorage.getItem(KEPT) || "null");
+
+// Do one thing at a time: send what is unsaved, or do ``action`` (an undo), or else look what there is.
+async function go(action) {
+  if (busy) { wanted = action || wanted || true; return; }
+  clearTimeout(timer);
+  const unsaved = kept();
+  busy = unsaved || action ? "sending" : "looking";
+  lock();
+  let again = null;
+  try {
+    if (unsaved) {
+      told("Saving …", false);
+      const state = await call("answer", unsaved);
+      localStorage.removeItem(KEPT);
+      told(unsaved.scores === null ? "Skipped" : "Saved", true);
+      show(state);
+      again = action;
+    } else if (action) {
+      const state = await call("undo", action);
+      told(state.undone ? "Taken back" : "Nothing to take back", state.undone);
+      show(state, state.undone);
+    } else if (question) {
+      show(await call("progress", {}));  // looking on must not keep a question from others
+    } else {
+      show(await call("state", {}));
+    }
+    notice("");
+  } catch (error) {
+    again = failed(error, action);
+  }
+  busy = "";
+  lock();
+  again = again || wanted;
+  wanted = null;
+  if (again) go(again === true ? undefined : again);
+}
+
+// Returns what to do at once, if anything; otherwise the page tries again by itself.
+function failed(error, action) {
+  const unsaved = kept();
+  if (error.status === 400 || error.status === 409) {
+    localStorage.removeItem(KEPT);
+    told(unsaved ? "Not saved" : "", false);
+    show409(error.message);
+    if (unsaved || action) { question = null; return true; }
+  } else {
+    const gone = error.status === undefined;
+    const what = gone ? "The server is gone; start it again with python -m rl_rewards.label." : error.message;
+    told(unsaved ? "Not saved yet" : "", false);
+    notice(what + (unsaved ? " Your answer is kept here and sent as soon as that is possible." : ""));
+  }
+  timer = setTimeout(() => go(action), LOOK_AGAIN);
+  return null;
+}
+
+let held409 = "";            // stays until the next answer
+function show409(words) { held409 = words; notice(words); }
+
+function notice(words) {
+  words = words || held409;
+  at("notice").textContent = words;
+  at("notice").hidden = !words;
+}
+
+function told(words, good) {
+  at("saved").textContent = words;
+  at("saved").className = good ? "yes" : "";
+}
+
+// Showing a state.
+
+function show(state, anew) {
+  document.body.dataset.status = state.status;
+  const next = state.question;
+  at("work").hidden = state.status !== "ask";
+  if (state.status !== "ask") { question = null; clips = []; at("words").textContent = state.words; }
+  else if (next && (anew || !question || question.number !== next.number)) ask(next, state.words);
+  showProgress(state.progress, state.status);
+  showAccuracy(state.accuracy);
+  timer = setTimeout(() => go(), question ? 3 * LOOK_AGAIN : LOOK_AGAIN);
+}
+
+function ask(next, words) {
+  question = next;
+  order = [];
+  replays = 0;
+  const kind = next.kind;
+  at("words").textContent = {
+    pair: words,
+    ranking: `Best first: keys 1 to ${next.clips.length}, a click, or drag.`,
+    rating: "How good is this, from 1 (bad) to 5 (good)?",
+  }[kind];
+  at("clips").className = "clips " + { pair: "", ranking: "many", rating: "one" }[kind];
+  const names = (i) => kind === "pair" ? ["Left", "Right"][i] : kind === "ranking" ? `Clip ${i + 1}` : "Clip";
+  clips = next.clips.map((sheet, i) => makeClip(sheet, names(i), i));
+  at("clips").replaceChildren(...clips.map((clip) => clip.figure));
+  at("choices").className = "choices " + kind;
+  at("choices").replaceChildren(...choices(kind));
+  if (kind === "ranking") showOrder();
+  const here = question;
+  Promise.allSettled(clips.map((clip) => clip.ready)).then(() => {
+    if (question !== here) return;
+    shownAt = Date.now() / 1000;
+    began = performance.now();
+    resume();
+  });
+  lock();
+}
+
+function makeClip(sheet, name, place) {
+  const figure = document.createElement("figure"), caption = document.createElement("figcaption");
+  figure.className = "clip";
+  caption.textContent = name;
+  const clip = { figure, caption, name, sheet, frame: -1, ready: Promise.resolve() };
+  if (sheet) {
+    const canvas = Object.assign(document.createElement("canvas"), { width: sheet.width, height: sheet.height });
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `${name}: a clip of ${(sheet.frames / sheet.frames_per_second).toFixed(1)} seconds`);
+    clip.context = canvas.getContext("2d");
+    clip.picture = new Image();
+    clip.picture.src = sheet.media;
+    clip.ready = clip.picture.decode();
+    clip.ready.catch(() => { caption.textContent = name + ": its picture cannot be loaded; skip it"; });
+    figure.append(canvas, caption);
+  } else {
+    const none = Object.assign(document.createElement("p"), { className: "none", textContent: "no picture" });
+    figure.append(none, caption);
+  }
+  if (question.kind === "ranking") makeRankable(figure, place);
+  return clip;
+}
+
+function makeRankable(figure, place) {
+  figure.draggable = true;
+  figure.tabIndex = 0;
+  figure.setAttribute("role", "button");
+  figure.addEventListener("click", () => rank(place));
+  figure.addEventListener("keydown", (event) => {
+    if (event.key === " " || (event.key === "Enter" && order.length < clips.length)) {
+      event.preventDefault();
+      event.stopPropagation();
+      rank(place);
+    }
+  });
+  figure.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", String(place)));
+  figure.addEventListener("dragover", (event) => { event.preventDefault(); figure.classList.add("over"); });
+  figure.addEventListener("dragleave", () => figure.classList.remove("over"));
+  figure.addEventListener("drop", (event) => {
+    event.preventDefault();
+    figure.classList.remove("over");
+    drop(Number(event.dataTransfer.getData("text/plain")), place);
+  });
+}
+
+// The dragged clip takes the other's place; from then on the clips lie in order, best first.
+function drop(moved, onto) {
+  if (!clips[moved] || moved === onto || busy === "sending") return;
+  const lying = [...at("clips").children].map((figure) => clips.findIndex((clip) => clip.figure === figure));
+  const to = lying.indexOf(onto);
+  lying.splice(lying.indexOf(moved), 1);
+  lying.splice(to, 0, moved);
+  order = lying;
+  at("clips").replaceChildren(...order.map((place) => clips[place].figure));
+  showOrder();
+}
+
+function rank(place) {
+  if (busy === "sending" || place >= clips.length) return;
+  order = order.includes(place) ? order.filter((other) => other !== place) : [...order, place];
+  showOrder();
+}
+
+function showOrder() {
+  clips.forEach((clip, place) => {
+    const rankOf = order.indexOf(place);
+    clip.figure.classList.toggle("ranked", rankOf >= 0);
+    clip.caption.textContent = rankOf < 0 ? clip.name : `${clip.name}: ${rankOf === 0 ? "best" : "place " + (rankOf + 1)}`;
+    clip.figure.setAttribute("aria-label", clip.caption.textContent);
+  });
+  lock();
+}
+
+function button(words, key, strong, action, shortcut) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = strong ? "strong" : "";
+  made.append(words);
+  const hint = document.createElement("kbd");
+  hint.textContent = key;
+  if (key) made.append(" ", hint);
+  made.setAttribute("aria-keyshortcuts", shortcut || key);
+  made.addEventListener("click", action);
+  return made;
+}
+
+function choices(kind) {
+  const skip = button("Skip", "↓", false, () => answer(null), "ArrowDown");
+  skip.classList.add("skip");
+  if (kind === "pair") return [
+    button("Left is better", "←", true, () => answer([1, 0]), "ArrowLeft"),
+    button("Right is better", "→", true, () => answer([0, 1]), "ArrowRight"),
+    button("Equal", "↑", false, () => answer([0.5, 0.5]), "ArrowUp"), skip];
+  if (kind === "rating") return [
+    ...[1, 2, 3, 4, 5].map((n) => button("", String(n), true, () => answer([n]))).map((made, i) => {
+      made.replaceChildren(String(i + 1));
+      return made;
+    }), skip];
+  const done = button("Save this order", "Enter", true, saveOrder);
+  done.id = "save-order";
+  return [done, skip];
+}
+
+function saveOrder() {
+  if (order.length === clips.length) answer(clips.map((_, place) => clips.length - 1 - order.indexOf(place)));
+}
+
+function lock() {
+  const locked = busy === "sending" || kept() !== null;
+  for (const made of document.querySelectorAll("#choices button, #undo")) made.disabled = locked;
+  const done = at("save-order");
+  if (done) done.disabled = locked || order.length < clips.length;
+}
+
+// Answers.
+
+function answer(scores) {
+  if (busy === "sending" || !question || kept()) return;
+  held409 = "";
+  localStorage.setItem(KEPT, JSON.stringify({
+    annotator: who, question: question.number, scores, token: newToken(), shown_at: shownAt || null, replays,
+  }));
+  const best = scores ? Math.max(...scores) : NaN;
+  clips.forEach((clip, i) => clip.figure.classList.toggle("chosen", scores && scores[i] === best && clips.length === 2));
+  go();
+}
+
+function undo() {
+  if (busy === "sending") return;
+  held409 = "";
+  go({ token: newToken() });
+}
+
+const KEYS = {
+  pair: { ArrowLeft: () => answer([1, 0]), ArrowRight: () => answer([0, 1]), ArrowUp: () => answer([0.5, 0.5]) },
+  ranking: { Enter: saveOrder },
+  rating: {},
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target === at("name")) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  let does = { z: undo, r: replay, p: togglePause }[key];
+  if (question) {
+    if (key === "ArrowDown") does = () => answer(null);
+    does = does || KEYS[question.kind][key];
+    if (/^[1-9]$/.test(key) && question.kind === "ranking") does = () => rank(Number(key) - 1);
+    if (/^[1-5]$/.test(key) && question.kind === "rating") does = () => answer([Number(key)]);
+  }
+  if (!does || (key === "Enter" && event.target.tagName === "BUTTON")) return;
+  event.preventDefault();
+  does();
+});
+
+// Playing.
+
+function draw(now) {
+  requestAnimationFrame(draw);
+  if (!clips.length || !began) return;
+  const seconds = ((pausedAt ?? now) - began) / 1000;
+  const loop = Math.max(...clips.map(({ sheet }) => sheet ? sheet.frames / sheet.frames_per_second : 0)) + PAUSE_SECONDS;
+  for (const clip of clips) {
+    if (!clip.sheet || !clip.picture.complete || !clip.picture.naturalWidth) continue;
+    const { frames, columns, width, height, frames_per_second } = clip.sheet;
+    const frame = Math.min(Math.floor(Math.max(0, seconds % loop) * frames_per_second), frames - 1);
+    if (frame === clip.frame) continue;
+    clip.frame = frame;
+    clip.context.drawImage(clip.picture, (frame % columns) * width, Math.floor(frame / columns) * height,
+                           width, height, 0, 0, width, height);
+  }
+}
+
+function replay() {
+  if (!question) return;
+  replays += 1;
+  began = performance.now();
+  resume();
+}
+
+function resume() {
+  pausedAt = null;
+  at("pause").setAttribute("aria-pressed", "false");
+}
+
+function togglePause() {
+  if (!question) return;
+  if (pausedAt === null) pausedAt = performance.now();
+  else { began += performance.now() - pausedAt; pausedAt = null; }
+  at("pause").setAttribute("aria-pressed", String(pausedAt !== null));
+}
+
+// Progress and the reward model.
+
+function showProgress(done, status) {
+  const limit = done.budget, labels = done.labels === 1 ? "label" : "labels";
+  const open = status === "budget" ? "" : `, ${done.open} open`;
+  at("count").textContent = (limit === null ? `${done.labels} ${labels}` : `${done.labels} of ${limit} labels`) + " given" + open;
+  at("bar").hidden = limit === null;
+  if (limit !== null) { at("bar").max = Math.max(limit, 1); at("bar").value = done.labels; }
+  const words = done.refused ? `${done.refused} skipped. ` : "";
+  at("repeats").textContent = words + (done.repeats
+    ? `Some pairs come twice: ${done.agreements} of ${done.repeats} were answered the same way.` : "");
+}
+
+function showAccuracy(points) {
+  at("model").hidden = !points.length;
+  if (!points.length) return;
+  const newest = Math.round(100 * points[points.length - 1][1]);
+  const words = `The reward model agrees with ${newest}% of the labels kept apart (50% is chance).`;
+  at("accuracy").textContent = words;
+  at("curve").setAttribute("aria-label", words);
+  const last = Math.max(1, points[points.length - 1][0]), first = points[0][0];
+  const x = (steps) => 4 + 192 * (last > first ? (steps - first) / (last - first) : 1), y = (share) => 56 - 52 * share;
+  const shape = (name, attributes) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  };
+  const end = points[points.length - 1];
+  at("curve").replaceChildren(
+    shape("line", { x1: 0, x2: 200, y1: y(0.5), y2: y(0.5), stroke: "#9aa2aa", "stroke-dasharray": "3 3" }),
+    shape("polyline", { points: points.map(([s, v]) => `${x(s).toFixed(1)},${y(v).toFixed(1)}`).join(" "),
+                        fill: "none", stroke: "#B34D00", "stroke-width": 2 }),
+    shape("circle", { cx: x(end[0]), cy: y(end[1]), r: 3, fill: "#B34D00" }));
+}
+
+// Beginning.
+
+who = at("name").value = localStorage.getItem(NAME) || "person";
+at("name").addEventListener("change", async () => {
+  const name = at("name").value.trim() || "person";
+  await call("release", {}).catch(() => {});  // what the old name had; if nobody hears, it lapses
+  localStorage.setItem(NAME, name);
+  who = at("name").value = name;
+  question = null;
+  at("words").focus();
+  go();
+});
+at("undo").addEventListener("click", undo);
+at("again").addEventListener("click", replay);
+at("pause").addEventListener("click", togglePause);
+requestAnimationFrame(draw);
+go();

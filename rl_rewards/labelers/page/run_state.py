@@ -1,0 +1,58 @@
+"""What the page tells of the run beside it: whether it is over, and how accurate its reward model is by now."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+ACCURACY = "reward/heldout_accuracy"
+"""In metrics.jsonl: the share of held-out labels that the reward model agrees with, 0 to 1; one value or one a seed."""
+MOST_POINTS = 120
+"""Of the curve."""
+
+
+class RunState:
+    """Follows the files of the run in ``run_dir``, reading of metrics.jsonl only what is new."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._read, self._identity = 0, (0, 0)
+        self._points: list[tuple[int, float]] = []
+
+    def is_over(self) -> bool:
+        return any((self._run_dir / name).exists() for name in ("DONE", "FAILED.json"))
+
+    def accuracy(self) -> list[tuple[int, float]]:
+        """(env_steps, mean accuracy over seeds), at most MOST_POINTS of them and always the newest."""
+        try:
+            self._follow()
+        except OSError:
+            return []
+        every = math.ceil(len(self._points) / MOST_POINTS) or 1
+        return self._points[::-1][::every][::-1]
+
+    def _follow(self) -> None:
+        path = self._run_dir / "metrics.jsonl"
+        status = path.stat()
+        if (status.st_dev, status.st_ino) != self._identity or status.st_size < self._read:
+            self._read, self._points = 0, []  # a resumed run writes its file anew
+            self._identity = status.st_dev, status.st_ino
+        with path.open("rb") as file:
+            file.seek(self._read)
+            whole = file.read().rpartition(b"\n")[0]
+        for line in whole.splitlines():
+            point = _point(line)
+            if point is not None:
+                self._points.append(point)
+        self._read += len(whole) + (1 if whole else 0)
+
+
+def _point(line: bytes) -> tuple[int, float] | None:
+    try:
+        row = json.loads(line)
+        found: Any = row.get(ACCURACY)
+        values = found if isinstance(found, list) else [found]
+        finite = [float(value) for value in values if value is not None and math.isfinite(value)]
+        return (int(row["env_steps"]), sum(finite) / len(finite)) if finite else None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        return None  # half a line, or a file of someone else's: the page goes on without that point

@@ -1,0 +1,97 @@
+"""What stands between the page's server and everything else that runs on the same machine.
+
+Binding to 127.0.0.1 alone is not enough: any web page that is open in a browser here can send requests to it. So the
+Host must be ours (against DNS rebinding), the Origin too (against other pages), a token must come in a cookie that
+browsers send from our own page only, and bodies must be JSON, which other pages cannot send without being asked first.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_BODY = 16_384
+"""Bytes; an answer has about three hundred."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Guard:
+    """Refuses what is not from our own page, before any of it is read; adds the headers of every answer.
+
+    Args:
+        token: what the printed address holds, and the cookie from then on.
+    """
+
+    def __init__(self, app: ASGIApp, *, port: int, token: str) -> None:
+        self._app, self._token = app, token
+        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        self._cookie = f"rl_rewards_label_{port}"  # browsers do not keep the cookies of ports apart
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close", "code": 1008})
+        headers = Headers(scope=scope)
+        invited = self._is_token(_asked_token(scope)) if (scope["path"], scope["method"]) == ("/", "GET") else False
+        refusal = self._refusal(scope, headers, invited)
+        app = self._app if refusal is None else JSONResponse({"error": refusal[1]}, refusal[0])
+        return await app(scope, receive, self._with_headers(send, invited and refusal is None))
+
+    def _refusal(self, scope: Scope, headers: Headers, invited: bool) -> tuple[int, str] | None:
+        """Status and sentence; None for what may pass."""
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if headers.getlist("host") not in [[host] for host in self._hosts]:
+            return 403, "This server answers to 127.0.0.1 and localhost with its own port only."
+        if origin is not None and origin not in {f"http://{host}" for host in self._hosts}:
+            return 403, "This request comes from another page."
+        if scope["method"] not in ("GET", "HEAD"):
+            if origin is None or site not in (None, "same-origin"):
+                return 403, "This request does not come from the labelling page."
+            if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+                return 415, "The body must be application/json."
+            if not headers.get("content-length", "0").isdecimal() or len(headers.get("content-length", "")) > 15:
+                return 400, "The header Content-Length is not a number."
+            if int(headers.get("content-length", "0")) > MAX_BODY:
+                return 413, f"The body is larger than {MAX_BODY} bytes."
+        if not invited and not self._is_token(self._cookie_token(headers)):
+            return 401, "Open the address that the program printed when it started: it holds the token."
+        return None
+
+    def _is_token(self, given: str) -> bool:
+        return secrets.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
+
+    def _cookie_token(self, headers: Headers) -> str:
+        try:
+            found = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
+        except CookieError:
+            return ""
+        return found.value if found else ""
+
+    def _with_headers(self, send: Send, invited: bool) -> Callable[[Message], Awaitable[None]]:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+                if invited:
+                    headers["Set-Cookie"] = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+            await send(message)
+
+        return sending
+
+
+def _asked_token(scope: Scope) -> str:
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return query.get("token", [""])[0]

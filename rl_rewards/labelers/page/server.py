@@ -1,0 +1,220 @@
+"""The labelling page's server: a few JSON calls around a desk of the label store.
+
+Every call but the pictures is a POST with JSON and answers with JSON: ``{"error": sentence}`` with the status code
+that fits, or the state of the work. "saved" is true only after the answer is on the disk.
+"""
+
+import fcntl
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.page.run_state import RunState
+from rl_rewards.labelers.page.security import MAX_BODY, Guard
+from rl_rewards.labelers.progress import Progress, progress
+from rl_rewards.labelers.records import Conflict, Leased, check_labeler
+
+HERE = Path(__file__).parent
+STATIC = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
+WORDS = {
+    "waiting": "Nothing to label yet; this page looks again and again.",
+    "others": "Other people have the questions that are left; this page looks again and again.",
+    "budget": "Finished: all labels that the run may have are given. Thank you.",
+    "over": "Finished: the run is over and asks nothing more. Thank you.",
+}
+
+
+def create_app(desk: Desk, run_dir: Path, *, port: int, token: str, ask: str) -> Starlette:
+    """The page for ``desk``.
+
+    Args:
+        port: the one it is served on; part of what Host and Origin must say.
+        token: what a browser must show.
+        ask: the question above two clips.
+    """
+    work = Work(desk, RunState(run_dir), ask)
+    calls = {
+        "state": work.state,
+        "progress": work.look,
+        "answer": work.answer,
+        "undo": work.undo,
+        "release": work.release,
+    }
+    routes = [Route(path, _file(name), methods=["GET"]) for path, name in STATIC.items()]
+    routes += [Route(f"/api/{name}", _call(call), methods=["POST"]) for name, call in calls.items()]
+    routes.append(Route("/media/{clip}", _media(desk), methods=["GET"]))
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, port=port, token=token)],
+        exception_handlers={
+            HTTPException: lambda request, error: _error(error.status_code, _HTTP.get(error.status_code, error.detail)),
+            ConfigError: lambda request, error: _error(400, str(error)),
+            Conflict: lambda request, error: _error(409, str(error)),
+            ClientDisconnect: lambda request, error: _error(400, "The request broke off."),
+            OSError: lambda request, error: _error(503, f"Not saved: the label store cannot be used ({error})."),
+            Exception: lambda request, error: _error(500, "The server has made a mistake; its console says more."),
+        },
+    )
+
+
+_HTTP = {404: "There is no such address here.", 405: "This address is not asked that way."}
+
+
+class Work:
+    """What one annotator does, in terms of JSON objects."""
+
+    def __init__(self, desk: Desk, run: RunState, ask: str) -> None:
+        self._desk, self._run, self._ask = desk, run, ask
+
+    def state(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The annotator's question, or why there is none; how far the work and the reward model are."""
+        leased = self._desk.lease(given.get("annotator"))
+        looked = self.look(given)
+        if leased:
+            return {**looked, "words": self._ask, "question": self._question(leased)}
+        status = self._why_nothing(progress(self._desk.database, self._desk.run))
+        return {**looked, "status": status, "words": WORDS[status], "question": None}
+
+    def look(self, given: dict[str, Any]) -> dict[str, Any]:
+        """How far the work and the reward model are, for a page that has a question; takes none and prolongs none."""
+        done = progress(self._desk.database, self._desk.run)
+        return {"status": "ask", "progress": asdict(done), "accuracy": self._run.accuracy()}
+
+    def _why_nothing(self, done: Progress) -> str:
+        if done.budget is not None and done.labels >= done.budget:
+            return "budget"
+        if self._run.is_over() and not done.open:
+            return "over"
+        return "others" if done.leased else "waiting"
+
+    def _question(self, leased: Leased) -> dict[str, Any]:
+        """Clips in the order to be shown. That a pair is asked again is not told: it would be answered from memory."""
+        hashes = [leased.clips[place] for place in leased.shown]
+        sheets = self._desk.sheets(hashes)
+        clips = [sheet and {"media": f"/media/{clip}", **sheet} for clip, sheet in zip(hashes, sheets, strict=True)]
+        return {"number": leased.number, "kind": leased.kind, "clips": clips}
+
+    def answer(self, given: dict[str, Any]) -> dict[str, Any]:
+        require("scores" in given, "an answer needs scores: numbers, or null to refuse.")
+        scores, shown_at, replays = given["scores"], given.get("shown_at"), given.get("replays", 0)
+        timed = shown_at is None or (_is_number(shown_at) and 0 <= shown_at < 1e11)
+        require(timed, "shown_at must be seconds since 1970.")
+        counted = isinstance(replays, int) and not isinstance(replays, bool) and 0 <= replays < 1_000_000
+        require(counted, "replays must be a whole number from 0.")
+        self._desk.answer(
+            check_labeler(given.get("annotator")),
+            _number(given.get("question")),
+            scores,
+            token=_token(given.get("token")),
+            shown_at=shown_at,
+            replays=replays,
+        )
+        return {"saved": True, **self.state(given)}
+
+    def undo(self, given: dict[str, Any]) -> dict[str, Any]:
+        back = self._desk.undo(check_labeler(given.get("annotator")), token=_token(given.get("token")))
+        return {"undone": back is not None, **self.state(given)}
+
+    def release(self, given: dict[str, Any]) -> dict[str, Any]:
+        self._desk.release(check_labeler(given.get("annotator")))
+        return {"released": True}
+
+
+def _number(value: Any) -> int:
+    right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    require(right, "question must be the number of a question.")
+    return value
+
+
+def _token(value: Any) -> str:
+    right = isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9-]{8,64}", value) is not None
+    require(right, "token must be 8 to 64 letters, digits or hyphens.")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _call(call: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Any]:
+    async def handle(request: Request) -> Response:
+        given = _object(await _body(request))
+        return JSONResponse(await run_in_threadpool(call, given))  # the store waits for the disk
+
+    return handle
+
+
+async def _body(request: Request) -> bytes:
+    """Whatever Content-Length said, never more than MAX_BODY is kept."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            raise HTTPException(413, f"The body is larger than {MAX_BODY} bytes.")
+    return body
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        given = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError("The body is not JSON.") from error
+    require(isinstance(given, dict), "The body must be a JSON object.")
+    return given
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+def _file(name: str) -> Callable[[Request], Any]:
+    async def handle(request: Request) -> Response:
+        return FileResponse(HERE / name)
+
+    return handle
+
+
+def _media(desk: Desk) -> Callable[[Request], Any]:
+    async def handle(request: Request) -> Response:
+        clip = request.path_params["clip"]
+        media = await run_in_threadpool(desk.media, clip) if re.fullmatch(r"[0-9a-f]{64}", clip) else None
+        if media is None:
+            return _error(404, "There is no such clip.")
+        kept = {"Cache-Control": "private, max-age=86400, immutable"}  # its name says what it holds
+        return Response(media, media_type="image/png", headers=kept)
+
+    return handle
+
+
+def _error(status: int, sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, status)
+
+
+def only_server(store: Path) -> IO[str]:
+    """A lock that this process alone holds as long as it lives or keeps the file open; it dies with the process.
+
+    Raises:
+        ConfigError: when another server has it.
+    """
+    file = store.with_name(store.name + ".server").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise ConfigError(f"{store} is served already; use the address that the other server printed.") from error
+    return file

@@ -1,0 +1,68 @@
+"""How far the labelling has come, and how well annotators agree with themselves."""
+
+import time
+from dataclasses import dataclass
+
+from rl_rewards.labelers.database import Database
+from rl_rewards.labelers.records import unpacked
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counts over all seeds of the run asked about, or of all runs; repeats are in none but ``repeats``."""
+
+    labels: int  # answers with scores
+    refused: int
+    absorbed: int  # answers, refusals too, that the reward has learned from
+    open: int  # queries without an answer
+    leased: int  # of these, how many annotators have now
+    budget: int | None  # None: unlimited for at least one run and seed
+    repeats: int  # repeated pairs that can be compared
+    agreements: int  # of these, how many were answered the same way
+
+
+def progress(database: Database, run: str | None = None) -> Progress:
+    """The counts of ``run``, or of all runs."""
+    mine, chosen = "(? IS NULL OR q.run = ?)", (run, run)
+    with database.reading() as connection:
+        counts = connection.execute(
+            "SELECT coalesce(sum(answer IS NOT NULL AND refused = 0), 0), "
+            "coalesce(sum(answer IS NOT NULL AND refused = 1 AND superseded = 0), 0), "
+            f"coalesce(sum(answer IS NULL AND superseded = 0), 0) FROM queries q WHERE repeat_of IS NULL AND {mine}",
+            chosen,
+        ).fetchone()
+        absorbed = connection.execute(f"SELECT count(*) FROM absorbed q WHERE {mine}", chosen).fetchone()[0]
+        leased = connection.execute(
+            "SELECT count(*) FROM leases l JOIN queries q ON q.number = l.query WHERE l.until > ? AND "
+            f"q.repeat_of IS NULL AND {mine}",
+            (time.time(), *chosen),
+        ).fetchone()[0]
+        budgets = connection.execute(f"SELECT count(*), sum(labels) FROM budgets q WHERE {mine}", chosen).fetchone()
+        asked = connection.execute(
+            f"SELECT count(*) FROM (SELECT DISTINCT q.run, q.seed FROM queries q WHERE {mine})", chosen
+        ).fetchone()[0]
+    agreements, repeats = consistency(database, run)
+    budget = budgets[1] if budgets[0] and budgets[0] >= asked else None
+    return Progress(counts[0], counts[1], absorbed, counts[2], leased, budget, repeats, agreements)
+
+
+def consistency(database: Database, run: str | None = None, annotator: str | None = None) -> tuple[int, int]:
+    """Of the repeated pairs: how many were answered the same way (or tied both times), of how many.
+
+    Refusals and pairs whose first answer was taken back since are left out.
+    """
+    with database.reading() as connection:
+        rows = connection.execute(
+            "SELECT a.scores AS first, b.scores AS second FROM queries q JOIN queries o ON o.number = q.repeat_of "
+            "JOIN answers a ON a.number = o.answer JOIN answers b ON b.number = q.answer "
+            "WHERE q.repeat_of IS NOT NULL AND a.labeler = b.labeler AND a.scores IS NOT NULL "
+            "AND b.scores IS NOT NULL AND (? IS NULL OR q.run = ?) AND (? IS NULL OR q.repeat_for = ?)",
+            (run, run, annotator, annotator),
+        ).fetchall()
+    same = sum(_side(row["first"]) == _side(row["second"]) for row in rows)
+    return same, len(rows)
+
+
+def _side(scores: str) -> int:
+    first, second = unpacked(scores) or (0, 0)
+    return (first > second) - (first < second)

@@ -1,0 +1,167 @@
+"""The label store as a run uses it: ask, receive what was answered, the same again after a restart.
+
+One file, shared by the training process, the people at their desks (desk.py) and whoever exports. An answer is on
+the disk before a call returns. What a round absorbed is written down before it is handed out and handed out again
+unchanged whenever the same round asks, so that a run which was killed learns from the same labels in the same rounds.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rl_rewards.core.checks import require
+from rl_rewards.labelers.clips import pack_array
+from rl_rewards.labelers.database import Database
+from rl_rewards.labelers.records import (
+    Absorbed,
+    Clip,
+    NewQuery,
+    Source,
+    check_labeler,
+    check_scores,
+    packed,
+    unpacked,
+)
+from rl_rewards.labelers.rows import room, write_answer
+
+STORE_NAME = "labels.sqlite"
+"""In the folder of a run."""
+
+
+class LabelStore:
+    """Open the store in ``path``; it is created when it is not there.
+
+    Args:
+        clock: seconds since 1970.
+
+    Raises:
+        ConfigError: when ``path`` is something else.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self.database = Database(path)
+        self._clock = clock
+
+    def close(self) -> None:
+        self.database.close()
+
+    def set_budget(self, run: str, seed: int, labels: int) -> None:
+        """At most ``labels`` answers with scores for this run and seed; repeats and refusals do not count."""
+        require(labels >= 0, f"a label budget of {labels} must be 0 or more.")
+        with self.database.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO budgets VALUES (?, ?, ?)", (run, seed, labels))
+
+    def submit(self, queries: Sequence[NewQuery], clips: Iterable[Clip]) -> None:
+        """Ask ``queries`` about ``clips``. Asking the same again does nothing.
+
+        The same id with other clips (a resumed run whose environment could not be restored) supersedes the old query
+        together with its answer, which no round receives any more: its segments are gone.
+        """
+        with self.database.writing() as connection:
+            for clip in clips:
+                _add_clip(connection, clip)
+            for query in queries:
+                self._ask(connection, query)
+
+    def _ask(self, connection: sqlite3.Connection, query: NewQuery) -> None:
+        for clip in query.clips:
+            known = connection.execute("SELECT 1 FROM clips WHERE hash = ?", (clip,)).fetchone()
+            require(known is not None, f"query {query.query_id} asks about the clip {clip}, which was never added.")
+        old = connection.execute(
+            "SELECT number, kind, clips FROM queries WHERE run = ? AND seed = ? AND query_id = ? "
+            "AND repeat_of IS NULL AND superseded = 0",
+            (query.run, query.seed, query.query_id),
+        ).fetchone()
+        if old is not None:
+            if (old["kind"], old["clips"]) == (query.kind, packed(query.clips)):
+                return
+            connection.execute(
+                "UPDATE queries SET superseded = 1 WHERE number = ? OR repeat_of = ?", (old["number"], old["number"])
+            )
+            connection.execute("DELETE FROM leases WHERE query IN (SELECT number FROM queries WHERE superseded = 1)")
+        connection.execute(
+            "INSERT INTO queries (run, seed, query_id, round, kind, clips, env, acquisition, created) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(query.run, query.seed, query.query_id, query.round, query.kind, packed(query.clips)),
+                *(query.env, query.acquisition, self._clock()),
+            ),
+        )
+
+    def record(
+        self, run: str, seed: int, labeler: str, source: Source, answers: Mapping[int, Sequence[float] | None]
+    ) -> int:
+        """Write down what a scripted teacher or a judge says: query id -> scores [K] in the query's order, or None.
+
+        What has an answer already keeps it, so that a resumed run may say the same again; what is beyond the budget is
+        left out.
+
+        Returns:
+            How many were new.
+        """
+        labeler = check_labeler(labeler)
+        new = 0
+        with self.database.writing() as connection:
+            for query_id, scores in answers.items():
+                query = connection.execute(
+                    "SELECT * FROM queries WHERE run = ? AND seed = ? AND query_id = ? AND repeat_of IS NULL "
+                    "AND superseded = 0",
+                    (run, seed, query_id),
+                ).fetchone()
+                require(query is not None, f"query {query_id} of run {run}, seed {seed} was never asked.")
+                if query["answer"] is None and (scores is None or room(connection, run, seed) > 0):
+                    values = check_scores(scores, len(unpacked(query["clips"]) or ()))
+                    row = {"labeler": labeler, "source": source, "scores": packed(values)}
+                    write_answer(connection, query["number"], row | {"answered_at": self._clock()})
+                    new += 1
+        return new
+
+    def absorb(self, run: str, seed: int, round: int, limit: int) -> list[Absorbed]:
+        """The answers that go into the reward in ``round``, at most ``limit`` of them, in the order of arrival.
+
+        The first call of a round decides, durably; every later one returns the same. What is beyond the limit waits
+        for the next round. Refusals are among them, so that the source may forget their segments; repeats are not.
+        A round before the newest decided one that was skipped then stays empty.
+        """
+        with self.database.writing() as connection:
+            newest = connection.execute(
+                "SELECT max(absorbed_round) FROM rounds WHERE run = ? AND seed = ?", (run, seed)
+            ).fetchone()[0]
+            decided = connection.execute("INSERT OR IGNORE INTO rounds VALUES (?, ?, ?)", (run, seed, round))
+            if decided.rowcount and (newest is None or round > newest):
+                connection.execute(
+                    "INSERT INTO absorbed (run, seed, query_id, absorbed_round, position, query, answer) "
+                    "SELECT run, seed, query_id, ?, row_number() OVER (ORDER BY answer) - 1, number, answer "
+                    "FROM queries q WHERE run = ? AND seed = ? AND answer IS NOT NULL AND repeat_of IS NULL "
+                    "AND superseded = 0 AND NOT EXISTS (SELECT 1 FROM absorbed WHERE query = q.number) "
+                    "ORDER BY answer LIMIT ?",
+                    (round, run, seed, limit),
+                )
+            raters = connection.execute(
+                "SELECT a.labeler FROM absorbed b JOIN answers a ON a.number = b.answer "
+                "WHERE b.run = ? AND b.seed = ? GROUP BY a.labeler ORDER BY min(b.number)",
+                (run, seed),
+            ).fetchall()
+            rows = connection.execute(
+                "SELECT b.query_id, a.scores, a.labeler, a.source FROM absorbed b "
+                "JOIN answers a ON a.number = b.answer JOIN queries q ON q.number = b.query AND q.superseded = 0 "
+                "WHERE b.run = ? AND b.seed = ? AND b.absorbed_round = ? ORDER BY b.position",
+                (run, seed, round),
+            ).fetchall()
+        number = {row["labeler"]: index for index, row in enumerate(raters)}
+        return [
+            Absorbed(row["query_id"], unpacked(row["scores"]), number[row["labeler"]], row["labeler"], row["source"])
+            for row in rows
+        ]
+
+
+def _add_clip(connection: sqlite3.Connection, clip: Clip) -> None:
+    sheet = json.dumps(clip.sheet.as_dict() if clip.sheet else None)
+    connection.execute(
+        "INSERT INTO clips VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET media = excluded.media, "
+        "sheet = excluded.sheet WHERE clips.media IS NULL AND excluded.media IS NOT NULL",
+        (clip.hash, clip.media, sheet, pack_array(clip.obs), pack_array(clip.action)),
+    )

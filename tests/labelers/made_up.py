@@ -1,0 +1,38 @@
+"""Made-up clips and queries for the label store and its page."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.labelers.records import Clip, NewQuery, make_clip
+from rl_rewards.labelers.store import LabelStore
+
+RUN = "made-up"
+
+
+def clip(number: int, frames: bool = False, steps: int = 4, side: int = 8) -> Clip:
+    """A segment like no other; with ``frames``, a bar that crosses the picture at a speed of its own."""
+    rng = np.random.default_rng(number)
+    obs, action = rng.normal(size=(steps, 3)).astype(np.float32), rng.normal(size=(steps, 2)).astype(np.float32)
+    if not frames:
+        return make_clip(obs, action)
+    pictures = np.full((steps, side, side, 3), 235, np.uint8)
+    for step in range(steps):
+        left = (step * (1 + number % 5) * side // 20) % side
+        pictures[step, :, left : left + max(1, side // 8)] = (0, 80 + 17 * (number % 8), 178)
+    return make_clip(obs, action, pictures)
+
+
+def ask(store: LabelStore, count: int, *, first: int = 0, kind: str = "pair", clips: int = 2, **options) -> None:
+    """``count`` queries with the ids from ``first`` on, each about clips of its own."""
+    seed, round, offset = options.pop("seed", 0), options.pop("round", 0), options.pop("offset", 0)
+    queries, made = [], []
+    for query_id in range(first, first + count):
+        own = [clip(1_000_000 * seed + offset + 10 * query_id + k, **options) for k in range(clips)]
+        made += own
+        queries.append(NewQuery(RUN, seed, query_id, round, kind, tuple(c.hash for c in own), "point", "uniform"))
+    store.submit(queries, made)
+
+
+def opened(folder: Path, **options) -> LabelStore:
+    return LabelStore(folder / "labels.sqlite", **options)

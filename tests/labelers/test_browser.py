@@ -1,0 +1,183 @@
+"""The labelling page in a real browser, by keyboard alone."""
+
+import contextlib
+import itertools
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.progress import progress
+from tests.labelers import browser
+from tests.labelers.made_up import RUN, ask, opened
+
+pytest.importorskip("starlette", reason="the extra 'label' is not installed")
+pytest.importorskip("websockets", reason="websockets is not installed")
+if browser.found() is None:
+    pytest.skip("no Chromium on PATH", allow_module_level=True)
+
+IDLE = "busy === '' && localStorage.getItem(KEPT) === null"
+NUMBER = "question && question.number"
+
+
+@contextlib.contextmanager
+def served(run_dir, port=0):
+    """The address that a server prints, and its process."""
+    command = [sys.executable, "-m", "rl_rewards.label", str(run_dir), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield re.search(r"http://\S+", process.stdout.readline())[0], process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def press_and_wait(page, key, said="Saved"):
+    """Press the key of an answer; wait until the server has it and the next question is there."""
+    before = page.read(NUMBER)
+    page.press(key)
+    page.wait(f"{IDLE} && (question === null || question.number !== {before} || '{said}' === 'Taken back')")
+    page.wait(f"document.getElementById('saved').textContent === '{said}'")
+
+
+def test_label_ten_pairs_undo_one_reload_and_finish(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 12, frames=True, steps=20, side=64)
+    store.set_budget(RUN, 0, 10)
+    rows = [{"env_steps": 100 * i, "reward/heldout_accuracy": 0.5 + 0.04 * i} for i in range(9)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
+        page.size(1280, 800)
+        page.open(address)
+        page.wait(NUMBER)
+        assert page.read("location.search") == "" and page.read("document.cookie") == ""
+        drawn = "clips.length === 2 && clips.every((c) => c.frame >= 5)"
+        page.wait(drawn)
+        assert page.read("clips[0].frame === clips[1].frame"), "the two clips play together"
+        assert "agrees with 82%" in page.read("document.getElementById('accuracy').textContent")
+        sides = []
+        for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowLeft"):
+            sides.append(page.read("clips.map((c) => c.sheet.media.slice(7))"))
+            press_and_wait(page, key)
+        page.picture(tmp_path / "desktop.png")
+        press_and_wait(page, "ArrowDown", "Skipped")
+        held = page.read(NUMBER)
+        page.open(address)
+        page.wait(f"{NUMBER} === {held}")  # a reload gets the same question
+        press_and_wait(page, "ArrowRight")
+        page.press("z")
+        page.wait(f"{IDLE} && {NUMBER} === {held}")
+        assert progress(store.database).labels == 4
+        page.size(390, 844)
+        page.wait(drawn)
+        page.picture(tmp_path / "phone.png")
+        assert page.read("document.documentElement.scrollWidth") <= 390
+        assert page.read("clips[0].figure.getBoundingClientRect().right < clips[1].figure.getBoundingClientRect().left")
+        while progress(store.database).labels < 10:
+            press_and_wait(page, "ArrowLeft")
+        page.wait("document.body.dataset.status === 'budget'")
+        assert "Finished" in page.read("document.getElementById('words').textContent")
+        page.picture(tmp_path / "finished.png")
+        assert not page.problems
+    absorbed = store.absorb(RUN, 0, 0, 99)
+    assert sorted(answer.query_id for answer in absorbed) == list(range(11))
+    assert sum(answer.scores is None for answer in absorbed) == 1
+    clips_of = {row["query_id"]: json.loads(row["clips"]) for row in _queries(store)}
+    for answer, shown, better in zip(absorbed[:4], sides, (0, 1, None, 0), strict=True):
+        wanted = (0.5, 0.5) if better is None else tuple(float(c == shown[better]) for c in clips_of[answer.query_id])
+        assert answer.scores == wanted
+
+
+def _queries(store):
+    with store.database.reading() as connection:
+        return connection.execute("SELECT query_id, clips FROM queries WHERE repeat_of IS NULL").fetchall()
+
+
+def test_an_answer_given_while_the_server_is_gone_is_kept_and_sent_once(tmp_path):
+    store, port = opened(tmp_path), free_port()
+    ask(store, 3, frames=True)
+    with browser.browsing(tmp_path) as page:
+        with served(tmp_path, port) as (address, process):
+            page.open(address)
+            page.wait(NUMBER)
+            process.kill()
+            process.wait()
+        page.press("ArrowLeft")
+        page.wait("document.getElementById('saved').textContent === 'Not saved yet'")
+        assert "server is gone" in page.read("document.getElementById('notice').textContent")
+        assert progress(store.database).labels == 0
+        with served(tmp_path, port):
+            page.wait("document.getElementById('saved').textContent === 'Saved'")
+            page.wait("document.getElementById('notice').hidden")
+            assert progress(store.database).labels == 1
+
+
+def test_a_ranking_and_a_rating_by_keys(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 1, kind="ranking", clips=4, frames=True, steps=20, side=64)
+    ask(store, 1, first=1, kind="rating", clips=1, frames=True, round=1)
+    with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
+        page.size(1280, 800)
+        page.open(address)
+        page.wait("clips.length === 4")
+        shown = page.read("clips.map((c) => c.sheet.media.slice(7))")
+        page.press("Enter")  # does nothing yet
+        assert page.read("drop(2, 0), order.join()") == "2,0,1,3"
+        for key in "1234":
+            page.press(key)  # each taken off again
+        for key in "314":
+            page.press(key)
+        page.press("4")  # taken off again
+        page.press("4")
+        assert page.read("document.getElementById('save-order').disabled")
+        page.press("2")
+        boxes = page.read("clips.map((c) => c.figure.getBoundingClientRect()).map((b) => [b.left, b.right])")
+        assert all(left[1] <= right[0] for left, right in itertools.pairwise(sorted(boxes))), "none covers another"
+        page.picture(tmp_path / "ranking.png")
+        press_and_wait(page, "Enter")
+        page.wait("question && question.kind === 'rating'")
+        page.picture(tmp_path / "rating.png")
+        press_and_wait(page, "5")
+        page.wait("document.body.dataset.status === 'waiting'")
+        page.picture(tmp_path / "waiting.png")
+        assert not page.problems
+    ranking, rating = store.absorb(RUN, 0, 0, 9)
+    clips = json.loads(_queries(store)[0]["clips"])
+    best_first = sorted(clips, key=lambda clip: -ranking.scores[clips.index(clip)])
+    assert best_first == [shown[place] for place in (2, 0, 3, 1)] and rating.scores == (5.0,)
+
+
+def test_a_question_that_was_given_to_someone_else_and_a_new_name(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 3, frames=True)
+    desk = Desk(store.database)
+    with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
+        page.open(address)
+        first = page.wait(NUMBER)
+        desk.release("person")  # as if the time were up
+        assert desk.lease("bob").number == first
+        desk.answer("bob", first, [1, 0], token="bob-was-faster")
+        page.press("ArrowLeft")
+        page.wait(f"{IDLE} && question && question.number !== {first}")
+        assert page.read("document.getElementById('saved').textContent") == "Not saved"
+        assert "not yours any more" in page.read("document.getElementById('notice').textContent")
+        page.read("document.getElementById('name').focus(), document.getElementById('name').value = ''")
+        for key in "lz":  # in the name, z takes nothing back
+            page.press(key)
+        page.press("Enter")
+        page.wait(f"{IDLE} && who === 'lz' && question")
+        press_and_wait(page, "ArrowRight")
+        assert page.read("document.getElementById('notice').hidden")
+    with store.database.reading() as connection:
+        labelers = [row[0] for row in connection.execute("SELECT labeler FROM answers ORDER BY number")]
+    assert labelers == ["bob", "lz"]
