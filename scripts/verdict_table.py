@@ -31,7 +31,7 @@ def written_into(text: str, table: str) -> str:
 def _conditions(record: dict[str, Any]) -> str:
     arms = record["arms"].values()
     seeds = sorted({seed for arm in arms for seed in arm["seeds"]}) or record["seeds"]
-    steps = sorted({arm["env_steps"] for arm in arms})
+    steps = sorted({arm["env_steps"] for arm in arms} - {0})  # cloning takes none
     told = f"seeds {seeds[0]}-{seeds[-1]}"
     if steps:
         told += ", " + " or ".join(f"{one:,}" for one in steps) + " env steps"

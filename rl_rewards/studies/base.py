@@ -124,7 +124,7 @@ def _record(
             name: {
                 "command": _without_folder(str(run.run.get("command")), folder),
                 "seeds": run.seeds,
-                "env_steps": run.env_steps,
+                "env_steps": run.env_steps if run.steps_name == "env steps" else 0,
                 "git_sha": run.run.get("git_sha"),
                 "git_dirty": run.run.get("git_dirty"),
                 "data_sha256": run.run.get("data_sha256") or {},

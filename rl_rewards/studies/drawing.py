@@ -74,7 +74,7 @@ def draw_arm(axes: "Axes", run: RunFiles, curves: Sequence[Curve]) -> None:
 
     for curve in curves:
         _draw_curve(axes, run, curve)
-    axes.set(xlabel="environment steps", ylim=(-0.04, 1.04))
+    axes.set(xlabel=run.steps_name.replace("env ", "environment "), ylim=(-0.04, 1.04))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
@@ -92,7 +92,8 @@ def _draw_curve(axes: "Axes", run: RunFiles, curve: Curve) -> None:
 def _draw_on_the_right(axes: "Axes", run: RunFiles, curve: Curve) -> None:
     right = axes.twinx()
     _draw_curve(right, run, curve)
-    right.grid(visible=False)
+    for both in (axes, right):
+        both.grid(visible=False)  # one axes' lines would cross the other's curves
     right.tick_params(axis="y", colors=curve[1], labelsize=8)
     axes.set_zorder(right.get_zorder() + 1)  # what counts lies on top
     axes.patch.set_visible(False)
