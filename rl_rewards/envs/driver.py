@@ -7,7 +7,6 @@ the features of the state reached. Questions about whole trajectories use ``traj
 from dataclasses import dataclass
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -18,18 +17,16 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.driver_world import (
-    BIYIK_OTHER,
     BIYIK_START,
     CAR_LENGTH,
     CAR_WIDTH,
-    SADIGH_START_HIGH,
-    SADIGH_START_LOW,
-    SEGMENTS,
     WORLDS,
     World,
     apart,
     drive,
+    random_start,
     roll_out,
+    scripted,
     step_features,
     trajectory_features,
 )
@@ -80,6 +77,10 @@ class Driver:
         return WORLDS[self.variant]
 
     @property
+    def _is_scripted(self) -> bool:
+        return self.variant == "biyik2019"
+
+    @property
     def spec(self) -> EnvSpec:
         return EnvSpec(
             name="driver",
@@ -105,50 +106,17 @@ class Driver:
         """Both cars after each of T steps. Without ``start`` and ``other_controls``, those of biyik2019."""
         start = jnp.array(BIYIK_START) if start is None else start
         if other_controls is None:
-            other_controls = self._script(jnp.arange(len(controls)))
+            other_controls = scripted(jnp.arange(len(controls)))
         return roll_out(self.world, start, jnp.stack([controls, other_controls], axis=1))
 
     def features(self, trajectory: Float[Array, "T 2 4"]) -> Float[Array, "d"]:
         """Of a trajectory, see :func:`driver_world.trajectory_features`."""
         return trajectory_features(self.world, trajectory)
 
-    def random_features(self, key: Key, n: int) -> Float[Array, "n 2 d"]:
-        """Features of ``n`` random pairs of trajectories, as a pool of questions.
-
-        biyik2019: controls uniform within their bounds, each held for a fifth of the trajectory. sadigh2017: controls
-        of every step, those of the other car and both starts are uniform; what the two of a pair share are the starts
-        and the other car's controls.
-        """
-        return jax.vmap(self._random_pair)(jax.random.split(key, n))
-
-    def _random_pair(self, key: Key) -> Float[Array, "2 d"]:
-        start_key, other_key, control_key = jax.random.split(key, 3)
-        low, high = jnp.array(self.world.control_low), jnp.array(self.world.control_high)
-        steps = self.world.horizon
-        if self.variant == "biyik2019":
-            held = jax.random.uniform(control_key, (2, SEGMENTS, 2), minval=low, maxval=high)
-            controls = jnp.repeat(held, steps // SEGMENTS, axis=1)
-            return jax.vmap(lambda one: self.features(self.trajectory(one)))(controls)
-        start = self._random_start(start_key)
-        controls = jax.random.uniform(control_key, (2, steps, 2), minval=low, maxval=high)
-        other = jax.random.uniform(other_key, (steps, 2), minval=low, maxval=high)
-        return jax.vmap(lambda one: self.features(self.trajectory(one, start, other)))(controls)
-
-    def _random_start(self, key: Key) -> Float[Array, "2 4"]:
-        return jax.random.uniform(key, (2, 4), minval=jnp.array(SADIGH_START_LOW), maxval=jnp.array(SADIGH_START_HIGH))
-
-    def _script(self, step: Int[Array, "*batch"]) -> Float[Array, "*batch 2"]:
-        """What the other car of biyik2019 does; after its script, as at its end."""
-        segment = step * SEGMENTS // self.world.horizon
-        return jnp.array(BIYIK_OTHER)[jnp.minimum(segment, SEGMENTS - 1)]
-
     # The environment.
 
     def reset(self, key: Key) -> DriverState:
-        if self.variant == "biyik2019":
-            cars = jnp.array(BIYIK_START)
-        else:
-            cars = self._random_start(key).at[1, 1].add(HEAD_START)
+        cars = jnp.array(BIYIK_START) if self._is_scripted else random_start(key).at[1, 1].add(HEAD_START)
         return DriverState(cars=cars, elapsed=jnp.zeros((), jnp.int32))
 
     def observe(self, state: DriverState) -> Obs:
@@ -156,10 +124,8 @@ class Driver:
 
     def step(self, key: Key, state: DriverState, action: Float[Array, "2"]) -> tuple[DriverState, StepOut]:
         del key  # deterministic
-        if self.variant == "biyik2019":
-            other = self._script(state.elapsed)
-        else:
-            other = jnp.stack([jnp.zeros(()), state.cars[1, 3]])  # gas that makes up for the friction
+        cruising = jnp.stack([jnp.zeros(()), state.cars[1, 3]])  # gas that makes up for the friction
+        other = scripted(state.elapsed) if self._is_scripted else cruising
         own = jnp.clip(action, jnp.array(self.world.control_low), jnp.array(self.world.control_high))
         cars = drive(state.cars, jnp.stack([own, other]), self.world.step_seconds)
         elapsed = state.elapsed + 1

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
+
+from rl_rewards.core.types import Key
 
 FRICTION = 1.0  # share of the speed lost a second
 CAR_LENGTH, CAR_WIDTH = 0.14, 0.06  # twice the deviations of Sadigh's collision feature
@@ -91,6 +93,44 @@ def trajectory_features(world: World, trajectory: Float[Array, "T 2 4"]) -> Floa
     """Of a whole trajectory: the sum over its steps (sadigh2017) or their mean (biyik2019)."""
     over_steps = step_features(world, trajectory)
     return jnp.sum(over_steps, axis=0) if world is SADIGH else jnp.mean(over_steps, axis=0)
+
+
+def scripted(step: Int[Array, "*batch"]) -> Float[Array, "*batch 2"]:
+    """The control of biyik2019's other car; after its script, as at its end."""
+    return jnp.array(BIYIK_OTHER)[jnp.minimum(step * SEGMENTS // BIYIK.horizon, SEGMENTS - 1)]
+
+
+def random_start(key: Key) -> Float[Array, "2 4"]:
+    """Both cars of sadigh2017, uniform within its bounds."""
+    return jax.random.uniform(key, (2, 4), minval=jnp.array(SADIGH_START_LOW), maxval=jnp.array(SADIGH_START_HIGH))
+
+
+def random_pairs(world: World, key: Key, n: int) -> Float[Array, "n 2 d"]:
+    """Features of ``n`` random pairs of trajectories, to ask about.
+
+    biyik2019: controls uniform within their bounds, each held for a fifth of the trajectory. sadigh2017: controls of
+    every step, those of the other car and both starts are uniform; the two of a pair differ in the learner's alone.
+    """
+    return jax.vmap(lambda one: _random_pair(world, one))(jax.random.split(key, n))
+
+
+def _random_pair(world: World, key: Key) -> Float[Array, "2 d"]:
+    start_key, other_key, own_key = jax.random.split(key, 3)
+    low, high = jnp.array(world.control_low), jnp.array(world.control_high)
+    steps = world.horizon
+    if world is BIYIK:
+        start, other = jnp.array(BIYIK_START), scripted(jnp.arange(steps))
+        held = jax.random.uniform(own_key, (2, SEGMENTS, 2), minval=low, maxval=high)
+        own = jnp.repeat(held, steps // SEGMENTS, axis=1)
+    else:
+        start = random_start(start_key)
+        other = jax.random.uniform(other_key, (steps, 2), minval=low, maxval=high)
+        own = jax.random.uniform(own_key, (2, steps, 2), minval=low, maxval=high)
+
+    def features(controls: Array) -> Array:
+        return trajectory_features(world, roll_out(world, start, jnp.stack([controls, other], axis=1)))
+
+    return jax.vmap(features)(own)
 
 
 def apart(cars: Float[Array, "*batch 2 4"]) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
