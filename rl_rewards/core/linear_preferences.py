@@ -109,7 +109,7 @@ def volume_removed(
 ) -> Float[Array, "P"]:
     """Share of the belief that an answer takes away at least: min over I of E_w[1 - f(I w . psi)] (Sadigh).
 
-    With the sigmoid, and a psi of 0, it is a half, the most there can be: the best question has two equal options, which
+    With the sigmoid it is a half where psi is 0, the most there can be: the best question has two equal options, and
     tells nothing (Biyik et al. 2019).
     """
     margin = weights @ pool.T
