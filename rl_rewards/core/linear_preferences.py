@@ -16,8 +16,9 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Key
 
 Likelihood = Literal["relu", "logistic"]
-Method = Literal["information_gain", "volume_removal", "volume_removal_logistic", "random"]
-"""``volume_removal`` is Sadigh's objective with its own f, whatever the belief's; the other has the sigmoid for f."""
+METHODS = ("information_gain", "volume_removal", "volume_removal_logistic", "random")
+"""Of choosing a question. ``volume_removal`` is Sadigh's objective with its own f, whatever the belief's; the one after
+it has the sigmoid for f."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +29,17 @@ class Sampler:
     burn_in: int  # steps before the first is
     thin: int  # steps from one to the next
     first_step: float  # deviation of proposals in every direction until there is something to adapt to
-    adaptations: int  # times during the burn-in that proposals take the spread of the chain so far
+    adaptations: int  # equal parts of the burn-in; after each, proposals take the spread of the chain in it
 
     def __post_init__(self) -> None:
         check_fields(self, "sampler")
         for name in ("samples", "thin"):
             require(getattr(self, name) >= 1, f"sampler.{name}={getattr(self, name)} must be at least 1.")
         require(self.first_step > 0.0, f"sampler.first_step={self.first_step} must be positive.")
-        require(self.adaptations >= 0, f"sampler.adaptations={self.adaptations} must not be negative.")
-        parts = self.adaptations + 1
         require(
-            self.burn_in >= 2 * parts and self.burn_in % parts == 0,
-            f"sampler.burn_in={self.burn_in} must be at least {2 * parts} and a multiple of {parts}, the parts that "
-            f"sampler.adaptations={self.adaptations} divides it into.",
+            self.adaptations >= 1 and self.burn_in >= 2 * self.adaptations and self.burn_in % self.adaptations == 0,
+            f"sampler.burn_in={self.burn_in} must be a multiple of sampler.adaptations={self.adaptations}, of at least "
+            "two steps for each.",
         )
 
 
@@ -65,12 +64,10 @@ def sample_belief(
 ) -> Float[Array, "M d"]:
     """Weights drawn from the belief by adaptive Metropolis (Haario et al. 2001): normal proposals, 2.38^2 / d Cov.
 
-    Differs: the covariance is taken anew ``adaptations`` times, from the second half of the chain so far, and stays
-    as it is after the burn-in, so that what is kept comes from an ordinary Metropolis chain.
+    Differs: the covariance is that of the last of ``adaptations`` parts, and stays as it is after the burn-in, so that
+    what is kept comes from an ordinary Metropolis chain.
     """
     d = answered.shape[1]
-    parts = sampler.adaptations + 1
-    length = sampler.burn_in // parts
     burn_key, keep_key = jax.random.split(key)
 
     def move(state: tuple[Array, Array], drawn: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
@@ -90,16 +87,18 @@ def sample_belief(
         uniform = jax.random.uniform(uniform_key, (steps,), minval=jnp.finfo(jnp.float32).tiny)
         return jax.lax.scan(move, state, (changes, jnp.log(uniform)))
 
+    def adapt(
+        carry: tuple[tuple[Array, Array], Array], part_key: Array
+    ) -> tuple[tuple[tuple[Array, Array], Array], None]:
+        state, root = carry
+        state, walked = chain(state, root, part_key, sampler.burn_in // sampler.adaptations)
+        spread = jnp.cov(walked, rowvar=False).reshape(d, d) + 1e-6 * jnp.eye(d)
+        return (state, jnp.linalg.cholesky(2.38**2 / d * spread)), None
+
     start = jnp.zeros(d)
     state = (start, log_belief(start, answered, likelihood))
-    root, visited = sampler.first_step * jnp.eye(d), []
-    for part_key in jax.random.split(burn_key, parts):
-        state, walked = chain(state, root, part_key, length)
-        visited.append(walked)
-        so_far = jnp.concatenate(visited)
-        recent = so_far[len(so_far) // 2 :]
-        spread = jnp.cov(recent, rowvar=False).reshape(d, d) + 1e-6 * jnp.eye(d)
-        root = jnp.linalg.cholesky(2.38**2 / d * spread) if sampler.adaptations else root
+    carry = (state, sampler.first_step * jnp.eye(d))
+    (state, root), _ = jax.lax.scan(adapt, carry, jax.random.split(burn_key, sampler.adaptations))
     _, kept = chain(state, root, keep_key, sampler.samples * sampler.thin)
     return kept[sampler.thin - 1 :: sampler.thin]
 
@@ -144,18 +143,22 @@ def chance_of_better(margin: Float[Array, "*batch"], correct: float | None) -> F
 
 def choose(
     key: Key,
-    method: Method,
+    method: Int[Array, ""],
     weights: Float[Array, "M d"],
     pool: Float[Array, "P d"],
     asked: Float[Array, "P"],
 ) -> Int[Array, ""]:
-    """Index of the next question, none twice: the best by ``method``, or any alike. ``asked``: 1 where it was."""
-    if method == "random":
-        value = jax.random.uniform(key, (len(pool),))
-    elif method == "information_gain":
-        value = information_gain(weights, pool)
-    else:
-        value = volume_removed(weights, pool, "relu" if method == "volume_removal" else "logistic")
+    """Index of the next question: the best by ``METHODS[method]``, or any alike. None twice: ``asked`` is 1 there.
+
+    The method is an array, so that one program can run them all beside each other.
+    """
+    values = {
+        "information_gain": information_gain(weights, pool),
+        "volume_removal": volume_removed(weights, pool, "relu"),
+        "volume_removal_logistic": volume_removed(weights, pool, "logistic"),
+        "random": jax.random.uniform(key, (len(pool),)),
+    }
+    value = jnp.stack([values[name] for name in METHODS])[method]
     return jnp.argmax(jnp.where(asked > 0.0, -jnp.inf, value))
 
 
@@ -163,7 +166,7 @@ def ask(
     key: Key,
     pool: Float[Array, "P d"],
     true: Float[Array, "d"],
-    method: Method,
+    method: Int[Array, ""],
     likelihood: Likelihood,
     questions: int,
     sampler: Sampler,
@@ -172,28 +175,26 @@ def ask(
     """Ask ``questions`` of the pool, one after the other, of somebody who knows ``true``.
 
     Args:
+        method: which of ``METHODS`` chooses them.
         correct: probability that an answer is the sign of w* . psi; None: it is 1 with probability sigmoid(w* . psi).
 
     Returns:
         The alignment before the first and after every answer, and weights drawn from the belief at the end. To batch
         over seeds, vmap over ``key``, ``pool`` and ``true``.
     """
-    first_key, loop_key = jax.random.split(key)
-    answered = jnp.zeros((questions, pool.shape[1]))
-    weights = sample_belief(first_key, answered, likelihood, sampler)
 
-    def step(carry: tuple[Array, Array, Array], given: tuple[Array, Array]) -> tuple[tuple[Array, ...], Array]:
-        weights, answered, asked = carry
+    def step(carry: tuple[Array, Array], given: tuple[Array, Array]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        answered, asked = carry
         index, step_key = given
-        choose_key, answer_key, sample_key = jax.random.split(step_key, 3)
+        sample_key, choose_key, answer_key = jax.random.split(step_key, 3)
+        weights = sample_belief(sample_key, answered, likelihood, sampler)
         chosen = choose(choose_key, method, weights, pool, asked)
         psi = pool[chosen]
         better = jax.random.bernoulli(answer_key, chance_of_better(psi @ true, correct))
-        answered = answered.at[index].set(jnp.where(better, psi, -psi))
-        weights = sample_belief(sample_key, answered, likelihood, sampler)
-        return (weights, answered, asked.at[chosen].set(1.0)), alignment(weights, true)
+        answered = answered.at[index].set(jnp.where(better, psi, -psi), mode="drop")  # the last belief asks no more
+        return (answered, asked.at[chosen].set(1.0)), (alignment(weights, true), weights)
 
-    keys = jax.random.split(loop_key, questions)
-    carry = (weights, answered, jnp.zeros(len(pool)))
-    (last, _, _), after = jax.lax.scan(step, carry, (jnp.arange(questions), keys))
-    return jnp.concatenate([alignment(weights, true)[None], after]), last
+    empty = (jnp.zeros((questions, pool.shape[1])), jnp.zeros(len(pool)))
+    given = (jnp.arange(questions + 1), jax.random.split(key, questions + 1))
+    _, (aligned, beliefs) = jax.lax.scan(step, empty, given)
+    return aligned, beliefs[-1]

@@ -17,7 +17,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.linear_preferences import Likelihood, Method, Sampler, ask
+from rl_rewards.core.linear_preferences import METHODS, Likelihood, Sampler, ask
 from rl_rewards.core.types import Key
 from rl_rewards.envs.driver_world import SADIGH, WORLDS, World, random_pairs
 from rl_rewards.reporting.run_files import RunFiles
@@ -83,7 +83,7 @@ class DriverStudy:
         world = WORLDS[world_name]
         correct = self.sadigh_correct if world is SADIGH else None
 
-        def one(key: Key, method: Method) -> dict[str, Array]:
+        def one(key: Key, method: Array) -> dict[str, Array]:
             pool_key, weights_key, ask_key = jax.random.split(key, 3)
             pool, true = self.draw_pool(world, pool_key), self.draw_weights(world, weights_key)
             aligned, belief = ask(
@@ -91,15 +91,14 @@ class DriverStudy:
             )
             return {"alignment": aligned, "belief": belief, "true": true}
 
-        found = {}
-        for method in outcome.METHODS:
-            by_seed = jax.jit(jax.vmap(lambda key, method=method: one(key, method)))(seed_keys(seeds))
-            found[method] = {name: np.asarray(x, np.float64).round(5) for name, x in by_seed.items()}
+        by_method = jax.vmap(jax.vmap(one, (0, None)), (None, 0))
+        arrays = jax.jit(by_method)(seed_keys(seeds), jnp.arange(len(METHODS)))
+        found = {name: np.asarray(x, np.float64).round(5).tolist() for name, x in arrays.items()}
         return {
             "features": list(world.features),
-            "alignment": {method: x["alignment"].tolist() for method, x in found.items()},
-            "true_weights": found[outcome.METHODS[0]]["true"].tolist(),
-            "belief_first_seed": {method: x["belief"][0].tolist() for method, x in found.items()},
+            "alignment": dict(zip(METHODS, found["alignment"], strict=True)),
+            "true_weights": found["true"][0],
+            "belief_first_seed": {name: seeds[0] for name, seeds in zip(METHODS, found["belief"], strict=True)},
         }
 
     def draw_pool(self, world: World, key: Key) -> Float[Array, "P d"]:

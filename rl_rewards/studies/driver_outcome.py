@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
-from rl_rewards.core.linear_preferences import Method
+from rl_rewards.core.linear_preferences import METHODS
 from rl_rewards.reporting.drawing import GOALS, LEARNED, OTHER, TRUE, styled
 from rl_rewards.studies.base import Verdict
 from rl_rewards.studies.drawing import canvas
@@ -15,7 +15,6 @@ from rl_rewards.studies.drawing import canvas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-METHODS: tuple[Method, ...] = ("information_gain", "volume_removal", "volume_removal_logistic", "random")
 NAMES = {
     "information_gain": "information gain",
     "volume_removal": "volume removal",

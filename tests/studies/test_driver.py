@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.linear_preferences import METHODS
 from rl_rewards.envs.driver_world import BIYIK, SADIGH, random_pairs
 from rl_rewards.loop.sources import instantiate_part
 from rl_rewards.studies import driver_outcome as outcome
@@ -15,7 +16,15 @@ from tests.runs import composed
 
 @pytest.fixture(scope="module")
 def study():
-    changes = ("pool=30", "questions=3", "judged_at=2", "sampler.samples=4", "sampler.burn_in=10", "sampler.thin=2")
+    changes = (
+        "pool=30",
+        "sampler.adaptations=2",
+        "questions=3",
+        "judged_at=2",
+        "sampler.samples=4",
+        "sampler.burn_in=10",
+        "sampler.thin=2",
+    )
     cfg = composed("experiment=lecture/driver", *(f"study.{change}" for change in changes))
     return instantiate_part(cfg.study)
 
@@ -44,7 +53,7 @@ def test_true_weights(study):
 def test_a_seed_is_a_seed_and_all_methods_start_alike(study):
     with jax.debug_key_reuse(False):  # keys of many seeds look consumed to the checker when one of them is
         one, two = (study.find("biyik2019", [3, 4]) for _ in range(2))
-    assert one == two and list(one["alignment"]) == list(outcome.METHODS)
+    assert one == two and list(one["alignment"]) == list(METHODS)
     lines = np.array(list(one["alignment"].values()))
     assert lines.shape == (4, 2, 4)
     assert (lines[:, :, 0] == lines[0, :, 0]).all(), "before the first question"
