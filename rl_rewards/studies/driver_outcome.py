@@ -107,7 +107,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         ):
             _draw_alignment(axes, found["worlds"][name]["alignment"], found["judged_at"])
             axes.set_title(title)
-        biyik.legend(fontsize=8, loc="lower right")
+        sadigh.legend(fontsize=8, loc="upper left")
         _draw_belief(belief, found["worlds"]["biyik2019"])
         figure.savefig(path, dpi=110)
 
