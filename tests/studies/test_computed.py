@@ -16,6 +16,7 @@ TINY = {
     "balanced_bound": ["ratios=[1,2]", "gradient_steps=2", "batch_goals=4", "heldout=8", "classifier.hidden=[4]"],
     "order_statistics": ["reward.pretrain_steps=2", "pool=500", "draws=20", "goals=20", "reward.classifier.hidden=[4]"],
     "irl": ["grid.episodes=[1,2]", "grid.env.size=4", "grid.env.rewards=[[0,0,1]]", "grid.reward.updates_per_round=2"],
+    "driver": ["pool=40", "questions=3", "judged_at=2", "sampler.samples=5", "sampler.burn_in=10", "sampler.thin=2"],
     "gan": ["updates=6", "evaluations=3", "batch=4", "draws=50", "hidden=[4]", "classifier.hidden=[4]"],
 }
 WIRED = {"spec"}
