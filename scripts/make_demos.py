@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="of the training; fewer total_env_steps: imperfect"
     )
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_intermixed_args(arguments)  # options may stand before overrides
     guarded(lambda: _make(chosen))
 
 

@@ -65,6 +65,14 @@ def test_the_same_steps_can_be_recorded_as_pictures(tmp_path):
             np.testing.assert_array_equal(one[name], other[name])
 
 
+def test_overrides_may_stand_after_options(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("scripts.make_demos._make", asked.append)
+    main(["cartpole", "x.npz", "--episodes", "10", "env.max_episode_steps=500", "seed=3"])
+    assert asked[0].overrides == ["env.max_episode_steps=500", "seed=3"]
+    assert asked[0].episodes == 10
+
+
 def test_what_cannot_be_seen_again(expert, capsys):
     for change, message in (
         ("env.observation=image", "Steps of point cannot be seen again"),
