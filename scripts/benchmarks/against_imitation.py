@@ -22,6 +22,8 @@ SCHEDULE = [
 """The peer's rollouts of 16,384 env steps, minibatches of 64 and discriminator steps, to tell settings from code."""
 CART_POLE = ["env=gymnax", "env.id=CartPole-v1", "algorithm=ppo_control"]
 HALF_CHEETAH = ["env=gymnasium", "env.id=HalfCheetah-v5", "env.ends_early=false", "algorithm=ppo_mujoco"]
+PEER_ENVS = {"CartPole-v1": "CartPole-v1", "HalfCheetah-v5": "HalfCheetah-v4"}
+"""The Gymnasium that the peer needs (0.29) has no v5; the two differ in what they put into info."""
 PEER_ROUNDS, SEEDS = 6, 3
 """6 rounds are 98,304 env steps."""
 SOLVED = 475.0
@@ -45,7 +47,7 @@ def gail_against_imitation(settings: Settings) -> Result:
             {
                 "ours": module("train", pieces[0], *common),
                 "ours_same_schedule": module("train", pieces[1], *common, *SCHEDULE),
-                "imitation": [*peer, "gail", name, str(demos), "1"],
+                "imitation": [*peer, "gail", PEER_ENVS[name], str(demos), "1"],
             },
             settings.repeats,
             settings.say,
