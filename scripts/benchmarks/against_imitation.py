@@ -1,12 +1,11 @@
 """GAIL and AIRL against the library ``imitation``: how fast, and what is learned from equally many env steps."""
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from scripts.benchmarks.contest import PER, ROOT, BenchError, Contest, module, take_turns, told_once, worker_env
+from scripts.benchmarks.contest import PER, ROOT, Contest, call, module, take_turns, told_once
 from scripts.benchmarks.result import Result, Row, Settings
 
 DISCRIMINATOR = ["reward.classifier.hidden=[32,32]", "reward.classifier.activation=relu"]
@@ -94,7 +93,7 @@ def _our_returns(kind: str, demos: Path) -> list[float]:
         command = [sys.executable, "-m", "rl_rewards.run", *CART_POLE, f"reward={kind}", f"demos={demos}"]
         command += [f"num_seeds={SEEDS}", "total_env_steps=98_304", "evaluation.episodes=50", "logger=none"]
         command += ["video=false", "report=false", f"hydra.run.dir={folder}", *DISCRIMINATOR]
-        _call(command)
+        call(command)
         last = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     return json.loads(last)["eval/true_return_deterministic"]
 
@@ -105,7 +104,7 @@ def _demos(env_id: str) -> Path:
     if not path.exists():
         expert = {"CartPole-v1": "cartpole", "HalfCheetah-v5": "halfcheetah"}[env_id]
         shorter = {"CartPole-v1": ["env.max_episode_steps=500"], "HalfCheetah-v5": ["total_env_steps=8_192"]}[env_id]
-        _call([sys.executable, "scripts/make_demos.py", expert, str(path), "--episodes", "10", *shorter])
+        call([sys.executable, "scripts/make_demos.py", expert, str(path), "--episodes", "10", *shorter])
     return path
 
 
@@ -118,10 +117,3 @@ def _peer(settings: Settings) -> list[str] | None:
         )
         return None
     return [str(python), str(ROOT / "scripts" / "benchmarks" / "peer_imitation.py")]
-
-
-def _call(command: list[str]) -> None:
-    done = subprocess.run(command, cwd=ROOT, env=worker_env(), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise BenchError(f"{' '.join(command[1:3])} failed: {said}")
