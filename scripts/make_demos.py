@@ -5,6 +5,7 @@ and a finished one is used again. With ``--policy RUN_DIR`` any other run is rec
 """
 
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="of the training; fewer total_env_steps: imperfect"
     )
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_intermixed_args(arguments)  # options may stand before overrides
     guarded(lambda: _make(chosen))
 
 
@@ -72,7 +73,7 @@ def _changed(config: DictConfig, change: str) -> DictConfig:
 
 def _train(expert: str, overrides: list[str]) -> Path:
     """The folder of the finished run."""
-    run_dir = OUTPUTS / "_".join([expert, *(o.replace("/", "-") for o in sorted(overrides))])
+    run_dir = OUTPUTS / re.sub(r"[^\w.-]", "-", "_".join([expert, *sorted(overrides)]))  # Hydra reads no = in a path
     if not (run_dir / "DONE").exists():
         command = [sys.executable, "-m", "rl_rewards.run", f"experiment=expert/{expert}", *overrides]
         done = subprocess.run([*command, f"hydra.run.dir={run_dir}"], check=False)

@@ -1,6 +1,7 @@
 """Experts recorded: any run's policy, noisy ones, and what cannot be recorded."""
 
 import re
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +64,24 @@ def test_the_same_steps_can_be_recorded_as_pictures(tmp_path):
         assert (other["obs"].shape, other["obs"].dtype) == ((160, 48, 48, 3), np.uint8)
         for name in ("action", "env_reward", "truncated", "episode_start"):
             np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_overrides_may_stand_after_options(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("scripts.make_demos._make", asked.append)
+    main(["cartpole", "x.npz", "--episodes", "10", "env.max_episode_steps=500", "seed=3"])
+    assert asked[0].overrides == ["env.max_episode_steps=500", "seed=3"]
+    assert asked[0].episodes == 10
+
+
+def test_an_expert_trained_otherwise_has_a_folder_that_hydra_can_read(monkeypatch):
+    commands = []
+    monkeypatch.setattr(
+        "subprocess.run", lambda command, check: commands.append(command) or SimpleNamespace(returncode=3)
+    )
+    with pytest.raises(SystemExit):
+        main(["cartpole", "x.npz", "env.max_episode_steps=500", "env.id=CartPole-v1"])
+    assert commands[0][-1].endswith("experts/cartpole_env.id-CartPole-v1_env.max_episode_steps-500")
 
 
 def test_what_cannot_be_seen_again(expert, capsys):

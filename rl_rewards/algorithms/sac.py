@@ -2,8 +2,8 @@
 
 critic:       sum over i of (Q_i(s, a) - y)^2,  y = r + gamma (min_{i in M} Q'_i(s', a') - alpha log pi(a'|s'))
 actor:        alpha log pi(a|s) - min_i Q_i(s, a)       temperature:  -log alpha (log pi(a|s) + target entropy)
-With demonstrations: a share of every batch is theirs, and the actor's loss gains -c log pi(a|s) of those (RLPD,
-arXiv:2302.02948, section 4.1; MEDAL++, arXiv:2303.01488).
+With demonstrations: a share of every batch is theirs (RLPD, arXiv:2302.02948, section 4.1), and the actor's loss gains
+c mean|Q| |mode(s) - a|^2 of those (TD3+BC, arXiv:2106.06860, equation 5; cloned as in MEDAL++, arXiv:2303.01488).
 (Haarnoja et al. 2018, arXiv:1812.05905, equations 5-6, 7-9, 18; random subset M: REDQ, arXiv:2101.05982, algorithm 1.)
 """
 

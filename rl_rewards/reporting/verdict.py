@@ -235,9 +235,9 @@ def _true_tiles(run: RunFiles, row: Row) -> list[Tile]:
 
 
 def demonstrator_words(row: Row) -> str:
-    """Where the run learns from demonstrations: their mean true return, the same for every seed."""
+    """Where the run learns from demonstrations: their mean true return, over seeds that may draw others."""
     shown = values(row, "eval/demo_return")
-    return f"; demonstrator's {digits(shown[0])}" if shown else ""
+    return f"; demonstrator's {digits(sum(shown) / len(shown))}" if shown else ""
 
 
 def _learned_tiles(row: Row) -> list[Tile]:

@@ -1,12 +1,11 @@
 """GAIL and AIRL against the library ``imitation``: how fast, and what is learned from equally many env steps."""
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from scripts.benchmarks.contest import PER, ROOT, BenchError, Contest, module, take_turns, told_once, worker_env
+from scripts.benchmarks.contest import PER, ROOT, Contest, call, module, take_turns, told_once
 from scripts.benchmarks.result import Result, Row, Settings
 
 DISCRIMINATOR = ["reward.classifier.hidden=[32,32]", "reward.classifier.activation=relu"]
@@ -22,6 +21,8 @@ SCHEDULE = [
 """The peer's rollouts of 16,384 env steps, minibatches of 64 and discriminator steps, to tell settings from code."""
 CART_POLE = ["env=gymnax", "env.id=CartPole-v1", "algorithm=ppo_control"]
 HALF_CHEETAH = ["env=gymnasium", "env.id=HalfCheetah-v5", "env.ends_early=false", "algorithm=ppo_mujoco"]
+PEER_ENVS = {"CartPole-v1": "CartPole-v1", "HalfCheetah-v5": "HalfCheetah-v4"}
+"""The Gymnasium that the peer needs (0.29) has no v5; the two differ in what they put into info."""
 PEER_ROUNDS, SEEDS = 6, 3
 """6 rounds are 98,304 env steps."""
 SOLVED = 475.0
@@ -45,7 +46,7 @@ def gail_against_imitation(settings: Settings) -> Result:
             {
                 "ours": module("train", pieces[0], *common),
                 "ours_same_schedule": module("train", pieces[1], *common, *SCHEDULE),
-                "imitation": [*peer, "gail", name, str(demos), "1"],
+                "imitation": [*peer, "gail", PEER_ENVS[name], str(demos), "1"],
             },
             settings.repeats,
             settings.say,
@@ -92,7 +93,7 @@ def _our_returns(kind: str, demos: Path) -> list[float]:
         command = [sys.executable, "-m", "rl_rewards.run", *CART_POLE, f"reward={kind}", f"demos={demos}"]
         command += [f"num_seeds={SEEDS}", "total_env_steps=98_304", "evaluation.episodes=50", "logger=none"]
         command += ["video=false", "report=false", f"hydra.run.dir={folder}", *DISCRIMINATOR]
-        _call(command)
+        call(command)
         last = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     return json.loads(last)["eval/true_return_deterministic"]
 
@@ -103,7 +104,7 @@ def _demos(env_id: str) -> Path:
     if not path.exists():
         expert = {"CartPole-v1": "cartpole", "HalfCheetah-v5": "halfcheetah"}[env_id]
         shorter = {"CartPole-v1": ["env.max_episode_steps=500"], "HalfCheetah-v5": ["total_env_steps=8_192"]}[env_id]
-        _call([sys.executable, "scripts/make_demos.py", expert, str(path), "--episodes", "10", *shorter])
+        call([sys.executable, "scripts/make_demos.py", expert, str(path), "--episodes", "10", *shorter])
     return path
 
 
@@ -116,10 +117,3 @@ def _peer(settings: Settings) -> list[str] | None:
         )
         return None
     return [str(python), str(ROOT / "scripts" / "benchmarks" / "peer_imitation.py")]
-
-
-def _call(command: list[str]) -> None:
-    done = subprocess.run(command, cwd=ROOT, env=worker_env(), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise BenchError(f"{' '.join(command[1:3])} failed: {said}")

@@ -88,14 +88,25 @@ def module(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", f"scripts.benchmarks.{name}", *map(str, arguments)]
 
 
+def call(command: Sequence[str]) -> str:
+    """Run a program to its end; returns what it printed."""
+    done = subprocess.run(command, cwd=ROOT, env=worker_env(), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise _failed(command, done.stderr)
+    return done.stdout
+
+
 def told_once(command: Sequence[str]) -> dict[str, float]:
     """What a worker says that runs once."""
-    done = subprocess.run(command, cwd=ROOT, env=worker_env(), capture_output=True, text=True, check=False)
-    told = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
-    if done.returncode != 0 or not told:
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise BenchError(f"{' '.join(command[1:3])} failed: {last}")
+    told = [line for line in call(command).splitlines() if line.startswith(MARK)]
+    if not told:
+        raise _failed(command, "")
     return json.loads(told[-1].removeprefix(MARK))
+
+
+def _failed(command: Sequence[str], said: str) -> BenchError:
+    last = (said.strip() or "it said nothing").splitlines()[-1]
+    return BenchError(f"{' '.join(command[1:3])} failed: {last}")
 
 
 class Contest(NamedTuple):
