@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut
+from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
 
 EnvState = TypeVar("EnvState")
 
@@ -110,6 +110,18 @@ class PlacesScenes(Protocol):
 
     def place(self, scene: np.ndarray) -> np.ndarray:
         """x and y of :meth:`Environment.plane` [*batch, 2] for scenes [*batch, k]."""
+        ...
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """An environment that can tell in words what happens, for a judge that reads."""
+
+    def describe(self, segment: Transition) -> str:
+        """What happens in a segment, leaves [L, ...] in numpy: a few sentences and numbers with their units.
+
+        Facts alone: neither the true reward nor whether it is good.
+        """
         ...
 
 

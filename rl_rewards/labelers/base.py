@@ -1,8 +1,28 @@
 """What answers queries: a synthetic teacher, a person, a language model. Host code between two jitted rounds."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.types import EnvSpec, Transition
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The run whose queries a labeler is to answer, one of its seeds."""
+
+    seed: int
+    answers: int  # most that are collected at once
+    clips: int  # K, segments in a query
+    folder: Path  # of the run
+    spec: EnvSpec
+    draw: Callable[[np.ndarray], np.ndarray]  # info["scene"] [k] -> picture uint8 [height, width, 3]
+    describe: Callable[[Transition], str] | None  # a segment, leaves [L, ...], in words; None: the environment has none
+    acquisition: str  # how its queries are chosen, for the record
 
 
 class Labeling(Protocol):
@@ -10,12 +30,10 @@ class Labeling(Protocol):
 
     reads: tuple[str, ...]  # what of a query's segments it looks at: obs, action, next_obs, env_reward or info.KEY
 
-    def make(self, seed: int, answers: int) -> "Labeler":
-        """The labeler of one seed's run.
+    wait: bool  # whether training waits until everything asked is answered
 
-        Args:
-            answers: most that are collected at once.
-        """
+    def make(self, assignment: Assignment) -> "Labeler":
+        """The labeler of one seed's run."""
         ...
 
 
@@ -26,12 +44,12 @@ class Labeler(Protocol):
         """Take the queries of a round, leaves [Q, K, L, ...] in numpy; returns at once."""
         ...
 
-    def collect(self, round: int, wait: bool) -> Labels:
-        """What has been answered since the last call, perhaps to queries of earlier rounds; padded to one length.
+    def open(self) -> int:
+        """How many queries are neither answered nor refused yet, and may still be."""
+        ...
 
-        Args:
-            wait: until everything submitted is answered or refused.
-        """
+    def collect(self, round: int) -> Labels:
+        """What has been answered since the last call, perhaps to queries of earlier rounds; padded to one length."""
         ...
 
     def save(self) -> bytes:
@@ -39,3 +57,7 @@ class Labeler(Protocol):
         ...
 
     def load(self, saved: bytes) -> None: ...
+
+    def close(self) -> None:
+        """The run is over, or stops: give back what is open."""
+        ...

@@ -12,6 +12,7 @@ import numpy as np
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.queries import NOBODY, Labels, Query
+from rl_rewards.labelers.base import Assignment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Teacher:
     rating_noise: float
 
     reads: tuple[str, ...] = field(default=("env_reward",), init=False)
+    wait: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
@@ -44,13 +46,9 @@ class Teacher:
             value = getattr(self, name)
             require(value >= 0, f"labeler.{name}={value} must be 0 (off) or positive.")
 
-    def make(self, seed: int, answers: int) -> "Oracle":
-        """The teacher of one seed.
-
-        Args:
-            answers: most queries of a round.
-        """
-        return Oracle(self, seed, answers)
+    def make(self, assignment: Assignment) -> "Oracle":
+        """The teacher of one seed."""
+        return Oracle(self, assignment.seed, assignment.answers)
 
 
 class Oracle:
@@ -73,8 +71,12 @@ class Oracle:
             labels.scores[place], labels.rater[place] = self._answer(int(i), one)
         self._waiting = labels
 
-    def collect(self, round: int, wait: bool) -> Labels:
-        del round, wait
+    def open(self) -> int:
+        """None: it answers at once."""
+        return 0
+
+    def collect(self, round: int) -> Labels:
+        del round
         assert self._waiting is not None, "queries are submitted before answers are collected"
         labels, self._waiting = self._waiting, None
         return labels
@@ -84,6 +86,9 @@ class Oracle:
 
     def load(self, saved: bytes) -> None:
         self._returns, self._segments = json.loads(saved)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def _answer(self, query: int, rewards: np.ndarray) -> tuple[np.ndarray, int]:
         """Scores [K] of one query's segments [K, L], and whose they are."""

@@ -119,6 +119,16 @@ class LabelStore:
                     new += 1
         return new
 
+    def open(self, run: str, seed: int) -> int:
+        """Queries without an answer, as far as the budget leaves room for one; repeats are not among them."""
+        with self.database.reading() as connection:
+            waiting = connection.execute(
+                "SELECT count(*) FROM queries WHERE run = ? AND seed = ? AND answer IS NULL AND superseded = 0 "
+                "AND repeat_of IS NULL",
+                (run, seed),
+            ).fetchone()[0]
+            return int(min(waiting, room(connection, run, seed)))
+
     def absorb(self, run: str, seed: int, round: int, limit: int) -> list[Absorbed]:
         """The answers that go into the reward in ``round``, at most ``limit`` of them, in the order of arrival.
 

@@ -50,7 +50,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
     keep_reward(parts.source, run_dir, cfg.seed, parts.seeds)
     data_hash = fingerprint(examples)
     checkpoints = Checkpoints(run_dir / "checkpoints", cfg.checkpoint.keep)
-    live = _start_or_restore(parts, cfg.seed, checkpoints, data_hash)
+    live = _start_or_restore(parts, cfg.seed, checkpoints, data_hash, run_dir)
     for damaged in checkpoints.damaged:
         print(f"Warning: {damaged}", flush=True)
     for marker in ("DONE", "FAILED.json"):  # only now: a refused restart leaves a finished run finished
@@ -84,6 +84,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         write_failed(run_dir, error, parts.env.spec.has_success, metrics_file.rows)
         raise
     finally:
+        live.host.questions.close()
         wandb_log.close()
         progress.close()
         metrics_file.close()
@@ -112,8 +113,8 @@ def worst_score(has_success: bool) -> float:
     return 0.0 if has_success else -1e9
 
 
-def _start_or_restore(parts: Parts, seed: int, checkpoints: Checkpoints, data_hash: str) -> Live:
-    host = HostSide(make_host_env(parts, seed), Questions(parts, seed))
+def _start_or_restore(parts: Parts, seed: int, checkpoints: Checkpoints, data_hash: str, run_dir: Path) -> Live:
+    host = HostSide(make_host_env(parts, seed), Questions(parts, seed, run_dir))
     if checkpoints.newest() is None:
         return Live(init_state(parts, seed), host, 0)
     shapes = jax.eval_shape(lambda: init_state(parts, seed))  # a fresh state beside the restored one might not fit
@@ -156,7 +157,7 @@ class _Session:
             state, metrics, query = run_round(state, i)
             row = {"round": i, "env_steps": (i + 1) * self.parts.steps_per_round, **jax.device_get(metrics)}
             self._stop_unless_finite(row)
-            state = host.questions(state, query, i, self.cfg.labeler.get("wait", True))
+            state = host.questions(state, query, i, lambda: stop.name, self.progress.say)
             seconds = time.perf_counter() - round_started
             if self.parts.offline:
                 row["gradient_steps"] = (i + 1) * self.parts.algorithm.gradient_steps

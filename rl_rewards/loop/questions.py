@@ -1,37 +1,70 @@
 """Between two rounds: questions go to the labelers, answers into the reward; one labeler for every seed."""
 
 import io
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
 from rl_rewards.core.queries import Query
-from rl_rewards.envs.base import HostEnv
+from rl_rewards.envs.base import Describes, HostEnv
+from rl_rewards.labelers.base import Assignment
 from rl_rewards.loop.train import Parts, TrainState
 from rl_rewards.rewards.base import AsksForLabels
+
+POLL_SECONDS = 0.1
 
 
 class Questions:
     """Who answers the queries of all seeds; nothing where the reward asks none."""
 
-    def __init__(self, parts: Parts, seed: int) -> None:
+    def __init__(self, parts: Parts, seed: int, run_dir: Path) -> None:
         self._seeds, self._labelers, source = parts.seeds, [], parts.source
         if isinstance(source, AsksForLabels):
             assert parts.labeling is not None, "build gives a reward that asks somebody to answer"
-            answers = source.queries
-            self._labelers = [parts.labeling.make(seed + i, answers) for i in range(parts.seeds.count)]
+            self._wait = parts.labeling.wait
+            self._labelers = [
+                parts.labeling.make(_assignment(parts, source, seed + i, run_dir)) for i in range(parts.seeds.count)
+            ]
             self._absorb = jax.jit(parts.seeds.map(source.absorb, 0), donate_argnums=0)
 
-    def __call__(self, state: TrainState, query: Query | None, round: int, wait: bool) -> TrainState:
-        """``state`` (donated) with the answers that have come."""
+    def __call__(
+        self,
+        state: TrainState,
+        query: Query | None,
+        round: int,
+        stopped: Callable[[], Any],
+        say: Callable[[str], None],
+    ) -> TrainState:
+        """``state`` (donated) with the answers that have come, all of them where training waits for them.
+
+        Args:
+            stopped: whether somebody has asked to stop; then nothing is waited for.
+            say: tells the person at the console.
+        """
         if query is None:
             return state
-        labels = []
         for labeler, one in zip(self._labelers, self._seeds.each(jax.device_get(query)), strict=True):
             labeler.submit(one, round)
-            labels.append(labeler.collect(round, wait))
+        if self._wait:
+            self._until_answered(round, stopped, say)
+        labels = [labeler.collect(round) for labeler in self._labelers]
         return state.replace(reward=self._absorb(state.reward, self._seeds.stack(labels)))
+
+    def _until_answered(self, round: int, stopped: Callable[[], Any], say: Callable[[str], None]) -> None:
+        told = False
+        while (open := sum(labeler.open() for labeler in self._labelers)) and not stopped():
+            if not told:
+                say(f"Round {round} waits for {open} answers.")
+                told = True
+            time.sleep(POLL_SECONDS)
+
+    def close(self) -> None:
+        for labeler in self._labelers:
+            labeler.close()
 
     def save(self) -> list[bytes]:
         """Of every seed's labeler."""
@@ -66,6 +99,20 @@ class HostSide:
                 env = parts["env"].tobytes()
         if self.env is not None:
             self.env.load(env)
+
+
+def _assignment(parts: Parts, source: AsksForLabels, seed: int, run_dir: Path) -> Assignment:
+    env = parts.env
+    return Assignment(
+        seed=seed,
+        answers=source.queries,
+        clips=source.clips,
+        folder=run_dir,
+        spec=env.spec,
+        draw=env.draw,
+        describe=env.describe if isinstance(env, Describes) else None,
+        acquisition=source.acquisition,
+    )
 
 
 def _array(data: bytes) -> np.ndarray:

@@ -72,6 +72,8 @@ class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
     """A source that is fed by a labeler. Both methods are pure; the wait between them is on the host."""
 
     queries: int  # Q, the most that a round asks
+    clips: int  # K, segments in a query
+    acquisition: str  # how queries are chosen, for the record
 
     def propose(self, state: RewardState, experience: Experience, round: Array, key: Key) -> tuple[RewardState, Query]:
         """What this round asks; the source keeps its segments by id."""

@@ -6,6 +6,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.labelers.oracle import Teacher
+from tests.labelers.assignments import assignment
 from tests.probes import make_rollout, make_spec
 
 PLAIN = {
@@ -20,9 +21,9 @@ def asked(rewards, ids=None, seed=0, **changes):
     rewards = np.asarray(rewards, np.float32)
     q, k, length = rewards.shape
     segments = make_rollout(SPEC, length, q * k).replace(env_reward=rewards)  # all that it looks at
-    oracle = Teacher(**PLAIN | changes).make(seed, q + 2)
+    oracle = Teacher(**PLAIN | changes).make(assignment(q + 2, seed=seed))
     oracle.submit(Query(id=np.arange(q) if ids is None else np.asarray(ids), segments=segments), 0)
-    return oracle.collect(0, wait=True)
+    return oracle.collect(0)
 
 
 def test_the_better_segment_is_preferred_and_padding_says_nothing():

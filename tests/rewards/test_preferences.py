@@ -13,6 +13,7 @@ from rl_rewards.core.types import Experience, Transition
 from rl_rewards.labelers.oracle import Teacher
 from rl_rewards.loop.replay import Replay
 from rl_rewards.rewards.base import AsksForLabels
+from tests.labelers.assignments import assignment
 from tests.probes import make, make_rollout, make_spec
 
 SPEC = make_spec(obs=2, action=1)
@@ -57,7 +58,7 @@ def experience(seed: int = 0) -> Experience:
 
 def taught(reward, rounds: int = 6, late: int = 0):
     """The state after some rounds, answers coming ``late`` rounds late, and what was asked and measured in each."""
-    state, oracle = reward.init(jax.random.key(0)), Teacher(**PERFECT).make(0, reward.queries)
+    state, oracle = reward.init(jax.random.key(0)), Teacher(**PERFECT).make(assignment(reward.queries, reward.clips))
     update = jax.jit(lambda s, r, k: reward.update(s, {}, experience(), r, k))
     propose = jax.jit(lambda s, r, k: reward.propose(s, experience(), r, k))
     waiting, asked, rows = [], [], []
@@ -67,7 +68,7 @@ def taught(reward, rounds: int = 6, late: int = 0):
         state, query = propose(state, round, jax.random.fold_in(jax.random.key(2), i))
         query = jax.device_get(query)
         oracle.submit(query, i)
-        waiting.append(oracle.collect(i, wait=True))
+        waiting.append(oracle.collect(i))
         asked.append([int(q) for q in query.id if q != NOBODY])
         rows.append(jax.device_get(metrics))
         if len(waiting) > late:

@@ -1,0 +1,90 @@
+"""Labelers whose questions and answers go through a label store: people, judges, and who replays them.
+
+What a round receives is decided once, on the disk; a run that was killed asks again and is told the same.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rl_rewards.core.errors import CannotDraw, ConfigError
+from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.types import EnvSpec
+from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.records import as_queries, label_arrays
+from rl_rewards.labelers.store import STORE_NAME, LabelStore
+
+RUN = "run"
+"""What a run is called in a store of its own."""
+FRAMES_PER_SECOND = 30.0
+"""At most; clips play in real time, but never slower than SLOWEST."""
+SLOWEST = 10.0
+
+
+class StoredLabeler:
+    """Asks through the store in the run's folder, and receives what has been answered there.
+
+    Args:
+        draws: whether people must see the segments.
+    """
+
+    def __init__(self, assignment: Assignment, draws: bool = False) -> None:
+        self.assignment, self._draws = assignment, draws
+        self.store = LabelStore(assignment.folder / STORE_NAME)
+
+    def submit(self, query: Query, round: int) -> None:
+        asked, segments = self.assignment, query.segments
+        if not np.any(query.id >= 0):
+            return
+        draw, frames_per_second = drawer(query, asked.spec, asked.draw) if self._draws else (None, 1.0)
+        queries, clips = as_queries(
+            np.asarray(query.id),
+            np.asarray(segments.obs),
+            np.asarray(segments.action),
+            run=RUN,
+            seed=asked.seed,
+            round=round,
+            env=asked.spec.name,
+            acquisition=asked.acquisition,
+            draw=draw,
+            frames_per_second=frames_per_second,
+        )
+        self.store.submit(queries, clips)
+
+    def open(self) -> int:
+        return self.store.open(RUN, self.assignment.seed)
+
+    def collect(self, round: int) -> Labels:
+        asked = self.assignment
+        absorbed = self.store.absorb(RUN, asked.seed, round, asked.answers)
+        return Labels(**label_arrays(absorbed, asked.answers, asked.clips))
+
+    def save(self) -> bytes:
+        """Nothing: the store is on the disk."""
+        return b""
+
+    def load(self, saved: bytes) -> None:
+        del saved
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def drawer(
+    query: Query, spec: EnvSpec, draw: Callable[[np.ndarray], np.ndarray]
+) -> tuple[Callable[[int, int], np.ndarray], float]:
+    """A function (row, k) -> frames uint8 [F, H, W, 3] of that segment of ``query``, and frames a second.
+
+    Raises:
+        ConfigError: when the environment cannot be drawn.
+    """
+    every = max(1, round(1.0 / (FRAMES_PER_SECOND * spec.step_seconds)))  # steps per frame
+    scenes = np.asarray(query.segments.info["scene"])
+
+    def frames(row: int, k: int) -> np.ndarray:
+        try:
+            return np.stack([draw(scene) for scene in scenes[row, k, ::every]])
+        except CannotDraw as error:
+            raise ConfigError(f"People are to compare clips, but {error}.") from error
+
+    return frames, float(np.clip(1.0 / (every * spec.step_seconds), SLOWEST, FRAMES_PER_SECOND))

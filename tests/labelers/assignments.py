@@ -1,0 +1,27 @@
+"""Assignments for tests of labelers."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.types import EnvSpec
+from rl_rewards.labelers.base import Assignment
+from tests.probes import make_spec
+
+
+def assignment(answers: int, clips: int = 2, seed: int = 0, folder: Path = Path(), spec: EnvSpec | None = None, **more):
+    """Of an environment whose pictures show its scene as grey."""
+    return Assignment(
+        seed=seed,
+        answers=answers,
+        clips=clips,
+        folder=folder,
+        spec=spec or make_spec(obs=2, action=1),
+        acquisition="uniform",
+        **{"draw": draw, "describe": None} | more,
+    )
+
+
+def draw(scene: np.ndarray) -> np.ndarray:
+    """[k] -> uint8 [6, 8, 3]."""
+    return np.full((6, 8, 3), int(abs(float(scene[0])) * 40.0) % 256, np.uint8)
