@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from rl_rewards.core.acquisition import Acquisition, choose
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.encoders import is_image
+from rl_rewards.core.epic import pearson
 from rl_rewards.core.queries import NOBODY, Labels, Query, pairs_of, preference_logits, preference_loss, right
 from rl_rewards.core.schedules import Schedule, sessions
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
@@ -213,7 +214,7 @@ class Preferences:
         """``true_reward_correlation``: Pearson's, of the learned reward with the true one on visited transitions."""
         del data
         learned = self._paid(state, self._features(transitions))
-        return {"true_reward_correlation": _correlation(learned, transitions.env_reward, transitions.valid)}
+        return {"true_reward_correlation": pearson(learned, transitions.env_reward, transitions.valid)}
 
     # What is known of the answers.
 
@@ -284,11 +285,3 @@ class Preferences:
         squared = jnp.sum(points**2, 1)[:, None] - 2.0 * points @ seen.T + jnp.sum(seen**2, 1)
         nearest = -jax.lax.top_k(-squared, self.neighbours + 1)[0][:, -1]  # one of them may be the step itself
         return jnp.log1p(jnp.sqrt(jnp.maximum(nearest, 0.0))).reshape(inputs.shape[:-1])
-
-
-def _correlation(one: Array, other: Array, valid: Array) -> Float[Array, ""]:
-    """Pearson's over valid entries; 0 where one of them is constant."""
-    weight = valid / jnp.maximum(jnp.sum(valid), 1.0)
-    one, other = one - jnp.sum(weight * one), other - jnp.sum(weight * other)
-    spread = jnp.sqrt(jnp.sum(weight * one**2) * jnp.sum(weight * other**2))
-    return jnp.where(spread > 1e-12, jnp.sum(weight * one * other) / jnp.maximum(spread, 1e-12), 0.0)
