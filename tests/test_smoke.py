@@ -13,15 +13,16 @@ from tests.demonstrations import recorded
 from tests.runs import composed, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
-REWARDS = sorted({*list_choices("reward")} - {"walking_robot", "frozen", "maxent_irl"})
-"""Without the reward of one robot alone, one that needs an earlier run, and one for grid alone: all have tests of their
-own."""
+REWARDS = sorted({*list_choices("reward")} - {"walking_robot", "frozen", "maxent_irl", "linear_preferences"})
+"""Without the reward of one robot alone, one that needs an earlier run, and those for grid and for driver alone: all
+have tests of their own, or a pair below."""
 VARIANTS = ("constant", "fairl", "gaifo", "pugail", "random", "zero")
 """The same code as another YAML, or none that an environment could matter to: on one of them."""
 FAMILY = ("airl", "sqil")
 """What sees of an environment what gail sees: on one of ours and one of other people's."""
 PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, usable_envs()) if reward not in VARIANTS + FAMILY]
 PAIRS += [(reward, "point") for reward in VARIANTS]
+PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 
 
