@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -60,4 +60,17 @@ class Labeler(Protocol):
 
     def close(self) -> None:
         """The run is over, or stops: give back what is open."""
+        ...
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """A labeler with numbers and news of its own."""
+
+    def metrics(self) -> dict[str, float]:
+        """Of its work so far, by full names that begin with ``labeler/``: finite, and always the same names."""
+        ...
+
+    def news(self) -> list[str]:
+        """Sentences that a person should hear, each once."""
         ...
