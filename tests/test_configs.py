@@ -11,7 +11,7 @@ from rl_rewards.help import CONFIGS, list_choices
 from tests.runs import composed, usable_envs
 
 WIRED = {"spec", "source", "learned", "learned_spec", "per_seed"}  # given by build.py, not by the user
-NODES = [(group, name) for group in ("env", "reward", "algorithm") for name in list_choices(group)]
+NODES = [(group, name) for group in ("env", "reward", "algorithm", "labeler") for name in list_choices(group)]
 
 
 @pytest.mark.parametrize(("group", "name"), NODES)

@@ -13,9 +13,9 @@ from tests.demonstrations import recorded
 from tests.runs import composed, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
-REWARDS = sorted({*list_choices("reward")} - {"walking_robot", "frozen", "maxent_irl"})
-"""Without the reward of one robot alone, one that needs an earlier run, and one for grid alone: all have tests of their
-own."""
+REWARDS = sorted({*list_choices("reward")} - {"walking_robot", "frozen", "maxent_irl", "ai_feedback"})
+"""Without the reward of one robot alone, one that needs an earlier run, one for grid alone, and one that needs an
+endpoint: all have tests of their own."""
 VARIANTS = ("constant", "fairl", "gaifo", "pugail", "random", "zero")
 """The same code as another YAML, or none that an environment could matter to: on one of them."""
 FAMILY = ("airl", "sqil")

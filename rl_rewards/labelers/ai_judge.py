@@ -33,7 +33,7 @@ from rl_rewards.labelers.stored import RUN, StoredLabeler
 
 EMBEDDED = "embedded"
 """As ``base_url``: a model in this process."""
-OURS = ("messages", "model", "stream", "n", "logprobs", "top_logprobs")
+OURS = ("messages", "model", "stream", "n", "logprobs", "top_logprobs", "grammar")
 """Parameters of a request that no user may set."""
 GRACE_SECONDS = 5.0
 """How long a run that stops waits for replies under way, which are paid for."""
@@ -53,6 +53,7 @@ class AIJudge:
     task: str | None
     principles: tuple[str, ...]
     logprobs: bool
+    grammar: bool
     parameters: dict[str, Any]
     wait: bool
     parallel: int
@@ -119,7 +120,7 @@ class AIJudge:
                 f"labeler.key_variable={self.key_variable} is not set in the environment; put the endpoint's key "
                 "there, or choose labeler.key_variable=null for an endpoint that needs none.",
             )
-        return Connection(base_url, self.model, key, self.timeout_seconds, self.logprobs, self.parameters)
+        return Connection(base_url, self.model, key, self.timeout_seconds, self.logprobs, self.grammar, self.parameters)
 
     def limits(self) -> Limits:
         return Limits(self.tries, self.backoff_seconds, self.backoff_most_seconds, self.cap_calls, self.cap_tokens)

@@ -58,17 +58,20 @@ class Asker:
         Raises:
             JudgeFailed, CapReached, Interrupted
         """
-        reply = self._reply(messages)
+        reply = self._reply(messages, options)
         understood = read(reply, options)
         if understood is None:
-            understood = read(self._reply(again(messages, reply.text, options)), options)
+            understood = read(self._reply(again(messages, reply.text, options), options), options)
         return understood
 
     def close(self) -> None:
         self._endpoint.close()
 
-    def _reply(self, messages: Messages) -> Reply:
-        request = {"model": self._connection.model, "messages": messages, **self._connection.parameters}
+    def _reply(self, messages: Messages, options: Sequence[str]) -> Reply:
+        parameters = dict(self._connection.parameters)
+        if self._connection.grammar:
+            parameters["grammar"] = "root ::= " + " | ".join(f'"{option}"' for option in options)
+        request = {"model": self._connection.model, "messages": messages, **parameters}
         key = request_key(request)
         known = self._journal.reply(key)
         if known is not None:
@@ -79,7 +82,7 @@ class Asker:
                 self._pause(attempt, outcome.wait_seconds)
             self._reserve()
             asked_at, started = time.time(), time.perf_counter()
-            outcome = self._endpoint.once(messages)
+            outcome = self._endpoint.once(messages, parameters)
             tokens = 0 if outcome.reply is None else _tokens(outcome.reply, request)
             seconds = time.perf_counter() - started
             self._journal.add(Call(key, asked_at, seconds, tokens, request, outcome.raw, outcome.error))

@@ -41,6 +41,7 @@ class Connection:
     key: str | None  # None: the endpoint needs none
     timeout_seconds: float
     logprobs: bool
+    grammar: bool
     parameters: dict[str, Any]
 
 
@@ -68,13 +69,16 @@ class Endpoint:
             http_client=openai.DefaultHttpxClient(trust_env=not here),  # no proxy knows this machine's own ports
         )
 
-    def once(self, messages: Messages) -> Outcome:
+    def once(self, messages: Messages, parameters: dict[str, Any]) -> Outcome:
         """Ask; whatever goes wrong is in the outcome."""
         openai, sent = self._openai, self._logprobs
         more: dict[str, Any] = {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if sent else {}
         try:
             response = self._client.chat.completions.with_raw_response.create(
-                model=self._connection.model, messages=messages, **more, **self._connection.parameters
+                model=self._connection.model,
+                messages=messages,
+                extra_body=parameters,  # as they are: an endpoint may have some of its own
+                **more,
             )
             raw = self._without_key(response.text)
             return Outcome(reply=reply_of(raw), raw=raw)
