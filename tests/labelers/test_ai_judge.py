@@ -470,6 +470,7 @@ def by_distance(body):
     return "A" if near[0] < near[1] else "B"
 
 
+@pytest.mark.slow
 def test_a_run_with_two_seeds_learns_from_a_judge(tmp_path):
     with JudgeServer(by_distance) as server, jax.debug_key_reuse(False):  # JAX cannot see that vmapped keys differ
         small = ["reward.budget=12", "reward.sessions=3", "reward.segment_steps=5"]
