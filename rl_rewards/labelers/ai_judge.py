@@ -75,6 +75,7 @@ class AIJudge:
             web or self.base_url == EMBEDDED,
             f"labeler.base_url={self.base_url} must be the address of an endpoint, http(s)://HOST/v1, or {EMBEDDED}.",
         )
+        require("@" not in self.base_url, "labeler.base_url holds a password, which would be saved; use key_variable.")
         require(bool(self.model.strip()), "labeler.model must name the model to ask.")
         require(
             bool(self.task and self.task.strip()),

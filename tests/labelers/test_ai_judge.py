@@ -342,17 +342,18 @@ def test_the_key_is_nowhere(tmp_path, caplog, capfd):
     printed = capfd.readouterr()
     told = everything_written(tmp_path) + str(metrics) + str(news) + caplog.text + printed.out + printed.err
     assert KEY not in told and "[key]" in told
-    assert KEY not in repr(settings(server))
+    assert KEY not in repr(settings(server)) + repr(settings(server).connection())
 
 
 def test_prompts_and_raw_replies_are_kept(tmp_path):
-    with JudgeServer(prefers_more, [Fault(500, "oh")]) as server:
+    with JudgeServer(prefers_more, [Fault(500, "oh"), Fault(body="rubbish")]) as server:
         judged(tmp_path, server, [[3, 1]], parallel=1)
     with sqlite3.connect(tmp_path / JOURNAL_NAME) as journal:
         rows = journal.execute("SELECT request, reply, error, tokens, seconds FROM calls ORDER BY number").fetchall()
-    assert [error is None for *_, error, _, _ in rows] == [False, True, True] and "HTTP 500" in rows[0][2]
-    assert json.loads(rows[1][0])["messages"] == server.asked[1]["messages"]
-    assert json.loads(rows[1][1])["choices"][0]["message"]["content"] == "A" and rows[1][3] == 100
+    assert [error is None for *_, error, _, _ in rows] == [False, False, True, True] and "HTTP 500" in rows[0][2]
+    assert [row[1] for row in rows[:2]] == ["oh", "rubbish"]
+    assert json.loads(rows[2][0])["messages"] == server.asked[2]["messages"]
+    assert json.loads(rows[2][1])["choices"][0]["message"]["content"] == "A" and rows[2][3] == 100
 
 
 def test_parameters_and_the_grammar_reach_the_endpoint(tmp_path):
@@ -408,6 +409,7 @@ def test_log_probabilities_of_the_answers_own_token_count():
     ("changes", "words"),
     [
         ({"base_url": "localhost:80"}, "must be the address of an endpoint"),
+        ({"base_url": "https://me:secret@host/v1"}, "holds a password"),
         ({"mode": "listwise"}, r"labeler\.mode=listwise"),
         ({"task": None}, r"labeler\.task is empty"),
         ({"tries": 0}, r"labeler\.tries=0 must be at least 1"),

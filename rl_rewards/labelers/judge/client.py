@@ -4,7 +4,7 @@ Trying again is asker.py's: the client's own retries are off, so that every requ
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -23,10 +23,10 @@ MOST_LETTERS = 300
 
 
 class Outcome(NamedTuple):
-    """Of one request: a reply with its raw text, or an error."""
+    """Of one request: a reply, or an error."""
 
     reply: Reply | None = None
-    raw: str | None = None
+    raw: str | None = None  # what was sent back, if anything
     error: str | None = None  # what went wrong, for a person
     again: bool = False  # whether it may go well another time
     wait_seconds: float | None = None  # before that, where the endpoint or the error says so
@@ -38,7 +38,7 @@ class Connection:
 
     base_url: str
     model: str
-    key: str | None  # None: the endpoint needs none
+    key: str | None = field(repr=False)  # None: the endpoint needs none
     timeout_seconds: float
     logprobs: bool
     grammar: bool
@@ -73,8 +73,10 @@ class Endpoint:
         """Ask; whatever goes wrong is in the outcome."""
         openai, sent = self._openai, self._logprobs
         more: dict[str, Any] = {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if sent else {}
+        chat: Any = self._client.chat.completions.with_raw_response  # whose overloads know no messages made at run time
+        raw = None
         try:
-            response = self._client.chat.completions.with_raw_response.create(
+            response = chat.create(
                 model=self._connection.model,
                 messages=messages,
                 extra_body=parameters,  # as they are: an endpoint may have some of its own
@@ -88,13 +90,14 @@ class Endpoint:
             return Outcome(error=f"no connection ({self._words(error.__cause__ or error)})", again=True)
         except openai.APIStatusError as error:
             status, told = error.status_code, f"HTTP {error.status_code}: {self._words(error)}"
+            raw = self._without_key(error.response.text)
             if sent and status in (400, 422) and "logprob" in told:
                 self._logprobs = False  # not offered here: asked without from now on
-                return Outcome(error=told, again=True, wait_seconds=0.0)
+                return Outcome(raw=raw, error=told, again=True, wait_seconds=0.0)
             again = status in RETRIED or status >= 500
-            return Outcome(error=told, again=again, wait_seconds=retry_after(error.response.headers))
+            return Outcome(raw=raw, error=told, again=again, wait_seconds=retry_after(error.response.headers))
         except (openai.OpenAIError, ValueError) as error:  # rubbish under HTTP 200
-            return Outcome(error=self._words(error), again=True)
+            return Outcome(raw=raw, error=self._words(error), again=True)
 
     def close(self) -> None:
         self._client.close()

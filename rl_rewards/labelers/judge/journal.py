@@ -28,7 +28,7 @@ CREATE TABLE calls (
   number INTEGER PRIMARY KEY AUTOINCREMENT, seed INTEGER NOT NULL, key TEXT NOT NULL, asked_at REAL NOT NULL,
   seconds REAL NOT NULL, tokens INTEGER NOT NULL, request TEXT NOT NULL, reply TEXT, error TEXT
 );
-CREATE INDEX replies ON calls(key) WHERE reply IS NOT NULL;
+CREATE INDEX replies ON calls(key) WHERE error IS NULL;
 CREATE TABLE tasks (
   seed INTEGER NOT NULL, query_id INTEGER NOT NULL, told TEXT NOT NULL,
   pairs INTEGER, flips INTEGER, refused TEXT, PRIMARY KEY (seed, query_id)
@@ -92,7 +92,7 @@ class Journal:
 
     def reply(self, key: str) -> str | None:
         """The raw reply to a request that was made before, by whichever seed."""
-        row = self._row("SELECT reply FROM calls WHERE key = ? AND reply IS NOT NULL LIMIT 1", key)
+        row = self._row("SELECT reply FROM calls WHERE key = ? AND error IS NULL LIMIT 1", key)
         return None if row is None else row[0]
 
     def add(self, call: Call) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import secrets
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ def start(model: str) -> Embedded:
     """
     path = _gguf(model)
     try:
-        import xllamacpp
+        xllamacpp = import_module("xllamacpp")
     except ImportError as error:
         raise ConfigError(f"labeler.base_url=embedded needs xllamacpp, which is not there; {INSTALL}.") from error
     key = secrets.token_urlsafe(24)
