@@ -20,6 +20,7 @@ from rl_rewards.core.errors import CannotDraw, ConfigError, TrainingFailed
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.labelers.ai_judge import AIJudge
 from rl_rewards.labelers.judge import local
+from rl_rewards.labelers.judge.client import LOGGERS
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME
 from rl_rewards.labelers.judge.parse import Reply, chosen, read, reply_of
 from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS
@@ -327,7 +328,8 @@ def test_an_environment_without_words_is_told_in_numbers(tmp_path):
 
 
 def test_the_key_is_nowhere(tmp_path, caplog, capfd):
-    caplog.set_level(logging.DEBUG)
+    for name in (None, *LOGGERS):
+        caplog.set_level(logging.DEBUG, name)
     with JudgeServer(
         prefers_more, [Fault(500, f'{{"error": "{KEY}"}}'), Fault(body=completion(f"{KEY} A B"))]
     ) as server:
@@ -341,7 +343,7 @@ def test_the_key_is_nowhere(tmp_path, caplog, capfd):
     assert server.keys[0] == f"Bearer {KEY}"
     printed = capfd.readouterr()
     told = everything_written(tmp_path) + str(metrics) + str(news) + caplog.text + printed.out + printed.err
-    assert KEY not in told and "[key]" in told
+    assert KEY not in told and "[key]" in told and "chat/completions" in caplog.text
     assert KEY not in repr(settings(server)) + repr(settings(server).connection())
 
 

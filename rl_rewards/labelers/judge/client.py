@@ -3,6 +3,7 @@
 Trying again is asker.py's: the client's own retries are off, so that every request is counted and written down.
 """
 
+import logging
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,7 @@ TOP_LOGPROBS = 20
 RETRIED = (408, 409, 425, 429)
 """HTTP statuses that may be another tomorrow, besides all from 500 on."""
 HERE = ("127.0.0.1", "localhost", "::1")
+LOGGERS = ("openai", "httpx", "httpx2")
 MOST_LETTERS = 300
 """Of what an endpoint says of an error."""
 
@@ -59,6 +61,9 @@ class Endpoint:
             raise ConfigError(
                 "labeler=ai_judge needs the openai client, which is not installed; pip install 'rl_rewards[judge]'."
             ) from error
+        for name in LOGGERS:
+            if logging.getLogger(name).level == logging.NOTSET:
+                logging.getLogger(name).setLevel(logging.WARNING)  # else Hydra's log would tell of every request
         self._openai, self._connection, self._logprobs = openai, connection, connection.logprobs
         here = urlsplit(connection.base_url).hostname in HERE
         self._client = openai.OpenAI(
