@@ -89,3 +89,24 @@ def right(
     decided = known & (target != 0.5)
     agrees = 0.5 * (1.0 + jnp.sign(preference_logits(returns)) * jnp.sign(target - 0.5))
     return jnp.sum(jnp.where(decided, agrees, 0.0), axis=-1), jnp.sum(decided.astype(jnp.float32), axis=-1)
+
+
+CALIBRATION_BINS = 5
+"""Of confidence, 0.5 to 1: few, for few answers are held out."""
+
+
+def calibration_error(first: Float[Array, "*batch P"], scores: Float[Array, "*batch K"]) -> Float[Array, ""]:
+    """Expected calibration error of decided pairs (Guo et al. 2017, arXiv:1706.04599, equation 3); NaN without any.
+
+    Args:
+        first: probability that a pair's first segment is preferred.
+    """
+    target, known = pair_targets(scores)
+    decided = known & (target != 0.5)
+    confidence, hit = jnp.maximum(first, 1.0 - first), (first > 0.5) == (target > 0.5)
+    place = jnp.clip(((confidence - 0.5) * 2.0 * CALIBRATION_BINS).astype(int), 0, CALIBRATION_BINS - 1)
+    inside = (place[..., None] == jnp.arange(CALIBRATION_BINS)) & decided[..., None]
+    axes = tuple(range(inside.ndim - 1))
+    gap = jnp.abs(jnp.sum(inside * (confidence - hit)[..., None], axis=axes))  # of each bin, times what it holds
+    total = jnp.sum(decided)
+    return jnp.where(total > 0, jnp.sum(gap) / jnp.maximum(total, 1), jnp.nan)

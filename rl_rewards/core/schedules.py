@@ -1,8 +1,12 @@
 """When labels are asked for: how many in each session, of a budget that is never exceeded."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int
 
 Schedule = Literal["constant", "hyperbolic", "inverse_quadratic", "burst"]
 OFFSET = 0.1
@@ -28,3 +32,32 @@ def sessions(schedule: Schedule, budget: int, count: int, first: float) -> np.nd
     total = np.floor(budget * released + 0.5).astype(int)
     total[-1] = budget
     return np.diff(total, prepend=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sessions:
+    """In which rounds questions are asked, and how many; none before round ``start``."""
+
+    schedule: Schedule
+    budget: int  # questions of the whole run
+    count: int  # sessions
+    every: int  # rounds from one session to the next
+    first_share: float
+    start: int = 0
+
+    @cached_property
+    def asked_by(self) -> np.ndarray:
+        """[count] how many may have been asked at the end of each."""
+        return np.cumsum(sessions(self.schedule, self.budget, self.count, self.first_share))
+
+    @cached_property
+    def most(self) -> int:
+        """In one session."""
+        return int(np.diff(self.asked_by, prepend=0).max())
+
+    def due(self, round: Int[Array, ""], asked: Int[Array, ""]) -> Int[Array, ""]:
+        """Questions that round ``round`` asks where ``asked`` have been: what one session could not is made up for."""
+        session = (round - self.start) // self.every
+        is_session = (round >= self.start) & ((round - self.start) % self.every == 0)
+        released = jnp.asarray(self.asked_by)[jnp.clip(session, 0, self.count - 1)]
+        return jnp.where(is_session, jnp.minimum(released - asked, self.most), 0)

@@ -7,6 +7,7 @@ the only place that resets, to start anew. What a person needs (pictures, exampl
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from jax import Array
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
@@ -122,6 +123,15 @@ class Describes(Protocol):
 
         Facts alone: neither the true reward nor whether it is good.
         """
+        ...
+
+
+@runtime_checkable
+class KnowsReward(Protocol):
+    """An environment whose true reward follows from what is observed."""
+
+    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
+        """The true reward [*batch] of transitions, such as never happen too; None where observations hide it."""
         ...
 
 

@@ -142,6 +142,10 @@ class Driver:
         )
         return DriverState(cars=cars, elapsed=elapsed), out
 
+    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
+        del obs, action
+        return step_features(self.world, _cars_seen(next_obs)) @ jnp.array(self.weights, jnp.float32)
+
     def passed(self, cars: Float[Array, "*batch 2 4"]) -> Bool[Array, "*batch"]:
         """On one of the three lanes, not touching the other car, more than a car's length ahead of it along y."""
         ahead, beside = apart(cars)
@@ -228,3 +232,11 @@ def _seen(cars: Float[Array, "*batch 2 4"]) -> Obs:
              other[..., 0] - own[..., 0], other[..., 1] - own[..., 1],
              jnp.sin(other[..., 2]), jnp.cos(other[..., 2]), other[..., 3]]  # fmt: skip
     return jnp.stack(parts, axis=-1)
+
+
+def _cars_seen(obs: Float[Array, "*batch 9"]) -> Float[Array, "*batch 2 4"]:
+    """Both cars from what is seen of them, but for how far along the road they are."""
+    x, sin, cos, speed, other_x, other_y, other_sin, other_cos, other_speed = jnp.moveaxis(obs, -1, 0)
+    own = jnp.stack([x, jnp.zeros_like(x), jnp.arctan2(sin, cos), speed], axis=-1)
+    other = jnp.stack([x + other_x, other_y, jnp.arctan2(other_sin, other_cos), other_speed], axis=-1)
+    return jnp.stack([own, other], axis=-2)

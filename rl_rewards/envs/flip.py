@@ -110,6 +110,12 @@ class Flip:
         )
         return FlipState(body=body, elapsed=elapsed), out
 
+    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
+        """Turned backward from one to the other, by less than half a turn."""
+        del action
+        sin, cos, next_sin, next_cos = obs[..., 1], obs[..., 2], next_obs[..., 1], next_obs[..., 2]
+        return jnp.arctan2(next_sin * cos - next_cos * sin, next_cos * cos + next_sin * sin)
+
     def _advanced(self, body: Float[Array, "6"], push: Float[Array, "2"]) -> Float[Array, "6"]:
         """A substep of semi-implicit Euler: speeds first, by the forces; then places, by the new speeds."""
         place, speed = body[:3], body[3:]

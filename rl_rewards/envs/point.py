@@ -119,6 +119,12 @@ class Point:
         )
         return PointState(position=position, elapsed=elapsed), out
 
+    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
+        del obs, action
+        if self.observation == "image":
+            return None
+        return (jnp.linalg.norm(next_obs, axis=-1) <= self.goal_radius).astype(jnp.float32)
+
     @property
     def _rotation(self) -> Float[np.ndarray, "2 2"]:
         """Exact at right angles, so that 90 degrees are no little more."""

@@ -18,6 +18,7 @@ class Assignment:
     seed: int
     answers: int  # most that are collected at once
     clips: int  # K, segments in a query
+    budget: int  # most that the whole run asks
     folder: Path  # of the run
     spec: EnvSpec
     draw: Callable[[np.ndarray], np.ndarray]  # info["scene"] [k] -> picture uint8 [height, width, 3]
@@ -31,6 +32,7 @@ class Labeling(Protocol):
     reads: tuple[str, ...]  # what of a query's segments it looks at: obs, action, next_obs, env_reward or info.KEY
 
     wait: bool  # whether training waits until everything asked is answered
+    by_people: bool  # then one run has one seed, for a person's labels are too dear to be asked for several times
 
     def make(self, assignment: Assignment) -> "Labeler":
         """The labeler of one seed's run."""

@@ -13,6 +13,7 @@ import numpy as np
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.queries import NOBODY, Labels, Query
 from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.stored import StoredLabeler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +28,10 @@ class Teacher:
     raters: int
     rater_offset: float
     rating_noise: float
+    store: bool
 
-    reads: tuple[str, ...] = field(default=("env_reward",), init=False)
     wait: bool = field(default=True, init=False)
+    by_people: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
@@ -46,9 +48,14 @@ class Teacher:
             value = getattr(self, name)
             require(value >= 0, f"labeler.{name}={value} must be 0 (off) or positive.")
 
-    def make(self, assignment: Assignment) -> "Oracle":
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("env_reward", "obs", "action") if self.store else ("env_reward",)
+
+    def make(self, assignment: Assignment) -> "Oracle | StoredOracle":
         """The teacher of one seed."""
-        return Oracle(self, assignment.seed, assignment.answers)
+        oracle = Oracle(self, assignment.seed, assignment.answers)
+        return StoredOracle(assignment, oracle) if self.store else oracle
 
 
 class Oracle:
@@ -117,6 +124,29 @@ class Oracle:
         teacher = self._teacher
         offset = teacher.rater_offset * np.random.default_rng([self._seed, 1 << 31, rater]).normal()
         return np.array([rewards.mean() + offset + teacher.rating_noise * rng.normal()])
+
+
+class StoredOracle(StoredLabeler):
+    """A teacher whose answers go through the run's label store, to be exported or replayed."""
+
+    def __init__(self, assignment: Assignment, oracle: Oracle) -> None:
+        super().__init__(assignment)
+        self._oracle = oracle
+
+    def submit(self, query: Query, round: int) -> None:
+        super().submit(query, round)
+        self._oracle.submit(query, round)
+        labels = self._oracle.collect(round)
+        for place in np.flatnonzero(labels.id != NOBODY):
+            scores = labels.scores[place].tolist()
+            answer = {int(labels.id[place]): None if np.isnan(scores).any() else scores}
+            self.store.record(self.run, self.assignment.seed, f"teacher {labels.rater[place]}", "scripted", answer)
+
+    def save(self) -> bytes:
+        return self._oracle.save()
+
+    def load(self, saved: bytes) -> None:
+        self._oracle.load(saved)
 
 
 def _ranks(values: np.ndarray, equal: float) -> np.ndarray:

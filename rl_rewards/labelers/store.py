@@ -160,22 +160,47 @@ class LabelStore:
                     "ORDER BY answer LIMIT ?",
                     (round, run, seed, limit),
                 )
-            raters = connection.execute(
-                "SELECT a.labeler FROM absorbed b JOIN answers a ON a.number = b.answer "
-                "WHERE b.run = ? AND b.seed = ? GROUP BY a.labeler ORDER BY min(b.number)",
+            return _absorbed(connection, run, seed, round)
+
+    def recorded(self, run: str, seed: int, round: int) -> list[Absorbed]:
+        """What :meth:`absorb` has given in ``round``; decides nothing."""
+        with self.database.reading() as connection:
+            return _absorbed(connection, run, seed, round)
+
+    def runs(self) -> list[tuple[str, int]]:
+        """Whose questions there are: run and seed."""
+        with self.database.reading() as connection:
+            rows = connection.execute("SELECT DISTINCT run, seed FROM queries ORDER BY run, seed").fetchall()
+        return [(row["run"], row["seed"]) for row in rows]
+
+    def asked(self, run: str, seed: int) -> dict[int, tuple[str, ...]]:
+        """Query id -> the names of its clips."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT query_id, clips FROM queries WHERE run = ? AND seed = ? AND repeat_of IS NULL "
+                "AND superseded = 0",
                 (run, seed),
             ).fetchall()
-            rows = connection.execute(
-                "SELECT b.query_id, a.scores, a.labeler, a.source FROM absorbed b "
-                "JOIN answers a ON a.number = b.answer JOIN queries q ON q.number = b.query AND q.superseded = 0 "
-                "WHERE b.run = ? AND b.seed = ? AND b.absorbed_round = ? ORDER BY b.position",
-                (run, seed, round),
-            ).fetchall()
-        number = {row["labeler"]: index for index, row in enumerate(raters)}
-        return [
-            Absorbed(row["query_id"], unpacked(row["scores"]), number[row["labeler"]], row["labeler"], row["source"])
-            for row in rows
-        ]
+        return {row["query_id"]: tuple(unpacked(row["clips"]) or ()) for row in rows}
+
+
+def _absorbed(connection: sqlite3.Connection, run: str, seed: int, round: int) -> list[Absorbed]:
+    raters = connection.execute(
+        "SELECT a.labeler FROM absorbed b JOIN answers a ON a.number = b.answer "
+        "WHERE b.run = ? AND b.seed = ? GROUP BY a.labeler ORDER BY min(b.number)",
+        (run, seed),
+    ).fetchall()
+    rows = connection.execute(
+        "SELECT b.query_id, a.scores, a.labeler, a.source FROM absorbed b "
+        "JOIN answers a ON a.number = b.answer JOIN queries q ON q.number = b.query AND q.superseded = 0 "
+        "WHERE b.run = ? AND b.seed = ? AND b.absorbed_round = ? ORDER BY b.position",
+        (run, seed, round),
+    ).fetchall()
+    number = {row["labeler"]: index for index, row in enumerate(raters)}
+    return [
+        Absorbed(row["query_id"], unpacked(row["scores"]), number[row["labeler"]], row["labeler"], row["source"])
+        for row in rows
+    ]
 
 
 def _add_clip(connection: sqlite3.Connection, clip: Clip) -> None:

@@ -4,6 +4,7 @@ What a round receives is decided once, on the disk; a run that was killed asks a
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -22,15 +23,18 @@ SLOWEST = 10.0
 
 
 class StoredLabeler:
-    """Asks through the store in the run's folder, and receives what has been answered there.
+    """Asks through a label store, and receives what has been answered there.
 
     Args:
         draws: whether people must see the segments.
+        path: a store that several runs share; None is the run's own.
     """
 
-    def __init__(self, assignment: Assignment, draws: bool = False) -> None:
+    def __init__(self, assignment: Assignment, draws: bool = False, path: Path | None = None) -> None:
         self.assignment, self._draws = assignment, draws
-        self.store = LabelStore(assignment.folder / STORE_NAME)
+        self.store = LabelStore(path or assignment.folder / STORE_NAME)
+        self.run = RUN if path is None else "/".join(assignment.folder.resolve().parts[-3:])
+        self.store.set_budget(self.run, assignment.seed, assignment.budget)
 
     def submit(self, query: Query, round: int) -> None:
         asked, segments = self.assignment, query.segments
@@ -41,7 +45,7 @@ class StoredLabeler:
             np.asarray(query.id),
             np.asarray(segments.obs),
             np.asarray(segments.action),
-            run=RUN,
+            run=self.run,
             seed=asked.seed,
             round=round,
             env=asked.spec.name,
@@ -52,11 +56,11 @@ class StoredLabeler:
         self.store.submit(queries, clips)
 
     def open(self) -> int:
-        return self.store.open(RUN, self.assignment.seed)
+        return self.store.open(self.run, self.assignment.seed)
 
     def collect(self, round: int) -> Labels:
         asked = self.assignment
-        absorbed = self.store.absorb(RUN, asked.seed, round, asked.answers)
+        absorbed = self.store.absorb(self.run, asked.seed, round, asked.answers)
         return Labels(**label_arrays(absorbed, asked.answers, asked.clips))
 
     def save(self) -> bytes:

@@ -63,6 +63,7 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         "choose algorithm=ppo.",
     )
     _check_demos(source, algorithm)
+    _check_labeling(parts)
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         _check_whole(cfg, key)
     copies = max(0 if parts.offline else algorithm.num_envs, cfg.evaluation.episodes) * parts.seeds.count
@@ -88,6 +89,20 @@ def _check_demos(source: RewardSource, algorithm: Algorithm) -> None:
         share == 0 or not read,
         f"algorithm.demo_fraction={share} puts demonstrations into batches, and this reward reads {', '.join(read)} "
         "from info, which they do not have.",
+    )
+
+
+def _check_labeling(parts: Parts) -> None:
+    """Whoever answers needs what the environment records, and people have time for one seed."""
+    labeling, spec = parts.labeling, parts.env.spec
+    if labeling is None:
+        return
+    for name in info_keys(labeling):
+        told = "records no scenes to draw clips from" if name == "scene" else f"has no info {name}"
+        require(name in spec.info, f"{spec.name} {told}, which this labeler needs; choose labeler=oracle.")
+    require(
+        parts.seeds.count == 1 or not labeling.by_people,
+        f"num_seeds={parts.seeds.count}: people can answer for one seed at a time; choose num_seeds=1.",
     )
 
 

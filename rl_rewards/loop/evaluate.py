@@ -14,14 +14,19 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
+from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import Examples, Key, Transition
-from rl_rewards.envs.base import HostEnvironment, JaxEnv, PlacesScenes, Plane
+from rl_rewards.envs.base import HostEnvironment, JaxEnv, KnowsReward, PlacesScenes, Plane
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts, TrainState, host_act
 from rl_rewards.rewards.base import info_keys, reward_fn, what_it_reads
 
 PLANE_CELLS = 48
+EPIC_STEPS = 256
+"""Transitions that rewards are compared on, and as many pairs (A, S') for each."""
+EPIC_DISCOUNT = 0.99
+"""Where the algorithm has none."""
 SCENES_KEPT = 8
 
 
@@ -63,6 +68,7 @@ class Evaluator:
             self._acts = {explore: jax.jit(host_act(parts, explore)) for explore in (True, False)}
             self._env_seeds = jax.jit(parts.seeds.map(_env_seed, 0))
         self._judge = jax.jit(parts.seeds.map(partial(_judge, parts), 0))
+        self._epic = jax.jit(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
         self._judge_plane = jax.jit(parts.seeds.map(partial(_judge_plane, parts), (0, 0, None)))
 
     def __call__(self, state: TrainState, round: int) -> Evaluation:
@@ -73,6 +79,10 @@ class Evaluator:
         for explore, suffix in ((True, ""), (False, "_deterministic")):
             rollout = self._rollout(state.agent, round, explore)
             learned, inspected = jax.device_get(self._judge(state.reward, self.data, rollout))
+            if explore and self._epic is not None:
+                distances = np.atleast_1d(jax.device_get(self._epic(state.reward, rollout)))
+                for i, distance in enumerate(distances):
+                    metrics[i]["eval/epic_distance"] = float(distance)
             for i, (one, rewards, found) in enumerate(seeds.each((rollout, learned, inspected))):
                 outcome = _outcome(one, rewards)
                 metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
@@ -144,17 +154,57 @@ def _judge(parts: Parts, reward: Any, data: Examples, rollout: Transition):
     return reward_fn(source, reward)(rollout), source.inspect(reward, data, rollout)
 
 
+def _has_epic(parts: Parts) -> bool:
+    """Whether both rewards can be asked about transitions that never happened."""
+    env, reads = parts.env, what_it_reads(parts.source)
+    if not isinstance(env, KnowsReward) or not {"obs", "action", "next_obs"}.issuperset(reads):
+        return False
+    obs = jax.ShapeDtypeStruct((1, *env.spec.obs.shape), env.spec.obs.dtype)
+    return jax.eval_shape(env.reward_of, obs, None, obs) is not None
+
+
+def _epic(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
+    """EPIC distance between learned and true reward, over transitions and pairs that the policy visits."""
+    assert isinstance(parts.env, KnowsReward)
+    valid = rollout.valid.reshape(-1)
+    steps = (rollout.obs, rollout.action, rollout.next_obs)
+    obs, action, next_obs = (x.reshape(-1, *x.shape[2:]) for x in steps)
+    keys = jax.random.split(jax.random.key(0))  # the same steps' places whenever it is measured
+    drawn, other = (jax.random.choice(key, len(valid), (EPIC_STEPS,), p=valid / valid.sum()) for key in keys)
+
+    def learned(obs: jax.Array, action: jax.Array, next_obs: jax.Array) -> jax.Array:
+        return reward_fn(parts.source, reward)(_alone(obs, action, next_obs, action.shape[:1]))
+
+    return epic_distance(
+        learned,
+        parts.env.reward_of,
+        (obs[drawn], action[drawn], next_obs[drawn]),
+        (action[other], next_obs[other]),
+        getattr(parts.algorithm, "discount", EPIC_DISCOUNT),
+    )
+
+
 def _judge_plane(parts: Parts, reward: Any, data: Examples, obs: jax.Array) -> dict[str, jax.Array]:
     """Of standing still at every observation of a grid (s = s' = obs, the middle action): the learned reward, and a
     classifier's probability of a goal."""
     batch = obs.shape[: obs.ndim - len(parts.env.spec.obs.shape)]
     shape = getattr(parts.env.spec.action, "shape", ())
     dtype = getattr(parts.env.spec.action, "dtype", "int32")
+    standing = _alone(obs, jnp.zeros((*batch, *shape), dtype), obs, batch)
+    learned, inspected = _judge(parts, reward, data, standing)
+    found = {"plane_reward": learned}
+    if "prob_visited" in inspected:
+        found["plane_prob"] = inspected["prob_visited"]
+    return found
+
+
+def _alone(obs: jax.Array, action: jax.Array, next_obs: jax.Array, batch: tuple[int, ...]) -> Transition:
+    """Transitions [*batch] of which nothing else is known."""
     flag = jnp.zeros(batch, bool)
-    standing = Transition(
+    return Transition(
         obs=obs,
-        action=jnp.zeros((*batch, *shape), dtype),
-        next_obs=obs,
+        action=action,
+        next_obs=next_obs,
         env_reward=jnp.zeros(batch),
         terminated=flag,
         truncated=flag,
@@ -163,11 +213,6 @@ def _judge_plane(parts: Parts, reward: Any, data: Examples, obs: jax.Array) -> d
         behaviour={},
         info={},
     )
-    learned, inspected = _judge(parts, reward, data, standing)
-    found = {"plane_reward": learned}
-    if "prob_visited" in inspected:
-        found["plane_prob"] = inspected["prob_visited"]
-    return found
 
 
 def _last(rollout: Transition) -> tuple[np.ndarray, np.ndarray]:

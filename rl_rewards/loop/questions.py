@@ -119,6 +119,7 @@ def _assignment(parts: Parts, source: AsksForLabels, seed: int, run_dir: Path) -
         seed=seed,
         answers=source.queries,
         clips=source.clips,
+        budget=source.budget,
         folder=run_dir,
         spec=env.spec,
         draw=env.draw,

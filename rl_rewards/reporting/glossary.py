@@ -14,6 +14,9 @@ METRICS = {
     "is worth.",
     "eval/return_correlation": "Spearman's rank correlation of learned and true return over the episodes of an "
     "evaluation, -1 to 1; absent when all episodes are alike.",
+    "eval/epic_distance": "How far the learned reward is from the true one whatever the dynamics (EPIC): 0 ranks all "
+    "policies alike, 0.71 has nothing to do with it, 1 is its opposite; over visited transitions.",
+    "eval/true_reward_correlation": "Pearson's correlation of learned and true reward over visited transitions.",
     "eval/prob_heldout_goals": "Mean output of the classifier (probability of goal) on held-out goal examples.",
     "eval/prob_non_goals": "Mean output of the classifier on the examples of states that are not goals.",
     "eval/prob_visited": "Mean output of the classifier on all states of the evaluation episodes.",

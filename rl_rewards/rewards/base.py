@@ -73,6 +73,7 @@ class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
 
     queries: int  # Q, the most that a round asks
     clips: int  # K, segments in a query
+    budget: int  # queries that the whole run asks, at most
     acquisition: str  # how queries are chosen, for the record
 
     def propose(self, state: RewardState, experience: Experience, round: Array, key: Key) -> tuple[RewardState, Query]:

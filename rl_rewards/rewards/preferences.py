@@ -20,10 +20,13 @@ from jaxtyping import Bool, Float, Int
 from rl_rewards.core.acquisition import Acquisition, choose
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.encoders import is_image
-from rl_rewards.core.queries import NOBODY, Labels, Query, pairs_of, preference_logits, preference_loss, right
-from rl_rewards.core.schedules import Schedule, sessions
+from rl_rewards.core.epic import pearson
+from rl_rewards.core.novelty import novelty
+from rl_rewards.core.queries import NOBODY, Labels, Query, calibration_error, pairs_of, preference_logits, right
+from rl_rewards.core.schedules import Schedule, Sessions
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import READS, JudgesPairs, feature_size, make_pair_features
+from rl_rewards.rewards.preference_fit import PreferenceFit
 from rl_rewards.rewards.reward_model import RewardModel, RewardModelState
 
 SHOWN_STEPS = 1024
@@ -62,6 +65,10 @@ class Preferences:
     acquisition: Acquisition
     candidates: int
     label_noise: float
+    crop: float
+    pseudo_weight: float
+    pseudo_confidence: float
+    pseudo_ratio: int
     heldout_every: int
     batch_size: int
     updates_per_round: int
@@ -82,6 +89,15 @@ class Preferences:
         require(self.heldout_every > 1, f"reward.heldout_every={self.heldout_every} must be at least 2.")
         require(0 <= self.label_noise < 1, f"reward.label_noise={self.label_noise} must lie in [0, 1).")
         require(0 <= self.first_share <= 1, f"reward.first_share={self.first_share} must lie in [0, 1].")
+        require(0 <= self.crop < 1, f"reward.crop={self.crop} must lie in [0, 1); 0 is off.")
+        require(self.pseudo_weight >= 0, f"reward.pseudo_weight={self.pseudo_weight} must be 0 (off) or positive.")
+        told = f"reward.pseudo_confidence={self.pseudo_confidence} must lie in [0.5, 1): a probability."
+        require(0.5 <= self.pseudo_confidence < 1, told)
+        require(self.pseudo_ratio > 0, f"reward.pseudo_ratio={self.pseudo_ratio} must be at least 1.")
+        require(
+            self.pseudo_weight == 0 or self.clips == 2,
+            f"reward.pseudo_weight={self.pseudo_weight} guesses which of two is better; it needs reward.clips=2.",
+        )
         require(
             self.unsupervised_rounds >= 0,
             f"reward.unsupervised_rounds={self.unsupervised_rounds} must be 0 (off) or positive.",
@@ -114,14 +130,31 @@ class Preferences:
         return make_pair_features(self.spec, self.judges)
 
     @cached_property
-    def _asked_by(self) -> np.ndarray:
-        """[sessions] how many queries may have been asked at the end of each."""
-        return np.cumsum(sessions(self.schedule, self.budget, self.sessions, self.first_share))
+    def _sessions(self) -> Sessions:
+        return Sessions(
+            schedule=self.schedule,
+            budget=self.budget,
+            count=self.sessions,
+            every=self.rounds_per_session,
+            first_share=self.first_share,
+            start=self.unsupervised_rounds,
+        )
 
     @cached_property
+    def _fit(self) -> PreferenceFit:
+        return PreferenceFit(
+            model=self.model,
+            batch_size=self.batch_size,
+            label_noise=self.label_noise,
+            crop=self.crop,
+            pseudo_weight=self.pseudo_weight,
+            pseudo_confidence=self.pseudo_confidence,
+        )
+
+    @property
     def queries(self) -> int:
         """Q, the most that a round asks."""
-        return int(np.diff(self._asked_by, prepend=0).max())
+        return self._sessions.most
 
     def init(self, key: Key) -> PreferencesState:
         d, members = feature_size(self.spec, self.judges), self.model.ensemble
@@ -153,17 +186,19 @@ class Preferences:
     ) -> tuple[PreferencesState, Metrics]:
         """``updates_per_round`` gradient steps on the answers there are, then the statistics of visited steps."""
         del data
-        visit_key, train_key = jax.random.split(key)
+        visit_key, pool_key, train_key = jax.random.split(key, 3)
         inputs = self._features(experience.sample(visit_key, SHOWN_STEPS))
         moments = state.model.moments.update(inputs, jnp.ones(SHOWN_STEPS, bool))
         state = state.replace(
             model=state.model.replace(moments=moments), visited=inputs, exploring=round < self.unsupervised_rounds
         )
         trainable = self._answered(state) & ~self._heldout
+        unlabelled = self._unlabelled(experience, pool_key)
+        answers = self._scores(state, np.arange(self.budget))
 
         def train(model):
             return jax.lax.scan(
-                lambda m, k: self._train_step(m, state, trainable, k),
+                lambda m, k: self._fit.step(m, state.inputs, answers, trainable, unlabelled, k),
                 model,
                 jax.random.split(train_key, self.updates_per_round),
             )
@@ -189,10 +224,7 @@ class Preferences:
             self.acquisition, self._probabilities(state, inputs), jnp.mean(inputs, axis=2).reshape(pool, -1),
             self.queries, choose_key,
         )  # fmt: skip
-        session = (round - self.unsupervised_rounds) // self.rounds_per_session
-        due = (round >= self.unsupervised_rounds) & ((round - self.unsupervised_rounds) % self.rounds_per_session == 0)
-        released = jnp.asarray(self._asked_by)[jnp.clip(session, 0, self.sessions - 1)]
-        n = jnp.where(due & jnp.all(drawn.valid), jnp.minimum(released - state.asked, self.queries), 0)
+        n = jnp.where(jnp.all(drawn.valid), self._sessions.due(round, state.asked), 0)
         place = jnp.arange(self.queries)
         ids = jnp.where(place < n, state.asked + place, NOBODY)
         slots = jnp.where(ids == NOBODY, self.budget, ids)  # beyond the end: dropped
@@ -213,7 +245,7 @@ class Preferences:
         """``true_reward_correlation``: Pearson's, of the learned reward with the true one on visited transitions."""
         del data
         learned = self._paid(state, self._features(transitions))
-        return {"true_reward_correlation": _correlation(learned, transitions.env_reward, transitions.valid)}
+        return {"true_reward_correlation": pearson(learned, transitions.env_reward, transitions.valid)}
 
     # What is known of the answers.
 
@@ -228,24 +260,13 @@ class Preferences:
     def _heldout(self) -> np.ndarray:
         return np.arange(self.budget) % self.heldout_every == self.heldout_every - 1
 
-    def _train_step(self, model: RewardModelState, state: PreferencesState, trainable: Array, key: Key):
-        draw_key, step_key = jax.random.split(key)
-        cumulative = jnp.cumsum(trainable)
-        shape = (self.model.ensemble, self.batch_size)
-        rank = jax.random.randint(draw_key, shape, 0, jnp.maximum(cumulative[-1], 1)) + 1
-        index = jnp.searchsorted(cumulative, rank)
-        return self.model.train_step(model, state.inputs[index], self._loss, self._scores(state, index), step_key)
-
-    def _loss(self, rewards: Float[Array, "N K L"], scores: Float[Array, "N K"]) -> tuple[Array, Metrics]:
-        if self.clips == 1:  # a rating is what the segment's steps are worth on average
-            error = jnp.square(jnp.mean(rewards, axis=-1) - scores)
-            loss = jnp.mean(jnp.where(jnp.isfinite(scores), error, 0.0))
-            return loss, {"reward/loss": loss}
-        returns = jnp.sum(rewards, axis=-1)
-        loss, pairs = preference_loss(returns, scores, self.label_noise)
-        found, decided = right(returns, scores)
-        loss = jnp.sum(loss) / jnp.maximum(jnp.sum(pairs), 1.0)
-        return loss, {"reward/loss": loss, "reward/accuracy": jnp.sum(found) / jnp.maximum(jnp.sum(decided), 1.0)}
+    def _unlabelled(self, experience: Experience, key: Key) -> Float[Array, "U K L d"] | None:
+        """Pairs that nobody was asked about; None where they are not learned from."""
+        if self.pseudo_weight == 0.0:
+            return None
+        pairs = self.pseudo_ratio * self.batch_size
+        drawn = experience.sample_segments(key, pairs * self.clips, self.segment_steps)
+        return self._features(drawn).reshape(pairs, self.clips, self.segment_steps, -1)
 
     def _dashboard(self, state: PreferencesState) -> Metrics:
         """After the update: answers so far, and how well those never trained on are foretold."""
@@ -260,10 +281,12 @@ class Preferences:
         if heldout.size == 0:
             return metrics
         members = jnp.sum(self.model.rewards(state.model, state.inputs[heldout]), axis=-1)  # [E, H, K]
-        found, decided = right(jnp.mean(members, axis=0), self._scores(state, heldout))
+        scores = self._scores(state, heldout)
+        found, decided = right(jnp.mean(members, axis=0), scores)
         known = jnp.sum(decided)
         accuracy = jnp.where(known > 0, jnp.sum(found) / jnp.maximum(known, 1.0), jnp.nan)
-        return metrics | {"reward/heldout_accuracy": accuracy}
+        error = calibration_error(jnp.mean(jax.nn.sigmoid(preference_logits(members)), axis=0), scores)
+        return metrics | {"reward/heldout_accuracy": accuracy, "reward/heldout_calibration_error": error}
 
     def _probabilities(self, state: PreferencesState, inputs: Float[Array, "N K L d"]) -> Float[Array, "E N P"]:
         if self.clips == 1:
@@ -278,17 +301,6 @@ class Preferences:
         return jnp.mean((rewards - state.mean.reshape(shape)) / state.deviation.reshape(shape), axis=0)
 
     def _novelty(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        """log(1 + distance to the k-th nearest visited step), in deviations (Lee et al. 2021, PEBBLE, equation 3)."""
-        moments = state.model.moments
-        points, seen = (moments.normalize(x, 10.0) for x in (inputs.reshape(-1, inputs.shape[-1]), state.visited))
-        squared = jnp.sum(points**2, 1)[:, None] - 2.0 * points @ seen.T + jnp.sum(seen**2, 1)
-        nearest = -jax.lax.top_k(-squared, self.neighbours + 1)[0][:, -1]  # one of them may be the step itself
-        return jnp.log1p(jnp.sqrt(jnp.maximum(nearest, 0.0))).reshape(inputs.shape[:-1])
-
-
-def _correlation(one: Array, other: Array, valid: Array) -> Float[Array, ""]:
-    """Pearson's over valid entries; 0 where one of them is constant."""
-    weight = valid / jnp.maximum(jnp.sum(valid), 1.0)
-    one, other = one - jnp.sum(weight * one), other - jnp.sum(weight * other)
-    spread = jnp.sqrt(jnp.sum(weight * one**2) * jnp.sum(weight * other**2))
-    return jnp.where(spread > 1e-12, jnp.sum(weight * one * other) / jnp.maximum(spread, 1e-12), 0.0)
+        """In deviations of what is visited."""
+        points, seen = (state.model.moments.normalize(x, 10.0) for x in (inputs, state.visited))
+        return novelty(points, seen, self.neighbours)

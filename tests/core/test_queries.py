@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.core.queries import pair_targets, preference_logits, preference_loss, right
+from rl_rewards.core.queries import calibration_error, pair_targets, preference_logits, preference_loss, right
 
 
 def test_the_lectures_example():
@@ -51,3 +51,15 @@ def test_accuracy_counts_decided_pairs_alone():
     )
     np.testing.assert_array_equal(found, [1.0, 0.0, 0.0])
     np.testing.assert_array_equal(pairs, [1.0, 1.0, 0.0])
+
+
+def test_calibration_error_is_the_gap_between_sure_and_right():
+    rng = np.random.default_rng(0)
+    first = rng.uniform(0.0, 1.0, (20_000, 1))
+    answers = np.where(rng.uniform(size=first.shape) < first, [[1.0, 0.0]], [[0.0, 1.0]])
+    assert float(calibration_error(jnp.asarray(first), jnp.asarray(answers))) < 0.02
+    sure = np.where(first > 0.5, 0.99, 0.01)
+    wrong = np.abs(0.99 - np.maximum(first, 1.0 - first).mean())
+    assert float(calibration_error(jnp.asarray(sure), jnp.asarray(answers))) == pytest.approx(wrong, abs=0.02)
+    unknown = jnp.full(answers.shape, jnp.nan)
+    assert np.isnan(float(calibration_error(jnp.asarray(first), unknown)))

@@ -15,6 +15,7 @@ def assignment(answers: int, clips: int = 2, seed: int = 0, folder: Path = Path(
         seed=seed,
         answers=answers,
         clips=clips,
+        budget=100,
         folder=folder,
         spec=spec or make_spec(obs=2, action=1),
         acquisition="uniform",

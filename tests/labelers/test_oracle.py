@@ -11,7 +11,7 @@ from tests.probes import make_rollout, make_spec
 
 PLAIN = {
     "rationality": None, "myopia": 1.0, "mistake": 0.0, "skip": 0.0, "equal": 0.0, "raters": 1, "rater_offset": 0.0,
-    "rating_noise": 0.0,
+    "rating_noise": 0.0, "store": False,
 }  # fmt: skip
 SPEC = make_spec(obs=1, action=1)
 

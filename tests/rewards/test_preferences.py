@@ -24,12 +24,13 @@ MODEL = {
 SMALL = {
     "judges": "obs", "clips": 2, "segment_steps": 5, "budget": 60, "sessions": 6, "rounds_per_session": 1,
     "schedule": "constant", "first_share": 0.0, "acquisition": "disagreement", "candidates": 4, "label_noise": 0.0,
+    "crop": 0.0, "pseudo_weight": 0.0, "pseudo_confidence": 0.9, "pseudo_ratio": 2,
     "heldout_every": 5, "batch_size": 32, "updates_per_round": 60, "history": 4000, "unsupervised_rounds": 0,
     "neighbours": 3, "early_end": "refuse",
 }  # fmt: skip
 PERFECT = {
     "rationality": None, "myopia": 1.0, "mistake": 0.0, "skip": 0.0, "equal": 0.0, "raters": 1, "rater_offset": 0.0,
-    "rating_noise": 0.0,
+    "rating_noise": 0.0, "store": False,
 }  # fmt: skip
 
 
@@ -138,6 +139,23 @@ def test_rankings_and_ratings():
     assert "reward/heldout_accuracy" not in rows[-1]
 
 
+def test_random_parts_of_segments_are_as_long_for_both():
+    fit = source(crop=0.4)._fit
+    kept = np.asarray(fit._kept(jax.random.key(0), (2, 500, 2, 5)))
+    lengths = kept.sum(axis=-1)
+    assert set(lengths.ravel()) == {3.0, 4.0, 5.0} and (lengths[..., 0] == lengths[..., 1]).all()
+    assert set(np.abs(np.diff(kept, axis=-1)).sum(axis=-1).ravel()) <= {0.0, 1.0, 2.0}, "in one piece"
+    assert (kept[..., 0] == 0.0).any() and (kept[..., -1] == 0.0).any()
+
+
+def test_sure_guesses_are_learned_from_besides():
+    reward = source(pseudo_weight=1.0, crop=0.2)
+    state, _, rows = taught(reward, rounds=6)
+    assert correlation(reward, state) > 0.9
+    assert 0.0 < rows[-1]["reward/pseudo_labels"] < 1.0, "sure of some pairs, not of all"
+    assert rows[1]["reward/pseudo_labels"] < rows[-1]["reward/pseudo_labels"]
+
+
 def test_it_first_pays_for_new_states():
     reward = source(unsupervised_rounds=2)
     state, asked, _ = taught(reward, rounds=2)
@@ -155,6 +173,8 @@ def test_it_first_pays_for_new_states():
         ({"budget": 0}, r"reward\.budget=0 must be at least 1"),
         ({"label_noise": 1.0}, r"reward\.label_noise=1\.0 must lie in \[0, 1\)"),
         ({"clips": 1}, r"reward\.acquisition=disagreement compares segments, and a rating has one"),
+        ({"pseudo_weight": 1.0, "clips": 3}, r"reward\.pseudo_weight=1\.0 guesses which of two is better"),
+        ({"crop": 1.0}, r"reward\.crop=1\.0 must lie in \[0, 1\)"),
         ({"heldout_every": 1}, r"reward\.heldout_every=1 must be at least 2"),
     ],
 )

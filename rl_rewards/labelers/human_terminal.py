@@ -1,0 +1,128 @@
+"""A person who compares clips in the terminal, where there is no browser; pictures of the clips lie beside the run."""
+
+import sys
+import uuid
+from dataclasses import dataclass, field
+
+import jax
+import numpy as np
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.queries import Labels, Query
+from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.records import Conflict, Leased, check_labeler
+from rl_rewards.labelers.stored import StoredLabeler
+
+FOLDER = "clips"
+KEYS = "s skips, z takes the last answer back, q leaves the rest for the next time"
+HOW = {
+    "pair": "1 or 2 for the better one, = for equal",
+    "ranking": "the numbers from the best to the worst, such as 2 1 3",
+    "rating": "a number, higher is better",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonAtTerminal:
+    """Keys and units: configs/labeler/human_terminal.yaml."""
+
+    name: str
+
+    reads: tuple[str, ...] = field(default=("obs", "action", "info.scene"), init=False)
+    wait: bool = field(default=False, init=False)  # it is while answers are collected that they are asked for
+    by_people: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "labeler")
+        check_labeler(self.name)
+
+    def make(self, assignment: Assignment) -> "Terminal":
+        """Asks where standard input and output are."""
+        require(sys.stdin.isatty(), "labeler=human_terminal asks in a terminal, and there is none; start it in one.")
+        return Terminal(self.name, assignment)
+
+
+class Terminal(StoredLabeler):
+    """The person of one run."""
+
+    def __init__(self, name: str, assignment: Assignment) -> None:
+        super().__init__(assignment, draws=True)
+        self._name, self._desk = name, Desk(self.store.database, run=self.run)
+        self._words: dict[int, list[str]] = {}  # query id -> its segments in words
+
+    def submit(self, query: Query, round: int) -> None:
+        super().submit(query, round)
+        describe = self.assignment.describe
+        if describe is None:
+            return
+        for row in np.flatnonzero(np.asarray(query.id) >= 0):
+            one = [jax.tree.map(lambda x, at=(row, k): x[at], query.segments) for k in range(self.assignment.clips)]
+            self._words[int(query.id[row])] = [describe(segment) for segment in one]
+
+    def collect(self, round: int) -> Labels:
+        """Ask until everything is answered or the person leaves; then what there is."""
+        staying = True
+        while staying and (leased := self._desk.lease(self._name)) is not None:
+            self._show(leased)
+            staying = self._ask(leased)
+        return super().collect(round)
+
+    def _show(self, leased: Leased) -> None:
+        folder = self.assignment.folder / FOLDER
+        folder.mkdir(exist_ok=True)
+        words = self._words.get(leased.query_id)
+        print(f"\nQuestion {leased.query_id}")
+        for place, clip in enumerate(leased.shown):
+            file = folder / f"{place + 1}.png"
+            file.write_bytes(self._desk.media(leased.clips[clip]) or b"")
+            print(f"  {place + 1}: {file}" + ("" if words is None else f"\n     {words[clip]}"))
+        print(f"{HOW[leased.kind]}; {KEYS}.", flush=True)
+
+    def _ask(self, leased: Leased) -> bool:
+        """Until there is an answer; False when the person leaves."""
+        while True:
+            try:
+                said = input("> ").strip().lower()
+            except EOFError:
+                said = "q"
+            token = uuid.uuid4().hex
+            try:
+                if said == "q":
+                    self._desk.release(self._name)
+                    return False
+                if said == "z":
+                    print(
+                        "Taken back." if self._desk.undo(self._name, token=token) else "There is nothing to take back."
+                    )
+                    return True  # what was taken back is asked again first
+                scores = None if said == "s" else scores_of(leased.kind, said, len(leased.clips))
+                self._desk.answer(self._name, leased.number, scores, token=token)
+                return True
+            except ConfigError as error:
+                print(error)
+            except Conflict as conflict:
+                print(conflict)
+                return True
+
+
+def scores_of(kind: str, said: str, clips: int) -> list[float]:
+    """Of the clips in the order shown.
+
+    Raises:
+        ConfigError: for what is no answer.
+    """
+    told = f"'{said}' is no answer: {HOW[kind]}; {KEYS}."
+    if kind == "rating":
+        try:
+            return [float(said)]
+        except ValueError as error:
+            raise ConfigError(told) from error
+    if kind == "pair":
+        found = {"1": [1.0, 0.0], "2": [0.0, 1.0], "=": [0.0, 0.0]}.get(said)
+        require(found is not None, told)
+        return found or []
+    order = said.replace(",", " ").split()
+    require(sorted(order) == sorted(map(str, range(1, clips + 1))), told)
+    return [float(clips - 1 - order.index(str(place + 1))) for place in range(clips)]

@@ -1,0 +1,183 @@
+"""Labelers in whole runs: what is stored replays bit for bit, and people's answers reach the reward."""
+
+import random
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import jax
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.human_terminal import scores_of
+from rl_rewards.labelers.store import STORE_NAME, LabelStore
+from tests.runs import command, digest_of, raw_rows, rows, run_here, start_command
+
+ROUNDS = 12
+ASKS = (
+    "reward=preferences", "env=point", "reward.segment_steps=8", "reward.budget=24", "reward.sessions=3",
+    "reward.updates_per_round=5", "reward.candidates=2", "reward.heldout_every=4",
+    f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3",
+)  # fmt: skip
+QUIET = ("debug=smoke", "video=false", "report=false", *ASKS)
+
+
+def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path):
+    plain, stored, replayed = tmp_path / "plain", tmp_path / "stored", tmp_path / "replayed"
+    run_here(plain, *ASKS)
+    run_here(stored, *ASKS, "labeler.store=true")
+    run_here(replayed, *ASKS, "labeler=recorded", f"labeler.path={stored}")
+    assert digest_of(stored) == digest_of(plain)
+    assert rows(replayed) == rows(plain)
+    assert rows(plain)[-1]["reward/labels"] == 24
+
+
+@pytest.mark.parametrize("labeler", ["oracle", "stored", "recorded"])
+def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
+    if labeler == "recorded":
+        source = (*QUIET, "labeler.store=true", f"hydra.run.dir={tmp_path / 'source'}")
+        assert command(*source).returncode == 0  # a process as those that follow: tests compile with checks
+    asked = {
+        "oracle": ("labeler.mistake=0.1",),
+        "stored": ("labeler.mistake=0.1", "labeler.store=true"),
+        "recorded": ("labeler=recorded", f"labeler.path={tmp_path / 'source'}"),
+    }[labeler]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert command(*QUIET, *asked, f"hydra.run.dir={whole}").returncode == 0
+    chance = random.Random(labeler)
+    process = subprocess.Popen(start_command(*QUIET, *asked, f"hydra.run.dir={killed}"), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and _rounds(killed) < 2 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(chance.uniform(0.0, 0.05))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "DONE").exists(), "the kill came too late to test anything"
+    assert command(*QUIET, *asked, f"hydra.run.dir={killed}").returncode == 0
+    assert digest_of(killed) == digest_of(whole)
+    assert rows(killed) == rows(whole)
+
+
+def _rounds(folder: Path) -> int:
+    path = folder / "metrics.jsonl"
+    return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+
+
+def answer_all(folder: Path, done: threading.Event) -> None:
+    """A person who prefers whatever is shown first, as long as there is something to answer."""
+    while not (folder / STORE_NAME).exists():
+        time.sleep(0.01)
+    store = LabelStore(folder / STORE_NAME)
+    desk = Desk(store.database, repeat_share=0.0)
+    while not done.is_set():
+        leased = desk.lease("ann")
+        if leased is None:
+            time.sleep(0.01)
+        else:
+            desk.answer("ann", leased.number, [1.0, 0.0], token=f"token-{leased.number}")
+    store.close()
+
+
+def test_training_waits_for_people(tmp_path):
+    done = threading.Event()
+    person = threading.Thread(target=answer_all, args=(tmp_path, done))
+    person.start()
+    try:
+        run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false")
+    finally:
+        done.set()
+        person.join()
+    found = [row["reward/labels"] for row in raw_rows(tmp_path)]
+    assert found[-1] == 24
+    # Every answer is there in the round after the one that asked.
+    assert found[1:3] == [row["reward/queries"] for row in raw_rows(tmp_path)[1:3]]
+
+
+def test_training_can_go_on_without_answers(tmp_path):
+    run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false", "labeler.wait=false")
+    last = raw_rows(tmp_path)[-1]
+    assert (last["reward/labels"], last["reward/queries"]) == (0, 24)
+
+
+def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
+    started = start_command(*QUIET, "labeler=human", "labeler.page=false", f"hydra.run.dir={tmp_path / 'run'}")
+    process = subprocess.Popen(started, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "waits for" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 75
+    process.stdout.close()
+    done = threading.Event()
+    person = threading.Thread(target=answer_all, args=(tmp_path / "run", done))
+    person.start()
+    try:
+        assert command(f"resume={tmp_path / 'run'}").returncode == 0
+    finally:
+        done.set()
+        person.join()
+    assert raw_rows(tmp_path / "run")[-1]["reward/labels"] == 24
+
+
+def test_the_terminal_asks_and_takes_back(tmp_path, monkeypatch, capsys):
+    said = iter(["1", "z", "nonsense", "2", "s", "q", *["="] * 100])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(said))
+    run_here(tmp_path, *ASKS, "labeler=human_terminal")
+    shown = capsys.readouterr().out
+    assert "'nonsense' is no answer: 1 or 2 for the better one, = for equal" in shown
+    assert raw_rows(tmp_path)[-1]["reward/labels"] == 23  # one was skipped
+    assert (tmp_path / "clips" / "2.png").stat().st_size > 100
+
+
+def test_answers_in_the_terminal():
+    assert scores_of("pair", "2", 2) == [0.0, 1.0]
+    assert scores_of("ranking", "2 1 3", 3) == [1.0, 2.0, 0.0]
+    assert scores_of("rating", "6.5", 1) == [6.5]
+    for kind, said in (("pair", "3"), ("ranking", "1 1 2"), ("rating", "six")):
+        with pytest.raises(ConfigError, match="is no answer"):
+            scores_of(kind, said, 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (("labeler=human", "num_seeds=2"), "num_seeds=2: people can answer for one seed at a time"),
+        (
+            ("labeler=human", "env=gymnax", "env.id=Pendulum-v1", "reward.early_end=allow"),
+            "records no scenes to draw clips from",
+        ),
+        (("labeler=human_terminal",), "asks in a terminal, and there is none"),
+        (("labeler=recorded",), "labeler=recorded needs labeler.path"),
+        (("labeler=recorded", "labeler.path=nowhere"), "labeler.path=nowhere holds no label store"),
+    ],
+)
+def test_impossible_labelers_are_one_sentence(tmp_path, overrides, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        run_here(tmp_path, *ASKS, *overrides)
+
+
+def test_recorded_answers_fit_their_own_run_alone(tmp_path):
+    source = tmp_path / "source"
+    run_here(source, *ASKS, "labeler.store=true")
+    recorded = ("labeler=recorded", f"labeler.path={source}")
+    with pytest.raises(ConfigError, match="holds answers for seed 0, none for seed 3"):
+        run_here(tmp_path / "a", *ASKS, *recorded, "seed=3")
+    with pytest.raises(ConfigError, match="is about other segments than the recorded one"):
+        run_here(tmp_path / "b", *ASKS, *recorded, "algorithm.learning_rate=0.01")
+    with pytest.raises(ConfigError, match="holds no run called other"):
+        run_here(tmp_path / "c", *ASKS, *recorded, "labeler.run=other")
+
+
+def test_the_labels_of_several_seeds_do_not_mix(tmp_path):
+    both = tmp_path / "both"
+    with jax.debug_key_reuse(False):  # its check does not follow keys through vmap
+        run_here(both, *ASKS, "num_seeds=2", "labeler.store=true")
+    store = LabelStore(both / STORE_NAME)
+    assert store.runs() == [("run", 0), ("run", 1)]
+    assert store.asked("run", 0).keys() == store.asked("run", 1).keys()
+    assert store.asked("run", 0) != store.asked("run", 1)
