@@ -9,7 +9,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -29,7 +29,7 @@ from rl_rewards.labelers.judge.prompts import Told, constitution
 from rl_rewards.labelers.judge.tell import tell_in_frames, tell_in_words
 from rl_rewards.labelers.judge.verdict import OnFlip, Verdict, by_comparing, by_rating
 from rl_rewards.labelers.records import MOST_LETTERS
-from rl_rewards.labelers.stored import RUN, StoredLabeler
+from rl_rewards.labelers.stored import StoredLabeler
 
 EMBEDDED = "embedded"
 """As ``base_url``: a model in this process."""
@@ -64,6 +64,9 @@ class AIJudge:
     cap_calls: int
     cap_tokens: int
 
+    likes: tuple[str, ...] = field(default=("scene",), init=False)
+    by_people: bool = field(default=False, init=False)
+
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
         for name in ("frames", "parallel", "tries", "cap_calls", "cap_tokens"):
@@ -88,22 +91,18 @@ class AIJudge:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ("obs", "action", "info.scene")
+        return ("obs", "action", "info.scene") if self.show == "frames" else ("obs", "action")
 
     def make(self, assignment: Assignment) -> "Judge":
         """The judge of one seed.
 
         Raises:
-            ConfigError: when the key or a package is missing, or the queries or the environment do not suit it.
+            ConfigError: when the key or a package is missing, or the queries do not suit it.
         """
         require(
             assignment.clips > 1 or self.mode == "pointwise",
             "labeler.mode=pairwise compares clips, and reward.clips=1 asks how good one is; choose "
             "labeler.mode=pointwise.",
-        )
-        require(
-            self.show == "words" or "scene" in assignment.spec.info,
-            f"{assignment.spec.name} records nothing to draw its clips from; choose labeler.show=words.",
         )
         return Judge(self, assignment)
 
@@ -208,7 +207,7 @@ class Judge(StoredLabeler):
 
     def _take_up(self, tasks: dict[int, list[Told]]) -> None:
         """Have those asked that are without an answer, and not being asked already."""
-        unanswered = self.store.unanswered(RUN, self.assignment.seed)
+        unanswered = self.store.unanswered(self.run, self.assignment.seed)
         with self._lock:
             for query, told in tasks.items():
                 task = _Task(query, told)
@@ -249,7 +248,7 @@ class Judge(StoredLabeler):
     def _write_down(self, query: int, verdict: Verdict) -> None:
         self._journal.judged(query, verdict.pairs, verdict.flips, verdict.refused)
         name = Path(self._settings.model).name[-MOST_LETTERS:]
-        self.store.record(RUN, self.assignment.seed, name, "judge", {query: verdict.scores})
+        self.store.record(self.run, self.assignment.seed, name, "judge", {query: verdict.scores})
         del self._pending[query]
 
     def _raise_failure(self) -> None:

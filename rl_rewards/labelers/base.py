@@ -27,7 +27,10 @@ class Assignment:
 
 
 class Labeling(Protocol):
-    """A way of answering, as a YAML under configs/labeler describes it."""
+    """A way of answering, as a YAML under configs/labeler describes it.
+
+    One that can do without some of what it looks at names those keys of info as ``likes``, not in ``reads``.
+    """
 
     reads: tuple[str, ...]  # what of a query's segments it looks at: obs, action, next_obs, env_reward or info.KEY
 

@@ -289,12 +289,10 @@ def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
 
 
 def _for_replay(parts: Parts, rollout: Transition) -> Transition:
-    """Without what only evaluation and drawing read: the ring keeps the info that reward and labeler read, no other.
-
-    What a labeler would read and the environment does not record is left out: the labeler says whether it needs it.
-    """
-    seen = () if parts.labeling is None else info_keys(parts.labeling)
-    keys = {*info_keys(parts.source), *(key for key in seen if key in rollout.info)}
+    """Without what only evaluation and drawing read: the ring keeps the info that reward and labeler read, no other."""
+    labeling = parts.labeling
+    keys = {*info_keys(parts.source), *(info_keys(labeling) if labeling is not None else ())}
+    keys |= {key for key in getattr(labeling, "likes", ()) if key in rollout.info}
     return rollout.replace(info={key: rollout.info[key] for key in sorted(keys)})
 
 

@@ -434,8 +434,6 @@ def test_what_cannot_be_made(tmp_path, monkeypatch):
             judge_of(tmp_path, settings(server), clips=1)
         with pytest.raises(ConfigError, match="JUDGE_NONE is not set in the environment"):
             judge_of(tmp_path, settings(server, key_variable="JUDGE_NONE"))
-        with pytest.raises(ConfigError, match="records nothing to draw"):
-            settings(server, show="frames").make(assignment(1, folder=tmp_path, spec=make_spec(obs=1)))
         judge = judge_of(tmp_path, settings(server, show="frames"), draw=undrawn)
         with pytest.raises(ConfigError, match="there is no screen"):
             judge.submit(asking([[3, 1]]), 0)
