@@ -35,7 +35,7 @@ def in_numbers(segment: Transition, assignment: Assignment) -> str:
         "sees, or observations without pictures.",
     )
     names = spec.obs_names or tuple(f"entry {i}" for i in range(obs.shape[1]))
-    lines = [f"{len(obs)} steps of {spec.step_seconds:g} s. Observed at the start, at the end, and on average:"]
+    lines = [f"{len(obs)} steps. Observed at the start, at the end, and on average:"]
     for name, column in list(zip(names, obs.T, strict=True))[:MOST_ENTRIES]:
         lines.append(f"{name}: {column[0]:.2f}, {column[-1]:.2f}, {column.mean():.2f}")
     if len(names) > MOST_ENTRIES:
