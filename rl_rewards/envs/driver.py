@@ -14,7 +14,8 @@ from jaxtyping import Array, Bool, Float, Int
 from PIL import Image, ImageDraw
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut
+from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut, Transition
+from rl_rewards.envs import words
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.driver_world import (
     BIYIK_START,
@@ -186,6 +187,10 @@ class Driver:
 
     def place(self, scene: np.ndarray) -> np.ndarray:
         return np.stack([scene[..., 0], scene[..., 1] - scene[..., 5]], axis=-1)
+
+    def describe(self, segment: Transition) -> str:
+        world = self.world
+        return words.of_driver(np.asarray(segment.info["scene"]), world.lane_width, world.step_seconds)
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Grass, road, lanes and fences as they pass by; the learner's car blue, the other white."""

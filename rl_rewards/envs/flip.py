@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, Int
 from PIL import Image, ImageDraw
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut
+from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut, Transition
+from rl_rewards.envs import words
 from rl_rewards.envs.base import ExampleStates, Plane
 
 LENGTH, HEIGHT, MASS = 0.5, 0.2, 1.0  # m, m, kg; a uniform plank
@@ -171,6 +172,9 @@ class Flip:
     def place(self, scene: np.ndarray) -> np.ndarray:
         wrapped = (scene[..., 2] + np.pi) % (2.0 * np.pi) - np.pi
         return np.stack([wrapped, scene[..., 1]], axis=-1)
+
+    def describe(self, segment: Transition) -> str:
+        return words.of_flip(np.asarray(segment.info["scene"]), self.spec.step_seconds)
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """The plank, its belly dark, its nose red, its legs as far as they reach; the ground marked every 0.5 m."""

@@ -16,9 +16,10 @@ import numpy as np
 from jax import Array
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.types import Box, EnvSpec, StepOut
+from rl_rewards.core.types import Box, EnvSpec, StepOut, Transition
 from rl_rewards.envs import pencil_case_formulas as formulas
 from rl_rewards.envs import pencil_case_layout as layout
+from rl_rewards.envs import words
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.mujoco_rollout import BatchStepper
 from rl_rewards.envs.pencil_case_camera import FIX, Tracker, project, unproject
@@ -178,6 +179,9 @@ class PencilCase:
             return scene[..., 5:7]
         centre, half = self.tracker.frame
         return (project(scene[..., :2]) - centre) / half
+
+    def describe(self, segment: Transition) -> str:
+        return words.of_pencil_case(np.asarray(segment.info["scene"]))
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         from rl_rewards.envs.pencil_case_scene import draw_scene

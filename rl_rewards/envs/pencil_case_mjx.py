@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut
+from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
 from rl_rewards.envs import pencil_case_formulas as formulas
 from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import ExampleStates, Plane
@@ -120,6 +120,9 @@ class PencilCaseMjx:
 
     def place(self, scene: np.ndarray) -> np.ndarray:
         return self.table.place(scene)
+
+    def describe(self, segment: Transition) -> str:
+        return self.table.describe(segment)
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         return self.table.draw(scene)

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image, ImageDraw
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut
+from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut, Transition
+from rl_rewards.envs import words
 from rl_rewards.envs.base import ExampleStates, Plane
 
 NORMAL_QUADRANT = (-1.0, -0.2)
@@ -156,6 +157,9 @@ class Point:
 
     def place(self, scene: np.ndarray) -> np.ndarray:
         return scene  # the position itself
+
+    def describe(self, segment: Transition) -> str:
+        return words.of_point(np.asarray(segment.info["scene"]), np.asarray(segment.action))
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Goal disc green, normal quadrant grey, the point blue."""

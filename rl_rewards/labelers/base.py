@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -27,7 +27,10 @@ class Assignment:
 
 
 class Labeling(Protocol):
-    """A way of answering, as a YAML under configs/labeler describes it."""
+    """A way of answering, as a YAML under configs/labeler describes it.
+
+    One that can do without some of what it looks at names those keys of info as ``likes``, not in ``reads``.
+    """
 
     reads: tuple[str, ...]  # what of a query's segments it looks at: obs, action, next_obs, env_reward or info.KEY
 
@@ -62,4 +65,17 @@ class Labeler(Protocol):
 
     def close(self) -> None:
         """The run is over, or stops: give back what is open."""
+        ...
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """A labeler with numbers and news of its own."""
+
+    def metrics(self) -> dict[str, float]:
+        """Of its work so far, by full names that begin with ``labeler/``: finite, and always the same names."""
+        ...
+
+    def news(self) -> list[str]:
+        """Sentences that a person should hear, each once."""
         ...

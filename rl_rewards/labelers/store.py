@@ -129,6 +129,16 @@ class LabelStore:
             ).fetchone()[0]
             return int(min(waiting, room(connection, run, seed)))
 
+    def unanswered(self, run: str, seed: int) -> set[int]:
+        """Ids of the queries that have no answer yet, and were not refused; repeats are not among them."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT query_id FROM queries WHERE run = ? AND seed = ? AND answer IS NULL AND superseded = 0 "
+                "AND repeat_of IS NULL",
+                (run, seed),
+            ).fetchall()
+        return {row["query_id"] for row in rows}
+
     def absorb(self, run: str, seed: int, round: int, limit: int) -> list[Absorbed]:
         """The answers that go into the reward in ``round``, at most ``limit`` of them, in the order of arrival.
 

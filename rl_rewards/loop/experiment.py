@@ -158,6 +158,7 @@ class _Session:
             row = {"round": i, "env_steps": (i + 1) * self.parts.steps_per_round, **jax.device_get(metrics)}
             self._stop_unless_finite(row)
             state = host.questions(state, query, i, lambda: stop.name, self.progress.say)
+            row |= host.questions.metrics()
             seconds = time.perf_counter() - round_started
             if self.parts.offline:
                 row["gradient_steps"] = (i + 1) * self.parts.algorithm.gradient_steps

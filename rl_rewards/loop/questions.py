@@ -11,7 +11,7 @@ import numpy as np
 
 from rl_rewards.core.queries import Query
 from rl_rewards.envs.base import Describes, HostEnv
-from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.base import Assignment, Reports
 from rl_rewards.loop.train import Parts, TrainState
 from rl_rewards.rewards.base import AsksForLabels
 
@@ -52,6 +52,9 @@ class Questions:
         if self._wait:
             self._until_answered(round, stopped, say)
         labels = [labeler.collect(round) for labeler in self._labelers]
+        for labeler in self._reporting:
+            for news in labeler.news():
+                say(news)
         return state.replace(reward=self._absorb(state.reward, self._seeds.stack(labels)))
 
     def _until_answered(self, round: int, stopped: Callable[[], Any], say: Callable[[str], None]) -> None:
@@ -61,6 +64,15 @@ class Questions:
                 say(f"Round {round} waits for {open} answers.")
                 told = True
             time.sleep(POLL_SECONDS)
+
+    def metrics(self) -> dict[str, Any]:
+        """What the labelers report of their work: a number each, or one per seed."""
+        found = [labeler.metrics() for labeler in self._reporting]
+        return self._seeds.stack(found) if found else {}
+
+    @property
+    def _reporting(self) -> list[Reports]:
+        return [labeler for labeler in self._labelers if isinstance(labeler, Reports)]
 
     def close(self) -> None:
         for labeler in self._labelers:

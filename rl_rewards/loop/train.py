@@ -290,7 +290,9 @@ def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
 
 def _for_replay(parts: Parts, rollout: Transition) -> Transition:
     """Without what only evaluation and drawing read: the ring keeps the info that reward and labeler read, no other."""
-    keys = {*info_keys(parts.source), *(info_keys(parts.labeling) if parts.labeling is not None else ())}
+    labeling = parts.labeling
+    keys = {*info_keys(parts.source), *(info_keys(labeling) if labeling is not None else ())}
+    keys |= {key for key in getattr(labeling, "likes", ()) if key in rollout.info}
     return rollout.replace(info={key: rollout.info[key] for key in sorted(keys)})
 
 

@@ -1,0 +1,119 @@
+"""Asks a judge one thing: from the journal if it was asked before, else the endpoint, again and again up to a limit."""
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rl_rewards.labelers.judge.client import Connection, Endpoint, Outcome
+from rl_rewards.labelers.judge.journal import Call, Journal, request_key
+from rl_rewards.labelers.judge.parse import Reply, read, reply_of
+from rl_rewards.labelers.judge.prompts import Messages, again
+
+LETTERS_A_TOKEN = 4
+"""An estimate, where the endpoint does not count tokens."""
+
+
+class JudgeFailed(Exception):
+    """The judge will not answer; the text says what it or its endpoint said."""
+
+
+class CapReached(Exception):
+    """The judge is to be asked nothing more; the text says which cap."""
+
+
+class Interrupted(Exception):
+    """The run stops, and nobody waits for an answer any more."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How hard to try, and when to stop."""
+
+    tries: int
+    backoff_seconds: float
+    backoff_most_seconds: float
+    cap_calls: int
+    cap_tokens: int
+
+
+class Asker:
+    """Of one seed; several threads may ask at once.
+
+    Args:
+        stopping: set when the run stops: no request is made any more, and no wait goes on.
+    """
+
+    def __init__(self, connection: Connection, limits: Limits, journal: Journal, stopping: threading.Event) -> None:
+        self._connection, self._limits, self._journal, self._stopping = connection, limits, journal, stopping
+        self._endpoint = Endpoint(connection)
+        self._lock, self._random = threading.Lock(), random.Random()  # of waits: no result depends on it
+        totals = journal.totals()
+        self._calls, self._tokens = totals.calls, totals.tokens
+
+    def __call__(self, messages: Messages, options: Sequence[str]) -> dict[str, float] | None:
+        """Probabilities of ``options``; None when the judge names none of them even after a second request.
+
+        Raises:
+            JudgeFailed, CapReached, Interrupted
+        """
+        reply = self._reply(messages, options)
+        understood = read(reply, options)
+        if understood is None:
+            understood = read(self._reply(again(messages, reply.text, options), options), options)
+        return understood
+
+    def close(self) -> None:
+        self._endpoint.close()
+
+    def _reply(self, messages: Messages, options: Sequence[str]) -> Reply:
+        parameters = dict(self._connection.parameters)
+        if self._connection.grammar:
+            parameters["grammar"] = "root ::= " + " | ".join(f'"{option}"' for option in options)
+        request = {"model": self._connection.model, "messages": messages, **parameters}
+        key = request_key(request)
+        known = self._journal.reply(key)
+        if known is not None:
+            return reply_of(known)
+        outcome = Outcome()
+        for attempt in range(self._limits.tries):
+            if attempt:
+                self._pause(attempt, outcome.wait_seconds)
+            self._reserve()
+            asked_at, started = time.time(), time.perf_counter()
+            outcome = self._endpoint.once(messages, parameters)
+            tokens = 0 if outcome.reply is None else _tokens(outcome.reply, request)
+            seconds = time.perf_counter() - started
+            self._journal.add(Call(key, asked_at, seconds, tokens, request, outcome.raw, outcome.error))
+            with self._lock:
+                self._tokens += tokens
+            if outcome.reply is not None:
+                return outcome.reply
+            if not outcome.again:
+                raise JudgeFailed(f"refuses ({outcome.error})")
+        raise JudgeFailed(f"did not answer in {self._limits.tries} tries (the last: {outcome.error})")
+
+    def _pause(self, attempt: int, told: float | None) -> None:
+        """Twice as long each time, by chance half as long or half as long again; as long as the endpoint says."""
+        limits = self._limits
+        if told is None:
+            told = limits.backoff_seconds * 2.0 ** (attempt - 1) * self._random.uniform(0.5, 1.5)
+        self._stopping.wait(min(told, limits.backoff_most_seconds))
+
+    def _reserve(self) -> None:
+        """Count a request before it is made, unless a cap forbids it."""
+        if self._stopping.is_set():
+            raise Interrupted
+        with self._lock:
+            if self._calls >= self._limits.cap_calls:
+                raise CapReached(f"labeler.cap_calls={self._limits.cap_calls}")
+            if self._tokens >= self._limits.cap_tokens:
+                raise CapReached(f"labeler.cap_tokens={self._limits.cap_tokens}")
+            self._calls += 1
+
+
+def _tokens(reply: Reply, request: dict) -> int:
+    if reply.tokens is not None:
+        return reply.tokens
+    return (len(str(request["messages"])) + len(reply.text)) // LETTERS_A_TOKEN

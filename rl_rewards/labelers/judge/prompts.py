@@ -1,0 +1,59 @@
+"""What a judge reads: a task, a constitution, and one clip or two, as messages of a chat (words, or pictures as PNG).
+
+Which clip is called A is up to the caller, who asks both ways round.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+Told = dict[str, str]
+"""A clip: {"words": a description}, or {"png": the frames in one sheet, base64}."""
+Messages = list[dict[str, Any]]
+
+LETTERS = ("A", "B")
+DIGITS = tuple("0123456789")
+"""Ratings. Each is one token of every tokenizer, so that a reply's first token holds a judge's whole distribution."""
+
+_SHEET = "Pictures show frames of the clip, in reading order: left to right, then the next row."
+
+
+def constitution(task: str, principles: Sequence[str]) -> str:
+    """What every question begins with."""
+    lines = ["You judge how well an agent does its task, from what happens in short clips.", f"The task: {task}"]
+    if principles:
+        lines += ["Judge by these principles:", *(f"{i}. {text}" for i, text in enumerate(principles, 1))]
+    return "\n".join(lines)
+
+
+def compare(law: str, a: Told, b: Told) -> Messages:
+    """Which of two clips is better; to be answered by one of ``LETTERS``."""
+    ask = "In which clip does the agent do its task better? Answer with one letter, A or B, and nothing else."
+    return _messages(law, [("Clip A:", a), ("Clip B:", b)], ask)
+
+
+def rate(law: str, clip: Told) -> Messages:
+    """How good one clip is; to be answered by one of ``DIGITS``."""
+    ask = (
+        "How well does the agent do its task in this clip, from 0 (not at all) to 9 (as well as can be)? Answer with "
+        "one digit, 0 to 9, and nothing else."
+    )
+    return _messages(law, [("Clip:", clip)], ask)
+
+
+def again(messages: Messages, reply: str, options: Sequence[str]) -> Messages:
+    """The same question after a reply that nobody could read."""
+    reminder = f"That is no answer. Answer with one of {', '.join(options)}, and nothing else."
+    return [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": reminder}]
+
+
+def _messages(law: str, clips: Sequence[tuple[str, Told]], ask: str) -> Messages:
+    user: str | list[dict[str, Any]]
+    if all("words" in told for _, told in clips):  # plain text: not every model's template takes a list of parts
+        user = "\n\n".join([*(f"{name}\n{told['words']}" for name, told in clips), ask])
+    else:
+        user = [{"type": "text", "text": _SHEET}]
+        for name, told in clips:
+            url = f"data:image/png;base64,{told['png']}"
+            user += [{"type": "text", "text": name}, {"type": "image_url", "image_url": {"url": url}}]
+        user.append({"type": "text", "text": ask})
+    return [{"role": "system", "content": law}, {"role": "user", "content": user}]

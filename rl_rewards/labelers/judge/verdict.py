@@ -1,0 +1,56 @@
+"""From answers to scores of a query's clips: comparisons both ways round, or ratings one by one."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from rl_rewards.core.queries import pairs_of
+from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, Messages, Told, compare, rate
+
+Ask = Callable[[Messages, Sequence[str]], dict[str, float] | None]
+"""Probabilities of the options; None when the judge's replies name none."""
+OnFlip = Literal["tie", "average"]
+
+
+class Verdict(NamedTuple):
+    """On one query."""
+
+    scores: tuple[float, ...] | None  # [K], higher is better; None: refused
+    pairs: int = 0  # that were asked both ways round
+    flips: int = 0  # of those, where the two answers contradict each other
+    refused: str | None = None  # why
+
+
+UNREAD = "the judge's replies could not be read"
+
+
+def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> Verdict:
+    """All C(K, 2) pairs, each both ways round; a clip's score is how many others it beats, a tie counts half.
+
+    P(first better) is the mean over both orders. A judge that prefers a place to a clip contradicts itself: that is
+    a flip, and with ``on_flip=tie`` says nothing; ``average`` goes by the mean, which is fair to both places.
+    """
+    wins, pairs, flips = [0.0] * len(told), 0, 0
+    for i, j in zip(*(index.tolist() for index in pairs_of(len(told))), strict=True):
+        forth = ask(compare(law, told[i], told[j]), LETTERS)
+        back = ask(compare(law, told[j], told[i]), LETTERS)
+        if forth is None or back is None:
+            return Verdict(None, pairs, flips, UNREAD)
+        shown_first, shown_second = forth["A"], back["B"]  # P(i better) in each order
+        flipped = (shown_first - 0.5) * (shown_second - 0.5) < 0
+        pairs, flips = pairs + 1, flips + flipped
+        mean = 0.5 if flipped and on_flip == "tie" else 0.5 * (shown_first + shown_second)
+        won = 0.5 + 0.5 * ((mean > 0.5) - (mean < 0.5))
+        wins[i] += won
+        wins[j] += 1.0 - won
+    return Verdict(tuple(wins), pairs, flips)
+
+
+def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Verdict:
+    """Each clip alone: its score is the expected rating over 9, in [0, 1]."""
+    scores = []
+    for clip in told:
+        answer = ask(rate(law, clip), DIGITS)
+        if answer is None:
+            return Verdict(None, refused=UNREAD)
+        scores.append(sum(int(digit) * share for digit, share in answer.items()) / int(DIGITS[-1]))
+    return Verdict(tuple(scores))

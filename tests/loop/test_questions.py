@@ -1,0 +1,79 @@
+"""Between two rounds: what labelers report goes into the row and to the console, of every seed."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from rl_rewards.core.queries import Labels, Query
+from rl_rewards.loop.questions import Questions
+from rl_rewards.loop.seeds import Seeds
+from tests.probes import make_rollout, make_spec
+
+SPEC = make_spec(obs=1, action=1)
+
+
+class Reporter:
+    """Answers nothing, and says how often it was asked."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed, self.asked = seed, 0
+
+    def submit(self, query, round):
+        self.asked += 1
+
+    def open(self):
+        return 0
+
+    def collect(self, round):
+        return Labels.none(2, 2)
+
+    def close(self):
+        pass
+
+    def metrics(self):
+        return {"labeler/calls": 10.0 * self.seed + self.asked}
+
+    def news(self):
+        return [f"seed {self.seed} has news"] if self.asked == 1 else []
+
+
+class Source:
+    """Asks, and takes no notice of the answers."""
+
+    queries, clips, budget, acquisition = 2, 2, 4, "uniform"
+    scope, history, needs_examples = "transition", 0, False
+
+    def absorb(self, state, labels):
+        return state + 0.0
+
+    init = reward = absorbing_reward = update = inspect = propose = absorb
+
+
+def questions(tmp_path, seeds):
+    labeling = SimpleNamespace(wait=True, make=lambda assignment: Reporter(assignment.seed))
+    env = SimpleNamespace(spec=SPEC, draw=None)
+    parts = SimpleNamespace(seeds=Seeds(seeds), source=Source(), labeling=labeling, env=env)
+    return Questions(parts, 4, tmp_path)
+
+
+@struct.dataclass
+class State:
+    reward: jax.Array
+
+
+def test_labelers_report_a_number_each_and_their_news_once(tmp_path):
+    asked, state = questions(tmp_path, 2), State(reward=jnp.zeros(2))
+    query = Query(id=np.arange(2), segments=make_rollout(SPEC, 2, 2))
+    query = jax.tree.map(lambda x: np.stack([x, x]), query)
+    said = []
+    for round in range(2):
+        state = asked(state, query, round, lambda: None, said.append)
+    np.testing.assert_array_equal(asked.metrics()["labeler/calls"], [42.0, 52.0])
+    assert said == ["seed 4 has news", "seed 5 has news"]
+
+
+def test_one_seed_reports_plain_numbers(tmp_path):
+    assert questions(tmp_path, 1).metrics() == {"labeler/calls": 40.0}
