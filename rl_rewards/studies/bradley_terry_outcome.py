@@ -87,7 +87,7 @@ def _unequal(found: Mapping[str, Any]) -> Verdict:
     listed = ", ".join(
         f"{change:.3f} by {c:g}" for c, change in zip(found["constants"], changes.mean(axis=0), strict=True)
     )
-    mean, low, high = mean_interval(changes[:, 0].tolist())
+    _, low, high = mean_interval(changes[:, 0].tolist())
     return Verdict(
         claim="A constant added to all rewards does not change preferences, also between segments of unequal lengths.",
         measured=f"one segment half as long as the other: the probability moves by {listed} on average; by "

@@ -1,0 +1,2 @@
+def verdicts(found): return []
+def draw(found, path): pass
