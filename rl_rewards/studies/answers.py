@@ -1,6 +1,7 @@
 """Rewards learned from stored answers exactly as ``preferences`` learns in a run; no RL, all queries known at once."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rl_rewards.core.queries import Labels, Query, right
 from rl_rewards.core.types import Experience, Key, Transition
 from rl_rewards.labelers.base import Assignment
 from rl_rewards.labelers.oracle import Teacher
-from rl_rewards.rewards.preferences import Preferences
+from rl_rewards.rewards.preferences import Preferences, PreferencesState
 from rl_rewards.studies.densities import seed_keys
 from rl_rewards.studies.segments import Segments
 
@@ -63,10 +64,11 @@ def learn_returns(
     seeds: Sequence[int],
     index: Int[np.ndarray, "S W D K"],
     scores: Float[np.ndarray, "S W D K"],
-) -> Float[np.ndarray, "S W H"]:
-    """Learned returns of the held-out segments, of S seeds and W sets of answers, each learned from on its own.
+    rounds: int,
+) -> Float[np.ndarray, "S W T H"]:
+    """Learned returns of the held-out segments after each of T rounds, of S seeds and W sets of answers.
 
-    All begin from the same network of their seed.
+    Each set is learned from on its own; all begin from the same network of their seed.
 
     Args:
         inputs: of transitions, what the reward sees.
@@ -77,7 +79,7 @@ def learn_returns(
     def of_seed(each: tuple[Drawn, Array, Array, Array]) -> Array:
         own, places, answers, key = each
         seen, judged = inputs(own.asked), inputs(own.judged)
-        one = jax.tree_util.Partial(_learn_one, source, seen, judged, own.visited, key)
+        one = partial(_learn_one, source, seen, judged, own.visited, jax.random.split(key, rounds + 1))
         return jax.lax.map(lambda query: one(*query), (places, answers))
 
     found = jax.jit(lambda *each: jax.lax.map(of_seed, each))(drawn, index, scores.astype(np.float32), seed_keys(seeds))
@@ -89,14 +91,13 @@ def _learn_one(
     seen: Float[Array, "N L d"],
     judged: Float[Array, "H L d"],
     visited: Transition,
-    key: Key,
+    keys: Key,
     index: Int[Array, "D K"],
     scores: Float[Array, "D K"],
-) -> Float[Array, "H"]:
-    """From scratch, by one round of the source's own update."""
-    init_key, update_key = jax.random.split(key)
+) -> Float[Array, "T H"]:
+    """From scratch, by the source's own updates, a round for every key but the first."""
     queries = len(index)
-    state = source.init(init_key).replace(inputs=seen[index])
+    state = source.init(keys[0]).replace(inputs=seen[index])
     labels = Labels(id=jnp.arange(queries), scores=scores, rater=jnp.zeros(queries, jnp.int32))
     state = source.absorb(state, labels)
 
@@ -105,8 +106,12 @@ def _learn_one(
         return jax.tree.map(lambda leaf: leaf[steps], visited)
 
     experience = Experience(None, sample, _never, _never)
-    state, _ = source.update(state, {}, experience, jnp.int32(0), update_key)
-    return jnp.mean(jnp.sum(source.model.rewards(state.model, judged), axis=-1), axis=0)
+
+    def round_(state: PreferencesState, key: Key) -> tuple[PreferencesState, Array]:
+        state, _ = source.update(state, {}, experience, jnp.int32(0), key)
+        return state, jnp.mean(jnp.sum(source.model.rewards(state.model, judged), axis=-1), axis=0)
+
+    return jax.lax.scan(round_, state, keys[1:])[1]
 
 
 def _never(*_: Any) -> Any:
@@ -114,7 +119,7 @@ def _never(*_: Any) -> Any:
 
 
 def source_for(make: MakeReward, segments: Segments, queries: int, clips: int, batch_segments: int) -> Preferences:
-    """Learns from up to ``queries`` answers about ``clips`` segments each; its batches have as many segments for all."""
+    """Learns from up to ``queries`` answers about ``clips`` segments each; as many segments in a batch for all."""
     return make(
         spec=segments.spec,
         clips=clips,
@@ -125,9 +130,31 @@ def source_for(make: MakeReward, segments: Segments, queries: int, clips: int, b
     )
 
 
+def learn_accuracy(
+    source: Preferences,
+    segments: Segments,
+    drawn: Drawn,
+    seeds: Sequence[int],
+    index: Int[np.ndarray, "S W D K"],
+    scores: Float[np.ndarray, "S W D K"],
+    rounds: int,
+) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, "W"]]:
+    """Accuracy on held-out pairs, see :func:`learn_returns`, and after how many gradient steps that was.
+
+    Of every set it is that after the round that was best in the mean over seeds: few noisy answers are soon learned by
+    heart, many good ones take longer, and none is to lose for a number of gradient steps that suits another.
+    """
+    learned = learn_returns(source, partial(segments.inputs, source.judges), drawn, seeds, index, scores, rounds)
+    found = np.array([accuracy(one, true) for one, true in zip(learned, drawn.judged_returns, strict=True)])
+    best = found.mean(axis=0).argmax(axis=-1)  # [W]
+    chosen = np.take_along_axis(found, best[None, :, None], axis=-1)[..., 0]
+    return chosen, (best + 1) * source.updates_per_round
+
+
 def accuracy(learned: Float[np.ndarray, "*batch H"], true: Float[np.ndarray, "*batch H"]) -> np.ndarray:
     """[*batch] share of all pairs of H segments that are ordered as by their true returns; 1/2 is chance."""
-    found, pairs = right(jnp.asarray(learned, jnp.float32), jnp.asarray(true, jnp.float32))
+    both = np.broadcast_arrays(learned, true)
+    found, pairs = right(*(jnp.asarray(one, jnp.float32) for one in both))
     return np.asarray(found / pairs, np.float64)
 
 

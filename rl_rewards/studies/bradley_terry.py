@@ -163,7 +163,7 @@ class BradleyTerry:
         scores = np.concatenate([np.where(used, one[:, None], np.nan) for one in answers], axis=1)
         source = source_for(self.reward, self.segments, most, 2, self.batch_segments)
         inputs = partial(self.segments.inputs, source.judges)
-        learned = learn_returns(source, inputs, drawn, seeds, np.broadcast_to(index, (*scores.shape[:3], 2)), scores)
+        learned = learn_returns(source, inputs, drawn, seeds, np.broadcast_to(index, scores.shape), scores, 1)[:, :, -1]
         parts = np.split(learned, len(teachers), axis=1)
         return {
             name: _compared(part, drawn.judged_returns, rationality)
@@ -173,11 +173,8 @@ class BradleyTerry:
     def _answers(
         self, rationality: float | None, drawn: Drawn, i: int, seed: int, index: np.ndarray
     ) -> Float[np.ndarray, "D 2"]:
-        return (
-            Asked(replace(self.teacher, rationality=rationality), seed, self.segments, drawn.seed(i))
-            .answer(index)
-            .scores
-        )
+        teacher = replace(self.teacher, rationality=rationality)
+        return Asked(teacher, seed, self.segments, drawn.seed(i)).answer(index).scores
 
 
 def _compared(

@@ -134,12 +134,12 @@ def _scale(found: Mapping[str, Any]) -> Verdict:
     scales = {f"{beta:g}": _last(found, f"{beta:g}", "scale") for beta in found["rationalities"]}
     ratio = (np.array(scales[f"{high_beta:g}"]) / np.array(scales[f"{low_beta:g}"])).tolist()
     mean, low, high = mean_interval(ratio)
-    listed = ", ".join(f"{np.mean(values):.2f} with beta {name}" for name, values in scales.items())
+    scales_told = scales | {NEVER_WRONG: _last(found, NEVER_WRONG, "scale")}
+    listed = ", ".join(f"{np.mean(values):.2f} with {_label(name)}" for name, values in scales_told.items())
     return Verdict(
         claim="The absolute scale of learned rewards is arbitrary: it is the same however consistent the answers are.",
-        measured=f"scale of learned differences, in true ones: {listed}, {np.mean(_last(found, NEVER_WRONG, 'scale')):.2f} "
-        f"with answers never wrong; {mean:.2f} [{low:.2f}, {high:.2f}] times as large for {high_beta / low_beta:g} times "
-        "the beta.",
+        measured=f"scale of learned differences, in true ones: {listed}; {mean:.2f} [{low:.2f}, {high:.2f}] times as "
+        f"large for {high_beta / low_beta:g} times the beta.",
         holds=low <= 1.0,
         interval=(low, high),
         interval_of=f"scale with beta {high_beta:g}, in scales with beta {low_beta:g}",
@@ -158,7 +158,7 @@ def _told(found: Mapping[str, Any], name: str, what: str) -> str:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Correlation against answers, the first seed's learned differences against true ones, and the lecture's sigmoid."""
+    """The lecture's sigmoid, correlation against answers, and the first seed's learned against true differences."""
     with styled():
         figure = canvas(14.0, 4.2)
         curve, correlation, pairs = figure.subplots(1, 3)

@@ -3,12 +3,12 @@
 The lecture (guide-reward-learning.txt, chapter 7): ranking 15 trajectories gives 105 pairs from 14 operations, "7.5x
 more training signal per human judgment". Here a teacher sorts by comparisons, which are counted; rewards learned from
 its rankings are held against rewards learned from separate pairs, as many as the lecture's operations, as real
-comparisons, and as the ranking has pairs. Every learner has the same network, gradient steps and segments in a batch.
+comparisons, and as the ranking has pairs. Every learner has the same network and as many segments in a batch, and is
+judged after the number of gradient steps, of those up to one limit, that suits it best.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from rl_rewards.core.queries import pairs_of
 from rl_rewards.labelers.oracle import Teacher
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies import ranking_efficiency_outcome as outcome
-from rl_rewards.studies.answers import Asked, Drawn, MakeReward, accuracy, draw, learn_returns, source_for
+from rl_rewards.studies.answers import Asked, Drawn, MakeReward, accuracy, draw, learn_accuracy, source_for
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.merge_sort import least_comparisons, sort_all
 from rl_rewards.studies.segments import Segments
@@ -51,6 +51,7 @@ class RankingEfficiency:
     counted: tuple[int, ...]
     sorts: int
     heldout: int
+    rounds: int
     batch_segments: int
     margin: float
 
@@ -119,10 +120,12 @@ class RankingEfficiency:
             "comparisons_made": _first(made, spent, len(self.paired)),
         }
         index, scores = (np.concatenate(parts, axis=1) for parts in zip(*sets.values(), strict=True))
-        by_set = np.split(self._accuracy(drawn, seeds, index, scores), len(sets), axis=1)
+        of_pairs = self._accuracy(drawn, seeds, index, scores)
+        by_set = zip(*(np.split(part, len(sets), axis=-1) for part in of_pairs), strict=True)
         found = {"rankings": self._of_rankings(told, drawn, seeds), **dict(zip(sets, by_set, strict=True))}
         return {
-            "accuracy": {name: values.round(5).tolist() for name, values in found.items()},
+            "accuracy": {name: values.round(5).tolist() for name, (values, _) in found.items()},
+            "gradient_steps": {name: steps.tolist() for name, (_, steps) in found.items()},
             "comparisons": spent.tolist(),
             "wrong_in_rankings": [
                 _wrong(self.ranked, one.ranks, returns) for one, returns in zip(told, drawn.returns, strict=True)
@@ -148,19 +151,20 @@ class RankingEfficiency:
         by_ranking = np.argsort(made[:, 0] // self.k, kind="stable")
         return Told(ranks.astype(float), compared, made[by_ranking], told[by_ranking], asked.answer(self.paired).scores)
 
-    def _of_rankings(self, told: Sequence[Told], drawn: Drawn, seeds: Sequence[int]) -> Float[np.ndarray, "S W"]:
+    def _of_rankings(
+        self, told: Sequence[Told], drawn: Drawn, seeds: Sequence[int]
+    ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, "W"]]:
         """Learned from the first of them, as many as ``rankings`` says."""
         used = np.arange(len(self.ranked))[:, None] < np.array(self.rankings)[:, None, None]  # [W, R, 1]
         scores = np.array([np.where(used, one.ranks, np.nan) for one in told])
         return self._accuracy(drawn, seeds, np.broadcast_to(self.ranked, scores.shape), scores)
 
     def _accuracy(
-        self, drawn: Drawn, seeds: Sequence[int], index: np.ndarray, scores: np.ndarray
-    ) -> Float[np.ndarray, "S W"]:
-        """On held-out segments, learned from each of W sets of queries [S, W, D, K]."""
+        self, drawn: Drawn, seeds: Sequence[int], index: Int[np.ndarray, "S W D K"], scores: np.ndarray
+    ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, "W"]]:
+        """On held-out segments, and gradient steps, learned from each of W sets of answers."""
         source = source_for(self.reward, self.segments, *index.shape[2:], self.batch_segments)
-        learned = learn_returns(source, partial(self.segments.inputs, source.judges), drawn, seeds, index, scores)
-        return accuracy(learned, drawn.judged_returns[:, None])
+        return learn_accuracy(source, self.segments, drawn, seeds, index, scores, self.rounds)
 
 
 def _first(

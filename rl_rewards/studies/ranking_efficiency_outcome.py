@@ -108,9 +108,9 @@ def _difference(found: Mapping[str, Any], name: str, claim: str, other: str, tol
     first, second = (_accuracy(found, name, which) for which in ("rankings", other))
     mean, low, high = mean_interval((first - second).tolist())
     wrong = found["teachers"][name]
+    of_rankings, of_answers = (float(np.mean(wrong[which])) for which in ("wrong_in_rankings", "wrong_answers"))
     mistakes = (
-        f" Wrong: {np.mean(wrong['wrong_in_rankings']):.0%} of the rankings' pairs, {np.mean(wrong['wrong_answers']):.0%} "
-        "of separate answers."
+        f" Wrong: {of_rankings:.0%} of the rankings' pairs, {of_answers:.0%} of separate answers."
         if np.any(wrong["wrong_answers"])
         else ""
     )

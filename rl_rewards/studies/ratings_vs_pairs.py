@@ -3,12 +3,12 @@
 The lecture (notes-reward-learning.txt): of absolute scores, "is this a 6 or a 7?" is hard, and different people score
 differently; "relative preferences are easier to provide". Here both come from what a person sees in a segment: its mean
 true reward, and noise. A rating adds the rater's own offset and is rounded to a level; the two segments of a pair are
-compared by one rater, so that the offset is in neither answer. All learn with the same network and gradient steps.
+compared by one rater, so that the offset is in neither answer. All learn with the same network and as many segments in
+a batch, and are judged after the number of gradient steps, of those up to one limit, that suits each best.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.labelers.oracle import Teacher
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies import ratings_vs_pairs_outcome as outcome
-from rl_rewards.studies.answers import Asked, Drawn, MakeReward, accuracy, draw, learn_returns, source_for
+from rl_rewards.studies.answers import Asked, Drawn, MakeReward, accuracy, draw, learn_accuracy, source_for
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.segments import Segments
 
@@ -47,6 +47,7 @@ class RatingsVsPairs:
     judged_at: int
     asked_twice: int
     heldout: int
+    rounds: int
     batch_segments: int
 
     def __post_init__(self) -> None:
@@ -159,11 +160,10 @@ class RatingsVsPairs:
     def _accuracy(
         self, drawn: Drawn, seeds: Sequence[int], index: Int[np.ndarray, "D K"], scores: Float[np.ndarray, "S W D K"]
     ) -> Float[np.ndarray, "S W"]:
-        """Of rewards learned from each set of answers on its own."""
+        """On held-out segments, learned from each of W sets of answers."""
         source = source_for(self.reward, self.segments, *index.shape, self.batch_segments)
-        inputs = partial(self.segments.inputs, source.judges)
-        learned = learn_returns(source, inputs, drawn, seeds, np.broadcast_to(index, scores.shape), scores)
-        return accuracy(learned, drawn.judged_returns[:, None])
+        where = np.broadcast_to(index, scores.shape)
+        return learn_accuracy(source, self.segments, drawn, seeds, where, scores, self.rounds)[0]
 
 
 def _means(drawn: Drawn, i: int) -> Float[np.ndarray, "N"]:

@@ -1,2 +1,6 @@
-def verdicts(found): return []
-def draw(found, path): pass
+def verdicts(found):
+    return []
+
+
+def draw(found, path):
+    pass
