@@ -15,16 +15,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.queries import preference_logits, preference_loss
+from rl_rewards.core.types import Transition
 from rl_rewards.labelers.oracle import Teacher
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.rewards.base import feature_size
+from rl_rewards.rewards.reward_model import RewardModel, RewardModelState
 from rl_rewards.studies import bradley_terry_outcome as outcome
 from rl_rewards.studies.answers import Asked, Drawn, MakeReward, draw, learn_returns, source_for
 from rl_rewards.studies.base import Findings
+from rl_rewards.studies.densities import seed_keys
 from rl_rewards.studies.segments import Segments
 
 
@@ -61,13 +65,10 @@ class BradleyTerry:
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del arms
         drawn = draw(self.segments, seeds, 2 * max(self.comparisons), self.heldout)
-        with jax.enable_x64(True):  # an identity to 1e-6 is told from rounding in double precision
-            found: dict[str, Any] = {
-                "hand": self.hand(),
-                "shift": [self.shifted(drawn, i) for i in range(len(seeds))],
-                "gradient_error": [self.gradient_error(drawn, i, seed) for i, seed in enumerate(seeds)],
-            }
-        found |= {
+        found = {
+            "hand": self.hand(),
+            "shift": self.shifted(drawn),
+            "gradient_error": self.gradient_error(drawn, seeds),
             "rationalities": list(self.rationalities),
             "comparisons": list(self.comparisons),
             "constants": list(self.constants),
@@ -84,67 +85,62 @@ class BradleyTerry:
 
     def hand(self) -> dict[str, float]:
         """The lecture's two trajectories."""
-        returns = jnp.array([jnp.sum(jnp.asarray(rewards)) for rewards in (self.winner, self.loser)])
-        logit = preference_logits(returns)[0]
-        return {
-            "return_winner": float(returns[0]),
-            "return_loser": float(returns[1]),
-            "exp_minus_difference": float(jnp.exp(-logit)),
-            "probability": float(jax.nn.sigmoid(logit)),
-        }
+        with jax.enable_x64(True):
+            returns = jnp.array([jnp.sum(jnp.asarray(rewards)) for rewards in (self.winner, self.loser)])
+            logit = preference_logits(returns)[0]
+            return {
+                "return_winner": float(returns[0]),
+                "return_loser": float(returns[1]),
+                "exp_minus_difference": float(jnp.exp(-logit)),
+                "probability": float(jax.nn.sigmoid(logit)),
+            }
 
-    def shifted(self, drawn: Drawn, seed: int) -> dict[str, list[float]]:
-        """Largest change of probability and loss, for every constant: added to each return, each step, unequal lengths.
+    def shifted(self, drawn: Drawn) -> dict[str, list[list[float]]]:
+        """Changes [S, constants] of probability or loss by a constant; true rewards, from their mean on.
 
-        Rewards are the true ones, from the mean of the seed's; of unequal lengths, the second segment lacks its half.
+        ``return`` and ``step``: the largest, by adding it to every return or every step's reward; ``unequal_lengths``:
+        the mean change of the probability by adding it to every step, where the second segment lacks its second half.
         """
-        rewards = jnp.asarray(self._pairs(drawn, seed).env_reward, jnp.float64)
-        rewards = rewards - jnp.mean(rewards)
-        scores = jnp.tile(jnp.array([1.0, 0.0]), (len(rewards), 1))
-        whole = jnp.ones(rewards.shape[1:], bool)
-        cut = whole.at[1, whole.shape[1] // 2 :].set(False)
-        there = {"return": whole, "step": whole, "step_unequal_lengths": cut}
+        with jax.enable_x64(True):  # rounding in single precision would hide that it is an identity
+            rewards = jnp.asarray(self._pairs(drawn).env_reward, jnp.float64)
+            changes = jax.jit(jax.vmap(self._changes))(rewards - jnp.mean(rewards))
+        return {name: np.asarray(values).tolist() for name, values in changes.items()}
 
-        def told(constant: float, name: str) -> tuple[Float[jax.Array, "Q"], Float[jax.Array, "Q"]]:
-            """Probability and loss of every pair."""
-            added = rewards + (constant if name != "return" else 0.0)
-            returns = jnp.sum(added * there[name], axis=-1) + (constant if name == "return" else 0.0)
-            return jax.nn.sigmoid(preference_logits(returns)[:, 0]), preference_loss(returns, scores, 0.0)[0]
+    def _changes(self, rewards: Float[Array, "Q 2 L"]) -> dict[str, Float[Array, "constants"]]:
+        constants = jnp.asarray(self.constants)[:, None, None]
+        cut = jnp.ones(rewards.shape, bool).at[:, 1, rewards.shape[-1] // 2 :].set(False)
+        steps, shorter = jnp.sum(jnp.ones_like(rewards), axis=-1), jnp.sum(cut, axis=-1)  # [Q, 2]
+        returns, unequal = jnp.sum(rewards, axis=-1), jnp.sum(rewards * cut, axis=-1)
 
-        changes = {
-            name: [jax.tree.map(jnp.subtract, told(c, name), told(0.0, name)) for c in self.constants] for name in there
+        def largest(moved: Float[Array, "constants Q 2"]) -> Float[Array, "constants"]:
+            both = (a - b for a, b in zip(_told(moved), _told(returns), strict=True))
+            return jnp.max(jnp.stack([jnp.max(jnp.abs(one), axis=-1) for one in both]), axis=0)
+
+        moved = _told(unequal + constants * shorter)[0] - _told(unequal)[0]
+        return {
+            "return": largest(returns + constants),
+            "step": largest(returns + constants * steps),
+            "unequal_lengths": jnp.mean(jnp.abs(moved), axis=-1),
         }
-        return {name: [float(jnp.max(jnp.abs(jnp.stack(both)))) for both in each] for name, each in changes.items()} | {
-            "mean_unequal_lengths": [float(jnp.mean(jnp.abs(prob))) for prob, _ in changes["step_unequal_lengths"]]
-        }
 
-    def gradient_error(self, drawn: Drawn, index: int, seed: int) -> float:
-        """Of a random network: largest error of the lecture's gradient, over the largest entry of autodiff's."""
+    def gradient_error(self, drawn: Drawn, seeds: Sequence[int]) -> list[float]:
+        """Of a random network of every seed: largest error of the lecture's gradient, relative to autodiff's."""
         source = source_for(self.reward, self.segments, self.identity_pairs, 2, self.batch_segments)
-        inputs = self.segments.inputs(source.judges, self._pairs(drawn, index))
-        with jax.enable_x64(False):
-            model = source.model.init(jax.random.key(seed), feature_size(self.segments.spec, source.judges))
-        model = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), model)
+        size = feature_size(self.segments.spec, source.judges)
+        models = jax.vmap(lambda key: source.model.init(key, size))(seed_keys(seeds))
+        inputs = self.segments.inputs(source.judges, self._pairs(drawn))
+        with jax.enable_x64(True):
+            exact = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), models)
+            return jax.jit(jax.vmap(partial(_gradient_error, source.model)))(exact, inputs).tolist()
 
-        def returns(variables: dict) -> Float[jax.Array, "Q 2"]:
-            return jnp.mean(jnp.sum(source.model.rewards(model.replace(variables=variables), inputs), axis=-1), axis=0)
-
-        def loss(variables: dict) -> jax.Array:
-            scores = jnp.tile(jnp.array([1.0, 0.0]), (self.identity_pairs, 1))
-            return jnp.sum(preference_loss(returns(variables), scores, 0.0)[0])
-
-        wrong = 1.0 - jax.nn.sigmoid(preference_logits(returns(model.variables))[:, 0])  # [Q]
-        of_returns = jax.jacrev(returns)(model.variables)  # leaves [Q, 2, ...]
-        by_hand = jax.tree.map(lambda leaf: -jnp.tensordot(wrong, leaf[:, 0] - leaf[:, 1], 1), of_returns)
-        by_autodiff = jax.grad(loss)(model.variables)
-        errors = jax.tree.map(lambda one, other: jnp.max(jnp.abs(one - other)), by_hand, by_autodiff)
-        sizes = jax.tree.map(lambda leaf: jnp.max(jnp.abs(leaf)), by_autodiff)
-        return float(max(jax.tree.leaves(errors)) / max(jax.tree.leaves(sizes)))
-
-    def _pairs(self, drawn: Drawn, seed: int):
-        """The first of a seed's segments, in twos [Q, 2, L, ...]."""
+    def _pairs(self, drawn: Drawn) -> Transition:
+        """The first of every seed's segments, in twos [S, Q, 2, L, ...]."""
         cut = 2 * self.identity_pairs
-        return jax.tree.map(lambda leaf: leaf[:cut].reshape(-1, 2, *leaf.shape[1:]), drawn.seed(seed))
+
+        def in_twos(leaf: np.ndarray) -> Array:
+            return jnp.asarray(leaf[:, :cut].reshape(len(leaf), -1, 2, *leaf.shape[2:]))
+
+        return jax.tree.map(in_twos, drawn.asked)
 
     def recovered(self, drawn: Drawn, seeds: Sequence[int]) -> dict[str, Any]:
         """Of every rationality (and of answers never wrong), what comparisons [S, numbers] teach; of held-out pairs.
@@ -175,6 +171,27 @@ class BradleyTerry:
     ) -> Float[np.ndarray, "D 2"]:
         teacher = replace(self.teacher, rationality=rationality)
         return Asked(teacher, seed, self.segments, drawn.seed(i)).answer(index).scores
+
+
+def _told(returns: Float[Array, "*batch Q 2"]) -> tuple[Float[Array, "*batch Q"], Float[Array, "*batch Q"]]:
+    """Probability that each pair's first is preferred, and the loss if it was."""
+    first = jnp.broadcast_to(jnp.array([1.0, 0.0]), returns.shape)
+    return jax.nn.sigmoid(preference_logits(returns)[..., 0]), preference_loss(returns, first, 0.0)[0]
+
+
+def _gradient_error(model: RewardModel, state: RewardModelState, inputs: Float[Array, "Q 2 L d"]) -> Array:
+    """Largest difference of -(1 - sigmoid)(grad R(w) - grad R(l)) from autodiff's, over that one's largest entry."""
+
+    def returns(variables: dict) -> Float[Array, "Q 2"]:
+        return jnp.mean(jnp.sum(model.rewards(state.replace(variables=variables), inputs), axis=-1), axis=0)
+
+    wrong = 1.0 - _told(returns(state.variables))[0]
+    of_returns = jax.jacrev(returns)(state.variables)  # leaves [Q, 2, ...]
+    by_hand = jax.tree.map(lambda leaf: -jnp.tensordot(wrong, leaf[:, 0] - leaf[:, 1], 1), of_returns)
+    by_autodiff = jax.grad(lambda variables: jnp.sum(_told(returns(variables))[1]))(state.variables)
+    errors = jax.tree.map(lambda one, other: jnp.max(jnp.abs(one - other)), by_hand, by_autodiff)
+    sizes = jax.tree.map(lambda leaf: jnp.max(jnp.abs(leaf)), by_autodiff)
+    return jnp.max(jnp.stack(jax.tree.leaves(errors))) / jnp.max(jnp.stack(jax.tree.leaves(sizes)))
 
 
 def _compared(

@@ -58,7 +58,7 @@ def _gradient(found: Mapping[str, Any]) -> Verdict:
 
 
 def _shift(found: Mapping[str, Any]) -> Verdict:
-    worst = [max(*one["return"], *one["step"]) for one in found["shift"]]
+    worst = np.max([found["shift"]["return"], found["shift"]["step"]], axis=(0, 2)).tolist()
     constants = ", ".join(f"{c:g}" for c in found["constants"])
     return _identity(
         f"A constant ({constants}) added to every return, or to every step of segments of one length, changes neither "
@@ -83,7 +83,7 @@ def _identity(claim: str, what: str, worst: list[float], tolerance: float) -> Ve
 
 def _unequal(found: Mapping[str, Any]) -> Verdict:
     """The lecture's sentence as it stands, of rewards; its formula is of returns."""
-    changes = np.array([one["mean_unequal_lengths"] for one in found["shift"]])  # [S, constants]
+    changes = np.array(found["shift"]["unequal_lengths"])  # [S, constants]
     listed = ", ".join(
         f"{change:.3f} by {c:g}" for c, change in zip(found["constants"], changes.mean(axis=0), strict=True)
     )

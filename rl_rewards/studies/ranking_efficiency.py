@@ -58,6 +58,7 @@ class RankingEfficiency:
     def __post_init__(self) -> None:
         check_fields(self, "study")
         require(self.k > 2, f"study.k={self.k} must be at least 3, so that a ranking is more than a pair.")
+        require(self.k in self.counted, f"study.counted={list(self.counted)} must have study.k={self.k} among them.")
         require(
             self.judged_at in self.rankings,
             f"study.judged_at={self.judged_at} must be one of study.rankings={list(self.rankings)}.",

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SEPARATE = ("pairs_as_operations", "pairs_as_comparisons", "pairs_as_pairs")
 """Numbers of separate pairs: as a ranking's operations by the lecture's count, its real comparisons, and its pairs."""
 
+ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Marked on an axis."""
+
 
 def verdicts(found: Mapping[str, Any], margin: float) -> list[Verdict]:
     """A claim passes on its interval over seeds; differences are paired by seed."""
@@ -53,14 +56,14 @@ def _operations(found: Mapping[str, Any]) -> Verdict:
     one = found["counts"][str(k)]
     mean, low, high = mean_interval(one["comparisons"])
     others = "; ".join(
-        f"{other['least']} and {np.mean(other['comparisons']):.1f} for k = {name}"
+        f"{np.mean(other['comparisons']):.1f}, and {other['least']}, for k = {name}"
         for name, other in found["counts"].items()
         if name != str(k)
     )
     return Verdict(
         claim=f"A full sort of {k} takes {k - 1} comparisons.",
-        measured=f"a merge sort takes {mean:.1f} [{low:.1f}, {high:.1f}], and none can do with fewer than "
-        f"log2({k}!), {one['least']}; {others}.",
+        measured=f"a merge sort takes {mean:.1f} [{low:.1f}, {high:.1f}] on average, and none always does with "
+        f"fewer than log2({k}!), {one['least']}; {others}.",
         holds=low <= k - 1,
         interval=(low, high),
         interval_of="comparisons of a merge sort",
@@ -75,7 +78,8 @@ def _gain(found: Mapping[str, Any]) -> Verdict:
     mean, low, high = mean_interval(gains)
     return Verdict(
         claim=f"A ranking of {k} gives {_lectures_gain(found):.1f} pairs for each comparison that it takes.",
-        measured=f"{mean:.2f} [{low:.2f}, {high:.2f}] by a merge sort, {one['pairs'] / one['least']:.2f} at best.",
+        measured=f"{mean:.2f} [{low:.2f}, {high:.2f}] by a merge sort, {one['pairs'] / one['least']:.2f} by "
+        f"{one['least']} comparisons.",
         holds=high >= _lectures_gain(found),
         interval=(low, high),
         interval_of="pairs for each comparison",
@@ -89,12 +93,12 @@ def _lectures_gain(found: Mapping[str, Any]) -> float:
 
 
 def _as_many_pairs(found: Mapping[str, Any], name: str, margin: float) -> Verdict:
-    claim = f"a ranking teaches as much as as many separate pairs: accuracy no lower by more than {margin:g}"
+    claim = f"a ranking teaches as much as an equal number of separate pairs, within {margin:g} of accuracy"
     return _difference(found, name, claim, "pairs_as_pairs", "separate pairs", -margin)
 
 
 def _as_many_comparisons(found: Mapping[str, Any], name: str) -> Verdict:
-    claim = "rankings teach more than as many separate answers as they take comparisons"
+    claim = "rankings teach more than separate answers, as many as they take comparisons"
     return _difference(found, name, claim, "pairs_as_comparisons", "separate answers", 0.0)
 
 
@@ -199,7 +203,10 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         _draw_counts(count, found)
         for axes, name in zip(panels, found["teachers"], strict=True):
             _draw_error(axes, found, name)
-        panels[0].legend(fontsize=8, loc="lower left")
+        panels[0].set_ylabel("wrong on held-out pairs, mean and 95% interval")
+        panels[1].sharey(panels[0])
+        panels[1].autoscale(axis="y")
+        panels[1].legend(fontsize=8, loc="lower left")
         figure.savefig(path, dpi=110)
 
 
@@ -234,9 +241,11 @@ def _draw_error(axes: "Axes", found: Mapping[str, Any], name: str) -> None:
     middle = 1.0 - np.array(accuracies["rankings"]).mean(axis=0)
     axes.plot(operations, middle, "s:", color=OTHER, linewidth=1.0, label="rankings, as the lecture counts them")
     axes.set(xscale="log", yscale="log", xlabel="answers given by people")
-    axes.set_ylabel("wrong on held-out pairs, mean and 95% interval")
-    ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4) if errors.min() / 2 < tick < 2 * errors.max()]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    at = [
+        tick for tick in (10, 20, 50, 100, 200, 500, 1000, 2000) if separate.min() / 1.5 < tick < separate.max() * 1.5
+    ]
+    axes.set_xticks(at, [str(tick) for tick in at])
+    axes.set_yticks(ERRORS, [f"{tick:g}" for tick in ERRORS])
     axes.minorticks_off()
     axes.set_title(_teacher(found, name))
 
