@@ -34,11 +34,11 @@ class Drawn:
     @property
     def returns(self) -> Float[np.ndarray, "S N"]:
         """True ones, of ``asked``."""
-        return self.asked.env_reward.sum(axis=-1)
+        return np.asarray(self.asked.env_reward).sum(axis=-1)
 
     @property
     def judged_returns(self) -> Float[np.ndarray, "S H"]:
-        return self.judged.env_reward.sum(axis=-1)
+        return np.asarray(self.judged.env_reward).sum(axis=-1)
 
     def seed(self, index: int) -> Transition:
         """``asked`` of one seed [N, L, ...]."""
@@ -188,5 +188,5 @@ class Asked:
 
     def first_is_better(self, pairs: Int[np.ndarray, "Q 2"]) -> np.ndarray:
         """Its answers about pairs, as booleans [Q]."""
-        scores = self.answer(pairs).scores
+        scores = np.asarray(self.answer(pairs).scores)
         return scores[:, 0] > scores[:, 1]

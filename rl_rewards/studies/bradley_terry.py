@@ -170,7 +170,7 @@ class BradleyTerry:
         self, rationality: float | None, drawn: Drawn, i: int, seed: int, index: np.ndarray
     ) -> Float[np.ndarray, "D 2"]:
         teacher = replace(self.teacher, rationality=rationality)
-        return Asked(teacher, seed, self.segments, drawn.seed(i)).answer(index).scores
+        return np.asarray(Asked(teacher, seed, self.segments, drawn.seed(i)).answer(index).scores)
 
 
 def _told(returns: Float[Array, "*batch Q 2"]) -> tuple[Float[Array, "*batch Q"], Float[Array, "*batch Q"]]:

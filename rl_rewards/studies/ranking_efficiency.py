@@ -164,7 +164,8 @@ class RankingEfficiency:
         self, drawn: Drawn, seeds: Sequence[int], index: Int[np.ndarray, "S W D K"], scores: np.ndarray
     ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, "W"]]:
         """On held-out segments, and gradient steps, learned from each of W sets of answers."""
-        source = source_for(self.reward, self.segments, *index.shape[2:], self.batch_segments)
+        queries, clips = index.shape[2:]
+        source = source_for(self.reward, self.segments, queries, clips, self.batch_segments)
         return learn_accuracy(source, self.segments, drawn, seeds, index, scores, self.rounds)
 
 

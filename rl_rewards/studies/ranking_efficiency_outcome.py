@@ -204,8 +204,9 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         for axes, name in zip(panels, found["teachers"], strict=True):
             _draw_error(axes, found, name)
         panels[0].set_ylabel("wrong on held-out pairs, mean and 95% interval")
-        panels[1].sharey(panels[0])
-        panels[1].autoscale(axis="y")
+        limits = np.array([axes.get_ylim() for axes in panels])
+        for axes in panels:
+            axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())
         panels[1].legend(fontsize=8, loc="lower left")
         figure.savefig(path, dpi=110)
 

@@ -101,7 +101,7 @@ class RatingsVsPairs:
         Args:
             asked: raters without offset: it is in what is seen of both alike.
         """
-        return asked.answer(pairs.reshape(-1, 1)).scores.reshape(-1, 2)
+        return np.asarray(asked.answer(pairs.reshape(-1, 1)).scores).reshape(-1, 2)
 
     def consistency(self, drawn: Drawn, seeds: Sequence[int]) -> dict[str, Any]:
         """Shares [offsets, S] of ratings and [S] of pairs: told otherwise by another rater; and ordered wrongly."""
@@ -161,14 +161,15 @@ class RatingsVsPairs:
         self, drawn: Drawn, seeds: Sequence[int], index: Int[np.ndarray, "D K"], scores: Float[np.ndarray, "S W D K"]
     ) -> Float[np.ndarray, "S W"]:
         """On held-out segments, learned from each of W sets of answers."""
-        source = source_for(self.reward, self.segments, *index.shape, self.batch_segments)
+        queries, clips = index.shape
+        source = source_for(self.reward, self.segments, queries, clips, self.batch_segments)
         where = np.broadcast_to(index, scores.shape)
         return learn_accuracy(source, self.segments, drawn, seeds, where, scores, self.rounds)[0]
 
 
 def _means(drawn: Drawn, i: int) -> Float[np.ndarray, "N"]:
     """True rewards a step of a seed's segments."""
-    return drawn.asked.env_reward[i].mean(axis=-1)
+    return np.asarray(drawn.asked.env_reward[i]).mean(axis=-1)
 
 
 def _first(values: Float[np.ndarray, "N *rest"], n: int) -> Float[np.ndarray, "N *rest"]:

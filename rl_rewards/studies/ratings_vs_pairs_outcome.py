@@ -116,12 +116,12 @@ def _above_zero(
         holds=low > 0.0,
         interval=(low, high),
         interval_of=what,
-        per_seed={name: values.tolist() for name, values in (first | second).items()},
+        per_seed={name: values.tolist() for name, values in {**first, **second}.items()},
     )
 
 
 def _offset(offset: float) -> str:
-    return f"Raters' offsets of {offset:g} deviations" if offset else "Raters alike"
+    return f"Raters' offsets of {offset:g} deviation{'s' * (offset != 1)}" if offset else "Raters alike"
 
 
 def _by_offset(found: Mapping[str, Any], shares: list[list[float]]) -> str:
@@ -138,7 +138,9 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         _draw_consistency(told, found)
         _draw_by_offset(by_offset, found)
         _draw_by_number(by_number, found)
-        by_number.sharey(by_offset)
+        limits = np.array([axes.get_ylim() for axes in (by_offset, by_number)])
+        for axes in (by_offset, by_number):
+            axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())
         handles, labels = by_number.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=4, fontsize=8.5)
         figure.savefig(path, dpi=110)
@@ -170,7 +172,7 @@ def _draw_by_offset(axes: "Axes", found: Mapping[str, Any]) -> None:
             _draw_line(axes, found["offsets"], np.tile(values[at], (len(found["offsets"]), 1)), COLOURS[name], "o-", "")
     _label_offsets(axes, found)
     axes.set_ylabel("accuracy on held-out pairs")
-    axes.set_title(f"Learned from {found['judged_at']} ratings")
+    axes.set_title(f"What {found['judged_at']} ratings, or pairs, teach")
 
 
 def _draw_by_number(axes: "Axes", found: Mapping[str, Any]) -> None:
@@ -183,7 +185,7 @@ def _draw_by_number(axes: "Axes", found: Mapping[str, Any]) -> None:
     axes.set(xscale="log", xlabel="ratings")
     axes.set_xticks(found["judgments"], [str(n) for n in found["judgments"]])
     axes.minorticks_off()
-    axes.set_title(f"Offsets of {found['judged_offset']:g} deviations")
+    axes.set_title(_offset(found["judged_offset"]))
 
 
 def _label_offsets(axes: "Axes", found: Mapping[str, Any]) -> None:
