@@ -85,12 +85,12 @@ def _unequal(found: Mapping[str, Any]) -> Verdict:
     """The lecture's sentence as it stands, of rewards; its formula is of returns."""
     changes = np.array(found["shift"]["unequal_lengths"])  # [S, constants]
     listed = ", ".join(
-        f"{change:.3f} by {c:g}" for c, change in zip(found["constants"], changes.mean(axis=0), strict=True)
+        f"{change:.3f} for {c:g}" for c, change in zip(found["constants"], changes.mean(axis=0), strict=True)
     )
     _, low, high = mean_interval(changes[:, 0].tolist())
     return Verdict(
         claim="A constant added to all rewards does not change preferences, also between segments of unequal lengths.",
-        measured=f"one segment half as long as the other: the probability moves by {listed} on average; by "
+        measured=f"one segment half as long as the other: the probability moves by {listed} a step on average; for "
         f"{found['constants'][0]:g}: [{low:.3f}, {high:.3f}].",
         holds=low < found["tolerance_identity"],
         interval=(low, high),
