@@ -176,6 +176,7 @@ class Asked:
                 seed=self._seed,
                 answers=len(index),
                 clips=index.shape[1],
+                budget=len(index),
                 folder=Path(),
                 spec=self._segments.spec,
                 draw=self._segments.env.draw,
