@@ -70,6 +70,17 @@ CHARTS = (
         [("reward/prob_expert", "demonstrated", GOALS), ("reward/prob_policy", "own", OTHER)],
         is_share=True,
     ),
+    Chart("Answers", "queries", [("reward/queries", "asked", OTHER), ("reward/labels", "answered", GOALS)]),
+    Chart(
+        "Reward model: held-out answers",
+        "share",
+        [
+            ("reward/heldout_accuracy", "foretold rightly", GOALS),
+            ("reward/heldout_calibration_error", "calibration error", OTHER),
+        ],
+        is_share=True,
+    ),
+    Chart("Learned from true reward", "EPIC distance", [("eval/epic_distance", "distance", LEARNED)], is_share=True),
     Chart("Reward model: entropy of its outputs", "nats", [("reward/entropy", "entropy", OTHER)]),
     Chart("Reward model: norm of the gradient", "", [("reward/gradient_norm", "norm", OTHER)]),
     Chart(
@@ -88,7 +99,7 @@ def training_figure(run: RunFiles) -> Drawing | None:
     """All small charts that the run has data for, those of metrics unknown here last."""
     known = {name for chart in CHARTS for name, *_ in chart.lines}
     present = {key for row in run.rows for key, value in row.items() if value is not None}
-    others = sorted(key for key in present - known if key.startswith(("reward/", "agent/", "train/")))
+    others = sorted(key for key in present - known if key.startswith(("reward/", "labeler/", "agent/", "train/")))
     charts = [*CHARTS, *(Chart(key, "", [(key, key, OTHER)]) for key in others[:MOST_OTHER_CHARTS])]
     with styled():
         pictures = [picture for chart in charts if (picture := _draw(run, chart)) is not None]

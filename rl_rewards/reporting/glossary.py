@@ -62,6 +62,15 @@ METRICS = {
     "agent/q_mean": "Mean value that SAC's critics give to the sampled states and actions, in scaled rewards.",
     "agent/actor_loss": "SAC's policy loss: temperature times log-probability, less the critics' value.",
     "agent/temperature": "Weight of the entropy in SAC's return.",
+    "reward/queries": "Queries asked so far.",
+    "reward/labels": "Queries answered so far; ties count, refusals do not.",
+    "reward/accuracy": "Share of decided answers in a training batch that the reward model gives too.",
+    "reward/heldout_accuracy": "The same of answers that are never trained on, by the mean of the ensemble.",
+    "reward/heldout_calibration_error": "How far the reward model's certainty about those answers is from how often it "
+    "is right, mean over bins of certainty (expected calibration error).",
+    "reward/pseudo_labels": "Share of pairs that nobody was asked about whose answer the reward model guesses surely.",
+    "reward/agreement": "Share of decided answers that the mean of the believed weights gives too.",
+    "reward/weights_spread": "Deviation of the believed weights, mean over features: what is not known yet.",
     "labeler/calls": "Requests to the AI judge so far, repeated and failed ones among them.",
     "labeler/tokens": "Tokens that those took, prompts and replies together; estimated where the judge does not count.",
     "labeler/flip_rate": "Share of the compared pairs on which the AI judge contradicts itself when the clips change "
@@ -79,6 +88,7 @@ DETERMINISTIC = " The same quantity for the policy's mode: without exploration n
 FAMILIES = {
     "reward/term_": "Mean per step of a term of the hand-designed reward, before its weight.",
     "eval/term_": "The same in the evaluation episodes.",
+    "reward/weight_": "Mean of the believed weights of a feature, which is counted in deviations.",
 }
 """By how a metric's name begins."""
 WORDS = {

@@ -28,8 +28,10 @@ def test_every_metric_of_demonstrations_has_an_entry(tmp_path, overrides):
         ("env=point", "reward=adversarial_classifier", "reward.classifier.gradient_penalty=1.0"),
         ("env=point", "reward=hand_designed", TERM, "algorithm=sac", "algorithm.replay_capacity=2000"),
         ("env=pencil_case", "reward=goal_classifier"),
+        ("env=point", "reward=preferences", "reward.pseudo_weight=1.0"),
+        ("env=driver", "reward=linear_preferences"),
     ],
-    ids=["ppo", "sac", "host"],
+    ids=["ppo", "sac", "host", "preferences", "linear_preferences"],
 )
 def test_every_metric_has_an_entry(tmp_path, overrides):
     run_here(tmp_path, "total_env_steps=640", *overrides)
