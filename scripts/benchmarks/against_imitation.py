@@ -1,10 +1,11 @@
-"""GAIL and AIRL against the library ``imitation``: how fast, and what is learned from equally many env steps."""
+"""GAIL, AIRL and preference comparisons against the library ``imitation``: speed, and returns at equal env steps."""
 
 import json
 import sys
 import tempfile
 from pathlib import Path
 
+from rl_rewards.core.intervals import mean_interval
 from scripts.benchmarks.contest import PER, ROOT, Contest, call, module, take_turns, told_once
 from scripts.benchmarks.result import Result, Row, Settings
 
@@ -21,6 +22,27 @@ SCHEDULE = [
 """The peer's rollouts of 16,384 env steps, minibatches of 64 and discriminator steps, to tell settings from code."""
 CART_POLE = ["env=gymnax", "env.id=CartPole-v1", "algorithm=ppo_control"]
 HALF_CHEETAH = ["env=gymnasium", "env.id=HalfCheetah-v5", "env.ends_early=false", "algorithm=ppo_mujoco"]
+PENDULUM = [
+    "env=gymnax",
+    "env.id=Pendulum-v1",
+    "env.ends_early=false",
+    "algorithm=ppo_control",
+    "algorithm.hidden=[32,32]",
+]
+COMPARISONS = [
+    "reward=preferences",
+    "reward.segment_steps=100",
+    "reward.budget=200",
+    "reward.sessions=5",
+    "reward.rounds_per_session=4",
+    "reward.acquisition=uniform",
+    "reward.label_noise=0",
+    "reward.model.hidden=[32,32]",
+    "reward.model.activation=relu",
+    "reward.model.ensemble=1",
+]
+"""The peer's networks, fragments and comparisons."""
+PENDULUM_STEPS = 49_152
 PEER_ENVS = {"CartPole-v1": "CartPole-v1", "HalfCheetah-v5": "HalfCheetah-v4"}
 """The Gymnasium that the peer needs (0.29) has no v5; the two differ in what they put into info."""
 PEER_ROUNDS, SEEDS = 6, 3
@@ -88,11 +110,51 @@ def returns_against_imitation(settings: Settings) -> Result:
     return Result(rows, {"true_returns": details})
 
 
+def preferences_against_imitation(settings: Settings) -> Result:
+    """Preference comparisons on Pendulum-v1 against imitation 1.0.1: 200 of 100 steps, 49,152 env steps from nothing."""
+    peer = _peer(settings, "peer_imitation_preferences.py")
+    if peer is None:
+        return Result([], {"skipped": ["imitation"]})
+    rounds = PENDULUM_STEPS // 2048
+    commands = {"ours": module("train", f"anew:{rounds}", *PENDULUM, *COMPARISONS)}
+    commands["imitation"] = [*peer, str(PENDULUM_STEPS)]
+    contest = take_turns(commands, settings.repeats, settings.say)
+    rows = [
+        Row(f"ours / imitation, per {per} second", contest.ratio("ours", "imitation", per), at_least)
+        for per, at_least in zip(PER, (20.0, None), strict=True)
+    ]
+    return Result(rows, {"env_steps_per_second": contest.summary()})
+
+
+def preference_returns(settings: Settings) -> Result:
+    """True return on Pendulum-v1 after 98,304 env steps from 200 comparisons and from the true reward; 10 seeds, ours."""
+    found = {
+        "comparisons": _last_returns([*PENDULUM, *COMPARISONS], 10),
+        "true_reward": _last_returns([*PENDULUM, "reward=environment"], 10),
+    }
+    settings.say(f"  {found}")
+    lost = [a - b for a, b in zip(found["comparisons"], found["true_reward"], strict=True)]
+    mean, low, high = mean_interval(lost)
+    rows = [Row("mean true return: 200 comparisons - true reward, ours", mean)]
+    rows += [Row("upper end of its interval: not below 0", high, 0.0), Row("its lower end", low)]
+    peer = _peer(settings, "peer_imitation_preferences.py")
+    if peer is not None:
+        theirs = [told_once([*peer, "98304", str(seed)])["true_return"] for seed in range(SEEDS)]
+        settings.say(f"  imitation: {theirs}")
+        found["imitation"] = theirs
+        rows.append(Row("mean true return: imitation", sum(theirs) / SEEDS))
+    return Result(rows, {"true_returns": found})
+
+
 def _our_returns(kind: str, demos: Path) -> list[float]:
+    return _last_returns([*CART_POLE, f"reward={kind}", f"demos={demos}", *DISCRIMINATOR], SEEDS)
+
+
+def _last_returns(overrides: list[str], seeds: int) -> list[float]:
+    """Of the policy's mode after 98,304 env steps, development seeds from 0."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "rl_rewards.run", *CART_POLE, f"reward={kind}", f"demos={demos}"]
-        command += [f"num_seeds={SEEDS}", "total_env_steps=98_304", "evaluation.episodes=50", "logger=none"]
-        command += ["video=false", "report=false", f"hydra.run.dir={folder}", *DISCRIMINATOR]
+        command = [sys.executable, "-m", "rl_rewards.run", *overrides, f"num_seeds={seeds}", "total_env_steps=98_304"]
+        command += ["evaluation.episodes=50", "logger=none", "video=false", "report=false", f"hydra.run.dir={folder}"]
         call(command)
         last = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     return json.loads(last)["eval/true_return_deterministic"]
@@ -108,7 +170,7 @@ def _demos(env_id: str) -> Path:
     return path
 
 
-def _peer(settings: Settings) -> list[str] | None:
+def _peer(settings: Settings, script: str = "peer_imitation.py") -> list[str] | None:
     """How to start it, or None."""
     python = settings.peers and settings.peers / "imitation" / "bin" / "python"
     if python is None or not python.is_file():
@@ -116,4 +178,4 @@ def _peer(settings: Settings) -> list[str] | None:
             f"  imitation is skipped: it is not in PEERS={settings.peers or ''}; README, Benchmarks, says how to add it"
         )
         return None
-    return [str(python), str(ROOT / "scripts" / "benchmarks" / "peer_imitation.py")]
+    return [str(python), str(ROOT / "scripts" / "benchmarks" / script)]

@@ -7,7 +7,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from scripts.benchmarks.against_imitation import gail_against_imitation, returns_against_imitation
+from scripts.benchmarks.against_imitation import (
+    gail_against_imitation,
+    preference_returns,
+    preferences_against_imitation,
+    returns_against_imitation,
+)
 from scripts.benchmarks.contest import PER, ROOT, BenchError, module, take_turns, told_once, worker_env
 from scripts.benchmarks.result import Result, Row, Settings
 
@@ -179,4 +184,6 @@ ITEMS: dict[str, Callable[[Settings], Result]] = {
     "h": peak_memory,
     "i": gail_against_imitation,
     "j": returns_against_imitation,
+    "k": preferences_against_imitation,
+    "l": preference_returns,
 }

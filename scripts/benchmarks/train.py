@@ -1,17 +1,22 @@
 """A worker that trains an experiment of ours: ``train.py ROUNDS OVERRIDE ...``, ROUNDS rounds at every request.
 
-It runs rounds as ``loop.experiment`` does, metrics fetched after each, without evaluation, log and checkpoints.
+It runs rounds as ``loop.experiment`` does, metrics fetched and questions answered after each, without evaluation, log
+and checkpoints. ``anew:ROUNDS`` starts from nothing at every request: where labels are asked at the start above all.
 """
 
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from rl_rewards.help import CONFIGS
 from rl_rewards.loop import build
+from rl_rewards.loop.questions import Questions
 from rl_rewards.loop.train import Rounds, init_state, make_host_env
 from scripts.benchmarks.worker import serve
 
@@ -21,13 +26,20 @@ WARM_UP = 3
 
 def main() -> None:
     """Compile, warm up, serve."""
-    rounds = int(sys.argv[1])
+    anew, _, count = sys.argv[1].rpartition(":")
+    rounds = int(count)
     cfg = composed(sys.argv[2:])
     started_wall, started = time.perf_counter(), time.process_time()
     training = Training(cfg)
     prepared = {"compile_cpu": time.process_time() - started, "compile_wall": time.perf_counter() - started_wall}
     training.run(WARM_UP)
-    serve(lambda: training.run(rounds), prepared)
+
+    def piece() -> int:
+        if anew:
+            training.start()
+        return training.run(rounds)
+
+    serve(piece, prepared)
 
 
 def composed(overrides: list[str]) -> DictConfig:
@@ -42,15 +54,21 @@ class Training:
     def __init__(self, cfg: DictConfig) -> None:
         self.parts = build.build(cfg)
         data = build.build_data(self.parts, cfg)
-        self.state = init_state(self.parts, cfg.seed)
-        self.rounds = Rounds(self.parts, data, self.state, make_host_env(self.parts, cfg.seed))
-        self.done = 0
+        self.first = init_state(self.parts, cfg.seed)
+        self.questions = Questions(self.parts, cfg.seed, Path(tempfile.gettempdir()))
+        self.rounds = Rounds(self.parts, data, self.first, make_host_env(self.parts, cfg.seed))
+        self.start()
+
+    def start(self) -> None:
+        """From the first state, in buffers of its own: a round donates them."""
+        self.state, self.done = jax.tree.map(jnp.copy, self.first), 0
 
     def run(self, rounds: int) -> int:
         """Train on; returns the env steps of all seeds."""
         for _ in range(rounds):
-            self.state, metrics, _ = self.rounds(self.state, self.done)
+            self.state, metrics, query = self.rounds(self.state, self.done)
             jax.device_get(metrics)
+            self.state = self.questions(self.state, query, self.done, lambda: False, print)
             self.done += 1
         return rounds * self.parts.steps_per_round * self.parts.seeds.count
 
