@@ -111,7 +111,7 @@ def returns_against_imitation(settings: Settings) -> Result:
 
 
 def preferences_against_imitation(settings: Settings) -> Result:
-    """Preference comparisons on Pendulum-v1 against imitation 1.0.1: 200 of 100 steps, 49,152 env steps from nothing."""
+    """Preference comparisons on Pendulum-v1 against imitation 1.0.1: 200 of 100 steps, 49,152 env steps."""
     peer = _peer(settings, "peer_imitation_preferences.py")
     if peer is None:
         return Result([], {"skipped": ["imitation"]})
@@ -127,7 +127,7 @@ def preferences_against_imitation(settings: Settings) -> Result:
 
 
 def preference_returns(settings: Settings) -> Result:
-    """True return on Pendulum-v1 after 98,304 env steps from 200 comparisons and from the true reward; 10 seeds, ours."""
+    """True return on Pendulum-v1 after 98,304 env steps from 200 comparisons, and from the true reward."""
     found = {
         "comparisons": _last_returns([*PENDULUM, *COMPARISONS], 10),
         "true_reward": _last_returns([*PENDULUM, "reward=environment"], 10),
