@@ -59,9 +59,9 @@ class Questions:
 
     def _until_answered(self, round: int, stopped: Callable[[], Any], say: Callable[[str], None]) -> None:
         told = False
-        while (open := sum(labeler.open() for labeler in self._labelers)) and not stopped():
+        while (waiting := sum(labeler.open() for labeler in self._labelers)) and not stopped():
             if not told:
-                say(f"Round {round} waits for {open} answers.")
+                say(f"Round {round} waits for {waiting} answers.")
                 told = True
             time.sleep(POLL_SECONDS)
 
