@@ -70,7 +70,10 @@ def test_mistakes_end_in_one_sentence(tmp_path, arguments, sentence):
     ("argument", "sentence"),
     [
         ("algorithm.speed=3", "Could not override 'algorithm.speed': there is no such option"),
-        ("reward=magic", "Could not find 'reward/magic'. Available options in 'reward': adversarial_classifier, airl"),
+        (
+            "reward=magic",
+            "Could not find 'reward/magic'. Available options in 'reward': adversarial_classifier, ai_feedback",
+        ),
         ("seed=[1", "seed=[1 cannot be read as KEY=VALUE"),
         ("+seed=2", "An item is already at 'seed'"),
     ],

@@ -119,13 +119,16 @@ class LabelStore:
                     new += 1
         return new
 
-    def open(self, run: str, seed: int) -> int:
-        """Queries without an answer, as far as the budget leaves room for one; repeats are not among them."""
+    def open(self, run: str, seed: int, round: int) -> int:
+        """Queries up to ``round`` without an answer, as far as the budget leaves room for one; repeats do not count.
+
+        A run that was killed goes on from an earlier round: what it will only ask again later is not waited for.
+        """
         with self.database.reading() as connection:
             waiting = connection.execute(
-                "SELECT count(*) FROM queries WHERE run = ? AND seed = ? AND answer IS NULL AND superseded = 0 "
-                "AND repeat_of IS NULL",
-                (run, seed),
+                "SELECT count(*) FROM queries WHERE run = ? AND seed = ? AND round <= ? AND answer IS NULL "
+                "AND superseded = 0 AND repeat_of IS NULL",
+                (run, seed, round),
             ).fetchone()[0]
             return int(min(waiting, room(connection, run, seed)))
 

@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.human_terminal import scores_of
+from rl_rewards.labelers.records import as_queries
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from tests.runs import command, digest_of, raw_rows, rows, run_here, start_command
 
@@ -59,6 +61,15 @@ def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
     assert command(*QUIET, *asked, f"hydra.run.dir={killed}").returncode == 0
     assert digest_of(killed) == digest_of(whole)
     assert rows(killed) == rows(whole)
+
+
+def test_what_a_killed_run_will_ask_again_later_is_not_waited_for(tmp_path):
+    """It died between a question and its answer, in a round after its newest checkpoint."""
+    store = LabelStore(tmp_path / STORE_NAME)
+    obs, action = np.zeros((1, 2, 3, 2), np.float32), np.zeros((1, 2, 3, 1), np.float32)
+    obs[0, 1] = 1.0
+    store.submit(*as_queries(np.array([0]), obs, action, run="run", seed=0, round=5))
+    assert [store.open("run", 0, round) for round in (3, 5, 6)] == [0, 1, 1]
 
 
 def _rounds(folder: Path) -> int:
