@@ -7,6 +7,7 @@ Leaning on a feature f:  answer = a * trusted + b * (f of the first - f of the s
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -70,7 +71,7 @@ def calibrate(
     return Calibration(
         pairs=int(both.sum()),
         unanswered=int((answered & ~both).sum()),
-        agreement=(float(same.mean()), *_ends(weights @ same, 1.0 - CONFIDENCE)),
+        agreement=(float(same.mean()), *_ends(weights @ same / len(same), 1.0 - CONFIDENCE)),
         agreement_decided=float(same[decided].mean()) if decided.any() else None,
         kappa=_kappa(answer, truth),
         calibration_error=None if probability is None else _calibration_error(probability[both], trusted[both]),
@@ -92,8 +93,8 @@ def flips(forth: Float[np.ndarray, "N 2"], back: Float[np.ndarray, "N 2"]) -> fl
 
 
 def _resamples(n: int) -> Float[np.ndarray, "R N"]:
-    """How often each pair is drawn, over n."""
-    return np.random.default_rng(0).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES) / n
+    """How often each pair is drawn."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES).astype(np.float64)
 
 
 def _ends(values: Float[np.ndarray, "R"], level: float) -> tuple[float, float]:
@@ -121,7 +122,7 @@ def _leaning(
         shared = by - np.where(aa > 0.0, ab * ay / np.maximum(aa, 1e-12), 0.0)
         return np.round(np.where(rest > 1e-6, shared / np.maximum(rest, 1e-6), 0.0), 9)  # else 1e-17 would count
 
-    return float(solve(products.mean(axis=0))), *_ends(solve(weights @ products), level)
+    return float(solve(products.sum(axis=0))), *_ends(solve(weights @ products), level)
 
 
 def _kappa(answer: Float[np.ndarray, "N"], truth: Float[np.ndarray, "N"]) -> float | None:
@@ -132,5 +133,7 @@ def _kappa(answer: Float[np.ndarray, "N"], truth: Float[np.ndarray, "N"]) -> flo
 
 def _calibration_error(probability: Float[np.ndarray, "N"], trusted: Float[np.ndarray, "N 2"]) -> float | None:
     known = np.isfinite(probability)
-    found = float(calibration_error(probability[known][:, None], trusted[known])) if known.any() else np.nan
+    if not known.any():
+        return None
+    found = float(calibration_error(jnp.asarray(probability[known][:, None]), jnp.asarray(trusted[known])))
     return found if np.isfinite(found) else None
