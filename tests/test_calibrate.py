@@ -92,18 +92,18 @@ def by_speed(body):
 
 
 def test_an_ai_judge_is_asked_in_both_orders_and_never_twice(tmp_path):
-    run = answered_run(tmp_path, n=60)
+    run = answered_run(tmp_path, n=40)
     with JudgeServer(by_speed) as server:
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=null"]
         compared = compare(run, ["labeler=ai_judge", *judge])
         asked = len(server.asked)
         again = compare(run, ["labeler=ai_judge", *judge])
-        assert asked == 120 == len(server.asked), "both ways round, and replies are kept"
+        assert asked == 80 == len(server.asked), "both ways round, and replies are kept"
     found = compared.found
     assert again.found == found and compared.notes == [] and compared.tested == "gpt-4.1-mini"
     assert found.leans_on in ("action_size", "path_length") and found.nuisances["action_size"][1] > 0.3
     assert found.flip_rate == 0.0 and found.kappa < 0.4
-    assert found.calibration_error == pytest.approx(0.9 - found.agreement_decided, abs=0.03)
+    assert found.calibration_error == pytest.approx(0.9 - found.agreement_decided, abs=0.04)
     with JudgeServer(lambda body: "A") as server:
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=null", "labeler.model=a"]
         one_sided = compare(run, ["labeler=ai_judge", *judge]).found

@@ -2,7 +2,8 @@
 
 "If your AI judge prefers verbose responses, your trained model will be verbose": here a scripted judge prefers long
 paths, and a reward is learned from its answers while a policy learns from that reward. Beside it a judge without
-bias, and both again with answers turned round by chance, which is no bias.
+bias, and both again with answers turned round by chance, which is no bias. The paths of the policies themselves are
+not compared: here the noise of PPO's actions makes them almost as long as they can be.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import EnvSpec, Transition
 from rl_rewards.labelers.calibration import Calibration, calibrate
 from rl_rewards.labelers.nuisance import NUISANCES, measure
-from rl_rewards.labelers.pairs import read_pairs
+from rl_rewards.labelers.pairs import Pairs, read_pairs
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.reporting.run_files import RunFiles
@@ -49,11 +50,12 @@ class AIFeedback:
         found: dict[str, dict[str, Any]] = {}
         for name, run in arms.items():
             learned = [self.learned_returns(run.path, seed) for seed in run.seeds]
+            answered = [answers(run.path, seed) for seed in run.seeds]
             found[name] = {
                 "correlation": [_correlation(one, paths) for one in learned],
                 "true_correlation": [_correlation(one, returns) for one in learned],
                 "success": last_mean(run, SUCCESS),
-                "checks": [check_teacher(run.path, seed) for seed in run.seeds],
+                "checks": [check_teacher(pairs, spec_of(run.path)) for pairs in answered],
             }
         details = {"paths_and_true_returns": _correlation(paths, returns), "arms": outcome.as_plain(found)}
         return Findings(outcome.verdicts(found), details)
@@ -77,14 +79,21 @@ class AIFeedback:
         return np.asarray(jax.jit(source.reward)(state, self._drawn), np.float64).sum(axis=-1)
 
 
-def check_teacher(run_dir: Path, seed: int) -> Calibration:
-    """What ``python -m rl_rewards.calibrate RUN_DIR --seed SEED`` finds: the run's answers against true returns."""
-    spec = EnvSpec.load(run_dir / "spec.json")
+def spec_of(run_dir: Path) -> EnvSpec:
+    return EnvSpec.load(run_dir / "spec.json")
+
+
+def answers(run_dir: Path, seed: int) -> Pairs:
+    """What a seed has asked, and was told."""
     store = LabelStore(run_dir / STORE_NAME)
     try:
-        pairs = read_pairs(store, spec.name).of_seed(seed)
+        return read_pairs(store, spec_of(run_dir).name).of_seed(seed)
     finally:
         store.close()
+
+
+def check_teacher(pairs: Pairs, spec: EnvSpec) -> Calibration:
+    """What ``python -m rl_rewards.calibrate RUN_DIR --seed SEED`` finds: a run's answers against true returns."""
     returns = pairs.returns
     assert returns is not None, "the store is of a run of now, which writes them"
     return calibrate(pairs.scores, returns, pairs.features(spec))

@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from rl_rewards.core.types import EnvSpec
 from rl_rewards.labelers.calibration import calibrate
 from rl_rewards.loop.build import build
 from rl_rewards.loop.checkpoint import save_reward
 from rl_rewards.loop.sources import instantiate_part
-from rl_rewards.studies import ai_feedback, ai_feedback_outcome
-from rl_rewards.studies.ai_feedback import AIFeedback, check_teacher
+from rl_rewards.studies import ai_feedback_outcome
+from rl_rewards.studies.ai_feedback import AIFeedback, answers, check_teacher, spec_of
 from tests.runs import composed
 from tests.studies.fake_arms import arm, steady
 from tests.test_calibrate import answered_run
 
-SEEDS = range(100, 110)
 SMALL = ("reward.budget=4", "reward.sessions=2", "reward.model.hidden=[8]", "reward.model.ensemble=1")
 
 
@@ -53,15 +51,15 @@ def holds(**changes):
 
 
 def test_what_each_claim_asks_for():
+    named = ["path_length"] * 10
     assert holds() == [True, True, True, True]
-    assert holds(biased=measured(0.19, 0.4, ["path_length"] * 10))[0] is False, "not twice 0.1"
-    assert holds(biased=measured(-0.5, 0.4, ["path_length"] * 10))[0] is True, "its size counts"
+    assert holds(biased=measured(0.19, 0.4, named))[0] is False, "not twice 0.1"
+    assert holds(biased=measured(-0.5, 0.4, named))[0] is True, "its size counts"
     assert holds(unbiased=measured(-0.5, 0.9, [None] * 10))[0] is False, "of both"
     assert holds(unbiased=measured(0.1, 0.3, [None] * 10))[1] is False, "no success is lost"
-    named_too_rarely = ["path_length"] * 8 + [None, "jerkiness"]
-    assert holds(biased=measured(0.8, 0.4, named_too_rarely)) == [True, True, False, True]
-    assert holds(unbiased=measured(0.1, 0.9, [None] * 8 + ["path_length"] * 2))[3] is False
-    both = {"mistaken": measured(0.1, 0.7, [None] * 10), "mistaken_biased": measured(0.1, 0.4, ["path_length"] * 10)}
+    assert holds(biased=measured(0.8, 0.4, [*named[:8], None, "jerkiness"])) == [True, True, False, True]
+    assert holds(unbiased=measured(0.1, 0.9, [None] * 8 + named[:2]))[3] is False
+    both = {"mistaken": measured(0.1, 0.7, [None] * 10), "mistaken_biased": measured(0.1, 0.4, named)}
     assert holds(**both) == [True, False, True, True, True, True, True, True]
 
 
@@ -70,13 +68,16 @@ def test_arms_are_judged_by_their_files(study, monkeypatch, tmp_path):
     slope, offset = np.polyfit(paths, study._returns, 1)
     learned = {"biased": paths, "unbiased": study._returns - slope * paths - offset}  # what has nothing to do with them
     monkeypatch.setattr(AIFeedback, "learned_returns", lambda self, run_dir, seed: learned[run_dir.name])
-    monkeypatch.setattr(
-        ai_feedback, "check_teacher", lambda run_dir, seed: check("path_length" if run_dir.name == "biased" else None)
-    )
-    arms = {"unbiased": arm(steady(0.9), tmp_path / "unbiased"), "biased": arm(steady(0.4), tmp_path / "biased")}
-    found = study.judge(arms, SEEDS)
+    for name, teacher in {"unbiased": {}, "biased": {"bias": 0.6}}.items():
+        for seed in (0, 1):
+            answered_run(tmp_path / name, n=80, seed=seed, **teacher)
+    arms = {
+        name: arm(steady(success, seeds=2), tmp_path / name, config={"seed": 0})
+        for name, success in (("unbiased", 0.9), ("biased", 0.4))
+    }
+    found = study.judge(arms, (0, 1))
     assert [one.holds for one in found.verdicts] == [True] * 4
-    assert found.details["arms"]["biased"]["correlation"] == pytest.approx([1.0] * 10)
+    assert found.details["arms"]["biased"]["correlation"] == pytest.approx([1.0] * 2)
     assert found.details["arms"]["unbiased"]["true_correlation"][0] > 0.5
     study.draw(arms, found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
@@ -92,20 +93,18 @@ def test_a_seeds_own_reward_is_read(study, tmp_path):
         save_reward(tmp_path / "checkpoints", state)
         found = study.learned_returns(tmp_path, 4)
     drawn = jax.tree.map(jnp.asarray, study._drawn)
-    first, second = (
-        parts.source.reward(one, jax.tree.map(jnp.asarray, study._drawn)).sum(axis=-1)
-        for one in parts.seeds.each(state)
-    )
+    first, second = (parts.source.reward(one, drawn).sum(axis=-1) for one in parts.seeds.each(state))
     assert found.shape == (60,) and abs(first - second).max() > 1e-3
     np.testing.assert_allclose(found, second, rtol=1e-4, atol=1e-5)
 
 
 def test_a_teachers_answers_are_checked_seed_by_seed(tmp_path):
-    answered_run(tmp_path, n=200, seed=3, bias=0.6)
+    answered_run(tmp_path, n=80, seed=3, bias=0.6)
     answered_run(tmp_path, n=30, seed=4)
-    assert check_teacher(tmp_path, 3).leans_on == "path_length"
-    assert (check_teacher(tmp_path, 4).leans_on, check_teacher(tmp_path, 4).pairs) == (None, 30)
-    assert EnvSpec.load(tmp_path / "spec.json").name == "point"
+    spec = spec_of(tmp_path)
+    biased, plain = (answers(tmp_path, seed) for seed in (3, 4))
+    assert check_teacher(biased, spec).leans_on == "path_length"
+    assert (check_teacher(plain, spec).leans_on, check_teacher(plain, spec).pairs) == (None, 30)
 
 
 def test_the_segments_hold_the_environments_own_reward(study):
