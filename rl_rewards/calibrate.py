@@ -162,7 +162,7 @@ def in_words(compared: Compared) -> list[str]:
         return [*lines, "  no feature is known of such segments"]
     lines.append("  leans on, a deviation of it, what is trusted being the same (2 turns an answer round):")
     for name, (b, low, high) in sorted(found.nuisances.items(), key=lambda item: -abs(item[1][0])):
-        lines.append(f"    {name:<24} {b:+.3f} [{low:+.3f}, {high:+.3f}]  of {NUISANCES[name].unit}")
+        lines.append(f"    {name:<24} {b:+.3f} [{low:+.3f}, {high:+.3f}]  ({NUISANCES[name].unit})")
     return [*lines, f"  leans most on: {found.leans_on or 'none shown'}"]
 
 

@@ -11,7 +11,10 @@ from omegaconf import OmegaConf
 from rl_rewards.calibrate import compare, in_words, main
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Query
+from rl_rewards.labelers.exchange import export_lines, import_lines
 from rl_rewards.labelers.oracle import Teacher
+from rl_rewards.labelers.pairs import read_pairs
+from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.loop.build import build_env
 from tests.labelers.assignments import assignment
 from tests.labelers.judge_server import JudgeServer
@@ -109,6 +112,30 @@ def test_an_ai_judge_is_asked_in_both_orders_and_never_twice(tmp_path):
         one_sided = compare(run, ["labeler=ai_judge", *judge]).found
     assert one_sided.flip_rate == 1.0 and one_sided.agreement[0] == 0.0
     assert one_sided.calibration_error is None, "it never says how sure it is"
+
+
+def test_what_is_known_of_clips_travels_with_them_and_may_be_missing(tmp_path):
+    run, other = answered_run(tmp_path / "run", n=20, bias=0.6), tmp_path / "other"
+    other.mkdir()
+    for name in ("spec.json", "config.yaml", "run.json"):
+        (other / name).write_bytes((run / name).read_bytes())
+    one, copy = LabelStore(run / STORE_NAME), LabelStore(other / STORE_NAME)
+    export_lines(one.database, tmp_path / "labels.jsonl")
+    import_lines(copy.database, tmp_path / "labels.jsonl")
+    assert compare(other, []).found == compare(run, []).found
+    known, asked = read_pairs(copy, "point"), walks(build_env(composed("env=point")).spec, 20)
+    np.testing.assert_array_equal(known.segments(swapped=False).next_obs[:, :, -1], asked.next_obs[:, :, -1])
+    np.testing.assert_array_equal(known.segments(swapped=True).info["scene"], asked.info["scene"][:, ::-1])
+    with copy.database.writing() as connection:
+        connection.execute("DROP TABLE details")  # as in a store from before
+    copy.close()
+    with pytest.raises(ConfigError, match="does not know the true return"):
+        compare(other, [])
+    with pytest.raises(ConfigError, match="looks at env_reward, which the store does not know"):
+        compare(other, ["labeler=oracle"])
+    with JudgeServer(lambda body: "A") as server:
+        judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=null"]
+        assert "told in numbers" in compare(other, ["labeler=ai_judge", *judge]).notes[0]
 
 
 def test_what_is_told(tmp_path):
