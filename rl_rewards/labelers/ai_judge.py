@@ -147,6 +147,7 @@ class Judge(StoredLabeler):
         self._failure: Exception | None = None
         self._capped: str | None = None
         self._news: list[str] = []
+        self._probabilities: dict[int, float] = {}
         self._take_up(self._journal.tasks())
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.parallel)]
         for thread in self._threads:
@@ -182,6 +183,11 @@ class Judge(StoredLabeler):
     def news(self) -> list[str]:
         told, self._news = self._news, []
         return told
+
+    def probabilities(self) -> dict[int, float]:
+        """Of the pairs that were judged since this labeler was made."""
+        with self._lock:
+            return dict(self._probabilities)
 
     def close(self) -> None:
         """Replies under way are waited for a moment; what was not asked yet is asked when the run goes on."""
@@ -249,6 +255,8 @@ class Judge(StoredLabeler):
         self._journal.judged(query, verdict.pairs, verdict.flips, verdict.refused)
         name = Path(self._settings.model).name[-MOST_LETTERS:]
         self.store.record(self.run, self.assignment.seed, name, "judge", {query: verdict.scores})
+        if verdict.probability is not None:
+            self._probabilities[query] = verdict.probability
         del self._pending[query]
 
     def _raise_failure(self) -> None:

@@ -79,3 +79,12 @@ class Reports(Protocol):
     def news(self) -> list[str]:
         """Sentences that a person should hear, each once."""
         ...
+
+
+@runtime_checkable
+class GivesProbabilities(Protocol):
+    """A labeler that says how sure it is."""
+
+    def probabilities(self) -> dict[int, float]:
+        """Query id -> probability that the first of its two segments is better, where it has said more than which."""
+        ...

@@ -1,6 +1,7 @@
 """The file of a label store: SQLite in WAL mode, durable at every commit; several processes may use it at once.
 
 Rows are only ever added: an undo is an answer of its own, a query asked anew with other clips supersedes the old one.
+``details`` holds what else is known of a clip, by names: next_obs (of its last step), env_reward, info.KEY.
 Four columns follow from the answers and are kept for speed: ``queries.answer`` the answer that stands, its
 ``labeler``, ``refused`` whether it holds no scores, and ``superseded``.
 """
@@ -19,6 +20,11 @@ VERSION = 1
 WAIT_SECONDS = 30.0
 """How long to wait for another process that is writing."""
 
+DETAILS = (
+    "CREATE TABLE IF NOT EXISTS details (hash TEXT NOT NULL REFERENCES clips, name TEXT NOT NULL, "
+    "value BLOB NOT NULL, PRIMARY KEY (hash, name)) WITHOUT ROWID"
+)
+"""Came later; a store without it gets it, and reads as one that knows none."""
 TABLES = """
 CREATE TABLE clips (
   hash TEXT PRIMARY KEY, media BLOB, sheet TEXT NOT NULL, obs BLOB NOT NULL, action BLOB NOT NULL
@@ -98,9 +104,10 @@ class Database:
                 for statement in TABLES.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
-                return
-        told = f"{self.path} is a database of another kind or version ({found})"
-        require(found == VERSION, f"{told}; a label store of version {VERSION} is needed.")
+                found = VERSION
+            told = f"{self.path} is a database of another kind or version ({found})"
+            require(found == VERSION, f"{told}; a label store of version {VERSION} is needed.")
+            connection.execute(DETAILS)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

@@ -25,13 +25,14 @@ from rl_rewards.labelers.records import NewQuery, Source, check_labeler, check_s
 FORMAT = "rl_rewards labels"
 TABLES = {  # in an order in which every row comes after those it names
     "clips": "hash",
+    "details": "hash, name",
     "budgets": "run, seed",
     "rounds": "run, seed, absorbed_round",
     "queries": "number",
     "answers": "number",
     "absorbed": "number",
 }
-BYTES = {"clips": ("media", "obs", "action")}
+BYTES = {"clips": ("media", "obs", "action"), "details": ("value",)}
 NAMES = {  # columns that hold another row's number
     "queries": {"repeat_of": "queries", "answer": "answers"},
     "answers": {"query": "queries", "undo_of": "answers"},
@@ -123,6 +124,8 @@ def _check_meaning(where: str, table: str, row: dict[str, Any]) -> None:
             sheet = json.loads(row["sheet"])
             require((sheet is None) == (row["media"] is None), "media and sheet must be both there or both null.")
             _ = sheet and Sheet(**sheet)
+        elif table == "details":
+            unpack_array(row["value"])
         elif table == "queries":
             keys = ("run", "seed", "query_id", "round", "kind")
             clips = unpacked(row["clips"])
@@ -153,7 +156,7 @@ def _insert(
         if row.get(key) is not None:
             row[key] = numbers[other][row[key]]
     names, marks = ", ".join(row), ", ".join("?" * len(row))
-    ignore = "OR IGNORE " if table == "clips" else ""  # the same content may be there already
+    ignore = "OR IGNORE " if table in ("clips", "details") else ""  # the same content may be there already
     cursor = connection.execute(f"INSERT {ignore}INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
     if table in numbers and old is not None and cursor.lastrowid is not None:
         numbers[table][old] = cursor.lastrowid

@@ -2,7 +2,8 @@
 
 return = sum_t myopia^(L - 1 - t) r_t;  P(first preferred) = sigmoid(rationality * difference); then, in this order:
 skipped where no segment's return reaches the skip threshold, equal where returns differ by less than the equal one,
-flipped with the share of mistakes. What it answers to a query depends on (seed, id) and the returns alone.
+flipped with the share of mistakes. What it answers to a query depends on (seed, id) and the returns alone. A planted
+bias adds to a segment's value what nobody asked for, ``bias * typical |return| * feature in deviations``.
 """
 
 import json
@@ -13,6 +14,7 @@ import numpy as np
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.queries import NOBODY, Labels, Query
 from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.nuisance import NUISANCES, measure, nuisances_of
 from rl_rewards.labelers.stored import StoredLabeler
 
 
@@ -28,6 +30,8 @@ class Teacher:
     raters: int
     rater_offset: float
     rating_noise: float
+    bias: float
+    bias_towards: str
     store: bool
 
     wait: bool = field(default=True, init=False)
@@ -47,13 +51,26 @@ class Teacher:
         for name in ("rater_offset", "rating_noise"):
             value = getattr(self, name)
             require(value >= 0, f"labeler.{name}={value} must be 0 (off) or positive.")
+        require(
+            self.bias_towards in NUISANCES,
+            f"labeler.bias_towards={self.bias_towards} is no feature of a segment; choose from {', '.join(NUISANCES)}.",
+        )
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ("env_reward", "obs", "action") if self.store else ("env_reward",)
+        return ("env_reward", "obs", "action") if self.store or self.bias else ("env_reward",)
 
     def make(self, assignment: Assignment) -> "Oracle | StoredOracle":
-        """The teacher of one seed."""
+        """The teacher of one seed.
+
+        Raises:
+            ConfigError: when it is to be biased towards what its environment's segments do not have.
+        """
+        require(
+            self.bias == 0 or self.bias_towards in nuisances_of(assignment.spec),
+            f"labeler.bias_towards={self.bias_towards} cannot be told of {assignment.spec.name}, whose "
+            f"{NUISANCES[self.bias_towards].taken_from} is not a vector of numbers; choose labeler.bias=0.",
+        )
         oracle = Oracle(self, assignment.seed, assignment.answers)
         return StoredOracle(assignment, oracle) if self.store else oracle
 
@@ -64,6 +81,7 @@ class Oracle:
     def __init__(self, teacher: Teacher, seed: int, answers: int) -> None:
         self._teacher, self._seed, self._answers = teacher, seed, answers
         self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen, and of how many segments
+        self._features = self._squares = 0.0  # sums of the feature that it is biased towards, and of its square
         self._waiting: Labels | None = None
 
     def submit(self, query: Query, round: int) -> None:
@@ -72,10 +90,11 @@ class Oracle:
         asked = ids != NOBODY
         self._returns += float(np.abs(rewards[asked].sum(axis=-1)).sum())
         self._segments += float(asked.sum() * rewards.shape[1])
+        extra = self._extra(query, asked)
         labels = Labels.none(self._answers, rewards.shape[1])
-        for place, (i, one) in enumerate(zip(ids[asked], rewards[asked], strict=True)):
+        for place, (i, one, more) in enumerate(zip(ids[asked], rewards[asked], extra, strict=True)):
             labels.id[place] = i
-            labels.scores[place], labels.rater[place] = self._answer(int(i), one)
+            labels.scores[place], labels.rater[place] = self._answer(int(i), one, more)
         self._waiting = labels
 
     def open(self) -> int:
@@ -89,23 +108,43 @@ class Oracle:
         return labels
 
     def save(self) -> bytes:
-        return json.dumps([self._returns, self._segments]).encode()
+        return json.dumps([self._returns, self._segments, self._features, self._squares]).encode()
 
     def load(self, saved: bytes) -> None:
-        self._returns, self._segments = json.loads(saved)
+        self._returns, self._segments, self._features, self._squares = json.loads(saved)
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def _answer(self, query: int, rewards: np.ndarray) -> tuple[np.ndarray, int]:
-        """Scores [K] of one query's segments [K, L], and whose they are."""
+    @property
+    def _typical(self) -> float:
+        """Mean |return| of what was seen so far."""
+        return self._returns / max(self._segments, 1.0)
+
+    def _extra(self, query: Query, asked: np.ndarray) -> np.ndarray:
+        """What the bias adds to the segments of the ``asked`` queries, [Q', K], in units of return; 0 without one.
+
+        The feature counts in deviations from its mean, of all segments seen so far.
+        """
+        teacher, shape = self._teacher, np.shape(query.segments.env_reward)[1:2]
+        if teacher.bias == 0:
+            return np.zeros((int(asked.sum()), *shape))
+        obs, action = (np.asarray(x)[asked] for x in (query.segments.obs, query.segments.action))
+        found = measure(NUISANCES[teacher.bias_towards], obs, action)
+        self._features += float(found.sum())
+        self._squares += float(np.square(found).sum())
+        mean = self._features / max(self._segments, 1.0)
+        deviation = np.sqrt(max(self._squares / max(self._segments, 1.0) - mean**2, 1e-12))
+        return teacher.bias * self._typical * (found - mean) / deviation
+
+    def _answer(self, query: int, rewards: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, int]:
+        """Scores [K] of one query's segments [K, L], worth ``extra`` [K] besides; and whose they are."""
         teacher, rng = self._teacher, np.random.default_rng([self._seed, query])
         rater = int(rng.integers(teacher.raters))
         if len(rewards) == 1:
-            return self._rating(rewards[0], rater, rng), rater
+            return self._rating(rewards[0], rater, rng) + extra / rewards.shape[1], rater
         weights = teacher.myopia ** np.arange(rewards.shape[1] - 1, -1, -1)
-        values = rewards @ weights
-        typical = self._returns / max(self._segments, 1.0)
+        values, typical = rewards @ weights + extra, self._typical
         if teacher.skip > 0 and rewards.sum(axis=-1).max() < teacher.skip * typical:
             return np.full(len(rewards), np.nan), rater
         if teacher.rationality is not None:

@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -32,17 +32,22 @@ class Clip:
     action: np.ndarray
     media: bytes | None
     sheet: Sheet | None
+    details: Mapping[str, np.ndarray] = field(default_factory=dict)  # what else is known of it, for later checks
 
 
 def make_clip(
-    obs: np.ndarray, action: np.ndarray, frames: np.ndarray | None = None, frames_per_second: float = 15.0
+    obs: np.ndarray,
+    action: np.ndarray,
+    frames: np.ndarray | None = None,
+    frames_per_second: float = 15.0,
+    details: Mapping[str, np.ndarray] | None = None,
 ) -> Clip:
     """A clip of obs [L, ...] and action [L, ...]; frames uint8 [F, H, W, 3] are needed where people are to see it."""
     obs, action = np.asarray(obs), np.asarray(action)
     plain = all(array.ndim and np.issubdtype(array.dtype, np.number) for array in (obs, action))
     require(plain and len(obs) == len(action) > 0, "a clip needs numbers obs [L, ...] and action [L, ...], L above 0.")
     media, sheet = (None, None) if frames is None else encode_clip(frames, frames_per_second)
-    return Clip(segment_hash(obs, action), obs, action, media, sheet)
+    return Clip(segment_hash(obs, action), obs, action, media, sheet, details or {})
 
 
 @dataclass(frozen=True)
@@ -78,18 +83,26 @@ def as_queries(
     acquisition: str = "",
     draw: Callable[[int, int], np.ndarray] | None = None,
     frames_per_second: float = 15.0,
+    details: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[list[NewQuery], list[Clip]]:
     """What a ``Query`` holds, as :meth:`LabelStore.submit` takes it; rows with the id -1 are padding and left out.
 
     Args:
         ids: [Q]; obs: [Q, K, L, ...]; action: [Q, K, L, ...]: K = 1 is a rating, 2 a pair, more a ranking.
         draw: (row, k) -> uint8 frames [F, H, W, 3] of that segment; needed where people are to see it.
+        details: [Q, K, ...] what else is known of the segments, by names.
     """
     kind: Kind = "rating" if obs.shape[1] == 1 else "pair" if obs.shape[1] == 2 else "ranking"
     queries, clips = [], []
     for row in np.flatnonzero(np.asarray(ids) >= 0):
         own = [
-            make_clip(obs[row, k], action[row, k], draw and draw(int(row), k), frames_per_second)
+            make_clip(
+                obs[row, k],
+                action[row, k],
+                draw and draw(int(row), k),
+                frames_per_second,
+                {name: values[row, k] for name, values in (details or {}).items()},
+            )
             for k in range(obs.shape[1])
         ]
         clips += own

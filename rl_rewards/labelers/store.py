@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from rl_rewards.core.checks import require
 from rl_rewards.labelers.clips import pack_array
 from rl_rewards.labelers.database import Database
@@ -213,3 +215,6 @@ def _add_clip(connection: sqlite3.Connection, clip: Clip) -> None:
         "sheet = excluded.sheet WHERE clips.media IS NULL AND excluded.media IS NOT NULL",
         (clip.hash, clip.media, sheet, pack_array(clip.obs), pack_array(clip.action)),
     )
+    for name, value in clip.details.items():
+        row = (clip.hash, name, pack_array(np.asarray(value)))
+        connection.execute("INSERT OR IGNORE INTO details VALUES (?, ?, ?)", row)

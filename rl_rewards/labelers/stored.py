@@ -54,6 +54,11 @@ class StoredLabeler:
             acquisition=asked.acquisition,
             draw=draw,
             frames_per_second=frames_per_second,
+            details={
+                "next_obs": np.asarray(segments.next_obs)[:, :, -1],  # the others are the next step's obs
+                "env_reward": np.asarray(segments.env_reward),
+                **{f"info.{key}": np.asarray(value) for key, value in segments.info.items()},
+            },
         )
         self.store.submit(queries, clips)
 

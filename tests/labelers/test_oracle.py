@@ -11,7 +11,7 @@ from tests.probes import make_rollout, make_spec
 
 PLAIN = {
     "rationality": None, "myopia": 1.0, "mistake": 0.0, "skip": 0.0, "equal": 0.0, "raters": 1, "rater_offset": 0.0,
-    "rating_noise": 0.0, "store": False,
+    "rating_noise": 0.0, "bias": 0.0, "bias_towards": "path_length", "store": False,
 }  # fmt: skip
 SPEC = make_spec(obs=1, action=1)
 
@@ -77,9 +77,67 @@ def test_an_answer_depends_on_seed_and_id_alone():
     assert (asked(rewards, rationality=1.0, seed=1).scores[:30] != whole.scores[:30]).any()
 
 
+def walking(rewards, paths, **changes):
+    """A teacher and queries of segments that earn ``rewards`` [Q, K] a step, over ``paths`` [Q, K] long."""
+    rewards, paths = np.asarray(rewards, np.float32), np.asarray(paths, np.float32)
+    steps = np.linspace(0.0, 1.0, 5, dtype=np.float32)
+    obs = (paths[..., None] * steps)[..., None]
+    segments = make_rollout(SPEC, 1, 1).replace(
+        env_reward=np.repeat(rewards[..., None], 5, axis=-1), obs=obs, action=np.zeros_like(obs)
+    )
+    oracle = Teacher(**PLAIN | {"bias_towards": "path_length"} | changes).make(assignment(len(rewards)))
+    return oracle, Query(id=np.arange(len(rewards)), segments=segments)
+
+
+def answers(oracle, query):
+    oracle.submit(query, 0)
+    return oracle.collect(0).scores
+
+
+def test_a_bias_pays_for_a_feature_in_deviations_and_typical_returns():
+    # Returns 5 and 10, typically 7.5; paths 1 and 3, a deviation of 1: one more of it is worth bias * 7.5.
+    pair = ([[1.0, 2.0]], [[3.0, 1.0]])
+    for bias, first in ((0.0, 0), (0.3, 0), (0.34, 1), (1.0, 1), (-1.0, 0)):
+        assert answers(*walking(*pair, bias=bias))[0, 0] == first, bias
+    assert Teacher(**PLAIN | {"bias": 1.0}).reads == ("env_reward", "obs", "action")
+    alike = ([[1.0, 1.0]], [[1.0, 2.0]])
+    np.testing.assert_array_equal(answers(*walking(*alike, bias=0.0)), [[0, 0]])
+    np.testing.assert_array_equal(answers(*walking(*alike, bias=0.1)), [[0, 1]])
+    np.testing.assert_array_equal(answers(*walking(*alike, bias=0.1, bias_towards="jerkiness")), [[0, 0]])
+
+
+def test_a_biased_rating_is_higher_for_longer_paths():
+    found = answers(*walking([[1.0], [1.0]], [[1.0], [3.0]], bias=0.5))[:, 0]
+    np.testing.assert_allclose(found, [0.5, 1.5], rtol=1e-6)
+
+
+def test_a_biased_teacher_that_is_resumed_says_the_same():
+    rng = np.random.default_rng(0)
+    one, first = walking(rng.normal(size=(40, 2)), rng.uniform(size=(40, 2)), bias=0.5)
+    late = rng.normal(size=(40, 2)), 9.0 + rng.uniform(size=(40, 2))
+    (other, second), (fresh, _) = walking(*late, bias=0.5), walking(*late, bias=0.5)
+    answers(one, first)
+    other.load(one.save())
+    expected = answers(one, second)
+    np.testing.assert_array_equal(answers(other, second), expected)
+    assert (answers(fresh, second) != expected).any(), "what was seen before counts"
+
+
+def test_a_bias_needs_a_feature_that_is_there():
+    pictures = make_spec(obs=(8, 8, 3), action=1)
+    with pytest.raises(ConfigError, match="whose obs is not a vector"):
+        Teacher(**PLAIN | {"bias": 1.0}).make(assignment(1, spec=pictures))
+    Teacher(**PLAIN | {"bias": 1.0, "bias_towards": "action_size"}).make(assignment(1, spec=pictures))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"mistake": 2.0}, r"labeler\.mistake=2\.0"), ({"myopia": 0.0}, "myopia"), ({"rationality": -1.0}, "rationality")],
+    [
+        ({"bias_towards": "colour"}, r"labeler\.bias_towards=colour is no feature"),
+        ({"mistake": 2.0}, r"labeler\.mistake=2\.0"),
+        ({"myopia": 0.0}, "myopia"),
+        ({"rationality": -1.0}, "rationality"),
+    ],
 )
 def test_refusals(changes, message):
     with pytest.raises(ConfigError, match=message):

@@ -30,7 +30,7 @@ SMALL = {
 }  # fmt: skip
 PERFECT = {
     "rationality": None, "myopia": 1.0, "mistake": 0.0, "skip": 0.0, "equal": 0.0, "raters": 1, "rater_offset": 0.0,
-    "rating_noise": 0.0, "store": False,
+    "rating_noise": 0.0, "bias": 0.0, "bias_towards": "path_length", "store": False,
 }  # fmt: skip
 
 

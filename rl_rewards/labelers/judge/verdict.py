@@ -18,6 +18,7 @@ class Verdict(NamedTuple):
     pairs: int = 0  # that were asked both ways round
     flips: int = 0  # of those, where the two answers contradict each other
     refused: str | None = None  # why
+    probability: float | None = None  # that a pair's first is better, mean of both orders; None: no more than yes or no
 
 
 UNREAD = "the judge's replies could not be read"
@@ -29,7 +30,7 @@ def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> V
     P(first better) is the mean over both orders. A judge that prefers a place to a clip contradicts itself: that is
     a flip, and with ``on_flip=tie`` says nothing; ``average`` goes by the mean, which is fair to both places.
     """
-    wins, pairs, flips = [0.0] * len(told), 0, 0
+    wins, pairs, flips, probability = [0.0] * len(told), 0, 0, None
     for i, j in zip(*(index.tolist() for index in pairs_of(len(told))), strict=True):
         forth = ask(compare(law, told[i], told[j]), LETTERS)
         back = ask(compare(law, told[j], told[i]), LETTERS)
@@ -38,11 +39,13 @@ def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> V
         shown_first, shown_second = forth["A"], back["B"]  # P(i better) in each order
         flipped = (shown_first - 0.5) * (shown_second - 0.5) < 0
         pairs, flips = pairs + 1, flips + flipped
+        if len(told) == 2 and not {shown_first, shown_second} <= {0.0, 1.0}:
+            probability = 0.5 * (shown_first + shown_second)
         mean = 0.5 if flipped and on_flip == "tie" else 0.5 * (shown_first + shown_second)
         won = 0.5 + 0.5 * ((mean > 0.5) - (mean < 0.5))
         wins[i] += won
         wins[j] += 1.0 - won
-    return Verdict(tuple(wins), pairs, flips)
+    return Verdict(tuple(wins), pairs, flips, probability=probability)
 
 
 def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Verdict:

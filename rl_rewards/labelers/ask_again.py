@@ -1,0 +1,90 @@
+"""Asks a labeler about pairs that somebody else has answered, in both orders."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.queries import NOBODY, Query
+from rl_rewards.core.types import EnvSpec, Transition
+from rl_rewards.labelers.base import Assignment, GivesProbabilities, Labeler, Labeling, Reports
+from rl_rewards.labelers.calibration import flips
+from rl_rewards.labelers.pairs import Pairs
+from rl_rewards.labelers.store import STORE_NAME
+
+POLL_SECONDS = 0.05
+FLIP_RATE = "labeler/flip_rate"
+"""Of a labeler that asks both ways round itself, and reports how often it was told two things."""
+
+
+class Anew(NamedTuple):
+    """What was said of N pairs."""
+
+    scores: Float[np.ndarray, "N 2"]  # NaN where it refused
+    probability: Float[np.ndarray, "N"] | None  # that the first is better; NaN where it said no more than which
+    flip_rate: float | None
+
+
+def ask_again(
+    labeling: Labeling,
+    pairs: Pairs,
+    spec: EnvSpec,
+    draw: Callable[[np.ndarray], np.ndarray],
+    describe: Callable[[Transition], str] | None,
+    folder: Path,
+) -> Anew:
+    """Ask about all ``pairs`` at once and wait; what a judge was told is kept in ``folder``, and not asked twice.
+
+    Raises:
+        ConfigError: when the labeler asks people, or looks at what is not known of the pairs.
+        TrainingFailed: when a judge has failed for good; what it said so far is kept.
+    """
+    require(not labeling.by_people, "People answer in a run of their own; name a labeler that answers by itself.")
+    missing = [name for name in labeling.reads if name not in pairs.reads]
+    require(
+        not missing,
+        f"This labeler looks at {', '.join(missing)}, which the store does not know of its clips; choose another one, "
+        "or pairs of a run that records it.",
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = Assignment(
+        seed=0,
+        answers=len(pairs.scores),
+        clips=2,
+        budget=len(pairs.scores),
+        folder=folder,
+        spec=spec,
+        draw=draw,
+        describe=describe,
+        acquisition="asked again",
+    )
+    scores, probability, flip_rate = _ask(labeling.make, asked, pairs.segments(swapped=False))
+    if flip_rate is None:
+        flip_rate = flips(scores, _ask(labeling.make, asked, pairs.segments(swapped=True)).scores)
+    return Anew(scores, probability, flip_rate)
+
+
+def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Transition) -> Anew:
+    for ending in ("", "-wal", "-shm"):  # answers of another labeler, or to the other order, would stand
+        (asked.folder / f"{STORE_NAME}{ending}").unlink(missing_ok=True)
+    count = asked.answers
+    labeler = make(asked)
+    try:
+        labeler.submit(Query(id=np.arange(count), segments=segments), 0)
+        while labeler.open():
+            time.sleep(POLL_SECONDS)
+        labels = labeler.collect(0)
+        flip_rate = labeler.metrics().get(FLIP_RATE) if isinstance(labeler, Reports) else None
+        likely = labeler.probabilities() if isinstance(labeler, GivesProbabilities) else {}
+    finally:
+        labeler.close()
+    scores, probability = np.full((count, 2), np.nan), np.full(count, np.nan)
+    known = labels.id != NOBODY
+    scores[labels.id[known]] = labels.scores[known]
+    for query, value in likely.items():
+        probability[query] = value
+    return Anew(scores, probability if likely else None, flip_rate)

@@ -1,0 +1,139 @@
+"""A labeler held against answers that are trusted: does it agree, is it as sure as it is right, what does it lean on?
+
+Leaning on a feature f:  answer = a * trusted + b * (f of the first - f of the second), by least squares, answers 1
+(first better), 0 (tie), -1. b is 0 for a labeler whose mistakes have nothing to do with f, however many they are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.queries import calibration_error
+
+RESAMPLES = 2000
+"""Of the bootstrap over pairs."""
+CONFIDENCE = 0.95
+KINDS = (-1.0, 0.0, 1.0)
+Interval = tuple[float, float, float]
+"""A value and the ends of its interval."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What came out; None where it cannot be told."""
+
+    pairs: int  # that both have answered
+    unanswered: int  # that the labeler under test refused
+    agreement: Interval  # share of pairs with the same answer of first, second and tie; 95% bootstrap over pairs
+    agreement_decided: float | None  # the same among pairs that neither calls a tie
+    kappa: float | None  # Cohen's: 0 is chance, 1 the same always; None where both always say one thing
+    calibration_error: float | None  # expected, of P(first better), on pairs that the trusted answer decides
+    flip_rate: float | None  # share of pairs whose answer turns round when the clips change places
+    nuisances: Mapping[str, Interval]  # b of each feature in deviations; all intervals together hold with 95%
+    leans_on: str | None  # the one with the largest |b|, of those whose interval excludes 0
+
+
+def calibrate(
+    tested: Float[np.ndarray, "N 2"],
+    trusted: Float[np.ndarray, "N 2"],
+    features: Mapping[str, Float[np.ndarray, "N 2"]],
+    probability: Float[np.ndarray, "N"] | None = None,
+    flip_rate: float | None = None,
+) -> Calibration:
+    """Compare scores of N pairs of segments; NaN where one of the two gave none.
+
+    Features that go together (a longer path takes larger actions) are blamed together: the table shows it.
+
+    Args:
+        features: of each segment, by name.
+        probability: that the first is better, as the labeler under test has it; NaN where it has none.
+
+    Raises:
+        ConfigError: when there is no pair that both have answered.
+    """
+    answered = np.isfinite(trusted).all(axis=-1)
+    both = answered & np.isfinite(tested).all(axis=-1)
+    require(bool(both.any()), f"None of the {int(answered.sum())} pairs was answered: there is nothing to compare.")
+    answer, truth = (np.sign(scores[both, 0] - scores[both, 1]) for scores in (tested, trusted))
+    weights = _resamples(len(answer))
+    same = (answer == truth).astype(np.float64)
+    decided = (answer != 0) & (truth != 0)
+    level = (1.0 - CONFIDENCE) / max(1, len(features))  # several are looked at: each is held to more
+    leaning = {
+        name: _leaning(answer, truth, values[both, 0] - values[both, 1], weights, level)
+        for name, values in features.items()
+    }
+    shown = {name: abs(b) for name, (b, low, high) in leaning.items() if low > 0.0 or high < 0.0}
+    return Calibration(
+        pairs=int(both.sum()),
+        unanswered=int((answered & ~both).sum()),
+        agreement=(float(same.mean()), *_ends(weights @ same / len(same), 1.0 - CONFIDENCE)),
+        agreement_decided=float(same[decided].mean()) if decided.any() else None,
+        kappa=_kappa(answer, truth),
+        calibration_error=None if probability is None else _calibration_error(probability[both], trusted[both]),
+        flip_rate=flip_rate,
+        nuisances=leaning,
+        leans_on=max(shown, key=lambda name: shown[name]) if shown else None,
+    )
+
+
+def flips(forth: Float[np.ndarray, "N 2"], back: Float[np.ndarray, "N 2"]) -> float | None:
+    """Share of pairs answered otherwise once the clips have changed places; None without a pair answered both times.
+
+    Args:
+        forth, back: scores, each in the order in which the clips were shown: ``back`` has the second clip first.
+    """
+    one, other = (np.sign(scores[:, 0] - scores[:, 1]) for scores in (forth, back))
+    known = np.isfinite(one) & np.isfinite(other)
+    return float((one[known] != -other[known]).mean()) if known.any() else None
+
+
+def _resamples(n: int) -> Float[np.ndarray, "R N"]:
+    """How often each pair is drawn."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES).astype(np.float64)
+
+
+def _ends(values: Float[np.ndarray, "R"], level: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [level / 2.0, 1.0 - level / 2.0])
+    return float(low), float(high)
+
+
+def _leaning(
+    answer: Float[np.ndarray, "N"],
+    truth: Float[np.ndarray, "N"],
+    difference: Float[np.ndarray, "N"],
+    weights: Float[np.ndarray, "R N"],
+    level: float,
+) -> Interval:
+    """b of the least squares, no intercept (which clip comes first is chance), and its bootstrap interval."""
+    size = np.sqrt(np.mean(np.square(difference)))
+    if size < 1e-9:
+        return 0.0, 0.0, 0.0
+    one = difference / size
+    products = np.stack([truth * truth, truth * one, one * one, truth * answer, one * answer], axis=-1)
+
+    def solve(moments: np.ndarray) -> np.ndarray:
+        aa, ab, bb, ay, by = np.moveaxis(moments, -1, 0)
+        rest = bb - np.where(aa > 0.0, ab**2 / np.maximum(aa, 1e-12), 0.0)  # of the feature, once truth is out of it
+        shared = by - np.where(aa > 0.0, ab * ay / np.maximum(aa, 1e-12), 0.0)
+        return np.round(np.where(rest > 1e-6, shared / np.maximum(rest, 1e-6), 0.0), 9)  # else 1e-17 would count
+
+    return float(solve(products.sum(axis=0))), *_ends(solve(weights @ products), level)
+
+
+def _kappa(answer: Float[np.ndarray, "N"], truth: Float[np.ndarray, "N"]) -> float | None:
+    """(observed - chance) / (1 - chance) agreement of three answers (Cohen 1960)."""
+    chance = sum(float(np.mean(answer == kind) * np.mean(truth == kind)) for kind in KINDS)
+    return None if chance > 1.0 - 1e-12 else (float(np.mean(answer == truth)) - chance) / (1.0 - chance)
+
+
+def _calibration_error(probability: Float[np.ndarray, "N"], trusted: Float[np.ndarray, "N 2"]) -> float | None:
+    known = np.isfinite(probability)
+    if not known.any():
+        return None
+    found = float(calibration_error(jnp.asarray(probability[known][:, None]), jnp.asarray(trusted[known])))
+    return found if np.isfinite(found) else None
