@@ -111,9 +111,10 @@ def test_answers_may_come_rounds_late():
 def test_refused_queries_teach_nothing():
     reward = source()
     state = reward.init(jax.random.key(0))
-    state, query = reward.propose(state, experience(), jnp.asarray(0), jax.random.key(1))
+    state, query = jax.jit(lambda s, k: reward.propose(s, experience(), jnp.asarray(0), k))(state, jax.random.key(1))
     labels = Labels.none(reward.queries, 2).replace(id=np.asarray(query.id))
-    state, metrics = reward.update(reward.absorb(state, labels), {}, experience(), jnp.asarray(1), jax.random.key(2))
+    state = reward.absorb(state, labels)
+    _, metrics = jax.jit(lambda s, k: reward.update(s, {}, experience(), jnp.asarray(1), k))(state, jax.random.key(2))
     assert metrics["reward/labels"] == 0 and np.isnan(metrics["reward/loss"])
 
 
@@ -123,8 +124,9 @@ def test_held_out_answers_are_never_trained_on():
     state, _, _ = taught(reward, rounds=1)
     turned = state.scores.at[np.arange(60) % 5 == 4].multiply(-1.0)
     state = state.replace(scores=turned)
+    update = jax.jit(lambda s, k: reward.update(s, {}, experience(), jnp.asarray(7), k))
     for i in range(6):
-        state, metrics = reward.update(state, {}, experience(), jnp.asarray(7), jax.random.key(i))
+        state, metrics = update(state, jax.random.key(i))
     assert metrics["reward/accuracy"] > 0.95
     assert metrics["reward/heldout_accuracy"] < 0.5
 
