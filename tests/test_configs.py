@@ -35,9 +35,15 @@ def test_every_yaml_says_what_it_is(path):
     assert path.read_text(encoding="utf-8").startswith("# "), "the first line is what --help shows"
 
 
-@pytest.mark.parametrize("name", [*list_choices("debug")])
-def test_presets_compose(name):
-    composed(f"debug={name}")
+OF_ARMS = ("lecture/", "expert/")
+"""Experiments that have tests of their own."""
+PRESETS = [f"debug={name}" for name in list_choices("debug")]
+PRESETS += [f"experiment={name}" for name in list_choices("experiment") if not name.startswith(OF_ARMS)]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_compose(preset):
+    composed(preset)
 
 
 def test_spec_survives_its_file(tmp_path):

@@ -17,9 +17,11 @@ from rl_rewards.labelers.store import STORE_NAME, LabelStore
 
 RUN = "run"
 """What a run is called in a store of its own."""
-FRAMES_PER_SECOND = 30.0
+FRAMES_PER_SECOND = 20.0
 """At most; clips play in real time, but never slower than SLOWEST."""
 SLOWEST = 10.0
+WIDEST = 320
+"""Pixels of a frame's longer side: what a page shows, and 900 pairs of MuJoCo's pictures would take gigabytes."""
 
 
 class StoredLabeler:
@@ -94,8 +96,20 @@ def drawer(
 
     def frames(row: int, k: int) -> np.ndarray:
         try:
-            return np.stack([draw(scene) for scene in scenes[row, k, ::every]])
+            return np.stack([_shrunk(draw(scene)) for scene in scenes[row, k, ::every]])
         except CannotDraw as error:
             raise ConfigError(f"People are to compare clips, but {error}.") from error
 
     return frames, float(np.clip(1.0 / (every * spec.step_seconds), SLOWEST, FRAMES_PER_SECOND))
+
+
+def _shrunk(frame: np.ndarray) -> np.ndarray:
+    """A picture [H, W, 3] with no side longer than WIDEST."""
+    from PIL import Image
+
+    height, width, _ = frame.shape
+    scale = WIDEST / max(height, width)
+    if scale >= 1.0:
+        return frame
+    size = (round(width * scale), round(height * scale))
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))

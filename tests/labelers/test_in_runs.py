@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.queries import Query
 from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.human_terminal import scores_of
 from rl_rewards.labelers.records import as_queries
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
+from rl_rewards.labelers.stored import drawer
+from tests.probes import make_rollout, make_spec
 from tests.runs import command, digest_of, raw_rows, rows, run_here, start_command
 
 ROUNDS = 12
@@ -143,6 +146,17 @@ def test_the_terminal_asks_and_takes_back(tmp_path, monkeypatch, capsys):
     assert "'nonsense' is no answer: 1 or 2 for the better one, = for equal" in shown
     assert raw_rows(tmp_path)[-1]["reward/labels"] == 23  # one was skipped
     assert (tmp_path / "clips" / "2.png").stat().st_size > 100
+
+
+def test_frames_are_no_larger_than_a_page_shows():
+    scenes = np.linspace(0.0, 1.0, 12, dtype=np.float32).reshape(1, 2, 6, 1)
+    steps = make_rollout(make_spec(), 1, 1)  # nothing but scenes is read
+    query = Query(id=np.array([0]), segments=steps.replace(info={"scene": scenes}))
+    spec = make_spec(step_seconds=1.0 / 60.0)
+    frames, frames_per_second = drawer(query, spec, lambda scene: np.full((300, 640, 3), scene[0] * 255, np.uint8))
+    shown = frames(0, 1)
+    assert shown.shape == (2, 150, 320, 3) and frames_per_second == 20.0, "every third step"
+    assert shown[1].max() == int(scenes[0, 1, 3, 0] * 255)
 
 
 def test_answers_in_the_terminal():
