@@ -6,7 +6,6 @@ divided by their deviation on visited steps; a question compares their means ove
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal
 
 import jax
@@ -25,8 +24,8 @@ from rl_rewards.core.linear_preferences import (
     volume_removed,
 )
 from rl_rewards.core.queries import NOBODY, Labels, Query
-from rl_rewards.core.schedules import Schedule, Sessions
-from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.asking import Asking
 
 SHOWN_STEPS = 1024
 """Visited steps that features are scaled on."""
@@ -43,23 +42,14 @@ class LinearPreferencesState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearPreferences:
+class LinearPreferences(Asking):
     """Keys and units: configs/reward/linear_preferences.yaml."""
 
-    spec: EnvSpec
     features: str
     likelihood: Likelihood
     sharpness: float
     sampler: Sampler
-    segment_steps: int
-    budget: int
-    sessions: int
-    rounds_per_session: int
-    schedule: Schedule
-    first_share: float
     acquisition: Literal["information_gain", "volume_removal", "uniform"]
-    candidates: int
-    history: int
 
     scope: Literal["transition"] = field(default="transition", init=False)
     needs_examples: bool = field(default=False, init=False)
@@ -68,40 +58,18 @@ class LinearPreferences:
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
-        for name in ("segment_steps", "budget", "sessions", "rounds_per_session", "candidates", "history"):
-            require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be at least 1.")
+        self.check_asking()
         require(self.sharpness > 0, f"reward.sharpness={self.sharpness} must be positive.")
-        require(0 <= self.first_share <= 1, f"reward.first_share={self.first_share} must lie in [0, 1].")
         shape = self.spec.info.get(self.features)
         known = ", ".join(name for name, size in self.spec.info.items() if len(size) == 1) or "none"
         require(
             shape is not None and len(shape) == 1,
             f"reward.features={self.features} is no vector that {self.spec.name} records in info; there is: {known}.",
         )
-        require(
-            self.segment_steps <= self.spec.max_episode_steps,
-            f"reward.segment_steps={self.segment_steps} is more than an episode of {self.spec.name} can have "
-            f"({self.spec.max_episode_steps}); a segment never crosses its end.",
-        )
 
     @property
     def reads(self) -> tuple[str, ...]:
         return (f"info.{self.features}",)
-
-    @cached_property
-    def _sessions(self) -> Sessions:
-        return Sessions(
-            schedule=self.schedule,
-            budget=self.budget,
-            count=self.sessions,
-            every=self.rounds_per_session,
-            first_share=self.first_share,
-        )
-
-    @property
-    def queries(self) -> int:
-        """Q, the most that a round asks."""
-        return self._sessions.most
 
     def init(self, key: Key) -> LinearPreferencesState:
         d = self.spec.info[self.features][0]
@@ -149,16 +117,11 @@ class LinearPreferences:
     ) -> tuple[LinearPreferencesState, Query]:
         """As many as the schedule releases, those first that the belief learns most from."""
         draw_key, choose_key = jax.random.split(key)
-        pool = self.candidates * self.queries
-        drawn = experience.sample_segments(draw_key, pool * 2, self.segment_steps)
-        drawn = jax.tree.map(lambda x: x.reshape(pool, 2, *x.shape[1:]), drawn)
+        drawn = self.draw(experience, self.clips, draw_key)
         means = jnp.mean(self._scaled(state, drawn), axis=2)  # [N, 2, d]
         psi = self.sharpness * (means[:, 0] - means[:, 1])
         index = jnp.argsort(-self._worth(state, psi, choose_key))[: self.queries]
-        place = jnp.arange(self.queries)
-        n = jnp.where(jnp.all(drawn.valid), self._sessions.due(round, state.asked), 0)
-        ids = jnp.where(place < n, state.asked + place, NOBODY)
-        slots = jnp.where(ids == NOBODY, self.budget, ids)  # beyond the end: dropped
+        n, ids, slots = self.places(drawn, round, state.asked)
         questions = state.questions.at[slots].set(psi[index], mode="drop")
         state = state.replace(asked=state.asked + n, questions=questions)
         return state, Query(id=ids, segments=jax.tree.map(lambda x: x[index], drawn))

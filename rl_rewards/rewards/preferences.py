@@ -23,8 +23,8 @@ from rl_rewards.core.encoders import is_image
 from rl_rewards.core.epic import pearson
 from rl_rewards.core.novelty import novelty
 from rl_rewards.core.queries import NOBODY, Labels, Query, calibration_error, pairs_of, preference_logits, right
-from rl_rewards.core.schedules import Schedule, Sessions
-from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.asking import Asking
 from rl_rewards.rewards.base import READS, JudgesPairs, feature_size, make_pair_features
 from rl_rewards.rewards.preference_fit import PreferenceFit
 from rl_rewards.rewards.reward_model import RewardModel, RewardModelState
@@ -49,21 +49,13 @@ class PreferencesState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preferences:
+class Preferences(Asking):
     """Keys and units: configs/reward/preferences.yaml."""
 
-    spec: EnvSpec
     model: RewardModel
     judges: JudgesPairs
     clips: int
-    segment_steps: int
-    budget: int
-    sessions: int
-    rounds_per_session: int
-    schedule: Schedule
-    first_share: float
     acquisition: Acquisition
-    candidates: int
     label_noise: float
     crop: float
     pseudo_weight: float
@@ -72,7 +64,6 @@ class Preferences:
     heldout_every: int
     batch_size: int
     updates_per_round: int
-    history: int
     unsupervised_rounds: int
     neighbours: int
     early_end: Literal["refuse", "allow"]
@@ -83,12 +74,11 @@ class Preferences:
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
-        positive = ("clips", "segment_steps", "budget", "sessions", "rounds_per_session", "candidates", "batch_size")
-        for name in (*positive, "updates_per_round", "neighbours", "history"):
+        self.check_asking()
+        for name in ("clips", "batch_size", "updates_per_round", "neighbours"):
             require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be at least 1.")
         require(self.heldout_every > 1, f"reward.heldout_every={self.heldout_every} must be at least 2.")
         require(0 <= self.label_noise < 1, f"reward.label_noise={self.label_noise} must lie in [0, 1).")
-        require(0 <= self.first_share <= 1, f"reward.first_share={self.first_share} must lie in [0, 1].")
         require(0 <= self.crop < 1, f"reward.crop={self.crop} must lie in [0, 1); 0 is off.")
         require(self.pseudo_weight >= 0, f"reward.pseudo_weight={self.pseudo_weight} must be 0 (off) or positive.")
         told = f"reward.pseudo_confidence={self.pseudo_confidence} must lie in [0.5, 1): a probability."
@@ -101,11 +91,6 @@ class Preferences:
         require(
             self.unsupervised_rounds >= 0,
             f"reward.unsupervised_rounds={self.unsupervised_rounds} must be 0 (off) or positive.",
-        )
-        require(
-            self.segment_steps <= self.spec.max_episode_steps,
-            f"reward.segment_steps={self.segment_steps} is more than an episode of {self.spec.name} can have "
-            f"({self.spec.max_episode_steps}); a segment never crosses its end.",
         )
         require(
             not is_image(self.spec.obs), "reward=preferences works on vectors; choose observations without pictures."
@@ -122,23 +107,16 @@ class Preferences:
         )
 
     @property
+    def first_round(self) -> int:
+        return self.unsupervised_rounds
+
+    @property
     def reads(self) -> tuple[str, ...]:
         return READS[self.judges]
 
     @cached_property
     def _features(self):
         return make_pair_features(self.spec, self.judges)
-
-    @cached_property
-    def _sessions(self) -> Sessions:
-        return Sessions(
-            schedule=self.schedule,
-            budget=self.budget,
-            count=self.sessions,
-            every=self.rounds_per_session,
-            first_share=self.first_share,
-            start=self.unsupervised_rounds,
-        )
 
     @cached_property
     def _fit(self) -> PreferenceFit:
@@ -150,11 +128,6 @@ class Preferences:
             pseudo_weight=self.pseudo_weight,
             pseudo_confidence=self.pseudo_confidence,
         )
-
-    @property
-    def queries(self) -> int:
-        """Q, the most that a round asks."""
-        return self._sessions.most
 
     def init(self, key: Key) -> PreferencesState:
         d, members = feature_size(self.spec, self.judges), self.model.ensemble
@@ -216,18 +189,13 @@ class Preferences:
     ) -> tuple[PreferencesState, Query]:
         """What this round asks: as many queries as the schedule has released and the budget allows."""
         draw_key, choose_key = jax.random.split(key)
-        pool, k, length = self.candidates * self.queries, self.clips, self.segment_steps
-        drawn = experience.sample_segments(draw_key, pool * k, length)
-        drawn = jax.tree.map(lambda x: x.reshape(pool, k, *x.shape[1:]), drawn)
+        drawn = self.draw(experience, self.clips, draw_key)
         inputs = self._features(drawn)  # [N, K, L, d]
         index = choose(
-            self.acquisition, self._probabilities(state, inputs), jnp.mean(inputs, axis=2).reshape(pool, -1),
+            self.acquisition, self._probabilities(state, inputs), jnp.mean(inputs, axis=2).reshape(len(inputs), -1),
             self.queries, choose_key,
         )  # fmt: skip
-        n = jnp.where(jnp.all(drawn.valid), self._sessions.due(round, state.asked), 0)
-        place = jnp.arange(self.queries)
-        ids = jnp.where(place < n, state.asked + place, NOBODY)
-        slots = jnp.where(ids == NOBODY, self.budget, ids)  # beyond the end: dropped
+        n, ids, slots = self.places(drawn, round, state.asked)
         state = state.replace(asked=state.asked + n, inputs=state.inputs.at[slots].set(inputs[index], mode="drop"))
         return state, Query(id=ids, segments=jax.tree.map(lambda x: x[index], drawn))
 
