@@ -6,7 +6,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 Schedule = Literal["constant", "hyperbolic", "inverse_quadratic", "burst"]
 OFFSET = 0.1
@@ -55,9 +55,12 @@ class Sessions:
         """In one session."""
         return int(np.diff(self.asked_by, prepend=0).max())
 
+    def is_session(self, round: Int[Array, ""]) -> Bool[Array, ""]:
+        """Whether questions may be asked in round ``round``, after the last session too: for what could not be."""
+        return (round >= self.start) & ((round - self.start) % self.every == 0)
+
     def due(self, round: Int[Array, ""], asked: Int[Array, ""]) -> Int[Array, ""]:
         """Questions that round ``round`` asks where ``asked`` have been: what one session could not is made up for."""
         session = (round - self.start) // self.every
-        is_session = (round >= self.start) & ((round - self.start) % self.every == 0)
         released = jnp.asarray(self.asked_by)[jnp.clip(session, 0, self.count - 1)]
-        return jnp.where(is_session, jnp.minimum(released - asked, self.most), 0)
+        return jnp.where(self.is_session(round), jnp.minimum(released - asked, self.most), 0)

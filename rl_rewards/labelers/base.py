@@ -46,7 +46,7 @@ class Labeler(Protocol):
     """Of one seed. What it answers to a query must not depend on when it is asked."""
 
     def submit(self, query: Query, round: int) -> None:
-        """Take the queries of a round, leaves [Q, K, L, ...] in numpy; returns at once."""
+        """Take the queries of a round that asks some, leaves [Q, K, L, ...] in numpy; returns at once."""
         ...
 
     def open(self) -> int:

@@ -71,18 +71,19 @@ class Teacher:
             f"labeler.bias_towards={self.bias_towards} cannot be told of {assignment.spec.name}, whose "
             f"{NUISANCES[self.bias_towards].taken_from} is not a vector of numbers; choose labeler.bias=0.",
         )
-        oracle = Oracle(self, assignment.seed, assignment.answers)
+        oracle = Oracle(self, assignment.seed, assignment.answers, assignment.clips)
         return StoredOracle(assignment, oracle) if self.store else oracle
 
 
 class Oracle:
     """A teacher at work."""
 
-    def __init__(self, teacher: Teacher, seed: int, answers: int) -> None:
-        self._teacher, self._seed, self._answers = teacher, seed, answers
+    def __init__(self, teacher: Teacher, seed: int, answers: int, clips: int) -> None:
+        self._teacher, self._seed = teacher, seed
         self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen, and of how many segments
         self._features = self._squares = 0.0  # sums of the feature that it is biased towards, and of its square
-        self._waiting: Labels | None = None
+        self._answers, self._clips = answers, clips
+        self._waiting = self._none()
 
     def submit(self, query: Query, round: int) -> None:
         del round
@@ -91,7 +92,7 @@ class Oracle:
         self._returns += float(np.abs(rewards[asked].sum(axis=-1)).sum())
         self._segments += float(asked.sum() * rewards.shape[1])
         extra = self._extra(query, asked)
-        labels = Labels.none(self._answers, rewards.shape[1])
+        labels = self._none()
         for place, (i, one, more) in enumerate(zip(ids[asked], rewards[asked], extra, strict=True)):
             labels.id[place] = i
             labels.scores[place], labels.rater[place] = self._answer(int(i), one, more)
@@ -103,9 +104,11 @@ class Oracle:
 
     def collect(self, round: int) -> Labels:
         del round
-        assert self._waiting is not None, "queries are submitted before answers are collected"
-        labels, self._waiting = self._waiting, None
+        labels, self._waiting = self._waiting, self._none()
         return labels
+
+    def _none(self) -> Labels:
+        return Labels.none(self._answers, self._clips)
 
     def save(self) -> bytes:
         return json.dumps([self._returns, self._segments, self._features, self._squares]).encode()

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rl_rewards.core.queries import Query
+from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.envs.base import Describes, HostEnv
 from rl_rewards.labelers.base import Assignment, Reports
 from rl_rewards.loop.train import Parts, TrainState
@@ -47,8 +47,9 @@ class Questions:
         """
         if query is None:
             return state
-        for labeler, one in zip(self._labelers, self._seeds.each(jax.device_get(query)), strict=True):
-            labeler.submit(one, round)
+        if np.any(jax.device_get(query.id) != NOBODY):  # most rounds ask nothing: their padding stays on the device
+            for labeler, one in zip(self._labelers, self._seeds.each(jax.device_get(query)), strict=True):
+                labeler.submit(one, round)
         if self._wait:
             self._until_answered(round, stopped, say)
         labels = [labeler.collect(round) for labeler in self._labelers]

@@ -18,7 +18,7 @@ from flax import struct
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.demonstrations import sampler, transitions_of
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.queries import Query
+from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.envs.base import Environment, HostEnv, HostEnvironment, JaxEnv
 from rl_rewards.labelers.base import Labeling
@@ -175,10 +175,23 @@ def _update(
     reward, metrics = source.update(state.reward, data, experience, round, reward_key)
     query = None
     if isinstance(source, AsksForLabels):
-        reward, query = source.propose(reward, experience, round, jax.random.fold_in(reward_key, QUESTIONS))
+        reward, query = propose(source, reward, experience, round, jax.random.fold_in(reward_key, QUESTIONS))
     agent, agent_metrics = algorithm.update(state.agent, experience, reward_fn(source, reward), round, agent_key)
     finite = {"finite/reward": _all_finite(reward), "finite/agent": _all_finite(agent)}
     return state.replace(agent=agent, reward=reward), {**metrics, **agent_metrics, **finite}, query
+
+
+def propose(
+    source: AsksForLabels, reward: Any, experience: Experience, round: jax.Array, key: Key
+) -> tuple[Any, Query]:
+    """What the source asks; in a round that asks nothing, no candidate is drawn or judged."""
+
+    def ask(reward: Any) -> tuple[Any, Query]:
+        return source.propose(reward, experience, round, key)
+
+    _, shape = jax.eval_shape(ask, reward)
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape).replace(id=jnp.full_like(shape.id, NOBODY))
+    return jax.lax.cond(source.may_ask(round), ask, lambda reward: (reward, nothing), reward)
 
 
 def _no_segments(key: Key, n: int, length: int) -> Transition:

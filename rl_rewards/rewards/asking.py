@@ -6,7 +6,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.queries import NOBODY
@@ -59,6 +59,9 @@ class Asking:
     def queries(self) -> int:
         """Q, the most that a round asks."""
         return self.released.most
+
+    def may_ask(self, round: Int[Array, ""]) -> Bool[Array, ""]:
+        return self.released.is_session(round)
 
     def draw(self, experience: Experience, clips: int, key: Key) -> Transition:
         """Candidates to choose from, leaves [N, K, L, ...]: N is ``candidates`` for each query, K is ``clips``."""

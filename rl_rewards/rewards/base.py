@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from rl_rewards.core.queries import Labels, Query
 from rl_rewards.core.types import (
@@ -69,12 +69,16 @@ class RewardSource(Protocol[RewardState]):
 
 @runtime_checkable
 class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
-    """A source that is fed by a labeler. Both methods are pure; the wait between them is on the host."""
+    """A source that is fed by a labeler. All methods are pure; the wait for answers is on the host."""
 
     queries: int  # Q, the most that a round asks
     clips: int  # K, segments in a query
     budget: int  # queries that the whole run asks, at most
     acquisition: str  # how queries are chosen, for the record
+
+    def may_ask(self, round: Array) -> Bool[Array, ""]:
+        """Whether ``propose`` is called in this round; the same for every seed, so that a round can skip it."""
+        ...
 
     def propose(self, state: RewardState, experience: Experience, round: Array, key: Key) -> tuple[RewardState, Query]:
         """What this round asks; the source keeps its segments by id."""

@@ -21,7 +21,7 @@ def asked(rewards, ids=None, seed=0, **changes):
     rewards = np.asarray(rewards, np.float32)
     q, k, length = rewards.shape
     segments = make_rollout(SPEC, length, q * k).replace(env_reward=rewards)  # all that it looks at
-    oracle = Teacher(**PLAIN | changes).make(assignment(q + 2, seed=seed))
+    oracle = Teacher(**PLAIN | changes).make(assignment(q + 2, k, seed=seed))
     oracle.submit(Query(id=np.arange(q) if ids is None else np.asarray(ids), segments=segments), 0)
     return oracle.collect(0)
 

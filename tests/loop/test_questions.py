@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.queries import NOBODY, Labels, Query
 from rl_rewards.loop.questions import Questions
 from rl_rewards.loop.seeds import Seeds
+from rl_rewards.loop.train import propose
 from tests.probes import make_rollout, make_spec
 
 SPEC = make_spec(obs=1, action=1)
@@ -49,7 +50,7 @@ class Source:
     def absorb(self, state, labels):
         return state + 0.0
 
-    init = reward = absorbing_reward = update = inspect = propose = absorb
+    init = reward = absorbing_reward = update = inspect = may_ask = propose = absorb
 
 
 def questions(tmp_path, seeds):
@@ -75,5 +76,35 @@ def test_labelers_report_a_number_each_and_their_news_once(tmp_path):
     assert said == ["seed 4 has news", "seed 5 has news"]
 
 
+def test_a_round_that_asks_nothing_reaches_no_labeler(tmp_path):
+    asked, state = questions(tmp_path, 1), State(reward=jnp.zeros(()))
+    query = Query(id=np.full(2, NOBODY), segments=make_rollout(SPEC, 2, 2))
+    asked(state, query, 0, lambda: None, print)
+    assert asked.metrics() == {"labeler/calls": 40.0}
+
+
 def test_one_seed_reports_plain_numbers(tmp_path):
     assert questions(tmp_path, 1).metrics() == {"labeler/calls": 40.0}
+
+
+def test_candidates_are_drawn_only_in_rounds_that_may_ask():
+    drawn = []
+
+    class Asks(Source):
+        def may_ask(self, round):
+            return round % 2 == 0
+
+        def propose(self, state, experience, round, key):
+            jax.debug.callback(lambda: drawn.append(1))
+            return state + 1.0, Query(id=jnp.arange(2), segments=jax.tree.map(jnp.asarray, make_rollout(SPEC, 2, 2)))
+
+    def ask(reward, key, round):
+        return propose(Asks(), reward, None, round, key)
+
+    several = jax.jit(jax.vmap(ask, (0, 0, None)))
+    keys = jax.random.split(jax.random.key(0), 3)
+    _, nothing = several(jnp.zeros(3), keys, jnp.asarray(1))
+    assert not drawn and (nothing.id == NOBODY).all()
+    reward, asked = several(jnp.zeros(3), keys, jnp.asarray(2))
+    jax.effects_barrier()
+    assert drawn and (asked.id == jnp.arange(2)).all() and (reward == 1.0).all()
