@@ -164,8 +164,9 @@ class Judge(StoredLabeler):
             super().submit(query, round)
             self._take_up(tasks)
 
-    def open(self) -> int:
+    def open(self, round: int) -> int:
         """Raises TrainingFailed once the judge has failed for good."""
+        del round  # what is pending was asked in this process or taken up from the journal: all of it is awaited
         self._raise_failure()
         return len(self._pending)
 

@@ -75,7 +75,7 @@ def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Tra
     labeler = make(asked)
     try:
         labeler.submit(Query(id=np.arange(count), segments=segments), 0)
-        while labeler.open():
+        while labeler.open(0):
             time.sleep(POLL_SECONDS)
         labels = labeler.collect(0)
         flip_rate = labeler.metrics().get(FLIP_RATE) if isinstance(labeler, Reports) else None

@@ -49,8 +49,8 @@ class Labeler(Protocol):
         """Take the queries of a round that asks some, leaves [Q, K, L, ...] in numpy; returns at once."""
         ...
 
-    def open(self) -> int:
-        """How many queries are neither answered nor refused yet, and may still be."""
+    def open(self, round: int) -> int:
+        """How many queries, of rounds up to ``round``, are neither answered nor refused yet, and may still be."""
         ...
 
     def collect(self, round: int) -> Labels:

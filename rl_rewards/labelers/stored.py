@@ -36,11 +36,9 @@ class StoredLabeler:
         self.assignment, self._draws = assignment, draws
         self.store = LabelStore(path or assignment.folder / STORE_NAME)
         self.run = RUN if path is None else "/".join(assignment.folder.resolve().parts[-3:])
-        self._round = -1  # the last that asked
         self.store.set_budget(self.run, assignment.seed, assignment.budget)
 
     def submit(self, query: Query, round: int) -> None:
-        self._round = round
         asked, segments = self.assignment, query.segments
         if not np.any(query.id >= 0):
             return
@@ -64,8 +62,8 @@ class StoredLabeler:
         )
         self.store.submit(queries, clips)
 
-    def open(self) -> int:
-        return self.store.open(self.run, self.assignment.seed, self._round)
+    def open(self, round: int) -> int:
+        return self.store.open(self.run, self.assignment.seed, round)
 
     def collect(self, round: int) -> Labels:
         asked = self.assignment

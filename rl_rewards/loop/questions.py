@@ -60,7 +60,7 @@ class Questions:
 
     def _until_answered(self, round: int, stopped: Callable[[], Any], say: Callable[[str], None]) -> None:
         told = False
-        while (waiting := sum(labeler.open() for labeler in self._labelers)) and not stopped():
+        while (waiting := sum(labeler.open(round) for labeler in self._labelers)) and not stopped():
             if not told:
                 say(f"Round {round} waits for {waiting} answers.")
                 told = True

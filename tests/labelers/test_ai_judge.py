@@ -73,7 +73,7 @@ def judge_of(folder, judge, answers=8, clips=2, seed=0, describe=worth, **more):
 def answered(judge, round=0):
     """What has been answered once nothing is open."""
     until = time.monotonic() + 20.0
-    while judge.open():
+    while judge.open(round):
         assert time.monotonic() < until, "the judge answers"
         time.sleep(0.005)
     return judge.collect(round)
@@ -273,7 +273,7 @@ def test_a_run_killed_while_it_waits_goes_on_where_it_was(tmp_path):
         one.submit(asking([[3, 1], [7, 2], [5, 4]]), 0)
         while len(server.asked) < 3:
             time.sleep(0.005)
-        assert one.open() == 2
+        assert one.open(0) == 2
         early = one.collect(0)  # asked to stop: what has come is absorbed, the rest is for later
         one._stopping.set()
         free.set()
@@ -495,7 +495,7 @@ def test_the_embedded_model_rates(tmp_path):
     at_work = judge_of(Path(tmp_path), judge)
     at_work.submit(asking([[9, 1]]), 0)
     until = time.monotonic() + 600.0
-    while at_work.open() and time.monotonic() < until:
+    while at_work.open(0) and time.monotonic() < until:
         time.sleep(0.1)
     scores = at_work.collect(0).scores[0]
     assert np.isfinite(scores).all() and (scores >= 0).all() and (scores <= 1).all()
