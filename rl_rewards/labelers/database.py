@@ -25,6 +25,8 @@ DETAILS = (
     "value BLOB NOT NULL, PRIMARY KEY (hash, name)) WITHOUT ROWID"
 )
 """Came later; a store without it gets it, and reads as one that knows none."""
+REFUSALS = "CREATE INDEX IF NOT EXISTS refusals ON queries(run, seed) WHERE refused = 1"
+"""Came later too."""
 TABLES = """
 CREATE TABLE clips (
   hash TEXT PRIMARY KEY, media BLOB, sheet TEXT NOT NULL, obs BLOB NOT NULL, action BLOB NOT NULL
@@ -108,6 +110,7 @@ class Database:
             told = f"{self.path} is a database of another kind or version ({found})"
             require(found == VERSION, f"{told}; a label store of version {VERSION} is needed.")
             connection.execute(DETAILS)
+            connection.execute(REFUSALS)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

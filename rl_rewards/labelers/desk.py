@@ -79,17 +79,29 @@ class Desk:
 
     def _repeat(self, connection: sqlite3.Connection, annotator: str, now: float) -> int | None:
         """A new query that asks one of the annotator's pairs again, when one is due."""
-        pairs = connection.execute(
-            "SELECT number FROM queries WHERE labeler = ? AND answer IS NOT NULL AND repeat_of IS NULL AND refused = 0 "
-            "AND kind = 'pair' AND superseded = 0 AND (? IS NULL OR run = ?) ORDER BY answer",
-            (annotator, self.run, self.run),
-        ).fetchall()
-        asked = connection.execute(
+        answered = connection.execute(  # repeats too
+            "SELECT count(*) FROM queries WHERE labeler = ? AND answer IS NOT NULL", (annotator,)
+        ).fetchone()[0]
+        repeats, compared = connection.execute(
+            "SELECT count(*), coalesce(sum(answer IS NOT NULL), 0) FROM queries WHERE repeat_of IS NOT NULL "
+            "AND repeat_for = ?",
+            (annotator,),
+        ).fetchone()
+        if repeats >= int(self._repeat_share * (answered - compared)):  # an index tells: it is so nearly always
+            return None
+        pairs = [
+            row["number"]
+            for row in connection.execute(
+                "SELECT number FROM queries WHERE labeler = ? AND answer IS NOT NULL AND repeat_of IS NULL "
+                "AND refused = 0 AND kind = 'pair' AND superseded = 0 AND (? IS NULL OR run = ?) ORDER BY answer",
+                (annotator, self.run, self.run),
+            )
+        ]
+        done = connection.execute(
             "SELECT repeat_of FROM queries WHERE repeat_of IS NOT NULL AND repeat_for = ?", (annotator,)
-        ).fetchall()
-        done = {row["repeat_of"] for row in asked}
-        choice = [row["number"] for row in pairs[:-SPACING] if row["number"] not in done]
-        if not choice or len(done) >= int(self._repeat_share * len(pairs)):
+        )
+        choice = sorted(set(pairs[:-SPACING]) - {row["repeat_of"] for row in done})
+        if not choice or repeats >= int(self._repeat_share * len(pairs)):
             return None
         return connection.execute(
             "INSERT INTO queries (run, seed, query_id, round, kind, clips, env, acquisition, created, repeat_of, "

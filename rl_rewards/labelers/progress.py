@@ -25,12 +25,16 @@ def progress(database: Database, run: str | None = None) -> Progress:
     """The counts of ``run``, or of all runs."""
     mine, chosen = "(? IS NULL OR q.run = ?)", (run, run)
     with database.reading() as connection:
-        counts = connection.execute(
-            "SELECT coalesce(sum(answer IS NOT NULL AND refused = 0), 0), "
-            "coalesce(sum(answer IS NOT NULL AND refused = 1 AND superseded = 0), 0), "
-            f"coalesce(sum(answer IS NULL AND superseded = 0), 0) FROM queries q WHERE repeat_of IS NULL AND {mine}",
-            chosen,
-        ).fetchone()
+        labels, refused, waiting = (  # one by one, because each has an index of its own
+            connection.execute(
+                f"SELECT count(*) FROM queries q WHERE {which} AND repeat_of IS NULL AND {mine}", chosen
+            ).fetchone()[0]
+            for which in (
+                "answer IS NOT NULL AND refused = 0",
+                "refused = 1 AND superseded = 0",
+                "answer IS NULL AND superseded = 0",
+            )
+        )
         absorbed = connection.execute(f"SELECT count(*) FROM absorbed q WHERE {mine}", chosen).fetchone()[0]
         leased = connection.execute(
             "SELECT count(*) FROM leases l JOIN queries q ON q.number = l.query WHERE l.until > ? AND "
@@ -39,11 +43,12 @@ def progress(database: Database, run: str | None = None) -> Progress:
         ).fetchone()[0]
         budgets = connection.execute(f"SELECT count(*), sum(labels) FROM budgets q WHERE {mine}", chosen).fetchone()
         asked = connection.execute(
-            f"SELECT count(*) FROM (SELECT DISTINCT q.run, q.seed FROM queries q WHERE {mine})", chosen
+            f"SELECT count(*) FROM (SELECT DISTINCT q.run, q.seed FROM queries q WHERE repeat_of IS NULL "
+            f"AND superseded = 0 AND {mine})", chosen
         ).fetchone()[0]
     agreements, repeats = consistency(database, run)
     budget = budgets[1] if budgets[0] and budgets[0] >= asked else None
-    return Progress(counts[0], counts[1], absorbed, counts[2], leased, budget, repeats, agreements)
+    return Progress(labels, refused, absorbed, waiting, leased, budget, repeats, agreements)
 
 
 def consistency(database: Database, run: str | None = None, annotator: str | None = None) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from scripts.benchmarks.against_imitation import (
     preferences_against_imitation,
     returns_against_imitation,
 )
+from scripts.benchmarks.answering import PIECE
 from scripts.benchmarks.contest import PER, ROOT, BenchError, module, take_turns, told_once, worker_env
 from scripts.benchmarks.result import Result, Row, Settings
 
@@ -173,6 +174,19 @@ def peak_memory(settings: Settings) -> Result:
     return Result([Row("peak resident memory of the main job, GiB", usage.ru_maxrss / 2**20, at_most=2.0)], {})
 
 
+def answers_on_the_page(settings: Settings) -> Result:
+    """An answer on the labelling page, from the request to the next question, over HTTP: 10,000 labels, and 100."""
+    commands = {str(stored): module("answering", stored) for stored in (10_000, 100)}
+    contest = take_turns(commands, settings.repeats, settings.say)
+    milliseconds = {stored: 1000.0 / statistics.median(contest.speeds(stored, "wall")) for stored in commands}
+    rows = [
+        Row("milliseconds an answer with 10,000 labels stored", milliseconds["10000"], at_most=50.0),
+        Row("milliseconds an answer with 100", milliseconds["100"]),
+        Row("the first / the second", contest.ratio("100", "10000", "wall")),
+    ]
+    return Result(rows, {"answers_in_a_turn": PIECE})
+
+
 ITEMS: dict[str, Callable[[Settings], Result]] = {
     "a": ppo_against_peers,
     "b": cost_of_the_loop,
@@ -186,4 +200,5 @@ ITEMS: dict[str, Callable[[Settings], Result]] = {
     "j": returns_against_imitation,
     "k": preferences_against_imitation,
     "l": preference_returns,
+    "m": answers_on_the_page,
 }
