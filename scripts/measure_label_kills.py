@@ -2,7 +2,8 @@
 
 ``python -m scripts.measure_label_kills [--kills 15] [--out DIR]`` writes scripts/results/label_kills.json. Eight
 made-up people answer over HTTP; what the server has acknowledged to them must be in the store, once, and nothing else.
-At the end the answers are replayed into a run that nobody kills: it must end in the same bits.
+At the end the answers are replayed into a run that nobody kills: policy, reward and environment must end in the same
+bits (the ring of transitions differs: only people need the scenes, to be shown).
 """
 
 import argparse
@@ -18,6 +19,10 @@ import threading
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
 
 from rl_rewards.labelers.store import STORE_NAME
 from rl_rewards.provenance import code
@@ -46,6 +51,7 @@ RUN = [
     "video=false",
     "report=false",
 ]
+COMPARED = ("agent", "reward", "env", "key")
 VICTIMS = {"trainer": ("trainer",), "page": ("page",), "both": ("trainer", "page")}
 
 
@@ -121,7 +127,10 @@ def main() -> None:
     replay = [*program, "labeler=recorded", f"labeler.path={killed}", f"hydra.run.dir={replayed}"]
     subprocess.run(replay, check=True, stdout=subprocess.DEVNULL)
     record = {**code(), "people": PEOPLE, "overrides": RUN, "kills": kills, **account(killed / STORE_NAME, people)}
-    record["replayed"] = compare(replayed, killed)
+    same = compare(replayed, killed)
+    record["replayed"] = {"bits_equal": {part: same_bits(replayed, killed, part) for part in COMPARED}} | {
+        key: same[key] for key in ("rows_equal", "each_round_once", "rounds", "env_steps")
+    }
     print(json.dumps({key: value for key, value in record.items() if key != "overrides"}), flush=True)
     RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
@@ -157,6 +166,16 @@ def live_through(train: list[str], run_dir: Path, count: int) -> tuple[list[dict
         for process in alive.values():
             process.kill()
     return kills, people
+
+
+def same_bits(one: Path, other: Path, part: str) -> bool:
+    """Whether the newest checkpoints of two runs hold the same of ``part``."""
+    newest = [max((run / "checkpoints").iterdir(), key=lambda path: int(path.name)) for run in (one, other)]
+    trees = [ocp.StandardCheckpointer().restore(folder / part) for folder in newest]
+    if jax.tree.structure(trees[0]) != jax.tree.structure(trees[1]):
+        return False
+    pairs = zip(*(map(np.asarray, jax.tree.leaves(tree)) for tree in trees), strict=True)
+    return all(a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs)
 
 
 def account(store: Path, people: People) -> dict[str, Any]:

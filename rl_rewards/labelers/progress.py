@@ -44,7 +44,8 @@ def progress(database: Database, run: str | None = None) -> Progress:
         budgets = connection.execute(f"SELECT count(*), sum(labels) FROM budgets q WHERE {mine}", chosen).fetchone()
         asked = connection.execute(
             f"SELECT count(*) FROM (SELECT DISTINCT q.run, q.seed FROM queries q WHERE repeat_of IS NULL "
-            f"AND superseded = 0 AND {mine})", chosen
+            f"AND superseded = 0 AND {mine})",
+            chosen,
         ).fetchone()[0]
     agreements, repeats = consistency(database, run)
     budget = budgets[1] if budgets[0] and budgets[0] >= asked else None

@@ -175,7 +175,7 @@ def _draw_sigmoid(axes: "Axes", found: Mapping[str, Any]) -> None:
     axes.plot(x, sigmoid(x), color=TRUE)
     axes.plot([difference], [prob], "o", color=LEARNED, markersize=7)
     axes.annotate(
-        f"R = {hand['return_winner']:g} against {hand['return_loser']:g}:\n{prob:.4f}",
+        f"R = {hand['return_winner']:g}\nagainst {hand['return_loser']:g}:\n{prob:.4f}",
         (difference, prob), xytext=(12, -22), textcoords="offset points", color=LEARNED,
     )  # fmt: skip
     axes.set(xlabel="R(first) - R(second)", ylabel="probability that the first is preferred")

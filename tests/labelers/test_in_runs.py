@@ -40,6 +40,12 @@ def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path):
     assert rows(plain)[-1]["reward/labels"] == 24
 
 
+def test_answers_teach_an_off_policy_learner_too(tmp_path):
+    last = run_here(tmp_path, *ASKS, "algorithm=sac")
+    assert last["reward/labels"] == 24
+    assert np.isfinite(last["eval/learned_return"]) and np.isfinite(last["eval/true_return"])
+
+
 @pytest.mark.parametrize("labeler", ["oracle", "stored", "recorded"])
 def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
     if labeler == "recorded":
