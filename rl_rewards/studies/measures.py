@@ -24,8 +24,13 @@ def series(run: RunFiles, key: str) -> Float[np.ndarray, "evaluations seeds"]:
 
 
 def last_mean(run: RunFiles, key: str, count: int = LAST) -> list[float]:
-    """Mean of ``key`` over the last ``count`` evaluations, of each seed."""
-    return series(run, key)[-count:].mean(axis=0).tolist()
+    """Mean of ``key`` over the last ``count`` evaluations, of each seed; none from the first half of training.
+
+    Cloning may stop early, with few evaluations, of which the first is of an untrained policy.
+    """
+    ends = [int(row["round"] or 0) + 1 for row in run.evaluation_rows]
+    late = sum(2 * end > ends[-1] for end in ends)
+    return series(run, key)[-min(count, late) :].mean(axis=0).tolist()
 
 
 def best_mean(run: RunFiles, key: str, count: int = LAST) -> list[float]:
