@@ -10,7 +10,7 @@ import pytest
 from rl_rewards.help import list_choices
 from rl_rewards.loop import build
 from tests.demonstrations import recorded
-from tests.runs import composed, rows, run_here, usable_envs
+from tests.runs import composed, raw_rows, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
 ELSEWHERE = {"walking_robot", "frozen", "maxent_irl", "linear_preferences", "ai_feedback"}
@@ -66,3 +66,10 @@ def test_the_environments_reward_is_its_own_truth_for_every_seed(tmp_path):
     with jax.debug_key_reuse(False):  # JAX cannot see that vmapped keys differ
         last = run_here(tmp_path, "reward=environment", "env=point", "num_seeds=2")
     assert last["eval/learned_return"] == pytest.approx(last["eval/true_return"])
+
+
+def test_success_in_training_is_unknown_in_a_round_in_which_no_episode_ends(tmp_path):
+    run_here(tmp_path, "reward=environment", "env=point", "env.max_episode_steps=60", "algorithm.rollout_length=40")
+    found = [row["train/success"] for row in raw_rows(tmp_path)]
+    assert found[0] is None or np.isnan(found[0])
+    assert found[1] == 0.0

@@ -313,7 +313,8 @@ def _rollout_metrics(rollout: Transition) -> Metrics:
     ended = rollout.done & rollout.valid
     metrics = {"train/true_reward": masked_mean(rollout.env_reward, rollout.valid)}
     if "success" in rollout.info:
-        metrics["train/success"] = masked_mean(rollout.info["success"].astype(jnp.float32), ended)
+        success = masked_mean(rollout.info["success"].astype(jnp.float32), ended)
+        metrics["train/success"] = jnp.where(jnp.any(ended), success, jnp.nan)  # no episode ended: nothing is known
     return metrics
 
 

@@ -22,7 +22,8 @@ METRICS = {
     "eval/prob_visited": "Mean output of the classifier on all states of the evaluation episodes.",
     "train/true_reward": "The environment's own reward per step in the training rollout; only reported, not learned "
     "from, unless the run trains on it.",
-    "train/success": "Share of training episodes that ended in success, exploration included.",
+    "train/success": "Share of the training episodes ended in a round that were a success, exploration included; "
+    "absent where none ended.",
     "agent/reward_mean": "Learned reward per step in the training rollout: what the policy learns from, before "
     "scaling.",
     "agent/entropy": "Entropy of the policy in nats; lower means less exploration.",
