@@ -130,7 +130,7 @@ def preferences_against_imitation(settings: Settings) -> Result:
 
 
 def preference_returns(settings: Settings) -> Result:
-    """True return on Pendulum-v1 after 98,304 env steps from 200 comparisons, and from the true reward; seeds 100-109."""
+    """True return on Pendulum-v1 after 98,304 env steps, seeds 100-109: from 200 comparisons, and the true reward."""
     found = {
         "comparisons": _last_returns([*PENDULUM, *COMPARISONS, "seed=100"], 10),
         "true_reward": _last_returns([*PENDULUM, "reward=environment", "seed=100"], 10),
