@@ -79,15 +79,16 @@ class Desk:
 
     def _repeat(self, connection: sqlite3.Connection, annotator: str, now: float) -> int | None:
         """A new query that asks one of the annotator's pairs again, when one is due."""
-        answered = connection.execute(  # repeats too
-            "SELECT count(*) FROM queries WHERE labeler = ? AND answer IS NOT NULL", (annotator,)
-        ).fetchone()[0]
-        repeats, compared = connection.execute(
-            "SELECT count(*), coalesce(sum(answer IS NOT NULL), 0) FROM queries WHERE repeat_of IS NOT NULL "
+        repeats = connection.execute(
+            "SELECT repeat_of, answer IS NOT NULL AS answered FROM queries WHERE repeat_of IS NOT NULL "
             "AND repeat_for = ?",
             (annotator,),
-        ).fetchone()
-        if repeats >= int(self._repeat_share * (answered - compared)):  # an index tells: it is so nearly always
+        ).fetchall()
+        given = connection.execute(  # an index alone tells; repeats are among them
+            "SELECT count(*) FROM queries WHERE labeler = ? AND answer IS NOT NULL", (annotator,)
+        ).fetchone()[0]
+        answered = given - sum(row["answered"] for row in repeats)
+        if len(repeats) >= int(self._repeat_share * answered):  # nearly always: the pairs need not be read
             return None
         pairs = [
             row["number"]
@@ -97,11 +98,8 @@ class Desk:
                 (annotator, self.run, self.run),
             )
         ]
-        done = connection.execute(
-            "SELECT repeat_of FROM queries WHERE repeat_of IS NOT NULL AND repeat_for = ?", (annotator,)
-        )
-        choice = sorted(set(pairs[:-SPACING]) - {row["repeat_of"] for row in done})
-        if not choice or repeats >= int(self._repeat_share * len(pairs)):
+        choice = sorted(set(pairs[:-SPACING]) - {row["repeat_of"] for row in repeats})
+        if not choice or len(repeats) >= int(self._repeat_share * len(pairs)):
             return None
         return connection.execute(
             "INSERT INTO queries (run, seed, query_id, round, kind, clips, env, acquisition, created, repeat_of, "
