@@ -115,6 +115,7 @@ class EnvSpec:
     has_success: bool  # True if info["success"] tells whether the task is done in the state just reached
     obs_names: tuple[str, ...] = ()  # one per entry of a flat observation, with its unit
     step_seconds: float = 1.0  # simulated seconds per environment step
+    cells: int = 0  # info["cell"], the place just reached, is one of 0 .. cells - 1; 0: places are not counted
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

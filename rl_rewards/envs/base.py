@@ -4,10 +4,11 @@ Both kinds never reset themselves: ``next_obs`` is always the true successor and
 the only place that resets, to start anew. What a person needs (pictures, example states) sits beside the dynamics.
 """
 
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
@@ -123,6 +124,25 @@ class Describes(Protocol):
 
         Facts alone: neither the true reward nor whether it is good.
         """
+        ...
+
+
+@runtime_checkable
+class HasGoals(Protocol):
+    """An environment whose states can be set as goals, by one player for another."""
+
+    @property
+    def goal_names(self) -> tuple[str, ...]:
+        """What :meth:`goal_features` tells, one name per entry, with its unit."""
+        ...
+
+    @property
+    def reversible(self) -> bool:
+        """Whether every state can be left again for the one before, so that a way can be gone back."""
+        ...
+
+    def goal_features(self, state: Any) -> Float[Array, "g"]:
+        """What decides whether a goal is reached: f32 [g], of one state (JAX), or [B, g] of states [B, n] (host)."""
         ...
 
 

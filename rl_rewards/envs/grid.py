@@ -12,16 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
-from PIL import Image, ImageDraw
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
 from rl_rewards.envs.base import ExampleStates, Plane
-
-MOVES = ((1, 0), (0, 1), (-1, 0), (0, -1), (0, 0))
-"""Of the actions 0 to 4: right, up, left, down, stay; in cells along x and y."""
-
-PICTURE_PIXELS = 240
+from rl_rewards.envs.cells import MOVES, Board, axis_of, places
 
 
 @struct.dataclass
@@ -117,8 +112,7 @@ class Grid:
     @cached_property
     def _places(self) -> Int[np.ndarray, "states 2"]:
         """x and y of every cell."""
-        y, x = np.divmod(np.arange(self.size**2), self.size)
-        return np.stack([x, y], axis=-1)
+        return places(self.size, self.size)
 
     @cached_property
     def _cell_rewards(self) -> Float[np.ndarray, "states"]:
@@ -167,7 +161,7 @@ class Grid:
         return ExampleStates(obs=self.observations[cells], action=rng.integers(0, len(MOVES), n, dtype=np.int32))
 
     def plane(self, n: int) -> Plane:
-        axis = (np.arange(n, dtype=np.float32) + 0.5) * self.size / n
+        axis = axis_of(n, self.size)
         x, y = np.meshgrid(axis.astype(int), axis.astype(int))
         obs = self.observations[y * self.size + x]
         return Plane(obs=obs, x=axis, y=axis, x_label="x, cells", y_label="y, cells", caption="every state")
@@ -177,16 +171,10 @@ class Grid:
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Cells that pay green, those that cost red, by how much; the walker blue."""
-        image = Image.new("RGB", (PICTURE_PIXELS, PICTURE_PIXELS), "white")
-        canvas = ImageDraw.Draw(image)
-        side = PICTURE_PIXELS / self.size
+        board = Board(self.size, self.size)
         for (x, y), reward in zip(self._places, self._cell_rewards, strict=True):
             share = abs(float(reward)) / np.abs(self._cell_rewards).max()
             full = np.array((70, 170, 90) if reward > 0.0 else (210, 80, 70))
-            colour = tuple(np.round(255 + share * (full - 255)).astype(int).tolist())
-            top = PICTURE_PIXELS - (y + 1) * side
-            canvas.rectangle([x * side, top, (x + 1) * side, top + side], fill=colour, outline=(205, 205, 205))
-        x, y = (float(at) + 0.5 for at in scene)
-        left, top = (x - 0.3) * side, PICTURE_PIXELS - (y + 0.3) * side
-        canvas.ellipse([left, top, left + 0.6 * side, top + 0.6 * side], fill=(40, 90, 200))
-        return np.asarray(image)
+            board.cell((x, y), tuple(np.round(255 + share * (full - 255)).astype(int).tolist()))
+        board.walker(scene)
+        return board.picture()

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw
 
 from rl_rewards.core.checks import check_fields, require
@@ -22,6 +22,12 @@ from rl_rewards.envs.base import ExampleStates, Plane
 
 NORMAL_QUADRANT = (-1.0, -0.2)
 """Episodes start, and non-goal examples lie, where both coordinates are in this range."""
+
+STATIC_QUADRANT = 0.4
+"""With a television, static is seen where x is below minus this and y above it: the corner at the upper left."""
+
+CELLS_A_SIDE = 16
+"""Squares of the plane, of the places that are counted."""
 
 PICTURE_PIXELS = 240
 POINT_RADIUS, POINT_COLOUR, GOAL_COLOUR = 0.08, (40, 90, 200), (150, 210, 150)
@@ -34,11 +40,16 @@ class PointState:
 
     position: Float[Array, "2"]
     elapsed: Int[Array, ""]  # steps since the reset
+    screen: Float[Array, "television"] | None = None  # what the television shows; None where there is none
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """``point``: obs = position [2] in [-1, 1], or a picture [image_size, image_size, 3] uint8 of the square.
+
+    With ``television`` above 0, as many more numbers follow the position: static, N(0, 1) anew at every step, in the
+    square at the upper left (``STATIC_QUADRANT``), zeros elsewhere. ``info["television"]``: 1 where the state just
+    reached shows static.
 
     Action = velocity [2] in [-1, 1], turned by ``turn``, times ``speed`` a step.
     Success: within ``goal_radius`` of the origin. ``env_reward`` is 1 on success and 0 elsewhere.
@@ -49,40 +60,68 @@ class Point:
     speed: float
     turn: float  # degrees counterclockwise
     goal_radius: float
+    television: int
     max_episode_steps: int
     terminate_on_success: bool
 
     def __post_init__(self) -> None:
         check_fields(self, "env")
         require(self.image_size >= 8, f"env.image_size={self.image_size} must be at least 8 pixels.")
+        require(self.television >= 0, f"env.television={self.television} must not be negative; 0 is none.")
+        require(
+            self.television == 0 or self.observation == "position",
+            f"env.television={self.television} adds numbers to a position, and env.observation=image shows none; "
+            "choose env.television=0 or env.observation=position.",
+        )
 
     @property
     def spec(self) -> EnvSpec:
-        position = Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0))
-        picture = Box(shape=(self.image_size, self.image_size, 3), dtype="uint8")
+        screen = {"television": ()} if self.television else {}
         return EnvSpec(
             name="point",
-            obs=picture if self.observation == "image" else position,
+            obs=self._obs_box,
             action=Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0)),
             max_episode_steps=self.max_episode_steps,
-            info={"success": (), "scene": (2,)},
+            info={"success": (), "scene": (2,), "cell": (), **screen},
             ends_early=self.terminate_on_success,
             restores=True,
             has_success=True,
-            obs_names=() if self.observation == "image" else ("x", "y"),
+            obs_names=()
+            if self.observation == "image"
+            else ("x", "y", *(f"television {i}" for i in range(self.television))),
+            cells=CELLS_A_SIDE**2,
         )
 
+    @property
+    def _obs_box(self) -> Box:
+        if self.observation == "image":
+            return Box(shape=(self.image_size, self.image_size, 3), dtype="uint8")
+        if self.television:
+            return Box(shape=(2 + self.television,))  # static knows no bounds
+        return Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0))
+
+    @property
+    def goal_names(self) -> tuple[str, ...]:
+        return ("x", "y")
+
+    @property
+    def reversible(self) -> bool:
+        return True
+
+    def goal_features(self, state: PointState) -> Float[Array, "2"]:
+        return state.position
+
     def reset(self, key: Key) -> PointState:
-        """Start uniformly in the normal quadrant."""
+        """Start uniformly in the normal quadrant, where no static is seen."""
         low, high = NORMAL_QUADRANT
         position = jax.random.uniform(key, (2,), minval=low, maxval=high)
-        return PointState(position=position, elapsed=jnp.zeros((), jnp.int32))
+        screen = jnp.zeros(self.television) if self.television else None
+        return PointState(position=position, elapsed=jnp.zeros((), jnp.int32), screen=screen)
 
     def observe(self, state: PointState) -> Obs:
-        return self._seen(state.position)
-
-    def _seen(self, position: Float[Array, "2"]) -> Obs:
-        return self._picture(position) if self.observation == "image" else position
+        if self.observation == "image":
+            return self._picture(state.position)
+        return state.position if state.screen is None else jnp.concatenate([state.position, state.screen])
 
     def _picture(self, position: Float[Array, "2"]) -> UInt8[Array, "H W 3"]:
         """The goal disc and the point on white, with edges a pixel soft, so that the least motion is seen."""
@@ -100,30 +139,36 @@ class Point:
         return jnp.round(paint(picture, position, POINT_RADIUS, POINT_COLOUR)).astype(jnp.uint8)
 
     def step(self, key: Key, state: PointState, action: Float[Array, "2"]) -> tuple[PointState, StepOut]:
-        del key  # deterministic
         velocity = (
             jnp.asarray(self._rotation) @ jnp.clip(action, -1.0, 1.0) if self.turn else jnp.clip(action, -1.0, 1.0)
         )
         position = jnp.clip(state.position + self.speed * velocity, -1.0, 1.0)
-        elapsed = state.elapsed + 1
+        squares = jnp.clip(jnp.floor((position + 1.0) / 2.0 * CELLS_A_SIDE), 0.0, CELLS_A_SIDE - 1.0)
         success = jnp.linalg.norm(position) <= self.goal_radius
+        info = {"success": success, "scene": position, "cell": CELLS_A_SIDE * squares[1] + squares[0]}
+        screen = None
+        if self.television:
+            static = _shows_static(position)
+            screen = jnp.where(static, jax.random.normal(key, (self.television,)), 0.0)
+            info["television"] = static.astype(jnp.float32)
+        state = PointState(position=position, elapsed=state.elapsed + 1, screen=screen)
         terminated = success & self.terminate_on_success
-        truncated = (elapsed >= self.max_episode_steps) & ~terminated
+        truncated = (state.elapsed >= self.max_episode_steps) & ~terminated
         out = StepOut(
-            next_obs=self._seen(position),
+            next_obs=self.observe(state),
             env_reward=success.astype(jnp.float32),
             terminated=terminated,
             truncated=truncated,
             needs_reset=terminated | truncated,
-            info={"success": success, "scene": position},
+            info=info,
         )
-        return PointState(position=position, elapsed=elapsed), out
+        return state, out
 
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
         del obs, action
         if self.observation == "image":
             return None
-        return (jnp.linalg.norm(next_obs, axis=-1) <= self.goal_radius).astype(jnp.float32)
+        return (jnp.linalg.norm(next_obs[..., :2], axis=-1) <= self.goal_radius).astype(jnp.float32)
 
     @property
     def _rotation(self) -> Float[np.ndarray, "2 2"]:
@@ -140,20 +185,23 @@ class Point:
             obs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
         else:
             obs = rng.uniform(*NORMAL_QUADRANT, (n, 2))
-        action = rng.uniform(-1.0, 1.0, (n, 2))
-        return ExampleStates(obs=self._all_seen(obs.astype(np.float32)), action=action.astype(np.float32))
+        obs = obs.astype(np.float32)
+        action = rng.uniform(-1.0, 1.0, (n, 2)).astype(np.float32)
+        static = rng.standard_normal((n, self.television), np.float32)
+        return ExampleStates(obs=self._all_seen(obs, np.where(_shows_static(obs)[:, None], static, 0.0)), action=action)
 
-    def _all_seen(self, positions: np.ndarray) -> np.ndarray:
-        """Observations [n, ...] of ``positions`` [n, 2]."""
-        return np.asarray(jax.vmap(self._picture)(positions)) if self.observation == "image" else positions
+    def _all_seen(self, positions: np.ndarray, screens: np.ndarray) -> np.ndarray:
+        """Observations [n, ...] of ``positions`` [n, 2] while the television shows ``screens`` [n, television]."""
+        if self.observation == "image":
+            return np.asarray(jax.vmap(self._picture)(positions))
+        return np.concatenate([positions, screens.astype(np.float32)], axis=-1)
 
     def plane(self, n: int) -> Plane:
         axis = np.linspace(-1.0, 1.0, n, dtype=np.float32)
         x, y = np.meshgrid(axis, axis)
-        obs = self._all_seen(np.stack([x, y], axis=-1).reshape(-1, 2))
-        return Plane(
-            obs=obs.reshape(n, n, *obs.shape[1:]), x=axis, y=axis, x_label="x", y_label="y", caption="every state"
-        )
+        obs = self._all_seen(np.stack([x, y], axis=-1).reshape(-1, 2), np.zeros((n * n, self.television)))
+        caption = "the television dark everywhere" if self.television else "every state"
+        return Plane(obs=obs.reshape(n, n, *obs.shape[1:]), x=axis, y=axis, x_label="x", y_label="y", caption=caption)
 
     def place(self, scene: np.ndarray) -> np.ndarray:
         return scene  # the position itself
@@ -162,7 +210,7 @@ class Point:
         return words.of_point(np.asarray(segment.info["scene"]), np.asarray(segment.action))
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """Goal disc green, normal quadrant grey, the point blue."""
+        """Goal disc green, normal quadrant grey, the point blue; where a television shows static, hatched."""
 
         def pixel(value: float) -> float:
             return (float(value) + 1.0) / 2.0 * PICTURE_PIXELS
@@ -174,8 +222,16 @@ class Point:
         image = Image.new("RGB", (PICTURE_PIXELS, PICTURE_PIXELS), "white")
         canvas = ImageDraw.Draw(image)
         canvas.rectangle(box(low, low, high, high), fill=(228, 228, 228))
+        if self.television:
+            for y in np.arange(STATIC_QUADRANT, 1.0, 0.06):
+                canvas.line(box(-1.0, y, -STATIC_QUADRANT, y), fill=(170, 170, 170))
         radius = self.goal_radius
         canvas.ellipse(box(-radius, -radius, radius, radius), fill=(150, 210, 150))
         x, y = scene
         canvas.ellipse(box(x - 0.035, y - 0.035, x + 0.035, y + 0.035), fill=(40, 90, 200))
         return np.asarray(image)
+
+
+def _shows_static(position: Float[Array, "*batch 2"]) -> Bool[Array, "*batch"]:
+    """Whether a television, if there is one, shows static to who is there."""
+    return (position[..., 0] < -STATIC_QUADRANT) & (position[..., 1] > STATIC_QUADRANT)

@@ -1,4 +1,6 @@
-"""point in pictures: what is seen is where the point is, in every place that gives observations."""
+"""point in pictures and with a television: what is seen is where the point is, and static in one corner alone."""
+
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +8,8 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import EnvSpec
+from rl_rewards.envs.base import HasGoals
 from rl_rewards.envs.point import Point, PointState
 from tests.probes import make
 
@@ -56,3 +60,87 @@ def test_a_turn_turns_actions_and_nothing_else():
     after = turned.step(jax.random.key(0), state, jnp.array([1.0, 0.0]))[0].position
     np.testing.assert_array_equal(after, straight.step(jax.random.key(0), state, jnp.array([0.0, 1.0]))[0].position)
     assert turned.spec == straight.spec
+
+
+def at(env, x, y):
+    return env.reset(jax.random.key(0)).replace(position=jnp.array([x, y]))
+
+
+def test_goals_and_cells():
+    env = make("env", "point")
+    assert isinstance(env, HasGoals) and env.reversible and env.goal_names == ("x", "y") and env.spec.cells == 256
+    states = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 5))
+    np.testing.assert_array_equal(jax.jit(jax.vmap(env.goal_features))(states), states.position)
+    for (x, y), cell in {
+        (-1.0, -1.0): 0,
+        (1.0, 1.0): 255,
+        (0.01, -0.99): 8,
+        (-0.99, 0.01): 128,
+        (-0.01, 0.0): 135,
+    }.items():
+        _, out = env.step(jax.random.key(1), at(env, x, y), jnp.zeros(2))
+        assert out.info["cell"] == cell
+    assert {name: value.shape for name, value in out.info.items()} == env.spec.info
+
+
+def test_without_a_television_nothing_is_drawn_or_seen_of_it():
+    env = make("env", "point")
+    state = env.reset(jax.random.key(0))
+    assert state.screen is None and len(jax.tree.leaves(state)) == 2, "as many leaves as a checkpoint had before"
+    runs = [env.step(jax.random.key(i), state, jnp.array([0.3, -0.2])) for i in range(2)]
+    jax.tree.map(np.testing.assert_array_equal, *runs)
+    assert "television" not in env.spec.info and env.spec.obs.high == (1.0, 1.0)
+
+
+def test_static_is_seen_in_its_corner_alone(tmp_path):
+    env = make("env", "point", television=3)
+    step = jax.jit(env.step)
+    assert env.observe(env.reset(jax.random.key(0))).shape == env.spec.obs.shape == (5,)
+    for (x, y), static in {(-0.5, 0.5): 1, (-0.39, 0.5): 0, (-0.5, 0.39): 0, (0.5, 0.5): 0, (-1.0, 1.0): 1}.items():
+        reached, out = step(jax.random.key(1), at(env, x, y), jnp.zeros(2))
+        assert out.info["television"] == static
+        np.testing.assert_array_equal(np.asarray(reached.screen) != 0.0, bool(static))
+        np.testing.assert_array_equal(out.next_obs, env.observe(reached))
+        np.testing.assert_array_equal(out.next_obs, np.concatenate([reached.position, reached.screen]))
+    keys = jax.random.split(jax.random.key(2), 3000)
+    screens = np.asarray(jax.vmap(lambda key: step(key, at(env, -0.5, 0.5), jnp.zeros(2))[0].screen)(keys))
+    np.testing.assert_allclose(screens.mean(axis=0), 0.0, atol=0.1)
+    np.testing.assert_allclose(np.cov(screens.T), np.eye(3), atol=0.1)
+    spec = env.spec
+    assert spec.obs.low is None and spec.obs_names == ("x", "y", "television 0", "television 1", "television 2")
+    assert {name: value.shape for name, value in out.info.items()} == spec.info
+    spec.save(tmp_path / "spec.json")
+    assert EnvSpec.load(tmp_path / "spec.json") == spec
+
+
+def test_a_television_changes_nothing_else():
+    env, plain = make("env", "point", television=2, goal_radius=0.8), make("env", "point", goal_radius=0.8)
+    np.testing.assert_array_equal(env.reset(jax.random.key(5)).position, plain.reset(jax.random.key(5)).position)
+    action = jnp.array([0.3, 0.9])
+    reached, out = env.step(jax.random.key(1), at(env, -0.5, 0.4), action)
+    without, expected = plain.step(jax.random.key(1), at(plain, -0.5, 0.4), action)
+    np.testing.assert_array_equal(reached.position, without.position)
+    assert out.env_reward == expected.env_reward == env.reward_of(None, None, out.next_obs) == 1.0
+    runs = [env.step(jax.random.key(7), jax.device_put(jax.device_get(reached)), action) for _ in range(2)]
+    jax.tree.map(np.testing.assert_array_equal, *runs)
+    for goal in (True, False):
+        seen, bare = (one.collect_examples(np.random.default_rng(0), 200, goal) for one in (env, plain))
+        np.testing.assert_array_equal(seen.obs[:, :2], bare.obs)
+        np.testing.assert_array_equal(seen.action, bare.action)
+        x, y = bare.obs.T
+        shown = (x < -0.4) & (y > 0.4)
+        np.testing.assert_array_equal(seen.obs[:, 2:] != 0.0, np.stack([shown, shown], axis=-1))
+        assert seen.obs.dtype == np.float32 and shown.any() == goal
+    plane = env.plane(4)
+    assert plane.obs.shape == (4, 4, 4) and plane.obs.dtype == np.float32 and not plane.obs[..., 2:].any()
+    np.testing.assert_array_equal(plane.obs[..., :2], plain.plane(4).obs)
+    segment = SimpleNamespace(info={"scene": np.zeros((3, 2))}, action=np.zeros((3, 2)))
+    assert env.describe(segment) == plain.describe(segment)
+    assert env.draw(np.zeros(2)).shape == (240, 240, 3) and (env.draw(np.zeros(2)) != plain.draw(np.zeros(2))).any()
+
+
+def test_a_television_that_cannot_be_is_refused():
+    with pytest.raises(ConfigError, match=r"env\.television=-1 must not be negative"):
+        make("env", "point", television=-1)
+    with pytest.raises(ConfigError, match=r"env\.television=2 adds numbers to a position, and env\.observation=image"):
+        picture_env(television=2)

@@ -1,0 +1,245 @@
+"""A room that a wall divides, whose one door needs the key, in pure JAX: what self-play should find out by itself.
+
+After the key-door room of Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4.2, MazeBase): walls and things are
+elsewhere in every episode, and reaching the goal takes three things done in their order.
+Differs: full view as planes instead of words; no light switch (that is ``light_switch``).
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
+from rl_rewards.envs import cells
+from rl_rewards.envs.base import ExampleStates, Plane
+
+USE = 4
+"""The action after the four moves of ``cells.MOVES``."""
+
+KEY, DOOR = (235, 185, 40), (150, 100, 50)
+"""Colours."""
+
+
+@struct.dataclass
+class KeyDoorState:
+    """One room and its walker; places are x and y; without batch axes."""
+
+    walker: Int[Array, "2"]
+    key: Int[Array, "2"]  # where it lies or, once picked up, lay
+    door: Int[Array, "2"]  # its x is the wall's
+    goal: Int[Array, "2"]
+    has_key: Bool[Array, ""]
+    door_open: Bool[Array, ""]
+    touched: Bool[Array, "3"]  # since the reset: the key picked up, the door opened, the goal stood on
+    elapsed: Int[Array, ""]  # steps since the reset
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyDoor:
+    """``key_door``: obs = where walker, key (nowhere once picked up), door and goal are, one-hot [4 * size^2], the
+    wall's column, one-hot [size], has_key, door_open; action = a move or ``use``.
+
+    A wall of a column of cells, with a door in it, stands in the room; key and walker start on one side of it, the goal
+    is on the other. Walls and a closed door block. ``use`` on the key's cell picks it up; beside the door (not
+    diagonally), with the key, it opens the door or closes it again.
+
+    Episodes end on the goal, which is success; ``env_reward`` is 1 there and 0 elsewhere. ``info["touched"]``: how many
+    of key, door and goal have been touched since the reset, 0 to 3.
+    """
+
+    size: int
+    max_episode_steps: int
+
+    def __post_init__(self) -> None:
+        check_fields(self, "env")
+        require(self.size >= 3, f"env.size={self.size} must be at least 3 cells: a wall and a cell on both its sides.")
+        require(self.max_episode_steps >= 1, f"env.max_episode_steps={self.max_episode_steps} must be at least 1.")
+
+    @property
+    def spec(self) -> EnvSpec:
+        planes = [f"{what} on x={x}, y={y}" for what in ("walker", "key", "door", "goal") for x, y in self._places]
+        names = (*planes, *(f"wall at x={x}" for x in range(self.size)), "has key", "door open")
+        return EnvSpec(
+            name="key_door",
+            obs=Box(shape=(len(names),), low=(0.0,) * len(names), high=(1.0,) * len(names)),
+            action=Discrete(len(cells.MOVES)),
+            max_episode_steps=self.max_episode_steps,
+            info={"success": (), "scene": (10,), "cell": (), "touched": ()},
+            ends_early=True,
+            restores=True,
+            has_success=True,
+            obs_names=names,
+            cells=self.size**2,
+        )
+
+    @property
+    def _places(self) -> Int[np.ndarray, "cells 2"]:
+        return cells.places(self.size, self.size)
+
+    @property
+    def goal_names(self) -> tuple[str, ...]:
+        return ("x, cells", "y, cells", "has key, 0 or 1", "door open, 0 or 1")
+
+    @property
+    def reversible(self) -> bool:
+        return False  # a key that was picked up cannot be put back
+
+    def goal_features(self, state: KeyDoorState) -> Float[Array, "4"]:
+        done = jnp.stack([state.has_key, state.door_open])
+        return jnp.concatenate([state.walker, done]).astype(jnp.float32)
+
+    def reset(self, key: Key) -> KeyDoorState:
+        """Walls, sides and places, each uniform; key and walker on different cells."""
+        wall_key, door_key, side_key, near_key, far_key = jax.random.split(key, 5)
+        wall = jax.random.randint(wall_key, (), 1, self.size - 1)
+        starts_left = jax.random.bernoulli(side_key)
+        left, right = (0, wall), (wall + 1, self.size - 1 - wall)  # first column and how many
+        near_first, near_columns = (jnp.where(starts_left, a, b) for a, b in zip(left, right, strict=True))
+        far_first, far_columns = (jnp.where(starts_left, b, a) for a, b in zip(left, right, strict=True))
+        key_index, walker_index = cells.two_different(near_key, near_columns * self.size)
+        goal_index = jax.random.randint(far_key, (), 0, far_columns * self.size)
+
+        def place(index: Array, first: Array, columns: Array) -> Int[Array, "2"]:
+            return cells.place_of(index, columns) + jnp.stack([first, jnp.zeros((), jnp.int32)])
+
+        return KeyDoorState(
+            walker=place(walker_index, near_first, near_columns),
+            key=place(key_index, near_first, near_columns),
+            door=jnp.stack([wall, jax.random.randint(door_key, (), 0, self.size)]),
+            goal=place(goal_index, far_first, far_columns),
+            has_key=jnp.zeros((), bool),
+            door_open=jnp.zeros((), bool),
+            touched=jnp.zeros(3, bool),
+            elapsed=jnp.zeros((), jnp.int32),
+        )
+
+    def observe(self, state: KeyDoorState) -> Obs:
+        walker, key, door, goal = (
+            cells.one_hot_of(place, self.size) for place in (state.walker, state.key, state.door, state.goal)
+        )
+        wall = jax.nn.one_hot(state.door[0], self.size)
+        done = jnp.stack([state.has_key, state.door_open]).astype(jnp.float32)
+        return jnp.concatenate([walker, jnp.where(state.has_key, 0.0, key), door, goal, wall, done])
+
+    def step(self, key: Key, state: KeyDoorState, action: Int[Array, ""]) -> tuple[KeyDoorState, StepOut]:
+        del key  # deterministic
+        aim = cells.walk(state.walker, action, self.size)
+        in_doorway = jnp.all(aim == state.door) & state.door_open
+        walker = jnp.where((aim[0] != state.door[0]) | in_doorway, aim, state.walker)
+        uses = action == USE
+        takes = uses & ~state.has_key & jnp.all(state.walker == state.key)
+        beside = jnp.sum(jnp.abs(state.walker - state.door)) == 1  # so that it never closes on the walker
+        turns = uses & state.has_key & beside
+        door_open = state.door_open ^ turns
+        success = jnp.all(walker == state.goal)
+        state = state.replace(
+            walker=walker,
+            has_key=state.has_key | takes,
+            door_open=door_open,
+            touched=state.touched | jnp.stack([takes, turns & door_open, success]),
+            elapsed=state.elapsed + 1,
+        )
+        truncated = (state.elapsed >= self.max_episode_steps) & ~success
+        out = StepOut(
+            next_obs=self.observe(state),
+            env_reward=success.astype(jnp.float32),
+            terminated=success,
+            truncated=truncated,
+            needs_reset=success | truncated,
+            info={
+                "success": success,
+                "scene": self._scene(state),
+                "cell": cells.index_of(walker, self.size).astype(jnp.float32),
+                "touched": jnp.sum(state.touched).astype(jnp.float32),
+            },
+        )
+        return state, out
+
+    def _scene(self, state: KeyDoorState) -> Float[Array, "10"]:
+        """x and y of walker, key, door, goal; has_key, door_open."""
+        done = jnp.stack([state.has_key, state.door_open])
+        return jnp.concatenate([state.walker, state.key, state.door, state.goal, done]).astype(jnp.float32)
+
+    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
+        del obs, action
+        count = self.size**2
+        return jnp.sum(next_obs[..., :count] * next_obs[..., 3 * count : 4 * count], axis=-1)
+
+    # What people need.
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        """In rooms of all kinds. Goals: on the goal, having opened the door. Non-goals: anywhere else on the way, a
+        third of them without the key, a third with it, a third with the door open."""
+        keys = jax.random.split(jax.random.key(rng.integers(2**31)), n)
+        states = jax.device_get(jax.jit(jax.vmap(self.reset))(keys))
+        stage = np.full(n, 2) if goal else rng.integers(0, 3, n)
+        states = states.replace(has_key=stage >= 1, door_open=stage == 2)
+        walker = states.goal if goal else self._places[_pick(rng, self._on_the_way(states))]
+        states = states.replace(walker=walker.astype(np.int32))
+        obs = np.asarray(jax.jit(jax.vmap(self.observe))(states))
+        return ExampleStates(obs=obs, action=rng.integers(0, len(cells.MOVES), n, dtype=np.int32))
+
+    def _on_the_way(self, states: KeyDoorState) -> Bool[np.ndarray, "n cells"]:
+        """Cells but the goal's that a walker can reach from where the key lies, for states [n]."""
+        wall, places = states.door[:, :1], self._places
+        side, in_doorway = np.sign(places[:, 0] - wall), np.all(places == states.door[:, None], axis=-1)
+        is_near = side == np.sign(states.key[:, :1] - wall)
+        reached = is_near | (states.door_open[:, None] & ((side != 0) | in_doorway))
+        return reached & ~np.all(places == states.goal[:, None], axis=-1)
+
+    def plane(self, n: int) -> Plane:
+        """The walker's place in one room; where the wall stands, nobody can."""
+        far, middle = self.size - 1, self.size // 2
+        axis = cells.axis_of(n, self.size)
+        x, y = np.meshgrid(axis.astype(np.int32), axis.astype(np.int32))
+        room = KeyDoorState(
+            walker=jnp.zeros(2, jnp.int32),
+            key=jnp.zeros(2, jnp.int32),
+            door=jnp.array([middle, middle]),
+            goal=jnp.array([far, far]),
+            has_key=jnp.ones((), bool),
+            door_open=jnp.ones((), bool),
+            touched=jnp.array([True, True, False]),
+            elapsed=jnp.zeros((), jnp.int32),
+        )
+        obs = jax.vmap(jax.vmap(lambda place: self.observe(room.replace(walker=place))))(np.stack([x, y], axis=-1))
+        return Plane(
+            obs=np.asarray(obs),
+            x=axis,
+            y=axis,
+            x_label="walker's x, cells",
+            y_label="walker's y, cells",
+            caption=f"the wall at x = {middle}, its door at y = {middle} open, the goal at the upper right",
+        )
+
+    def place(self, scene: np.ndarray) -> np.ndarray:
+        return scene[..., :2] + 0.5  # the middle of the walker's cell
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        """The goal green, the wall grey, the door brown (its frame alone where it is open), the key yellow, lying or on
+        the walker, who is blue."""
+        walker, key, door, goal = np.asarray(scene[:8]).reshape(4, 2)
+        has_key, door_open = np.asarray(scene[8:]) > 0.5
+        board = cells.empty_board(self.size, self.size)
+        board.cell(goal, cells.GOAL)
+        for y in range(self.size):
+            board.cell((door[0], y), cells.WALL)
+        board.cell(door, DOOR)
+        if door_open:
+            board.square(door, 0.12, (255, 255, 255))
+        if not has_key:
+            board.square(key, 0.1, KEY)
+        board.walker(walker)
+        if has_key:
+            board.disc(walker, 0.13, KEY)
+        return board.picture()
+
+
+def _pick(rng: np.random.Generator, allowed: Bool[np.ndarray, "n cells"]) -> Int[np.ndarray, "n"]:
+    """One of the allowed cells of every row, each alike."""
+    return np.argmax(rng.uniform(0.1, 1.0, allowed.shape) * allowed, axis=-1)

@@ -1,0 +1,179 @@
+"""Gymnasium's MountainCarContinuous-v0 in pure JAX, its force in bins and its reward sparse: a task for exploration.
+
+An engine too weak for the slope must swing the car up, away from the goal first (Moore 1990); whoever is paid only at
+the top, as in Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4), must find that out unpaid.
+Differs: reward 1 at the goal and 0 elsewhere, where gymnasium pays 100 and takes 0.1 force^2 a step; force in bins.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+from PIL import Image, ImageDraw
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
+from rl_rewards.envs.base import ExampleStates, Plane
+
+LOW, HIGH = np.array([-1.2, -0.07], np.float32), np.array([0.6, 0.07], np.float32)
+"""Of position and velocity, as all numbers here from gymnasium."""
+
+POWER, GRAVITY = 0.0015, 0.0025
+START = (-0.6, -0.4)
+"""Positions where the car starts, at rest."""
+
+GOAL_POSITION = 0.45
+BINS = 20
+"""Along position and along velocity, of the places that are counted."""
+
+PICTURE_WIDTH, PICTURE_HEIGHT, PIXELS_PER_UNIT = 240, 176, 240 / 1.8
+STEP_SECONDS = 1.0 / 30.0
+"""As gymnasium shows it."""
+
+
+@struct.dataclass
+class MountainCarState:
+    """One car; without batch axes."""
+
+    body: Float[Array, "2"]  # position, velocity a step
+    elapsed: Int[Array, ""]  # steps since the reset
+
+
+@dataclass(frozen=True, kw_only=True)
+class MountainCar:
+    """``mountain_car``: obs = position in [-1.2, 0.6] and velocity in [-0.07, 0.07]; action = one of ``force_bins``
+    forces, evenly from -1 (left) to 1 (right).
+
+    Success: the position is 0.45 or more and the velocity not negative, which ends the episode; ``env_reward`` is 1
+    there and 0 elsewhere. Force costs nothing. ``info["cell"]``: the place reached among 20 x 20 of position and
+    velocity.
+    """
+
+    force_bins: int
+    max_episode_steps: int
+
+    def __post_init__(self) -> None:
+        check_fields(self, "env")
+        require(self.force_bins >= 2, f"env.force_bins={self.force_bins} must be at least 2: full left and full right.")
+        require(self.max_episode_steps >= 1, f"env.max_episode_steps={self.max_episode_steps} must be at least 1.")
+
+    @property
+    def spec(self) -> EnvSpec:
+        return EnvSpec(
+            name="mountain_car",
+            obs=Box(shape=(2,), low=tuple(LOW.tolist()), high=tuple(HIGH.tolist())),
+            action=Discrete(self.force_bins),
+            max_episode_steps=self.max_episode_steps,
+            info={"success": (), "scene": (2,), "cell": ()},
+            ends_early=True,
+            restores=True,
+            has_success=True,
+            obs_names=("position", "velocity a step"),
+            step_seconds=STEP_SECONDS,
+            cells=BINS**2,
+        )
+
+    @property
+    def goal_names(self) -> tuple[str, ...]:
+        return ("position, -1 to 1", "velocity, -1 to 1")
+
+    @property
+    def reversible(self) -> bool:
+        return False  # a way down a slope is not a way up
+
+    def goal_features(self, state: MountainCarState) -> Float[Array, "2"]:
+        return 2.0 * _share(state.body) - 1.0
+
+    def reset(self, key: Key) -> MountainCarState:
+        position = jax.random.uniform(key, minval=START[0], maxval=START[1])
+        return MountainCarState(body=jnp.stack([position, jnp.zeros(())]), elapsed=jnp.zeros((), jnp.int32))
+
+    def observe(self, state: MountainCarState) -> Obs:
+        return state.body
+
+    def step(self, key: Key, state: MountainCarState, action: Int[Array, ""]) -> tuple[MountainCarState, StepOut]:
+        del key  # deterministic
+        force = jnp.linspace(-1.0, 1.0, self.force_bins)[action]
+        position, velocity = state.body
+        velocity = velocity + force * POWER - GRAVITY * jnp.cos(3.0 * position)
+        velocity = jnp.clip(velocity, LOW[1], HIGH[1])
+        position = jnp.clip(position + velocity, LOW[0], HIGH[0])
+        velocity = jnp.where((position == LOW[0]) & (velocity < 0.0), 0.0, velocity)  # the left end alone is a wall
+        body = jnp.stack([position, velocity])
+        elapsed = state.elapsed + 1
+        success = _is_goal(body)
+        truncated = (elapsed >= self.max_episode_steps) & ~success
+        bins = jnp.clip(jnp.floor(BINS * _share(body)), 0.0, BINS - 1.0)
+        out = StepOut(
+            next_obs=body,
+            env_reward=success.astype(jnp.float32),
+            terminated=success,
+            truncated=truncated,
+            needs_reset=success | truncated,
+            info={"success": success, "scene": body, "cell": BINS * bins[1] + bins[0]},
+        )
+        return MountainCarState(body=body, elapsed=elapsed), out
+
+    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
+        del obs, action
+        return _is_goal(next_obs).astype(jnp.float32)
+
+    # What people need.
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        """Goals: arriving at the top. Non-goals: rolling to and fro in the valley. Any action."""
+        low, high = ((GOAL_POSITION, 0.0), (0.6, 0.05)) if goal else ((-1.0, -0.03), (0.0, 0.03))
+        obs = np.clip(rng.uniform(low, high, (n, 2)).astype(np.float32), LOW, HIGH)
+        return ExampleStates(obs=obs, action=rng.integers(0, self.force_bins, n, dtype=np.int32))
+
+    def plane(self, n: int) -> Plane:
+        position, velocity = (np.linspace(low, high, n, dtype=np.float32) for low, high in zip(LOW, HIGH, strict=True))
+        obs = np.stack(np.meshgrid(position, velocity), axis=-1)
+        return Plane(
+            obs=obs, x=position, y=velocity, x_label="position", y_label="velocity a step", caption="every state"
+        )
+
+    def place(self, scene: np.ndarray) -> np.ndarray:
+        return scene  # position and velocity themselves
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        """The hill, a green flag where success begins, the car blue, and its velocity as a red line ahead of it."""
+        position, velocity = (float(value) for value in scene)
+        image = Image.new("RGB", (PICTURE_WIDTH, PICTURE_HEIGHT), "white")
+        canvas = ImageDraw.Draw(image)
+        ground = [_pixel(x, _height(x)) for x in np.linspace(LOW[0], HIGH[0], PICTURE_WIDTH)]
+        canvas.polygon([(0, PICTURE_HEIGHT), *ground, (PICTURE_WIDTH, PICTURE_HEIGHT)], fill=(225, 220, 205))
+        canvas.line(ground, fill=(90, 90, 90), width=2)
+        foot, top = (_pixel(GOAL_POSITION, _height(GOAL_POSITION) + rise) for rise in (0.0, 0.2))
+        canvas.line([foot, top], fill=(90, 90, 90), width=2)
+        canvas.polygon([top, (top[0] + 16, top[1] + 5), (top[0], top[1] + 10)], fill=(70, 170, 90))
+        slope = np.array([1.0, 1.35 * np.cos(3.0 * position)])
+        along = slope / np.linalg.norm(slope)
+        middle = np.array([position, _height(position)]) + 0.05 * np.array([-along[1], along[0]])
+        # From the edge of the car, so that the least is seen.
+        arrow = middle + (0.06 * np.sign(velocity) + 0.35 * velocity / HIGH[1]) * along
+        canvas.line([_pixel(*middle), _pixel(*arrow)], fill=(210, 60, 50), width=4)
+        x, y = _pixel(*middle)
+        canvas.ellipse([x - 8, y - 8, x + 8, y + 8], fill=(40, 90, 200))
+        return np.asarray(image)
+
+
+def _share(body: Float[Array, "2"]) -> Float[Array, "2"]:
+    """Position and velocity in [0, 1] of what they can be."""
+    return (body - LOW) / (HIGH - LOW)
+
+
+def _is_goal(body: Float[Array, "*batch 2"]) -> Bool[Array, "*batch"]:
+    return (body[..., 0] >= GOAL_POSITION) & (body[..., 1] >= 0.0)
+
+
+def _height(position: float) -> float:
+    """Of the hill; gymnasium's own, for the picture alone."""
+    return float(0.45 * np.sin(3.0 * position) + 0.55)
+
+
+def _pixel(x: float, y: float) -> tuple[float, float]:
+    return (float(x) - float(LOW[0])) * PIXELS_PER_UNIT, PICTURE_HEIGHT - float(y) * PIXELS_PER_UNIT
