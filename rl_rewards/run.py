@@ -29,6 +29,10 @@ GROUPS = ("env", "reward", "algorithm")
 
 def main() -> None:
     """Entry point of ``rl-rewards`` and ``python -m rl_rewards.run``."""
+    # Hydra knows pretrain as a group of keys; pretrain=RUN_DIR is what a person types.
+    sys.argv[1:] = [
+        a.replace("pretrain=", "pretrain.run=", 1) if a.startswith("pretrain=") else a for a in sys.argv[1:]
+    ]
     arguments = sys.argv[1:]
     raise_here()
     if {"--help", "-h"} & set(arguments):

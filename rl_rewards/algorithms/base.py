@@ -28,6 +28,10 @@ class Algorithm(Protocol[AgentState]):
         """Actions [B, ...] in the env's units and what to record as ``behaviour``; ``explore`` False is the mode."""
         ...
 
+    def adopt(self, state: AgentState, learned: AgentState) -> AgentState:
+        """``state`` with what ``learned``, of another run, knows: networks and observation statistics, no optimiser."""
+        ...
+
     def log_prob(self, state: AgentState, obs: Obs, action: Action) -> Float[Array, "*batch"]: ...
 
     def update(

@@ -99,6 +99,10 @@ class BehaviorCloning:
             split_seed=jax.random.bits(split_key),
         )
 
+    def adopt(self, state: BCState, learned: BCState) -> BCState:
+        """``state`` with the best network of ``learned``, which is not yet the best of this run's held-out steps."""
+        return state.replace(params=learned.best, best=learned.best, obs_moments=learned.obs_moments)
+
     def act(self, state: BCState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
         distribution = self._distribution(state, state.best, obs)
         action = distribution.sample(key) if explore else distribution.mode()

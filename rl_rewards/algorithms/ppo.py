@@ -65,6 +65,7 @@ class PPO:
     epochs: int
     minibatches: int
     clip: float
+    normalize_advantage: bool
     value_weight: float
     entropy_weight: float
     hidden: tuple[int, ...]
@@ -88,7 +89,7 @@ class PPO:
             f"algorithm.minibatches={self.minibatches} must divide num_envs * rollout_length = {steps}.",
         )
         require(self.learning_rate > 0, f"algorithm.learning_rate={self.learning_rate} must be positive.")
-        require(0 < self.discount < 1, f"algorithm.discount={self.discount} must lie between 0 and 1.")
+        require(0 < self.discount <= 1, f"algorithm.discount={self.discount} must lie in (0, 1].")
         require(0 <= self.trace_decay <= 1, f"algorithm.trace_decay={self.trace_decay} must lie in [0, 1].")
         require(
             self.activation in ACTIVATIONS,
@@ -169,6 +170,10 @@ class PPO:
             moments = moments.update(rollout.obs, rollout.valid)
         return state.replace(params=params, optimizer=optimizer, obs_moments=moments), metrics
 
+    def adopt(self, state: PPOState, learned: PPOState) -> PPOState:
+        """``state`` with the policy, critic and observation statistics of ``learned``; the optimiser stays fresh."""
+        return state.replace(params=learned.params, obs_moments=learned.obs_moments)
+
     def _inputs(self, state: PPOState, obs: Obs) -> jax.Array:
         normalize = partial(state.obs_moments.normalize, clip=self.obs_clip) if self.normalize_obs else None
         return self.encoder.flat(obs, normalize)
@@ -203,7 +208,8 @@ class PPO:
             rollout.truncated,
             self.discount,
             self.trace_decay,
-            absorbing_value=absorbing / scale / (1.0 - self.discount),
+            # Undiscounted, build.check has refused rewards that pay after the end.
+            absorbing_value=absorbing / scale / (1.0 - self.discount) if self.discount < 1.0 else 0.0,
         )
         batch = Batch(
             inputs=inputs,
@@ -226,9 +232,10 @@ class PPO:
         distribution = self._distribution(params, features)
         log_ratio = distribution.log_prob(batch.action) - batch.log_prob
         log_ratio = jnp.where(batch.valid, log_ratio, 0.0)  # padding may hold anything: exp must stay finite
-        mean = masked_mean(batch.advantage, batch.valid)
-        std = jnp.sqrt(masked_mean(jnp.square(batch.advantage - mean), batch.valid))
-        advantage = (batch.advantage - mean) / (std + 1e-8)
+        advantage = batch.advantage
+        if self.normalize_advantage:
+            std = jnp.sqrt(masked_variance(advantage, batch.valid))
+            advantage = (advantage - masked_mean(advantage, batch.valid)) / (std + 1e-8)
         policy_loss = masked_mean(clipped_surrogate(log_ratio, advantage, self.clip), batch.valid)
         value = self._value(params, features)
         value_loss = masked_mean(jnp.square(value - batch.value_target), batch.valid)

@@ -214,6 +214,10 @@ class SAC:
             reward_scale=RewardScale.init(),
         )
 
+    def adopt(self, state: SACState, learned: SACState) -> SACState:
+        """``state`` with what ``learned`` knows; optimisers, and the wait for the first steps, begin anew."""
+        return learned.replace(optimizers=state.optimizers, env_steps=state.env_steps, reward_scale=state.reward_scale)
+
     def act(self, state: SACState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
         distribution = self.policy.distribution(state.actor, self.encoder(state.encoder, self._inputs(state, obs)))
         if not explore:

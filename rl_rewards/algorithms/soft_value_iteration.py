@@ -57,6 +57,11 @@ class SoftValueIteration:
         states, actions, _ = self.model.transition_tensor.shape
         return SoftValueIterationState(log_policy=jnp.full((states, actions), -jnp.log(float(actions))))
 
+    def adopt(self, state: SoftValueIterationState, learned: SoftValueIterationState) -> SoftValueIterationState:
+        """``learned`` itself, until the first update computes the policy anew."""
+        del state
+        return learned
+
     def act(
         self, state: SoftValueIterationState, obs: Obs, key: Key, explore: bool
     ) -> tuple[Action, dict[str, jax.Array]]:

@@ -8,12 +8,15 @@ from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import Environment, HasEngines
+from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.loop import demonstrations, examples
 from rl_rewards.loop.memory import check_memory
 from rl_rewards.loop.seeds import Seeds
+from rl_rewards.loop.players import as_game, build_algorithm
 from rl_rewards.loop.sources import build_source, instantiate_part
 from rl_rewards.loop.train import Parts
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, info_keys, what_it_reads
+from rl_rewards.rewards.self_play import SelfPlay
 
 
 def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
@@ -29,7 +32,9 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
     _check_whole(cfg, "num_seeds")
     seeds = range(cfg.seed, cfg.seed + cfg.num_seeds)
     source = build_source(cfg.reward, env.spec, run_dir, seeds)
-    algorithm = instantiate_part(cfg.algorithm, spec=env.spec)
+    if isinstance(source, SelfPlay):
+        env = as_game(env, source.rules)
+    algorithm = build_algorithm(cfg.algorithm, env.spec, source)
     labeling = instantiate_part(cfg.labeler) if isinstance(source, AsksForLabels) else None
     parts = Parts(env, source, algorithm, Seeds(cfg.num_seeds), labeling)
     check(parts, cfg)
@@ -62,6 +67,12 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
     )
+    require(
+        getattr(algorithm, "discount", 0.0) < 1.0 or getattr(source, "early_end", None) != "absorbing",
+        "algorithm.discount=1 makes what this reward pays after an episode's end infinite; choose a smaller discount, or "
+        "reward.early_end=allow.",
+    )
+    _check_game(parts)
     _check_demos(source, algorithm)
     _check_labeling(parts)
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
@@ -89,6 +100,24 @@ def _check_demos(source: RewardSource, algorithm: Algorithm) -> None:
         share == 0 or not read,
         f"algorithm.demo_fraction={share} puts demonstrations into batches, and this reward reads {', '.join(read)} "
         "from info, which they do not have.",
+    )
+
+
+def _check_game(parts: Parts) -> None:
+    """A rollout must hold what begins in it."""
+    if not isinstance(parts.env, TwoPlayer):
+        return
+    rules, length = parts.env.rules, parts.algorithm.rollout_length
+    require(
+        rules.target_fraction == 1.0 or length > rules.horizon,
+        f"algorithm.rollout_length={length} holds no whole game of reward.horizon={rules.horizon} moves and one step more; "
+        f"make it at least {rules.horizon + 1}, or the horizon shorter.",
+    )
+    task = parts.env.inner.spec.max_episode_steps
+    require(
+        rules.target_fraction == 0.0 or length >= task,
+        f"algorithm.rollout_length={length} holds no whole episode of the task, which lasts up to {task} steps; make it as "
+        "long, or choose reward.target_fraction=0.",
     )
 
 

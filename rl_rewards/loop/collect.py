@@ -83,7 +83,8 @@ def collect_host(env: HostEnv, act: HostAct, agent: Any, key: Key, length: int) 
             rollout = _empty_rollout(row, length, env.num_envs)
         for name, value in row.items():
             _write(getattr(rollout, name), t, value)
-        obs = env.reset(out.needs_reset) if out.needs_reset.any() else out.next_obs
+        ended = out.needs_reset | out.terminated  # where one player's part ended, the other sees something else
+        obs = env.reset(out.needs_reset) if ended.any() else out.next_obs
     assert rollout is not None, "length is at least 1"
     return rollout
 

@@ -1,7 +1,7 @@
 """How good is the policy, truly and by the learned reward? Has its own keys and environments, moves no state.
 
 Every evaluation runs whole episodes of the stochastic policy (``eval/...``) and of its mode (``..._deterministic``).
-Success is judged in the state an episode ends in.
+Success is judged in the state an episode ends in. Of two players Bob is judged, on the environment's task.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,9 @@ from scipy import stats
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv, KnowsReward, PlacesScenes, Plane
+from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.games import PLAYED, Games
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts, TrainState, host_act
 from rl_rewards.rewards.base import info_keys, reward_fn, what_it_reads
@@ -52,12 +54,17 @@ class Evaluator:
     """Evaluates train states; compiles at its first call."""
 
     def __init__(self, parts: Parts, data: Examples, episodes: int, seed: int) -> None:
+        self._games = None
+        if isinstance(parts.env, TwoPlayer):
+            self._games = Games(parts, episodes)
+            parts = parts._replace(env=parts.env.task)
         self.parts, self.data, self.episodes = parts, jax.tree.map(jnp.asarray, data), episodes
         self._keys = jax.jit(parts.seeds.map(_evaluation_key, (0, None, None)))
         self._seed_keys = parts.seeds.keys(seed)
         # A grid of observations has no info: a reward that reads it cannot be drawn there.
         self._plane = None if info_keys(parts.source) else parts.env.plane(PLANE_CELLS)
         self._judges_next = "next_obs" in what_it_reads(parts.source)
+        self._env_seeds = jax.jit(parts.seeds.map(_env_seed, 0))
         length = parts.env.spec.max_episode_steps
         if isinstance(parts.env, JaxEnv):
             self._rollout_jax = {
@@ -66,7 +73,6 @@ class Evaluator:
             }
         else:
             self._acts = {explore: jax.jit(host_act(parts, explore)) for explore in (True, False)}
-            self._env_seeds = jax.jit(parts.seeds.map(_env_seed, 0))
         self._judge = jax.jit(parts.seeds.map(partial(_judge, parts), 0))
         self._epic = jax.jit(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
         self._judge_plane = jax.jit(parts.seeds.map(partial(_judge_plane, parts), (0, 0, None)))
@@ -91,6 +97,11 @@ class Evaluator:
                     if "demo_return" in self.data:
                         metrics[i]["eval/demo_return"] = float(np.atleast_1d(self.data["demo_return"])[i])
                     arrays.append(self._arrays(one, rewards, found))
+        if self._games is not None:
+            keys = self._keys(self._seed_keys, round, PLAYED)
+            for i, (told, played) in enumerate(self._games(state.agent, state.reward, keys, self._env_seeds)):
+                metrics[i] |= told
+                arrays[i] |= played
         stacked = seeds.stack(arrays)
         if self._plane is not None:
             stacked |= self._plane_arrays(self._plane, state.reward)

@@ -14,7 +14,7 @@ from rl_rewards.core.alarm import exploit_alarms
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples
-from rl_rewards.loop import build
+from rl_rewards.loop import build, pretrain
 from rl_rewards.loop.arrays import fingerprint
 from rl_rewards.loop.checkpoint import Checkpoints, digest
 from rl_rewards.loop.evaluate import Evaluator
@@ -50,7 +50,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
     keep_reward(parts.source, run_dir, cfg.seed, parts.seeds)
     data_hash = fingerprint(examples)
     checkpoints = Checkpoints(run_dir / "checkpoints", cfg.checkpoint.keep)
-    live = _start_or_restore(parts, cfg.seed, checkpoints, data_hash, run_dir)
+    live = _start_or_restore(cfg, parts, checkpoints, data_hash, run_dir)
     for damaged in checkpoints.damaged:
         print(f"Warning: {damaged}", flush=True)
     for marker in ("DONE", "FAILED.json"):  # only now: a refused restart leaves a finished run finished
@@ -113,11 +113,13 @@ def worst_score(has_success: bool) -> float:
     return 0.0 if has_success else -1e9
 
 
-def _start_or_restore(parts: Parts, seed: int, checkpoints: Checkpoints, data_hash: str, run_dir: Path) -> Live:
-    host = HostSide(make_host_env(parts, seed), Questions(parts, seed, run_dir))
+def _start_or_restore(cfg: DictConfig, parts: Parts, checkpoints: Checkpoints, data_hash: str, run_dir: Path) -> Live:
+    pretrained = pretrain.load_pretrained(cfg, parts) if checkpoints.newest() is None else None
+    host = HostSide(make_host_env(parts, cfg.seed), Questions(parts, cfg.seed, run_dir))
     if checkpoints.newest() is None:
-        return Live(init_state(parts, seed), host, 0)
-    shapes = jax.eval_shape(lambda: init_state(parts, seed))  # a fresh state beside the restored one might not fit
+        state = init_state(parts, cfg.seed)
+        return Live(state if pretrained is None else pretrain.adopt(cfg, parts, state, pretrained), host, 0)
+    shapes = jax.eval_shape(lambda: init_state(parts, cfg.seed))  # a fresh state beside the restored one might not fit
     state, saved, first_round = checkpoints.restore(shapes, data_hash)
     host.load(saved)
     return Live(state, host, first_round)

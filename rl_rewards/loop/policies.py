@@ -16,7 +16,9 @@ from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.checkpoint import restore_item
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.seeds import Seeds, make_batches
+from rl_rewards.loop.players import build_algorithm
 from rl_rewards.loop.sources import instantiate_part, seed_index
+from rl_rewards.rewards.self_play import SelfPlay
 
 
 class RestoredPolicy(NamedTuple):
@@ -44,7 +46,8 @@ def restore_policy(run_dir: Path, seed: int | None = None) -> RestoredPolicy:
     assert isinstance(config, DictConfig)
     index = seed_index(run_dir, config, seed)
     spec = EnvSpec.load(run_dir / "spec.json")
-    algorithm = instantiate_part(config.algorithm, spec=spec)
+    plays = config.reward._target_ == f"{SelfPlay.__module__}.{SelfPlay.__qualname__}"
+    algorithm = build_algorithm(config.algorithm, spec, instantiate_part(config.reward, spec=spec) if plays else None)
     seeds = Seeds(config.get("num_seeds", 1))
     template = jax.eval_shape(lambda: seeds.map(algorithm.init, 0)(seeds.keys(0)))
     state = restore_item(run_dir / "checkpoints", "agent", template)

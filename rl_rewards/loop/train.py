@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.demonstrations import sampler, transitions_of
+from rl_rewards.core.game import TASK, whole_games
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
@@ -51,6 +53,11 @@ class Parts(NamedTuple):
     def offline(self) -> bool:
         """True where nothing is collected: the algorithm learns from demonstrations alone."""
         return self.algorithm.data == "dataset"
+
+    @property
+    def is_game(self) -> bool:
+        """True where two players play: every rollout begins with new games, and only those that end in it count."""
+        return getattr(self.source, "wraps_game", False)
 
     @property
     def steps_per_round(self) -> int:
@@ -134,6 +141,8 @@ def learn(
     ``round`` is never batched over seeds, so that "every k rounds" stays a real branch.
     """
     assert state.replay is not None, "only an offline run has none"
+    if parts.is_game:
+        rollout = whole_games(rollout)
     replay = state.replay.add(_for_replay(parts, rollout))
     experience = Experience(
         rollout=rollout,
@@ -207,7 +216,11 @@ def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tupl
     def round_(data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics, Query | None]:
         collect_key = _collect_key(state.key, round)
         act = partial(algorithm.act, state.agent, explore=True)
-        env_state, rollout = collect_jax(env, act, state.env, collect_key, algorithm.rollout_length)
+        env_state = state.env
+        if parts.is_game:
+            collect_key, reset_key = jax.random.split(collect_key)
+            env_state = reset_jax(env, reset_key, algorithm.num_envs)
+        env_state, rollout = collect_jax(env, act, env_state, collect_key, algorithm.rollout_length)
         return learn(parts, data, state.replace(env=env_state), rollout, round)
 
     return seeds.map(round_, (0, 0, None))
@@ -254,6 +267,8 @@ class Rounds:
         if self.host_env is None:
             return self._round(self.data, state, index)
         started = time.perf_counter()
+        if self.parts.is_game:
+            self.host_env.reset(np.ones(self.host_env.num_envs, bool))
         keys = self._keys(state.key, index)
         rollout = collect_host(self.host_env, self._act, state.agent, keys, self.parts.algorithm.rollout_length)
         self.seconds["collect"] = time.perf_counter() - started
@@ -311,6 +326,8 @@ def _for_replay(parts: Parts, rollout: Transition) -> Transition:
 
 def _rollout_metrics(rollout: Transition) -> Metrics:
     ended = rollout.done & rollout.valid
+    if "role" in rollout.info:
+        ended &= rollout.info["role"] == TASK  # games have no success of the task's
     metrics = {"train/true_reward": masked_mean(rollout.env_reward, rollout.valid)}
     if "success" in rollout.info:
         success = masked_mean(rollout.info["success"].astype(jnp.float32), ended)

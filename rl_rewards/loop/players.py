@@ -1,0 +1,44 @@
+"""Who acts and learns in a run: one algorithm, or, where the reward is a game, two of them, on the game."""
+
+from omegaconf import DictConfig
+
+from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.algorithms.two_player import Opponents, TwoPlayer
+from rl_rewards.core.game import Rules
+from rl_rewards.core.types import EnvSpec
+from rl_rewards.envs.base import Environment, JaxEnv
+from rl_rewards.envs.two_player import TwoPlayerJax
+from rl_rewards.envs.two_player_host import TwoPlayerHost
+from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.rewards.base import RewardSource
+from rl_rewards.rewards.self_play import SelfPlay
+
+
+def as_game(env: Environment, rules: Rules) -> TwoPlayerJax | TwoPlayerHost:
+    """The game on ``env``, of whichever kind that is.
+
+    Raises:
+        ConfigError: when ``env`` cannot carry a game.
+    """
+    return TwoPlayerJax(env, rules) if isinstance(env, JaxEnv) else TwoPlayerHost(env, rules)
+
+
+def build_algorithm(node: DictConfig, spec: EnvSpec, source: RewardSource | None) -> Algorithm:
+    """The algorithm of a config node, for environments of ``spec``; two of them where ``source`` makes a game of it."""
+
+    def make(spec: EnvSpec) -> Algorithm:
+        return instantiate_part(node, spec=spec)
+
+    if not isinstance(source, SelfPlay):
+        return make(spec)
+    opponents = Opponents(
+        random_alice=source.alice == "random",
+        alice_moves=source.alice_moves,
+        past_share=source.past_share,
+        past_versions=source.past_versions,
+        past_every=source.past_every,
+        cloning_weight=source.cloning_weight,
+        cloning_steps=source.cloning_steps,
+        cloning_learning_rate=source.cloning_learning_rate,
+    )
+    return TwoPlayer(spec=spec, make=make, opponents=opponents)

@@ -1,0 +1,109 @@
+"""A run that begins with what another run has learned: its networks and observation statistics, a fresh optimiser.
+
+Looked at once, when the run starts: a resumed one has everything in its own checkpoints.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from rl_rewards.algorithms.two_player import PARTS, TwoPlayer
+from rl_rewards.core.checks import require
+from rl_rewards.core.types import EnvSpec
+from rl_rewards.loop.policies import RestoredPolicy, restore_policy
+from rl_rewards.loop.train import Parts, TrainState
+
+
+def load_pretrained(cfg: DictConfig, parts: Parts) -> list[RestoredPolicy] | None:
+    """What every seed of the run begins with; None where ``pretrain.run`` is null.
+
+    Raises:
+        ConfigError: when there is no such run, or its policy does not fit this one's.
+    """
+    settings = cfg.get("pretrain")  # a run of an earlier version has none
+    if settings is None or settings.run is None:
+        require(
+            settings is None or settings.part is None,
+            f"pretrain.part={settings and settings.part} needs pretrain=RUN_DIR.",
+        )
+        return None
+    run_dir = Path(settings.run)
+    policies = []
+    for seed in range(cfg.seed, cfg.seed + parts.seeds.count):
+        policies.append(restore_policy(run_dir, _whose(run_dir, settings.seed, seed)))
+    _check(policies[0], parts, run_dir, settings.part)
+    return policies
+
+
+def adopt(cfg: DictConfig, parts: Parts, state: TrainState, policies: list[RestoredPolicy]) -> TrainState:
+    """The fresh ``state`` with what ``policies``, one per seed, know."""
+    learned = parts.seeds.stack([policy.state for policy in policies])
+
+    def begin(fresh: Any, learned: Any) -> Any:
+        algorithm = parts.algorithm
+        if isinstance(algorithm, TwoPlayer):
+            return algorithm.adopt(fresh, learned, cfg.pretrain.part)
+        return algorithm.adopt(fresh, learned)
+
+    agent = jax.jit(parts.seeds.map(begin, (0, 0)))(state.agent, learned)
+    return state.replace(agent=jax.tree.map(lambda x: x.copy(), agent))  # buffers of its own: a round donates them
+
+
+def _whose(run_dir: Path, named: int | None, seed: int) -> int | None:
+    """Of a run of several seeds the named one, or each seed its own."""
+    if named is not None or not (run_dir / "config.yaml").is_file():  # restore_policy tells what is wrong
+        return named
+    several = OmegaConf.load(run_dir / "config.yaml").get("num_seeds", 1) > 1
+    return seed if several else None
+
+
+def _check(policy: RestoredPolicy, parts: Parts, run_dir: Path, part: str | None) -> None:
+    """Refuse what does not fit, before anything is compiled."""
+    plays, played = isinstance(parts.algorithm, TwoPlayer), isinstance(policy.algorithm, TwoPlayer)
+    require(
+        part is None or part in PARTS,
+        f"pretrain.part={part} is no player; choose {' or '.join(PARTS)}, or null for all.",
+    )
+    require(
+        policy.spec.name == parts.env.spec.name,
+        f"pretrain={run_dir} learned on {policy.spec.name}, and this run's environment is {parts.env.spec.name}; name a "
+        "run of the same environment.",
+    )
+    require(
+        plays == played,
+        f"pretrain={run_dir} is {'' if played else 'not '}a run of two players, and this one is {'' if plays else 'not '}"
+        "one; go on with Bob alone by reward=self_play reward.target_fraction=1 pretrain.part=bob.",
+    )
+    require(part is None or plays, f"pretrain.part={part} names a player, and this run has one learner; leave it out.")
+    for kind, ours, theirs in (("observations", "obs", "obs"), ("actions", "action", "action")):
+        here, there = getattr(parts.env.spec, ours), getattr(policy.spec, theirs)
+        require(here == there, f"pretrain={run_dir} learned with other {kind} ({there}) than this run's ({here}).")
+    own, other = _learner(parts.algorithm), _learner(policy.algorithm)
+    require(
+        type(own) is type(other),
+        f"pretrain={run_dir} learned by {type(other).__name__}, and this run learns by {type(own).__name__}; choose the "
+        "same algorithm.",
+    )
+    one = parts.seeds._replace(count=1)
+    fresh = jax.eval_shape(lambda: parts.algorithm.init(one.keys(0)))
+    mine, its = (_adopted(parts.algorithm, fresh, state, part) for state in (fresh, policy.state))
+    require(
+        mine == its,
+        f"pretrain={run_dir} has networks of another shape; choose its algorithm.hidden and the like (its config.yaml "
+        "tells them).",
+    )
+
+
+def _learner(algorithm: Any) -> Any:
+    return algorithm.bob if isinstance(algorithm, TwoPlayer) else algorithm
+
+
+def _adopted(algorithm: Any, fresh: Any, learned: Any, part: str | None) -> list[tuple]:
+    """Names and shapes of what a state would be after adopting ``learned``."""
+    extra = (part,) if isinstance(algorithm, TwoPlayer) else ()
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), learned)
+    state = algorithm.adopt(fresh, shapes, *extra)
+    return [(jax.tree_util.keystr(path), leaf.shape) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]

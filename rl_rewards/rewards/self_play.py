@@ -1,0 +1,156 @@
+"""Asymmetric self-play: Alice sets goals for Bob, and each is paid by what the other does.
+
+time:  R_B = -gamma t_B,  R_A = gamma max(0, t_B - t_A),  t_B = t_max - t_A where Bob fails
+win:   R_A = 1 where Bob fails and -1 where he does not,  R_B = -R_A            (the lecture's guide)
+(Sukhbaatar et al. 2018, arXiv:1703.05407, equations 1 and 2.) Task episodes pay Bob the environment's own reward.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.game import ALICE, BOB, GAME_INFO, TASK, Rules, outcome
+from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+
+
+@struct.dataclass
+class SelfPlayState:
+    """How much has been played, over the whole run."""
+
+    games: Float[Array, ""]
+    task_episodes: Float[Array, ""]  # that were played to their end: the supervised ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfPlay:
+    """Keys: configs/reward/self_play.yaml. Choosing it makes the run a game: build.py wraps environment and algorithm."""
+
+    spec: EnvSpec  # of the environment, or of the game around it
+    form: Literal["time", "win"]
+    mode: Literal["repeat", "reverse"]
+    time_scale: float
+    horizon: int
+    alice_moves: int
+    goal_threshold: float
+    target_fraction: float
+    alice: Literal["learned", "random"]
+    past_share: float
+    past_versions: int
+    past_every: int
+    cloning_weight: float
+    cloning_steps: int
+    cloning_learning_rate: float
+
+    scope: Literal["trajectory"] = field(default="trajectory", init=False)
+    history: int = field(default=0, init=False)
+    needs_examples: bool = field(default=False, init=False)
+    needs_rollouts: bool = field(default=True, init=False)
+    wraps_game: bool = field(default=True, init=False)
+    reads: tuple[str, ...] = field(default=("env_reward", *(f"info.{name}" for name in GAME_INFO)), init=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "reward")
+        require(self.time_scale > 0.0, f"reward.time_scale={self.time_scale} must be positive.")
+        require(
+            self.goal_threshold > 0.0,
+            f"reward.goal_threshold={self.goal_threshold} must be positive: no goal is met to the last bit.",
+        )
+        require(self.alice_moves >= 1, f"reward.alice_moves={self.alice_moves} must be at least 1.")
+        require(
+            self.horizon > self.alice_moves,
+            f"reward.horizon={self.horizon} moves of both together leave Bob none after Alice's "
+            f"reward.alice_moves={self.alice_moves}; make the horizon longer, or her turn shorter.",
+        )
+        for name in ("target_fraction", "past_share"):
+            value = getattr(self, name)
+            require(0.0 <= value <= 1.0, f"reward.{name}={value} is a share; it must lie in [0, 1].")
+        for name in ("past_versions", "past_every", "cloning_steps"):
+            require(getattr(self, name) >= 1, f"reward.{name}={getattr(self, name)} must be at least 1.")
+        require(self.cloning_weight >= 0.0, f"reward.cloning_weight={self.cloning_weight} must be 0 or more.")
+        require(
+            self.cloning_learning_rate > 0.0,
+            f"reward.cloning_learning_rate={self.cloning_learning_rate} must be positive.",
+        )
+        require(
+            self.cloning_weight == 0.0 or self.mode == "repeat",
+            "reward.cloning_weight clones what Alice did, which Bob can use only where he repeats it; choose "
+            "reward.mode=repeat or reward.cloning_weight=0.",
+        )
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(
+            horizon=self.horizon,
+            alice_moves=self.alice_moves,
+            threshold=self.goal_threshold,
+            mode=self.mode,
+            target_fraction=float(self.target_fraction),
+            past_share=float(self.past_share),
+            past_versions=self.past_versions,
+        )
+
+    def init(self, key: Key) -> SelfPlayState:
+        del key
+        return SelfPlayState(games=jnp.zeros(()), task_episodes=jnp.zeros(()))
+
+    def reward(self, state: SelfPlayState, transitions: Transition) -> Float[Array, "T B"]:
+        """Of rollouts [T, B] that hold whole games: Alice is paid when her turn ends, from how Bob's then goes."""
+        del state
+        info, role = transitions.info, transitions.info["role"]
+        t_bob, reached = outcome(transitions)
+        alice_ends = (role == ALICE) & transitions.terminated
+        if self.form == "time":
+            alices = self.time_scale * jnp.maximum(0.0, t_bob - info["t_alice"])
+            bobs = jnp.full_like(role, -self.time_scale)  # for every move: t_B of them in all
+        else:
+            alices = jnp.where(reached, -1.0, 1.0)
+            bobs = jnp.where(info["over"] > 0.0, -alices, 0.0)
+        game = jnp.where(role == BOB, bobs, jnp.where(alice_ends, alices, 0.0))
+        return jnp.where(role == TASK, transitions.env_reward, game)
+
+    def absorbing_reward(self, state: SelfPlayState) -> Float[Array, ""]:
+        del state
+        return jnp.zeros(())
+
+    def update(
+        self, state: SelfPlayState, data: Examples, experience: Experience, round: Array, key: Key
+    ) -> tuple[SelfPlayState, Metrics]:
+        """Learns nothing: counts, and tells of the round's games."""
+        del data, round, key
+        rollout = experience.rollout
+        assert rollout is not None, "a game needs an algorithm that learns from rollouts"
+        metrics, games, task_episodes = told(rollout)
+        state = SelfPlayState(games=state.games + games, task_episodes=state.task_episodes + task_episodes)
+        return state, {**metrics, "reward/games": state.games, "reward/task_episodes": state.task_episodes}
+
+    def inspect(self, state: SelfPlayState, data: Examples, transitions: Transition) -> dict[str, Array]:
+        del state, data, transitions
+        return {}
+
+
+def told(rollout: Transition) -> tuple[Metrics, Array, Array]:
+    """What the whole games of a rollout were like; how many there were, and how many task episodes. NaN of none."""
+    info, valid = rollout.info, rollout.valid
+    is_game, over = info["role"] != TASK, (info["over"] > 0.0) & valid
+    games, task_ends = over & is_game, over & ~is_game
+    goals = (info["role"] == ALICE) & rollout.terminated & valid
+
+    def mean(values: Array, where: Array) -> Array:
+        return jnp.where(jnp.any(where), masked_mean(values, where), jnp.nan)
+
+    metrics = {
+        "reward/bob_success": mean(info["reached"], games),
+        "reward/t_alice": mean(info["t_alice"], games),
+        "reward/t_bob": mean(info["t_bob"], games),
+        "reward/goal_distance": mean(info["distance"], goals),
+        "reward/task_success": mean(info["success"].astype(jnp.float32), task_ends),
+    }
+    if "touched" in info:
+        metrics["reward/touched"] = mean(info["touched"], goals)
+    return metrics, jnp.sum(games), jnp.sum(task_ends)
