@@ -13,9 +13,18 @@ AgentState = TypeVar("AgentState")
 class Algorithm(Protocol[AgentState]):
     """A policy and how it learns. Pure; runs inside jit, scan and vmap."""
 
-    data: Literal["rollout", "replay", "dataset"]
-    num_envs: int  # B; not of a dataset's, which steps no environment and has ``rounds`` and ``gradient_steps`` of each
-    rollout_length: int  # T; nor this
+    @property
+    def data(self) -> Literal["rollout", "replay", "dataset"]: ...
+
+    @property
+    def num_envs(self) -> int:
+        """B; not of a dataset's, which steps no environment and has ``rounds`` and ``gradient_steps`` of each."""
+        ...
+
+    @property
+    def rollout_length(self) -> int:
+        """T; nor this."""
+        ...
 
     @property
     def history(self) -> int:

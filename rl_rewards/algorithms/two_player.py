@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
-from rl_rewards.core.game import ALICE, FLAGS, outcome
+from rl_rewards.core.game import FLAGS, outcome
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
 
@@ -162,7 +162,7 @@ class TwoPlayer:
             bob, cloning, metrics["agent/bob_cloning_loss"] = self._clone(bob, cloning, rollout)
         return TwoPlayerState(alice=alice, bob=bob, past=self._remember(state, round), cloning=cloning), metrics
 
-    def adopt(self, state: TwoPlayerState, learned: TwoPlayerState, part: Part | None) -> TwoPlayerState:
+    def adopt(self, state: TwoPlayerState, learned: TwoPlayerState, part: Part | None = None) -> TwoPlayerState:
         """The policies, or one of them, of another run; see ``PPO.adopt``."""
         chosen = PARTS if part is None else (part,)
         own: dict[Part, Any] = {"alice": self.alice, "bob": self.bob}

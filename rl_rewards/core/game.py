@@ -1,8 +1,8 @@
 """The rules of asymmetric self-play: whose turn it is, when it ends, and what a game pays.
 
-Alice acts from s_0 until she stops, in s*; then Bob is put back to s_0 and must reach s* (repeat), or goes on from s* and
-must get back to s_0 (reverse). A game has ``horizon`` moves for both together (Sukhbaatar et al. 2018, arXiv:1703.05407,
-algorithm 1). In a task episode Bob plays the environment's own task instead, without a goal.
+Alice acts from s_0 until she stops, in s*; then Bob is put back to s_0 and must reach s* (repeat), or goes on from s*
+and must get back to s_0 (reverse). A game has ``horizon`` moves for both together (Sukhbaatar et al. 2018,
+arXiv:1703.05407, algorithm 1). In a task episode Bob plays the environment's own task instead, without a goal.
 
 The functions hold for JAX and for numpy alike, of one game or of a batch of them.
 """
@@ -27,8 +27,8 @@ FLAGS = ("Alice's turn", "task", "opponent of another time")
 k-th past version; k < 0, Bob is his."""
 
 GAME_INFO = ("role", "t_alice", "t_bob", "over", "reached", "distance")
-"""What every step's info tells of the game, f32: who acted; moves so far; whether the game, or the task's episode, ended;
-whether Bob's goal was reached; and, in games, how far in goal features the goal is from where Bob started."""
+"""What every step's info tells of the game, f32: who acted; moves so far; whether the game, or the task's episode,
+ended; whether Bob's goal was reached; and, in games, how far in goal features the goal is from where Bob started."""
 
 
 class Turn(NamedTuple):

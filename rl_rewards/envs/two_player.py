@@ -1,7 +1,7 @@
 """An environment on which Alice sets goals for Bob: the game around any environment that can restore a state.
 
-What a player sees is the environment's observation, what it is shown besides (Alice: where she began; Bob: his goal; in a
-task episode zeros) and ``FLAGS``. The action is the environment's, with one more for Alice: to stop.
+What a player sees is the environment's observation, what it is shown besides (Alice: where she began; Bob: his goal; in
+a task episode zeros) and ``FLAGS``. The action is the environment's, with one more for Alice: to stop.
 """
 
 from dataclasses import dataclass, replace
@@ -48,8 +48,8 @@ class TwoPlayer:
         spec, inner = self.inner.spec, self.inner
         require(
             spec.restores,
-            f"reward=self_play puts Bob back to where Alice started, and {spec.name} cannot restore a state; choose one "
-            "that can, such as env=hall, key_door, point or pencil_case.",
+            f"reward=self_play puts Bob back to where Alice started, and {spec.name} cannot restore a state; choose "
+            "one that can, such as env=hall, key_door, point or pencil_case.",
         )
         require(
             isinstance(inner, HasGoals),
@@ -74,7 +74,7 @@ class TwoPlayer:
             obs=Box(shape=(2 * inner.obs.shape[0] + len(FLAGS),)),
             action=_with_stop(inner.action),
             max_episode_steps=self._longest,
-            info={**inner.info, **{name: () for name in GAME_INFO}, "goal": (len(self.inner.goal_names),)},
+            info={**inner.info, **dict.fromkeys(GAME_INFO, ()), "goal": (len(self.inner.goal_names),)},
             ends_early=True,
             restores=inner.restores,
             has_success=inner.has_success,
@@ -204,8 +204,8 @@ def draw_opponent(key: Key, rules: Rules) -> Array:
 
 
 def split_action(spec: EnvSpec, action: Any) -> tuple[Any, Any]:
-    """The environment's own action, and whether [*batch] bool Alice would stop: by the last of a Discrete, or by a last entry that is
-    at its upper bound, 1. What the environment does in the meantime does not count."""
+    """The environment's own action, and whether [*batch] bool Alice would stop: by the last of a Discrete, or by a last
+    entry that is at its upper bound, 1. What the environment does in the meantime does not count."""
     if isinstance(spec.action, Discrete):
         stops = action == spec.action.n
         return action * ~stops, stops

@@ -11,8 +11,8 @@ from rl_rewards.envs.base import Environment, HasEngines
 from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.loop import demonstrations, examples
 from rl_rewards.loop.memory import check_memory
-from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.players import as_game, build_algorithm
+from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part
 from rl_rewards.loop.train import Parts
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, info_keys, what_it_reads
@@ -69,8 +69,8 @@ def check(parts: Parts, cfg: DictConfig) -> None:
     )
     require(
         getattr(algorithm, "discount", 0.0) < 1.0 or getattr(source, "early_end", None) != "absorbing",
-        "algorithm.discount=1 makes what this reward pays after an episode's end infinite; choose a smaller discount, or "
-        "reward.early_end=allow.",
+        "algorithm.discount=1 makes what this reward pays after an episode's end infinite; choose a smaller discount, "
+        "or reward.early_end=allow.",
     )
     _check_game(parts)
     _check_demos(source, algorithm)
@@ -110,14 +110,14 @@ def _check_game(parts: Parts) -> None:
     rules, length = parts.env.rules, parts.algorithm.rollout_length
     require(
         rules.target_fraction == 1.0 or length > rules.horizon,
-        f"algorithm.rollout_length={length} holds no whole game of reward.horizon={rules.horizon} moves and one step more; "
-        f"make it at least {rules.horizon + 1}, or the horizon shorter.",
+        f"algorithm.rollout_length={length} holds no whole game of reward.horizon={rules.horizon} moves and one step "
+        f"more; make it at least {rules.horizon + 1}, or the horizon shorter.",
     )
     task = parts.env.inner.spec.max_episode_steps
     require(
         rules.target_fraction == 0.0 or length >= task,
-        f"algorithm.rollout_length={length} holds no whole episode of the task, which lasts up to {task} steps; make it as "
-        "long, or choose reward.target_fraction=0.",
+        f"algorithm.rollout_length={length} holds no whole episode of the task, which lasts up to {task} steps; "
+        "make it as long, or choose reward.target_fraction=0.",
     )
 
 

@@ -65,7 +65,7 @@ def _of_one(env: TwoPlayer, rollout: Transition, paid: np.ndarray) -> tuple[dict
     info, columns = rollout.info, np.arange(rollout.valid.shape[1])
     end = rollout.valid.sum(axis=0) - 1
     handed = np.argmax((info["role"] == ALICE) & rollout.terminated, axis=0)  # her last step
-    arrays = {
+    arrays: dict[str, Any] = {
         "game_t_alice": info["t_alice"][end, columns],
         "game_t_bob": info["t_bob"][end, columns],
         "game_reached": info["reached"][end, columns],

@@ -15,8 +15,8 @@ from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Obs, Transitio
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.checkpoint import restore_item
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
-from rl_rewards.loop.seeds import Seeds, make_batches
 from rl_rewards.loop.players import build_algorithm
+from rl_rewards.loop.seeds import Seeds, make_batches
 from rl_rewards.loop.sources import instantiate_part, seed_index
 from rl_rewards.rewards.self_play import SelfPlay
 

@@ -12,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.algorithms.two_player import PARTS, TwoPlayer
 from rl_rewards.core.checks import require
-from rl_rewards.core.types import EnvSpec
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
 from rl_rewards.loop.train import Parts, TrainState
 
@@ -43,7 +42,7 @@ def adopt(cfg: DictConfig, parts: Parts, state: TrainState, policies: list[Resto
     learned = parts.seeds.stack([policy.state for policy in policies])
 
     def begin(fresh: Any, learned: Any) -> Any:
-        algorithm = parts.algorithm
+        algorithm: Any = parts.algorithm
         if isinstance(algorithm, TwoPlayer):
             return algorithm.adopt(fresh, learned, cfg.pretrain.part)
         return algorithm.adopt(fresh, learned)
@@ -69,13 +68,14 @@ def _check(policy: RestoredPolicy, parts: Parts, run_dir: Path, part: str | None
     )
     require(
         policy.spec.name == parts.env.spec.name,
-        f"pretrain={run_dir} learned on {policy.spec.name}, and this run's environment is {parts.env.spec.name}; name a "
-        "run of the same environment.",
+        f"pretrain={run_dir} learned on {policy.spec.name}, and this run's environment is {parts.env.spec.name}; name "
+        "a run of the same environment.",
     )
     require(
         plays == played,
-        f"pretrain={run_dir} is {'' if played else 'not '}a run of two players, and this one is {'' if plays else 'not '}"
-        "one; go on with Bob alone by reward=self_play reward.target_fraction=1 pretrain.part=bob.",
+        f"pretrain={run_dir} is {'' if played else 'not '}a run of two players, and this one is "
+        f"{'' if plays else 'not '}one; go on with Bob alone by reward=self_play reward.target_fraction=1 "
+        "pretrain.part=bob.",
     )
     require(part is None or plays, f"pretrain.part={part} names a player, and this run has one learner; leave it out.")
     for kind, ours, theirs in (("observations", "obs", "obs"), ("actions", "action", "action")):
@@ -84,8 +84,8 @@ def _check(policy: RestoredPolicy, parts: Parts, run_dir: Path, part: str | None
     own, other = _learner(parts.algorithm), _learner(policy.algorithm)
     require(
         type(own) is type(other),
-        f"pretrain={run_dir} learned by {type(other).__name__}, and this run learns by {type(own).__name__}; choose the "
-        "same algorithm.",
+        f"pretrain={run_dir} learned by {type(other).__name__}, and this run learns by {type(own).__name__}; choose "
+        "the same algorithm.",
     )
     one = parts.seeds._replace(count=1)
     fresh = jax.eval_shape(lambda: parts.algorithm.init(one.keys(0)))

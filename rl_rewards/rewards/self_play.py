@@ -29,7 +29,7 @@ class SelfPlayState:
 
 @dataclass(frozen=True, kw_only=True)
 class SelfPlay:
-    """Keys: configs/reward/self_play.yaml. Choosing it makes the run a game: build.py wraps environment and algorithm."""
+    """Keys: configs/reward/self_play.yaml. It makes the run a game: build.py wraps environment and algorithm."""
 
     spec: EnvSpec  # of the environment, or of the game around it
     form: Literal["time", "win"]

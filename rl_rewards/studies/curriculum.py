@@ -1,7 +1,7 @@
-"""Does self-play make a curriculum: do Alice's goals get harder as Bob gets better, and stay neither too easy nor too hard?
+"""Does self-play make a curriculum: do Alice's goals get harder as Bob gets better, and stay such that he learns?
 
-The lecture's claim for asymmetric self-play. How hard a goal is: its shortest-path distance, which in the hall is how far
-the goal's cell is from the start.
+The lecture's claim for asymmetric self-play. How hard a goal is: its shortest-path distance, which in the hall is how
+far the goal's cell is from the start.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """What self-play can settle on instead of teaching: goals that Bob never reaches, or always the same goal.
 
-Where Bob fails, t_B = t_max - t_A: short turns that end where he cannot go pay Alice well, and he, who never succeeds, has
-nothing to learn from. (Sukhbaatar et al. 2018, arXiv:1703.05407, section 4, saw her collapse in SwimmerGather.)
+Where Bob fails, t_B = t_max - t_A: short turns that end where he cannot go pay Alice well, and he, who never succeeds,
+has nothing to learn from. (Sukhbaatar et al. 2018, arXiv:1703.05407, section 4, saw her collapse in SwimmerGather.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,8 +42,8 @@ class DegenerateEquilibria:
         interval = share_interval(sum(fallen), len(fallen))
         verdicts = [
             Verdict(
-                f"By plain REINFORCE self-play ends where Bob fails most goals (success below {self.stuck:g}) in at least "
-                "every second seed.",
+                f"By plain REINFORCE self-play ends where Bob fails most goals (success below {self.stuck:g}) in at "
+                "least every second seed.",
                 f"{sum(fallen)} of {len(fallen)} seeds (95% interval of the share {interval[0]:.2f} to "
                 f"{interval[1]:.2f}); Bob's success {in_words(success[PLAIN])}.",
                 2 * sum(fallen) >= len(fallen),

@@ -66,8 +66,8 @@ class NoisyTv:
                 {name: late[name] for name in (ERROR, WALK)},
             ),
             above_zero(
-                "In the last third of a long run, all else explored, disagreement keeps the agent away: at the television "
-                "less than prediction error does.",
+                "In the last third of a long run, all else explored, disagreement still keeps the agent at the "
+                "television less than prediction error does.",
                 "share of steps less",
                 less(late[ERROR], late[DISAGREEMENT]),
                 {name: late[name] for name in (DISAGREEMENT, ERROR)},

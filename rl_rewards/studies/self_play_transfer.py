@@ -1,7 +1,7 @@
 """How many supervised episodes does self-play save a task?
 
-(Sukhbaatar et al. 2018, arXiv:1703.05407, sections 4.1 to 4.3.) An episode of the task counts, a game does not. Every arm is
-the same learner on the same observations; ``supervised`` plays no games.
+(Sukhbaatar et al. 2018, arXiv:1703.05407, section 4.) An episode of the task counts, a game does not. Every arm is the
+same learner on the same observations; ``supervised`` plays no games.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,10 +62,10 @@ class SelfPlayTransfer:
         ratio, low, high = _ratio_of_medians(needed[name], needed[SUPERVISED])
         told = {arm: f"{_median(needed[arm]):,.0f}" for arm in (name, SUPERVISED)}
         return Verdict(
-            f"{self.row}: {STYLES[name][1]} reach {self.solved:.0%} success with at most {self.share:g} of the supervised "
-            "episodes.",
-            f"median {told[name]} episodes against {told[SUPERVISED]} without self-play (inf: never); ratio {ratio:.2f} "
-            f"[{low:.2f}, {high:.2f}].",
+            f"{self.row}: {STYLES[name][1]} reach {self.solved:.0%} success with at most {self.share:g} of the "
+            "supervised episodes.",
+            f"median {told[name]} episodes against {told[SUPERVISED]} without self-play (inf: never); ratio "
+            f"{ratio:.2f} [{low:.2f}, {high:.2f}].",
             high <= self.share,
             (low, high),
             "ratio of medians",

@@ -110,7 +110,7 @@ def test_past_opponents_act_as_they_were_and_teach_nobody():
     past = jax.tree.map(lambda x: x.copy(), state.past)
     # Version 2 of Bob always goes right: its output layer's bias says so.
     leaves, tree = jax.tree_util.tree_flatten_with_path(past["bob"].params["actor"])
-    last = [str(path) for path, leaf in leaves if leaf.shape[-1:] == (2,) and leaf.ndim == 2][0]
+    last = next(str(path) for path, leaf in leaves if leaf.shape[-1:] == (2,) and leaf.ndim == 2)
     changed = [leaf.at[1].set(jnp.array([-50.0, 50.0])) if str(path) == last else leaf for path, leaf in leaves]
     actor = jax.tree_util.tree_unflatten(tree, changed)
     past["bob"] = past["bob"].replace(params={**past["bob"].params, "actor": actor})

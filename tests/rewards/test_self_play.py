@@ -30,7 +30,8 @@ def rollout_of(*games, length: int):
         rows.append((ALICE, t_alice, 0, True, t_bob == 0, t_bob == 0))
         rows += [(BOB, t_alice, t + 1, t + 1 == t_bob, t + 1 == t_bob, reached) for t in range(t_bob)]
     rows = rows[:length]
-    role, t_alice, t_bob, terminated, over, reached = (np.array(column, np.float32)[:, None] for column in zip(*rows))
+    columns = zip(*rows, strict=True)
+    role, t_alice, t_bob, terminated, over, reached = (np.array(column, np.float32)[:, None] for column in columns)
     info = {"role": role, "t_alice": t_alice, "t_bob": t_bob, "over": over, "reached": reached * over}
     info |= {"distance": np.full_like(role, 2.0), "success": reached * (role == TASK)}
     rollout = make_rollout(SPEC, len(rows), 1, terminated=terminated > 0, info=info)
