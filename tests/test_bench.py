@@ -1,11 +1,17 @@
 """What ``make bench`` compares with must be the same task, and its verdicts must follow from its figures."""
 
+import random
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rl_rewards.envs.pencil_case import PencilCase
+from scripts.benchmarks import plain_self_play
 from scripts.benchmarks.result import Row
 from scripts.benchmarks.sync_pencil_case import SyncBatch
+from tests.probes import make
 from tests.runs import composed
 
 
@@ -32,6 +38,38 @@ def test_the_ordinary_gymnasium_pencil_case_is_ours():
     assert unseen > 0
     assert expected.truncated.all()
     assert ordinary.reset(expected.needs_reset).shape == (n, 8)
+
+
+def test_the_plain_rooms_of_self_play_are_key_doors():
+    """The same room and the same actions give the same observations."""
+    env, chance = make("env", "key_door"), random.Random(0)
+    step = jax.jit(env.step)
+    reset = jax.jit(env.reset)
+    opened = 0
+    for seed in range(12):
+        room, state = plain_self_play.Room(chance), reset(jax.random.key(seed))
+        room.walker, room.key, room.door, room.goal = (
+            tuple(np.asarray(place).tolist()) for place in (state.walker, state.key, state.door, state.goal)
+        )
+        np.testing.assert_array_equal(room.observe(), env.observe(state))
+        for _ in range(60):
+            wanted = room.key if not room.has_key else room.door  # half of the time on the way, to see doors opened
+            x, y = (b - a for a, b in zip(room.walker, wanted, strict=True))
+            action = chance.randrange(5)
+            if chance.random() < 0.5:
+                action = (0 if x > 0 else 2) if abs(x) > (room.has_key and y == 0) else (1 if y > 0 else 3) if y else 4
+            room.step(action)
+            state, _ = step(jax.random.key(0), state, jnp.int32(action))
+            np.testing.assert_array_equal(room.observe(), env.observe(state))
+        opened += room.door_open
+    assert opened > 0
+
+
+def test_a_plain_game_ends_as_the_rules_say():
+    chance = random.Random(1)
+    lengths = [plain_self_play.play(plain_self_play.Room(chance), chance)[0] for _ in range(300)]
+    assert max(lengths) == plain_self_play.HORIZON + 1, "all moves, and the step that stops"
+    assert min(lengths) == 1
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,7 @@ def told(rollout: Transition) -> tuple[Metrics, Array, Array]:
         return jnp.where(jnp.any(where), masked_mean(values, where), jnp.nan)
 
     metrics = {
+        "reward/valid_share": jnp.mean(valid.astype(jnp.float32)),
         "reward/bob_success": mean(info["reached"], games),
         "reward/t_alice": mean(info["t_alice"], games),
         "reward/t_bob": mean(info["t_bob"], games),

@@ -187,6 +187,30 @@ def answers_on_the_page(settings: Settings) -> Result:
     return Result(rows, {"answers_in_a_turn": PIECE})
 
 
+GAME = ["env=key_door", "algorithm.num_envs=64", "algorithm.rollout_length=256", "algorithm.discount=0.99"]
+
+
+def self_play_in_jit(settings: Settings) -> Result:
+    """Self-play on key_door: against a plain Python loop over the same rules, and against PPO on the same room."""
+    commands = {
+        "in_jit": module("random_self_play"),
+        "plain_python": module("plain_self_play"),
+        "self_play": module("train", 6, *GAME, "reward=self_play", "reward.horizon=80", "reward.alice_moves=40"),
+        "ppo": module("train", 6, *GAME, "reward=environment"),
+    }
+    contest = take_turns(commands, settings.repeats, settings.say)
+    valid = contest.prepared["self_play"]["valid_share"]
+    rows = [
+        Row("in jit / plain Python, both at random, valid env steps per cpu second",
+            contest.ratio("in_jit", "plain_python", "cpu"), 100.0),
+        Row("in jit with both players learning / plain Python at random, per cpu second",
+            valid * contest.ratio("self_play", "plain_python", "cpu")),
+        Row("PPO / self-play, both learning, valid env steps per cpu second",
+            contest.ratio("ppo", "self_play", "cpu") / valid, at_most=3.0),
+    ]  # fmt: skip
+    return Result(rows, {"env_steps_per_second": contest.summary(), "valid_share": valid})
+
+
 ITEMS: dict[str, Callable[[Settings], Result]] = {
     "a": ppo_against_peers,
     "b": cost_of_the_loop,
@@ -201,4 +225,5 @@ ITEMS: dict[str, Callable[[Settings], Result]] = {
     "k": preferences_against_imitation,
     "l": preference_returns,
     "m": answers_on_the_page,
+    "n": self_play_in_jit,
 }

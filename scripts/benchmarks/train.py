@@ -33,6 +33,7 @@ def main() -> None:
     training = Training(cfg)
     prepared = {"compile_cpu": time.process_time() - started, "compile_wall": time.perf_counter() - started_wall}
     training.run(WARM_UP)
+    prepared["valid_share"] = training.valid_share
 
     def piece() -> int:
         if anew:
@@ -61,13 +62,14 @@ class Training:
 
     def start(self) -> None:
         """From the first state, in buffers of its own: a round donates them."""
+        self.valid_share = 1.0  # of the last round's steps; a game that a rollout cuts off does not count
         self.state, self.done = jax.tree.map(jnp.copy, self.first), 0
 
     def run(self, rounds: int) -> int:
         """Train on; returns the env steps of all seeds."""
         for _ in range(rounds):
             self.state, metrics, query = self.rounds(self.state, self.done)
-            jax.device_get(metrics)
+            self.valid_share = float(jax.device_get(metrics).get("reward/valid_share", 1.0))
             self.state = self.questions(self.state, query, self.done, lambda: False, print)
             self.done += 1
         return rounds * self.parts.steps_per_round * self.parts.seeds.count

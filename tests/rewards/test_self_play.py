@@ -98,7 +98,14 @@ def test_a_round_tells_of_whole_games_alone():
     state = source.init(jax.random.key(0))
     state, metrics = source.update(state, {}, experience_of(rollout), jnp.int32(0), jax.random.key(1))
     told = {name.removeprefix("reward/"): float(value) for name, value in metrics.items()}
-    expected = {"bob_success": 0.5, "t_alice": 3.5, "t_bob": 6.5, "goal_distance": 2.0, "task_success": 1.0}
+    expected = {
+        "bob_success": 0.5,
+        "t_alice": 3.5,
+        "t_bob": 6.5,
+        "goal_distance": 2.0,
+        "task_success": 1.0,
+        "valid_share": 1.0,
+    }
     assert told == pytest.approx(expected | {"games": 2, "task_episodes": 1})
     state, metrics = source.update(state, {}, experience_of(rollout), jnp.int32(1), jax.random.key(1))
     assert float(metrics["reward/games"]) == 4 and float(metrics["reward/task_episodes"]) == 2

@@ -1,0 +1,41 @@
+"""A worker that plays self-play on key_door inside jit with random players: what ``plain_self_play`` does in Python."""
+
+import jax
+import jax.numpy as jnp
+
+from rl_rewards.core.game import whole_games
+from rl_rewards.loop import build
+from rl_rewards.loop.collect import collect_jax, reset_jax
+from scripts.benchmarks.plain_self_play import ALICE_MOVES, HORIZON
+from scripts.benchmarks.train import composed
+from scripts.benchmarks.worker import serve
+
+ENVS, LENGTH, ROLLOUTS = 256, 512, 4
+
+
+def main() -> None:
+    rules = (f"reward.horizon={HORIZON}", f"reward.alice_moves={ALICE_MOVES}")
+    game = build.build(composed(["reward=self_play", "env=key_door", "algorithm.rollout_length=128", *rules])).env
+
+    def act(obs, key):
+        hers = obs[..., -3] > 0.5
+        action = jax.random.randint(key, hers.shape, 0, 6)
+        return jnp.where(hers, action, action % 5), {}
+
+    @jax.jit
+    def rollout(key):
+        reset_key, collect_key = jax.random.split(key)
+        found = whole_games(collect_jax(game, act, reset_jax(game, reset_key, ENVS), collect_key, LENGTH)[1])
+        return jnp.sum(found.obs * found.valid[..., None]), jnp.sum(found.valid)  # the sum, so that nothing is left out
+
+    jax.block_until_ready(rollout(jax.random.key(0)))
+    keys = iter(range(1, 10**9))
+
+    def piece() -> int:
+        return sum(int(rollout(jax.random.key(next(keys)))[1]) for _ in range(ROLLOUTS))
+
+    serve(piece)
+
+
+if __name__ == "__main__":
+    main()
