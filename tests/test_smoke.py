@@ -19,8 +19,8 @@ an endpoint: all have tests of their own, or a pair below."""
 REWARDS = sorted({*list_choices("reward")} - ELSEWHERE)
 VARIANTS = ("constant", "fairl", "gaifo", "pugail", "random", "zero")
 """The same code as another YAML, or none that an environment could matter to: on one of them."""
-FAMILY = ("airl", "preferences", "sqil")
-"""What sees of an environment what gail sees: on one of ours and one of other people's."""
+FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
+"""What sees of an environment what gail sees, or what others of these see: on one of ours and one of other people's."""
 PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, usable_envs()) if reward not in VARIANTS + FAMILY]
 PAIRS += [(reward, "point") for reward in VARIANTS]
 PAIRS += [("linear_preferences", "driver")]

@@ -1,10 +1,12 @@
 """Reward sources: from a config, or from the folder of a run with what that run has learned.
 
 A run with a frozen reward keeps its own copy of it in ``RUN_DIR/reward_run``, in the layout of a run's folder, so that
-it can be resumed, and its reward loaded, when the folder it came from is gone.
+it can be resumed, and its reward loaded, when the folder it came from is gone. Of a mixture's frozen parts the copies
+are in ``RUN_DIR/reward_parts/NAME/reward_run``.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
@@ -22,8 +24,10 @@ from rl_rewards.loop.checkpoint import restore_item, save_reward
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.frozen import Frozen
+from rl_rewards.rewards.mixture import Mixture, mix
 
 COPY = "reward_run"
+PARTS = "reward_parts"  # of a mixture: a folder for each part that holds a copy
 SEEDS_FILE = "seeds.json"  # of a copy: the first seed, and how many have a reward of their own
 EACH = "each"
 
@@ -46,7 +50,9 @@ def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: S
     Raises:
         ConfigError: when it cannot work.
     """
-    if node.get("_target_") != f"{Frozen.__module__}.{Frozen.__qualname__}":
+    if _describes(node, Mixture):
+        return _build_mixture(node, spec, run_dir, seeds)
+    if not _describes(node, Frozen):
         return instantiate_part(node, spec=spec)
     require(node.run is not None, "reward=frozen needs reward.run=RUN_DIR, the folder of the run whose reward to use.")
     origin = Path(node.run) if run_dir is None or not (run_dir / COPY).is_dir() else run_dir
@@ -60,6 +66,30 @@ def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: S
         learned_spec=restored[0].spec,
         per_seed=len(restored) > 1,
     )
+
+
+def _build_mixture(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int]) -> Any:
+    """Every part as it would be built alone, with a folder of its own in ``run_dir``."""
+    parts = {}
+    for name, part in (node.get("parts") or {}).items():
+        found = isinstance(part, DictConfig) and "_target_" in part
+        require(found, f"reward.parts.{name} is no reward; choose one with +reward@reward.parts.{name}=REWARD.")
+        require(
+            not getattr(get_class(part._target_), "wraps_game", False),
+            f"reward.parts.{name}: the players' game wraps the environment: choose reward=self_play alone.",
+        )
+        try:
+            parts[name] = build_source(part, spec, None if run_dir is None else run_dir / PARTS / name, seeds)
+        except ConfigError as error:  # a part does not know that its keys lie deeper here
+            raise ConfigError(re.sub(r"\breward\.(?=[a-z])", f"reward.parts.{name}.", str(error))) from None
+    weights = node.get("weights")
+    told = f"reward.weights={weights} must be a mapping: of each part's name to a number."
+    require(isinstance(weights, DictConfig), told)
+    return mix(parts, dict(weights))
+
+
+def _describes(node: DictConfig, kind: type) -> bool:
+    return node.get("_target_") == f"{kind.__module__}.{kind.__qualname__}"
 
 
 def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
@@ -81,8 +111,8 @@ def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
     config = OmegaConf.load(folder / "config.yaml")
     index = seed_index(run_dir, config, seed)
     spec = EnvSpec.load(folder / "spec.json")
-    source = instantiate_part(config.reward, spec=spec)
     seeds = Seeds(config.get("num_seeds", 1))
+    source = build_source(config.reward, spec, folder, range(seeds.count))
     template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
     state = restore_item(folder / "checkpoints", "reward", template)
     return RestoredReward(source, seeds.each(state)[index], spec)
@@ -91,9 +121,9 @@ def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
 def _of_copy(folder: Path, seed: int | None) -> RestoredReward:
     """A frozen reward that a run has kept; unless every seed had its own, all have the same."""
     spec = EnvSpec.load(folder / "spec.json")
-    source = instantiate_part(OmegaConf.load(folder / "config.yaml").reward, spec=spec)
     told = folder / SEEDS_FILE
     first, count = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else (0, 1)
+    source = build_source(OmegaConf.load(folder / "config.yaml").reward, spec, folder, range(count))
     seeds = Seeds(count)
     template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
     state = restore_item(folder / "checkpoints", "reward", template)
@@ -122,10 +152,14 @@ def seed_index(run_dir: Path, config: DictConfig, seed: int | None) -> int:
 
 
 def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) -> None:
-    """Copy a frozen reward to ``run_dir``, unless it is there or ``source`` is of another kind.
+    """Copy a frozen reward, or those of a mixture, to ``run_dir``, unless it is there or ``source`` is of another kind.
 
     The copy appears by a rename: a run killed meanwhile finds all of it or nothing.
     """
+    if isinstance(source, Mixture):
+        for name, part in source.parts.items():
+            keep_reward(part, run_dir / PARTS / name, seed, seeds)
+        return
     if not isinstance(source, Frozen) or (run_dir / COPY).is_dir():
         return
     origin = Path(source.run)
@@ -134,6 +168,8 @@ def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) ->
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     shutil.copyfile(origin / "config.yaml", partial / "config.yaml")
+    if (origin / PARTS).is_dir():  # a mixture's: its own frozen rewards go with it
+        shutil.copytree(origin / PARTS, partial / PARTS)
     source.learned_spec.save(partial / "spec.json")
     (partial / SEEDS_FILE).write_text(json.dumps([seed, seeds.count if source.per_seed else 1]), encoding="utf-8")
     save_reward(partial / "checkpoints", source.learned)

@@ -1,0 +1,226 @@
+"""A weighted sum of reward sources, each of which learns as if it were alone:  r = sum over parts of w_i r_i.
+
+Parts keep their own states, by name, and draw from keys that depend on their names alone, so that another part more or
+less changes nothing for the others. Questions to a labeler come from one part at most.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, what_it_reads
+
+OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
+"""What :meth:`Mixture.inspect` tells under its plain name where one part alone has it: reports look for these."""
+
+States = dict[str, Any]
+"""Of the parts, by name."""
+
+
+def mix(parts: Mapping[str, RewardSource], weights: Mapping[str, Any]) -> "Mixture":
+    """The mixture of ``parts``: one that asks for labels if a part does; ``weights`` are a person's, to be checked."""
+    asks = any(isinstance(part, AsksForLabels) for part in parts.values())
+    return (AskingMixture if asks else Mixture)(parts=parts, weights=weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """Made by :func:`mix`; keys: configs/reward/mixture.yaml.
+
+    Raises:
+        ConfigError: when weights do not fit the parts, or parts do not fit together.
+    """
+
+    parts: Mapping[str, RewardSource]
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        require(len(self.parts) > 0, "reward.parts is empty; add a reward with +reward@reward.parts.NAME=REWARD.")
+        for name in self.parts:
+            plain = isinstance(name, str) and name.isidentifier()
+            require(plain, f"reward.parts has a part named {name}; a name must be of letters, digits and _ alone.")
+            require(
+                name in self.weights,
+                f"reward.weights has none for {name}; give one with +reward.weights.{name}=NUMBER.",
+            )
+        for name, weight in self.weights.items():
+            known = ", ".join(self.parts)
+            require(name in self.parts, f"reward.weights names {name}, which is no part; there is {known}.")
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            require(number, f"reward.weights.{name}={weight} must be a number.")
+        for name, part in self.parts.items():
+            require(
+                getattr(part, "prepared", None) is None,
+                f"reward.parts.{name}.seed=each gives every seed a reward of its own, which only reward=frozen alone "
+                "can; name one of that run's seeds.",
+            )
+        require(
+            len(self._demos) < 2,
+            f"The parts of this mixture name different demonstrations, {' and '.join(sorted(self._demos))}; name one "
+            "set with demos=NAME.",
+        )
+        require(
+            len(self._asking) < 2,
+            f"The parts {' and '.join(self._asking)} both ask for labels, and a mixture has one labeler; keep one of "
+            "them.",
+        )
+
+    @property
+    def scope(self) -> Literal["transition", "trajectory"]:
+        return "trajectory" if any(part.scope == "trajectory" for part in self.parts.values()) else "transition"
+
+    @property
+    def history(self) -> int:
+        return max(part.history for part in self.parts.values())
+
+    @property
+    def needs_examples(self) -> bool:
+        return self._any("needs_examples")
+
+    @property
+    def needs_rollouts(self) -> bool:
+        return self._any("needs_rollouts")
+
+    @property
+    def needs_demos_in_batches(self) -> bool:
+        return self._any("needs_demos_in_batches")
+
+    @property
+    def pays_to_linger(self) -> bool:
+        """True where a part does and counts."""
+        return any(getattr(self.parts[name], "pays_to_linger", False) for name in self.parts if self.weights[name] > 0)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for part in self.parts.values() for name in what_it_reads(part)))
+
+    @property
+    def demos(self) -> str | None:
+        """The one set of demonstrations, if any part has one."""
+        return next(iter(self._demos), None)
+
+    @property
+    def judges(self) -> str | None:
+        """What parts that learn from examples judge; ``obs_action`` goes first, for it alone needs more of them."""
+        found = [getattr(part, "judges", None) for part in self.parts.values() if part.needs_examples]
+        return "obs_action" if "obs_action" in found else next(iter(found), None)
+
+    @property
+    def early_end(self) -> str | None:
+        """``absorbing`` where a part goes on paying after a termination."""
+        return "absorbing" if any(getattr(p, "early_end", None) == "absorbing" for p in self.parts.values()) else None
+
+    def init(self, key: Key) -> States:
+        return {name: part.init(_key_of(name, key)) for name, part in self.parts.items()}
+
+    def reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
+        return self._summed(lambda name: self.parts[name].reward(state[name], transitions))
+
+    def portable_reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
+        """Without what a part fitted to its own run's dynamics, where it tells that apart (AIRL's shaping)."""
+
+        def term(name: str) -> Array:
+            part = self.parts[name]
+            return getattr(part, "portable_reward", part.reward)(state[name], transitions)
+
+        return self._summed(term)
+
+    def absorbing_reward(self, state: States) -> Float[Array, ""]:
+        return self._summed(lambda name: self.parts[name].absorbing_reward(state[name]))
+
+    def update(
+        self, state: States, data: Examples, experience: Experience, round: Array, key: Key
+    ) -> tuple[States, Metrics]:
+        """Every part's; and of every part the mean that the rollout is paid by it, before weighting."""
+        state, metrics = dict(state), {}
+        for name, part in self.parts.items():
+            state[name], told = part.update(state[name], data, experience, round, _key_of(name, key))
+            metrics |= {f"reward/{name}/{of.removeprefix('reward/')}": value for of, value in told.items()}
+            rollout = experience.rollout
+            if rollout is not None:
+                metrics[f"reward/{name}/mean"] = masked_mean(part.reward(state[name], rollout), rollout.valid)
+        return state, metrics
+
+    def inspect(self, state: States, data: Examples, transitions: Transition) -> dict[str, Array]:
+        """What every part tells, as NAME_KEY; what a classifier tells as KEY, where there is one of them.
+
+        What its goals are worth is then weighted: the exploit alarm compares it with what the mixture pays.
+        """
+        told = {name: part.inspect(state[name], data, transitions) for name, part in self.parts.items()}
+        tell = [name for name, found in told.items() if not found.keys().isdisjoint(OF_A_CLASSIFIER)]
+        merged = {}
+        for name, found in told.items():
+            plain = OF_A_CLASSIFIER if tell == [name] else ()
+            merged |= {key if key in plain else f"{name}_{key}": value for key, value in found.items()}
+            if "reward_heldout_goals" in plain and "reward_heldout_goals" in found:
+                merged["reward_heldout_goals"] = self.weights[name] * found["reward_heldout_goals"]
+        return merged
+
+    @property
+    def _demos(self) -> set[str]:
+        found = (getattr(part, "demos", None) for part in self.parts.values())
+        return {name for name in found if name is not None}
+
+    @property
+    def _asking(self) -> list[str]:
+        return [name for name, part in self.parts.items() if isinstance(part, AsksForLabels)]
+
+    def _any(self, name: str) -> bool:
+        return any(getattr(part, name, False) for part in self.parts.values())
+
+    def _summed(self, term: Callable[[str], Array]) -> Array:
+        return sum((self.weights[name] * term(name) for name in self.parts), start=jnp.zeros(()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskingMixture(Mixture):
+    """A mixture of which one part asks for labels: its questions are the mixture's."""
+
+    @property
+    def asker(self) -> AsksForLabels:
+        """That part."""
+        part = self.parts[self._asking[0]]
+        assert isinstance(part, AsksForLabels)
+        return part
+
+    @property
+    def queries(self) -> int:
+        return self.asker.queries
+
+    @property
+    def clips(self) -> int:
+        return self.asker.clips
+
+    @property
+    def budget(self) -> int:
+        return self.asker.budget
+
+    @property
+    def acquisition(self) -> str:
+        return self.asker.acquisition
+
+    def may_ask(self, round: Array) -> Bool[Array, ""]:
+        return self.asker.may_ask(round)
+
+    def propose(self, state: States, experience: Experience, round: Array, key: Key) -> tuple[States, Query]:
+        name = self._asking[0]
+        asked, query = self.asker.propose(state[name], experience, round, key)
+        return {**state, name: asked}, query
+
+    def absorb(self, state: States, labels: Labels) -> States:
+        name = self._asking[0]
+        return {**state, name: self.asker.absorb(state[name], labels)}
+
+
+def _key_of(name: str, key: Key) -> Key:
+    return jax.random.fold_in(key, zlib.crc32(name.encode()))

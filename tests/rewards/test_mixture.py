@@ -1,0 +1,324 @@
+"""A weighted sum of rewards: exact sums, each part on its own, one part that asks, and the command lines."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Experience
+from rl_rewards.load import load_reward
+from rl_rewards.loop import build
+from rl_rewards.loop.checkpoint import save_reward
+from rl_rewards.loop.sources import build_source, keep_reward, restore_from_run
+from rl_rewards.loop.train import init_state
+from rl_rewards.rewards.base import AsksForLabels, reward_fn, what_it_reads
+from rl_rewards.rewards.hand_designed import HandDesigned
+from rl_rewards.rewards.mixture import mix
+from rl_rewards.rewards.null import Constant
+from tests.finished import finished_run, resumed_run
+from tests.probes import experience_of, make, make_rollout, make_spec
+from tests.rewards.examples import examples_of, gaussians, same, tiny_source
+from tests.runs import composed, digest_of, rows
+
+SPEC = make_spec(obs=2, action=1)
+FAR = HandDesigned(spec=SPEC, terms={"far": {"weight": 2.0, "of": "next_obs", "map": "norm"}})
+
+
+def constant(value: float = 1.0) -> Constant:
+    return make("reward", "constant", SPEC, value=value)
+
+
+def plain(name: str, **changes):
+    return make("reward", name, SPEC, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fake(Constant):
+    """A constant that says of itself whatever a test needs."""
+
+    absorbing: float = 0.0
+
+    def absorbing_reward(self, state):
+        return jnp.full((), self.absorbing)
+
+    def update(self, state, data, experience, round, key):
+        return state, {"reward/drawn": jax.random.uniform(key)}
+
+
+def fake(value: float = 1.0, absorbing: float = 0.0, **says) -> Fake:
+    found = Fake(spec=SPEC, value=value, absorbing=absorbing)
+    for name, what in says.items():
+        object.__setattr__(found, name, what)
+    return found
+
+
+def mixed(weights=None, **parts):
+    return mix(parts, dict.fromkeys(parts, 1.0) if weights is None else weights)
+
+
+ASKER = plain("preferences", segment_steps=5, budget=9)
+
+
+# Sums.
+
+
+def test_the_reward_is_the_weighted_sum():
+    parts = {"task": plain("environment"), "far": FAR, "random": plain("random")}
+    weights = {"task": 1.0, "far": -0.25, "random": 3}
+    source, rollout = mix(parts, weights), make_rollout(SPEC, 3, 2)
+    state = source.init(jax.random.key(0))
+    assert set(state) == set(parts)
+    expected = sum(weights[name] * part.reward(state[name], rollout) for name, part in parts.items())
+    np.testing.assert_array_equal(source.reward(state, rollout), expected)
+    np.testing.assert_array_equal(reward_fn(source, state)(rollout), expected)
+    alone = mixed(task=parts["task"])
+    np.testing.assert_array_equal(alone.reward(alone.init(jax.random.key(0)), rollout), rollout.env_reward)
+
+
+def test_what_follows_a_termination_is_summed_too():
+    source = mixed({"a": 2.0, "b": -1.0}, a=fake(absorbing=3.0), b=fake(absorbing=0.5))
+    assert float(source.absorbing_reward(source.init(jax.random.key(0)))) == 5.5
+
+
+def test_a_part_is_as_it_is_alone_whoever_else_is_there():
+    """Its state and its draws depend on its name, not on the other parts or their order."""
+    first = mixed(random=plain("random"), drawn=fake())
+    second = mixed(other=plain("random"), drawn=fake(2.0), random=plain("random"))
+    states = [source.init(jax.random.key(3)) for source in (first, second)]
+    assert same(states[0]["random"], states[1]["random"]) and not same(states[1]["random"], states[1]["other"])
+    experience = experience_of(make_rollout(SPEC, 3, 2))
+    told = [
+        source.update(state, {}, experience, jnp.int32(0), jax.random.key(4))[1]
+        for source, state in zip((first, second), states, strict=True)
+    ]
+    assert float(told[0]["reward/drawn/drawn"]) == float(told[1]["reward/drawn/drawn"])
+
+
+def test_every_part_reports_under_its_name_and_by_its_mean_before_weighting():
+    source = mixed({"task": 0.0, "twice": 5.0}, task=plain("environment"), twice=mixed(inner=fake(2.0)))
+    valid = np.array([[True, True], [True, False]])
+    rollout = make_rollout(SPEC, 2, 2, valid=valid)
+    state = source.init(jax.random.key(0))
+    _, metrics = source.update(state, {}, experience_of(rollout), jnp.int32(0), jax.random.key(1))
+    names = {"task/mean", "twice/mean", "twice/inner/mean", "twice/inner/drawn"}
+    assert set(metrics) == {f"reward/{name}" for name in names}
+    assert float(metrics["reward/twice/mean"]) == 2.0, "before the weight"
+    assert float(metrics["reward/task/mean"]) == pytest.approx(np.asarray(rollout.env_reward)[valid].mean())
+    offline = Experience(*([None] * len(Experience._fields)))
+    _, metrics = source.update(state, {}, offline, jnp.int32(0), jax.random.key(1))
+    assert set(metrics) == {"reward/twice/inner/drawn"}
+
+
+# What it says of itself.
+
+
+def test_it_needs_and_reads_what_any_part_does():
+    source = mixed(
+        a=fake(reads=("obs", "info.height")),
+        b=fake(reads=("next_obs", "obs"), history=7, needs_rollouts=True, early_end="absorbing"),
+        c=fake(history=3, scope="trajectory", needs_examples=True, judges="obs_action", demos="some.npz"),
+        d=fake(needs_demos_in_batches=True, judges="obs", demos="some.npz", pays_to_linger=True),
+    )
+    assert (source.scope, source.history) == ("trajectory", 7)
+    assert source.needs_examples and source.needs_rollouts and source.needs_demos_in_batches and source.pays_to_linger
+    assert what_it_reads(source) == ("obs", "info.height", "next_obs")
+    assert (source.demos, source.judges, source.early_end) == ("some.npz", "obs_action", "absorbing")
+    modest = mixed({"a": 1.0, "b": 0.0}, a=fake(), b=fake(pays_to_linger=True))
+    assert (modest.scope, modest.history) == ("transition", 0)
+    assert not (modest.needs_examples or modest.needs_rollouts or modest.needs_demos_in_batches)
+    assert not modest.pays_to_linger, "what counts for nothing keeps nobody"
+    assert (modest.demos, modest.judges, modest.early_end) == (None, None, None)
+
+
+def test_reports_find_a_classifiers_keys_where_there_is_one():
+    goals, non_goals = gaussians(20, size=2)
+    data = examples_of(goals, non_goals)
+    tiny = tiny_source(spec=SPEC)
+    rollout = make_rollout(SPEC, 3, 2)
+
+    def inspected(source):
+        return source.inspect(source.init(jax.random.key(0)), data, rollout)
+
+    known = {"prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals"}
+    one = mixed({"goal": 0.5, "far": 1.0}, goal=tiny, far=FAR)
+    found = inspected(one)
+    assert set(found) == known | {"far_term_far"}
+    alone = tiny.inspect(one.init(jax.random.key(0))["goal"], data, rollout)
+    np.testing.assert_array_equal(found["prob_visited"], alone["prob_visited"])
+    np.testing.assert_array_equal(found["reward_heldout_goals"], 0.5 * alone["reward_heldout_goals"])
+    both = inspected(mixed(goal=tiny, other=tiny))
+    assert set(both) == {f"{name}_{key}" for name in ("goal", "other") for key in known}
+
+
+# What is refused, each in one sentence.
+
+
+@pytest.mark.parametrize(
+    ("weights", "parts", "sentence"),
+    [
+        ({}, {}, r"reward\.parts is empty; add a reward with \+reward@reward\.parts\.NAME=REWARD"),
+        (
+            {"a": 1.0},
+            {"a": fake(), "b": fake()},
+            r"reward\.weights has none for b; give one with \+reward\.weights\.b=",
+        ),
+        ({"a": 1.0, "c": 1.0}, {"a": fake()}, r"reward\.weights names c, which is no part; there is a\."),
+        ({"a/b": 1.0}, {"a/b": fake()}, r"a part named a/b; a name must be of letters"),
+        (None, {"a": fake(demos="x"), "b": fake(demos="y")}, r"different demonstrations, x and y; name one set with"),
+        (None, {"a": fake(prepared={})}, r"reward\.parts\.a\.seed=each gives every seed a reward of its own, which"),
+        (None, {"a": ASKER, "b": ASKER}, r"The parts a and b both ask for labels, and"),
+    ],
+    ids=["empty", "lacks", "unknown", "name", "demos", "each", "ask"],
+)
+def test_what_does_not_fit_together_is_refused(weights, parts, sentence):
+    with pytest.raises(ConfigError, match=sentence) as error:
+        mixed(weights, **parts)
+    assert str(error.value).count(". ") == 0
+
+
+def built(*overrides: str):
+    cfg = composed("debug=smoke", "env=point", "reward=mixture", *overrides)
+    return build.build(cfg).source
+
+
+THIRD = "+reward@reward.parts.third"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (("~reward.parts.task", "~reward.parts.bonus"), r"reward\.parts is empty"),
+        ((f"{THIRD}=zero",), r"reward\.weights has none for third"),
+        (("+reward.weights.third=1.0",), r"reward\.weights names third, which is no part; there is task, bonus\."),
+        (("reward.weights.task=much",), r"reward\.weights\.task=much must be a number"),
+        (("reward.weights=1.0",), r"reward\.weights=1\.0 must be a mapping: of each part's name to a number"),
+        (("+reward.parts.third={value: 1.0}",), r"reward\.parts\.third is no reward; choose one with \+reward@"),
+        (("reward.parts.bonus.batch_size=0",), r"^reward\.parts\.bonus\.batch_size=0 must be at least 1\.$"),
+        (
+            (f"{THIRD}=mixture", "+reward.weights.third=1.0", "reward.parts.third.parts.bonus.features=0"),
+            r"^reward\.parts\.third\.parts\.bonus\.features=0 must be at least 1\.$",
+        ),
+        ((f"{THIRD}=frozen", "+reward.weights.third=1.0"), r"needs reward\.parts\.third\.run=RUN_DIR"),
+        (
+            (f"{THIRD}=self_play", "+reward.weights.third=1.0"),
+            r"^reward\.parts\.third: the players' game wraps the environment: choose reward=self_play alone\.$",
+        ),
+    ],
+    ids=lambda x: x[0] if isinstance(x, tuple) else "",
+)
+def test_command_lines_that_cannot_be_are_refused(overrides, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        built(*overrides)
+
+
+# Command lines that can be.
+
+
+def test_the_default_is_the_task_and_a_little_curiosity():
+    source = built()
+    assert {name: type(part).__name__ for name, part in source.parts.items()} == {
+        "task": "EnvironmentReward",
+        "bonus": "Curiosity",
+    }
+    assert source.weights == {"task": 1.0, "bonus": 0.1}
+    assert not isinstance(source, AsksForLabels)
+
+
+def test_one_part_is_swapped_and_another_added_on_the_command_line():
+    cfg = composed("reward=mixture", "reward@reward.parts.task=gail", "demos=any.npz", "reward.parts.task.batch_size=7")
+    assert cfg.reward.parts.task._target_.endswith("Gail") and cfg.reward.parts.task.batch_size == 7
+    assert "classifier" in cfg.reward.parts.task and "classifier" not in cfg.reward
+    swapped = build_source(cfg.reward, SPEC, None, [0])
+    assert swapped.demos == "any.npz" and swapped.early_end == "absorbing"
+    added = built(f"{THIRD}=preferences", "+reward.weights.third=0.5", "reward.parts.third.segment_steps=8")
+    assert list(added.parts) == ["task", "bonus", "third"] and added.weights["third"] == 0.5
+    assert isinstance(added, AsksForLabels)
+    fewer = built("~reward.parts.bonus", "~reward.weights.bonus")
+    assert list(fewer.parts) == ["task"]
+
+
+# One that asks.
+
+ASKS = (
+    "reward=mixture", "env=point", "reward@reward.parts.task=preferences", "reward.parts.task.segment_steps=8",
+    "reward.parts.task.budget=12", "reward.parts.task.sessions=2", "reward.parts.task.updates_per_round=2",
+    "reward.parts.task.candidates=2", "reward.parts.bonus.updates_per_round=2", "reward.parts.task.heldout_every=4",
+    "total_env_steps=960",
+)  # fmt: skip
+
+
+def test_questions_and_answers_are_those_of_the_part_that_asks(tmp_path):
+    """In a whole run the teacher's answers reach it and training is paid the sum; cut back to an earlier checkpoint and
+    resumed, it ends in the same bits."""
+    run = finished_run(tmp_path / "run", *ASKS)
+    told, bits = rows(run), digest_of(run)
+    last = told[-1]
+    assert last["reward/task/queries"] == last["reward/task/labels"] == 12.0
+    paid = last["reward/task/mean"] + 0.1 * last["reward/bonus/mean"]
+    assert last["agent/reward_mean"] == pytest.approx(paid, abs=1e-4)
+    assert last["reward/bonus/mean"] == pytest.approx(last["reward/bonus/bonus_mean"], rel=1e-4)
+    assert "eval/task_true_reward_correlation" in last
+    shutil.rmtree(run / "checkpoints" / "3")
+    (run / "DONE").unlink()
+    resumed_run(run, 960)
+    assert digest_of(run) == bits
+    assert rows(run) == told
+
+
+def test_an_asking_mixture_hands_on_what_the_part_says():
+    source = mixed(bonus=fake(), asks=ASKER)
+    assert isinstance(source, AsksForLabels)
+    for name in ("queries", "clips", "budget", "acquisition"):
+        assert getattr(source, name) == getattr(ASKER, name)
+    for i in range(4):
+        assert bool(source.may_ask(jnp.int32(i))) == bool(ASKER.may_ask(jnp.int32(i)))
+
+
+# Elsewhere.
+
+
+def untrained(folder: Path, *overrides: str) -> Path:
+    """What a run's folder holds of its reward, before the first round."""
+    cfg = composed("debug=smoke", "env=point", *overrides)
+    parts = build.build(cfg, folder)
+    folder.mkdir()
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    parts.env.spec.save(folder / "spec.json")
+    keep_reward(parts.source, folder, cfg.seed, parts.seeds)
+    save_reward(folder / "checkpoints", init_state(parts, 1).reward)
+    return folder
+
+
+def test_a_mixtures_reward_is_frozen_and_loaded_and_may_hold_a_frozen_one(tmp_path):
+    """Frozen as a part of another mixture, which is frozen in turn: each lives on when those before are gone."""
+    first = untrained(tmp_path / "first", "reward=mixture")
+    part = ("reward=mixture", "reward@reward.parts.task=frozen", f"reward.parts.task.run={first}")
+    second = finished_run(tmp_path / "second", "env=point", *part, "total_env_steps=320")
+    rollout = make_rollout(restore_from_run(first).spec, 3, 2)
+
+    def says(run) -> np.ndarray:
+        source, state, _ = restore_from_run(run)
+        return np.asarray(source.reward(state, rollout))
+
+    inner = says(first)
+    restored = restore_from_run(second)
+    assert same(restored.state["task"], restore_from_run(first).state), "it has learned nothing since"
+    shutil.rmtree(first)
+    bonus = restored.source.parts["bonus"].reward(restored.state["bonus"], rollout)
+    np.testing.assert_allclose(says(second), inner + 0.1 * np.asarray(bonus), rtol=1e-5)
+    build.build(composed("debug=smoke", "env=point", *part), second)  # as when it is resumed
+
+    expected = says(second)
+    third = untrained(tmp_path / "third", "reward=frozen", f"reward.run={second}")
+    shutil.rmtree(second)
+    np.testing.assert_array_equal(says(third), expected)
+    loaded = load_reward(third)
+    assert loaded.reads == ("env_reward", "next_obs")
+    values = loaded(rollout.obs, next_obs=rollout.next_obs, env_reward=rollout.env_reward)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
