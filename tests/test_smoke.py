@@ -13,15 +13,21 @@ from tests.demonstrations import recorded
 from tests.runs import composed, raw_rows, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
-ELSEWHERE = {"walking_robot", "frozen", "maxent_irl", "linear_preferences", "ai_feedback"}
-"""The reward of one robot alone, one that needs an earlier run, those for grid and for driver alone, and one that needs
-an endpoint: all have tests of their own, or a pair below."""
+ELSEWHERE = {"walking_robot", "frozen", "maxent_irl", "linear_preferences", "ai_feedback", "self_play"}
+"""The reward of one robot alone, one that needs an earlier run, those for grid and for driver alone, one that needs an
+endpoint, and one for environments with goals: all have tests of their own, or a pair below."""
 REWARDS = sorted({*list_choices("reward")} - ELSEWHERE)
 VARIANTS = ("constant", "fairl", "gaifo", "pugail", "random", "zero")
 """The same code as another YAML, or none that an environment could matter to: on one of them."""
 FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
 """What sees of an environment what gail sees, or what others of these see: on one of ours and one of other people's."""
-PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, usable_envs()) if reward not in VARIANTS + FAMILY]
+ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "tv_grid")
+"""Environments for self-play and curiosity: to a reward that is learned like others, they are what grid is."""
+ENVS = [name for name in usable_envs() if name not in ROOMS]
+PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, ENVS) if reward not in VARIANTS + FAMILY]
+PAIRS += [("environment", env) for env in ROOMS]
+PAIRS += [("self_play", env) for env in ("hall", "key_door", "point", "pencil_case")]
+PAIRS += [("curiosity", "tv_grid")]
 PAIRS += [(reward, "point") for reward in VARIANTS]
 PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
@@ -32,6 +38,7 @@ def test_pair(tmp_path, reward, env):
     needed = {
         "hand_designed": ["+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"],
         "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5"],
+        "self_play": ["reward.horizon=20", "reward.alice_moves=10"],
     }
     foreign = _foreign(env, tmp_path)
     if "demos" in composed(f"reward={reward}").reward:

@@ -7,6 +7,7 @@ from tests.demonstrations import point_file
 from tests.runs import raw_rows, run_here
 
 SAC = ("algorithm=sac", "algorithm.demo_fraction=0.5", "algorithm.bc_weight=1", "algorithm.learning_starts=0")
+PLAY = ("reward=self_play", "reward.horizon=12", "reward.alice_moves=6", "algorithm.rollout_length=40")
 TERM = "+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"
 
 
@@ -30,8 +31,11 @@ def test_every_metric_of_demonstrations_has_an_entry(tmp_path, overrides):
         ("env=pencil_case", "reward=goal_classifier"),
         ("env=point", "reward=preferences", "reward.pseudo_weight=1.0"),
         ("env=driver", "reward=linear_preferences"),
+        ("env=key_door", *PLAY, "env.max_episode_steps=20", "reward.target_fraction=0.2", "reward.cloning_weight=0.5"),
+        ("env=tv_grid", "reward=curiosity", "reward.kind=icm"),
+        ("env=tv_grid", "reward=mixture"),
     ],
-    ids=["ppo", "sac", "host", "preferences", "linear_preferences"],
+    ids=["ppo", "sac", "host", "preferences", "linear_preferences", "self_play", "curiosity", "mixture"],
 )
 def test_every_metric_has_an_entry(tmp_path, overrides):
     run_here(tmp_path, "total_env_steps=640", *overrides)
