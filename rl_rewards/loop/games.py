@@ -76,7 +76,8 @@ def _of_one(env: TwoPlayer, rollout: Transition, paid: np.ndarray) -> tuple[dict
         arrays["game_touched"] = info["touched"][handed, columns]
     if "scene" in info:
         places = env.place(np.asarray(info["scene"])[handed, columns])
-        arrays |= {} if places is None else {"game_place": places}
+        if places is not None:  # a game in which she never moved has no scene yet
+            arrays["game_place"] = np.where(arrays["game_t_alice"][:, None] > 0.0, places, np.nan)
     metrics = {
         f"eval/{name}": float(np.mean(arrays[name])) for name in arrays if name not in ("game_goal", "game_place")
     }

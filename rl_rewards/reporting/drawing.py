@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette: told apart with every common kind of colour blindness.
 TRUE, LEARNED, GOALS, OTHER, ALARM = "#0072B2", "#D55E00", "#009E73", "#777777", "#B00020"
+ALICE, BOB = "#CC79A7", "#E69F00"  # of the same palette: the two players of a game
+FAILURE = "#ff2d55"
+"""Of failures' marks on a map from dark blue to yellow."""
+EARLY_TO_LATE = (("#f0b98d", ":"), ("#d87a2b", "--"), ("#6b2d00", "-"))
+"""Colours and lines of three times: from light and dotted to dark and solid, training goes on."""
 MANY_POINTS = 60  # beyond this a line has no markers
 DOTS_PER_INCH = 150
 FOOTER_POINTS = 5.5
@@ -130,6 +135,15 @@ def steps_axis(axes: "Axes", run: Origin) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(0, max(run.env_steps, 1) * 1.04)
+
+
+def finish_panels(run: Origin, panels: "Sequence[Axes]") -> None:
+    """Env steps under the last of ``panels`` alone, and a legend for each."""
+    steps_axis(panels[-1], run)
+    for axes in panels:
+        if axes is not panels[-1]:
+            axes.set_xlabel("")
+        legend(axes)
 
 
 def share_axis(axes: "Axes") -> None:

@@ -84,21 +84,22 @@ class PlaneMap:
 
 def read_evaluations(folder: Path, rounds: set[Any], count: int) -> list[Evaluation]:
     """``count`` of the evaluations of ``rounds`` (fewer if there are fewer): the last, the first, some between."""
-    return [_read_evaluation(path) for path in _spread(_files(folder, rounds), count)]
+    return [_read_evaluation(path) for path in spread(evaluation_paths(folder, rounds), count)]
 
 
 def read_maps(folder: Path, rounds: set[Any]) -> list[PlaneMap]:
     """Up to ``MAPS`` maps over training, oldest first; none where the evaluations have none."""
-    maps = [_read_map(path) for path in _spread(_files(folder, rounds), MAPS)]
+    maps = [_read_map(path) for path in spread(evaluation_paths(folder, rounds), MAPS)]
     return [found for found in maps if found is not None]
 
 
-def _files(folder: Path, rounds: set[Any]) -> list[Path]:
+def evaluation_paths(folder: Path, rounds: set[Any]) -> list[Path]:
+    """Files of the evaluations of ``rounds``, oldest first."""
     # A resumed run's metrics are cut back to the checkpoint; files of later rounds are leftovers until written anew.
     return sorted(path for path in folder.glob("*.npz") if path.stem.isdigit() and int(path.stem) in rounds)
 
 
-def _spread(files: Sequence[Path], count: int) -> list[Path]:
+def spread(files: Sequence[Path], count: int) -> list[Path]:
     """``count`` of them, evenly: a long run has hundreds, and only these are drawn."""
     last = len(files) - 1
     if count >= len(files) or count == 1:

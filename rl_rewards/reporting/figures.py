@@ -14,20 +14,22 @@ from rl_rewards.reporting.drawing import (
     TRUE,
     Drawing,
     demonstrator_line,
-    legend,
+    finish_panels,
     legend_of_groups,
     new_figure,
     plot_line,
     share_axis,
-    steps_axis,
     styled,
     to_picture,
 )
 from rl_rewards.reporting.figures_calibration import calibration_figure
+from rl_rewards.reporting.figures_coverage import coverage_figures
+from rl_rewards.reporting.figures_games import course_figure, distance_figure, players_figure
+from rl_rewards.reporting.figures_goals import goals_figure
 from rl_rewards.reporting.figures_plane import plane_figures
 from rl_rewards.reporting.figures_reward import classifier_figure
-from rl_rewards.reporting.run_files import Row, RunFiles, series
-from rl_rewards.reporting.verdict import wilson_interval
+from rl_rewards.reporting.run_files import RunFiles, series
+from rl_rewards.reporting.true_outcome import draw_true
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,10 +38,11 @@ if TYPE_CHECKING:
 def outcome_figures(run: RunFiles, alarms: Sequence[Alarm]) -> list[Drawing]:
     """Everything about learned against true that the run has data for, most telling first."""
     with styled():
+        # In a game evaluation's learned reward is the task's own, which would be drawn beside itself.
+        first = _of_games(run) if run.is_game else _of_learned(run, alarms)
         drawings = [
-            _learned_and_true(run, alarms),
-            _returns(run, alarms),
-            _episodes(run),
+            *first,
+            *coverage_figures(run),
             *plane_figures(run),
             classifier_figure(run),
             calibration_figure(run),
@@ -47,12 +50,20 @@ def outcome_figures(run: RunFiles, alarms: Sequence[Alarm]) -> list[Drawing]:
     return [drawing for drawing in drawings if drawing is not None]
 
 
+def _of_learned(run: RunFiles, alarms: Sequence[Alarm]) -> list[Drawing | None]:
+    return [_learned_and_true(run, alarms), _returns(run, alarms), _episodes(run)]
+
+
+def _of_games(run: RunFiles) -> list[Drawing | None]:
+    return [players_figure(run), goals_figure(run), distance_figure(run), course_figure(run)]
+
+
 def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     rows = run.evaluation_rows
     if not rows:
         return _learned_and_true_in_training(run)
     figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
-    true_name = _draw_true(run, rows, top)
+    true_name = draw_true(run, rows, top)
     per_state = plot_line(bottom, series(rows, "eval/learned_reward_final"), LEARNED, label="policy's final states")
     if per_state:
         goals = series(rows, "eval/reward_heldout_goals")
@@ -67,7 +78,7 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         learned_name = "The learned return"
     bottom.set_title("What the policy was trained on", color=LEARNED)
     _mark_alarm([top, bottom], alarms)
-    _finish(run, [top, bottom])
+    finish_panels(run, [top, bottom])
     caption = (
         f"Above: {true_name}. Below: {learned_name[0].lower()}{learned_name[1:]}, which is what training raises. When "
         "the lower line is high and the upper one is not, the policy has found a way to please the reward that it is "
@@ -87,28 +98,6 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     )
 
 
-def _draw_true(run: RunFiles, rows: Sequence[Row], axes: "Axes") -> str:
-    """The true outcome over env steps; returns its name."""
-    steps, success = series(rows, "eval/success")
-    if not success:
-        plot_line(axes, series(rows, "eval/true_return"), TRUE)
-        demonstrator_line(axes, rows)
-        axes.set_ylabel("true return per episode")
-        axes.set_title("What we want", color=TRUE)
-        return "the true return"
-    if run.evaluations:
-        episodes = run.evaluations[-1].valid.shape[1]
-        low, high = zip(*(wilson_interval(min(max(s, 0.0), 1.0), episodes) for s in success), strict=True)
-        axes.fill_between(steps, low, high, color=TRUE, alpha=0.15, linewidth=0)
-    plot_line(axes, (steps, success), TRUE, label="as trained")
-    deterministic = series(rows, "eval/success_deterministic")
-    plot_line(axes, deterministic, OTHER, label="without exploration", linestyle=":", linewidth=1.3, marker=None)
-    axes.set_ylabel("true success (share)")
-    axes.set_title("What we want", color=TRUE)
-    share_axis(axes)
-    return "the share of episodes that end in success (band: 95% Wilson interval over episodes)"
-
-
 def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
     """For runs that were never evaluated: per-step means of the training rollouts."""
     true, learned = series(run.rows, "train/true_reward"), series(run.rows, "agent/reward_mean")
@@ -121,7 +110,7 @@ def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
     bottom.set_ylabel("learned reward per step")
     top.set_title("What we want", color=TRUE)
     bottom.set_title("What the policy was trained on", color=LEARNED)
-    _finish(run, [top, bottom])
+    finish_panels(run, [top, bottom])
     caption = "Means over the training rollouts, exploration included; this run was never evaluated."
     alt = "Two charts over environment steps: true and learned reward per step in training."
     return Drawing("Learned reward beside the true outcome", caption, [to_picture(figure, alt, run)])
@@ -142,7 +131,7 @@ def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         axes.set_ylabel(f"{name} return per episode")
         axes.set_title("Environment's own reward" if name == "true" else "Learned reward", color=colour)
     _mark_alarm([top, bottom], alarms)
-    _finish(run, [top, bottom])
+    finish_panels(run, [top, bottom])
     caption = (
         "Rewards summed over an episode, mean of the evaluation episodes: the environment's own above, the learned one "
         "below. They have different units, so compare directions, not heights. The learned reward itself changes "
@@ -157,14 +146,6 @@ def _mark_alarm(panels: Sequence["Axes"], alarms: Sequence[Alarm]) -> None:
         return
     for i, axes in enumerate(panels):
         axes.axvline(alarms[0].env_steps, color=ALARM, linewidth=1.4, label="exploit alarm" if i == 0 else None)
-
-
-def _finish(run: RunFiles, panels: Sequence["Axes"]) -> None:
-    steps_axis(panels[-1], run)
-    for axes in panels:
-        if axes is not panels[-1]:
-            axes.set_xlabel("")
-        legend(axes)
 
 
 def _episodes(run: RunFiles) -> Drawing | None:

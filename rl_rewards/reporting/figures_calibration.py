@@ -7,6 +7,7 @@ import numpy as np
 
 from rl_rewards.reporting.calibration import Reliability, Told, reliability, roc
 from rl_rewards.reporting.drawing import (
+    EARLY_TO_LATE,
     OTHER,
     Drawing,
     Picture,
@@ -21,8 +22,6 @@ from rl_rewards.reporting.run_files import RunFiles
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# From light and dotted to dark and solid: training goes on.
-_STYLES = (("#f0b98d", ":"), ("#d87a2b", "--"), ("#6b2d00", "-"))
 _VISITED, _EXAMPLES = "states that the policy visits", "examples"
 
 
@@ -136,7 +135,7 @@ def _draw_counts(axes: "Axes", bins: Reliability, **options) -> None:
 
 def _each(axes: "Axes", found: Sequence[tuple[Evaluation, Told]], draw: Callable[..., str]) -> None:
     """Draw every evaluation in its style, and put into the legend what ``draw`` says of it."""
-    for (evaluation, told), (colour, line) in zip(found, _STYLES[-len(found) :], strict=True):
+    for (evaluation, told), (colour, line) in zip(found, EARLY_TO_LATE[-len(found) :], strict=True):
         words = draw(axes, told, color=colour, linestyle=line)
         label = f"{evaluation.env_steps:,} env steps: {words}"
         axes.plot([], [], color=colour, linestyle=line, label=label)

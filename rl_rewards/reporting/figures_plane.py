@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rl_rewards.reporting.drawing import GOALS, Drawing, Picture, new_figure, plain, styled, to_picture
+from rl_rewards.reporting.drawing import FAILURE, GOALS, Drawing, Picture, new_figure, plain, styled, to_picture
 from rl_rewards.reporting.evaluation_files import PlaneMap
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.reporting.verdict import digits
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH = 2.7  # inches, of a map
-FAILURE = "#ff2d55"
-"""Of marks on a map from dark blue to yellow."""
 
 
 class Scale(NamedTuple):

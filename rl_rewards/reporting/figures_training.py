@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rl_rewards.reporting.drawing import (
+    ALICE,
+    BOB,
     GOALS,
     LEARNED,
     OTHER,
@@ -20,6 +22,9 @@ from rl_rewards.reporting.drawing import (
     styled,
     to_picture,
 )
+from rl_rewards.reporting.figures_coverage import DRAWN_HERE as DRAWN_OF_CURIOSITY
+from rl_rewards.reporting.figures_games import DRAWN_HERE as DRAWN_OF_GAMES
+from rl_rewards.reporting.parts import split_part
 from rl_rewards.reporting.run_files import RunFiles, number, series
 from rl_rewards.reporting.verdict import duration
 
@@ -35,6 +40,11 @@ class Chart:
     unit: str
     lines: Sequence[tuple[str, str, str]]
     is_share: bool = False  # the values are in 0 .. 1
+
+
+def _of_players(title: str, unit: str, name: str) -> Chart:
+    lines = [(f"agent/{who}_{name}", who.capitalize(), colour) for who, colour in (("alice", ALICE), ("bob", BOB))]
+    return Chart(title, unit, lines)
 
 
 CHARTS = (
@@ -92,14 +102,21 @@ CHARTS = (
     Chart("Policy: entropy", "nats", [("agent/entropy", "entropy", OTHER)]),
     Chart("Policy: KL divergence per update", "nats", [("agent/kl", "KL", OTHER)]),
     Chart("Value function: loss", "squared, scaled reward", [("agent/value_loss", "value loss", OTHER)]),
+    _of_players("Players: reward", "per move", "reward_mean"),
+    _of_players("Players: entropy", "nats", "entropy"),
+    _of_players("Players: KL divergence per update", "nats", "kl"),
+    _of_players("Players' value functions: loss", "squared, scaled reward", "value_loss"),
+    Chart("Bob: imitation of Alice, loss", "nats per move", [("agent/bob_cloning_loss", "loss", BOB)]),
 )
+DRAWN_ELSEWHERE = DRAWN_OF_GAMES | DRAWN_OF_CURIOSITY
 
 
 def training_figure(run: RunFiles) -> Drawing | None:
     """All small charts that the run has data for, those of metrics unknown here last."""
     known = {name for chart in CHARTS for name, *_ in chart.lines}
     present = {key for row in run.rows for key, value in row.items() if value is not None}
-    others = sorted(key for key in present - known if key.startswith(("reward/", "labeler/", "agent/", "train/")))
+    owned = [key for key in present - known if key.startswith(("reward/", "labeler/", "agent/", "train/"))]
+    others = sorted(key for key in owned if split_part(key)[1] not in DRAWN_ELSEWHERE)
     charts = [*CHARTS, *(Chart(key, "", [(key, key, OTHER)]) for key in others[:MOST_OTHER_CHARTS])]
     with styled():
         pictures = [picture for chart in charts if (picture := _draw(run, chart)) is not None]

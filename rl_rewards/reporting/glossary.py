@@ -1,5 +1,6 @@
 """One line for every metric that a report shows: what it measures, and in what unit."""
 
+from rl_rewards.reporting.parts import split_part
 from rl_rewards.reporting.run_files import RunFiles
 
 METRICS = {
@@ -72,6 +73,35 @@ METRICS = {
     "reward/pseudo_labels": "Share of pairs that nobody was asked about whose answer the reward model guesses surely.",
     "reward/agreement": "Share of decided answers that the mean of the believed weights gives too.",
     "reward/weights_spread": "Deviation of the believed weights, mean over features: what is not known yet.",
+    "reward/games": "Games of Alice and Bob played to their end in training so far.",
+    "reward/task_episodes": "Task episodes that Bob has played to their end in training so far.",
+    "reward/bob_success": "Share of the round's games in which Bob reached Alice's goal; one that he stood on counts.",
+    "reward/valid_share": "Share of the round's steps that count; the others are of games that were cut off.",
+    "reward/t_alice": "Alice's moves in a game, mean over the round; to stop is none.",
+    "reward/t_bob": "Bob's moves in a game, mean over the round; where he fails, all that were left to him.",
+    "reward/goal_distance": "How far Alice's goals are from where Bob begins, in the units of the goal, mean over the "
+    "round.",
+    "reward/task_success": "Share of the round's task episodes that Bob ended in success.",
+    "reward/touched": "How many things in the world Alice changed before she set a goal, mean over the round.",
+    "eval/alice_return": "What Alice is paid in a game of evaluation, without discount; mean over games.",
+    "eval/bob_return": "What Bob is paid in such a game, likewise.",
+    "eval/game_reached": "Share of games of evaluation in which Bob reached Alice's goal; both play as in training.",
+    "eval/game_t_alice": "Alice's moves in such a game, mean over games.",
+    "eval/game_t_bob": "Bob's moves in such a game, mean over games.",
+    "eval/game_distance": "How far her goal is there from where Bob begins, mean over games.",
+    "eval/game_touched": "How many things in the world Alice changed there, mean over games.",
+    "agent/bob_cloning_loss": "Bob's imitation of what Alice did on her way to goals that he failed: minus his log-"
+    "probability of her moves, weighted, in nats.",
+    "reward/bonus_mean": "Curiosity's bonus per step of the training rollout.",
+    "reward/bonus_television": "The same of the steps that lead to where the television shows static; absent where "
+    "there were none.",
+    "reward/bonus_elsewhere": "The same of all other steps.",
+    "reward/television_visits": "Training steps so far that led to where the television shows static.",
+    "reward/coverage": "Share of the world's cells that training has been in at least once.",
+    "reward/inverse_loss": "Loss of telling the action from the states before and after it, in nats: it shapes the "
+    "features that curiosity foretells.",
+    "eval/visits": "How often training has been in a cell so far, mean over all cells.",
+    "reward/mean": "What the reward pays per step of the training rollout, before any weight.",
     "labeler/calls": "Requests to the AI judge so far, repeated and failed ones among them.",
     "labeler/tokens": "Tokens that those took, prompts and replies together; estimated where the judge does not count.",
     "labeler/flip_rate": "Share of the compared pairs on which the AI judge contradicts itself when the clips change "
@@ -85,11 +115,14 @@ METRICS = {
     "time/evaluate_seconds": "The evaluation after the round, in seconds.",
     "time/env_steps_per_second": "Environment steps per second of a round, collecting and learning together.",
 }
+OF_PART = "Of the mixture's part {}."
 DETERMINISTIC = " The same quantity for the policy's mode: without exploration noise."
 FAMILIES = {
     "reward/term_": "Mean per step of a term of the hand-designed reward, before its weight.",
     "eval/term_": "The same in the evaluation episodes.",
     "reward/weight_": "Mean of the believed weights of a feature, which is counted in deviations.",
+    "agent/alice_": "The metric of the same name without alice_, of Alice's own policy.",
+    "agent/bob_": "The metric of the same name without bob_, of Bob's own policy.",
 }
 """By how a metric's name begins."""
 WORDS = {
@@ -107,7 +140,11 @@ def meaning(key: str) -> str | None:
     plain = key.removesuffix("_deterministic")
     if plain in METRICS:
         return METRICS[plain] + ("" if plain == key else DETERMINISTIC)
-    return next((text for start, text in FAMILIES.items() if key.startswith(start)), None)
+    family = next((text for start, text in FAMILIES.items() if key.startswith(start)), None)
+    part, whole = split_part(key)
+    if family is None and part and (told := meaning(whole)):
+        return f"{told} {OF_PART.format(part)}"
+    return family
 
 
 def glossary(*runs: RunFiles) -> list[tuple[str, str]]:
@@ -117,6 +154,7 @@ def glossary(*runs: RunFiles) -> list[tuple[str, str]]:
     for start, text in FAMILIES.items():
         if any(key.startswith(start) for key in present):
             entries.append((f"{start}...", text))
+    entries += [(key, text) for key in sorted(present) if split_part(key)[0] and (text := meaning(key))]
     if any(key.endswith("_deterministic") for key in present):
         entries.append(("..._deterministic", DETERMINISTIC.strip()))
     return [*WORDS.items(), *entries]

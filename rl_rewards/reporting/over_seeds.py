@@ -14,29 +14,40 @@ from rl_rewards.core.intervals import METHOD, interquartile_interval, mean_inter
 from rl_rewards.core.seed_rows import Row, values
 from rl_rewards.reporting.arms import seeds_in_words
 from rl_rewards.reporting.drawing import (
+    ALICE,
+    BOB,
+    GOALS,
     LEARNED,
+    OTHER,
     TRUE,
     Drawing,
     Origin,
     demonstrator_line,
     new_figure,
+    plain,
     share_axis,
     steps_axis,
     styled,
     to_picture,
 )
+from rl_rewards.reporting.parts import of_source
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.reporting.verdict import Notice, Tile, alarm_words, demonstrator_words, digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLUMNS = (
-    ("eval/success", "true success"),
-    ("eval/true_return", "true return"),
+TRULY = (("eval/success", "true success"), ("eval/true_return", "true return"))
+LEARNED_COLUMNS = (
     ("eval/learned_return", "learned return"),
     ("eval/learned_reward_final", "learned reward, final states"),
 )
+GAME_COLUMNS = (
+    ("eval/game_reached", "Alice's goals reached"),
+    ("eval/alice_return", "Alice's return"),
+    ("eval/bob_return", "Bob's return"),
+)
+"""In a game evaluation's learned reward is the task's own."""
 
 
 class ManySeeds(Origin, Protocol):
@@ -91,7 +102,8 @@ def over_seeds(run: ManySeeds) -> OverSeeds:
     last: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
     typical = typical_index(run)
     alarms = [alarm_words(run.of_seed(i)) for i in range(run.num_seeds)]
-    present = [(key, name) for key, name in COLUMNS if values(last, key)]
+    columns = [*TRULY, *(GAME_COLUMNS if _is_game(last) else LEARNED_COLUMNS)]
+    present = [(key, name) for key, name in columns if values(last, key)]
     rows = [
         SeedRow(seed, [_cell(last, key, i) for key, _ in present], alarms[i], i == typical)
         for i, seed in enumerate(run.seeds)
@@ -107,6 +119,10 @@ def over_seeds(run: ManySeeds) -> OverSeeds:
         seeds=seeds_in_words(run.seeds),
         typical_seed=run.seeds[typical],
     )
+
+
+def _is_game(row: Row) -> bool:
+    return bool(values(row, "eval/alice_return"))
 
 
 def _outcome(evaluation_rows: Sequence[Row]) -> list[float]:
@@ -128,6 +144,8 @@ def _headline(run: ManySeeds, last: Row, standing: int) -> str:
     mean, low, high = mean_interval(found)
     name = "Success" if key == "eval/success" else "True return"
     alarm = f"EXPLOIT ALARM in {standing} of them" if standing else "no exploit alarm stands"
+    if _is_game(last):
+        alarm = f"Bob reaches {mean_interval(values(last, 'eval/game_reached'))[0]:.0%} of Alice's goals"
     return f"{name} {digits(mean)} [{digits(low)}, {digits(high)}] over {len(found)} seeds; {alarm}."
 
 
@@ -148,33 +166,48 @@ def _tile(row: Row, key: str, name: str) -> Tile:
     )
     if key == "eval/true_return":
         note += demonstrator_words(row)
-    return Tile(name.capitalize(), digits(mean), note, "learned" if "learned" in key else "true")
+    return Tile(name[0].upper() + name[1:], digits(mean), note, "true" if key in dict(TRULY) else "learned")
 
 
 def _figure(run: ManySeeds) -> Drawing | None:
     rows = run.evaluation_rows
+    if not rows:
+        return None
     true_key = "eval/success" if any(values(row, "eval/success") for row in rows) else "eval/true_return"
-    panels = [
-        (true_key, TRUE, "What really happens"),
-        ("eval/learned_reward_final", LEARNED, "What the reward believes"),
-    ]
+    panels = [(true_key, TRUE, "What really happens"), *_beside(rows)]
     if not any(values(row, key) for row in rows for key, *_ in panels):
         return None
     with styled():
-        figure, axes = new_figure(5.6, 5.0, panels=2)
+        figure, axes = new_figure(5.6, 1.0 + 2.0 * len(panels), panels=len(panels))
         for axis, (key, colour, title) in zip(axes, panels, strict=True):
             draw_seeds(axis, rows, key, colour)
             axis.set_title(title, color=colour)
-            axis.set_ylabel(key.removeprefix("eval/").replace("_", " "))
-        if true_key == "eval/success":
-            share_axis(axes[0])
-        else:
+            axis.set_ylabel(key.rpartition("/")[2].removeprefix("game_").replace("_", " "))
+            if key.endswith(("/success", "/game_reached", "/coverage")):
+                share_axis(axis)
+        if true_key != "eval/success":
             demonstrator_line(axes[0], rows)
-        steps_axis(axes[1], run)
-        axes[0].set_xlabel("")
-        alt = "True outcome and learned reward over environment steps, a thin line per seed and their mean."
+        steps_axis(axes[-1], run)
+        shown = "the players' rewards" if _is_game(rows[-1]) else "learned reward"
+        alt = f"True outcome and {shown} over environment steps, a thin line per seed and their mean."
         caption = f"A thin line for every seed; thick, their mean; shaded, its interval ({METHOD})."
-        return Drawing("Learned reward beside the true outcome, all seeds", caption, [to_picture(figure, alt, run)])
+        title = f"{shown[0].upper()}{shown[1:]} beside the true outcome, all seeds"
+        return Drawing(title, caption, [to_picture(figure, alt, run)])
+
+
+def _beside(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """What stands beside the true outcome: metric, colour, title."""
+    if _is_game(rows[-1]):
+        return [
+            ("eval/game_reached", OTHER, "Alice's goals that Bob reaches"),
+            ("eval/alice_return", ALICE, "What Alice is paid per game"),
+            ("eval/bob_return", BOB, "What Bob is paid per game"),
+        ]
+    covered = of_source(rows, "coverage").items()
+    return [
+        ("eval/learned_reward_final", LEARNED, "What the reward believes"),
+        *((key, GOALS, plain(f"Share of cells visited{f' ({part})' if part else ''}")) for part, key in covered),
+    ]
 
 
 def draw_seeds(axes: "Axes", rows: Sequence[Row], key: str, colour: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from rl_rewards.core.seed_rows import of_seed, seed_count, steps
 from rl_rewards.reporting.evaluation_files import Evaluation, PlaneMap, ReportError, read_evaluations, read_maps
+from rl_rewards.reporting.evaluation_parts import Games, Visits, read_games, read_visits
 
 Status = Literal["DONE", "FAILED", "unfinished"]
 Row = dict[str, Any]
@@ -31,6 +32,8 @@ class RunFiles:
     video: Path | None  # of the final policy
     failure_video: Path | None = None  # of the most rewarded failure
     maps: Sequence[PlaneMap] = ()  # of a few evaluations over training, oldest first
+    games: Games | None = None  # None unless Alice and Bob play
+    visits: Sequence[Visits] = ()  # of a few evaluations over training, oldest first, where cells are counted
 
     @property
     def num_seeds(self) -> int:
@@ -51,7 +54,14 @@ class RunFiles:
             rows=[of_seed(row, index) for row in self.rows],
             evaluations=[evaluation.of_seed(index) for evaluation in self.evaluations],
             maps=[one.of_seed(index) for one in self.maps],
+            games=None if self.games is None else self.games.of_seed(index),
+            visits=[one.of_seed(index) for one in self.visits],
         )
+
+    @property
+    def is_game(self) -> bool:
+        """Whether Alice and Bob play; then what evaluation calls the learned reward is the task's own."""
+        return any(row.get("reward/games") is not None for row in self.rows)
 
     @property
     def evaluation_rows(self) -> list[Row]:
@@ -131,6 +141,8 @@ def read_run(path: Path, evaluations: int = 3) -> RunFiles:
         rows=rows,
         evaluations=read_evaluations(path / "evaluations", rounds, evaluations),
         maps=read_maps(path / "evaluations", rounds),
+        games=read_games(path / "evaluations", rounds),
+        visits=read_visits(path / "evaluations", rounds),
         status=status,
         outcome=outcome,
         video=_video(path / "videos" / "final.mp4"),

@@ -82,7 +82,9 @@ def learns_reward(run: RunFiles) -> bool:
 
 
 def alarm_words(run: RunFiles) -> str:
-    """``never raised``, ``stands`` (at the last evaluation) or ``raised, cleared``."""
+    """``never raised``, ``stands`` (at the last evaluation) or ``raised, cleared``; of a game ``does not apply``."""
+    if run.is_game:
+        return "does not apply"
     rows = run.evaluation_rows
     raised = [end for end in range(1, len(rows) + 1) if exploit_alarm(rows[:end])]
     if not raised:
@@ -130,6 +132,9 @@ def _outcome(run: RunFiles) -> str:
 def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:
     if now:
         return "EXPLOIT ALARM"
+    if run.is_game and run.evaluation_rows:
+        reached = run.evaluation_rows[-1].get("eval/game_reached")
+        return f"Bob reaches {reached:.0%} of Alice's goals" if reached is not None else "Alice and Bob play"
     if not learns_reward(run):
         return "trained on the environment's own reward, no learned one"
     if alarms:
@@ -191,14 +196,14 @@ def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:
 
 def _tiles(run: RunFiles) -> list[Tile]:
     row: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
-    tiles = [*_true_tiles(run, row), *_learned_tiles(row)]
+    tiles = [*_true_tiles(run, row), *(_game_tiles(row) if run.is_game else _learned_tiles(row))]
     if not row and run.rows:
         last = run.rows[-1]
         tiles += [
             Tile("True reward a step", digits(last.get("train/true_reward")), "last training round", "true"),
             Tile("Learned reward a step", digits(last.get("agent/reward_mean")), "last training round", "learned"),
         ]
-    if row.get("eval/return_correlation") is not None:
+    if row.get("eval/return_correlation") is not None and not run.is_game:
         tiles.append(Tile("Rank correlation", f"{row['eval/return_correlation']:.2f}", "learned with true return"))
     rounds = len(run.rows)
     tiles.append(
@@ -249,6 +254,16 @@ def _learned_tiles(row: Row) -> list[Tile]:
         goals = row.get("eval/reward_heldout_goals")
         note = f"held-out goals: {digits(goals)}" if goals is not None else "mean, per step"
         tiles.append(Tile("Learned reward, final states", digits(row["eval/learned_reward_final"]), note, "learned"))
+    return tiles
+
+
+def _game_tiles(row: Row) -> list[Tile]:
+    tiles = []
+    if row.get("eval/game_reached") is not None:
+        tiles.append(Tile("Bob reaches", f"{row['eval/game_reached']:.0%}", "of Alice's goals, in games of evaluation"))
+    for player in ("Alice", "Bob"):
+        if (paid := row.get(f"eval/{player.lower()}_return")) is not None:
+            tiles.append(Tile(f"{player}'s return", digits(paid), "per game", "learned"))
     return tiles
 
 
