@@ -19,7 +19,8 @@ from rl_rewards.core.types import Experience
 from rl_rewards.help import CONFIGS
 from rl_rewards.loop import build
 from rl_rewards.loop.collect import collect_host
-from rl_rewards.loop.train import Rounds, host_act, init_state, make_host_env
+from rl_rewards.loop.rounds import Rounds, host_act, make_host_env
+from rl_rewards.loop.train import init_state
 from rl_rewards.rewards.base import reward_fn
 
 ROUNDS = 30

@@ -20,8 +20,9 @@ from rl_rewards.envs.base import HostEnvironment, JaxEnv, KnowsReward, PlacesSce
 from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.games import PLAYED, Games
+from rl_rewards.loop.rounds import host_act
 from rl_rewards.loop.seeds import make_batches
-from rl_rewards.loop.train import Parts, TrainState, host_act
+from rl_rewards.loop.train import Parts, TrainState
 from rl_rewards.rewards.base import info_keys, reward_fn, what_it_reads
 
 PLANE_CELLS = 48

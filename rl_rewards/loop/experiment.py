@@ -20,9 +20,10 @@ from rl_rewards.loop.checkpoint import Checkpoints, digest
 from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.log import MetricsFile, Progress
 from rl_rewards.loop.questions import HostSide, Questions
+from rl_rewards.loop.rounds import Rounds, make_host_env
 from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.stop import StopRequest
-from rl_rewards.loop.train import FINITE, Parts, Rounds, TrainState, init_state, make_host_env
+from rl_rewards.loop.train import FINITE, Parts, TrainState, init_state
 from rl_rewards.loop.wandb_log import WandbLog
 
 

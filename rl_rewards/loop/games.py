@@ -11,8 +11,9 @@ from rl_rewards.core.types import Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv
 from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.rounds import host_act
 from rl_rewards.loop.seeds import make_batches
-from rl_rewards.loop.train import Parts, host_act
+from rl_rewards.loop.train import Parts
 from rl_rewards.rewards.base import reward_fn
 
 PLAYED = 2

@@ -7,7 +7,8 @@ from pathlib import Path
 import jax
 
 from rl_rewards.loop import build
-from rl_rewards.loop.train import Rounds, init_state
+from rl_rewards.loop.rounds import Rounds
+from rl_rewards.loop.train import init_state
 from scripts.benchmarks.invariants import compiled_after_first_round, follow_ring
 from scripts.benchmarks.train import composed
 from scripts.benchmarks.worker import tell

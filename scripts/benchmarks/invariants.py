@@ -16,7 +16,8 @@ import numpy as np
 from rl_rewards.loop import build
 from rl_rewards.loop.experiment import run_experiment
 from rl_rewards.loop.log import MetricsFile
-from rl_rewards.loop.train import Rounds, TrainState
+from rl_rewards.loop.rounds import Rounds
+from rl_rewards.loop.train import TrainState
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 """jax.monitoring's event of every XLA compilation, one found in the persistent cache included."""

@@ -17,7 +17,8 @@ from omegaconf import DictConfig
 from rl_rewards.help import CONFIGS
 from rl_rewards.loop import build
 from rl_rewards.loop.questions import Questions
-from rl_rewards.loop.train import Rounds, init_state, make_host_env
+from rl_rewards.loop.rounds import Rounds, make_host_env
+from rl_rewards.loop.train import init_state
 from scripts.benchmarks.worker import serve
 
 WARM_UP = 3

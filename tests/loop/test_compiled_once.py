@@ -4,7 +4,8 @@ import jax
 import pytest
 
 from rl_rewards.loop import build
-from rl_rewards.loop.train import Rounds, init_state
+from rl_rewards.loop.rounds import Rounds
+from rl_rewards.loop.train import init_state
 from scripts.benchmarks.invariants import compiled_after_first_round, compiled_functions, follow_ring
 from tests.runs import composed
 

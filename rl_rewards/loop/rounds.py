@@ -1,0 +1,129 @@
+"""Runs rounds: for a JAX environment one jitted function, for a host environment a Python loop and a jitted ``learn``.
+
+Compiled once, ahead of time; with several seeds everything is vmapped over their leading axis, see ``loop.seeds``.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rl_rewards.core.queries import Query
+from rl_rewards.core.types import Examples, Key, Metrics, Transition
+from rl_rewards.envs.base import HostEnv, HostEnvironment
+from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.seeds import make_batches
+from rl_rewards.loop.train import Parts, TrainState, learn, learn_offline, rollout_shape
+
+
+def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tuple[TrainState, Metrics, Query | None]]:
+    """A whole round, offline or of a JAX environment, as one function: (data, state, round) -> as :func:`learn`."""
+    env, algorithm, seeds = parts.env, parts.algorithm, parts.seeds
+    if parts.offline:
+        return seeds.map(partial(learn_offline, parts), (0, 0, None))
+
+    def round_(data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics, Query | None]:
+        collect_key = _collect_key(state.key, round)
+        act = partial(algorithm.act, state.agent, explore=True)
+        env_state = state.env
+        if parts.is_game:
+            collect_key, reset_key = jax.random.split(collect_key)
+            env_state = reset_jax(env, reset_key, algorithm.num_envs)
+        env_state, rollout = collect_jax(env, act, env_state, collect_key, algorithm.rollout_length)
+        return learn(parts, data, state.replace(env=env_state), rollout, round)
+
+    return seeds.map(round_, (0, 0, None))
+
+
+def make_learn(parts: Parts) -> Callable[..., tuple[TrainState, Metrics, Query | None]]:
+    """Learning from a host environment's rollout [T, S x B, ...]: (data, state, rollout, round) -> as :func:`learn`."""
+    seeds = parts.seeds
+    learn_all = seeds.map(partial(learn, parts), (0, 0, 0, None))
+
+    def learn_(data: Examples, state: TrainState, rollout: Transition, round: jax.Array):
+        return learn_all(data, state, seeds.split(rollout, axis=1), round)
+
+    return learn_
+
+
+def _collect_key(key: Key, round: jax.Array) -> Key:
+    return jax.random.split(jax.random.fold_in(key, round), 3)[0]
+
+
+class Rounds:
+    """Runs rounds: compiles once, ahead of time, and accounts for where the time goes."""
+
+    def __init__(self, parts: Parts, data: Examples, state: TrainState, host_env: HostEnv | None) -> None:
+        self.parts, self.data = parts, jax.tree.map(jnp.asarray, data)
+        self.host_env = host_env
+        self.seconds: dict[str, float] = {}
+        started = time.perf_counter()
+        round_zero = jnp.zeros((), jnp.int32)
+        if host_env is None:
+            function = jax.jit(make_round(parts), donate_argnums=1)
+            self._round = function.lower(self.data, state, round_zero).compile()
+        else:
+            self._act = jax.jit(host_act(parts, explore=True))
+            self._keys = jax.jit(parts.seeds.map(_collect_key, (0, None)))
+            function = jax.jit(make_learn(parts), donate_argnums=1)
+            rollout = self._host_rollout_shape(state)
+            self._learn = function.lower(self.data, state, rollout, round_zero).compile()
+        self.compile_seconds = time.perf_counter() - started
+
+    def __call__(self, state: TrainState, round: int) -> tuple[TrainState, Metrics, Query | None]:
+        """Round number ``round``; ``state`` is donated. Metrics and questions are on the device, not yet waited for."""
+        index = jnp.asarray(round, jnp.int32)
+        if self.host_env is None:
+            return self._round(self.data, state, index)
+        started = time.perf_counter()
+        if self.parts.is_game:
+            self.host_env.reset(np.ones(self.host_env.num_envs, bool))
+        keys = self._keys(state.key, index)
+        rollout = collect_host(self.host_env, self._act, state.agent, keys, self.parts.algorithm.rollout_length)
+        self.seconds["collect"] = time.perf_counter() - started
+        return self._learn(self.data, state, rollout, index)
+
+    @property
+    def learning(self) -> jax.stages.Compiled:
+        """The compiled program that learns (and, with a JAX environment, collects), to be looked at."""
+        return self._round if self.host_env is None else self._learn
+
+    def _host_rollout_shape(self, state: TrainState) -> Transition:
+        """[T, S x B, ...]: what collect_host gives."""
+        seeds = self.parts.seeds
+        one = rollout_shape(self.parts, seeds.first(state.agent))
+
+        def leaf(x):
+            return jax.ShapeDtypeStruct((x.shape[0], seeds.count * x.shape[1], *x.shape[2:]), x.dtype)
+
+        return jax.tree.map(leaf, one)
+
+
+def host_act(parts: Parts, explore: bool) -> Callable:
+    """The policy as collect_host wants it: observations [S x B, ...], an agent and a key for every seed."""
+    seeds = parts.seeds
+
+    def act_one(agent: Any, obs: jax.Array, key: Key, t: int):
+        return parts.algorithm.act(agent, obs, jax.random.fold_in(key, t), explore)
+
+    if seeds.count == 1:
+        return act_one
+    act_all = jax.vmap(act_one, (0, 0, 0, None))
+
+    def act(agent: Any, obs: jax.Array, keys: Key, t: int):
+        out = act_all(agent, seeds.split(obs, axis=0), keys, t)
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
+
+    return act
+
+
+def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
+    """The training batch of a host environment, reset and ready; None offline and for a JAX environment."""
+    if parts.offline or not isinstance(parts.env, HostEnvironment):
+        return None
+    seeds = range(seed, seed + parts.seeds.count)
+    return make_batches(parts.env, parts.algorithm.num_envs, seeds)
