@@ -37,7 +37,7 @@ class Curriculum:
             early, late = first_third(distances), last_third(distances)
             verdicts.append(
                 above_zero(
-                    f"{STYLES[name][1]}: goals are farther away in the last third of training than in the first.",
+                    f"With {STYLES[name][1]} for rewards goals are farther away in the last third of training than in the first.",
                     f"cells farther (from {in_words(early)} to {in_words(late)})",
                     less(late, early),
                     {"first third": early, "last third": late},
@@ -58,7 +58,7 @@ class Curriculum:
         over = np.nanmean(success > self.easiest, axis=0).tolist()
         _, low, high = mean_interval(inside)
         return Verdict(
-            f"{STYLES[name][1]}: Bob's success stays between {self.hardest:g} and {self.easiest:g}.",
+            f"With {STYLES[name][1]} for rewards Bob's success stays between {self.hardest:g} and {self.easiest:g}.",
             f"share of rounds in which it does {in_words(inside)}; above {self.easiest:g} in {in_words(over)}.",
             low >= 0.9,
             (low, high),
