@@ -37,7 +37,8 @@ class Curriculum:
             early, late = first_third(distances), last_third(distances)
             verdicts.append(
                 above_zero(
-                    f"With {STYLES[name][1]} for rewards goals are farther away in the last third of training than in the first.",
+                    f"With {STYLES[name][1]} for rewards goals are farther away in the last third of training than in "
+                    "the first.",
                     f"cells farther (from {in_words(early)} to {in_words(late)})",
                     less(late, early),
                     {"first third": early, "last third": late},
