@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt32
 from PIL import Image, ImageDraw
 
 from rl_rewards.core.types import Key
@@ -56,11 +56,20 @@ def one_hot_of(place: Int[Array, "2"], size: int) -> Float[Array, "cells"]:
     return jax.nn.one_hot(index_of(place, size), size**2)
 
 
-def two_different(key: Key, n: Int[Array, ""] | int) -> tuple[Int[Array, ""], Int[Array, ""]]:
+def words(key: Key, count: int) -> UInt32[Array, "count"]:
+    """Random words for :func:`below`: drawn at once, since every reset pays for every draw."""
+    return jax.random.bits(key, (count,))
+
+
+def below(word: UInt32[Array, ""], n: Int[Array, ""] | int) -> Int[Array, ""]:
+    """A number of 0 .. n-1 from a random word, all alike but for n / 2^32; ``n`` may be traced."""
+    return (word % jnp.asarray(n, jnp.uint32)).astype(jnp.int32)
+
+
+def two_different(words: UInt32[Array, "2"], n: Int[Array, ""] | int) -> tuple[Int[Array, ""], Int[Array, ""]]:
     """Two different numbers of 0 .. n-1, every pair alike; ``n`` is at least 2 and may be traced."""
-    first_key, step_key = jax.random.split(key)
-    first = jax.random.randint(first_key, (), 0, n)
-    return first, (first + jax.random.randint(step_key, (), 1, n)) % n
+    first = below(words[0], n)
+    return first, (first + 1 + below(words[1], n - 1)) % n
 
 
 def axis_of(n: int, size: int) -> Float[np.ndarray, "n"]:

@@ -95,14 +95,14 @@ class KeyDoor:
 
     def reset(self, key: Key) -> KeyDoorState:
         """Walls, sides and places, each uniform; key and walker on different cells."""
-        wall_key, door_key, side_key, near_key, far_key = jax.random.split(key, 5)
-        wall = jax.random.randint(wall_key, (), 1, self.size - 1)
-        starts_left = jax.random.bernoulli(side_key)
+        words = cells.words(key, 6)
+        wall = 1 + cells.below(words[0], self.size - 2)
+        starts_left = cells.below(words[1], 2) == 0
         left, right = (0, wall), (wall + 1, self.size - 1 - wall)  # first column and how many
         near_first, near_columns = (jnp.where(starts_left, a, b) for a, b in zip(left, right, strict=True))
         far_first, far_columns = (jnp.where(starts_left, b, a) for a, b in zip(left, right, strict=True))
-        key_index, walker_index = cells.two_different(near_key, near_columns * self.size)
-        goal_index = jax.random.randint(far_key, (), 0, far_columns * self.size)
+        key_index, walker_index = cells.two_different(words[2:4], near_columns * self.size)
+        goal_index = cells.below(words[4], far_columns * self.size)
 
         def place(index: Array, first: Array, columns: Array) -> Int[Array, "2"]:
             return cells.place_of(index, columns) + jnp.stack([first, jnp.zeros((), jnp.int32)])
@@ -110,7 +110,7 @@ class KeyDoor:
         return KeyDoorState(
             walker=place(walker_index, near_first, near_columns),
             key=place(key_index, near_first, near_columns),
-            door=jnp.stack([wall, jax.random.randint(door_key, (), 0, self.size)]),
+            door=jnp.stack([wall, cells.below(words[5], self.size)]),
             goal=place(goal_index, far_first, far_columns),
             has_key=jnp.zeros((), bool),
             door_open=jnp.zeros((), bool),

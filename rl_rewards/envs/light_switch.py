@@ -88,10 +88,10 @@ class LightSwitch:
         return jnp.concatenate([state.walker, state.light[None]]).astype(jnp.float32)
 
     def reset(self, key: Key) -> LightSwitchState:
-        things_key, walker_key = jax.random.split(key)
-        switch, goal = cells.two_different(things_key, self.size**2)
+        words = cells.words(key, 3)
+        switch, goal = cells.two_different(words[:2], self.size**2)
         return LightSwitchState(
-            walker=jax.random.randint(walker_key, (2,), 0, self.size),
+            walker=cells.place_of(cells.below(words[2], self.size**2), self.size),
             switch=cells.place_of(switch, self.size),
             goal=cells.place_of(goal, self.size),
             light=jnp.zeros((), bool),

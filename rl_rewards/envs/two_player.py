@@ -122,7 +122,8 @@ class TwoPlayerJax(TwoPlayer):
         """Alice's turn, or with probability ``target_fraction`` a task episode."""
         inner_key, role_key, past_key = jax.random.split(key, 3)
         inner = self.inner.reset(inner_key)
-        is_task = jax.random.bernoulli(role_key, self.rules.target_fraction)
+        share = self.rules.target_fraction
+        is_task = jax.random.bernoulli(role_key, share) if 0.0 < share < 1.0 else jnp.array(share == 1.0)
         zero = jnp.zeros((), jnp.int32)
         features = self.inner.goal_features(inner)
         return GameState(
@@ -197,6 +198,8 @@ def tell(turn: Turn, after: Turn, over: Any, reached: Any, far: Any) -> dict[str
 
 def draw_opponent(key: Key, rules: Rules) -> Array:
     """Mostly 0; see ``FLAGS``."""
+    if rules.past_share == 0.0:
+        return jnp.zeros((), jnp.int32)
     share_key, version_key, side_key = jax.random.split(key, 3)
     version = jax.random.randint(version_key, (), 1, rules.past_versions + 1)
     side = jax.random.rademacher(side_key, (), dtype=jnp.int32)

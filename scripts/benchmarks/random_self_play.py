@@ -10,7 +10,7 @@ from scripts.benchmarks.plain_self_play import ALICE_MOVES, HORIZON
 from scripts.benchmarks.train import composed
 from scripts.benchmarks.worker import serve
 
-ENVS, LENGTH, ROLLOUTS = 256, 512, 4
+ENVS, LENGTH, ROLLOUTS = 64, 256, 10
 
 
 def main() -> None:
