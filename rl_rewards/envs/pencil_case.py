@@ -180,12 +180,13 @@ class PencilCase:
         centre, half = self.tracker.frame
         return (project(scene[..., :2]) - centre) / half
 
-    goal_names = ("case x, m", "case y, m")
+    goal_names = ("pusher x, m", "pusher y, m", "case x, m", "case y, m")
     reversible = False  # the pusher cannot pull
 
     def goal_features(self, state: np.ndarray) -> np.ndarray:
-        """Where the case truly is [B, 2], of states [B, n]."""
-        return state[:, POINTS].reshape(-1, 2, 2)[:, 1].astype(np.float32)
+        """Where pusher and case truly are [B, 4], of states [B, n]: with the case alone Alice's first goals, before she
+        knows how to touch it, would all be where Bob begins."""
+        return state[:, POINTS].astype(np.float32)
 
     def describe(self, segment: Transition) -> str:
         return words.of_pencil_case(np.asarray(segment.info["scene"]))

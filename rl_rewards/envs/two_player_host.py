@@ -13,7 +13,8 @@ from rl_rewards.core.types import EnvSpec, StepOut
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.envs.two_player import TwoPlayer, info_dtype, split_action, tell
 
-KEPT = ("start", "start_obs", "obs", "shown", "goal", "far", "turn")
+KEPT = ("start", "start_obs", "obs", "shown", "goal", "far")
+"""What a game remembers besides the simulator's state, its turn and the last info."""
 
 
 class TwoPlayerHost(TwoPlayer):
@@ -106,14 +107,14 @@ class TwoPlayerBatch:
 
     def get_state(self) -> np.ndarray:
         """[B, n] f64: the simulator's state now and at the start, and where the game stands."""
-        kept = [getattr(self, name) for name in KEPT[:-1]]
+        kept = [getattr(self, name) for name in KEPT]
         rows = [self.batch.get_state(), *kept, self.turn.T, *self.info.values()]
         return np.concatenate([np.asarray(x, np.float64).reshape(self.num_envs, -1) for x in rows], axis=1)
 
     def set_state(self, mask: np.ndarray, states: np.ndarray) -> None:
         at = self.batch.get_state().shape[1]
         self.batch.set_state(mask, states[:, :at])
-        for values in [*(getattr(self, name) for name in KEPT[:-1]), self.turn.T, *self.info.values()]:
+        for values in [*(getattr(self, name) for name in KEPT), self.turn.T, *self.info.values()]:
             width = values[0].size
             values[mask] = states[mask, at : at + width].reshape(-1, *values.shape[1:])
             at += width

@@ -192,6 +192,6 @@ def test_pencil_cases_game_puts_the_table_back():
     np.testing.assert_array_equal(seen[playing, :size], first[playing, :size])
     np.testing.assert_array_equal(seen[playing, size : 2 * size], out.next_obs[playing, :size])
     np.testing.assert_allclose(batch.goal, out.info["goal"])
-    moved = np.linalg.norm(batch.goal - start[:, 3:5], axis=-1)
+    moved = np.linalg.norm(batch.goal - start[:, 1:5], axis=-1)
     np.testing.assert_allclose(out.info["distance"], moved, rtol=1e-4)
     assert (moved[playing] > 0.01).all()
