@@ -104,7 +104,7 @@ def test_a_round_tells_of_whole_games_alone():
         "t_bob": 6.5,
         "goal_distance": 2.0,
         "task_success": 1.0,
-        "valid_share": 1.0,
+        "valid_share": 25 / 30,
     }
     assert told == pytest.approx(expected | {"games": 2, "task_episodes": 1})
     state, metrics = source.update(state, {}, experience_of(rollout), jnp.int32(1), jax.random.key(1))
