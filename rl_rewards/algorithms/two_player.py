@@ -36,7 +36,7 @@ class TwoPlayerState:
 
 @dataclass(frozen=True, kw_only=True)
 class Opponents:
-    """Keys ``past_*`` and ``cloning_*`` of configs/reward/self_play.yaml."""
+    """Keys ``alice``, ``alice_moves``, ``past_*`` and ``cloning_*`` of configs/reward/self_play.yaml."""
 
     random_alice: bool  # she moves at random and never learns
     alice_moves: int
