@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
-from rl_rewards.core.game import FLAGS, outcome
+from rl_rewards.core.game import FLAGS, Opponents, outcome
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
 
@@ -32,20 +32,6 @@ class TwoPlayerState:
     bob: Any
     past: dict[str, Any] | None  # each player's earlier states [versions, ...]; None where nobody plays them
     cloning: optax.OptState | None  # of Bob's imitation of Alice
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opponents:
-    """Keys ``alice``, ``alice_moves``, ``past_*`` and ``cloning_*`` of configs/reward/self_play.yaml."""
-
-    random_alice: bool  # she moves at random and never learns
-    alice_moves: int
-    past_share: float
-    past_versions: int
-    past_every: int
-    cloning_weight: float
-    cloning_steps: int
-    cloning_learning_rate: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +72,10 @@ class TwoPlayer:
         return self.bob.discount
 
     @property
+    def _random_alice(self) -> bool:
+        return self.opponents.alice == "random"
+
+    @property
     def _shown(self) -> Box:
         """What networks see: all but which opponent acts."""
         return Box(shape=(self.spec.obs.shape[0] - 1,))
@@ -117,7 +107,7 @@ class TwoPlayer:
 
     def _act(self, alice: Any, bob: Any, seen: Obs, is_alice: Array, key: Key, explore: bool):
         alice_key, bob_key = jax.random.split(key)
-        if self.opponents.random_alice:
+        if self._random_alice:
             hers = self._random(alice_key, seen.shape[:-1])
             log_prob_hers = jnp.zeros(seen.shape[:-1])
         else:
@@ -150,7 +140,7 @@ class TwoPlayer:
 
         metrics: Metrics = {"agent/reward_mean": masked_mean(rewards, rollout.valid)}
         alice = state.alice
-        if not self.opponents.random_alice:
+        if not self._random_alice:
             hers = turns(is_alice, rollout.action)
             alice, found = self.alice.update(state.alice, hers, mine, round, alice_key)
             metrics |= _of("alice", found)

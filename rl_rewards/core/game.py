@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Transition
 
 Either = Array | np.ndarray
@@ -54,15 +55,11 @@ class Rules:
 
     horizon: int
     alice_moves: int  # the most that Alice has
-    threshold: float  # a goal is reached within this distance of its features
+    threshold: float | None  # a goal is reached within this distance of its features; None: the environment's own
     mode: Literal["repeat", "reverse"]
     target_fraction: float  # share of episodes that are the task's
     past_share: float = 0.0  # share of games in which one of the two, either alike, is a past version
     past_versions: int = 1  # how many of them there are
-
-    def is_reached(self, features: Float[Either, "*batch g"], goal: Float[Either, "*batch g"]) -> Any:
-        """[*batch] bool."""
-        return distance(features, goal) <= self.threshold
 
     def after(self, turn: Turn, stops: Any, reached: Any, goal_is_start: Any) -> After:
         """One step on.
@@ -81,6 +78,35 @@ class Rules:
         over = (switches & goal_is_start) | (bobs & (reached | (t_alice + t_bob >= self.horizon)))
         role = turn.role + switches  # Bob follows Alice
         return After(Turn(role, t_alice, t_bob, turn.opponent), switches, over)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opponents:
+    """How Alice plays, whom the two play against, and how Bob copies her: keys of configs/reward/self_play.yaml."""
+
+    alice: Literal["learned", "random"]  # random: she moves at random and never learns
+    alice_moves: int
+    past_share: float
+    past_versions: int
+    past_every: int
+    cloning_weight: float
+    cloning_steps: int
+    cloning_learning_rate: float
+
+    def __post_init__(self) -> None:
+        check_fields(self, "reward")
+        for name in ("alice_moves", "past_versions", "past_every", "cloning_steps"):
+            require(getattr(self, name) >= 1, f"reward.{name}={getattr(self, name)} must be at least 1.")
+        check_share("reward.past_share", self.past_share)
+        require(self.cloning_weight >= 0.0, f"reward.cloning_weight={self.cloning_weight} must be 0 or more.")
+        require(
+            self.cloning_learning_rate > 0.0,
+            f"reward.cloning_learning_rate={self.cloning_learning_rate} must be positive.",
+        )
+
+
+def check_share(name: str, value: float) -> None:
+    require(0.0 <= value <= 1.0, f"{name}={value} is a share; it must lie in [0, 1].")
 
 
 def distance(features: Float[Either, "*batch g"], goal: Float[Either, "*batch g"]) -> Float[Either, "*batch"]:

@@ -137,6 +137,11 @@ class HasGoals(Protocol):
         ...
 
     @property
+    def goal_threshold(self) -> float:
+        """A goal is reached within this distance of its features, where a run's config names no other."""
+        ...
+
+    @property
     def reversible(self) -> bool:
         """Whether every state can be left again for the one before, so that a way can be gone back."""
         ...

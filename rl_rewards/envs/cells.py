@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 from PIL import Image, ImageDraw
 
-from rl_rewards.core.types import Key
+from rl_rewards.core.types import Key, Obs, StepOut
 
 MOVES = ((1, 0), (0, 1), (-1, 0), (0, -1), (0, 0))
 """Of the actions 0 to 4: right, up, left, down, and one that stands still, whatever else it does; in cells."""
@@ -75,6 +75,19 @@ def two_different(words: UInt32[Array, "2"], n: Int[Array, ""] | int) -> tuple[I
 def axis_of(n: int, size: int) -> Float[np.ndarray, "n"]:
     """Middles of ``n`` equal parts of ``size`` cells, for a plane."""
     return (np.arange(n, dtype=np.float32) + 0.5) * size / n
+
+
+def until_success(next_obs: Obs, success: Bool[Array, ""], late: Bool[Array, ""], info: dict[str, Array]) -> StepOut:
+    """A step of an episode that ends in success, which alone is paid (1), or where it is ``late``."""
+    truncated = late & ~success
+    return StepOut(
+        next_obs=next_obs,
+        env_reward=success.astype(jnp.float32),
+        terminated=success,
+        truncated=truncated,
+        needs_reset=success | truncated,
+        info={"success": success, **info},
+    )
 
 
 class Board:

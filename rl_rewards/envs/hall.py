@@ -61,13 +61,9 @@ class Hall:
             cells=self.length,
         )
 
-    @property
-    def goal_names(self) -> tuple[str, ...]:
-        return ("cell",)
-
-    @property
-    def reversible(self) -> bool:
-        return True
+    goal_names = ("cell",)
+    goal_threshold = 0.5
+    reversible = True
 
     def goal_features(self, state: HallState) -> Float[Array, "1"]:
         return state.cell.astype(jnp.float32)[None]
@@ -83,17 +79,9 @@ class Hall:
         del key  # deterministic
         cell = jnp.clip(state.cell + jnp.asarray(MOVES, jnp.int32)[action], 0, self.length - 1)
         state = HallState(cell=cell, elapsed=state.elapsed + 1)
-        success = cell == self.goal
-        truncated = (state.elapsed >= self.max_episode_steps) & ~success
-        out = StepOut(
-            next_obs=self.observe(state),
-            env_reward=success.astype(jnp.float32),
-            terminated=success,
-            truncated=truncated,
-            needs_reset=success | truncated,
-            info={"success": success, "scene": self.goal_features(state), "cell": cell.astype(jnp.float32)},
-        )
-        return state, out
+        info = {"scene": self.goal_features(state), "cell": cell.astype(jnp.float32)}
+        late = state.elapsed >= self.max_episode_steps
+        return state, cells.until_success(self.observe(state), cell == self.goal, late, info)
 
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
         del obs, action

@@ -11,15 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
-from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
+from rl_rewards.core.types import Key, Obs, StepOut
 from rl_rewards.envs import cells
 from rl_rewards.envs.base import ExampleStates, Plane
-
-USE = 4
-"""The action after the four moves of ``cells.MOVES``."""
+from rl_rewards.envs.room import ACT, Room
 
 KEY, DOOR = (235, 185, 40), (150, 100, 50)
 """Colours."""
@@ -40,7 +37,7 @@ class KeyDoorState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyDoor:
+class KeyDoor(Room):
     """``key_door``: obs = where walker, key (nowhere once picked up), door and goal are, one-hot [4 * size^2], the
     wall's column, one-hot [size], has_key, door_open; action = a move or ``use``.
 
@@ -52,46 +49,18 @@ class KeyDoor:
     of key, door and goal have been touched since the reset, 0 to 3.
     """
 
-    size: int
-    max_episode_steps: int
-
-    def __post_init__(self) -> None:
-        check_fields(self, "env")
-        require(self.size >= 3, f"env.size={self.size} must be at least 3 cells: a wall and a cell on both its sides.")
-        require(self.max_episode_steps >= 1, f"env.max_episode_steps={self.max_episode_steps} must be at least 1.")
+    name = "key_door"
+    least = (3, ": a wall and a cell on both its sides")
+    things = ("walker", "key", "door", "goal")
+    flags = ("has key", "door open")
+    reversible = False  # a key that was picked up cannot be put back
 
     @property
-    def spec(self) -> EnvSpec:
-        planes = [f"{what} on x={x}, y={y}" for what in ("walker", "key", "door", "goal") for x, y in self._places]
-        names = (*planes, *(f"wall at x={x}" for x in range(self.size)), "has key", "door open")
-        return EnvSpec(
-            name="key_door",
-            obs=Box(shape=(len(names),), low=(0.0,) * len(names), high=(1.0,) * len(names)),
-            action=Discrete(len(cells.MOVES)),
-            max_episode_steps=self.max_episode_steps,
-            info={"success": (), "scene": (10,), "cell": (), "touched": ()},
-            ends_early=True,
-            restores=True,
-            has_success=True,
-            obs_names=names,
-            cells=self.size**2,
-        )
+    def extras(self) -> tuple[str, ...]:
+        return tuple(f"wall at x={x}" for x in range(self.size))
 
-    @property
-    def _places(self) -> Int[np.ndarray, "cells 2"]:
-        return cells.places(self.size, self.size)
-
-    @property
-    def goal_names(self) -> tuple[str, ...]:
-        return ("x, cells", "y, cells", "has key, 0 or 1", "door open, 0 or 1")
-
-    @property
-    def reversible(self) -> bool:
-        return False  # a key that was picked up cannot be put back
-
-    def goal_features(self, state: KeyDoorState) -> Float[Array, "4"]:
-        done = jnp.stack([state.has_key, state.door_open])
-        return jnp.concatenate([state.walker, done]).astype(jnp.float32)
+    def flags_of(self, state: KeyDoorState) -> Bool[Array, "2"]:
+        return jnp.stack([state.has_key, state.door_open])
 
     def reset(self, key: Key) -> KeyDoorState:
         """Walls, sides and places, each uniform; key and walker on different cells."""
@@ -123,15 +92,15 @@ class KeyDoor:
             cells.one_hot_of(place, self.size) for place in (state.walker, state.key, state.door, state.goal)
         )
         wall = jax.nn.one_hot(state.door[0], self.size)
-        done = jnp.stack([state.has_key, state.door_open]).astype(jnp.float32)
-        return jnp.concatenate([walker, jnp.where(state.has_key, 0.0, key), door, goal, wall, done])
+        flags = self.flags_of(state).astype(jnp.float32)
+        return jnp.concatenate([walker, jnp.where(state.has_key, 0.0, key), door, goal, wall, flags])
 
     def step(self, key: Key, state: KeyDoorState, action: Int[Array, ""]) -> tuple[KeyDoorState, StepOut]:
         del key  # deterministic
         aim = cells.walk(state.walker, action, self.size)
         in_doorway = jnp.all(aim == state.door) & state.door_open
         walker = jnp.where((aim[0] != state.door[0]) | in_doorway, aim, state.walker)
-        uses = action == USE
+        uses = action == ACT
         takes = uses & ~state.has_key & jnp.all(state.walker == state.key)
         beside = jnp.sum(jnp.abs(state.walker - state.door)) == 1  # so that it never closes on the walker
         turns = uses & state.has_key & beside
@@ -142,51 +111,24 @@ class KeyDoor:
             has_key=state.has_key | takes,
             door_open=door_open,
             touched=state.touched | jnp.stack([takes, turns & door_open, success]),
-            elapsed=state.elapsed + 1,
         )
-        truncated = (state.elapsed >= self.max_episode_steps) & ~success
-        out = StepOut(
-            next_obs=self.observe(state),
-            env_reward=success.astype(jnp.float32),
-            terminated=success,
-            truncated=truncated,
-            needs_reset=success | truncated,
-            info={
-                "success": success,
-                "scene": self._scene(state),
-                "cell": cells.index_of(walker, self.size).astype(jnp.float32),
-                "touched": jnp.sum(state.touched).astype(jnp.float32),
-            },
-        )
-        return state, out
-
-    def _scene(self, state: KeyDoorState) -> Float[Array, "10"]:
-        """x and y of walker, key, door, goal; has_key, door_open."""
-        done = jnp.stack([state.has_key, state.door_open])
-        return jnp.concatenate([state.walker, state.key, state.door, state.goal, done]).astype(jnp.float32)
-
-    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
-        del obs, action
-        count = self.size**2
-        return jnp.sum(next_obs[..., :count] * next_obs[..., 3 * count : 4 * count], axis=-1)
+        return self.after(state, success)
 
     # What people need.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """In rooms of all kinds. Goals: on the goal, having opened the door. Non-goals: anywhere else on the way, a
         third of them without the key, a third with it, a third with the door open."""
-        keys = jax.random.split(jax.random.key(rng.integers(2**31)), n)
-        states = jax.device_get(jax.jit(jax.vmap(self.reset))(keys))
+        states = self.drawn(rng, n)
         stage = np.full(n, 2) if goal else rng.integers(0, 3, n)
         states = states.replace(has_key=stage >= 1, door_open=stage == 2)
-        walker = states.goal if goal else self._places[_pick(rng, self._on_the_way(states))]
+        walker = states.goal if goal else self.places[_pick(rng, self._on_the_way(states))]
         states = states.replace(walker=walker.astype(np.int32))
-        obs = np.asarray(jax.jit(jax.vmap(self.observe))(states))
-        return ExampleStates(obs=obs, action=rng.integers(0, len(cells.MOVES), n, dtype=np.int32))
+        return self.examples_of(rng, states)
 
     def _on_the_way(self, states: KeyDoorState) -> Bool[np.ndarray, "n cells"]:
         """Cells but the goal's that a walker can reach from where the key lies, for states [n]."""
-        wall, places = states.door[:, :1], self._places
+        wall, places = states.door[:, :1], self.places
         side, in_doorway = np.sign(places[:, 0] - wall), np.all(places == states.door[:, None], axis=-1)
         is_near = side == np.sign(states.key[:, :1] - wall)
         reached = is_near | (states.door_open[:, None] & ((side != 0) | in_doorway))
@@ -195,8 +137,6 @@ class KeyDoor:
     def plane(self, n: int) -> Plane:
         """The walker's place in one room; where the wall stands, nobody can."""
         far, middle = self.size - 1, self.size // 2
-        axis = cells.axis_of(n, self.size)
-        x, y = np.meshgrid(axis.astype(np.int32), axis.astype(np.int32))
         room = KeyDoorState(
             walker=jnp.zeros(2, jnp.int32),
             key=jnp.zeros(2, jnp.int32),
@@ -207,18 +147,8 @@ class KeyDoor:
             touched=jnp.array([True, True, False]),
             elapsed=jnp.zeros((), jnp.int32),
         )
-        obs = jax.vmap(jax.vmap(lambda place: self.observe(room.replace(walker=place))))(np.stack([x, y], axis=-1))
-        return Plane(
-            obs=np.asarray(obs),
-            x=axis,
-            y=axis,
-            x_label="walker's x, cells",
-            y_label="walker's y, cells",
-            caption=f"the wall at x = {middle}, its door at y = {middle} open, the goal at the upper right",
-        )
-
-    def place(self, scene: np.ndarray) -> np.ndarray:
-        return scene[..., :2] + 0.5  # the middle of the walker's cell
+        told = f"the wall at x = {middle}, its door at y = {middle} open, the goal at the upper right"
+        return self.plane_of(room, n, told)
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """The goal green, the wall grey, the door brown (its frame alone where it is open), the key yellow, lying or on

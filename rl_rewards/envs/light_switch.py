@@ -6,19 +6,15 @@ Differs: a room of its own, without the key and the door (those are ``key_door``
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
-from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
+from rl_rewards.core.types import Key, Obs, StepOut
 from rl_rewards.envs import cells
 from rl_rewards.envs.base import ExampleStates, Plane
-
-TOGGLE = 4
-"""The action after the four moves of ``cells.MOVES``."""
+from rl_rewards.envs.room import ACT, Room
 
 DARK, DARK_GOAL, SWITCH_OFF, SWITCH_ON = (120, 120, 125), (105, 135, 105), (60, 60, 60), (250, 215, 70)
 """Colours."""
@@ -37,7 +33,7 @@ class LightSwitchState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LightSwitch:
+class LightSwitch(Room):
     """``light_switch``: obs = where walker, switch and goal are, one-hot [3 * size^2], the goal's nowhere while it is
     dark; light, 0 or 1; action = a move or ``toggle``, which flips the light on the switch's cell and does nothing
     elsewhere.
@@ -47,45 +43,14 @@ class LightSwitch:
     switch and goal have been touched since the reset, 0 to 2.
     """
 
-    size: int
-    max_episode_steps: int
+    name = "light_switch"
+    least = (2, "")
+    things = ("walker", "switch", "goal")
+    flags = ("light on",)
+    reversible = True
 
-    def __post_init__(self) -> None:
-        check_fields(self, "env")
-        require(self.size >= 2, f"env.size={self.size} must be at least 2 cells.")
-        require(self.max_episode_steps >= 1, f"env.max_episode_steps={self.max_episode_steps} must be at least 1.")
-
-    @property
-    def spec(self) -> EnvSpec:
-        planes = [f"{what} on x={x}, y={y}" for what in ("walker", "switch", "goal") for x, y in self._places]
-        names = (*planes, "light on")
-        return EnvSpec(
-            name="light_switch",
-            obs=Box(shape=(len(names),), low=(0.0,) * len(names), high=(1.0,) * len(names)),
-            action=Discrete(len(cells.MOVES)),
-            max_episode_steps=self.max_episode_steps,
-            info={"success": (), "scene": (7,), "cell": (), "touched": ()},
-            ends_early=True,
-            restores=True,
-            has_success=True,
-            obs_names=names,
-            cells=self.size**2,
-        )
-
-    @property
-    def _places(self) -> Int[np.ndarray, "cells 2"]:
-        return cells.places(self.size, self.size)
-
-    @property
-    def goal_names(self) -> tuple[str, ...]:
-        return ("x, cells", "y, cells", "light on, 0 or 1")
-
-    @property
-    def reversible(self) -> bool:
-        return True
-
-    def goal_features(self, state: LightSwitchState) -> Float[Array, "3"]:
-        return jnp.concatenate([state.walker, state.light[None]]).astype(jnp.float32)
+    def flags_of(self, state: LightSwitchState) -> Bool[Array, "1"]:
+        return state.light[None]
 
     def reset(self, key: Key) -> LightSwitchState:
         words = cells.words(key, 3)
@@ -109,47 +74,18 @@ class LightSwitch:
     def step(self, key: Key, state: LightSwitchState, action: Int[Array, ""]) -> tuple[LightSwitchState, StepOut]:
         del key  # deterministic
         walker = cells.walk(state.walker, action, self.size)
-        toggles = (action == TOGGLE) & jnp.all(state.walker == state.switch)
+        toggles = (action == ACT) & jnp.all(state.walker == state.switch)
         light = state.light ^ toggles
         success = light & jnp.all(walker == state.goal)
-        state = state.replace(
-            walker=walker,
-            light=light,
-            touched=state.touched | jnp.stack([toggles, success]),
-            elapsed=state.elapsed + 1,
-        )
-        truncated = (state.elapsed >= self.max_episode_steps) & ~success
-        out = StepOut(
-            next_obs=self.observe(state),
-            env_reward=success.astype(jnp.float32),
-            terminated=success,
-            truncated=truncated,
-            needs_reset=success | truncated,
-            info={
-                "success": success,
-                "scene": self._scene(state),
-                "cell": cells.index_of(walker, self.size).astype(jnp.float32),
-                "touched": jnp.sum(state.touched).astype(jnp.float32),
-            },
-        )
-        return state, out
-
-    def _scene(self, state: LightSwitchState) -> Float[Array, "7"]:
-        """x and y of walker, switch, goal; light."""
-        return jnp.concatenate([state.walker, state.switch, state.goal, state.light[None]]).astype(jnp.float32)
-
-    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
-        del obs, action
-        count = self.size**2
-        return jnp.sum(next_obs[..., :count] * next_obs[..., 2 * count : 3 * count], axis=-1)
+        touched = state.touched | jnp.stack([toggles, success])
+        return self.after(state.replace(walker=walker, light=light, touched=touched), success)
 
     # What people need.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """In rooms of all kinds. Goals: on the goal, the light on. Non-goals: anywhere in the dark, or anywhere but on
         the goal in the light, half of each."""
-        keys = jax.random.split(jax.random.key(rng.integers(2**31)), n)
-        states = jax.device_get(jax.jit(jax.vmap(self.reset))(keys))
+        states = self.drawn(rng, n)
         if goal:
             states = states.replace(walker=states.goal, light=np.ones(n, bool))
         else:
@@ -157,16 +93,13 @@ class LightSwitch:
             count = self.size**2
             goal_cell = cells.index_of(states.goal, self.size)
             elsewhere = (goal_cell + rng.integers(1, count, n)) % count
-            walker = np.where(light[:, None], self._places[elsewhere], states.walker).astype(np.int32)
+            walker = np.where(light[:, None], self.places[elsewhere], states.walker).astype(np.int32)
             states = states.replace(walker=walker, light=light)
-        obs = np.asarray(jax.jit(jax.vmap(self.observe))(states))
-        return ExampleStates(obs=obs, action=rng.integers(0, len(cells.MOVES), n, dtype=np.int32))
+        return self.examples_of(rng, states)
 
     def plane(self, n: int) -> Plane:
         """The walker's place in one room."""
         far = self.size - 1
-        axis = cells.axis_of(n, self.size)
-        x, y = np.meshgrid(axis.astype(np.int32), axis.astype(np.int32))
         room = LightSwitchState(
             walker=jnp.zeros(2, jnp.int32),
             switch=jnp.zeros(2, jnp.int32),
@@ -175,18 +108,7 @@ class LightSwitch:
             touched=jnp.array([True, False]),
             elapsed=jnp.zeros((), jnp.int32),
         )
-        obs = jax.vmap(jax.vmap(lambda place: self.observe(room.replace(walker=place))))(np.stack([x, y], axis=-1))
-        return Plane(
-            obs=np.asarray(obs),
-            x=axis,
-            y=axis,
-            x_label="walker's x, cells",
-            y_label="walker's y, cells",
-            caption="the light on, the switch at the lower left, the goal at the upper right",
-        )
-
-    def place(self, scene: np.ndarray) -> np.ndarray:
-        return scene[..., :2] + 0.5  # the middle of the walker's cell
+        return self.plane_of(room, n, "the light on, the switch at the lower left, the goal at the upper right")
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """The goal green, hardly seen in the dark; the switch yellow, black while it is off; the walker blue."""

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
+from rl_rewards.envs import cells
 from rl_rewards.envs.base import ExampleStates, Plane
 
 LOW, HIGH = np.array([-1.2, -0.07], np.float32), np.array([0.6, 0.07], np.float32)
@@ -76,13 +77,9 @@ class MountainCar:
             cells=BINS**2,
         )
 
-    @property
-    def goal_names(self) -> tuple[str, ...]:
-        return ("position, -1 to 1", "velocity, -1 to 1")
-
-    @property
-    def reversible(self) -> bool:
-        return False  # a way down a slope is not a way up
+    goal_names = ("position, -1 to 1", "velocity, -1 to 1")
+    goal_threshold = 0.2
+    reversible = False  # a way down a slope is not a way up
 
     def goal_features(self, state: MountainCarState) -> Float[Array, "2"]:
         return 2.0 * _share(state.body) - 1.0
@@ -104,17 +101,9 @@ class MountainCar:
         velocity = jnp.where((position == LOW[0]) & (velocity < 0.0), 0.0, velocity)  # the left end alone is a wall
         body = jnp.stack([position, velocity])
         elapsed = state.elapsed + 1
-        success = _is_goal(body)
-        truncated = (elapsed >= self.max_episode_steps) & ~success
         bins = jnp.clip(jnp.floor(BINS * _share(body)), 0.0, BINS - 1.0)
-        out = StepOut(
-            next_obs=body,
-            env_reward=success.astype(jnp.float32),
-            terminated=success,
-            truncated=truncated,
-            needs_reset=success | truncated,
-            info={"success": success, "scene": body, "cell": BINS * bins[1] + bins[0]},
-        )
+        info = {"scene": body, "cell": BINS * bins[1] + bins[0]}
+        out = cells.until_success(body, _is_goal(body), elapsed >= self.max_episode_steps, info)
         return MountainCarState(body=body, elapsed=elapsed), out
 
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:

@@ -181,6 +181,7 @@ class PencilCase:
         return (project(scene[..., :2]) - centre) / half
 
     goal_names = ("pusher x, m", "pusher y, m", "case x, m", "case y, m")
+    goal_threshold = 0.05
     reversible = False  # the pusher cannot pull
 
     def goal_features(self, state: np.ndarray) -> np.ndarray:

@@ -100,13 +100,9 @@ class Point:
             return Box(shape=(2 + self.television,))  # static knows no bounds
         return Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0))
 
-    @property
-    def goal_names(self) -> tuple[str, ...]:
-        return ("x", "y")
-
-    @property
-    def reversible(self) -> bool:
-        return True
+    goal_names = ("x", "y")
+    goal_threshold = 0.1
+    reversible = True
 
     def goal_features(self, state: PointState) -> Float[Array, "2"]:
         return state.position

@@ -82,6 +82,11 @@ class TwoPlayer:
             cells=inner.cells,
         )
 
+    def is_reached(self, features: Any, goal: Any) -> Any:
+        """[*batch] bool, of features [*batch, g]."""
+        threshold = self.inner.goal_threshold if self.rules.threshold is None else self.rules.threshold
+        return distance(features, goal) <= threshold
+
     @property
     def _longest(self) -> int:
         """A game has one step more than moves: to stop."""
@@ -155,8 +160,8 @@ class TwoPlayerJax(TwoPlayer):
         stops = stops & (turn.role == ALICE)
         inner = _choose(stops, state.inner, moved)
         here, began = env.goal_features(inner), env.goal_features(state.start)
-        reached = rules.is_reached(here, state.goal)
-        after = rules.after(turn, stops, reached, rules.is_reached(here, began))
+        reached = self.is_reached(here, state.goal)
+        after = rules.after(turn, stops, reached, self.is_reached(here, began))
         is_task = turn.role == TASK
         terminated = jnp.where(is_task, out.terminated, after.switches | after.over)
         over = jnp.where(is_task, out.needs_reset, after.over)

@@ -72,8 +72,8 @@ class TwoPlayerBatch:
         self.batch.set_state(stops, before)
         obs = np.where(stops[:, None], self.obs, out.next_obs)
         here, began = self._features(), self.env.inner.goal_features(self.start)
-        reached = self.rules.is_reached(here, self.goal)
-        after = self.rules.after(turn, stops, reached, self.rules.is_reached(here, began))
+        reached = self.env.is_reached(here, self.goal)
+        after = self.rules.after(turn, stops, reached, self.env.is_reached(here, began))
         over = np.where(is_task, out.needs_reset, after.over)
         switches = after.switches
         self.far = np.where(switches, distance(here, began), self.far).astype(np.float32)

@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from rl_rewards.algorithms.base import Algorithm
-from rl_rewards.algorithms.two_player import Opponents, TwoPlayer
+from rl_rewards.algorithms.two_player import TwoPlayer
 from rl_rewards.core.game import Rules
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.envs.base import Environment, JaxEnv
@@ -31,14 +31,4 @@ def build_algorithm(node: DictConfig, spec: EnvSpec, source: RewardSource | None
 
     if not isinstance(source, SelfPlay):
         return make(spec)
-    opponents = Opponents(
-        random_alice=source.alice == "random",
-        alice_moves=source.alice_moves,
-        past_share=source.past_share,
-        past_versions=source.past_versions,
-        past_every=source.past_every,
-        cloning_weight=source.cloning_weight,
-        cloning_steps=source.cloning_steps,
-        cloning_learning_rate=source.cloning_learning_rate,
-    )
-    return TwoPlayer(spec=spec, make=make, opponents=opponents)
+    return TwoPlayer(spec=spec, make=make, opponents=source)

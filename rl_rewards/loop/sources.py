@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
@@ -25,6 +25,7 @@ from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import Mixture, mix
+from rl_rewards.rewards.self_play import SelfPlay
 
 COPY = "reward_run"
 PARTS = "reward_parts"  # of a mixture: a folder for each part that holds a copy
@@ -75,7 +76,7 @@ def _build_mixture(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds:
         found = isinstance(part, DictConfig) and "_target_" in part
         require(found, f"reward.parts.{name} is no reward; choose one with +reward@reward.parts.{name}=REWARD.")
         require(
-            not getattr(get_class(part._target_), "wraps_game", False),
+            not _describes(part, SelfPlay),
             f"reward.parts.{name}: the players' game wraps the environment: choose reward=self_play alone.",
         )
         try:

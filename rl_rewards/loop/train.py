@@ -18,6 +18,7 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.envs.base import Environment, JaxEnv
+from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.collect import reset_jax
 from rl_rewards.loop.replay import Replay
@@ -52,7 +53,7 @@ class Parts(NamedTuple):
     @property
     def is_game(self) -> bool:
         """True where two players play: every rollout begins with new games, and only those that end in it count."""
-        return getattr(self.source, "wraps_game", False)
+        return isinstance(self.env, TwoPlayer)
 
     @property
     def steps_per_round(self) -> int:

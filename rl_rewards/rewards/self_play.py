@@ -13,8 +13,8 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float
 
-from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.game import ALICE, BOB, GAME_INFO, TASK, Rules, outcome
+from rl_rewards.core.checks import require
+from rl_rewards.core.game import ALICE, BOB, GAME_INFO, TASK, Opponents, Rules, check_share, outcome
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
 
@@ -28,7 +28,7 @@ class SelfPlayState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelfPlay:
+class SelfPlay(Opponents):
     """Keys: configs/reward/self_play.yaml. It makes the run a game: build.py wraps environment and algorithm."""
 
     spec: EnvSpec  # of the environment, or of the game around it
@@ -36,47 +36,28 @@ class SelfPlay:
     mode: Literal["repeat", "reverse"]
     time_scale: float
     horizon: int
-    alice_moves: int
-    goal_threshold: float
+    goal_threshold: float | None
     target_fraction: float
-    alice: Literal["learned", "random"]
-    past_share: float
-    past_versions: int
-    past_every: int
-    cloning_weight: float
-    cloning_steps: int
-    cloning_learning_rate: float
 
     scope: Literal["trajectory"] = field(default="trajectory", init=False)
     history: int = field(default=0, init=False)
     needs_examples: bool = field(default=False, init=False)
     needs_rollouts: bool = field(default=True, init=False)
-    wraps_game: bool = field(default=True, init=False)
     reads: tuple[str, ...] = field(default=("env_reward", *(f"info.{name}" for name in GAME_INFO)), init=False)
 
     def __post_init__(self) -> None:
-        check_fields(self, "reward")
+        super().__post_init__()
         require(self.time_scale > 0.0, f"reward.time_scale={self.time_scale} must be positive.")
         require(
-            self.goal_threshold > 0.0,
+            self.goal_threshold is None or self.goal_threshold > 0.0,
             f"reward.goal_threshold={self.goal_threshold} must be positive: no goal is met to the last bit.",
         )
-        require(self.alice_moves >= 1, f"reward.alice_moves={self.alice_moves} must be at least 1.")
         require(
             self.horizon > self.alice_moves,
             f"reward.horizon={self.horizon} moves of both together leave Bob none after Alice's "
             f"reward.alice_moves={self.alice_moves}; make the horizon longer, or her turn shorter.",
         )
-        for name in ("target_fraction", "past_share"):
-            value = getattr(self, name)
-            require(0.0 <= value <= 1.0, f"reward.{name}={value} is a share; it must lie in [0, 1].")
-        for name in ("past_versions", "past_every", "cloning_steps"):
-            require(getattr(self, name) >= 1, f"reward.{name}={getattr(self, name)} must be at least 1.")
-        require(self.cloning_weight >= 0.0, f"reward.cloning_weight={self.cloning_weight} must be 0 or more.")
-        require(
-            self.cloning_learning_rate > 0.0,
-            f"reward.cloning_learning_rate={self.cloning_learning_rate} must be positive.",
-        )
+        check_share("reward.target_fraction", self.target_fraction)
         require(
             self.cloning_weight == 0.0 or self.mode == "repeat",
             "reward.cloning_weight clones what Alice did, which Bob can use only where he repeats it; choose "

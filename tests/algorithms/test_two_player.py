@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.algorithms.two_player import Opponents, TwoPlayer
+from rl_rewards.algorithms.two_player import TwoPlayer
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.game import ALICE, FLAGS, whole_games
+from rl_rewards.core.game import ALICE, FLAGS, Opponents, whole_games
 from rl_rewards.core.types import Discrete, RewardFn
 from rl_rewards.envs.two_player import TwoPlayerJax
 from rl_rewards.loop.collect import collect_jax, reset_jax
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long
 HALL = make("env", "hall", length=7, goal=6, max_episode_steps=16)
 POINT = make("env", "point")
 OPPONENTS = {
-    "random_alice": False,
+    "alice": "learned",
     "alice_moves": 5,
     "past_share": 0.0,
     "past_versions": 2,
@@ -96,7 +96,7 @@ def test_without_her_turns_alice_stays_as_she_is():
 
 
 def test_a_random_alice_never_learns_and_sometimes_stops():
-    game, algorithm = players(random_alice=True)
+    game, algorithm = players(alice="random")
     state = algorithm.init(jax.random.key(0))
     rollout = collected(game, algorithm, state, length=200)
     hers = np.asarray(rollout.info["role"]) == ALICE

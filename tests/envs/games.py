@@ -13,7 +13,7 @@ LENGTH = 9
 
 
 def rules(**changes) -> Rules:
-    values = {"horizon": 12, "alice_moves": 5, "threshold": 0.5, "mode": "repeat", "target_fraction": 0.0}
+    values = {"horizon": 12, "alice_moves": 5, "threshold": None, "mode": "repeat", "target_fraction": 0.0}
     return Rules(**(values | changes))
 
 
@@ -22,6 +22,7 @@ class HostHall:
     """``hall`` of 9 cells in numpy, whose simulator's state is the cell and the time."""
 
     goal_names = ("cell",)
+    goal_threshold = 0.5
     reversible = True
     limit: int = 16
 

@@ -1,20 +1,17 @@
 """key_door: every step is what a second model, written in plain Python, says, and every room can be solved."""
 
-from collections import deque
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.types import Discrete, EnvSpec
-from rl_rewards.envs.base import HasGoals, JaxEnv, KnowsReward, PlacesScenes
 from rl_rewards.envs.key_door import KeyDoorState
+from tests.envs.rooms import check_solvable, check_spec, shortest
 from tests.probes import make
 
 ENV = make("env", "key_door")
-STEP, RESETS = jax.jit(ENV.step), jax.jit(jax.vmap(ENV.reset))
+STEP = jax.jit(ENV.step)
 RIGHT, UP, LEFT, DOWN, USE = range(5)
 MOVES = {RIGHT: (1, 0), UP: (0, 1), LEFT: (-1, 0), DOWN: (0, -1)}
 ROOM = {"key": (1, 1), "door": (4, 3), "goal": (6, 6)}
@@ -53,22 +50,12 @@ def model(room, walker, has_key, door_open, action, size=8):
 
 def solve(room, walker):
     """Actions of a shortest way to the goal."""
-    start = (walker, False, False)
-    came, queue = {start: None}, deque([start])
-    while queue:
-        state = queue.popleft()
-        if state[0] == room["goal"]:
-            actions = []
-            while came[state] is not None:
-                state, action = came[state]
-                actions.append(action)
-            return actions[::-1]
-        for action in range(5):
-            after = model(room, *state, action)
-            if after not in came:
-                came[after] = (state, action)
-                queue.append(after)
-    raise AssertionError("no way to the goal")
+    return shortest(
+        (walker, False, False),
+        is_end=lambda state: state[0] == room["goal"],
+        after=lambda state, action: model(room, *state, action),
+        actions=range(5),
+    )
 
 
 def after(state, *actions):
@@ -164,17 +151,7 @@ def test_rooms_are_legal_and_of_all_kinds(size):
 
 
 def test_every_room_is_solvable_in_time():
-    states = jax.device_get(RESETS(jax.random.split(jax.random.key(2), 12)))
-    steps = jax.jit(lambda state, actions: jax.lax.scan(lambda s, a: ENV.step(jax.random.key(0), s, a), state, actions))
-    for i in range(12):
-        state = jax.tree.map(lambda leaf, i=i: leaf[i], states)
-        room = {name: tuple(getattr(state, name).tolist()) for name in ROOM}
-        actions = solve(room, tuple(state.walker.tolist()))
-        assert len(actions) <= 35, "as the YAML says"
-        padded = np.pad(actions, (0, 60 - len(actions)), constant_values=USE)
-        _, out = steps(state, padded)
-        assert np.argmax(out.terminated) == len(actions) - 1 and out.terminated[len(actions) - 1]
-        assert out.info["touched"][len(actions) - 1] == 3.0
+    check_solvable(ENV, solve, most=35, touched=3)
 
 
 def test_a_state_put_back_goes_on_as_before_and_episodes_are_cut():
@@ -188,17 +165,8 @@ def test_a_state_put_back_goes_on_as_before_and_episodes_are_cut():
 
 
 def test_spec_fits_what_is_given(tmp_path):
-    for protocol in (JaxEnv, HasGoals, KnowsReward, PlacesScenes):
-        assert isinstance(ENV, protocol)
-    spec = ENV.spec
-    assert spec.obs.shape == (4 * 64 + 8 + 2,) == (len(spec.obs_names),) and spec.action == Discrete(5)
-    assert spec.cells == 64 and spec.ends_early and spec.restores and spec.has_success
-    _, out = STEP(jax.random.key(0), state_at((0, 0)), jnp.int32(UP))
-    assert {name: value.shape for name, value in out.info.items()} == spec.info
-    assert all(value.dtype == (bool if name == "success" else np.float32) for name, value in out.info.items())
-    assert len(ENV.goal_names) == 4 and not ENV.reversible
-    spec.save(tmp_path / "spec.json")
-    assert EnvSpec.load(tmp_path / "spec.json") == spec
+    check_spec(ENV, 4 * 64 + 8 + 2, state_at((0, 0)), tmp_path)
+    assert not ENV.reversible
 
 
 def test_what_people_are_given():
@@ -228,7 +196,7 @@ def test_pictures_differ_where_states_do():
         state_at((1, 1), room={**ROOM, "goal": (6, 5)}),
     ]
     states += [state_at((1, 1), room={**ROOM, "door": (4, 4)}), state_at((1, 1), room={**ROOM, "key": (1, 2)})]
-    pictures = [ENV.draw(np.asarray(ENV._scene(state))) for state in states]
+    pictures = [ENV.draw(np.asarray(ENV.scene_of(state))) for state in states]
     assert len({picture.tobytes() for picture in pictures}) == len(states)
     assert all(picture.shape == (240, 240, 3) and picture.dtype == np.uint8 for picture in pictures)
     assert pictures[0][195, 45].tolist() == [40, 90, 200], "the walker, at the lower left"

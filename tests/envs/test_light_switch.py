@@ -1,20 +1,17 @@
 """light_switch: every step is what a second model, written in plain Python, says, and every room can be solved."""
 
-from collections import deque
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.types import Discrete, EnvSpec
-from rl_rewards.envs.base import HasGoals, JaxEnv, KnowsReward, PlacesScenes
 from rl_rewards.envs.light_switch import LightSwitchState
+from tests.envs.rooms import check_solvable, check_spec, shortest
 from tests.probes import make
 
 ENV = make("env", "light_switch")
-STEP, RESETS = jax.jit(ENV.step), jax.jit(jax.vmap(ENV.reset))
+STEP = jax.jit(ENV.step)
 RIGHT, UP, LEFT, DOWN, TOGGLE = range(5)
 MOVES = {RIGHT: (1, 0), UP: (0, 1), LEFT: (-1, 0), DOWN: (0, -1), TOGGLE: (0, 0)}
 ROOM = {"switch": (1, 1), "goal": (4, 3)}
@@ -40,17 +37,12 @@ def model(room, walker, light, action, size=7):
 
 def solve(room, walker):
     """Actions of a shortest way to the goal in the light."""
-    came, queue = {(walker, False): []}, deque([(walker, False)])
-    while queue:
-        state = queue.popleft()
-        if state == (room["goal"], True):
-            return came[state]
-        for action in range(5):
-            reached = model(room, *state, action)
-            if reached not in came:
-                came[reached] = [*came[state], action]
-                queue.append(reached)
-    raise AssertionError("no way to the goal")
+    return shortest(
+        (walker, False),
+        is_end=lambda state: state == (room["goal"], True),
+        after=lambda state, action: model(room, *state, action),
+        actions=range(5),
+    )
 
 
 def test_every_step_is_what_the_model_says():
@@ -101,16 +93,7 @@ def test_rooms_are_legal_and_of_all_kinds(size):
 
 
 def test_every_room_is_solvable_in_time():
-    states = jax.device_get(RESETS(jax.random.split(jax.random.key(2), 12)))
-    steps = jax.jit(lambda state, actions: jax.lax.scan(lambda s, a: ENV.step(jax.random.key(0), s, a), state, actions))
-    for i in range(12):
-        state = jax.tree.map(lambda leaf, i=i: leaf[i], states)
-        room = {name: tuple(getattr(state, name).tolist()) for name in ROOM}
-        actions = solve(room, tuple(state.walker.tolist()))
-        assert len(actions) <= 25, "as the YAML says"
-        _, out = steps(state, np.pad(actions, (0, 50 - len(actions)), constant_values=TOGGLE))
-        assert np.argmax(out.terminated) == len(actions) - 1 and out.terminated[len(actions) - 1]
-        assert out.info["touched"][len(actions) - 1] == 2.0
+    check_solvable(ENV, solve, most=25, touched=2)
 
 
 def test_a_state_put_back_goes_on_as_before_and_episodes_are_cut():
@@ -124,17 +107,8 @@ def test_a_state_put_back_goes_on_as_before_and_episodes_are_cut():
 
 
 def test_spec_fits_what_is_given(tmp_path):
-    for protocol in (JaxEnv, HasGoals, KnowsReward, PlacesScenes):
-        assert isinstance(ENV, protocol)
-    spec = ENV.spec
-    assert spec.obs.shape == (3 * 49 + 1,) == (len(spec.obs_names),) and spec.action == Discrete(5)
-    assert spec.cells == 49 and spec.ends_early and spec.restores and spec.has_success
-    _, out = STEP(jax.random.key(0), state_at((0, 0)), jnp.int32(UP))
-    assert {name: value.shape for name, value in out.info.items()} == spec.info
-    assert all(value.dtype == (bool if name == "success" else np.float32) for name, value in out.info.items())
-    assert len(ENV.goal_names) == 3 and ENV.reversible
-    spec.save(tmp_path / "spec.json")
-    assert EnvSpec.load(tmp_path / "spec.json") == spec
+    check_spec(ENV, 3 * 49 + 1, state_at((0, 0)), tmp_path)
+    assert ENV.reversible
 
 
 def test_what_people_are_given():
@@ -154,7 +128,7 @@ def test_what_people_are_given():
 def test_pictures_differ_where_states_do():
     rooms = [ROOM, {**ROOM, "goal": (5, 5)}, {**ROOM, "switch": (5, 5)}]
     states = [state_at(walker, light, room) for walker in ((1, 1), (4, 3)) for light in (False, True) for room in rooms]
-    pictures = [ENV.draw(np.asarray(ENV._scene(state))) for state in states]
+    pictures = [ENV.draw(np.asarray(ENV.scene_of(state))) for state in states]
     assert len({picture.tobytes() for picture in pictures}) == len(states)
     assert all(picture.shape == (240, 240, 3) and picture.dtype == np.uint8 for picture in pictures)
     assert pictures[0].mean() < 160 < pictures[3].mean(), "dark, light"

@@ -195,3 +195,9 @@ def test_pencil_cases_game_puts_the_table_back():
     moved = np.linalg.norm(batch.goal - start[:, 1:5], axis=-1)
     np.testing.assert_allclose(out.info["distance"], moved, rtol=1e-4)
     assert (moved[playing] > 0.01).all()
+
+
+def test_a_goal_is_within_the_environments_own_threshold_unless_the_rules_name_one():
+    point, near, goal = make("env", "point"), np.array([0.0, 0.09]), np.zeros(2)
+    assert TwoPlayerJax(point, rules()).is_reached(near, goal)
+    assert not TwoPlayerJax(point, rules(threshold=0.05)).is_reached(near, goal)

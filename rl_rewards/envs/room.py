@@ -1,0 +1,130 @@
+"""What square rooms share in which a walker does things in their order, the last of them to stand on a goal."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
+from rl_rewards.envs import cells
+from rl_rewards.envs.base import ExampleStates, Plane
+
+ACT = 4
+"""The action after the four moves of ``cells.MOVES``: what it does is the room's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room(ABC):
+    """``size`` by ``size`` cells; obs = a one-hot plane for each of ``things``, then ``extras``; five actions.
+
+    States have x and y of each of ``things``, ``touched`` (bool, one for each to be done) and ``elapsed``. Episodes end
+    with success; ``env_reward`` is 1 there and 0 elsewhere.
+    """
+
+    size: int
+    max_episode_steps: int
+
+    name: ClassVar[str]
+    least: ClassVar[tuple[int, str]]  # cells a side, and why
+    things: ClassVar[tuple[str, ...]]  # with a place, the walker first and the goal last
+    flags: ClassVar[tuple[str, ...]]  # what is true or false: the end of obs, scene and goal features
+    reversible: ClassVar[bool]
+    goal_threshold: ClassVar[float] = 0.5  # features are whole numbers
+
+    def __post_init__(self) -> None:
+        check_fields(self, "env")
+        least, why = self.least
+        require(self.size >= least, f"env.size={self.size} must be at least {least} cells{why}.")
+        require(self.max_episode_steps >= 1, f"env.max_episode_steps={self.max_episode_steps} must be at least 1.")
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Names of what an observation tells between planes and flags."""
+        return ()
+
+    @property
+    def spec(self) -> EnvSpec:
+        planes = [f"{what} on x={x}, y={y}" for what in self.things for x, y in self.places]
+        names = (*planes, *self.extras, *self.flags)
+        return EnvSpec(
+            name=self.name,
+            obs=Box(shape=(len(names),), low=(0.0,) * len(names), high=(1.0,) * len(names)),
+            action=Discrete(len(cells.MOVES)),
+            max_episode_steps=self.max_episode_steps,
+            info={"success": (), "scene": (2 * len(self.things) + len(self.flags),), "cell": (), "touched": ()},
+            ends_early=True,
+            restores=True,
+            has_success=True,
+            obs_names=names,
+            cells=self.size**2,
+        )
+
+    @property
+    def places(self) -> Int[np.ndarray, "cells 2"]:
+        return cells.places(self.size, self.size)
+
+    @property
+    def goal_names(self) -> tuple[str, ...]:
+        return ("x, cells", "y, cells", *(f"{flag}, 0 or 1" for flag in self.flags))
+
+    def goal_features(self, state: Any) -> Float[Array, "g"]:
+        return jnp.concatenate([state.walker, self.flags_of(state)]).astype(jnp.float32)
+
+    @abstractmethod
+    def flags_of(self, state: Any) -> Bool[Array, "flags"]: ...
+
+    @abstractmethod
+    def reset(self, key: Key) -> Any: ...
+
+    @abstractmethod
+    def observe(self, state: Any) -> Obs: ...
+
+    def after(self, state: Any, success: Bool[Array, ""]) -> tuple[Any, StepOut]:
+        """A step's outcome; ``state`` is the one it led to, but for the time."""
+        state = state.replace(elapsed=state.elapsed + 1)
+        info = {
+            "scene": self.scene_of(state),
+            "cell": cells.index_of(state.walker, self.size).astype(jnp.float32),
+            "touched": jnp.sum(state.touched).astype(jnp.float32),
+        }
+        late = state.elapsed >= self.max_episode_steps
+        return state, cells.until_success(self.observe(state), success, late, info)
+
+    def scene_of(self, state: Any) -> Float[Array, "scene"]:
+        """x and y of every thing, then the flags."""
+        at = [getattr(state, thing) for thing in self.things]
+        return jnp.concatenate([*at, self.flags_of(state)]).astype(jnp.float32)
+
+    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
+        """Of the walker's plane and the goal's."""
+        del obs, action
+        count, last = self.size**2, len(self.things) - 1
+        return jnp.sum(next_obs[..., :count] * next_obs[..., last * count : (last + 1) * count], axis=-1)
+
+    # What people need.
+
+    def drawn(self, rng: np.random.Generator, n: int) -> Any:
+        """``n`` states at the start of an episode, in numpy."""
+        keys = jax.random.split(jax.random.key(rng.integers(2**31)), n)
+        return jax.device_get(jax.jit(jax.vmap(self.reset))(keys))
+
+    def examples_of(self, rng: np.random.Generator, states: Any) -> ExampleStates:
+        """States [n] with any action."""
+        obs = np.asarray(jax.jit(jax.vmap(self.observe))(states))
+        return ExampleStates(obs=obs, action=rng.integers(0, len(cells.MOVES), len(obs), dtype=np.int32))
+
+    def plane_of(self, room: Any, n: int, caption: str) -> Plane:
+        """The walker's place in the room of one state."""
+        axis = cells.axis_of(n, self.size)
+        x, y = np.meshgrid(axis.astype(np.int32), axis.astype(np.int32))
+        obs = jax.vmap(jax.vmap(lambda place: self.observe(room.replace(walker=place))))(np.stack([x, y], axis=-1))
+        labels = {f"{name}_label": f"walker's {name}, cells" for name in "xy"}
+        return Plane(obs=np.asarray(obs), x=axis, y=axis, caption=caption, **labels)
+
+    def place(self, scene: np.ndarray) -> np.ndarray:
+        return scene[..., :2] + 0.5  # the middle of the walker's cell
