@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Int
 
-from rl_rewards.core.types import Key, Obs, StepOut
+from rl_rewards.core.types import Key, StepOut
 from rl_rewards.envs import cells
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.room import ACT, Room
@@ -34,9 +34,8 @@ class LightSwitchState:
 
 @dataclass(frozen=True, kw_only=True)
 class LightSwitch(Room):
-    """``light_switch``: obs = where walker, switch and goal are, one-hot [3 * size^2], the goal's nowhere while it is
-    dark; light, 0 or 1; action = a move or ``toggle``, which flips the light on the switch's cell and does nothing
-    elsewhere.
+    """``light_switch``: obs = where walker, switch and goal are (the goal nowhere while it is dark), and the light; action
+    = a move or ``toggle``, which flips the light on the switch's cell and does nothing elsewhere.
 
     Switch and goal are on different cells, the walker starts on any, in the dark. Success is to stand on the goal with
     the light on, which ends the episode; ``env_reward`` is 1 there and 0 elsewhere. ``info["touched"]``: how many of
@@ -64,12 +63,8 @@ class LightSwitch(Room):
             elapsed=jnp.zeros((), jnp.int32),
         )
 
-    def observe(self, state: LightSwitchState) -> Obs:
-        walker, switch, goal = (
-            cells.one_hot_of(place, self.size) for place in (state.walker, state.switch, state.goal)
-        )
-        light = state.light.astype(jnp.float32)
-        return jnp.concatenate([walker, switch, light * goal, light[None]])
+    def seen_of(self, state: LightSwitchState) -> Bool[Array, "3"]:
+        return jnp.array([True, True, False]) | state.light
 
     def step(self, key: Key, state: LightSwitchState, action: Int[Array, ""]) -> tuple[LightSwitchState, StepOut]:
         del key  # deterministic

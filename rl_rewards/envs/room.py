@@ -20,7 +20,8 @@ ACT = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Room(ABC):
-    """``size`` by ``size`` cells; obs = a one-hot plane for each of ``things``, then ``extras``; five actions.
+    """``size`` by ``size`` cells; obs = x and y of each of ``things``, one-hot [2 * size], zeros while it is not to be
+    seen; then ``flags``. Five actions.
 
     States have x and y of each of ``things``, ``touched`` (bool, one for each to be done) and ``elapsed``. Episodes end
     with success; ``env_reward`` is 1 there and 0 elsewhere.
@@ -43,14 +44,9 @@ class Room(ABC):
         require(self.max_episode_steps >= 1, f"env.max_episode_steps={self.max_episode_steps} must be at least 1.")
 
     @property
-    def extras(self) -> tuple[str, ...]:
-        """Names of what an observation tells between planes and flags."""
-        return ()
-
-    @property
     def spec(self) -> EnvSpec:
-        planes = [f"{what} on x={x}, y={y}" for what in self.things for x, y in self.places]
-        names = (*planes, *self.extras, *self.flags)
+        axes = [f"{what} at {axis}={i}" for what in self.things for axis in "xy" for i in range(self.size)]
+        names = (*axes, *self.flags)
         return EnvSpec(
             name=self.name,
             obs=Box(shape=(len(names),), low=(0.0,) * len(names), high=(1.0,) * len(names)),
@@ -79,10 +75,17 @@ class Room(ABC):
     def flags_of(self, state: Any) -> Bool[Array, "flags"]: ...
 
     @abstractmethod
-    def reset(self, key: Key) -> Any: ...
+    def seen_of(self, state: Any) -> Bool[Array, "things"]:
+        """Which of the things are to be seen."""
+        ...
 
     @abstractmethod
-    def observe(self, state: Any) -> Obs: ...
+    def reset(self, key: Key) -> Any: ...
+
+    def observe(self, state: Any) -> Obs:
+        at = jnp.stack([getattr(state, thing) for thing in self.things])
+        axes = jax.nn.one_hot(at, self.size) * self.seen_of(state)[:, None, None]
+        return jnp.concatenate([axes.reshape(-1), self.flags_of(state)])
 
     def after(self, state: Any, success: Bool[Array, ""]) -> tuple[Any, StepOut]:
         """A step's outcome; ``state`` is the one it led to, but for the time."""
@@ -101,10 +104,10 @@ class Room(ABC):
         return jnp.concatenate([*at, self.flags_of(state)]).astype(jnp.float32)
 
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
-        """Of the walker's plane and the goal's."""
+        """1 where walker and goal are seen on one cell."""
         del obs, action
-        count, last = self.size**2, len(self.things) - 1
-        return jnp.sum(next_obs[..., :count] * next_obs[..., last * count : (last + 1) * count], axis=-1)
+        axes = next_obs[..., : -len(self.flags)].reshape(*next_obs.shape[:-1], len(self.things), 2, self.size)
+        return jnp.prod(jnp.sum(axes[..., 0, :, :] * axes[..., -1, :, :], axis=-1), axis=-1)
 
     # What people need.
 

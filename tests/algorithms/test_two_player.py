@@ -1,6 +1,6 @@
 """Two players as one algorithm: each learns from its own turns, and from nothing else."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,7 @@ OPPONENTS = {
 }
 
 
+@cache
 def players(env=HALL, agreed=None, **changes) -> tuple[TwoPlayerJax, TwoPlayer]:
     game = as_game(env, rules() if agreed is None else agreed)
     opponents = Opponents(**(OPPONENTS | changes))
@@ -44,15 +45,32 @@ def players(env=HALL, agreed=None, **changes) -> tuple[TwoPlayerJax, TwoPlayer]:
     return game, TwoPlayer(spec=game.spec, make=learner, opponents=opponents)
 
 
+_COMPILED = {}
+"""Of players, which all tests share: by what they are called and whom they belong to."""
+
+
+def _compiled(algorithm, name, function):
+    return _COMPILED.setdefault((id(algorithm), name), jax.jit(function))
+
+
+def fresh(algorithm):
+    return _compiled(algorithm, "init", algorithm.init)(jax.random.key(0))
+
+
 def collected(game, algorithm, state, length=26):
-    env_state = reset_jax(game, jax.random.key(3), 32)
-    act = partial(algorithm.act, state, explore=True)
-    return jax.jit(lambda s, k: whole_games(collect_jax(game, act, s, k, length)[1]))(env_state, jax.random.key(4))
+    def collect(state, env_state):
+        act = partial(algorithm.act, state, explore=True)
+        return whole_games(collect_jax(game, act, env_state, jax.random.key(4), length)[1])
+
+    return _compiled(algorithm, f"collect {length}", collect)(state, reset_jax(game, jax.random.key(3), 32))
 
 
 def updated(algorithm, state, rollout, rewards):
-    reward_fn = RewardFn(call=lambda _: rewards, absorbing=jnp.zeros(()))
-    return algorithm.update(state, experience_of(rollout), reward_fn, jnp.int32(0), jax.random.key(5))
+    def update(state, rollout, rewards):
+        reward_fn = RewardFn(call=lambda _: rewards, absorbing=jnp.zeros(()))
+        return algorithm.update(state, experience_of(rollout), reward_fn, jnp.int32(0), jax.random.key(5))
+
+    return _compiled(algorithm, "update", update)(state, rollout, rewards)
 
 
 def same(one, other) -> bool:
@@ -62,7 +80,7 @@ def same(one, other) -> bool:
 @pytest.mark.parametrize("env", [HALL, POINT], ids=["discrete", "box"])
 def test_who_acts_and_with_which_actions(env):
     game, algorithm = players(env)
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = collected(game, algorithm, state)
     hers = np.asarray(rollout.info["role"]) == ALICE
     action = np.asarray(rollout.action)
@@ -76,7 +94,7 @@ def test_who_acts_and_with_which_actions(env):
 @pytest.mark.parametrize(("learner", "other"), [("alice", "bob"), ("bob", "alice")])
 def test_each_learns_from_its_own_turns_alone(learner, other):
     game, algorithm = players()
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = collected(game, algorithm, state)
     mine = (rollout.info["role"] == ALICE) == (learner == "alice")
     rewards = jax.random.normal(jax.random.key(6), mine.shape)
@@ -88,7 +106,7 @@ def test_each_learns_from_its_own_turns_alone(learner, other):
 
 def test_without_her_turns_alice_stays_as_she_is():
     game, algorithm = players(agreed=rules(target_fraction=1.0))
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = collected(game, algorithm, state)
     after, metrics = updated(algorithm, state, rollout, jnp.ones(rollout.valid.shape))
     assert same(state.alice.params, after.alice.params) and not same(state.bob.params, after.bob.params)
@@ -97,7 +115,7 @@ def test_without_her_turns_alice_stays_as_she_is():
 
 def test_a_random_alice_never_learns_and_sometimes_stops():
     game, algorithm = players(alice="random")
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = collected(game, algorithm, state, length=200)
     hers = np.asarray(rollout.info["role"]) == ALICE
     assert np.mean(np.asarray(rollout.action)[hers] == 2) == pytest.approx(2.0 / 5.0, abs=0.05)
@@ -108,7 +126,7 @@ def test_a_random_alice_never_learns_and_sometimes_stops():
 
 def test_past_opponents_act_as_they_were_and_teach_nobody():
     game, algorithm = players(agreed=rules(past_share=1.0, past_versions=2), past_share=1.0)
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     past = jax.tree.map(lambda x: x.copy(), state.past)
     # Version 2 of Bob always goes right: its output layer's bias says so.
     leaves, tree = jax.tree_util.tree_flatten_with_path(past["bob"].params["actor"])
@@ -135,7 +153,7 @@ def test_past_opponents_act_as_they_were_and_teach_nobody():
 
 def test_the_oldest_past_players_make_room():
     game, algorithm = players(past_share=0.5)
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = collected(game, algorithm, state)
     first, _ = updated(algorithm, state, rollout, rollout.env_reward)
     newer = jax.tree.map(lambda x: x + 1 if jnp.issubdtype(x.dtype, jnp.floating) else x, first.bob)
@@ -149,7 +167,7 @@ def test_the_oldest_past_players_make_room():
 
 def test_bob_imitates_alice_where_he_failed_her_goal():
     game, algorithm = players(cloning_weight=1.0, cloning_steps=30)
-    state = algorithm.init(jax.random.key(0))
+    state = fresh(algorithm)
     rollout = collected(game, algorithm, state, length=40)
     obs, counts = algorithm._as_bobs(rollout)
     counts = np.asarray(counts)

@@ -67,9 +67,9 @@ def test_every_step_is_what_the_model_says():
 def test_the_goal_is_seen_in_the_light_alone():
     names = np.array(ENV.spec.obs_names)
     dark, lit = (np.asarray(ENV.observe(state_at((2, 3), light))) for light in (False, True))
-    seen = ["walker on x=2, y=3", "switch on x=1, y=1"]
-    assert names[dark == 1.0].tolist() == seen and dark.sum() == 2.0
-    assert names[lit == 1.0].tolist() == [*seen, "goal on x=4, y=3", "light on"] and lit.sum() == 4.0
+    seen = ["walker at x=2", "walker at y=3", "switch at x=1", "switch at y=1"]
+    assert names[dark == 1.0].tolist() == seen and dark.sum() == 4.0
+    assert names[lit == 1.0].tolist() == [*seen, "goal at x=4", "goal at y=3", "light on"] and lit.sum() == 7.0
 
 
 def test_what_has_been_touched():
@@ -107,7 +107,7 @@ def test_a_state_put_back_goes_on_as_before_and_episodes_are_cut():
 
 
 def test_spec_fits_what_is_given(tmp_path):
-    check_spec(ENV, 3 * 49 + 1, state_at((0, 0)), tmp_path)
+    check_spec(ENV, 3 * 14 + 1, state_at((0, 0)), tmp_path)
     assert ENV.reversible
 
 
@@ -117,11 +117,11 @@ def test_what_people_are_given():
     assert ENV.reward_of(None, None, goals.obs).all() and not ENV.reward_of(None, None, others.obs).any()
     assert goals.obs.dtype == np.float32 and others.action.dtype == np.int32 and set(others.action) == set(range(5))
     assert goals.obs[:, -1].all() and 100 < others.obs[:, -1].sum() < 200
-    assert (others.obs[:, :49].sum(axis=-1) == 1.0).all()
+    assert (others.obs[:, :14].sum(axis=-1) == 2.0).all()
     plane = ENV.plane(14)
-    assert plane.obs.shape == (14, 14, 148) and plane.obs.dtype == np.float32
-    assert plane.obs[7, 5, :49].argmax() == 3 * 7 + 2 and plane.x[5] == 2.75
-    np.testing.assert_array_equal(plane.obs[7, 5, 49:], plane.obs[0, 0, 49:])
+    assert plane.obs.shape == (14, 14, 43) and plane.obs.dtype == np.float32
+    assert np.flatnonzero(plane.obs[7, 5, :14]).tolist() == [2, 7 + 3] and plane.x[5] == 2.75
+    np.testing.assert_array_equal(plane.obs[7, 5, 14:], plane.obs[0, 0, 14:])
     np.testing.assert_array_equal(ENV.place(np.arange(7.0)[None]), [[0.5, 1.5]])
 
 
