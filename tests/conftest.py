@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import jax
 import jaxtyping
+import pytest
 from jaxtyping import _import_hook
 
 CHECKED = ("core", "rewards", "algorithms", "loop.collect", "loop.replay")
@@ -31,10 +32,19 @@ _import_hook.JaxtypingTransformer.visit_ClassDef = _functions_only
 BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float, as pyright has it
 jaxtyping.install_import_hook([f"rl_rewards.{name}" for name in CHECKED], BEARTYPE)
 
-jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_disable_most_optimizations", True)  # tests compile much and run little
 jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / f"rl_rewards_jax_cache_{os.getuid()}"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 hypothesis.settings.register_profile("rl_rewards", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("rl_rewards")
+
+KEYS_WATCHED = ("algorithms", "core", "envs", "rewards")
+"""Folders in whose tests JAX watches that no random key is used twice. Not where whole runs are made: it does not look
+into compiled rounds, slows every call a hundredfold, and misjudges keys under vmap."""
+
+
+@pytest.fixture(autouse=True)
+def _keys_are_watched(request):
+    with jax.debug_key_reuse(request.path.parent.name in KEYS_WATCHED):
+        yield

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import jax
+
 from rl_rewards.run import resume_run, start_run
 from tests.runs import composed
 
@@ -12,10 +14,12 @@ def finished_run(run_dir: Path, *overrides: str) -> Path:
     """``debug=smoke`` with ``overrides``, to its end; returns the folder."""
     choices = {"env": "point", "algorithm": "ppo", "reward": "adversarial_classifier"}
     choices |= dict(part.split("=", 1) for part in overrides if part.split("=")[0] in choices)
-    start_run(composed(*SMALL, *overrides), run_dir, choices)
+    with jax.debug_key_reuse(False):  # see conftest
+        start_run(composed(*SMALL, *overrides), run_dir, choices)
     return run_dir
 
 
 def resumed_run(run_dir: Path, total_env_steps: int) -> Path:
-    resume_run(run_dir, [f"total_env_steps={total_env_steps}"])
+    with jax.debug_key_reuse(False):
+        resume_run(run_dir, [f"total_env_steps={total_env_steps}"])
     return run_dir

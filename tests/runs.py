@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import jax
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
@@ -31,8 +32,9 @@ def run_here(run_dir: Path, *overrides: str) -> dict:
     """A small run in this process, without video and report; returns the last row of metrics.jsonl."""
     cfg = composed("debug=smoke", *overrides)
     run_dir.mkdir(parents=True, exist_ok=True)
-    parts = build.build(cfg, run_dir)
-    return run_experiment(cfg, parts, build.build_data(parts, cfg), run_dir, "test")
+    with jax.debug_key_reuse(False):  # see conftest
+        parts = build.build(cfg, run_dir)
+        return run_experiment(cfg, parts, build.build_data(parts, cfg), run_dir, "test")
 
 
 def command(*arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:

@@ -51,14 +51,6 @@ def test_says_what_the_run_says(run):
     assert reward(START, next_obs=[0.0, 0.0]) > 0.6 > 0.4 > reward(START, next_obs=START), "it was trained"
 
 
-@pytest.fixture
-def _without_key_reuse_check():
-    """Batched keys look consumed to the checker when one of them is."""
-    with jax.debug_key_reuse(False):
-        yield
-
-
-@pytest.mark.usefixtures("_without_key_reuse_check")
 def test_of_several_seeds_one_must_be_named(tmp_path):
     """The rewards of seeds trained together are those of the seeds, each its own; frozen uses one and keeps it."""
     quick = ("env=point", "reward=goal_classifier", "total_env_steps=320")

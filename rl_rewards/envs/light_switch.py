@@ -34,8 +34,9 @@ class LightSwitchState:
 
 @dataclass(frozen=True, kw_only=True)
 class LightSwitch(Room):
-    """``light_switch``: obs = where walker, switch and goal are (the goal nowhere while it is dark), and the light; action
-    = a move or ``toggle``, which flips the light on the switch's cell and does nothing elsewhere.
+    """``light_switch``: obs = where walker, switch and goal are (the goal nowhere while it is dark), and the light.
+
+    The fifth action toggles the light on the switch's cell and does nothing elsewhere.
 
     Switch and goal are on different cells, the walker starts on any, in the dark. Success is to stand on the goal with
     the light on, which ends the episode; ``env_reward`` is 1 there and 0 elsewhere. ``info["touched"]``: how many of

@@ -11,7 +11,6 @@ import threading
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -474,7 +473,7 @@ def by_distance(body):
 
 @pytest.mark.slow
 def test_a_run_with_two_seeds_learns_from_a_judge(tmp_path):
-    with JudgeServer(by_distance) as server, jax.debug_key_reuse(False):  # JAX cannot see that vmapped keys differ
+    with JudgeServer(by_distance) as server:
         small = ["reward.budget=12", "reward.sessions=3", "reward.segment_steps=5"]
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=JUDGE_KEY"]
         last = run_here(tmp_path, "reward=ai_feedback", "env=point", "num_seeds=2", *small, *judge)

@@ -89,8 +89,7 @@ def test_a_game_leaves_what_the_report_shows(tmp_path):
 
 def test_several_seeds_and_every_option_run(tmp_path):
     options = ("reward.past_share=0.5", "reward.past_versions=1", "reward.cloning_weight=0.5", "reward.form=win")
-    with jax.debug_key_reuse(False):  # JAX cannot see that vmapped keys differ
-        last = run_here(tmp_path, *HALL, *options, "num_seeds=2", "algorithm=reinforce", "algorithm.num_envs=8")
+    last = run_here(tmp_path, *HALL, *options, "num_seeds=2", "algorithm=reinforce", "algorithm.num_envs=8")
     assert np.shape(last["eval/game_reached"]) == (2,)
     assert np.isfinite(last["agent/bob_cloning_loss"]).all()
 
@@ -134,13 +133,12 @@ def test_any_run_can_begin_with_another_and_is_resumed_without_it(tmp_path):
 
 def test_each_seed_goes_on_with_its_own(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    with jax.debug_key_reuse(False):
-        finished_run(first, "env=point", "reward=environment", "num_seeds=2", "total_env_steps=640")
-        slow = ("algorithm.learning_rate=1e-12", "total_env_steps=320", f"pretrain.run={first}")
-        finished_run(second, "env=point", "reward=environment", "num_seeds=2", *slow)
-        for seed in (0, 1):
-            before, after = restore_policy(first, seed).state.params, restore_policy(second, seed).state.params
-            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), before, after)
+    finished_run(first, "env=point", "reward=environment", "num_seeds=2", "total_env_steps=640")
+    slow = ("algorithm.learning_rate=1e-12", "total_env_steps=320", f"pretrain.run={first}")
+    finished_run(second, "env=point", "reward=environment", "num_seeds=2", *slow)
+    for seed in (0, 1):
+        before, after = restore_policy(first, seed).state.params, restore_policy(second, seed).state.params
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), before, after)
 
 
 @pytest.mark.parametrize(

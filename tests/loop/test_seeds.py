@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 
@@ -10,14 +9,6 @@ from rl_rewards.envs.pencil_case import PencilCase
 from rl_rewards.loop.seeds import SeedBatches, make_batches
 from tests.probes import make
 from tests.runs import command, digest_of, raw_rows, rows, run_here
-
-
-@pytest.fixture(autouse=True)
-def _without_key_reuse_check():
-    """Batched keys look consumed to the checker when one of them is; the same rounds of one seed are checked."""
-    with jax.debug_key_reuse(False):
-        yield
-
 
 SHORT = ("total_env_steps=960", "evaluation.every=2")
 

@@ -1,7 +1,5 @@
 """From real runs to the page of several: what training stores is what the report draws."""
 
-import jax
-
 from rl_rewards.report import main
 from rl_rewards.reporting.run_files import read_run
 from tests.finished import finished_run
@@ -12,8 +10,7 @@ KEPT = ("env=point", "video=true", "report=true", "total_env_steps=960")
 
 def test_two_real_runs_side_by_side(tmp_path, capsys):
     """Of two seeds in one program, and of a third alone."""
-    with jax.debug_key_reuse(False):  # it misjudges keys under vmap, see tests/loop/test_seeds.py
-        finished_run(tmp_path / "together", *KEPT, "num_seeds=2")
+    finished_run(tmp_path / "together", *KEPT, "num_seeds=2")
     finished_run(tmp_path / "alone", *KEPT, "seed=2")
     run = read_run(tmp_path / "alone")
     assert run.failure_video is not None and run.video is not None  # three rounds do not learn the task

@@ -5,7 +5,6 @@ import math
 from dataclasses import replace
 from functools import partial
 
-import jax
 import numpy as np
 import pytest
 
@@ -37,8 +36,7 @@ def bradley_terry():
 
 @pytest.fixture(scope="module")
 def drawn(bradley_terry):
-    with jax.debug_key_reuse(False):  # keys of many seeds look consumed to the checker when one of them is
-        return answers.draw(bradley_terry.segments, [0, 1], 80, 10)
+    return answers.draw(bradley_terry.segments, [0, 1], 80, 10)
 
 
 # Sorting.
@@ -77,8 +75,7 @@ def test_answers_that_are_padding_are_not_learned_from(bradley_terry, drawn):
     index[:, 1, 8:] = 0  # other segments, which nobody was asked about
     source = answers.source_for(bradley_terry.reward, bradley_terry.segments, 40, 2, 20)
     inputs = partial(bradley_terry.segments.inputs, source.judges)
-    with jax.debug_key_reuse(False):
-        learned = answers.learn_returns(source, inputs, drawn, [0, 1], index, scores, 3)
+    learned = answers.learn_returns(source, inputs, drawn, [0, 1], index, scores, 3)
     assert learned.shape == (2, 3, 3, 10)
     np.testing.assert_allclose(learned[:, 0], learned[:, 1], rtol=1e-5)
     assert np.abs(learned[:, 0] - learned[:, 2]).max() > 1e-2
@@ -101,9 +98,8 @@ def test_no_two_answers_share_their_randomness(bradley_terry, drawn):
 
 def test_identities_of_bradley_terry(bradley_terry, drawn):
     assert bradley_terry.hand()["probability"] == pytest.approx(1.0 / (1.0 + math.exp(-1.1)), abs=1e-12)
-    with jax.debug_key_reuse(False):
-        error = bradley_terry.gradient_error(drawn, [0, 1])
-        shifted = bradley_terry.shifted(drawn)
+    error = bradley_terry.gradient_error(drawn, [0, 1])
+    shifted = bradley_terry.shifted(drawn)
     assert len(error) == 2 and 0.0 < max(error) < 1e-12
     assert np.max([shifted["return"], shifted["step"]]) < 1e-10
     assert np.min(shifted["unequal_lengths"]) > 0.01, "a constant a step pays for length"
