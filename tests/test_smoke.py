@@ -36,7 +36,7 @@ PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 def test_pair(tmp_path, reward, env):
     needed = {
         "hand_designed": ["+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"],
-        "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5", "algorithm.update_ratio=0.02"],
+        "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5"],
         "self_play": ["reward.horizon=20", "reward.alice_moves=10"],
     }
     foreign = _foreign(env, tmp_path)

@@ -134,8 +134,10 @@ class Contest(NamedTuple):
         }
 
 
-def take_turns(commands: Mapping[str, Sequence[str]], repeats: int, say: Callable[[str], None]) -> Contest:
-    """Start a worker for each of ``commands``, let each get ready alone, then let them take turns."""
+def take_turns(
+    commands: Mapping[str, Sequence[str]], repeats: int, say: Callable[[str], None], unit: str = "env steps"
+) -> Contest:
+    """Start a worker for each of ``commands``, let each get ready alone, then let them take turns at ``unit``."""
     workers: dict[str, Worker] = {}
     try:
         for name, command in commands.items():
@@ -148,7 +150,7 @@ def take_turns(commands: Mapping[str, Sequence[str]], repeats: int, say: Callabl
             speeds = ", ".join(
                 f"{name} {turns[-1][name]['env_steps'] / turns[-1][name]['cpu']:,.0f}" for name in workers
             )
-            say(f"  turn {repeat + 1} of {repeats}, env steps per CPU second: {speeds}")
+            say(f"  turn {repeat + 1} of {repeats}, {unit} per CPU second: {speeds}")
         return Contest(turns, {name: worker.prepared for name, worker in workers.items()})
     finally:
         for worker in workers.values():

@@ -177,7 +177,7 @@ def peak_memory(settings: Settings) -> Result:
 def answers_on_the_page(settings: Settings) -> Result:
     """An answer on the labelling page, from the request to the next question, over HTTP: 10,000 labels, and 100."""
     commands = {str(stored): module("answering", stored) for stored in (10_000, 100)}
-    contest = take_turns(commands, settings.repeats, settings.say)
+    contest = take_turns(commands, settings.repeats, settings.say, unit="answers")
     milliseconds = {stored: 1000.0 / statistics.median(contest.speeds(stored, "wall")) for stored in commands}
     rows = [
         Row("milliseconds an answer with 10,000 labels stored", milliseconds["10000"], at_most=50.0),

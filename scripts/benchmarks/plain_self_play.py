@@ -50,14 +50,13 @@ class Room:
             self.walker = aim
 
     def observe(self) -> np.ndarray:
-        planes = np.zeros((4, SIZE, SIZE), np.float32)
-        for plane, (x, y) in zip(planes, (self.walker, self.key, self.door, self.goal), strict=True):
-            plane[y, x] = 1.0
-        if self.has_key:
-            planes[1] = 0.0
-        wall = np.zeros(SIZE, np.float32)
-        wall[self.door[0]] = 1.0
-        return np.concatenate([planes.ravel(), wall, np.array([self.has_key, self.door_open], np.float32)])
+        """x and y of walker, key (until it is picked up), door and goal, one-hot; has_key, door_open."""
+        seen = np.zeros(8 * SIZE + 2, np.float32)
+        for i, (x, y) in enumerate((self.walker, self.key, self.door, self.goal)):
+            if i != 1 or not self.has_key:
+                seen[2 * i * SIZE + x] = seen[(2 * i + 1) * SIZE + y] = 1.0
+        seen[-2:] = self.has_key, self.door_open
+        return seen
 
 
 def play(room: Room, chance: random.Random) -> tuple[int, list[np.ndarray]]:

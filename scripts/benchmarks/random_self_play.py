@@ -10,7 +10,7 @@ from scripts.benchmarks.plain_self_play import ALICE_MOVES, HORIZON
 from scripts.benchmarks.train import composed
 from scripts.benchmarks.worker import serve
 
-ENVS, LENGTH, ROLLOUTS = 64, 256, 10
+ENVS, LENGTH, ROLLOUTS = 1024, 256, 4
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path):
 
 
 def test_answers_teach_an_off_policy_learner_too(tmp_path):
-    last = run_here(tmp_path, *ASKS, "algorithm=sac", "algorithm.update_ratio=0.02")
+    last = run_here(tmp_path, *ASKS, "algorithm=sac")
     assert last["reward/labels"] == 24
     assert np.isfinite(last["eval/learned_return"]) and np.isfinite(last["eval/true_return"])
 
