@@ -32,8 +32,8 @@ judge-local: $(READY)  ## add the embedded judge, llama.cpp and SmolLM2-135M-Ins
 run: $(READY)  ## learn the main job and write its report (ARGS="..." adds overrides)
 	$(BIN)/python -m rl_rewards.run $(ARGS)
 
-test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY)  ## run the tests, each file in one of up to eight processes
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 smoke: $(READY)  ## every reward source for a few rounds on every environment
 	$(BIN)/python -m pytest tests/test_smoke.py $(ARGS)

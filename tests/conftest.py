@@ -32,9 +32,14 @@ _import_hook.JaxtypingTransformer.visit_ClassDef = _functions_only
 BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float, as pyright has it
 jaxtyping.install_import_hook([f"rl_rewards.{name}" for name in CHECKED], BEARTYPE)
 
-jax.config.update("jax_disable_most_optimizations", True)  # tests compile much and run little
-jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / f"rl_rewards_jax_cache_{os.getuid()}"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+JAX_SETTINGS = {
+    "jax_disable_most_optimizations": True,  # tests compile much and run little
+    "jax_compilation_cache_dir": str(Path(tempfile.gettempdir()) / f"rl_rewards_jax_cache_{os.getuid()}"),
+    "jax_persistent_cache_min_compile_time_secs": 0.2,
+}
+for name, value in JAX_SETTINGS.items():
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)  # for the processes that tests start
 
 hypothesis.settings.register_profile("rl_rewards", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("rl_rewards")
