@@ -16,7 +16,7 @@ ELSEWHERE = {"walking_robot", "frozen", "maxent_irl", "linear_preferences", "ai_
 """The reward of one robot alone, one that needs an earlier run, those for grid and for driver alone, one that needs an
 endpoint, and one for environments with goals: all have tests of their own, or a pair below."""
 REWARDS = sorted({*list_choices("reward")} - ELSEWHERE)
-VARIANTS = ("constant", "fairl", "gaifo", "pugail", "random", "zero")
+VARIANTS = ("constant", "fairl", "gaifo", "gail_softplus", "pugail", "random", "zero")
 """The same code as another YAML, or none that an environment could matter to: on one of them."""
 FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
 """What sees of an environment what gail sees, or what others of these see: on one of ours and one of other people's."""
