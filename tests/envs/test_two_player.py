@@ -198,6 +198,6 @@ def test_pencil_cases_game_puts_the_table_back():
 
 
 def test_a_goal_is_within_the_environments_own_threshold_unless_the_rules_name_one():
-    point, near, goal = make("env", "point"), np.array([0.0, 0.09]), np.zeros(2)
+    point, near, goal = make("env", "point"), np.array([[0.0, 0.09]]), np.zeros((1, 2))
     assert TwoPlayerJax(point, rules()).is_reached(near, goal)
     assert not TwoPlayerJax(point, rules(threshold=0.05)).is_reached(near, goal)
