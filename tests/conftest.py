@@ -44,9 +44,10 @@ for name, value in JAX_SETTINGS.items():
 hypothesis.settings.register_profile("rl_rewards", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("rl_rewards")
 
-KEYS_WATCHED = ("algorithms", "core", "envs", "rewards")
-"""Folders in whose tests JAX watches that no random key is used twice. Not where whole runs are made: it does not look
-into compiled rounds, slows every call a hundredfold, and misjudges keys under vmap."""
+KEYS_WATCHED = ("algorithms", "core", "envs", "loop", "rewards")
+"""Folders in whose tests JAX watches that no random key is used twice. Not while whole runs are made (``runs``,
+``finished``): it does not look into compiled rounds, takes every jitted call through Python, and misjudges keys under
+vmap."""
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,15 @@ def require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+def check_share(name: str, value: float) -> None:
+    """Of a key called ``name``, which must lie in [0, 1].
+
+    Raises:
+        ConfigError: when it does not.
+    """
+    require(0.0 <= value <= 1.0, f"{name}={value} is a share; it must lie in [0, 1].")
+
+
 def check_fields(settings: Any, group: str) -> None:
     """Check a dataclass's plain fields (numbers, strings, choices, lists of numbers) against their annotations.
 

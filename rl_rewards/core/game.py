@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.checks import check_fields, check_share, require
 from rl_rewards.core.types import Transition
 
 Either = Array | np.ndarray
@@ -103,10 +103,6 @@ class Opponents:
             self.cloning_learning_rate > 0.0,
             f"reward.cloning_learning_rate={self.cloning_learning_rate} must be positive.",
         )
-
-
-def check_share(name: str, value: float) -> None:
-    require(0.0 <= value <= 1.0, f"{name}={value} is a share; it must lie in [0, 1].")
 
 
 def distance(features: Float[Either, "*batch g"], goal: Float[Either, "*batch g"]) -> Float[Either, "*batch"]:

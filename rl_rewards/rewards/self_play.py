@@ -13,8 +13,8 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float
 
-from rl_rewards.core.checks import require
-from rl_rewards.core.game import ALICE, BOB, GAME_INFO, TASK, Opponents, Rules, check_share, outcome
+from rl_rewards.core.checks import check_share, require
+from rl_rewards.core.game import ALICE, BOB, GAME_INFO, TASK, Opponents, Rules, outcome
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
 
