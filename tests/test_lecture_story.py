@@ -6,12 +6,13 @@ from rl_rewards.core.alarm import first_alarm
 from tests.runs import raw_rows, run_here
 
 LENGTH = ("env=point", "algorithm.num_envs=64", "algorithm.minibatches=4", "total_env_steps=150_000")
+LEARNED = ("reward.pretrain_steps=1_000",)  # gradient steps of the classifier, for which debug=smoke takes few
 EVALUATED = ("evaluation.every=6", "evaluation.episodes=32", "examples.goals=400", "examples.non_goals=400")
 
 
 @pytest.mark.slow
 def test_a_hacked_run_raises_the_alarm(tmp_path):
-    last = run_here(tmp_path, "reward=goal_classifier", *LENGTH, *EVALUATED)
+    last = run_here(tmp_path, "reward=goal_classifier", *LEARNED, *LENGTH, *EVALUATED)
     assert last["eval/success"] < 0.05
     assert last["eval/learned_reward_final"] > 0.9
     assert first_alarm(raw_rows(tmp_path)) is not None
@@ -19,7 +20,7 @@ def test_a_hacked_run_raises_the_alarm(tmp_path):
 
 @pytest.mark.slow
 def test_a_healthy_run_does_not_even_early(tmp_path):
-    last = run_here(tmp_path, "reward=adversarial_classifier", *LENGTH, *EVALUATED)
+    last = run_here(tmp_path, "reward=adversarial_classifier", "reward.updates_per_round=20", *LEARNED, *LENGTH, *EVALUATED)
     assert last["eval/success"] > 0.8
     assert first_alarm(raw_rows(tmp_path)) is None
 
