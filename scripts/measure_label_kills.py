@@ -181,20 +181,19 @@ def same_bits(one: Path, other: Path, part: str) -> bool:
 def account(store: Path, people: People) -> dict[str, Any]:
     """What people were told against what is in the store."""
     with sqlite3.connect(store) as connection:
-        rows = connection.execute("SELECT token, query, undo_of IS NOT NULL FROM answers").fetchall()
+        rows = connection.execute("SELECT token, query, scores, shown FROM answers").fetchall()
         standing = connection.execute(
             "SELECT count(*), count(DISTINCT query_id) FROM queries WHERE answer IS NOT NULL AND refused = 0 "
             "AND repeat_of IS NULL AND superseded = 0"
         ).fetchone()
         learned = connection.execute("SELECT count(*), count(DISTINCT query_id) FROM absorbed").fetchone()
-    stored = {(token, query, bool(undo)) for token, query, undo in rows}
-    told = {(said.token, said.question, said.scores is None) for said in people.said}
+    stored = {(token, query, as_shown(scores, shown)) for token, query, scores, shown in rows}
+    told = {(said.token, said.question, said.scores) for said in people.said}
     return {
         "acknowledged": len(people.said),
         "taken_back": sum(said.scores is None for said in people.said),
         "lost": len(told - stored),
         "never_acknowledged": len(stored - told),
-        "written_twice": len(rows) - len(stored),
         "labels": standing[0],
         "labels_of_different_queries": standing[1],
         "learned_from": learned[0],
@@ -202,6 +201,14 @@ def account(store: Path, people: People) -> dict[str, Any]:
         "budget": BUDGET,
         "trouble": people.trouble,
     }
+
+
+def as_shown(scores: str | None, shown: str | None) -> tuple[float, ...] | None:
+    """The scores of an answer in the order in which its clips were on the page; None where it takes another back."""
+    if scores is None or shown is None:
+        return None
+    by_clip = json.loads(scores)
+    return tuple(by_clip[clip] for clip in json.loads(shown))
 
 
 if __name__ == "__main__":
