@@ -20,7 +20,9 @@ def test_a_hacked_run_raises_the_alarm(tmp_path):
 
 @pytest.mark.slow
 def test_a_healthy_run_does_not_even_early(tmp_path):
-    last = run_here(tmp_path, "reward=adversarial_classifier", "reward.updates_per_round=20", *LEARNED, *LENGTH, *EVALUATED)
+    last = run_here(
+        tmp_path, "reward=adversarial_classifier", "reward.updates_per_round=20", *LEARNED, *LENGTH, *EVALUATED
+    )
     assert last["eval/success"] > 0.8
     assert first_alarm(raw_rows(tmp_path)) is None
 
