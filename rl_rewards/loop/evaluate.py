@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import Examples, Key, Transition
@@ -246,6 +245,8 @@ def _outcome(rollout: Transition, learned: np.ndarray) -> dict[str, float]:
 def _stochastic_only(rollout: Transition, learned: np.ndarray, inspected: dict[str, np.ndarray]) -> dict[str, float]:
     learned_return = np.sum(learned * rollout.valid, axis=0)
     true_return = np.sum(rollout.env_reward * rollout.valid, axis=0)
+    from scipy import stats  # slow to import
+
     constant = np.ptp(learned_return) == 0.0 or np.ptp(true_return) == 0.0
     correlation = np.nan if constant else stats.spearmanr(learned_return, true_return).statistic
     metrics = {
