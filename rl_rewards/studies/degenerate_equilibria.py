@@ -58,7 +58,7 @@ class DegenerateEquilibria:
             if name != PLAIN:
                 verdicts.append(
                     above_zero(
-                        f"{STYLES[name][1]} prevent it: Bob reaches more of Alice's goals.",
+                        f"Prevented by {STYLES[name][1]}: Bob reaches more of Alice's goals.",
                         f"success gained (to {in_words(success[name])}; shortest paths {in_words(shares[name])})",
                         less(success[name], success[PLAIN]),
                         {name: success[name], PLAIN: success[PLAIN]},
