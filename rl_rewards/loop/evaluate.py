@@ -243,10 +243,10 @@ def _outcome(rollout: Transition, learned: np.ndarray) -> dict[str, float]:
 
 
 def _stochastic_only(rollout: Transition, learned: np.ndarray, inspected: dict[str, np.ndarray]) -> dict[str, float]:
-    learned_return = np.sum(learned * rollout.valid, axis=0)
-    true_return = np.sum(rollout.env_reward * rollout.valid, axis=0)
     from scipy import stats  # slow to import
 
+    learned_return = np.sum(learned * rollout.valid, axis=0)
+    true_return = np.sum(rollout.env_reward * rollout.valid, axis=0)
     constant = np.ptp(learned_return) == 0.0 or np.ptp(true_return) == 0.0
     correlation = np.nan if constant else stats.spearmanr(learned_return, true_return).statistic
     metrics = {
