@@ -31,17 +31,23 @@ class TvGridState:
 
 @dataclass(frozen=True, kw_only=True)
 class TvGrid:
-    """``tv_grid``: obs = one-hot of the cell [size^2], then what the screen shows [screen]; action = one of
-    ``cells.MOVES``, the fifth being to stay; a step into the wall stays.
+    """``tv_grid``: obs = ``size`` times the one-hot of the cell [size^2] and what the screen shows [screen]; action =
+    one of ``cells.MOVES``, the fifth being to stay; a step into the wall stays.
+
+    ``size`` times, so that an entry varies by 1 where all cells are seen alike, as networks expect of their inputs:
+    with ones and zeros every cell looks nearly the same to a fresh network, and nothing is new to curiosity. The wrong
+    cell foretold costs 2 ``size``^2 in squares, static ``screen`` ``noise``^2 ``size``^2.
 
     A television stands on one cell, which blocks nothing. While the walker is within ``near`` cells of it (in a square)
     the screen shows static, numbers drawn from N(0, ``noise``) anew at every step; elsewhere it shows zeros.
 
-    Episodes start in the middle and last ``max_episode_steps``. Success is to be on the corner at the upper right;
-    ``env_reward`` is 1 there and 0 elsewhere. ``info["television"]``: 1 where the state just reached shows static.
+    Episodes start in the middle, or on ``start``, and last ``max_episode_steps``. Success is to be on the corner at the
+    upper right; ``env_reward`` is 1 there and 0 elsewhere. ``info["television"]``: 1 where the state just reached shows
+    static.
     """
 
     size: int
+    start: tuple[int, ...] | None  # x, y; None: the middle
     television: tuple[int, ...]  # x, y
     near: int
     screen: int
@@ -51,10 +57,12 @@ class TvGrid:
     def __post_init__(self) -> None:
         check_fields(self, "env")
         require(self.size >= 2, f"env.size={self.size} must be at least 2 cells.")
-        require(
-            len(self.television) == 2 and all(0 <= at < self.size for at in self.television),
-            f"env.television={list(self.television)} must be x, y from 0 to {self.size - 1}.",
-        )
+        for name in ("start", "television"):
+            cell = getattr(self, name)
+            require(
+                cell is None or (len(cell) == 2 and all(0 <= at < self.size for at in cell)),
+                f"env.{name}={cell and list(cell)} must be x, y from 0 to {self.size - 1}.",
+            )
         require(self.near >= 0, f"env.near={self.near} must not be negative.")
         require(self.screen >= 1, f"env.screen={self.screen} must be at least 1 number.")
         require(self.noise >= 0.0, f"env.noise={self.noise} is a standard deviation; it must not be negative.")
@@ -86,7 +94,7 @@ class TvGrid:
         return np.abs(self._places - np.array(self.television)).max(axis=-1) <= self.near
 
     def reset(self, key: Key) -> TvGridState:
-        walker = jnp.full(2, self.size // 2, jnp.int32)
+        walker = jnp.asarray(self.start or [self.size // 2] * 2, jnp.int32)
         return TvGridState(walker=walker, screen=self._screen(key, walker), elapsed=jnp.zeros((), jnp.int32))
 
     def _screen(self, key: Key, walker: Int[Array, "2"]) -> Float[Array, "screen"]:
@@ -97,7 +105,7 @@ class TvGrid:
         return jnp.asarray(self._shows)[cells.index_of(walker, self.size)]
 
     def observe(self, state: TvGridState) -> Obs:
-        return jnp.concatenate([cells.one_hot_of(state.walker, self.size), state.screen])
+        return self.size * jnp.concatenate([cells.one_hot_of(state.walker, self.size), state.screen])
 
     def step(self, key: Key, state: TvGridState, action: Int[Array, ""]) -> tuple[TvGridState, StepOut]:
         walker = cells.walk(state.walker, action, self.size)
@@ -121,7 +129,7 @@ class TvGrid:
 
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
         del obs, action
-        return next_obs[..., self.size**2 - 1]
+        return next_obs[..., self.size**2 - 1] / self.size
 
     # What people need.
 
@@ -130,13 +138,13 @@ class TvGrid:
         corner = self.size**2 - 1
         at = np.full(n, corner) if goal else rng.integers(0, corner, n)
         static = self.noise * rng.standard_normal((n, self.screen)) * self._shows[at][:, None]
-        obs = np.concatenate([np.eye(self.size**2)[at], static], axis=-1).astype(np.float32)
+        obs = self.size * np.concatenate([np.eye(self.size**2)[at], static], axis=-1).astype(np.float32)
         return ExampleStates(obs=obs, action=rng.integers(0, len(cells.MOVES), n, dtype=np.int32))
 
     def plane(self, n: int) -> Plane:
         axis = cells.axis_of(n, self.size)
         x, y = np.meshgrid(axis.astype(int), axis.astype(int))
-        on = np.eye(self.size**2, dtype=np.float32)[y * self.size + x]
+        on = self.size * np.eye(self.size**2, dtype=np.float32)[y * self.size + x]
         obs = np.concatenate([on, np.zeros((n, n, self.screen), np.float32)], axis=-1)
         return Plane(
             obs=obs, x=axis, y=axis, x_label="x, cells", y_label="y, cells", caption="the screen black everywhere"

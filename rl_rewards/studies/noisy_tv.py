@@ -18,12 +18,13 @@ from rl_rewards.studies.drawing import canvas
 from rl_rewards.studies.measures import above_zero, in_words, less
 from rl_rewards.studies.players import over_rounds
 
-ERROR, DISAGREEMENT, WALK = "prediction_error", "disagreement", "no_bonus"
+ERROR, DISAGREEMENT, WIDE, WALK = "prediction_error", "disagreement", "wide_screen", "no_bonus"
 STYLES = {
     ERROR: ("#D55E00", "prediction error"),
     "icm": ("#E69F00", "ICM"),
     "rnd": ("#56B4E9", "RND"),
     DISAGREEMENT: ("#0072B2", "disagreement"),
+    WIDE: ("#CC79A7", "disagreement, wider screen"),
     WALK: ("#777777", "no bonus"),
 }
 SKIPPED = 10
@@ -51,6 +52,13 @@ class NoisyTv:
                 "share of cells gained",
                 less(coverage[DISAGREEMENT], coverage[ERROR]),
                 {name: coverage[name] for name in (DISAGREEMENT, ERROR)},
+            ),
+            above_zero(
+                f"After {self.episodes} episodes disagreement has covered fewer cells where the static, of the same "
+                "variance, is eight numbers instead of one.",
+                "share of cells lost",
+                less(coverage[DISAGREEMENT], coverage[WIDE]),
+                {name: coverage[name] for name in (DISAGREEMENT, WIDE)},
             ),
             _falls(
                 slopes[ERROR], "prediction error at the television stays (exponent of visits above -.1).", -0.1, True

@@ -30,7 +30,7 @@ def test_every_step():
     expected = np.where((expected.min(axis=-1) < 0) | (expected.max(axis=-1) > 4), before.T, expected.T).T
     np.testing.assert_array_equal(reached.walker, expected)
     x, y = expected.T
-    np.testing.assert_array_equal(out.next_obs[:, :25], np.eye(25)[5 * y + x])
+    np.testing.assert_array_equal(out.next_obs[:, :25], 5 * np.eye(25)[5 * y + x])
     np.testing.assert_array_equal(out.next_obs, jax.jit(jax.vmap(ENV.observe))(reached))
     near = (x <= 2) & (y <= 1)
     np.testing.assert_array_equal(out.info["television"], near)
@@ -59,6 +59,7 @@ def test_episodes_start_in_the_middle_and_are_cut():
     assert state.walker.tolist() == [2, 4]
     watched = make("env", "tv_grid", size=5, television=[2, 2]).reset(jax.random.key(0))
     assert watched.screen.all(), "who starts before the television sees it at once"
+    assert make("env", "tv_grid", start=[0, 3]).reset(jax.random.key(0)).walker.tolist() == [0, 3]
 
 
 def test_the_corner_is_reached_in_time():
@@ -130,6 +131,8 @@ def test_pictures_differ_where_states_do():
         ({"television": [2, 11]}, r"env\.television=\[2, 11\] must be x, y from 0 to 10"),
         ({"television": [2]}, r"env\.television=\[2\] must be x, y"),
         ({"television": [0.5, 1]}, r"env\.television=\[0\.5, 1\] is not valid; it must be a list, each entry a whole"),
+        ({"start": [11, 0]}, r"env\.start=\[11, 0\] must be x, y from 0 to 10"),
+        ({"start": []}, r"env\.start=\[\] must be x, y"),
         ({"near": -1}, r"env\.near=-1 must not be negative"),
         ({"screen": 0}, r"env\.screen=0 must be at least 1 number"),
         ({"noise": -1.0}, r"env\.noise=-1\.0 is a standard deviation; it must not be negative"),

@@ -138,14 +138,15 @@ def test_noisy_television(tmp_path):
         "icm": watched(0.5, 0.2, -0.5),
         "rnd": watched(0.5, 0.2, -0.5),
         "disagreement": watched(0.7, 0.05, -1.0),
+        "wide_screen": watched(0.5, 0.3, -0.5),
         "no_bonus": watched(0.4, 0.03, -0.5, prefix="reward/bonus/"),
     }
     study = NoisyTv(episodes=300, error_below=0.35, disagreement_above=0.55)
     found = study.judge(arms, SEEDS)
-    assert [one.holds for one in found.verdicts] == [True] * 7
+    assert [one.holds for one in found.verdicts] == [True] * 8
     assert found.details["exponents"]["disagreement"] == pytest.approx([-1.0] * 10, abs=0.02)
     study.draw(arms, found, tmp_path / "verdict.png")
     assert is_png(tmp_path / "verdict.png")
     swapped = arms | {"prediction_error": arms["disagreement"], "disagreement": arms["prediction_error"]}
     verdicts = study.judge(swapped, SEEDS).verdicts
-    assert [one.holds for one in verdicts] == [False, False, False, False, False, True, False]
+    assert [one.holds for one in verdicts] == [False] * 6 + [True, False]
