@@ -19,7 +19,7 @@ from rl_rewards.core.demonstrations import require_demos
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.encoders import ObsEncoder
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.networks import ACTIVATIONS
+from rl_rewards.core.networks import check_mlp
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.policy import PolicyHead
 from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
@@ -67,10 +67,7 @@ class BehaviorCloning:
         require(self.learning_rate > 0, f"algorithm.learning_rate={self.learning_rate} must be positive.")
         share = self.validation_share
         require(0 < share < 1, f"algorithm.validation_share={share} must lie between 0 and 1.")
-        require(
-            self.activation in ACTIVATIONS,
-            f"algorithm.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
-        )
+        check_mlp("algorithm", self.hidden, self.activation)
 
     @cached_property
     def encoder(self) -> ObsEncoder:

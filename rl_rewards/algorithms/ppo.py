@@ -20,7 +20,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.encoders import ObsEncoder
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
-from rl_rewards.core.networks import ACTIVATIONS, MLP, apply
+from rl_rewards.core.networks import MLP, apply, check_mlp
 from rl_rewards.core.normalize import RewardScale, RunningMoments
 from rl_rewards.core.policy import PolicyHead
 from rl_rewards.core.returns import generalized_advantage
@@ -91,10 +91,7 @@ class PPO:
         require(self.learning_rate > 0, f"algorithm.learning_rate={self.learning_rate} must be positive.")
         require(0 < self.discount <= 1, f"algorithm.discount={self.discount} must lie in (0, 1].")
         require(0 <= self.trace_decay <= 1, f"algorithm.trace_decay={self.trace_decay} must lie in [0, 1].")
-        require(
-            self.activation in ACTIVATIONS,
-            f"algorithm.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
-        )
+        check_mlp("algorithm", self.hidden, self.activation)
 
     @property
     def history(self) -> int:

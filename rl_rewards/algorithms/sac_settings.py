@@ -7,7 +7,7 @@ import numpy as np
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.demonstrations import require_demos
-from rl_rewards.core.networks import ACTIVATIONS
+from rl_rewards.core.networks import check_mlp
 from rl_rewards.core.types import Box, EnvSpec, box_bounds
 
 
@@ -86,10 +86,7 @@ class SACSettings:
             len(self.log_std_range) == 2 and self.log_std_range[0] < self.log_std_range[1],
             f"algorithm.log_std_range={list(self.log_std_range)} must be two numbers, the lesser first.",
         )
-        require(
-            self.activation in ACTIVATIONS,
-            f"algorithm.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
-        )
+        check_mlp("algorithm", self.hidden, self.activation)
 
         share, weight = self.demo_fraction, self.bc_weight
         require(0 <= share < 1, f"algorithm.demo_fraction={share} must lie in [0, 1).")

@@ -1,6 +1,6 @@
 """Every neural network of the project, in flax.linen; nothing else knows which library they are made with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -9,11 +9,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rl_rewards.core.checks import require
+
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": nn.tanh,
     "relu": nn.relu,
     "leaky_relu": nn.leaky_relu,
 }
+
+
+def check_mlp(group: str, hidden: Sequence[int], activation: str) -> None:
+    """Of the keys ``hidden`` and ``activation`` of a group, from which an :class:`MLP` is made.
+
+    Raises:
+        ConfigError: when a layer has no width, or the activation is not known.
+    """
+    require(all(width > 0 for width in hidden), f"{group}.hidden={list(hidden)} must be widths of at least 1.")
+    require(
+        activation in ACTIVATIONS,
+        f"{group}.activation={activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
+    )
 
 
 def orthogonal(gain: float) -> Callable[..., jax.Array]:

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.encoders import ImageMLP, in_chunks, is_image
 from rl_rewards.core.losses import bernoulli_entropy, binary_cross_entropy, non_negative_pu
-from rl_rewards.core.networks import ACTIVATIONS, MLP, apply
+from rl_rewards.core.networks import MLP, apply, check_mlp
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.types import Box, Key, Metrics
 
@@ -66,10 +66,7 @@ class Classifier:
         require(self.input_noise >= 0, f"{group}.input_noise={self.input_noise} must be 0 (off) or positive.")
         require(0 <= self.label_smoothing < 1, f"{group}.label_smoothing={self.label_smoothing} must lie in [0, 1).")
         require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
-        require(
-            self.activation in ACTIVATIONS,
-            f"{group}.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
-        )
+        check_mlp(group, self.hidden, self.activation)
         if self.goal_prior is not None:
             require(
                 0 < self.goal_prior < 1, f"{group}.goal_prior={self.goal_prior} must lie between 0 and 1, or be null."

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.encoders import is_image
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.networks import ACTIVATIONS
+from rl_rewards.core.networks import check_mlp
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.policy import ActionScale
 from rl_rewards.core.types import Box, Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition, box_bounds
@@ -84,13 +84,7 @@ class Curiosity:
         require(0 <= self.forward_weight <= 1, f"reward.forward_weight={self.forward_weight} must lie in [0, 1].")
         for name in ("learning_rate", "obs_clip"):
             require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be positive.")
-        require(
-            all(width > 0 for width in self.hidden), f"reward.hidden={list(self.hidden)} must be widths of at least 1."
-        )
-        require(
-            self.activation in ACTIVATIONS,
-            f"reward.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
-        )
+        check_mlp("reward", self.hidden, self.activation)
         require(
             not is_image(self.spec.obs), "reward=curiosity works on vectors; choose an environment without pictures."
         )

@@ -12,9 +12,12 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields
-from rl_rewards.core.networks import MLP, apply
+from rl_rewards.core.networks import MLP, apply, check_mlp
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import feature_size, make_features
+
+ACTIVATION = "tanh"
+"""Of the random reward."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +65,13 @@ class RandomReward(Constant):
 
     reads: tuple[str, ...] = field(default=("obs", "action"), init=False)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_mlp("reward", self.hidden, ACTIVATION)
+
     @property
     def _network(self) -> nn.Module:
-        return MLP(tuple(self.hidden), 1, "tanh")
+        return MLP(tuple(self.hidden), 1, ACTIVATION)
 
     def init(self, key: Key) -> Any:
         return dict(self._network.init(key, jnp.zeros((1, feature_size(self.spec, "obs_action")))))

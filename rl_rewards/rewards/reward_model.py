@@ -14,7 +14,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.networks import ACTIVATIONS, MLP, apply
+from rl_rewards.core.networks import MLP, apply, check_mlp
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.types import Key, Metrics
 
@@ -48,10 +48,7 @@ class RewardModel:
         require(self.learning_rate > 0, f"{group}.learning_rate={self.learning_rate} must be positive.")
         require(self.weight_decay >= 0, f"{group}.weight_decay={self.weight_decay} must be 0 (off) or positive.")
         require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
-        require(
-            self.activation in ACTIVATIONS,
-            f"{group}.activation={self.activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
-        )
+        check_mlp(group, self.hidden, self.activation)
 
     @cached_property
     def network(self) -> nn.Module:

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.networks import MLP, NormalActor
+from rl_rewards.loop import build
+from tests.runs import composed
 
 
 def kernels(variables) -> dict[str, np.ndarray]:
@@ -85,3 +88,20 @@ def test_actor_shapes(batch):
     assert mean.shape == log_std.shape == (*batch, 3)
     np.testing.assert_allclose(log_std, -0.7)
     assert np.abs(mean).max() < 0.1, "a fresh policy acts near the middle of the range"
+
+
+@pytest.mark.parametrize(
+    ("group", "overrides"),
+    [
+        ("algorithm", ("algorithm=ppo",)),
+        ("algorithm", ("algorithm=sac",)),
+        ("reward.classifier", ()),
+        ("reward.classifier", ("reward=airl",)),
+        ("reward.model", ("reward=preferences",)),
+        ("reward", ("reward=curiosity",)),
+        ("reward", ("reward=random",)),
+    ],
+)
+def test_a_layer_without_width_is_refused(group, overrides):
+    with pytest.raises(ConfigError, match=rf"{group}\.hidden=\[64, 0\] must be widths of at least 1"):
+        build.build(composed("env=point", *overrides, f"{group}.hidden=[64,0]"))
