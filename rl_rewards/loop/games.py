@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rl_rewards.core.game import ALICE
+from rl_rewards.core.game import ALICE, NOBODY
 from rl_rewards.core.types import Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv
 from rl_rewards.envs.two_player import TwoPlayer
@@ -16,6 +16,8 @@ from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts
 from rl_rewards.rewards.base import reward_fn
 
+SHOWN = 4
+"""Games of each evaluation whose scenes are kept, for a video."""
 PLAYED = 2
 """Folded into a round's evaluation key; 0 and 1 are the two policies on the task."""
 RETURN_OF = {"alice": lambda role: role == ALICE, "bob": lambda role: role != ALICE}
@@ -62,7 +64,10 @@ def _pay(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
 
 
 def _of_one(env: TwoPlayer, rollout: Transition, paid: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """One seed's games [T, N]: every one of them ends within its horizon."""
+    """One seed's games [T, N]: every one of them ends within its horizon.
+
+    ``scene_player`` [T, SHOWN]: whose move led to each scene; ``NOBODY`` where there is none to show.
+    """
     info, columns = rollout.info, np.arange(rollout.valid.shape[1])
     end = rollout.valid.sum(axis=0) - 1
     handed = np.argmax((info["role"] == ALICE) & rollout.terminated, axis=0)  # her last step
@@ -71,17 +76,19 @@ def _of_one(env: TwoPlayer, rollout: Transition, paid: np.ndarray) -> tuple[dict
         "game_t_bob": info["t_bob"][end, columns],
         "game_reached": info["reached"][end, columns],
         "game_distance": info["distance"][end, columns],
-        "game_goal": info["goal"][end, columns],
     }
     if "touched" in info:
         arrays["game_touched"] = info["touched"][handed, columns]
+    metrics = {f"eval/{name}": float(np.mean(values)) for name, values in arrays.items()}
+    arrays["game_goal"] = info["goal"][end, columns]
     if "scene" in info:
-        places = env.place(np.asarray(info["scene"])[handed, columns])
-        if places is not None:  # a game in which she never moved has no scene yet
-            arrays["game_place"] = np.where(arrays["game_t_alice"][:, None] > 0.0, places, np.nan)
-    metrics = {
-        f"eval/{name}": float(np.mean(arrays[name])) for name in arrays if name not in ("game_goal", "game_place")
-    }
+        scene = np.asarray(info["scene"])
+        has_moved = info["t_alice"] + info["t_bob"] > 0.0  # before that a game has no scene
+        places = env.place(scene[handed, columns])
+        if places is not None:
+            arrays["game_place"] = np.where(has_moved[handed, columns][:, None], places, np.nan)
+        arrays["scene_games"] = scene[:, :SHOWN]
+        arrays["scene_player"] = np.where(rollout.valid & has_moved, info["role"], NOBODY)[:, :SHOWN].astype(np.int8)
     for player, plays in RETURN_OF.items():
         metrics[f"eval/{player}_return"] = float(np.mean(np.sum(paid * rollout.valid * plays(info["role"]), axis=0)))
     return metrics, arrays

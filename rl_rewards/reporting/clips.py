@@ -1,4 +1,5 @@
-"""The videos of a run on a page: the final policy, and the failure that the learned reward likes best."""
+"""The videos of a run on a page: the final policy, the failure that the learned reward likes best, and of self-play
+games."""
 
 import base64
 from dataclasses import dataclass
@@ -33,14 +34,23 @@ def clips(run: RunFiles, largest: int = LARGEST) -> list[Clip]:
         caption = "Episodes of the last evaluation, one after another: see for yourself whether the task is done."
         found.append(_clip("The final policy", caption, run.video, largest))
     last = run.evaluations[-1] if run.evaluations else None
-    if last is None or "failure_episode" not in last.arrays:
-        return found
-    title, words = "The most rewarded failure", failure_in_words(last)
-    if run.failure_video is not None:
-        found.append(_clip(title, words, run.failure_video, largest))
-    elif run.video is not None:
-        found.append(Clip(title, words, None))
+    if last is not None and "failure_episode" in last.arrays:
+        title, words = "The most rewarded failure", failure_in_words(last)
+        if run.failure_video is not None:
+            found.append(_clip(title, words, run.failure_video, largest))
+        elif run.video is not None:
+            found.append(Clip(title, words, None))
+    if run.games_video is not None:
+        found.append(_clip("Games", _games_in_words(run), run.games_video, largest))
     return found
+
+
+def _games_in_words(run: RunFiles) -> str:
+    task = "reach the state in which she stopped" if run.config["reward"]["mode"] == "repeat" else "undo what she did"
+    return (
+        "Games of the last evaluation, one after another. The strip above is pink while Alice moves and orange while "
+        f"Bob does, who must {task}."
+    )
 
 
 def failure_in_words(last: Evaluation) -> str:

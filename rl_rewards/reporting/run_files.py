@@ -31,6 +31,7 @@ class RunFiles:
     outcome: Mapping[str, Any]  # of DONE or FAILED.json; empty for an unfinished run
     video: Path | None  # of the final policy
     failure_video: Path | None = None  # of the most rewarded failure
+    games_video: Path | None = None  # of self-play
     maps: Sequence[PlaneMap] = ()  # of a few evaluations over training, oldest first
     games: Games | None = None  # None unless Alice and Bob play
     visits: Sequence[Visits] = ()  # of a few evaluations over training, oldest first, where cells are counted
@@ -147,6 +148,7 @@ def read_run(path: Path, evaluations: int = 3) -> RunFiles:
         outcome=outcome,
         video=_video(path / "videos" / "final.mp4"),
         failure_video=_video(path / "videos" / "most_rewarded_failure.mp4"),
+        games_video=_video(path / "videos" / "games.mp4"),
     )
 
 

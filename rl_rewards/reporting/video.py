@@ -3,22 +3,44 @@
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from rl_rewards.core import game
 from rl_rewards.core.errors import CannotDraw
+from rl_rewards.core.game import NOBODY
+from rl_rewards.reporting.drawing import ALICE, BOB
 
 EPISODES = 4
 MOST_FRAMES = 600
 """Then the video ends: long episodes are seen in part."""
 
+STRIP_HEIGHT = 12
+"""Pixels above a game's picture."""
+
+
+def _bytes_of(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(colour.removeprefix("#")))
+
+
+STRIP_OF = {player: _bytes_of(colour) for player, colour in ((game.ALICE, ALICE), (game.BOB, BOB))}
+
 Draw = Callable[[np.ndarray], np.ndarray]
 """From a scene [k] to a picture [height, width, 3] uint8."""
 
 
+class Frame(NamedTuple):
+    """A picture of a video."""
+
+    scene: np.ndarray  # [k]
+    strip: tuple[int, ...] | None  # red, green and blue of the strip above it
+
+
 def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int = 0) -> list[Path]:
-    """Of the newest evaluation: its first episodes one after another as videos/final.mp4, and as
-    videos/most_rewarded_failure.mp4 the episode without success that has the highest learned return.
+    """Of the newest evaluation: its first episodes one after another as videos/final.mp4, as
+    videos/most_rewarded_failure.mp4 the episode without success that has the highest learned return, and of self-play
+    its first games as videos/games.mp4, with a strip in the colour of whoever moves.
 
     Args:
         step_seconds: simulated time of a step; the video runs in real time, between 10 and 30 frames a second.
@@ -36,10 +58,10 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
     for name, episodes in _recorded(newest, seed_index).items():
         path = run_dir / "videos" / name
         path.unlink(missing_ok=True)  # of an earlier end of this run: a failure may be gone
-        scenes = [scene for episode in episodes for scene in episode[::every]][:MOST_FRAMES]
+        frames = [frame for episode in episodes for frame in episode[::every]][:MOST_FRAMES]
         try:
-            if scenes:
-                _write(path, scenes, draw, frames_per_second)
+            if frames:
+                _write(path, frames, draw, frames_per_second)
                 written.append(path)
         except CannotDraw as error:
             print(f"No video: {error}.", flush=True)
@@ -47,30 +69,42 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
     return written
 
 
-def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[np.ndarray]]:
-    """Episodes as their scenes [t, k], by the video's name."""
+def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[list[Frame]]]:
+    """Episodes, by the video's name."""
     with np.load(evaluation) as file:
-        names = ("scene", "valid", "scene_failure", "failure_episode")
+        names = ("scene", "valid", "scene_failure", "failure_episode", "scene_games", "scene_player")
         arrays = {name: file[name] for name in names if name in file.files}
     if "scene" not in arrays:
         return {}
     if arrays["valid"].ndim == 3:
         arrays = {name: array[seed_index] for name, array in arrays.items()}
     scene, lengths = arrays["scene"], arrays["valid"].sum(axis=0)
-    found = {"final.mp4": [scene[: lengths[i], i] for i in range(min(EPISODES, scene.shape[1]))]}
+    found = {"final.mp4": [_frames(scene[: lengths[i], i]) for i in range(min(EPISODES, scene.shape[1]))]}
     if "scene_failure" in arrays:
         episode = int(arrays["failure_episode"])  # -1: every episode succeeded
-        found["most_rewarded_failure.mp4"] = [arrays["scene_failure"][: lengths[episode]]] if episode >= 0 else []
+        failure = arrays["scene_failure"][: lengths[episode]]
+        found["most_rewarded_failure.mp4"] = [_frames(failure)] if episode >= 0 else []
+    if "scene_games" in arrays:
+        games = zip(arrays["scene_games"].swapaxes(0, 1), arrays["scene_player"].T, strict=True)
+        found["games.mp4"] = [_frames(scene[player != NOBODY], player[player != NOBODY]) for scene, player in games]
     return found
 
 
-def _write(path: Path, scenes: Sequence[np.ndarray], draw: Draw, frames_per_second: float) -> None:
+def _frames(scenes: np.ndarray, players: np.ndarray | None = None) -> list[Frame]:
+    colours = [None] * len(scenes) if players is None else [STRIP_OF[int(player)] for player in players]
+    return [Frame(scene, colour) for scene, colour in zip(scenes, colours, strict=True)]
+
+
+def _write(path: Path, frames: Sequence[Frame], draw: Draw, frames_per_second: float) -> None:
     import imageio.v2 as imageio
 
-    draw(scenes[0])  # may be impossible, which should leave no file
+    draw(frames[0].scene)  # may be impossible, which should leave no file
     path.parent.mkdir(exist_ok=True)
     # ffmpeg is started by a fork that executes at once, which is safe beside JAX's threads.
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
     with imageio.get_writer(path, fps=frames_per_second, macro_block_size=2) as writer:
-        for one in scenes:
-            writer.append_data(draw(one))
+        for frame in frames:
+            picture = draw(frame.scene)
+            if frame.strip is not None:
+                picture = np.concatenate([np.full_like(picture[:STRIP_HEIGHT], frame.strip), picture])
+            writer.append_data(picture)

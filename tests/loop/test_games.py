@@ -85,6 +85,11 @@ def test_a_game_leaves_what_the_report_shows(tmp_path):
         far = file["game_t_alice"]
         assert (file["game_distance"] <= far).all() and (far + file["game_t_bob"] <= 12).all()
         assert file["scene"].shape[0] == 12, "the task's episodes, for the video"
+        player, moves = file["scene_player"], np.stack([far, file["game_t_bob"]])
+        assert file["scene_games"].shape[:2] == player.shape == (13, 4)
+        for role, made in zip((ALICE, BOB), moves, strict=True):
+            stops = (player == role).sum(axis=0) - made[:4]  # her stop repeats the scene before it
+            assert ((stops == 0) | ((stops == 1) & (role == ALICE))).all()
 
 
 def test_several_seeds_and_every_option_run(tmp_path):

@@ -4,7 +4,8 @@ import imageio.v2 as imageio
 import numpy as np
 
 from rl_rewards.core.errors import CannotDraw
-from rl_rewards.reporting.video import MOST_FRAMES, write_videos
+from rl_rewards.core.game import ALICE, BOB, NOBODY
+from rl_rewards.reporting.video import MOST_FRAMES, STRIP_HEIGHT, STRIP_OF, write_videos
 
 
 def write_evaluation(run_dir, steps: int, episodes: int) -> None:
@@ -97,3 +98,31 @@ def test_failures_are_of_the_seed_shown(tmp_path):
     assert len(write_videos(tmp_path, draw, 0.04, seed_index=0)) == 1
     assert len(write_videos(tmp_path, draw, 0.04, seed_index=1)) == 2
     assert set(seen) == {0.0, 2.0}
+
+
+def test_games_are_shown_move_by_move_with_who_moves(tmp_path):
+    (tmp_path / "evaluations").mkdir()
+    player = np.array([[NOBODY, ALICE], [ALICE, ALICE], [BOB, NOBODY], [BOB, NOBODY]], np.int8)
+    t, game = np.meshgrid(np.arange(4), np.arange(2), indexing="ij")
+    np.savez(
+        tmp_path / "evaluations" / "000001.npz",
+        scene=np.full((1, 1, 2), 9.0),
+        valid=np.ones((1, 1), bool),
+        scene_games=np.stack([t, game], axis=-1).astype(float),
+        scene_player=player,
+    )
+    seen = []
+
+    def draw(scene):
+        seen.append(tuple(scene.tolist()))
+        return np.zeros((40, 32, 3), np.uint8)
+
+    path = write_videos(tmp_path, draw, 0.04)[-1]
+    assert path.name == "games.mp4"
+    assert [scene for scene in seen if scene[0] != 9.0][1:] == [(1, 0), (2, 0), (3, 0), (0, 1), (1, 1)]
+    video = np.array(imageio.mimread(path), int)
+    assert video.shape[:3] == (5, 40 + STRIP_HEIGHT, 32)
+    strips = video[:, STRIP_HEIGHT // 2, 16]
+    for strip, role in zip(strips, (ALICE, BOB, BOB, ALICE, ALICE), strict=True):
+        np.testing.assert_allclose(strip, STRIP_OF[role], atol=25)  # as ffmpeg keeps colours
+    assert video[:, -10, 16].max() < 25
