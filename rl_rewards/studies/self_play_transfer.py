@@ -107,6 +107,7 @@ class SelfPlayTransfer:
             success.axhline(self.solved, color="#999999", linewidth=1.0, linestyle=":")
             success.set(title=f"{self.row}: success", xlabel="supervised episodes", ylim=(-0.04, 1.04))
             success.set_xscale("symlog", linthresh=100)
+            success.set_xlim(left=0)
             success.legend(frameon=False, fontsize=8)
             self._draw_games(touched, arms.get(GAMES))
             figure.savefig(path, dpi=110)
