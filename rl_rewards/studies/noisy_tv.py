@@ -67,8 +67,8 @@ class NoisyTv:
                 slopes[DISAGREEMENT], "disagreement at the television falls like 1/n (exponent below -.8).", -0.8, False
             ),
             above_zero(
-                "In the last third of a long run prediction error keeps the agent at the television more than a random "
-                "walk does.",
+                "In the last third of a long run prediction error keeps the agent at the television more than it is there "
+                "without a bonus.",
                 "share of steps more",
                 less(late[ERROR], late[WALK]),
                 {name: late[name] for name in (ERROR, WALK)},
@@ -103,7 +103,7 @@ class NoisyTv:
         word = "less" if below else "more"
         return Verdict(
             f"After {self.episodes} episodes {STYLES[name][1]} has covered {word} than {bound:g} of the cells.",
-            f"{in_words(coverage[name])}; a random walk {in_words(coverage[WALK])}.",
+            f"{in_words(coverage[name])}; without a bonus {in_words(coverage[WALK])}.",
             high < bound if below else low > bound,
             (low, high),
             "mean share of cells",
@@ -179,6 +179,7 @@ def _falls(slopes: list[float], claim: str, bound: float, above: bool) -> Verdic
 
 
 def _smooth(found: np.ndarray, width: int = 10) -> np.ndarray:
-    """A running mean over rounds, for drawing."""
-    kernel = np.ones(width) / width
-    return np.apply_along_axis(lambda one: np.convolve(one, kernel, mode="same"), 0, found)
+    """A running mean over rounds, for drawing; at both ends over what there is."""
+    kernel = np.ones(width)
+    rounds = np.convolve(np.ones(len(found)), kernel, mode="same")
+    return np.apply_along_axis(lambda one: np.convolve(one, kernel, mode="same") / rounds, 0, found)
