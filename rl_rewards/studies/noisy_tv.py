@@ -67,8 +67,8 @@ class NoisyTv:
                 slopes[DISAGREEMENT], "disagreement at the television falls like 1/n (exponent below -.8).", -0.8, False
             ),
             above_zero(
-                "In the last third of a long run prediction error keeps the agent at the television more than it is there "
-                "without a bonus.",
+                "In the last third of a long run prediction error keeps the agent at the television more than it is "
+                "there without a bonus.",
                 "share of steps more",
                 less(late[ERROR], late[WALK]),
                 {name: late[name] for name in (ERROR, WALK)},
