@@ -18,14 +18,14 @@ from rl_rewards.studies.drawing import canvas
 from rl_rewards.studies.measures import above_zero, in_words, less
 from rl_rewards.studies.players import over_rounds
 
-ERROR, DISAGREEMENT, WIDE, WALK = "prediction_error", "disagreement", "wide_screen", "no_bonus"
+ERROR, DISAGREEMENT, WIDE, NO_BONUS = "prediction_error", "disagreement", "wide_screen", "no_bonus"
 STYLES = {
     ERROR: ("#D55E00", "prediction error"),
     "icm": ("#E69F00", "ICM"),
     "rnd": ("#56B4E9", "RND"),
     DISAGREEMENT: ("#0072B2", "disagreement"),
     WIDE: ("#CC79A7", "disagreement, wider screen"),
-    WALK: ("#777777", "no bonus"),
+    NO_BONUS: ("#777777", "no bonus"),
 }
 SKIPPED = 10
 """Rounds at the start, in which networks still learn what a screen is, that do not count for how a bonus falls."""
@@ -70,8 +70,8 @@ class NoisyTv:
                 "In the last third of a long run prediction error keeps the agent at the television more than it is "
                 "there without a bonus.",
                 "share of steps more",
-                less(late[ERROR], late[WALK]),
-                {name: late[name] for name in (ERROR, WALK)},
+                less(late[ERROR], late[NO_BONUS]),
+                {name: late[name] for name in (ERROR, NO_BONUS)},
             ),
             above_zero(
                 "In the last third of a long run, all else explored, disagreement still keeps the agent at the "
@@ -103,7 +103,7 @@ class NoisyTv:
         word = "less" if below else "more"
         return Verdict(
             f"After {self.episodes} episodes {STYLES[name][1]} has covered {word} than {bound:g} of the cells.",
-            f"{in_words(coverage[name])}; without a bonus {in_words(coverage[WALK])}.",
+            f"{in_words(coverage[name])}; without a bonus {in_words(coverage[NO_BONUS])}.",
             high < bound if below else low > bound,
             (low, high),
             "mean share of cells",
@@ -123,7 +123,7 @@ class NoisyTv:
                 ):
                     axes.plot(episodes, found, color=colour, linewidth=0.4, alpha=0.25)
                     axes.plot(episodes, found.mean(axis=1), color=colour, linewidth=2.0, label=label)
-                if name != WALK:
+                if name != NO_BONUS:
                     visits = over_rounds(run, _key(run, "television_visits"))
                     paid = over_rounds(run, _key(run, "bonus_television"))
                     bonus.plot(np.maximum(visits, 1), paid, ".", color=colour, markersize=1.5, alpha=0.5)
