@@ -66,8 +66,7 @@ class StridedConvolution(nn.Module):
         kernel = self.param("kernel", orthogonal(2.0**0.5), (self.kernel**2 * depth, self.channels))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         side_by_side = kernel.reshape(cells**2, -1, self.channels).swapaxes(0, 1).reshape(-1, cells**2 * self.channels)
-        # Fused with the product, what makes x would be computed anew for every row of it.
-        products = jnp.split(jax.lax.optimization_barrier(x) @ side_by_side, cells**2, axis=-1)
+        products = jnp.split(x @ side_by_side, cells**2, axis=-1)
         corners = [(i, j) for i in range(cells) for j in range(cells)]
         shifted = [part[..., i : i + rows, j : j + columns, :] for part, (i, j) in zip(products, corners, strict=True)]
         return bias + sum(shifted)
@@ -173,7 +172,9 @@ def random_shift(key: Key, pictures: UInt8[Array, "N H W C"], most: int) -> UInt
     padded = jnp.pad(pictures, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
     corners = jax.random.randint(key, (len(pictures), 2), 0, 2 * most + 1)
 
-    def crop(picture: Array, corner: Array) -> Array:
+    def crop(picture_and_corner: tuple[Array, Array]) -> Array:
+        picture, corner = picture_and_corner
         return jax.lax.dynamic_slice(picture, (corner[0], corner[1], 0), pictures.shape[1:])
 
-    return jax.vmap(crop)(padded, corners)
+    # In two halves, since XLA fuses nothing with a loop: on a CPU it would draw corners anew for every pixel read.
+    return jax.lax.map(crop, (padded, corners), batch_size=ceil(len(pictures) / 2))
