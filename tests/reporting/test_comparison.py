@@ -29,7 +29,7 @@ def sweep(tmp_path) -> Path:
 def write_study(folder: Path, counts: bool = True) -> Path:
     for i, name in enumerate(("plain", "changed")):
         write_fake_run(folder / "arms" / name, rounds=12, seed=0, learning_rate=0.001 * (i + 1), video=False)
-    claims = [("It learns.", True, [0.5, 1.0]), ("The change hurts.", False, None)]
+    claims = [("It learns.", True, [0.5, 1.0]), ("The change hurts.", False, None), ("It is fast.", False, [2, None])]
     verdicts = [
         {"claim": claim, "measured": "9 of 10.", "holds": holds, "interval": interval, "interval_of": "share of seeds"}
         for claim, holds, interval in claims
@@ -105,9 +105,15 @@ def test_one_run_is_reported_in_its_own_folder(capsys, sweep):
 @pytest.mark.parametrize("part", ["", "arms", "arms/*"])
 def test_a_study_opens_with_its_verdicts(capsys, tmp_path, part):
     found = page(capsys, write_study(tmp_path / "study") / part)
-    assert "1 of 2 claims holds; no exploit alarm stands." in found.text
+    assert "1 of 3 claims holds; no exploit alarm stands." in found.text
     assert "indicative" not in found.text
-    for words in ("It learns.", "95% interval of share of seeds: 0.5 to 1", "DOES NOT HOLD", "python -m x size=full"):
+    for words in (
+        "It learns.",
+        "share of seeds: 0.5 to 1",
+        "share of seeds: 2 to infinite",
+        "DOES NOT HOLD",
+        "python -m x size=full",
+    ):
         assert words in found.text, words
     assert "The figure of the study study." in found.alts
     assert found.text.index("The change hurts.") < found.text.index("Every arm at its last evaluation")

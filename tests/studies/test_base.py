@@ -33,7 +33,8 @@ class Computes:
 
     def judge(self, arms, seeds):
         assert not arms
-        return Findings([Verdict("Seeds are given.", "", True, None, "", {"seed": list(seeds)})], {"curve": [1, 2]})
+        found = Verdict("Seeds are given.", "", True, (0.5, float("inf")), "", {"seed": list(seeds)})
+        return Findings([found], {"curve": [1, 2]})
 
     def draw(self, arms, findings, path):
         path.write_text(str(findings.details["curve"]), encoding="utf-8")
@@ -86,6 +87,7 @@ def test_a_study_without_arms_computes_for_the_seeds_of_its_size(tmp_path):
     record = json.loads(run_study(Computes(), cfg, ["size=full", "hydra.run.dir=x"], tmp_path).read_text("utf-8"))
     assert record["counts"] and record["seeds"] == record["verdicts"][0]["per_seed"]["seed"] == [100, 101, 102]
     assert record["details"] == {"curve": [1, 2]} and record["arms"] == {}
+    assert record["verdicts"][0]["interval"] == [0.5, None], "strict JSON has no infinity"
     assert record["command"] == "python -m rl_rewards.run size=full" and "git_sha" in record
     assert (tmp_path / "verdict.png").read_text(encoding="utf-8") == "[1, 2]"
 
