@@ -109,8 +109,8 @@ def test_a_study_opens_with_its_verdicts(capsys, tmp_path, part):
     assert "indicative" not in found.text
     for words in (
         "It learns.",
-        "share of seeds: 0.5 to 1",
-        "share of seeds: 2 to infinite",
+        "95% interval of share of seeds: 0.5 to 1",
+        "95% interval of share of seeds: 2 to infinite",
         "DOES NOT HOLD",
         "python -m x size=full",
     ):
