@@ -1,20 +1,19 @@
 """One metrics dict a round -> metrics.jsonl (the truth), the console, and wandb if asked for."""
 
 import json
-import math
 import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from rl_rewards.core import seed_rows
 from rl_rewards.core.intervals import mean_interval
+from rl_rewards.core.strict_json import strict
 
 
 class MetricsFile:
@@ -34,7 +33,7 @@ class MetricsFile:
 
     def append(self, row: dict[str, Any]) -> dict[str, Any]:
         """Write a row at once; returns it as it is stored."""
-        stored = {key: _plain(value) for key, value in row.items()}
+        stored = strict(row)
         self.rows.append(stored)
         self._file.write(json.dumps(stored) + "\n")
         self._file.flush()
@@ -139,15 +138,6 @@ def in_words(row: dict[str, Any], key: str, places: int = 3) -> str:
         return f"{found[0]:.{places}f}"
     mean, low, high = mean_interval(found)
     return f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, int | str | bool) or value is None:
-        return value
-    if np.ndim(value) == 1:
-        return [_plain(one) for one in value]
-    value = float(value)
-    return value if math.isfinite(value) else None
 
 
 def _complete_rows(path: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ without arms computes what it judges, for each of the size's seeds.
 """
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+from rl_rewards.core.strict_json import strict
 from rl_rewards.exits import REFUSED, REQUEUE
 from rl_rewards.provenance import code, command_line
 from rl_rewards.reporting.run_files import RunFiles, read_run
@@ -88,7 +88,7 @@ def run_study(study: Study, cfg: DictConfig, overrides: Sequence[str], folder: P
     record = _record(cfg.size, seeds, runs, findings, folder)
     record |= {"command": _without_folder(command_line(overrides), folder), **code()}
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(_strict(record), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(strict(record), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)
     study.draw(runs, findings, folder / "verdict.png")
     _print(findings.verdicts, cfg.size, path)
@@ -133,15 +133,6 @@ def _record(
             for name, run in runs.items()
         },
     }
-
-
-def _strict(value: Any) -> Any:
-    """What strict JSON can hold: null for numbers that are infinite (never) or not numbers."""
-    if isinstance(value, Mapping):
-        return {key: _strict(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _without_folder(command: str, folder: Path) -> str:

@@ -1,0 +1,19 @@
+"""Numbers as strict JSON can hold them: its readers, browsers among them, refuse NaN and Infinity."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def strict(value: Any) -> Any:
+    """``value`` with lists for arrays, floats for their scalars, and null for what is infinite or not a number."""
+    if isinstance(value, Mapping):
+        return {key: strict(one) for key, one in value.items()}
+    if isinstance(value, int | str | bool) or value is None:
+        return value
+    if isinstance(value, list | tuple) or np.ndim(value):
+        return [strict(one) for one in value]
+    number = float(value)
+    return number if math.isfinite(number) else None
