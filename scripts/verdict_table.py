@@ -1,24 +1,40 @@
-"""Write the README's table of the lecture's claims from the stored verdicts: ``python scripts/verdict_table.py``."""
+"""Write the tables of the lecture's claims from the stored verdicts: ``python scripts/verdict_table.py``.
+
+``scripts/results/README.md`` has every claim, the README the first of each study and how many of all hold.
+"""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- claims: written by scripts/verdict_table.py -->\n", "<!-- end of claims -->\n"
 
 
-def table(results: Path = RESULTS) -> str:
-    """Every stored study's claims as Markdown: claim, measured, whether it holds."""
+def every_claim(results: Path = RESULTS) -> str:
+    """Every stored study's claims as Markdown, seen from ``results``: claim, measured, whether it holds."""
     lines = ["| claim | measured | |", "|---|---|---|"]
-    for path in sorted(results.glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(record, dict) and "verdicts" in record:
-            figure = f", [figure](scripts/results/{path.stem}.png)" if path.with_suffix(".png").is_file() else ""
-            lines.append(f"| **[{path.stem}](scripts/results/{path.name})**{figure} | {_conditions(record)} | |")
-            lines += [_row(verdict) for verdict in record["verdicts"]]
+    for path, record in _studies(results):
+        lines.append(f"| **{_links(path, path.parent)}** | {_conditions(record)} | |")
+        lines += [f"| {' | '.join(_told(verdict))} |" for verdict in record["verdicts"]]
     return "\n".join(lines)
+
+
+def first_claims(results: Path = RESULTS) -> str:
+    """Each stored study's first claim as Markdown, seen from the top level, and how many of all its claims hold."""
+    lines = ["| study | its first claim | measured | | of all, hold |", "|---|---|---|---|---|"]
+    for path, record in _studies(results):
+        holding = sum(verdict["holds"] for verdict in record["verdicts"])
+        claim, measured, holds = _told(record["verdicts"][0])
+        measured = f"{measured} ({_conditions(record)})"
+        study = _links(path, results.parents[1])
+        lines.append(f"| {study} | {claim} | {measured} | {holds} | {holding} of {len(record['verdicts'])} |")
+    return "\n".join(lines)
+
+
+TABLES = {Path(__file__).parents[1] / "README.md": first_claims, RESULTS / "README.md": every_claim}
+"""Page -> what makes its table."""
 
 
 def written_into(text: str, table: str) -> str:
@@ -26,6 +42,20 @@ def written_into(text: str, table: str) -> str:
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
     return f"{before}{START}\n{table}\n\n{END}{after}"
+
+
+def _studies(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted(results.glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(record, dict) and "verdicts" in record:
+            yield path, record
+
+
+def _links(path: Path, seen_from: Path) -> str:
+    figure = path.with_suffix(".png")
+    return f"[{path.stem}]({path.relative_to(seen_from)})" + (
+        f", [figure]({figure.relative_to(seen_from)})" if figure.is_file() else ""
+    )
 
 
 def _conditions(record: dict[str, Any]) -> str:
@@ -38,9 +68,8 @@ def _conditions(record: dict[str, Any]) -> str:
     return told if record["counts"] else f"{told}; indicative only"
 
 
-def _row(verdict: dict[str, Any]) -> str:
-    words = "**holds**" if verdict["holds"] else "**does not hold**"
-    return f"| {_cell(verdict['claim'])} | {_cell(verdict['measured'])} | {words} |"
+def _told(verdict: dict[str, Any]) -> tuple[str, str, str]:
+    return _cell(verdict["claim"]), _cell(verdict["measured"]), "**holds**" if verdict["holds"] else "**does not hold**"
 
 
 def _cell(text: str) -> str:
@@ -48,4 +77,5 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(written_into(README.read_text(encoding="utf-8"), table()), encoding="utf-8")
+    for page, table in TABLES.items():
+        page.write_text(written_into(page.read_text(encoding="utf-8"), table()), encoding="utf-8")

@@ -1,19 +1,40 @@
-"""The README's table comes from the stored verdicts."""
+"""The tables of claims come from the stored verdicts."""
 
 import json
 
-from scripts.verdict_table import README, RESULTS, table, written_into
+import pytest
+
+from scripts.verdict_table import RESULTS, TABLES, every_claim, first_claims, written_into
 
 
-def test_every_stored_verdict_has_its_line(tmp_path):
-    verdict = {"claim": "It learns.", "measured": "9 of 10 | seeds.", "holds": False}
+@pytest.fixture
+def results(tmp_path):
+    verdicts = [
+        {"claim": "It learns.", "measured": "9 of 10 | seeds.", "holds": False},
+        {"claim": "It learns something.", "measured": "10 of 10 seeds", "holds": True},
+    ]
     arm = {"seeds": [100, 101], "env_steps": 48_000}
-    record = {"verdicts": [verdict], "arms": {"one": arm}, "seeds": [100, 101], "counts": True}
-    (tmp_path / "study.json").write_text(json.dumps(record), encoding="utf-8")
-    (tmp_path / "other.json").write_text("[]", encoding="utf-8")
-    assert table(tmp_path).splitlines()[2:] == [
-        "| **[study](scripts/results/study.json)** | seeds 100-101, 48,000 env steps | |",
+    record = {"verdicts": verdicts, "arms": {"one": arm}, "seeds": [100, 101], "counts": True}
+    folder = tmp_path / "scripts" / "results"
+    folder.mkdir(parents=True)
+    (folder / "study.json").write_text(json.dumps(record), encoding="utf-8")
+    (folder / "other.json").write_text("[]", encoding="utf-8")
+    return folder
+
+
+def test_every_stored_verdict_has_its_line(results):
+    (results / "study.png").touch()
+    assert every_claim(results).splitlines()[2:] == [
+        "| **[study](study.json), [figure](study.png)** | seeds 100-101, 48,000 env steps | |",
         "| It learns | 9 of 10 \\| seeds | **does not hold** |",
+        "| It learns something | 10 of 10 seeds | **holds** |",
+    ]
+
+
+def test_the_readme_shows_each_study_by_its_first_claim(results):
+    assert first_claims(results).splitlines()[2:] == [
+        "| [study](scripts/results/study.json) | It learns "
+        "| 9 of 10 \\| seeds (seeds 100-101, 48,000 env steps) | **does not hold** | 1 of 2 |"
     ]
 
 
@@ -26,6 +47,7 @@ def test_stored_results_count_and_come_from_clean_commits():
             assert not record.get("git_dirty"), path.name
 
 
-def test_the_readme_shows_the_stored_verdicts():
-    text = README.read_text(encoding="utf-8")
-    assert text == written_into(text, table()), "run python scripts/verdict_table.py"
+@pytest.mark.parametrize("page", TABLES, ids=lambda page: str(page.parent.name))
+def test_a_page_shows_the_stored_verdicts(page):
+    text = page.read_text(encoding="utf-8")
+    assert text == written_into(text, TABLES[page]()), "run python scripts/verdict_table.py"

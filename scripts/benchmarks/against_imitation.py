@@ -178,7 +178,7 @@ def _peer(settings: Settings, script: str = "peer_imitation.py") -> list[str] | 
     python = settings.peers and settings.peers / "imitation" / "bin" / "python"
     if python is None or not python.is_file():
         settings.say(
-            f"  imitation is skipped: it is not in PEERS={settings.peers or ''}; README, Benchmarks, says how to add it"
+            f"  imitation is skipped: it is not in PEERS={settings.peers or ''}: see scripts/results/README.md"
         )
         return None
     return [str(python), str(ROOT / "scripts" / "benchmarks" / script)]

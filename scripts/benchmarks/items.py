@@ -45,7 +45,7 @@ def ppo_against_peers(settings: Settings) -> Result:
         "sb3": folder is not None and (folder / "venv" / "bin" / "python").is_file(),
     }
     for name in [name for name, there in found.items() if not there]:
-        settings.say(f"  {name} is skipped: it is not in PEERS={folder or ''}; README, Benchmarks, says how to add it")
+        settings.say(f"  {name} is skipped: it is not in PEERS={folder or ''}: see scripts/results/README.md")
     if folder is not None and found["purejaxrl"]:
         commands["purejaxrl"] = module("peer_purejaxrl", folder / "purejaxrl")
     if folder is not None and found["sb3"]:
