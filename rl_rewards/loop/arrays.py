@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,12 @@ def read_arrays(path: Path, key: str, recorder: str) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise ConfigError(f"{key}={path} does not exist; record one with '{recorder}'.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):  # a single array's file
+            raise ValueError
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise ConfigError(
             f"{path} cannot be read as an .npz file of plain arrays (truncated, pickled or of another kind?)."
         ) from error

@@ -1,5 +1,6 @@
 """From a composed config to live objects, and the refusal of what cannot work. No config object goes beyond here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -162,14 +163,16 @@ def build_data(parts: Parts, cfg: DictConfig) -> Examples:
     """
     seeds = range(cfg.seed, cfg.seed + parts.seeds.count)
     found: list[Examples] = [{} for _ in seeds]
-    demos = _demonstrations(parts, cfg)
-    if demos is not None:
-        name, recorded = demos
-        chosen = [demonstrations.choose(name, recorded, **cfg.demonstrations, seed=seed) for seed in seeds]
-        found = demonstrations.as_data(chosen)
+    chosen: Sequence[demonstrations.Chosen | None] = [None for _ in seeds]
+    named = _demonstrations(parts, cfg)
+    if named is not None:
+        name, recorded = named
+        given = [demonstrations.choose(name, recorded, **cfg.demonstrations, seed=seed) for seed in seeds]
+        found, chosen = demonstrations.as_data([one.steps for one in given]), given
     if parts.source.needs_examples:
-        goals = None if demos is None or cfg.examples.last_steps is None else demos[1]
-        found = [one | _examples(parts, cfg.examples, seed, goals) for one, seed in zip(found, seeds, strict=True)]
+        examples_of = [_examples(parts, cfg.examples, *each) for each in zip(seeds, chosen, strict=True)]
+        _check_equally_many([len(one["goal_obs"]) for one in examples_of], cfg.examples)
+        found = [one | more for one, more in zip(found, examples_of, strict=True)]
     return parts.seeds.stack(found)
 
 
@@ -197,8 +200,8 @@ def _demonstrations(parts: Parts, cfg: DictConfig) -> tuple[str, demonstrations.
     return name, demos
 
 
-def _examples(parts: Parts, settings: DictConfig, seed: int, demos: demonstrations.Demonstrations | None) -> Examples:
-    """Of one seed; ``demos``, if given, are where the goals come from."""
+def _examples(parts: Parts, settings: DictConfig, seed: int, demos: demonstrations.Chosen | None) -> Examples:
+    """Of one seed; the ends of the episodes that it is given may be where its goals come from."""
     for key in ("goals", "non_goals"):
         require(settings[key] > 0, f"examples.{key}={settings[key]} must be at least 1.")
     if settings.path is not None:
@@ -206,9 +209,18 @@ def _examples(parts: Parts, settings: DictConfig, seed: int, demos: demonstratio
         arrays = examples.load_examples(Path(settings.path), parts.env.spec, needs_action)
     else:
         arrays = examples.collect_examples(parts.env, settings.goals, settings.non_goals, seed)
-    if demos is not None:
-        arrays["goal_obs"], arrays["goal_action"] = demonstrations.last_states(demos, settings.last_steps)
+    if demos is not None and settings.last_steps is not None:
+        arrays["goal_obs"], arrays["goal_action"] = demonstrations.last_states(demos.episodes, settings.last_steps)
     return examples.hold_out(arrays, settings.heldout_share, seed)
+
+
+def _check_equally_many(goals: list[int], settings: DictConfig) -> None:
+    """Seeds in one program have arrays of one length."""
+    require(
+        len(set(goals)) == 1,
+        f"examples.last_steps={settings.last_steps} gives the seeds from {min(goals)} to {max(goals)} goals to "
+        "learn from, since the episodes drawn for some are shorter; choose num_seeds=1, or fewer last steps.",
+    )
 
 
 def rounds_of(parts: Parts, cfg: DictConfig) -> int:

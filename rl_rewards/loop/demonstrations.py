@@ -7,6 +7,7 @@ The file is an ``.npz`` of plain arrays; n steps of E episodes one after the oth
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -86,29 +87,40 @@ def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
     return {**arrays, "episode_start": starts, "episode_return": np.add.reduceat(arrays["env_reward"], starts)}
 
 
-def choose(name: str, demos: Demonstrations, episodes: int | None, every: int, seed: int) -> Demonstrations:
+class Chosen(NamedTuple):
+    """What of a set a seed is given."""
+
+    episodes: Demonstrations  # whole
+    steps: Demonstrations  # those of their steps that are learned from
+
+
+def choose(name: str, demos: Demonstrations, episodes: int | None, every: int, seed: int) -> Chosen:
     """``episodes`` of them at random, and one step of ``every`` from a random offset in each.
 
-    A termination is always kept: few steps tell of it, and it is what a demonstrator worked for, or shunned.
+    A termination is always kept: few steps tell of it, and it is what a demonstrator worked for, or shunned. Among
+    what is kept it is then up to ``every`` times as frequent as the demonstrator met it.
 
     Raises:
         ConfigError: when there are not so many episodes.
     """
-    starts = demos["episode_start"]
-    count = len(starts)
+    count = len(demos["episode_start"])
     if episodes is not None:
         require(
             1 <= episodes <= count, f"demonstrations.episodes={episodes}, but {name} has {count}; ask for 1 to {count}."
         )
     require(every >= 1, f"demonstrations.every={every} must be at least 1.")
     rng = np.random.default_rng([seed, 0xDE305])
-    chosen = range(count) if episodes is None else np.sort(rng.permutation(count)[:episodes])
-    ends = np.append(starts[1:], len(demos["obs"]))
-    rows = [_thinned(rng, starts[i], ends[i], every, bool(demos["terminated"][ends[i] - 1])) for i in chosen]
-    kept = {key: demos[key][np.concatenate(rows)] for key in PER_STEP if key in demos}
-    kept["episode_start"] = np.cumsum([0, *map(len, rows[:-1])])
-    kept["episode_return"] = demos["episode_return"][list(chosen)]
-    return kept
+    spans = _spans(demos)
+    chosen = np.arange(count) if episodes is None else np.sort(rng.permutation(count)[:episodes])
+    whole = [np.arange(*spans[i]) for i in chosen]
+    thinned = [_thinned(rng, *spans[i], every, bool(demos["terminated"][spans[i][1] - 1])) for i in chosen]
+    return Chosen(_of_rows(demos, chosen, whole), _of_rows(demos, chosen, thinned))
+
+
+def _spans(demos: Demonstrations) -> list[tuple[int, int]]:
+    """Every episode's first row and the one after its last."""
+    starts = demos["episode_start"]
+    return list(zip(starts, np.append(starts[1:], len(demos["obs"])), strict=True))
 
 
 def _thinned(rng: np.random.Generator, start: int, end: int, every: int, keep_last: bool) -> np.ndarray:
@@ -117,12 +129,18 @@ def _thinned(rng: np.random.Generator, start: int, end: int, every: int, keep_la
     return np.union1d(rows, [end - 1]) if keep_last else rows
 
 
+def _of_rows(demos: Demonstrations, episodes: np.ndarray, rows: list[np.ndarray]) -> Demonstrations:
+    """``episodes`` of ``demos``, of each its ``rows``."""
+    kept = {key: demos[key][np.concatenate(rows)] for key in PER_STEP if key in demos}
+    kept["episode_start"] = np.cumsum([0, *map(len, rows[:-1])])
+    kept["episode_return"] = demos["episode_return"][episodes]
+    return kept
+
+
 def last_states(demos: Demonstrations, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """The states reached in the last ``steps`` steps of every episode, with the actions that led there: the success
     examples of MEDAL++ (Sharma et al. 2023, arXiv:2303.01488)."""
-    starts = demos["episode_start"]
-    ends = np.append(starts[1:], len(demos["obs"]))
-    rows = np.concatenate([np.arange(max(start, end - steps), end) for start, end in zip(starts, ends, strict=True)])
+    rows = np.concatenate([np.arange(max(start, end - steps), end) for start, end in _spans(demos)])
     return demos["next_obs"][rows], demos["action"][rows]
 
 

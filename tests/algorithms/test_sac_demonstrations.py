@@ -9,9 +9,10 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Experience, RewardFn
+from rl_rewards.loop import demonstrations
 from rl_rewards.loop.replay import Replay
 from tests.algorithms.small import LOPSIDED, small_sac
-from tests.demonstrations import point_file
+from tests.demonstrations import point_demos, point_file
 from tests.probes import make_rollout, make_spec
 from tests.runs import build, composed, run_here
 
@@ -92,3 +93,25 @@ def test_goals_from_the_ends_of_demonstrations(tmp_path):
     assert float(jnp.linalg.norm(data["goal_obs"], axis=-1).max()) < 0.15, "in the goal disc"
     with pytest.raises(ConfigError, match=r"examples\.last_steps=5 takes goals from demonstrations; name some"):
         build.build_data(build.build(composed("env=point")), composed("env=point", "examples.last_steps=5"))
+
+
+def test_goals_are_of_the_episodes_that_a_seed_is_given_and_of_no_others(tmp_path):
+    """Else a run from one demonstration would learn what success looks like from all."""
+    few = ("demonstrations.episodes=1", "demonstrations.every=8", "examples.last_steps=5", "num_seeds=3")
+    cfg = composed("env=point", f"demos={point_file(tmp_path)}", *few)
+    demos, goals = point_demos(), build.build_data(build.build(cfg), cfg)
+    assert goals["goal_obs"].shape[:2] == (3, 4) and goals["heldout_obs"].shape[:2] == (3, 1)
+    for seed in range(3):
+        chosen = demonstrations.choose("x", demos, episodes=1, every=8, seed=seed).episodes
+        given = np.concatenate([goals["goal_obs"][seed], goals["heldout_obs"][seed]])
+        assert {tuple(row) for row in given} == {tuple(row) for row in chosen["next_obs"][-5:]}
+
+
+def test_seeds_of_one_program_need_equally_many_goals(tmp_path):
+    rows = {key: value[:42] for key, value in point_demos().items() if not key.startswith("episode")}
+    rows |= {"truncated": np.isin(np.arange(42), [1, 41]), "episode_start": np.array([0, 2])}
+    path = point_file(tmp_path, **rows, episode_return=np.ones(2))
+    few = ("demonstrations.episodes=1", "examples.last_steps=5", "examples.heldout_share=0.5", "num_seeds=8")
+    cfg = composed("env=point", f"demos={path}", *few)
+    with pytest.raises(ConfigError, match=r"gives the seeds from 1 to \d goals to learn from, .* choose num_seeds=1"):
+        build.build_data(build.build(cfg), cfg)

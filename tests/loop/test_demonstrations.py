@@ -7,6 +7,7 @@ from rl_rewards.core.demonstrations import sampler, transitions_of
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete
 from rl_rewards.loop import demonstrations
+from rl_rewards.loop.arrays import read_arrays
 from tests.demonstrations import STEPS, point_demos, point_file
 from tests.probes import make_rollout, make_spec
 from tests.runs import build, composed
@@ -69,10 +70,28 @@ def test_missing_truncated_pickled_and_foreign_files(tmp_path):
     np.save(pickled.open("wb"), np.array([GOOD], dtype=object), allow_pickle=True)
     with pytest.raises(ConfigError, match="cannot be read"):
         demonstrations.load_demonstrations(str(pickled), SPEC)
+    np.save(tmp_path / "one.npy", GOOD["obs"])
+    with pytest.raises(ConfigError, match="of plain arrays"):
+        demonstrations.load_demonstrations(str(tmp_path / "one.npy"), SPEC)
     elsewhere = build.build(composed("env=point")).env.spec
     demonstrations.save_demonstrations(path, make_spec(name="Hopper-v5"), GOOD)
     with pytest.raises(ConfigError, match="recorded on the environment 'Hopper-v5', but this run uses 'point'"):
         demonstrations.load_demonstrations(str(path), elsewhere)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_file_with_one_wrong_byte_is_read_or_refused(tmp_path, compressed):
+    """Whatever it hits: a name, a length, a checksum, the kind of compression, the bits themselves."""
+    (np.savez_compressed if compressed else np.savez)(tmp_path / "good.npz", obs=np.linspace(0, 1, 6).reshape(3, 2))
+    good, bad = (tmp_path / "good.npz").read_bytes(), tmp_path / "bad.npz"
+    refused = 0
+    for at in range(len(good)):
+        bad.write_bytes(good[:at] + bytes([good[at] ^ 0x41]) + good[at + 1 :])
+        try:
+            read_arrays(bad, "demos", "recorder")
+        except ConfigError:
+            refused += 1
+    assert refused > len(good) / 2
 
 
 def test_discrete_actions_are_counted(tmp_path):
@@ -93,22 +112,25 @@ def test_rounding_at_a_bound_is_forgiven(tmp_path):
 
 
 def test_choosing_keeps_whole_episodes_and_every_so_many_steps():
-    chosen = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1)
+    whole, chosen = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1)
+    assert len(whole["obs"]) == 3 * STEPS and list(whole["episode_start"]) == [0, STEPS, 2 * STEPS]
+    np.testing.assert_array_equal(whole["episode_return"], chosen["episode_return"])
     assert len(chosen["obs"]) == 3 * STEPS / 10
     assert list(chosen["episode_start"]) == [0, 4, 8]
-    again = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1)
+    again = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1).steps
     np.testing.assert_array_equal(chosen["obs"], again["obs"])
-    other = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=2)
+    other = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=2).steps
     assert not np.array_equal(chosen["obs"], other["obs"])
+    assert {tuple(row) for row in chosen["obs"]} <= {tuple(row) for row in whole["obs"]}
     index = [int(np.flatnonzero((GOOD["obs"] == row).all(axis=1))[0]) for row in chosen["obs"][:4]]
     assert set(np.diff(index)) == {10}, "one episode's steps, ten apart"
-    np.testing.assert_array_equal(demonstrations.choose("x", GOOD, None, 1, 0)["obs"], GOOD["obs"])
+    np.testing.assert_array_equal(demonstrations.choose("x", GOOD, None, 1, 0).steps["obs"], GOOD["obs"])
 
 
 def test_a_termination_is_always_kept():
     last = GOOD["truncated"]
     ended = GOOD | {"terminated": last, "truncated": np.zeros_like(last)}
-    chosen = demonstrations.choose("x", ended, episodes=None, every=25, seed=0)
+    chosen = demonstrations.choose("x", ended, episodes=None, every=25, seed=0).steps
     assert chosen["terminated"].sum() == 8 and len(chosen["obs"]) < 8 * 4
     assert set(np.flatnonzero(chosen["terminated"])) == set(
         np.append(chosen["episode_start"][1:], len(chosen["obs"])) - 1
@@ -131,7 +153,7 @@ def test_last_states_are_what_an_episode_ended_in():
 def test_padding_is_never_sampled():
     import jax
 
-    short = demonstrations.choose("x", GOOD, episodes=1, every=4, seed=0)
+    short = demonstrations.choose("x", GOOD, episodes=1, every=4, seed=0).steps
     data = demonstrations.as_data([short, GOOD])
     assert data[0]["demo_obs"].shape == data[1]["demo_obs"].shape
     demos, sample = transitions_of(data[0]), sampler(data[0])
