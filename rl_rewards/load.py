@@ -18,7 +18,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, Transition
 from rl_rewards.loop.sources import RestoredReward, restore_from_run
-from rl_rewards.rewards.base import info_keys, what_it_reads
+from rl_rewards.rewards.base import info_keys, portable, what_it_reads
 
 
 def load_reward(run_dir: str | PathLike, seed: int | None = None) -> "LoadedReward":
@@ -45,8 +45,7 @@ class LoadedReward:
         source, state, self.spec = restored
         self.reads = what_it_reads(source)
         self._info_keys = info_keys(source)
-        # AIRL tells apart what can be carried to other dynamics from the shaping that cannot.
-        reward = getattr(source, "portable_reward", source.reward)
+        reward, _ = portable(source)
         self._reward = jax.jit(lambda transitions: reward(state, transitions))
 
     def __call__(

@@ -16,7 +16,7 @@ from rl_rewards.loop.players import as_game, build_algorithm
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part
 from rl_rewards.loop.train import Parts
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, info_keys, what_it_reads
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, info_keys, pays_after_the_end, what_it_reads
 from rl_rewards.rewards.self_play import SelfPlay
 
 
@@ -69,7 +69,7 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         "choose algorithm=ppo.",
     )
     require(
-        getattr(algorithm, "discount", 0.0) < 1.0 or getattr(source, "early_end", None) != "absorbing",
+        getattr(algorithm, "discount", 0.0) < 1.0 or not pays_after_the_end(source),
         "algorithm.discount=1 makes what this reward pays after an episode's end infinite; choose a smaller discount, "
         "or reward.early_end=allow.",
     )

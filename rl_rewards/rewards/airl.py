@@ -1,8 +1,9 @@
 """Adversarial inverse reinforcement learning: a discriminator built from a reward, which it leaves behind.
 
 f(s, a, s') = g(s, a) + gamma h(s') - h(s);  D = exp(f) / (exp(f) + pi(a|s)), so that logit D = f - log pi(a|s);  r = f
-(Fu et al. 2018, arXiv:1710.11248, equations 4 and 5.) The policy's entropy bonus supplies the rest, -log pi. With g of
-the state alone, g is what can be carried to other dynamics: it is what ``reward=frozen`` and ``load_reward`` take.
+(Fu et al. 2018, arXiv:1710.11248, equations 4 and 5.) The paper's policy is paid f - log pi: the part that is missing
+here, an entropy bonus, is the algorithm's (``algorithm.entropy_weight``; PPO has none by default, SAC has). With
+g of the state alone, g is what can be carried to other dynamics: it is what ``reward=frozen`` and ``load_reward`` take.
 Differs: a termination leads to an absorbing state, of which h and g are learned like any other, so that the shaping
 telescopes to the end.
 """
@@ -81,6 +82,11 @@ class Airl(Gail):
             require(
                 value == 0, f"reward.classifier.{name}={value} would blur log-probabilities; with AIRL it must be 0."
             )
+        require(
+            self.classifier.gradient_penalty == 0 or self.classifier.gradient_penalty_target == 0,
+            f"reward.classifier.gradient_penalty_target={self.classifier.gradient_penalty_target} is a norm that the "
+            "logit of AIRL has by its log-probability alone: nothing would be left for the reward; it must be 0.",
+        )
         judged, state = feature_size(self.spec, self.judges) + 1, feature_size(self.spec, "obs") + 1
         object.__setattr__(self, "classifier", ShapedClassifier.like(self.classifier, judged, state, self.discount))
 
@@ -88,6 +94,13 @@ class Airl(Gail):
         """g, without the shaping."""
         assert isinstance(self.classifier, ShapedClassifier)
         return self.classifier.goal_reward(state.classifier, self._inputs(transitions))
+
+    def portable_absorbing_reward(self, state: GailState) -> Float[Array, ""]:
+        """g of the absorbing state."""
+        if self.early_end != "absorbing":
+            return jnp.zeros(())
+        assert isinstance(self.classifier, ShapedClassifier)
+        return self.classifier.goal_reward(state.classifier, self._absorbing)
 
     @property
     def _input_size(self) -> int:

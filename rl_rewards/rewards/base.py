@@ -33,9 +33,10 @@ class RewardSource(Protocol[RewardState]):
     """Where the training reward comes from. Pure; runs inside jit, scan and vmap.
 
     A source that learns from what the policy does says ``needs_rollouts = True``; no offline algorithm can be used with
-    it. One whose reward holds a part that fits its own run's dynamics alone offers the rest as ``portable_reward``. A
-    source whose reward looks at anything but ``obs``, ``action`` and ``next_obs``, or at only some of these, says
-    so by an attribute or property ``reads``; see :func:`what_it_reads`.
+    it. One whose reward holds a part that fits its own run's dynamics alone offers the rest as ``portable_reward`` and
+    ``portable_absorbing_reward``; see :func:`portable`. A source whose reward looks at anything but ``obs``,
+    ``action`` and ``next_obs``, or at only some of these, says so by an attribute or property ``reads``; see
+    :func:`what_it_reads`.
     """
 
     scope: Literal["transition", "trajectory"]
@@ -92,6 +93,20 @@ class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
 def reward_fn(source: RewardSource, state: Any) -> RewardFn:
     """The source's current reward as one function of transitions."""
     return RewardFn(call=partial(source.reward, state), absorbing=source.absorbing_reward(state))
+
+
+def portable(source: RewardSource) -> tuple[Callable, Callable]:
+    """``reward`` and ``absorbing_reward`` without what fits the dynamics of the run they were learned in (AIRL's
+    shaping), where ``source`` tells that apart; as they are elsewhere."""
+    reward = getattr(source, "portable_reward", source.reward)
+    return reward, getattr(source, "portable_absorbing_reward", source.absorbing_reward)
+
+
+def pays_after_the_end(source: Any) -> bool:
+    """Whether a termination leads to an absorbing state that is paid at every step, for ever."""
+    if hasattr(source, "source"):  # a frozen one pays as the one that was learned
+        return pays_after_the_end(source.source)
+    return getattr(source, "early_end", None) == "absorbing"
 
 
 def what_it_reads(source: Any) -> tuple[str, ...]:

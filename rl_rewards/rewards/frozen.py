@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import RewardSource, info_keys, what_it_reads
+from rl_rewards.rewards.base import RewardSource, info_keys, portable, what_it_reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +82,11 @@ class Frozen:
         return jax.tree.map(jnp.asarray, self.learned)
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
-        """Without what was fitted to the other run's dynamics, where the source tells that apart (AIRL's shaping)."""
-        return getattr(self.source, "portable_reward", self.source.reward)(state, transitions)
+        """Without what was fitted to the other run's dynamics."""
+        return portable(self.source)[0](state, transitions)
 
     def absorbing_reward(self, state: Any) -> Float[Array, ""]:
-        return self.source.absorbing_reward(state)
+        return portable(self.source)[1](state)
 
     def update(self, state: Any, data: Examples, experience: Experience, round: Array, key: Key) -> tuple[Any, Metrics]:
         """Changes nothing."""

@@ -18,7 +18,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import Labels, Query
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, what_it_reads
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, pays_after_the_end, portable, what_it_reads
 
 OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
 """What :meth:`Mixture.inspect` tells under its plain name where one part alone has it: reports look for these."""
@@ -118,7 +118,7 @@ class Mixture:
     @property
     def early_end(self) -> str | None:
         """``absorbing`` where a part goes on paying after a termination."""
-        return "absorbing" if any(getattr(p, "early_end", None) == "absorbing" for p in self.parts.values()) else None
+        return "absorbing" if any(map(pays_after_the_end, self.parts.values())) else None
 
     def init(self, key: Key) -> States:
         return {name: part.init(_key_of(name, key)) for name, part in self.parts.items()}
@@ -127,13 +127,11 @@ class Mixture:
         return self._summed(lambda name: self.parts[name].reward(state[name], transitions))
 
     def portable_reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
-        """Without what a part fitted to its own run's dynamics, where it tells that apart (AIRL's shaping)."""
+        """Without what a part fitted to its own run's dynamics."""
+        return self._summed(lambda name: portable(self.parts[name])[0](state[name], transitions))
 
-        def term(name: str) -> Array:
-            part = self.parts[name]
-            return getattr(part, "portable_reward", part.reward)(state[name], transitions)
-
-        return self._summed(term)
+    def portable_absorbing_reward(self, state: States) -> Float[Array, ""]:
+        return self._summed(lambda name: portable(self.parts[name])[1](state[name]))
 
     def absorbing_reward(self, state: States) -> Float[Array, ""]:
         return self._summed(lambda name: self.parts[name].absorbing_reward(state[name]))

@@ -7,7 +7,8 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Experience, Transition
-from rl_rewards.rewards.base import reward_fn
+from rl_rewards.rewards.base import pays_after_the_end, portable, reward_fn
+from rl_rewards.rewards.mixture import mix
 from tests.probes import make, make_rollout, make_spec
 from tests.rewards.examples import PLAIN, same
 
@@ -173,6 +174,29 @@ def test_airls_shaping_telescopes_and_leaves_g():
     np.testing.assert_array_equal(source.reward(state, ended), source.reward(state, far))
 
 
+def test_what_is_carried_elsewhere_pays_g_after_the_end_too():
+    """Frozen, or in a mixture that is frozen, h counts nowhere: neither on the way nor after a termination."""
+    source = discriminator("airl", discount=0.9)
+    state, _ = trained(source, rows_of(-1.0, ends=0.3), rows_of(1.0, ends=0.3, seed=1))
+
+    def lifted(path, leaf):
+        return leaf + 5.0 if "h" in [getattr(key, "key", None) for key in path] else leaf
+
+    variables = jax.tree_util.tree_map_with_path(lifted, state.classifier.variables)
+    other = state.replace(classifier=state.classifier.replace(variables=variables))
+    assert float(source.absorbing_reward(state)) != pytest.approx(float(source.absorbing_reward(other)), abs=1e-3)
+    again = mix({"airl": source}, {"airl": 2.0})
+    for carried, states, scale in ((source, (state, other), 1.0), (again, ({"airl": state}, {"airl": other}), 2.0)):
+        reward, absorbing = portable(carried)
+        for one in states:
+            assert float(absorbing(one)) == pytest.approx(
+                scale * float(source.portable_absorbing_reward(state)), rel=1e-5
+            )
+            np.testing.assert_allclose(reward(one, at(0.3)), scale * source.portable_reward(state, at(0.3)), rtol=1e-5)
+    assert pays_after_the_end(again) and not pays_after_the_end(discriminator(early_end="allow"))
+    assert float(discriminator("airl", early_end="allow").portable_absorbing_reward(state)) == 0.0
+
+
 def test_airls_g_sees_the_state_alone():
     source = discriminator("airl", judges="obs")
     state, rollout = source.init(jax.random.key(0)), make_rollout(SPEC, 3, 2)
@@ -184,6 +208,8 @@ def test_airls_g_sees_the_state_alone():
 def test_airl_refuses_what_blurs_its_densities():
     with pytest.raises(ConfigError, match=r"mixup=1\.0 would blur log-probabilities"):
         discriminator("airl", classifier={"mixup": 1.0})
+    with pytest.raises(ConfigError, match=r"gradient_penalty_target=1\.0 is a norm .* must be 0"):
+        discriminator("airl", classifier={"gradient_penalty": 1.0, "gradient_penalty_target": 1.0})
 
 
 # Rewards that learn nothing.
