@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+EXPERIMENTS = Path(__file__).parents[1] / "configs" / "experiment" / "lecture"
 START, END = "<!-- claims: written by scripts/verdict_table.py -->\n", "<!-- end of claims -->\n"
 
 
@@ -23,7 +24,7 @@ def every_claim(results: Path = RESULTS) -> str:
 
 def first_claims(results: Path = RESULTS) -> str:
     """Each stored study's first claim as Markdown, seen from the top level, and how many of all its claims hold."""
-    lines = ["| study | its first claim | measured | | of all, hold |", "|---|---|---|---|---|"]
+    lines = ["| study | its first claim | measured | | claims that hold |", "|---|---|---|---|---|"]
     for path, record in _studies(results):
         holding = sum(verdict["holds"] for verdict in record["verdicts"])
         claim, measured, holds = _told(record["verdicts"][0])
@@ -52,10 +53,12 @@ def _studies(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _links(path: Path, seen_from: Path) -> str:
+    """To the file and its figure, under the name by which the experiment is run."""
+    experiments = (one.relative_to(EXPERIMENTS).with_suffix("").as_posix() for one in EXPERIMENTS.rglob("*.yaml"))
+    name = next((one for one in experiments if one.replace("/", "_") == path.stem), path.stem)
     figure = path.with_suffix(".png")
-    return f"[{path.stem}]({path.relative_to(seen_from)})" + (
-        f", [figure]({figure.relative_to(seen_from)})" if figure.is_file() else ""
-    )
+    shown = f", [figure]({figure.relative_to(seen_from)})" if figure.is_file() else ""
+    return f"[{name}]({path.relative_to(seen_from)}){shown}"
 
 
 def _conditions(record: dict[str, Any]) -> str:

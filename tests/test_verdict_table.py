@@ -38,6 +38,11 @@ def test_the_readme_shows_each_study_by_its_first_claim(results):
     ]
 
 
+def test_a_study_has_the_name_by_which_it_is_run(results):
+    (results / "study.json").rename(results / "gail_benchmark_acrobot.json")
+    assert "| [gail_benchmark/acrobot](scripts/results/gail_benchmark_acrobot.json) |" in first_claims(results)
+
+
 def test_stored_results_count_and_come_from_clean_commits():
     for path in RESULTS.glob("*.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
