@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.intervals import mean_interval, share_interval
 from rl_rewards.core.seed_rows import values
-from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.reporting.run_files import Evaluation, RunFiles
 from rl_rewards.studies.base import Verdict
 
 SUCCESS = "eval/success"
@@ -47,6 +47,13 @@ def share_fallen(run: RunFiles, key: str = SUCCESS, threshold: float = THRESHOLD
         above = np.flatnonzero(one > threshold)
         shares.append(float(np.mean(one[above[0] :] <= threshold)) if above.size else 1.0)
     return shares
+
+
+def final_scenes(evaluation: Evaluation) -> Float[np.ndarray, "episodes k"]:
+    """Where the episodes whose scenes were kept ended, of one seed's evaluation."""
+    scenes = evaluation.arrays["scene"]
+    final = np.maximum(evaluation.valid.sum(axis=0) - 1, 0)[: scenes.shape[1]]
+    return scenes[final, np.arange(scenes.shape[1])]
 
 
 def seeds_above(found: Sequence[float], threshold: float) -> tuple[int, tuple[float, float]]:
