@@ -8,6 +8,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Experience, Transition
 from rl_rewards.rewards.base import pays_after_the_end, portable, reward_fn
+from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import mix
 from tests.probes import make, make_rollout, make_spec
 from tests.rewards.examples import PLAIN, same
@@ -193,6 +194,11 @@ def test_what_is_carried_elsewhere_pays_g_after_the_end_too():
                 scale * float(source.portable_absorbing_reward(state)), rel=1e-5
             )
             np.testing.assert_allclose(reward(one, at(0.3)), scale * source.portable_reward(state, at(0.3)), rtol=1e-5)
+    of_run = {"learned": other, "learned_spec": SPEC, "per_seed": False, "run": "elsewhere", "seed": None}
+    frozen = Frozen(spec=SPEC, source=source, early_end="allow", **of_run)
+    g = float(source.portable_absorbing_reward(state))
+    assert float(frozen.absorbing_reward(other)) == pytest.approx(g, rel=1e-5)
+    assert pays_after_the_end(frozen), "as its source does, whatever its own early_end"
     assert pays_after_the_end(again) and not pays_after_the_end(discriminator(early_end="allow"))
     assert float(discriminator("airl", early_end="allow").portable_absorbing_reward(state)) == 0.0
 
