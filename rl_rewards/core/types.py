@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float
@@ -146,3 +147,8 @@ def box_bounds(box: Box) -> tuple[np.ndarray, np.ndarray]:
         np.asarray(box.low, np.float32).reshape(box.shape),
         np.asarray(box.high, np.float32).reshape(box.shape),
     )
+
+
+def clip_action(space: Box | Discrete, action: Action) -> Action:
+    """The action that an environment carries out when it is given ``action``; a discrete one is that itself."""
+    return action if isinstance(space, Discrete) else jnp.clip(action, *box_bounds(space))

@@ -17,7 +17,7 @@ from jaxtyping import Array, Int
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import CannotDraw, ConfigError
-from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, Obs, StepOut, box_bounds
+from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, Obs, StepOut, clip_action
 from rl_rewards.envs.base import OtherPeoples
 
 UNBOUNDED = 1e30
@@ -79,8 +79,7 @@ class Gymnax(OtherPeoples):
 
     def step(self, key: Key, state: GymnaxState, action: Action) -> tuple[GymnaxState, StepOut]:
         env, params = self._made
-        if isinstance(self.spec.action, Box):
-            action = jnp.clip(action, *box_bounds(self.spec.action))
+        action = clip_action(self.spec.action, action)
         obs, inner, reward, terminated, _ = env.step_env(key, state.inner, action, params)
         inner = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype).reshape(old.shape), inner, state.inner)
         obs, elapsed = self._encoded(obs), state.elapsed + 1

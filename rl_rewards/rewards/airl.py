@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.networks import ShapedReward
-from rl_rewards.core.types import Experience, Key, Transition
+from rl_rewards.core.types import Experience, Key, Transition, clip_action
 from rl_rewards.rewards.base import feature_size, make_features, make_pair_features
 from rl_rewards.rewards.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.gail import Gail, GailState
@@ -130,11 +130,17 @@ class Airl(Gail):
         return jnp.concatenate([judged, zero, state, zero, jnp.where(ended, 0.0, after), 1.0 * ended, zero], axis=-1)
 
     def _rows(self, sample: Any, key: Key, experience: Experience) -> Float[Array, "E N d"]:
-        """As GAIL's, with the policy's log-probability of every action."""
+        """As GAIL's, with the policy's log-probability of every action, clipped as g sees it.
+
+        Demonstrated actions lie in the bounds. An own one is drawn from a normal that knows none: its density out
+        there, below that of what the environment makes of it, would look demonstrated. (The probability of all that is
+        clipped to a bound would give own actions away instead: an expert's seldom lie right on it.)
+        """
         sample_key, coin_key = jax.random.split(key)
         shape = (self.classifier.ensemble, self.batch_size)
         transitions = sample(sample_key, self.classifier.ensemble * self.batch_size)
-        inputs = self._inputs(transitions).at[..., -1].set(experience.log_prob(transitions.obs, transitions.action))
+        log_prob = experience.log_prob(transitions.obs, clip_action(self.spec.action, transitions.action))
+        inputs = self._inputs(transitions).at[..., -1].set(log_prob)
         inputs = inputs.reshape(*shape, -1)
         if self.early_end != "absorbing":
             return inputs

@@ -19,7 +19,7 @@ from rl_rewards.core.types import (
     Metrics,
     RewardFn,
     Transition,
-    box_bounds,
+    clip_action,
 )
 
 RewardState = TypeVar("RewardState")
@@ -133,8 +133,7 @@ def make_features(spec: EnvSpec, judges: Judges) -> Callable[[Array, Array], Flo
     def flat_action(action: Array) -> Array:
         if isinstance(spec.action, Discrete):
             return jax.nn.one_hot(action, spec.action.n)
-        low, high = box_bounds(spec.action)
-        clipped = jnp.clip(action, low, high)
+        clipped = clip_action(spec.action, action)
         return clipped.reshape(*action.shape[: action.ndim - len(spec.action.shape)], -1)
 
     def features(obs: Array, action: Array) -> Array:

@@ -22,7 +22,7 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.networks import check_mlp
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.policy import ActionScale
-from rl_rewards.core.types import Box, Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition, box_bounds
+from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition, clip_action
 from rl_rewards.rewards.base import feature_size, make_features
 from rl_rewards.rewards.predictors import (
     Distillation,
@@ -173,8 +173,7 @@ class Curiosity:
         obs, next_obs = (flat(obs, transitions.action) for obs in (transitions.obs, transitions.next_obs))
         if isinstance(self.spec.action, Discrete):
             return Steps(obs, jax.nn.one_hot(transitions.action, self.spec.action.n), next_obs)
-        assert isinstance(self.spec.action, Box)
-        clipped = jnp.clip(transitions.action, *box_bounds(self.spec.action))
+        clipped = clip_action(self.spec.action, transitions.action)
         return Steps(obs, ActionScale(self.spec).from_env(clipped), next_obs)
 
     def _seen(self, moments: RunningMoments, steps: Steps) -> Steps:

@@ -15,7 +15,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.types import Discrete, EnvSpec, Transition, box_bounds
+from rl_rewards.core.types import Discrete, EnvSpec, Transition, clip_action
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Quantity:
             return jnp.asarray(getattr(transitions, self.base))
         if isinstance(self.spec.action, Discrete):
             return jax.nn.one_hot(transitions.action, self.spec.action.n)
-        return jnp.clip(transitions.action, *box_bounds(self.spec.action))
+        return clip_action(self.spec.action, transitions.action)
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,24 @@ def test_airls_logit_is_the_advantage_over_the_policys_density():
     assert float(source.reward(state, at(0.0))[0, 0]) == pytest.approx(-1.5, abs=0.2)
 
 
+def test_airl_asks_for_the_density_of_what_the_environment_does():
+    """An action beyond the bounds is judged as the bound, on both sides: the bound itself is no tell."""
+    source, seen = discriminator("airl"), []
+
+    def density(obs, action):
+        seen.append(action)
+        return -jnp.abs(action[..., 0])
+
+    def drawn(scale: float):
+        own = rows_of(0.0)
+        own = own.replace(action=scale * jnp.sign(own.action))
+        rows = source._draw(experience(own, rows_of(0.0, seed=1))._replace(log_prob=density), jax.random.key(0))[1]
+        return np.asarray(rows)
+
+    np.testing.assert_array_equal(drawn(3.0), drawn(1.0))
+    assert np.all(drawn(3.0)[..., -1] == -1.0) and float(jnp.abs(jnp.stack(seen)).max()) == 1.0
+
+
 def test_airls_shaping_telescopes_and_leaves_g():
     """f - g is gamma h(s') - h(s): a walk in a circle gains nothing but the discount."""
     source = discriminator("airl", discount=0.99)
