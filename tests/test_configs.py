@@ -6,6 +6,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.help import CONFIGS, list_choices
 from tests.runs import composed, usable_envs
@@ -44,6 +45,18 @@ PRESETS += [f"experiment={name}" for name in list_choices("experiment") if not n
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_compose(preset):
     composed(preset)
+
+
+def test_a_key_that_was_meant_for_another_choice_is_named():
+    """What an experiment sets of its reward is merged into whatever was chosen instead."""
+    from rl_rewards.loop import build
+
+    told = r"reward\.visited_per_round=640 is no setting of EnvironmentReward; .* out with ~reward\.visited_per_round"
+    swapped = ("experiment=lecture/sac_adversarial", "reward=environment")
+    with pytest.raises(ConfigError, match=told):
+        build.build(composed(*swapped))
+    rest = ("visited_per_round", "keep_visited", "updates_per_round")
+    build.build(composed(*swapped, *(f"~reward.{key}" for key in rest)))
 
 
 def test_spec_survives_its_file(tmp_path):

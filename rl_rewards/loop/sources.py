@@ -5,6 +5,7 @@ it can be resumed, and its reward loaded, when the folder it came from is gone. 
 are in ``RUN_DIR/reward_parts/NAME/reward_run``.
 """
 
+import inspect
 import json
 import re
 import shutil
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
@@ -181,6 +182,7 @@ def instantiate_part(node: DictConfig, **wired: Any) -> Any:
     """The object that ``node`` describes; its constructor's refusals come out as they were raised."""
     plain = OmegaConf.to_container(node, resolve=True)
     assert isinstance(plain, dict)
+    _check_keys(node, plain)
     try:
         # Partial first: instantiate would take a spec among its arguments for more configuration.
         return instantiate({**plain, "_partial_": True}, _convert_="all")(**wired)
@@ -189,3 +191,19 @@ def instantiate_part(node: DictConfig, **wired: Any) -> Any:
         while cause is not None and not isinstance(cause, ConfigError):
             cause = cause.__cause__
         raise (cause or error) from None
+
+
+def _check_keys(node: DictConfig, plain: dict) -> None:
+    """An experiment's settings are merged unasked into whatever algorithm, say, was chosen in the place of its own."""
+    made = get_object(plain["_target_"])
+    known = inspect.signature(made).parameters.values()
+    if any(one.kind is one.VAR_KEYWORD for one in known):
+        return
+    names = {one.name for one in known}
+    unknown = [key for key in plain if key not in names and not key.startswith("_")]
+    if unknown:
+        place = node._get_full_key(unknown[0])  # as it is written on a command line
+        raise ConfigError(
+            f"{place}={plain[unknown[0]]} is no setting of {made.__name__}; it was meant for another choice: leave it "
+            f"out with ~{place}, or where an experiment sets it."
+        )
