@@ -2,7 +2,7 @@
 
 On ``point``, whose actions are turned by a right angle after the reward has been learned. A reward of states, without
 what shapes it to the old dynamics, should not mind (Fu et al. 2018, arXiv:1710.11248, section 7.2); one of states and
-actions pays for what was right before.
+actions pays for what was right before; and a cloned policy goes on doing that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,17 @@ TITLES = {
     "gail": "GAIL, where it was demonstrated",
     "airl_newest": "AIRL on the newest steps alone, where it was demonstrated",
     "gail_newest": "GAIL on the newest steps alone, where it was demonstrated",
+    "cloning": "cloning, where it was demonstrated",
     "airl_turned": "AIRL's reward, actions turned",
     "gail_turned": "GAIL's reward, actions turned",
     "airl_newest_turned": "AIRL's reward from the newest steps alone, actions turned",
     "gail_newest_turned": "GAIL's reward from the newest steps alone, actions turned",
+    "cloning_turned": "cloning, actions turned",
     "true_turned": "the true reward, actions turned",
 }
 BRINGS_MORE = {
     ("airl_turned", "gail_turned"): "AIRL's reward of the state brings more success than GAIL's of state and action",
+    ("airl_turned", "cloning_turned"): "AIRL's reward brings more success than cloning what was demonstrated before",
     (
         "airl_turned",
         "airl_newest_turned",
@@ -48,7 +51,7 @@ class IrlTransfer:
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         success = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
-        verdicts = [self._succeeds(name, success[name]) for name in ("airl", "gail", "airl_turned")]
+        verdicts = [self._succeeds(name, success[name]) for name in ("airl", "gail", "cloning", "airl_turned")]
         verdicts += [_brings_more(success, *pair, claim) for pair, claim in BRINGS_MORE.items()]
         return Findings(verdicts, {name: mean_interval(found) for name, found in success.items()})
 
