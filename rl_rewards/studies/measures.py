@@ -16,6 +16,7 @@ HELDOUT = "eval/prob_heldout_goals"
 LAST = 3
 """Evaluations at the end over which a seed's outcome is averaged: single ones dip."""
 THRESHOLD = 0.8
+RESAMPLES = 9999
 
 
 def series(run: RunFiles, key: str) -> Float[np.ndarray, "evaluations seeds"]:
@@ -91,6 +92,28 @@ def above_zero(claim: str, what: str, differences: Sequence[float], per_seed: di
 def less(first: Sequence[float], second: Sequence[float]) -> list[float]:
     """``first`` minus ``second``, paired by seed."""
     return [a - b for a, b in zip(first, second, strict=True)]
+
+
+def reached_at(run: RunFiles, key: str, level: float, clock: str = "env_steps") -> list[float]:
+    """What ``clock`` shows when an evaluation first shows ``level`` of ``key``, of each seed; infinite if none does."""
+    times = np.array([np.broadcast_to(values(row, clock), run.num_seeds) for row in run.evaluation_rows])
+    there = series(run, key) >= level
+    first = np.where(there.any(axis=0), times[there.argmax(axis=0), np.arange(run.num_seeds)], np.inf)
+    return first.tolist()
+
+
+def ratio_of_medians(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
+    """With its 95% percentile bootstrap interval over seeds; never solved over never solved counts as 1."""
+    rng = np.random.default_rng(0)
+    draws = rng.integers(0, len(one), (RESAMPLES, len(one)))
+
+    def ratio(rows: np.ndarray) -> float:
+        above, below = np.median(np.asarray(one)[rows]), np.median(np.asarray(other)[rows])
+        return 1.0 if np.isinf(above) and np.isinf(below) else above / max(below, 1.0)
+
+    found = [ratio(rows) for rows in draws]
+    low, high = np.quantile(found, [0.025, 0.975], method="inverted_cdf")
+    return ratio(np.arange(len(one))), float(low), float(high)
 
 
 def late_minus_early(found: Float[np.ndarray, "evaluations seeds"]) -> list[float]:

@@ -17,7 +17,7 @@ from rl_rewards.reporting.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings, Verdict
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import in_words
+from rl_rewards.studies.measures import in_words, ratio_of_medians, reached_at
 from rl_rewards.studies.players import over_rounds
 
 EPISODES, SUCCESS, TOUCHED = "reward/task_episodes", "eval/success", "reward/touched"
@@ -27,7 +27,6 @@ STYLES = {
     "mixed": ("#0072B2", "tasks among games"),
     "fine_tuned": ("#009E73", "games first, then tasks"),
 }
-RESAMPLES = 9999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ class SelfPlayTransfer:
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
-        needed = {name: self._needed(run) for name, run in arms.items() if name in STYLES}
+        needed = {name: reached_at(run, SUCCESS, self.solved, EPISODES) for name, run in arms.items() if name in STYLES}
         verdicts = [self._saves(needed, name) for name in needed if name != SUPERVISED]
         if self.rising is not None:
             verdicts.append(self._touches(over_rounds(arms[GAMES], TOUCHED)))
@@ -49,17 +48,8 @@ class SelfPlayTransfer:
         final = {name: mean_interval(_finals(run)) for name, run in arms.items() if name in STYLES}
         return Findings(verdicts, {"episodes_to_solve": needed, "median": medians, "final_success": final})
 
-    def _needed(self, run: RunFiles) -> list[float]:
-        """Task episodes played when an evaluation first shows ``solved``, of each seed; infinite where none does."""
-        found = []
-        rows = run.evaluation_rows
-        for i in range(run.num_seeds):
-            solved = [values(row, EPISODES)[i] for row in rows if values(row, SUCCESS)[i] >= self.solved]
-            found.append(solved[0] if solved else float("inf"))
-        return found
-
     def _saves(self, needed: Mapping[str, list[float]], name: str) -> Verdict:
-        ratio, low, high = _ratio_of_medians(needed[name], needed[SUPERVISED])
+        ratio, low, high = ratio_of_medians(needed[name], needed[SUPERVISED])
         told = {arm: f"{_median(needed[arm]):,.0f}" for arm in (name, SUPERVISED)}
         return Verdict(
             f"{self.row}: {STYLES[name][1]} reach {self.solved:.0%} success with at most {self.share:g} of the "
@@ -133,17 +123,3 @@ def _finals(run: RunFiles) -> list[float]:
 def _median(found: Sequence[float]) -> float:
     """Infinite where half of the seeds never got there."""
     return float(np.median(found))  # of two infinite middle values it is infinite, as it should be
-
-
-def _ratio_of_medians(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
-    """With its 95% percentile bootstrap interval over seeds; never solved over never solved counts as 1."""
-    rng = np.random.default_rng(0)
-    draws = rng.integers(0, len(one), (RESAMPLES, len(one)))
-
-    def ratio(rows: np.ndarray) -> float:
-        above, below = _median(np.asarray(one)[rows]), _median(np.asarray(other)[rows])
-        return 1.0 if np.isinf(above) and np.isinf(below) else above / max(below, 1.0)
-
-    found = [ratio(rows) for rows in draws]
-    low, high = np.quantile(found, [0.025, 0.975], method="inverted_cdf")
-    return ratio(np.arange(len(one))), float(low), float(high)
