@@ -59,6 +59,21 @@ def test_a_key_that_was_meant_for_another_choice_is_named():
     build.build(composed(*swapped, *(f"~reward.{key}" for key in rest)))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["env._target_=nowhere.Env"], r"env\._target_=nowhere\.Env cannot be imported: .*No module named 'nowhere'"),
+        (["env._target_=rl_rewards.envs.point.Pont"], r"_target_=rl_rewards\.envs\.point\.Pont cannot be imported: "),
+        (["~env._target_"], r"env lacks _target_, the class that is to be made of its keys"),
+    ],
+)
+def test_a_class_that_is_not_there_is_named(overrides, told):
+    from rl_rewards.loop import build
+
+    with pytest.raises(ConfigError, match=told):
+        build.build(composed("env=point", *overrides))
+
+
 def test_spec_survives_its_file(tmp_path):
     from rl_rewards.loop import build
 

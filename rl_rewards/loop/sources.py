@@ -7,6 +7,7 @@ are in ``RUN_DIR/reward_parts/NAME/reward_run``.
 
 import inspect
 import json
+import pkgutil
 import re
 import shutil
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
@@ -195,15 +196,20 @@ def instantiate_part(node: DictConfig, **wired: Any) -> Any:
 
 def _check_keys(node: DictConfig, plain: dict) -> None:
     """An experiment's settings are merged unasked into whatever algorithm, say, was chosen in the place of its own."""
-    made = get_object(plain["_target_"])
+    place = node._get_full_key(None).split(".")[0]  # of a mixture's part, too: whoever builds it knows its place
+    require("_target_" in plain, f"{place} lacks _target_, the class that is to be made of its keys.")
+    try:
+        made = pkgutil.resolve_name(plain["_target_"])
+    except Exception as error:  # whatever goes wrong where the module is imported
+        raise ConfigError(f"{place}._target_={plain['_target_']} cannot be imported: {error}.") from None
     known = inspect.signature(made).parameters.values()
     if any(one.kind is one.VAR_KEYWORD for one in known):
         return
     names = {one.name for one in known}
     unknown = [key for key in plain if key not in names and not key.startswith("_")]
     if unknown:
-        place = node._get_full_key(unknown[0])  # as it is written on a command line
+        key = f"{place}.{unknown[0]}"
         raise ConfigError(
-            f"{place}={plain[unknown[0]]} is no setting of {made.__name__}; it was meant for another choice: leave it "
-            f"out with ~{place}, or where an experiment sets it."
+            f"{key}={plain[unknown[0]]} is no setting of {made.__name__}; it was meant for another choice: leave it "
+            f"out with ~{key}, or where an experiment sets it."
         )
