@@ -16,7 +16,15 @@ from rl_rewards.reporting.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings, Verdict
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import enough_seeds, in_words, last_mean, ratio_of_medians, reached_at, series
+from rl_rewards.studies.measures import (
+    enough_seeds,
+    in_words,
+    last_mean,
+    more_than,
+    ratio_of_medians,
+    reached_at,
+    series,
+)
 
 OFF, ON = "off_policy", "on_policy"
 TITLES = {OFF: "GAIL with SAC", ON: "GAIL with PPO"}
@@ -69,16 +77,8 @@ class GailOffPolicy:
         )
 
     def _beats_cloning(self, final: Mapping[str, list[float]]) -> Verdict:
-        gained = [a - b for a, b in zip(final[OFF], final["cloning"], strict=True)]
-        _, low, high = mean_interval(gained)
-        return Verdict(
-            f"{self.row}: {TITLES[OFF]} ends with more {self.metric_name} than cloning the same demonstrations.",
-            f"{in_words(final[OFF])} against {in_words(final['cloning'])}; {in_words(gained)} more.",
-            low > 0.0,
-            (low, high),
-            f"{self.metric_name} more than cloning, paired by seed",
-            {OFF: final[OFF], "cloning": final["cloning"]},
-        )
+        claim = f"{self.row}: {TITLES[OFF]} ends with more {self.metric_name} than cloning the same demonstrations."
+        return more_than(claim, final, OFF, "cloning", self.metric_name)
 
     def _learns_nothing(self, found: list[float]) -> Verdict:
         _, low, high = mean_interval(found)

@@ -13,7 +13,7 @@ from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings, Verdict
 from rl_rewards.studies.drawing import REWARD_CURVE, SUCCESS_CURVE, draw_curves
-from rl_rewards.studies.measures import SUCCESS, THRESHOLD, enough_seeds, in_words, last_mean, less
+from rl_rewards.studies.measures import SUCCESS, THRESHOLD, enough_seeds, in_words, last_mean, more_than
 
 TITLES = {
     "airl": "AIRL, where it was demonstrated",
@@ -52,7 +52,10 @@ class IrlTransfer:
         del seeds  # the arms know theirs
         success = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
         verdicts = [self._succeeds(name, success[name]) for name in ("airl", "gail", "cloning", "airl_turned")]
-        verdicts += [_brings_more(success, *pair, claim) for pair, claim in BRINGS_MORE.items()]
+        verdicts += [
+            more_than(f"Once actions are turned, {claim}.", success, *pair, "success")
+            for pair, claim in BRINGS_MORE.items()
+        ]
         return Findings(verdicts, {name: mean_interval(found) for name, found in success.items()})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
@@ -67,17 +70,3 @@ class IrlTransfer:
             NEEDED,
             {"success": success},
         )
-
-
-def _brings_more(success: Mapping[str, Sequence[float]], better: str, worse: str, claim: str) -> Verdict:
-    both = {name: list(success[name]) for name in (better, worse)}
-    gained = less(both[better], both[worse])
-    _, low, high = mean_interval(gained)
-    return Verdict(
-        f"Once actions are turned, {claim}.",
-        f"{in_words(both[better])} against {in_words(both[worse])}; {in_words(gained)} more.",
-        low > 0.0,
-        (low, high),
-        "success more, paired by seed",
-        both,
-    )

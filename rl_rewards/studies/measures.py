@@ -1,6 +1,6 @@
 """What studies read off an arm: one number for every seed, and how sure ten of them make us."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -87,6 +87,21 @@ def above_zero(claim: str, what: str, differences: Sequence[float], per_seed: di
     """
     mean, low, high = mean_interval(differences)
     return Verdict(claim, f"{what}: {mean:.2f} [{low:.2f}, {high:.2f}].", low > 0.0, (low, high), what, per_seed)
+
+
+def more_than(claim: str, found: Mapping[str, Sequence[float]], better: str, worse: str, what: str) -> Verdict:
+    """Holds where the whole interval of what ``better`` has more than ``worse``, paired by seed, lies above zero."""
+    both = {name: list(found[name]) for name in (better, worse)}
+    gained = less(both[better], both[worse])
+    _, low, high = mean_interval(gained)
+    return Verdict(
+        claim,
+        f"{in_words(both[better])} against {in_words(both[worse])}; {in_words(gained)} more.",
+        low > 0.0,
+        (low, high),
+        f"{what} more, paired by seed",
+        both,
+    )
 
 
 def less(first: Sequence[float], second: Sequence[float]) -> list[float]:
