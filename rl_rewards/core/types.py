@@ -150,5 +150,8 @@ def box_bounds(box: Box) -> tuple[np.ndarray, np.ndarray]:
 
 
 def clip_action(space: Box | Discrete, action: Action) -> Action:
-    """The action that an environment carries out when it is given ``action``; a discrete one is that itself."""
+    """What an environment of action space ``space`` does when given ``action`` [*batch, ...], in the env's units.
+
+    A real one is clipped to the bounds, a discrete one stays as it is.
+    """
     return action if isinstance(space, Discrete) else jnp.clip(action, *box_bounds(space))

@@ -28,19 +28,17 @@ TITLES = {
     "cloning_turned": "cloning, actions turned",
     "true_turned": "the true reward, actions turned",
 }
-BRINGS_MORE = {
-    ("airl_turned", "gail_turned"): "AIRL's reward of the state brings more success than GAIL's of state and action",
-    ("airl_turned", "cloning_turned"): "AIRL's reward brings more success than cloning what was demonstrated before",
+FORGETFUL = "one learned against the newest steps alone"
+BRINGS_MORE = (  # arms, and the claim
+    ("airl_turned", "gail_turned", "AIRL's reward of the state brings more success than GAIL's of state and action"),
+    ("airl_turned", "cloning_turned", "AIRL's reward brings more success than cloning what was demonstrated before"),
     (
         "airl_turned",
         "airl_newest_turned",
-    ): "AIRL's reward brings more success than one learned against the newest steps "
-    "alone, which forgets what earlier policies tried",
-    (
-        "gail_turned",
-        "gail_newest_turned",
-    ): "GAIL's reward brings more success than one learned against the newest steps alone",
-}
+        f"AIRL's reward brings more success than {FORGETFUL}, which forgets what earlier policies tried",
+    ),
+    ("gail_turned", "gail_newest_turned", f"GAIL's reward brings more success than {FORGETFUL}"),
+)
 NEEDED = 0.8
 
 
@@ -53,8 +51,8 @@ class IrlTransfer:
         success = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
         verdicts = [self._succeeds(name, success[name]) for name in ("airl", "gail", "cloning", "airl_turned")]
         verdicts += [
-            more_than(f"Once actions are turned, {claim}.", success, *pair, "success")
-            for pair, claim in BRINGS_MORE.items()
+            more_than(f"Once actions are turned, {claim}.", success, better, worse, "success")
+            for better, worse, claim in BRINGS_MORE
         ]
         return Findings(verdicts, {name: mean_interval(found) for name, found in success.items()})
 

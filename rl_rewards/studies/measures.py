@@ -118,7 +118,10 @@ def reached_at(run: RunFiles, key: str, level: float, clock: str = "env_steps") 
 
 
 def ratio_of_medians(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
-    """With its 95% percentile bootstrap interval over seeds; never solved over never solved counts as 1."""
+    """Of counts of steps or episodes, infinite for "never": with its 95% percentile bootstrap interval over seeds.
+
+    Never over never counts as 1.
+    """
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(one), (RESAMPLES, len(one)))
 

@@ -44,13 +44,13 @@ class SelfPlayTransfer:
         verdicts = [self._saves(needed, name) for name in needed if name != SUPERVISED]
         if self.rising is not None:
             verdicts.append(self._touches(over_rounds(arms[GAMES], TOUCHED)))
-        medians = {name: _median(found) for name, found in needed.items()}
+        medians = {name: float(np.median(found)) for name, found in needed.items()}
         final = {name: mean_interval(_finals(run)) for name, run in arms.items() if name in STYLES}
         return Findings(verdicts, {"episodes_to_solve": needed, "median": medians, "final_success": final})
 
     def _saves(self, needed: Mapping[str, list[float]], name: str) -> Verdict:
         ratio, low, high = ratio_of_medians(needed[name], needed[SUPERVISED])
-        told = {arm: f"{_median(needed[arm]):,.0f}" for arm in (name, SUPERVISED)}
+        told = {arm: f"{np.median(needed[arm]):,.0f}" for arm in (name, SUPERVISED)}
         return Verdict(
             f"{self.row}: {STYLES[name][1]} reach {self.solved:.0%} success with at most {self.share:g} of the "
             "supervised episodes.",
@@ -118,8 +118,3 @@ class SelfPlayTransfer:
 
 def _finals(run: RunFiles) -> list[float]:
     return values(run.evaluation_rows[-1], SUCCESS)
-
-
-def _median(found: Sequence[float]) -> float:
-    """Infinite where half of the seeds never got there."""
-    return float(np.median(found))  # of two infinite middle values it is infinite, as it should be
