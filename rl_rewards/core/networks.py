@@ -71,6 +71,7 @@ class MLP(nn.Module):
             x = ACTIVATIONS[self.activation](self._dense(width, 2.0**0.5, x, train))
             if self.dropout > 0.0:
                 x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        self.sow("intermediates", "last_hidden", x)
         return self._dense(self.outputs, self.output_gain, x, train)
 
     def _dense(self, width: int, gain: float, x: jax.Array, train: bool) -> jax.Array:
@@ -78,6 +79,13 @@ class MLP(nn.Module):
         if self.spectral_norm:
             return nn.SpectralNorm(layer)(x, update_stats=train)
         return layer(x)
+
+
+def last_hidden_layer(network: nn.Module, variables: dict, inputs: jax.Array) -> Float[Array, "*batch width"]:
+    """Activations of the last hidden layer of an :class:`MLP`, or of a network that ends in one."""
+    _, kept = network.apply(variables, inputs, mutable=["intermediates"])
+    (activations,) = jax.tree.leaves(kept["intermediates"])
+    return activations
 
 
 class NormalActor(nn.Module):

@@ -56,6 +56,8 @@ METRICS = {
     "agent/imitation_loss": "Mean squared distance of the policy's mode from demonstrated actions, scaled to [-1, 1].",
     "gradient_steps": "Gradient steps up to the end of the round, of an algorithm that takes no environment steps.",
     "reward/negatives": "Number of states that the classifier takes negatives from: examples and visited states.",
+    "reward/places": "Number of places among those states: cells of a grid, each drawn from with the same chance.",
+    "reward/places_alone": "Share of those states that no other shares its place with; near 1 places are visits again.",
     "reward/gradient_penalty": "The gradient penalty's part of the reward model's loss.",
     "reward/feature_gap": "How far the features that the learned reward's own policy counts are from those of the "
     "demonstrations, by the model: half the sum of absolute differences, for cells the share of steps elsewhere.",

@@ -2,10 +2,13 @@
 
 each round: D- <- D- + visited states;  f <- f - grad BCE(D+, D-), balanced batches;  r = map(f(s))
 (VICE without its log-probability term, Fu et al. 2018, arXiv:1805.11686; regularised as MEDAL++, arXiv:2303.01488.)
+
+Negatives are drawn by the places that were visited, or by visits; rewards.places says what that does to the optimum.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property, partial
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,47 +17,32 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.encoders import is_image
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import feature_size, looked_at
 from rl_rewards.rewards.classifier import ClassifierState
 from rl_rewards.rewards.goal_classifier import GoalClassifier
-
-
-@struct.dataclass
-class VisitedStates:
-    """Ring of visited states [C, ...], oldest overwritten first."""
-
-    obs: Array
-    action: Array
-    round: Int[Array, "C"]  # in which a state was added; -1 while empty
-    position: Int[Array, ""]  # where the next one goes
-
-    def add(self, obs: Array, action: Array, keep: Array, round: Array) -> "VisitedStates":
-        """Append the rows of ``obs`` [n, ...] and ``action`` where ``keep`` [n] bool, n at most C."""
-        capacity = self.round.shape[0]
-        slot = (self.position + jnp.cumsum(keep) - 1) % capacity
-        slot = jnp.where(keep, slot, capacity)  # out of range: dropped
-        return VisitedStates(
-            obs=self.obs.at[slot].set(obs, mode="drop"),
-            action=self.action.at[slot].set(action, mode="drop"),
-            round=self.round.at[slot].set(round, mode="drop"),
-            position=(self.position + jnp.sum(keep)) % capacity,
-        )
-
-    def count(self, since: Array) -> Int[Array, ""]:
-        """How many states were added in round ``since`` or later; they are the newest ones."""
-        return jnp.sum((self.round >= since) & (self.round >= 0))
-
-    def newest(self, index: Array) -> tuple[Array, Array]:
-        """(obs, action) of the ``index``-th newest states, 0 the last one added."""
-        slot = (self.position - 1 - index) % self.round.shape[0]
-        return self.obs[slot], self.action[slot]
+from rl_rewards.rewards.places import ByPlaces, Places, by_places
+from rl_rewards.rewards.visited_states import VisitedStates
 
 
 @struct.dataclass
 class AdversarialClassifierState:
     classifier: ClassifierState
     visited: VisitedStates
+    pretrained: ClassifierState | None = None  # as it was after the examples, where places are made of what it sees
+
+
+class Pool(NamedTuple):
+    """What a round's negatives are drawn from: the non-goal examples, then visited states, the newest first."""
+
+    visited: VisitedStates
+    count: Int[Array, ""]  # of visited states that are drawn from
+    recent: Int[Array, ""]  # how many of these are recent
+    draw: ByPlaces | None = None  # None: all have the same chance
+
+    def metrics(self) -> Metrics:
+        return {} if self.draw is None else {"reward/places": self.draw.places, "reward/places_alone": self.draw.alone}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +55,10 @@ class AdversarialClassifier(GoalClassifier):
     keep_rounds: int | None
     updates_per_round: int
     rounds_per_update: int
+    negatives: Literal["places", "visits"] = "visits"  # what runs did before there was a choice
+    places: Places = field(default_factory=Places)
+    recent_share: float = 0.0
+    recent_rounds: int = 20
 
     needs_rollouts: bool = field(default=True, init=False)
 
@@ -87,19 +79,32 @@ class AdversarialClassifier(GoalClassifier):
             self.keep_rounds is None or self.keep_rounds > 0,
             f"reward.keep_rounds={self.keep_rounds} must be at least 1, or null to keep them.",
         )
+        require(0 <= self.recent_share <= 1, f"reward.recent_share={self.recent_share} must lie in [0, 1].")
+        require(self.recent_rounds > 0, f"reward.recent_rounds={self.recent_rounds} must be at least 1.")
+        _ = self._columns  # a feature that is not there is refused before anything compiles
 
     def init(self, key: Key) -> AdversarialClassifierState:
         capacity = self.keep_visited
         action_shape = getattr(self.spec.action, "shape", ())
         action_dtype = getattr(self.spec.action, "dtype", "int32")
+        classifier = self.classifier.init(key, feature_size(self.spec, self.judges))
+        pretrained = classifier.replace(optimizer=()) if self._by_hidden_layer else None
+        obs = jnp.zeros((capacity, *self.spec.obs.shape), self.spec.obs.dtype)
+        action = jnp.zeros((capacity, *action_shape), action_dtype)
+        features = None
+        if self._stores_features:
+            shape = jax.eval_shape(self._features, pretrained, obs, action).shape
+            features = jnp.zeros(shape)
         return AdversarialClassifierState(
-            classifier=self.classifier.init(key, feature_size(self.spec, self.judges)),
+            classifier=classifier,
             visited=VisitedStates(
-                obs=jnp.zeros((capacity, *self.spec.obs.shape), self.spec.obs.dtype),
-                action=jnp.zeros((capacity, *action_shape), action_dtype),
+                obs=obs,
+                action=action,
                 round=jnp.full((capacity,), -1, jnp.int32),
                 position=jnp.zeros((), jnp.int32),
+                features=features,
             ),
+            pretrained=pretrained,
         )
 
     def update(
@@ -114,31 +119,45 @@ class AdversarialClassifier(GoalClassifier):
         show_key = jax.random.fold_in(key, 0)
         pretrain_key, add_key, train_key = jax.random.split(key, 3)
         classifier, _ = self._pretrain(state.classifier, data, round, pretrain_key)
-        visited = self._add(state.visited, experience.rollout, round, add_key)
-        since = 0 if self.keep_rounds is None else round - self.keep_rounds + 1
-        count = visited.count(jnp.asarray(since))
-
-        def draw(goal_key, negative_key):
-            positives = self._draw(goal_key, data["goal_obs"], data["goal_action"], self.batch_goals)
-            return positives, self._draw_negatives(negative_key, data, visited, count)
-
-        def step(classifier, step_key):
-            goal_key, negative_key, step_key = jax.random.split(step_key, 3)
-            return self.classifier.train_step(classifier, *draw(goal_key, negative_key), step_key)
+        pretrained = state.pretrained
+        if pretrained is not None:
+            learned = classifier.replace(optimizer=())
+            pretrained = jax.lax.cond(round == 0, lambda: learned, lambda: state.pretrained)
+        visited = self._add(state.visited, pretrained, experience.rollout, round, add_key)
+        counts = [visited.count(jnp.asarray(since)) for since in self._since(round)]
 
         def train(classifier):
-            keys = jax.random.split(train_key, self.updates_per_round)
-            classifier, metrics = jax.lax.scan(step, classifier, keys)
-            shown = self.classifier.dashboard(classifier, *draw(*jax.random.split(show_key)))
-            return classifier, jax.tree.map(jnp.mean, metrics) | shown
+            pool = self._pool(data, visited, pretrained, *counts)
+
+            def draw(rows):
+                goals, negatives = rows
+                positives = self._inputs(data["goal_obs"][goals], data["goal_action"][goals])
+                return positives, self._negatives(data, pool, negatives)
+
+            def step(classifier, rows_and_key):
+                rows, step_key = rows_and_key
+                return self.classifier.train_step(classifier, *draw(rows), step_key)
+
+            keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(train_key, self.updates_per_round))
+            # All rows are drawn at once, which is cheaper than in each step; the states are looked up in the steps.
+            rows = jax.vmap(partial(self._rows, data, pool))(keys[:, 0], keys[:, 1])
+            classifier, metrics = jax.lax.scan(step, classifier, (rows, keys[:, 2]))
+            shown = self.classifier.dashboard(classifier, *draw(self._rows(data, pool, *jax.random.split(show_key))))
+            return classifier, jax.tree.map(jnp.mean, metrics) | shown | pool.metrics()
 
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, classifier)[1])
         due = round % self.rounds_per_update == 0
         classifier, metrics = jax.lax.cond(due, train, lambda c: (c, nothing), classifier)
-        metrics["reward/negatives"] = count + data["non_goal_obs"].shape[0]
-        return AdversarialClassifierState(classifier=classifier, visited=visited), metrics
+        metrics["reward/negatives"] = counts[0] + data["non_goal_obs"].shape[0]
+        return AdversarialClassifierState(classifier=classifier, visited=visited, pretrained=pretrained), metrics
 
-    def _add(self, visited: VisitedStates, rollout: Transition, round: Array, key: Key) -> VisitedStates:
+    def _since(self, round: Array) -> tuple[Array | int, Array | int]:
+        """The first rounds whose visited states count, and count as recent."""
+        return 0 if self.keep_rounds is None else round - self.keep_rounds + 1, round - self.recent_rounds + 1
+
+    def _add(
+        self, visited: VisitedStates, pretrained: ClassifierState | None, rollout: Transition, round: Array, key: Key
+    ) -> VisitedStates:
         """Up to ``visited_per_round`` of the rollout's eligible states, chosen at random without replacement."""
         obs, action = looked_at(rollout, self.judges)
         batch = rollout.valid.ndim
@@ -151,15 +170,71 @@ class AdversarialClassifier(GoalClassifier):
         lottery = jnp.where(eligible, jax.random.uniform(key, eligible.shape), 2.0)
         chosen = jnp.argsort(lottery)[:n]
         keep = jnp.arange(n) < jnp.minimum(wanted, jnp.sum(eligible))
-        return visited.add(obs[chosen], action[chosen], keep, round)
+        obs, action = obs[chosen], action[chosen]
+        features = self._features(pretrained, obs, action) if self._stores_features else None
+        return visited.add(obs, action, keep, round, features)
 
-    def _draw_negatives(self, key: Key, data: Examples, visited: VisitedStates, count: Array) -> Float[Array, "E n d"]:
-        """Uniform over the union of the non-goal examples and the ``count`` newest visited states."""
+    # Where negatives come from.
+
+    def _pool(
+        self, data: Examples, visited: VisitedStates, pretrained: ClassifierState | None, count: Array, recent: Array
+    ) -> Pool:
+        """The non-goal examples and the ``count`` newest visited states, of which ``recent`` are recent."""
+        if self.negatives == "visits":
+            return Pool(visited, count, recent)
+        among = self._features(pretrained, data["non_goal_obs"], data["non_goal_action"])
+        stored = visited.features
+        if stored is None:
+            stored = self._features(pretrained, visited.obs, visited.action)
+        counted = jnp.concatenate([jnp.ones(len(among), bool), visited.among_newest(count)])
+        cells = self.places.cells(jnp.concatenate([among, stored]), counted)
+        cells = jnp.concatenate([cells[: len(among)], visited.newest_first(cells[len(among) :])])
+        return Pool(visited, count, recent, by_places(cells, jnp.arange(len(cells)) < len(among) + count))
+
+    def _rows(self, data: Examples, pool: Pool, goal_key: Key, negative_key: Key) -> tuple[Array, Array]:
+        """Numbers of goal examples [E, n] and of negatives [E, m], see :class:`Pool`, for one gradient step."""
+        members, examples = self.classifier.ensemble, data["non_goal_obs"].shape[0]
+        goals = jax.random.randint(goal_key, (members, self.batch_goals), 0, data["goal_obs"].shape[0])
+        shape = (members, self._batch_negatives)
+        if pool.draw is None:
+            negatives = jax.random.randint(negative_key, shape, 0, examples + pool.count)
+        else:
+            negatives = jnp.minimum(pool.draw.index(negative_key, shape), examples + pool.count - 1)
+        if self.recent_share > 0.0:
+            which_key, recent_key = jax.random.split(jax.random.fold_in(negative_key, 1))
+            recent = examples + jax.random.randint(recent_key, shape, 0, jnp.maximum(pool.recent, 1))
+            take = (jax.random.uniform(which_key, shape) < self.recent_share) & (pool.recent > 0)
+            negatives = jnp.where(take, recent, negatives)
+        return goals, negatives
+
+    def _negatives(self, data: Examples, pool: Pool, rows: Array) -> Float[Array, "*rows d"]:
+        """What the classifier sees of the negatives with these numbers."""
         examples = data["non_goal_obs"].shape[0]
-        shape = (self.classifier.ensemble, self._batch_negatives)
-        index = jax.random.randint(key, shape, 0, examples + count)
-        from_examples = index < examples
-        rows = jnp.minimum(index, examples - 1)
-        example_inputs = self._inputs(data["non_goal_obs"][rows], data["non_goal_action"][rows])
-        visited_inputs = self._inputs(*visited.newest(jnp.maximum(index - examples, 0)))
-        return jnp.where(from_examples[..., None], example_inputs, visited_inputs)
+        of_examples = jnp.minimum(rows, examples - 1)
+        example_inputs = self._inputs(data["non_goal_obs"][of_examples], data["non_goal_action"][of_examples])
+        visited_inputs = self._inputs(*pool.visited.newest(jnp.maximum(rows - examples, 0)))
+        return jnp.where((rows < examples)[..., None], example_inputs, visited_inputs)
+
+    # What places are made of.
+
+    @property
+    def _by_hidden_layer(self) -> bool:
+        return self.negatives == "places" and self.places.features == "hidden"
+
+    @property
+    def _stores_features(self) -> bool:
+        """Pictures, and what a network makes of a state, are too dear to look at again in every round."""
+        return self.negatives == "places" and (self._by_hidden_layer or is_image(self.spec.obs))
+
+    @cached_property
+    def _columns(self) -> list[int] | None:
+        return self.places.columns(self.spec.obs_names, feature_size(self.spec, self.judges))
+
+    def _features(self, pretrained: ClassifierState | None, obs: Array, action: Array) -> Float[Array, "n k"]:
+        """What a place is made of, of states [n, ...]."""
+        features = self._inputs(obs, action)
+        if pretrained is not None:
+            features = self.classifier.hidden_layer(pretrained, features)
+        if self._columns is not None:
+            features = features[:, jnp.asarray(self._columns)]
+        return self.places.projected(features) if self._stores_features else features

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.encoders import ImageMLP, in_chunks, is_image
 from rl_rewards.core.losses import bernoulli_entropy, binary_cross_entropy, non_negative_pu
-from rl_rewards.core.networks import MLP, apply, check_mlp
+from rl_rewards.core.networks import MLP, apply, check_mlp, last_hidden_layer
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.types import Box, Key, Metrics
 
@@ -104,6 +104,11 @@ class Classifier:
         """log-odds of being a goal, one per member."""
         inputs = self._scaled(state, inputs)
         return jax.vmap(lambda variables: apply(self.network, variables, inputs)[..., 0])(state.variables)
+
+    def hidden_layer(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch width"]:
+        """Activations of the first member's last hidden layer."""
+        first = jax.tree.map(lambda x: x[0], state.variables)
+        return last_hidden_layer(self.network, first, self._scaled(state, inputs))
 
     def combined(self, values: Float[Array, "E *batch"]) -> Float[Array, "*batch"]:
         """One value from those of the members: their mean, or the least (an exploit must then fool all of them)."""

@@ -38,6 +38,7 @@ ADVERSARIAL = {
     "keep_rounds": None,
     "updates_per_round": 1,
     "rounds_per_update": 1,
+    "negatives": "visits",
 }
 
 

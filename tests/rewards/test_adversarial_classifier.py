@@ -17,9 +17,16 @@ def visited_after(source, rollouts) -> np.ndarray:
     """Numbers of the visited states kept after these rounds, newest first."""
     add, visited = jax.jit(source._add), initial(source).visited
     for i, rollout in enumerate(rollouts):
-        visited = add(visited, rollout, jnp.int32(i), jax.random.key(i))
+        visited = add(visited, None, rollout, jnp.int32(i), jax.random.key(i))
     count = int(visited.count(jnp.int32(0)))
     return np.asarray(visited.newest(jnp.arange(count))[0])[:, 0]
+
+
+def negatives_of(source, state, count: int) -> np.ndarray:
+    """A batch of negatives [E, n, d], of the examples and the ``count`` newest visited states."""
+    pool = source._pool(EXAMPLES, state.visited, None, jnp.int32(count), jnp.int32(0))
+    _, rows = source._rows(EXAMPLES, pool, jax.random.key(0), jax.random.key(0))
+    return np.asarray(source._negatives(EXAMPLES, pool, rows))
 
 
 # Which states become negatives.
@@ -89,8 +96,7 @@ def test_negatives_are_uniform_over_examples_and_the_newest_visited():
     update, state = updater(tiny_source(classifier={"ensemble": 2}), EXAMPLES), initial(source)
     for i in range(2):
         state, _ = update(state, numbered(i), i)
-    draw = jax.jit(lambda key: source._draw_negatives(key, EXAMPLES, state.visited, jnp.int32(ROLLOUT)))
-    drawn = np.asarray(draw(jax.random.key(0)))[..., 0]
+    drawn = negatives_of(source, state, ROLLOUT)[..., 0]
     assert drawn.shape == (2, 5400)
     assert not np.array_equal(drawn[0], drawn[1]), "members have their own batches"
     allowed = np.sort(np.concatenate([np.asarray(EXAMPLES["non_goal_obs"])[:, 0], 1000.0 + np.arange(ROLLOUT)]))
@@ -103,7 +109,7 @@ def test_negatives_are_uniform_over_examples_and_the_newest_visited():
 def test_batches_have_the_stated_ratio():
     source = tiny_source(batch_goals=10, negatives_per_goal=2.5)
     state = initial(source)
-    drawn = source._draw_negatives(jax.random.key(0), EXAMPLES, state.visited, jnp.int32(0))
+    drawn = negatives_of(source, state, 0)
     assert drawn.shape == (1, 25, 1)
     assert np.isin(drawn, EXAMPLES["non_goal_obs"]).all(), "before anything was visited, the examples alone"
 

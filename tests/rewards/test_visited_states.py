@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_rewards.rewards.adversarial_classifier import VisitedStates
+from rl_rewards.rewards.visited_states import VisitedStates
 
 CAPACITY, BATCH = 7, 5
 batches = st.lists(st.lists(st.booleans(), min_size=BATCH, max_size=BATCH), max_size=8)

@@ -1,0 +1,50 @@
+"""A ring of the states that a policy has visited, from which a classifier takes its negatives."""
+
+from typing import Self
+
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+
+@struct.dataclass
+class VisitedStates:
+    """Ring of visited states [C, ...], oldest overwritten first."""
+
+    obs: Array
+    action: Array
+    round: Int[Array, "C"]  # in which a state was added; -1 while empty
+    position: Int[Array, ""]  # where the next one goes
+    features: Float[Array, "C k"] | None = None  # stored where they are dear to compute, see rewards.places
+
+    def add(self, obs: Array, action: Array, keep: Array, round: Array, features: Array | None = None) -> Self:
+        """Append the rows of ``obs`` [n, ...], ``action`` and ``features`` where ``keep`` [n] bool, n at most C."""
+        capacity = self.round.shape[0]
+        slot = (self.position + jnp.cumsum(keep) - 1) % capacity
+        slot = jnp.where(keep, slot, capacity)  # out of range: dropped
+        return type(self)(
+            obs=self.obs.at[slot].set(obs, mode="drop"),
+            action=self.action.at[slot].set(action, mode="drop"),
+            round=self.round.at[slot].set(round, mode="drop"),
+            position=(self.position + jnp.sum(keep)) % capacity,
+            features=None if self.features is None else self.features.at[slot].set(features, mode="drop"),
+        )
+
+    def count(self, since: Array) -> Int[Array, ""]:
+        """How many states were added in round ``since`` or later; they are the newest ones."""
+        return jnp.sum((self.round >= since) & (self.round >= 0))
+
+    def newest(self, index: Array) -> tuple[Array, Array]:
+        """(obs, action) of the ``index``-th newest states, 0 the last one added."""
+        slot = (self.position - 1 - index) % self.round.shape[0]
+        return self.obs[slot], self.action[slot]
+
+    def newest_first(self, values: Array) -> Array:
+        """``values`` [C, ...], one per slot, in the order of ``newest``."""
+        return jnp.flip(jnp.roll(values, -self.position, axis=0), axis=0)
+
+    def among_newest(self, count: Array) -> Bool[Array, "C"]:
+        """True for the slots of the ``count`` newest states."""
+        capacity = self.round.shape[0]
+        return (self.position - 1 - jnp.arange(capacity)) % capacity < count
