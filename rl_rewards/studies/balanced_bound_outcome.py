@@ -16,6 +16,7 @@ from rl_rewards.studies.drawing import canvas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MEASURED = ("grid", "mixup", "gathered", "on_average", "gathered_by_places", "lowest_by_places")
 BOUND = 0.5
 """The lecture's, of balanced batches."""
 
@@ -31,6 +32,8 @@ class Found:
     mixup: Float[np.ndarray, "S shares"]  # the same with mixup, balanced
     gathered: Float[np.ndarray, "S widths"]  # over the few success states where the policy gathers, balanced
     on_average: Float[np.ndarray, "S widths"]  # over all success states then
+    gathered_by_places: Float[np.ndarray, "S widths"]  # as ``gathered``, with negatives drawn by places
+    lowest_by_places: Float[np.ndarray, "S widths"]  # the lowest at any success state then
 
     @property
     def law(self) -> Float[np.ndarray, "shares ratios"]:
@@ -50,6 +53,8 @@ def verdicts(found: Found, tolerance: float) -> list[Verdict]:
         _whatever_the_negatives(found, unbalanced, most, tolerance),
         _any_success_state(found),
         _on_average(found),
+        _where_it_gathers_by_places(found),
+        _any_success_state_by_places(found),
         _within(
             "The law holds with mixup too, as runs train by default (balanced)",
             "largest error over a",
@@ -133,6 +138,35 @@ def _on_average(found: Found) -> Verdict:
     )
 
 
+def _where_it_gathers_by_places(found: Found) -> Verdict:
+    lowest = int(np.argmin(found.gathered_by_places.mean(axis=0)))
+    outputs = found.gathered_by_places[:, lowest]
+    _, low, high = mean_interval(outputs.tolist())
+    return Verdict(
+        claim=f"With negatives by places C is at least {BOUND} on average over success states where a policy gathers.",
+        measured=f"C = {_words(outputs)}, against {_words(found.gathered[:, lowest])} with negatives by visits.",
+        holds=low >= BOUND,
+        interval=(low, high),
+        interval_of=f"mean output on these success states, {found.widths[lowest]:g} times as wide as a mode of success",
+        per_seed={f"width {width:g}": found.gathered_by_places[:, i].tolist() for i, width in enumerate(found.widths)},
+    )
+
+
+def _any_success_state_by_places(found: Found) -> Verdict:
+    """Where goal examples are thinner than one place in |V| the optimum is below the bound, and so is C."""
+    lowest = int(np.argmin(found.lowest_by_places.mean(axis=0)))
+    outputs = found.lowest_by_places[:, lowest]
+    _, low, high = mean_interval(outputs.tolist())
+    return Verdict(
+        claim=f"With negatives by places C is at least {BOUND} at every success state.",
+        measured=f"The lowest C at a success state, the outer 5% of each kind left out, is {_words(outputs)}.",
+        holds=low >= BOUND,
+        interval=(low, high),
+        interval_of="lowest output at a success state, of each seed",
+        per_seed={f"width {width:g}": found.lowest_by_places[:, i].tolist() for i, width in enumerate(found.widths)},
+    )
+
+
 def _words(found: np.ndarray) -> str:
     mean, low, high = mean_interval(found.tolist())
     return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
@@ -140,7 +174,7 @@ def _words(found: np.ndarray) -> str:
 
 def summary(found: Found) -> dict[str, Any]:
     """Settings and means over seeds, as plain data."""
-    means = {name: getattr(found, name).mean(axis=0).tolist() for name in ("grid", "mixup", "gathered", "on_average")}
+    means = {name: getattr(found, name).mean(axis=0).tolist() for name in MEASURED}
     settings = {name: getattr(found, name) for name in ("shares", "ratios", "widths")}
     return settings | {"law": found.law.tolist()} | means
 
@@ -188,9 +222,18 @@ def _draw_line(axes: "Axes", curve: Mapping[str, Any]) -> None:
         axes.fill_between(x, np.array(curve[name]) / tallest, color=colour, alpha=0.3, linewidth=0.0, label=label)
     measured = np.array(curve["measured"])
     axes.plot(x, measured.T, color=LEARNED, linewidth=0.6, alpha=0.5)
-    axes.plot([], [], color=LEARNED, label="C, every seed")
+    axes.plot([], [], color=LEARNED, label="C by visits, every seed")
+    axes.plot(x, np.array(curve["by_places"]).T, color=TRUE, linewidth=0.6, alpha=0.5)
+    axes.plot([], [], color=TRUE, label="C by places, every seed")
     known = np.array(curve["success"]) + np.array(curve["visited"]) > 1e-3
-    axes.plot(x, np.where(known, curve["exact"], np.nan), color="black", linestyle="--", linewidth=1.2, label="exact")
+    axes.plot(
+        x,
+        np.where(known, curve["exact"], np.nan),
+        color="black",
+        linestyle="--",
+        linewidth=1.2,
+        label="exact, by visits",
+    )
     axes.axhline(BOUND, color=ALARM, linewidth=0.8)
     shown = x[known]
     axes.set(xlabel="s", ylabel="C(s)", ylim=(-0.04, 1.04), xlim=(shown.min() - 0.3, shown.max() + 0.3))

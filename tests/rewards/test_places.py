@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
 from hydra.errors import InstantiationException
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rl_rewards.core.errors import ConfigError

@@ -22,7 +22,7 @@ def study():
     return instantiate_part(composed("experiment=lecture/balanced_bound").study)
 
 
-def outputs(gathered=0.2, on_average=0.8, grid_error=0.0, mixup_error=0.0):
+def outputs(gathered=0.2, on_average=0.8, grid_error=0.0, mixup_error=0.0, by_places=0.6, lowest=0.2):
     def of_seeds(values):
         return np.asarray(values) + SPREAD.reshape(SEEDS, *[1] * np.ndim(values))
 
@@ -34,6 +34,8 @@ def outputs(gathered=0.2, on_average=0.8, grid_error=0.0, mixup_error=0.0):
         mixup=of_seeds(LAW[:, 0] - mixup_error),
         gathered=of_seeds([gathered, 0.55]),
         on_average=of_seeds([on_average, 0.9]),
+        gathered_by_places=of_seeds([by_places, 0.7]),
+        lowest_by_places=of_seeds([lowest, 0.3]),
     )
 
 
@@ -69,10 +71,12 @@ def test_a_short_training_finds_the_law_and_the_counterexample(study):
     gathered = short._outputs(short.classifier, [0], [study.gathering(1.0)], 1)
     np.testing.assert_allclose(found["on_success"][0], LAW[:, 0], atol=0.06)
     assert gathered["on_gathered"][0, 0] < 0.4 < 0.6 < gathered["on_success"][0, 0]
+    placed = replace(short, gradient_steps=1000)._outputs(short.classifier, [0], [study.gathering(1.0)], 1, places=True)
+    assert placed["on_gathered"][0, 0] > gathered["on_gathered"][0, 0] + 0.1
 
 
 def test_what_holds_and_what_does_not():
-    assert held(outputs()) == [True, True, False, False, True, True]
+    assert held(outputs()) == [True, True, False, False, True, True, False, True]
 
 
 def test_each_verdict_follows_its_data():
@@ -81,7 +85,9 @@ def test_each_verdict_follows_its_data():
     assert held(outputs(gathered=0.6))[3] is True, "the lecture's claim survives where nothing is below its bound"
     assert held(outputs(gathered=0.497))[3] is True, "an interval around the bound is no counterexample"
     assert held(outputs(on_average=0.4))[4] is False
-    assert held(outputs(mixup_error=0.05))[5] is False
+    assert held(outputs(by_places=0.45))[5] is False
+    assert held(outputs(lowest=0.55))[6] is False, "the other width is below"
+    assert held(outputs(mixup_error=0.05))[7] is False
 
 
 def test_an_interval_tells_how_sure_the_counterexample_is():
