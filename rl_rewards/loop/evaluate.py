@@ -97,6 +97,8 @@ class Evaluator:
                     if "demo_return" in self.data:
                         metrics[i]["eval/demo_return"] = float(np.atleast_1d(self.data["demo_return"])[i])
                     arrays.append(self._arrays(one, rewards, found))
+                    if "visited_is_goal" in arrays[i]:
+                        metrics[i]["eval/prob_successes"] = _mean_on_successes(arrays[i])
         if self._games is not None:
             keys = self._keys(self._seed_keys, round, PLAYED)
             for i, (told, played) in enumerate(self._games(state.agent, state.reward, keys, self._env_seeds)):
@@ -257,6 +259,12 @@ def _stochastic_only(rollout: Transition, learned: np.ndarray, inspected: dict[s
         values = values[rollout.valid] if name == "prob_visited" else values
         metrics[f"eval/{name}"] = float(np.mean(values))
     return metrics
+
+
+def _mean_on_successes(arrays: dict[str, np.ndarray]) -> float:
+    """Mean output of the classifier on the visited states that are true successes; NaN where none was visited."""
+    outputs = arrays["prob_visited"][arrays["visited_is_goal"] == 1]
+    return float(np.mean(outputs)) if outputs.size else np.nan
 
 
 def _visited_is_goal(rollout: Transition, judges_next: bool) -> np.ndarray:
