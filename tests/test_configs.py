@@ -11,7 +11,9 @@ from rl_rewards.core.types import EnvSpec
 from rl_rewards.help import CONFIGS, list_choices
 from tests.runs import composed, usable_envs
 
-WIRED = {"spec", "source", "learned", "learned_spec", "per_seed"}  # given by build.py, not by the user
+WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps"}  # given by build.py, not by the user
+ADDED_LATER = {"learning_rate_schedule": "constant", "final_learning_rate_share": 0.0}
+"""Off, in the class too: the saved configurations of older runs lack these keys."""
 NODES = [(group, name) for group in ("env", "reward", "algorithm", "labeler") for name in list_choices(group)]
 
 
@@ -24,7 +26,8 @@ def test_keys_are_the_constructors_arguments(group, name):
 def _check(node):
     parameters = inspect.signature(get_class(node["_target_"])).parameters.values()
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters), "a YAML names every argument"
-    assert all(p.default is p.empty for p in parameters), "defaults live once, in the YAML"
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in WIRED}
+    assert defaults.items() <= ADDED_LATER.items(), "defaults live once, in the YAML"
     assert {p.name for p in parameters} - WIRED == set(node) - {"_target_"}
     for value in node.values():
         if isinstance(value, dict) and "_target_" in value:

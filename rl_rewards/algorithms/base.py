@@ -1,6 +1,6 @@
 """What a learning algorithm is. It knows nothing of where rewards come from."""
 
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from jax import Array
 from jaxtyping import Float
@@ -46,3 +46,12 @@ class Algorithm(Protocol[AgentState]):
     def update(
         self, state: AgentState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[AgentState, Metrics]: ...
+
+
+@runtime_checkable
+class HasSchedule(Protocol):
+    """An algorithm of which something may change over the whole run, and which must therefore know how long that is."""
+
+    def with_budget(self, env_steps: int) -> Algorithm:
+        """The same algorithm in a run of ``env_steps`` env steps."""
+        ...

@@ -5,9 +5,8 @@ loss = mean[-min(rho A, clip(rho, 1-e, 1+e) A)] + value_weight * mean[(V - A - V
 Rewards are computed once per rollout from the current reward source, so they are never stale.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -16,15 +15,15 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float
 
-from rl_rewards.core.checks import check_fields, require
+from rl_rewards.algorithms.ppo_settings import PPOSettings
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.encoders import ObsEncoder
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
-from rl_rewards.core.networks import MLP, apply, check_mlp
+from rl_rewards.core.networks import MLP, apply
 from rl_rewards.core.normalize import RewardScale, RunningMoments
 from rl_rewards.core.policy import PolicyHead
 from rl_rewards.core.returns import generalized_advantage
-from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
+from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
 
 
 @struct.dataclass
@@ -48,55 +47,12 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPO:
-    """On-policy actor and critic, discrete and bounded continuous actions. Keys: configs/algorithm/ppo.yaml.
+class PPO(PPOSettings):
+    """On-policy actor and critic, discrete and bounded continuous actions.
 
     Where observations are pictures, actor and critic share one encoder, which both losses train (as in the paper's
     Atari agent).
     """
-
-    spec: EnvSpec
-    num_envs: int
-    rollout_length: int
-    discount: float
-    trace_decay: float
-    learning_rate: float
-    max_gradient_norm: float
-    epochs: int
-    minibatches: int
-    clip: float
-    normalize_advantage: bool
-    value_weight: float
-    entropy_weight: float
-    hidden: tuple[int, ...]
-    activation: str
-    initial_log_std: float
-    normalize_obs: bool
-    obs_clip: float
-    normalize_reward: bool
-    reward_scale_decay: float
-
-    data: Literal["rollout"] = field(default="rollout", init=False)
-
-    def __post_init__(self) -> None:
-        check_fields(self, "algorithm")
-        steps = self.num_envs * self.rollout_length
-        require(self.num_envs > 0, f"algorithm.num_envs={self.num_envs} must be at least 1.")
-        require(self.rollout_length > 0, f"algorithm.rollout_length={self.rollout_length} must be at least 1.")
-        require(self.epochs > 0, f"algorithm.epochs={self.epochs} must be at least 1.")
-        require(
-            self.minibatches > 0 and steps % self.minibatches == 0,
-            f"algorithm.minibatches={self.minibatches} must divide num_envs * rollout_length = {steps}.",
-        )
-        require(self.learning_rate > 0, f"algorithm.learning_rate={self.learning_rate} must be positive.")
-        require(0 < self.discount <= 1, f"algorithm.discount={self.discount} must lie in (0, 1].")
-        require(0 <= self.trace_decay <= 1, f"algorithm.trace_decay={self.trace_decay} must lie in [0, 1].")
-        check_mlp("algorithm", self.hidden, self.activation)
-
-    @property
-    def history(self) -> int:
-        """No experience but the newest rollout is used."""
-        return 0
 
     @cached_property
     def encoder(self) -> ObsEncoder:
@@ -139,22 +95,26 @@ class PPO:
     def update(
         self, state: PPOState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[PPOState, Metrics]:
-        del round
         rollout = experience.rollout
         assert rollout is not None, "build.check gives an on-policy algorithm rollouts"
         rewards = reward_fn(rollout)
         state = self._update_reward_scale(state, rewards, rollout)
         batch = self._batch(state, rollout, rewards, reward_fn.absorbing)
+        rate_share = self.learning_rate_share(round)
 
         def epoch(carry, epoch_key):
             # One sort of random bits: a permutation at a third of the cost of jax.random.permutation on a CPU.
             order = jnp.argsort(jax.random.bits(epoch_key, batch.log_prob.shape))
             order = order.reshape(self.minibatches, -1)
-            return jax.lax.scan(lambda c, i: self._step(c, jax.tree.map(lambda x: x[i], batch)), carry, order)
+            return jax.lax.scan(
+                lambda c, i: self._step(c, jax.tree.map(lambda x: x[i], batch), rate_share), carry, order
+            )
 
         carry = (state.params, state.optimizer)
         (params, optimizer), metrics = jax.lax.scan(epoch, carry, jax.random.split(key, self.epochs))
         metrics = jax.tree.map(jnp.mean, metrics)
+        if self.learning_rate_schedule != "constant":  # a constant one stands in the configuration
+            metrics["agent/learning_rate"] = self.learning_rate * rate_share
         metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
         metrics["agent/reward_scale"] = state.reward_scale.std()
         # target - V_old = advantage
@@ -218,10 +178,12 @@ class PPO:
         )
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
 
-    def _step(self, carry: tuple, batch: Batch) -> tuple[tuple, Metrics]:
+    def _step(self, carry: tuple, batch: Batch, rate_share: float | jax.Array) -> tuple[tuple, Metrics]:
         params, optimizer = carry
         gradients, metrics = jax.grad(self._loss, has_aux=True)(params, batch)
         updates, optimizer = self.optimizer.update(gradients, optimizer, params)
+        if self.learning_rate_schedule != "constant":  # Adam's updates are linear in the learning rate
+            updates = jax.tree.map(lambda x: rate_share * x, updates)
         return (optax.apply_updates(params, updates), optimizer), metrics
 
     def _loss(self, params: dict, batch: Batch) -> tuple[jax.Array, Metrics]:

@@ -30,12 +30,13 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
         ConfigError: for a value or a combination that cannot work.
     """
     env = build_env(cfg)
-    _check_whole(cfg, "num_seeds")
+    for key in ("num_seeds", "total_env_steps"):
+        _check_whole(cfg, key)
     seeds = range(cfg.seed, cfg.seed + cfg.num_seeds)
     source = build_source(cfg.reward, env.spec, run_dir, seeds)
     if isinstance(source, SelfPlay):
         env = as_game(env, source.rules)
-    algorithm = build_algorithm(cfg.algorithm, env.spec, source)
+    algorithm = build_algorithm(cfg.algorithm, env.spec, source, cfg.total_env_steps)
     labeling = instantiate_part(cfg.labeler) if isinstance(source, AsksForLabels) else None
     parts = Parts(env, source, algorithm, Seeds(cfg.num_seeds), labeling)
     check(parts, cfg)

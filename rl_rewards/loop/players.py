@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.algorithms.base import Algorithm, HasSchedule
 from rl_rewards.algorithms.two_player import TwoPlayer
 from rl_rewards.core.game import Rules
 from rl_rewards.core.types import EnvSpec
@@ -23,11 +23,19 @@ def as_game(env: Environment, rules: Rules) -> TwoPlayerJax | TwoPlayerHost:
     return TwoPlayerJax(env, rules) if isinstance(env, JaxEnv) else TwoPlayerHost(env, rules)
 
 
-def build_algorithm(node: DictConfig, spec: EnvSpec, source: RewardSource | None) -> Algorithm:
-    """The algorithm of a config node, for environments of ``spec``; two of them where ``source`` makes a game of it."""
+def build_algorithm(
+    node: DictConfig, spec: EnvSpec, source: RewardSource | None, budget: int | None = None
+) -> Algorithm:
+    """The algorithm of a config node, for environments of ``spec``; two of them where ``source`` makes a game of it.
+
+    Args:
+        budget: env steps of the run in which it learns; None where it only acts.
+    """
 
     def make(spec: EnvSpec) -> Algorithm:
-        return instantiate_part(node, spec=spec)
+        algorithm = instantiate_part(node, spec=spec)
+        knows = budget is not None and isinstance(algorithm, HasSchedule)
+        return algorithm.with_budget(budget) if knows else algorithm
 
     if not isinstance(source, SelfPlay):
         return make(spec)

@@ -21,6 +21,8 @@ SMALL_PPO = {
     "discount": DISCOUNT,
     "trace_decay": 0.95,
     "learning_rate": 1e-2,
+    "learning_rate_schedule": "constant",
+    "final_learning_rate_share": 0.0,
     "max_gradient_norm": 0.5,
     "epochs": 4,
     "minibatches": 2,

@@ -26,11 +26,9 @@ def recorded(algorithm: PPO, state, length=8, num_envs=4, **changes) -> Transiti
     return rollout.replace(action=action, behaviour=behaviour)
 
 
-def update(algorithm: PPO, state, rollout: Transition, scale: float = 1.0):
+def update(algorithm: PPO, state, rollout: Transition, scale: float = 1.0, round: int = 0):
     rewards = RewardFn(call=lambda transitions: scale * transitions.env_reward, absorbing=jnp.zeros(()))
-    step = jax.jit(
-        lambda s, r: algorithm.update(s, experience_of(r), rewards, jnp.zeros((), jnp.int32), jax.random.key(3))
-    )
+    step = jax.jit(lambda s, r: algorithm.update(s, experience_of(r), rewards, jnp.int32(round), jax.random.key(3)))
     return step(state, rollout)
 
 
@@ -129,7 +127,7 @@ class Tally:
 class TallyingPPO(PPO):
     """Counts, in place of learning, which samples each gradient step sees; they carry their index as log_prob."""
 
-    def _step(self, carry, batch):
+    def _step(self, carry, batch, rate_share):
         params, optimizer = carry
         tally = params["tally"]
         seen = tally.seen.at[tally.step, batch.log_prob.astype(jnp.int32)].add(1)

@@ -5,9 +5,14 @@ import signal
 import subprocess
 import time
 
+import jax
 import pytest
+from omegaconf import OmegaConf
 
-from tests.runs import command, digest_of, rows, run_here, start_command
+from rl_rewards.loop import build
+from rl_rewards.loop.experiment import run_experiment
+from tests.runs import command, composed, digest_of, rows, run_here, start_command
+from tests.test_configs import ADDED_LATER
 
 ROUNDS = 24
 COMMON = ("debug=smoke", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3", "video=false", "report=false")
@@ -51,6 +56,31 @@ def test_longer_run_continues_the_shorter_one(tmp_path):
     assert command(f"resume={short}", "total_env_steps=3200").returncode == 0
     assert command(*run, "total_env_steps=3200", f"hydra.run.dir={long}").returncode == 0
     assert digest_of(short) == digest_of(long)
+
+
+def test_longer_run_continues_on_the_longer_schedule(tmp_path):
+    """The learning rate falls over the budget that a run has now, which its saved configuration does not fix."""
+    linear = ("algorithm.learning_rate_schedule=linear", "algorithm.learning_rate=1.0", "algorithm.epochs=1")
+    run = ("debug=smoke", "env=point", "reward=environment", "video=false", "report=false")
+    assert command(*run, *linear, f"hydra.run.dir={tmp_path}").returncode == 0
+    assert command(f"resume={tmp_path}", "total_env_steps=3200").returncode == 0
+    found = [row["agent/learning_rate"] for row in rows(tmp_path)]
+    assert found == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
+    """Its saved configuration lacks the keys of PPO that came later: they are off, and change no bit."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    run = ("env=point", "reward=environment")
+    run_here(old, *run)
+    cfg = OmegaConf.create(OmegaConf.to_container(composed("debug=smoke", *run, "total_env_steps=3200"), resolve=True))
+    for key in ADDED_LATER:
+        cfg.algorithm.pop(key, None)
+    with jax.debug_key_reuse(False):
+        parts = build.build(cfg, old)
+        run_experiment(cfg, parts, build.build_data(parts, cfg), old, "test")
+    run_here(new, *run, "total_env_steps=3200")
+    assert digest_of(old) == digest_of(new)
 
 
 def test_evaluation_leaves_training_bit_identical(tmp_path):

@@ -1,0 +1,94 @@
+"""The settings of proximal policy optimisation, their checks, and the learning rate of a round."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from rl_rewards.core.checks import check_fields, check_share, require
+from rl_rewards.core.networks import check_mlp
+from rl_rewards.core.types import EnvSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOSettings:
+    """Keys of configs/algorithm/ppo.yaml.
+
+    Raises:
+        ConfigError: for a value with which it cannot learn.
+    """
+
+    spec: EnvSpec
+    num_envs: int
+    rollout_length: int
+    discount: float
+    trace_decay: float
+    learning_rate: float
+    max_gradient_norm: float
+    epochs: int
+    minibatches: int
+    clip: float
+    normalize_advantage: bool
+    value_weight: float
+    entropy_weight: float
+    hidden: tuple[int, ...]
+    activation: str
+    initial_log_std: float
+    normalize_obs: bool
+    obs_clip: float
+    normalize_reward: bool
+    reward_scale_decay: float
+    # Of a saved configuration that is older than these keys: off.
+    learning_rate_schedule: Literal["constant", "linear"] = "constant"
+    final_learning_rate_share: float = 0.0
+    run_env_steps: int | None = None  # of the whole run; see with_budget
+
+    data: Literal["rollout"] = field(default="rollout", init=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "algorithm")
+        steps = self.num_envs * self.rollout_length
+        require(self.num_envs > 0, f"algorithm.num_envs={self.num_envs} must be at least 1.")
+        require(self.rollout_length > 0, f"algorithm.rollout_length={self.rollout_length} must be at least 1.")
+        require(self.epochs > 0, f"algorithm.epochs={self.epochs} must be at least 1.")
+        require(
+            self.minibatches > 0 and steps % self.minibatches == 0,
+            f"algorithm.minibatches={self.minibatches} must divide num_envs * rollout_length = {steps}.",
+        )
+        require(self.learning_rate > 0, f"algorithm.learning_rate={self.learning_rate} must be positive.")
+        check_share("algorithm.final_learning_rate_share", self.final_learning_rate_share)
+        require(0 < self.discount <= 1, f"algorithm.discount={self.discount} must lie in (0, 1].")
+        require(0 <= self.trace_decay <= 1, f"algorithm.trace_decay={self.trace_decay} must lie in [0, 1].")
+        check_mlp("algorithm", self.hidden, self.activation)
+
+    @property
+    def history(self) -> int:
+        """No experience but the newest rollout is used."""
+        return 0
+
+    def with_budget(self, env_steps: int) -> Self:
+        """The same algorithm in a run of ``env_steps`` env steps.
+
+        The budget comes from the run and never from a saved configuration of the algorithm: a resumed run that was
+        made longer continues on the longer schedule.
+        """
+        return replace(self, run_env_steps=env_steps)
+
+    def learning_rate_share(self, round: Int[Array, ""]) -> float | Float[Array, ""]:
+        """The share of ``learning_rate`` with which round ``round`` (from 0) of R learns; exactly 1.0 when constant.
+
+        linear: 1 - (1 - final) * round / R, so that the first round has all of it and ``final`` is reached where the
+        round after the last would begin (as CleanRL's annealing, where final is 0; Engstrom et al. 2020,
+        arXiv:2005.12729, count it among what makes PPO work).
+        """
+        if self.learning_rate_schedule == "constant":
+            return 1.0
+        require(
+            self.run_env_steps is not None,
+            "algorithm.learning_rate_schedule=linear needs the length of the run; give it with with_budget(env_steps).",
+        )
+        assert self.run_env_steps is not None
+        rounds = self.run_env_steps // (self.num_envs * self.rollout_length)
+        done = jnp.clip(round / rounds, 0.0, 1.0)
+        return 1.0 - (1.0 - self.final_learning_rate_share) * done
