@@ -49,7 +49,10 @@ def test_help_and_a_mistyped_option_import_no_heavy_library(argument):
         (["algorithm.learning_rate=fast"], "algorithm.learning_rate=fast is not valid; it must be a number"),
         (["reward.judges=pixels"], "reward.judges=pixels is not valid"),
         (["reward.visited=1.5"], "reward.visited=1.5 must be all, final or a share"),
-        (["reward.classifier.goal_prior=0.3"], "reward.classifier.goal_prior needs unmixed labels"),
+        (
+            ["reward.classifier.goal_prior=0.3", "reward.classifier.negative_weighting=focal"],
+            "negative_weighting=focal weights negatives",
+        ),
         (["env.terminate_on_success=true"], "can end early"),
         (["total_env_steps=10"], "less than one round"),
         (["examples.path=/none.npz"], "/none.npz does not exist"),

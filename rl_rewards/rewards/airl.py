@@ -60,7 +60,7 @@ class ShapedClassifier(Classifier):
     def goal_reward(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         """g alone, combined over members."""
         inputs = self._scaled(state, inputs)
-        outputs: Any = jax.vmap(lambda v: self.network.apply(v, inputs, method="unshaped"))(state.variables)
+        outputs: Any = jax.vmap(lambda v: self.network.apply(v, inputs, method="unshaped"))(self.paying(state))
         return self.combined(outputs[..., 0])
 
 

@@ -1,7 +1,8 @@
 """A binary goal classifier: network, regularised loss, one gradient step. What data it sees is its caller's matter.
 
 loss = BCE(f(mix(x)), smooth(mix(y))) + c_gp * (|grad_x f| - target)^2 - c_e * H(D), decoupled weight decay; or the
-positive-unlabelled risk in place of BCE. High logits mean "goal" (of demonstrations: "expert").
+positive-unlabelled risk or the focal loss in place of BCE. High logits mean "goal" (of demonstrations: "expert").
+Rewards are paid by the weights as they are, or by their moving average.
 """
 
 from dataclasses import dataclass, fields
@@ -18,10 +19,11 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.encoders import ImageMLP, in_chunks, is_image
-from rl_rewards.core.losses import bernoulli_entropy, binary_cross_entropy, non_negative_pu
+from rl_rewards.core.losses import bernoulli_entropy, binary_cross_entropy, focal_cross_entropy, non_negative_pu
 from rl_rewards.core.networks import MLP, apply, check_mlp, last_hidden_layer
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.types import Box, Key, Metrics
+from rl_rewards.rewards.mixup import mix, mix_with_unlabelled
 
 INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
 
@@ -31,6 +33,13 @@ class ClassifierState:
     variables: dict  # leaves [E, ...]: "params" and, with spectral norm, "batch_stats"
     optimizer: optax.OptState  # leaves [E, ...]
     moments: RunningMoments  # of the examples, set once; unused unless normalize_inputs
+
+
+@struct.dataclass
+class AveragedState(ClassifierState):
+    """With the moving average that :attr:`Classifier.average` asks for; without, checkpoints hold none."""
+
+    average: dict  # of "params", the same leaves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +65,8 @@ class Classifier:
     dropout: float
     goal_prior: float | None
     normalize_inputs: bool
+    negative_weighting: Literal["none", "focal"] = "none"
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         group = "reward.classifier"
@@ -66,14 +77,16 @@ class Classifier:
         require(self.input_noise >= 0, f"{group}.input_noise={self.input_noise} must be 0 (off) or positive.")
         require(0 <= self.label_smoothing < 1, f"{group}.label_smoothing={self.label_smoothing} must lie in [0, 1).")
         require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
+        require(0 <= self.average < 1, f"{group}.average={self.average} must be 0 (off) or lie between 0 and 1.")
         check_mlp(group, self.hidden, self.activation)
         if self.goal_prior is not None:
             require(
                 0 < self.goal_prior < 1, f"{group}.goal_prior={self.goal_prior} must lie between 0 and 1, or be null."
             )
             require(
-                self.mixup == 0 and self.label_smoothing == 0,
-                f"{group}.goal_prior needs unmixed labels; set {group}.mixup=0 and {group}.label_smoothing=0.",
+                self.negative_weighting == "none",
+                f"{group}.negative_weighting={self.negative_weighting} weights negatives, and with {group}.goal_prior="
+                f"{self.goal_prior} there are none, only unlabelled states; choose one of the two.",
             )
 
     @cached_property
@@ -89,11 +102,12 @@ class Classifier:
         variables = jax.vmap(lambda k: self.network.init(k, jnp.zeros((1, features))))(
             jax.random.split(key, self.ensemble)
         )
-        return ClassifierState(
+        state = ClassifierState(
             variables=variables,
             optimizer=jax.vmap(self.optimizer.init)(variables["params"]),
             moments=RunningMoments.init((features,)),
         )
+        return AveragedState(**vars(state), average=variables["params"]) if self.average > 0.0 else state
 
     def set_moments(self, state: ClassifierState, inputs: Float[Array, "N d"]) -> ClassifierState:
         """Take the input statistics from ``inputs``."""
@@ -103,7 +117,11 @@ class Classifier:
     def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
         """log-odds of being a goal, one per member."""
         inputs = self._scaled(state, inputs)
-        return jax.vmap(lambda variables: apply(self.network, variables, inputs)[..., 0])(state.variables)
+        return jax.vmap(lambda variables: apply(self.network, variables, inputs)[..., 0])(self.paying(state))
+
+    def paying(self, state: ClassifierState) -> dict:
+        """The variables that rewards are paid by: the moving average where there is one. Leaves [E, ...]."""
+        return state.variables | {"params": state.average} if isinstance(state, AveragedState) else state.variables
 
     def hidden_layer(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch width"]:
         """Activations of the first member's last hidden layer."""
@@ -121,7 +139,7 @@ class Classifier:
         negatives: Float[Array, "E M d"],
         key: Key,
     ) -> tuple[ClassifierState, Metrics]:
-        """One gradient step of every member on its own batch."""
+        """One gradient step of every member on its own batch; then its moving average follows, if it keeps one."""
 
         def member(variables, optimizer, positive, negative, member_key):
             others = {name: value for name, value in variables.items() if name != "params"}
@@ -139,12 +157,13 @@ class Classifier:
             self._scaled(state, negatives),
             jax.random.split(key, self.ensemble),
         )
-        return state.replace(variables=variables, optimizer=optimizer), jax.tree.map(jnp.mean, metrics)
+        state = state.replace(variables=variables, optimizer=optimizer)
+        return self._averaged(state), jax.tree.map(jnp.mean, metrics)
 
     def dashboard(
         self, state: ClassifierState, positives: Float[Array, "E N d"], negatives: Float[Array, "E M d"]
     ) -> Metrics:
-        """How well every member tells its own, unmixed, batch apart; means over members.
+        """How well what pays tells every member's own, unmixed, batch apart; means over members.
 
         Asked for once a round: beside every gradient step it would cost a third of the update again.
         """
@@ -159,7 +178,21 @@ class Classifier:
             }
 
         inputs = self._scaled(state, positives), self._scaled(state, negatives)
-        return jax.tree.map(jnp.mean, jax.vmap(member)(state.variables, *inputs))
+        return jax.tree.map(jnp.mean, jax.vmap(member)(self.paying(state), *inputs))
+
+    def _averaged(self, state: ClassifierState) -> ClassifierState:
+        """After a gradient step: average <- c average + (1 - c) params, where there is an average.
+
+        c is ``average``; after step n at most 1 - 1 / n, so that the mean is plain at first and nothing of the initial
+        weights is left in it.
+        """
+        if not isinstance(state, AveragedState):
+            return state
+        steps = optax.tree.get(state.optimizer, "count")[0]  # of every member the same
+        decay = jnp.minimum(self.average, 1.0 - 1.0 / steps)
+        params = state.variables["params"]
+        average = jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.average, params)
+        return state.replace(average=average)
 
     def _scaled(self, state: ClassifierState, inputs: Array) -> Array:
         return state.moments.normalize(inputs, INPUT_CLIP) if self.normalize_inputs else inputs
@@ -172,7 +205,9 @@ class Classifier:
         targets = jnp.concatenate([jnp.ones(len(positive)), jnp.zeros(len(negative))])
         if self.input_noise > 0.0:
             inputs = inputs + self.input_noise * jax.random.normal(noise_key, inputs.shape)
-        if self.mixup > 0.0:
+        if self.mixup > 0.0 and self.goal_prior is not None:
+            inputs = mix_with_unlabelled(mixup_key, inputs, len(positive), self.mixup)
+        elif self.mixup > 0.0:
             inputs, targets = mix(mixup_key, inputs, targets, self.mixup)
         if self.label_smoothing > 0.0:
             targets = targets * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
@@ -181,7 +216,10 @@ class Classifier:
         )
         logits = output[..., 0]
         if self.goal_prior is not None:
-            loss = non_negative_pu(logits[: len(positive)], logits[len(positive) :], self.goal_prior)
+            known, unlabelled = logits[: len(positive)], logits[len(positive) :]
+            loss = non_negative_pu(known, unlabelled, self.goal_prior, self.label_smoothing)
+        elif self.negative_weighting == "focal":
+            loss = jnp.mean(focal_cross_entropy(logits, targets))
         else:
             loss = jnp.mean(binary_cross_entropy(logits, targets))
         entropy = jnp.mean(bernoulli_entropy(logits))
@@ -234,20 +272,3 @@ class ImageClassifier(Classifier):
 def fitting(classifier: Classifier, box: Box) -> Classifier:
     """``classifier`` in the form that fits observations in ``box``."""
     return ImageClassifier.like(classifier, box) if is_image(box) else classifier
-
-
-def mix(
-    key: Key, inputs: Float[Array, "N d"], targets: Float[Array, "N"], alpha: float
-) -> tuple[Float[Array, "N d"], Float[Array, "N"]]:
-    """Mixup (Zhang et al. 2018, arXiv:1710.09412): convex mixtures of random pairs, weights Beta(alpha, alpha).
-
-    Beta(1, 1) is the uniform distribution and drawn as such: JAX's rejection sampling of it, one number after the other
-    on a CPU, took half of the reward's whole update.
-    """
-    weight_key, order_key = jax.random.split(key)
-    uniform = alpha == 1.0
-    shape = targets.shape
-    weight = jax.random.uniform(weight_key, shape) if uniform else jax.random.beta(weight_key, alpha, alpha, shape)
-    order = jax.random.permutation(order_key, len(targets))
-    mixed = weight[:, None] * inputs + (1.0 - weight[:, None]) * inputs[order]
-    return mixed, weight * targets + (1.0 - weight) * targets[order]

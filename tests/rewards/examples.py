@@ -26,6 +26,8 @@ PLAIN = {
     "spectral_norm": False,
     "dropout": 0.0,
     "goal_prior": None,
+    "negative_weighting": "none",
+    "average": 0.0,
     "normalize_inputs": False,
 }
 """A classifier without any regulariser: a test turns on exactly one, and the YAML's defaults may be tuned freely."""

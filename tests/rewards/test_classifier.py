@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.rewards.classifier import mix
+from rl_rewards.rewards.classifier import AveragedState
+from rl_rewards.rewards.mixup import mix
 from tests.rewards.examples import fit, gaussians, logits_of, plain_classifier, same, sigmoid, slopes_of
 
 GOALS, NEGATIVES = gaussians()
@@ -149,6 +150,95 @@ def test_goal_prior_raises_goals_that_hide_among_the_negatives():
         outputs[prior] = sigmoid(logits_of(classifier, fit(classifier, goals, hidden, steps=500), goals)).mean()
     assert outputs[None] == pytest.approx(0.75, abs=0.04)
     assert outputs[1 / 3] > 0.9
+
+
+P, N = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.3, 0.6])
+"""Positives and negatives over three states, as shares; unlabelled states are a share PRIOR of one, the rest of the
+other."""
+PRIOR = 0.4
+
+
+def states(shares, n: int) -> np.ndarray:
+    """``n`` one-hot states of which ``shares`` show each, to rounding: [n, 3]."""
+    return np.repeat(np.eye(len(shares)), np.round(n * np.asarray(shares)).astype(int), axis=0).astype(np.float32)
+
+
+def losses(classifier, positives, negatives, draws: int = 40) -> float:
+    """The mean loss over ``draws`` keys of a classifier as it is initialised, whose logits are 3 times as steep."""
+    state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), positives.shape[1])
+    state = state.replace(variables=jax.tree.map(lambda w: 3.0 * w, state.variables))
+    step, batch = jax.jit(classifier.train_step), (jnp.asarray(positives)[None], jnp.asarray(negatives)[None])
+    return float(np.mean([step(state, *batch, jax.random.key(i))[1]["reward/loss"] for i in range(draws)]))
+
+
+@pytest.mark.parametrize("alpha", [0.4, 1.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_mixup_of_positive_and_unlabelled_states_estimates_the_risk_of_labelled_ones(alpha, smoothing):
+    """The same share of positives with their labels, mixed as usual, has the same loss; unmixed it has another."""
+    knobs = {"mixup": alpha, "label_smoothing": smoothing}
+    n = 2000
+    unlabelled = states(PRIOR * P + (1 - PRIOR) * N, n)
+    labelled = states(P, round(PRIOR * n)), states(N, round((1 - PRIOR) * n))
+    found = losses(plain_classifier(goal_prior=PRIOR, **knobs), states(P, n), unlabelled)
+    assert found == pytest.approx(losses(plain_classifier(**knobs), *labelled), abs=0.01)
+    unmixed = losses(plain_classifier(label_smoothing=smoothing), *labelled, draws=1)
+    assert abs(found - unmixed) > 0.05, "else this test says nothing"
+
+
+def test_goal_prior_with_mixup_and_smoothing_raises_hidden_goals_too():
+    """As without them, but only as high as the smoothed labels: 1 - s / 2 at most."""
+    goals, negatives = gaussians(deviation=0.2)
+    hidden = np.concatenate([goals[:100], negatives[:200]])
+    outputs = {}
+    for prior in (None, 1 / 3):
+        classifier = plain_classifier(goal_prior=prior, mixup=1.0, label_smoothing=0.1)
+        outputs[prior] = sigmoid(logits_of(classifier, fit(classifier, goals, hidden, steps=500), goals)).mean()
+    assert outputs[None] < 0.75
+    assert outputs[None] + 0.1 < outputs[1 / 3] < 0.97
+
+
+def test_focal_negatives_take_the_root_of_small_density_ratios():
+    """A table of logits at its optimum: odds p / n where that is at least 1 and its root below, as with k negatives
+    for every positive of p / (k n)."""
+    positives, negatives = np.array([8, 4, 1, 1, 2]), np.array([1, 4, 4, 9, 14])
+    for k in (1, 2):
+        classifier = plain_classifier(hidden=[], negative_weighting="focal", learning_rate=0.03)
+        batch = (np.repeat(np.eye(5, dtype=np.float32), counts, axis=0)[None] for counts in (positives, k * negatives))
+        batch = [jnp.asarray(x) for x in batch]
+        state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), 5)
+        step = jax.jit(classifier.train_step)
+        for i in range(600):
+            state, _ = step(state, *batch, jax.random.key(i))
+        odds = np.exp(logits_of(classifier, state, np.eye(5))[0])
+        ratio = positives / (k * negatives)
+        np.testing.assert_allclose(odds, np.where(ratio < 1.0, np.sqrt(ratio), ratio), rtol=0.02)
+
+
+def test_the_average_pays_and_follows_the_weights_by_its_decay():
+    """A plain mean of the first weights, then c of itself and 1 - c of the newest; training itself is the same."""
+    decay = 0.75
+    classifier, plain = plain_classifier(average=decay, ensemble=2), plain_classifier(ensemble=2)
+    positives, negatives = (jnp.asarray(np.stack([x[:8], x[8:16]])) for x in (GOALS, NEGATIVES))
+    state, other = (jax.jit(c.init, static_argnums=1)(jax.random.key(0), 2) for c in (classifier, plain))
+    assert isinstance(state, AveragedState) and not isinstance(other, AveragedState)
+    step, plain_step = jax.jit(classifier.train_step), jax.jit(plain.train_step)
+    expected: list[np.ndarray] = []
+    for i in range(8):
+        state, _ = step(state, positives, negatives, jax.random.key(i))
+        other, _ = plain_step(other, positives, negatives, jax.random.key(i))
+        newest = np.concatenate([np.ravel(x) for x in jax.tree.leaves(state.variables)])
+        c = min(decay, i / (i + 1))
+        expected.append(newest if i == 0 else c * expected[-1] + (1 - c) * newest)
+        average = np.concatenate([np.ravel(x) for x in jax.tree.leaves(state.average)])
+        np.testing.assert_allclose(average, expected[-1], atol=1e-6)
+    assert same(state.variables, other.variables)
+    np.testing.assert_array_equal(
+        logits_of(classifier, state, BETWEEN),
+        logits_of(plain, other.replace(variables={"params": state.average}), BETWEEN),
+    )
+    assert np.abs(logits_of(classifier, state, BETWEEN) - logits_of(plain, other, BETWEEN)).max() > 1e-3
+    shown = (jax.jit(c.dashboard)(s, positives, negatives) for c, s in ((classifier, state), (plain, other)))
+    assert len({float(metrics["reward/prob_goal"]) for metrics in shown}) == 2, "the dashboard is of what pays"
 
 
 def test_normalized_inputs_do_not_depend_on_their_units():
