@@ -77,7 +77,9 @@ class Convolutions(nn.Module):
 
     Ends in a projection with layer norm and tanh (SAC-AE, Yarats et al. 2019, arXiv:1910.01741), which keeps the
     features' scale whatever the pictures show. With ``spectral_norm`` a kernel is normalised as a matrix, as in
-    Miyato et al. 2018, arXiv:1802.05957, and the layer norm, which would undo it, is left out.
+    Miyato et al. 2018, arXiv:1802.05957. The layer norm stays: layers held at 1 shrink what pictures differ in (one
+    pixel's change meets one kernel after the other), and without it a head that is held at 1 too could not tell them
+    apart. So what is bounded is the kernels, and the head's output in the features, not the output in the pixels.
     """
 
     spectral_norm: bool = False
@@ -88,7 +90,7 @@ class Convolutions(nn.Module):
             x = nn.relu(self._normed(StridedConvolution(channels, kernel, stride), x, train))
         x = x.reshape(*x.shape[:-3], -1)
         x = self._normed(nn.Dense(FEATURES, kernel_init=orthogonal(1.0)), x, train)
-        return nn.tanh(x if self.spectral_norm else nn.LayerNorm()(x))
+        return nn.tanh(nn.LayerNorm()(x))
 
     def _normed(self, layer: nn.Module, x: jax.Array, train: bool) -> jax.Array:
         return nn.SpectralNorm(layer)(x, update_stats=train) if self.spectral_norm else layer(x)

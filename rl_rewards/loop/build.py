@@ -146,7 +146,7 @@ def warnings(parts: Parts) -> list[str]:
             "beside the goal pays more than finishing. reward.reward_map=log_prob, or an environment of fixed length, "
             "takes that away."
         )
-    return found
+    return found + getattr(parts.source, "warnings", [])
 
 
 def _check_whole(cfg: DictConfig, key: str) -> None:

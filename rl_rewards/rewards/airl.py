@@ -149,7 +149,7 @@ class Airl(Gail):
 
     def _move_statistics(self, classifier: ClassifierState, expert: Array, own: Array) -> ClassifierState:
         """s and s' share theirs; flags and log-probabilities stay as they are."""
-        if not self.classifier.normalize_inputs:
+        if not self.classifier.normalizes:
             return classifier
         assert isinstance(self.classifier, ShapedClassifier)
         rows = jnp.concatenate([expert, own], axis=1).reshape(-1, expert.shape[-1])

@@ -5,7 +5,7 @@ positive-unlabelled risk or the focal loss in place of BCE. High logits mean "go
 Rewards are paid by the weights as they are, or by their moving average.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -18,21 +18,23 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.encoders import ImageMLP, in_chunks, is_image
 from rl_rewards.core.losses import bernoulli_entropy, binary_cross_entropy, focal_cross_entropy, non_negative_pu
 from rl_rewards.core.networks import MLP, apply, check_mlp, last_hidden_layer
 from rl_rewards.core.normalize import RunningMoments
-from rl_rewards.core.types import Box, Key, Metrics
+from rl_rewards.core.types import Key, Metrics
 from rl_rewards.rewards.mixup import mix, mix_with_unlabelled
 
 INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
+BOUNDED_SCALE = 10.0
+"""Factor of normalised inputs under spectral norm. A network that is 1-Lipschitz in them changes its logit by little
+more than 1 from one end of the goal to the other, and by not much more from a goal to the states beside it."""
 
 
 @struct.dataclass
 class ClassifierState:
     variables: dict  # leaves [E, ...]: "params" and, with spectral norm, "batch_stats"
     optimizer: optax.OptState  # leaves [E, ...]
-    moments: RunningMoments  # of the examples, set once; unused unless normalize_inputs
+    moments: RunningMoments  # of the examples, set once; unused unless inputs are normalised
 
 
 @struct.dataclass
@@ -64,7 +66,9 @@ class Classifier:
     spectral_norm: bool
     dropout: float
     goal_prior: float | None
-    normalize_inputs: bool
+    normalize_inputs: bool | None
+    input_scale: float | None = 1.0
+    gradient_penalty_at: Literal["between", "goals"] = "between"
     negative_weighting: Literal["none", "focal"] = "none"
     average: float = 0.0
 
@@ -77,6 +81,10 @@ class Classifier:
         require(self.input_noise >= 0, f"{group}.input_noise={self.input_noise} must be 0 (off) or positive.")
         require(0 <= self.label_smoothing < 1, f"{group}.label_smoothing={self.label_smoothing} must lie in [0, 1).")
         require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
+        require(
+            self.input_scale is None or self.input_scale > 0,
+            f"{group}.input_scale={self.input_scale} must be positive, or null for what fits the regularisers.",
+        )
         require(0 <= self.average < 1, f"{group}.average={self.average} must be 0 (off) or lie between 0 and 1.")
         check_mlp(group, self.hidden, self.activation)
         if self.goal_prior is not None:
@@ -88,6 +96,34 @@ class Classifier:
                 f"{group}.negative_weighting={self.negative_weighting} weights negatives, and with {group}.goal_prior="
                 f"{self.goal_prior} there are none, only unlabelled states; choose one of the two.",
             )
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether inputs are normalised: as asked, or else where a regulariser bounds the output's slope in them."""
+        return self._bounds_slopes if self.normalize_inputs is None else self.normalize_inputs
+
+    @property
+    def scale(self) -> float:
+        """What inputs are multiplied by, after they are normalised."""
+        if self.input_scale is not None:
+            return self.input_scale
+        return BOUNDED_SCALE if self.spectral_norm else 1.0
+
+    @property
+    def _bounds_slopes(self) -> bool:
+        return self.spectral_norm or self.gradient_penalty > 0.0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What can work but has been seen to fail, a sentence each."""
+        if self.normalizes or not self._bounds_slopes:
+            return []
+        which = "spectral_norm=true" if self.spectral_norm else f"gradient_penalty={self.gradient_penalty:g}"
+        return [
+            f"reward.classifier.{which} bounds how fast the classifier's output changes with its inputs, and these are "
+            "not normalised: where goals and other states lie close together in their units, it cannot tell them "
+            "apart. reward.classifier.normalize_inputs=null and reward.classifier.input_scale=null fit them to it."
+        ]
 
     @cached_property
     def network(self) -> nn.Module:
@@ -110,9 +146,13 @@ class Classifier:
         return AveragedState(**vars(state), average=variables["params"]) if self.average > 0.0 else state
 
     def set_moments(self, state: ClassifierState, inputs: Float[Array, "N d"]) -> ClassifierState:
-        """Take the input statistics from ``inputs``."""
+        """Take the input statistics from ``inputs``.
+
+        An entry that is the same in all of them says nothing of its scale: it is moved to 0 and not divided.
+        """
         moments = RunningMoments.init(inputs.shape[1:]).update(inputs, jnp.ones(inputs.shape[:1], bool))
-        return state.replace(moments=moments)
+        constant = jnp.all(inputs == inputs[:1], axis=0)
+        return state.replace(moments=moments.replace(variance=jnp.where(constant, 1.0, moments.variance)))
 
     def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
         """log-odds of being a goal, one per member."""
@@ -195,7 +235,8 @@ class Classifier:
         return state.replace(average=average)
 
     def _scaled(self, state: ClassifierState, inputs: Array) -> Array:
-        return state.moments.normalize(inputs, INPUT_CLIP) if self.normalize_inputs else inputs
+        inputs = state.moments.normalize(inputs, INPUT_CLIP) if self.normalizes else inputs
+        return inputs if self.scale == 1.0 else self.scale * inputs
 
     def _loss(self, params: dict, others: dict, positive: Array, negative: Array, key: Key):
         """Loss of one member; auxiliary: the moved statistics and the metrics."""
@@ -232,43 +273,17 @@ class Classifier:
         return loss, (dict(moved), metrics)
 
     def _gradient_penalty(self, variables: dict, positive: Array, negative: Array, key: Key) -> Array:
-        """On random points between goals and negatives (Gulrajani et al. 2017, arXiv:1704.00028, equation 3)."""
-        n = min(len(positive), len(negative))
-        weight = jax.random.uniform(key, (n, 1))
-        between = weight * positive[:n] + (1.0 - weight) * negative[:n]
-        gradients = jax.vmap(jax.grad(lambda x: apply(self.network, variables, x)[0]))(between)
+        """Mean of (|grad f| - target)^2, f the logit, over the points that ``gradient_penalty_at`` names.
+
+        ``between``: random points between goals and negatives (Gulrajani et al. 2017, arXiv:1704.00028, equation 3).
+        ``goals``: goals alone; with target 0 and weight gamma / 2 this is R1 (Mescheder et al. 2018, arXiv:1801.04406,
+        equation 9), which leaves the slope from goals down to other states free.
+        """
+        points = positive
+        if self.gradient_penalty_at == "between":
+            n = min(len(positive), len(negative))
+            weight = jax.random.uniform(key, (n, 1))
+            points = weight * positive[:n] + (1.0 - weight) * negative[:n]
+        gradients = jax.vmap(jax.grad(lambda x: apply(self.network, variables, x)[0]))(points)
         norms = jnp.sqrt(jnp.sum(jnp.square(gradients), axis=-1) + 1e-12)
         return jnp.mean(jnp.square(norms - self.gradient_penalty_target))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageClassifier(Classifier):
-    """The same on pictures, in [0, 1] at the front of the flat inputs; input statistics are never used.
-
-    Everything that regularises acts on those floats: mixup, noise and gradient penalty on pixels.
-    """
-
-    picture: tuple[int, ...]  # H, W, C
-
-    @classmethod
-    def like(cls, classifier: Classifier, box: Box) -> "ImageClassifier":
-        """``classifier``'s settings, for pictures in ``box``."""
-        settings = {field.name: getattr(classifier, field.name) for field in fields(Classifier)}
-        return cls(**settings | {"normalize_inputs": False}, picture=tuple(box.shape))
-
-    @cached_property
-    def network(self) -> nn.Module:
-        return ImageMLP(
-            self.picture, tuple(self.hidden), 1, self.activation, dropout=self.dropout, spectral_norm=self.spectral_norm
-        )
-
-    def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
-        whole = super().logits
-        rows = inputs.reshape(-1, inputs.shape[-1])
-        logits = in_chunks(lambda some: whole(state, some).T, rows).T
-        return logits.reshape(self.ensemble, *inputs.shape[:-1])
-
-
-def fitting(classifier: Classifier, box: Box) -> Classifier:
-    """``classifier`` in the form that fits observations in ``box``."""
-    return ImageClassifier.like(classifier, box) if is_image(box) else classifier

@@ -66,6 +66,10 @@ class Gail:
         )
 
     @property
+    def warnings(self) -> list[str]:
+        return self.classifier.warnings
+
+    @property
     def reads(self) -> tuple[str, ...]:
         return READS[self.judges]
 
@@ -160,7 +164,7 @@ class Gail:
     def _move_statistics(self, classifier: ClassifierState, expert: Array, own: Array) -> ClassifierState:
         """Input statistics over the real states of both sides; once a round, like the rest of the reward. The absorbing
         flag stays as it is."""
-        if not self.classifier.normalize_inputs:
+        if not self.classifier.normalizes:
             return classifier
         rows = jnp.concatenate([expert, own], axis=1).reshape(-1, expert.shape[-1])
         moments = classifier.moments.update(rows, rows[:, -1] == 0.0)

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import READS, Judges, feature_size, looked_at, make_features
-from rl_rewards.rewards.classifier import Classifier, ClassifierState, fitting
+from rl_rewards.rewards.classifier import Classifier, ClassifierState
+from rl_rewards.rewards.image_classifier import fitting
 from rl_rewards.rewards.reward_maps import POSITIVE, REWARD_MAPS, RewardMap
 
 
@@ -57,6 +58,10 @@ class GoalClassifier:
     def pays_to_linger(self) -> bool:
         """True where every step earns something: then ending an episode early, even in success, is a loss."""
         return self.reward_map in POSITIVE
+
+    @property
+    def warnings(self) -> list[str]:
+        return self.classifier.warnings
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -101,6 +101,11 @@ class Mixture:
         return any(getattr(self.parts[name], "pays_to_linger", False) for name in self.parts if self.weights[name] > 0)
 
     @property
+    def warnings(self) -> list[str]:
+        """Those of all parts."""
+        return [warning for part in self.parts.values() for warning in getattr(part, "warnings", [])]
+
+    @property
     def reads(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for part in self.parts.values() for name in what_it_reads(part)))
 

@@ -26,6 +26,8 @@ PLAIN = {
     "spectral_norm": False,
     "dropout": 0.0,
     "goal_prior": None,
+    "gradient_penalty_at": "between",
+    "input_scale": 1.0,
     "negative_weighting": "none",
     "average": 0.0,
     "normalize_inputs": False,

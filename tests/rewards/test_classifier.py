@@ -1,13 +1,13 @@
 """The classifier's knobs: each does what its line in configs/classifier/mlp.yaml says, and nothing without it does."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.rewards.classifier import AveragedState
+from rl_rewards.rewards.classifier import BOUNDED_SCALE, AveragedState, Classifier
 from rl_rewards.rewards.mixup import mix
 from tests.rewards.examples import fit, gaussians, logits_of, plain_classifier, same, sigmoid, slopes_of
 
@@ -68,6 +68,19 @@ def test_gradient_penalty_pulls_slopes_to_its_target(unregularised, target):
     assert slopes.mean() < 0.7 * free.mean(), "without it the slope between the two kinds is steeper"
 
 
+def test_a_gradient_penalty_at_goals_flattens_goals_alone(unregularised):
+    """R1: the logit is flat where goals are, and still falls to the other states."""
+    knobs = {"gradient_penalty": 10.0, "gradient_penalty_target": 0.0}
+    slopes = {}
+    for at in ("goals", "between"):
+        classifier = plain_classifier(gradient_penalty_at=at, **knobs)
+        state = fit(classifier, GOALS, NEGATIVES)
+        slopes[at] = slopes_of(classifier, state, GOALS).mean(), slopes_of(classifier, state, BETWEEN).max()
+    free = slopes_of(*unregularised, GOALS).mean()
+    assert slopes["goals"][0] < 0.3 * free
+    assert slopes["goals"][1] > 2.0 * slopes["between"][1], "between the two kinds it may be as steep as it likes"
+
+
 def test_mixup_softens_the_outputs(unregularised):
     classifier = plain_classifier(mixup=1.0)
     logits = logits_of(classifier, fit(classifier, GOALS, NEGATIVES), BOTH)
@@ -121,6 +134,75 @@ def test_spectral_norm_bounds_every_slope(unregularised):
     assert slopes_of(classifier, state, BOTH).max() < 1.05, "each layer, and so the whole network, is 1-Lipschitz"
     assert slopes_of(*unregularised, BOTH).max() > 1.5
     assert logits_of(classifier, state, GOALS).mean() > logits_of(classifier, state, NEGATIVES).mean() + 1.0
+
+
+CLOSE = [0.05 * x for x in gaussians(size=1, deviation=0.3)]
+"""Two kinds a tenth apart."""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spectral_norm": True},
+        {"gradient_penalty": 1.0, "gradient_penalty_at": "goals", "gradient_penalty_target": 0.0},
+    ],
+    ids=["spectral norm", "R1"],
+)
+def test_inputs_in_the_scale_that_a_regulariser_needs(changes):
+    """In raw units the slope that is allowed cannot separate the two kinds; normalised and scaled ones it can."""
+    goals, negatives = CLOSE
+    gap = {}
+    for name, units in (("raw", {}), ("fitting", {"normalize_inputs": None, "input_scale": None})):
+        classifier = plain_classifier(**changes, **units)
+        state = fit(classifier, goals, negatives, steps=600)
+        inside, outside = (sigmoid(logits_of(classifier, state, x)).mean() for x in CLOSE)
+        gap[name] = inside - outside
+    assert gap["raw"] < 0.2
+    assert gap["fitting"] > 0.8
+
+
+def test_units_of_inputs_follow_the_regularisers_unless_they_are_given():
+    def units(**changes):
+        classifier = plain_classifier(**({"normalize_inputs": None, "input_scale": None} | changes))
+        return classifier.normalizes, classifier.scale
+
+    assert units() == (False, 1.0), "without a regulariser inputs stay as they are"
+    assert units(spectral_norm=True) == (True, BOUNDED_SCALE)
+    assert units(gradient_penalty=1.0) == (True, 1.0)
+    assert units(spectral_norm=True, normalize_inputs=False, input_scale=3.0) == (False, 3.0)
+
+
+def test_settings_saved_before_a_key_existed_mean_what_they_meant():
+    """A frozen reward of an older run: its inputs were neither scaled nor averaged, whatever is the default today."""
+    new = {"input_scale", "gradient_penalty_at", "negative_weighting", "average"}
+    plain = plain_classifier(spectral_norm=True, gradient_penalty=1.0)
+    old = Classifier(**{f.name: getattr(plain, f.name) for f in fields(plain) if f.name not in new})
+    assert (old.scale, old.gradient_penalty_at, old.negative_weighting, old.average) == (1.0, "between", "none", 0.0)
+
+
+def test_raw_inputs_under_a_bounded_slope_are_warned_of():
+    for changes in ({"spectral_norm": True}, {"gradient_penalty": 10.0}):
+        (sentence,) = plain_classifier(**changes).warnings
+        assert next(iter(changes)) in sentence and "normalize_inputs=null" in sentence
+        assert not plain_classifier(**changes, normalize_inputs=None).warnings
+    assert not plain_classifier().warnings
+
+
+def test_scaled_inputs_are_those_of_a_scaled_problem():
+    scaled, plain = plain_classifier(input_scale=4.0), plain_classifier()
+    state = fit(scaled, GOALS, NEGATIVES, steps=30)
+    other = fit(plain, 4.0 * GOALS, 4.0 * NEGATIVES, steps=30)
+    np.testing.assert_allclose(logits_of(scaled, state, BETWEEN), logits_of(plain, other, 4.0 * BETWEEN), atol=1e-4)
+
+
+def test_an_entry_that_never_changes_is_not_divided_by_next_to_nothing():
+    rows = np.stack([np.linspace(-3.0, 3.0, 50), np.full(50, 0.7)], axis=1).astype(np.float32)
+    classifier = plain_classifier(hidden=[], normalize_inputs=True)
+    state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), 2)
+    state = classifier.set_moments(state, jnp.asarray(rows))
+    low, high = logits_of(classifier, state, np.array([[0.0, 0.7], [0.0, 1.7]]))[0]
+    kernel = np.ravel(state.variables["params"]["Dense_0"]["kernel"])
+    assert high - low == pytest.approx(kernel[1], rel=1e-3), "one unit stays one unit"
 
 
 def test_dropout_is_for_training_only(unregularised):

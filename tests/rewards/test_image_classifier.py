@@ -9,7 +9,7 @@ import pytest
 
 from rl_rewards.core import encoders
 from rl_rewards.core.types import Box
-from rl_rewards.rewards.classifier import ImageClassifier
+from rl_rewards.rewards.image_classifier import ImageClassifier
 from tests.probes import make_rollout, make_spec
 from tests.rewards.examples import initial, plain_classifier, tiny_source, updater
 
@@ -65,10 +65,41 @@ def test_it_tells_pictures_apart_and_keeps_visited_ones_as_bytes(monkeypatch):
 )
 def test_every_regulariser_works_on_pictures(changes):
     classifier = ImageClassifier.like(plain_classifier(hidden=[4], ensemble=2, **changes), BOX)
-    assert not classifier.normalize_inputs, "pixels share one scale"
     size = int(np.prod(BOX.shape))
     state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), size)
     positive, negative = (jnp.asarray(pictures(16, side)).reshape(2, 8, size) / 255.0 for side in (True, False))
     state, metrics = jax.jit(classifier.train_step)(state, positive, negative, jax.random.key(1))
     assert all(np.isfinite(value) for value in metrics.values())
     assert float(metrics["reward/gradient_norm"]) > 0.0
+
+
+def flat(side: bool, n: int = 32, seed: int = 0) -> jax.Array:
+    return jnp.asarray(pictures(n, side, seed)).reshape(1, n, -1) / 255.0
+
+
+def test_normalised_pictures_are_centred_and_what_follows_them_is_not():
+    """The same output as of 2 x - 1 in a classifier that takes inputs as they are."""
+    centring, plain = (
+        ImageClassifier.like(plain_classifier(hidden=[4], normalize_inputs=on, input_scale=None), BOX)
+        for on in (True, False)
+    )
+    inputs = jnp.concatenate([flat(True)[0], jnp.full((32, 1), 0.7)], axis=-1)
+    state = jax.jit(plain.init, static_argnums=1)(jax.random.key(0), inputs.shape[1])
+    centred = inputs.at[:, :-1].set(2.0 * inputs[:, :-1] - 1.0)
+    np.testing.assert_allclose(centring.logits(state, inputs), plain.logits(state, centred), atol=1e-5)
+    assert np.abs(centring.logits(state, inputs) - plain.logits(state, inputs)).max() > 1e-3
+
+
+def test_spectral_norm_still_tells_pictures_apart():
+    """Pictures whose halves differ by little: with every layer held at 1, the encoder's layer norm carries the rest."""
+    classifier = ImageClassifier.like(
+        plain_classifier(hidden=[16], spectral_norm=True, normalize_inputs=None, input_scale=None), BOX
+    )
+    assert classifier.normalizes
+    state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), int(np.prod(BOX.shape)))
+    step = jax.jit(classifier.train_step)
+    for i in range(150):
+        state, _ = step(state, flat(True, seed=i), flat(False, seed=i), jax.random.key(i))
+    goal, other = (jax.nn.sigmoid(classifier.logits(state, flat(side, seed=999)[0])) for side in (True, False))
+    assert goal.mean() > 0.9
+    assert other.mean() < 0.1
