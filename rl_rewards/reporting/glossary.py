@@ -21,8 +21,8 @@ METRICS = {
     "eval/prob_heldout_goals": "Mean output of the classifier (probability of goal) on held-out goal examples.",
     "eval/prob_non_goals": "Mean output of the classifier on the examples of states that are not goals.",
     "eval/prob_visited": "Mean output of the classifier on all states of the evaluation episodes.",
-    "eval/prob_successes": "Mean output of the classifier on those of these states that are true successes; absent where "
-    "none was visited. Below 0.5 the classifier is unlearning what the policy achieves.",
+    "eval/prob_successes": "Mean output of the classifier on those of these states that are true successes; absent "
+    "where none was visited. Below 0.5 the classifier is unlearning what the policy achieves.",
     "train/true_reward": "The environment's own reward per step in the training rollout; only reported, not learned "
     "from, unless the run trains on it.",
     "train/success": "Share of the training episodes ended in a round that were a success, exploration included; "

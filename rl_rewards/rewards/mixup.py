@@ -15,13 +15,13 @@ def mix(
     Beta(1, 1) is the uniform distribution and drawn as such: JAX's rejection sampling of it, one number after the other
     on a CPU, took half of the reward's whole update.
     """
-    weight_key, order_key = jax.random.split(key)
+    weight_key, partner_key = jax.random.split(key)
     uniform = alpha == 1.0
     shape = targets.shape
     weight = jax.random.uniform(weight_key, shape) if uniform else jax.random.beta(weight_key, alpha, alpha, shape)
-    order = jax.random.permutation(order_key, len(targets))
-    mixed = weight[:, None] * inputs + (1.0 - weight[:, None]) * inputs[order]
-    return mixed, weight * targets + (1.0 - weight) * targets[order]
+    partner = jax.random.randint(partner_key, shape, 0, len(targets))  # a permutation of them would take longer
+    mixed = weight[:, None] * inputs + (1.0 - weight[:, None]) * inputs[partner]
+    return mixed, weight * targets + (1.0 - weight) * targets[partner]
 
 
 def mix_with_unlabelled(key: Key, inputs: Float[Array, "N d"], positives: int, alpha: float) -> Float[Array, "N d"]:

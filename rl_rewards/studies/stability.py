@@ -47,8 +47,8 @@ class Stability:
         fallen = {name: share_fallen(run) for name, run in arms.items()}
         verdicts = [_steadier(name, fallen) for name in arms if name != BASELINE]
         for name in [name for name in arms if name.startswith(REMEDY)]:
-            verdicts += [_kept(name, arms[name]), _ends_well(name, arms[name]), _above_half(name, arms[name])]
-        return Findings(verdicts, {name: _row(run, fallen[name]) for name, run in arms.items()})
+            verdicts += [keeps_the_task(name, arms[name]), ends_well(name, arms[name]), _above_half(name, arms[name])]
+        return Findings(verdicts, {name: arm_numbers(run) for name, run in arms.items()})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         titles = {}
@@ -67,13 +67,13 @@ def lost_after_mastery(run: RunFiles) -> list[int]:
     return counts
 
 
-def _row(run: RunFiles, fallen: list[float]) -> dict[str, object]:
-    """The numbers of an arm, as plain data."""
+def arm_numbers(run: RunFiles) -> dict[str, object]:
+    """What an arm came to, as plain data."""
     end = last_mean(run, SUCCESS, 1)
     first = reached_at(run, SUCCESS, THRESHOLD)
     on_successes = _on_successes(run)
     return {
-        "share of evaluations lost": mean_interval(fallen),
+        "share of evaluations lost": mean_interval(share_fallen(run)),
         "evaluations lost after mastery": lost_after_mastery(run),
         "env steps to 0.8": first,
         "median env steps to 0.8": float(np.median(first)),
@@ -110,7 +110,7 @@ def _steadier(name: str, fallen: Mapping[str, list[float]]) -> Verdict:
     )
 
 
-def _kept(name: str, run: RunFiles) -> Verdict:
+def keeps_the_task(name: str, run: RunFiles) -> Verdict:
     lost = lost_after_mastery(run)
     return enough_seeds(
         f"{name}: no evaluation after the first at or above {MASTERED} is below {THRESHOLD}, in {KEPT:.0%} of seeds.",
@@ -121,7 +121,7 @@ def _kept(name: str, run: RunFiles) -> Verdict:
     )
 
 
-def _ends_well(name: str, run: RunFiles) -> Verdict:
+def ends_well(name: str, run: RunFiles) -> Verdict:
     end = last_mean(run, SUCCESS, 1)
     count, (low, high) = seeds_above([value + 1e-9 for value in end], MASTERED)
     return Verdict(

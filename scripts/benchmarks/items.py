@@ -78,6 +78,17 @@ def cost_of_the_loop(settings: Settings) -> Result:
     return Result(rows, {"env_steps_per_second": contest.summary()})
 
 
+def cost_of_places(settings: Settings) -> Result:
+    """What negatives by places cost beside negatives by visits, main job's settings."""
+    commands = {kind: module("train", 15, f"reward.negatives={kind}") for kind in ("visits", "places")}
+    contest = take_turns(commands, settings.repeats, settings.say)
+    rows = [
+        Row(f"places / visits, {per} seconds per env step", contest.ratio("visits", "places", per), at_most=1.05)
+        for per in PER
+    ]
+    return Result(rows, {"env_steps_per_second": contest.summary()})
+
+
 def against_sync_vector_env(settings: Settings) -> Result:
     """The main job end to end, on our C-threaded batch and on Gymnasium's SyncVectorEnv."""
     sync = "env._target_=scripts.benchmarks.sync_pencil_case.SyncPencilCase"
@@ -226,4 +237,5 @@ ITEMS: dict[str, Callable[[Settings], Result]] = {
     "l": preference_returns,
     "m": answers_on_the_page,
     "n": self_play_in_jit,
+    "o": cost_of_places,
 }
