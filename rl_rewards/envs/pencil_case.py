@@ -22,7 +22,7 @@ from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs import words
 from rl_rewards.envs.base import ExampleStates, Plane
 from rl_rewards.envs.mujoco_rollout import BatchStepper
-from rl_rewards.envs.pencil_case_camera import FIX, Tracker, project, unproject
+from rl_rewards.envs.pencil_case_camera import FIX, Tracker, from_report, project, to_report, unproject
 from rl_rewards.envs.pencil_case_image import Camera, PillowCamera
 from rl_rewards.envs.pencil_case_scripts import ordinary_operation
 
@@ -43,9 +43,9 @@ SCENE = 9
 class PencilCase:
     """Action = the pusher's wanted velocity [2] in [-1, 1]. ``env_reward`` is 1 on success and 0 elsewhere.
 
-    Observations: f32 [8] of the tracker (image coordinates in [-1, 1] over the recorded frame, visible 0 or 1,
-    background -1 dark or 1 lit), f32 [6] of the true pose (positions over half the table's size), or the recorded
-    frame as a picture [image_size, image_size, 3] uint8.
+    Observations: f32 [8] of the tracker (image coordinates in [-1, 1] over the cropped frame, beyond it where the
+    recording is not cropped; visible 0 or 1; background -1 dark or 1 lit), f32 [6] of the true pose (positions over
+    half the table's size), or the recorded frame as a picture [image_size, image_size, 3] uint8.
     Raises ConfigError on an unknown ``engine``, ``observation`` or ``renderer``, and where a renderer does not work.
     """
 
@@ -95,8 +95,13 @@ class PencilCase:
     @cached_property
     def spec(self) -> EnvSpec:
         names = {"tracker": TRACKER_NAMES, "true_pose": TRUE_NAMES, "image": ()}[self.observation]
-        size = len(names)
-        obs = Box(shape=(size,), low=(-1.0,) * size, high=(1.0,) * size)
+        low, high = [-1.0] * len(names), [1.0] * len(names)
+        if self.observation == "tracker":
+            for column, name in enumerate(names):
+                if name.endswith((" u", " v")):
+                    axis = "uv".index(name[-1])
+                    low[column], high[column] = (float(np.float32(limit[axis])) for limit in self.tracker.limits)
+        obs = Box(shape=(len(names),), low=tuple(low), high=tuple(high))
         if self.observation == "image":
             obs = Box(shape=(self.image_size, self.image_size, 3), dtype="uint8")
         return EnvSpec(
@@ -162,23 +167,17 @@ class PencilCase:
 
     def plane(self, n: int) -> Plane:
         """Over the recorded frame: u and v of the case, the pusher touching it from the front."""
-        axis = np.linspace(-0.98, 0.98, n)
-        centre, half = self.tracker.frame
-        case = unproject(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2) * half + centre)
+        x, y = (np.linspace(0.98 * low, 0.98 * high, n) for low, high in zip(*self.tracker.limits, strict=True))
+        case = unproject(from_report(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)))
         touching = layout.CASE_HALF_SIZE[1] + layout.PUSHER_RADIUS
         positions = np.concatenate([case - [0.0, touching], case, np.zeros((len(case), 1))], axis=1)
         obs = self.look(positions, np.zeros(len(case)))
         caption = "pusher touching the case from the front; lamp dark"
-        return Plane(
-            obs.reshape(n, n, *obs.shape[1:]), axis.astype(np.float32), axis.astype(np.float32), "u", "v", caption
-        )
+        return Plane(obs.reshape(n, n, *obs.shape[1:]), x.astype(np.float32), y.astype(np.float32), "u", "v", caption)
 
     def place(self, scene: np.ndarray) -> np.ndarray:
-        """u and v in the recorded frame: where the tracker reports the case, or, without one, where it is."""
-        if self.observation == "tracker":
-            return scene[..., 5:7]
-        centre, half = self.tracker.frame
-        return (project(scene[..., :2]) - centre) / half
+        """u and v as reported: where the tracker reports the case, or, without one, where it is."""
+        return scene[..., 5:7] if self.observation == "tracker" else to_report(project(scene[..., :2]))
 
     goal_names = ("pusher x, m", "pusher y, m", "case x, m", "case y, m")
     goal_threshold = 0.05

@@ -1,6 +1,8 @@
 """A fixed pinhole camera over the table, and the tracker that finds the case in its picture.
 
-Image coordinates u (right) and v (up) are in [-1, 1] over the recorded frame. The tracker can be fooled in two ways:
+Reported coordinates u (right) and v (up) are in [-1, 1] over the cropped frame, whether the recording is cropped or
+not, so that networks see every camera's world at one scale; over the full picture they reach further. The tracker can
+be fooled in two ways:
 
 * ``out_of_frame``: the recording is cropped; a case beyond the border is reported at the border.
 * ``occlusion``: the tracker looks near its last fix only; once the hand hides the case, it follows the pusher's foot
@@ -10,7 +12,6 @@ Either way it reports ``visible`` = 0 and the yaw that it saw last.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -31,6 +32,8 @@ COVER_RADIUS = 0.09
 SEARCH_RADIUS = 0.20
 """In half heights of the full picture: how near the hand's centre hides the case, and how far the tracker looks."""
 
+Frame = tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]
+"""Centre and half size in the full picture."""
 FIX = 5
 """A fix is u, v, sin yaw, cos yaw, visible."""
 
@@ -62,6 +65,26 @@ def unproject(image: Positions, height: float = TRACK_HEIGHT) -> Positions:
     return np.stack([image[..., 0] * depth * ASPECT / FOCAL, from_camera + POSITION[1]], axis=-1)
 
 
+def _crop() -> Frame:
+    edges = project(np.array([[CROP_X[0], 0.0], [CROP_X[1], 0.0], [0.0, CROP_Y[0]], [0.0, CROP_Y[1]]]))
+    low, high = np.array([edges[0, 0], edges[2, 1]]), np.array([edges[1, 0], edges[3, 1]])
+    return (low + high) / 2, (high - low) / 2
+
+
+FULL: Frame = (np.zeros(2), np.ones(2))
+CROP = _crop()
+
+
+def to_report(image: Positions) -> Positions:
+    """Reported coordinates of points of the full picture."""
+    return (image - CROP[0]) / CROP[1]
+
+
+def from_report(reported: Positions) -> Positions:
+    """The inverse of :func:`to_report`."""
+    return reported * CROP[1] + CROP[0]
+
+
 def foot_that_hides(case: Positions) -> Positions:
     """Where the pusher's foot must be for its hand to lie on the line of sight to the case; metres."""
     nearer = (POSITION[2] - HAND_HEIGHT) / (POSITION[2] - TRACK_HEIGHT)
@@ -80,14 +103,16 @@ class Tracker:
         """Whether a report depends on the last one."""
         return self.out_of_frame or self.occlusion
 
-    @cached_property
-    def frame(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+    @property
+    def frame(self) -> Frame:
         """Centre and half size of the recorded frame in the full picture."""
-        if not self.out_of_frame:
-            return np.zeros(2), np.ones(2)
-        edges = project(np.array([[CROP_X[0], 0.0], [CROP_X[1], 0.0], [0.0, CROP_Y[0]], [0.0, CROP_Y[1]]]))
-        low, high = np.array([edges[0, 0], edges[2, 1]]), np.array([edges[1, 0], edges[3, 1]])
-        return (low + high) / 2, (high - low) / 2
+        return CROP if self.out_of_frame else FULL
+
+    @property
+    def limits(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+        """Least and greatest u and v that are reported: the edges of the recorded frame."""
+        ones = np.ones(2)
+        return (-ones, ones) if self.out_of_frame else (to_report(-ones), to_report(ones))
 
     def report(
         self, points: Float[Either, "*batch 2 2"], yaw: Float[Either, "*batch"], last: Float[Either, "*batch 5"] | None
@@ -99,10 +124,9 @@ class Tracker:
         """
         xp = functions(points)
         full = project(points)
-        centre, half = self.frame
-        image = (full - centre) / half if self.out_of_frame else full
+        image = to_report(full)
         lost = (abs(image[..., 1, :]) > 1.0).any(axis=-1) if self.out_of_frame else xp.zeros(yaw.shape, bool)
-        image = image.clip(-1.0, 1.0)
+        image = image.clip(*self.limits)
         pusher, case = image[..., 0, :], image[..., 1, :]
         if self.occlusion and last is not None:
             elsewhere = _hidden(points[..., 0, :], full[..., 1, :]) | self._far(case, last)
@@ -115,7 +139,7 @@ class Tracker:
 
     def _far(self, case: Positions, last: Float[Either, "*batch 5"]) -> Bool[Either, "*batch"]:
         """Whether the case, clamped to the frame, is not where the tracker looks."""
-        return _distance_squared((case - last[..., :2]) * self.frame[1]) > SEARCH_RADIUS**2
+        return _distance_squared((case - last[..., :2]) * CROP[1]) > SEARCH_RADIUS**2
 
 
 def _hidden(pusher: Positions, case: Positions) -> Bool[Either, "*batch"]:

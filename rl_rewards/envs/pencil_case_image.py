@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageChops, ImageDraw
 
 from rl_rewards.envs import pencil_case_layout as layout
-from rl_rewards.envs.pencil_case_camera import project
+from rl_rewards.envs.pencil_case_camera import Frame, project
 from rl_rewards.envs.pencil_case_layout import Positions
-from rl_rewards.envs.pencil_case_scene import CASE_SIDE, CASE_TOP, HAND, STICK, ZIP, Frame, draw_backdrop
+from rl_rewards.envs.pencil_case_scene import CASE_SIDE, CASE_TOP, HAND, STICK, ZIP, draw_backdrop
 
 OVERSAMPLE = 2
 """Drawn this much larger and averaged, so that a motion of half a pixel is seen."""

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from rl_rewards.envs import pencil_case_layout as layout
-from rl_rewards.envs.pencil_case_camera import project
+from rl_rewards.envs.pencil_case_camera import Frame, from_report, project
 
 WIDTH, HEIGHT, OVERSAMPLE = 320, 240, 2
 TABLE = (0.42, 0.375)
@@ -13,7 +13,6 @@ TABLE = (0.42, 0.375)
 BULB = np.array([0.82, 0.86])
 """Where the lamp hangs, in image coordinates."""
 
-Frame = tuple[np.ndarray, np.ndarray]
 Points = list[tuple[float, float]]
 
 DARK_WALL, LIT_WALL, WOOD, WOOD_EDGE = (96, 100, 116), (232, 222, 190), (205, 170, 125), (150, 115, 78)
@@ -64,10 +63,9 @@ def draw_scene(scene: np.ndarray, frame: Frame | None, has_lamp: bool, has_track
     for _, draw in sorted(things, key=lambda thing: -thing[0]):  # far things first
         draw()
     if frame is not None:
-        fix = fix * frame[1] + frame[0]
         _draw_border(canvas, frame)
     if has_tracker:
-        _draw_report(canvas, fix, SEEN if visible else LOST)
+        _draw_report(canvas, from_report(fix), SEEN if visible else LOST)
     return np.asarray(canvas.image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS))
 
 

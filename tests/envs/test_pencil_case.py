@@ -14,7 +14,7 @@ from rl_rewards.core.types import Experience
 from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.envs.pencil_case import PencilCase, PencilCaseBatch
-from rl_rewards.envs.pencil_case_camera import project, unproject
+from rl_rewards.envs.pencil_case_camera import Tracker, from_report, project, to_report, unproject
 from rl_rewards.envs.pencil_case_scripts import EXPLOITS, demonstrate
 from rl_rewards.loop.examples import collect_examples, hold_out
 from tests.probes import make
@@ -164,6 +164,25 @@ def test_the_camera_projects_and_back():
     assert np.abs(corners).max() < 1.0  # the full picture sees the whole reachable table
 
 
+def test_all_cameras_report_at_one_scale():
+    """Within the crop the same numbers whether the recording is cropped or not; beyond it, larger ones."""
+    points = np.random.default_rng(0).uniform(-1.0, 1.0, (200, 2, 2)) * layout.TABLE_HALF_SIZE
+    cropped, full = (Tracker(out_of_frame=switch, occlusion=False) for switch in (True, False))
+    (seen, _), (fix, pusher) = (tracker.report(points, np.zeros(200), None) for tracker in (cropped, full))
+    inside = seen[:, VISIBLE] == 1.0
+    assert 20 < inside.sum() < 180
+    np.testing.assert_array_equal(seen[inside, :2], fix[inside, :2])
+    assert (np.abs(fix[~inside, :2]).max(axis=1) > 1.0).all()
+    np.testing.assert_allclose(from_report(to_report(points)), points, atol=1e-12)
+    low, high = (
+        np.array(make_env(out_of_frame=False).spec.obs.low),
+        np.array(make_env(out_of_frame=False).spec.obs.high),
+    )
+    obs = np.concatenate([fix, pusher], axis=1)
+    assert (obs >= low[:7] - 1e-6).all()
+    assert (obs <= high[:7] + 1e-6).all()
+
+
 def test_beyond_the_cropped_border_the_report_is_clamped():
     for switched_on in (False, True):
         batch = make_env(out_of_frame=switched_on).make(1, seed=0)
@@ -173,6 +192,7 @@ def test_beyond_the_cropped_border_the_report_is_clamped():
         assert (obs[V] == 1.0) == switched_on
         assert (obs[VISIBLE] == 0.0) == switched_on
         assert abs(obs[U]) < 1.0
+        assert switched_on or obs[V] > 1.0
 
 
 def test_a_hidden_case_is_found_again_near_the_tracker():
@@ -188,7 +208,7 @@ def test_a_hidden_case_is_found_again_near_the_tracker():
     place(batch, pusher_x=0.15, pusher_y=-0.20)
     obs = [batch.step(np.zeros((1, 2))).next_obs[0] for _ in range(2)][-1]
     assert obs[VISIBLE] == 1.0
-    np.testing.assert_allclose(obs[:2], project(batch.positions[0, 2:4]), atol=1e-6)
+    np.testing.assert_allclose(obs[:2], to_report(project(batch.positions[0, 2:4])), atol=1e-6)
 
 
 def test_the_demonstrator_succeeds_and_random_actions_do_not():
