@@ -1,7 +1,9 @@
-"""Comparisons of segments: what is asked, what comes back, and how likely an answer is under a reward.
+"""Questions about segments: what is asked, what comes back, and how likely an answer is under a reward.
 
 Shape letters: Q queries, K segments in a query (2 a pair, more a ranking, 1 a rating), L steps, A answers, E members.
 """
+
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.types import Transition
 
+Question = Literal["quality", "success"]
+"""What is asked about a query's segments: which is better, or how good the only one is; or whether the task is done in
+the one state that it shows (K = L = 1), where a score of 1 is yes and 0 is no."""
 NOBODY = -1
 """The id of a place in a batch of queries or answers that holds none."""
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.queries import Labels, Query, Question
 from rl_rewards.core.types import EnvSpec, Transition
 
 
@@ -24,6 +24,7 @@ class Assignment:
     draw: Callable[[np.ndarray], np.ndarray]  # info["scene"] [k] -> picture uint8 [height, width, 3]
     describe: Callable[[Transition], str] | None  # a segment, leaves [L, ...], in words; None: the environment has none
     acquisition: str  # how its queries are chosen, for the record
+    question: Question = "quality"
 
 
 class Labeling(Protocol):

@@ -16,7 +16,7 @@ from rl_rewards.loop.players import as_game, build_algorithm
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part
 from rl_rewards.loop.train import Parts
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, info_keys, pays_after_the_end, what_it_reads
+from rl_rewards.rewards.base import RewardSource, asks, info_keys, pays_after_the_end, what_it_reads
 from rl_rewards.rewards.self_play import SelfPlay
 
 
@@ -37,7 +37,7 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
     if isinstance(source, SelfPlay):
         env = as_game(env, source.rules)
     algorithm = build_algorithm(cfg.algorithm, env.spec, source, cfg.total_env_steps)
-    labeling = instantiate_part(cfg.labeler) if isinstance(source, AsksForLabels) else None
+    labeling = instantiate_part(cfg.labeler) if asks(source) else None
     parts = Parts(env, source, algorithm, Seeds(cfg.num_seeds), labeling)
     check(parts, cfg)
     return parts

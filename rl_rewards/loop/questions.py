@@ -13,7 +13,7 @@ from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.envs.base import Describes, HostEnv
 from rl_rewards.labelers.base import Assignment, Reports
 from rl_rewards.loop.train import Parts, TrainState
-from rl_rewards.rewards.base import AsksForLabels
+from rl_rewards.rewards.base import AsksForLabels, asks
 
 POLL_SECONDS = 0.1
 
@@ -23,7 +23,7 @@ class Questions:
 
     def __init__(self, parts: Parts, seed: int, run_dir: Path) -> None:
         self._seeds, self._labelers, source = parts.seeds, [], parts.source
-        if isinstance(source, AsksForLabels):
+        if asks(source):
             assert parts.labeling is not None, "build gives a reward that asks somebody to answer"
             self._wait = parts.labeling.wait
             self._labelers = [
@@ -118,7 +118,7 @@ def _assignment(parts: Parts, source: AsksForLabels, seed: int, run_dir: Path) -
     env = parts.env
     return Assignment(
         seed=seed,
-        answers=source.queries,
+        answers=source.queries_per_round,
         clips=source.clips,
         budget=source.budget,
         folder=run_dir,
@@ -126,6 +126,7 @@ def _assignment(parts: Parts, source: AsksForLabels, seed: int, run_dir: Path) -
         draw=env.draw,
         describe=env.describe if isinstance(env, Describes) else None,
         acquisition=source.acquisition,
+        question=source.question,
     )
 
 

@@ -23,7 +23,7 @@ from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.collect import reset_jax
 from rl_rewards.loop.replay import Replay
 from rl_rewards.loop.seeds import Seeds
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, info_keys, reward_fn
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, info_keys, reward_fn
 
 QUESTIONS = 1
 """Folded into the reward's key of a round: asking draws nothing from what updates draw from."""
@@ -179,7 +179,7 @@ def _update(
     _, reward_key, agent_key = jax.random.split(jax.random.fold_in(state.key, round), 3)
     reward, metrics = source.update(state.reward, data, experience, round, reward_key)
     query = None
-    if isinstance(source, AsksForLabels):
+    if asks(source):
         reward, query = propose(source, reward, experience, round, jax.random.fold_in(reward_key, QUESTIONS))
     agent, agent_metrics = algorithm.update(state.agent, experience, reward_fn(source, reward), round, agent_key)
     finite = {"finite/reward": _all_finite(reward), "finite/agent": _all_finite(agent)}

@@ -1,6 +1,6 @@
 """What rewards that ask about segments share: when, how many, drawn from where, and under which ids."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import jax
@@ -9,7 +9,7 @@ from jax import Array
 from jaxtyping import Bool, Int
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.queries import NOBODY
+from rl_rewards.core.queries import NOBODY, Question
 from rl_rewards.core.schedules import Schedule, Sessions
 from rl_rewards.core.types import EnvSpec, Experience, Key, Transition
 
@@ -27,6 +27,8 @@ class Asking:
     first_share: float
     candidates: int
     history: int
+
+    question: Question = field(default="quality", init=False)
 
     def check_asking(self) -> None:
         """Raises ConfigError for what no run can ask."""
@@ -56,7 +58,7 @@ class Asking:
         )
 
     @property
-    def queries(self) -> int:
+    def queries_per_round(self) -> int:
         """Q, the most that a round asks."""
         return self.released.most
 
@@ -65,7 +67,7 @@ class Asking:
 
     def draw(self, experience: Experience, clips: int, key: Key) -> Transition:
         """Candidates to choose from, leaves [N, K, L, ...]: N is ``candidates`` for each query, K is ``clips``."""
-        n = self.candidates * self.queries
+        n = self.candidates * self.queries_per_round
         drawn = experience.sample_segments(key, n * clips, self.segment_steps)
         return jax.tree.map(lambda x: x.reshape(n, clips, *x.shape[1:]), drawn)
 
@@ -74,6 +76,6 @@ class Asking:
     ) -> tuple[Int[Array, ""], Int[Array, "Q"], Int[Array, "Q"]]:
         """How many of ``drawn`` this round asks; their ids, and where to keep them: beyond the budget for none."""
         n = jnp.where(jnp.all(drawn.valid), self.released.due(round, asked), 0)
-        place = jnp.arange(self.queries)
+        place = jnp.arange(self.queries_per_round)
         ids = jnp.where(place < n, asked + place, NOBODY)
         return n, ids, jnp.where(ids == NOBODY, self.budget, ids)

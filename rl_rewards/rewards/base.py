@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.queries import Labels, Query, Question
 from rl_rewards.core.types import (
     Discrete,
     EnvSpec,
@@ -70,9 +70,13 @@ class RewardSource(Protocol[RewardState]):
 
 @runtime_checkable
 class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
-    """A source that is fed by a labeler. All methods are pure; the wait for answers is on the host."""
+    """A source that can be fed by a labeler. All methods are pure; the wait for answers is on the host.
 
-    queries: int  # Q, the most that a round asks
+    One whose ``budget`` is 0 asks nothing, and none of its methods below is called; see :func:`asks`.
+    """
+
+    question: Question  # what is asked about the segments
+    queries_per_round: int  # Q, the most that a round asks
     clips: int  # K, segments in a query
     budget: int  # queries that the whole run asks, at most
     acquisition: str  # how queries are chosen, for the record
@@ -88,6 +92,11 @@ class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
     def absorb(self, state: RewardState, labels: Labels) -> RewardState:
         """Learn of answers, to queries of this round or of earlier ones."""
         ...
+
+
+def asks(source: Any) -> TypeGuard[AsksForLabels]:
+    """Whether ``source`` asks a labeler anything in its run."""
+    return isinstance(source, AsksForLabels) and source.budget > 0
 
 
 def reward_fn(source: RewardSource, state: Any) -> RewardFn:

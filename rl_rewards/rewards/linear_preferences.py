@@ -120,7 +120,7 @@ class LinearPreferences(Asking):
         drawn = self.draw(experience, self.clips, draw_key)
         means = jnp.mean(self._scaled(state, drawn), axis=2)  # [N, 2, d]
         psi = self.sharpness * (means[:, 0] - means[:, 1])
-        index = jnp.argsort(-self._worth(state, psi, choose_key))[: self.queries]
+        index = jnp.argsort(-self._worth(state, psi, choose_key))[: self.queries_per_round]
         n, ids, slots = self.places(drawn, round, state.asked)
         questions = state.questions.at[slots].set(psi[index], mode="drop")
         state = state.replace(asked=state.asked + n, questions=questions)

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.queries import Labels, Query, Question
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, pays_after_the_end, portable, what_it_reads
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, pays_after_the_end, portable, what_it_reads
 
 OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
 """What :meth:`Mixture.inspect` tells under its plain name where one part alone has it: reports look for these."""
@@ -29,8 +29,8 @@ States = dict[str, Any]
 
 def mix(parts: Mapping[str, RewardSource], weights: Mapping[str, Any]) -> "Mixture":
     """The mixture of ``parts``: one that asks for labels if a part does; ``weights`` are a person's, to be checked."""
-    asks = any(isinstance(part, AsksForLabels) for part in parts.values())
-    return (AskingMixture if asks else Mixture)(parts=parts, weights=weights)
+    kind = AskingMixture if any(map(asks, parts.values())) else Mixture
+    return kind(parts=parts, weights=weights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +176,7 @@ class Mixture:
 
     @property
     def _asking(self) -> list[str]:
-        return [name for name, part in self.parts.items() if isinstance(part, AsksForLabels)]
+        return [name for name, part in self.parts.items() if asks(part)]
 
     def _any(self, name: str) -> bool:
         return any(getattr(part, name, False) for part in self.parts.values())
@@ -193,12 +193,16 @@ class AskingMixture(Mixture):
     def asker(self) -> AsksForLabels:
         """That part."""
         part = self.parts[self._asking[0]]
-        assert isinstance(part, AsksForLabels)
+        assert asks(part)
         return part
 
     @property
-    def queries(self) -> int:
-        return self.asker.queries
+    def question(self) -> Question:
+        return self.asker.question
+
+    @property
+    def queries_per_round(self) -> int:
+        return self.asker.queries_per_round
 
     @property
     def clips(self) -> int:

@@ -193,7 +193,7 @@ class Preferences(Asking):
         inputs = self._features(drawn)  # [N, K, L, d]
         index = choose(
             self.acquisition, self._probabilities(state, inputs), jnp.mean(inputs, axis=2).reshape(len(inputs), -1),
-            self.queries, choose_key,
+            self.queries_per_round, choose_key,
         )  # fmt: skip
         n, ids, slots = self.places(drawn, round, state.asked)
         state = state.replace(asked=state.asked + n, inputs=state.inputs.at[slots].set(inputs[index], mode="drop"))

@@ -44,7 +44,7 @@ class Reporter:
 class Source:
     """Asks, and takes no notice of the answers."""
 
-    queries, clips, budget, acquisition = 2, 2, 4, "uniform"
+    question, queries_per_round, clips, budget, acquisition = "quality", 2, 2, 4, "uniform"
     scope, history, needs_examples = "transition", 0, False
 
     def absorb(self, state, labels):

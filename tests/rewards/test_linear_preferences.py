@@ -35,7 +35,7 @@ def experience(seed: int = 0) -> Experience:
 
 def taught(reward, seed: int = 0, rounds: int = 13):
     """The state after some rounds with a teacher that is never wrong, and the last metrics."""
-    state, oracle = reward.init(jax.random.key(seed)), Teacher(**PERFECT).make(assignment(reward.queries))
+    state, oracle = reward.init(jax.random.key(seed)), Teacher(**PERFECT).make(assignment(reward.queries_per_round))
     data = experience(seed)
     update = jax.jit(lambda s, r, k: reward.update(s, {}, data, r, k))
     propose = jax.jit(lambda s, r, k: reward.propose(s, data, r, k))

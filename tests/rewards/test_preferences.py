@@ -59,7 +59,10 @@ def experience(seed: int = 0) -> Experience:
 
 def taught(reward, rounds: int = 6, late: int = 0):
     """The state after some rounds, answers coming ``late`` rounds late, and what was asked and measured in each."""
-    state, oracle = reward.init(jax.random.key(0)), Teacher(**PERFECT).make(assignment(reward.queries, reward.clips))
+    state, oracle = (
+        reward.init(jax.random.key(0)),
+        Teacher(**PERFECT).make(assignment(reward.queries_per_round, reward.clips)),
+    )
     update = jax.jit(lambda s, r, k: reward.update(s, {}, experience(), r, k))
     propose = jax.jit(lambda s, r, k: reward.propose(s, experience(), r, k))
     waiting, asked, rows = [], [], []
@@ -112,7 +115,7 @@ def test_refused_queries_teach_nothing():
     reward = source()
     state = reward.init(jax.random.key(0))
     state, query = jax.jit(lambda s, k: reward.propose(s, experience(), jnp.asarray(0), k))(state, jax.random.key(1))
-    labels = Labels.none(reward.queries, 2).replace(id=np.asarray(query.id))
+    labels = Labels.none(reward.queries_per_round, 2).replace(id=np.asarray(query.id))
     state = reward.absorb(state, labels)
     _, metrics = jax.jit(lambda s, k: reward.update(s, {}, experience(), jnp.asarray(1), k))(state, jax.random.key(2))
     assert metrics["reward/labels"] == 0 and np.isnan(metrics["reward/loss"])
