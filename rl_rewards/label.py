@@ -9,6 +9,7 @@ from pathlib import Path
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.exits import guarded
+from rl_rewards.labelers.records import DONE
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 
 PORT = 8642
@@ -26,6 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--run", metavar="NAME", help="in a store of several runs: this one's questions only")
     parser.add_argument("--port", type=int, default=PORT, help=f"on 127.0.0.1; {PORT} by default, 0 takes a free one")
     parser.add_argument("--ask", default=ASK, metavar="TEXT", help=f"what to ask people; '{ASK}' by default")
+    parser.add_argument(
+        "--ask-done", default=DONE, metavar="TEXT", help=f"what to ask for a yes or no; '{DONE}' by default"
+    )
     parser.add_argument("--export", type=Path, metavar="FILE", help="write the labels to FILE and end")
     parser.add_argument(
         "--format",
@@ -47,7 +51,7 @@ def _run(chosen: argparse.Namespace) -> None:
     if chosen.export is not None or chosen.read is not None:
         _carry(store, chosen)
     else:
-        serve(store, chosen.run_dir, run=chosen.run, port=chosen.port, ask=chosen.ask)
+        serve(store, chosen.run_dir, run=chosen.run, port=chosen.port, ask=chosen.ask, done=chosen.ask_done)
 
 
 def _carry(store: LabelStore, chosen: argparse.Namespace) -> None:
@@ -59,7 +63,7 @@ def _carry(store: LabelStore, chosen: argparse.Namespace) -> None:
         print(f"{chosen.export}: {FORMATS[chosen.format](store.database, chosen.export)} rows")
 
 
-def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: str) -> None:
+def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: str, done: str) -> None:
     """Serve the page on 127.0.0.1 until the process is interrupted; prints its address.
 
     Raises:
@@ -84,7 +88,7 @@ def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: 
                 f"port {port} of 127.0.0.1 cannot be used ({os.strerror(error.errno or 0)}); choose --port."
             ) from error
         port, token = listening.getsockname()[1], _token(run_dir)
-        app = create_app(Desk(store.database, run=run), run_dir, port=port, token=token, ask=ask)
+        app = create_app(Desk(store.database, run=run), run_dir, port=port, token=token, ask=ask, done=done)
         print(f"Label at http://127.0.0.1:{port}/?token={token} (Ctrl-C ends; every answer is saved)", flush=True)
         config = uvicorn.Config(
             app,

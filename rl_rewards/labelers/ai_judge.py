@@ -1,6 +1,7 @@
 """A language model that judges segments, through any OpenAI-compatible endpoint or embedded in this process.
 
-Segments are told in words and numbers, or shown as frames; pairs are asked both ways round. Threads ask while the run
+Segments are told in words and numbers, or shown as frames; pairs are asked both ways round; where a reward asks whether
+the task is done, the judge says yes or no, in either mode. Threads ask while the run
 goes on; every answer goes through the run's label store, so that a killed run is told the same again, and every
 request through the judge's journal, so that none is made twice. (Constitution: Bai et al. 2022, arXiv:2212.08073.)
 """
@@ -27,7 +28,7 @@ from rl_rewards.labelers.judge.client import Connection
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.labelers.judge.prompts import Told, constitution
 from rl_rewards.labelers.judge.tell import tell_in_frames, tell_in_words
-from rl_rewards.labelers.judge.verdict import OnFlip, Verdict, by_comparing, by_rating
+from rl_rewards.labelers.judge.verdict import OnFlip, Verdict, by_asking, by_comparing, by_rating
 from rl_rewards.labelers.records import MOST_LETTERS
 from rl_rewards.labelers.stored import StoredLabeler
 
@@ -100,7 +101,7 @@ class AIJudge:
             ConfigError: when the key or a package is missing, or the queries do not suit it.
         """
         require(
-            assignment.clips > 1 or self.mode == "pointwise",
+            assignment.clips > 1 or self.mode == "pointwise" or assignment.question == "success",
             "labeler.mode=pairwise compares clips, and reward.clips=1 asks how good one is; choose "
             "labeler.mode=pointwise.",
         )
@@ -177,7 +178,7 @@ class Judge(StoredLabeler):
     def metrics(self) -> dict[str, float]:
         totals = self._journal.totals()
         found = {"calls": totals.calls, "tokens": totals.tokens, "refused": totals.refused}
-        if self._settings.mode == "pairwise":
+        if self._settings.mode == "pairwise" and self.assignment.question == "quality":
             found["flip_rate"] = totals.flips / max(totals.pairs, 1)
         return {f"labeler/{name}": float(value) for name, value in found.items()}
 
@@ -239,6 +240,8 @@ class Judge(StoredLabeler):
     def _judged(self, task: _Task) -> Verdict:
         settings = self._settings
         try:
+            if self.assignment.question == "success":
+                return by_asking(task.told, self._law, self._asker)
             if settings.mode == "pointwise":
                 return by_rating(task.told, self._law, self._asker)
             return by_comparing(task.told, self._law, self._asker, settings.on_flip)

@@ -158,7 +158,7 @@ class Desk:
             if query is None:
                 raise Conflict("This question was not yours any more: it took too long, or it is no longer asked.")
             shown = _order(number, annotator, len(json.loads(query["clips"])))
-            given = check_scores(scores_shown, len(shown))
+            given = check_scores(scores_shown, len(shown), query["kind"])
             if given is not None and query["repeat_of"] is None and room(connection, query["run"], query["seed"]) < 1:
                 raise Conflict("The label budget is used up; this answer was not needed any more.")
             scores = None if given is None else [given[shown.index(clip)] for clip in range(len(shown))]

@@ -194,11 +194,12 @@ def export_preference_transformer(database: Database, path: Path) -> int:
 def export_chosen_rejected(database: Database, path: Path) -> int:
     """Write every strict preference as a JSON line with ``chosen`` and ``rejected``; returns how many.
 
-    Each side is ``{"hash", "obs", "action"}``. A ranking gives all its pairs; ties, ratings and refusals give none.
+    Each side is ``{"hash", "obs", "action"}``. A ranking gives all its pairs; ties, ratings, yes or no, and
+    refusals give none.
     """
     pairs = 0
     with _replaced(path) as file, database.reading() as connection:
-        for row in connection.execute(STANDING + "AND q.kind <> 'rating' ORDER BY q.answer").fetchall():
+        for row in connection.execute(STANDING + "AND q.kind NOT IN ('rating', 'yes_no') ORDER BY q.answer").fetchall():
             clips, scores = json.loads(row["clips"]), unpacked(row["scores"]) or ()
             sides = {clip: _side(connection, clip) for clip in clips}
             told = {key: row[key] for key in ("run", "seed", "query_id", "env", "labeler", "source")}

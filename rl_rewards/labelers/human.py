@@ -1,4 +1,4 @@
-"""People who compare clips in a browser while the policy learns; the page is a process of its own.
+"""People who judge clips in a browser while the policy learns; the page is a process of its own.
 
 So the page lives on when training dies, and what has been answered is in the store whatever dies.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.records import DONE
 from rl_rewards.labelers.store import STORE_NAME
 from rl_rewards.labelers.stored import StoredLabeler
 
@@ -26,6 +27,7 @@ class People:
     page: bool
     port: int
     ask: str
+    ask_done: str = DONE
     store: str | None
 
     reads: tuple[str, ...] = field(default=("obs", "action", "info.scene"), init=False)
@@ -72,6 +74,7 @@ def _serve(people: People, folder: Path, store: Path) -> "subprocess.Popen | Non
         print("The labelling page is served already, at the address that it printed.", flush=True)
         return None
     command = [sys.executable, "-m", "rl_rewards.label", str(folder), "--port", str(people.port), "--ask", people.ask]
+    command += ["--ask-done", people.ask_done]
     if store != folder / STORE_NAME:
         command += ["--store", str(store)]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)

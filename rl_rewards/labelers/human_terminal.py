@@ -1,4 +1,4 @@
-"""A person who compares clips in the terminal, where there is no browser; pictures of the clips lie beside the run."""
+"""A person who judges clips in the terminal, where there is no browser; pictures of the clips lie beside the run."""
 
 import sys
 import uuid
@@ -21,6 +21,7 @@ HOW = {
     "pair": "1 or 2 for the better one, = for equal",
     "ranking": "the numbers from the best to the worst, such as 2 1 3",
     "rating": "a number, higher is better",
+    "yes_no": "is the task done in this picture? y or n",
 }
 
 
@@ -119,6 +120,10 @@ def scores_of(kind: str, said: str, clips: int) -> list[float]:
             return [float(said)]
         except ValueError as error:
             raise ConfigError(told) from error
+    if kind == "yes_no":
+        answer = {"y": [1.0], "yes": [1.0], "n": [0.0], "no": [0.0]}.get(said)
+        require(answer is not None, told)
+        return answer or []
     if kind == "pair":
         found = {"1": [1.0, 0.0], "2": [0.0, 1.0], "=": [0.0, 0.0]}.get(said)
         require(found is not None, told)

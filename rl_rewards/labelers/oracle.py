@@ -4,6 +4,8 @@ return = sum_t myopia^(L - 1 - t) r_t;  P(first preferred) = sigmoid(rationality
 skipped where no segment's return reaches the skip threshold, equal where returns differ by less than the equal one,
 flipped with the share of mistakes. What it answers to a query depends on (seed, id) and the returns alone. A planted
 bias adds to a segment's value what nobody asked for, ``bias * typical |return| * feature in deviations``.
+
+Asked whether the task is done in a state, a teacher goes by true success, flipped with the share of mistakes.
 """
 
 import json
@@ -12,10 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.queries import NOBODY, Labels, Query
+from rl_rewards.core.queries import NOBODY, Labels, Query, Question
 from rl_rewards.labelers.base import Assignment
 from rl_rewards.labelers.nuisance import NUISANCES, measure, nuisances_of
 from rl_rewards.labelers.stored import StoredLabeler
+
+ABOUT_RETURNS = ("skip", "equal", "rater_offset", "rating_noise", "bias")
+"""Settings that mean nothing where the answer is yes or no; 0 is off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,22 +69,41 @@ class Teacher:
         """The teacher of one seed.
 
         Raises:
-            ConfigError: when it is to be biased towards what its environment's segments do not have.
+            ConfigError: when it is to be biased towards what its environment's segments do not have, or to say whether
+                the task is done where that is not known.
         """
+        if assignment.question == "success":
+            self._check_success(assignment)
         require(
             self.bias == 0 or self.bias_towards in nuisances_of(assignment.spec),
             f"labeler.bias_towards={self.bias_towards} cannot be told of {assignment.spec.name}, whose "
             f"{NUISANCES[self.bias_towards].taken_from} is not a vector of numbers; choose labeler.bias=0.",
         )
-        oracle = Oracle(self, assignment.seed, assignment.answers, assignment.clips)
+        oracle = Oracle(self, assignment.seed, assignment.answers, assignment.clips, assignment.question)
         return StoredOracle(assignment, oracle) if self.store else oracle
+
+    def _check_success(self, assignment: Assignment) -> None:
+        spec = assignment.spec
+        require(
+            spec.has_success,
+            f"labeler=oracle cannot say whether the task is done: {spec.name} does not record true success; choose "
+            "labeler=human, or reward.queries=0.",
+        )
+        about_returns = {"rationality": None, "myopia": 1.0, **dict.fromkeys(ABOUT_RETURNS, 0.0)}
+        for name, off in about_returns.items():
+            value = getattr(self, name)
+            require(
+                value == off,
+                f"labeler.{name}={value} is about returns, and this reward asks whether the task is done; leave it "
+                "out, or choose labeler.mistake=SHARE for answers that are wrong.",
+            )
 
 
 class Oracle:
     """A teacher at work."""
 
-    def __init__(self, teacher: Teacher, seed: int, answers: int, clips: int) -> None:
-        self._teacher, self._seed = teacher, seed
+    def __init__(self, teacher: Teacher, seed: int, answers: int, clips: int, question: Question = "quality") -> None:
+        self._teacher, self._seed, self._question = teacher, seed, question
         self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen, and of how many segments
         self._features = self._squares = 0.0  # sums of the feature that it is biased towards, and of its square
         self._answers, self._clips = answers, clips
@@ -93,9 +117,13 @@ class Oracle:
         self._segments += float(asked.sum() * rewards.shape[1])
         extra = self._extra(query, asked)
         labels = self._none()
-        for place, (i, one, more) in enumerate(zip(ids[asked], rewards[asked], extra, strict=True)):
-            labels.id[place] = i
-            labels.scores[place], labels.rater[place] = self._answer(int(i), one, more)
+        for place, row in enumerate(np.flatnonzero(asked)):
+            labels.id[place] = i = int(ids[row])
+            if self._question == "success":
+                done = bool(query.segments.info["success"][row, 0, -1])
+                labels.scores[place], labels.rater[place] = self._yes_or_no(i, done)
+            else:
+                labels.scores[place], labels.rater[place] = self._answer(i, rewards[row], extra[place])
         self._waiting = labels
 
     def open(self, round: int) -> int:
@@ -161,6 +189,12 @@ class Oracle:
         if rng.uniform() < teacher.mistake:
             ranks = -ranks
         return ranks, rater
+
+    def _yes_or_no(self, query: int, done: bool) -> tuple[float, int]:
+        """1 where the task is done, turned round with the share of mistakes; and whose answer it is."""
+        rng = np.random.default_rng([self._seed, query])
+        rater = int(rng.integers(self._teacher.raters))
+        return float(done != (rng.uniform() < self._teacher.mistake)), rater
 
     def _rating(self, rewards: np.ndarray, rater: int, rng: np.random.Generator) -> np.ndarray:
         """Mean reward per step, as this rater sees it: everybody has an offset of their own."""

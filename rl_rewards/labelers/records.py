@@ -9,10 +9,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.queries import Question
 from rl_rewards.labelers.clips import Sheet, encode_clip, segment_hash
 
-Kind = Literal["pair", "ranking", "rating"]
+Kind = Literal["pair", "ranking", "rating", "yes_no"]
+"""The last is a rating on two levels: 1 is yes, the task is done in the one state shown; 0 is no."""
 Source = Literal["human", "scripted", "judge"]
+DONE = "Is the task done in this picture?"
+"""What people are asked where the answer is yes or no, unless a labeler is told another question."""
 MOST_CLIPS = 9
 """Of one query: number keys are what a person ranks with."""
 MOST_LETTERS = 40
@@ -52,7 +56,8 @@ def make_clip(
 
 @dataclass(frozen=True)
 class NewQuery:
-    """Something to ask about ``clips`` (their hashes): which of two, the order of several, or how good one is."""
+    """Something to ask about ``clips`` (their hashes): which of two, the order of several, how good one is, or whether
+    the task is done in it."""
 
     run: str
     seed: int
@@ -65,7 +70,7 @@ class NewQuery:
 
     def __post_init__(self) -> None:
         require(self.kind in get_args(Kind), f"kind={self.kind} must be one of {', '.join(get_args(Kind))}.")
-        low, high = {"pair": (2, 2), "ranking": (2, MOST_CLIPS), "rating": (1, 1)}[self.kind]
+        low, high = {"pair": (2, 2), "ranking": (2, MOST_CLIPS), "rating": (1, 1), "yes_no": (1, 1)}[self.kind]
         told = f"a {self.kind} of {len(self.clips)} clips"
         require(low <= len(self.clips) <= high, f"{told} cannot be asked; it has {low} to {high}.")
         require(self.query_id >= 0, f"query_id={self.query_id} must be 0 or more; -1 marks padding.")
@@ -84,6 +89,7 @@ def as_queries(
     draw: Callable[[int, int], np.ndarray] | None = None,
     frames_per_second: float = 15.0,
     details: Mapping[str, np.ndarray] | None = None,
+    question: Question = "quality",
 ) -> tuple[list[NewQuery], list[Clip]]:
     """What a ``Query`` holds, as :meth:`LabelStore.submit` takes it; rows with the id -1 are padding and left out.
 
@@ -91,8 +97,10 @@ def as_queries(
         ids: [Q]; obs: [Q, K, L, ...]; action: [Q, K, L, ...]: K = 1 is a rating, 2 a pair, more a ranking.
         draw: (row, k) -> uint8 frames [F, H, W, 3] of that segment; needed where people are to see it.
         details: [Q, K, ...] what else is known of the segments, by names.
+        question: about success, it is answered by yes or no, and K is 1.
     """
     kind: Kind = "rating" if obs.shape[1] == 1 else "pair" if obs.shape[1] == 2 else "ranking"
+    kind = "yes_no" if question == "success" else kind
     queries, clips = [], []
     for row in np.flatnonzero(np.asarray(ids) >= 0):
         own = [
@@ -154,8 +162,11 @@ def label_arrays(absorbed: Sequence[Absorbed], rows: int, clips: int) -> dict[st
     return arrays
 
 
-def check_scores(scores: Any, clips: int) -> tuple[float, ...] | None:
+def check_scores(scores: Any, clips: int, kind: str | None = None) -> tuple[float, ...] | None:
     """``scores`` as numbers, one for each clip, or None for a refusal.
+
+    Args:
+        kind: of the query, where it is known: yes or no has the scores 1 and 0 alone.
 
     Raises:
         ConfigError: when they are anything else.
@@ -164,6 +175,8 @@ def check_scores(scores: Any, clips: int) -> tuple[float, ...] | None:
         return None
     listed = isinstance(scores, list | tuple) and len(scores) == clips and all(map(_is_score, scores))
     require(listed, f"scores must be {clips} numbers from -1000 to 1000, one for each clip, or null to refuse.")
+    decided = kind != "yes_no" or scores[0] in (0, 1)
+    require(decided, "scores of a yes or no must be [1] for yes or [0] for no, or null to refuse.")
     return tuple(map(float, scores))
 
 

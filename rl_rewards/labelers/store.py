@@ -115,7 +115,7 @@ class LabelStore:
                 ).fetchone()
                 require(query is not None, f"query {query_id} of run {run}, seed {seed} was never asked.")
                 if query["answer"] is None and (scores is None or room(connection, run, seed) > 0):
-                    values = check_scores(scores, len(unpacked(query["clips"]) or ()))
+                    values = check_scores(scores, len(unpacked(query["clips"]) or ()), query["kind"])
                     row = {"labeler": labeler, "source": source, "scores": packed(values)}
                     write_answer(connection, query["number"], row | {"answered_at": self._clock()})
                     new += 1

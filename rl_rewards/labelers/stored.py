@@ -59,6 +59,7 @@ class StoredLabeler:
                 "env_reward": np.asarray(segments.env_reward),
                 **{f"info.{key}": np.asarray(value) for key, value in segments.info.items()},
             },
+            question=asked.question,
         )
         self.store.submit(queries, clips)
 
@@ -96,7 +97,7 @@ def drawer(
         try:
             return np.stack([_shrunk(draw(scene)) for scene in scenes[row, k, ::every]])
         except CannotDraw as error:
-            raise ConfigError(f"People are to compare clips, but {error}.") from error
+            raise ConfigError(f"People are to judge what they see, but {error}.") from error
 
     return frames, float(np.clip(1.0 / (every * spec.step_seconds), SLOWEST, FRAMES_PER_SECOND))
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from rl_rewards.labelers.judge.prompts import YES_NO
+
 THOUGHT = "</think>"
 """Ends what a reasoning model says to itself, where the server leaves that in the reply."""
 
@@ -50,7 +52,7 @@ def read(reply: Reply, options: Sequence[str]) -> dict[str, float] | None:
     Where log-probabilities are offered they are those of the token that is the answer, as shares of what falls on
     ``options``; else all of it is on what the text says.
     """
-    said = chosen(reply.text, options)
+    said = yes_or_no(reply.text) if tuple(options) == YES_NO else chosen(reply.text, options)
     if said is None:
         return None
     shares = _shares(reply.likely, said, options)
@@ -68,15 +70,31 @@ def chosen(text: str, options: Sequence[str]) -> str | None:
     return one if one in (words[0], words[-1]) else None
 
 
+def yes_or_no(text: str) -> str | None:
+    """ "yes" or "no" where ``text`` is that one word, perhaps after "Answer"; None for anything longer.
+
+    "No" begins many a sentence that is no answer ("No idea", "No case can be seen"), and must not be heard in them.
+    """
+    spoken = re.findall(r"\w+", text.rpartition(THOUGHT)[2].casefold())
+    words = spoken[1:] if spoken[:1] == ["answer"] else spoken
+    return words[0] if len(words) == 1 and words[0] in YES_NO else None
+
+
 def _shares(likely: list[tuple[str, dict[str, float]]], said: str, options: Sequence[str]) -> dict[str, float] | None:
     thoughts = [i for i, (token, _) in enumerate(likely) if THOUGHT in token]
     spoken = likely[thoughts[-1] + 1 if thoughts else 0 :]
-    tops = next((tops for token, tops in spoken if token.strip() == said), None)
+    tops = next((tops for token, tops in spoken if _plain(token, options) == said), None)
     if not tops:
         return None
     shares = dict.fromkeys(options, 0.0)
     for token, logprob in tops.items():
-        if token.strip() in shares:  # "A" and " A" are two tokens and one answer
-            shares[token.strip()] += math.exp(min(logprob, 0.0))
+        if _plain(token, options) in shares:  # "A" and " A" are two tokens and one answer
+            shares[_plain(token, options)] += math.exp(min(logprob, 0.0))
     total = sum(shares.values())
     return {option: share / total for option, share in shares.items()} if total > 0 else None
+
+
+def _plain(token: str, options: Sequence[str]) -> str:
+    """``token`` as an option would be written: "Yes" and " yes" are one answer, but "a" is not the letter A."""
+    bare = token.strip()
+    return bare.casefold() if tuple(options) == YES_NO else bare

@@ -13,8 +13,10 @@ Messages = list[dict[str, Any]]
 LETTERS = ("A", "B")
 DIGITS = tuple("0123456789")
 """Ratings. Each is one token of every tokenizer, so that a reply's first token holds a judge's whole distribution."""
+YES_NO = ("yes", "no")
 
 _SHEET = "Pictures show frames of the clip, in reading order: left to right, then the next row."
+_STATE = "The picture shows the state."
 
 
 def constitution(task: str, principles: Sequence[str]) -> str:
@@ -40,18 +42,27 @@ def rate(law: str, clip: Told) -> Messages:
     return _messages(law, [("Clip:", clip)], ask)
 
 
+def done(law: str, state: Told) -> Messages:
+    """Whether the task is done in the one state that is shown; to be answered by one of ``YES_NO``."""
+    ask = (
+        "Is the task done in this state, as it is now? Getting closer to it is not enough. Answer with one word, yes "
+        "or no, and nothing else."
+    )
+    return _messages(law, [("State:", state)], ask, _STATE)
+
+
 def again(messages: Messages, reply: str, options: Sequence[str]) -> Messages:
     """The same question after a reply that nobody could read."""
     reminder = f"That is no answer. Answer with one of {', '.join(options)}, and nothing else."
     return [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": reminder}]
 
 
-def _messages(law: str, clips: Sequence[tuple[str, Told]], ask: str) -> Messages:
+def _messages(law: str, clips: Sequence[tuple[str, Told]], ask: str, shown: str = _SHEET) -> Messages:
     user: str | list[dict[str, Any]]
     if all("words" in told for _, told in clips):  # plain text: not every model's template takes a list of parts
         user = "\n\n".join([*(f"{name}\n{told['words']}" for name, told in clips), ask])
     else:
-        user = [{"type": "text", "text": _SHEET}]
+        user = [{"type": "text", "text": shown}]
         for name, told in clips:
             url = f"data:image/png;base64,{told['png']}"
             user += [{"type": "text", "text": name}, {"type": "image_url", "image_url": {"url": url}}]

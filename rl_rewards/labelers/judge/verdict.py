@@ -1,10 +1,10 @@
-"""From answers to scores of a query's clips: comparisons both ways round, or ratings one by one."""
+"""From answers to scores of a query's clips: comparisons both ways round, ratings one by one, or yes and no."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from rl_rewards.core.queries import pairs_of
-from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, Messages, Told, compare, rate
+from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, YES_NO, Messages, Told, compare, done, rate
 
 Ask = Callable[[Messages, Sequence[str]], dict[str, float] | None]
 """Probabilities of the options; None when the judge's replies name none."""
@@ -22,6 +22,7 @@ class Verdict(NamedTuple):
 
 
 UNREAD = "the judge's replies could not be read"
+UNDECIDED = "the judge holds yes and no for equally likely"
 
 
 def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> Verdict:
@@ -57,3 +58,14 @@ def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Verdict:
             return Verdict(None, refused=UNREAD)
         scores.append(sum(int(digit) * share for digit, share in answer.items()) / int(DIGITS[-1]))
     return Verdict(tuple(scores))
+
+
+def by_asking(told: Sequence[Told], law: str, ask: Ask) -> Verdict:
+    """Whether the task is done in the one state: 1 for yes, 0 for no; a reply that is neither refuses the query."""
+    (state,) = told
+    answer = ask(done(law, state), YES_NO)
+    if answer is None:
+        return Verdict(None, refused=UNREAD)
+    if answer["yes"] == answer["no"]:
+        return Verdict(None, refused=UNDECIDED)
+    return Verdict((float(answer["yes"] > answer["no"]),))

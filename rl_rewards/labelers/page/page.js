@@ -121,11 +121,13 @@ function ask(next, words) {
     pair: words,
     ranking: `Best first: keys 1 to ${next.clips.length}, a click, or drag.`,
     rating: "How good is this, from 1 (bad) to 5 (good)?",
+    yes_no: words,
   }[kind];
-  at("clips").className = "clips " + { pair: "", ranking: "many", rating: "one" }[kind];
-  const names = (i) => kind === "pair" ? ["Left", "Right"][i] : kind === "ranking" ? `Clip ${i + 1}` : "Clip";
+  at("clips").className = "clips " + { pair: "", ranking: "many", rating: "one", yes_no: "one" }[kind];
+  const names = (i) => kind === "pair" ? ["Left", "Right"][i] : kind === "ranking" ? `Clip ${i + 1}` : kind === "rating" ? "Clip" : "Picture";
   clips = next.clips.map((sheet, i) => makeClip(sheet, names(i), i));
   at("clips").replaceChildren(...clips.map((clip) => clip.figure));
+  at("playing").hidden = kind === "yes_no";  // one picture stands still
   at("choices").className = "choices " + kind;
   at("choices").replaceChildren(...choices(kind));
   if (kind === "ranking") showOrder();
@@ -147,7 +149,8 @@ function makeClip(sheet, name, place) {
   if (sheet) {
     const canvas = Object.assign(document.createElement("canvas"), { width: sheet.width, height: sheet.height });
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `${name}: a clip of ${(sheet.frames / sheet.frames_per_second).toFixed(1)} seconds`);
+    const seconds = (sheet.frames / sheet.frames_per_second).toFixed(1);
+    canvas.setAttribute("aria-label", question.kind === "yes_no" ? "The picture" : `${name}: a clip of ${seconds} seconds`);
     clip.context = canvas.getContext("2d");
     clip.picture = new Image();
     clip.picture.src = sheet.media;
@@ -232,6 +235,9 @@ function choices(kind) {
     button("Left is better", "←", true, () => answer([1, 0]), "ArrowLeft"),
     button("Right is better", "→", true, () => answer([0, 1]), "ArrowRight"),
     button("Equal", "↑", false, () => answer([0.5, 0.5]), "ArrowUp"), skip];
+  if (kind === "yes_no") return [
+    button("No", "n", true, () => answer([0]), "n ArrowLeft"),
+    button("Yes", "y", true, () => answer([1]), "y ArrowRight"), skip];
   if (kind === "rating") return [
     ...[1, 2, 3, 4, 5].map((n) => button("", String(n), true, () => answer([n]))).map((made, i) => {
       made.replaceChildren(String(i + 1));
@@ -276,6 +282,7 @@ const KEYS = {
   pair: { ArrowLeft: () => answer([1, 0]), ArrowRight: () => answer([0, 1]), ArrowUp: () => answer([0.5, 0.5]) },
   ranking: { Enter: saveOrder },
   rating: {},
+  yes_no: { n: () => answer([0]), y: () => answer([1]), ArrowLeft: () => answer([0]), ArrowRight: () => answer([1]) },
 };
 
 document.addEventListener("keydown", (event) => {

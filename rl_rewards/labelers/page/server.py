@@ -27,7 +27,7 @@ from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.page.run_state import RunState
 from rl_rewards.labelers.page.security import MAX_BODY, Guard
 from rl_rewards.labelers.progress import Progress, progress
-from rl_rewards.labelers.records import Conflict, Leased, check_labeler
+from rl_rewards.labelers.records import DONE, Conflict, Leased, check_labeler
 
 HERE = Path(__file__).parent
 STATIC = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
@@ -39,15 +39,16 @@ WORDS = {
 }
 
 
-def create_app(desk: Desk, run_dir: Path, *, port: int, token: str, ask: str) -> Starlette:
+def create_app(desk: Desk, run_dir: Path, *, port: int, token: str, ask: str, done: str = DONE) -> Starlette:
     """The page for ``desk``.
 
     Args:
         port: the one it is served on; part of what Host and Origin must say.
         token: what a browser must show.
         ask: the question above two clips.
+        done: the question above one picture, to be answered yes or no.
     """
-    work = Work(desk, RunState(run_dir), ask)
+    work = Work(desk, RunState(run_dir), ask, done)
     calls = {
         "state": work.state,
         "progress": work.look,
@@ -78,15 +79,16 @@ _HTTP = {404: "There is no such address here.", 405: "This address is not asked 
 class Work:
     """What one annotator does, in terms of JSON objects."""
 
-    def __init__(self, desk: Desk, run: RunState, ask: str) -> None:
-        self._desk, self._run, self._ask = desk, run, ask
+    def __init__(self, desk: Desk, run: RunState, ask: str, done: str) -> None:
+        self._desk, self._run, self._ask, self._done = desk, run, ask, done
 
     def state(self, given: dict[str, Any]) -> dict[str, Any]:
         """The annotator's question, or why there is none; how far the work and the reward model are."""
         leased = self._desk.lease(given.get("annotator"))
         looked = self.look(given)
         if leased:
-            return {**looked, "words": self._ask, "question": self._question(leased)}
+            words = self._done if leased.kind == "yes_no" else self._ask
+            return {**looked, "words": words, "question": self._question(leased)}
         status = self._why_nothing(progress(self._desk.database, self._desk.run))
         return {**looked, "status": status, "words": WORDS[status], "question": None}
 
