@@ -71,6 +71,10 @@ METRICS = {
     "agent/temperature": "Weight of the entropy in SAC's return.",
     "reward/queries": "Queries asked so far.",
     "reward/labels": "Queries answered so far; ties count, refusals do not.",
+    "reward/answered_yes": "States asked about so far in which the labeler says that the task is done; goals are drawn "
+    "from them too.",
+    "reward/answered_no": "States asked about so far in which it says that the task is not done; negatives are drawn "
+    "from them too.",
     "reward/accuracy": "Share of decided answers in a training batch that the reward model gives too.",
     "reward/heldout_accuracy": "The same of answers that are never trained on, by the mean of the ensemble.",
     "reward/heldout_calibration_error": "How far the reward model's certainty about those answers is from how often it "

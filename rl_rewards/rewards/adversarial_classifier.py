@@ -4,6 +4,7 @@ each round: D- <- D- + visited states;  f <- f - grad BCE(D+, D-), balanced batc
 (VICE without its log-probability term, Fu et al. 2018, arXiv:1805.11686; regularised as MEDAL++, arXiv:2303.01488.)
 
 Negatives are drawn by the places that were visited, or by visits; rewards.places says what that does to the optimum.
+A labeler may be asked about some of the visited states; see rewards.asked_states.
 """
 
 from dataclasses import dataclass, field
@@ -19,9 +20,9 @@ from jaxtyping import Float, Int
 from rl_rewards.core.checks import require
 from rl_rewards.core.encoders import is_image
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.asked_states import AskedStates, AsksAboutStates
 from rl_rewards.rewards.base import feature_size, looked_at
 from rl_rewards.rewards.classifier import ClassifierState
-from rl_rewards.rewards.goal_classifier import GoalClassifier
 from rl_rewards.rewards.places import ByPlaces, Places, by_places
 from rl_rewards.rewards.visited_states import VisitedStates
 
@@ -31,6 +32,13 @@ class AdversarialClassifierState:
     classifier: ClassifierState
     visited: VisitedStates
     pretrained: ClassifierState | None = None  # as it was after the examples, where places are made of what it sees
+
+
+@struct.dataclass
+class AskingClassifierState(AdversarialClassifierState):
+    """Where a labeler is asked; a checkpoint of a run without questions holds no ``asked``."""
+
+    asked: AskedStates = struct.field(kw_only=True)
 
 
 class Pool(NamedTuple):
@@ -46,7 +54,7 @@ class Pool(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdversarialClassifier(GoalClassifier):
+class AdversarialClassifier(AsksAboutStates):
     """Keys and units: configs/reward/adversarial_classifier.yaml."""
 
     visited: Literal["all", "final"] | float
@@ -95,17 +103,17 @@ class AdversarialClassifier(GoalClassifier):
         if self._stores_features:
             shape = jax.eval_shape(self._features, pretrained, obs, action).shape
             features = jnp.zeros(shape)
-        return AdversarialClassifierState(
-            classifier=classifier,
-            visited=VisitedStates(
-                obs=obs,
-                action=action,
-                round=jnp.full((capacity,), -1, jnp.int32),
-                position=jnp.zeros((), jnp.int32),
-                features=features,
-            ),
-            pretrained=pretrained,
+        visited = VisitedStates(
+            obs=obs,
+            action=action,
+            round=jnp.full((capacity,), -1, jnp.int32),
+            position=jnp.zeros((), jnp.int32),
+            features=features,
         )
+        if self.queries == 0:
+            return AdversarialClassifierState(classifier=classifier, visited=visited, pretrained=pretrained)
+        asked = AskedStates.init(self.spec, self.queries)
+        return AskingClassifierState(classifier=classifier, visited=visited, pretrained=pretrained, asked=asked)
 
     def update(
         self,
@@ -116,7 +124,7 @@ class AdversarialClassifier(GoalClassifier):
         key: Key,
     ) -> tuple[AdversarialClassifierState, Metrics]:
         """First round: train on the examples. Then, in every round: visited states to D-, and update."""
-        show_key = jax.random.fold_in(key, 0)
+        show_key, show_answers_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
         pretrain_key, add_key, train_key = jax.random.split(key, 3)
         classifier, _ = self._pretrain(state.classifier, data, round, pretrain_key)
         pretrained = state.pretrained
@@ -129,27 +137,30 @@ class AdversarialClassifier(GoalClassifier):
         def train(classifier):
             pool = self._pool(data, visited, pretrained, *counts)
 
-            def draw(rows):
+            def draw(rows, answers_key):
                 goals, negatives = rows
                 positives = self._inputs(data["goal_obs"][goals], data["goal_action"][goals])
-                return positives, self._negatives(data, pool, negatives)
+                return self.with_answered(state, positives, self._negatives(data, pool, negatives), answers_key)
 
             def step(classifier, rows_and_key):
                 rows, step_key = rows_and_key
-                return self.classifier.train_step(classifier, *draw(rows), step_key)
+                answers_key = jax.random.fold_in(step_key, 1)
+                return self.classifier.train_step(classifier, *draw(rows, answers_key), step_key)
 
             keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(train_key, self.updates_per_round))
             # All rows are drawn at once, which is cheaper than in each step; the states are looked up in the steps.
             rows = jax.vmap(partial(self._rows, data, pool))(keys[:, 0], keys[:, 1])
             classifier, metrics = jax.lax.scan(step, classifier, (rows, keys[:, 2]))
-            shown = self.classifier.dashboard(classifier, *draw(self._rows(data, pool, *jax.random.split(show_key))))
+            shown_rows = self._rows(data, pool, *jax.random.split(show_key))
+            shown = self.classifier.dashboard(classifier, *draw(shown_rows, show_answers_key))
             return classifier, jax.tree.map(jnp.mean, metrics) | shown | pool.metrics()
 
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, classifier)[1])
         due = round % self.rounds_per_update == 0
         classifier, metrics = jax.lax.cond(due, train, lambda c: (c, nothing), classifier)
         metrics["reward/negatives"] = counts[0] + data["non_goal_obs"].shape[0]
-        return AdversarialClassifierState(classifier=classifier, visited=visited, pretrained=pretrained), metrics
+        metrics |= self.asked_metrics(state)
+        return state.replace(classifier=classifier, visited=visited, pretrained=pretrained), metrics
 
     def _since(self, round: Array) -> tuple[Array | int, Array | int]:
         """The first rounds whose visited states count, and count as recent."""
