@@ -21,8 +21,8 @@ from rl_rewards.labelers.ai_judge import AIJudge
 from rl_rewards.labelers.judge import local
 from rl_rewards.labelers.judge.client import LOGGERS
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME
-from rl_rewards.labelers.judge.parse import Reply, chosen, read, reply_of
-from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS
+from rl_rewards.labelers.judge.parse import Reply, chosen, read, reply_of, yes_or_no
+from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, YES_NO
 from rl_rewards.labelers.store import STORE_NAME
 from tests.labelers.assignments import assignment
 from tests.labelers.judge_server import Fault, JudgeServer, completion, last, prefers_more
@@ -78,9 +78,9 @@ def answered(judge, round=0):
     return judge.collect(round)
 
 
-def judged(folder, server, values, clips=2, ids=None, **changes):
+def judged(folder, server, values, clips=2, ids=None, question="quality", **changes):
     """Scores by id, and the metrics, of one round."""
-    judge = judge_of(folder, settings(server, **changes), clips=clips)
+    judge = judge_of(folder, settings(server, **changes), clips=clips, question=question)
     judge.submit(asking(values, ids), 0)
     labels = answered(judge)
     metrics, news = judge.metrics(), judge.news()
@@ -152,6 +152,59 @@ def test_pointwise_expects_over_log_probabilities(tmp_path):
     with JudgeServer(lambda body: ("6", likely)) as server:
         scores, _, _ = judged(tmp_path, server, [[5]], clips=1, mode="pointwise", logprobs=True)
     assert scores[0] == [pytest.approx((0.5 * 6 + 0.25 * 9 + 0.25 * 3) / 9)]
+
+
+def done_above_four(body):
+    (worth_of,) = re.findall(r"worth (-?[\d.]+);", body["messages"][1]["content"])
+    return "Yes." if float(worth_of) > 4.0 else "no"
+
+
+@pytest.mark.parametrize("mode", ["pairwise", "pointwise"])
+def test_whether_the_task_is_done_is_asked_once_a_state(tmp_path, mode):
+    with JudgeServer(done_above_four) as server:
+        scores, metrics, _ = judged(tmp_path, server, [[5], [3]], clips=1, mode=mode, question="success")
+    assert scores == {0: [1.0], 1: [0.0]}
+    assert metrics == {"labeler/calls": 2.0, "labeler/tokens": 200.0, "labeler/refused": 0.0}
+    asked = server.asked[0]["messages"]
+    assert "Be worth much." in asked[0]["content"] and "1. More is better." in asked[0]["content"]
+    assert asked[1]["content"].startswith("State:\nWhat is worth") and "yes or no" in asked[1]["content"]
+
+
+def test_whether_the_task_is_done_can_be_asked_about_a_picture(tmp_path):
+    with JudgeServer(lambda body: "yes") as server:
+        scores, _, _ = judged(tmp_path, server, [[5]], clips=1, show="frames", question="success")
+    assert scores == {0: [1.0]}
+    parts = server.asked[0]["messages"][1]["content"]
+    assert [part["type"] for part in parts] == ["text", "text", "image_url", "text"]
+
+
+def test_an_unclear_reply_is_no_answer_and_never_a_no(tmp_path):
+    with JudgeServer(lambda body: "No idea; the case cannot be seen.") as server:
+        scores, metrics, _ = judged(tmp_path, server, [[5]], clips=1, question="success")
+    assert np.isnan(scores[0]).all() and metrics["labeler/refused"] == 1
+    assert "Answer with one of yes, no" in last(server.asked[1]) and len(server.asked) == 2
+
+
+@pytest.mark.parametrize(("yes", "score"), [(0.6, 1.0), (0.3, 0.0), (0.5, np.nan)])
+def test_log_probabilities_decide_between_yes_and_no(tmp_path, yes, score):
+    likely = {"Yes": np.log(yes / 2), " yes": np.log(yes / 2), "No": np.log(1.0 - yes), "Maybe": -5.0}
+    with JudgeServer(lambda body: ("Yes" if yes > 0.5 else "No", likely)) as server:
+        scores, metrics, _ = judged(tmp_path, server, [[5]], clips=1, question="success", logprobs=True)
+    np.testing.assert_array_equal(scores[0], [score])
+    assert metrics["labeler/refused"] == np.isnan(score)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("yes", "yes"), ("Yes.", "yes"), (" **NO** ", "no"), ("Answer: no", "no"), ("<think>No? Yes.</think>yes", "yes"),
+        ("No idea", None), ("no case is seen", None), ("Yes and no", None), ("not yet", None), ("", None),
+        ("Answer:", None), ("yes, nearly", None), ("0", None), ("maybe", None),
+    ],
+)  # fmt: skip
+def test_what_a_reply_to_yes_or_no_says(text, said):
+    assert yes_or_no(text) == said
+    assert read(Reply(text, 1, []), YES_NO) == (said and {word: float(word == said) for word in YES_NO})
 
 
 def test_an_endpoint_without_log_probabilities_is_asked_without(tmp_path):

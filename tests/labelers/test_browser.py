@@ -163,6 +163,29 @@ def test_a_ranking_and_a_rating_by_keys(tmp_path):
     assert best_first == [shown[place] for place in (2, 0, 3, 1)] and rating.scores == (5.0,)
 
 
+def test_yes_or_no_by_keys(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 5, kind="yes_no", clips=1, frames=True, steps=1, side=160)
+    said = [("y", (1.0,)), ("n", (0.0,)), ("ArrowRight", (1.0,)), ("ArrowLeft", (0.0,))]
+    with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
+        page.size(1280, 800)
+        page.open(address)
+        page.wait("question && clips.length === 1 && clips[0].frame === 0")
+        assert page.read("document.getElementById('words').textContent") == "Is the task done in this picture?"
+        assert page.read("document.getElementById('playing').hidden"), "one picture stands still"
+        page.picture(tmp_path / "yes_no.png")
+        for key, _ in said:
+            press_and_wait(page, key)
+        page.size(390, 844)
+        page.wait("clips[0].frame === 0")
+        page.picture(tmp_path / "yes_no_phone.png")
+        assert page.read("document.documentElement.scrollWidth") <= 390
+        press_and_wait(page, "ArrowDown", "Skipped")
+        page.wait("document.body.dataset.status === 'waiting'")
+        assert not page.problems
+    assert [answer.scores for answer in store.absorb(RUN, 0, 0, 9)] == [*(scores for _, scores in said), None]
+
+
 def test_a_question_that_was_given_to_someone_else_and_a_new_name(tmp_path):
     store = opened(tmp_path)
     ask(store, 3, frames=True)

@@ -153,6 +153,20 @@ def test_the_terminal_asks_and_takes_back(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "clips" / "2.png").stat().st_size > 100
 
 
+def test_the_terminal_asks_whether_the_task_is_done(tmp_path, monkeypatch, capsys):
+    said = iter(["y", "perhaps", "n", "s", *["y"] * 100])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(said))
+    queries = ("reward.queries=5", "reward.rounds_per_session=1", "total_env_steps=1920")
+    last = run_here(tmp_path, "env=point", *queries, "labeler=human_terminal")
+    shown = capsys.readouterr().out
+    assert "'perhaps' is no answer: is the task done in this picture? y or n" in shown
+    assert "In 1 steps the point goes" in shown, "the state is told in the environment's words"
+    answered = [last[f"reward/answered_{kind}"] for kind in ("yes", "no")]
+    assert answered == [3.0, 1.0] and last["reward/queries"] == 5.0
+    assert (tmp_path / "clips" / "1.png").stat().st_size > 100
+
+
 def test_frames_are_no_larger_than_a_page_shows():
     scenes = np.linspace(0.0, 1.0, 12, dtype=np.float32).reshape(1, 2, 6, 1)
     steps = make_rollout(make_spec(), 1, 1)  # nothing but scenes is read
@@ -168,7 +182,8 @@ def test_answers_in_the_terminal():
     assert scores_of("pair", "2", 2) == [0.0, 1.0]
     assert scores_of("ranking", "2 1 3", 3) == [1.0, 2.0, 0.0]
     assert scores_of("rating", "6.5", 1) == [6.5]
-    for kind, said in (("pair", "3"), ("ranking", "1 1 2"), ("rating", "six")):
+    assert [scores_of("yes_no", said, 1) for said in ("y", "yes", "n", "no")] == [[1.0], [1.0], [0.0], [0.0]]
+    for kind, said in (("pair", "3"), ("ranking", "1 1 2"), ("rating", "six"), ("yes_no", "1"), ("yes_no", "maybe")):
         with pytest.raises(ConfigError, match="is no answer"):
             scores_of(kind, said, 3)
 

@@ -77,6 +77,48 @@ def test_an_answer_depends_on_seed_and_id_alone():
     assert (asked(rewards, rationality=1.0, seed=1).scores[:30] != whole.scores[:30]).any()
 
 
+def said(success, ids=None, seed=0, spec=None, **changes):
+    """Labels of questions whether the task is done in states with ``success`` [Q]."""
+    success = np.asarray(success, bool)[:, None, None]
+    steps = make_rollout(SPEC, 1, len(success)).replace(
+        env_reward=np.zeros(success.shape, np.float32), info={"success": success}
+    )
+    spec = spec or make_spec(obs=1, action=1, info={"success": ()}, has_success=True)
+    oracle = Teacher(**PLAIN | changes).make(assignment(len(success) + 1, 1, seed=seed, question="success", spec=spec))
+    oracle.submit(Query(id=np.arange(len(success)) if ids is None else np.asarray(ids), segments=steps), 0)
+    return oracle.collect(0)
+
+
+def test_whether_the_task_is_done_is_read_from_true_success():
+    labels = said([True, False, True], ids=[4, NOBODY, 7])
+    np.testing.assert_array_equal(labels.id, [4, 7, NOBODY, NOBODY])
+    np.testing.assert_array_equal(labels.scores[:, 0], [1.0, 1.0, np.nan, np.nan])
+    np.testing.assert_array_equal(said([False, True]).scores[:2, 0], [0.0, 1.0])
+
+
+def test_yes_and_no_are_turned_round_with_the_share_of_mistakes():
+    success = np.arange(3000) % 2 == 0
+    wrong = said(success, mistake=0.1).scores[:3000, 0] != success
+    assert wrong[success].mean() == pytest.approx(0.1, abs=0.02) == pytest.approx(wrong[~success].mean(), abs=0.03)
+    np.testing.assert_array_equal(said(success[500:], ids=np.arange(500, 3000), mistake=0.1).scores[:2500, 0] != success[500:], wrong[500:])  # fmt: skip
+    assert (said(success, mistake=0.1, seed=1).scores[:3000, 0] != success).tolist() != wrong.tolist()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rationality": 2.0}, {"myopia": 0.9}, {"skip": 0.1}, {"equal": 0.1}, {"raters": 2, "rater_offset": 1.0},
+     {"rating_noise": 0.5}, {"bias": 1.0}],
+)  # fmt: skip
+def test_what_is_about_returns_is_refused_where_the_answer_is_yes_or_no(changes):
+    with pytest.raises(ConfigError, match=f"labeler.{list(changes)[-1]}=.* is about returns"):
+        said([True], **changes)
+
+
+def test_a_teacher_that_knows_no_success_cannot_say_whether_the_task_is_done():
+    with pytest.raises(ConfigError, match="test does not record true success"):
+        said([True], spec=SPEC)
+
+
 def walking(rewards, paths, **changes):
     """A teacher and queries of segments that earn ``rewards`` [Q, K] a step, over ``paths`` [Q, K] long."""
     rewards, paths = np.asarray(rewards, np.float32), np.asarray(paths, np.float32)

@@ -22,7 +22,7 @@ from rl_rewards.labelers.page.run_state import MOST_POINTS, RunState
 from rl_rewards.labelers.page.security import MAX_BODY
 from rl_rewards.labelers.page.server import create_app, only_server
 from rl_rewards.labelers.progress import progress
-from rl_rewards.labelers.records import NewQuery
+from rl_rewards.labelers.records import DONE, NewQuery
 from tests.labelers.made_up import RUN, ask, clip, opened
 
 HOST, TOKEN = "127.0.0.1:8642", "t" * 32
@@ -76,6 +76,34 @@ def test_a_pair_is_shown_and_answered(client, store):
     assert call(client, "undo", token="undo-more")["undone"] is False
     say(client, back, None)
     assert store.absorb(RUN, 0, 0, 9)[0].scores is None
+
+
+def test_a_picture_is_shown_and_answered_yes_or_no(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 3, kind="yes_no", clips=1, frames=True, steps=1)
+    app = create_app(Desk(store.database), tmp_path, port=8642, token=TOKEN, ask=ASK, done="Is the case behind it?")
+    client = TestClient(app, base_url=f"http://{HOST}")
+    client.get(f"/?token={TOKEN}")
+    state = call(client, "state")
+    assert state["words"] == "Is the case behind it?" and state["question"]["kind"] == "yes_no"
+    (shown,) = state["question"]["clips"]
+    assert shown["frames"] == 1 and client.get(shown["media"]).headers["content-type"] == "image/png"
+    number = state["question"]["number"]
+    for scores in ([0.5], [5], [-1], [1, 0]):
+        assert call(client, "answer", 400, question=number, scores=scores, token="a-good-token")["error"]
+    assert progress(store.database).labels == 0
+    for scores in ([1], [0], None):
+        state = say(client, state, scores)
+    assert state["status"] == "waiting" and state["progress"]["labels"] == 2 and state["progress"]["refused"] == 1
+    assert [answer.scores for answer in store.absorb(RUN, 0, 0, 9)] == [(1.0,), (0.0,), None]
+
+
+def test_the_question_of_a_yes_or_no_is_the_stated_one_by_default(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 1, kind="yes_no", clips=1)
+    client = client_of(store, tmp_path)
+    client.get(f"/?token={TOKEN}")
+    assert call(client, "state")["words"] == DONE == "Is the task done in this picture?"
 
 
 def test_looking_takes_no_question(client, store):

@@ -294,6 +294,7 @@ def filled(folder) -> LabelStore:
     ask(store, 30, frames=True)
     ask(store, 2, first=30, kind="ranking", clips=3)
     ask(store, 1, first=32, kind="rating", clips=1)
+    ask(store, 1, first=33, kind="yes_no", clips=1)
     store.set_budget(RUN, 0, 100)
     desk, undone = Desk(store.database), False
     while (leased := desk.lease("ann")) is not None:
@@ -391,7 +392,7 @@ def test_queries_that_cannot_be_asked(tmp_path):
     store = opened(tmp_path)
     with pytest.raises(ConfigError, match="never added"):
         store.submit([NewQuery(RUN, 0, 0, 0, "pair", ("a", "b"))], [])
-    for kind, count in (("pair", 3), ("ranking", 1), ("rating", 2), ("choice", 2)):
+    for kind, count in (("pair", 3), ("ranking", 1), ("rating", 2), ("yes_no", 2), ("choice", 2)):
         with pytest.raises(ConfigError):
             NewQuery(RUN, 0, 0, 0, kind, ("a",) * count)
     with pytest.raises(ConfigError):

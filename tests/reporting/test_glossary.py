@@ -26,7 +26,7 @@ def test_every_metric_of_demonstrations_has_an_entry(tmp_path, overrides):
 @pytest.mark.parametrize(
     "overrides",
     [
-        ("env=point", "reward=adversarial_classifier", "reward.classifier.gradient_penalty=1.0"),
+        ("env=point", "reward=adversarial_classifier", "reward.classifier.gradient_penalty=1.0", "reward.queries=2"),
         ("env=point", "reward=hand_designed", TERM, "algorithm=sac", "algorithm.replay_capacity=2000"),
         ("env=pencil_case", "reward=goal_classifier"),
         ("env=point", "reward=preferences", "reward.pseudo_weight=1.0"),

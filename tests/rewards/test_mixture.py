@@ -277,7 +277,7 @@ def test_questions_and_answers_are_those_of_the_part_that_asks(tmp_path):
 def test_an_asking_mixture_hands_on_what_the_part_says():
     source = mixed(bonus=fake(), asks=ASKER)
     assert isinstance(source, AsksForLabels)
-    for name in ("queries", "clips", "budget", "acquisition"):
+    for name in ("question", "queries_per_round", "clips", "budget", "acquisition"):
         assert getattr(source, name) == getattr(ASKER, name)
     for i in range(4):
         assert bool(source.may_ask(jnp.int32(i))) == bool(ASKER.may_ask(jnp.int32(i)))
