@@ -197,7 +197,7 @@ def test_log_probabilities_decide_between_yes_and_no(tmp_path, yes, score):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("yes", "yes"), ("Yes.", "yes"), (" **NO** ", "no"), ("Answer: no", "no"), ("<think>No? Yes.</think>yes", "yes"),
+        ("yes", "yes"), ("Yes.", "yes"), (" **NO** ", "no"), ("Answer: no", "no"), ("<think>No?</think>yes", "yes"),
         ("No idea", None), ("no case is seen", None), ("Yes and no", None), ("not yet", None), ("", None),
         ("Answer:", None), ("yes, nearly", None), ("0", None), ("maybe", None),
     ],

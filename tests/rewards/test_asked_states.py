@@ -237,7 +237,9 @@ def test_an_oracles_answers_land_in_the_state(tmp_path):
     np.testing.assert_array_equal(state.answer, np.where(truly, YES, NO))
     assert truly.any() and not truly.all(), "the states that earn most are of both kinds here"
     with sqlite3.connect(run / STORE_NAME) as store:
-        stored = store.execute("SELECT query_id, scores FROM queries q JOIN answers a ON a.number = q.answer").fetchall()
+        stored = store.execute(
+            "SELECT query_id, scores FROM queries q JOIN answers a ON a.number = q.answer"
+        ).fetchall()
     assert dict(stored) == {i: "[1.0]" if done else "[0.0]" for i, done in enumerate(truly)}
     last = rows(run)[-1]
     assert last["reward/queries"] == last["reward/labels"] == 20.0
