@@ -121,13 +121,18 @@ def test_states_are_drawn_uniformly_by_their_answer():
 def test_answered_states_fill_their_share_of_a_batch():
     source = tiny_source(queries=4, query_share=0.25)
     state = initial(source)
-    batch = jnp.full((2, 10, 1), 5.0)
-    assert same(source.with_answered(state, batch, YES, jax.random.key(0)), batch), "nothing was answered yet"
+    positives, negatives = jnp.full((2, 10, 1), 5.0), jnp.full((2, 8, 1), -5.0)
+
+    def filled(state):
+        return source.with_answered(state, positives, negatives, jax.random.key(0))
+
+    assert same(filled(state), (positives, negatives)), "nothing was answered yet"
+    state = state.replace(asked=asked_four().absorb(labels([1, 2], [1.0, 1.0])))
+    assert same(filled(state)[1], negatives), "nothing was answered no yet"
     state = state.replace(asked=asked_four().absorb(labels([0, 1, 2], [0.0, 1.0, 1.0])))
-    yes = np.asarray(source.with_answered(state, batch, YES, jax.random.key(0)))[..., 0]
+    yes, no = (np.asarray(half)[..., 0] for half in filled(state))
     assert np.isin(yes[:, :2], [1.0, 10.0]).all() and (yes[:, 2:] == 5.0).all()
-    no = np.asarray(source.with_answered(state, batch, NO, jax.random.key(0)))[..., 0]
-    assert (no[:, -2:] == 0.0).all() and (no[:, :-2] == 5.0).all()
+    assert (no[:, -2:] == 0.0).all() and (no[:, :-2] == -5.0).all()
 
 
 # When it asks.
@@ -151,7 +156,7 @@ def test_questions_are_spread_over_sessions_until_the_budget_is_used_up():
     _, ids = proposed(tiny_source(queries=3, rounds_per_session=2), 8)
     assert ids == [[0], [], [1], [], [2], [], [], []]
     _, ids = proposed(tiny_source(queries=5, queries_per_session=3, rounds_per_session=1), 3)
-    assert sum(ids, []) == list(range(5)) and max(map(len, ids)) <= 3
+    assert [one for asked in ids for one in asked] == list(range(5)) and max(map(len, ids)) <= 3
     _, ids = proposed(tiny_source(queries=6, queries_per_session=6, rounds_per_session=1), 3)
     assert ids == [[0, 1, 2, 3], [4, 5], []], "what a rollout of four episodes had no states for is asked later"
 
