@@ -27,7 +27,7 @@ from rl_rewards.labelers.judge.asker import Asker, CapReached, Interrupted, Judg
 from rl_rewards.labelers.judge.client import Connection
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.labelers.judge.prompts import Told, constitution
-from rl_rewards.labelers.judge.tell import tell_in_frames, tell_in_words
+from rl_rewards.labelers.judge.tell import check_words, tell_in_frames, tell_in_words
 from rl_rewards.labelers.judge.verdict import OnFlip, Verdict, by_asking, by_comparing, by_rating
 from rl_rewards.labelers.records import MOST_LETTERS
 from rl_rewards.labelers.stored import StoredLabeler
@@ -105,6 +105,8 @@ class AIJudge:
             "labeler.mode=pairwise compares clips, and reward.clips=1 asks how good one is; choose "
             "labeler.mode=pointwise.",
         )
+        if self.show == "words":
+            check_words(assignment)
         return Judge(self, assignment)
 
     def connection(self) -> Connection:

@@ -82,6 +82,11 @@ CHARTS = (
     ),
     Chart("Answers", "queries", [("reward/queries", "asked", OTHER), ("reward/labels", "answered", GOALS)]),
     Chart(
+        "Is the task done? Answers so far",
+        "states",
+        [("reward/answered_yes", "yes", GOALS), ("reward/answered_no", "no", OTHER)],
+    ),
+    Chart(
         "Reward model: held-out answers",
         "share",
         [

@@ -178,6 +178,16 @@ def test_whether_the_task_is_done_can_be_asked_about_a_picture(tmp_path):
     assert [part["type"] for part in parts] == ["text", "text", "image_url", "text"]
 
 
+def test_a_state_without_words_is_told_in_its_numbers_alone(tmp_path):
+    with JudgeServer(lambda body: "yes") as server:
+        judge = judge_of(tmp_path, settings(server), clips=1, describe=None, question="success")
+        judge.submit(asking([[3]]), 0)
+        answered(judge)
+        judge.close()
+    told = last(server.asked[0])
+    assert told.startswith("State:\nObserved:\nplace: 3.00\nspeed, m/s: -3.00\n\nIs the task done")
+
+
 def test_an_unclear_reply_is_no_answer_and_never_a_no(tmp_path):
     with JudgeServer(lambda body: "No idea; the case cannot be seen.") as server:
         scores, metrics, _ = judged(tmp_path, server, [[5]], clips=1, question="success")
@@ -486,6 +496,9 @@ def test_what_cannot_be_made(tmp_path, monkeypatch):
             judge_of(tmp_path, settings(server), clips=1)
         with pytest.raises(ConfigError, match="JUDGE_NONE is not set in the environment"):
             judge_of(tmp_path, settings(server, key_variable="JUDGE_NONE"))
+        pictures = assignment(8, folder=tmp_path, spec=make_spec(obs=(8, 8, 3), action=1))
+        with pytest.raises(ConfigError, match="has no words for its segments and shows pictures"):
+            settings(server).make(pictures)
         judge = judge_of(tmp_path, settings(server, show="frames"), draw=undrawn)
         with pytest.raises(ConfigError, match="there is no screen"):
             judge.submit(asking([[3, 1]]), 0)

@@ -15,6 +15,16 @@ MOST_ENTRIES = 40
 """Of an observation that are told; more would fill a small model's context."""
 
 
+def check_words(assignment: Assignment) -> None:
+    """Raises ConfigError where a run's segments can be told neither in words nor in numbers."""
+    spec = assignment.spec
+    require(
+        assignment.describe is not None or len(spec.obs.shape) == 1,
+        f"{spec.name} has no words for its segments and shows pictures; choose labeler.show=frames and a model that "
+        "sees, or observations without pictures.",
+    )
+
+
 def tell_in_words(segment: Transition, assignment: Assignment) -> Told:
     """``segment``: leaves [L, ...] in numpy."""
     if assignment.describe is not None:
@@ -23,24 +33,19 @@ def tell_in_words(segment: Transition, assignment: Assignment) -> Told:
 
 
 def in_numbers(segment: Transition, assignment: Assignment) -> str:
-    """Every entry of the observation at the start, at the end and on average; how large the actions are.
-
-    Raises:
-        ConfigError: for observations that are pictures.
+    """Every entry of the observation at the start, at the end and on average, or of one state as it is; how large the
+    actions of a segment are.
     """
     spec, obs = assignment.spec, np.asarray(segment.obs)
-    require(
-        obs.ndim == 2,
-        f"{spec.name} has no words for its segments and shows pictures; choose labeler.show=frames and a model that "
-        "sees, or observations without pictures.",
-    )
     names = spec.obs_names or tuple(f"entry {i}" for i in range(obs.shape[1]))
-    lines = [f"{len(obs)} steps. Observed at the start, at the end, and on average:"]
+    alone = assignment.question == "success"
+    lines = ["Observed:" if alone else f"{len(obs)} steps. Observed at the start, at the end, and on average:"]
     for name, column in list(zip(names, obs.T, strict=True))[:MOST_ENTRIES]:
-        lines.append(f"{name}: {column[0]:.2f}, {column[-1]:.2f}, {column.mean():.2f}")
+        told = (column[0],) if alone else (column[0], column[-1], column.mean())
+        lines.append(f"{name}: {', '.join(f'{value:.2f}' for value in told)}")
     if len(names) > MOST_ENTRIES:
         lines.append(f"and {len(names) - MOST_ENTRIES} entries more.")
-    if isinstance(spec.action, Box):
+    if isinstance(spec.action, Box) and not alone:
         lines.append(f"Mean size of an action's entries: {np.abs(np.asarray(segment.action)).mean():.2f}")
     return "\n".join(lines)
 
