@@ -95,7 +95,7 @@ class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
 
 
 def asks(source: Any) -> TypeGuard[AsksForLabels]:
-    """Whether ``source`` asks a labeler anything in its run."""
+    """True if ``source`` asks a labeler anything in its run."""
     return isinstance(source, AsksForLabels) and source.budget > 0
 
 

@@ -43,7 +43,7 @@ def rate(law: str, clip: Told) -> Messages:
 
 
 def done(law: str, state: Told) -> Messages:
-    """Whether the task is done in the one state that is shown; to be answered by one of ``YES_NO``."""
+    """The question if the task is done in the one state that is shown; to be answered by one of ``YES_NO``."""
     ask = (
         "Is the task done in this state, as it is now? Getting closer to it is not enough. Answer with one word, yes "
         "or no, and nothing else."

@@ -61,7 +61,7 @@ def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Verdict:
 
 
 def by_asking(told: Sequence[Told], law: str, ask: Ask) -> Verdict:
-    """Whether the task is done in the one state: 1 for yes, 0 for no; a reply that is neither refuses the query."""
+    """Yes or no, by one request: 1 if the task is done in the one state, 0 if not; other replies are refusals."""
     (state,) = told
     answer = ask(done(law, state), YES_NO)
     if answer is None:
