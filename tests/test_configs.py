@@ -13,6 +13,8 @@ from tests.runs import composed, usable_envs
 
 WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps"}  # given by build.py, not by the user
 ADDED_LATER = {"learning_rate_schedule": "constant", "final_learning_rate_share": 0.0}
+ADDED_LATER |= {"queries": 0, "queries_per_session": 1, "rounds_per_session": 4, "query_share": 0.25}
+ADDED_LATER |= {"ask_done": "Is the task done in this picture?"}
 """Off, in the class too: the saved configurations of older runs lack these keys."""
 NODES = [(group, name) for group in ("env", "reward", "algorithm", "labeler") for name in list_choices(group)]
 
