@@ -1,4 +1,4 @@
-"""Measures, without RL, how far each regulariser lets a classifier fall from the pencil case's goal to what is beside it.
+"""Measures, without RL, how far a regularised classifier falls from the pencil case's goal to what is beside it.
 
 ``python scripts/measure_regularisers.py [--seeds 0-2] [SETTING ...]`` trains classifiers of goal examples against
 non-goal examples and states from all over the table (what visited places come to), one per seed and setting, and prints

@@ -24,14 +24,13 @@ from rl_rewards.rewards.asked_states import AskedStates, AsksAboutStates
 from rl_rewards.rewards.base import feature_size, looked_at
 from rl_rewards.rewards.classifier import ClassifierState
 from rl_rewards.rewards.places import ByPlaces, Places, by_places
-from rl_rewards.rewards.visited_states import VisitedStates
+from rl_rewards.rewards.visited_states import FeaturedStates, VisitedStates
 
 
 @struct.dataclass
 class AdversarialClassifierState:
     classifier: ClassifierState
     visited: VisitedStates
-    pretrained: ClassifierState | None = None  # as it was after the examples, where places are made of what it sees
 
 
 @struct.dataclass
@@ -64,7 +63,7 @@ class AdversarialClassifier(AsksAboutStates):
     updates_per_round: int
     rounds_per_update: int
     negatives: Literal["places", "visits"] = "visits"  # what runs did before there was a choice
-    places: Places = field(default_factory=Places)
+    places: Places = Places(features="inputs", dimensions=8, side=0.5)
     recent_share: float = 0.0
     recent_rounds: int = 20
 
@@ -96,24 +95,20 @@ class AdversarialClassifier(AsksAboutStates):
         action_shape = getattr(self.spec.action, "shape", ())
         action_dtype = getattr(self.spec.action, "dtype", "int32")
         classifier = self.classifier.init(key, feature_size(self.spec, self.judges))
-        pretrained = classifier.replace(optimizer=()) if self._by_hidden_layer else None
-        obs = jnp.zeros((capacity, *self.spec.obs.shape), self.spec.obs.dtype)
-        action = jnp.zeros((capacity, *action_shape), action_dtype)
-        features = None
-        if self._stores_features:
-            shape = jax.eval_shape(self._features, pretrained, obs, action).shape
-            features = jnp.zeros(shape)
         visited = VisitedStates(
-            obs=obs,
-            action=action,
+            obs=jnp.zeros((capacity, *self.spec.obs.shape), self.spec.obs.dtype),
+            action=jnp.zeros((capacity, *action_shape), action_dtype),
             round=jnp.full((capacity,), -1, jnp.int32),
             position=jnp.zeros((), jnp.int32),
-            features=features,
         )
+        if self._stores_features:
+            pretrained = classifier.replace(optimizer=()) if self._by_hidden_layer else None
+            shape = jax.eval_shape(self._features, pretrained, visited.obs, visited.action).shape
+            visited = FeaturedStates(**vars(visited), features=jnp.zeros(shape), pretrained=pretrained)
         if self.queries == 0:
-            return AdversarialClassifierState(classifier=classifier, visited=visited, pretrained=pretrained)
+            return AdversarialClassifierState(classifier=classifier, visited=visited)
         asked = AskedStates.init(self.spec, self.queries)
-        return AskingClassifierState(classifier=classifier, visited=visited, pretrained=pretrained, asked=asked)
+        return AskingClassifierState(classifier=classifier, visited=visited, asked=asked)
 
     def update(
         self,
@@ -127,15 +122,15 @@ class AdversarialClassifier(AsksAboutStates):
         show_key, show_answers_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
         pretrain_key, add_key, train_key = jax.random.split(key, 3)
         classifier, _ = self._pretrain(state.classifier, data, round, pretrain_key)
-        pretrained = state.pretrained
-        if pretrained is not None:
-            learned = classifier.replace(optimizer=())
-            pretrained = jax.lax.cond(round == 0, lambda: learned, lambda: state.pretrained)
-        visited = self._add(state.visited, pretrained, experience.rollout, round, add_key)
+        visited = state.visited
+        if self._by_hidden_layer:
+            learned, before = classifier.replace(optimizer=()), visited.pretrained
+            visited = visited.replace(pretrained=jax.lax.cond(round == 0, lambda: learned, lambda: before))
+        visited = self._add(visited, experience.rollout, round, add_key)
         counts = [visited.count(jnp.asarray(since)) for since in self._since(round)]
 
         def train(classifier):
-            pool = self._pool(data, visited, pretrained, *counts)
+            pool = self._pool(data, visited, *counts)
 
             def draw(rows, answers_key):
                 goals, negatives = rows
@@ -160,15 +155,13 @@ class AdversarialClassifier(AsksAboutStates):
         classifier, metrics = jax.lax.cond(due, train, lambda c: (c, nothing), classifier)
         metrics["reward/negatives"] = counts[0] + data["non_goal_obs"].shape[0]
         metrics |= self.asked_metrics(state)
-        return state.replace(classifier=classifier, visited=visited, pretrained=pretrained), metrics
+        return state.replace(classifier=classifier, visited=visited), metrics
 
     def _since(self, round: Array) -> tuple[Array | int, Array | int]:
         """The first rounds whose visited states count, and count as recent."""
         return 0 if self.keep_rounds is None else round - self.keep_rounds + 1, round - self.recent_rounds + 1
 
-    def _add(
-        self, visited: VisitedStates, pretrained: ClassifierState | None, rollout: Transition, round: Array, key: Key
-    ) -> VisitedStates:
+    def _add(self, visited: VisitedStates, rollout: Transition, round: Array, key: Key) -> VisitedStates:
         """Up to ``visited_per_round`` of the rollout's eligible states, chosen at random without replacement."""
         obs, action = looked_at(rollout, self.judges)
         batch = rollout.valid.ndim
@@ -182,21 +175,23 @@ class AdversarialClassifier(AsksAboutStates):
         chosen = jnp.argsort(lottery)[:n]
         keep = jnp.arange(n) < jnp.minimum(wanted, jnp.sum(eligible))
         obs, action = obs[chosen], action[chosen]
-        features = self._features(pretrained, obs, action) if self._stores_features else None
-        return visited.add(obs, action, keep, round, features)
+        if isinstance(visited, FeaturedStates):
+            features = self._features(visited.pretrained, obs, action)
+            return visited.add(obs, action, keep, round, features=features)
+        return visited.add(obs, action, keep, round)
 
     # Where negatives come from.
 
-    def _pool(
-        self, data: Examples, visited: VisitedStates, pretrained: ClassifierState | None, count: Array, recent: Array
-    ) -> Pool:
+    def _pool(self, data: Examples, visited: VisitedStates, count: Array, recent: Array) -> Pool:
         """The non-goal examples and the ``count`` newest visited states, of which ``recent`` are recent."""
         if self.negatives == "visits":
             return Pool(visited, count, recent)
+        pretrained = visited.pretrained if isinstance(visited, FeaturedStates) else None
         among = self._features(pretrained, data["non_goal_obs"], data["non_goal_action"])
-        stored = visited.features
-        if stored is None:
-            stored = self._features(pretrained, visited.obs, visited.action)
+        if isinstance(visited, FeaturedStates):
+            stored = visited.features
+        else:
+            stored = self._features(None, visited.obs, visited.action)
         counted = jnp.concatenate([jnp.ones(len(among), bool), visited.among_newest(count)])
         cells = self.places.cells(jnp.concatenate([among, stored]), counted)
         cells = jnp.concatenate([cells[: len(among)], visited.newest_first(cells[len(among) :])])

@@ -63,9 +63,9 @@ def by_places(cells: UInt32[Array, "N"], counted: Bool[Array, "N"]) -> ByPlaces:
 class Places:
     """What counts as one place. Keys and units: configs/reward/adversarial_classifier.yaml, ``places``."""
 
-    features: Literal["inputs", "hidden"] | Sequence[str | int] = "inputs"
-    dimensions: int = 8
-    side: float = 0.5
+    features: Literal["inputs", "hidden"] | Sequence[str | int]
+    dimensions: int
+    side: float
 
     def __post_init__(self) -> None:
         require(self.side > 0, f"reward.places.side={self.side} must be positive.")

@@ -1,6 +1,6 @@
 """A ring of the states that a policy has visited, from which a classifier takes its negatives."""
 
-from typing import Self
+from typing import Any, Self
 
 import jax.numpy as jnp
 from flax import struct
@@ -16,20 +16,15 @@ class VisitedStates:
     action: Array
     round: Int[Array, "C"]  # in which a state was added; -1 while empty
     position: Int[Array, ""]  # where the next one goes
-    features: Float[Array, "C k"] | None = None  # stored where they are dear to compute, see rewards.places
 
-    def add(self, obs: Array, action: Array, keep: Array, round: Array, features: Array | None = None) -> Self:
-        """Append the rows of ``obs`` [n, ...], ``action`` and ``features`` where ``keep`` [n] bool, n at most C."""
+    def add(self, obs: Array, action: Array, keep: Array, round: Array, **more: Array) -> Self:
+        """Append the rows of ``obs`` [n, ...], ``action`` and further columns where ``keep`` [n] bool, n at most C."""
         capacity = self.round.shape[0]
         slot = (self.position + jnp.cumsum(keep) - 1) % capacity
         slot = jnp.where(keep, slot, capacity)  # out of range: dropped
-        return type(self)(
-            obs=self.obs.at[slot].set(obs, mode="drop"),
-            action=self.action.at[slot].set(action, mode="drop"),
-            round=self.round.at[slot].set(round, mode="drop"),
-            position=(self.position + jnp.sum(keep)) % capacity,
-            features=None if self.features is None else self.features.at[slot].set(features, mode="drop"),
-        )
+        columns = {"obs": obs, "action": action, "round": round, **more}
+        written = {name: getattr(self, name).at[slot].set(rows, mode="drop") for name, rows in columns.items()}
+        return self.replace(position=(self.position + jnp.sum(keep)) % capacity, **written)
 
     def count(self, since: Array) -> Int[Array, ""]:
         """How many states were added in round ``since`` or later; they are the newest ones."""
@@ -48,3 +43,11 @@ class VisitedStates:
         """True for the slots of the ``count`` newest states."""
         capacity = self.round.shape[0]
         return (self.position - 1 - jnp.arange(capacity)) % capacity < count
+
+
+@struct.dataclass
+class FeaturedStates(VisitedStates):
+    """With what each state's place is made of, stored where it is too dear to compute for all in every round."""
+
+    features: Float[Array, "C k"]
+    pretrained: Any  # the classifier's state after the examples, where its hidden layer makes the features; else None

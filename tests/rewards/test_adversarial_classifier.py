@@ -17,14 +17,14 @@ def visited_after(source, rollouts) -> np.ndarray:
     """Numbers of the visited states kept after these rounds, newest first."""
     add, visited = jax.jit(source._add), initial(source).visited
     for i, rollout in enumerate(rollouts):
-        visited = add(visited, None, rollout, jnp.int32(i), jax.random.key(i))
+        visited = add(visited, rollout, jnp.int32(i), jax.random.key(i))
     count = int(visited.count(jnp.int32(0)))
     return np.asarray(visited.newest(jnp.arange(count))[0])[:, 0]
 
 
 def negatives_of(source, state, count: int) -> np.ndarray:
     """A batch of negatives [E, n, d], of the examples and the ``count`` newest visited states."""
-    pool = source._pool(EXAMPLES, state.visited, None, jnp.int32(count), jnp.int32(0))
+    pool = source._pool(EXAMPLES, state.visited, jnp.int32(count), jnp.int32(0))
     _, rows = source._rows(EXAMPLES, pool, jax.random.key(0), jax.random.key(0))
     return np.asarray(source._negatives(EXAMPLES, pool, rows))
 

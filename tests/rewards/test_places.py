@@ -16,6 +16,10 @@ from tests.rewards.examples import examples_of, gaussians, initial, numbered, sa
 EXAMPLES = examples_of(*gaussians(n=30, size=1))
 
 
+def make_places(features="inputs", dimensions: int = 8, side: float = 0.5) -> Places:
+    return Places(features=features, dimensions=dimensions, side=side)
+
+
 def cells_of(places: Places, features, counted=None) -> np.ndarray:
     features = jnp.asarray(features, jnp.float32)
     counted = jnp.ones(len(features), bool) if counted is None else jnp.asarray(counted)
@@ -37,21 +41,23 @@ def test_cells_are_a_grid_of_half_deviations():
     corners = np.floor((features - used.mean(axis=0)) / used.std(axis=0) / 0.5)
     expected = np.unique(corners, axis=0, return_inverse=True)[1].ravel()
     off_edge = np.abs((features - used.mean(axis=0)) / used.std(axis=0) / 0.5 % 1 - 0.5).max(axis=1) < 0.499
-    found = cells_of(Places(side=0.5), features, counted)
+    found = cells_of(make_places(side=0.5), features, counted)
     np.testing.assert_array_equal(partition(found[off_edge]), partition(expected[off_edge]))
     assert 50 < len(np.unique(found)) < 250
 
 
 def test_a_larger_side_makes_fewer_places():
     features = np.random.default_rng(0).normal(size=(2000, 2))
-    count = [len(np.unique(cells_of(Places(side=side), features))) for side in (0.25, 0.5, 1.0)]
+    count = [len(np.unique(cells_of(make_places(side=side), features))) for side in (0.25, 0.5, 1.0)]
     assert count[0] > 2 * count[1] > 4 * count[2]
 
 
 def test_a_constant_number_does_not_divide_places():
     features = np.random.default_rng(0).normal(size=(500, 2))
     constant = np.concatenate([features, np.full((500, 1), 0.3)], axis=1)
-    np.testing.assert_array_equal(partition(cells_of(Places(), features)), partition(cells_of(Places(), constant)))
+    np.testing.assert_array_equal(
+        partition(cells_of(make_places(), features)), partition(cells_of(make_places(), constant))
+    )
 
 
 def test_many_numbers_are_projected_so_that_states_still_share_places():
@@ -61,7 +67,7 @@ def test_many_numbers_are_projected_so_that_states_still_share_places():
     features = spots[rng.integers(0, 10, 3000)] + 0.2 * rng.normal(size=(3000, 40))
     alone = {}
     for dimensions in (40, 3):
-        cells = jnp.asarray(cells_of(Places(dimensions=dimensions), features))
+        cells = jnp.asarray(cells_of(make_places(dimensions=dimensions), features))
         alone[dimensions] = float(by_places(cells, jnp.ones(3000, bool)).alone)
     assert alone[40] > 0.5
     assert alone[3] < 0.05
@@ -123,10 +129,10 @@ def test_places_keep_a_goal_above_one_half_where_the_policy_gathers():
 def pool_after(source, rounds: int, count: int | None = None):
     state = initial(source)
     for i in range(rounds):
-        visited = source._add(state.visited, state.pretrained, numbered(i), jnp.int32(i), jax.random.key(i))
+        visited = source._add(state.visited, numbered(i), jnp.int32(i), jax.random.key(i))
         state = state.replace(visited=visited)
     count = int(state.visited.count(jnp.int32(0))) if count is None else count
-    return source._pool(EXAMPLES, state.visited, state.pretrained, jnp.int32(count), jnp.int32(24))
+    return source._pool(EXAMPLES, state.visited, jnp.int32(count), jnp.int32(24))
 
 
 @pytest.mark.parametrize("changes", [{}, {"keep_visited": 40, "visited_per_round": 24}])
@@ -167,9 +173,9 @@ def test_the_hidden_layer_that_makes_places_stays_that_of_the_examples():
     update, state = updater(source, EXAMPLES), initial(source)
     first, _ = update(state, numbered(0), 0)
     second, _ = update(first, numbered(1), 1)
-    assert same(first.pretrained, second.pretrained)
+    assert same(first.visited.pretrained, second.visited.pretrained)
     assert not same(first.classifier.variables, second.classifier.variables)
-    assert not same(state.pretrained.variables, first.pretrained.variables), "it was trained on them"
+    assert not same(state.visited.pretrained.variables, first.visited.pretrained.variables), "it was trained on them"
 
 
 @pytest.mark.parametrize(
