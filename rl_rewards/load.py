@@ -7,7 +7,6 @@ them. Only a run's configuration, its spec.json and the reward in its newest che
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -25,12 +24,13 @@ def load_reward(run_dir: str | PathLike, seed: int | None = None) -> "LoadedRewa
     """The reward as the newest checkpoint of ``run_dir`` has it; nothing in the folder changes.
 
     Args:
+        run_dir: of a run; RUN_DIR@best for the reward of its best evaluation, RUN_DIR@last for the newest.
         seed: whose reward; needed where several seeds were trained in one program, each with its own.
 
     Raises:
         ConfigError: when the folder is not a run's, has no checkpoint, or has several seeds and none is named.
     """
-    return LoadedReward(restore_from_run(Path(run_dir), seed))
+    return LoadedReward(restore_from_run(run_dir, seed))
 
 
 class LoadedReward:
@@ -108,7 +108,7 @@ class LearnedReward(gymnasium.Wrapper):
     """Replaces the reward of a single Gymnasium environment; the true one stays in ``info["env_reward"]``.
 
     Args:
-        reward: a run's folder, or any function (obs, action, next_obs) -> number.
+        reward: a run's folder, as :func:`load_reward` takes it, or any function (obs, action, next_obs) -> number.
     """
 
     def __init__(self, env: gymnasium.Env, reward: str | PathLike | Callable[..., Any]) -> None:

@@ -154,20 +154,26 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
         shown = typical_index(read_run(run_dir)) if parts.seeds.count > 1 else 0
         write_videos(run_dir, parts.env.draw, parts.env.spec.step_seconds, shown)
     report = write_report(run_dir) if cfg.report else None
-    _print_verdict(row, run_dir, report)
+    _print_verdict(row, run_dir, cfg.seed, report)
     return sweep.score(row)
 
 
-def _print_verdict(row: dict, run_dir: Path, report: Path | None) -> None:
+def _print_verdict(row: dict, run_dir: Path, first_seed: int, report: Path | None) -> None:
     from rl_rewards.core.alarm import first_alarm
+    from rl_rewards.core.outcome import collapses, verdict
     from rl_rewards.core.seed_rows import of_seed, seed_count, steps_in_words
+    from rl_rewards.loop.best import kept_in_words
     from rl_rewards.loop.log import in_words
 
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     seeds = seed_count(row)
     alarms = [first_alarm([of_seed(r, i) for r in rows]) for i in range(seeds)]
     raised = [alarm for alarm in alarms if alarm is not None]
-    print(f"\nAfter {steps_in_words(row)}" + (f", mean and interval over {seeds} seeds:" if seeds > 1 else ":"))
+    kept = kept_in_words(run_dir)
+    print(f"\n{verdict(rows, first_seed)}.")
+    for number, notice in collapses(rows, kept is not None).items():
+        print(f"  {f'seed {first_seed + number}: ' if seeds > 1 else ''}{notice.message}")
+    print(f"After {steps_in_words(row)}" + (f", mean and interval over {seeds} seeds:" if seeds > 1 else ":"))
     for name in ("success", "true_return", "learned_return"):
         if row.get(f"eval/{name}") is not None:
             label = name.replace("_", " ") if name != "success" else "true success"
@@ -177,6 +183,8 @@ def _print_verdict(row: dict, run_dir: Path, report: Path | None) -> None:
         print(f"  raised{where} at {raised[0].env_steps:,} env steps: {raised[0].message}")
     elif row.get("eval/reward_heldout_goals") is not None:
         print("  exploit alarm         never raised")
+    if kept is not None:
+        print(f"  best policy           {run_dir}@best, {kept}")
     if report is not None:
         print(f"  report                {report}")
 

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Trains an expert on the true reward, and records it.")
     parser.add_argument("expert", choices=[*names, "of"], metavar="NAME", help=f"{', '.join(names)}; or: of --policy")
     parser.add_argument("out", type=Path, metavar="FILE.npz", help="the file to write")
-    parser.add_argument("--policy", type=Path, metavar="RUN_DIR", help="record this run's policy")
+    parser.add_argument("--policy", metavar="RUN_DIR", help="record this run's policy; its best: RUN_DIR@best")
     parser.add_argument("--seed-of-policy", type=int, help="of a run of several seeds")
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0, help="of the recording")

@@ -170,7 +170,7 @@ def live_through(train: list[str], run_dir: Path, count: int) -> tuple[list[dict
 
 def same_bits(one: Path, other: Path, part: str) -> bool:
     """Whether the newest checkpoints of two runs hold the same of ``part``."""
-    newest = [max((run / "checkpoints").iterdir(), key=lambda path: int(path.name)) for run in (one, other)]
+    newest = [max((run / "checkpoints").glob("[0-9]*"), key=lambda path: int(path.name)) for run in (one, other)]
     trees = [ocp.StandardCheckpointer().restore(folder / part) for folder in newest]
     if jax.tree.structure(trees[0]) != jax.tree.structure(trees[1]):
         return False

@@ -11,6 +11,7 @@ from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import Environment, HasEngines
 from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.loop import demonstrations, examples
+from rl_rewards.loop.best import best_choice
 from rl_rewards.loop.memory import check_memory
 from rl_rewards.loop.players import as_game, build_algorithm
 from rl_rewards.loop.seeds import Seeds
@@ -86,6 +87,7 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         f"This environment can step at most {most} copies together on this device, but the larger of "
         f"algorithm.num_envs and evaluation.episodes, times num_seeds, is {copies}.",
     )
+    best_choice(cfg.checkpoint.get("best", "auto"), parts.env, source)
     check_memory(parts)
 
 

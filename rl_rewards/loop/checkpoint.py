@@ -6,8 +6,9 @@ any instant finds the newest complete one. Restoring goes *into* a fresh state's
 
 import hashlib
 import logging
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +16,29 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from rl_rewards.core.errors import ConfigError, as_os_error
+from rl_rewards.loop.saved_state import BEST, CHECKPOINTS, SavedState
 from rl_rewards.loop.train import TrainState
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of every save
+
+
+BEST_ITEMS = ("agent", "reward")
+
+
+class BestState(NamedTuple):
+    """Policy and reward as they were at the best evaluation, of each seed at its own."""
+
+    items: dict[str, Any]  # agent and reward, those that have leaves, as they are saved: numpy arrays
+    record: dict[str, Any]  # which evaluation that was, and by what criterion; strict JSON
+
+
+class Restored(NamedTuple):
+    """What a checkpoint of everything holds."""
+
+    state: TrainState
+    host_env: bytes  # what the host environment saved
+    rounds: int  # done
+    best: BestState | None  # None where no evaluation was best yet, or the run kept none
 
 
 class Checkpoints:
@@ -28,8 +49,12 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
         self.damaged: list[str] = []  # a sentence for each checkpoint that was passed over
 
-    def save(self, rounds: int, state: TrainState, host_env: bytes | None, data_hash: str) -> None:
-        """Write the state after ``rounds`` rounds; returns when it is on disk.
+    def save(
+        self, rounds: int, state: TrainState, host_env: bytes | None, data_hash: str, best: BestState | None = None
+    ) -> None:
+        """Write the state after ``rounds`` rounds, and the best so far; returns when both are on disk.
+
+        The best goes with every checkpoint: a run that goes on from there needs that one, not one found later.
 
         Raises:
             OSError: when it cannot be written; the checkpoints before it stay.
@@ -45,6 +70,9 @@ class Checkpoints:
             "shapes": _shapes_hash(_items(jax.eval_shape(lambda: state))),
             "digest": digest(state, host_env),
         }
+        if best is not None:
+            items |= {f"best_{name}": ocp.args.StandardSave(value) for name, value in best.items.items()}
+            meta |= {"best": best.record, "best_digest": _digest(best.items)}
         items["meta"] = ocp.args.JsonSave(meta)
         try:
             self._manager.save(rounds, args=ocp.args.Composite(**items))
@@ -58,8 +86,8 @@ class Checkpoints:
         """Rounds done in the newest complete checkpoint."""
         return self._manager.latest_step()
 
-    def restore(self, template: TrainState, data_hash: str) -> tuple[TrainState, bytes, int]:
-        """The newest good checkpoint: state, what the host environment saved, rounds done.
+    def restore(self, template: TrainState, data_hash: str) -> Restored:
+        """The newest good checkpoint.
 
         ``template`` may be shapes alone.
 
@@ -83,7 +111,7 @@ class Checkpoints:
             "run with another one. Start in a new folder."
         )
 
-    def _restore(self, rounds: int, template: TrainState, data_hash: str) -> tuple[TrainState, bytes, int]:
+    def _restore(self, rounds: int, template: TrainState, data_hash: str) -> Restored:
         meta = self._manager.restore(rounds, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         if meta["data_hash"] != data_hash:
             raise ConfigError("The examples differ from those this run was started with; resume it with the same.")
@@ -97,12 +125,19 @@ class Checkpoints:
         if meta["env_bytes"]:
             env_shape = jax.ShapeDtypeStruct((meta["env_bytes"],), np.uint8)
             items["host_env"] = ocp.args.StandardRestore({"bytes": env_shape})
+        best_items = [name for name in BEST_ITEMS if name in shapes and meta.get("best") is not None]
+        items |= {f"best_{name}": items[name] for name in best_items}
         restored = self._manager.restore(rounds, args=ocp.args.Composite(**items))
         env_bytes = np.asarray(restored["host_env"]["bytes"]).tobytes() if meta["env_bytes"] else b""
         state = _state({name: restored[name] for name in shapes}, template)
         if digest(state, env_bytes) != meta["digest"]:
             raise ValueError("its bits are not those that were saved")
-        return state, env_bytes, rounds
+        if meta.get("best") is None:
+            return Restored(state, env_bytes, rounds, None)
+        best = BestState(jax.tree.map(np.array, {name: restored[f"best_{name}"] for name in best_items}), meta["best"])
+        if _digest(best.items) != meta["best_digest"]:
+            raise ValueError("the bits of its best policy are not those that were saved")
+        return Restored(state, env_bytes, rounds, best)
 
     def _put_aside(self, rounds: int, error: Exception) -> None:
         """Out of the manager's sight, so that the round can be saved anew; kept for whoever wants to look."""
@@ -119,8 +154,60 @@ class Checkpoints:
         self._manager.close()
 
 
-def restore_item(folder: Path, item: str, template: Any) -> Any:
-    """The state of one owner alone ("reward", "agent"), from the newest checkpoint in ``folder``; writes nothing.
+class BestCheckpoint:
+    """RUN_DIR/checkpoints/best: the policy and the reward of the best evaluation so far, and nothing else."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.folder = run_dir / CHECKPOINTS / BEST
+
+    def write(self, rounds: int, best: BestState) -> None:
+        """Put ``best``, found after ``rounds`` rounds, in the place of what is there; returns when it is on disk.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        items: dict[str, Any] = {name: ocp.args.StandardSave(value) for name, value in best.items.items()}
+        items["meta"] = ocp.args.JsonSave({"best": best.record})
+        options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
+        try:
+            with ocp.CheckpointManager(self.folder.absolute(), options=options) as manager:
+                for later in [step for step in manager.all_steps() if step >= rounds]:
+                    manager.delete(later)  # of a run that was killed and goes on from before it
+                manager.save(rounds, args=ocp.args.Composite(**items))
+                manager.wait_until_finished()
+        except Exception as error:
+            if (plain := as_os_error(error, self.folder)) is not None:
+                raise plain from error
+            raise
+
+    def record(self) -> Any:
+        """The record of what is there, or None where nothing is, or nothing that can be read."""
+        if not self.folder.is_dir():
+            return None
+        options = ocp.CheckpointManagerOptions(read_only=True, create=False)
+        try:
+            with ocp.CheckpointManager(self.folder.absolute(), options=options) as manager:
+                newest = manager.latest_step()
+                if newest is None:
+                    return None
+                found = manager.restore(newest, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))
+                return found["meta"]["best"]
+        except Exception:  # whatever a broken file makes three libraries say
+            return None
+
+    def remove(self) -> None:
+        """Nothing is best yet."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def items_of(state: TrainState) -> dict[str, Any]:
+    """Policy and reward of ``state`` as :class:`BestState` holds them: copies on the host."""
+    items = _items(state)
+    return {name: jax.tree.map(np.array, jax.device_get(items[name])) for name in BEST_ITEMS if name in items}
+
+
+def restore_item(saved: SavedState, item: str, template: Any) -> Any:
+    """The state of one owner alone ("reward", "agent") in the newest checkpoint of ``saved``; writes nothing.
 
     Args:
         template: the state's structure, shapes and dtypes.
@@ -128,7 +215,13 @@ def restore_item(folder: Path, item: str, template: Any) -> Any:
     Raises:
         ConfigError: when there is no complete checkpoint, or it holds another state.
     """
-    none = f"{folder.parent} has no checkpoint; let its run reach the first one."
+    folder = saved.folder
+    none = f"{saved.run_dir} has no checkpoint; let its run reach the first one."
+    if saved.which == BEST:
+        none = (
+            f"{saved.run_dir} has no best checkpoint: checkpoint.best was null or could not tell, no evaluation was "
+            f"made yet, or an earlier version made the run; name its newest state, {saved.run_dir}@last."
+        )
     if not folder.is_dir():
         raise ConfigError(none)
     options = ocp.CheckpointManagerOptions(read_only=True, create=False)
@@ -160,8 +253,12 @@ def save_reward(folder: Path, state: Any) -> None:
 
 def digest(state: TrainState, host_env: bytes | None) -> str:
     """A hash of every bit of the whole state: equal digests mean bit-identical runs."""
-    result = hashlib.sha256(host_env or b"")
-    for path, leaf in jax.tree_util.tree_leaves_with_path(_items(state)):
+    return _digest(_items(state), host_env or b"")
+
+
+def _digest(items: dict[str, Any], more: bytes = b"") -> str:
+    result = hashlib.sha256(more)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(items):
         array = np.asarray(leaf)
         result.update(f"{jax.tree_util.keystr(path)}{array.shape}{array.dtype}".encode())
         result.update(array.tobytes())

@@ -10,13 +10,15 @@ import jax
 import numpy as np
 from omegaconf import DictConfig
 
-from rl_rewards.core.alarm import exploit_alarms
+from rl_rewards.core.alarm import Alarm, exploit_alarms
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+from rl_rewards.core.outcome import collapses, numbers
 from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples
 from rl_rewards.loop import build, pretrain
 from rl_rewards.loop.arrays import fingerprint
-from rl_rewards.loop.checkpoint import Checkpoints, digest
+from rl_rewards.loop.best import BestKeeper, best_choice
+from rl_rewards.loop.checkpoint import BestState, Checkpoints, digest
 from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.log import MetricsFile, Progress
 from rl_rewards.loop.questions import HostSide, Questions
@@ -33,6 +35,7 @@ class Live(NamedTuple):
     state: TrainState
     host: HostSide
     first_round: int
+    best: BestState | None = None
 
 
 def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: Path, title: str) -> dict[str, Any]:
@@ -68,7 +71,9 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
                     "The environment cannot save its state: it starts fresh episodes, so that this run is not "
                     "bit-identical to one that never stopped."
                 )
-        session = _Session(cfg, parts, examples, run_dir, checkpoints, metrics_file, progress, wandb_log)
+        choice = best_choice(cfg.checkpoint.get("best", "auto"), parts.env, parts.source)  # earlier versions had none
+        best = BestKeeper(run_dir, choice, getattr(parts.source, "stands_still", False), parts.seeds, live.best)
+        session = _Session(cfg, parts, examples, run_dir, checkpoints, metrics_file, progress, wandb_log, best)
         with StopRequest() as stop:
             row, end = session.train(live, rounds, data_hash, stop)
         done = {
@@ -76,6 +81,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
             "env_steps": row["env_steps"],
             "digest": end,
             "seconds": round(time.perf_counter() - started, 1),
+            **numbers(metrics_file.rows, cfg.seed),
         }
         (run_dir / "DONE").write_text(json.dumps(done) + "\n", encoding="utf-8")
         return row
@@ -121,9 +127,9 @@ def _start_or_restore(cfg: DictConfig, parts: Parts, checkpoints: Checkpoints, d
         state = init_state(parts, cfg.seed)
         return Live(state if pretrained is None else pretrain.adopt(cfg, parts, state, pretrained), host, 0)
     shapes = jax.eval_shape(lambda: init_state(parts, cfg.seed))  # a fresh state beside the restored one might not fit
-    state, saved, first_round = checkpoints.restore(shapes, data_hash)
-    host.load(saved)
-    return Live(state, host, first_round)
+    restored = checkpoints.restore(shapes, data_hash)
+    host.load(restored.host_env)
+    return Live(restored.state, host, restored.rounds, restored.best)
 
 
 class _Session:
@@ -139,15 +145,16 @@ class _Session:
         metrics_file: MetricsFile,
         progress: Progress,
         wandb_log: WandbLog,
+        best: BestKeeper,
     ) -> None:
         self.cfg, self.parts, self.examples, self.run_dir = cfg, parts, examples, run_dir
         self.checkpoints, self.metrics_file = checkpoints, metrics_file
-        self.progress, self.wandb_log = progress, wandb_log
+        self.progress, self.wandb_log, self.best = progress, wandb_log, best
         self.evaluate = Evaluator(parts, examples, cfg.evaluation.episodes, cfg.seed)
 
     def train(self, live: Live, rounds: int, data_hash: str, stop: StopRequest) -> tuple[dict[str, Any], str]:
         """All rounds still to do; returns the last row and the digest of the final state."""
-        state, host, first_round = live
+        state, host, first_round, _ = live
         if first_round >= rounds:
             self.progress.say("Nothing left to do: the newest checkpoint is already at the end.")
             return self.metrics_file.rows[-1], digest(state, host.save())
@@ -176,7 +183,7 @@ class _Session:
             asked = stop.name  # once: a signal may come at any time
             if (i + 1) % self.cfg.checkpoint.every == 0 or last or asked:
                 self.metrics_file.sync()
-                self.checkpoints.save(i + 1, state, host.save(), data_hash)
+                self.checkpoints.save(i + 1, state, host.save(), data_hash, self.best.state)
             if last:
                 break
             if asked:
@@ -195,19 +202,21 @@ class _Session:
             row["time/evaluate_seconds"] = time.perf_counter() - started
             evaluation.save(self.run_dir / "evaluations", row["round"], steps(row)[0])
         row = self.metrics_file.append(row)
-        self.progress.update(row, self._alarm_words())
+        rows = self.metrics_file.rows
+        self.best.consider(rows, state)
+        alarm = self._in_words(exploit_alarms(rows))
+        self.progress.update(row, alarm, self._in_words(collapses(rows, self.best.state is not None)))
         self.wandb_log.log(row)
 
-    def _alarm_words(self) -> str | None:
-        """The alarm that stands, if any; with several seeds, in which of them."""
-        alarms = exploit_alarms(self.metrics_file.rows)
-        if not alarms:
+    def _in_words(self, raised: dict[int, Alarm]) -> str | None:
+        """The alarm or notice that stands, if any; with several seeds, in which of them."""
+        if not raised:
             return None
-        message = next(iter(alarms.values())).message
+        message = next(iter(raised.values())).message
         if self.parts.seeds.count == 1:
             return message
-        raised = ", ".join(str(self.cfg.seed + i) for i in alarms)
-        return f"In {len(alarms)} of {self.parts.seeds.count} seeds ({raised}). The first of them: {message}"
+        seeds = ", ".join(str(self.cfg.seed + i) for i in raised)
+        return f"In {len(raised)} of {self.parts.seeds.count} seeds ({seeds}). The first of them: {message}"
 
     def _stop_unless_finite(self, row: dict[str, Any]) -> None:
         """The last good checkpoint stays; where it arose is named."""

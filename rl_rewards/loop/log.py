@@ -55,24 +55,25 @@ class Progress:
         self._started: float | None = None  # set after the first round, which compiles
         self._latest: dict[str, Any] = {}
         self._alarm: str | None = None
+        self._collapse: str | None = None
         console = Console()
         self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
         if self._live is not None:
             self._live.start()
 
-    def update(self, row: dict[str, Any], alarm: str | None) -> None:
-        """Show a row of metrics.jsonl and the alarm, if one stands."""
+    def update(self, row: dict[str, Any], alarm: str | None, collapse: str | None = None) -> None:
+        """Show a row of metrics.jsonl, and the exploit alarm and the collapse notice where they stand."""
         self._started = self._started or time.monotonic()
-        new_alarm = alarm is not None and self._alarm is None
+        new = [one for one, before in ((alarm, self._alarm), (collapse, self._collapse)) if one and not before]
         evaluated = "eval/learned_return" in row
         self._latest |= row
-        self._alarm = alarm
+        self._alarm, self._collapse = alarm, collapse
         if self._live is not None:
             self._live.update(self._table())
         elif evaluated:
             print(self._line(), flush=True)
-            if new_alarm:
-                print(alarm, flush=True)
+            for message in new:
+                print(message, flush=True)
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -104,7 +105,8 @@ class Progress:
         if row.get("eval/success") is not None:
             parts.append(f"success {in_words(row, 'eval/success', 2)}")
         parts.append(f"{self._left()} left")
-        return " | ".join(parts) + (" | EXPLOIT ALARM" if self._alarm else "")
+        standing = [name for name, one in (("EXPLOIT ALARM", self._alarm), ("COLLAPSE", self._collapse)) if one]
+        return " | ".join([*parts, *standing])
 
     def _rate(self) -> float:
         """Env steps of all seeds a second, or gradient steps of each."""
@@ -126,6 +128,8 @@ class Progress:
         table.add_row("true return", in_words(row, "eval/true_return"))
         table.add_row("true success", in_words(row, "eval/success"))
         table.add_row("exploit alarm", f"[red]{self._alarm}[/red]" if self._alarm else "none")
+        if self._collapse:
+            table.add_row("collapse", f"[red]{self._collapse}[/red]")
         return table
 
 

@@ -1,7 +1,7 @@
 """What another run's policy does: restored from its folder, and recorded as demonstrations."""
 
 from functools import partial
-from pathlib import Path
+from os import PathLike
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.checkpoint import restore_item
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.players import build_algorithm
+from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.seeds import Seeds, make_batches
 from rl_rewards.loop.sources import instantiate_part, seed_index
 from rl_rewards.rewards.self_play import SelfPlay
@@ -30,15 +31,18 @@ class RestoredPolicy(NamedTuple):
     config: DictConfig  # of the run
 
 
-def restore_policy(run_dir: Path, seed: int | None = None) -> RestoredPolicy:
-    """What the newest checkpoint of ``run_dir`` holds of its policy; nothing in the folder changes.
+def restore_policy(run: str | PathLike, seed: int | None = None) -> RestoredPolicy:
+    """What the newest checkpoint of a run holds of its policy; nothing in the folder changes.
 
     Args:
+        run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation.
         seed: whose policy, of a run that trained several seeds in one program.
 
     Raises:
         ConfigError: when the folder is not a run's, has no checkpoint that fits, or has several seeds and none named.
     """
+    saved = saved_state(run)
+    run_dir = saved.run_dir
     require(run_dir.is_dir(), f"{run_dir} does not exist; name the folder of a run whose policy is to be used.")
     require((run_dir / "config.yaml").is_file(), f"{run_dir} is not a run's folder; it has no config.yaml.")
     require((run_dir / "spec.json").is_file(), f"{run_dir} has no checkpoint; let its run reach the first one.")
@@ -50,7 +54,7 @@ def restore_policy(run_dir: Path, seed: int | None = None) -> RestoredPolicy:
     algorithm = build_algorithm(config.algorithm, spec, instantiate_part(config.reward, spec=spec) if plays else None)
     seeds = Seeds(config.get("num_seeds", 1))
     template = jax.eval_shape(lambda: seeds.map(algorithm.init, 0)(seeds.keys(0)))
-    state = restore_item(run_dir / "checkpoints", "agent", template)
+    state = restore_item(saved, "agent", template)
     return RestoredPolicy(algorithm, seeds.each(state)[index], spec, config)
 
 

@@ -3,7 +3,6 @@
 Looked at once, when the run starts: a resumed one has everything in its own checkpoints.
 """
 
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from rl_rewards.algorithms.two_player import PARTS, TwoPlayer
 from rl_rewards.core.checks import require
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
+from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.train import Parts, TrainState
 
 
@@ -29,11 +29,10 @@ def load_pretrained(cfg: DictConfig, parts: Parts) -> list[RestoredPolicy] | Non
             f"pretrain.part={settings and settings.part} needs pretrain=RUN_DIR.",
         )
         return None
-    run_dir = Path(settings.run)
     policies = []
     for seed in range(cfg.seed, cfg.seed + parts.seeds.count):
-        policies.append(restore_policy(run_dir, _whose(run_dir, settings.seed, seed)))
-    _check(policies[0], parts, run_dir, settings.part)
+        policies.append(restore_policy(settings.run, _whose(settings.run, settings.seed, seed)))
+    _check(policies[0], parts, settings.run, settings.part)
     return policies
 
 
@@ -51,15 +50,16 @@ def adopt(cfg: DictConfig, parts: Parts, state: TrainState, policies: list[Resto
     return state.replace(agent=jax.tree.map(lambda x: x.copy(), agent))  # buffers of its own: a round donates them
 
 
-def _whose(run_dir: Path, named: int | None, seed: int) -> int | None:
+def _whose(run: str, named: int | None, seed: int) -> int | None:
     """Of a run of several seeds the named one, or each seed its own."""
+    run_dir = saved_state(run).run_dir
     if named is not None or not (run_dir / "config.yaml").is_file():  # restore_policy tells what is wrong
         return named
     several = OmegaConf.load(run_dir / "config.yaml").get("num_seeds", 1) > 1
     return seed if several else None
 
 
-def _check(policy: RestoredPolicy, parts: Parts, run_dir: Path, part: str | None) -> None:
+def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> None:
     """Refuse what does not fit, before anything is compiled."""
     plays, played = isinstance(parts.algorithm, TwoPlayer), isinstance(policy.algorithm, TwoPlayer)
     require(
@@ -68,23 +68,23 @@ def _check(policy: RestoredPolicy, parts: Parts, run_dir: Path, part: str | None
     )
     require(
         policy.spec.name == parts.env.spec.name,
-        f"pretrain={run_dir} learned on {policy.spec.name}, and this run's environment is {parts.env.spec.name}; name "
+        f"pretrain={run} learned on {policy.spec.name}, and this run's environment is {parts.env.spec.name}; name "
         "a run of the same environment.",
     )
     require(
         plays == played,
-        f"pretrain={run_dir} is {'' if played else 'not '}a run of two players, and this one is "
+        f"pretrain={run} is {'' if played else 'not '}a run of two players, and this one is "
         f"{'' if plays else 'not '}one; go on with Bob alone by reward=self_play reward.target_fraction=1 "
         "pretrain.part=bob.",
     )
     require(part is None or plays, f"pretrain.part={part} names a player, and this run has one learner; leave it out.")
     for kind, ours, theirs in (("observations", "obs", "obs"), ("actions", "action", "action")):
         here, there = getattr(parts.env.spec, ours), getattr(policy.spec, theirs)
-        require(here == there, f"pretrain={run_dir} learned with other {kind} ({there}) than this run's ({here}).")
+        require(here == there, f"pretrain={run} learned with other {kind} ({there}) than this run's ({here}).")
     own, other = _learner(parts.algorithm), _learner(policy.algorithm)
     require(
         type(own) is type(other),
-        f"pretrain={run_dir} learned by {type(other).__name__}, and this run learns by {type(own).__name__}; choose "
+        f"pretrain={run} learned by {type(other).__name__}, and this run learns by {type(own).__name__}; choose "
         "the same algorithm.",
     )
     one = parts.seeds._replace(count=1)
@@ -92,7 +92,7 @@ def _check(policy: RestoredPolicy, parts: Parts, run_dir: Path, part: str | None
     mine, its = (_adopted(parts.algorithm, fresh, state, part) for state in (fresh, policy.state))
     require(
         mine == its,
-        f"pretrain={run_dir} has networks of another shape; choose its algorithm.hidden and the like (its config.yaml "
+        f"pretrain={run} has networks of another shape; choose its algorithm.hidden and the like (its config.yaml "
         "tells them).",
     )
 

@@ -11,6 +11,7 @@ import pkgutil
 import re
 import shutil
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.loop.checkpoint import restore_item, save_reward
+from rl_rewards.loop.saved_state import CHECKPOINTS, SavedState, saved_state
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.frozen import Frozen
@@ -58,7 +60,7 @@ def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: S
     if not _describes(node, Frozen):
         return instantiate_part(node, spec=spec)
     require(node.run is not None, "reward=frozen needs reward.run=RUN_DIR, the folder of the run whose reward to use.")
-    origin = Path(node.run) if run_dir is None or not (run_dir / COPY).is_dir() else run_dir
+    origin = node.run if run_dir is None or not (run_dir / COPY).is_dir() else run_dir
     wanted = seeds if node.seed == EACH else [node.seed]
     restored = [restore_from_run(origin, seed) for seed in wanted]
     return instantiate_part(
@@ -95,16 +97,19 @@ def _describes(node: DictConfig, kind: type) -> bool:
     return node.get("_target_") == f"{kind.__module__}.{kind.__qualname__}"
 
 
-def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
-    """What the newest checkpoint of ``run_dir`` holds of its reward; nothing in the folder changes.
+def restore_from_run(run: str | PathLike, seed: int | None = None) -> RestoredReward:
+    """What the newest checkpoint of a run holds of its reward; nothing in the folder changes.
 
     Args:
+        run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the reward of its best evaluation. A frozen reward has one state.
         seed: whose reward, of a run that trained several seeds in one program.
 
     Raises:
         ConfigError: when there is no such folder, it is not a run's, it has no checkpoint that fits, or it has several
             seeds and none, or another, is named.
     """
+    saved = saved_state(run)
+    run_dir = saved.run_dir
     require(run_dir.is_dir(), f"{run_dir} does not exist; name the folder of a run whose reward is to be used.")
     folder = run_dir / COPY if (run_dir / COPY).is_dir() else run_dir
     require((folder / "config.yaml").is_file(), f"{run_dir} is not a run's folder; it has no config.yaml.")
@@ -117,7 +122,7 @@ def restore_from_run(run_dir: Path, seed: int | None = None) -> RestoredReward:
     seeds = Seeds(config.get("num_seeds", 1))
     source = build_source(config.reward, spec, folder, range(seeds.count))
     template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
-    state = restore_item(folder / "checkpoints", "reward", template)
+    state = restore_item(saved, "reward", template)
     return RestoredReward(source, seeds.each(state)[index], spec)
 
 
@@ -129,7 +134,7 @@ def _of_copy(folder: Path, seed: int | None) -> RestoredReward:
     source = build_source(OmegaConf.load(folder / "config.yaml").reward, spec, folder, range(count))
     seeds = Seeds(count)
     template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
-    state = restore_item(folder / "checkpoints", "reward", template)
+    state = restore_item(SavedState(folder, "last"), "reward", template)
     index = 0 if count == 1 else seed_index(folder, OmegaConf.create({"seed": first, "num_seeds": count}), seed)
     return RestoredReward(source, seeds.each(state)[index], spec)
 
@@ -165,7 +170,7 @@ def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) ->
         return
     if not isinstance(source, Frozen) or (run_dir / COPY).is_dir():
         return
-    origin = Path(source.run)
+    origin = saved_state(source.run).run_dir
     origin = origin / COPY if (origin / COPY).is_dir() else origin
     partial = run_dir / f"{COPY}.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -175,7 +180,7 @@ def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) ->
         shutil.copytree(origin / PARTS, partial / PARTS)
     source.learned_spec.save(partial / "spec.json")
     (partial / SEEDS_FILE).write_text(json.dumps([seed, seeds.count if source.per_seed else 1]), encoding="utf-8")
-    save_reward(partial / "checkpoints", source.learned)
+    save_reward(partial / CHECKPOINTS, source.learned)
     partial.rename(run_dir / COPY)
 
 

@@ -1,5 +1,5 @@
-"""The videos of a run on a page: the final policy, the failure that the learned reward likes best, and of self-play
-games."""
+"""The videos of a run on a page: the final policy, a much better one before it where there was one, the failure that
+the learned reward likes best, and of self-play games."""
 
 import base64
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rl_rewards.core.words import digits, short_count
 from rl_rewards.reporting.evaluation_files import Evaluation
+from rl_rewards.reporting.kept import best_of
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.reporting.verdict import digits
 
 LARGEST = 30_000_000  # bytes; beyond this a page no longer opens well, and the video stays beside it
 
@@ -33,6 +34,11 @@ def clips(run: RunFiles, largest: int = LARGEST) -> list[Clip]:
     if run.video is not None:
         caption = "Episodes of the last evaluation, one after another: see for yourself whether the task is done."
         found.append(_clip("The final policy", caption, run.video, largest))
+    kept = best_of(run)
+    if run.best_video is not None and kept is not None:
+        when = short_count(int(kept.get("env_steps") or kept.get("gradient_steps") or 0))
+        caption = f"Episodes of the evaluation after {when} {run.steps_name}, whose policy is kept in checkpoints/best."
+        found.append(_clip("The best policy", caption, run.best_video, largest))
     last = run.evaluations[-1] if run.evaluations else None
     if last is not None and "failure_episode" in last.arrays:
         title, words = "The most rewarded failure", failure_in_words(last)

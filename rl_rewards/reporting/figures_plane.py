@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rl_rewards.core.words import digits
 from rl_rewards.reporting.drawing import FAILURE, GOALS, Drawing, Picture, new_figure, plain, styled, to_picture
 from rl_rewards.reporting.evaluation_files import PlaneMap
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.reporting.verdict import digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -138,6 +138,10 @@ WORDS = {
     "exploit alarm": "Raised when the learned reward is probably being fooled: in three evaluations in a row true "
     "success is below 5% while final states earn at least the learned reward of held-out goals; where success or goals "
     "are unknown, when over five evaluations the learned return rises and the true return does not.",
+    "collapse": "Noticed when success was held and is lost: in three evaluations in a row it is below two thirds of "
+    "its highest mean over three evaluations in a row, if that was at least 0.5.",
+    "checkpoints/best": "Policy and reward of the run's best evaluation, chosen by the criterion named under How to "
+    "repeat this run; checkpoints of whole rounds lie beside it.",
     "interquartile mean": "Mean over seeds without the lowest and the highest quarter of them; of fewer than four "
     "seeds it is the mean.",
     "AUC": "Area under the ROC curve: the chance that a goal gets a higher classifier output than another state.",

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from rl_rewards.core.intervals import METHOD, interquartile_interval, mean_interval
+from rl_rewards.core.outcome import verdict
 from rl_rewards.core.seed_rows import Row, values
+from rl_rewards.core.words import digits
 from rl_rewards.reporting.arms import seeds_in_words
+from rl_rewards.reporting.boxes import Notice, Tile
 from rl_rewards.reporting.drawing import (
     ALICE,
     BOB,
@@ -30,9 +33,10 @@ from rl_rewards.reporting.drawing import (
     styled,
     to_picture,
 )
+from rl_rewards.reporting.kept import best_tile_of_many, collapse_notices
 from rl_rewards.reporting.parts import of_source
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.reporting.verdict import Notice, Tile, alarm_words, demonstrator_words, digits
+from rl_rewards.reporting.verdict import alarm_words, demonstrator_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,10 +113,11 @@ def over_seeds(run: ManySeeds) -> OverSeeds:
         for i, seed in enumerate(run.seeds)
     ]
     standing = [seed for seed, words in zip(run.seeds, alarms, strict=True) if words == "stands"]
+    tiles, best = [_tile(last, key, name) for key, name in present], best_tile_of_many(run.evaluation_rows)
     return OverSeeds(
         headline=_headline(run, last, len(standing)),
-        notices=_notices(standing, run.num_seeds),
-        tiles=[_tile(last, key, name) for key, name in present],
+        notices=[*_notices(standing, run.num_seeds), *_collapse_notices(run)],
+        tiles=tiles if best is None else [*tiles[:1], best, *tiles[1:]],
         figure=_figure(run),
         columns=[name for _, name in present],
         rows=rows,
@@ -146,7 +151,9 @@ def _headline(run: ManySeeds, last: Row, standing: int) -> str:
     alarm = f"EXPLOIT ALARM in {standing} of them" if standing else "no exploit alarm stands"
     if _is_game(last):
         alarm = f"Bob reaches {mean_interval(values(last, 'eval/game_reached'))[0]:.0%} of Alice's goals"
-    return f"{name} {digits(mean)} [{digits(low)}, {digits(high)}] over {len(found)} seeds; {alarm}."
+    told = verdict(run.evaluation_rows, run.seeds[0])
+    became = f"{told[0].lower()}{told[1:]}; " if told and key == "eval/success" else ""
+    return f"{name} {digits(mean)} [{digits(low)}, {digits(high)}] over {len(found)} seeds; {became}{alarm}."
 
 
 def _notices(standing: list[int], count: int) -> list[Notice]:
@@ -154,6 +161,17 @@ def _notices(standing: list[int], count: int) -> list[Notice]:
         return []
     named = ", ".join(map(str, standing))
     return [Notice("alarm", f"The exploit alarm stands at the end in {len(standing)} of {count} seeds: {named}.")]
+
+
+def _collapse_notices(run: ManySeeds) -> list[Notice]:
+    standing = {run.seeds[i]: found for i in range(run.num_seeds) for found in collapse_notices(run.of_seed(i))}
+    standing = {seed: found for seed, found in standing.items() if found.kind == "collapse"}
+    if not standing:
+        return []
+    named = ", ".join(map(str, standing))
+    first = next(iter(standing.values())).text
+    text = f"In {len(standing)} of {run.num_seeds} seeds ({named}) at the last evaluation. The first of them: {first}"
+    return [Notice("collapse", text)]
 
 
 def _tile(row: Row, key: str, name: str) -> Tile:

@@ -41,12 +41,14 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> None:
 
 
 def _content(run: RunFiles) -> dict[str, Any]:
+    from rl_rewards.core.words import digits
     from rl_rewards.reporting.clips import clips
     from rl_rewards.reporting.figures import outcome_figures
     from rl_rewards.reporting.figures_training import median_speed, time_table, training_figure
     from rl_rewards.reporting.glossary import glossary
+    from rl_rewards.reporting.kept import kept_words
     from rl_rewards.reporting.over_seeds import over_seeds, typical_index
-    from rl_rewards.reporting.verdict import digits, judge
+    from rl_rewards.reporting.verdict import judge
 
     whole = over_seeds(run) if run.num_seeds > 1 else None
     seeds = whole.seeds if whole else run.config.get("seed", "unknown")
@@ -70,4 +72,5 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "glossary": glossary(run),
         "versions": run.run.get("versions") if isinstance(run.run.get("versions"), dict) else {},
         "clips": clips(run),
+        "kept": kept_words(run),
     }

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +35,8 @@ class RunFiles:
     maps: Sequence[PlaneMap] = ()  # of a few evaluations over training, oldest first
     games: Games | None = None  # None unless Alice and Bob play
     visits: Sequence[Visits] = ()  # of a few evaluations over training, oldest first, where cells are counted
+    best: Mapping[str, Any] = field(default_factory=dict)  # of best.json: which evaluation checkpoints/best is of
+    best_video: Path | None = None  # of the policy kept there, where it is much better than the final one
 
     @property
     def num_seeds(self) -> int:
@@ -57,6 +59,7 @@ class RunFiles:
             maps=[one.of_seed(index) for one in self.maps],
             games=None if self.games is None else self.games.of_seed(index),
             visits=[one.of_seed(index) for one in self.visits],
+            best={**self.best, "seeds": self.best["seeds"][index : index + 1]} if self.best else {},
         )
 
     @property
@@ -128,7 +131,7 @@ def read_run(path: Path, evaluations: int = 3) -> RunFiles:
     if missing:
         raise ReportError(f"{path} is not a run's folder: it lacks {', '.join(missing)}.")
     status, outcome = _read_status(path)
-    rows = _read_rows(path / "metrics.jsonl")
+    rows = read_rows(path / "metrics.jsonl")
     if not rows and status != "FAILED":
         raise ReportError(f"{path / 'metrics.jsonl'} is empty: no round has finished yet.")
     config_text = _read_text(path / "config.yaml")
@@ -149,6 +152,8 @@ def read_run(path: Path, evaluations: int = 3) -> RunFiles:
         video=_video(path / "videos" / "final.mp4"),
         failure_video=_video(path / "videos" / "most_rewarded_failure.mp4"),
         games_video=_video(path / "videos" / "games.mp4"),
+        best=_read_json(path / "best.json") if (path / "best.json").is_file() else {},
+        best_video=_video(path / "videos" / "best.mp4"),
     )
 
 
@@ -207,7 +212,8 @@ def _parse_config(path: Path, text: str) -> dict[str, Any]:
     return config
 
 
-def _read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a metrics.jsonl, oldest first; none where there is no such file."""
     if not path.is_file():
         return []
     lines = _read_text(path).splitlines(keepends=True)

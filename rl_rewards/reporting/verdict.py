@@ -1,9 +1,8 @@
-"""What a run came to, in words: the headline, notices (exploit alarm first) and key numbers."""
+"""What a run came to, in words: the headline, notices (exploit alarm and collapse first) and key numbers."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from rl_rewards.core.alarm import (
     EVALUATIONS_IN_A_ROW,
@@ -13,33 +12,13 @@ from rl_rewards.core.alarm import (
     exploit_alarm,
 )
 from rl_rewards.core.seed_rows import values
+from rl_rewards.core.words import digits
+from rl_rewards.reporting.boxes import Notice, Tile
+from rl_rewards.reporting.kept import best_tile, collapse_notices, outcome_words
 from rl_rewards.reporting.run_files import Row, RunFiles, number
 
 SUSPECT_SUCCESS = 0.5  # below this, a learned reward as high as on goals deserves a look even without an alarm
 SUSPECT_CORRELATION = -0.25  # of learned and true return; two standard errors below 0 with 64 episodes
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A box under the headline."""
-
-    kind: Literal["alarm", "failed", "warning", "note"]
-    text: str
-
-    @property
-    def heading(self) -> str:
-        """What the box is, where its colour would otherwise have to say it."""
-        return {"alarm": "The learned reward is being fooled", "failed": "The run failed"}.get(self.kind, "")
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One key number; ``colour`` is true, learned or plain."""
-
-    label: str
-    value: str
-    note: str = ""
-    colour: Literal["true", "learned", "plain"] = "plain"
 
 
 @dataclass(frozen=True)
@@ -57,7 +36,7 @@ def judge(run: RunFiles) -> Verdict:
     rows = run.evaluation_rows
     alarms = [alarm for end in range(1, len(rows) + 1) if (alarm := exploit_alarm(rows[:end]))]
     now = alarms[-1] if alarms and alarms[-1].round == rows[-1]["round"] else None
-    notices = [*_failure(run), *_alarm_notices(alarms, now), *_doubts(run, now)]
+    notices = [*_failure(run), *_alarm_notices(alarms, now), *collapse_notices(run), *_doubts(run, now)]
     return Verdict(
         headline=f"{_outcome(run)}; {_alarm_words(run, alarms, now)}.",
         notices=notices,
@@ -92,17 +71,6 @@ def alarm_words(run: RunFiles) -> str:
     return "stands" if raised[-1] == len(rows) else "raised, cleared"
 
 
-def digits(value: float | None) -> str:
-    """A number as a reader wants it: three significant digits, thousands with commas."""
-    if value is None:
-        return "n/a"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    if value == 0:
-        return "0"
-    return f"{value:#.3g}".rstrip(".") if abs(value) >= 0.001 else f"{value:.1e}"
-
-
 def duration(seconds: float) -> str:
     """Seconds in words."""
     if seconds < 120:
@@ -119,14 +87,7 @@ def _outcome(run: RunFiles) -> str:
     if row is None:
         learned, true = run.rows[-1].get("agent/reward_mean"), run.rows[-1].get("train/true_reward")
         return f"Never evaluated; last training round: learned reward {digits(learned)} a step, true {digits(true)}"
-    when = (
-        "at the end" if run.status == "DONE" and row is run.rows[-1] else f"after {row['env_steps']:,} {run.steps_name}"
-    )
-    episodes = f" ({run.evaluations[-1].valid.shape[1]} episodes)" if run.evaluations else ""
-    success = row.get("eval/success")
-    if success is not None:
-        return f"Success {success:.2f} {when}{episodes}"
-    return f"True return {digits(row.get('eval/true_return'))} {when}{episodes}"
+    return outcome_words(run) or "Nothing was measured at the last evaluation"
 
 
 def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:
@@ -236,7 +197,8 @@ def _true_tiles(run: RunFiles, row: Row) -> list[Tile]:
     if row.get("eval/true_return") is not None:
         note = _with_deterministic(row, "eval/true_return", "per episode") + demonstrator_words(row)
         tiles.append(Tile("True return", digits(row["eval/true_return"]), note, "true"))
-    return tiles
+    best = best_tile(run)
+    return tiles if best is None else [*tiles[:1], best, *tiles[1:]]
 
 
 def demonstrator_words(row: Row) -> str:

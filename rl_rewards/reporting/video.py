@@ -1,5 +1,6 @@
 """Videos from recorded scenes: the environment draws, imageio writes."""
 
+import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +11,16 @@ import numpy as np
 from rl_rewards.core import game
 from rl_rewards.core.errors import CannotDraw
 from rl_rewards.core.game import NOBODY
+from rl_rewards.core.seed_rows import of_seed
 from rl_rewards.reporting.drawing import ALICE, BOB
+from rl_rewards.reporting.run_files import read_rows
 
 EPISODES = 4
 MOST_FRAMES = 600
 """Then the video ends: long episodes are seen in part."""
+
+NOTABLY = 0.1
+"""The success by which a best policy must be better to get a video of its own."""
 
 STRIP_HEIGHT = 12
 """Pixels above a game's picture."""
@@ -38,9 +44,12 @@ class Frame(NamedTuple):
 
 
 def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int = 0) -> list[Path]:
-    """Of the newest evaluation: its first episodes one after another as videos/final.mp4, as
+    """Videos of a run's evaluations.
+
+    Of the newest evaluation: its first episodes one after another as videos/final.mp4, as
     videos/most_rewarded_failure.mp4 the episode without success that has the highest learned return, and of self-play
-    its first games as videos/games.mp4, with a strip in the colour of whoever moves.
+    its first games as videos/games.mp4, with a strip in the colour of whoever moves. Where
+    the best evaluation was much better (:func:`best_round`), its first episodes as videos/best.mp4.
 
     Args:
         step_seconds: simulated time of a step; the video runs in real time, between 10 and 30 frames a second.
@@ -55,7 +64,12 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
     every = max(1, round(1.0 / (30.0 * step_seconds)))  # steps per frame
     frames_per_second = float(np.clip(1.0 / (every * step_seconds), 10.0, 30.0))
     written = []
-    for name, episodes in _recorded(newest, seed_index).items():
+    recorded, best = _recorded(newest, seed_index), best_round(run_dir, seed_index)
+    evaluation = run_dir / "evaluations" / f"{best:06d}.npz" if best is not None else None
+    better = _recorded(evaluation, seed_index) if evaluation is not None and evaluation.is_file() else {}
+    if recorded:
+        recorded["best.mp4"] = better.get("final.mp4", [])
+    for name, episodes in recorded.items():
         path = run_dir / "videos" / name
         path.unlink(missing_ok=True)  # of an earlier end of this run: a failure may be gone
         frames = [frame for episode in episodes for frame in episode[::every]][:MOST_FRAMES]
@@ -67,6 +81,25 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
             print(f"No video: {error}.", flush=True)
             break
     return written
+
+
+def best_round(run_dir: Path, seed_index: int = 0) -> int | None:
+    """The round of the evaluation that checkpoints/best is of, where the final policy is worth less; else None.
+
+    Less is a success at least 0.1 below the best, as few episodes may differ by less; by any other criterion, whose
+    noise nobody knows, it is every policy that is not the best itself.
+    """
+    if not (run_dir / "best.json").is_file():
+        return None
+    record = json.loads((run_dir / "best.json").read_text(encoding="utf-8"))
+    kept = record["seeds"][seed_index]
+    evaluated = [row for row in read_rows(run_dir / "metrics.jsonl") if row.get("eval/learned_return") is not None]
+    if kept is None or not evaluated or evaluated[-1]["round"] == kept["round"]:
+        return None
+    last = of_seed(evaluated[-1], seed_index).get("eval/success")
+    if record["criterion"] == "success" and last is not None and last > kept["success"] - NOTABLY:
+        return None
+    return kept["round"]
 
 
 def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[list[Frame]]]:

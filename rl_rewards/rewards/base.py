@@ -36,7 +36,8 @@ class RewardSource(Protocol[RewardState]):
     it. One whose reward holds a part that fits its own run's dynamics alone offers the rest as ``portable_reward`` and
     ``portable_absorbing_reward``; see :func:`portable`. A source whose reward looks at anything but ``obs``,
     ``action`` and ``next_obs``, or at only some of these, says so by an attribute or property ``reads``; see
-    :func:`what_it_reads`.
+    :func:`what_it_reads`. One whose reward never changes says ``stands_still = True``: only then do learned returns of
+    different rounds compare.
     """
 
     scope: Literal["transition", "trajectory"]

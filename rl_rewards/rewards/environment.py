@@ -20,6 +20,7 @@ class EnvironmentReward:
     history: int = field(default=0, init=False)
     needs_examples: bool = field(default=False, init=False)
     reads: tuple[str, ...] = field(default=("env_reward",), init=False)
+    stands_still: bool = field(default=True, init=False)
 
     def init(self, key: Key) -> dict:
         del key

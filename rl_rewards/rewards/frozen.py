@@ -33,6 +33,7 @@ class Frozen:
     early_end: Literal["refuse", "allow"]
 
     history: int = field(default=0, init=False)
+    stands_still: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")

@@ -32,6 +32,7 @@ class HandDesigned:
     scope: Literal["transition"] = field(default="transition", init=False)
     history: int = field(default=0, init=False)
     needs_examples: bool = field(default=False, init=False)
+    stands_still: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         require(

@@ -92,6 +92,11 @@ class Mixture:
         return self._any("needs_rollouts")
 
     @property
+    def stands_still(self) -> bool:
+        """True where no part ever changes."""
+        return all(getattr(part, "stands_still", False) for part in self.parts.values())
+
+    @property
     def needs_demos_in_batches(self) -> bool:
         return self._any("needs_demos_in_batches")
 

@@ -31,6 +31,7 @@ class Constant:
     history: int = field(default=0, init=False)
     needs_examples: bool = field(default=False, init=False)
     reads: tuple[str, ...] = field(default=(), init=False)
+    stands_still: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")

@@ -14,6 +14,7 @@ from rl_rewards.core.game import ALICE, BOB
 from rl_rewards.loop import build
 from rl_rewards.loop.checkpoint import restore_item
 from rl_rewards.loop.policies import restore_policy
+from rl_rewards.loop.saved_state import SavedState
 from tests.finished import finished_run, resumed_run
 from tests.runs import command, composed, digest_of, raw_rows, rows, run_here
 
@@ -193,5 +194,5 @@ def test_runs_that_cannot_be_played_are_refused(changes, told):
 
 def test_the_reward_item_of_a_game_can_be_restored(played):
     template = {"games": np.zeros((), np.float32), "task_episodes": np.zeros((), np.float32)}
-    counted = restore_item(played / "checkpoints", "reward", template)
+    counted = restore_item(SavedState(played, "last"), "reward", template)
     assert float(counted["games"]) > 0

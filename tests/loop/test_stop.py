@@ -64,7 +64,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, fini
     run_dir = tmp_path / "run"
     subprocess.run(["cp", "-r", str(finished), str(run_dir)], check=True)
     (run_dir / "DONE").unlink()
-    newest = max((run_dir / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    newest = max((run_dir / "checkpoints").glob("[0-9]*"), key=lambda path: int(path.name))
     target = max((path for path in newest.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
     content = target.read_bytes()
     if damage == "missing":

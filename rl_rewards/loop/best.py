@@ -1,0 +1,159 @@
+"""Keeps the policy and the reward of a run's best evaluation, in checkpoints/best and in best.json.
+
+Which evaluation is best follows from the rows of metrics.jsonl alone (``core.best``). The best so far also goes with
+every checkpoint of everything, from which a resumed run takes it back: one that was found after the checkpoint is then
+overwritten, and found again or not.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from rl_rewards.core.best import CRITERIA, Choice, Criterion, criterion_for, improves, score
+from rl_rewards.core.checks import require
+from rl_rewards.core.seed_rows import of_seed
+from rl_rewards.core.strict_json import strict
+from rl_rewards.core.words import short_count
+from rl_rewards.envs.base import Environment
+from rl_rewards.loop.checkpoint import BestCheckpoint, BestState, items_of
+from rl_rewards.loop.seeds import Seeds
+from rl_rewards.loop.train import TrainState
+from rl_rewards.rewards.base import RewardSource, what_it_reads
+
+FILE = "best.json"
+SETTINGS = ("auto", "success", "true_return", "learned", None)
+RECORDED = ("success", "true_return", "learned_return", "learned_reward_final")
+"""Metrics of an evaluation that best.json repeats."""
+
+
+def best_choice(setting: str | None, env: Environment, source: RewardSource) -> Choice | None:
+    """What ``checkpoint.best`` asks for; None where no best is kept.
+
+    ``auto`` takes the truth where the environment tells success, and its own reward where the run learns from that; in
+    all other runs nobody may know what the environment's reward is worth, and the learned one judges.
+
+    Raises:
+        ConfigError: for another setting, or one that this environment has no numbers for.
+    """
+    known = f"checkpoint.best={setting} is not valid; it must be auto, success, true_return, learned or null."
+    require(setting in SETTINGS, known)
+    require(
+        setting != "success" or env.spec.has_success,
+        f"checkpoint.best=success, but {env.spec.name} does not tell success; choose true_return or learned.",
+    )
+    measured = source.needs_examples or getattr(source, "demos", None) is not None
+    require(
+        setting != "learned" or measured or getattr(source, "stands_still", False),
+        "checkpoint.best=learned, but this reward changes while it learns and has neither goals nor demonstrations to "
+        "measure it by; choose success, true_return or null.",
+    )
+    if setting == "auto":
+        if env.spec.has_success:
+            return "success"
+        return "true_return" if what_it_reads(source) == ("env_reward",) else "learned"
+    return setting  # type: ignore[return-value]  # one of SETTINGS
+
+
+class BestKeeper:
+    """The best so far of a run; every seed has its own, and they are kept in one checkpoint."""
+
+    def __init__(
+        self, run_dir: Path, choice: Choice | None, stands_still: bool, seeds: Seeds, resumed: BestState | None
+    ) -> None:
+        self.run_dir, self.choice, self.stands_still, self.seeds = run_dir, choice, stands_still, seeds
+        self.state = resumed if choice is not None else None
+        self._folder = BestCheckpoint(run_dir)
+        self._put_right()
+
+    def consider(self, rows: Sequence[dict[str, Any]], state: TrainState) -> None:
+        """Keep what ``state`` has for every seed whose newest evaluation is its best; written at once if any is.
+
+        Args:
+            rows: of metrics.jsonl; the last of them is of ``state``, and nothing happens unless it was evaluated.
+        """
+        if self.choice is None or "eval/learned_return" not in rows[-1]:
+            return
+        evaluations = [row for row in rows if "eval/learned_return" in row]
+        alone = [[of_seed(row, i) for row in evaluations] for i in range(self.seeds.count)]
+        criterion = self._criterion(alone[0][-1])
+        if criterion is None:
+            return
+        scores = [score(rows_of_seed, criterion) for rows_of_seed in alone]
+        before = self.state.record["seeds"] if self.state is not None else [None] * self.seeds.count
+        old = [None if one is None else one["score"] for one in before]
+        better = [improves(new, best) for new, best in zip(scores, old, strict=True)]
+        if not any(better):
+            return
+        seeds = [
+            _entry(each[-1], found) if found is not None and won else best
+            for each, found, won, best in zip(alone, scores, better, before, strict=True)
+        ]
+        record = {"criterion": criterion, "words": CRITERIA[criterion], "rounds": rows[-1]["round"] + 1, "seeds": seeds}
+        self.state = BestState(self._merged(items_of(state), better), record)
+        self._write(self.state)
+
+    def _criterion(self, row: dict[str, Any]) -> Criterion | None:
+        """One for the whole run: scores by different ones do not compare."""
+        if self.state is not None:
+            return self.state.record["criterion"]
+        return None if self.choice is None else criterion_for(self.choice, row, self.stands_still)
+
+    def _merged(self, items: dict[str, Any], better: list[bool]) -> dict[str, Any]:
+        """``items`` where a seed did better, what was kept for the others."""
+        if self.state is None or all(better):
+            return items
+
+        def leaf(new: np.ndarray, old: np.ndarray) -> np.ndarray:
+            return np.where(np.array(better).reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+        return {name: jax.tree.map(leaf, items[name], self.state.items[name]) for name in items}
+
+    def _put_right(self) -> None:
+        """What the folder says is what this run has: it may have been killed after the checkpoint it goes on from."""
+        if self.state is None:
+            self._folder.remove()
+            (self.run_dir / FILE).unlink(missing_ok=True)
+        elif self._folder.record() != self.state.record or _read(self.run_dir / FILE) != self.state.record:
+            self._write(self.state)
+
+    def _write(self, best: BestState) -> None:
+        self._folder.write(best.record["rounds"], best)
+        temporary = self.run_dir / f"{FILE}.tmp"
+        temporary.write_text(json.dumps(best.record, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, self.run_dir / FILE)
+
+
+def kept_in_words(run_dir: Path) -> str | None:
+    """When the best evaluation of a run was, and its criterion; None where the run keeps no best."""
+    record = _read(run_dir / FILE)
+    if record is None:
+        return None
+    entries = [one for one in record["seeds"] if one is not None]
+    found = [short_count(one.get("env_steps") or one.get("gradient_steps") or 0) for one in entries]
+    unit = "gradient steps" if "gradient_steps" in entries[0] else "env steps"
+    when = f"after {found[0]} {unit}" if len(found) == 1 else f"of each seed its own, after {', '.join(found)} {unit}"
+    return f"{when} (by {record['criterion'].replace('_', ' ')})"
+
+
+def _entry(row: dict[str, Any], found: tuple[float, ...]) -> dict[str, Any]:
+    """One seed's best evaluation, as it is recorded."""
+    unit: Literal["gradient_steps", "env_steps"] = "gradient_steps" if "gradient_steps" in row else "env_steps"
+    metrics = {
+        f"{name}{suffix}": row[f"eval/{name}{suffix}"]
+        for name in RECORDED
+        for suffix in ("", "_deterministic")
+        if row.get(f"eval/{name}{suffix}") is not None
+    }
+    return strict({"round": row["round"], unit: row[unit], "score": list(found), **metrics})
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
