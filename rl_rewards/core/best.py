@@ -7,8 +7,8 @@ Where nobody knows it, a learned reward has to judge, and it moves while it lear
 of different rewards. So each evaluation is compared with what the reward of the same round says of something that stays
 the same: goals that were held out (how much less the policy's final states earn) or demonstrations (how much less often
 the policy is taken for the demonstrator). Earning more than those is no merit, since nothing is better than a goal:
-that would rather be an exploit. A mean over three evaluations in a row asks for a policy that stays near them, where a
-single one may have met a reward that was briefly blind. Only of a reward that stands still returns themselves count.
+that would rather be an exploit. The worst of three evaluations in a row counts, so that a policy has to stay near them:
+a single one may have met a reward that was briefly blind. Only of a reward that stands still returns themselves count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ CRITERIA: dict[Criterion, str] = {
     "success": "the highest success, mean of the policy as trained and without exploration; of equal ones the higher "
     "true return, then the newest",
     "true_return": "the highest true return, mean of the policy as trained and without exploration",
-    "goals": "final states whose learned reward comes nearest to that of held-out goals, mean over three evaluations "
-    "in a row; true success is not asked",
-    "demonstrations": "episodes that the discriminator takes for demonstrations nearly as often as it does those, mean "
-    "over three evaluations in a row; the true return is not asked",
+    "goals": "final states whose learned reward comes nearest to that of held-out goals, in the worst of three "
+    "evaluations in a row; true success is not asked",
+    "demonstrations": "episodes that the discriminator takes for demonstrations nearly as often as it does those, in "
+    "the worst of three evaluations in a row; the true return is not asked",
     "learned_return": "the highest learned return, mean of the policy as trained and without exploration; the truth is "
     "not asked",
 }
@@ -67,7 +67,7 @@ def score(rows: Sequence[Row], criterion: Criterion) -> tuple[float, ...] | None
         if not measured or measured[-1] is not newest:
             return None
         recent = measured[-WINDOW:]
-        return (sum(min(row[policy] - row[reference], 0.0) for row in recent) / len(recent),)
+        return (min(0.0, *(row[policy] - row[reference] for row in recent)),)
     value = _both(newest, criterion)
     if value is None:
         return None

@@ -155,7 +155,7 @@ def _advice(metrics: Sequence[str]) -> str:
         tries.append("a limit on what a round may change (algorithm.target_kl)")
     else:
         tries.append("a smaller algorithm.learning_rate")
-    return f"Try {', or '.join(tries)}."
+    return f"Try {' or '.join(filter(None, [', '.join(tries[:-1]), tries[-1]]))}."
 
 
 def _of_one(found: Outcome, ended: bool) -> str:
@@ -188,13 +188,13 @@ def _of_many(found: Sequence[Outcome], first_seed: int, ended: bool) -> str:
         first = sorted(one.reached_steps or 0 for one in reached)
         words += f" (the median of them at {short_count(first[len(first) // 2])} {found[0].unit.replace('_', ' ')})"
     if not fallen:
-        return f"{words}; it fell by more than a third from its best in none"
+        return f"{words}; none fell by more than a third from its best"
     told = [
         f"seed {seed} from {one.best:.2f} to {one.last:.2f} after {short_count(one.fell_after_steps or 0)}"
         for seed, one in list(fallen.items())[:3]
     ]
     more = f", and {len(fallen) - 3} more" if len(fallen) > 3 else ""
-    return f"{words}; it fell by more than a third from its best in {len(fallen)} ({', '.join(told)}{more})"
+    return f"{words}; {len(fallen)} fell by more than a third from its best ({', '.join(told)}{more})"
 
 
 def _steps(row: Row) -> int:

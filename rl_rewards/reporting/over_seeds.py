@@ -152,8 +152,8 @@ def _headline(run: ManySeeds, last: Row, standing: int) -> str:
     if _is_game(last):
         alarm = f"Bob reaches {mean_interval(values(last, 'eval/game_reached'))[0]:.0%} of Alice's goals"
     told = verdict(run.evaluation_rows, run.seeds[0])
-    became = f"{told[0].lower()}{told[1:]}; " if told and key == "eval/success" else ""
-    return f"{name} {digits(mean)} [{digits(low)}, {digits(high)}] over {len(found)} seeds; {became}{alarm}."
+    became = f" {told}." if told and key == "eval/success" else ""
+    return f"{name} {digits(mean)} [{digits(low)}, {digits(high)}] over {len(found)} seeds; {alarm}.{became}"
 
 
 def _notices(standing: list[int], count: int) -> list[Notice]:

@@ -87,7 +87,7 @@ def _outcome(run: RunFiles) -> str:
     if row is None:
         learned, true = run.rows[-1].get("agent/reward_mean"), run.rows[-1].get("train/true_reward")
         return f"Never evaluated; last training round: learned reward {digits(learned)} a step, true {digits(true)}"
-    return outcome_words(run) or "Nothing was measured at the last evaluation"
+    return outcome_words(run) or "True return n/a at the last evaluation"
 
 
 def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:

@@ -62,8 +62,8 @@ def test_numbers_of_one_seed_and_of_several():
     assert several["reached_0.9_env_steps"] == [200_000, 200_000, None]
     assert several["fell_after_env_steps"] == [None, 200_000, None]
     assert several["verdict"] == (
-        "Success reached 0.9 in 2 of 3 seeds (the median of them at 200k env steps); it fell by more than a third from "
-        "its best in 1 (seed 5 from 0.95 to 0.10 after 200k)."
+        "Success reached 0.9 in 2 of 3 seeds (the median of them at 200k env steps); 1 fell by more than a third from "
+        "its best (seed 5 from 0.95 to 0.10 after 200k)."
     )
 
 

@@ -83,12 +83,14 @@ def test_a_killed_run_ends_with_the_same_best(run, tmp_path, monkeypatch, killed
     run_here(tmp_path, *RUN)
     assert digest_of(tmp_path) == digest_of(run)
     assert record_of(tmp_path) == whole
+    shutil.copyfile(run / "config.yaml", tmp_path / "config.yaml")  # which the command line writes
     assert same(restore_policy(f"{tmp_path}@best").state, restore_policy(f"{run}@best").state)
     assert same(restore_from_run(f"{tmp_path}@best").state, restore_from_run(f"{run}@best").state)
 
 
 def test_a_run_that_keeps_none_trains_the_same(run, tmp_path):
     run_here(tmp_path, *RUN, "checkpoint.best=null")
+    shutil.copyfile(run / "config.yaml", tmp_path / "config.yaml")
     assert digest_of(tmp_path) == digest_of(run)
     assert not (tmp_path / FILE).exists() and not (tmp_path / "checkpoints" / "best").exists()
     with pytest.raises(ConfigError, match=r"has no best checkpoint: .*@last\.$"):
@@ -158,7 +160,7 @@ def test_a_resumed_run_takes_back_what_its_checkpoint_had(tmp_path):
 
 
 def test_what_may_judge():
-    knows = type("Env", (), {"spec": make_spec(info={"success": ()})})
+    knows = type("Env", (), {"spec": make_spec(has_success=True)})
     knows_not = type("Env", (), {"spec": make_spec()})
     moves, own = tiny_source("goal_classifier", make_spec()), EnvironmentReward(spec=make_spec())
     assert best_choice("auto", knows, moves) == "success"

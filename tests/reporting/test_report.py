@@ -58,7 +58,7 @@ def test_good_run_shows_learned_beside_true(tmp_path):
     page = _page(write_fake_run(tmp_path / "run"))
     for words in (
         "Success 0.",
-        "at the end (64 episodes); no exploit alarm.",
+        "at the end, the best of 13 evaluations (64 episodes); no exploit alarm.",
         "Learned reward beside the true outcome",
         "Episodes of the last evaluation",
         "What the classifier says",
@@ -82,7 +82,7 @@ def test_good_run_shows_learned_beside_true(tmp_path):
 
 def test_exploited_run_opens_with_the_alarm(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", exploited=True))
-    assert "Success 0.00 at the end (64 episodes); EXPLOIT ALARM" in page.text
+    assert "Success 0.00 at the end, as at every evaluation (64 episodes); EXPLOIT ALARM" in page.text
     assert "The learned reward is being fooled" in page.text
     assert "First raised at" in page.text
     assert "no exploit alarm" not in page.text
