@@ -170,7 +170,7 @@ def _print_verdict(row: dict, run_dir: Path, first_seed: int, report: Path | Non
     alarms = [first_alarm([of_seed(r, i) for r in rows]) for i in range(seeds)]
     raised = [alarm for alarm in alarms if alarm is not None]
     kept = kept_in_words(run_dir)
-    print(f"\n{verdict(rows, first_seed)}.")
+    print(f"\n{verdict(rows, first_seed) or 'Nothing was evaluated'}.")
     for number, notice in collapses(rows, kept is not None).items():
         print(f"  {f'seed {first_seed + number}: ' if seeds > 1 else ''}{notice.message}")
     print(f"After {steps_in_words(row)}" + (f", mean and interval over {seeds} seeds:" if seeds > 1 else ":"))

@@ -78,6 +78,7 @@ def outcome(rows: Sequence[Row]) -> Outcome | None:
 
 def outcomes(rows: Sequence[Row]) -> list[Outcome]:
     """:func:`outcome` of every seed that was evaluated, in their order."""
+    rows = [row for row in rows if "eval/true_return" in row or "eval/success" in row]
     found = [outcome([of_seed(row, i) for row in rows]) for i in range(seed_count(rows[-1]) if rows else 0)]
     return [one for one in found if one is not None]
 
@@ -139,6 +140,7 @@ def collapse(rows: Sequence[Row], kept: bool) -> Alarm | None:
 
 def collapses(rows: Sequence[Row], kept: bool) -> dict[int, Alarm]:
     """:func:`collapse` of every seed for which it stands, by the seed's number in the run."""
+    rows = [row for row in rows if row.get("eval/success") is not None]  # asked every round: few of many
     count = seed_count(rows[-1]) if rows else 0
     found = {i: collapse([of_seed(row, i) for row in rows], kept) for i in range(count)}
     return {i: notice for i, notice in found.items() if notice is not None}
