@@ -23,7 +23,7 @@ from rl_rewards.envs.base import Environment
 from rl_rewards.loop.checkpoint import BestCheckpoint, BestState, items_of
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import TrainState
-from rl_rewards.rewards.base import RewardSource, what_it_reads
+from rl_rewards.rewards.base import RewardSource, what_it_reads, without_memory
 
 FILE = "best.json"
 SETTINGS = ("auto", "success", "true_return", "learned", None)
@@ -63,9 +63,9 @@ class BestKeeper:
     """The best so far of a run; every seed has its own, and they are kept in one checkpoint."""
 
     def __init__(
-        self, run_dir: Path, choice: Choice | None, stands_still: bool, seeds: Seeds, resumed: BestState | None
+        self, run_dir: Path, choice: Choice | None, source: Any, seeds: Seeds, resumed: BestState | None
     ) -> None:
-        self.run_dir, self.choice, self.stands_still, self.seeds = run_dir, choice, stands_still, seeds
+        self.run_dir, self.choice, self.source, self.seeds = run_dir, choice, source, seeds
         self.state = resumed if choice is not None else None
         self._folder = BestCheckpoint(run_dir)
         self._put_right()
@@ -94,14 +94,16 @@ class BestKeeper:
             for each, found, won, best in zip(alone, scores, better, before, strict=True)
         ]
         record = {"criterion": criterion, "words": CRITERIA[criterion], "rounds": rows[-1]["round"] + 1, "seeds": seeds}
-        self.state = BestState(self._merged(items_of(state), better), record)
+        items = items_of(state.replace(reward=without_memory(self.source, state.reward)))
+        self.state = BestState(self._merged(items, better), record)
         self._write(self.state)
 
     def _criterion(self, row: dict[str, Any]) -> Criterion | None:
         """One for the whole run: scores by different ones do not compare."""
         if self.state is not None:
             return self.state.record["criterion"]
-        return None if self.choice is None else criterion_for(self.choice, row, self.stands_still)
+        assert self.choice is not None
+        return criterion_for(self.choice, row, getattr(self.source, "stands_still", False))
 
     def _merged(self, items: dict[str, Any], better: list[bool]) -> dict[str, Any]:
         """``items`` where a seed did better, what was kept for the others."""

@@ -203,7 +203,12 @@ class BestCheckpoint:
 def items_of(state: TrainState) -> dict[str, Any]:
     """Policy and reward of ``state`` as :class:`BestState` holds them: copies on the host."""
     items = _items(state)
-    return {name: jax.tree.map(np.array, jax.device_get(items[name])) for name in BEST_ITEMS if name in items}
+    return {name: jax.tree.map(_on_host, items[name]) for name in BEST_ITEMS if name in items}
+
+
+def _on_host(leaf: Any) -> np.ndarray:
+    """A copy of a device's array, whose buffer the next round may be given; the host's own arrays stay."""
+    return leaf if isinstance(leaf, np.ndarray) else np.array(leaf)
 
 
 def restore_item(saved: SavedState, item: str, template: Any) -> Any:

@@ -72,7 +72,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
                     "bit-identical to one that never stopped."
                 )
         choice = best_choice(cfg.checkpoint.get("best", "auto"), parts.env, parts.source)  # earlier versions had none
-        best = BestKeeper(run_dir, choice, getattr(parts.source, "stands_still", False), parts.seeds, live.best)
+        best = BestKeeper(run_dir, choice, parts.source, parts.seeds, live.best)
         session = _Session(cfg, parts, examples, run_dir, checkpoints, metrics_file, progress, wandb_log, best)
         with StopRequest() as stop:
             row, end = session.train(live, rounds, data_hash, stop)

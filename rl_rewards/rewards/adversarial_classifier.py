@@ -110,6 +110,10 @@ class AdversarialClassifier(AsksAboutStates):
         asked = AskedStates.init(self.spec, self.queries)
         return AskingClassifierState(classifier=classifier, visited=visited, asked=asked)
 
+    def without_memory(self, state: AdversarialClassifierState) -> AdversarialClassifierState:
+        """``state`` without the visited states, which updates alone read; the reward is the same."""
+        return state.replace(visited=state.visited.emptied())
+
     def update(
         self,
         state: AdversarialClassifierState,

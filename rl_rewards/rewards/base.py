@@ -105,6 +105,13 @@ def reward_fn(source: RewardSource, state: Any) -> RewardFn:
     return RewardFn(call=partial(source.reward, state), absorbing=source.absorbing_reward(state))
 
 
+def without_memory(source: Any, state: Any) -> Any:
+    """``state`` without experience that is kept for learning alone, where ``source`` tells that apart; leaves may have
+    axes in front. Its reward is the same, and its shapes are."""
+    forget = getattr(source, "without_memory", None)
+    return state if forget is None else forget(state)
+
+
 def portable(source: RewardSource) -> tuple[Callable, Callable]:
     """``reward`` and ``absorbing_reward`` without what fits the dynamics of the run they were learned in (AIRL's
     shaping), where ``source`` tells that apart; as they are elsewhere."""

@@ -18,7 +18,15 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import Labels, Query, Question
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, pays_after_the_end, portable, what_it_reads
+from rl_rewards.rewards.base import (
+    AsksForLabels,
+    RewardSource,
+    asks,
+    pays_after_the_end,
+    portable,
+    what_it_reads,
+    without_memory,
+)
 
 OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
 """What :meth:`Mixture.inspect` tells under its plain name where one part alone has it: reports look for these."""
@@ -132,6 +140,10 @@ class Mixture:
 
     def init(self, key: Key) -> States:
         return {name: part.init(_key_of(name, key)) for name, part in self.parts.items()}
+
+    def without_memory(self, state: States) -> States:
+        """See :func:`rl_rewards.rewards.base.without_memory`, of every part."""
+        return {name: without_memory(part, state[name]) for name, part in self.parts.items()}
 
     def reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
         return self._summed(lambda name: self.parts[name].reward(state[name], transitions))

@@ -2,7 +2,9 @@
 
 from typing import Any, Self
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int
@@ -25,6 +27,11 @@ class VisitedStates:
         columns = {"obs": obs, "action": action, "round": round, **more}
         written = {name: getattr(self, name).at[slot].set(rows, mode="drop") for name, rows in columns.items()}
         return self.replace(position=(self.position + jnp.sum(keep)) % capacity, **written)
+
+    def emptied(self) -> Self:
+        """A ring of the same shape with nothing in it, on the host: zeros take no space on a disk."""
+        empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), self)
+        return empty.replace(round=np.full(self.round.shape, -1, np.int32))
 
     def count(self, since: Array) -> Int[Array, ""]:
         """How many states were added in round ``since`` or later; they are the newest ones."""

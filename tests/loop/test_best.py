@@ -57,7 +57,9 @@ def test_what_is_kept_is_the_state_of_the_best_evaluation(run, tmp_path):
 
     finished_run(tmp_path, *RUN[:1], f"total_env_steps={best['env_steps']}", *RUN[2:])
     assert same(restore_policy(f"{run}@best").state, restore_policy(tmp_path).state), "a run that stopped there"
-    assert same(restore_from_run(f"{run}@best").state, restore_from_run(tmp_path).state)
+    kept, stopped = restore_from_run(f"{run}@best").state, restore_from_run(tmp_path).state
+    assert same(kept.classifier, stopped.classifier)
+    assert stopped.visited.count(jnp.zeros(())) > 0 == kept.visited.count(jnp.zeros(())), "only updates read those"
     assert not same(restore_policy(f"{run}@best").state, restore_policy(run).state)
 
 
@@ -120,7 +122,7 @@ def kept(run_dir, count=2):
 
 
 def test_every_seed_keeps_its_own_best(tmp_path):
-    keeper = BestKeeper(tmp_path, "success", False, Seeds(2), None)
+    keeper = BestKeeper(tmp_path, "success", None, Seeds(2), None)
     rows = rows_of([0.5, 0.0], [0.4, 0.7], [0.3, 0.1], [0.3, 0.9], [0.6, 0.2])
     found = []
     for i in range(len(rows)):
@@ -132,7 +134,7 @@ def test_every_seed_keeps_its_own_best(tmp_path):
 
 
 def test_a_seed_that_was_never_measured_waits_for_its_first(tmp_path):
-    keeper = BestKeeper(tmp_path, "success", False, Seeds(2), None)
+    keeper = BestKeeper(tmp_path, "success", None, Seeds(2), None)
     rows = rows_of([None, 0.2], [0.1, 0.1])
     keeper.consider(rows[:1], state_of(10, 20))
     assert record_of(tmp_path)["seeds"][0] is None
@@ -142,20 +144,20 @@ def test_a_seed_that_was_never_measured_waits_for_its_first(tmp_path):
 
 def test_a_resumed_run_takes_back_what_its_checkpoint_had(tmp_path):
     """A best of rounds that are now done again is gone at once, on the disk too."""
-    keeper, rows = BestKeeper(tmp_path, "success", False, Seeds(2), None), rows_of([0.1, 0.5], [0.9, 0.9])
+    keeper, rows = BestKeeper(tmp_path, "success", None, Seeds(2), None), rows_of([0.1, 0.5], [0.9, 0.9])
     keeper.consider(rows[:1], state_of(1, 2))
     at_checkpoint = keeper.state
     keeper.consider(rows, state_of(3, 4))
     assert kept(tmp_path) == [3, 4]
-    again = BestKeeper(tmp_path, "success", False, Seeds(2), at_checkpoint)
+    again = BestKeeper(tmp_path, "success", None, Seeds(2), at_checkpoint)
     assert kept(tmp_path) == [1, 2] and record_of(tmp_path) == at_checkpoint.record
     again.consider([*rows[:1], *rows_of([0.0, 0.0], [0.2, 0.4])[1:]], state_of(5, 6))
     assert kept(tmp_path) == [5, 2], "it went another way than before"
 
     shutil.rmtree(tmp_path / "checkpoints" / "best")  # or a damaged one
-    BestKeeper(tmp_path, "success", False, Seeds(2), again.state)
+    BestKeeper(tmp_path, "success", None, Seeds(2), again.state)
     assert kept(tmp_path) == [5, 2]
-    BestKeeper(tmp_path, "success", False, Seeds(2), None)
+    BestKeeper(tmp_path, "success", None, Seeds(2), None)
     assert not (tmp_path / FILE).exists(), "started afresh"
 
 

@@ -6,7 +6,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rl_rewards.rewards.base import without_memory
+from rl_rewards.rewards.mixture import mix
 from rl_rewards.rewards.visited_states import VisitedStates
+from tests.probes import make, make_rollout, make_spec
+from tests.rewards.examples import tiny_source
 
 CAPACITY, BATCH = 7, 5
 batches = st.lists(st.lists(st.booleans(), min_size=BATCH, max_size=BATCH), max_size=8)
@@ -40,3 +44,18 @@ def test_equals_a_list_of_the_newest(batches, since):
     np.testing.assert_array_equal(np.asarray(obs)[: len(expected), 0], expected)
     np.testing.assert_array_equal(np.asarray(obs)[: len(expected), 1], [-n for n in expected])
     np.testing.assert_array_equal(np.asarray(action)[: len(expected), 0], [n + 0.5 for n in expected])
+
+
+def test_without_memory_a_reward_is_the_same_and_its_ring_empty():
+    spec = make_spec(obs=2, action=1)
+    source = tiny_source(spec=spec, keep_visited=8, visited_per_round=4)
+    state = source.init(jax.random.key(0))
+    ones = jnp.ones((4, 2))
+    full = state.replace(visited=state.visited.add(ones, jnp.ones((4, 1)), jnp.ones(4, bool), jnp.asarray(3)))
+    mixed = mix({"task": source, "still": make("reward", "constant", spec, value=1.0)}, {"task": 1.0, "still": 1.0})
+    for forgotten in (without_memory(source, full), without_memory(mixed, {"task": full, "still": {}})["task"]):
+        assert full.visited.count(jnp.zeros(())) == 4 and forgotten.visited.count(jnp.zeros(())) == 0
+        assert jax.tree.map(jnp.shape, forgotten) == jax.tree.map(jnp.shape, full)
+        rollout = make_rollout(spec, 3, 2)
+        np.testing.assert_array_equal(source.reward(forgotten, rollout), source.reward(full, rollout))
+    assert mixed.stands_still is False and without_memory(mixed.parts["still"], {}) == {}
