@@ -1,4 +1,4 @@
-"""Measures, without RL, how far a regularised classifier falls from the pencil case's goal to what is beside it.
+"""Measures, without RL, how far each regulariser lets a classifier fall from the pencil case's goal to its sides.
 
 ``python scripts/measure_regularisers.py [--seeds 0-2] [SETTING ...]`` trains classifiers of goal examples against
 non-goal examples and states from all over the table (what visited places come to), one per seed and setting, and prints
@@ -32,7 +32,7 @@ R1 = "gradient_penalty_at=goals,gradient_penalty_target=0"
 SETTINGS = [
     "",
     "mixup=1",
-    *(f"{SPECTRAL},normalize_inputs=false,input_scale=1",),
+    f"{SPECTRAL},normalize_inputs=false,input_scale=1",
     *(f"{SPECTRAL},normalize_inputs=true,input_scale={scale}" for scale in (1, 3, 10, 30)),
     *(f"{WGAN},gradient_penalty={weight},normalize_inputs=false" for weight in (1, 10)),
     *(f"{WGAN},gradient_penalty={weight},input_scale={scale}" for weight in (1, 10) for scale in (1, 3, 10)),

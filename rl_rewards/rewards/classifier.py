@@ -26,8 +26,8 @@ from rl_rewards.rewards.mixup import mix, mix_with_unlabelled
 
 INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
 BOUNDED_SCALE = 10.0
-"""Factor of normalised inputs under spectral norm. A network that is 1-Lipschitz in them changes its logit by little
-more than 1 from one end of the goal to the other, and by not much more from a goal to the states beside it."""
+"""Factor of normalised inputs where the logit's slope is held at 1. In deviations, goals and the states beside them are
+less than 1 apart, and 1-Lipschitz logits differ by less than that: scripts/measure_regularisers.py."""
 
 
 @struct.dataclass
@@ -107,7 +107,8 @@ class Classifier:
         """What inputs are multiplied by, after they are normalised."""
         if self.input_scale is not None:
             return self.input_scale
-        return BOUNDED_SCALE if self.spectral_norm else 1.0
+        held_at_one = self.spectral_norm or (self.gradient_penalty > 0.0 and self.gradient_penalty_target > 0.0)
+        return BOUNDED_SCALE if held_at_one else 1.0
 
     @property
     def _bounds_slopes(self) -> bool:

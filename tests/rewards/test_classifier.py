@@ -168,7 +168,8 @@ def test_units_of_inputs_follow_the_regularisers_unless_they_are_given():
 
     assert units() == (False, 1.0), "without a regulariser inputs stay as they are"
     assert units(spectral_norm=True) == (True, BOUNDED_SCALE)
-    assert units(gradient_penalty=1.0) == (True, 1.0)
+    assert units(gradient_penalty=1.0) == (True, BOUNDED_SCALE), "its target is 1"
+    assert units(gradient_penalty=1.0, gradient_penalty_target=0.0) == (True, 1.0)
     assert units(spectral_norm=True, normalize_inputs=False, input_scale=3.0) == (False, 3.0)
 
 
