@@ -14,10 +14,14 @@ START, END = "<!-- claims: written by scripts/verdict_table.py -->\n", "<!-- end
 
 
 def every_claim(results: Path = RESULTS) -> str:
-    """Every stored study's claims as Markdown, seen from ``results``: claim, measured, whether it holds."""
+    """Every stored study's claims as Markdown, seen from ``results``: claim, measured, whether it holds.
+
+    Where a person has put ``superseded`` into a record, the reason is shown beside its conditions.
+    """
     lines = ["| claim | measured | |", "|---|---|---|"]
     for path, record in _studies(results):
-        lines.append(f"| **{_links(path, path.parent)}** | {_conditions(record)} | |")
+        why = f"; **superseded**: {record['superseded']}" if "superseded" in record else ""
+        lines.append(f"| **{_links(path, path.parent)}** | {_conditions(record)}{why} | |")
         lines += [f"| {' | '.join(_told(verdict))} |" for verdict in record["verdicts"]]
     return "\n".join(lines)
 

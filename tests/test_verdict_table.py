@@ -31,6 +31,15 @@ def test_every_stored_verdict_has_its_line(results):
     ]
 
 
+def test_superseded_results_say_why(results):
+    file = results / "study.json"
+    record = json.loads(file.read_text(encoding="utf-8")) | {"superseded": "measured before the change"}
+    file.write_text(json.dumps(record), encoding="utf-8")
+    assert every_claim(results).splitlines()[2] == (
+        "| **[study](study.json)** | seeds 100-101, 48,000 env steps; **superseded**: measured before the change | |"
+    )
+
+
 def test_the_readme_shows_each_study_by_its_first_claim(results):
     assert first_claims(results).splitlines()[2:] == [
         "| [study](scripts/results/study.json) | It learns "
