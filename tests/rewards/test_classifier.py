@@ -101,7 +101,9 @@ def test_mix_makes_convex_pairs_of_inputs_and_labels(alpha):
     np.testing.assert_allclose(labels, mixed @ targets, atol=1e-5, err_msg="labels mix with the inputs' weights")
     weight = np.diag(mixed)
     partner = (mixed - np.diag(weight)).argmax(axis=1)[weight < 1 - 1e-3]
-    assert len(np.unique(partner)) >= 0.98 * len(partner), "partners are a permutation"
+    distinct = len(np.unique(partner)) / len(partner)
+    assert distinct == pytest.approx(1 - np.exp(-1), abs=0.06), "partners are drawn one by one, with replacement"
+    assert abs(partner.mean() - n / 2) < 0.1 * n, "from all rows"
     assert abs(weight.mean() - 0.5) < 0.06
     assert weight.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.2), "weights are Beta(alpha, alpha)"
 
