@@ -13,7 +13,8 @@ from rl_rewards.rewards.places import Places
 from tests.runs import composed, usable_envs
 
 WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps"}  # given by build.py, not by the user
-ADDED_LATER = {"learning_rate_schedule": "constant", "final_learning_rate_share": 0.0}
+ADDED_LATER = {"learning_rate_schedule": "constant", "final_learning_rate_share": 0.0, "target_kl": None}
+ADDED_LATER |= {"min_log_std": None, "reward_scale_floor": None}
 ADDED_LATER |= {"negatives": "visits", "recent_share": 0.0, "recent_rounds": 20}
 ADDED_LATER |= {"places": Places(features="inputs", dimensions=8, side=0.5)}
 ADDED_LATER |= {"input_scale": 1.0, "gradient_penalty_at": "between", "negative_weighting": "none", "average": 0.0}

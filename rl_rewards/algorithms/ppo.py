@@ -5,8 +5,10 @@ loss = mean[-min(rho A, clip(rho, 1-e, 1+e) A)] + value_weight * mean[(V - A - V
 Rewards are computed once per rollout from the current reward source, so they are never stale.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -20,10 +22,13 @@ from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.encoders import ObsEncoder
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.networks import MLP, apply
-from rl_rewards.core.normalize import RewardScale, RunningMoments
+from rl_rewards.core.normalize import FlooredRewardScale, RewardScale, RunningMoments
 from rl_rewards.core.policy import PolicyHead
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
+
+KL_TOLERANCE = 1.5
+"""How many times ``target_kl`` a minibatch may be away before the round's updates stop."""
 
 
 @struct.dataclass
@@ -60,7 +65,7 @@ class PPO(PPOSettings):
 
     @cached_property
     def policy(self) -> PolicyHead:
-        return PolicyHead(self.spec, tuple(self.hidden), self.activation, self.initial_log_std)
+        return PolicyHead(self.spec, tuple(self.hidden), self.activation, self.initial_log_std, self.min_log_std)
 
     @cached_property
     def critic(self) -> nn.Module:
@@ -72,6 +77,7 @@ class PPO(PPOSettings):
 
     def init(self, key: Key) -> PPOState:
         actor_key, critic_key = jax.random.split(key)
+        floor = self.reward_scale_floor
         inputs = jnp.zeros((1, self.encoder.size))
         params = {"actor": self.policy.init(actor_key, inputs), "critic": self.critic.init(critic_key, inputs)}
         if self.encoder.learns:
@@ -80,7 +86,7 @@ class PPO(PPOSettings):
             params=params,
             optimizer=self.optimizer.init(params),
             obs_moments=RunningMoments.init(() if self.encoder.learns else self.spec.obs.shape),
-            reward_scale=RewardScale.init(),
+            reward_scale=RewardScale.init() if floor is None else FlooredRewardScale.init(floor),
         )
 
     def act(self, state: PPOState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, jax.Array]]:
@@ -101,18 +107,7 @@ class PPO(PPOSettings):
         state = self._update_reward_scale(state, rewards, rollout)
         batch = self._batch(state, rollout, rewards, reward_fn.absorbing)
         rate_share = self.learning_rate_share(round)
-
-        def epoch(carry, epoch_key):
-            # One sort of random bits: a permutation at a third of the cost of jax.random.permutation on a CPU.
-            order = jnp.argsort(jax.random.bits(epoch_key, batch.log_prob.shape))
-            order = order.reshape(self.minibatches, -1)
-            return jax.lax.scan(
-                lambda c, i: self._step(c, jax.tree.map(lambda x: x[i], batch), rate_share), carry, order
-            )
-
-        carry = (state.params, state.optimizer)
-        (params, optimizer), metrics = jax.lax.scan(epoch, carry, jax.random.split(key, self.epochs))
-        metrics = jax.tree.map(jnp.mean, metrics)
+        (params, optimizer), metrics = self._passes((state.params, state.optimizer), batch, rate_share, key)
         if self.learning_rate_schedule != "constant":  # a constant one stands in the configuration
             metrics["agent/learning_rate"] = self.learning_rate * rate_share
         metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
@@ -129,7 +124,8 @@ class PPO(PPOSettings):
 
     def adopt(self, state: PPOState, learned: PPOState) -> PPOState:
         """``state`` with the policy, critic and observation statistics of ``learned``; the optimiser stays fresh."""
-        return state.replace(params=learned.params, obs_moments=learned.obs_moments)
+        params = {**learned.params, "actor": self.policy.above_floor(learned.params["actor"])}
+        return state.replace(params=params, obs_moments=learned.obs_moments)
 
     def _inputs(self, state: PPOState, obs: Obs) -> jax.Array:
         normalize = partial(state.obs_moments.normalize, clip=self.obs_clip) if self.normalize_obs else None
@@ -178,13 +174,57 @@ class PPO(PPOSettings):
         )
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
 
+    def _passes(self, learner: tuple, batch: Batch, rate_share: float | jax.Array, key: Key) -> tuple[tuple, Metrics]:
+        """(params, optimizer) after ``epochs`` shuffled passes over ``batch``, and the metrics' mean over minibatches.
+
+        With ``target_kl`` the remaining minibatches of all passes are skipped as soon as the policy is, on one of them,
+        further than 1.5 target_kl from the one that collected (the k3 estimate, before that minibatch's own update;
+        as in Stable-Baselines3 and Spinning Up). The critic stops too. With several seeds in one program a skipped
+        update saves no time: ``cond`` becomes a selection where one seed may have stopped and another not.
+        """
+
+        farthest = math.inf if self.target_kl is None else KL_TOLERANCE * self.target_kl
+
+        def step(learner: tuple, part: Batch) -> tuple[tuple, Metrics]:
+            return self._step(learner, part, rate_share)
+
+        def step_unless_far(carry: tuple, part: Batch) -> tuple[tuple, tuple[Metrics, jax.Array, jax.Array]]:
+            def attempt(learner: tuple) -> tuple[tuple, Metrics, jax.Array]:
+                stepped, metrics = step(learner, part)
+                far = metrics["agent/kl"] > farthest
+                return jax.tree.map(lambda old, new: jnp.where(far, old, new), learner, stepped), metrics, far
+
+            def skip(learner: tuple) -> tuple[tuple, Metrics, jax.Array]:
+                _, metrics, far = jax.eval_shape(attempt, learner)
+                return learner, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics), jnp.ones_like(far)
+
+            learner, stopped = carry
+            learner, metrics, far = jax.lax.cond(stopped, skip, attempt, learner)
+            return (learner, far), (metrics, ~stopped, ~far)
+
+        def epoch(carry: tuple, epoch_key: Key) -> tuple[tuple, Any]:
+            # One sort of random bits: a permutation at a third of the cost of jax.random.permutation on a CPU.
+            order = jnp.argsort(jax.random.bits(epoch_key, batch.log_prob.shape))
+            order = order.reshape(self.minibatches, -1)
+            one = step if self.target_kl is None else step_unless_far
+            return jax.lax.scan(lambda c, i: one(c, jax.tree.map(lambda x: x[i], batch)), carry, order)
+
+        keys = jax.random.split(key, self.epochs)
+        if self.target_kl is None:
+            learner, metrics = jax.lax.scan(epoch, learner, keys)
+            return learner, jax.tree.map(jnp.mean, metrics)
+        (learner, _), (metrics, tried, made) = jax.lax.scan(epoch, (learner, jnp.array(False)), keys)
+        metrics = jax.tree.map(lambda x: masked_mean(x, tried), metrics)
+        return learner, metrics | {"agent/epochs_used": jnp.sum(made) / self.minibatches}
+
     def _step(self, carry: tuple, batch: Batch, rate_share: float | jax.Array) -> tuple[tuple, Metrics]:
         params, optimizer = carry
         gradients, metrics = jax.grad(self._loss, has_aux=True)(params, batch)
         updates, optimizer = self.optimizer.update(gradients, optimizer, params)
         if self.learning_rate_schedule != "constant":  # Adam's updates are linear in the learning rate
             updates = jax.tree.map(lambda x: rate_share * x, updates)
-        return (optax.apply_updates(params, updates), optimizer), metrics
+        params: Any = optax.apply_updates(params, updates)
+        return ({**params, "actor": self.policy.above_floor(params["actor"])}, optimizer), metrics
 
     def _loss(self, params: dict, batch: Batch) -> tuple[jax.Array, Metrics]:
         features = self._features(params, batch.inputs)

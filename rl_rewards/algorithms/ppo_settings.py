@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.checks import check_fields, check_share, require
 from rl_rewards.core.networks import check_mlp
-from rl_rewards.core.types import EnvSpec
+from rl_rewards.core.types import Discrete, EnvSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,9 @@ class PPOSettings:
     # Of a saved configuration that is older than these keys: off.
     learning_rate_schedule: Literal["constant", "linear"] = "constant"
     final_learning_rate_share: float = 0.0
+    target_kl: float | None = None
+    min_log_std: float | None = None
+    reward_scale_floor: float | None = None
     run_env_steps: int | None = None  # of the whole run; see with_budget
 
     data: Literal["rollout"] = field(default="rollout", init=False)
@@ -61,6 +64,25 @@ class PPOSettings:
         require(0 < self.discount <= 1, f"algorithm.discount={self.discount} must lie in (0, 1].")
         require(0 <= self.trace_decay <= 1, f"algorithm.trace_decay={self.trace_decay} must lie in [0, 1].")
         check_mlp("algorithm", self.hidden, self.activation)
+        told = f"algorithm.target_kl={self.target_kl} must be positive, or null for no stop."
+        require(self.target_kl is None or self.target_kl > 0, told)
+        self._check_floors()
+
+    def _check_floors(self) -> None:
+        """Of the deviation and of the reward scale: each needs something that it can hold up."""
+        lowest, initial, floor = self.min_log_std, self.initial_log_std, self.reward_scale_floor
+        if lowest is not None:
+            require(
+                not isinstance(self.spec.action, Discrete),
+                f"algorithm.min_log_std={lowest} is a floor for the deviation of real actions, and the actions of "
+                f"{self.spec.name} are discrete; set it to null, and algorithm.entropy_weight to keep it exploring.",
+            )
+            told = f"algorithm.min_log_std={lowest} must not be above algorithm.initial_log_std={initial}."
+            require(lowest <= initial, told)
+        if floor is not None:
+            check_share("algorithm.reward_scale_floor", floor)
+            told = f"algorithm.reward_scale_floor={floor} needs algorithm.normalize_reward=true."
+            require(self.normalize_reward, told)
 
     @property
     def history(self) -> int:

@@ -1,5 +1,6 @@
 """Running statistics for observations and rewards. Pure: reading never moves them."""
 
+import dataclasses
 from typing import Self
 
 import jax.numpy as jnp
@@ -77,7 +78,8 @@ class RewardScale:
         n = jnp.maximum(jnp.sum(valid), 1.0)
         mean = jnp.sum(returns * valid) / n
         square = jnp.sum(jnp.square(returns) * valid) / n
-        return type(self)(
+        return dataclasses.replace(
+            self,
             weight=decay * self.weight + (1 - decay),
             mean=decay * self.mean + (1 - decay) * mean,
             square=decay * self.square + (1 - decay) * square,
@@ -88,3 +90,44 @@ class RewardScale:
         weight = jnp.maximum(self.weight, 1e-8)
         variance = self.square / weight - jnp.square(self.mean / weight)
         return jnp.maximum(jnp.sqrt(jnp.maximum(variance, 0.0)), 1e-4)
+
+
+@struct.dataclass
+class FlooredRewardScale(RewardScale):
+    """The same estimate, which never falls below a share of the largest value that it has had.
+
+    A learned reward's spread shrinks as the policy masters the task, and dividing by it makes ever smaller differences
+    as large as the first ones were. Rewards of round t are divided by
+
+        scale_t = max(std_t, floor * max(std_0, ..., std_t))
+
+    so that a difference is never enlarged by more than 1 / floor times what it would be by the widest spread so far.
+    The largest deviation is the measure, not that of the first rounds: an untrained reward's is small by chance. One
+    burst of large rewards holds the scale up for good; choose less than 1 where rewards have no bounds.
+
+    A class of its own, since a field more in ``RewardScale`` would make older checkpoints unreadable.
+    """
+
+    peak: Float[Array, ""]
+    floor: float = struct.field(pytree_node=False)  # share, 0 .. 1
+
+    @classmethod
+    def init(cls, floor: float = 1.0) -> Self:
+        zero = jnp.zeros(())
+        return cls(weight=zero, mean=zero, square=zero, peak=zero, floor=floor)
+
+    def update(
+        self,
+        rewards: Float[Array, "T B"],
+        done: Bool[Array, "T B"],
+        valid: Bool[Array, "T B"],
+        discount: float,
+        decay: float,
+    ) -> Self:
+        """As :meth:`RewardScale.update`; the peak follows."""
+        moved = super().update(rewards, done, valid, discount, decay)
+        return dataclasses.replace(moved, peak=jnp.maximum(self.peak, RewardScale.std(moved)))
+
+    def std(self) -> Float[Array, ""]:
+        """The deviation, or where that is larger ``floor`` of its peak."""
+        return jnp.maximum(super().std(), self.floor * self.peak)

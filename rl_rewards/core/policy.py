@@ -58,6 +58,7 @@ class PolicyHead(ActionScale):
     hidden: tuple[int, ...]
     activation: str
     initial_log_std: float  # of actions scaled to [-1, 1]; ignored for discrete actions
+    min_log_std: float | None = None  # the floor of the log deviation, in the same scale; None for discrete actions
 
     @cached_property
     def network(self) -> nn.Module:
@@ -72,7 +73,25 @@ class PolicyHead(ActionScale):
     def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
         """Over actions in the network's own scale; see :meth:`to_env` and :meth:`from_env`."""
         output = apply(self.network, params, inputs)
-        return Categorical(output) if isinstance(self.spec.action, Discrete) else DiagonalNormal(*output)
+        if isinstance(self.spec.action, Discrete):
+            return Categorical(output)
+        mean, log_std = output
+        return DiagonalNormal(mean, self._at_least_the_floor(log_std))
+
+    def above_floor(self, params: dict) -> dict:
+        """``params`` with no log deviation below the floor, where :meth:`distribution` would have no gradient for it.
+
+        A learner that calls this after each step can raise the deviation again from the very floor.
+        """
+        if self.min_log_std is None:
+            return params
+        inner = params["params"]
+        return {**params, "params": {**inner, "log_std": self._at_least_the_floor(inner["log_std"])}}
+
+    def _at_least_the_floor(self, log_std: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
+        if self.min_log_std is None:
+            return log_std
+        return jnp.where(log_std < self.min_log_std, self.min_log_std, log_std)  # on the floor the gradient passes
 
 
 @dataclass(frozen=True)

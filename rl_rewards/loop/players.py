@@ -33,9 +33,10 @@ def build_algorithm(
     """
 
     def make(spec: EnvSpec) -> Algorithm:
-        algorithm = instantiate_part(node, spec=spec)
-        knows = budget is not None and isinstance(algorithm, HasSchedule)
-        return algorithm.with_budget(budget) if knows else algorithm
+        algorithm: Algorithm = instantiate_part(node, spec=spec)
+        if budget is None or not isinstance(algorithm, HasSchedule):
+            return algorithm
+        return algorithm.with_budget(budget)
 
     if not isinstance(source, SelfPlay):
         return make(spec)

@@ -31,6 +31,8 @@ METRICS = {
     "scaling.",
     "agent/entropy": "Entropy of the policy in nats; lower means less exploration.",
     "agent/kl": "How far an update moved the policy: KL divergence from old to new, in nats.",
+    "agent/epochs_used": "How many passes over the round's experience PPO made before the KL divergence stopped it; a "
+    "part of a pass counts as that part.",
     "agent/learning_rate": "Learning rate of policy and value function in the round, where a schedule changes it.",
     "agent/value_loss": "Error of the value function, on scaled rewards.",
     "agent/policy_loss": "The clipped surrogate loss of the policy; its height means little.",

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import jax
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
@@ -66,6 +67,28 @@ def test_longer_run_continues_on_the_longer_schedule(tmp_path):
     assert command(f"resume={tmp_path}", "total_env_steps=3200").returncode == 0
     found = [row["agent/learning_rate"] for row in rows(tmp_path)]
     assert found == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+STABILISED = [f"algorithm.{one}" for one in ("target_kl=0.001", "reward_scale_floor=1.0", "learning_rate=0.01")]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ("env=point", "num_seeds=2", "algorithm.min_log_std=-0.1"),
+        ("env=hall", "reward=self_play", "reward.horizon=12", "reward.alice_moves=6", "algorithm.rollout_length=40"),
+    ],
+    ids=["two seeds", "two players"],
+)
+def test_stabilisers_go_on_to_the_bit(tmp_path, run):
+    """What they remember is in the checkpoint, of seeds in one program and of both players."""
+    short, long = tmp_path / "short", tmp_path / "long"
+    run_here(short, *run, *STABILISED)
+    run_here(short, *run, *STABILISED, "total_env_steps=3200")
+    last = run_here(long, *run, *STABILISED, "total_env_steps=3200")
+    assert digest_of(short) == digest_of(long)
+    used = np.concatenate([np.ravel(value) for key, value in last.items() if key.endswith("epochs_used")])
+    assert len(used) == 2 and np.all(used > 0.0) and np.any(used < 4.0), "the option was on, and stopped an update"
 
 
 def test_a_run_of_an_earlier_version_goes_on(tmp_path):
