@@ -3,7 +3,7 @@
 import pytest
 
 from rl_rewards.core.alarm import first_alarm
-from tests.runs import raw_rows, run_here
+from tests.runs import command, raw_rows, run_here
 
 LENGTH = ("env=point", "algorithm.num_envs=64", "algorithm.minibatches=4", "total_env_steps=150_000")
 LEARNED = ("reward.pretrain_steps=1_000",)  # gradient steps of the classifier, for which debug=smoke takes few
@@ -25,6 +25,16 @@ def test_a_healthy_run_does_not_even_early(tmp_path):
     )
     assert last["eval/success"] > 0.8
     assert first_alarm(raw_rows(tmp_path)) is None
+
+
+@pytest.mark.slow
+def test_the_quickstart_learns_its_task_and_says_so(tmp_path):
+    """The very command that a newcomer types first, in a new process: verdict, report and no account anywhere."""
+    done = command("experiment=quickstart", "video=false", f"hydra.run.dir={tmp_path}", timeout=600.0)
+    assert done.returncode == 0, done.stderr
+    assert raw_rows(tmp_path)[-1]["eval/success"] >= 0.9
+    assert "true success" in done.stdout and str(tmp_path / "report.html") in done.stdout
+    assert (tmp_path / "report.html").is_file() and not (tmp_path / "wandb").exists()
 
 
 def test_diverging_training_stops_with_a_reason(tmp_path):
