@@ -8,6 +8,7 @@ only. A setting is a list of the classifier's keys, e.g. ``spectral_norm=true,in
 """
 
 import argparse
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -86,7 +87,7 @@ def over_the_table(rng: np.random.Generator) -> Float[np.ndarray, "n 5"]:
     return np.concatenate([pusher, case, rng.normal(0.0, 0.4, (TABLE, 1))], axis=1)
 
 
-def _train(source: GoalClassifier, state, data: Examples, table: jax.Array, seed: int):
+def _train(source: GoalClassifier, state: Any, data: Examples, table: jax.Array, seed: int) -> Any:
     """STEPS balanced batches of goals against non-goal examples and ``table`` [n, d]."""
     goals, negatives = data["goal_obs"], jnp.concatenate([data["non_goal_obs"], table])
     state = source.classifier.set_moments(state, jnp.concatenate([goals, data["non_goal_obs"]]))

@@ -27,6 +27,7 @@ from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.stop import StopRequest
 from rl_rewards.loop.train import FINITE, Parts, TrainState, init_state
 from rl_rewards.loop.wandb_log import WandbLog
+from rl_rewards.rewards import places
 
 
 class Live(NamedTuple):
@@ -151,6 +152,7 @@ class _Session:
         self.checkpoints, self.metrics_file = checkpoints, metrics_file
         self.progress, self.wandb_log, self.best = progress, wandb_log, best
         self.evaluate = Evaluator(parts, examples, cfg.evaluation.episodes, cfg.seed)
+        self._warned = False  # once is enough
 
     def train(self, live: Live, rounds: int, data_hash: str, stop: StopRequest) -> tuple[dict[str, Any], str]:
         """All rounds still to do; returns the last row and the digest of the final state."""
@@ -202,6 +204,9 @@ class _Session:
             row["time/evaluate_seconds"] = time.perf_counter() - started
             evaluation.save(self.run_dir / "evaluations", row["round"], steps(row)[0])
         row = self.metrics_file.append(row)
+        if not self._warned and (warning := places.warning(row)):
+            self._warned = True
+            self.progress.say(f"Warning: {warning}")
         rows = self.metrics_file.rows
         self.best.consider(rows, state)
         alarm = self._in_words(exploit_alarms(rows))

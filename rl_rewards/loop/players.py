@@ -1,5 +1,7 @@
 """Who acts and learns in a run: one algorithm, or, where the reward is a game, two of them, on the game."""
 
+from typing import Any
+
 from omegaconf import DictConfig
 
 from rl_rewards.algorithms.base import Algorithm, HasSchedule
@@ -33,10 +35,8 @@ def build_algorithm(
     """
 
     def make(spec: EnvSpec) -> Algorithm:
-        algorithm: Algorithm = instantiate_part(node, spec=spec)
-        if budget is None or not isinstance(algorithm, HasSchedule):
-            return algorithm
-        return algorithm.with_budget(budget)
+        algorithm: Any = instantiate_part(node, spec=spec)
+        return algorithm if budget is None or not isinstance(algorithm, HasSchedule) else algorithm.with_budget(budget)
 
     if not isinstance(source, SelfPlay):
         return make(spec)

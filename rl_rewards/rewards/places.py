@@ -10,9 +10,9 @@ visited, and more where it was not: at least 1/2 for k = 1, however the policy g
 A cell is found by hashing standardised, rounded features (counting by hashes: Tang et al. 2017, arXiv:1611.04717).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,24 @@ from rl_rewards.core.types import Key
 BUCKETS_PER_STATE = 4
 """Size of the hash table: two places share a bucket, and count as one, with a chance of places / buckets."""
 SMALLEST_DEVIATION = 1e-6
+MOSTLY_ALONE, ENOUGH_STATES = 0.5, 5000
+
+
+def warning(row: Mapping[str, Any]) -> str | None:
+    """A sentence where a row of metrics shows that places have become visits again: most states are alone in theirs.
+
+    With few stored states that is always so; nothing is said before ``ENOUGH_STATES`` are stored.
+    """
+    for key in (key for key in row if key.endswith("places_alone")):
+        alone = float(np.mean(row[key] if row[key] is not None else np.nan))
+        stored = float(np.mean(row[key.replace("places_alone", "negatives")]))
+        if stored >= ENOUGH_STATES and alone > MOSTLY_ALONE:
+            return (
+                f"{alone:.0%} of the {stored:,.0f} states that negatives are drawn from are alone in their place, so "
+                "that drawing by places is drawing by visits. Make places coarser (reward.places.side, now too small), "
+                "or of less (reward.places.dimensions, or reward.places.features=[NAMES])."
+            )
+    return None
 
 
 class ByPlaces(NamedTuple):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.rewards.places import Places, by_places
+from rl_rewards.rewards.places import Places, by_places, warning
 from tests.probes import make_rollout, make_spec
 from tests.rewards.examples import examples_of, gaussians, initial, numbered, same, source_of, tiny_source, updater
 
@@ -94,6 +94,22 @@ def test_drawn_states_follow_the_weights():
     share = np.bincount(drawn, minlength=100) / 30_000
     np.testing.assert_allclose([share[:90].sum(), share[90:99].sum(), share[99]], 1 / 3, atol=0.01)
     assert share[:90].max() < 3 / 270, "and in a place every state has the same chance"
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"reward/places_alone": 0.7, "reward/negatives": 6000}, "70% of the 6,000 states"),
+        ({"reward/goal/places_alone": [0.7, 0.9], "reward/goal/negatives": [6000, 6000]}, "80% of the 6,000 states"),
+        ({"reward/places_alone": 0.7, "reward/negatives": 900}, None),
+        ({"reward/places_alone": 0.3, "reward/negatives": 6000}, None),
+        ({"reward/places_alone": None, "reward/negatives": 6000}, None),
+        ({"reward/negatives": 6000}, None),
+    ],
+)
+def test_places_that_have_become_visits_are_named(row, told):
+    found = warning(row)
+    assert found is None if told is None else told in found
 
 
 # In the adversarial classifier.
