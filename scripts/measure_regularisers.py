@@ -99,7 +99,7 @@ def _train(source: GoalClassifier, state: Any, data: Examples, table: jax.Array,
             rows[jax.random.randint(k, shape, 0, len(rows))]
             for k, rows in ((goal_key, goals), (negative_key, negatives))
         ]
-        return source.classifier.train_step(state, *drawn, train_key)[0], None
+        return source.classifier.train_step(state, drawn[0], drawn[1], train_key)[0], None
 
     return jax.lax.scan(step, state, jax.random.split(jax.random.key(seed + 1000), STEPS))[0]
 
