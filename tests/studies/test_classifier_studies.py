@@ -134,6 +134,10 @@ def test_an_exploit_is_used_and_overcome(tmp_path):
     }
     assert holds(CameraExploits(), arms) == [True, True, False, True, True, True, False, True]
     assert drawn(CameraExploits(), arms, tmp_path)
+    asked = {"asked_75_background_cue": ends(0.9, done), "asked_25_none": ends(0.0, hidden)}
+    verdicts = CameraExploits().judge(arms | asked, SEEDS).verdicts
+    assert [v.holds for v in verdicts if "75 questions" in v.claim and v.claim.startswith("background_cue")] == [True]
+    assert [v.holds for v in verdicts if "25 questions" in v.claim] == [False]
 
 
 def test_findings_need_no_details():
