@@ -30,15 +30,18 @@ PROBES = {"centre": np.mean(layout.GOAL_DEPTH), "3 cm past": FAR_EDGE + 0.03, "8
 WITHOUT = ("mixup=0", "weight_decay=0")
 SPECTRAL, WGAN = "spectral_norm=true", "gradient_penalty_target=1"
 R1 = "gradient_penalty_at=goals,gradient_penalty_target=0"
+RAW = "normalize_inputs=false,input_scale=1"
 SETTINGS = [
     "",
     "mixup=1",
-    f"{SPECTRAL},normalize_inputs=false,input_scale=1",
-    *(f"{SPECTRAL},normalize_inputs=true,input_scale={scale}" for scale in (1, 3, 10, 30)),
-    *(f"{WGAN},gradient_penalty={weight},normalize_inputs=false" for weight in (1, 10)),
+    f"{SPECTRAL},{RAW}",
+    *(f"{SPECTRAL},input_scale={scale}" for scale in (1, 3, 10, 30, 100)),
+    *(f"{SPECTRAL},activation=leaky_relu,input_scale={scale}" for scale in (10, 30, 100)),
+    f"{SPECTRAL},activation=leaky_relu,input_scale=100,mixup=1",
+    *(f"{WGAN},gradient_penalty={weight},{RAW}" for weight in (1, 10)),
     *(f"{WGAN},gradient_penalty={weight},input_scale={scale}" for weight in (1, 10) for scale in (1, 3, 10)),
-    *(f"{R1},gradient_penalty={weight},normalize_inputs=false" for weight in (0.1, 1, 10)),
-    *(f"{R1},gradient_penalty={weight},input_scale=1" for weight in (0.01, 0.1, 1, 10)),
+    f"{R1},gradient_penalty=1,{RAW}",
+    *(f"{R1},gradient_penalty={weight},input_scale=1" for weight in (0.001, 0.01, 0.1, 1, 10)),
 ]
 
 

@@ -25,9 +25,10 @@ from rl_rewards.core.types import Key, Metrics
 from rl_rewards.rewards.mixup import mix, mix_with_unlabelled
 
 INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
-BOUNDED_SCALE = 10.0
-"""Factor of normalised inputs where the logit's slope is held at 1. In deviations, goals and the states beside them are
-less than 1 apart, and 1-Lipschitz logits differ by less than that: scripts/measure_regularisers.py."""
+PENALTY_SCALE, SPECTRAL_SCALE = 10.0, 100.0
+"""Factors of normalised inputs where the logit's slope is held near 1, or below. In deviations, goals and the states
+beside them are less than 1 apart, and so would be the logits. Under spectral norm the slope stays far below its bound,
+since each layer takes some of it away. Chosen by scripts/measure_regularisers.py."""
 
 
 @struct.dataclass
@@ -107,8 +108,9 @@ class Classifier:
         """What inputs are multiplied by, after they are normalised."""
         if self.input_scale is not None:
             return self.input_scale
-        held_at_one = self.spectral_norm or (self.gradient_penalty > 0.0 and self.gradient_penalty_target > 0.0)
-        return BOUNDED_SCALE if held_at_one else 1.0
+        if self.spectral_norm:
+            return SPECTRAL_SCALE
+        return PENALTY_SCALE if self.gradient_penalty > 0.0 and self.gradient_penalty_target > 0.0 else 1.0
 
     @property
     def _bounds_slopes(self) -> bool:
@@ -117,14 +119,22 @@ class Classifier:
     @property
     def warnings(self) -> list[str]:
         """What can work but has been seen to fail, a sentence each."""
-        if self.normalizes or not self._bounds_slopes:
-            return []
-        which = "spectral_norm=true" if self.spectral_norm else f"gradient_penalty={self.gradient_penalty:g}"
-        return [
-            f"reward.classifier.{which} bounds how fast the classifier's output changes with its inputs, and these are "
-            "not normalised: where goals and other states lie close together in their units, it cannot tell them "
-            "apart. reward.classifier.normalize_inputs=null and reward.classifier.input_scale=null fit them to it."
-        ]
+        found = []
+        if self._bounds_slopes and not self.normalizes:
+            which = "spectral_norm=true" if self.spectral_norm else f"gradient_penalty={self.gradient_penalty:g}"
+            found.append(
+                f"reward.classifier.{which} bounds how fast the classifier's output changes with its inputs, and these "
+                "are not normalised: where goals and other states lie close together in their units, it cannot tell "
+                "them apart. reward.classifier.normalize_inputs=null and reward.classifier.input_scale=null fit them "
+                "to it."
+            )
+        if self.spectral_norm and self.activation == "tanh":
+            found.append(
+                "reward.classifier.spectral_norm=true with activation=tanh makes the classifier flatter than it need "
+                "be, since tanh takes slope away in every layer: it can hardly tell goals from states a little beyond "
+                "them. reward.classifier.activation=leaky_relu keeps the slope."
+            )
+        return found
 
     @cached_property
     def network(self) -> nn.Module:

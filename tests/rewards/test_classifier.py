@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.rewards.classifier import BOUNDED_SCALE, AveragedState, Classifier
+from rl_rewards.rewards.classifier import PENALTY_SCALE, SPECTRAL_SCALE, AveragedState, Classifier
 from rl_rewards.rewards.mixup import mix
 from tests.rewards.examples import fit, gaussians, logits_of, plain_classifier, same, sigmoid, slopes_of
 
@@ -169,8 +169,8 @@ def test_units_of_inputs_follow_the_regularisers_unless_they_are_given():
         return classifier.normalizes, classifier.scale
 
     assert units() == (False, 1.0), "without a regulariser inputs stay as they are"
-    assert units(spectral_norm=True) == (True, BOUNDED_SCALE)
-    assert units(gradient_penalty=1.0) == (True, BOUNDED_SCALE), "its target is 1"
+    assert units(spectral_norm=True) == (True, SPECTRAL_SCALE)
+    assert units(gradient_penalty=1.0) == (True, PENALTY_SCALE), "its target is 1"
     assert units(gradient_penalty=1.0, gradient_penalty_target=0.0) == (True, 1.0)
     assert units(spectral_norm=True, normalize_inputs=False, input_scale=3.0) == (False, 3.0)
 
@@ -183,11 +183,13 @@ def test_settings_saved_before_a_key_existed_mean_what_they_meant():
     assert (old.scale, old.gradient_penalty_at, old.negative_weighting, old.average) == (1.0, "between", "none", 0.0)
 
 
-def test_raw_inputs_under_a_bounded_slope_are_warned_of():
-    for changes in ({"spectral_norm": True}, {"gradient_penalty": 10.0}):
+def test_what_keeps_a_bounded_slope_from_telling_states_apart_is_warned_of():
+    for changes in ({"spectral_norm": True, "activation": "leaky_relu"}, {"gradient_penalty": 10.0}):
         (sentence,) = plain_classifier(**changes).warnings
         assert next(iter(changes)) in sentence and "normalize_inputs=null" in sentence
         assert not plain_classifier(**changes, normalize_inputs=None).warnings
+    (sentence,) = plain_classifier(spectral_norm=True, normalize_inputs=None).warnings
+    assert "activation=leaky_relu" in sentence
     assert not plain_classifier().warnings
 
 
