@@ -38,7 +38,7 @@ test: $(READY)  ## run the tests, each file in one of up to eight processes
 smoke: $(READY)  ## every reward source for a few rounds on every environment
 	$(BIN)/python -m pytest tests/test_smoke.py $(ARGS)
 
-bench: $(READY)  ## measure speed and memory against predictions, ten minutes (PEERS=DIR, ONLY=a,b, OUT=FILE; see the README)
+bench: $(READY)  ## measure speed and memory against predictions, ten minutes (PEERS=DIR, ONLY=a,b, OUT=FILE; see scripts/README.md)
 	$(BIN)/python -m scripts.bench --out $(OUT) $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 lint: $(READY)  ## style, formatting and import contracts

@@ -1,6 +1,6 @@
-"""Write the tables of the lecture's claims from the stored verdicts: ``python scripts/verdict_table.py``.
+"""Writes the table of the lecture's claims from the stored verdicts: ``python scripts/verdict_table.py``.
 
-``scripts/results/README.md`` has every claim, the README the first of each study and how many of all hold.
+The table stands in ``scripts/results/README.md``, between two marks.
 """
 
 import json
@@ -26,20 +26,8 @@ def every_claim(results: Path = RESULTS) -> str:
     return "\n".join(lines)
 
 
-def first_claims(results: Path = RESULTS) -> str:
-    """Each stored study's first claim as Markdown, seen from the top level, and how many of all its claims hold."""
-    lines = ["| study | its first claim | measured | | claims that hold |", "|---|---|---|---|---|"]
-    for path, record in _studies(results):
-        holding = sum(verdict["holds"] for verdict in record["verdicts"])
-        claim, measured, holds = _told(record["verdicts"][0])
-        measured = f"{measured} ({_conditions(record)})"
-        study = _links(path, results.parents[1])
-        lines.append(f"| {study} | {claim} | {measured} | {holds} | {holding} of {len(record['verdicts'])} |")
-    return "\n".join(lines)
-
-
-TABLES = {Path(__file__).parents[1] / "README.md": first_claims, RESULTS / "README.md": every_claim}
-"""Page -> what makes its table."""
+PAGE = RESULTS / "README.md"
+"""Where the table stands."""
 
 
 def written_into(text: str, table: str) -> str:
@@ -84,5 +72,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for page, table in TABLES.items():
-        page.write_text(written_into(page.read_text(encoding="utf-8"), table()), encoding="utf-8")
+    PAGE.write_text(written_into(PAGE.read_text(encoding="utf-8"), every_claim()), encoding="utf-8")

@@ -168,7 +168,7 @@ class OtherPeoples:
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         raise ConfigError(
             f"There is no ordinary way to record examples in {self.id}, and this reward learns from examples; give a "
-            "file of them with examples.path=FILE.npz (its layout is in the README)."
+            "file of them with examples.path=FILE.npz (its layout is in configs/README.md)."
         )
 
     def plane(self, n: int) -> None:
