@@ -65,7 +65,7 @@ def test_a_key_that_was_meant_for_another_choice_is_named():
     swapped = ("experiment=lecture/sac_adversarial", "reward=environment")
     with pytest.raises(ConfigError, match=told):
         build.build(composed(*swapped))
-    rest = ("visited_per_round", "keep_visited", "updates_per_round", "negatives")
+    rest = ("visited_per_round", "keep_visited", "updates_per_round", "negatives", "classifier")
     build.build(composed(*swapped, *(f"~reward.{key}" for key in rest)))
 
 
