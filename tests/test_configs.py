@@ -9,18 +9,9 @@ from omegaconf import OmegaConf
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.help import CONFIGS, list_choices
-from rl_rewards.rewards.places import Places
-from tests.runs import composed, usable_envs
+from tests.runs import ADDED_LATER, composed, usable_envs
 
 WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps"}  # given by build.py, not by the user
-ADDED_LATER = {"learning_rate_schedule": "constant", "final_learning_rate_share": 0.0, "target_kl": None}
-ADDED_LATER |= {"min_log_std": None, "reward_scale_floor": None}
-ADDED_LATER |= {"negatives": "visits", "recent_share": 0.0, "recent_rounds": 20}
-ADDED_LATER |= {"places": Places(features="inputs", dimensions=8, side=0.5)}
-ADDED_LATER |= {"input_scale": 1.0, "gradient_penalty_at": "between", "negative_weighting": "none", "average": 0.0}
-ADDED_LATER |= {"queries": 0, "queries_per_session": 1, "rounds_per_session": 4, "query_share": 0.25}
-ADDED_LATER |= {"ask_done": "Is the task done in this picture?"}
-"""Off, in the class too: the saved configurations of older runs lack these keys."""
 NODES = [(group, name) for group in ("env", "reward", "algorithm", "labeler") for name in list_choices(group)]
 
 
