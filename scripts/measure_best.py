@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(file: Path) -> list[dict[str, Any]]:
-    """Of every seed of a run: the best true success, and by how much each criterion's pick falls short of it."""
+    """Returns, for every seed of a run, the best true success and how far each criterion's pick falls short of it."""
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     rows = [row for row in rows if row.get("eval/success") is not None]
     found = []

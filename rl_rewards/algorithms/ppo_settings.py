@@ -69,7 +69,7 @@ class PPOSettings:
         self._check_floors()
 
     def _check_floors(self) -> None:
-        """Of the deviation and of the reward scale: each needs something that it can hold up."""
+        """Refuse a floor of the deviation or of the reward scale where there is nothing that it could limit."""
         lowest, initial, floor = self.min_log_std, self.initial_log_std, self.reward_scale_floor
         if lowest is not None:
             require(

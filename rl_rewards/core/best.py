@@ -17,7 +17,7 @@ from typing import Any, Literal
 Row = Mapping[str, Any]
 Criterion = Literal["success", "true_return", "goals", "demonstrations", "learned_return"]
 Choice = Literal["success", "true_return", "learned"]
-"""What a configuration can ask for; ``learned`` becomes one of the last three, by what the evaluations measured."""
+"""The choices of a configuration; ``learned`` becomes one of the last three criteria, by what evaluations measured."""
 
 CRITERIA: dict[Criterion, str] = {
     "success": "the highest success, mean of the policy as trained and without exploration; of equal ones the higher "
@@ -37,7 +37,7 @@ REFERENCES: dict[Criterion, tuple[str, str]] = {
     "goals": ("eval/learned_reward_final", "eval/reward_heldout_goals"),
     "demonstrations": ("eval/prob_policy", "eval/prob_demos"),
 }
-"""What the policy gets, and what it is compared with, by criterion."""
+"""The metric of the policy and the metric that it is compared with, for each criterion."""
 
 
 def criterion_for(choice: Choice, row: Row, stands_still: bool) -> Criterion | None:
@@ -75,7 +75,7 @@ def score(rows: Sequence[Row], criterion: Criterion) -> tuple[float, ...] | None
 
 
 def improves(new: Sequence[float] | None, old: Sequence[float] | None) -> bool:
-    """Whether an evaluation takes the place of an older best; of equal ones the newer."""
+    """Returns True if an evaluation takes the place of an older best; of equal ones the newer is kept."""
     return new is not None and (old is None or tuple(new) >= tuple(old))
 
 

@@ -1,4 +1,4 @@
-"""What became of a run: what it reached, whether it kept it, and the collapse notice. Plain Python over metrics.jsonl.
+"""Judges what a run reached and whether it kept it, and raises the collapse notice. Plain Python over metrics.jsonl.
 
 Console, report and the DONE file take their words and numbers from here. The outcome is true success where the
 environment knows it, else the true return; of a return nobody knows how much is much, so that it is told in numbers and
@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 REACHED = 0.9
 """Success from which on a task counts as learned."""
 KEPT_SHARE = 2 / 3
-"""Of its best: success below that has fallen."""
+"""Success below this share of its best counts as fallen."""
 HELD_FROM = 0.5
 """A best below this is too near the noise of an evaluation for a fall from it to say anything."""
 EVALUATIONS_IN_A_ROW = 3
@@ -32,7 +32,7 @@ EVALUATIONS_IN_A_ROW = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one seed came to. Steps are counted in ``unit``, and None stands for what never happened."""
+    """The outcome of one seed. Steps are counted in ``unit``, and None stands for what never happened."""
 
     measure: Literal["success", "true_return"]
     unit: Literal["env_steps", "gradient_steps"]
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def outcome(rows: Sequence[Row]) -> Outcome | None:
-    """What a run of one seed came to so far; None where no evaluation has measured anything.
+    """Returns the outcome of a run of one seed so far; None where no evaluation has measured anything.
 
     Args:
         rows: of metrics.jsonl, oldest first; those without an evaluation are passed over.
@@ -147,7 +147,7 @@ def collapses(rows: Sequence[Row], kept: bool) -> dict[int, Alarm]:
 
 
 def _advice(metrics: Sequence[str]) -> str:
-    """What to try, by what the run's metrics say that it learns with."""
+    """Returns a sentence that names what to try, chosen by the run's metrics."""
     tries = []
     own = [key.removeprefix("reward/") for key in metrics if key.startswith("reward/")]
     if any(key.endswith("negatives") for key in own) and not any(key.endswith("places") for key in own):

@@ -16,7 +16,7 @@ Kind = Literal["pair", "ranking", "rating", "yes_no"]
 """The last is a rating on two levels: 1 is yes, the task is done in the one state shown; 0 is no."""
 Source = Literal["human", "scripted", "judge"]
 DONE = "Is the task done in this picture?"
-"""What people are asked where the answer is yes or no, unless a labeler is told another question."""
+"""The question that people get where the answer is yes or no, unless a labeler has another."""
 MOST_CLIPS = 9
 """Of one query: number keys are what a person ranks with."""
 MOST_LETTERS = 40

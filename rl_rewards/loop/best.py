@@ -32,7 +32,7 @@ RECORDED = ("success", "true_return", "learned_return", "learned_reward_final")
 
 
 def best_choice(setting: str | None, env: Environment, source: RewardSource) -> Choice | None:
-    """What ``checkpoint.best`` asks for; None where no best is kept.
+    """Returns the choice that ``checkpoint.best`` makes; None where no best is kept.
 
     ``auto`` takes the truth where the environment tells success, and its own reward where the run learns from that; in
     all other runs nobody may know what the environment's reward is worth, and the learned one judges.
@@ -116,7 +116,7 @@ class BestKeeper:
         return {name: jax.tree.map(leaf, items[name], self.state.items[name]) for name in items}
 
     def _put_right(self) -> None:
-        """What the folder says is what this run has: it may have been killed after the checkpoint it goes on from."""
+        """Make the folder agree with this run, which may have been killed after the checkpoint that it goes on from."""
         if self.state is None:
             self._folder.remove()
             (self.run_dir / FILE).unlink(missing_ok=True)

@@ -140,7 +140,7 @@ def _check_labeling(parts: Parts) -> None:
 
 
 def warnings(parts: Parts) -> list[str]:
-    """What can work but has been seen to fail, a sentence each."""
+    """Sentences about settings that can work but have been seen to fail."""
     found = []
     if parts.env.spec.ends_early and getattr(parts.source, "pays_to_linger", False):
         found.append(

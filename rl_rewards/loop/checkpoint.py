@@ -33,7 +33,7 @@ class BestState(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What a checkpoint of everything holds."""
+    """The contents of a checkpoint of everything."""
 
     state: TrainState
     host_env: bytes  # what the host environment saved

@@ -32,7 +32,7 @@ class RestoredPolicy(NamedTuple):
 
 
 def restore_policy(run: str | PathLike, seed: int | None = None) -> RestoredPolicy:
-    """What the newest checkpoint of a run holds of its policy; nothing in the folder changes.
+    """Restores the policy of a run from its newest checkpoint; nothing in the folder changes.
 
     Args:
         run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation.

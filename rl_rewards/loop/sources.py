@@ -98,7 +98,7 @@ def _describes(node: DictConfig, kind: type) -> bool:
 
 
 def restore_from_run(run: str | PathLike, seed: int | None = None) -> RestoredReward:
-    """What the newest checkpoint of a run holds of its reward; nothing in the folder changes.
+    """Restores the reward of a run from its newest checkpoint; nothing in the folder changes.
 
     Args:
         run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the reward of its best evaluation. A frozen reward has one state.

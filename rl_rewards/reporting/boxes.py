@@ -1,4 +1,4 @@
-"""What a page is made of above its figures: notices and tiles."""
+"""The parts of a page above its figures: notices and tiles."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ HEADINGS = {
     "collapse": "The task was learned and lost again",
     "failed": "The run failed",
 }
-"""What a box is, where its colour would otherwise have to say it."""
+"""Headings of the boxes, which say what the colour alone would not."""
 
 
 @dataclass(frozen=True)

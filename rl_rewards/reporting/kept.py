@@ -60,7 +60,7 @@ def best_tile_of_many(rows: list[dict[str, Any]]) -> Tile | None:
 
 
 def best_of(run: RunFiles) -> Mapping[str, Any] | None:
-    """What best.json says of the only seed of ``run``."""
+    """Returns the entry of the only seed of ``run`` in best.json."""
     seeds = run.best.get("seeds")
     return seeds[0] if isinstance(seeds, list) and seeds and isinstance(seeds[0], Mapping) else None
 

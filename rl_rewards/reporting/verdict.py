@@ -1,4 +1,4 @@
-"""What a run came to, in words: the headline, notices (exploit alarm and collapse first) and key numbers."""
+"""Puts a run's outcome into words: the headline, notices (exploit alarm and collapse first) and key numbers."""
 
 import math
 from collections.abc import Mapping

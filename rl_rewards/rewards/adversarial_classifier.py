@@ -41,7 +41,7 @@ class AskingClassifierState(AdversarialClassifierState):
 
 
 class Pool(NamedTuple):
-    """What a round's negatives are drawn from: the non-goal examples, then visited states, the newest first."""
+    """The states that a round's negatives are drawn from: non-goal examples, then visited states, the newest first."""
 
     visited: VisitedStates
     count: Int[Array, ""]  # of visited states that are drawn from
@@ -218,7 +218,7 @@ class AdversarialClassifier(AsksAboutStates):
         return goals, negatives
 
     def _negatives(self, data: Examples, pool: Pool, rows: Array) -> Float[Array, "*rows d"]:
-        """What the classifier sees of the negatives with these numbers."""
+        """Returns the classifier's inputs of the negatives with these numbers."""
         examples = data["non_goal_obs"].shape[0]
         of_examples = jnp.minimum(rows, examples - 1)
         example_inputs = self._inputs(data["non_goal_obs"][of_examples], data["non_goal_action"][of_examples])
@@ -241,7 +241,7 @@ class AdversarialClassifier(AsksAboutStates):
         return self.places.columns(self.spec.obs_names, feature_size(self.spec, self.judges))
 
     def _features(self, pretrained: ClassifierState | None, obs: Array, action: Array) -> Float[Array, "n k"]:
-        """What a place is made of, of states [n, ...]."""
+        """Returns the features that make a state's place [n, k], of states [n, ...]."""
         features = self._inputs(obs, action)
         if pretrained is not None:
             features = self.classifier.hidden_layer(pretrained, features)

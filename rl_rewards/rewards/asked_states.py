@@ -82,7 +82,7 @@ class AskedStates:
 
 @dataclass(frozen=True, kw_only=True)
 class AsksAboutStates(GoalClassifier):
-    """What a goal classifier that may ask has besides; its state has a field ``asked`` where ``queries`` is above 0.
+    """A goal classifier that may ask a labeler; its state has a field ``asked`` where ``queries`` is above 0.
 
     Keys and units: configs/reward/adversarial_classifier.yaml.
     """

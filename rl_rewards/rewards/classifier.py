@@ -100,12 +100,12 @@ class Classifier:
 
     @property
     def normalizes(self) -> bool:
-        """Whether inputs are normalised: as asked, or else where a regulariser bounds the output's slope in them."""
+        """True where inputs are normalised: as configured, or else where a regulariser bounds the output's slope."""
         return self._bounds_slopes if self.normalize_inputs is None else self.normalize_inputs
 
     @property
     def scale(self) -> float:
-        """What inputs are multiplied by, after they are normalised."""
+        """The factor that inputs are multiplied by after they are normalised."""
         if self.input_scale is not None:
             return self.input_scale
         if self.spectral_norm:
@@ -118,7 +118,7 @@ class Classifier:
 
     @property
     def warnings(self) -> list[str]:
-        """What can work but has been seen to fail, a sentence each."""
+        """Sentences about settings that can work but have been seen to fail."""
         found = []
         if self._bounds_slopes and not self.normalizes:
             which = "spectral_norm=true" if self.spectral_norm else f"gradient_penalty={self.gradient_penalty:g}"

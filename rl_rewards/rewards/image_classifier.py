@@ -42,7 +42,7 @@ class ImageClassifier(Classifier):
         return 1.0 if self.input_scale is None else self.input_scale
 
     def _scaled(self, state: ClassifierState, inputs: Array) -> Array:
-        """What follows the picture stays as it is."""
+        """Scales the picture; inputs that follow it stay as they are."""
         del state
         if not self.normalizes and self.scale == 1.0:
             return inputs

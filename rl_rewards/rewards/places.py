@@ -79,7 +79,7 @@ def by_places(cells: UInt32[Array, "N"], counted: Bool[Array, "N"]) -> ByPlaces:
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """What counts as one place. Keys and units: configs/reward/adversarial_classifier.yaml, ``places``."""
+    """Defines what counts as one place. Keys and units: configs/reward/adversarial_classifier.yaml, ``places``."""
 
     features: Literal["inputs", "hidden"] | Sequence[str | int]
     dimensions: int

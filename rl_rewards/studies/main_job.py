@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.drawing import ALARM, GOALS, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import SUCCESS, in_words, last_mean, less, series
+from rl_rewards.studies.measures import SUCCESS, last_mean, more_than, series
 from rl_rewards.studies.stability import arm_numbers, ends_well, keeps_the_task
 
 MAIN, LONGER = "adversarial_classifier", "longer"
@@ -39,7 +38,11 @@ class MainJob:
         del seeds  # the arms know theirs
         end = {name: last_mean(run, SUCCESS, 1) for name, run in arms.items()}
         verdicts = [ends_well(MAIN, arms[MAIN])]
-        verdicts += [_more(name, end) for name in arms if name not in (MAIN, LONGER)]
+        verdicts += [
+            more_than(f"The main job ends with more success than {_words(name)}.", end, MAIN, name, "success")
+            for name in arms
+            if name not in (MAIN, LONGER)
+        ]
         if LONGER in arms:
             verdicts.append(keeps_the_task(LONGER, arms[LONGER]))
         return Findings(verdicts, {name: arm_numbers(run) for name, run in arms.items()})
@@ -65,14 +68,6 @@ class MainJob:
             figure.savefig(path, dpi=110)
 
 
-def _more(name: str, end: Mapping[str, list[float]]) -> Verdict:
-    gained = less(end[MAIN], end[name])
-    _, low, high = mean_interval(gained)
-    return Verdict(
-        f"The main job ends with more success than {STYLES.get(name, (name,))[0]}.",
-        f"{in_words(end[MAIN])} against {in_words(end[name])}; {in_words(gained)} more.",
-        low > 0.0,
-        (low, high),
-        "success more, paired by seed",
-        {MAIN: end[MAIN], name: end[name]},
-    )
+def _words(name: str) -> str:
+    """The name of an arm as a claim says it."""
+    return STYLES[name][0] if name in STYLES else name

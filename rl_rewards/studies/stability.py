@@ -68,7 +68,7 @@ def lost_after_mastery(run: RunFiles) -> list[int]:
 
 
 def arm_numbers(run: RunFiles) -> dict[str, object]:
-    """What an arm came to, as plain data."""
+    """Returns the numbers of an arm as plain data."""
     end = last_mean(run, SUCCESS, 1)
     first = reached_at(run, SUCCESS, THRESHOLD)
     on_successes = _on_successes(run)

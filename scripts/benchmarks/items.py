@@ -79,7 +79,7 @@ def cost_of_the_loop(settings: Settings) -> Result:
 
 
 def cost_of_places(settings: Settings) -> Result:
-    """What negatives by places cost beside negatives by visits, main job's settings."""
+    """Measures the cost of negatives by places against negatives by visits, with the main job's settings."""
     commands = {kind: module("train", 15, f"reward.negatives={kind}") for kind in ("visits", "places")}
     contest = take_turns(commands, settings.repeats, settings.say)
     rows = [
