@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 from rl_rewards.core.types import Transition
 
 Question = Literal["quality", "success"]
-"""What is asked about a query's segments: which is better, or how good the only one is; or whether the task is done in
+"""The question about a query's segments: which is better, or how good the only one is; or whether the task is done in
 the one state that it shows (K = L = 1), where a score of 1 is yes and 0 is no."""
 NOBODY = -1
 """The id of a place in a batch of queries or answers that holds none."""

@@ -1,4 +1,4 @@
-"""What a run reached and whether it kept it, on its page: headline, collapse notice, the best's tile, and who holds it.
+"""Shows on a run's page what it reached and kept: headline, collapse notice, tile of the best, and where it is kept.
 
 The judgements are those of ``core.outcome``; which evaluation was kept is what best.json says.
 """

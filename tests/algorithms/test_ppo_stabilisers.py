@@ -1,4 +1,4 @@
-"""What holds PPO still when its reward moves: each option by what it does to one update."""
+"""Tests PPO's stabilisers: each option by its effect on one update."""
 
 from dataclasses import replace
 
@@ -133,7 +133,7 @@ def test_the_deviation_never_falls_below_its_floor_and_can_rise_from_it():
 
 
 def test_a_policy_from_elsewhere_is_lifted_to_the_floor():
-    """Of another run, whose floor was lower: acting and adopting both keep the deviation up."""
+    """A policy from a run with a lower floor is lifted: acting and adopting both keep the deviation up."""
     spec = make_spec(obs=3)
     learned = fresh(small_ppo(spec, initial_log_std=-3.0))
     algorithm = small_ppo(spec, min_log_std=-1.0)
@@ -179,7 +179,7 @@ def test_options_that_are_off_leave_older_checkpoints_readable():
 
 
 def _worth(algorithm, state, rollout):
-    """What rewards of a thousandth add to the advantages."""
+    """Returns the advantages that rewards of a thousandth bring."""
     paid, unpaid = (algorithm._batch(state, rollout, x * rollout.env_reward, jnp.zeros(())) for x in (1e-3, 0.0))
     return np.asarray(paid.advantage - unpaid.advantage)
 

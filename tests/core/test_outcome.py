@@ -1,4 +1,4 @@
-"""What a run is said to have reached, kept and lost; and the collapse notice, by its definition and by nothing less."""
+"""Tests the sentence about what a run reached, kept and lost, and the definition of the collapse notice."""
 
 import numpy as np
 import pytest

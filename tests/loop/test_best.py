@@ -103,7 +103,7 @@ def test_a_run_that_keeps_none_trains_the_same(run, tmp_path):
 
 
 def state_of(*values) -> TrainState:
-    """Of as many seeds as values; a number and a key each."""
+    """Makes a state of as many seeds as values; a number and a key each."""
     keys = jax.vmap(jax.random.key)(jnp.arange(len(values)))
     agent = {"w": jnp.array(values, jnp.float32)[:, None] * jnp.ones((len(values), 3)), "key": keys}
     return TrainState(agent=agent, reward={}, replay=None, env=None, key=keys)

@@ -1,4 +1,4 @@
-"""What a console that is no terminal shows of a run."""
+"""Tests the lines that a console shows which is not a terminal."""
 
 from rl_rewards.loop.log import Progress
 
