@@ -10,6 +10,18 @@ class ConfigError(Exception):
     """Bad input from a user; its text is one plain sentence: what is wrong, where, and what would be right."""
 
 
+class EnvironmentFault(ConfigError):
+    """An environment raised or returned what cannot be used; the text says what, in which copy of it, at which step.
+
+    Attributes:
+        trace: the traceback of what its code raised; None where it returned.
+    """
+
+    def __init__(self, message: str, trace: str | None = None) -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
 class Stopped(Exception):
     """Asked to stop from outside, with everything saved; its text says how to go on."""
 

@@ -16,44 +16,57 @@ from rl_rewards.core.types import Box, Discrete
 
 
 def registered(env_id: str) -> Registered:
-    """Gymnasium's own entry for ``Id`` or ``module:Id``; the module may lie in the current folder.
+    """Gymnasium's own entry for ``Id`` or ``module:Id``, or one for ``module:Class``.
+
+    The module may lie in the current folder. A class needs no registration.
 
     Raises:
         ConfigError: if the module cannot be imported or nobody has registered the id.
     """
     module, _, name = env_id.rpartition(":")
+    found: Any = None
     if module:
         if os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())  # a console script, unlike python -m, lacks it
         try:
-            importlib.import_module(module)
+            found = getattr(importlib.import_module(module), name, None)
         except Exception as error:  # whatever the user's module raises
             raise ConfigError(
                 f"env.id={env_id}: the module '{module}' cannot be imported: {one_line(error)}; it must be installed "
                 "or lie in the current folder."
             ) from error
     entry = gymnasium.registry.get(name)
+    if entry is None and isinstance(found, type) and issubclass(found, gymnasium.Env):
+        return Registered(id=name, entry_point=found)
     if entry is None:
         close = difflib.get_close_matches(name, list(gymnasium.registry), n=3)
         meant = f"did you mean {' or '.join(close)}?" if close else "nothing registered has a similar name."
         raise ConfigError(
-            f"Gymnasium has no environment '{name}'; {meant} One of your own is given as env.id=module:Id, where "
-            "importing the module registers it."
+            f"Gymnasium has no environment '{name}'; {meant} One of your own is given as env.id=module:Class, or as "
+            "env.id=module:Id, where importing the module registers it."
         )
     return entry
 
 
-def obs_box(env_id: str, space: spaces.Space) -> Box:
+FLATTENED = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
+
+
+def obs_box(env_id: str, space: spaces.Space, flatten: bool = False) -> Box:
     """The observation as ``EnvSpec`` has it: uint8 stays, other numbers become f32, a choice a one-hot vector.
 
     Pictures have their channels last.
+
+    Args:
+        flatten: make one f32 vector of it, whatever it is, as ``gymnasium.spaces.flatten`` does.
     """
+    if flatten:
+        return _flat_box(env_id, space)
     if isinstance(space, spaces.Discrete):
         return Box(shape=(int(space.n),), low=(0.0,) * int(space.n), high=(1.0,) * int(space.n))
     if not isinstance(space, spaces.Box):
         raise ConfigError(
             f"{env_id} observes a {type(space).__name__}, but only Box and Discrete observations are supported; "
-            "register it with a wrapper that makes it one, such as gymnasium.wrappers.FlattenObservation."
+            "env.flatten_observations=true makes one vector of it."
         )
     if space.dtype == np.uint8:
         first_axis_is_channels = len(space.shape) == 3 and space.shape[0] <= 4 < space.shape[2]
@@ -76,6 +89,32 @@ def action_space(env_id: str, space: spaces.Space) -> Box | Discrete:
         f"{env_id} acts in {space}, but only Discrete and real Box actions are supported; register it with a "
         "gymnasium.ActionWrapper that makes it one."
     )
+
+
+def _flat_box(env_id: str, space: spaces.Space) -> Box:
+    for part in _parts(space):
+        if not isinstance(part, FLATTENED):
+            raise ConfigError(
+                f"{env_id} observes a {type(part).__name__}, of which env.flatten_observations=true makes no vector; "
+                "register it with a wrapper that makes it a Box."
+            )
+    flat = spaces.flatten_space(space)
+    assert isinstance(flat, spaces.Box)
+    return _float_box(flat)
+
+
+def _parts(space: spaces.Space) -> list[spaces.Space]:
+    """The spaces in a Dict or Tuple, and in those in it."""
+    if isinstance(space, spaces.Dict):
+        return [part for inner in space.spaces.values() for part in _parts(inner)]
+    if isinstance(space, spaces.Tuple):
+        return [part for inner in space.spaces for part in _parts(inner)]
+    return [space]
+
+
+def say(warning: str) -> None:
+    """Tell the person at the console."""
+    print(f"Warning: {warning}", flush=True)
 
 
 def one_line(error: BaseException) -> str:

@@ -1,9 +1,12 @@
 """Exact states of Gymnasium environments: MuJoCo's own and classic control's, as flat arrays, never as a pickle.
 
+Random generators of all environments beside them, as JSON.
+
 Gymnasium has no interface for this, so it is known here per family, and ``continues_exactly`` tries it out: a family's
 environment with hidden state of its own, or inside a wrapper that remembers, is found out and not called restorable.
 """
 
+import json
 from typing import Any, Protocol
 
 import gymnasium
@@ -115,10 +118,61 @@ def restorer(env: gymnasium.Env) -> Restorer | None:
     return None
 
 
+def read_generator(env: gymnasium.Env) -> dict[str, Any] | None:
+    """The state of ``env``'s random generator: a Generator over any bit generator, or a RandomState; else None."""
+    generator = getattr(env.unwrapped, "np_random", None)
+    if isinstance(generator, np.random.RandomState):
+        return dict(generator.get_state(legacy=False))
+    if isinstance(generator, np.random.Generator):
+        return dict(generator.bit_generator.state)
+    return None
+
+
+def write_generator(env: gymnasium.Env, state: dict[str, Any] | None) -> None:
+    """Put back what :func:`read_generator` returned."""
+    generator: Any = getattr(env.unwrapped, "np_random", None)
+    if state is None:
+        return
+    if isinstance(generator, np.random.RandomState):
+        generator.set_state(state)
+    else:
+        generator.bit_generator.state = state
+
+
+def generators_as_json(states: list[dict[str, Any] | None]) -> str:
+    """The inverse of :func:`generators_from_json`."""
+    return json.dumps(states, default=_as_plain)
+
+
+def generators_from_json(text: str) -> list[dict[str, Any] | None]:
+    """States as :func:`read_generator` returns them."""
+    return json.loads(text, object_hook=_from_plain)
+
+
+def _as_plain(value: Any) -> Any:
+    """Arrays, which all bit generators but PCG64 have, with their dtype."""
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist(), "dtype": str(value.dtype)}
+    return value.item()
+
+
+def _from_plain(value: dict[str, Any]) -> Any:
+    return np.array(value["array"], value["dtype"]) if value.keys() == {"array", "dtype"} else value
+
+
 def continues_exactly(env: gymnasium.Env) -> bool:
-    """Whether ``env`` put back where it was, from within another episode, gives the same bits again. Resets ``env``."""
+    """Whether ``env`` put back where it was, from within another episode, gives the same bits again. Resets ``env``.
+
+    Its random generator too: the episodes that begin after that must be the same.
+    """
     state = restorer(env)
     if state is None:
+        return False
+    env.reset(seed=1)
+    generator = read_generator(env)
+    started = env.reset()[0]
+    write_generator(env, generator)
+    if generator is None or not np.array_equal(started, env.reset()[0]):
         return False
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(TRIED_STEPS)]
