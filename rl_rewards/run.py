@@ -141,6 +141,8 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
     title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}{last}"
     print(f"{title}\nfolder: {run_dir}", flush=True)
     parts = build.build(cfg, run_dir)
+    for note in build.notes(parts):
+        print(note, flush=True)
     for warning in build.warnings(parts):
         print(f"Warning: {warning}", flush=True)
     examples = build.build_data(parts, cfg)

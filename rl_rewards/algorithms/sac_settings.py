@@ -8,7 +8,7 @@ import numpy as np
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.demonstrations import require_demos
 from rl_rewards.core.networks import check_mlp
-from rl_rewards.core.types import Box, EnvSpec, box_bounds
+from rl_rewards.core.types import LARGEST_BOUND, Box, EnvSpec, box_bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +58,8 @@ class SACSettings:
         bounded = isinstance(action, Box) and bool(np.all(np.isfinite(box_bounds(action))))
         require(
             bounded,
-            f"algorithm=sac needs real actions within bounds, and those of {self.spec.name} are not; "
-            "algorithm=ppo takes any.",
+            f"algorithm=sac needs real actions within bounds, and those of {self.spec.name} are not (a bound beyond "
+            f"{LARGEST_BOUND:.1e} counts as none); algorithm=ppo takes any.",
         )
         for name in ("num_envs", "rollout_length", "replay_capacity", "batch_size", "critics", "actor_every"):
             require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be at least 1.")

@@ -48,7 +48,8 @@ class ActionScale:
         low, high = box_bounds(self.spec.action)
         bounded = np.isfinite(low) & np.isfinite(high)
         low, high = np.where(bounded, low, np.float32(-1.0)), np.where(bounded, high, np.float32(1.0))
-        return np.asarray((low + high) / 2), np.asarray((high - low) / 2)
+        half_range = np.where(low == high, np.float32(1.0), (high - low) / 2)  # a locked joint is clipped by the env
+        return np.asarray((low + high) / 2), np.asarray(half_range)
 
 
 @dataclass(frozen=True)

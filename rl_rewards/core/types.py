@@ -139,13 +139,18 @@ def _box(raw: dict) -> Box:
     return Box(shape=tuple(raw["shape"]), low=low, high=high, dtype=raw["dtype"])
 
 
+LARGEST_BOUND = float(np.sqrt(np.finfo(np.float32).max))
+"""A bound beyond this is none: its square overflows f32. Environments write the largest float where they have none."""
+
+
 def box_bounds(box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of ``box`` as f32 arrays of its shape; infinite where it is unbounded."""
+    """Bounds of ``box`` as f32 arrays of its shape; infinite where it is unbounded, see ``LARGEST_BOUND``."""
     if box.low is None or box.high is None:
         return np.full(box.shape, -np.inf, np.float32), np.full(box.shape, np.inf, np.float32)
+    low, high = (np.asarray(side, np.float64).reshape(box.shape) for side in (box.low, box.high))
     return (
-        np.asarray(box.low, np.float32).reshape(box.shape),
-        np.asarray(box.high, np.float32).reshape(box.shape),
+        np.where(low < -LARGEST_BOUND, -np.inf, low).astype(np.float32),
+        np.where(high > LARGEST_BOUND, np.inf, high).astype(np.float32),
     )
 
 

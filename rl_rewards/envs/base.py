@@ -107,6 +107,16 @@ class HasEngines(Protocol):
 
 
 @runtime_checkable
+class HasNotes(Protocol):
+    """A description of an environment that is found out by trying it."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what was found that a person should know."""
+        ...
+
+
+@runtime_checkable
 class PlacesScenes(Protocol):
     """An environment that can tell where on its plane a scene lies, so that episodes can be drawn over the map."""
 

@@ -58,13 +58,11 @@ class GymnasiumBatch:
             infos.append(info)
         reader.check_values(self._rows, self._numbers, self._elapsed)
         self._obs = reader.observations.encoded(self._rows)
-        at_limit = self._elapsed >= self.spec.max_episode_steps
+        ended = terminated | cut
         if not self.spec.ends_early:
-            check_ends(reader.env_id, terminated | cut, self._elapsed, self.spec.max_episode_steps)
-        truncated = (cut | at_limit) & ~terminated
-        ended = terminated | truncated
-        told = self._info(infos, terminated | cut, ended, steps)
-        return StepOut(self._obs, rewards, terminated, truncated, ended, told)
+            check_ends(reader.env_id, ended, self._elapsed, self.spec.max_episode_steps)
+        over = ended | (self._elapsed >= self.spec.max_episode_steps)
+        return StepOut(self._obs, rewards, terminated, over & ~terminated, over, self._info(infos, ended, over, steps))
 
     def _info(self, infos: list[Any], ended: np.ndarray, over: np.ndarray, steps: list[int]) -> dict[str, np.ndarray]:
         """The wanted numbers of the last step.
@@ -77,7 +75,8 @@ class GymnasiumBatch:
         if reader.wants_info:
             ends, overs = ended.tolist(), over.tolist()
             rows = [reader.read_info(one, i, steps[i], ends[i], overs[i]) for i, one in enumerate(infos)]
-            info = {name: np.array([row[name] for row in rows], bool if name == "success" else np.float32) for name in rows[0]}
+            for name in rows[0]:
+                info[name] = np.array([row[name] for row in rows], bool if name == "success" else np.float32)
         if "scene" in self.spec.info:
             info["scene"] = np.stack([state.scene() for state in self._restorers])
         return info

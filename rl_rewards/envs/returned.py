@@ -134,9 +134,7 @@ class Reader:
             row["success"] = value
         return row
 
-    def _success(
-        self, value: Any, info: Mapping[str, Any], number: int, step: int, ended: bool, cut: bool
-    ) -> bool:
+    def _success(self, value: Any, info: Mapping[str, Any], number: int, step: int, ended: bool, cut: bool) -> bool:
         name = self.success
         if value is _NOT_THERE:
             if ended:

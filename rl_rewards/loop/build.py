@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Examples
-from rl_rewards.envs.base import Environment, HasEngines
+from rl_rewards.envs.base import Environment, HasEngines, HasNotes
 from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.loop import demonstrations, examples
 from rl_rewards.loop.best import best_choice
@@ -148,7 +148,17 @@ def warnings(parts: Parts) -> list[str]:
             "beside the goal pays more than finishing. reward.reward_map=log_prob, or an environment of fixed length, "
             "takes that away."
         )
+    if not parts.offline and not parts.env.spec.restores:
+        found.append(
+            f"{parts.env.spec.name} cannot save its state: a run that is resumed starts fresh episodes there, so that "
+            "it is not bit-identical to one that never stopped."
+        )
     return found + getattr(parts.source, "warnings", [])
+
+
+def notes(parts: Parts) -> list[str]:
+    """Sentences about what was found out by trying the environment."""
+    return parts.env.notes if isinstance(parts.env, HasNotes) else []
 
 
 def _check_whole(cfg: DictConfig, key: str) -> None:

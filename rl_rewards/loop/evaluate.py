@@ -16,6 +16,7 @@ import numpy as np
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv, KnowsReward, PlacesScenes, Plane
+from rl_rewards.envs.returned import check_ends
 from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.games import PLAYED, Games
@@ -122,7 +123,11 @@ class Evaluator:
             rollout = seeds.split(collect_host(host_env, self._acts[explore], agent, action_keys, length), axis=1)
         done = rollout.terminated | rollout.truncated
         earlier_ends = np.cumsum(done, axis=-2) - done
-        return rollout.replace(valid=earlier_ends == 0)
+        valid = earlier_ends == 0
+        if not env.spec.ends_early:  # a host environment has refused by itself
+            ended, steps = np.any(rollout.terminated & valid, axis=-2), np.sum(valid, axis=-2)
+            check_ends(env.spec.name, ended.reshape(-1), steps.reshape(-1), length)
+        return rollout.replace(valid=valid)
 
     def _plane_arrays(self, plane: Plane, reward: Any) -> dict[str, np.ndarray]:
         labels = np.array([plane.x_label, plane.y_label, plane.caption])

@@ -11,7 +11,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from rl_rewards.core.alarm import Alarm, exploit_alarms
-from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+from rl_rewards.core.errors import ConfigError, EnvironmentFault, Stopped, TrainingFailed
 from rl_rewards.core.outcome import collapses, numbers
 from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples
@@ -22,7 +22,7 @@ from rl_rewards.loop.checkpoint import BestState, Checkpoints, digest
 from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.log import MetricsFile, Progress
 from rl_rewards.loop.questions import HostSide, Questions
-from rl_rewards.loop.rounds import Rounds, make_host_env
+from rl_rewards.loop.rounds import Rounds, check_saving, make_host_env
 from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.stop import StopRequest
 from rl_rewards.loop.train import FINITE, Parts, TrainState, init_state
@@ -47,7 +47,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
 
     Raises:
         ConfigError: when a checkpoint is there but does not fit.
-        TrainingFailed: when something stops being finite.
+        TrainingFailed: when something stops being finite, or the environment fails or breaks its word.
         Stopped: after SIGTERM or SIGINT, with the round finished and saved.
     """
     started = time.perf_counter()
@@ -86,6 +86,11 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         }
         (run_dir / "DONE").write_text(json.dumps(done) + "\n", encoding="utf-8")
         return row
+    except EnvironmentFault as fault:
+        done_before = len(metrics_file.rows)
+        failed = TrainingFailed(f"Training stopped after {done_before} rounds: {fault} {kept(checkpoints)}")
+        write_failed(run_dir, failed, parts.env.spec.has_success, metrics_file.rows, fault.trace)
+        raise failed from fault
     except (ConfigError, Stopped):
         raise
     except Exception as error:
@@ -99,10 +104,23 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         checkpoints.close()
 
 
-def write_failed(run_dir: Path, error: Exception, has_success: bool, rows: list[dict[str, Any]]) -> None:
+def kept(checkpoints: Checkpoints) -> str:
+    """A sentence that says what of a run that failed is kept."""
+    newest = checkpoints.newest()
+    if newest is None:
+        return "No checkpoint had been written."
+    return f"The last good checkpoint, after round {newest}, is kept."
+
+
+def write_failed(
+    run_dir: Path, error: Exception, has_success: bool, rows: list[dict[str, Any]], trace: str | None = None
+) -> None:
     """FAILED.json: the reason, how far it came, and a finite score for whoever searches over configurations.
 
     Nothing where it cannot be written: the reason is told anyway.
+
+    Args:
+        trace: the traceback of what a user's own code raised.
     """
     last = rows[-1] if rows else {"round": 0, "env_steps": 0}
     failed = {
@@ -112,6 +130,8 @@ def write_failed(run_dir: Path, error: Exception, has_success: bool, rows: list[
         "env_steps": last["env_steps"],
         "score": worst_score(has_success),
     }
+    if trace is not None:
+        failed["traceback"] = trace
     with contextlib.suppress(OSError):
         (run_dir / "FAILED.json").write_text(json.dumps(failed) + "\n", encoding="utf-8")
 
@@ -123,6 +143,7 @@ def worst_score(has_success: bool) -> float:
 
 def _start_or_restore(cfg: DictConfig, parts: Parts, checkpoints: Checkpoints, data_hash: str, run_dir: Path) -> Live:
     pretrained = pretrain.load_pretrained(cfg, parts) if checkpoints.newest() is None else None
+    check_saving(parts, cfg.seed)
     host = HostSide(make_host_env(parts, cfg.seed), Questions(parts, cfg.seed, run_dir))
     if checkpoints.newest() is None:
         state = init_state(parts, cfg.seed)
@@ -233,6 +254,6 @@ class _Session:
         seeds = self.cfg.seed + np.flatnonzero(~finite[broken])
         where = f" of seed {', '.join(map(str, seeds))}" if self.parts.seeds.count > 1 else ""
         raise TrainingFailed(
-            f"Training stopped in round {row['round']}: {FINITE[broken]}{where} became NaN or infinite. The last good "
-            f"checkpoint is kept."
+            f"Training stopped in round {row['round']}: {FINITE[broken]}{where} became NaN or infinite. "
+            f"{kept(self.checkpoints)}"
         )

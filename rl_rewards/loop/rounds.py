@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Query
 from rl_rewards.core.types import Examples, Key, Metrics, Transition
 from rl_rewards.envs.base import HostEnv, HostEnvironment
@@ -127,3 +128,24 @@ def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
         return None
     seeds = range(seed, seed + parts.seeds.count)
     return make_batches(parts.env, parts.algorithm.num_envs, seeds)
+
+
+def check_saving(parts: Parts, seed: int) -> None:
+    """Save and load a host environment once, in copies of its own, as every checkpoint will.
+
+    Raises:
+        ConfigError: where that fails, before anything is compiled.
+    """
+    if parts.offline or not isinstance(parts.env, HostEnvironment):
+        return
+    try:
+        batch = parts.env.make(1, seed)
+        batch.reset(np.ones(1, bool))
+        batch.load(batch.save())
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever an environment's own code raises
+        raise ConfigError(
+            f"{parts.env.spec.name} cannot be saved and loaded, which every checkpoint does: its save() or load() "
+            f"raised {type(error).__name__}: {error}."
+        ) from error

@@ -207,6 +207,12 @@ def _check_keys(node: DictConfig, plain: dict) -> None:
         made = pkgutil.resolve_name(plain["_target_"])
     except Exception as error:  # whatever goes wrong where the module is imported
         raise ConfigError(f"{place}._target_={plain['_target_']} cannot be imported: {error}.") from None
+    bases = [base.__module__.partition(".")[0] for base in getattr(made, "__mro__", ())]
+    require(
+        place != "env" or "gymnasium" not in bases,
+        f"env._target_={plain['_target_']} is a Gymnasium environment, one copy that steps; give it as env=gymnasium "
+        f"env.id={':'.join(plain['_target_'].rsplit('.', 1))} instead.",
+    )
     known = inspect.signature(made).parameters.values()
     if any(one.kind is one.VAR_KEYWORD for one in known):
         return

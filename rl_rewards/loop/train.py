@@ -28,10 +28,10 @@ from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, info_keys
 QUESTIONS = 1
 """Folded into the reward's key of a round: asking draws nothing from what updates draw from."""
 FINITE = {
-    "environment": "an observation or reward of the environment (try smaller actions or another integrator)",
-    "reward": "a parameter of the reward model (a smaller reward.classifier.learning_rate may help)",
-    "learned_reward": "the learned reward (a bounded reward.reward_map may help)",
-    "agent": "a parameter of the agent (a smaller algorithm.learning_rate may help)",
+    "environment": "an observation or reward of the environment",
+    "reward": "a parameter of the reward model",
+    "learned_reward": "the learned reward",
+    "agent": "a parameter of the agent",
 }
 """What each round checks, in causal order; metrics ``finite/NAME``."""
 
