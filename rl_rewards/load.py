@@ -61,7 +61,8 @@ class LoadedReward:
 
         Args:
             obs: [*batch, *obs] the state s.
-            action: [*batch, *action] taken in s; needed where ``reads`` names it, as are all that follow.
+            action: [*batch, *action] taken in s, a choice as 0 .. n-1; needed where ``reads`` names it, as are all
+                that follow.
             next_obs: [*batch, *obs] the true successor s', not the first observation of the next episode.
             env_reward: [*batch] what the environment paid.
             info: the values [*batch, ...] that the environment reports.
@@ -83,6 +84,7 @@ class LoadedReward:
             else _checked(self.spec, name, np.asarray(given[name]), batch, shape, dtype)
             for name, (shape, dtype) in self._layout().items()
         }
+        _check_choice(self.spec, values["action"])
         flag = np.zeros(batch, bool)
         transitions = Transition(
             **{name: value for name, value in values.items() if not name.startswith("info.")},
@@ -125,11 +127,18 @@ class LearnedReward(gymnasium.Wrapper):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         next_obs, env_reward, terminated, truncated, info = self.env.step(action)
-        # Any other function need not know what only some of our rewards read.
-        more = {"env_reward": env_reward, "info": info} if isinstance(self.learned_reward, LoadedReward) else {}
-        reward = float(self.learned_reward(self._obs, action, next_obs, **more))
+        if isinstance(self.learned_reward, LoadedReward):
+            counted = _from_zero(self.env.action_space, action)
+            reward = float(self.learned_reward(self._obs, counted, next_obs, env_reward=env_reward, info=info))
+        else:  # any other function need not know what only some of our rewards read, nor how they count
+            reward = float(self.learned_reward(self._obs, action, next_obs))
         self._obs = deepcopy(next_obs)
         return next_obs, reward, terminated, truncated, {**info, "env_reward": float(env_reward)}
+
+
+def _from_zero(space: gymnasium.Space, action: Any) -> Any:
+    """A choice as rewards know it, 0 .. n-1, wherever the environment's own numbers start."""
+    return action - space.start if isinstance(space, gymnasium.spaces.Discrete) else action
 
 
 def _argument(name: str) -> str:
@@ -159,6 +168,17 @@ def _checked(
     wrong = not numeric or (dtype == "uint8" and value.dtype != np.uint8)
     require(not wrong, f"{name} has the type {value.dtype}; this reward was learned on {dtype}.")
     return value.astype(dtype)
+
+
+def _check_choice(spec: EnvSpec, action: np.ndarray) -> None:
+    """Of actions counted from 0."""
+    if isinstance(spec.action, Discrete) and action.size:
+        least, most = action.min(), action.max()
+        require(
+            0 <= least and most < spec.action.n,
+            f"action holds {least if least < 0 else most}; {spec.name} has {spec.action.n} actions, counted from 0 "
+            f"to {spec.action.n - 1} here.",
+        )
 
 
 def _check_space(spec: EnvSpec, env: gymnasium.Env) -> None:

@@ -20,7 +20,9 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.types import EnvSpec, StepOut
 from rl_rewards.envs.base import OtherPeoples
-from rl_rewards.envs.gymnasium_checks import action_space, numbers, obs_box, one_line
+from rl_rewards.envs.faults import check_ends, fault, one_line
+from rl_rewards.envs.gymnasium_checks import action_space, numbers, obs_box
+from rl_rewards.envs.returned import AUTO, are_successes, find_success
 
 NO_LIMIT = 2**31 - 1
 
@@ -50,9 +52,23 @@ class Envpool(OtherPeoples):
         taken = sorted({"success", "scene"} & set(self.info))
         require(not taken, f"env.info has '{(taken or [''])[0]}', which has a meaning here; see env.success.")
 
-    @cached_property
+    @property
     def spec(self) -> EnvSpec:
-        """Found out by making one environment and trying a step."""
+        return self._found[0]
+
+    @property
+    def success_key(self) -> str | None:
+        """The key that tells success, where env.success=auto has found one, too."""
+        return self._found[1]
+
+    @property
+    def notes(self) -> list[str]:
+        """What trying the environment showed that a person should know."""
+        return self._found[2]
+
+    @cached_property
+    def _found(self) -> tuple[EnvSpec, str | None, list[str]]:
+        """Spec, key of success and notes: found out by making one environment and trying a step."""
         pool = self.make_pool([0])
         kind = type(pool.observation_space).__name__
         require(
@@ -61,11 +77,14 @@ class Envpool(OtherPeoples):
         )
         obs, action = obs_box(self.id, pool.observation_space), action_space(self.id, pool.action_space)
         pool.reset()
-        self.read_info(pool.step(np.array([pool.action_space.sample()]))[4])
+        told = pool.step(np.array([pool.action_space.sample()]))[4]
+        auto = self.success == AUTO
+        key, notes = find_success({k: v[0] for k, v in told.items() if np.ndim(v) == 1}) if auto else (self.success, [])
+        self.read_info(told, key, np.ones(1, np.int64))
         info: dict[str, tuple[int, ...]] = dict.fromkeys(self.info, ())
-        if self.success is not None:
+        if key is not None:
             info["success"] = ()
-        return EnvSpec(
+        spec = EnvSpec(
             name=self.id,
             obs=obs,
             action=action,
@@ -73,8 +92,9 @@ class Envpool(OtherPeoples):
             info=info,
             ends_early=self.ends_early,
             restores=False,
-            has_success=self.success is not None,
+            has_success=key is not None,
         )
+        return spec, key, notes
 
     def make(self, num_envs: int, seed: int) -> "EnvpoolBatch":
         return EnvpoolBatch(self, num_envs, seed)
@@ -97,10 +117,14 @@ class Envpool(OtherPeoples):
         except Exception as error:  # whatever the environment's own constructor raises
             raise ConfigError(f"env.id={self.id} cannot be made by envpool: {one_line(error)}.") from error
 
-    def read_info(self, info: dict[str, Any]) -> dict[str, np.ndarray]:
-        """The wanted numbers [B] of a step's ``info``; success as bools."""
+    def read_info(self, info: dict[str, Any], success: str | None, steps: np.ndarray) -> dict[str, np.ndarray]:
+        """The wanted numbers [B] of a step's ``info``; those of the key ``success`` as bools.
+
+        Args:
+            steps: [B] of the copies' episodes, for what is said of a number that is no success.
+        """
         size = len(info["env_id"])
-        for name in (*self.info, *([self.success] if self.success is not None else [])):
+        for name in (*self.info, *([success] if success is not None else [])):
             if name not in info or np.shape(info[name]) != (size,):
                 given = ", ".join(name for name in numbers({k: v[:1] for k, v in info.items() if np.ndim(v) == 1}))
                 raise ConfigError(
@@ -108,8 +132,8 @@ class Envpool(OtherPeoples):
                     f"it gives {given or 'none'}."
                 )
         row = {name: np.asarray(info[name], np.float32) for name in self.info}
-        if self.success is not None:
-            row["success"] = np.asarray(info[self.success]).astype(bool)
+        if success is not None:
+            row["success"] = are_successes(self.id, success, np.asarray(info[success]), steps)
         return row
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
@@ -151,9 +175,21 @@ class EnvpoolBatch:
         terminated = np.asarray(terminated, bool)
         truncated = (np.asarray(cut, bool) | (self._elapsed >= self.spec.max_episode_steps)) & ~terminated
         self._ended = terminated | np.asarray(cut, bool)
-        needs_reset = terminated | truncated
         reward = np.asarray(reward, np.float32)
-        return StepOut(self._obs, reward, terminated, truncated, needs_reset, self.env.read_info(info))
+        self._check_finite(reward)
+        if not self.spec.ends_early:
+            check_ends(self.env.id, self._ended, self._elapsed, self.spec.max_episode_steps)
+        told = self.env.read_info(info, self.env.success_key, self._elapsed)
+        return StepOut(self._obs, reward, terminated, truncated, terminated | truncated, told)
+
+    def _check_finite(self, reward: np.ndarray) -> None:
+        finite = np.isfinite(reward)
+        if self._obs.dtype != np.uint8:
+            finite &= np.isfinite(self._obs).reshape(self.num_envs, -1).all(axis=1)
+        if not finite.all():
+            number = int(np.argmin(finite))
+            problem = "returned an observation or a reward that is not finite as float32"
+            raise fault(self.env.id, number, int(self._elapsed[number]), problem)
 
     def _encoded(self, obs: np.ndarray) -> np.ndarray:
         """Observations as the spec has them."""

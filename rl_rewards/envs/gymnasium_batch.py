@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import EnvSpec, StepOut
+from rl_rewards.envs.faults import check_ends
 from rl_rewards.envs.gymnasium_state import (
     generators_as_json,
     generators_from_json,
@@ -16,7 +17,7 @@ from rl_rewards.envs.gymnasium_state import (
     restorer,
     write_generator,
 )
-from rl_rewards.envs.returned import Reader, check_ends
+from rl_rewards.envs.returned import Reader
 
 
 class GymnasiumBatch:

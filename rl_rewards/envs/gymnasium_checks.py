@@ -13,6 +13,7 @@ from gymnasium.envs.registration import EnvSpec as Registered
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Box, Discrete
+from rl_rewards.envs.faults import one_line
 
 
 def registered(env_id: str) -> Registered:
@@ -110,17 +111,6 @@ def _parts(space: spaces.Space) -> list[spaces.Space]:
     if isinstance(space, spaces.Tuple):
         return [part for inner in space.spaces for part in _parts(inner)]
     return [space]
-
-
-def say(warning: str) -> None:
-    """Tell the person at the console."""
-    print(f"Warning: {warning}", flush=True)
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's text, or its kind where it has none, without a full stop."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def numbers(info: dict[str, Any]) -> list[str]:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rl_rewards.envs.gymnasium_checks import obs_box, say
+from rl_rewards.envs.faults import say
+from rl_rewards.envs.gymnasium_checks import obs_box
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT_IN_FLOAT32 = 2.0**24

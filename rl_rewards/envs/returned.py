@@ -4,16 +4,14 @@ At each reset and step of each copy. What does not fit, and what the environment
 sentence that names the environment, the copy, the step and the key.
 """
 
-import sys
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from rl_rewards.core.errors import EnvironmentFault
-from rl_rewards.envs.gymnasium_checks import numbers, one_line, say
+from rl_rewards.envs.faults import fault, raised, say
+from rl_rewards.envs.gymnasium_checks import numbers
 from rl_rewards.envs.observations import FLOAT32_MAX, Observations, Unfit, shortly
 
 SUCCESS_KEYS = ("is_success", "success", "goal_achieved")
@@ -21,7 +19,6 @@ SUCCESS_KEYS = ("is_success", "success", "goal_achieved")
 AUTO = "auto"
 """The value of env.success that means: whichever of ``SUCCESS_KEYS`` the first step's info has."""
 
-_LIBRARIES = {"gymnasium", "numpy", "mujoco", "rl_rewards"}
 _NUMBERS = {float, int, np.float64, np.float32}
 _NOT_THERE = object()
 
@@ -150,13 +147,7 @@ class Reader:
         if found is None and np.size(value) != 1:
             raise fault(self.env_id, number, step, self._lacks(str(name), "env.success", info))
         if found is None:
-            raise fault(
-                self.env_id,
-                number,
-                step,
-                f"returned info['{name}']={shortly(value)}; env.success={name} must be true or false, or exactly 0 "
-                "or 1",
-            )
+            raise fault(self.env_id, number, step, _no_success(str(name), value))
         return found
 
     def _lacks(self, name: str, key: str, info: Mapping[str, Any]) -> str:
@@ -172,6 +163,20 @@ def is_success(value: Any) -> bool | None:
     return bool(array.item())
 
 
+def are_successes(env_id: str, key: str, values: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """``values`` [B] of info[key] as bools. Raises EnvironmentFault where one is neither 0 nor 1."""
+    wrong = np.flatnonzero((values != 0) & (values != 1))
+    if len(wrong):
+        number = int(wrong[0])
+        raise fault(env_id, number, int(steps[number]), _no_success(key, values[number]))
+    return values.astype(bool)
+
+
+def _no_success(key: str, value: Any) -> str:
+    told = f"env.success={key} must be true or false, or exactly 0 or 1"
+    return f"returned info['{key}']={shortly(value)}; {told}"
+
+
 def find_success(info: Mapping[str, Any]) -> tuple[str | None, list[str]]:
     """The key that tells success in ``info``, if one of the usual ones does, and what a person should know of it."""
     for name in SUCCESS_KEYS:
@@ -182,54 +187,6 @@ def find_success(info: Mapping[str, Any]) -> tuple[str | None, list[str]]:
             return None, [f"info has '{name}', but {told}; env.success=KEY names another key."]
         return name, [f"Success is read from info['{name}'], as env.success=auto found; env.success=null reads none."]
     return None, []
-
-
-def fault(env_id: str, number: int, step: int, problem: str) -> EnvironmentFault:
-    """The sentence for what copy ``number`` did wrong at ``step``; 0 is its reset."""
-    return EnvironmentFault(f"{env_id} ({_place(number, step)}) {problem}.")
-
-
-def raised(env_id: str, number: int, step: int, error: Exception) -> EnvironmentFault:
-    """The sentence for an exception of the environment's own code: what, and in which line of its file."""
-    frames = list(traceback.walk_tb(error.__traceback__))[1:]  # the first is ours
-    theirs = [(frame, line) for frame, line in frames if not _is_library(frame.f_globals.get("__name__", ""))]
-    where = ""
-    if theirs or frames:
-        frame, line = (theirs or frames)[-1]
-        where = f" in {frame.f_code.co_filename}, line {line} ({frame.f_code.co_name})"
-    kind, text = type(error).__name__, one_line(error)
-    told = kind if text == kind else f"{kind}: {text}"
-    return EnvironmentFault(
-        f"{env_id} ({_place(number, step)}) raised {told}{where}.", "".join(traceback.format_exception(error))
-    )
-
-
-def check_ends(env_id: str, ended: np.ndarray, steps: np.ndarray, limit: int) -> None:
-    """Refuse an episode that ended before the limit though env.ends_early=false says that none does.
-
-    Args:
-        ended: [B] where an episode ended, whether by a termination or by the environment's own cut.
-        steps: [B] how many steps it had.
-    """
-    early = np.flatnonzero(ended & (steps < limit))
-    if len(early):
-        number, step = int(early[0]), int(steps[early[0]])
-        raise fault(
-            env_id,
-            number,
-            step,
-            f"ended an episode before its limit of {limit} steps, but env.ends_early=false says that none ends early; "
-            "choose env.ends_early=true",
-        )
-
-
-def _place(number: int, step: int) -> str:
-    return f"environment {number}, step {step}" if step else f"environment {number}, reset"
-
-
-def _is_library(module: str) -> bool:
-    top = module.partition(".")[0]
-    return top in _LIBRARIES or top in sys.stdlib_module_names
 
 
 def _kind(value: Any) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv, KnowsReward, PlacesScenes, Plane
-from rl_rewards.envs.returned import check_ends
+from rl_rewards.envs.faults import check_ends
 from rl_rewards.envs.two_player import TwoPlayer
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.games import PLAYED, Games

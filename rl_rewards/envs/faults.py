@@ -1,0 +1,69 @@
+"""What an environment that is not ours did wrong, in one sentence: which, in which of its copies, at which step."""
+
+import sys
+import traceback
+
+import numpy as np
+
+from rl_rewards.core.errors import EnvironmentFault
+
+_LIBRARIES = {"gymnasium", "numpy", "mujoco", "rl_rewards"}
+
+
+def fault(env_id: str, number: int, step: int, problem: str) -> EnvironmentFault:
+    """The sentence for what copy ``number`` did wrong at ``step``; 0 is its reset."""
+    return EnvironmentFault(f"{env_id} ({_place(number, step)}) {problem}.")
+
+
+def raised(env_id: str, number: int, step: int, error: Exception) -> EnvironmentFault:
+    """The sentence for an exception of the environment's own code: what, and in which line of its file."""
+    frames = list(traceback.walk_tb(error.__traceback__))[1:]  # the first is ours
+    theirs = [(frame, line) for frame, line in frames if not _is_library(frame.f_globals.get("__name__", ""))]
+    where = ""
+    if theirs or frames:
+        frame, line = (theirs or frames)[-1]
+        where = f" in {frame.f_code.co_filename}, line {line} ({frame.f_code.co_name})"
+    kind, text = type(error).__name__, one_line(error)
+    told = kind if text == kind else f"{kind}: {text}"
+    return EnvironmentFault(
+        f"{env_id} ({_place(number, step)}) raised {told}{where}.", "".join(traceback.format_exception(error))
+    )
+
+
+def check_ends(env_id: str, ended: np.ndarray, steps: np.ndarray, limit: int) -> None:
+    """Refuse an episode that ended before the limit though env.ends_early=false says that none does.
+
+    Args:
+        ended: [B] where an episode ended, whether by a termination or by the environment's own cut.
+        steps: [B] how many steps it had.
+    """
+    early = np.flatnonzero(ended & (steps < limit))
+    if len(early):
+        number, step = int(early[0]), int(steps[early[0]])
+        raise fault(
+            env_id,
+            number,
+            step,
+            f"ended an episode before its limit of {limit} steps, but env.ends_early=false says that none ends early; "
+            "choose env.ends_early=true",
+        )
+
+
+def _place(number: int, step: int) -> str:
+    return f"environment {number}, step {step}" if step else f"environment {number}, reset"
+
+
+def _is_library(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top in _LIBRARIES or top in sys.stdlib_module_names
+
+
+def say(warning: str) -> None:
+    """Tell the person at the console."""
+    print(f"Warning: {warning}", flush=True)
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, or its kind where it has none, without a full stop."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
