@@ -175,7 +175,7 @@ def _check_choice(spec: EnvSpec, action: np.ndarray) -> None:
     if isinstance(spec.action, Discrete) and action.size:
         least, most = action.min(), action.max()
         require(
-            0 <= least and most < spec.action.n,
+            least >= 0 and most < spec.action.n,
             f"action holds {least if least < 0 else most}; {spec.name} has {spec.action.n} actions, counted from 0 "
             f"to {spec.action.n - 1} here.",
         )

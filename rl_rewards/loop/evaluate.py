@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.core.epic import epic_distance
-from rl_rewards.core.types import Examples, Key, Transition
+from rl_rewards.core.types import EnvSpec, Examples, Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv, KnowsReward, PlacesScenes, Plane
 from rl_rewards.envs.faults import check_ends
 from rl_rewards.envs.two_player import TwoPlayer
@@ -121,13 +121,7 @@ class Evaluator:
             env_seeds, action_keys = self._env_seeds(keys)
             host_env = make_batches(env, self.episodes, np.asarray(env_seeds).reshape(-1).tolist())
             rollout = seeds.split(collect_host(host_env, self._acts[explore], agent, action_keys, length), axis=1)
-        done = rollout.terminated | rollout.truncated
-        earlier_ends = np.cumsum(done, axis=-2) - done
-        valid = earlier_ends == 0
-        if not env.spec.ends_early:  # a host environment has refused by itself
-            ended, steps = np.any(rollout.terminated & valid, axis=-2), np.sum(valid, axis=-2)
-            check_ends(env.spec.name, ended.reshape(-1), steps.reshape(-1), length)
-        return rollout.replace(valid=valid)
+        return first_episodes(env.spec, rollout)
 
     def _plane_arrays(self, plane: Plane, reward: Any) -> dict[str, np.ndarray]:
         labels = np.array([plane.x_label, plane.y_label, plane.caption])
@@ -231,6 +225,22 @@ def _alone(obs: jax.Array, action: jax.Array, next_obs: jax.Array, batch: tuple[
         behaviour={},
         info={},
     )
+
+
+def first_episodes(spec: EnvSpec, rollout: Transition) -> Transition:
+    """A rollout [*, T, B] of fresh environments in which ``valid`` ends with the first episode of each.
+
+    Raises:
+        EnvironmentFault: when one was terminated early though none is by env.ends_early. (A host environment has
+            refused that by itself.)
+    """
+    done = rollout.terminated | rollout.truncated
+    earlier_ends = np.cumsum(done, axis=-2) - done
+    valid = earlier_ends == 0
+    if not spec.ends_early:
+        terminated, steps = np.any(rollout.terminated & valid, axis=-2), np.sum(valid, axis=-2)
+        check_ends(spec.name, terminated.reshape(-1), steps.reshape(-1), spec.max_episode_steps)
+    return rollout.replace(valid=valid)
 
 
 def _last(rollout: Transition) -> tuple[np.ndarray, np.ndarray]:
