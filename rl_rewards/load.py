@@ -173,7 +173,7 @@ def _checked(
 def _check_choice(spec: EnvSpec, action: np.ndarray) -> None:
     """Of actions counted from 0."""
     if isinstance(spec.action, Discrete) and action.size:
-        least, most = action.min(), action.max()
+        least, most = int(action.min()), int(action.max())
         require(
             least >= 0 and most < spec.action.n,
             f"action holds {least if least < 0 else most}; {spec.name} has {spec.action.n} actions, counted from 0 "

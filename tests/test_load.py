@@ -227,3 +227,23 @@ def test_the_wrapper_judges_each_step_by_its_own_states(run):
     np.testing.assert_allclose([s[2] for s in seen], points[1:], atol=1e-6)
     with pytest.raises(ConfigError, match=r"observations have the shape \[3\]; the reward was learned on point, whose"):
         rl_rewards.LearnedReward(gymnasium.make("Pendulum-v1"), run)
+
+
+class Buttons(PlainPoint):
+    """Three buttons, which it counts from 1; nothing moves."""
+
+    action_space = gymnasium.spaces.Discrete(3, start=1)
+
+    def step(self, action):
+        return super().step(np.zeros(2))
+
+
+def test_the_wrapper_counts_choices_from_zero_wherever_the_environment_starts():
+    reward = loaded(make_spec(obs=2, action=Discrete(3)), judges="obs_action")
+    env = rl_rewards.LearnedReward(Buttons(), reward)
+    env.reset()
+    for action in (1, 2, 3):
+        _, paid, *_ = env.step(action)
+        assert paid == pytest.approx(float(reward(START, action - 1, START)), abs=1e-6)
+    with pytest.raises(ConfigError, match=r"^action holds 3; test has 3 actions, counted from 0 to 2 here\.$"):
+        reward(START, 3, START)

@@ -74,11 +74,10 @@ class Reader:
                 f"returned {_kind(returned)} from step(), which must be (observation, reward, terminated, truncated, "
                 "info)",
             )
-        obs, reward, terminated, truncated, info = returned
+        obs, given, terminated, truncated, info = returned
         try:
             self.observations.write(obs, into, number)
-            if type(reward) not in _NUMBERS:
-                reward = _number("the reward", reward)
+            reward: Any = given if type(given) in _NUMBERS else _number("the reward", given)
             if not -FLOAT32_MAX <= reward <= FLOAT32_MAX:
                 raise Unfit(f"the reward {reward}, which must be finite as float32")
             if terminated is not False and terminated is not True:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from rl_rewards.core.errors import CannotDraw, ConfigError
+from rl_rewards.core.errors import CannotDraw, ConfigError, EnvironmentFault
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 from rl_rewards.envs.envpool import Envpool, EnvpoolBatch
 from tests.probes import config
@@ -150,6 +150,18 @@ def test_mistakes_are_one_sentence(env_id, changes, sentence):
     with pytest.raises(ConfigError, match=sentence) as caught:
         make_env(env_id, **changes).spec  # noqa: B018
     assert "\n" not in str(caught.value)
+
+
+def test_what_it_gives_is_held_against_what_is_declared():
+    batch, left = begun(make_env("CartPole-v1", ends_early=False), 2), np.zeros((50, 2), np.int32)
+    with pytest.raises(EnvironmentFault, match=r"^CartPole-v1 \(environment \d, step \d+\) ended .* env\.ends_early="):
+        list(map(batch.step, left))
+    batch = begun(make_env("CartPole-v1", success="elapsed_step"), 2)
+    batch.step(np.zeros(2, np.int32))
+    with pytest.raises(
+        EnvironmentFault, match=r"step 2\) returned info\['elapsed_step'\].*env\.success=elapsed_step must"
+    ):
+        batch.step(np.zeros(2, np.int32))
 
 
 def test_states_and_pictures_are_refused():
