@@ -66,7 +66,7 @@ class Reader:
             returned = env.step(action)
         except Exception as error:  # whatever the environment's own code raises
             raise raised(self.env_id, number, step, error) from error
-        if type(returned) is not tuple or len(returned) != 5:
+        if not isinstance(returned, tuple) or len(returned) != 5:
             raise fault(
                 self.env_id,
                 number,
