@@ -87,8 +87,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         (run_dir / "DONE").write_text(json.dumps(done) + "\n", encoding="utf-8")
         return row
     except EnvironmentFault as fault:
-        done_before = len(metrics_file.rows)
-        failed = TrainingFailed(f"Training stopped after {done_before} rounds: {fault} {kept(checkpoints)}")
+        failed = TrainingFailed(f"Training stopped in round {len(metrics_file.rows)}: {fault} {kept(checkpoints)}")
         write_failed(run_dir, failed, parts.env.spec.has_success, metrics_file.rows, fault.trace)
         raise failed from fault
     except (ConfigError, Stopped):

@@ -349,7 +349,7 @@ def test_a_run_says_what_failed_and_what_is_kept(tmp_path):
     with pytest.raises(TrainingFailed) as caught:
         run_here(tmp_path, *run, "checkpoint.every=1", "evaluation.episodes=1")
     assert re.match(
-        r"Training stopped after \d rounds: .*FailsLate \(environment \d, step \d+\) raised RuntimeError: diverged"
+        r"Training stopped in round \d: .*FailsLate \(environment \d, step \d+\) raised RuntimeError: diverged"
         r" in .*The last good checkpoint, after round \d, is kept\.$",
         str(caught.value),
     )
