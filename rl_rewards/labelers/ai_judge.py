@@ -25,6 +25,7 @@ from rl_rewards.core.types import Transition
 from rl_rewards.labelers.base import Assignment
 from rl_rewards.labelers.judge.asker import Asker, CapReached, Interrupted, JudgeFailed, Limits
 from rl_rewards.labelers.judge.client import Connection
+from rl_rewards.labelers.judge.doubts import LEAST_QUERIES, doubts, main_reason, remedy
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.labelers.judge.prompts import Told, constitution
 from rl_rewards.labelers.judge.tell import check_words, tell_in_frames, tell_in_words
@@ -146,10 +147,12 @@ class Judge(StoredLabeler):
         self._asker = Asker(connection, settings.limits(), self._journal, self._stopping)
         self._lock = threading.RLock()  # over the pending tasks, and over what follows for journal and store
         self._pending: dict[int, _Task] = {}
+        self._withheld: dict[int, Verdict] = {}  # refusals, of pending tasks, as long as nothing was ever answered
         self._todo: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
         self._capped: str | None = None
         self._news: list[str] = []
+        self._doubted = False  # once is enough
         self._probabilities: dict[int, float] = {}
         self._take_up(self._journal.tasks())
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.parallel)]
@@ -185,6 +188,10 @@ class Judge(StoredLabeler):
         return {f"labeler/{name}": float(value) for name, value in found.items()}
 
     def news(self) -> list[str]:
+        capped = self._capped is not None  # which is told already
+        if not self._doubted and not capped and (found := doubts(self.assignment.seed, self._journal.totals())):
+            self._doubted = True
+            self._news += [f"Warning: {doubt}" for doubt in found]
         told, self._news = self._news, []
         return told
 
@@ -223,6 +230,7 @@ class Judge(StoredLabeler):
                 task = _Task(query, told)
                 if query in unanswered and self._pending.get(query) != task:
                     self._pending[query] = task
+                    self._withheld.pop(query, None)  # it was about other segments
                     self._todo.put(task)
 
     def _work(self) -> None:
@@ -231,7 +239,7 @@ class Judge(StoredLabeler):
                 verdict = self._judged(task)
                 with self._lock:
                     if self._pending.get(task.query) is task:  # else it is asked anew, about other segments
-                        self._write_down(task.query, verdict)
+                        self._take(task.query, verdict)
             except Interrupted:
                 return
             except Exception as error:  # of whatever kind: the training thread raises it
@@ -257,6 +265,24 @@ class Judge(StoredLabeler):
                     )
             return Verdict(None, refused=str(cap))
 
+    def _take(self, query: int, verdict: Verdict) -> None:
+        """Write a verdict down. Until there is a first answer refusals wait for the end of their session: a judge that
+        answers nothing at all stops the run, and is asked the same again once that is mended.
+        """
+        self._withheld[query] = verdict
+        if verdict.scores is None and not (totals := self._journal.totals()).answered:
+            if len(self._withheld) < len(self._pending):
+                return
+            totals.reasons.update(str(one.refused) for one in self._withheld.values())
+            if len(self._withheld) > 1 or totals.refused >= min(LEAST_QUERIES, self.assignment.budget):
+                raise JudgeFailed(
+                    f"has answered none of the first {totals.refused} queries ({main_reason(totals)}). "
+                    f"{remedy(totals)} The run stops, for its reward would learn nothing"
+                )
+        for one, of_it in self._withheld.items():
+            self._write_down(one, of_it)
+        self._withheld.clear()
+
     def _write_down(self, query: int, verdict: Verdict) -> None:
         self._journal.judged(query, verdict.pairs, verdict.flips, verdict.refused)
         name = Path(self._settings.model).name[-MOST_LETTERS:]
@@ -268,7 +294,7 @@ class Judge(StoredLabeler):
     def _raise_failure(self) -> None:
         if isinstance(self._failure, JudgeFailed):
             raise TrainingFailed(
-                f"The judge {self._settings.model} at {self._settings.base_url} {self._failure}; every answer so far "
+                f"The judge {self._settings.model} at {self._settings.base_url} {self._failure}. Every answer so far "
                 f"is kept, and resume={self.assignment.folder} goes on from there."
             ) from self._failure
         if self._failure is not None:

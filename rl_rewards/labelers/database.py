@@ -1,4 +1,4 @@
-"""The file of a label store: SQLite in WAL mode, durable at every commit; several processes may use it at once.
+"""The file of a label store (sqlite_file.py); several processes may use it at once.
 
 Rows are only ever added: an undo is an answer of its own, a query asked anew with other clips supersedes the old one.
 ``details`` holds what else is known of a clip, by names: next_obs (of its last step), env_reward, info.KEY.
@@ -6,19 +6,14 @@ Four columns follow from the answers and are kept for speed: ``queries.answer`` 
 ``labeler``, ``refused`` whether it holds no scores, and ``superseded``.
 """
 
-import errno
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.labelers.sqlite_file import SqliteFile
 
 VERSION = 1
-WAIT_SECONDS = 30.0
-"""How long to wait for another process that is writing."""
 
 DETAILS = (
     "CREATE TABLE IF NOT EXISTS details (hash TEXT NOT NULL REFERENCES clips, name TEXT NOT NULL, "
@@ -68,79 +63,30 @@ CREATE TABLE budgets (
 """
 
 
-class Database:
-    """One connection, shared by the threads of a process.
+class Database(SqliteFile):
+    """The connection of a process to a label store.
 
     Raises:
         ConfigError: when the file is no label store, or one of another version.
+        OSError: when it cannot be used now.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         require(path.parent.is_dir(), f"{path}: the folder {path.parent} does not exist.")
-        self._lock = threading.RLock()
         try:
-            self._connection = sqlite3.connect(
-                path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise ConfigError(f"{path} cannot be opened as a label store: {error}.") from error
-        self._connection.row_factory = sqlite3.Row
-        try:
-            self._prepare()
+            super().__init__(path, self._prepare)
         except sqlite3.DatabaseError as error:
-            self._connection.close()
             raise ConfigError(f"{path} is not a label store: {error}.") from error
-        except ConfigError:
-            self._connection.close()
-            raise
 
-    def _prepare(self) -> None:
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: every commit is on the disk
-        self._connection.execute("PRAGMA foreign_keys = ON")
-        with self.writing() as connection:
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if not tables:
-                for statement in TABLES.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-                found = VERSION
-            told = f"{self.path} is a database of another kind or version ({found})"
-            require(found == VERSION, f"{told}; a label store of version {VERSION} is needed.")
-            connection.execute(DETAILS)
-            connection.execute(REFUSALS)
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction of its own; all of it is durable when the block is left, or none of it.
-
-        Raises:
-            OSError: when the file cannot be written.
-        """
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):  # the disk is full, or another process writes for long
-                    raise OSError(errno.EIO, str(error), str(self.path)) from error
-                raise
-
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view of all tables."""
-        with self._lock:
-            self._connection.execute("BEGIN")
-            try:
-                yield self._connection
-            finally:
-                self._connection.execute("COMMIT")
-
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not tables:
+            for statement in TABLES.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            found = VERSION
+        told = f"{self.path} is a database of another kind or version ({found})"
+        require(found == VERSION, f"{told}; a label store of version {VERSION} is needed.")
+        connection.execute(DETAILS)
+        connection.execute(REFUSALS)

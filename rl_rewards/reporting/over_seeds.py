@@ -36,7 +36,7 @@ from rl_rewards.reporting.drawing import (
 from rl_rewards.reporting.kept import best_tile_of_many, collapse_notices
 from rl_rewards.reporting.parts import of_source
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.reporting.verdict import alarm_words, demonstrator_words
+from rl_rewards.reporting.verdict import alarm_words, demonstrator_words, judge_notices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,7 @@ def over_seeds(run: ManySeeds) -> OverSeeds:
     tiles, best = [_tile(last, key, name) for key, name in present], best_tile_of_many(run.evaluation_rows)
     return OverSeeds(
         headline=_headline(run, last, len(standing)),
-        notices=[*_notices(standing, run.num_seeds), *_collapse_notices(run)],
+        notices=[*_notices(standing, run.num_seeds), *_collapse_notices(run), *_judge_notices(run)],
         tiles=tiles if best is None else [*tiles[:1], best, *tiles[1:]],
         figure=_figure(run),
         columns=[name for _, name in present],
@@ -161,6 +161,14 @@ def _notices(standing: list[int], count: int) -> list[Notice]:
         return []
     named = ", ".join(map(str, standing))
     return [Notice("alarm", f"The exploit alarm stands at the end in {len(standing)} of {count} seeds: {named}.")]
+
+
+def _judge_notices(run: ManySeeds) -> list[Notice]:
+    found = [said for i in range(run.num_seeds) if (said := judge_notices(run.of_seed(i)))]
+    if not found:
+        return []
+    text = f"The AI judge is to be doubted in {len(found)} of {run.num_seeds} seeds. {found[0][0].text}"
+    return [Notice("warning", text)]
 
 
 def _collapse_notices(run: ManySeeds) -> list[Notice]:

@@ -13,6 +13,8 @@ from rl_rewards.core.alarm import (
 )
 from rl_rewards.core.seed_rows import values
 from rl_rewards.core.words import digits
+from rl_rewards.labelers.judge.doubts import doubts
+from rl_rewards.labelers.judge.journal import JOURNAL_NAME, read_totals
 from rl_rewards.reporting.boxes import Notice, Tile
 from rl_rewards.reporting.kept import best_tile, collapse_notices, outcome_words
 from rl_rewards.reporting.run_files import Row, RunFiles, number
@@ -36,7 +38,8 @@ def judge(run: RunFiles) -> Verdict:
     rows = run.evaluation_rows
     alarms = [alarm for end in range(1, len(rows) + 1) if (alarm := exploit_alarm(rows[:end]))]
     now = alarms[-1] if alarms and alarms[-1].round == rows[-1]["round"] else None
-    notices = [*_failure(run), *_alarm_notices(alarms, now), *collapse_notices(run), *_doubts(run, now)]
+    notices = [*_failure(run), *_alarm_notices(alarms, now), *collapse_notices(run), *judge_notices(run)]
+    notices += _doubts(run, now)
     return Verdict(
         headline=f"{_outcome(run)}; {_alarm_words(run, alarms, now)}.",
         notices=notices,
@@ -137,6 +140,13 @@ def _alarm_notices(alarms: list[Alarm], now: Alarm | None) -> list[Notice]:
         text = f"Raised between {alarms[0].env_steps:,} and {last.env_steps:,} env steps, and cleared since. It said: "
         return [Notice("warning", text + last.message)]
     return []
+
+
+def judge_notices(run: RunFiles) -> list[Notice]:
+    """What is to be said against the AI judge of a run of one seed, by what the run's folder keeps of it."""
+    (seed,) = run.seeds
+    totals = read_totals(run.path / JOURNAL_NAME)
+    return [Notice("warning", text) for text in doubts(seed, totals[seed])] if seed in totals else []
 
 
 def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:

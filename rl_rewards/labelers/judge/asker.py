@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rl_rewards.labelers.judge.client import Connection, Endpoint, Outcome
 from rl_rewards.labelers.judge.journal import Call, Journal, request_key
-from rl_rewards.labelers.judge.parse import Reply, read, reply_of
+from rl_rewards.labelers.judge.parse import NoAnswer, Reply, read, reply_of, unread
 from rl_rewards.labelers.judge.prompts import Messages, again
 
 LETTERS_A_TOKEN = 4
@@ -17,6 +17,10 @@ LETTERS_A_TOKEN = 4
 
 class JudgeFailed(Exception):
     """The judge will not answer; the text says what it or its endpoint said."""
+
+
+class _PromptRefused(Exception):
+    """The endpoint refuses this one prompt; the text says what it said."""
 
 
 class CapReached(Exception):
@@ -52,17 +56,22 @@ class Asker:
         totals = journal.totals()
         self._calls, self._tokens = totals.calls, totals.tokens
 
-    def __call__(self, messages: Messages, options: Sequence[str]) -> dict[str, float] | None:
-        """Probabilities of ``options``; None when the judge names none of them even after a second request.
+    def __call__(self, messages: Messages, options: Sequence[str]) -> dict[str, float] | NoAnswer:
+        """Probabilities of ``options``; no answer when the judge names none of them even after a second request, or
+        its endpoint refuses this prompt.
 
         Raises:
             JudgeFailed, CapReached, Interrupted
         """
-        reply = self._reply(messages, options)
-        understood = read(reply, options)
-        if understood is None:
-            understood = read(self._reply(again(messages, reply.text, options), options), options)
-        return understood
+        try:
+            reply = self._reply(messages, options)
+            understood = read(reply, options)
+            if understood is None:
+                reply = self._reply(again(messages, reply.spoken, options), options)
+                understood = read(reply, options)
+        except _PromptRefused as refused:
+            return NoAnswer(str(refused))
+        return NoAnswer(unread(reply)) if understood is None else understood
 
     def close(self) -> None:
         self._endpoint.close()
@@ -90,6 +99,8 @@ class Asker:
                 self._tokens += tokens
             if outcome.reply is not None:
                 return outcome.reply
+            if outcome.of_prompt:
+                raise _PromptRefused(f"the endpoint refuses the prompt ({outcome.error})")
             if not outcome.again:
                 raise JudgeFailed(f"refuses ({outcome.error})")
         raise JudgeFailed(f"did not answer in {self._limits.tries} tries (the last: {outcome.error})")

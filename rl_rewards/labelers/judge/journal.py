@@ -4,24 +4,22 @@ A reply is on the disk before its answer counts. Tables: ``calls``, one row a re
 was told of every query, so that a restarted run can go on asking, and what was understood.
 """
 
-import errno
 import hashlib
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.labelers.judge.prompts import Told
+from rl_rewards.labelers.sqlite_file import SqliteFile
 
 JOURNAL_NAME = "judge.sqlite"
 """In the folder of a run, beside the label store; all its seeds write there."""
-WAIT_SECONDS = 30.0
-"""How long to wait for another seed that is writing."""
 VERSION = 1
 TABLES = """
 CREATE TABLE calls (
@@ -53,59 +51,53 @@ class Totals(NamedTuple):
 
     calls: int
     tokens: int
+    answered: int
     pairs: int
     flips: int
-    refused: int
+    reasons: Counter[str]  # why queries were refused -> how many
+
+    @property
+    def refused(self) -> int:
+        return self.reasons.total()
 
 
-class Journal:
+class Journal(SqliteFile):
     """Of one seed; several threads may use it.
 
     Raises:
         ConfigError: when the file is something else.
+        OSError: when it cannot be used now.
     """
 
     def __init__(self, path: Path, seed: int) -> None:
-        self._path, self._seed, self._lock = path, seed, threading.Lock()
-        self._connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        self._seed = seed
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: every commit is on the disk
-            self._prepare()
+            super().__init__(path, _prepare)
         except (sqlite3.DatabaseError, ConfigError) as error:
-            self._connection.close()
             raise ConfigError(f"{path} is not a judge's journal of version {VERSION}: {error}.") from error
-
-    def _prepare(self) -> None:
-        with self._writing() as connection:
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            require(not tables or found == VERSION, f"it is a database of another kind or version ({found})")
-            if not tables:
-                for statement in TABLES.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
 
     def reply(self, key: str) -> str | None:
         """The raw reply to a request that was made before, by whichever seed."""
-        row = self._row("SELECT reply FROM calls WHERE key = ? AND error IS NULL LIMIT 1", key)
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT reply FROM calls WHERE key = ? AND error IS NULL LIMIT 1", (key,)
+            ).fetchone()
         return None if row is None else row[0]
 
     def add(self, call: Call) -> None:
-        self._do(
-            "INSERT INTO calls (seed, key, asked_at, seconds, tokens, request, reply, error) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self._seed, call.key, call.asked_at, call.seconds, call.tokens),
-            *(json.dumps(call.request), call.reply, call.error),
-        )
+        with self.writing() as connection:
+            connection.execute(
+                "INSERT INTO calls (seed, key, asked_at, seconds, tokens, request, reply, error) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(self._seed, call.key, call.asked_at, call.seconds, call.tokens),
+                    *(json.dumps(call.request), call.reply, call.error),
+                ),
+            )
 
     def remember(self, tasks: Mapping[int, Sequence[Told]]) -> None:
         """What is told of queries, by their ids; a query told otherwise than before is a new one."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             for query, told in tasks.items():
                 connection.execute(
                     "INSERT INTO tasks (seed, query_id, told) VALUES (?, ?, ?) ON CONFLICT (seed, query_id) DO "
@@ -116,44 +108,60 @@ class Journal:
 
     def tasks(self) -> dict[int, list[Told]]:
         """Everything told so far, in the order of the ids."""
-        with self._lock:
-            rows = self._connection.execute(
+        with self.reading() as connection:
+            rows = connection.execute(
                 "SELECT query_id, told FROM tasks WHERE seed = ? ORDER BY query_id", (self._seed,)
             ).fetchall()
         return {query: json.loads(told) for query, told in rows}
 
     def judged(self, query: int, pairs: int, flips: int, refused: str | None) -> None:
         """What was understood: pairs asked both ways, how many of them contradict, why there is no answer."""
-        self._do(
-            "UPDATE tasks SET pairs = ?, flips = ?, refused = ? WHERE seed = ? AND query_id = ?",
-            *(pairs, flips, refused, self._seed, query),
-        )
+        with self.writing() as connection:
+            connection.execute(
+                "UPDATE tasks SET pairs = ?, flips = ?, refused = ? WHERE seed = ? AND query_id = ?",
+                (pairs, flips, refused, self._seed, query),
+            )
 
     def totals(self) -> Totals:
-        calls = self._row("SELECT count(*), coalesce(sum(tokens), 0) FROM calls WHERE seed = ?", self._seed)
-        judged = self._row(
-            "SELECT coalesce(sum(pairs), 0), coalesce(sum(flips), 0), count(refused) FROM tasks WHERE seed = ?",
-            self._seed,
-        )
-        return Totals(*calls, *judged)
+        with self.reading() as connection:
+            return _totals(connection, self._seed)
 
-    def _row(self, statement: str, *values: Any) -> Any:
-        with self._lock:
-            return self._connection.execute(statement, values).fetchone()
 
-    def _do(self, statement: str, *values: Any) -> None:
-        with self._writing() as connection:
-            connection.execute(statement, values)
+def read_totals(path: Path) -> dict[int, Totals]:
+    """Seed -> its totals, from a run's journal that may be in use; empty where there is none that can be read."""
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            seeds = [row[0] for row in connection.execute("SELECT DISTINCT seed FROM tasks ORDER BY seed")]
+            return {seed: _totals(connection, seed) for seed in seeds}
+    except sqlite3.Error:
+        return {}
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it is durable when the block is left, or none of it. OSError when it cannot be."""
-        try:
-            with self._lock, self._connection as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-        except sqlite3.OperationalError as error:  # the disk is full, or another process writes for long
-            raise OSError(errno.EIO, str(error), str(self._path)) from error
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    require(not tables or found == VERSION, f"it is a database of another kind or version ({found})")
+    if not tables:
+        for statement in TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _totals(connection: sqlite3.Connection, seed: int) -> Totals:
+    calls, tokens = connection.execute(
+        "SELECT count(*), coalesce(sum(tokens), 0) FROM calls WHERE seed = ?", (seed,)
+    ).fetchone()
+    answered, pairs, flips = connection.execute(
+        "SELECT count(pairs) - count(refused), coalesce(sum(pairs), 0), coalesce(sum(flips), 0) FROM tasks "
+        "WHERE seed = ?",
+        (seed,),
+    ).fetchone()
+    reasons = connection.execute(
+        "SELECT refused, count(*) FROM tasks WHERE seed = ? AND refused IS NOT NULL GROUP BY refused", (seed,)
+    )
+    return Totals(calls, tokens, answered, pairs, flips, Counter({reason: count for reason, count in reasons}))
 
 
 def request_key(request: Mapping[str, Any]) -> str:

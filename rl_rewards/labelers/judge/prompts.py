@@ -52,9 +52,18 @@ def done(law: str, state: Told) -> Messages:
 
 
 def again(messages: Messages, reply: str, options: Sequence[str]) -> Messages:
-    """The same question after a reply that nobody could read."""
+    """The same question after a ``reply`` that nobody could read.
+
+    Endpoints refuse an empty turn, so that after an empty reply the reminder is added to the question itself.
+    """
     reminder = f"That is no answer. Answer with one of {', '.join(options)}, and nothing else."
-    return [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": reminder}]
+    if reply.strip():
+        return [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": reminder}]
+    reminder = f"Answer with one of {', '.join(options)}, and nothing else. Do not leave the answer empty."
+    *before, last = messages
+    asked = last["content"]
+    longer = f"{asked}\n\n{reminder}" if isinstance(asked, str) else [*asked, {"type": "text", "text": reminder}]
+    return [*before, {**last, "content": longer}]
 
 
 def _messages(law: str, clips: Sequence[tuple[str, Told]], ask: str, shown: str = _SHEET) -> Messages:

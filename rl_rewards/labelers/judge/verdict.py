@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from rl_rewards.core.queries import pairs_of
+from rl_rewards.labelers.judge.parse import NoAnswer
 from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, YES_NO, Messages, Told, compare, done, rate
 
-Ask = Callable[[Messages, Sequence[str]], dict[str, float] | None]
-"""Probabilities of the options; None when the judge's replies name none."""
+Ask = Callable[[Messages, Sequence[str]], dict[str, float] | NoAnswer]
+"""Probabilities of the options."""
 OnFlip = Literal["tie", "average"]
 
 
@@ -21,7 +22,6 @@ class Verdict(NamedTuple):
     probability: float | None = None  # that a pair's first is better, mean of both orders; None: no more than yes or no
 
 
-UNREAD = "the judge's replies could not be read"
 UNDECIDED = "the judge holds yes and no for equally likely"
 
 
@@ -35,8 +35,8 @@ def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> V
     for i, j in zip(*(index.tolist() for index in pairs_of(len(told))), strict=True):
         forth = ask(compare(law, told[i], told[j]), LETTERS)
         back = ask(compare(law, told[j], told[i]), LETTERS)
-        if forth is None or back is None:
-            return Verdict(None, pairs, flips, UNREAD)
+        if isinstance(forth, NoAnswer) or isinstance(back, NoAnswer):
+            return Verdict(None, pairs, flips, next(one.why for one in (forth, back) if isinstance(one, NoAnswer)))
         shown_first, shown_second = forth["A"], back["B"]  # P(i better) in each order
         flipped = (shown_first - 0.5) * (shown_second - 0.5) < 0
         pairs, flips = pairs + 1, flips + flipped
@@ -54,8 +54,8 @@ def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Verdict:
     scores = []
     for clip in told:
         answer = ask(rate(law, clip), DIGITS)
-        if answer is None:
-            return Verdict(None, refused=UNREAD)
+        if isinstance(answer, NoAnswer):
+            return Verdict(None, refused=answer.why)
         scores.append(sum(int(digit) * share for digit, share in answer.items()) / int(DIGITS[-1]))
     return Verdict(tuple(scores))
 
@@ -64,8 +64,8 @@ def by_asking(told: Sequence[Told], law: str, ask: Ask) -> Verdict:
     """Yes or no, by one request: 1 if the task is done in the one state, 0 if not; other replies are refusals."""
     (state,) = told
     answer = ask(done(law, state), YES_NO)
-    if answer is None:
-        return Verdict(None, refused=UNREAD)
+    if isinstance(answer, NoAnswer):
+        return Verdict(None, refused=answer.why)
     if answer["yes"] == answer["no"]:
         return Verdict(None, refused=UNDECIDED)
     return Verdict((float(answer["yes"] > answer["no"]),))
