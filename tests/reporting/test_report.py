@@ -4,17 +4,21 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.report import main
+from rl_rewards.reporting import over_seeds
 from rl_rewards.reporting.evaluation_files import MAPS
 from rl_rewards.reporting.page import write_report
 from rl_rewards.reporting.run_files import ReportError, read_run
-from rl_rewards.reporting.verdict import wilson_interval
+from rl_rewards.reporting.verdict import judge, judge_notices, wilson_interval
 from tests.reporting.fake_run import write_fake_run
 
 
@@ -106,6 +110,26 @@ def test_little_success_with_full_learned_reward_asks_for_a_closer_look(tmp_path
             row["eval/success"] = 0.2
     _write_rows(run_dir, rows)
     assert "Look closer" in _page(run_dir).text
+
+
+def test_a_judge_that_cannot_be_relied_on_is_told_of(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", rounds=3, video=False)
+    run = read_run(run_dir)
+    assert judge(run).notices == []
+    for seed in (7, 8):
+        journal = Journal(run_dir / JOURNAL_NAME, seed)
+        journal.remember({query: [] for query in range(9)})
+        for query in range(9):
+            journal.judged(query, 1, 1, "no answer (finish_reason=length)" if query < 5 and seed == 7 else None)
+        journal.close()
+    refused, flips = [notice.text for notice in judge(run).notices]
+    assert "left 5 of 9 queries without an answer (5 times: no answer (finish_reason=length))" in refused
+    assert "labeler.parameters.max_tokens" in refused and "contradicts itself on 9 of 9 pairs" in flips
+    other = replace(run, config={**run.config, "seed": 8})
+    assert len(judge_notices(other)) == 1
+    seeds = SimpleNamespace(num_seeds=2, of_seed=lambda index: (run, other)[index])
+    (whole,) = over_seeds._judge_notices(seeds)
+    assert whole.text.startswith("The AI judge is to be doubted in 2 of 2 seeds. The judge of seed 7 has left 5 of 9")
 
 
 def test_without_success(tmp_path):

@@ -161,7 +161,7 @@ def _totals(connection: sqlite3.Connection, seed: int) -> Totals:
     reasons = connection.execute(
         "SELECT refused, count(*) FROM tasks WHERE seed = ? AND refused IS NOT NULL GROUP BY refused", (seed,)
     )
-    return Totals(calls, tokens, answered, pairs, flips, Counter({reason: count for reason, count in reasons}))
+    return Totals(calls, tokens, answered, pairs, flips, Counter(dict(map(tuple, reasons))))
 
 
 def request_key(request: Mapping[str, Any]) -> str:

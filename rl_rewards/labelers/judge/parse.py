@@ -35,14 +35,12 @@ OPENED, CLOSED = (re.compile("|".join(marks), re.IGNORECASE) for marks in (_OPEN
 MARKS = re.compile(r"<\|[^|<>]*\|>|</?s>|<end_of_turn>|<eos>|</?answer>")
 """Of a chat template; they are no part of what is said."""
 VERBS = "is|was|does|did|has|had|wins|won|looks|seems|comes|came|gets|got|reaches|performs|because|since|as|and|or"
-    "is|was|does|did|has|had|wins|won|looks|seems|comes|came|gets|got|reaches|performs|because|since|as|by|for|and|or"
-)
 UNREAD = "the judge's replies hold no answer"
 ARTICLE = re.compile(rf"(?:(?<=[.!?:;,\n])|^)(\W*)A(?=\s+(?!(?:{VERBS})\b)[a-z])")
 """An A that begins a sentence and goes on with another word than these: "A tie", "A clear choice"."""
 UNDECIDED = re.compile(
     r"\b(?:not|no|never|neither|nor|none|cannot|tie|ties|tied|draw|equal|equally|same|both|either|unclear|unsure|"
-    r"undecided|impossible)\b|n.t\b|\?",
+    r"undecided|impossible)\b|n\Wt\b|\?",
     re.IGNORECASE,
 )
 """In the sentence that names an answer, these turn it round or take it back."""
