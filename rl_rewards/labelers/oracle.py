@@ -1,9 +1,11 @@
 """Synthetic teachers that know the true reward, and make people's mistakes (B-Pref, Lee et al. 2021, arXiv:2111.03026).
 
-return = sum_t myopia^(L - 1 - t) r_t;  P(first preferred) = sigmoid(rationality * difference); then, in this order:
+value = sum_t myopia^(L - 1 - t) r_t;  P(first preferred) = sigmoid(rationality * difference); then, in this order:
 skipped where no segment's return reaches the skip threshold, equal where returns differ by less than the equal one,
-flipped with the share of mistakes. What it answers to a query depends on (seed, id) and the returns alone. A planted
-bias adds to a segment's value what nobody asked for, ``bias * typical |return| * feature in deviations``.
+flipped with the share of mistakes. Both thresholds are for true returns, sum_t r_t, however the teacher values them.
+Skipping counts returns from the lowest one seen, or from 0 where none is below it, so that it refuses no more where
+rewards are negative. What it answers to a query depends on (seed, id) and the returns alone. A planted bias adds to a
+segment's value what nobody asked for, ``bias * typical |return| * feature in deviations``.
 
 Asked whether the task is done in a state, a teacher goes by true success, flipped with the share of mistakes.
 """
@@ -105,6 +107,7 @@ class Oracle:
     def __init__(self, teacher: Teacher, seed: int, answers: int, clips: int, question: Question = "quality") -> None:
         self._teacher, self._seed, self._question = teacher, seed, question
         self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen, and of how many segments
+        self._total = self._lowest = 0.0  # sum of the returns seen; the lowest of them and 0
         self._features = self._squares = 0.0  # sums of the feature that it is biased towards, and of its square
         self._answers, self._clips = answers, clips
         self._waiting = self._none()
@@ -113,7 +116,10 @@ class Oracle:
         del round
         ids, rewards = np.asarray(query.id), np.asarray(query.segments.env_reward, np.float64)  # [Q], [Q, K, L]
         asked = ids != NOBODY
-        self._returns += float(np.abs(rewards[asked].sum(axis=-1)).sum())
+        returns = rewards[asked].sum(axis=-1)
+        self._returns += float(np.abs(returns).sum())
+        self._total += float(returns.sum())
+        self._lowest = min(self._lowest, float(returns.min(initial=0.0)))
         self._segments += float(asked.sum() * rewards.shape[1])
         extra = self._extra(query, asked)
         labels = self._none()
@@ -140,10 +146,12 @@ class Oracle:
         return Labels.none(self._answers, self._clips)
 
     def save(self) -> bytes:
-        return json.dumps([self._returns, self._segments, self._features, self._squares]).encode()
+        known = [self._returns, self._segments, self._features, self._squares, self._total, self._lowest]
+        return json.dumps(known).encode()
 
     def load(self, saved: bytes) -> None:
-        self._returns, self._segments, self._features, self._squares = json.loads(saved)
+        self._returns, self._segments, self._features, self._squares, *later = json.loads(saved)
+        self._total, self._lowest = later or (self._returns, 0.0)  # earlier versions kept neither
 
     def close(self) -> None:
         """Nothing is open."""
@@ -176,19 +184,22 @@ class Oracle:
         if len(rewards) == 1:
             return self._rating(rewards[0], rater, rng) + extra / rewards.shape[1], rater
         weights = teacher.myopia ** np.arange(rewards.shape[1] - 1, -1, -1)
-        values, typical = rewards @ weights + extra, self._typical
-        if teacher.skip > 0 and rewards.sum(axis=-1).max() < teacher.skip * typical:
+        values, returns = rewards @ weights + extra, rewards.sum(axis=-1)
+        if self._skips(returns):
             return np.full(len(rewards), np.nan), rater
         if teacher.rationality is not None:
             # Gumbel noise on every value makes each pair's odds Bradley-Terry's (and a ranking's Plackett-Luce's).
             values = teacher.rationality * values + rng.gumbel(size=len(values))
-        ranks = _ranks(values, teacher.equal * typical if teacher.rationality is None else 0.0)
-        if teacher.rationality is not None and teacher.equal > 0:
-            near = np.ptp(rewards.sum(axis=-1)) < teacher.equal * typical
-            ranks = np.zeros_like(ranks) if near else ranks
+        ranks = _ranks(values, returns, teacher.equal * self._typical)
         if rng.uniform() < teacher.mistake:
             ranks = -ranks
         return ranks, rater
+
+    def _skips(self, returns: np.ndarray) -> bool:
+        """Whether none of ``returns`` [K] reaches the share ``skip`` of the mean one, both counted from the lowest."""
+        mean = self._total / max(self._segments, 1.0)
+        reached, typical = returns.max() - self._lowest, mean - self._lowest
+        return self._teacher.skip > 0 and bool(reached < self._teacher.skip * typical)
 
     def _yes_or_no(self, query: int, done: bool) -> tuple[float, int]:
         """1 where the task is done, turned round with the share of mistakes; and whose answer it is."""
@@ -226,10 +237,12 @@ class StoredOracle(StoredLabeler):
         self._oracle.load(saved)
 
 
-def _ranks(values: np.ndarray, equal: float) -> np.ndarray:
-    """0 for the worst, then up; values that follow each other by less than ``equal`` share a rank."""
+def _ranks(values: np.ndarray, returns: np.ndarray, equal: float) -> np.ndarray:
+    """Ranks by ``values``, 0 for the worst, then up; neighbours share one where their ``returns`` differ by less than
+    ``equal``, or their values not at all.
+    """
     order = np.argsort(values, kind="stable")
-    steps = np.diff(values[order]) > equal
+    steps = (np.diff(values[order]) > 0.0) & (np.abs(np.diff(returns[order])) >= equal)
     ranks = np.empty(len(values))
     ranks[order] = np.concatenate([[0], np.cumsum(steps)])
     return ranks

@@ -32,13 +32,16 @@ class SmallJudge:
             name: [check_teacher(answers(run.path, seed), spec_of(run.path)) for seed in run.seeds]
             for name, run in arms.items()
         }
-        agreed = [one.agreement_decided or 0.0 for one in checks["judge"]]
+        agreed = [one.agreement_decided for one in checks["judge"] if one.agreement_decided is not None]
+        silent = len(checks["judge"]) - len(agreed)
         success = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
         leanings = [one.leans_on or "nothing" for one in checks["judge"]]
         verdicts = [
             self._above(
                 "The judge orders two clips of different true return better than chance.",
-                f"it agrees with the truth on {in_words(agreed)} of them; the check of it names {', '.join(leanings)}.",
+                (f"it agrees with the truth on {in_words(agreed)} of them" if agreed else "it decided no pair")
+                + (f", {silent} of {silent + len(agreed)} seeds left out, where it decided none" if silent else "")
+                + f"; the check of it names {', '.join(leanings)}.",
                 agreed,
                 CHANCE,
                 "share of decided pairs",
@@ -54,6 +57,8 @@ class SmallJudge:
         return Findings(verdicts, {"checks": {name: [asdict(one) for one in found] for name, found in checks.items()}})
 
     def _above(self, claim: str, measured: str, found: list[float], least: float, what: str) -> Verdict:
+        if not found:
+            return Verdict(claim, measured, False, None, what, {"judge": found})
         _, low, high = mean_interval(found)
         return Verdict(claim, measured, low > least, (low, high), what, {"judge": found})
 

@@ -1,5 +1,7 @@
 """Synthetic teachers: what each kind of mistake does, and that an answer depends on its query alone."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,46 @@ def test_it_skips_what_is_bad_and_ties_what_is_alike():
     assert labels.scores[0, 0] == labels.scores[0, 1]
     assert labels.scores[1, 0] > labels.scores[1, 1]
     assert np.isnan(labels.scores[2]).all()
+
+
+TIES = {"myopic": {"myopia": 0.5}, "random": {"rationality": 0.5}, "both": {"myopia": 0.5, "rationality": 0.5}}
+
+
+@pytest.mark.parametrize("changes", TIES.values(), ids=list(TIES))
+def test_ties_are_judged_by_true_returns_however_they_are_valued(changes):
+    rewards = np.random.default_rng(0).normal(1.0, 1.0, size=(300, 2, 10))
+    returns = rewards.astype(np.float32).astype(np.float64).sum(axis=-1)
+    alike = np.abs(returns[:, 0] - returns[:, 1]) < 0.1 * np.abs(returns).mean()
+    scores = asked(rewards, equal=0.1, **changes).scores[:300]
+    np.testing.assert_array_equal(scores[:, 0] == scores[:, 1], alike)
+    assert 0.05 < alike.mean() < 0.4
+
+
+def test_a_bias_makes_no_ties():
+    """Paths 1 and 3 are two deviations apart: of different returns, but worth nearly the same to the teacher."""
+    scores = answers(*walking([[1.0, 2.0]], [[3.0, 1.0]], bias=0.333, equal=0.1))
+    assert scores[0, 0] != scores[0, 1]
+    scores = answers(*walking([[1.0, 1.01]], [[3.0, 1.0]], bias=1.0, equal=0.1))
+    assert scores[0, 0] == scores[0, 1], "alike in return, whatever else they are worth"
+
+
+def test_a_ranking_ties_neighbours_alone():
+    np.testing.assert_array_equal(asked([[[1.0], [1.05], [3.0]]], equal=0.1).scores[0], [0, 0, 1])
+
+
+def test_skipping_refuses_as_many_where_all_rewards_are_lower():
+    """Returns from 0 to 9, and the same ones 20 lower: a pair is refused where both are near the lowest."""
+    rewards = np.random.default_rng(0).uniform(0.0, 9.0, size=(200, 2, 1))
+    rewards[0] = 0.0
+    high, low = (np.isnan(asked(rewards - below, skip=0.4).scores[:200, 0]) for below in (0.0, 20.0))
+    np.testing.assert_array_equal(high, low)
+    assert 0.02 < high.mean() < 0.2
+
+
+def test_a_teacher_of_an_earlier_checkpoint_goes_on():
+    oracle = Teacher(**PLAIN | {"skip": 0.1}).make(assignment(3))
+    oracle.load(b"[10.0, 4.0, 0.0, 0.0]")
+    assert json.loads(oracle.save()) == [10.0, 4.0, 0.0, 0.0, 10.0, 0.0]
 
 
 def test_ratings_have_each_raters_offset():
