@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -47,11 +48,10 @@ def _run(chosen: argparse.Namespace) -> None:
     path = chosen.store or chosen.run_dir / STORE_NAME
     if chosen.export is not None:
         require(path.is_file(), f"{path} does not exist: there are no labels to export.")
-    store = LabelStore(path)
     if chosen.export is not None or chosen.read is not None:
-        _carry(store, chosen)
+        _carry(LabelStore(path), chosen)
     else:
-        serve(store, chosen.run_dir, run=chosen.run, port=chosen.port, ask=chosen.ask, done=chosen.ask_done)
+        serve(path, chosen.run_dir, run=chosen.run, port=chosen.port, ask=chosen.ask, done=chosen.ask_done)
 
 
 def _carry(store: LabelStore, chosen: argparse.Namespace) -> None:
@@ -63,15 +63,17 @@ def _carry(store: LabelStore, chosen: argparse.Namespace) -> None:
         print(f"{chosen.export}: {FORMATS[chosen.format](store.database, chosen.export)} rows")
 
 
-def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: str, done: str) -> None:
-    """Serve the page on 127.0.0.1 until the process is interrupted; prints its address.
+def serve(path: Path, run_dir: Path, *, run: str | None, port: int, ask: str, done: str) -> None:
+    """Serve the page for the label store at ``path`` on 127.0.0.1 until the process is interrupted; prints its address.
 
     Raises:
-        ConfigError: when the extra is not installed, the port is taken, or the store is served already.
+        ConfigError: when the extra is not installed, the port is taken, the store is served already, or the run has
+            asked nothing.
     """
     try:
         import uvicorn
 
+        from rl_rewards.labelers.page.door import MOST_CONNECTIONS, MOST_WAITING, Door
         from rl_rewards.labelers.page.server import create_app, only_server
     except ImportError as error:
         raise ConfigError(
@@ -80,7 +82,8 @@ def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: 
     from rl_rewards.labelers.desk import Desk
 
     require(0 <= port < 65_536, f"--port={port} must be 0 to 65535.")
-    with only_server(store.path):
+    store, door = _asked(path, run_dir), Door()
+    with only_server(path):
         try:
             listening = socket.create_server(("127.0.0.1", port))
         except OSError as error:
@@ -88,7 +91,8 @@ def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: 
                 f"port {port} of 127.0.0.1 cannot be used ({os.strerror(error.errno or 0)}); choose --port."
             ) from error
         port, token = listening.getsockname()[1], _token(run_dir)
-        app = create_app(Desk(store.database, run=run), run_dir, port=port, token=token, ask=ask, done=done)
+        desk = Desk(store.database, run=run)
+        app = create_app(desk, run_dir, port=port, token=token, ask=ask, done=done, admit=door.admit)
         print(f"Label at http://127.0.0.1:{port}/?token={token} (Ctrl-C ends; every answer is saved)", flush=True)
         config = uvicorn.Config(
             app,
@@ -96,8 +100,9 @@ def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: 
             access_log=False,  # it would show the token
             server_header=False,
             proxy_headers=False,
+            http=door.protocol(),
             ws="none",
-            limit_concurrency=256,
+            limit_concurrency=MOST_WAITING + MOST_CONNECTIONS,
             timeout_graceful_shutdown=2,
         )
         try:
@@ -108,16 +113,36 @@ def serve(store: LabelStore, run_dir: Path, *, run: str | None, port: int, ask: 
             listening.close()
 
 
+def _asked(path: Path, run_dir: Path) -> LabelStore:
+    """The label store of a run that has asked something, or may still ask.
+
+    Raises:
+        ConfigError: when there is nothing to label; then no file is made.
+    """
+    how = (
+        "Rewards that ask are reward=preferences, reward=linear_preferences and goal classifiers with reward.queries "
+        "above 0; with labeler=human the run serves this page itself."
+    )
+    require(path.is_file(), f"{run_dir} has asked nothing: there is no label store {path}. {how}")
+    store = LabelStore(path)
+    over = any((run_dir / name).exists() for name in ("DONE", "FAILED.json"))
+    if over and not store.runs():
+        store.close()
+        raise ConfigError(f"{run_dir} is over and has asked nothing: its label store {path} has no question. {how}")
+    return store
+
+
 def _token(run_dir: Path) -> str:
     """The run's token, which only its owner may read; a page that is open goes on after the server was restarted."""
     path = run_dir / "label_token"
     try:
-        with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        with open(path, "x", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(secrets.token_urlsafe(24))
     except FileExistsError:
         pass
-    token = path.read_text().strip()
-    require(len(token) >= 32, f"{path} holds no token; remove it and start again.")
+    token = path.read_bytes().decode("ascii", "replace").strip()
+    right = re.fullmatch(r"[A-Za-z0-9_-]{32,}", token) is not None  # another encoding leaves other letters
+    require(right, f"{path} holds no token (32 or more ASCII letters and digits); remove it and start again.")
     return token
 
 

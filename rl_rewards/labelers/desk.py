@@ -15,6 +15,8 @@ from rl_rewards.labelers.database import Database
 from rl_rewards.labelers.records import Conflict, Leased, check_labeler, check_scores, packed
 from rl_rewards.labelers.rows import insert, leased, room, write_answer
 
+MOST_LEASES = 50
+"""Questions that annotators have at once, each of them one: whoever may label may do so by any name."""
 SPACING = 5
 """At least so many answers lie between a pair and its repeat, or it would be remembered."""
 
@@ -43,7 +45,10 @@ class Desk:
         self._random = random.Random()  # which pair is repeated: nothing that a run's numbers depend on
 
     def lease(self, annotator: str) -> Leased | None:
-        """A question for ``annotator`` alone: the one they have, or the oldest that is free; None if there is none."""
+        """A question for ``annotator`` alone: the one they have, or the oldest that is free.
+
+        None if there is none, or others have MOST_LEASES already.
+        """
         annotator, now, run = check_labeler(annotator), self._clock(), self.run
         with self.database.writing() as connection:
             held = connection.execute(
@@ -53,7 +58,10 @@ class Desk:
             ).fetchone()
             if held is not None:
                 return self._give(connection, held["query"], annotator)
-            query = self._free(connection, annotator, now)
+            others = connection.execute(
+                "SELECT count(*) FROM leases WHERE until > ? AND annotator <> ?", (now, annotator)
+            ).fetchone()[0]
+            query = self._free(connection, annotator, now) if others < MOST_LEASES else None
             if query is None:
                 return None
             repeat = self._repeat(connection, annotator, now) if query["repeat_of"] is None else None
@@ -148,20 +156,18 @@ class Desk:
         """
         annotator = check_labeler(annotator)
         with self.database.writing() as connection:
-            if _said_before(connection, token, annotator, number):
-                return
-            query = connection.execute(
-                "SELECT q.* FROM queries q JOIN leases l ON l.query = q.number AND l.annotator = ? "
-                "WHERE q.number = ? AND q.answer IS NULL AND q.superseded = 0",
-                (annotator, number),
-            ).fetchone()
+            query = connection.execute("SELECT * FROM queries WHERE number = ?", (number,)).fetchone()
             if query is None:
-                raise Conflict("This question was not yours any more: it took too long, or it is no longer asked.")
+                raise Conflict("There is no such question.")
             shown = _order(number, annotator, len(json.loads(query["clips"])))
             given = check_scores(scores_shown, len(shown), query["kind"])
+            scores = None if given is None else [given[shown.index(clip)] for clip in range(len(shown))]
+            if _said_before(connection, token, annotator, number, packed(scores)):
+                return
+            if not _may_answer(connection, query, annotator):
+                raise Conflict("This question was not yours any more: it took too long, or it is no longer asked.")
             if given is not None and query["repeat_of"] is None and room(connection, query["run"], query["seed"]) < 1:
                 raise Conflict("The label budget is used up; this answer was not needed any more.")
-            scores = None if given is None else [given[shown.index(clip)] for clip in range(len(shown))]
             row = {"labeler": annotator, "source": "human", "scores": packed(scores), "shown": packed(shown)}
             row |= {"shown_at": shown_at, "answered_at": self._clock(), "replays": replays, "token": token}
             write_answer(connection, number, row)
@@ -177,8 +183,12 @@ class Desk:
         """
         annotator = check_labeler(annotator)
         with self.database.writing() as connection:
-            again = connection.execute("SELECT query FROM answers WHERE token = ?", (token,)).fetchone()
+            again = connection.execute(
+                "SELECT query, labeler, undo_of FROM answers WHERE token = ?", (token,)
+            ).fetchone()
             if again is not None:  # said before: the question is on lease already, or answered anew
+                own = again["undo_of"] is not None and again["labeler"] == annotator
+                require(own, "this token names something else that was said.")
                 held = connection.execute(
                     "SELECT 1 FROM leases WHERE annotator = ? AND query = ?", (annotator, again["query"])
                 ).fetchone()
@@ -220,9 +230,30 @@ def _order(number: int, annotator: str, clips: int) -> list[int]:
     return order
 
 
-def _said_before(connection: sqlite3.Connection, token: str, annotator: str, number: int) -> bool:
-    said = connection.execute("SELECT query, labeler FROM answers WHERE token = ?", (token,)).fetchone()
+def _may_answer(connection: sqlite3.Connection, query: sqlite3.Row, annotator: str) -> bool:
+    """Whether ``annotator`` has or had it on lease, nobody else got it since, and it is still asked."""
+    held = connection.execute(
+        "SELECT 1 FROM leases WHERE query = ? AND annotator = ?", (query["number"], annotator)
+    ).fetchone()
+    return held is not None and query["answer"] is None and not query["superseded"]
+
+
+def _said_before(connection: sqlite3.Connection, token: str, annotator: str, number: int, scores: str | None) -> bool:
+    """Whether just this was said under this token.
+
+    Raises:
+        ConfigError: when the token names an answer to another question.
+        Conflict: when it names another answer, or one that was taken back since.
+    """
+    said = connection.execute(
+        "SELECT number, query, labeler, scores, undo_of FROM answers WHERE token = ?", (token,)
+    ).fetchone()
     if said is None:
         return False
-    require((said["query"], said["labeler"]) == (number, annotator), "this token names an answer to another question.")
+    same = (said["query"], said["labeler"], said["undo_of"]) == (number, annotator, None)
+    require(same, "this token names an answer to another question.")
+    if said["scores"] != scores:
+        raise Conflict("Not saved: another answer to this question was saved under the same token.")
+    if connection.execute("SELECT 1 FROM answers WHERE undo_of = ?", (said["number"],)).fetchone():
+        raise Conflict("Not saved: this answer was taken back since.")
     return True

@@ -287,8 +287,8 @@ def test_answering_stays_fast_with_ten_thousand_labels(tmp_path):
     assert min(seconds) < 1.0, "loose: the machine may be busy"
 
 
-def test_a_second_server_on_one_store_is_refused(tmp_path, capsys):
-    with only_server(tmp_path / "labels.sqlite"):
+def test_a_second_server_on_one_store_is_refused(store, tmp_path, capsys):
+    with only_server(store.path):
         with pytest.raises(ConfigError, match="served already"):
             only_server(tmp_path / "labels.sqlite")
         with pytest.raises(SystemExit) as left:

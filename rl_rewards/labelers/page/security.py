@@ -8,6 +8,7 @@ browsers send from our own page only, and bodies must be JSON, which other pages
 import secrets
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -31,10 +32,13 @@ class Guard:
 
     Args:
         token: what the printed address holds, and the cookie from then on.
+        admit: called with the address of a client whose request may pass.
     """
 
-    def __init__(self, app: ASGIApp, *, port: int, token: str) -> None:
-        self._app, self._token = app, token
+    def __init__(
+        self, app: ASGIApp, *, port: int, token: str, admit: Callable[[Any], None] = lambda client: None
+    ) -> None:
+        self._app, self._token, self._admit = app, token, admit
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self._cookie = f"rl_rewards_label_{port}"  # browsers do not keep the cookies of ports apart
 
@@ -46,6 +50,8 @@ class Guard:
         headers = Headers(scope=scope)
         invited = self._is_token(_asked_token(scope)) if (scope["path"], scope["method"]) == ("/", "GET") else False
         refusal = self._refusal(scope, headers, invited)
+        if refusal is None:
+            self._admit(scope.get("client"))
         app = self._app if refusal is None else JSONResponse({"error": refusal[1]}, refusal[0])
         return await app(scope, receive, self._with_headers(send, invited and refusal is None))
 

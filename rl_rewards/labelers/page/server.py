@@ -6,7 +6,6 @@ that fits, or the state of the work. "saved" is true only after the answer is on
 
 import fcntl
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from starlette.routing import Route
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.desk import MOST_LEASES, Desk
 from rl_rewards.labelers.page.run_state import RunState
 from rl_rewards.labelers.page.security import MAX_BODY, Guard
 from rl_rewards.labelers.progress import Progress, progress
@@ -34,12 +33,22 @@ STATIC = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
 WORDS = {
     "waiting": "Nothing to label yet; this page looks again and again.",
     "others": "Other people have the questions that are left; this page looks again and again.",
+    "crowded": f"{MOST_LEASES} people have a question now, the most at once; this page looks again and again.",
     "budget": "Finished: all labels that the run may have are given. Thank you.",
     "over": "Finished: the run is over and asks nothing more. Thank you.",
 }
 
 
-def create_app(desk: Desk, run_dir: Path, *, port: int, token: str, ask: str, done: str = DONE) -> Starlette:
+def create_app(
+    desk: Desk,
+    run_dir: Path,
+    *,
+    port: int,
+    token: str,
+    ask: str,
+    done: str = DONE,
+    admit: Callable[[Any], None] = lambda client: None,
+) -> Starlette:
     """The page for ``desk``.
 
     Args:
@@ -47,6 +56,7 @@ def create_app(desk: Desk, run_dir: Path, *, port: int, token: str, ask: str, do
         token: what a browser must show.
         ask: the question above two clips.
         done: the question above one picture, to be answered yes or no.
+        admit: called with the address of a client that has shown the token.
     """
     work = Work(desk, RunState(run_dir), ask, done)
     calls = {
@@ -61,13 +71,13 @@ def create_app(desk: Desk, run_dir: Path, *, port: int, token: str, ask: str, do
     routes.append(Route("/media/{clip}", _media(desk), methods=["GET"]))
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, port=port, token=token)],
+        middleware=[Middleware(Guard, port=port, token=token, admit=admit)],
         exception_handlers={
             HTTPException: lambda request, error: _error(error.status_code, _HTTP.get(error.status_code, error.detail)),
             ConfigError: lambda request, error: _error(400, str(error)),
             Conflict: lambda request, error: _error(409, str(error)),
             ClientDisconnect: lambda request, error: _error(400, "The request broke off."),
-            OSError: lambda request, error: _error(503, f"Not saved: the label store cannot be used ({error})."),
+            OSError: lambda request, error: _error(503, _not_saved(error)),
             Exception: lambda request, error: _error(500, "The server has made a mistake; its console says more."),
         },
     )
@@ -102,6 +112,8 @@ class Work:
             return "budget"
         if self._run.is_over() and not done.open:
             return "over"
+        if done.leased >= MOST_LEASES:
+            return "crowded"
         return "others" if done.leased else "waiting"
 
     def _question(self, leased: Leased) -> dict[str, Any]:
@@ -114,7 +126,7 @@ class Work:
     def answer(self, given: dict[str, Any]) -> dict[str, Any]:
         require("scores" in given, "an answer needs scores: numbers, or null to refuse.")
         scores, shown_at, replays = given["scores"], given.get("shown_at"), given.get("replays", 0)
-        timed = shown_at is None or (_is_number(shown_at) and 0 <= shown_at < 1e11)
+        timed = shown_at is None or (_is_number(shown_at) and 0 <= shown_at < 10**11)
         require(timed, "shown_at must be seconds since 1970.")
         counted = isinstance(replays, int) and not isinstance(replays, bool) and 0 <= replays < 1_000_000
         require(counted, "replays must be a whole number from 0.")
@@ -150,7 +162,7 @@ def _token(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _call(call: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Any]:
@@ -207,13 +219,19 @@ def _error(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status)
 
 
+def _not_saved(error: Exception) -> str:
+    said, where = getattr(error, "strerror", None), getattr(error, "filename", None)
+    return f"Not saved: the label store{f' {where}' if where else ''} cannot be used now: {said or error}."
+
+
 def only_server(store: Path) -> IO[str]:
     """A lock that this process alone holds as long as it lives or keeps the file open; it dies with the process.
 
     Raises:
         ConfigError: when another server has it.
     """
-    file = store.with_name(store.name + ".server").open("a")
+    real = store.resolve()  # one store may have several names, by links
+    file = real.with_name(real.name + ".server").open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
