@@ -11,6 +11,8 @@ from hydra.errors import HydraException, OverrideParseException
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 
 FAILED, REFUSED = 1, 2
+INTERRUPTED = 130
+"""As shells have it of a program that Ctrl-C has ended."""
 REQUEUE = 75
 """Exit code (EX_TEMPFAIL) of a run that was asked to stop and has saved everything: start it again."""
 
@@ -55,6 +57,8 @@ def guarded(job: Callable[[], Any]) -> Any:
         leave(str(stopped), REQUEUE)
     except OSError as error:
         leave(f"Error: {file_sentence(error)}", FAILED)
+    except KeyboardInterrupt:
+        leave("Stopped at once, by Ctrl-C; what was saved before is kept.", INTERRUPTED)
 
 
 def leave(message: str, code: int) -> NoReturn:

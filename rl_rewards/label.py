@@ -10,6 +10,7 @@ from pathlib import Path
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.exits import guarded
+from rl_rewards.labelers.page.run_state import RunState
 from rl_rewards.labelers.records import DONE
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 
@@ -125,8 +126,7 @@ def _asked(path: Path, run_dir: Path) -> LabelStore:
     )
     require(path.is_file(), f"{run_dir} has asked nothing: there is no label store {path}. {how}")
     store = LabelStore(path)
-    over = any((run_dir / name).exists() for name in ("DONE", "FAILED.json"))
-    if over and not store.runs():
+    if RunState(run_dir).is_over() and not store.runs():
         store.close()
         raise ConfigError(f"{run_dir} is over and has asked nothing: its label store {path} has no question. {how}")
     return store

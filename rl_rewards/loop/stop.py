@@ -1,11 +1,21 @@
-"""Stopping when asked: SIGTERM and SIGINT let the round end and be saved; a second SIGINT stops at once."""
+"""Stopping when asked: SIGTERM and SIGINT let the round end and be saved; a second SIGINT stops at once.
 
+The first is answered on the console at once, for what is left of a round (its evaluation, which may have to be compiled)
+can take a minute.
+"""
+
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STDERR = 2
+ANSWER = (
+    "\n{} received: the run stops as soon as this round is finished, evaluated and saved. Ctrl-C again stops it at once; "
+    "then only what was saved before is kept.\n"
+)
 
 
 class StopRequest:
@@ -31,3 +41,4 @@ class StopRequest:
         if self.name is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.name = signal.Signals(number).name
+        os.write(STDERR, ANSWER.format(self.name).encode())  # print may be interrupted in the midst of itself

@@ -123,12 +123,15 @@ def test_training_can_go_on_without_answers(tmp_path):
 
 def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
     started = start_command(*QUIET, "labeler=human", "labeler.page=false", f"hydra.run.dir={tmp_path / 'run'}")
-    process = subprocess.Popen(started, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     for line in process.stdout:
         if "waits for" in line:
             break
     process.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    assert process.stdout.readline() == "\n" and "SIGTERM received" in process.stdout.readline()
+    assert time.monotonic() - asked < 5.0, "at once; loose, for the machine may be busy"
     assert process.wait(60) == 75
     process.stdout.close()
     done = threading.Event()

@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.labelers import sqlite_file
 from rl_rewards.labelers.clips import encode_clip, segment_hash
-from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.desk import MOST_LEASES, Desk
 from rl_rewards.labelers.exchange import (
     export_chosen_rejected,
     export_lines,
     export_preference_transformer,
     import_lines,
 )
+from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.labelers.progress import consistency, progress
 from rl_rewards.labelers.records import Conflict, NewQuery, as_queries, label_arrays, make_clip
 from rl_rewards.labelers.store import LabelStore
@@ -112,6 +114,96 @@ def test_an_answer_that_is_said_twice_counts_once(tmp_path):
     with pytest.raises(ConfigError):
         desk.answer("ann", leased.number + 1, (1.0, 0.0), token="the-same")
     assert progress(store.database).labels == 1
+
+
+def test_a_token_is_for_one_answer_alone(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 2)
+    desk = Desk(store.database)
+    leased = answered(desk, "ann", token="the-same")
+    for other in ((0.0, 1.0), None):
+        with pytest.raises(Conflict, match="another answer to this question was saved under the same token"):
+            desk.answer("ann", leased.number, other, token="the-same")
+    with pytest.raises(ConfigError, match="names something else"):
+        desk.undo("ann", token="the-same")
+    desk.undo("ann", token="taken-back")
+    with pytest.raises(Conflict, match="taken back since"):
+        desk.answer("ann", leased.number, (1.0, 0.0), token="the-same")
+    with pytest.raises(ConfigError, match="another question"):
+        desk.answer("ann", leased.number, None, token="taken-back")
+    assert progress(store.database).labels == 0
+
+
+def test_one_who_labels_by_many_names_cannot_take_every_question(tmp_path):
+    clock = Clock()
+    store = opened(tmp_path, clock=clock)
+    ask(store, MOST_LEASES + 10)
+    desk = Desk(store.database, clock=clock, lease_seconds=60)
+    held = [desk.lease(f"name {i}") for i in range(MOST_LEASES)]
+    assert all(held) and desk.lease("ann") is None
+    assert desk.lease("name 0") == held[0], "who has one keeps it"
+    answered(desk, "name 0")
+    assert desk.lease("ann") is not None
+    clock.now += 61
+    assert desk.lease("bob") is not None
+
+
+@pytest.mark.parametrize("harm", ["deleted", "renamed", "replaced", "log deleted"])
+def test_nothing_is_acknowledged_once_the_file_has_gone(tmp_path, harm):
+    store = opened(tmp_path)
+    ask(store, 2)
+    desk = Desk(store.database)
+    leased = desk.lease("ann")
+    if harm == "log deleted":
+        (tmp_path / "labels.sqlite-wal").unlink()
+    elif harm == "deleted":
+        store.path.unlink()
+    else:
+        store.path.rename(tmp_path / "moved.sqlite")
+    if harm == "replaced":
+        opened(tmp_path).close()
+    with pytest.raises(OSError, match="deleted, renamed or replaced") as raised:
+        desk.answer("ann", leased.number, [1, 0], token="a-good-token")
+    assert raised.value.filename == str(store.path)
+    with pytest.raises(OSError, match="deleted, renamed or replaced"):
+        store.open(RUN, 0, 0)
+
+
+def test_a_locked_or_damaged_store_is_an_error_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", 0.05)
+    store = opened(tmp_path)
+    ask(store, 30)
+    with sqlite3.connect(store.path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OSError, match="database is locked"):
+            Desk(store.database).lease("ann")
+        with pytest.raises(OSError, match="database is locked"):
+            opened(tmp_path)
+        other.execute("ROLLBACK")
+    other.close()
+    damage(store)
+    with pytest.raises(OSError, match="malformed|not a database"):
+        store.asked(RUN, 0)
+
+
+def damage(store):
+    """Overwrite all of the file but its beginning."""
+    with sqlite3.connect(store.path) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    content = store.path.read_bytes()
+    with store.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"x" * (len(content) - 4096))
+
+
+def test_what_people_and_judges_say_is_for_the_owner_alone(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 1)
+    journal = Journal(tmp_path / JOURNAL_NAME, 0)
+    journal.remember({0: []})
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert len(modes) == 6 and set(modes.values()) == {0o600}
 
 
 def test_undo_takes_back_ones_own_last_answer_until_it_is_absorbed(tmp_path):

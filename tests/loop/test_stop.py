@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from rl_rewards.exits import guarded
 from rl_rewards.loop.stop import StopRequest
 from tests.runs import command, digest_of, raw_rows, rows, start_command
 
@@ -40,6 +41,18 @@ def test_a_signal_saves_the_round_and_leaves_with_the_requeue_code(tmp_path, num
 def _rows_written(run_dir) -> bool:
     path = run_dir / "metrics.jsonl"
     return path.exists() and path.stat().st_size > 0
+
+
+def test_a_request_to_stop_is_answered_at_once_and_a_second_one_ends_in_one_sentence(capfd):
+    def asked_twice():
+        with StopRequest():
+            signal.raise_signal(signal.SIGINT)
+            assert "SIGINT received: the run stops as soon as this round is finished" in capfd.readouterr().err
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(SystemExit) as left:
+        guarded(asked_twice)
+    assert left.value.code == 130 and capfd.readouterr().err.startswith("Stopped at once, by Ctrl-C; ")
 
 
 def test_handlers_are_put_back():
