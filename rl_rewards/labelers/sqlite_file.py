@@ -4,12 +4,12 @@ Several processes may use the file at once. What cannot be read or written is an
 file that was deleted or renamed while it is open is told instead of written to: SQLite itself would go on in silence.
 """
 
+import contextlib
 import errno
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 WAIT_SECONDS = 30.0
@@ -32,7 +32,7 @@ class SqliteFile:
     def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
         self.path, self._lock = path, threading.RLock()
         self._files: tuple[Path, ...] = ()
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ALONE))  # SQLite gives its -wal and -shm the same mode
+        _make(path)
         self._connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
         try:
@@ -49,7 +49,7 @@ class SqliteFile:
             self._connection.close()
             raise
 
-    @contextmanager
+    @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction of its own; all of it is durable when the block is left, or none of it.
 
@@ -57,6 +57,7 @@ class SqliteFile:
             OSError: when the file cannot be written, or is another one than was opened.
         """
         with self._lock, self._told():
+            self._check_identity()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -65,9 +66,9 @@ class SqliteFile:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            self._check_identity()  # last: nothing is acknowledged that lies in a file without a name
+            self._check_identity()  # again: nothing is acknowledged that lies in a file without a name
 
-    @contextmanager
+    @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One consistent view of all tables.
 
@@ -87,7 +88,7 @@ class SqliteFile:
         with self._lock:
             self._connection.close()
 
-    @contextmanager
+    @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         """What SQLite says of a file that is locked, full, gone or damaged, as an OSError; its other errors pass."""
         try:
@@ -105,6 +106,15 @@ class SqliteFile:
         if self._files and self._identities() != self._identity:
             said = "it was deleted, renamed or replaced while it was in use"
             raise OSError(errno.ENOENT, said, str(self.path))
+
+
+def _make(path: Path) -> None:
+    """An empty file for the owner alone, where there is none; SQLite gives its -wal and -shm the same mode.
+
+    One that is there is not opened: to close it would end the locks of this process's other connections to it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ALONE))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,7 +1,7 @@
 """Stopping when asked: SIGTERM and SIGINT let the round end and be saved; a second SIGINT stops at once.
 
-The first is answered on the console at once, for what is left of a round (its evaluation, which may have to be compiled)
-can take a minute.
+The first is answered on the console at once, for what is left of a round (its evaluation, which may have to be
+compiled) can take a minute.
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import Any, Self
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
 ANSWER = (
-    "\n{} received: the run stops as soon as this round is finished, evaluated and saved. Ctrl-C again stops it at once; "
-    "then only what was saved before is kept.\n"
+    "\n{} received: the run stops as soon as this round is finished, evaluated and saved. Ctrl-C again stops it at "
+    "once; then only what was saved before is kept.\n"
 )
 
 

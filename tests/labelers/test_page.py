@@ -1,6 +1,7 @@
 """The labelling page's server through its test client: what it does, and all that it refuses."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,7 +18,9 @@ with warnings.catch_warnings():
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.label import ASK, main
+from rl_rewards.labelers import desk
 from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.page import server
 from rl_rewards.labelers.page.run_state import MOST_POINTS, RunState
 from rl_rewards.labelers.page.security import MAX_BODY
 from rl_rewards.labelers.page.server import create_app, only_server
@@ -219,6 +222,7 @@ def test_unknown_addresses_and_pictures(client):
         ({"token": "short"}, 400),
         ({"token": "'; DROP TABLE answers; --"}, 400),
         ({"shown_at": "now"}, 400),
+        ({"shown_at": 10**400}, 400),
         ({"replays": -1}, 400),
         ({"annotator": "bob"}, 409),
     ],
@@ -228,6 +232,30 @@ def test_forged_answers_change_nothing(client, store, change, status):
     body = {"question": number, "scores": [1, 0], "token": "a-good-token", **change}
     assert call(client, "answer", status, **body)["error"]
     assert progress(store.database).labels == 0
+
+
+def test_what_is_not_in_the_store_is_never_called_saved(client, store):
+    answer = {"question": call(client, "state")["question"]["number"], "token": "a-good-token"}
+    store.database._connection.execute("PRAGMA busy_timeout = 50")
+    with sqlite3.connect(store.path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert call(client, "answer", 503, scores=[1, 0], **answer)["error"].startswith("Not saved: the label store ")
+        other.execute("ROLLBACK")
+    other.close()
+    assert call(client, "answer", scores=[1, 0], **answer)["saved"] is True
+    assert "another answer" in call(client, "answer", 409, scores=[0, 1], **answer)["error"]
+    store.path.rename(store.path.with_name("moved.sqlite"))
+    for name in ("state", "progress"):
+        said = call(client, name, 503)["error"]
+        assert "Not saved: " in said and "deleted, renamed or replaced" in said and str(store.path) in said
+
+
+def test_it_is_said_that_many_names_have_questions(client, monkeypatch):
+    for module in (desk, server):
+        monkeypatch.setattr(module, "MOST_LEASES", 2)
+    states = [call(client, "state", annotator=name) for name in ("ann", "bob", "cy")]
+    assert [state["status"] for state in states] == ["ask", "ask", "crowded"]
+    assert "people have a question now, the most at once" in states[2]["words"]
 
 
 json_values = st.recursive(
@@ -295,6 +323,35 @@ def test_a_second_server_on_one_store_is_refused(store, tmp_path, capsys):
             main([str(tmp_path), "--port", "0"])
         assert left.value.code == 2 and "served already" in capsys.readouterr().err
     only_server(tmp_path / "labels.sqlite").close()
+
+
+def test_a_store_of_two_names_is_served_once(store, tmp_path):
+    link = tmp_path / "link.sqlite"
+    link.symlink_to(store.path)
+    with only_server(store.path), pytest.raises(ConfigError, match="served already"):
+        only_server(link)
+
+
+def test_where_nothing_was_asked_nothing_is_served_and_no_file_made(tmp_path, capsys):
+    for done in (False, True):
+        if done:
+            opened(tmp_path).close()  # of a run that could have asked, and is over
+            (tmp_path / "DONE").touch()
+        before = sorted(path.name for path in tmp_path.iterdir())
+        with pytest.raises(SystemExit) as left:
+            main([str(tmp_path), "--port", "0"])
+        said = capsys.readouterr().err
+        assert left.value.code == 2 and said.count("\n") == 1 and "has asked nothing: " in said
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"short", ("t" * 40).encode("utf-16"), b"\xef\xbb\xbf" + b"t" * 40])
+def test_a_token_that_is_none_is_refused_in_one_sentence(store, tmp_path, capsys, content):
+    (tmp_path / "label_token").write_bytes(content)
+    with pytest.raises(SystemExit) as left:
+        main([str(tmp_path), "--port", "0"])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and "label_token holds no token" in said and said.count("\n") == 1
 
 
 def test_the_door_refuses_in_one_sentence(tmp_path, capsys):

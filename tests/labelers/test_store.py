@@ -182,7 +182,7 @@ def test_a_locked_or_damaged_store_is_an_error_of_the_file(tmp_path, monkeypatch
         other.execute("ROLLBACK")
     other.close()
     damage(store)
-    with pytest.raises(OSError, match="malformed|not a database"):
+    with pytest.raises(OSError, match=r"malformed|not a database"):
         store.asked(RUN, 0)
 
 
