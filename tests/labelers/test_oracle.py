@@ -86,7 +86,7 @@ def test_a_bias_makes_no_ties():
 
 
 def test_a_ranking_ties_neighbours_alone():
-    np.testing.assert_array_equal(asked([[[1.0], [1.05], [3.0]]], equal=0.1).scores[0], [0, 0, 1])
+    np.testing.assert_array_equal(asked([[[1.0], [1.05], [3.0]]], equal=0.1, rationality=1e3).scores[0], [0, 0, 1])
 
 
 def test_skipping_refuses_as_many_where_all_rewards_are_lower():

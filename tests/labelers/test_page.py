@@ -332,6 +332,15 @@ def test_a_store_of_two_names_is_served_once(store, tmp_path):
         only_server(link)
 
 
+@pytest.fixture
+def nothing_is_served(monkeypatch):
+    def run(self, sockets):
+        raise AssertionError("a server was opened")
+
+    monkeypatch.setattr("uvicorn.Server.run", run)
+
+
+@pytest.mark.usefixtures("nothing_is_served")
 def test_where_nothing_was_asked_nothing_is_served_and_no_file_made(tmp_path, capsys):
     for done in (False, True):
         if done:
@@ -345,6 +354,7 @@ def test_where_nothing_was_asked_nothing_is_served_and_no_file_made(tmp_path, ca
         assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+@pytest.mark.usefixtures("nothing_is_served")
 @pytest.mark.parametrize("content", [b"", b"short", ("t" * 40).encode("utf-16"), b"\xef\xbb\xbf" + b"t" * 40])
 def test_a_token_that_is_none_is_refused_in_one_sentence(store, tmp_path, capsys, content):
     (tmp_path / "label_token").write_bytes(content)
