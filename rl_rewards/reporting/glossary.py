@@ -117,8 +117,8 @@ METRICS = {
     "labeler/tokens": "Tokens that those took, prompts and replies together; estimated where the judge does not count.",
     "labeler/flip_rate": "Share of the compared pairs on which the AI judge contradicts itself when the clips change "
     "places; 1/2 or more means that it goes by the place.",
-    "labeler/refused": "Queries that the AI judge left without an answer: replies without one, prompts that its endpoint "
-    "refused, or a cap was reached.",
+    "labeler/refused": "Queries that the AI judge left without an answer: replies without one, prompts that its "
+    "endpoint refused, or a cap was reached.",
     "round": "Number of the round, from 0.",
     "env_steps": "Environment steps of each seed, over all its environments, up to the end of the round.",
     "time/compile_seconds": "Compiling the round's program, in seconds; in the first round after a start.",
