@@ -1,4 +1,4 @@
-"""Numbers of a configuration held against the ranges that the YAMLs' comments declare, before anything heavy is imported.
+"""Numbers of a configuration held against the ranges that the YAMLs' comments declare. Light to import.
 
 A range belongs to a class and one of its keys: the YAML that names the class in ``_target_`` declares it, or, for
 ``config.yaml``, the run itself. So it holds wherever an object of that class stands: alone, in a mixture, in a study. A
@@ -56,12 +56,25 @@ def check_numbers(cfg: DictConfig, folders: Iterable[Path] = ()) -> None:
     """
     plain = _plain(cfg)
     _check_complete(plain)
-    for number in numbers(plain, folders):
+    _fit(cfg, numbers(plain, folders))
+
+
+def check_changed(cfg: DictConfig, overrides: Iterable[str]) -> None:
+    """The same for those keys of a saved configuration that ``overrides`` change; an older one may lack others.
+
+    Raises:
+        ConfigError: for the first number that does not fit.
+    """
+    changed = {override.partition("=")[0] for override in overrides}
+    _fit(cfg, (number for number in numbers(_plain(cfg)) if ".".join(number.key) in changed))
+
+
+def _fit(cfg: DictConfig, found: Iterable[Number]) -> None:
+    for number in found:
         try:
             fitted = number.range.fitted(number.value)
         except Misfit as misfit:
-            name = ".".join(number.key)
-            raise ConfigError(f"{name}={misfit}") from None
+            raise ConfigError(f"{'.'.join(number.key)}={misfit}") from None
         if repr(fitted) != repr(number.value):
             _put(cfg, number.key, fitted)
 
@@ -71,9 +84,7 @@ def numbers(plain: dict, folders: Iterable[Path] = ()) -> Iterator[Number]:
     yield from _below(plain, (), ranges_of_classes(tuple(folders)), RUN, ())
 
 
-def _below(
-    node: dict, key: Key, declared: dict[tuple[str, Key], Range], owner: str, inside: Key
-) -> Iterator[Number]:
+def _below(node: dict, key: Key, declared: dict[tuple[str, Key], Range], owner: str, inside: Key) -> Iterator[Number]:
     """``inside`` are the keys from the object of class ``owner`` to ``node``, and ``key`` those from the root."""
     if isinstance(node.get("_target_"), str):
         owner, inside = node["_target_"], ()
@@ -131,7 +142,7 @@ def read(path: Path, folder: Path) -> Declared:
 
 
 def _take_over(name: str, group: Path, folder: Path, path: Path, ranges: dict, classes: dict) -> None:
-    """From a YAML of the same group in ``defaults``, ours or the user's; those of other groups have classes of their own."""
+    """Add what a YAML of the same group, the user's or ours, declares; those of other groups name their own classes."""
     for place in (folder, CONFIGS):
         base = place / f"{name[1:]}.yaml" if name.startswith("/") else place / group.name / f"{name}.yaml"
         if base.is_file() and base != path:
@@ -153,7 +164,8 @@ def _check_complete(plain: dict) -> None:
         for depth, name in enumerate(key):
             if not isinstance(node, dict):
                 above = ".".join(key[:depth])
-                raise ConfigError(f"{above}={node} is not valid; it has keys of its own, such as {'.'.join(key)}.")
+                shown = "null" if node is None else node
+                raise ConfigError(f"{above}={shown} is not valid; it has keys of its own, such as {'.'.join(key)}.")
             if name not in node:
                 raise ConfigError(f"{'.'.join(key)} is missing; a run needs it, so leave out ~{'.'.join(key)}.")
             node = node[name]

@@ -2,12 +2,15 @@
 
 import logging
 import os
+import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from hydra.errors import HydraException, OverrideParseException
 
+from rl_rewards.arguments import missing_choice, unreadable
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 
 FAILED, REFUSED = 1, 2
@@ -41,6 +44,12 @@ def _unraisablehook(unraisable: Any) -> None:
         sys.__unraisablehook__(unraisable)
 
 
+def end_with_the_reader() -> None:
+    """Let the process end without a word when nobody reads its output any more, as in ``--help | head``."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
 def guarded(job: Callable[[], Any]) -> Any:
     """Run ``job``; what goes wrong ends in one sentence and an exit code of its own."""
     try:
@@ -70,10 +79,16 @@ def leave(message: str, code: int) -> NoReturn:
 def composition_sentence(error: HydraException) -> str:
     """What Hydra says of a command line that does not compose, in one line and without its search path."""
     if isinstance(error, OverrideParseException):
-        return f"{error.override} cannot be read as KEY=VALUE: {str(error).splitlines()[0]}."
+        return unreadable(error.override, str(error).splitlines()[0])
     said = str(error).removeprefix("In 'config': ").partition("Config search path:")[0]
     head, *rest = [line.strip() for line in said.splitlines() if line.strip()]
     rest = [line for line in rest if not line.startswith(("To append to your config", "Did you mean", "See https"))]
+    if (several := re.match(r"Ambiguous value for argument '(.*)'$", head)) is not None:
+        return unreadable(
+            several[1], "its value is several; add --multirun to sweep over them, or write a list as [a,b]"
+        )
+    if (instead := missing_choice(head)) is not None:
+        return instead
     if head.startswith("Could not override"):
         return f"{head.rstrip('.')}: there is no such option; --cfg job lists them all."
     if rest and rest[0].startswith("Available options"):

@@ -1,8 +1,9 @@
 """Ranges of numbers, as a YAML's comment declares them beside the number. Light to import.
 
-``# [whole >= 1] B, environments stepped together`` is how a comment begins. In the brackets stand, in this order: ``each``
-where the key holds a list of such numbers and ``within`` where it holds numbers anywhere inside; ``whole`` for integers;
-``number``, ``A to B``, or comparisons such as ``> 0, <= 1``; and ``| null`` or ``| auto`` for words that are allowed as well.
+``# [whole >= 1] B, environments stepped together`` is how a comment begins. The brackets hold, in this order: ``each``
+where the key holds a list of such numbers, or ``within`` where it holds numbers anywhere inside; ``whole`` for
+integers; ``number``, ``A to B``, or comparisons such as ``> 0, <= 1``; and ``| null`` or ``| auto`` for words that are
+allowed as well.
 """
 
 import re
@@ -35,7 +36,7 @@ class Range:
     also: tuple[str, ...]  # words that are allowed as well; "null" is no value at all
 
     def fitted(self, value: Any) -> Any:
-        """``value`` as it is to be used: as it is, but for floats that stand for integers.
+        """``value`` as it is to be used: as it is, but for floats that stand for integers and the reverse.
 
         Raises:
             Misfit: when it is outside of the range.
@@ -65,7 +66,9 @@ class Range:
             self._misfit(value)
         if self.whole:
             return int(value) if value == int(value) else self._misfit(value)
-        return self._misfit(value) if value != 0 and abs(value) < SMALLEST else value
+        if value != 0 and abs(value) < SMALLEST:
+            self._misfit(value)
+        return float(value) if abs(value) > WHOLE_LIMIT else value  # no array of JAX holds so large an integer
 
     def _misfit(self, value: Any) -> Any:
         text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
@@ -126,4 +129,3 @@ def _comparison(text: str) -> dict[str, Any]:
 def _value(text: str) -> float:
     number = float(text.replace("_", ""))
     return int(number) if number == int(number) else number
-

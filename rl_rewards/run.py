@@ -5,8 +5,6 @@ Heavy libraries are imported only when a run starts, so that ``--help`` and a mi
 """
 
 import json
-import logging
-import os
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,29 +16,41 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards import sweep
+from rl_rewards.arguments import mended
+from rl_rewards.compile_cache import prepare_jax
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
-from rl_rewards.exits import REQUEUE, guarded, leave, raise_here
+from rl_rewards.declared import check_changed
+from rl_rewards.early import check_job, leaving_nothing, refuse_study
+from rl_rewards.exits import REQUEUE, end_with_the_reader, guarded, leave, raise_here
 from rl_rewards.help import CONFIGS, print_help
 from rl_rewards.provenance import code, command_line, digests
 
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps")
 GROUPS = ("env", "reward", "algorithm")
+TEXT_ONLY = {"--help", "-h", "--version", "--cfg", "-c", "--info", "-i", "--hydra-help"}
+"""Arguments that print something and run nothing."""
 
 
 def main() -> None:
     """Entry point of ``rl-rewards`` and ``python -m rl_rewards.run``."""
-    # Hydra knows pretrain as a group of keys; pretrain=RUN_DIR is what a person types.
-    sys.argv[1:] = [
-        a.replace("pretrain=", "pretrain.run=", 1) if a.startswith("pretrain=") else a for a in sys.argv[1:]
-    ]
     arguments = sys.argv[1:]
+    if TEXT_ONLY & set(arguments):
+        end_with_the_reader()
     raise_here()
     if {"--help", "-h"} & set(arguments):
         print_help()
+    elif "--version" in arguments:
+        print(f"rl_rewards {version('rl_rewards')}")
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
         guarded(lambda: resume_run(Path(resume[-1]), [a for a in arguments if not a.startswith("resume=")]))
     else:
-        guarded(lambda: (sweep.check_launcher(arguments), _hydra_main()))
+        guarded(lambda: _start(arguments))
+
+
+def _start(arguments: list[str]) -> None:
+    sys.argv[1:] = mended(arguments)
+    sweep.check_launcher(arguments)
+    _hydra_main()
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
@@ -54,15 +64,17 @@ def _hydra_main(cfg: DictConfig) -> float | None:
     if cfg.study is not None:
         guarded(lambda: start_study(cfg, run_dir, list(settings.overrides.task)))
         return None
-    return guarded(lambda: start_run(cfg, run_dir, choices))
+    return guarded(lambda: leaving_nothing(run_dir, lambda: start_run(cfg, run_dir, choices)))
 
 
 def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides: list[str]) -> float:
     """A job of a sweep: skipped when done, and never the end of the sweep; see FAILED.json for what went wrong."""
-    if (known := sweep.finished_score(run_dir)) is not None:
-        print(f"Done already: {run_dir}", flush=True)
-        return known
     try:
+        refuse_study(cfg)
+        for folder in sweep.folders(cfg, run_dir, overrides):
+            if (known := sweep.finished_score(folder)) is not None:
+                print(f"Done already: {folder}", flush=True)
+                return known
         return start_run(cfg, run_dir, choices, overrides)
     except Stopped as stopped:
         leave(str(stopped), REQUEUE)
@@ -79,6 +91,7 @@ def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides
         overrides: what run.json tells the run was started with; None is the command line, which a sweep's job may
             have been given by its launcher.
     """
+    check_job(cfg)
     saved = run_dir / "config.yaml"
     if saved.exists() and _comparable(OmegaConf.load(saved)) != _comparable(cfg):
         raise ConfigError(
@@ -94,7 +107,7 @@ def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides
 
 def start_study(cfg: DictConfig, run_dir: Path, overrides: list[str]) -> None:
     """Run the arms of ``cfg`` that are not done in ``run_dir``, judge them, and show them side by side."""
-    _prepare_jax()  # a study without arms computes here
+    prepare_jax()  # a study without arms computes here
     from rl_rewards.loop.sources import instantiate_part
     from rl_rewards.reporting.comparison import write_comparison
     from rl_rewards.reporting.find_runs import find_runs
@@ -122,6 +135,7 @@ def resume_run(run_dir: Path, overrides: list[str]) -> None:
         cfg.merge_with_dotlist(overrides)
     except Exception as error:
         raise ConfigError(f"{' '.join(overrides)} does not fit the saved configuration: {error}") from error
+    check_changed(cfg, overrides)
     OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
     choices = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
     execute(cfg, run_dir, {group: choices[f"{group}_choice"] for group in GROUPS})
@@ -129,7 +143,7 @@ def resume_run(run_dir: Path, overrides: list[str]) -> None:
 
 def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
     """Build, check, train, and tell the outcome; returns the score."""
-    _prepare_jax()
+    prepare_jax()
     from rl_rewards.loop import build
     from rl_rewards.loop.experiment import run_experiment
     from rl_rewards.reporting.over_seeds import typical_index
@@ -189,18 +203,6 @@ def _print_verdict(row: dict, run_dir: Path, first_seed: int, report: Path | Non
         print(f"  best policy           {run_dir}@best, {kept}")
     if report is not None:
         print(f"  report                {report}")
-
-
-def _prepare_jax() -> None:
-    """Compile once per machine: keep compiled programs between runs, unless the user chose a place."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.getLogger("jax").setLevel(logging.WARNING)  # Hydra's log would tell of every backend that is not there
-    import jax
-
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rl_rewards" / "jax"
-    if not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _write_run_json(run_dir: Path, choices: dict[str, str], overrides: list[str], data: dict[str, str]) -> None:

@@ -1,29 +1,54 @@
 """Jobs of a sweep (``--multirun``): a folder per set of overrides, done ones skipped, failures that end nothing.
 
-Started again, a sweep finds its jobs by the hash of their overrides, so that finished ones are not repeated and
-interrupted ones go on. A failed job leaves FAILED.json and a finite worst score for sweepers that optimise.
+Started again, a sweep finds its jobs by the hash of what their overrides say, so that finished ones are not repeated
+and interrupted ones go on. A failed job leaves FAILED.json and a finite worst score for sweepers that optimise.
 """
 
 import gc
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
+from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.seed_rows import values
 
 
-def override_hash(text: str) -> str:
-    """Ten hexadecimal digits of a job's overrides, comma-separated in any order."""
-    return hashlib.sha256(",".join(sorted(str(text).split(","))).encode()).hexdigest()[:10]
+def override_hash(overrides: Sequence[str]) -> str:
+    """Ten hexadecimal digits of what a job's overrides say, in any order unless one changes a part of another."""
+    parsed = [
+        ((one.package or "", one.key_or_group), str(one.type), _plain(one.value()))
+        for one in OverridesParser.create().parse_overrides(list(overrides))
+    ]
+    whole = [key for (_, key), _, value in parsed if isinstance(value, dict)]
+    if not any(key.startswith(f"{one}.") for one in whole for (_, key), _, _ in parsed):
+        parsed.sort(key=lambda one: one[0])
+    return _digest(json.dumps(parsed, sort_keys=True))
 
 
-# ``${override_hash:TEXT}`` in configs names folders. Here, not in main: a launcher's processes import this and no main.
+def _plain(value: Any) -> Any:
+    """An override's value in containers that JSON has; a text in quotes is the text."""
+    if isinstance(value, dict):
+        return {str(_plain(key)): _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, QuotedString):
+        return value.text
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+# ``${override_hash:LIST}`` in configs names folders. Here, not in main: a launcher's processes import this and no main.
 OmegaConf.register_new_resolver("override_hash", override_hash, replace=True)
 
 LAUNCHERS = {
@@ -52,6 +77,30 @@ def score(row: dict[str, Any]) -> float:
     """What a finished run is worth: mean true success over seeds, or true return where success is unknown."""
     found = values(row, "eval/success") or values(row, "eval/true_return")
     return sum(found) / len(found)
+
+
+def folders(cfg: DictConfig, run_dir: Path, overrides: Sequence[str]) -> list[Path]:
+    """Where a job may be done already: its folder, and that which earlier versions gave it.
+
+    Theirs was named by pieces of the overrides, which jobs with different lists could share, so that it counts only if
+    it holds this configuration.
+    """
+    pieces = ",".join(sorted(",".join(sorted(overrides)).split(",")))
+    earlier = run_dir.with_name(_digest(pieces))
+    saved = earlier / "config.yaml"
+    found = [run_dir]
+    if saved.is_file() and _agree(
+        OmegaConf.to_container(OmegaConf.load(saved)), OmegaConf.to_container(cfg, resolve=True)
+    ):
+        found.append(earlier)
+    return found
+
+
+def _agree(saved: Any, now: Any) -> bool:
+    """True where everything that ``saved`` says is said by ``now`` too, which may have keys that were added later."""
+    if not isinstance(saved, dict) or not isinstance(now, dict):
+        return saved == now
+    return all(key in now and _agree(value, now[key]) for key, value in saved.items() if key != "resume")
 
 
 def finished_score(run_dir: Path) -> float | None:
