@@ -45,7 +45,8 @@ def mended(arguments: Sequence[str]) -> list[str]:
             continue
         key = "pretrain.run" if key == "pretrain" else key
         _check_choice(key, value)
-        found.append(f"{key}={_path(value, sweeps) if key.lstrip('+') in PATHS else value}")
+        swept = sweeps and "," in value and not key.startswith("hydra.")
+        found.append(f"{key}={_path(value) if key.lstrip('+') in PATHS and not swept else value}")
     return found
 
 
@@ -118,11 +119,9 @@ def _known(group: str) -> str:
     return ", ".join([*(choice for choice in choices if "/" not in choice), *folders]) + " (--help lists all)"
 
 
-def _path(value: str, sweeps: bool) -> str:
+def _path(value: str) -> str:
     """A path as Hydra reads it as text."""
     if value.startswith("~/") or value == "~":
         value = str(Path(value).expanduser())
-    as_it_is = (
-        value in ("", "null", "???") or value[0] in "'\"" or "${" in value or "\\" in value or (sweeps and "," in value)
-    )
-    return value if as_it_is else quoted(value)
+    empty = value in ("", "null", "???")
+    return value if empty or value[0] in "'\"" or "${" in value or "\\" in value else quoted(value)

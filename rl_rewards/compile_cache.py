@@ -1,7 +1,10 @@
 """JAX as a run needs it: quiet, and with compiled programs kept between runs where there is a place for them."""
 
+import atexit
 import logging
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 
@@ -17,6 +20,7 @@ def prepare_jax() -> None:
             print(f"Warning: {problem}", flush=True)
         jax.config.update("jax_compilation_cache_dir", None if place is None else str(place))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    _replace_home()
 
 
 def cache_folder() -> tuple[Path | None, str | None]:
@@ -38,3 +42,13 @@ def cache_folder() -> tuple[Path | None, str | None]:
     if not os.access(place, os.W_OK | os.X_OK):
         return None, f"Compiled programs are not kept, since {place} cannot be written; {hint}"
     return place, None
+
+
+def _replace_home() -> None:
+    """Where there is no home folder to write to, give the libraries that complain one for the life of this process."""
+    home = os.environ.get("HOME", "")
+    needed = [name for name in ("MPLCONFIGDIR", "WANDB_CACHE_DIR") if name not in os.environ]
+    if needed and not (os.path.isdir(home) and os.access(home, os.W_OK | os.X_OK)):
+        folder = tempfile.mkdtemp(prefix="rl_rewards_")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ.update(dict.fromkeys(needed, folder))

@@ -159,6 +159,8 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
         print(note, flush=True)
     for warning in build.warnings(parts):
         print(f"Warning: {warning}", flush=True)
+    if (rounded := build.rounding(parts, cfg)) is not None:
+        print(rounded, flush=True)
     examples = build.build_data(parts, cfg)
     try:
         row = run_experiment(cfg, parts, examples, run_dir, title)

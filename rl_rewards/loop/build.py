@@ -236,6 +236,17 @@ def _check_equally_many(goals: list[int], settings: DictConfig) -> None:
     )
 
 
+def rounding(parts: Parts, cfg: DictConfig) -> str | None:
+    """A sentence where ``total_env_steps`` is not a whole number of rounds, so that the run is shorter."""
+    if parts.offline or cfg.total_env_steps % parts.steps_per_round == 0:
+        return None
+    rounds = rounds_of(parts, cfg)
+    return (
+        f"total_env_steps={cfg.total_env_steps:,} is rounded down to whole rounds of {parts.steps_per_round:,}: "
+        f"{rounds:,} of them, {rounds * parts.steps_per_round:,} env steps."
+    )
+
+
 def rounds_of(parts: Parts, cfg: DictConfig) -> int:
     """How many rounds make ``total_env_steps``, rounded down; offline, how many the algorithm wants."""
     return parts.algorithm.rounds if parts.offline else cfg.total_env_steps // parts.steps_per_round

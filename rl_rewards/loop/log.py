@@ -47,12 +47,17 @@ class MetricsFile:
         self._file.close()
 
 
+QUIET_SECONDS = 30.0
+"""A run that is evaluated seldom still says how far it is after so long."""
+
+
 class Progress:
-    """A live table on a terminal, a plain line per evaluation otherwise."""
+    """A live table on a terminal, otherwise a plain line per evaluation, and in between where those take long."""
 
     def __init__(self, rounds: int, first_round: int, title: str) -> None:
         self._rounds, self._first, self._title = rounds, first_round, title
         self._started: float | None = None  # set after the first round, which compiles
+        self._told = time.monotonic()
         self._latest: dict[str, Any] = {}
         self._alarm: str | None = None
         self._collapse: str | None = None
@@ -70,7 +75,8 @@ class Progress:
         self._alarm, self._collapse = alarm, collapse
         if self._live is not None:
             self._live.update(self._table())
-        elif evaluated:
+        elif evaluated or time.monotonic() - self._told >= QUIET_SECONDS:
+            self._told = time.monotonic()
             print(self._line(), flush=True)
             for message in new:
                 print(message, flush=True)

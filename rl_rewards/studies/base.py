@@ -9,7 +9,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,15 +78,21 @@ def run_study(study: Study, cfg: DictConfig, overrides: Sequence[str], folder: P
     shared = [*(o for o in overrides if not o.startswith(OF_THE_STUDY)), "study=null", *sizes[cfg.size]]
     folder.mkdir(parents=True, exist_ok=True)
     runs = {}
-    for name, changes in (cfg.arms or {}).items():
+    arms = dict(cfg.arms or {})
+    for number, (name, changes) in enumerate(arms.items(), 1):
         run_dir = folder / "arms" / name
-        if not (run_dir / "DONE").exists():
-            print(f"\nArm {name}: {' '.join(changes) or 'the configuration as it is'}", flush=True)
+        which = f"Arm {number} of {len(arms)}, {name}"
+        if (run_dir / "DONE").exists():
+            print(f"{which}: done already.", flush=True)
+        else:
+            print(f"\n{which}: {' '.join(changes) or 'the configuration as it is'}", flush=True)
             placed = [change.replace(FOLDER, str(folder)) for change in changes]
             _run_arm([*shared, *placed, f"hydra.run.dir={run_dir}"], name)
         runs[name] = read_run(run_dir)
     seeds = _seeds(sizes[cfg.size])
-    findings = study.judge(runs, seeds)
+    what = "Judging the arms" if runs else f"Computing what is judged, for {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    with still_at_work(what):
+        findings = study.judge(runs, seeds)
     path = folder / "verdict.json"
     record = _record(cfg.size, seeds, runs, findings, folder)
     record |= {"command": _without_folder(command_line(overrides), folder), **code()}
@@ -93,6 +102,26 @@ def run_study(study: Study, cfg: DictConfig, overrides: Sequence[str], folder: P
     study.draw(runs, findings, folder / "verdict.png")
     _print(findings.verdicts, cfg.size, path)
     return path
+
+
+@contextmanager
+def still_at_work(what: str, every_seconds: float = 30.0) -> Iterator[None]:
+    """Print ``what`` is done, and how long it has taken so far as long as it goes on."""
+    print(f"\n{what} ...", flush=True)
+    started, over = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not over.wait(every_seconds):
+            seconds = round(time.monotonic() - started)
+            print(f"{what}: {seconds // 60}:{seconds % 60:02d} so far.", flush=True)
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        over.set()
+        telling.join()
 
 
 def _seeds(overrides: Sequence[str]) -> range:
