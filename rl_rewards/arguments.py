@@ -22,7 +22,7 @@ PATHS = (
 MAY_BE_NONE = ("experiment", "debug")
 """Groups of which nothing is chosen by default."""
 
-_UNQUOTED = re.compile(r"[\w/\-+.$%*@?|: \\]*")  # what Hydra reads as text without quotes
+_UNQUOTED = re.compile(r"[\w/\-+.$%*@?|: \\]*", re.ASCII)  # what Hydra reads as text without quotes
 _NO_NAME = re.compile(r"null|true|false|nan|[+-]?inf|[+-]?[\d_]*\.?[\d_]+(e[+-]?\d+)?", re.IGNORECASE)
 _REGISTERED = re.compile(r"[\w/.-]+-v\d+|\w[\w.]*:[\w/.-]+")
 
@@ -79,9 +79,12 @@ def unreadable(override: str, problem: str) -> str:
 
 def _without_none(arguments: Sequence[str]) -> list[str]:
     """Leave out the choices of a group whose last one is null: by default there is none."""
-    last = {key: value for key, _, value in (a.partition("=") for a in arguments)}
-    none = {group for group in MAY_BE_NONE if last.get(group) == "null"}
-    return [a for a in arguments if a.partition("=")[0] not in none]
+    chosen = {group: [a for a in arguments if a.startswith(f"{group}=")] for group in MAY_BE_NONE}
+    out = []
+    for group, choices in chosen.items():
+        none = f"{group}=null"
+        out += choices if choices[-1:] == [none] else [none]
+    return [a for a in arguments if a not in out]
 
 
 def _check_choice(key: str, value: str) -> None:
@@ -99,8 +102,8 @@ def _instead(group: str, name: str) -> str:
     """What to choose instead, as the end of a sentence."""
     choices = list(list_choices(group))
     last_parts = {choice.rsplit("/", 1)[-1]: choice for choice in choices}
-    near = get_close_matches(name, choices, 3, 0.75)
-    near += [last_parts[one] for one in get_close_matches(name.rsplit("/", 1)[-1], last_parts, 3, 0.75)]
+    near = get_close_matches(name, choices, 3, 0.8)
+    near += [last_parts[one] for one in get_close_matches(name.rsplit("/", 1)[-1], last_parts, 3, 0.6)]
     near += [choice for choice in choices if choice.startswith(f"{name}/") or f"/{name}/" in f"/{choice}"]
     if group == "env" and _REGISTERED.fullmatch(name):
         return f"; env=gymnasium env.id={name} takes the environment of that name from Gymnasium."

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from rl_rewards.arguments import mended
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
+from rl_rewards.declared import check_numbers
 from rl_rewards.exits import guarded
 from rl_rewards.labelers.ask_again import Anew, ask_again
 from rl_rewards.labelers.calibration import Calibration, calibrate
@@ -140,7 +142,8 @@ def _configs(run_dir: Path, overrides: list[str]) -> tuple[DictConfig, DictConfi
     run_file = run_dir / "run.json"
     choice = json.loads(run_file.read_text(encoding="utf-8")).get("env_choice") if run_file.is_file() else None
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = hydra.compose("config", [*([f"env={choice}"] if choice else []), *overrides])
+        cfg = hydra.compose("config", [*([f"env={choice}"] if choice else []), *mended(overrides)])
+    check_numbers(cfg)
     return cfg.labeler, saved
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rl_rewards.arguments import mended
+from rl_rewards.declared import check_numbers
 from rl_rewards.exits import guarded
 
 
@@ -73,11 +75,13 @@ def _examples(out: Path, overrides: list[str]) -> None:
     import hydra
 
     from rl_rewards.help import CONFIGS
-    from rl_rewards.loop.build import build
-    from rl_rewards.loop.examples import collect_examples, save_examples
 
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = hydra.compose("config", overrides)
+        cfg = hydra.compose("config", mended(overrides))
+    check_numbers(cfg)
+    from rl_rewards.loop.build import build  # heavy: only for a configuration that can be right
+    from rl_rewards.loop.examples import collect_examples, save_examples
+
     env = build(cfg).env
     arrays = collect_examples(env, cfg.examples.goals, cfg.examples.non_goals, cfg.seed)
     save_examples(out, env.spec, arrays)

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from importlib.metadata import version
 
 import pytest
 
@@ -27,19 +28,38 @@ def test_help_lists_every_choice():
         assert choice in done.stdout
 
 
-@pytest.mark.parametrize("argument", ["--help", "reward=nonsense", "algorithm.nonsense=1", "hydra/launcher=nonsense"])
-def test_help_and_a_mistyped_option_import_no_heavy_library(argument):
-    """What keeps their answers within two seconds; a clock would measure the machine's other work."""
+ANSWERED = ["--help", "--version"]
+NO_NAME = ["reward=nonsense", "algorithm.nonsense=1", "hydra/launcher=nonsense", "env=2"]
+NO_NUMBER = ["total_env_steps=1e30", "seed=1.5", "seed=-1", "algorithm.clip=nan", "num_seeds=true", "~seed"]
+
+
+@pytest.mark.parametrize("argument", [*ANSWERED, *NO_NAME, *NO_NUMBER])
+def test_help_and_a_mistyped_option_import_no_heavy_library(argument, tmp_path):
+    """What keeps their answers within a second; a clock would measure the machine's other work."""
     heavy = ("jax", "flax", "gymnax", "gymnasium", "mujoco", "wandb", "matplotlib")
     code = (
         "import runpy, sys\n"
-        f"sys.argv = ['run', {argument!r}]\n"
+        f"sys.argv = ['run', {argument!r}, 'hydra.run.dir={tmp_path}/run']\n"
         "try:\n    runpy.run_module('rl_rewards.run', run_name='__main__')\n"
         "except SystemExit as end:\n    ended = end.code\nelse:\n    ended = 0\n"
         f"sys.exit(f'{{ended}} ' + ' '.join(name for name in {heavy} if name in sys.modules))"
     )
     done = subprocess.run([start_command()[0], "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1].strip() == ("0" if argument == "--help" else "2"), done.stderr
+    *told, ended = done.stderr.splitlines()
+    assert ended.strip() == ("0" if argument in ANSWERED else "2"), done.stderr
+    assert len(told) == (argument not in ANSWERED)
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_is_said_of_a_reader_who_leaves():
+    help_text = subprocess.Popen(start_command("--help"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    help_text.stdout.close()
+    assert help_text.stderr.read() == ""
+    help_text.wait()
+
+
+def test_version_is_this_programs():
+    assert command("--version").stdout == f"rl_rewards {version('rl_rewards')}\n"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +68,7 @@ def test_help_and_a_mistyped_option_import_no_heavy_library(argument):
         (["algorithm.minibatches=7"], "algorithm.minibatches=7 must divide"),
         (["algorithm.learning_rate=fast"], "algorithm.learning_rate=fast is not valid; it must be a number"),
         (["reward.judges=pixels"], "reward.judges=pixels is not valid"),
-        (["reward.visited=1.5"], "reward.visited=1.5 must be all, final or a share"),
+        (["reward.visited=1.5"], "must be a number above 0 and of at most 1 or all or final"),
         (
             ["reward.classifier.goal_prior=0.3", "reward.classifier.negative_weighting=focal"],
             "negative_weighting=focal weights negatives",
@@ -58,12 +78,13 @@ def test_help_and_a_mistyped_option_import_no_heavy_library(argument):
         (["examples.path=/none.npz"], "/none.npz does not exist"),
         (["evaluation.every=0"], "evaluation.every=0"),
         (["checkpoint.keep=0"], "checkpoint.keep=0"),
-        (["num_seeds=0"], "num_seeds=0 must be a whole number"),
+        (["num_seeds=0"], "num_seeds=0 is not valid; it must be a whole number"),
     ],
 )
 def test_mistakes_end_in_one_sentence(tmp_path, arguments, sentence):
-    done = command("debug=smoke", "env=point", f"hydra.run.dir={tmp_path}", *arguments)
+    done = command("debug=smoke", "env=point", f"hydra.run.dir={tmp_path / 'new' / 'run'}", *arguments)
     assert done.returncode == 2
+    assert not (tmp_path / "new").exists(), "a refused run leaves nothing behind"
     lines = done.stderr.strip().splitlines()
     assert sentence in lines[-1]
     assert len(lines) == 1 and lines[0].startswith("Error: "), done.stderr
@@ -73,6 +94,9 @@ def test_mistakes_end_in_one_sentence(tmp_path, arguments, sentence):
     ("argument", "sentence"),
     [
         ("algorithm.speed=3", "Could not override 'algorithm.speed': there is no such option"),
+        ("env=Hopper-v5", "env=gymnasium env.id=Hopper-v5 takes the environment"),
+        ("labeler.ask=a=b", """stands in quotes of its own: 'labeler.ask="a=b"'."""),
+        ("labeler.ask=a,b", """stands in quotes of its own: 'labeler.ask="a,b"'."""),
         (
             "reward=magic",
             "Could not find 'reward/magic'. Available options in 'reward': adversarial_classifier, ai_feedback",

@@ -1,5 +1,10 @@
 """Tests the lines that a console shows which is not a terminal."""
 
+from types import SimpleNamespace
+
+from omegaconf import OmegaConf
+
+from rl_rewards.loop import build, log
 from rl_rewards.loop.log import Progress
 
 
@@ -32,6 +37,25 @@ def test_what_stands_is_marked_and_said_once(capsys):
         "Collapse: it was 0.99.",
         "Exploit alarm: fooled.",
     ]
+
+
+def test_a_run_that_is_evaluated_seldom_says_how_far_it_is(capsys, monkeypatch):
+    progress = Progress(4, 0, "test")
+    between = {key: value for key, value in row(1).items() if not key.startswith("eval/")}
+    progress.update(row(0), None)
+    progress.update(between, None)
+    assert capsys.readouterr().out.count("\n") == 1
+    monkeypatch.setattr(log, "QUIET_SECONDS", 0.0)
+    progress.update(between | {"round": 2}, None)
+    assert capsys.readouterr().out.startswith("round 3/4 | 200 env steps | 50/s | learned reward 0.500")
+
+
+def test_a_budget_that_is_rounded_down_is_told():
+    parts = SimpleNamespace(offline=False, steps_per_round=320)
+    assert build.rounding(parts, OmegaConf.create({"total_env_steps": 640})) is None
+    assert build.rounding(parts, OmegaConf.create({"total_env_steps": 100_000})) == (
+        "total_env_steps=100,000 is rounded down to whole rounds of 320: 312 of them, 99,840 env steps."
+    )
 
 
 def test_the_live_table_has_a_row_for_a_collapse():

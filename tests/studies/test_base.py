@@ -1,6 +1,7 @@
 """Arms are ordinary runs: run once, gone on with, judged from their files."""
 
 import json
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +11,7 @@ from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
 from rl_rewards.help import CONFIGS
 from rl_rewards.loop import build
-from rl_rewards.studies.base import FOLDER, Findings, Verdict, run_study
+from rl_rewards.studies.base import FOLDER, Findings, Verdict, run_study, still_at_work
 from tests.runs import command, composed
 
 TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=320", "logger=none"]
@@ -58,7 +59,16 @@ def test_arms_run_once_and_are_judged_from_their_files(tmp_path, capfd):
     stamp = (tmp_path / "arms" / "one" / "DONE").stat().st_mtime_ns
     run_study(Ends(), cfg, TINY, tmp_path)
     assert (tmp_path / "arms" / "one" / "DONE").stat().st_mtime_ns == stamp, "a done arm is not run again"
-    assert "Arm one" not in capfd.readouterr().out
+    assert "Arm 1 of 2, one: done already." in capfd.readouterr().out
+
+
+def test_a_study_that_computes_says_how_long_it_has_taken(capsys):
+    with still_at_work("Computing", every_seconds=0.01):
+        time.sleep(0.2)
+    assert capsys.readouterr().out.startswith("\nComputing ...\nComputing: 0:00 so far.\n")
+    with still_at_work("Computing"):
+        pass
+    assert capsys.readouterr().out == "\nComputing ...\n"
 
 
 def test_an_arm_that_is_refused_or_fails_is_named(tmp_path):
