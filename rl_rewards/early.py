@@ -14,7 +14,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.declared import check_numbers
 from rl_rewards.exits import guarded
 
-WRITTEN_FIRST = {".hydra", "run.log", "config.yaml", "run.json"}
+WRITTEN_FIRST = {".hydra", "run.log", "run.lock", "config.yaml", "run.json"}
 """What a run's folder holds before anything is built."""
 _made_here: set[Path] = set()  # folders that were not there when this process started its run
 
@@ -68,8 +68,9 @@ def leaving_nothing(run_dir: Path, job: Callable[[], Any]) -> Any:
     """Run ``job``; when it is refused before anything was built, the folder that was made for it goes."""
     try:
         return job()
-    except ConfigError:
-        if run_dir.absolute() in _made_here and {path.name for path in run_dir.iterdir()} <= WRITTEN_FIRST:
+    except ConfigError as error:
+        ours = type(error) is ConfigError and run_dir.absolute() in _made_here  # a subclass: another process runs there
+        if ours and {path.name for path in run_dir.iterdir()} <= WRITTEN_FIRST:
             shutil.rmtree(run_dir)
             for parent in run_dir.absolute().parents:
                 if parent not in _made_here or any(parent.iterdir()):

@@ -42,7 +42,9 @@ def main() -> None:
     elif "--version" in arguments:
         print(f"rl_rewards {version('rl_rewards')}")
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
-        guarded(lambda: resume_run(Path(resume[-1]), [a for a in arguments if not a.startswith("resume=")]))
+        guarded(
+            lambda: resume_run(Path(resume[-1]).expanduser(), [a for a in arguments if not a.startswith("resume=")])
+        )
     else:
         guarded(lambda: _start(arguments))
 
