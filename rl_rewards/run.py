@@ -157,12 +157,10 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
     title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}{last}"
     print(f"{title}\nfolder: {run_dir}", flush=True)
     parts = build.build(cfg, run_dir)
-    for note in build.notes(parts):
+    for note in build.notes(parts, cfg):
         print(note, flush=True)
     for warning in build.warnings(parts):
         print(f"Warning: {warning}", flush=True)
-    if (rounded := build.rounding(parts, cfg)) is not None:
-        print(rounded, flush=True)
     examples = build.build_data(parts, cfg)
     try:
         row = run_experiment(cfg, parts, examples, run_dir, title)

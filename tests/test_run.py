@@ -9,7 +9,9 @@ import pytest
 from tests.runs import command, start_command
 
 
-def test_a_whole_run(tmp_path):
+def test_a_whole_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+    tmp_path = tmp_path / "a folder, (1)=ö"
     done = command("debug=smoke", "env=point", f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "true success" in done.stdout

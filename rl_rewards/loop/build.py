@@ -156,9 +156,17 @@ def warnings(parts: Parts) -> list[str]:
     return found + getattr(parts.source, "warnings", [])
 
 
-def notes(parts: Parts) -> list[str]:
-    """Sentences about what was found out by trying the environment."""
-    return parts.env.notes if isinstance(parts.env, HasNotes) else []
+def notes(parts: Parts, cfg: DictConfig) -> list[str]:
+    """Sentences about what was found out by trying the environment, and about a budget that is rounded down."""
+    found = list(parts.env.notes) if isinstance(parts.env, HasNotes) else []
+    if parts.offline or cfg.total_env_steps % parts.steps_per_round == 0:
+        return found
+    rounds = rounds_of(parts, cfg)
+    return [
+        *found,
+        f"total_env_steps={cfg.total_env_steps:,} is rounded down to whole rounds of {parts.steps_per_round:,}: "
+        f"{rounds:,} of them, {rounds * parts.steps_per_round:,} env steps.",
+    ]
 
 
 def _check_whole(cfg: DictConfig, key: str) -> None:
@@ -233,17 +241,6 @@ def _check_equally_many(goals: list[int], settings: DictConfig) -> None:
         len(set(goals)) == 1,
         f"examples.last_steps={settings.last_steps} gives the seeds from {min(goals)} to {max(goals)} goals to "
         "learn from, since the episodes drawn for some are shorter; choose num_seeds=1, or fewer last steps.",
-    )
-
-
-def rounding(parts: Parts, cfg: DictConfig) -> str | None:
-    """A sentence where ``total_env_steps`` is not a whole number of rounds, so that the run is shorter."""
-    if parts.offline or cfg.total_env_steps % parts.steps_per_round == 0:
-        return None
-    rounds = rounds_of(parts, cfg)
-    return (
-        f"total_env_steps={cfg.total_env_steps:,} is rounded down to whole rounds of {parts.steps_per_round:,}: "
-        f"{rounds:,} of them, {rounds * parts.steps_per_round:,} env steps."
     )
 
 

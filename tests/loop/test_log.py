@@ -51,11 +51,11 @@ def test_a_run_that_is_evaluated_seldom_says_how_far_it_is(capsys, monkeypatch):
 
 
 def test_a_budget_that_is_rounded_down_is_told():
-    parts = SimpleNamespace(offline=False, steps_per_round=320)
-    assert build.rounding(parts, OmegaConf.create({"total_env_steps": 640})) is None
-    assert build.rounding(parts, OmegaConf.create({"total_env_steps": 100_000})) == (
+    parts = SimpleNamespace(env=None, offline=False, steps_per_round=320)
+    assert build.notes(parts, OmegaConf.create({"total_env_steps": 640})) == []
+    assert build.notes(parts, OmegaConf.create({"total_env_steps": 100_000})) == [
         "total_env_steps=100,000 is rounded down to whole rounds of 320: 312 of them, 99,840 env steps."
-    )
+    ]
 
 
 def test_the_live_table_has_a_row_for_a_collapse():

@@ -112,6 +112,7 @@ def test_an_unknown_size_is_refused(tmp_path):
 @pytest.mark.slow
 def test_a_study_from_the_command_line_ends_in_verdicts_and_a_page(tmp_path):
     fewer = ["~arms.log_prob", "~arms.neg_log_one_minus", "debug=smoke"]
+    tmp_path = tmp_path / "a study, (1)=x"  # its arms' folders are given to Hydra
     done = command("experiment=lecture/reward_maps", *fewer, f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "HOLD (indicative): D: success over the last 3 evaluations" in done.stdout
