@@ -126,5 +126,5 @@ def _path(value: str) -> str:
     """A path as Hydra reads it as text."""
     if value.startswith("~/") or value == "~":
         value = str(Path(value).expanduser())
-    empty = value in ("", "null", "???")
-    return value if empty or value[0] in "'\"" or "${" in value or "\\" in value else quoted(value)
+    no_path = value in ("", "null", "???", "true", "false")  # labeler.store is a path or a truth value
+    return value if no_path or value[0] in "'\"" or "${" in value or "\\" in value else quoted(value)
