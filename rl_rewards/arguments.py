@@ -1,9 +1,9 @@
 """The command line between a person and Hydra: what can mean one thing only is mended, the rest told in a sentence."""
 
+import os
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.help import CONFIGS, list_choices
@@ -125,6 +125,6 @@ def _known(group: str) -> str:
 def _path(value: str) -> str:
     """A path as Hydra reads it as text."""
     if value.startswith("~/") or value == "~":
-        value = str(Path(value).expanduser())
+        value = os.path.expanduser(value)
     no_path = value in ("", "null", "???", "true", "false")  # labeler.store is a path or a truth value
     return value if no_path or value[0] in "'\"" or "${" in value or "\\" in value else quoted(value)

@@ -5,6 +5,7 @@ Heavy libraries are imported only when a run starts, so that ``--help`` and a mi
 """
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -43,7 +44,9 @@ def main() -> None:
         print(f"rl_rewards {version('rl_rewards')}")
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
         guarded(
-            lambda: resume_run(Path(resume[-1]).expanduser(), [a for a in arguments if not a.startswith("resume=")])
+            lambda: resume_run(
+                Path(os.path.expanduser(resume[-1])), [a for a in arguments if not a.startswith("resume=")]
+            )
         )
     else:
         guarded(lambda: _start(arguments))
