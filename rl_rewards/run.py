@@ -43,11 +43,8 @@ def main() -> None:
     elif "--version" in arguments:
         print(f"rl_rewards {version('rl_rewards')}")
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
-        guarded(
-            lambda: resume_run(
-                Path(os.path.expanduser(resume[-1])), [a for a in arguments if not a.startswith("resume=")]
-            )
-        )
+        run_dir = Path(os.path.expanduser(resume[-1]))
+        guarded(lambda: resume_run(run_dir, [a for a in arguments if not a.startswith("resume=")]))
     else:
         guarded(lambda: _start(arguments))
 
