@@ -42,3 +42,14 @@ def as_os_error(error: Exception, where: object) -> OSError | None:
         if words in str(error):
             return OSError(number, os.strerror(number), str(where))
     return None
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, or its kind where it has none, without a full stop."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def warn(sentence: str) -> None:
+    """Tell the person at the console about something that is allowed, and probably not what is wanted."""
+    print(f"Warning: {sentence}", flush=True)

@@ -17,10 +17,10 @@ import numpy as np
 from gymnasium import spaces
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.errors import CannotDraw, ConfigError
+from rl_rewards.core.errors import CannotDraw, ConfigError, one_line
 from rl_rewards.core.types import EnvSpec, StepOut
 from rl_rewards.envs.base import OtherPeoples
-from rl_rewards.envs.faults import check_ends, fault, one_line
+from rl_rewards.envs.faults import check_ends, fault
 from rl_rewards.envs.gymnasium_checks import action_space, numbers, obs_box
 from rl_rewards.envs.returned import AUTO, are_successes, find_success
 

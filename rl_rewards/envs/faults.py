@@ -5,7 +5,7 @@ import traceback
 
 import numpy as np
 
-from rl_rewards.core.errors import EnvironmentFault
+from rl_rewards.core.errors import EnvironmentFault, one_line
 
 _LIBRARIES = {"gymnasium", "numpy", "mujoco", "rl_rewards"}
 
@@ -56,14 +56,3 @@ def _place(number: int, step: int) -> str:
 def _is_library(module: str) -> bool:
     top = module.partition(".")[0]
     return top in _LIBRARIES or top in sys.stdlib_module_names
-
-
-def say(warning: str) -> None:
-    """Tell the person at the console."""
-    print(f"Warning: {warning}", flush=True)
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's text, or its kind where it has none, without a full stop."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -16,10 +16,10 @@ import gymnasium
 import numpy as np
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.errors import CannotDraw, ConfigError
+from rl_rewards.core.errors import CannotDraw, ConfigError, one_line
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.envs.base import OtherPeoples
-from rl_rewards.envs.faults import one_line, raised
+from rl_rewards.envs.faults import raised
 from rl_rewards.envs.gymnasium_batch import GymnasiumBatch
 from rl_rewards.envs.gymnasium_checks import action_space, registered
 from rl_rewards.envs.gymnasium_state import Restorer, continues_exactly, restorer

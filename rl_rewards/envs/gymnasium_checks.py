@@ -11,9 +11,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec as Registered
 
-from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.errors import ConfigError, one_line
 from rl_rewards.core.types import Box, Discrete
-from rl_rewards.envs.faults import one_line
 
 
 def registered(env_id: str) -> Registered:

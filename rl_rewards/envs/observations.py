@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rl_rewards.envs.faults import say
+from rl_rewards.core.errors import warn
 from rl_rewards.envs.gymnasium_checks import obs_box
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -86,11 +86,11 @@ class Observations:
         if self._whole and not low <= value <= high:
             raise Unfit(f"{found}, outside the declared {low:.15g} to {high:.15g}", row)
         if self._whole:
-            say(f"{self.env_id} returned {found}; beyond {EXACT_IN_FLOAT32:,.0f} float32 rounds whole numbers.")
+            warn(f"{self.env_id} returned {found}; beyond {EXACT_IN_FLOAT32:,.0f} float32 rounds whole numbers.")
             self._low, self._high = self._declared
         else:
             told = f"outside the declared {low:g} to {high:g}"
-            say(f"{self.env_id} returned {found}, {told}; such observations are used as they are.")
+            warn(f"{self.env_id} returned {found}, {told}; such observations are used as they are.")
             self._low, self._high = np.float64(-FLOAT32_MAX), np.float64(FLOAT32_MAX)
         self.check(rows)
 

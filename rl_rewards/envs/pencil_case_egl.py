@@ -13,9 +13,8 @@ import mujoco
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.errors import ConfigError, one_line
 from rl_rewards.envs import pencil_case_layout as layout
-from rl_rewards.envs.faults import one_line
 from rl_rewards.envs.pencil_case_camera import ASPECT, FOCAL, FORWARD, POSITION, UP
 from rl_rewards.envs.pencil_case_scene import (
     BULB,

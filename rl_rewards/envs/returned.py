@@ -10,7 +10,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rl_rewards.envs.faults import fault, raised, say
+from rl_rewards.core.errors import warn
+from rl_rewards.envs.faults import fault, raised
 from rl_rewards.envs.gymnasium_checks import numbers
 from rl_rewards.envs.observations import FLOAT32_MAX, Observations, Unfit, shortly
 
@@ -137,7 +138,7 @@ class Reader:
                 raise fault(self.env_id, number, step, self._lacks(str(name), "env.success", info))
             if cut and not self._says_nothing_when_cut:
                 self._says_nothing_when_cut = True
-                say(
+                warn(
                     f"{self.env_id} gives no '{name}' where the step limit cuts an episode; such an episode counts as "
                     "no success."
                 )

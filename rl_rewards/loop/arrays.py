@@ -1,14 +1,17 @@
-"""Plain numpy arrays that a person supplies: read, checked in one sentence each, told apart by a hash."""
+"""Plain numpy arrays that a person supplies: read, checked in one sentence each, cast, told apart by a hash."""
 
 import hashlib
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.types import Examples
+from rl_rewards.core.npz import UnreadableArrays, read_npz
+from rl_rewards.core.types import Discrete, EnvSpec, Examples
+
+REAL = "iuf"
+"""Kinds of types that are real numbers; complex ones and durations are not."""
 
 
 def fingerprint(data: Examples) -> str:
@@ -27,40 +30,53 @@ def read_arrays(path: Path, key: str, recorder: str) -> dict[str, np.ndarray]:
     Raises:
         ConfigError: when it is not there, or not a file of plain arrays.
     """
-    if not path.is_file():
-        raise ConfigError(f"{key}={path} does not exist; record one with '{recorder}'.")
+    require(path.exists(), f"{key}={path} does not exist; record one with '{recorder}'.")
+    require(path.is_file(), f"{key}={path} is no file; name an .npz file.")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):  # a single array's file
-            raise ValueError
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read as an .npz file of plain arrays (truncated, pickled or of another kind?)."
-        ) from error
+        return read_npz(path)
+    except UnreadableArrays as error:
+        raise ConfigError(f"{path} cannot be read as an .npz file of plain arrays: {error}.") from error
 
 
-def check_array(
-    path: Path | str, arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], required: bool
+def cast_array(
+    path: Path | str, arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], dtype: str, required: bool = True
 ) -> None:
-    """Refuse ``arrays[key]`` unless it holds finite numbers of the shape [rows, *shape]."""
+    """Replace ``arrays[key]`` by the same numbers [rows, *shape] as ``dtype``, float32 or uint8.
+
+    Raises:
+        ConfigError: unless they are real numbers of that shape, and finite as ``dtype`` too. A picture must be uint8:
+            the scale of a picture of floats is anybody's guess.
+    """
     if key not in arrays:
-        if required:
-            raise ConfigError(f"{path} lacks the key '{key}'; it has {', '.join(sorted(arrays)) or 'none'}.")
+        require(not required, f"{path} lacks the key '{key}'; it has {', '.join(sorted(arrays)) or 'none'}.")
         return
     array = arrays[key]
-    if not np.issubdtype(array.dtype, np.number):
-        raise ConfigError(f"{path}: {key} has the type {array.dtype}; numbers are needed.")
+    told = f"{path}: {key} has the type {array.dtype}"
+    require(array.dtype.kind in REAL, f"{told}; real numbers are needed.")
+    require(dtype != "uint8" or array.dtype == np.uint8, f"{told}; this environment's pictures are uint8.")
     if array.shape[1:] != tuple(shape) or array.ndim == 0:
         wanted = ", ".join(["rows", *map(str, shape)])
         raise ConfigError(f"{path}: {key} has the shape {array.shape}; this environment needs [{wanted}].")
-    if not np.all(np.isfinite(array)):
-        row = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise ConfigError(f"{path}: {key} has a NaN or infinite value in row {row}; all values must be finite.")
+    with np.errstate(over="ignore"):
+        arrays[key] = array.astype(dtype)
+    for found, told in ((array, "a NaN or infinite value"), (arrays[key], f"a value too large for {dtype}")):
+        if not np.all(np.isfinite(found)):
+            row = int(np.argwhere(~np.isfinite(found))[0][0])
+            raise ConfigError(f"{path}: {key} has {told} in row {row}; all values must be finite.")
 
 
-def check_dtype(path: Path | str, array: np.ndarray, key: str, dtype: str) -> None:
-    """Refuse anything but uint8 where that is wanted: a float picture's scale is anybody's guess."""
-    if dtype == "uint8" and array.dtype != np.uint8:
-        raise ConfigError(f"{path}: {key} has the type {array.dtype}; this environment's pictures are uint8.")
+def cast_choices(path: Path | str, arrays: dict[str, np.ndarray], key: str, spec: EnvSpec) -> None:
+    """Replace ``arrays[key]``, discrete actions [rows] of ``spec``'s environment, by the same as int32.
+
+    Raises:
+        ConfigError: unless each is one of 0 .. n-1, whatever number the environment itself begins with.
+    """
+    assert isinstance(spec.action, Discrete)
+    as_given, last = arrays.get(key), spec.action.n - 1
+    cast_array(path, arrays, key, (), "float32")
+    action = np.asarray(as_given)
+    wrong = np.flatnonzero((action < 0) | (action > last) | (action != np.round(action)))
+    if len(wrong):
+        told = f"{path}: the action in row {wrong[0]} is {action[wrong[0]]}"
+        raise ConfigError(f"{told}; {spec.name} has the actions 0 to {last}, as files count them.")
+    arrays[key] = action.astype(np.int32)

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
+from rl_rewards.core.errors import warn
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import Environment, HasEngines, HasNotes
 from rl_rewards.envs.two_player import TwoPlayer
@@ -191,6 +192,8 @@ def build_data(parts: Parts, cfg: DictConfig) -> Examples:
         given = [demonstrations.choose(name, recorded, **cfg.demonstrations, seed=seed) for seed in seeds]
         found, chosen = demonstrations.as_data([one.steps for one in given]), given
     if parts.source.needs_examples:
+        if cfg.examples.last_steps is not None:
+            _warn_of_one_episode(chosen[0])
         examples_of = [_examples(parts, cfg.examples, *each) for each in zip(seeds, chosen, strict=True)]
         _check_equally_many([len(one["goal_obs"]) for one in examples_of], cfg.examples)
         found = [one | more for one, more in zip(found, examples_of, strict=True)]
@@ -230,9 +233,20 @@ def _examples(parts: Parts, settings: DictConfig, seed: int, demos: demonstratio
         arrays = examples.load_examples(Path(settings.path), parts.env.spec, needs_action)
     else:
         arrays = examples.collect_examples(parts.env, settings.goals, settings.non_goals, seed)
+    episode_of = None
     if demos is not None and settings.last_steps is not None:
-        arrays["goal_obs"], arrays["goal_action"] = demonstrations.last_states(demos.episodes, settings.last_steps)
-    return examples.hold_out(arrays, settings.heldout_share, seed)
+        ends = demonstrations.last_states(demos.episodes, settings.last_steps)
+        arrays["goal_obs"], arrays["goal_action"], episode_of = ends
+    return examples.hold_out(arrays, settings.heldout_share, seed, episode_of)
+
+
+def _warn_of_one_episode(demos: demonstrations.Chosen | None) -> None:
+    """Tell that its steps are learned from and held out."""
+    if demos is not None and len(demos.episodes["episode_start"]) == 1:
+        warn(
+            "examples.last_steps takes all goals from one demonstration, so that those held out are steps of the same "
+            "episode as those learned from, and how well they are recognised says little; give more demonstrations."
+        )
 
 
 def _check_equally_many(goals: list[int], settings: DictConfig) -> None:

@@ -3,7 +3,9 @@
 The file is an ``.npz`` of plain arrays; n steps of E episodes one after the other: ``obs`` [n, *obs], ``action``
 [n, *action] in the env's units and within its bounds, ``next_obs`` [n, *obs] the true successors, ``terminated`` and
 ``truncated`` [n] (exactly every episode's last step is one of them), ``episode_start`` [E] the row each begins at,
-``episode_return`` [E] the true return, ``env`` the environment's name; optionally ``env_reward`` [n].
+``episode_return`` [E] the true return, ``env`` the environment's name; optionally ``env_reward`` [n]. Discrete actions
+count from 0. Within an episode ``next_obs`` of a row is ``obs`` of the next; a file from which steps were left out also
+has ``step`` [n], which step of its episode each row is, and the last row that was kept of each is its last.
 """
 
 from pathlib import Path
@@ -14,19 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.errors import warn
 from rl_rewards.core.types import Discrete, EnvSpec, Examples, Transition, box_bounds
-from rl_rewards.loop.arrays import check_array, check_dtype, read_arrays
-
-Demonstrations = dict[str, np.ndarray]
-"""The arrays of the file, checked."""
+from rl_rewards.loop.arrays import read_arrays
+from rl_rewards.loop.demonstration_checks import CHECKS, PER_STEP
+from rl_rewards.loop.demonstration_fit import Demonstrations, doubts
 
 MINARI = "minari:"
-PER_STEP = ("obs", "action", "next_obs", "terminated", "truncated", "env_reward")
-PER_EPISODE = ("episode_start", "episode_return")
-OPTIONAL = ("env_reward",)
-AT_THE_BOUND = 1e-5
-"""How far beyond a bound, in units of the range, rounding may take an action; it is clipped."""
 
 
 def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None:
@@ -36,7 +32,7 @@ def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None
 
 
 def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
-    """Read and validate demonstrations of ``spec``'s environment.
+    """Read and validate demonstrations of ``spec``'s environment; warn of what is not refused, and yet looks wrong.
 
     Args:
         name: a file's path, or ``minari:DATASET-ID``.
@@ -45,19 +41,11 @@ def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
         ConfigError: with one sentence for each way in which they can be wrong.
     """
     arrays = read_demonstrations(name)
-    recorded_on = str(arrays.pop("env", np.array(spec.name)))
-    if recorded_on != spec.name:
-        raise ConfigError(f"{name} was recorded on the environment '{recorded_on}', but this run uses '{spec.name}'.")
-    _check_layout(name, arrays)
-    discrete = isinstance(spec.action, Discrete)
-    check_array(name, arrays, "obs", spec.obs.shape, required=True)
-    check_array(name, arrays, "next_obs", spec.obs.shape, required=True)
-    check_array(name, arrays, "action", () if discrete else spec.action.shape, required=True)
-    for key in ("obs", "next_obs"):
-        check_dtype(name, arrays[key], key, spec.obs.dtype)
-        arrays[key] = arrays[key].astype(spec.obs.dtype)
-    arrays["action"] = _within_bounds(name, arrays["action"], spec)
-    return arrays
+    for check in CHECKS:
+        check(name, arrays, spec)
+    for doubt in doubts(name, arrays, spec):
+        warn(doubt)
+    return {key: array for key, array in arrays.items() if key not in ("env", "step")}
 
 
 def read_demonstrations(name: str) -> dict[str, np.ndarray]:
@@ -137,11 +125,21 @@ def _of_rows(demos: Demonstrations, episodes: np.ndarray, rows: list[np.ndarray]
     return kept
 
 
-def last_states(demos: Demonstrations, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The states reached in the last ``steps`` steps of every episode, with the actions that led there: the success
-    examples of MEDAL++ (Sharma et al. 2023, arXiv:2303.01488)."""
-    rows = np.concatenate([np.arange(max(start, end - steps), end) for start, end in _spans(demos)])
-    return demos["next_obs"][rows], demos["action"][rows]
+class LastStates(NamedTuple):
+    """States that demonstrations end in."""
+
+    obs: np.ndarray  # [n, *obs]
+    action: np.ndarray  # [n, *action] that led there
+    episode: np.ndarray  # [n] which episode each is of
+
+
+def last_states(demos: Demonstrations, steps: int) -> LastStates:
+    """The states reached in the last ``steps`` steps of every episode: the success examples of MEDAL++ (Sharma et al.
+    2023, arXiv:2303.01488)."""
+    spans = _spans(demos)
+    kept = [np.arange(max(start, end - steps), end) for start, end in spans]
+    rows, episode = np.concatenate(kept), np.repeat(np.arange(len(spans)), [len(one) for one in kept])
+    return LastStates(demos["next_obs"][rows], demos["action"][rows], episode)
 
 
 def as_data(sets: list[Demonstrations]) -> list[Examples]:
@@ -162,60 +160,3 @@ def as_data(sets: list[Demonstrations]) -> list[Examples]:
         | {"demo_return": jnp.asarray(demos["episode_return"].mean(), jnp.float32)}
         for demos in sets
     ]
-
-
-def _check_layout(name: str, arrays: dict[str, np.ndarray]) -> None:
-    known = (*PER_STEP, *PER_EPISODE)
-    unknown = sorted(set(arrays) - set(known))
-    require(not unknown, f"{name} has the unknown key '{(unknown or [''])[0]}'; known are {', '.join(known)} and env.")
-    for key in known:
-        if key not in OPTIONAL or key in arrays:
-            require(key in arrays, f"{name} lacks the key '{key}'; it has {', '.join(sorted(arrays)) or 'none'}.")
-            require(arrays[key].ndim > 0, f"{name}: {key} is a single value; an array is needed.")
-    rows, episodes = len(arrays["obs"]), len(arrays["episode_start"])
-    require(rows > 0 and episodes > 0, f"{name} holds no episode; at least one is needed.")
-    for key in PER_STEP:
-        if key in arrays:
-            found = len(arrays[key])
-            require(found == rows, f"{name} has {rows} rows in obs but {found} in {key}; they must match.")
-    for key in ("env_reward", "episode_return", "episode_start"):
-        check_array(name, arrays, key, (), required=key not in OPTIONAL)
-    found = len(arrays["episode_return"])
-    told = f"{name} has {episodes} rows in episode_start but {found} in episode_return; they must match."
-    require(found == episodes, told)
-    for key in ("terminated", "truncated"):
-        right = arrays[key].shape == (rows,) and arrays[key].dtype == bool
-        require(right, f"{name}: {key} must be true or false for every step.")
-    starts = arrays["episode_start"]
-    ascending = np.issubdtype(starts.dtype, np.integer) and starts[0] == 0 and np.all(np.diff(starts) > 0)
-    require(bool(ascending), f"{name}: episode_start must be rows in ascending order, the first 0.")
-    require(int(starts[-1]) < rows, f"{name}: an episode starts at row {starts[-1]}, but there are {rows} rows.")
-    last = np.zeros(rows, bool)
-    last[np.append(starts[1:], rows) - 1] = True
-    wrong = np.flatnonzero((arrays["terminated"] | arrays["truncated"]) != last)
-    if len(wrong):
-        should = "ends there" if last[wrong[0]] else "goes on"
-        told = "neither terminated nor truncated" if last[wrong[0]] else "terminated or truncated"
-        raise ConfigError(f"{name}: the step in row {wrong[0]} is {told}, but by episode_start its episode {should}.")
-    for key, dtype in (("env_reward", np.float32), ("episode_return", np.float32)):
-        if key in arrays:
-            arrays[key] = arrays[key].astype(dtype)
-
-
-def _within_bounds(name: str, action: np.ndarray, spec: EnvSpec) -> np.ndarray:
-    if isinstance(spec.action, Discrete):
-        wrong = np.flatnonzero((action < 0) | (action >= spec.action.n) | (action != np.round(action)))
-        if len(wrong):
-            told = f"{name}: the action in row {wrong[0]} is {action[wrong[0]]}"
-            raise ConfigError(f"{told}; {spec.name} has the actions 0 to {spec.action.n - 1}.")
-        return action.astype(np.int32)
-    low, high = box_bounds(spec.action)
-    spare = AT_THE_BOUND * np.where(np.isfinite(high - low), high - low, 0.0)
-    outside = np.argwhere((action < low - spare) | (action > high + spare))
-    if len(outside):
-        row, entry = outside[0][0], tuple(outside[0][1:])
-        raise ConfigError(
-            f"{name}: an action in row {row} is {action[row][entry]:.6g}, outside the bounds {low[entry]:.6g} to "
-            f"{high[entry]:.6g} of {spec.name}."
-        )
-    return np.clip(action, low, high).astype(np.float32)

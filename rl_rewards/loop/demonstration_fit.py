@@ -1,0 +1,168 @@
+"""Holds the rows of demonstrations against each other: what is refused, and what is only told.
+
+Within an episode ``next_obs`` of a row must be ``obs`` of the next. In a thinned file, from which steps were left out
+on purpose, ``step`` [n] says which step of its episode each row is, and this holds where two numbers follow each other.
+"""
+
+import numpy as np
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import EnvSpec
+
+Demonstrations = dict[str, np.ndarray]
+"""The arrays of a file; see ``loop.demonstrations``."""
+
+RETURN_TOLERANCE = 1e-3
+"""How far a return may be from the sum of its rewards, in units of the sum of their magnitudes and 1."""
+JUMP = 2.0
+"""An episode's last step jumps if it changes an entry by more than this times the largest change of any other step."""
+
+
+def check_continuity(name: str, demos: Demonstrations, spec: EnvSpec | None) -> None:
+    """Refuse rows that do not follow each other within an episode."""
+    breaks = _differ(demos["next_obs"][:-1], demos["obs"][1:])
+    wrong = np.flatnonzero(breaks & follows(demos))
+    if not len(wrong):
+        return
+    row = wrong[0]
+    after, before = demos["next_obs"][row], demos["obs"][row + 1]
+    entry = tuple(np.argwhere(after != before)[0])
+    where = f"entry {list(map(int, entry))}" if entry else "it"
+    raise ConfigError(
+        f"{name}: next_obs in {row_of(demos, row)} is not obs in row {row + 1}: {where} is {after[entry]:.6g} and then "
+        f"{before[entry]:.6g} ({len(wrong)} such rows in all). Within an episode a step begins where the one before it "
+        "ended; if steps were left out on purpose, the key step [n] must say which step of its episode each row is."
+    )
+
+
+def check_ends(name: str, demos: Demonstrations, spec: EnvSpec | None) -> None:
+    """Refuse a last ``next_obs`` that is filled in: far from where most episodes were, and zero or the next's first."""
+    last = last_rows(demos)
+    if len(last) < 2 or np.mean(_jumps(demos)) <= 0.5:
+        return
+    what = f"{name}: next_obs in {row_of(demos, last[0])}, the last of its episode, is"
+    right = "it must be the observation that followed the last action"
+    if len(last) > 2 and _leads_to_next_start(demos):
+        raise ConfigError(f"{what} obs in row {last[0] + 1}, where the next episode begins; {right}.")
+    zero = ~_differ(demos["next_obs"][last], np.zeros_like(demos["next_obs"][:1]))
+    if zero.all() and demos["truncated"][last].all() and not demos["terminated"][last].any():
+        raise ConfigError(f"{what} 0 in every entry, as in all episodes; {right}, also where a limit cut the episode.")
+
+
+def doubts(name: str, demos: Demonstrations, spec: EnvSpec | None) -> list[str]:
+    """Sentences about demonstrations that are not refused, and yet are probably not what they should be."""
+    found = (_return_doubt(demos), _length_doubt(demos, spec), _end_doubt(demos), _thinning_doubt(demos))
+    return [f"{name}: {sentence}" for sentence in found if sentence]
+
+
+def _return_doubt(demos: Demonstrations) -> str:
+    if "env_reward" not in demos or is_thinned(demos):
+        return ""
+    rewards, starts = demos["env_reward"].astype(np.float64), demos["episode_start"]
+    sums, magnitudes = np.add.reduceat(rewards, starts), np.add.reduceat(np.abs(rewards), starts)
+    wrong = np.flatnonzero(np.abs(sums - demos["episode_return"]) > RETURN_TOLERANCE * (1.0 + magnitudes))
+    if not len(wrong):
+        return ""
+    one = wrong[0]
+    return (
+        f"in {len(wrong)} of {len(starts)} episodes episode_return is not the sum of env_reward; of episode {one} it "
+        f"is {demos['episode_return'][one]:.6g}, and the sum is {sums[one]:.6g}."
+    )
+
+
+def _length_doubt(demos: Demonstrations, spec: EnvSpec | None) -> str:
+    lengths = steps_of(demos)[last_rows(demos)] + 1
+    if spec is None or lengths.max() <= spec.max_episode_steps:
+        return ""
+    longer, longest = int(np.sum(lengths > spec.max_episode_steps)), int(np.argmax(lengths))
+    return (
+        f"{longer} of {len(lengths)} episodes are longer than the {spec.max_episode_steps} steps after which "
+        f"{spec.name} ends one; episode {longest} has {lengths[longest]}."
+    )
+
+
+def _end_doubt(demos: Demonstrations) -> str:
+    last, jumps = last_rows(demos), _jumps(demos)
+    if len(last) > 2 and _leads_to_next_start(demos):
+        return (
+            "the last next_obs of every episode is the first obs of the next one, which is right only where episodes "
+            "are pieces of a longer one."
+        )
+    stands = ~_differ(demos["next_obs"], demos["obs"])
+    if len(last) > 1 and stands[last].all() and stands.sum() < 2 * len(last):
+        return "the last next_obs of every episode is its last obs, as if it were not known."
+    if len(last) > 1 and np.mean(jumps) > 0.5:
+        first = int(np.argmax(jumps))
+        return (
+            f"in {int(jumps.sum())} of {len(last)} episodes the last step changes obs more than {JUMP:g} times as much "
+            f"as any other step, first in {row_of(demos, last[first])}; next_obs there must be what followed."
+        )
+    return ""
+
+
+def _thinning_doubt(demos: Demonstrations) -> str:
+    if "step" not in demos:
+        return ""
+    apart = ~follows(demos)
+    apart[last_rows(demos)[:-1]] = False
+    same = ~_differ(demos["next_obs"][:-1], demos["obs"][1:])
+    if not apart.any() or not same[apart].all():
+        return ""
+    return (
+        "next_obs is the obs of the next row although steps between them were left out; it must be what followed the "
+        "action at once."
+    )
+
+
+def row_of(demos: Demonstrations, row: int) -> str:
+    """A row with its episode and its step there, in words."""
+    episode = int(np.searchsorted(demos["episode_start"], row, side="right")) - 1
+    return f"row {row} (episode {episode}, step {steps_of(demos)[row]})"
+
+
+def last_rows(demos: Demonstrations) -> np.ndarray:
+    """The last row of each episode, [E]."""
+    return np.append(demos["episode_start"][1:], len(demos["obs"])) - 1
+
+
+def steps_of(demos: Demonstrations) -> np.ndarray:
+    """Which step of its episode each row is, [n]."""
+    if "step" in demos:
+        return demos["step"]
+    starts = demos["episode_start"]
+    return np.arange(len(demos["obs"])) - np.repeat(starts, np.diff(np.append(starts, len(demos["obs"]))))
+
+
+def follows(demos: Demonstrations) -> np.ndarray:
+    """Where the next row is the next step of the same episode, [n - 1]."""
+    same_episode = ~np.isin(np.arange(len(demos["obs"]) - 1), last_rows(demos))
+    return same_episode & (np.diff(steps_of(demos)) == 1)
+
+
+def is_thinned(demos: Demonstrations) -> bool:
+    """True where steps of episodes were left out."""
+    return bool(np.any(steps_of(demos) != steps_of({key: x for key, x in demos.items() if key != "step"})))
+
+
+def _differ(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """True for the rows that are not equal, [n]."""
+    return (one != other).any(axis=tuple(range(1, one.ndim)))
+
+
+def _jumps(demos: Demonstrations) -> np.ndarray:
+    """True for the episodes whose last step changes an entry far more than any step within an episode, [E]."""
+    last = last_rows(demos)
+    if demos["obs"].dtype == np.uint8 or len(last) == len(demos["obs"]):
+        return np.zeros(len(last), bool)  # a picture may change in any way; of single steps nothing is known
+    with np.errstate(over="ignore"):
+        change = np.abs(demos["next_obs"] - demos["obs"])
+        within = np.delete(change, last, axis=0).max(axis=0)
+        return ((change[last] > JUMP * within) & (within > 0)).any(axis=tuple(range(1, change.ndim)))
+
+
+def _leads_to_next_start(demos: Demonstrations) -> bool:
+    """True where every episode's last ``next_obs`` is the next one's first ``obs``, and those are not all the same."""
+    starts = demos["episode_start"][1:]
+    firsts = demos["obs"][starts]
+    led = not _differ(demos["next_obs"][starts - 1], firsts).any()
+    return led and bool(_differ(firsts, firsts[:1]).any())
