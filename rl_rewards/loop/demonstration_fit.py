@@ -37,16 +37,22 @@ def check_continuity(name: str, demos: Demonstrations, spec: EnvSpec | None) -> 
 
 def check_ends(name: str, demos: Demonstrations, spec: EnvSpec | None) -> None:
     """Refuse a last ``next_obs`` that is filled in: far from where most episodes were, and zero or the next's first."""
+    if filled := _filled_in(demos):
+        first = row_of(demos, last_rows(demos)[0])
+        raise ConfigError(
+            f"{name}: next_obs in {first}, the last of its episode, is {filled}; it must be the observation that "
+            "followed the last action, also where a limit cut the episode."
+        )
+
+
+def _filled_in(demos: Demonstrations) -> str:
     last = last_rows(demos)
     if len(last) < 2 or np.mean(_jumps(demos)) <= 0.5:
-        return
-    what = f"{name}: next_obs in {row_of(demos, last[0])}, the last of its episode, is"
-    right = "it must be the observation that followed the last action"
+        return ""
     if len(last) > 2 and _leads_to_next_start(demos):
-        raise ConfigError(f"{what} obs in row {last[0] + 1}, where the next episode begins; {right}.")
+        return f"obs in row {last[0] + 1}, where the next episode begins"
     zero = ~_differ(demos["next_obs"][last], np.zeros_like(demos["next_obs"][:1]))
-    if zero.all() and demos["truncated"][last].all() and not demos["terminated"][last].any():
-        raise ConfigError(f"{what} 0 in every entry, as in all episodes; {right}, also where a limit cut the episode.")
+    return "0 in every entry, as in all episodes" if zero.all() and not demos["terminated"][last].any() else ""
 
 
 def doubts(name: str, demos: Demonstrations, spec: EnvSpec | None) -> list[str]:
@@ -82,6 +88,8 @@ def _length_doubt(demos: Demonstrations, spec: EnvSpec | None) -> str:
 
 
 def _end_doubt(demos: Demonstrations) -> str:
+    if _filled_in(demos):
+        return ""  # and so refused
     last, jumps = last_rows(demos), _jumps(demos)
     if len(last) > 2 and _leads_to_next_start(demos):
         return (

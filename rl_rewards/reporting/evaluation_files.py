@@ -1,12 +1,13 @@
 """Reads what evaluations stored: three of them whole, a few more for their map of the plane alone."""
 
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from rl_rewards.core.npz import UnreadableArrays, read_npz
 
 NOT_PER_SEED = ("plane_x", "plane_y", "plane_labels")
 MAPS = 7
@@ -107,52 +108,86 @@ def spread(files: Sequence[Path], count: int) -> list[Path]:
     return [files[(i * last + (count - 1) // 2) // (count - 1)] for i in range(count)]
 
 
-def _read_evaluation(path: Path) -> Evaluation:
+def read_stored(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, np.ndarray]:
+    """The arrays of an evaluation's file whose names are ``wanted``; one without entries is as good as none.
+
+    Raises:
+        ReportError: for a file that holds anything but plain arrays of real numbers, and labels.
+    """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        valid = np.asarray(arrays.pop("valid"), bool)
-        evaluation = Evaluation(
-            round=int(arrays.pop("round")),
-            env_steps=int(arrays.pop("env_steps")),
-            learned_reward=arrays.pop("learned_reward"),
-            env_reward=arrays.pop("env_reward"),
-            valid=valid,
-            success=arrays.pop("success", None),
-            arrays=arrays,
-        )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = {name: array for name, array in read_npz(path, wanted).items() if array.size}
+    except UnreadableArrays as error:
         raise ReportError(f"{path} is not an evaluation that this version can read: {error}.") from error
-    per_step = (evaluation.learned_reward, evaluation.env_reward, evaluation.success)
-    if valid.ndim not in (2, 3) or any(x is not None and x.shape != valid.shape for x in per_step):
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf" and name != "plane_labels":
+            raise ReportError(f"{path} is malformed: {name} has the type {array.dtype}, and must be numbers.")
+    return arrays
+
+
+def read_count(path: Path, arrays: Mapping[str, np.ndarray], name: str) -> int:
+    """A whole number that every evaluation stores."""
+    value = arrays.get(name)
+    if value is None or value.size != 1 or value.dtype.kind not in "iu":
+        raise ReportError(f"{path} is malformed: {name} must be one whole number.")
+    return int(value.item())
+
+
+def _read_evaluation(path: Path) -> Evaluation:
+    arrays = read_stored(path)
+    for name in ("valid", "learned_reward", "env_reward"):
+        if name not in arrays:
+            raise ReportError(f"{path} is malformed: it has no {name}, or none of any step.")
+    valid, success = arrays["valid"], arrays.get("success")
+    per_step = {name: arrays[name] for name in ("learned_reward", "env_reward", "success") if name in arrays}
+    if valid.ndim not in (2, 3) or any(array.shape != valid.shape for array in per_step.values()):
         raise ReportError(f"{path} is malformed: learned_reward, env_reward, success and valid differ in shape.")
-    return evaluation
+    seeds = valid.shape[:-2]
+    rest = {name: array for name, array in arrays.items() if name not in ("round", "env_steps", "valid", *per_step)}
+    for name, array in rest.items():
+        if name not in NOT_PER_SEED and array.shape[: len(seeds)] != seeds:
+            raise ReportError(f"{path} is malformed: {name} has the shape {array.shape}, valid {valid.shape}.")
+    failure = rest.get("failure_episode", np.full(seeds, -1))
+    if failure.shape != seeds or failure.dtype.kind not in "iu" or np.any(failure >= valid.shape[-1]):
+        raise ReportError(f"{path} is malformed: failure_episode must be the number of an episode, or -1.")
+    return Evaluation(
+        round=read_count(path, arrays, "round"),
+        env_steps=read_count(path, arrays, "env_steps"),
+        learned_reward=arrays["learned_reward"],
+        env_reward=arrays["env_reward"],
+        valid=valid.astype(bool),
+        success=success,
+        arrays=rest,
+    )
 
 
 def _read_map(path: Path) -> PlaneMap | None:
     """Reads of the file only what it needs; None if there is no map or one that does not fit its axes."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            names = set(stored.files)
-            if not {"plane_reward", "plane_x", "plane_y"} <= names:
-                return None
-            labels = [str(label) for label in stored["plane_labels"]] if "plane_labels" in names else []
-            x_label, y_label, held = [*labels, *("x", "y", "")[len(labels) :]][:3]
-            judged = "success" in names
-            found = PlaneMap(
-                env_steps=int(stored["env_steps"]),
-                x=stored["plane_x"],
-                y=stored["plane_y"],
-                labels=(x_label, y_label, held),
-                reward=stored["plane_reward"],
-                prob=stored["plane_prob"] if "plane_prob" in names else None,
-                final=stored["plane_final"] if "plane_final" in names else None,
-                success=_final(stored["success"], np.asarray(stored["valid"], bool)) if judged else None,
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ReportError(f"{path} is not an evaluation that this version can read: {error}.") from error
-    fits = found.reward.shape[-2:] == (found.y.size, found.x.size) and found.reward.ndim in (2, 3)
-    return found if fits else None
+    arrays = read_stored(path, lambda name: name.startswith("plane_") or name in ("env_steps", "success", "valid"))
+    if not {"plane_reward", "plane_x", "plane_y"} <= arrays.keys():
+        return None
+    labels = [str(label) for label in np.ravel(arrays.get("plane_labels", []))]
+    x_label, y_label, held = [*labels, *("x", "y", "")[len(labels) :]][:3]
+    judged = "success" in arrays and "valid" in arrays and arrays["success"].shape == arrays["valid"].shape
+    judged = judged and arrays["valid"].ndim in (2, 3)
+    success = _final(arrays["success"], arrays["valid"].astype(bool)) if judged else None
+    reward, prob, final = (arrays.get(f"plane_{name}") for name in ("reward", "prob", "final"))
+    x, y = arrays["plane_x"], arrays["plane_y"]
+    if reward is None or reward.ndim not in (2, 3) or reward.shape[-2:] != y.shape + x.shape:
+        return None
+    seeds = reward.shape[:-2]
+    success = success if success is not None and success.shape[:-1] == seeds else None
+    placed = final is not None and final.ndim == len(seeds) + 2 and final.shape[-1] == 2 and final.shape[:-2] == seeds
+    placed = placed and (success is None or final.shape[:-1] == success.shape)
+    return PlaneMap(
+        env_steps=read_count(path, arrays, "env_steps"),
+        x=x,
+        y=y,
+        labels=(x_label, y_label, held),
+        reward=reward,
+        prob=prob if prob is not None and prob.shape == reward.shape else None,
+        final=final if placed else None,
+        success=success,
+    )
 
 
 def _sum_valid(reward: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -1,14 +1,12 @@
 """Reads of many evaluations the few small arrays whose course over training is drawn: games, and visits to cells."""
 
-import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rl_rewards.reporting.evaluation_files import ReportError, evaluation_paths, spread
+from rl_rewards.reporting.evaluation_files import ReportError, evaluation_paths, read_count, read_stored, spread
 
 GAMES_READ = 60
 """Evaluations whose games are read: some thousands of marks, beyond which a map is but a blot."""
@@ -61,8 +59,10 @@ class Visits:
 
 def read_games(folder: Path, rounds: set[Any]) -> Games | None:
     """None where no games were played."""
-    found = [_load(path, _is_of_game) for path in spread(evaluation_paths(folder, rounds), GAMES_READ)]
-    found = [arrays for arrays in found if "game_t_alice" in arrays]
+    paths = spread(evaluation_paths(folder, rounds), GAMES_READ)
+    stored = [(path, read_stored(path, _is_of_game)) for path in paths]
+    stored = [(path, arrays) for path, arrays in stored if "game_t_alice" in arrays]
+    found = [arrays for _, arrays in stored]
     if not found:
         return None
 
@@ -72,14 +72,15 @@ def read_games(folder: Path, rounds: set[Any]) -> Games | None:
     try:
         return Games(
             env_steps=np.repeat(
-                [int(arrays["env_steps"]) for arrays in found], [arrays["game_t_alice"].shape[-1] for arrays in found]
+                [read_count(*one, "env_steps") for one in stored],
+                [arrays["game_t_alice"].shape[-1] for arrays in found],
             ),
             **{name: joined(name, -1) for name in ("t_alice", "t_bob", "distance")},
             reached=joined("reached", -1) > 0.5,
             goal=joined("goal", -2),
             place=joined("place", -2) if all("game_place" in arrays for arrays in found) else None,
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError, TypeError) as error:
         raise ReportError(f"{folder} holds games that this version cannot read: {error}.") from error
 
 
@@ -87,26 +88,17 @@ def read_visits(folder: Path, rounds: set[Any]) -> list[Visits]:
     """Up to ``TIMES`` of them, oldest first; of several sources that count the same cells the first."""
     visits = []
     for path in spread(evaluation_paths(folder, rounds), TIMES):
-        arrays = _load(path, _is_of_visits)
+        arrays = read_stored(path, _is_of_visits)
         name = next((name for name in sorted(arrays) if name != "env_steps"), None)
-        if name is not None and arrays[name].ndim in (1, 2) and arrays[name].shape[-1] > 0:
-            visits.append(Visits(int(arrays["env_steps"]), arrays[name]))
+        if name is not None and arrays[name].ndim in (1, 2):
+            visits.append(Visits(read_count(path, arrays, "env_steps"), arrays[name]))
     return visits
 
 
 def _is_of_game(name: str) -> bool:
-    return name.startswith("game_")
+    return name.startswith("game_") or name == "env_steps"
 
 
 def _is_of_visits(name: str) -> bool:
     """A mixture of rewards puts the name of the one that counts before."""
-    return name == "visits" or name.endswith("_visits")
-
-
-def _load(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
-    """Of the file only ``env_steps`` and what is ``wanted``: the rest may be large."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files if name == "env_steps" or wanted(name)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ReportError(f"{path} is not an evaluation that this version can read: {error}.") from error
+    return name in ("visits", "env_steps") or name.endswith("_visits")
