@@ -60,7 +60,7 @@ def describe(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None = No
     Args:
         spec: of the environment to hold it against; without one the bounds and the step limit are not checked.
     """
-    env = str(arrays["env"]) if "env" in arrays else "an unnamed environment"
+    env = str(arrays["env"]) if "env" in arrays and arrays["env"].ndim == 0 else "an unnamed environment"
     numbers = [key for key in sorted(arrays) if key not in ("env", "episode_start", "episode_return")]
     lines = [f"  {key:<16} {_array(arrays[key])}" for key in numbers]
     if not any(key.startswith(("goal_", "non_goal_")) for key in arrays):

@@ -38,6 +38,16 @@ def read_arrays(path: Path, key: str, recorder: str) -> dict[str, np.ndarray]:
         raise ConfigError(f"{path} cannot be read as an .npz file of plain arrays: {error}.") from error
 
 
+def check_env(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpec | None) -> None:
+    """Refuse what was recorded on another environment than ``spec``'s, as its ``env`` says; None allows any."""
+    if "env" not in arrays:
+        return
+    require(arrays["env"].ndim == 0 and arrays["env"].dtype.kind == "U", f"{path}: env must be one name, a text.")
+    name = str(arrays["env"])
+    if spec is not None and name != spec.name:
+        raise ConfigError(f"{path} was recorded on the environment '{name}', but this run uses '{spec.name}'.")
+
+
 def cast_array(
     path: Path | str, arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], dtype: str, required: bool = True
 ) -> None:

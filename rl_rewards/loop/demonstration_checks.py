@@ -7,7 +7,7 @@ import numpy as np
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, box_bounds
-from rl_rewards.loop.arrays import cast_array, cast_choices
+from rl_rewards.loop.arrays import cast_array, cast_choices, check_env
 from rl_rewards.loop.demonstration_fit import Demonstrations, check_continuity, check_ends, doubts, last_rows, row_of
 
 PER_STEP = ("obs", "action", "next_obs", "terminated", "truncated", "env_reward")
@@ -17,13 +17,6 @@ KNOWN = (*PER_STEP, "step", *PER_EPISODE, "env")
 AT_THE_BOUND = 1e-5
 """How far beyond a bound, in units of the range, rounding may take an action; it is clipped."""
 AFTER = " T steps have T + 1 observations: obs is the one before each action, and next_obs the one after it."
-
-
-def check_env(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:
-    """Refuse what was recorded on another environment."""
-    recorded_on = str(arrays.get("env", ""))
-    if spec is not None and "env" in arrays and recorded_on != spec.name:
-        raise ConfigError(f"{name} was recorded on the environment '{recorded_on}', but this run uses '{spec.name}'.")
 
 
 def check_layout(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:

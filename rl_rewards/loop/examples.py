@@ -14,7 +14,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, Examples
 from rl_rewards.envs.base import Environment
-from rl_rewards.loop.arrays import cast_array, cast_choices, read_arrays
+from rl_rewards.loop.arrays import cast_array, cast_choices, check_env, read_arrays
 
 KINDS = ("goal", "non_goal")
 
@@ -52,9 +52,7 @@ def check_examples(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpe
     Raises:
         ConfigError: as :func:`load_examples`.
     """
-    name = str(arrays.get("env", spec.name))
-    if name != spec.name:
-        raise ConfigError(f"{path} holds examples of the environment '{name}', but this run uses '{spec.name}'.")
+    check_env(path, arrays, spec)
     unknown = sorted(set(arrays) - {"env", *(f"{kind}_{part}" for kind in KINDS for part in ("obs", "action"))})
     if unknown:
         raise ConfigError(

@@ -17,10 +17,18 @@ GOOD = point_demos()
 ROWS = len(GOOD["obs"])
 
 
-def changed(key, row, value):
-    array = GOOD[key].copy()
+def changed(key, row, value, dtype=None):
+    array = GOOD[key].astype(dtype or GOOD[key].dtype)
     array[row] = value
     return {key: array}
+
+
+def test_unsigned_starts_are_read(tmp_path):
+    loaded = demonstrations.load_demonstrations(
+        point_file(tmp_path, episode_start=GOOD["episode_start"].astype(np.uint64)), SPEC
+    )
+    np.testing.assert_array_equal(loaded["episode_start"], GOOD["episode_start"])
+    assert len(demonstrations.choose("x", loaded, episodes=3, every=2, seed=0).episodes["obs"]) == 3 * STEPS
 
 
 def test_round_trip(tmp_path):
@@ -50,7 +58,18 @@ def test_the_environments_reward_is_optional(tmp_path):
         (changed("truncated", 5, True), "row 5 is terminated or truncated, but .* goes on"),
         (changed("truncated", ROWS - 1, False), f"row {ROWS - 1} is neither .* ends there"),
         ({"terminated": np.zeros(ROWS)}, "terminated must be true or false"),
-        ({"obs": np.array([{"a": 1}], dtype=object)}, "cannot be read"),
+        ({"obs": np.array([{"a": 1}], dtype=object)}, "cannot be read .* obs holds pickled Python objects"),
+        ({"next_obs": None}, r"lacks the key 'next_obs'; .* T steps have T \+ 1 observations"),
+        ({"next_obs": GOOD["next_obs"][:-8]}, rf"{ROWS - 8} in next_obs; .* T steps have T \+ 1 observations"),
+        (changed("obs", 3, 1.0, np.complex128), "obs has the type complex128; real numbers are needed"),
+        ({"obs": GOOD["obs"].astype("m8[s]")}, r"obs has the type timedelta64\[s\]; real numbers are needed"),
+        (changed("obs", 3, 1e300, np.float64), "obs has a value too large for float32 in row 3"),
+        (changed("next_obs", 3, -1e39, np.float64), "next_obs has a value too large for float32 in row 3"),
+        (changed("env_reward", 5, 1e39, np.float64), "env_reward has a value too large for float32 in row 5"),
+        ({"episode_return": np.full(8, 1e39)}, "episode_return has a value too large for float32 in row 0"),
+        ({"episode_start": np.array([0, 80, 40, 120, 160, 200, 240, 280], np.uint64)}, "ascending order"),
+        ({"episode_start": np.array([0, *[2**63] * 7], np.uint64)}, "starts at row 9223372036854775808, but there are"),
+        ({"episode_start": np.arange(8) * 40.0}, "episode_start must be whole numbers"),
     ],
 )
 def test_bad_files(tmp_path, changes, message):
@@ -102,7 +121,7 @@ def test_discrete_actions_are_counted(tmp_path):
     assert demonstrations.load_demonstrations(str(path), spec)["action"].dtype == np.int32
     demos["action"][4] = 3
     demonstrations.save_demonstrations(path, spec, demos)
-    with pytest.raises(ConfigError, match="action in row 4 is 3; test has the actions 0 to 2"):
+    with pytest.raises(ConfigError, match="action in row 4 is 3; test has the actions 0 to 2, as files count"):
         demonstrations.load_demonstrations(str(path), spec)
 
 
@@ -144,10 +163,11 @@ def test_more_episodes_than_there_are(episodes):
 
 
 def test_last_states_are_what_an_episode_ended_in():
-    obs, action = demonstrations.last_states(GOOD, steps=2)
+    obs, action, episode = demonstrations.last_states(GOOD, steps=2)
     rows = [start + STEPS - 2 + i for start in GOOD["episode_start"] for i in range(2)]
     np.testing.assert_array_equal(obs, GOOD["next_obs"][rows])
     np.testing.assert_array_equal(action, GOOD["action"][rows])
+    assert list(episode) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
 
 
 def test_padding_is_never_sampled():

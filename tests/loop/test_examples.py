@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Discrete
 from rl_rewards.loop import examples
 from rl_rewards.loop.arrays import fingerprint
+from tests.probes import make_spec
 from tests.runs import build, composed
 
 ENV = build.build(composed("env=point")).env
@@ -46,7 +48,11 @@ def test_actions_are_optional_unless_judged(tmp_path):
         ({"goal_action": np.zeros((3, 2))}, "20 rows in goal_obs but 3 in goal_action"),
         ({"goals": np.zeros(3)}, "unknown key 'goals'"),
         ({"env": np.array("pencil_case")}, "'pencil_case', but this run uses 'point'"),
-        ({"goal_obs": np.array([{"a": 1}], dtype=object)}, "cannot be read"),
+        ({"goal_obs": np.array([{"a": 1}], dtype=object)}, "cannot be read .* pickled"),
+        ({"goal_obs": np.full((20, 2), 1e300)}, "goal_obs has a value too large for float32 in row 0"),
+        ({"non_goal_action": np.full((30, 2), 1e39)}, "non_goal_action has a value too large for float32 in row 0"),
+        ({"goal_obs": np.zeros((20, 2), np.complex64)}, "goal_obs has the type complex64; real numbers are needed"),
+        ({"goal_obs": np.zeros((20, 2), "m8[ms]")}, r"goal_obs has the type timedelta64\[ms\]; real numbers"),
     ],
 )
 def test_bad_files(tmp_path, changes, message):
@@ -72,10 +78,30 @@ def test_held_out_goals_are_never_trained_on():
     assert {tuple(row) for row in [*train, *heldout]} == {tuple(row) for row in GOOD["goal_obs"]}
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
+@pytest.mark.parametrize(("share", "episodes"), [(0.25, 2), (0.01, 1), (0.99, 7)])
+def test_goals_of_one_episode_are_held_out_together(share, episodes):
+    episode_of = np.repeat(np.arange(8), 5)
+    goals = {"goal_obs": np.stack([episode_of, np.arange(40)], axis=1), "goal_action": np.zeros((40, 2))}
+    held = examples.hold_out({**GOOD, **goals}, share, seed=3, episode_of=episode_of)
+    train, heldout = np.asarray(held["goal_obs"]), np.asarray(held["heldout_obs"])
+    assert len(heldout) == 5 * episodes and len(train) == 40 - 5 * episodes
+    assert not set(train[:, 0]) & set(heldout[:, 0])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, np.nan])
 def test_holding_out_nothing_or_all_is_refused(share):
     with pytest.raises(ConfigError, match="at least one must be held out"):
         examples.hold_out(GOOD, share=share, seed=0)
+
+
+def test_discrete_actions_of_examples_are_whole_and_of_the_environment(tmp_path):
+    spec = make_spec(obs=2, action=Discrete(3))
+    choices = {"env": None, "goal_action": np.arange(20) % 3, "non_goal_action": np.arange(30) % 3}
+    loaded = examples.load_examples(write(tmp_path / "good.npz", **choices), spec, needs_action=True)
+    assert loaded["goal_action"].dtype == np.int32
+    choices["goal_action"] = np.where(np.arange(20) == 4, 1.5, 0.0)
+    with pytest.raises(ConfigError, match=r"the action in row 4 is 1\.5; test has the actions 0 to 2"):
+        examples.load_examples(write(tmp_path / "bad.npz", **choices), spec, needs_action=True)
 
 
 def test_fingerprint_sees_every_value():
