@@ -82,7 +82,8 @@ def _episodes(name: str, arrays: dict[str, np.ndarray]) -> list[str]:
         return []
     lengths = steps_of(arrays)[last_rows(arrays)] + 1
     kept = f"{len(arrays['obs']):,} of {lengths.sum():,} kept" if is_thinned(arrays) else f"{lengths.sum():,} in all"
-    lines = [f"  {len(lengths)} episodes of {_spread(lengths)} steps, {kept}"]
+    episodes = "1 episode" if len(lengths) == 1 else f"{len(lengths)} episodes"
+    lines = [f"  {episodes} of {_spread(lengths)} steps, {kept}"]
     if arrays["episode_return"].dtype.kind in "iuf":
         lines.append(f"  true return {_spread(arrays['episode_return'])}")
     lines.append(f"  {int(arrays['terminated'].sum())} of them end early, the others at a limit")

@@ -56,7 +56,7 @@ def test_info_of_a_thinned_file(tmp_path, capsys):
     kept = {key: point_demos(1)[key][:8:4] for key in ("obs", "action", "next_obs", "terminated")}
     one = {"truncated": np.array([False, True]), "episode_start": np.zeros(1, int), "episode_return": np.ones(1)}
     main(["info", point_file(tmp_path, **kept, **one, env_reward=None, step=np.array([0, 4]))])
-    assert "1 episodes of 5 steps, 2 of 5 kept" in capsys.readouterr().out
+    assert "1 episode of 5 steps, 2 of 5 kept" in capsys.readouterr().out
 
 
 def test_info_says_what_cannot_be_read(tmp_path, capsys):

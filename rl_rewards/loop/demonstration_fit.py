@@ -29,8 +29,8 @@ def check_continuity(name: str, demos: Demonstrations, spec: EnvSpec | None) -> 
     entry = tuple(np.argwhere(after != before)[0])
     where = f"entry {list(map(int, entry))}" if entry else "it"
     raise ConfigError(
-        f"{name}: next_obs in {row_of(demos, row)} is not obs in row {row + 1}: {where} is {after[entry]:.6g} and then "
-        f"{before[entry]:.6g} ({len(wrong)} such rows in all). Within an episode a step begins where the one before it "
+        f"{name}: next_obs in {row_of(demos, row)} is not obs in row {row + 1}: {where} is {after[entry]:.9g} and then "
+        f"{before[entry]:.9g} ({len(wrong)} such rows in all). Within an episode a step begins where the one before it "
         "ended; if steps were left out on purpose, the key step [n] must say which step of its episode each row is."
     )
 

@@ -20,9 +20,11 @@ from rl_rewards.core.errors import warn
 from rl_rewards.core.types import Discrete, EnvSpec, Examples, Transition, box_bounds
 from rl_rewards.loop.arrays import read_arrays
 from rl_rewards.loop.demonstration_checks import CHECKS, PER_STEP
-from rl_rewards.loop.demonstration_fit import Demonstrations, doubts
+from rl_rewards.loop.demonstration_fit import Demonstrations, doubts, follows
 
 MINARI = "minari:"
+ROUNDING = 1e-5
+"""How far rounding may take two computations of one observation from each other, absolutely and relatively."""
 
 
 def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None:
@@ -72,7 +74,18 @@ def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
     if not isinstance(spec.action, Discrete):
         arrays["action"] = np.clip(arrays["action"], *box_bounds(spec.action))
     starts = np.cumsum([0, *lengths[:-1]])
-    return {**arrays, "episode_start": starts, "episode_return": np.add.reduceat(arrays["env_reward"], starts)}
+    arrays |= {"episode_start": starts, "episode_return": np.add.reduceat(arrays["env_reward"], starts)}
+    _align(arrays)
+    return arrays
+
+
+def _align(demos: Demonstrations) -> None:
+    """Make ``next_obs`` the next row's ``obs`` to the last bit: a compiled environment computes each on its own."""
+    rows = np.flatnonzero(follows(demos))
+    after, before = demos["next_obs"][rows], demos["obs"][rows + 1]
+    if np.issubdtype(after.dtype, np.floating):
+        near = np.isclose(after, before, rtol=ROUNDING, atol=ROUNDING)
+        demos["next_obs"][rows] = np.where(near, before, after)
 
 
 class Chosen(NamedTuple):

@@ -120,7 +120,8 @@ def test_goals_are_of_the_episodes_that_a_seed_is_given_and_of_no_others(tmp_pat
 
 
 def test_seeds_of_one_program_need_equally_many_goals(tmp_path):
-    rows = {key: value[:42] for key, value in point_demos().items() if not key.startswith("episode")}
+    kept = np.r_[:2, 40:80]
+    rows = {key: value[kept] for key, value in point_demos().items() if not key.startswith("episode")}
     rows |= {"truncated": np.isin(np.arange(42), [1, 41]), "episode_start": np.array([0, 2])}
     path = point_file(tmp_path, **rows, episode_return=np.ones(2))
     few = ("demonstrations.episodes=1", "examples.last_steps=5", "examples.heldout_share=0.5", "num_seeds=8")

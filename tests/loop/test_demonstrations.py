@@ -199,3 +199,17 @@ def test_a_recording_gives_the_first_episode_of_every_copy():
     np.testing.assert_array_equal(demos["obs"][3:], rollout.obs[:, 1])
     np.testing.assert_allclose(demos["episode_return"][1], np.sum(rollout.env_reward[:, 1]), rtol=1e-6)
     assert np.abs(demos["action"]).max() <= 1.0, "as the environment carried them out"
+
+
+def test_a_recording_follows_itself_to_the_last_bit():
+    spec = make_spec()
+    rollout = make_rollout(spec, 6, 1)
+    ended = np.arange(6)[:, None] == 5
+    next_obs = np.concatenate([np.asarray(rollout.obs)[1:], np.asarray(rollout.next_obs)[-1:]])
+    next_obs[2] = np.nextafter(next_obs[2], np.float32(1e9))  # as a compiler may round it
+    next_obs[3] += 0.5  # as an environment may not
+    demos = demonstrations.first_episodes(
+        rollout.replace(next_obs=next_obs, terminated=ended, truncated=np.zeros_like(ended)), spec
+    )
+    np.testing.assert_array_equal(demos["next_obs"][:3], demos["obs"][1:4])
+    np.testing.assert_allclose(demos["next_obs"][3], demos["obs"][4] + 0.5, rtol=1e-6)
