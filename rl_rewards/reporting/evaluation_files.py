@@ -167,27 +167,30 @@ def _read_map(path: Path) -> PlaneMap | None:
         return None
     labels = [str(label) for label in np.ravel(arrays.get("plane_labels", []))]
     x_label, y_label, held = [*labels, *("x", "y", "")[len(labels) :]][:3]
-    judged = "success" in arrays and "valid" in arrays and arrays["success"].shape == arrays["valid"].shape
-    judged = judged and arrays["valid"].ndim in (2, 3)
-    success = _final(arrays["success"], arrays["valid"].astype(bool)) if judged else None
-    reward, prob, final = (arrays.get(f"plane_{name}") for name in ("reward", "prob", "final"))
-    x, y = arrays["plane_x"], arrays["plane_y"]
-    if reward is None or reward.ndim not in (2, 3) or reward.shape[-2:] != y.shape + x.shape:
+    x, y, reward = (arrays[f"plane_{name}"] for name in ("x", "y", "reward"))
+    if reward.ndim not in (2, 3) or reward.shape[-2:] != y.shape + x.shape:
         return None
-    seeds = reward.shape[:-2]
-    success = success if success is not None and success.shape[:-1] == seeds else None
-    placed = final is not None and final.ndim == len(seeds) + 2 and final.shape[-1] == 2 and final.shape[:-2] == seeds
-    placed = placed and (success is None or final.shape[:-1] == success.shape)
+    seeds, valid = reward.shape[:-2], arrays.get("valid")
+    success = final = None
+    if valid is not None and valid.ndim == reward.ndim and valid.shape[:-2] == seeds:
+        judged = _of_shape(arrays.get("success"), valid.shape)
+        success = None if judged is None else _final(judged, valid.astype(bool))
+        final = _of_shape(arrays.get("plane_final"), (*seeds, valid.shape[-1], 2))
     return PlaneMap(
         env_steps=read_count(path, arrays, "env_steps"),
         x=x,
         y=y,
         labels=(x_label, y_label, held),
         reward=reward,
-        prob=prob if prob is not None and prob.shape == reward.shape else None,
-        final=final if placed else None,
+        prob=_of_shape(arrays.get("plane_prob"), reward.shape),
+        final=final,
         success=success,
     )
+
+
+def _of_shape(array: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The array, if there is one and it has that shape."""
+    return array if array is not None and array.shape == shape else None
 
 
 def _sum_valid(reward: np.ndarray, valid: np.ndarray) -> np.ndarray:
