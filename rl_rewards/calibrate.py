@@ -125,7 +125,7 @@ def _ask(run_dir: Path, pairs: Pairs, spec: EnvSpec, overrides: list[str]) -> tu
     describe = env.describe if isinstance(env, Describes) else None
     if describe is not None and "info.scene" not in pairs.reads:
         describe = None
-        if "scene" in getattr(labeling, "likes", ()):
+        if "scene" in labeling.likes:
             notes.append("The store holds no scenes: segments are told in numbers, not in the environment's words.")
     anew = ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
     return anew, str(node.get("model") or node._target_.rpartition(".")[2].lower()), notes

@@ -17,7 +17,6 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, Transition
 from rl_rewards.loop.sources import RestoredReward, restore_from_run
-from rl_rewards.rewards.base import info_keys, portable, what_it_reads
 
 
 def load_reward(run_dir: str | PathLike, seed: int | None = None) -> "LoadedReward":
@@ -43,10 +42,9 @@ class LoadedReward:
 
     def __init__(self, restored: RestoredReward) -> None:
         source, state, self.spec = restored
-        self.reads = what_it_reads(source)
-        self._info_keys = info_keys(source)
-        reward, _ = portable(source)
-        self._reward = jax.jit(lambda transitions: reward(state, transitions))
+        self.reads = source.requirements.reads
+        self._info_keys = source.requirements.info_keys
+        self._reward = jax.jit(lambda transitions: source.portable_reward(state, transitions))
 
     def __call__(
         self,

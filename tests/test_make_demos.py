@@ -31,7 +31,7 @@ def test_every_expert_can_be_trained(name):
     cfg = composed(f"experiment=expert/{name}")
     parts = build.build(cfg)
     assert build.rounds_of(parts, cfg) >= 1
-    assert "env_reward" in parts.source.reads or name == "grid", "on the true reward"
+    assert "env_reward" in parts.source.requirements.reads or name == "grid", "on the true reward"
 
 
 def test_a_runs_policy_is_recorded_as_it_acts(expert, tmp_path, capsys):

@@ -1,57 +1,61 @@
 """What a learning algorithm is. It knows nothing of where rewards come from."""
 
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from abc import abstractmethod
+from typing import Literal, Protocol, TypeVar
 
 from jax import Array
 from jaxtyping import Float
 
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn
 
 AgentState = TypeVar("AgentState")
 
 
 class Algorithm(Protocol[AgentState]):
-    """A policy and how it learns. Pure; runs inside jit, scan and vmap."""
+    """A policy and how it learns. Pure; runs inside jit, scan and vmap.
+
+    A class that inherits from it needs ``init``, ``act``, ``update`` and the two sizes; the rest has defaults. One that
+    learns from a dataset steps no environment: in the place of the sizes it has ``rounds``, and the ``gradient_steps``
+    of each.
+    """
+
+    data: Literal["rollout", "replay", "dataset"] = "rollout"
+    num_envs: int  # B
+    rollout_length: int  # T
 
     @property
-    def data(self) -> Literal["rollout", "replay", "dataset"]: ...
+    def requirements(self) -> Requirements:
+        """What it needs of a run, and what a run must know about it."""
+        return Requirements()
 
-    @property
-    def num_envs(self) -> int:
-        """B; not of a dataset's, which steps no environment and has ``rounds`` and ``gradient_steps`` of each."""
-        ...
+    def with_budget(self, env_steps: int) -> "Algorithm":
+        """The same algorithm in a run of ``env_steps`` env steps; for one of which something changes with time."""
+        return self
 
-    @property
-    def rollout_length(self) -> int:
-        """T; nor this."""
-        ...
-
-    @property
-    def history(self) -> int:
-        """Env steps of experience it wants kept in the replay ring (0: one rollout suffices)."""
-        ...
-
+    @abstractmethod
     def init(self, key: Key) -> AgentState: ...
 
+    @abstractmethod
     def act(self, state: AgentState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
         """Actions [B, ...] in the env's units and what to record as ``behaviour``; ``explore`` False is the mode."""
         ...
 
     def adopt(self, state: AgentState, learned: AgentState) -> AgentState:
-        """``state`` with what ``learned``, of another run, knows: networks and observation statistics, no optimiser."""
-        ...
+        """``state`` with what ``learned``, of another run, knows: networks and observation statistics, no optimiser.
 
-    def log_prob(self, state: AgentState, obs: Obs, action: Action) -> Float[Array, "*batch"]: ...
+        Where an algorithm does not tell that apart, all of ``learned``.
+        """
+        return learned
 
+    def log_prob(self, state: AgentState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
+        """log pi(a|s); read by rewards that compare with it (``airl``)."""
+        raise ConfigError(f"{type(self).__name__} has no log_prob, which this reward reads; add that method.")
+
+    @abstractmethod
     def update(
         self, state: AgentState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
-    ) -> tuple[AgentState, Metrics]: ...
-
-
-@runtime_checkable
-class HasSchedule(Protocol):
-    """An algorithm of which something may change over the whole run, and which must therefore know how long that is."""
-
-    def with_budget(self, env_steps: int) -> Algorithm:
-        """The same algorithm in a run of ``env_steps`` env steps."""
+    ) -> tuple[AgentState, Metrics]:
+        """Learn from the newest experience; ``reward_fn(transitions)`` is what each step earns."""
         ...

@@ -14,6 +14,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.demonstrations import require_demos
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
@@ -22,6 +23,7 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.networks import check_mlp
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.policy import PolicyHead
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
 
 
@@ -37,7 +39,7 @@ class BCState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BehaviorCloning:
+class BehaviorCloning(Algorithm):
     """Discrete and continuous actions. Keys: configs/algorithm/bc.yaml."""
 
     spec: EnvSpec
@@ -57,7 +59,6 @@ class BehaviorCloning:
     obs_clip: float
 
     data: Literal["dataset"] = field(default="dataset", init=False)
-    history: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "algorithm")
@@ -68,6 +69,10 @@ class BehaviorCloning:
         share = self.validation_share
         require(0 < share < 1, f"algorithm.validation_share={share} must lie between 0 and 1.")
         check_mlp("algorithm", self.hidden, self.activation)
+
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(demos=self.demos)
 
     @cached_property
     def encoder(self) -> ObsEncoder:

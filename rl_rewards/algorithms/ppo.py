@@ -17,6 +17,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float
 
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.encoders import ObsEncoder
@@ -52,7 +53,7 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPO(PPOSettings):
+class PPO(PPOSettings, Algorithm):
     """On-policy actor and critic, discrete and bounded continuous actions.
 
     Where observations are pictures, actor and critic share one encoder, which both losses train (as in the paper's

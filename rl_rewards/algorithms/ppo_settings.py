@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.checks import check_fields, check_share, require
 from rl_rewards.core.networks import check_mlp
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Discrete, EnvSpec
 
 
@@ -85,9 +86,8 @@ class PPOSettings:
             require(self.normalize_reward, told)
 
     @property
-    def history(self) -> int:
-        """No experience but the newest rollout is used."""
-        return 0
+    def requirements(self) -> Requirements:
+        return Requirements(discount=self.discount)
 
     def with_budget(self, env_steps: int) -> Self:
         """The same algorithm in a run of ``env_steps`` env steps.

@@ -17,6 +17,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.sac_settings import SACSettings
 from rl_rewards.core.encoders import ObsEncoder, random_shift
 from rl_rewards.core.losses import masked_mean
@@ -55,7 +56,7 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SAC(SACSettings):
+class SAC(SACSettings, Algorithm):
     """Off-policy actor and critics for bounded real actions.
 
     Where observations are pictures, one encoder serves all: the critics' loss alone trains it, the actor looks at its

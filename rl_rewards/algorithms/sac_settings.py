@@ -8,6 +8,7 @@ import numpy as np
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.demonstrations import require_demos
 from rl_rewards.core.networks import check_mlp
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import LARGEST_BOUND, Box, EnvSpec, box_bounds
 
 
@@ -112,6 +113,11 @@ class SACSettings:
         return round(self.update_ratio * self.round_steps)
 
     @property
-    def history(self) -> int:
-        """Env steps of experience it wants kept."""
-        return self.replay_capacity
+    def requirements(self) -> Requirements:
+        return Requirements(
+            history=self.replay_capacity,
+            demos=self.demos,
+            memory=("replay_capacity", self.replay_capacity),
+            demo_fraction=self.demo_fraction,
+            discount=self.discount,
+        )

@@ -12,10 +12,12 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core import tabular
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.distributions import Categorical
 from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.tabular import TabularModel, require_tabular
 from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn
 
@@ -26,7 +28,7 @@ class SoftValueIterationState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftValueIteration:
+class SoftValueIteration(Algorithm):
     """Keys and units: configs/algorithm/soft_value_iteration.yaml."""
 
     spec: EnvSpec
@@ -47,20 +49,14 @@ class SoftValueIteration:
         require(self.temperature > 0.0, f"algorithm.temperature={self.temperature} must be positive.")
 
     @property
-    def history(self) -> int:
-        """No experience is learned from."""
-        return 0
+    def requirements(self) -> Requirements:
+        return Requirements(discount=self.discount)
 
     def init(self, key: Key) -> SoftValueIterationState:
         """Every action alike."""
         del key
         states, actions, _ = self.model.transition_tensor.shape
         return SoftValueIterationState(log_policy=jnp.full((states, actions), -jnp.log(float(actions))))
-
-    def adopt(self, state: SoftValueIterationState, learned: SoftValueIterationState) -> SoftValueIterationState:
-        """``learned`` itself, until the first update computes the policy anew."""
-        del state
-        return learned
 
     def act(
         self, state: SoftValueIterationState, obs: Obs, key: Key, explore: bool

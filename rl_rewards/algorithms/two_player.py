@@ -20,6 +20,7 @@ from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.game import FLAGS, Opponents, outcome
 from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
 
 Part = Literal["alice", "bob"]
@@ -35,7 +36,7 @@ class TwoPlayerState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoPlayer:
+class TwoPlayer(Algorithm):
     """Two learners built by ``make`` from a spec each, on observations and actions of ``envs.two_player``."""
 
     spec: EnvSpec  # of the game
@@ -43,7 +44,6 @@ class TwoPlayer:
     opponents: Opponents
 
     data: Literal["rollout"] = field(default="rollout", init=False)
-    history: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         require(
@@ -68,8 +68,8 @@ class TwoPlayer:
         return self.bob.rollout_length
 
     @property
-    def discount(self) -> float:
-        return self.bob.discount
+    def requirements(self) -> Requirements:
+        return self.bob.requirements
 
     @property
     def _random_alice(self) -> bool:

@@ -22,7 +22,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import TrainingFailed
 from rl_rewards.core.queries import NOBODY, Labels, Query
 from rl_rewards.core.types import Transition
-from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.judge.asker import Asker, CapReached, Interrupted, JudgeFailed, Limits
 from rl_rewards.labelers.judge.client import Connection
 from rl_rewards.labelers.judge.doubts import LEAST_QUERIES, doubts, main_reason, remedy
@@ -42,7 +42,7 @@ GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class AIJudge:
+class AIJudge(Labeling):
     """Keys and units: configs/labeler/ai_judge.yaml."""
 
     base_url: str

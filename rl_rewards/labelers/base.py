@@ -1,5 +1,6 @@
 """What answers queries: a synthetic teacher, a person, a language model. Host code between two jitted rounds."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,43 +31,57 @@ class Assignment:
 class Labeling(Protocol):
     """A way of answering, as a YAML under configs/labeler describes it.
 
-    One that can do without some of what it looks at names those keys of info as ``likes``, not in ``reads``.
+    A class that inherits from it needs ``make`` alone; the rest has defaults, which are those of a teacher that answers
+    at once.
     """
 
-    reads: tuple[str, ...]  # what of a query's segments it looks at: obs, action, next_obs, env_reward or info.KEY
+    reads: tuple[str, ...] = ("obs", "action", "next_obs")
+    """What of a query's segments it looks at: obs, action, next_obs, env_reward and info.KEY."""
+    likes: tuple[str, ...] = ()
+    """Keys of info that it looks at where the environment has them."""
+    wait: bool = True
+    """Training waits until everything asked is answered."""
+    by_people: bool = False
+    """One run then has one seed, for a person's labels are too dear to be asked for several times."""
 
-    wait: bool  # whether training waits until everything asked is answered
-    by_people: bool  # then one run has one seed, for a person's labels are too dear to be asked for several times
-
+    @abstractmethod
     def make(self, assignment: Assignment) -> "Labeler":
         """The labeler of one seed's run."""
         ...
 
 
 class Labeler(Protocol):
-    """Of one seed. What it answers to a query must not depend on when it is asked."""
+    """The labeler of one seed. What it answers to a query must not depend on when it is asked.
 
+    For one that answers at once :class:`rl_rewards.labelers.at_once.AnswersAtOnce` does all this.
+    """
+
+    @abstractmethod
     def submit(self, query: Query, round: int) -> None:
         """Take the queries of a round that asks some, leaves [Q, K, L, ...] in numpy; returns at once."""
         ...
 
+    @abstractmethod
     def open(self, round: int) -> int:
         """How many queries, of rounds up to ``round``, are neither answered nor refused yet, and may still be."""
         ...
 
+    @abstractmethod
     def collect(self, round: int) -> Labels:
         """What has been answered since the last call, perhaps to queries of earlier rounds; padded to one length."""
         ...
 
     def save(self) -> bytes:
         """Everything that later answers depend on."""
-        ...
+        return b""
 
-    def load(self, saved: bytes) -> None: ...
+    def load(self, saved: bytes) -> None:
+        """Go on from what :meth:`save` returned."""
+        return None
 
     def close(self) -> None:
         """The run is over, or stops: give back what is open."""
-        ...
+        return None
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.records import DONE
 from rl_rewards.labelers.store import STORE_NAME
 from rl_rewards.labelers.stored import StoredLabeler
@@ -20,7 +20,7 @@ STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class People:
+class People(Labeling):
     """Keys and units: configs/labeler/human.yaml."""
 
     wait: bool

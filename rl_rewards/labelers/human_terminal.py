@@ -10,7 +10,7 @@ import numpy as np
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Labels, Query
-from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.records import Conflict, Leased, check_labeler
 from rl_rewards.labelers.stored import StoredLabeler
@@ -26,7 +26,7 @@ HOW = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersonAtTerminal:
+class PersonAtTerminal(Labeling):
     """Keys and units: configs/labeler/human_terminal.yaml."""
 
     name: str

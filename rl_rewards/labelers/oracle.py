@@ -17,7 +17,7 @@ import numpy as np
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.queries import NOBODY, Labels, Query, Question
-from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.nuisance import NUISANCES, measure, nuisances_of
 from rl_rewards.labelers.stored import StoredLabeler
 
@@ -26,7 +26,7 @@ ABOUT_RETURNS = ("skip", "equal", "rater_offset", "rating_noise", "bias")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Teacher:
+class Teacher(Labeling):
     """Keys and units: configs/labeler/oracle.yaml."""
 
     rationality: float | None

@@ -8,14 +8,14 @@ import numpy as np
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Labels, Query
-from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.clips import segment_hash
 from rl_rewards.labelers.records import label_arrays
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 
 
 @dataclass(frozen=True, kw_only=True)
-class Records:
+class Records(Labeling):
     """Keys and units: configs/labeler/recorded.yaml."""
 
     path: str | None

@@ -23,7 +23,7 @@ from rl_rewards.envs.base import Environment
 from rl_rewards.loop.checkpoint import BestCheckpoint, BestState, items_of
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import TrainState
-from rl_rewards.rewards.base import RewardSource, what_it_reads, without_memory
+from rl_rewards.rewards.base import RewardSource
 
 FILE = "best.json"
 SETTINGS = ("auto", "success", "true_return", "learned", None)
@@ -46,16 +46,17 @@ def best_choice(setting: str | None, env: Environment, source: RewardSource) -> 
         setting != "success" or env.spec.has_success,
         f"checkpoint.best=success, but {env.spec.name} does not tell success; choose true_return or learned.",
     )
-    measured = source.needs_examples or getattr(source, "demos", None) is not None
+    needs = source.requirements
+    measured = needs.needs_examples or needs.demos is not None
     require(
-        setting != "learned" or measured or getattr(source, "stands_still", False),
+        setting != "learned" or measured or needs.stands_still,
         "checkpoint.best=learned, but this reward changes while it learns and has neither goals nor demonstrations to "
         "measure it by; choose success, true_return or null.",
     )
     if setting == "auto":
         if env.spec.has_success:
             return "success"
-        return "true_return" if what_it_reads(source) == ("env_reward",) else "learned"
+        return "true_return" if needs.reads == ("env_reward",) else "learned"
     return setting  # type: ignore[return-value]  # one of SETTINGS
 
 
@@ -63,7 +64,7 @@ class BestKeeper:
     """The best so far of a run; every seed has its own, and they are kept in one checkpoint."""
 
     def __init__(
-        self, run_dir: Path, choice: Choice | None, source: Any, seeds: Seeds, resumed: BestState | None
+        self, run_dir: Path, choice: Choice | None, source: RewardSource, seeds: Seeds, resumed: BestState | None
     ) -> None:
         self.run_dir, self.choice, self.source, self.seeds = run_dir, choice, source, seeds
         self.state = resumed if choice is not None else None
@@ -94,7 +95,7 @@ class BestKeeper:
             for each, found, won, best in zip(alone, scores, better, before, strict=True)
         ]
         record = {"criterion": criterion, "words": CRITERIA[criterion], "rounds": rows[-1]["round"] + 1, "seeds": seeds}
-        items = items_of(state.replace(reward=without_memory(self.source, state.reward)))
+        items = items_of(state.replace(reward=self.source.without_memory(state.reward)))
         self.state = BestState(self._merged(items, better), record)
         self._write(self.state)
 
@@ -103,7 +104,7 @@ class BestKeeper:
         if self.state is not None:
             return self.state.record["criterion"]
         assert self.choice is not None
-        return criterion_for(self.choice, row, getattr(self.source, "stands_still", False))
+        return criterion_for(self.choice, row, self.source.requirements.stands_still)
 
     def _merged(self, items: dict[str, Any], better: list[bool]) -> dict[str, Any]:
         """``items`` where a seed did better, what was kept for the others."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
+from rl_rewards.core.requirements import Requirements, info_keys
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import Environment, HasEngines, HasNotes
 from rl_rewards.envs.two_player import TwoPlayer
@@ -18,7 +18,7 @@ from rl_rewards.loop.players import as_game, build_algorithm
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part
 from rl_rewards.loop.train import Parts
-from rl_rewards.rewards.base import RewardSource, asks, info_keys, pays_after_the_end, what_it_reads
+from rl_rewards.rewards.base import asks
 from rl_rewards.rewards.self_play import SelfPlay
 
 
@@ -54,9 +54,10 @@ def build_env(cfg: DictConfig) -> Environment:
 def check(parts: Parts, cfg: DictConfig) -> None:
     """Refuse what no single part can know to be impossible."""
     source, algorithm = parts.source, parts.algorithm
+    needs, offers = source.requirements, algorithm.requirements
     if parts.offline:
         require(
-            not getattr(source, "needs_rollouts", False),
+            not needs.needs_rollouts,
             "This reward learns from what the policy does, and this algorithm does nothing in the environment while it "
             "learns; choose reward=environment, which only shows how well it does.",
         )
@@ -67,17 +68,17 @@ def check(parts: Parts, cfg: DictConfig) -> None:
             f"{algorithm.rollout_length} steps = {parts.steps_per_round}.",
         )
     require(
-        source.scope == "transition" or algorithm.data != "replay",
+        needs.scope == "transition" or algorithm.data != "replay",
         "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
     )
     require(
-        getattr(algorithm, "discount", 0.0) < 1.0 or not pays_after_the_end(source),
+        offers.discount is None or offers.discount < 1.0 or not needs.pays_after_the_end,
         "algorithm.discount=1 makes what this reward pays after an episode's end infinite; choose a smaller discount, "
         "or reward.early_end=allow.",
     )
     _check_game(parts)
-    _check_demos(source, algorithm)
+    _check_demos(needs, offers)
     _check_labeling(parts)
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         _check_whole(cfg, key)
@@ -92,15 +93,14 @@ def check(parts: Parts, cfg: DictConfig) -> None:
     check_memory(parts)
 
 
-def _check_demos(source: RewardSource, algorithm: Algorithm) -> None:
+def _check_demos(needs: Requirements, offers: Requirements) -> None:
     """Demonstrations in an algorithm's batches, and the reward that judges them there."""
-    share = getattr(algorithm, "demo_fraction", 0.0)
+    share, read = offers.demo_fraction, needs.info_keys
     require(
-        share > 0 or not getattr(source, "needs_demos_in_batches", False),
+        share > 0 or not needs.needs_demos_in_batches,
         "This reward pays demonstrated steps, and the algorithm's batches hold none; choose algorithm=sac "
         "algorithm.demo_fraction=0.5.",
     )
-    read = info_keys(source)
     require(
         share == 0 or not read,
         f"algorithm.demo_fraction={share} puts demonstrations into batches, and this reward reads {', '.join(read)} "
@@ -131,7 +131,7 @@ def _check_labeling(parts: Parts) -> None:
     labeling, spec = parts.labeling, parts.env.spec
     if labeling is None:
         return
-    for name in info_keys(labeling):
+    for name in info_keys(labeling.reads):
         told = "records no scenes to draw clips from" if name == "scene" else f"has no info {name}"
         require(name in spec.info, f"{spec.name} {told}, which this labeler needs; choose labeler=oracle.")
     require(
@@ -143,7 +143,7 @@ def _check_labeling(parts: Parts) -> None:
 def warnings(parts: Parts) -> list[str]:
     """Sentences about settings that can work but have been seen to fail."""
     found = []
-    if parts.env.spec.ends_early and getattr(parts.source, "pays_to_linger", False):
+    if parts.env.spec.ends_early and parts.source.requirements.pays_to_linger:
         found.append(
             f"Episodes of {parts.env.spec.name} can end early while this reward is positive at every step: hovering "
             "beside the goal pays more than finishing. reward.reward_map=log_prob, or an environment of fixed length, "
@@ -154,7 +154,7 @@ def warnings(parts: Parts) -> list[str]:
             f"{parts.env.spec.name} cannot save its state: a run that is resumed starts fresh episodes there, so that "
             "it is not bit-identical to one that never stopped."
         )
-    return found + getattr(parts.source, "warnings", [])
+    return [*found, *parts.source.requirements.warnings]
 
 
 def notes(parts: Parts, cfg: DictConfig) -> list[str]:
@@ -191,7 +191,7 @@ def build_data(parts: Parts, cfg: DictConfig) -> Examples:
         name, recorded = named
         given = [demonstrations.choose(name, recorded, **cfg.demonstrations, seed=seed) for seed in seeds]
         found, chosen = demonstrations.as_data([one.steps for one in given]), given
-    if parts.source.needs_examples:
+    if parts.source.requirements.needs_examples:
         if cfg.examples.last_steps is not None:
             _warn_of_one_episode(chosen[0])
         examples_of = [_examples(parts, cfg.examples, *each) for each in zip(seeds, chosen, strict=True)]
@@ -202,9 +202,9 @@ def build_data(parts: Parts, cfg: DictConfig) -> Examples:
 
 def _demonstrations(parts: Parts, cfg: DictConfig) -> tuple[str, demonstrations.Demonstrations] | None:
     """Name and arrays of the set that the reward, the algorithm or the examples come from; None where none does."""
-    named = [getattr(part, "demos", None) for part in (parts.source, parts.algorithm)]
-    names: set[str] = {name for name in named if name is not None}
-    if parts.source.needs_examples and cfg.examples.last_steps is not None:
+    needs, offers = parts.source.requirements, parts.algorithm.requirements
+    names = {name for name in (needs.demos, offers.demos) if name is not None}
+    if needs.needs_examples and cfg.examples.last_steps is not None:
         steps = cfg.examples.last_steps
         told = f"examples.last_steps={steps} takes goals from demonstrations; name some: demos=NAME."
         require(cfg.demos is not None, told)
@@ -215,7 +215,7 @@ def _demonstrations(parts: Parts, cfg: DictConfig) -> tuple[str, demonstrations.
         return None
     (name,) = names
     demos = demonstrations.load_demonstrations(name, parts.env.spec)
-    paid = getattr(parts.algorithm, "demo_fraction", 0.0) > 0 and "env_reward" in what_it_reads(parts.source)
+    paid = offers.demo_fraction > 0 and "env_reward" in needs.reads
     require(
         not paid or "env_reward" in demos,
         f"{name} lacks env_reward, which this reward reads of the demonstrations in a batch; record it, or choose "
@@ -229,7 +229,7 @@ def _examples(parts: Parts, settings: DictConfig, seed: int, demos: demonstratio
     for key in ("goals", "non_goals"):
         require(settings[key] > 0, f"examples.{key}={settings[key]} must be at least 1.")
     if settings.path is not None:
-        needs_action = getattr(parts.source, "judges", None) == "obs_action"
+        needs_action = parts.source.requirements.needs_example_actions
         arrays = examples.load_examples(Path(settings.path), parts.env.spec, needs_action)
     else:
         arrays = examples.collect_examples(parts.env, settings.goals, settings.non_goals, seed)

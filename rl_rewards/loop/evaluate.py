@@ -23,7 +23,7 @@ from rl_rewards.loop.games import PLAYED, Games
 from rl_rewards.loop.rounds import host_act
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts, TrainState
-from rl_rewards.rewards.base import info_keys, reward_fn, what_it_reads
+from rl_rewards.rewards.base import reward_fn
 
 PLANE_CELLS = 48
 EPIC_STEPS = 256
@@ -63,8 +63,8 @@ class Evaluator:
         self._keys = jax.jit(parts.seeds.map(_evaluation_key, (0, None, None)))
         self._seed_keys = parts.seeds.keys(seed)
         # A grid of observations has no info: a reward that reads it cannot be drawn there.
-        self._plane = None if info_keys(parts.source) else parts.env.plane(PLANE_CELLS)
-        self._judges_next = "next_obs" in what_it_reads(parts.source)
+        self._plane = None if parts.source.requirements.info_keys else parts.env.plane(PLANE_CELLS)
+        self._judges_next = "next_obs" in parts.source.requirements.reads
         self._env_seeds = jax.jit(parts.seeds.map(_env_seed, 0))
         length = parts.env.spec.max_episode_steps
         if isinstance(parts.env, JaxEnv):
@@ -168,7 +168,7 @@ def _judge(parts: Parts, reward: Any, data: Examples, rollout: Transition):
 
 def _has_epic(parts: Parts) -> bool:
     """Whether both rewards can be asked about transitions that never happened."""
-    env, reads = parts.env, what_it_reads(parts.source)
+    env, reads = parts.env, parts.source.requirements.reads
     if not isinstance(env, KnowsReward) or not {"obs", "action", "next_obs"}.issuperset(reads):
         return False
     obs = jax.ShapeDtypeStruct((1, *env.spec.obs.shape), env.spec.obs.dtype)
@@ -178,6 +178,7 @@ def _has_epic(parts: Parts) -> bool:
 def _epic(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
     """EPIC distance between learned and true reward, over transitions and pairs that the policy visits."""
     assert isinstance(parts.env, KnowsReward)
+    discount = parts.algorithm.requirements.discount
     valid = rollout.valid.reshape(-1)
     steps = (rollout.obs, rollout.action, rollout.next_obs)
     obs, action, next_obs = (x.reshape(-1, *x.shape[2:]) for x in steps)
@@ -192,7 +193,7 @@ def _epic(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
         parts.env.reward_of,
         (obs[drawn], action[drawn], next_obs[drawn]),
         (action[other], next_obs[other]),
-        getattr(parts.algorithm, "discount", EPIC_DISCOUNT),
+        EPIC_DISCOUNT if discount is None else discount,
     )
 
 

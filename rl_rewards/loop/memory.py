@@ -76,16 +76,16 @@ def free_bytes() -> int | None:
 def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[str, Any]]:
     """Those that a tenth of the memory, or more, hangs on; the greatest first."""
     source, algorithm, seeds = parts.source, parts.algorithm, parts.seeds
-    ring = ("algorithm.replay_capacity", getattr(algorithm, "replay_capacity", None))
-    if ring[1] is None or ring[1] <= parts.steps_per_round:
-        ring = ("algorithm.num_envs", algorithm.num_envs)
+    ring, visited = algorithm.requirements.memory, source.requirements.memory
+    if ring is None or ring[1] <= parts.steps_per_round:
+        ring = ("num_envs", algorithm.num_envs)
     owners = [
-        (2 * kept["replay"], *ring),
-        (2 * kept["reward"], "reward.keep_visited", getattr(source, "keep_visited", None)),
+        (2 * kept["replay"], f"algorithm.{ring[0]}", ring[1]),
+        *([(2 * kept["reward"], f"reward.{visited[0]}", visited[1])] if visited is not None else []),
         (work, "algorithm.rollout_length", algorithm.rollout_length),
     ]
     total = 2 * sum(kept.values()) + work
-    found = [(key, value) for size, key, value in sorted(owners, reverse=True) if value and size >= total / 10]
+    found = [(key, value) for size, key, value in sorted(owners, reverse=True) if size >= total / 10]
     if is_image(parts.env.spec.obs) and hasattr(parts.env, "image_size"):
         found.append(("env.image_size", parts.env.image_size))
     return found + ([("num_seeds", seeds.count)] if seeds.count > 1 or not found else [])

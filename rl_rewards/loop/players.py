@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rl_rewards.algorithms.base import Algorithm, HasSchedule
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.two_player import TwoPlayer
 from rl_rewards.core.game import Rules
 from rl_rewards.core.types import EnvSpec
@@ -36,7 +36,7 @@ def build_algorithm(
 
     def make(spec: EnvSpec) -> Algorithm:
         algorithm: Any = instantiate_part(node, spec=spec)
-        return algorithm if budget is None or not isinstance(algorithm, HasSchedule) else algorithm.with_budget(budget)
+        return algorithm if budget is None else algorithm.with_budget(budget)
 
     if not isinstance(source, SelfPlay):
         return make(spec)

@@ -16,6 +16,7 @@ from rl_rewards.core.demonstrations import sampler, transitions_of
 from rl_rewards.core.game import TASK, whole_games
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
+from rl_rewards.core.requirements import info_keys
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.envs.base import Environment, JaxEnv
 from rl_rewards.envs.two_player import TwoPlayer
@@ -23,7 +24,7 @@ from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.collect import reset_jax
 from rl_rewards.loop.replay import Replay
 from rl_rewards.loop.seeds import Seeds
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, info_keys, reward_fn
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, reward_fn
 
 QUESTIONS = 1
 """Folded into the reward's key of a round: asking draws nothing from what updates draw from."""
@@ -74,7 +75,7 @@ class TrainState:
 
 def init_state(parts: Parts, seed: int) -> TrainState:
     """A fresh state, in buffers of its own (a round donates them); nothing is stepped."""
-    prepared = getattr(parts.source, "prepared", None)  # a frozen reward of each seed's own
+    prepared = parts.source.prepared  # a frozen reward of each seed's own
     init = parts.seeds.map(partial(_init_state, parts), (0, None if prepared is None else 0))
     return jax.jit(init)(parts.seeds.keys(seed), prepared)
 
@@ -88,7 +89,7 @@ def _init_state(parts: Parts, key: Key, prepared: Any) -> TrainState:
         return TrainState(agent=agent, reward=reward, replay=None, env=None, key=train_key)
     env_state = reset_jax(env, env_key, algorithm.num_envs) if isinstance(env, JaxEnv) else None
     template = rollout_shape(parts, agent)
-    capacity = max(source.history, algorithm.history, template.valid.size)
+    capacity = max(source.requirements.history, algorithm.requirements.history, template.valid.size)
     return TrainState(
         agent=agent,
         reward=reward,
@@ -206,8 +207,9 @@ def _no_segments(key: Key, n: int, length: int) -> Transition:
 def _for_replay(parts: Parts, rollout: Transition) -> Transition:
     """Without what only evaluation and drawing read: the ring keeps the info that reward and labeler read, no other."""
     labeling = parts.labeling
-    keys = {*info_keys(parts.source), *(info_keys(labeling) if labeling is not None else ())}
-    keys |= {key for key in getattr(labeling, "likes", ()) if key in rollout.info}
+    keys = set(parts.source.requirements.info_keys)
+    if labeling is not None:
+        keys |= {*info_keys(labeling.reads), *(key for key in labeling.likes if key in rollout.info)}
     return rollout.replace(info={key: rollout.info[key] for key in sorted(keys)})
 
 

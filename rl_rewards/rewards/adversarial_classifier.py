@@ -7,7 +7,7 @@ Negatives are drawn by the places that were visited, or by visits; rewards.place
 A labeler may be asked about some of the visited states; see rewards.asked_states.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.encoders import is_image
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.asked_states import AskedStates, AsksAboutStates
 from rl_rewards.rewards.base import feature_size, looked_at
@@ -67,8 +68,6 @@ class AdversarialClassifier(AsksAboutStates):
     recent_share: float = 0.0
     recent_rounds: int = 20
 
-    needs_rollouts: bool = field(default=True, init=False)
-
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
@@ -89,6 +88,10 @@ class AdversarialClassifier(AsksAboutStates):
         require(0 <= self.recent_share <= 1, f"reward.recent_share={self.recent_share} must lie in [0, 1].")
         require(self.recent_rounds > 0, f"reward.recent_rounds={self.recent_rounds} must be at least 1.")
         _ = self._columns  # a feature that is not there is refused before anything compiles
+
+    @property
+    def requirements(self) -> Requirements:
+        return replace(super().requirements, needs_rollouts=True, memory=("keep_visited", self.keep_visited))
 
     def init(self, key: Key) -> AdversarialClassifierState:
         capacity = self.keep_visited

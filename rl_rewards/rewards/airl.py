@@ -8,7 +8,7 @@ Differs: a termination leads to an absorbing state, of which h and g are learned
 telescopes to the end.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.networks import ShapedReward
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Experience, Key, Transition, clip_action
 from rl_rewards.rewards.base import feature_size, make_features, make_pair_features
 from rl_rewards.rewards.classifier import Classifier, ClassifierState
@@ -72,8 +73,6 @@ class Airl(Gail):
     reward_map: Literal["logit"]
     discount: float
 
-    reads: tuple[str, ...] = field(default=("obs", "action", "next_obs"), init=False)
-
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 < self.discount < 1, f"reward.discount={self.discount} must lie between 0 and 1.")
@@ -89,6 +88,10 @@ class Airl(Gail):
         )
         judged, state = feature_size(self.spec, self.judges) + 1, feature_size(self.spec, "obs") + 1
         object.__setattr__(self, "classifier", ShapedClassifier.like(self.classifier, judged, state, self.discount))
+
+    @property
+    def requirements(self) -> Requirements:
+        return replace(super().requirements, reads=("obs", "action", "next_obs"))
 
     def portable_reward(self, state: GailState, transitions: Transition) -> Float[Array, "*batch"]:
         """g, without the shaping."""

@@ -1,5 +1,6 @@
 """What a reward source is, and which part of a transition it looks at."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, Protocol, TypeGuard, TypeVar, runtime_checkable
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from rl_rewards.core.queries import Labels, Query, Question
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import (
     Discrete,
     EnvSpec,
@@ -32,33 +34,53 @@ JudgesPairs = Literal["obs", "obs_action", "next_obs", "obs_next_obs"]
 class RewardSource(Protocol[RewardState]):
     """Where the training reward comes from. Pure; runs inside jit, scan and vmap.
 
-    A source that learns from what the policy does says ``needs_rollouts = True``; no offline algorithm can be used with
-    it. One whose reward holds a part that fits its own run's dynamics alone offers the rest as ``portable_reward`` and
-    ``portable_absorbing_reward``; see :func:`portable`. A source whose reward looks at anything but ``obs``,
-    ``action`` and ``next_obs``, or at only some of these, says so by an attribute or property ``reads``; see
-    :func:`what_it_reads`. One whose reward never changes says ``stands_still = True``: only then do learned returns of
-    different rounds compare.
+    A class that inherits from it needs ``reward`` alone; the rest has defaults, which are those of a fixed reward
+    without a state.
     """
 
-    scope: Literal["transition", "trajectory"]
-    history: int  # env steps of experience it wants kept in the replay ring (0: one rollout suffices)
-    needs_examples: bool  # False: nobody is asked for examples, and ``data`` is empty
+    @property
+    def requirements(self) -> Requirements:
+        """What it needs of a run, and what a run must know about it."""
+        return Requirements()
 
-    def init(self, key: Key) -> RewardState: ...
+    @property
+    def prepared(self) -> RewardState | None:
+        """The states of all seeds, in place of what :meth:`init` makes of a key; None where there are none."""
+        return None
 
+    def init(self, key: Key) -> RewardState:
+        """The first state: a pytree of arrays."""
+        return {}  # type: ignore[return-value]
+
+    @abstractmethod
     def reward(self, state: RewardState, transitions: Transition) -> Float[Array, "*batch"]:
         """r(s, a, s') under ``state``. Deterministic; reading moves no statistics."""
         ...
 
     def absorbing_reward(self, state: RewardState) -> Float[Array, ""]:
-        """Reward per step after a termination."""
-        ...
+        """Reward per step after a termination; 0 unless it learns what follows."""
+        return jnp.zeros(())
+
+    def portable_reward(self, state: RewardState, transitions: Transition) -> Float[Array, "*batch"]:
+        """The reward without what fits the dynamics of the run that it was learned in (AIRL's shaping)."""
+        return self.reward(state, transitions)
+
+    def portable_absorbing_reward(self, state: RewardState) -> Float[Array, ""]:
+        """The same of :meth:`absorbing_reward`."""
+        return self.absorbing_reward(state)
 
     def update(
         self, state: RewardState, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[RewardState, Metrics]:
         """Learn from the newest experience; called once a round, before the policy's update."""
-        ...
+        return state, {}
+
+    def without_memory(self, state: RewardState) -> RewardState:
+        """``state`` without experience that is kept for learning alone; its reward and its shapes are the same.
+
+        Leaves may have axes in front.
+        """
+        return state
 
     def inspect(self, state: RewardState, data: Examples, transitions: Transition) -> dict[str, Array]:
         """What the source says of the supplied examples and of ``transitions``; read by evaluation alone.
@@ -66,7 +88,7 @@ class RewardSource(Protocol[RewardState]):
         Keys are free; means are logged as ``eval/KEY`` and the arrays stored for the report. Classifiers give
         ``prob_heldout_goals``, ``prob_non_goals``, ``prob_visited`` and ``reward_heldout_goals``.
         """
-        ...
+        return {}
 
 
 @runtime_checkable
@@ -82,14 +104,17 @@ class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
     budget: int  # queries that the whole run asks, at most
     acquisition: str  # how queries are chosen, for the record
 
+    @abstractmethod
     def may_ask(self, round: Array) -> Bool[Array, ""]:
         """Whether ``propose`` is called in this round; the same for every seed, so that a round can skip it."""
         ...
 
+    @abstractmethod
     def propose(self, state: RewardState, experience: Experience, round: Array, key: Key) -> tuple[RewardState, Query]:
         """What this round asks; the source keeps its segments by id."""
         ...
 
+    @abstractmethod
     def absorb(self, state: RewardState, labels: Labels) -> RewardState:
         """Learn of answers, to queries of this round or of earlier ones."""
         ...
@@ -103,37 +128,6 @@ def asks(source: Any) -> TypeGuard[AsksForLabels]:
 def reward_fn(source: RewardSource, state: Any) -> RewardFn:
     """The source's current reward as one function of transitions."""
     return RewardFn(call=partial(source.reward, state), absorbing=source.absorbing_reward(state))
-
-
-def without_memory(source: Any, state: Any) -> Any:
-    """``state`` without experience that is kept for learning alone, where ``source`` tells that apart; leaves may have
-    axes in front. Its reward is the same, and its shapes are."""
-    forget = getattr(source, "without_memory", None)
-    return state if forget is None else forget(state)
-
-
-def portable(source: RewardSource) -> tuple[Callable, Callable]:
-    """``reward`` and ``absorbing_reward`` without what fits the dynamics of the run they were learned in (AIRL's
-    shaping), where ``source`` tells that apart; as they are elsewhere."""
-    reward = getattr(source, "portable_reward", source.reward)
-    return reward, getattr(source, "portable_absorbing_reward", source.absorbing_reward)
-
-
-def pays_after_the_end(source: Any) -> bool:
-    """Whether a termination leads to an absorbing state that is paid at every step, for ever."""
-    if hasattr(source, "source"):  # a frozen one pays as the one that was learned
-        return pays_after_the_end(source.source)
-    return getattr(source, "early_end", None) == "absorbing"
-
-
-def what_it_reads(source: Any) -> tuple[str, ...]:
-    """What of a transition the reward of ``source`` depends on: obs, action, next_obs, env_reward or info.KEY."""
-    return getattr(source, "reads", ("obs", "action", "next_obs"))
-
-
-def info_keys(source: Any) -> tuple[str, ...]:
-    """The keys of ``transitions.info`` that ``source``, or a labeler, reads; a replay ring keeps exactly these."""
-    return tuple(name.removeprefix("info.") for name in what_it_reads(source) if name.startswith("info."))
 
 
 def make_features(spec: EnvSpec, judges: Judges) -> Callable[[Array, Array], Float[Array, "*batch d"]]:

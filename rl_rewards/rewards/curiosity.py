@@ -5,7 +5,7 @@ before it learned from the newest rollout: a step that was new would else be pai
 after a termination, so that an episode that ends early forgoes the bonuses to come.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -22,8 +22,9 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.networks import check_mlp
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.policy import ActionScale
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition, clip_action
-from rl_rewards.rewards.base import feature_size, make_features
+from rl_rewards.rewards.base import RewardSource, feature_size, make_features
 from rl_rewards.rewards.predictors import (
     Distillation,
     ForwardEnsemble,
@@ -52,7 +53,7 @@ class CuriosityState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curiosity:
+class Curiosity(RewardSource):
     """Keys and units: configs/reward/curiosity.yaml."""
 
     spec: EnvSpec
@@ -67,11 +68,6 @@ class Curiosity:
     updates_per_round: int
     normalize_obs: bool
     obs_clip: float
-
-    scope: Literal["transition"] = field(default="transition", init=False)
-    history: int = field(default=0, init=False)
-    needs_examples: bool = field(default=False, init=False)
-    needs_rollouts: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -90,8 +86,8 @@ class Curiosity:
         )
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.model.reads
+    def requirements(self) -> Requirements:
+        return Requirements(reads=self.model.reads, needs_rollouts=True)
 
     @cached_property
     def model(self) -> Predictor:
@@ -133,10 +129,6 @@ class Curiosity:
 
     def reward(self, state: CuriosityState, transitions: Transition) -> Float[Array, "*batch"]:
         return self._bonus(state.before, state.fixed, self._steps(transitions))
-
-    def absorbing_reward(self, state: CuriosityState) -> Float[Array, ""]:
-        del state
-        return jnp.zeros(())
 
     def update(
         self, state: CuriosityState, data: Examples, experience: Experience, round: Array, key: Key

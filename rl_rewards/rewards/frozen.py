@@ -9,12 +9,13 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import RewardSource, info_keys, portable, what_it_reads
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.types import Discrete, EnvSpec, Examples, Key, Transition
+from rl_rewards.rewards.base import RewardSource
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frozen:
+class Frozen(RewardSource):
     """``source`` under the state ``learned``; keys: configs/reward/frozen.yaml.
 
     The state is the source's own, so that a run's checkpoint holds the reward it trained on.
@@ -32,9 +33,6 @@ class Frozen:
     seed: int | Literal["each"] | None
     early_end: Literal["refuse", "allow"]
 
-    history: int = field(default=0, init=False)
-    stands_still: bool = field(default=True, init=False)
-
     def __post_init__(self) -> None:
         check_fields(self, "reward")
         here, there = (f"{s.name} with {_words(s)}" for s in (self.spec, self.learned_spec))
@@ -43,7 +41,7 @@ class Frozen:
             f"reward.run={self.run} is a reward run of another env: it was learned on {there}, and this run is on "
             f"{here}.",
         )
-        missing = [key for key in info_keys(self.source) if key not in self.spec.info]
+        missing = [key for key in self.source.requirements.info_keys if key not in self.spec.info]
         require(
             not missing,
             f"reward.run={self.run} reads '{', '.join(missing)}' from info, which {self.spec.name} does not have.",
@@ -55,22 +53,9 @@ class Frozen:
         )
 
     @property
-    def scope(self) -> Literal["transition", "trajectory"]:
-        return self.source.scope
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return what_it_reads(self.source)
-
-    @property
-    def needs_examples(self) -> bool:
-        """As the wrapped source: without held-out goals nobody could tell that it is being fooled."""
-        return self.source.needs_examples
-
-    @property
-    def judges(self) -> str | None:
-        """As the wrapped source declares it; examples then need what it judges."""
-        return getattr(self.source, "judges", None)
+    def requirements(self) -> Requirements:
+        """As of the wrapped source; examples, too: without held-out goals nobody could tell that it is being fooled."""
+        return self.source.requirements.frozen()
 
     @property
     def prepared(self) -> Any:
@@ -84,15 +69,13 @@ class Frozen:
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
         """Without what was fitted to the other run's dynamics."""
-        return portable(self.source)[0](state, transitions)
+        return self.source.portable_reward(state, transitions)
 
     def absorbing_reward(self, state: Any) -> Float[Array, ""]:
-        return portable(self.source)[1](state)
+        return self.source.portable_absorbing_reward(state)
 
-    def update(self, state: Any, data: Examples, experience: Experience, round: Array, key: Key) -> tuple[Any, Metrics]:
-        """Changes nothing."""
-        del data, experience, round, key
-        return state, {}
+    def without_memory(self, state: Any) -> Any:
+        return self.source.without_memory(state)
 
     def inspect(self, state: Any, data: Examples, transitions: Transition) -> dict[str, Array]:
         """What the source says, where there are examples for it to judge."""

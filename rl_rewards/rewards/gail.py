@@ -6,7 +6,7 @@ After a termination the episode goes on in an absorbing state, which the discrim
 neither living nor dying pays by itself (Kostrikov et al. 2019, arXiv:1809.02925, section 4.2).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,8 +19,9 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.demonstrations import require_demos, transitions_of
 from rl_rewards.core.encoders import is_image
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import READS, JudgesPairs, feature_size, make_pair_features
+from rl_rewards.rewards.base import READS, JudgesPairs, RewardSource, feature_size, make_pair_features
 from rl_rewards.rewards.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.reward_maps import REWARD_MAPS, RewardMap
 
@@ -34,7 +35,7 @@ class GailState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gail:
+class Gail(RewardSource):
     """Keys and units: configs/reward/gail.yaml."""
 
     spec: EnvSpec
@@ -47,10 +48,6 @@ class Gail:
     rounds_per_update: int
     history: int
     early_end: Literal["absorbing", "allow", "refuse"]
-
-    scope: Literal["transition"] = field(default="transition", init=False)
-    needs_examples: bool = field(default=False, init=False)
-    needs_rollouts: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -66,12 +63,15 @@ class Gail:
         )
 
     @property
-    def warnings(self) -> list[str]:
-        return self.classifier.warnings
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return READS[self.judges]
+    def requirements(self) -> Requirements:
+        return Requirements(
+            reads=READS[self.judges],
+            history=self.history,
+            demos=self.demos,
+            needs_rollouts=True,
+            pays_after_the_end=self.early_end == "absorbing",
+            warnings=tuple(self.classifier.warnings),
+        )
 
     @cached_property
     def _features(self):

@@ -3,7 +3,7 @@
 r = map(f(s)),  f = argmin BCE over D+ and D-. The lecture's first idea, and the one that a policy learns to fool.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
@@ -13,8 +13,9 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import READS, Judges, feature_size, looked_at, make_features
+from rl_rewards.rewards.base import READS, Judges, RewardSource, feature_size, looked_at, make_features
 from rl_rewards.rewards.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.image_classifier import fitting
 from rl_rewards.rewards.reward_maps import POSITIVE, REWARD_MAPS, RewardMap
@@ -26,7 +27,7 @@ class GoalClassifierState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GoalClassifier:
+class GoalClassifier(RewardSource):
     """Keys and units: configs/reward/goal_classifier.yaml."""
 
     spec: EnvSpec
@@ -37,10 +38,6 @@ class GoalClassifier:
     negatives_per_goal: float
     pretrain_steps: int
     early_end: Literal["refuse", "allow"]
-
-    scope: Literal["transition"] = field(default="transition", init=False)
-    history: int = field(default=0, init=False)
-    needs_examples: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -55,27 +52,20 @@ class GoalClassifier:
         )
 
     @property
-    def pays_to_linger(self) -> bool:
-        """True where every step earns something: then ending an episode early, even in success, is a loss."""
-        return self.reward_map in POSITIVE
-
-    @property
-    def warnings(self) -> list[str]:
-        return self.classifier.warnings
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return READS[self.judges]
+    def requirements(self) -> Requirements:
+        return Requirements(
+            reads=READS[self.judges],
+            needs_examples=True,
+            needs_example_actions=self.judges == "obs_action",
+            pays_to_linger=self.reward_map in POSITIVE,
+            warnings=tuple(self.classifier.warnings),
+        )
 
     def init(self, key: Key) -> GoalClassifierState:
         return GoalClassifierState(classifier=self.classifier.init(key, feature_size(self.spec, self.judges)))
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
         return self._reward_of(state, self._inputs(*looked_at(transitions, self.judges)))
-
-    def absorbing_reward(self, state: Any) -> Float[Array, ""]:
-        del state
-        return jnp.zeros(())
 
     def update(
         self, state: GoalClassifierState, data: Examples, experience: Experience, round: Array, key: Key

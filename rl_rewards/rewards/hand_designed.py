@@ -4,9 +4,9 @@ r(s, a, s') = sum over terms of weight * map(quantity)
 The lecture's first way of specifying a task: each fix of a hand-designed reward opens a new way to fool it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -14,12 +14,14 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.terms import Term, parse_term
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandDesigned:
+class HandDesigned(RewardSource):
     """Has no state and learns nothing. Keys and the grammar of terms: configs/reward/hand_designed.yaml.
 
     Raises:
@@ -28,11 +30,6 @@ class HandDesigned:
 
     spec: EnvSpec
     terms: dict[str, Any]
-
-    scope: Literal["transition"] = field(default="transition", init=False)
-    history: int = field(default=0, init=False)
-    needs_examples: bool = field(default=False, init=False)
-    stands_still: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         require(
@@ -47,20 +44,13 @@ class HandDesigned:
         return tuple(parse_term(name, raw, self.spec) for name, raw in self.terms.items())
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return tuple(sorted({term.quantity.reads for term in self._terms}))
-
-    def init(self, key: Key) -> dict:
-        del key
-        return {}
+    def requirements(self) -> Requirements:
+        reads = tuple(sorted({term.quantity.reads for term in self._terms}))
+        return Requirements(reads=reads, stands_still=True)
 
     def reward(self, state: dict, transitions: Transition) -> Float[Array, "*batch"]:
         del state
         return jnp.sum(jnp.stack([term.weight * term.value(transitions) for term in self._terms]), axis=0)
-
-    def absorbing_reward(self, state: dict) -> Float[Array, ""]:
-        del state
-        return jnp.zeros(())
 
     def update(
         self, state: dict, data: Examples, experience: Experience, round: Array, key: Key

@@ -24,8 +24,10 @@ from rl_rewards.core.linear_preferences import (
     volume_removed,
 )
 from rl_rewards.core.queries import NOBODY, Labels, Query
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.asking import Asking
+from rl_rewards.rewards.base import RewardSource
 
 SHOWN_STEPS = 1024
 """Visited steps that features are scaled on."""
@@ -42,7 +44,7 @@ class LinearPreferencesState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearPreferences(Asking):
+class LinearPreferences(Asking, RewardSource):
     """Keys and units: configs/reward/linear_preferences.yaml."""
 
     features: str
@@ -51,9 +53,6 @@ class LinearPreferences(Asking):
     sampler: Sampler
     acquisition: Literal["information_gain", "volume_removal", "uniform"]
 
-    scope: Literal["transition"] = field(default="transition", init=False)
-    needs_examples: bool = field(default=False, init=False)
-    needs_rollouts: bool = field(default=True, init=False)
     clips: int = field(default=2, init=False)
 
     def __post_init__(self) -> None:
@@ -68,8 +67,8 @@ class LinearPreferences(Asking):
         )
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return (f"info.{self.features}",)
+    def requirements(self) -> Requirements:
+        return Requirements(reads=(f"info.{self.features}",), history=self.history, needs_rollouts=True)
 
     def init(self, key: Key) -> LinearPreferencesState:
         d = self.spec.info[self.features][0]
@@ -86,10 +85,6 @@ class LinearPreferences(Asking):
     def reward(self, state: LinearPreferencesState, transitions: Transition) -> Float[Array, "*batch"]:
         """By the mean of the belief."""
         return self._scaled(state, transitions) @ jnp.mean(state.weights, axis=0)
-
-    def absorbing_reward(self, state: LinearPreferencesState) -> Float[Array, ""]:
-        del state
-        return jnp.zeros(())
 
     def update(
         self, state: LinearPreferencesState, data: Examples, experience: Experience, round: Array, key: Key

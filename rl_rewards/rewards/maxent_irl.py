@@ -6,9 +6,9 @@ with pi_w the soft-optimal policy. Its gradient: the features that demonstration
 horizon, and where pi_w starts so that episodes may be cut: Levine et al. 2011, NIPS, supplement, section A.)
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +22,10 @@ from rl_rewards.core import tabular
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.demonstrations import require_demos, transitions_of
 from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.tabular import TabularModel, require_tabular
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.base import RewardSource
 
 
 @struct.dataclass
@@ -42,7 +44,7 @@ class Fit(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxEntIRL:
+class MaxEntIRL(RewardSource):
     """Keys and units: configs/reward/maxent_irl.yaml.
 
     Demonstrations count by what was done, not by where a slip then led: the model knows that better than a sample.
@@ -58,11 +60,6 @@ class MaxEntIRL:
     learning_rate: float
     updates_per_round: int
 
-    scope: Literal["transition"] = field(default="transition", init=False)
-    history: int = field(default=0, init=False)
-    needs_examples: bool = field(default=False, init=False)
-    reads: tuple[str, ...] = field(default=("next_obs",), init=False)
-
     def __post_init__(self) -> None:
         check_fields(self, "reward")
         require_tabular(self.model, "reward=maxent_irl")
@@ -77,6 +74,10 @@ class MaxEntIRL:
             require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be positive.")
         require(self.updates_per_round > 0, f"reward.updates_per_round={self.updates_per_round} must be at least 1.")
 
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(reads=("next_obs",), demos=self.demos)
+
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate)
@@ -89,11 +90,6 @@ class MaxEntIRL:
 
     def reward(self, state: MaxEntIRLState, transitions: Transition) -> Float[Array, "*batch"]:
         return self.state_rewards(state)[self.model.state_of(transitions.next_obs)]
-
-    def absorbing_reward(self, state: MaxEntIRLState) -> Float[Array, ""]:
-        """0: where the model is known, nothing terminates."""
-        del state
-        return jnp.zeros(())
 
     def update(
         self, state: MaxEntIRLState, data: Examples, experience: Experience, round: Array, key: Key

@@ -6,8 +6,8 @@ less changes nothing for the others. Questions to a labeler come from one part a
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,16 +17,9 @@ from jaxtyping import Bool, Float
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import Labels, Query, Question
+from rl_rewards.core.requirements import Requirements, merge
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import (
-    AsksForLabels,
-    RewardSource,
-    asks,
-    pays_after_the_end,
-    portable,
-    what_it_reads,
-    without_memory,
-)
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks
 
 OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
 """What :meth:`Mixture.inspect` tells under its plain name where one part alone has it: reports look for these."""
@@ -42,7 +35,7 @@ def mix(parts: Mapping[str, RewardSource], weights: Mapping[str, Any]) -> "Mixtu
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mixture:
+class Mixture(RewardSource):
     """Made by :func:`mix`; keys: configs/reward/mixture.yaml.
 
     Raises:
@@ -68,7 +61,7 @@ class Mixture:
             require(number, f"reward.weights.{name}={weight} must be a number.")
         for name, part in self.parts.items():
             require(
-                getattr(part, "prepared", None) is None,
+                part.prepared is None,
                 f"reward.parts.{name}.seed=each gives every seed a reward of its own, which only reward=frozen alone "
                 "can; name one of that run's seeds.",
             )
@@ -84,76 +77,25 @@ class Mixture:
         )
 
     @property
-    def scope(self) -> Literal["transition", "trajectory"]:
-        return "trajectory" if any(part.scope == "trajectory" for part in self.parts.values()) else "transition"
-
-    @property
-    def history(self) -> int:
-        return max(part.history for part in self.parts.values())
-
-    @property
-    def needs_examples(self) -> bool:
-        return self._any("needs_examples")
-
-    @property
-    def needs_rollouts(self) -> bool:
-        return self._any("needs_rollouts")
-
-    @property
-    def stands_still(self) -> bool:
-        """True where no part ever changes."""
-        return all(getattr(part, "stands_still", False) for part in self.parts.values())
-
-    @property
-    def needs_demos_in_batches(self) -> bool:
-        return self._any("needs_demos_in_batches")
-
-    @property
-    def pays_to_linger(self) -> bool:
-        """True where a part does and counts."""
-        return any(getattr(self.parts[name], "pays_to_linger", False) for name in self.parts if self.weights[name] > 0)
-
-    @property
-    def warnings(self) -> list[str]:
-        """Those of all parts."""
-        return [warning for part in self.parts.values() for warning in getattr(part, "warnings", [])]
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for part in self.parts.values() for name in what_it_reads(part)))
-
-    @property
-    def demos(self) -> str | None:
-        """The one set of demonstrations, if any part has one."""
-        return next(iter(self._demos), None)
-
-    @property
-    def judges(self) -> str | None:
-        """What parts that learn from examples judge; ``obs_action`` goes first, for it alone needs more of them."""
-        found = [getattr(part, "judges", None) for part in self.parts.values() if part.needs_examples]
-        return "obs_action" if "obs_action" in found else next(iter(found), None)
-
-    @property
-    def early_end(self) -> str | None:
-        """``absorbing`` where a part goes on paying after a termination."""
-        return "absorbing" if any(map(pays_after_the_end, self.parts.values())) else None
+    def requirements(self) -> Requirements:
+        """Those of all parts together; one that counts for nothing keeps nobody in an episode."""
+        return merge(self._requirements_of(name) for name in self.parts)
 
     def init(self, key: Key) -> States:
         return {name: part.init(_key_of(name, key)) for name, part in self.parts.items()}
 
     def without_memory(self, state: States) -> States:
-        """See :func:`rl_rewards.rewards.base.without_memory`, of every part."""
-        return {name: without_memory(part, state[name]) for name, part in self.parts.items()}
+        return {name: part.without_memory(state[name]) for name, part in self.parts.items()}
 
     def reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
         return self._summed(lambda name: self.parts[name].reward(state[name], transitions))
 
     def portable_reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
         """Without what a part fitted to its own run's dynamics."""
-        return self._summed(lambda name: portable(self.parts[name])[0](state[name], transitions))
+        return self._summed(lambda name: self.parts[name].portable_reward(state[name], transitions))
 
     def portable_absorbing_reward(self, state: States) -> Float[Array, ""]:
-        return self._summed(lambda name: portable(self.parts[name])[1](state[name]))
+        return self._summed(lambda name: self.parts[name].portable_absorbing_reward(state[name]))
 
     def absorbing_reward(self, state: States) -> Float[Array, ""]:
         return self._summed(lambda name: self.parts[name].absorbing_reward(state[name]))
@@ -188,15 +130,17 @@ class Mixture:
 
     @property
     def _demos(self) -> set[str]:
-        found = (getattr(part, "demos", None) for part in self.parts.values())
+        found = (part.requirements.demos for part in self.parts.values())
         return {name for name in found if name is not None}
 
     @property
     def _asking(self) -> list[str]:
         return [name for name, part in self.parts.items() if asks(part)]
 
-    def _any(self, name: str) -> bool:
-        return any(getattr(part, name, False) for part in self.parts.values())
+    def _requirements_of(self, name: str) -> Requirements:
+        its = self.parts[name].requirements
+        memory = None if its.memory is None else (f"parts.{name}.{its.memory[0]}", its.memory[1])
+        return replace(its, memory=memory, pays_to_linger=its.pays_to_linger and self.weights[name] > 0)
 
     def _summed(self, term: Callable[[str], Array]) -> Array:
         return sum((self.weights[name] * term(name) for name in self.parts), start=jnp.zeros(()))

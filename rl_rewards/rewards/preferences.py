@@ -6,7 +6,7 @@ learns; an answer may come many rounds later, and goes to its place by the query
 standardised on visited steps before their mean is paid.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -23,9 +23,10 @@ from rl_rewards.core.encoders import is_image
 from rl_rewards.core.epic import pearson
 from rl_rewards.core.novelty import novelty
 from rl_rewards.core.queries import NOBODY, Labels, Query, calibration_error, pairs_of, preference_logits, right
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.asking import Asking
-from rl_rewards.rewards.base import READS, JudgesPairs, feature_size, make_pair_features
+from rl_rewards.rewards.base import READS, JudgesPairs, RewardSource, feature_size, make_pair_features
 from rl_rewards.rewards.preference_fit import PreferenceFit
 from rl_rewards.rewards.reward_model import RewardModel, RewardModelState
 
@@ -49,7 +50,7 @@ class PreferencesState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preferences(Asking):
+class Preferences(Asking, RewardSource):
     """Keys and units: configs/reward/preferences.yaml."""
 
     model: RewardModel
@@ -67,10 +68,6 @@ class Preferences(Asking):
     unsupervised_rounds: int
     neighbours: int
     early_end: Literal["refuse", "allow"]
-
-    scope: Literal["transition"] = field(default="transition", init=False)
-    needs_examples: bool = field(default=False, init=False)
-    needs_rollouts: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -111,8 +108,8 @@ class Preferences(Asking):
         return self.unsupervised_rounds
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return READS[self.judges]
+    def requirements(self) -> Requirements:
+        return Requirements(reads=READS[self.judges], history=self.history, needs_rollouts=True)
 
     @cached_property
     def _features(self):
@@ -149,10 +146,6 @@ class Preferences(Asking):
         if self.unsupervised_rounds == 0:
             return learned
         return jnp.where(state.exploring, self._novelty(state, inputs), learned)
-
-    def absorbing_reward(self, state: PreferencesState) -> Float[Array, ""]:
-        del state
-        return jnp.zeros(())
 
     def update(
         self, state: PreferencesState, data: Examples, experience: Experience, round: Array, key: Key

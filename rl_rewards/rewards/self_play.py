@@ -5,7 +5,7 @@ win:   R_A = 1 where Bob fails and -1 where he does not,  R_B = -R_A            
 (Sukhbaatar et al. 2018, arXiv:1703.05407, equations 1 and 2.) Task episodes pay Bob the environment's own reward.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import jax.numpy as jnp
@@ -16,7 +16,9 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_share, require
 from rl_rewards.core.game import ALICE, BOB, GAME_INFO, TASK, Opponents, Rules, outcome
 from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.rewards.base import RewardSource
 
 
 @struct.dataclass
@@ -28,7 +30,7 @@ class SelfPlayState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelfPlay(Opponents):
+class SelfPlay(Opponents, RewardSource):
     """Keys: configs/reward/self_play.yaml. It makes the run a game: build.py wraps environment and algorithm."""
 
     spec: EnvSpec  # of the environment, or of the game around it
@@ -38,12 +40,6 @@ class SelfPlay(Opponents):
     horizon: int
     goal_threshold: float | None
     target_fraction: float
-
-    scope: Literal["trajectory"] = field(default="trajectory", init=False)
-    history: int = field(default=0, init=False)
-    needs_examples: bool = field(default=False, init=False)
-    needs_rollouts: bool = field(default=True, init=False)
-    reads: tuple[str, ...] = field(default=("env_reward", *(f"info.{name}" for name in GAME_INFO)), init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,6 +59,11 @@ class SelfPlay(Opponents):
             "reward.cloning_weight clones what Alice did, which Bob can use only where he repeats it; choose "
             "reward.mode=repeat or reward.cloning_weight=0.",
         )
+
+    @property
+    def requirements(self) -> Requirements:
+        reads = ("env_reward", *(f"info.{name}" for name in GAME_INFO))
+        return Requirements(reads=reads, scope="trajectory", needs_rollouts=True)
 
     @property
     def rules(self) -> Rules:
@@ -95,10 +96,6 @@ class SelfPlay(Opponents):
         game = jnp.where(role == BOB, bobs, jnp.where(alice_ends, alices, 0.0))
         return jnp.where(role == TASK, transitions.env_reward, game)
 
-    def absorbing_reward(self, state: SelfPlayState) -> Float[Array, ""]:
-        del state
-        return jnp.zeros(())
-
     def update(
         self, state: SelfPlayState, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[SelfPlayState, Metrics]:
@@ -109,10 +106,6 @@ class SelfPlay(Opponents):
         metrics, games, task_episodes = told(rollout)
         state = SelfPlayState(games=state.games + games, task_episodes=state.task_episodes + task_episodes)
         return state, {**metrics, "reward/games": state.games, "reward/task_episodes": state.task_episodes}
-
-    def inspect(self, state: SelfPlayState, data: Examples, transitions: Transition) -> dict[str, Array]:
-        del state, data, transitions
-        return {}
 
 
 def told(rollout: Transition) -> tuple[Metrics, Array, Array]:

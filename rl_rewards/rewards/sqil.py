@@ -3,13 +3,14 @@
 It needs demonstrations in the algorithm's batches (Reddy et al. 2020, arXiv:1905.11108, algorithm 1).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.demonstrations import require_demos
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Transition
 from rl_rewards.rewards.null import Constant
 
@@ -20,12 +21,13 @@ class Sqil(Constant):
 
     demos: str | None
 
-    reads: tuple[str, ...] = field(default=("is_demo",), init=False)
-    needs_demos_in_batches: bool = field(default=True, init=False)
-
     def __post_init__(self) -> None:
         super().__post_init__()
         require_demos(self.demos, "reward=sqil")
+
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(reads=("is_demo",), demos=self.demos, needs_demos_in_batches=True, stands_still=True)
 
     def reward(self, state: dict, transitions: Transition) -> Float[Array, "*batch"]:
         del state

@@ -160,7 +160,7 @@ def test_padding_has_no_influence():
 
 def filled(algorithm: SAC) -> tuple[Replay, Transition]:
     rollout = make_rollout(algorithm.spec, algorithm.rollout_length, algorithm.num_envs)
-    return Replay.init(rollout, algorithm.history).add(rollout), rollout
+    return Replay.init(rollout, algorithm.replay_capacity).add(rollout), rollout
 
 
 def run_update(algorithm: SAC, state, reward: float = 0.0, round: int = 0):

@@ -24,7 +24,7 @@ SHOWN = 5.0
 
 def experience(algorithm, state) -> Experience:
     rollout = make_rollout(SPEC, algorithm.rollout_length, algorithm.num_envs, info={"x": np.zeros((8, 16))})
-    replay = Replay.init(rollout, algorithm.history).add(rollout)
+    replay = Replay.init(rollout, algorithm.replay_capacity).add(rollout)
 
     def sample_demos(key, n):
         del key

@@ -22,7 +22,7 @@ from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.loop.train import TrainState
 from rl_rewards.rewards.environment import EnvironmentReward
 from tests.finished import finished_run
-from tests.probes import make_spec
+from tests.probes import make, make_spec
 from tests.rewards.examples import tiny_source
 from tests.runs import composed, digest_of, raw_rows, run_here
 
@@ -173,7 +173,7 @@ def test_what_may_judge():
         best_choice("success", knows_not, moves)
     with pytest.raises(ConfigError, match="must be auto, success, true_return, learned or null"):
         best_choice("newest", knows, moves)
-    preferences = type("Source", (), {"needs_examples": False})()
+    preferences = make("reward", "preferences", make_spec(), segment_steps=5)
     with pytest.raises(ConfigError, match="has neither goals nor demonstrations to measure it by"):
         best_choice("learned", knows, preferences)
 

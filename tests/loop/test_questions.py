@@ -11,6 +11,7 @@ from rl_rewards.core.queries import NOBODY, Labels, Query
 from rl_rewards.loop.questions import Questions
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import propose
+from rl_rewards.rewards.base import RewardSource
 from tests.probes import make_rollout, make_spec
 
 SPEC = make_spec(obs=1, action=1)
@@ -41,16 +42,15 @@ class Reporter:
         return [f"seed {self.seed} has news"] if self.asked == 1 else []
 
 
-class Source:
+class Source(RewardSource):
     """Asks, and takes no notice of the answers."""
 
     question, queries_per_round, clips, budget, acquisition = "quality", 2, 2, 4, "uniform"
-    scope, history, needs_examples = "transition", 0, False
 
     def absorb(self, state, labels):
         return state + 0.0
 
-    init = reward = absorbing_reward = update = inspect = may_ask = propose = absorb
+    reward = may_ask = propose = absorb
 
 
 def questions(tmp_path, seeds):

@@ -11,12 +11,12 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import build
 from rl_rewards.loop.sources import COPY, restore_from_run
 from rl_rewards.loop.train import init_state
-from rl_rewards.rewards.base import info_keys
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.hand_designed import HandDesigned
+from rl_rewards.rewards.mixture import mix
 from tests.finished import finished_run, resumed_run
-from tests.probes import experience_of, make_rollout, make_spec
-from tests.rewards.examples import same
+from tests.probes import experience_of, make, make_rollout, make_spec
+from tests.rewards.examples import same, tiny_source
 from tests.runs import composed, digest_of, rows
 
 
@@ -66,9 +66,41 @@ def test_reads_and_judges_as_the_original():
         "seed": None,
         "early_end": "refuse",
     }
-    assert info_keys(Frozen(spec=spec, **wired)) == ("height",)
+    assert Frozen(spec=spec, **wired).requirements.info_keys == ("height",)
     with pytest.raises(ConfigError, match="reads 'height' from info, which test does not have"):
         Frozen(spec=make_spec(), **wired)
+
+
+def still(source, **changes) -> Frozen:
+    """``source`` as the frozen reward of a run whose state has no leaves that matter here."""
+    wired = {"learned": {}, "learned_spec": source.spec, "per_seed": False, "run": "RUN", "seed": None}
+    return Frozen(spec=source.spec, source=source, early_end="allow", **wired)
+
+
+def test_a_frozen_sqil_is_refused_where_it_would_pay_nothing():
+    """It pays demonstrated steps alone, and PPO's batches hold none: without a refusal every step would earn 0."""
+    cfg = composed("debug=smoke", "env=point")
+    parts = build.build(cfg)
+    sqil = make("reward", "sqil", parts.env.spec, demos="any.npz")
+    with pytest.raises(ConfigError, match=r"pays demonstrated steps, and the algorithm's batches hold none; choose"):
+        build.check(parts._replace(source=still(sqil)), cfg)
+    assert still(sqil).requirements.demos is None, "it learns nothing from them any more"
+
+
+def test_a_frozen_reward_that_pays_to_linger_is_warned_of():
+    early = build.build(composed("debug=smoke", "env=point", "env.terminate_on_success=true", "reward=zero"))
+    classifier = tiny_source("goal_classifier", early.env.spec, early_end="allow", reward_map="prob")
+    for source in (classifier, still(classifier), mix({"a": still(classifier)}, {"a": 0.5})):
+        (sentence,) = build.warnings(early._replace(source=source))
+        assert "hovering beside the goal pays more than finishing" in sentence
+
+
+def test_a_frozen_reward_forgets_what_only_learning_reads():
+    source = tiny_source(spec=make_spec(obs=2, action=1), keep_visited=8, visited_per_round=4)
+    state = source.init(jax.random.key(0))
+    seen = state.visited.add(jnp.ones((4, 2)), jnp.ones((4, 1)), jnp.ones(4, bool), jnp.asarray(3))
+    forgotten = still(source).without_memory(state.replace(visited=seen))
+    assert int(seen.count(jnp.zeros(()))) == 4 and int(forgotten.visited.count(jnp.zeros(()))) == 0
 
 
 def test_a_run_lives_on_without_the_original(tmp_path, learned):

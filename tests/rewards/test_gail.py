@@ -7,7 +7,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Experience, Transition
-from rl_rewards.rewards.base import pays_after_the_end, portable, reward_fn
+from rl_rewards.rewards.base import reward_fn
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import mix
 from tests.probes import make, make_rollout, make_spec
@@ -113,7 +113,7 @@ def test_it_reads_what_it_says(judges):
     before = np.asarray(source.reward(state, rollout))
     for name in ("obs", "action", "next_obs"):
         other = rollout.replace(**{name: getattr(rollout, name) * 0.5})
-        assert np.array_equal(before, source.reward(state, other)) == (name not in source.reads), name
+        assert np.array_equal(before, source.reward(state, other)) == (name not in source.requirements.reads), name
 
 
 def test_reading_and_turns_move_nothing():
@@ -206,18 +206,18 @@ def test_what_is_carried_elsewhere_pays_g_after_the_end_too():
     assert float(source.absorbing_reward(state)) != pytest.approx(float(source.absorbing_reward(other)), abs=1e-3)
     again = mix({"airl": source}, {"airl": 2.0})
     for carried, states, scale in ((source, (state, other), 1.0), (again, ({"airl": state}, {"airl": other}), 2.0)):
-        reward, absorbing = portable(carried)
         for one in states:
-            assert float(absorbing(one)) == pytest.approx(
-                scale * float(source.portable_absorbing_reward(state)), rel=1e-5
-            )
-            np.testing.assert_allclose(reward(one, at(0.3)), scale * source.portable_reward(state, at(0.3)), rtol=1e-5)
+            after = float(carried.portable_absorbing_reward(one))
+            assert after == pytest.approx(scale * float(source.portable_absorbing_reward(state)), rel=1e-5)
+            paid = carried.portable_reward(one, at(0.3))
+            np.testing.assert_allclose(paid, scale * source.portable_reward(state, at(0.3)), rtol=1e-5)
     of_run = {"learned": other, "learned_spec": SPEC, "per_seed": False, "run": "elsewhere", "seed": None}
     frozen = Frozen(spec=SPEC, source=source, early_end="allow", **of_run)
     g = float(source.portable_absorbing_reward(state))
     assert float(frozen.absorbing_reward(other)) == pytest.approx(g, rel=1e-5)
-    assert pays_after_the_end(frozen), "as its source does, whatever its own early_end"
-    assert pays_after_the_end(again) and not pays_after_the_end(discriminator(early_end="allow"))
+    assert frozen.requirements.pays_after_the_end, "as its source does, whatever its own early_end"
+    assert again.requirements.pays_after_the_end
+    assert not discriminator(early_end="allow").requirements.pays_after_the_end
     assert float(discriminator("airl", early_end="allow").portable_absorbing_reward(state)) == 0.0
 
 

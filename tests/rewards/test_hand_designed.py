@@ -156,7 +156,7 @@ def test_walking_robot_reads_walker2d_and_nothing_else():
     """Velocity and the torso's angle; on an environment without a velocity it is refused."""
     walker = make_spec(obs=17, action=6, info={"x_velocity": ()})
     source = make("reward", "walking_robot", walker)
-    assert source.reads == ("info.x_velocity", "next_obs")
+    assert source.requirements.reads == ("info.x_velocity", "next_obs")
     next_obs = np.zeros((1, 2, 17), np.float32)
     next_obs[0, :, 1] = [np.pi / 2, 0.0]
     rollout = make_rollout(walker, 1, 2, next_obs=next_obs, info={"x_velocity": np.array([[5.0, 0.0]], np.float32)})

@@ -130,7 +130,7 @@ def test_the_reward_is_that_of_the_state_reached():
     reached = np.array([[3, 5, 15]])
     steps = make_rollout(ENV.spec, 1, 3, next_obs=np.eye(16, dtype=np.float32)[reached])
     np.testing.assert_array_equal(irl.reward(state, steps), reached)
-    assert irl.reads == ("next_obs",) and float(irl.absorbing_reward(state)) == 0.0
+    assert irl.requirements.reads == ("next_obs",) and float(irl.absorbing_reward(state)) == 0.0
 
 
 def test_inspection_tells_how_far_visits_are_from_the_demonstrated():

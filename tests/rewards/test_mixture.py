@@ -1,7 +1,7 @@
 """A weighted sum of rewards: exact sums, each part on its own, one part that asks, and the command lines."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jax
@@ -11,13 +11,14 @@ import pytest
 from omegaconf import OmegaConf
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Experience
 from rl_rewards.load import load_reward
 from rl_rewards.loop import build
 from rl_rewards.loop.checkpoint import save_reward
 from rl_rewards.loop.sources import build_source, keep_reward, restore_from_run
 from rl_rewards.loop.train import init_state
-from rl_rewards.rewards.base import AsksForLabels, reward_fn, what_it_reads
+from rl_rewards.rewards.base import AsksForLabels, reward_fn
 from rl_rewards.rewards.hand_designed import HandDesigned
 from rl_rewards.rewards.mixture import mix
 from rl_rewards.rewards.null import Constant
@@ -45,6 +46,11 @@ class Fake(Constant):
     """A constant that says of itself whatever a test needs."""
 
     absorbing: float = 0.0
+    says: dict = field(default_factory=dict)
+
+    @property
+    def requirements(self):
+        return Requirements(**self.says)
 
     def absorbing_reward(self, state):
         return jnp.full((), self.absorbing)
@@ -54,10 +60,11 @@ class Fake(Constant):
 
 
 def fake(value: float = 1.0, absorbing: float = 0.0, **says) -> Fake:
-    found = Fake(spec=SPEC, value=value, absorbing=absorbing)
-    for name, what in says.items():
-        object.__setattr__(found, name, what)
-    return found
+    return Fake(spec=SPEC, value=value, absorbing=absorbing, says=says)
+
+
+class OfEachSeed(Constant):
+    prepared = 0.0
 
 
 def mixed(weights=None, **parts):
@@ -123,19 +130,13 @@ def test_every_part_reports_under_its_name_and_by_its_mean_before_weighting():
 def test_it_needs_and_reads_what_any_part_does():
     source = mixed(
         a=fake(reads=("obs", "info.height")),
-        b=fake(reads=("next_obs", "obs"), history=7, needs_rollouts=True, early_end="absorbing"),
-        c=fake(history=3, scope="trajectory", needs_examples=True, judges="obs_action", demos="some.npz"),
-        d=fake(needs_demos_in_batches=True, judges="obs", demos="some.npz", pays_to_linger=True),
+        b=fake(reads=("next_obs", "obs"), history=7, pays_to_linger=True),
     )
-    assert (source.scope, source.history) == ("trajectory", 7)
-    assert source.needs_examples and source.needs_rollouts and source.needs_demos_in_batches and source.pays_to_linger
-    assert what_it_reads(source) == ("obs", "info.height", "next_obs")
-    assert (source.demos, source.judges, source.early_end) == ("some.npz", "obs_action", "absorbing")
+    assert source.requirements == Requirements(reads=("obs", "info.height", "next_obs"), history=7, pays_to_linger=True)
     modest = mixed({"a": 1.0, "b": 0.0}, a=fake(), b=fake(pays_to_linger=True))
-    assert (modest.scope, modest.history) == ("transition", 0)
-    assert not (modest.needs_examples or modest.needs_rollouts or modest.needs_demos_in_batches)
-    assert not modest.pays_to_linger, "what counts for nothing keeps nobody"
-    assert (modest.demos, modest.judges, modest.early_end) == (None, None, None)
+    assert modest.requirements == Requirements(), "what counts for nothing keeps nobody"
+    kept = mixed(inner=mixed(a=fake(), b=fake(memory=("keep_visited", 9))))
+    assert kept.requirements.memory == ("parts.inner.parts.b.keep_visited", 9)
 
 
 def test_reports_find_a_classifiers_keys_where_there_is_one():
@@ -173,7 +174,11 @@ def test_reports_find_a_classifiers_keys_where_there_is_one():
         ({"a": 1.0, "c": 1.0}, {"a": fake()}, r"reward\.weights names c, which is no part; there is a\."),
         ({"a/b": 1.0}, {"a/b": fake()}, r"a part named a/b; a name must be of letters"),
         (None, {"a": fake(demos="x"), "b": fake(demos="y")}, r"different demonstrations, x and y; name one set with"),
-        (None, {"a": fake(prepared={})}, r"reward\.parts\.a\.seed=each gives every seed a reward of its own, which"),
+        (
+            None,
+            {"a": OfEachSeed(spec=SPEC, value=1.0)},
+            r"reward\.parts\.a\.seed=each gives every seed a reward of its own, which",
+        ),
         (None, {"a": ASKER, "b": ASKER}, r"The parts a and b both ask for labels, and"),
     ],
     ids=["empty", "lacks", "unknown", "name", "demos", "each", "ask"],
@@ -238,7 +243,7 @@ def test_one_part_is_swapped_and_another_added_on_the_command_line():
     assert cfg.reward.parts.task._target_.endswith("Gail") and cfg.reward.parts.task.batch_size == 7
     assert "classifier" in cfg.reward.parts.task and "classifier" not in cfg.reward
     swapped = build_source(cfg.reward, SPEC, None, [0])
-    assert swapped.demos == "any.npz" and swapped.early_end == "absorbing"
+    assert swapped.requirements.demos == "any.npz" and swapped.requirements.pays_after_the_end
     added = built(f"{THIRD}=preferences", "+reward.weights.third=0.5", "reward.parts.third.segment_steps=8")
     assert list(added.parts) == ["task", "bonus", "third"] and added.weights["third"] == 0.5
     assert isinstance(added, AsksForLabels)

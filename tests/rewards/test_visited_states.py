@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_rewards.rewards.base import without_memory
 from rl_rewards.rewards.mixture import mix
 from rl_rewards.rewards.visited_states import VisitedStates
 from tests.probes import make, make_rollout, make_spec
@@ -53,9 +52,8 @@ def test_without_memory_a_reward_is_the_same_and_its_ring_empty():
     ones = jnp.ones((4, 2))
     full = state.replace(visited=state.visited.add(ones, jnp.ones((4, 1)), jnp.ones(4, bool), jnp.asarray(3)))
     mixed = mix({"task": source, "still": make("reward", "constant", spec, value=1.0)}, {"task": 1.0, "still": 1.0})
-    for forgotten in (without_memory(source, full), without_memory(mixed, {"task": full, "still": {}})["task"]):
+    for forgotten in (source.without_memory(full), mixed.without_memory({"task": full, "still": {}})["task"]):
         assert full.visited.count(jnp.zeros(())) == 4 and forgotten.visited.count(jnp.zeros(())) == 0
         assert jax.tree.map(jnp.shape, forgotten) == jax.tree.map(jnp.shape, full)
         rollout = make_rollout(spec, 3, 2)
         np.testing.assert_array_equal(source.reward(forgotten, rollout), source.reward(full, rollout))
-    assert mixed.stands_still is False and without_memory(mixed.parts["still"], {}) == {}

@@ -1,0 +1,92 @@
+"""What the parts of a run declare about themselves, each in one :class:`Requirements`.
+
+Whatever combines or wraps parts makes its own out of theirs by :func:`merge` and :meth:`Requirements.frozen`, so that
+an entry that is added here is handed on everywhere.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+
+def info_keys(reads: Iterable[str]) -> tuple[str, ...]:
+    """The keys of ``transitions.info`` among the names in ``reads``."""
+    return tuple(name.removeprefix("info.") for name in reads if name.startswith("info."))
+
+
+def _entry(default: Any, merge: Callable[[list[Any]], Any]) -> Any:
+    """A field with a default, and how those of several parts become one."""
+    return field(default=default, metadata={"merge": merge})
+
+
+def _union(found: list[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in found for name in names))
+
+
+def _widest(found: list[str]) -> str:
+    return "trajectory" if "trajectory" in found else "transition"
+
+
+def _first(found: list[Any]) -> Any:
+    return next((value for value in found if value is not None), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirements:
+    """What a reward source or an algorithm needs of a run, and what a run must know about it.
+
+    A part names the entries that differ from the defaults. The first group is declared by both kinds, the second by
+    reward sources, the third by algorithms.
+    """
+
+    history: int = _entry(0, max)
+    """Env steps of experience that the replay ring keeps for it; with 0 the newest rollout is enough."""
+    demos: str | None = _entry(None, _first)
+    """The demonstrations that it learns from, a file or ``minari:ID``; None: it needs none."""
+    memory: tuple[str, int] | None = _entry(None, _first)
+    """The key that most of its memory hangs on and its value, where that can be large: whoever runs out lowers it."""
+
+    reads: tuple[str, ...] = _entry(("obs", "action", "next_obs"), _union)
+    """What of a transition the reward depends on: obs, action, next_obs, env_reward, is_demo and info.KEY."""
+    scope: Literal["transition", "trajectory"] = _entry("transition", _widest)
+    """``trajectory``: what a step earns depends on other steps of its rollout, so that none can be replayed alone."""
+    needs_examples: bool = _entry(False, any)
+    """It learns from examples of goals and of other states; without, nobody is asked for them and ``data`` is empty."""
+    needs_example_actions: bool = _entry(False, any)
+    """These examples must have actions."""
+    needs_rollouts: bool = _entry(False, any)
+    """It learns from what the policy does, so that no offline algorithm can be used with it."""
+    needs_demos_in_batches: bool = _entry(False, any)
+    """It pays demonstrated steps, which the algorithm must therefore have in its batches."""
+    pays_to_linger: bool = _entry(False, any)
+    """Every step earns something, so that ending an episode early is a loss."""
+    pays_after_the_end: bool = _entry(False, any)
+    """A termination leads to an absorbing state that is paid at every step, for ever."""
+    stands_still: bool = _entry(False, all)
+    """The reward never changes; only then do learned returns of different rounds compare."""
+    warnings: tuple[str, ...] = _entry((), _union)
+    """Sentences about settings that can work but have been seen to fail."""
+
+    demo_fraction: float = _entry(0.0, max)
+    """The share of demonstrations in the batches that the algorithm has judged."""
+    discount: float | None = _entry(None, _first)
+    """Of future rewards; None: the algorithm discounts none."""
+
+    @property
+    def info_keys(self) -> tuple[str, ...]:
+        """The keys of ``transitions.info`` that the reward reads; a replay ring keeps exactly these."""
+        return info_keys(self.reads)
+
+    def frozen(self) -> "Requirements":
+        """Those of the same reward once it learns no more: it needs nothing to learn from, and the rest holds."""
+        return replace(self, history=0, demos=None, needs_rollouts=False, stands_still=True, warnings=())
+
+
+def merge(parts: Iterable[Requirements]) -> Requirements:
+    """The requirements of several parts, at least one, that are used together as one."""
+    found = list(parts)
+    merged = {
+        entry.name: entry.metadata["merge"]([getattr(one, entry.name) for one in found])
+        for entry in fields(Requirements)
+    }
+    return Requirements(**merged)
