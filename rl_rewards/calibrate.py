@@ -117,11 +117,10 @@ def _pairs(path: Path, spec: EnvSpec, seed: int | None) -> Pairs:
 def _ask(run_dir: Path, pairs: Pairs, spec: EnvSpec, overrides: list[str]) -> tuple[Anew, str, list[str]]:
     """What the labeler says, its name, and what a person should know of how it was asked."""
     from rl_rewards.envs.base import Describes
-    from rl_rewards.loop.build import build_env
-    from rl_rewards.loop.sources import instantiate_part
+    from rl_rewards.loop.build import build_env, build_labeling
 
     node, env_node = _configs(run_dir, overrides)
-    labeling, env, notes = instantiate_part(node), build_env(env_node), []
+    labeling, env, notes = build_labeling(node), build_env(env_node), []
     describe = env.describe if isinstance(env, Describes) else None
     if describe is not None and "info.scene" not in pairs.reads:
         describe = None

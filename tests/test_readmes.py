@@ -10,7 +10,7 @@ from tests.runs import composed
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(ROOT.joinpath(name) for name in ("README.md", "configs/README.md", "scripts/README.md"))
-PAGES += [*sorted((ROOT / "rl_rewards").glob("*/README.md")), ROOT / "scripts" / "results" / "README.md"]
+PAGES += [*sorted((ROOT / "rl_rewards").glob("*/README.md")), *sorted((ROOT / "scripts").glob("*/README.md"))]
 LARGEST_FIRST_PAGE = 12 * 1024  # bytes
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 RUN = re.compile(r"python -m rl_rewards\.run ([^`\n#]*)")

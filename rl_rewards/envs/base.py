@@ -4,13 +4,14 @@ Both kinds never reset themselves: ``next_obs`` is always the true successor and
 the only place that resets, to start anew. What a person needs (pictures, example states) sits beside the dynamics.
 """
 
+from abc import abstractmethod
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
 
 EnvState = TypeVar("EnvState")
@@ -34,32 +35,55 @@ class ExampleStates(NamedTuple):
     action: np.ndarray  # [n, ...] what was done in that state
 
 
+def without_examples(name: str) -> ConfigError:
+    """The refusal of a reward that needs examples, which nobody can record in the environment ``name``."""
+    return ConfigError(
+        f"There is no ordinary way to record examples in {name}, and this reward learns from examples; give a file of "
+        "them with examples.path=FILE.npz (its layout is in configs/README.md)."
+    )
+
+
 class Environment(Protocol):
-    """What both kinds of environment offer. Constructing one is cheap and compiles nothing."""
+    """What both kinds of environment offer. Constructing one is cheap and compiles nothing.
+
+    What a person needs besides the dynamics has defaults: no pictures, no examples, no map.
+    """
 
     @property
+    @abstractmethod
     def spec(self) -> EnvSpec: ...
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw ``info["scene"]`` ([k] f32, compact state) as a picture [height, width, 3] uint8."""
-        ...
+        raise CannotDraw(f"{self.spec.name} draws no pictures.")
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """``n`` example states inside (``goal``) or outside the goal set, collected as a person ordinarily would."""
-        ...
+        raise without_examples(self.spec.name)
 
     def plane(self, n: int) -> Plane | None:
         """A grid of n x n observations over the picture, or None where there is no natural 2-D picture."""
-        ...
+        return None
 
 
 @runtime_checkable
 class JaxEnv(Environment, Protocol[EnvState]):
     """Pure functions of an explicit state of one environment; vmapped over B by the collector."""
 
-    def reset(self, key: Key) -> EnvState: ...
-    def observe(self, state: EnvState) -> Obs: ...
-    def step(self, key: Key, state: EnvState, action) -> tuple[EnvState, StepOut]: ...
+    @abstractmethod
+    def reset(self, key: Key) -> EnvState:
+        """The first state of an episode: a pytree of arrays."""
+        ...
+
+    @abstractmethod
+    def observe(self, state: EnvState) -> Obs:
+        """What is seen in ``state``, of the shape and dtype of ``spec.obs``."""
+        ...
+
+    @abstractmethod
+    def step(self, key: Key, state: EnvState, action) -> tuple[EnvState, StepOut]:
+        """The next state and what the step gives; ``action`` may lie outside its bounds, and is for this to clip."""
+        ...
 
 
 @runtime_checkable
@@ -92,6 +116,7 @@ class HostEnv(Protocol):
 class HostEnvironment(Environment, Protocol):
     """A description of a host environment, from which batches are made."""
 
+    @abstractmethod
     def make(self, num_envs: int, seed: int) -> HostEnv:
         """``num_envs`` copies with their own random stream; every environment still needs a first reset."""
         ...
@@ -176,10 +201,7 @@ class OtherPeoples:
     id: str
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        raise ConfigError(
-            f"There is no ordinary way to record examples in {self.id}, and this reward learns from examples; give a "
-            "file of them with examples.path=FILE.npz (its layout is in configs/README.md)."
-        )
+        raise without_examples(self.id)
 
     def plane(self, n: int) -> None:
         return None

@@ -57,7 +57,7 @@ class AIJudge(Labeling):
     logprobs: bool
     grammar: bool
     parameters: dict[str, Any]
-    wait: bool
+    wait: bool = field()  # the YAML gives it: no default of the contract counts
     parallel: int
     timeout_seconds: float
     tries: int

@@ -23,7 +23,7 @@ STOP_SECONDS = 5.0
 class People(Labeling):
     """Keys and units: configs/labeler/human.yaml."""
 
-    wait: bool
+    wait: bool = field()  # the YAML gives it: no default of the contract counts
     page: bool
     port: int
     ask: str

@@ -11,12 +11,14 @@ from rl_rewards.core.requirements import Requirements, info_keys
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.base import Environment, HasEngines, HasNotes
 from rl_rewards.envs.two_player import TwoPlayer
+from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop import demonstrations, examples
 from rl_rewards.loop.best import best_choice
 from rl_rewards.loop.memory import check_memory
+from rl_rewards.loop.own_parts import check_env, check_labeling
 from rl_rewards.loop.players import as_game, build_algorithm
 from rl_rewards.loop.seeds import Seeds
-from rl_rewards.loop.sources import build_source, instantiate_part
+from rl_rewards.loop.sources import build_source, instantiate_part, place_of
 from rl_rewards.loop.train import Parts
 from rl_rewards.rewards.base import asks
 from rl_rewards.rewards.self_play import SelfPlay
@@ -39,7 +41,7 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
     if isinstance(source, SelfPlay):
         env = as_game(env, source.rules)
     algorithm = build_algorithm(cfg.algorithm, env.spec, source, cfg.total_env_steps)
-    labeling = instantiate_part(cfg.labeler) if asks(source) else None
+    labeling = build_labeling(cfg.labeler) if asks(source) else None
     parts = Parts(env, source, algorithm, Seeds(cfg.num_seeds), labeling)
     check(parts, cfg)
     return parts
@@ -48,7 +50,15 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
 def build_env(cfg: DictConfig) -> Environment:
     """The environment of ``cfg``, in the engine that it asks for."""
     env = instantiate_part(cfg.env)
+    check_env(env, place_of(cfg.env))
     return env.in_engine() if isinstance(env, HasEngines) else env
+
+
+def build_labeling(node: DictConfig) -> Labeling:
+    """Who answers, as a config node describes it."""
+    labeling = instantiate_part(node)
+    check_labeling(labeling, place_of(node))
+    return labeling
 
 
 def check(parts: Parts, cfg: DictConfig) -> None:

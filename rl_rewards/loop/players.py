@@ -11,7 +11,8 @@ from rl_rewards.core.types import EnvSpec
 from rl_rewards.envs.base import Environment, JaxEnv
 from rl_rewards.envs.two_player import TwoPlayerJax
 from rl_rewards.envs.two_player_host import TwoPlayerHost
-from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.own_parts import check_algorithm
+from rl_rewards.loop.sources import instantiate_part, place_of
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.self_play import SelfPlay
 
@@ -36,6 +37,7 @@ def build_algorithm(
 
     def make(spec: EnvSpec) -> Algorithm:
         algorithm: Any = instantiate_part(node, spec=spec)
+        check_algorithm(algorithm, spec, place_of(node))
         return algorithm if budget is None else algorithm.with_budget(budget)
 
     if not isinstance(source, SelfPlay):

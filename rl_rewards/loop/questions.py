@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from rl_rewards.core.contracts import check_members, is_own
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.envs.base import Describes, HostEnv
-from rl_rewards.labelers.base import Assignment, Reports
+from rl_rewards.labelers.base import Assignment, Labeler, Reports
 from rl_rewards.loop.train import Parts, TrainState
 from rl_rewards.rewards.base import AsksForLabels, asks
 
@@ -29,6 +30,8 @@ class Questions:
             self._labelers = [
                 parts.labeling.make(_assignment(parts, source, seed + i, run_dir)) for i in range(parts.seeds.count)
             ]
+            for labeler in filter(is_own, self._labelers):
+                check_members(labeler, Labeler, f"labeler: {type(labeler).__name__}")
             self._absorb = jax.jit(parts.seeds.map(source.absorb, 0), donate_argnums=0)
 
     def __call__(

@@ -11,6 +11,7 @@ import pkgutil
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,9 +22,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.contracts import blamed_on, check_members, is_own
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.loop.checkpoint import restore_item, save_reward
+from rl_rewards.loop.own_parts import check_reward
 from rl_rewards.loop.saved_state import CHECKPOINTS, SavedState, saved_state
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
@@ -58,7 +61,9 @@ def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: S
     if _describes(node, Mixture):
         return _build_mixture(node, spec, run_dir, seeds)
     if not _describes(node, Frozen):
-        return instantiate_part(node, spec=spec)
+        source = instantiate_part(node, spec=spec)
+        check_reward(source, spec, place_of(node))
+        return source
     require(node.run is not None, "reward=frozen needs reward.run=RUN_DIR, the folder of the run whose reward to use.")
     origin = node.run if run_dir is None or not (run_dir / COPY).is_dir() else run_dir
     wanted = seeds if node.seed == EACH else [node.seed]
@@ -86,7 +91,7 @@ def _build_mixture(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds:
         try:
             parts[name] = build_source(part, spec, None if run_dir is None else run_dir / PARTS / name, seeds)
         except ConfigError as error:  # a part does not know that its keys lie deeper here
-            raise ConfigError(re.sub(r"\breward\.(?=[a-z])", f"reward.parts.{name}.", str(error))) from None
+            raise ConfigError(re.sub(r"\breward\.(?=[a-z_])", f"reward.parts.{name}.", str(error))) from None
     weights = node.get("weights")
     told = f"reward.weights={weights} must be a mapping: of each part's name to a number."
     require(isinstance(weights, DictConfig), told)
@@ -185,13 +190,30 @@ def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) ->
 
 
 def instantiate_part(node: DictConfig, **wired: Any) -> Any:
-    """The object that ``node`` describes; its constructor's refusals come out as they were raised."""
+    """The object that ``node`` describes; its constructor's refusals come out as they were raised.
+
+    Args:
+        wired: what the runner gives besides the keys; a person's own class is given what it takes of that.
+
+    Raises:
+        ConfigError: for keys that do not fit the class, and for a class that lacks what its contract asks for.
+    """
     plain = OmegaConf.to_container(node, resolve=True)
     assert isinstance(plain, dict)
-    _check_keys(node, plain)
+    place = _group_of(node)
+    require("_target_" in plain, f"{place} lacks _target_, the class that is to be made of its keys.")
     try:
-        # Partial first: instantiate would take a spec among its arguments for more configuration.
-        return instantiate({**plain, "_partial_": True}, _convert_="all")(**wired)
+        made = pkgutil.resolve_name(plain["_target_"])
+    except Exception as error:  # whatever goes wrong where the module is imported
+        raise ConfigError(f"{place}._target_={plain['_target_']} cannot be imported: {error}.") from None
+    if inspect.isabstract(made):
+        contract = next((one for one in made.__mro__ if not is_own(one)), made)
+        check_members(made, contract, place_of(node))
+    wired = _check_keys(place, plain, made, wired)
+    try:
+        with blamed_on(place_of(node), "its constructor") if is_own(made) else nullcontext():
+            # Partial first: instantiate would take a spec among its arguments for more configuration.
+            return instantiate({**plain, "_partial_": True}, _convert_="all")(**wired)
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, ConfigError):
@@ -199,23 +221,31 @@ def instantiate_part(node: DictConfig, **wired: Any) -> Any:
         raise (cause or error) from None
 
 
-def _check_keys(node: DictConfig, plain: dict) -> None:
-    """An experiment's settings are merged unasked into whatever algorithm, say, was chosen in the place of its own."""
-    place = node._get_full_key(None).split(".")[0]  # of a mixture's part, too: whoever builds it knows its place
-    require("_target_" in plain, f"{place} lacks _target_, the class that is to be made of its keys.")
-    try:
-        made = pkgutil.resolve_name(plain["_target_"])
-    except Exception as error:  # whatever goes wrong where the module is imported
-        raise ConfigError(f"{place}._target_={plain['_target_']} cannot be imported: {error}.") from None
+def place_of(node: DictConfig) -> str:
+    """The key and the class of a node, as messages about a part begin."""
+    return f"{_group_of(node)}._target_={node._target_}"
+
+
+def _group_of(node: DictConfig) -> str:
+    """The group of a node; of a mixture's part, too: whoever builds that knows where its keys lie."""
+    return node._get_full_key(None).split(".")[0]
+
+
+def _check_keys(place: str, plain: dict, made: Any, wired: dict[str, Any]) -> dict[str, Any]:
+    """What of ``wired`` is to be given to ``made``, whose keys are right.
+
+    An experiment's settings are merged unasked into whatever algorithm, say, was chosen in the place of its own.
+    """
     bases = [base.__module__.partition(".")[0] for base in getattr(made, "__mro__", ())]
     require(
         place != "env" or "gymnasium" not in bases,
         f"env._target_={plain['_target_']} is a Gymnasium environment, one copy that steps; give it as env=gymnasium "
         f"env.id={':'.join(plain['_target_'].rsplit('.', 1))} instead.",
     )
-    known = inspect.signature(made).parameters.values()
+    plainest = inspect.isclass(made) and made.__init__ is RewardSource.__init__  # every contract's: it takes nothing
+    known = [] if plainest else list(inspect.signature(made).parameters.values())
     if any(one.kind is one.VAR_KEYWORD for one in known):
-        return
+        return wired
     names = {one.name for one in known}
     unknown = [key for key in plain if key not in names and not key.startswith("_")]
     if unknown:
@@ -224,3 +254,12 @@ def _check_keys(node: DictConfig, plain: dict) -> None:
             f"{key}={plain[unknown[0]]} is no setting of {made.__name__}; it was meant for another choice: leave it "
             f"out with ~{key}, or where an experiment sets it."
         )
+    given = {*plain, *wired}
+    needed = [one.name for one in known if one.default is one.empty and one.kind is not one.VAR_POSITIONAL]
+    missing = [name for name in needed if name not in given]
+    require(
+        not missing,
+        f"{place}._target_={plain['_target_']} needs {place}.{', '.join(missing)}, which its YAML does not have; add "
+        "a value, or a default in the class.",
+    )
+    return {name: value for name, value in wired.items() if name in names}

@@ -8,6 +8,7 @@ import numpy as np
 from flax import struct
 
 from rl_rewards.core.queries import NOBODY, Labels, Query
+from rl_rewards.labelers.base import Labeler
 from rl_rewards.loop.questions import Questions
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import propose
@@ -17,7 +18,7 @@ from tests.probes import make_rollout, make_spec
 SPEC = make_spec(obs=1, action=1)
 
 
-class Reporter:
+class Reporter(Labeler):
     """Answers nothing, and says how often it was asked."""
 
     def __init__(self, seed: int) -> None:

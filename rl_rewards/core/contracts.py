@@ -1,0 +1,111 @@
+"""Checks of a person's own parts against the contracts: a missing member is one sentence, and so is a wrong shape."""
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, Protocol
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+
+PACKAGE = __name__.split(".")[0]
+LIBRARIES = ("site-packages", "dist-packages", "lib/python")
+"""What the path of code has in it that a person did not write."""
+
+
+def is_own(part: Any) -> bool:
+    """True for a class or a function that comes from outside this package, and for an object of such a class."""
+    made = part if inspect.isclass(part) or inspect.isroutine(part) else type(part)
+    return made.__module__.split(".")[0] not in (PACKAGE, "builtins", "abc", "typing")
+
+
+def check_members(part: Any, contract: type, place: str) -> None:
+    """Checks that ``part``, an object or a class, has every member of ``contract``, and that its methods can be called.
+
+    Args:
+        place: the part's key and class, for the message: ``reward._target_=my_rewards.Near``.
+
+    Raises:
+        ConfigError: for what is missing, all of it, or for the first method that takes other arguments.
+    """
+    members = _members(contract)
+    missing = [name for name in members if _is_missing(part, name)]
+    if inspect.isclass(part):  # what is no method may still come from its constructor
+        missing = [name for name in missing if inspect.isroutine(members[name]) or isinstance(members[name], property)]
+    inherits = contract in (part if inspect.isclass(part) else type(part)).__mro__
+    where = f"{contract.__module__}.{contract.__qualname__}"
+    if inherits:
+        told = f"add it; {where} says what each returns"
+    else:
+        told = f"inherit from {where}, which has defaults for all but {_listed(_without_default(contract, members))}"
+    require(not missing, f"{place} has no {_listed(missing)}: {told}.")
+    for name, member in members.items():
+        if inspect.isfunction(member):
+            _check_arguments(getattr(part, name), member, place)
+
+
+def _members(contract: type) -> dict[str, Any]:
+    """The public members of ``contract`` and of the contracts that it extends, by name; None where only annotated."""
+    found: dict[str, Any] = {}
+    for one in contract.__mro__:
+        if one in (object, Protocol, Generic):
+            continue
+        for name in [*vars(one), *vars(one).get("__annotations__", {})]:
+            if not name.startswith("_"):
+                found.setdefault(name, vars(one).get(name))
+    return found
+
+
+def _without_default(contract: type, members: dict[str, Any]) -> list[str]:
+    return [name for name in members if _is_missing(contract, name)]
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def _is_missing(part: Any, name: str) -> bool:
+    member = inspect.getattr_static(part, name, None)
+    if member is None:
+        return not hasattr(part, name)  # set by a constructor, or None on purpose
+    return getattr(member, "__isabstractmethod__", False)
+
+
+def _check_arguments(method: Callable, of_contract: Callable, place: str) -> None:
+    names = list(inspect.signature(of_contract).parameters)[1:]  # without self
+    try:
+        signature = inspect.signature(method)
+        signature.bind(*names)
+    except TypeError:
+        given = ", ".join(inspect.signature(method).parameters)
+        raise ConfigError(
+            f"{place}: {of_contract.__name__} takes ({given}), but it is called with ({', '.join(names)})."
+        ) from None
+    except ValueError:  # written in C: nobody knows
+        return
+
+
+@contextmanager
+def blamed_on(place: str, method: str) -> Iterator[None]:
+    """Turns whatever a person's code raises within ``method`` into a ConfigError that names the line.
+
+    Raises:
+        ConfigError: with the type and the text of what was raised; another ConfigError passes as it is.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_theirs(frame.filename)]
+        where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+        text = str(error).strip().split("\n")[0].rstrip(".")
+        raise ConfigError(f"{place}: {method} raised {type(error).__name__}{where}: {text}.") from error
+
+
+def _is_theirs(filename: str) -> bool:
+    path = Path(filename)
+    package = Path(__file__).parents[1]
+    return package not in path.parents and not any(folder in path.as_posix() for folder in LIBRARIES) and path.exists()

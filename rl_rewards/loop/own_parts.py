@@ -1,0 +1,145 @@
+"""Tries a person's own part once before anything compiles, from shapes alone: what it gives must be what is declared.
+
+Parts of this package are not tried: their tests do that.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.core.checks import require
+from rl_rewards.core.contracts import blamed_on, check_members, is_own
+from rl_rewards.core.types import Discrete, EnvSpec, StepOut, Transition
+from rl_rewards.envs.base import HostEnvironment, JaxEnv
+from rl_rewards.labelers.base import Labeling
+from rl_rewards.rewards.base import AsksForLabels, RewardSource
+
+BATCH = (3, 2)  # T, B of the made-up rollout
+
+
+def check_env(env: Any, place: str) -> None:
+    """Checks an own environment: of a JAX one also what its functions return, against its spec.
+
+    Raises:
+        ConfigError: in one sentence that begins with ``place``, as the checks below.
+    """
+    if not is_own(env):
+        return
+    check_members(env, HostEnvironment if hasattr(env, "make") else JaxEnv, place)
+    require(isinstance(env.spec, EnvSpec), f"{place}: spec is {type(env.spec).__name__}; it must be an EnvSpec.")
+    if not isinstance(env, JaxEnv):
+        return
+    spec, key = env.spec, jax.eval_shape(lambda: jax.random.key(0))
+    with blamed_on(place, "reset"):
+        state = jax.eval_shape(env.reset, key)
+    with blamed_on(place, "observe"):
+        _check_array(jax.eval_shape(env.observe, state), tuple(spec.obs.shape), spec.obs.dtype, place, "observe")
+    with blamed_on(place, "step"):
+        returned = jax.eval_shape(env.step, key, state, _action(spec, ()))
+    pair = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], StepOut)
+    require(pair, f"{place}: step must return two things, the next state and a StepOut.")
+    after, out = returned
+    told = f"{place}: the state that step returns has other arrays than the one of reset"
+    different = _different(state, after)
+    require(different is None, f"{told}: {different}.")
+    _check_array(out.next_obs, tuple(spec.obs.shape), spec.obs.dtype, place, "next_obs of step")
+    _check_array(out.env_reward, (), "float32", place, "env_reward of step")
+    for name in ("terminated", "truncated", "needs_reset"):
+        _check_array(out._asdict()[name], (), "bool", place, f"{name} of step")
+    require(
+        set(out.info) == set(spec.info),
+        f"{place}: info of step has the keys {sorted(out.info)}, and spec.info declares {sorted(spec.info)}.",
+    )
+    for name, shape in spec.info.items():
+        found = jnp.shape(out.info[name])
+        require(found == tuple(shape), f"{place}: info.{name} has the shape {list(found)}; spec says {list(shape)}.")
+
+
+def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
+    """Checks an own reward source; it must give one number for each transition."""
+    if not is_own(source):
+        return
+    check_members(source, AsksForLabels if hasattr(source, "propose") else RewardSource, place)
+    unknown = [key for key in source.requirements.info_keys if key not in spec.info]
+    require(
+        not unknown,
+        f"{place}: it reads {', '.join(unknown)} from info, which {spec.name} does not have; there is "
+        f"{', '.join(spec.info) or 'nothing'}.",
+    )
+    with blamed_on(place, "init"):
+        state = jax.eval_shape(source.init, jax.eval_shape(lambda: jax.random.key(0)))
+    with blamed_on(place, "reward"):
+        paid = jax.eval_shape(source.reward, state, _rollout(spec, source.requirements.info_keys))
+    _check_array(paid, BATCH, "float32", place, f"reward of transitions {list(BATCH)}")
+    with blamed_on(place, "absorbing_reward"):
+        _check_array(jax.eval_shape(source.absorbing_reward, state), (), "float32", place, "absorbing_reward")
+
+
+def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
+    """Checks an own algorithm; its actions must be those of the environment."""
+    if not is_own(algorithm):
+        return
+    check_members(algorithm, Algorithm, place)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    with blamed_on(place, "init"):
+        state = jax.eval_shape(algorithm.init, key)
+    obs = jax.ShapeDtypeStruct((BATCH[1], *spec.obs.shape), spec.obs.dtype)
+    for explore in (True, False):
+        with blamed_on(place, "act"):
+            returned = jax.eval_shape(lambda *given: algorithm.act(*given, explore=explore), state, obs, key)  # noqa: B023
+        pair = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], dict)
+        require(pair, f"{place}: act must return two things, actions and a dict of what to record.")
+        action = _action(spec, BATCH[1:])
+        _check_array(returned[0], action.shape, str(action.dtype), place, f"actions for {BATCH[1]} observations")
+
+
+def check_labeling(labeling: Any, place: str) -> None:
+    """Checks an own labeler."""
+    if is_own(labeling):
+        check_members(labeling, Labeling, place)
+
+
+def _check_array(found: Any, shape: tuple[int, ...], dtype: str, place: str, name: str) -> None:
+    array = hasattr(found, "shape") and hasattr(found, "dtype")
+    has = f"{found.dtype} {list(found.shape)}" if array else type(found).__name__
+    right = array and tuple(found.shape) == shape and str(found.dtype) == dtype
+    require(right, f"{place}: {name} must be {dtype} {list(shape)}, and is {has}.")
+
+
+def _action(spec: EnvSpec, batch: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+    if isinstance(spec.action, Discrete):
+        return jax.ShapeDtypeStruct(batch, jnp.int32)
+    return jax.ShapeDtypeStruct((*batch, *spec.action.shape), spec.action.dtype)
+
+
+def _rollout(spec: EnvSpec, info_keys: tuple[str, ...]) -> Transition:
+    obs = jax.ShapeDtypeStruct((*BATCH, *spec.obs.shape), spec.obs.dtype)
+    flag = jax.ShapeDtypeStruct(BATCH, jnp.bool_)
+    return Transition(
+        obs=obs,
+        action=_action(spec, BATCH),
+        next_obs=obs,
+        env_reward=jax.ShapeDtypeStruct(BATCH, jnp.float32),
+        terminated=flag,
+        truncated=flag,
+        valid=flag,
+        is_demo=flag,
+        behaviour={},
+        info={key: jax.ShapeDtypeStruct((*BATCH, *spec.info[key]), jnp.float32) for key in info_keys},
+    )
+
+
+def _different(before: Any, after: Any) -> str | None:
+    """The first array that differs between two states, in words; None where all have one type and shape."""
+    first, then = (_layout(tree) for tree in (before, after))
+    for name in [*first, *then]:
+        if first.get(name) != then.get(name):
+            return f"{name.lstrip('.') or 'it'} was {first.get(name, 'not there')} and is {then.get(name, 'not there')}"
+    return None
+
+
+def _layout(tree: Any) -> dict[str, str]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): f"{leaf.dtype} {list(leaf.shape)}" for path, leaf in leaves}

@@ -1,0 +1,361 @@
+"""A person's own classes: whatever is missing or has another shape is one sentence, told before anything compiles."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import struct
+from omegaconf import OmegaConf
+
+from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.queries import NOBODY, Query
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.types import StepOut
+from rl_rewards.envs.base import ExampleStates, JaxEnv
+from rl_rewards.labelers.at_once import AnswersAtOnce
+from rl_rewards.labelers.base import Assignment, Labeling
+from rl_rewards.loop import build
+from rl_rewards.loop.players import build_algorithm
+from rl_rewards.loop.sources import build_source
+from rl_rewards.rewards.base import AsksForLabels, RewardSource
+from tests.probes import experience_of, make_rollout, make_spec
+
+SPEC = make_spec(obs=2, action=1, info={"height": ()})
+
+
+def node(group: str, kind: type, **keys):
+    return OmegaConf.create({group: {"_target_": f"{__name__}.{kind.__name__}", **keys}})[group]
+
+
+def reward_of(kind: type, **keys):
+    return build_source(node("reward", kind, **keys), SPEC, None, [0])
+
+
+def refused(build, kind: type, sentence: str, **keys) -> None:
+    with pytest.raises(ConfigError, match=sentence) as error:
+        build(kind, **keys)
+    assert str(error.value).count(". ") == 0 and str(error.value).endswith("."), "one sentence"
+
+
+# Rewards.
+
+
+class Near(RewardSource):
+    """All that a reward needs."""
+
+    def reward(self, state, transitions):
+        return -jnp.linalg.norm(transitions.next_obs, axis=-1)
+
+
+def test_a_reward_needs_a_single_method():
+    source, rollout = reward_of(Near), make_rollout(SPEC, 3, 2)
+    state = source.init(jax.random.key(0))
+    assert state == {} and source.requirements == Requirements() and source.prepared is None
+    assert source.update(state, {}, experience_of(rollout), jnp.int32(0), jax.random.key(1)) == ({}, {})
+    assert source.inspect(state, {}, rollout) == {} and float(source.absorbing_reward(state)) == 0.0
+    np.testing.assert_array_equal(source.portable_reward(state, rollout), source.reward(state, rollout))
+
+
+class Alone:
+    """As the README showed it once, but for what such a class often lacked."""
+
+    def init(self, key):
+        return {}
+
+    def reward(self, state, transitions):
+        return jnp.zeros(transitions.valid.shape)
+
+
+class Nothing(RewardSource):
+    pass
+
+
+class AsksLittle(AsksForLabels):
+    def reward(self, state, transitions):
+        return jnp.zeros(transitions.valid.shape)
+
+    def propose(self, state, experience, round, key):
+        return state, None
+
+
+class AsksOnItsOwn(Near):
+    budget = 5
+
+    def propose(self, state, experience, round, key):
+        return state, None
+
+
+class FewArguments(Near):
+    def update(self, state, data, experience, key):
+        return state, {}
+
+
+class Column(Near):
+    def reward(self, state, transitions):
+        return -jnp.abs(transitions.next_obs[..., :1])
+
+
+class Whole(Near):
+    def reward(self, state, transitions):
+        return jnp.sum(transitions.next_obs).astype(jnp.int32)
+
+
+class Breaks(Near):
+    def reward(self, state, transitions):
+        return transitions.next_obs @ jnp.ones(5)
+
+
+class ReadsInSecret(Near):
+    def reward(self, state, transitions):
+        return transitions.info["height"]
+
+
+class ReadsElsewhere(Near):
+    requirements = Requirements(reads=("info.depth",))
+
+
+@dataclass(frozen=True)
+class Weighted(Near):
+    weight: float
+
+
+class Picky(Near):
+    def __init__(self):
+        raise ValueError("of little use")
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (Alone, r"^reward\._target_=.*\.Alone has no requirements, .* and inspect: inherit from "
+         r"rl_rewards\.rewards\.base\.RewardSource, which has defaults for all but reward\.$"),
+        (Nothing, r"Nothing has no reward: add it; rl_rewards\.rewards\.base\.RewardSource says what each returns"),
+        (AsksLittle, r"AsksLittle has no may_ask and absorb: add it; rl_rewards\.rewards\.base\.AsksForLabels says"),
+        (AsksOnItsOwn, r"AsksOnItsOwn has no may_ask, absorb, question, queries_per_round, clips and acquisition: "),
+        (FewArguments, r"FewArguments: update takes \(state, data, experience, key\), but it is called with "
+         r"\(state, data, experience, round, key\)\.$"),
+        (Column, r"Column: reward of transitions \[3, 2\] must be float32 \[3, 2\], and is float32 \[3, 2, 1\]\.$"),
+        (Whole, r"must be float32 \[3, 2\], and is int32 \[\]\.$"),
+        (Breaks, r"Breaks: reward raised TypeError \(test_own_parts\.py, line \d+\): "),
+        (ReadsInSecret, r"ReadsInSecret: reward raised KeyError \(test_own_parts\.py, line \d+\): 'height'\.$"),
+        (ReadsElsewhere, r"it reads depth from info, which test does not have; there is height\.$"),
+        (Picky, r"Picky: its constructor raised ValueError \(test_own_parts\.py, line \d+\): of little use\.$"),
+        (Weighted, r"Weighted needs reward\.weight, which its YAML does not have; add a value, or "),
+    ],
+    ids=lambda x: x.__name__ if isinstance(x, type) else "",
+)  # fmt: skip
+def test_a_reward_that_does_not_fit_is_one_sentence(kind, sentence):
+    refused(reward_of, kind, sentence)
+
+
+def test_a_part_of_a_mixture_is_told_by_its_own_key():
+    cfg = OmegaConf.create(
+        {
+            "reward": {
+                "_target_": "rl_rewards.rewards.mixture.Mixture",
+                "parts": {"own": {"_target_": f"{__name__}.Column"}},
+                "weights": {"own": 1.0},
+            }
+        }
+    )
+    with pytest.raises(ConfigError, match=r"^reward\.parts\.own\._target_=.*Column: reward of transitions"):
+        build_source(cfg.reward, SPEC, None, [0])
+
+
+# Environments.
+
+
+@struct.dataclass
+class Place:
+    x: jax.Array
+
+
+class Line(JaxEnv):
+    """All that an environment needs."""
+
+    spec = SPEC
+
+    def reset(self, key):
+        return Place(x=jnp.zeros(2))
+
+    def observe(self, state):
+        return state.x
+
+    def step(self, key, state, action):
+        state = Place(x=state.x + action)
+        return state, self.out(state)
+
+    def out(self, state, **changes):
+        flag = jnp.zeros((), bool)
+        out = StepOut(state.x, jnp.sum(state.x), flag, flag, flag, {"height": state.x[0]})
+        return out._replace(**changes)
+
+
+def env_of(kind: type):
+    return build.build_env(OmegaConf.create({"env": node("env", kind)}))
+
+
+def test_an_environment_needs_four_members():
+    env = env_of(Line)
+    assert isinstance(env, JaxEnv) and env.plane(3) is None
+    with pytest.raises(
+        ConfigError, match="no ordinary way to record examples in test, and this reward learns from exa"
+    ):
+        env.collect_examples(np.random.default_rng(0), 5, goal=True)
+
+
+class Undrawn:
+    spec = SPEC
+    reset, observe, step = Line.reset, Line.observe, Line.step
+
+    def collect_examples(self, rng, n, goal) -> ExampleStates: ...
+
+
+class Narrow(Line):
+    def observe(self, state):
+        return state.x[:1]
+
+
+class Grows(Line):
+    def step(self, key, state, action):
+        return Place(x=jnp.zeros(3)), self.out(state)
+
+
+class FourValues(Line):
+    def step(self, key, state, action):
+        return state.x, 1.0, False, {}
+
+
+class ColumnReward(Line):
+    def step(self, key, state, action):
+        return state, self.out(state, env_reward=state.x)
+
+
+class IntegerEnds(Line):
+    def step(self, key, state, action):
+        return state, self.out(state, terminated=jnp.zeros((), jnp.int32))
+
+
+class Silent(Line):
+    def step(self, key, state, action):
+        return state, self.out(state, info={})
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (Undrawn, r"^env\._target_=.*Undrawn has no draw and plane: inherit from rl_rewards\.envs\.base\.JaxEnv, "
+         r"which has defaults for all but reset, observe, step and spec\.$"),
+        (Narrow, r"Narrow: observe must be float32 \[2\], and is float32 \[1\]\.$"),
+        (Grows, r"the state that step returns has other arrays than the one of reset: x was float32 \[2\] and "),
+        (FourValues, r"step must return two things, the next state and a StepOut\.$"),
+        (ColumnReward, r"env_reward of step must be float32 \[\], and is float32 \[2\]\.$"),
+        (IntegerEnds, r"terminated of step must be bool \[\], and is int32 \[\]\.$"),
+        (Silent, r"info of step has the keys \[\], and spec\.info declares \['height'\]\.$"),
+    ],
+    ids=lambda x: x.__name__ if isinstance(x, type) else "",
+)  # fmt: skip
+def test_an_environment_that_does_not_fit_is_one_sentence(kind, sentence):
+    refused(env_of, kind, sentence)
+
+
+# Algorithms.
+
+
+class Still(Algorithm):
+    """All that an algorithm needs."""
+
+    num_envs, rollout_length = 2, 3
+
+    def init(self, key):
+        return {}
+
+    def act(self, state, obs, key, explore):
+        return jnp.zeros((len(obs), 1)), {}
+
+    def update(self, state, experience, reward_fn, round, key):
+        return state, {"agent/reward_mean": jnp.mean(reward_fn(experience.rollout))}
+
+
+class NoSizes(Still):
+    num_envs = property()
+
+
+class Flat(Still):
+    def act(self, state, obs, key, explore):
+        return jnp.zeros(len(obs)), {}
+
+
+def algorithm_of(kind: type):
+    return build_algorithm(node("algorithm", kind), SPEC, None, 100)
+
+
+def test_an_algorithm_needs_three_methods_and_two_sizes():
+    algorithm = algorithm_of(Still)
+    assert algorithm.data == "rollout" and algorithm.requirements == Requirements()
+    with pytest.raises(ConfigError, match=r"Still has no log_prob, which this reward reads; add that method\."):
+        algorithm.log_prob({}, jnp.zeros(2), jnp.zeros(1))
+    refused(
+        algorithm_of, Flat, r"^algorithm\._target_=.*Flat: actions for 2 observations must be float32 \[2, 1\], and is "
+    )
+    refused(
+        algorithm_of, Forgets, r"Forgets has no rollout_length: add it; rl_rewards\.algorithms\.base\.Algorithm says"
+    )
+
+
+class Forgets(Algorithm):
+    num_envs = 2
+    init, act, update = Still.init, Still.act, Still.update
+
+
+# Judges.
+
+
+class Taller(Labeling):
+    reads = ("info.height",)
+
+    def make(self, assignment):
+        return AnswersAtOnce(assignment, lambda segments: segments.info["height"].sum(axis=1))
+
+
+class Mute(Labeling):
+    pass
+
+
+def labeling_of(kind: type):
+    return build.build_labeling(node("labeler", kind))
+
+
+def assignment(clips: int = 2) -> Assignment:
+    return Assignment(
+        seed=0, answers=3, clips=clips, budget=9, folder=None, spec=SPEC, draw=None, describe=None, acquisition=""
+    )  # fmt: skip
+
+
+def test_a_judge_answers_by_a_single_function():
+    labeling = labeling_of(Taller)
+    assert labeling.wait and not labeling.by_people and labeling.likes == ()
+    labeler = labeling.make(assignment())
+    height = np.arange(3 * 2 * 4, dtype=np.float32).reshape(3, 2, 4)
+    segments = jax.tree.map(np.asarray, make_rollout(SPEC, 3, 2)).replace(info={"height": height})
+    labeler.submit(Query(id=np.array([7, NOBODY, 9]), segments=segments), 0)
+    labels = labeler.collect(0)
+    assert list(labels.id) == [7, 9, NOBODY]
+    np.testing.assert_array_equal(labels.scores[:2], height[[0, 2]].sum(axis=-1))
+    assert np.isnan(labels.scores[2]).all() and labeler.open(0) == 0
+    assert list(labeler.collect(1).id) == [NOBODY] * 3, "each answer is given once"
+
+
+def test_a_judge_that_does_not_fit_is_one_sentence():
+    refused(
+        labeling_of, Mute, r"^labeler\._target_=.*Mute has no make: add it; rl_rewards\.labelers\.base\.Labeling says"
+    )
+    segments = jax.tree.map(np.asarray, make_rollout(SPEC, 1, 2))
+    three = AnswersAtOnce(assignment(), lambda segments: np.zeros((2, 3)))
+    with pytest.raises(
+        ConfigError, match=r"array of the shape \[2, 3\] for a query of 2 segments; it must return 2 num"
+    ):
+        three.submit(Query(id=np.zeros(1, np.int32), segments=segments), 0)

@@ -1,0 +1,82 @@
+"""scripts/examples: every printed command is right, and the parts train together."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rl_rewards.loop import build
+from rl_rewards.loop.demonstrations import load_demonstrations
+from tests.runs import composed, run_here
+
+FOLDER = Path(__file__).parents[1] / "scripts" / "examples"
+CONFIGS = f"hydra.searchpath=[file://{FOLDER / 'configs'}]"
+RUN = re.compile(r"python -m rl_rewards\.run --config-dir scripts/examples/configs(?: \\\n)?\s+([^\n`]*)")
+
+
+def commands(page: Path) -> list[str]:
+    return RUN.findall(page.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(autouse=True)
+def _classes_are_found(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield
+    for name in [name for name in sys.modules if name.startswith("own_")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.fixture
+def file(tmp_path):
+    import own_demonstrations
+
+    own_demonstrations.main(str(tmp_path / "cart.npz"))
+    return tmp_path / "cart.npz"
+
+
+def test_every_file_says_how_it_is_run_and_the_page_repeats_it():
+    printed = commands(FOLDER / "README.md")
+    assert len(printed) == 4
+    for path in FOLDER.glob("*.py"):
+        for line in commands(path):
+            assert line in printed or "minari:" in line, path.name
+
+
+@pytest.mark.parametrize("line", commands(FOLDER / "README.md"))
+def test_a_printed_command_builds(line):
+    parts = build.build(composed(CONFIGS, "debug=smoke", *shlex.split(line)))
+    assert any(type(part).__module__.startswith("own_") for part in (parts.env, parts.source, parts.labeling))
+
+
+def test_environment_reward_and_judge_in_one_run(tmp_path):
+    """The cart, paid by the judge's preferences and by what is unusual."""
+    names = ("env=cart", "reward=mixture", "algorithm=ppo_control", "labeler=gentle", "evaluation.episodes=2")
+    parts = ("reward@reward.parts.task=preferences", "reward@reward.parts.bonus=unusual")
+    asks = [f"reward.parts.task.{key}" for key in ("segment_steps=10", "budget=12", "sessions=2", "candidates=2")]
+    last = run_here(tmp_path / "run", CONFIGS, *names, *parts, *asks)
+    assert last["reward/task/labels"] == 12.0 and np.isfinite(last["reward/task/mean"])
+    assert last["reward/bonus/spread"] > 0.0 and last["reward/bonus/mean"] > 0.0
+    assert 0.0 <= last["eval/success"] <= 1.0
+
+
+def test_the_controller_does_the_task(file):
+    spec = build.build_env(composed(CONFIGS, "env=cart")).spec
+    demos = load_demonstrations(str(file), spec)
+    last = demos["next_obs"][demos["truncated"]]
+    assert len(last) == 10 and np.abs(last).max() < 0.1, "at rest in the middle"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:minari")
+def test_the_same_steps_as_a_minari_data_set(file, tmp_path, monkeypatch):
+    pytest.importorskip("minari")
+    import own_demonstrations
+
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    own_demonstrations.main("minari:cart/controller-v0")
+    spec = build.build_env(composed(CONFIGS, "env=cart")).spec
+    there, here = load_demonstrations("minari:cart/controller-v0", spec), load_demonstrations(str(file), spec)
+    for key in ("obs", "action", "next_obs", "truncated", "episode_start"):
+        np.testing.assert_array_equal(there[key], here[key])
