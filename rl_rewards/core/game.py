@@ -112,18 +112,23 @@ def distance(features: Float[Either, "*batch g"], goal: Float[Either, "*batch g"
     return ((features - goal) ** 2).sum(axis=-1) ** 0.5
 
 
-def whole_games(rollout: Transition) -> Transition:
-    """Of a rollout [T, B, ...] that begins with a game: what it cut off does not count.
+def whole_games(rollout: Transition, horizon: int) -> Transition:
+    """A rollout [T, B, ...] that begins with new games, in which only those count that end in it whatever happens.
 
-    Nobody knows what Alice's last goal was worth when Bob's turn was cut: such a game is not ``valid``. A task episode
-    is cut like any other, ``truncated``.
+    Nobody knows what Alice's last goal was worth when Bob's turn was cut. To drop the games that were cut would keep
+    the short ones of those that begin late, and short games are easy: Bob would seem to fail too seldom. So a game is
+    ``valid`` if it begins early enough for ``horizon`` moves and the step in which Alice stops, however long it turns
+    out to be. The next rollout begins anew: whatever is going on at the end is ``truncated``.
     """
     over = rollout.info["over"] > 0.0
-    ends = jax.lax.cummax(over.astype(jnp.int8), axis=0, reverse=True) > 0
+    length = over.shape[0]
+    step = jnp.arange(length)[:, None]
+    begins = jnp.concatenate([jnp.ones_like(over[:1]), over[:-1]])
+    began = jax.lax.cummax(jnp.where(begins, step, 0), axis=0)
     task = rollout.info["role"] == TASK
-    last = jnp.arange(over.shape[0])[:, None] == over.shape[0] - 1
     return rollout.replace(
-        valid=rollout.valid & (ends | task), truncated=rollout.truncated | (last & task & ~rollout.terminated)
+        valid=rollout.valid & ((began <= length - (horizon + 1)) | task),
+        truncated=rollout.truncated | ((step == length - 1) & ~rollout.terminated),
     )
 
 

@@ -53,7 +53,7 @@ class Parts(NamedTuple):
 
     @property
     def is_game(self) -> bool:
-        """True where two players play: every rollout begins with new games, and only those that end in it count."""
+        """True where two players play: every rollout begins with new games; see :func:`whole_games`."""
         return isinstance(self.env, TwoPlayer)
 
     @property
@@ -138,8 +138,8 @@ def learn(
     ``round`` is never batched over seeds, so that "every k rounds" stays a real branch.
     """
     assert state.replay is not None, "only an offline run has none"
-    if parts.is_game:
-        rollout = whole_games(rollout)
+    if isinstance(parts.env, TwoPlayer):
+        rollout = whole_games(rollout, parts.env.rules.horizon)
     replay = state.replay.add(_for_replay(parts, rollout))
     experience = Experience(
         rollout=rollout,

@@ -87,7 +87,7 @@ METRICS = {
     "reward/games": "Games of Alice and Bob played to their end in training so far.",
     "reward/task_episodes": "Task episodes that Bob has played to their end in training so far.",
     "reward/bob_success": "Share of the round's games in which Bob reached Alice's goal; one that he stood on counts.",
-    "reward/valid_share": "Share of the round's steps that count; the others are of games that were cut off.",
+    "reward/valid_share": "Share of the round's steps that count; the others are of games that began too late.",
     "reward/t_alice": "Alice's moves in a game, mean over the round; to stop is none.",
     "reward/t_bob": "Bob's moves in a game, mean over the round; where he fails, all that were left to him.",
     "reward/goal_distance": "How far Alice's goals are from where Bob begins, in the units of the goal, mean over the "

@@ -25,7 +25,8 @@ def main() -> None:
     @jax.jit
     def rollout(key):
         reset_key, collect_key = jax.random.split(key)
-        found = whole_games(collect_jax(game, act, reset_jax(game, reset_key, ENVS), collect_key, LENGTH)[1])
+        played = collect_jax(game, act, reset_jax(game, reset_key, ENVS), collect_key, LENGTH)[1]
+        found = whole_games(played, HORIZON)
         return jnp.sum(found.obs * found.valid[..., None]), jnp.sum(found.valid)  # the sum, so that nothing is left out
 
     jax.block_until_ready(rollout(jax.random.key(0)))

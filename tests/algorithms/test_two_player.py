@@ -60,7 +60,7 @@ def fresh(algorithm):
 def collected(game, algorithm, state, length=26):
     def collect(state, env_state):
         act = partial(algorithm.act, state, explore=True)
-        return whole_games(collect_jax(game, act, env_state, jax.random.key(4), length)[1])
+        return whole_games(collect_jax(game, act, env_state, jax.random.key(4), length)[1], game.rules.horizon)
 
     return _compiled(algorithm, f"collect {length}", collect)(state, reset_jax(game, jax.random.key(3), 32))
 

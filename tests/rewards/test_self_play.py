@@ -20,6 +20,11 @@ def self_play(**changes):
 
 def rollout_of(*games, length: int):
     """[length, 1] transitions of ``games``: (t_alice, t_bob, reached) with her stop, or "task" of three steps."""
+    return side_by_side([rows_of(games)[:length]])
+
+
+def rows_of(games) -> list[tuple]:
+    """A row for every step: role, t_alice, t_bob, terminated, over, reached."""
     rows = []
     for game in games:
         if game == "task":
@@ -29,13 +34,15 @@ def rollout_of(*games, length: int):
         rows += [(ALICE, t + 1, 0, False, False, False) for t in range(t_alice)]
         rows.append((ALICE, t_alice, 0, True, t_bob == 0, t_bob == 0))
         rows += [(BOB, t_alice, t + 1, t + 1 == t_bob, t + 1 == t_bob, reached) for t in range(t_bob)]
-    rows = rows[:length]
-    columns = zip(*rows, strict=True)
-    role, t_alice, t_bob, terminated, over, reached = (np.array(column, np.float32)[:, None] for column in columns)
+    return rows
+
+
+def side_by_side(copies: list[list[tuple]]):
+    """Transitions [T, B] of the rows of B copies."""
+    role, t_alice, t_bob, terminated, over, reached = np.array(copies, np.float32).transpose(2, 1, 0)
     info = {"role": role, "t_alice": t_alice, "t_bob": t_bob, "over": over, "reached": reached * over}
     info |= {"distance": np.full_like(role, 2.0), "success": reached * (role == TASK)}
-    rollout = make_rollout(SPEC, len(rows), 1, terminated=terminated > 0, info=info)
-    return rollout
+    return make_rollout(SPEC, *role.shape, terminated=terminated > 0, info=info)
 
 
 def paid(source, rollout):
@@ -81,20 +88,36 @@ def test_games_one_after_the_other_do_not_mix_and_tasks_pay_the_environments_rew
     assert at == len(whole)
 
 
-def test_what_a_rollout_cuts_off_does_not_count():
-    cut = whole_games(rollout_of((3, 5, True), (4, 6, True), length=12))
-    assert np.asarray(cut.valid)[:, 0].tolist() == [True] * 9 + [False] * 3
-    assert not np.asarray(cut.truncated).any()
-    task = whole_games(rollout_of((3, 5, True), "task", length=11))
+def test_games_that_begin_too_late_to_end_whatever_happens_do_not_count():
+    """The second game begins after 9 steps, has 11, and could have had 13."""
+    games = ((3, 5, True), (4, 6, True), (1, 2, True))
+    for length, counted in ((24, 20), (22, 20), (21, 9), (13, 9), (12, 0)):
+        cut = whole_games(rollout_of(*games, length=length), HORIZON)
+        assert np.asarray(cut.valid)[:, 0].tolist() == [step < counted for step in range(length)], length
+        ended = np.asarray(cut.terminated)[-1, 0]
+        assert np.asarray(cut.truncated)[:, 0].tolist() == [False] * (length - 1) + [not ended], "nothing goes on"
+    task = whole_games(rollout_of((3, 5, True), "task", "task", length=14), HORIZON)
     assert np.asarray(task.valid).all(), "a task episode is cut like any other"
-    assert np.asarray(task.truncated)[:, 0].tolist() == [False] * 10 + [True]
-    complete = whole_games(rollout_of((3, 5, True), "task", length=30))
+    assert np.asarray(task.truncated)[:, 0].tolist() == [False] * 13 + [True]
+    complete = whole_games(rollout_of((3, 5, True), "task", "task", length=15), HORIZON)
     assert np.asarray(complete.valid).all() and not np.asarray(complete.truncated).any()
+
+
+@pytest.mark.parametrize("length", [13, 20, 33])
+def test_the_share_of_games_that_bob_wins_does_not_depend_on_the_rollouts_length(length):
+    """Half of all games are won in 2 steps, half are lost after 13: of those that count half are lost as well."""
+    rng, kinds = np.random.default_rng(0), ((1, 0, True), (1, HORIZON - 1, False))
+    copies = [rows_of(kinds[i] for i in rng.integers(2, size=length))[:length] for _ in range(2000)]
+    rollout, source = whole_games(side_by_side(copies), HORIZON), self_play()
+    state = source.init(jax.random.key(0))
+    _, metrics = source.update(state, {}, experience_of(rollout), jnp.int32(0), jax.random.key(1))
+    games = float(metrics["reward/games"])
+    assert float(metrics["reward/bob_success"]) == pytest.approx(0.5, abs=4 * 0.5 / games**0.5)
 
 
 def test_a_round_tells_of_whole_games_alone():
     source = self_play()
-    rollout = whole_games(rollout_of((3, 5, True), "task", (4, 8, False), (4, 6, True), length=30))
+    rollout = whole_games(rollout_of((3, 5, True), "task", (4, 8, False), (4, 6, True), length=30), HORIZON)
     state = source.init(jax.random.key(0))
     state, metrics = source.update(state, {}, experience_of(rollout), jnp.int32(0), jax.random.key(1))
     told = {name.removeprefix("reward/"): float(value) for name, value in metrics.items()}
@@ -109,7 +132,7 @@ def test_a_round_tells_of_whole_games_alone():
     assert told == pytest.approx(expected | {"games": 2, "task_episodes": 1})
     state, metrics = source.update(state, {}, experience_of(rollout), jnp.int32(1), jax.random.key(1))
     assert float(metrics["reward/games"]) == 4 and float(metrics["reward/task_episodes"]) == 2
-    nothing = whole_games(rollout_of((3, 5, True), length=5))
+    nothing = whole_games(rollout_of((3, 5, True), length=5), HORIZON)
     _, metrics = source.update(state, {}, experience_of(nothing), jnp.int32(2), jax.random.key(1))
     assert np.isnan(metrics["reward/bob_success"]) and float(metrics["reward/games"]) == 4
 
