@@ -21,6 +21,7 @@ ADDED_LATER |= {"negatives": "visits", "recent_share": 0.0, "recent_rounds": 20}
 ADDED_LATER |= {"places": Places(features="inputs", dimensions=8, side=0.5)}
 ADDED_LATER |= {"input_scale": 1.0, "gradient_penalty_at": "between", "negative_weighting": "none", "average": 0.0}
 ADDED_LATER |= {"queries": 0, "queries_per_session": 1, "rounds_per_session": 4, "query_share": 0.25}
+ADDED_LATER |= {"carry_returns": False}
 ADDED_LATER |= {"ask_done": "Is the task done in this picture?"}
 ADDED_LATER |= {"flatten_observations": False}
 """Off, in the class too: the saved configurations of older runs lack these keys."""

@@ -23,7 +23,7 @@ from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.encoders import ObsEncoder
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.networks import MLP, apply
-from rl_rewards.core.normalize import FlooredRewardScale, RewardScale, RunningMoments
+from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 from rl_rewards.core.policy import PolicyHead
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
@@ -78,7 +78,6 @@ class PPO(PPOSettings, Algorithm):
 
     def init(self, key: Key) -> PPOState:
         actor_key, critic_key = jax.random.split(key)
-        floor = self.reward_scale_floor
         inputs = jnp.zeros((1, self.encoder.size))
         params = {"actor": self.policy.init(actor_key, inputs), "critic": self.critic.init(critic_key, inputs)}
         if self.encoder.learns:
@@ -87,7 +86,7 @@ class PPO(PPOSettings, Algorithm):
             params=params,
             optimizer=self.optimizer.init(params),
             obs_moments=RunningMoments.init(() if self.encoder.learns else self.spec.obs.shape),
-            reward_scale=RewardScale.init() if floor is None else FlooredRewardScale.init(floor),
+            reward_scale=reward_scale(self.num_envs if self.carries_returns else None, self.reward_scale_floor),
         )
 
     def act(self, state: PPOState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, jax.Array]]:

@@ -46,6 +46,7 @@ class PPOSettings:
     target_kl: float | None = None
     min_log_std: float | None = None
     reward_scale_floor: float | None = None
+    carry_returns: bool = False
     run_env_steps: int | None = None  # of the whole run; see with_budget
 
     data: Literal["rollout"] = field(default="rollout", init=False)
@@ -88,6 +89,11 @@ class PPOSettings:
     @property
     def requirements(self) -> Requirements:
         return Requirements(discount=self.discount)
+
+    @property
+    def carries_returns(self) -> bool:
+        """True where the deviation of returns is needed and counts over rollouts."""
+        return self.normalize_reward and self.carry_returns
 
     def with_budget(self, env_steps: int) -> Self:
         """The same algorithm in a run of ``env_steps`` env steps.

@@ -22,7 +22,7 @@ from rl_rewards.algorithms.sac_settings import SACSettings
 from rl_rewards.core.encoders import ObsEncoder, random_shift
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.networks import ActionValue, apply
-from rl_rewards.core.normalize import RewardScale, RunningMoments
+from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 from rl_rewards.core.policy import SquashedPolicyHead
 from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
 
@@ -109,7 +109,7 @@ class SAC(SACSettings, Algorithm):
             optimizers={name: self.optimizers[name].init(params) for name, params in trained.items()},
             env_steps=jnp.zeros((), jnp.int32),
             obs_moments=RunningMoments.init(() if self.encoder.learns else self.spec.obs.shape),
-            reward_scale=RewardScale.init(),
+            reward_scale=reward_scale(self.num_envs if self.carries_returns else None),
         )
 
     def adopt(self, state: SACState, learned: SACState) -> SACState:

@@ -50,6 +50,7 @@ class SACSettings:
     demos: str | None
     demo_fraction: float
     bc_weight: float
+    carry_returns: bool = False  # of a saved configuration that is older than this key
 
     data: Literal["replay"] = field(default="replay", init=False)
 
@@ -96,6 +97,11 @@ class SACSettings:
         require(weight == 0 or self.batch_demos > 0, told)
         if self.batch_demos > 0:
             require_demos(self.demos, f"algorithm.demo_fraction={share}")
+
+    @property
+    def carries_returns(self) -> bool:
+        """True where the deviation of returns is needed and counts over rollouts."""
+        return self.normalize_reward and self.carry_returns
 
     @property
     def batch_demos(self) -> int:

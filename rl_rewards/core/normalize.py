@@ -53,6 +53,9 @@ class RewardScale:
 
     For RL only: logged rewards stay raw. The estimate decays since a learned reward moves. (Engstrom et al. 2020,
     arXiv:2005.12729, section 3, "reward scaling", with a decaying instead of an all-time average.)
+
+    Here an episode's return begins anew with every rollout, as it did in runs of earlier versions; where episodes are
+    longer than rollouts that is another deviation: see :class:`CarriedRewardScale`.
     """
 
     weight: Float[
@@ -74,16 +77,24 @@ class RewardScale:
         decay: float,
     ) -> Self:
         """Fold in one rollout; ``decay`` is the weight that the past keeps, per rollout."""
-        returns = discounted_sum(jnp.where(valid, rewards, 0.0), done, discount)
+        returns = self._returns(jnp.where(valid, rewards, 0.0), done, discount)
         n = jnp.maximum(jnp.sum(valid), 1.0)
         mean = jnp.sum(returns * valid) / n
         square = jnp.sum(jnp.square(returns) * valid) / n
         return dataclasses.replace(
-            self,
+            self._after(returns, done),
             weight=decay * self.weight + (1 - decay),
             mean=decay * self.mean + (1 - decay) * mean,
             square=decay * self.square + (1 - decay) * square,
         )
+
+    def _returns(self, rewards: Array, done: Array, discount: float) -> Float[Array, "T B"]:
+        """The return collected so far in the episode, at every step."""
+        return discounted_sum(rewards, done, discount)
+
+    def _after(self, returns: Array, done: Array) -> Self:
+        """The scale with what the next rollout goes on from."""
+        return self
 
     def std(self) -> Float[Array, ""]:
         """Standard deviation of the discounted return; at least 1e-4."""
@@ -131,3 +142,47 @@ class FlooredRewardScale(RewardScale):
     def std(self) -> Float[Array, ""]:
         """The deviation, or where that is larger ``floor`` of its peak."""
         return jnp.maximum(super().std(), self.floor * self.peak)
+
+
+@struct.dataclass
+class CarriedRewardScale(RewardScale):
+    """The same estimate, where the return of an episode that a rollout cuts goes on in the next one.
+
+    A class of its own, as :class:`FlooredRewardScale` is. Rollouts must follow each other: one that begins with fresh
+    episodes must end with all of them done.
+    """
+
+    running: Float[Array, "B"]  # the return so far of each environment's episode; 0 where it has just ended
+
+    @classmethod
+    def init(cls, num_envs: int) -> Self:
+        zero = jnp.zeros(())
+        return cls(weight=zero, mean=zero, square=zero, running=jnp.zeros(num_envs))
+
+    def _returns(self, rewards: Array, done: Array, discount: float) -> Float[Array, "T B"]:
+        return discounted_sum(rewards, done, discount, self.running)
+
+    def _after(self, returns: Array, done: Array) -> Self:
+        return dataclasses.replace(self, running=jnp.where(done[-1], 0.0, returns[-1]))
+
+
+@struct.dataclass
+class CarriedFlooredRewardScale(CarriedRewardScale, FlooredRewardScale):
+    """Both: returns go on in the next rollout, and the scale keeps a share of its peak."""
+
+    @classmethod
+    def init(cls, num_envs: int, floor: float = 1.0) -> Self:
+        zero = jnp.zeros(())
+        return cls(weight=zero, mean=zero, square=zero, peak=zero, floor=floor, running=jnp.zeros(num_envs))
+
+
+def reward_scale(num_envs: int | None, floor: float | None = None) -> RewardScale:
+    """A fresh scale of the kind that is asked for.
+
+    Args:
+        num_envs: whose returns are carried from rollout to rollout; None: they begin anew with each.
+        floor: see :class:`FlooredRewardScale`; None: none.
+    """
+    if num_envs is None:
+        return RewardScale.init() if floor is None else FlooredRewardScale.init(floor)
+    return CarriedRewardScale.init(num_envs) if floor is None else CarriedFlooredRewardScale.init(num_envs, floor)

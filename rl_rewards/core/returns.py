@@ -8,15 +8,21 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 
-def discounted_sum(rewards: Float[Array, "T B"], done: Bool[Array, "T B"], discount: float) -> Float[Array, "T B"]:
-    """Reward collected so far in the episode, newest weight 1: R_t = r_t + discount * R_{t-1}; anew after ``done``."""
+def discounted_sum(
+    rewards: Float[Array, "T B"], done: Bool[Array, "T B"], discount: float, start: Float[Array, "B"] | None = None
+) -> Float[Array, "T B"]:
+    """Reward collected so far in the episode, newest weight 1: R_t = r_t + discount * R_{t-1}; anew after ``done``.
+
+    Args:
+        start: R before the first step; None: every episode begins with it.
+    """
 
     def step(running, inputs):
         reward, ended = inputs
         running = reward + discount * running
         return jnp.where(ended, 0.0, running), running
 
-    _, sums = jax.lax.scan(step, jnp.zeros_like(rewards[0]), (rewards, done))
+    _, sums = jax.lax.scan(step, jnp.zeros_like(rewards[0]) if start is None else start, (rewards, done))
     return sums
 
 

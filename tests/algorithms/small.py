@@ -39,6 +39,7 @@ SMALL_PPO = {
     "obs_clip": 8.0,
     "normalize_reward": False,
     "reward_scale_decay": 0.9,
+    "carry_returns": False,
 }
 """Every value is given, so that the YAML's defaults may be tuned freely."""
 
@@ -69,6 +70,7 @@ SMALL_SAC = {
     "obs_clip": 8.0,
     "normalize_reward": False,
     "reward_scale_decay": 0.9,
+    "carry_returns": False,
     "demos": None,
     "demo_fraction": 0.0,
     "bc_weight": 0.0,

@@ -176,6 +176,10 @@ def test_options_that_are_off_leave_older_checkpoints_readable():
     assert set(vars(state)) == {"params", "optimizer", "obs_moments", "reward_scale"}
     assert set(vars(state.reward_scale)) == {"weight", "mean", "square"}
     assert "peak" in vars(fresh(small_ppo(make_spec(), normalize_reward=True, reward_scale_floor=0.5)).reward_scale)
+    carried = fresh(small_ppo(make_spec(), normalize_reward=True, carry_returns=True))
+    assert carried.reward_scale.running.shape == (small_ppo(make_spec()).num_envs,)
+    unused = fresh(small_ppo(make_spec(), normalize_reward=False, carry_returns=True))
+    assert set(vars(unused.reward_scale)) == {"weight", "mean", "square"}
 
 
 def _worth(algorithm, state, rollout):

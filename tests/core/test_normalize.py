@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_rewards.core.normalize import RewardScale, RunningMoments
+from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 
 update_moments = jax.jit(RunningMoments.update)
 masks = st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4)
@@ -53,14 +53,14 @@ def test_image_statistics_of_whole_pictures():
     np.testing.assert_allclose(moments.mean, values.reshape(-1, 3, 3).mean(axis=0), rtol=1e-4)
 
 
-def loop_returns(rewards, done, valid, discount):
-    """Discounted reward so far in the episode, of the valid steps."""
+def loop_returns(rewards, done, valid, discount, since=0):
+    """Discounted reward so far in the episode, of the valid steps from ``since`` on."""
     collected = []
     for b in range(rewards.shape[1]):
         running = 0.0
         for t in range(rewards.shape[0]):
             running = discount * running + (rewards[t, b] if valid[t, b] else 0.0)
-            if valid[t, b]:
+            if valid[t, b] and t >= since:
                 collected.append(running)
             if done[t, b]:
                 running = 0.0
@@ -80,6 +80,54 @@ def test_reward_scale_is_the_deviation_of_discounted_returns():
         moments.append((returns.mean(), np.square(returns).mean()))
         mean, square = np.average(moments, axis=0, weights=weights)
         assert float(scale.std()) == pytest.approx(np.sqrt(square - mean**2), rel=1e-3)
+
+
+CONSTANT_SCALE = np.std((1.0 - 0.99 ** np.arange(1, 1001)) / 0.01)
+"""Deviation of the discounted return of a reward of 1 over a 1,000-step episode: 19.9."""
+
+
+def rollouts_of_ones(num_envs: int = 4, length: int = 250):
+    """Rollouts of episodes of 1,000 steps that pay 1; the environments begin at different places of them."""
+    steps = np.arange(num_envs) * 1000 // num_envs
+    while True:
+        at = steps + np.arange(1, length + 1)[:, None]
+        steps = at[-1]
+        yield jnp.ones((length, num_envs)), jnp.asarray(at % 1000 == 0), jnp.ones((length, num_envs), bool)
+
+
+@pytest.mark.parametrize("floor", [None, 0.5])
+def test_returns_of_episodes_longer_than_a_rollout_go_on(floor):
+    """Of four environments a quarter of an episode apart, every rollout holds all of an episode."""
+    scales = {"carried": reward_scale(4, floor), "anew": reward_scale(None, floor)}
+    for _, rollout in zip(range(8), rollouts_of_ones(), strict=False):
+        scales = {name: scale.update(*rollout, 0.99, 0.0) for name, scale in scales.items()}
+    assert pytest.approx(19.86, abs=0.01) == CONSTANT_SCALE
+    assert float(scales["carried"].std()) == pytest.approx(CONSTANT_SCALE, rel=1e-3)
+    assert float(scales["anew"].std()) == pytest.approx(25.2, abs=0.1), "what older runs divided by"
+
+
+def test_carried_returns_are_those_of_one_long_rollout_with_masks_and_seeds():
+    rng = np.random.default_rng(2)
+    rewards = jnp.asarray(rng.normal(size=(2, 30, 5)), jnp.float32)  # of two seeds
+    done, valid = (jnp.asarray(rng.random((2, 30, 5)) < share) for share in (0.1, 0.8))
+
+    def update(scale, *rollout):
+        return jax.vmap(lambda scale, *one: scale.update(*one, 0.9, 0.0))(scale, *rollout)
+
+    scales = jax.tree.map(lambda x: jnp.stack([x, x]), reward_scale(5))
+    for start in (0, 10, 20):
+        scales = update(scales, *(x[:, start : start + 10] for x in (rewards, done, valid)))
+    for seed in range(2):
+        scale = jax.tree.map(lambda x, seed=seed: x[seed], scales)
+        returns = loop_returns(*(np.asarray(x[seed]) for x in (rewards, done, valid)), 0.9, since=20)
+        assert float(scale.std()) == pytest.approx(np.std(returns), rel=1e-3)
+        assert not np.any(np.asarray(scale.running)[np.asarray(done[seed, -1])])
+
+
+def test_a_fresh_carried_scale_updates_as_the_plain_one_does():
+    rollout = next(rollouts_of_ones())
+    carried, plain = (reward_scale(envs).update(*rollout, 0.99, 0.9) for envs in (4, None))
+    assert all(np.array_equal(getattr(carried, name), value) for name, value in vars(plain).items())
 
 
 def test_reward_scale_of_nothing_and_of_a_constant_is_small_but_positive():
