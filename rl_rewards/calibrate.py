@@ -7,15 +7,17 @@ one those answers are themselves held against the true return of the segments.
 import argparse
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rl_rewards.arguments import mended
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.files import read_json, write_whole
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.declared import check_numbers
 from rl_rewards.exits import guarded
@@ -24,6 +26,8 @@ from rl_rewards.labelers.calibration import Calibration, calibrate
 from rl_rewards.labelers.nuisance import NUISANCES
 from rl_rewards.labelers.pairs import Pairs, read_pairs
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
+from rl_rewards.loop.run_folder import read_config, reading
+from rl_rewards.loop.trust import take_trust
 
 FEW = 20
 """Pairs, below which an interval says little."""
@@ -54,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
         nargs="*",
         metavar="labeler=NAME",
         help="whom to ask about the store's pairs, with labeler.KEY=VALUE as for a run; none: the store's own answers "
-        "are held against the true return",
+        "are held against the true return; trust=PACKAGE where the run's environment is a class of yours",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="the pairs of this seed of the run; all by default")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the numbers there too")
@@ -67,15 +71,20 @@ def _run(chosen: argparse.Namespace) -> None:
     print("\n".join(in_words(compared)))
     if chosen.out is not None:
         told = {"tested": compared.tested, "trusted": compared.trusted, **asdict(compared.found)}
-        chosen.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        write_whole(chosen.out, json.dumps(told, indent=1) + "\n")
 
 
 def compare(path: Path, overrides: list[str], seed: int | None = None) -> Compared:
     """The labeler of ``overrides``, or without any the store's own, held against what is trusted.
 
+    Args:
+        overrides: of the labeler; and ``trust=``, packages whose environment the run's configuration may name.
+
     Raises:
-        ConfigError: when there is no store or no answered pair, or the labeler cannot be asked about them.
+        ConfigError: when there is no store or no answered pair, the labeler cannot be asked about them, or the run's
+            files are damaged or name a class that is not trusted.
     """
+    trust, overrides = take_trust(overrides)
     foreign = [override for override in overrides if not OF_LABELERS.match(override)]
     require(not foreign, f"{' '.join(foreign)} says nothing of a labeler; the rest is as {path}'s run had it.")
     store_path = path / STORE_NAME if path.is_dir() else path
@@ -91,7 +100,7 @@ def compare(path: Path, overrides: list[str], seed: int | None = None) -> Compar
     trusted, features = pairs.scores, pairs.features(spec)
     names = ", ".join(pairs.labelers)
     if overrides:
-        asked, tested, more = _ask(run_dir, pairs, spec, overrides)
+        asked, tested, more = _ask(run_dir, pairs, spec, overrides, trust)
         found = calibrate(asked.scores, trusted, features, asked.probability, asked.flip_rate)
         return Compared(tested, names, found, notes + more)
     returns = pairs.returns
@@ -114,13 +123,17 @@ def _pairs(path: Path, spec: EnvSpec, seed: int | None) -> Pairs:
     return pairs.of_seed(seed)
 
 
-def _ask(run_dir: Path, pairs: Pairs, spec: EnvSpec, overrides: list[str]) -> tuple[Anew, str, list[str]]:
+def _ask(
+    run_dir: Path, pairs: Pairs, spec: EnvSpec, overrides: list[str], trust: Sequence[str]
+) -> tuple[Anew, str, list[str]]:
     """What the labeler says, its name, and what a person should know of how it was asked."""
     from rl_rewards.envs.base import Describes
     from rl_rewards.loop.build import build_env, build_labeling
 
-    node, env_node = _configs(run_dir, overrides)
-    labeling, env, notes = build_labeling(node), build_env(env_node), []
+    node, env_node = _configs(run_dir, overrides, trust)
+    with reading(run_dir):
+        env = build_env(env_node)
+    labeling, notes = build_labeling(node), []
     describe = env.describe if isinstance(env, Describes) else None
     if describe is not None and "info.scene" not in pairs.reads:
         describe = None
@@ -130,16 +143,15 @@ def _ask(run_dir: Path, pairs: Pairs, spec: EnvSpec, overrides: list[str]) -> tu
     return anew, str(node.get("model") or node._target_.rpartition(".")[2].lower()), notes
 
 
-def _configs(run_dir: Path, overrides: list[str]) -> tuple[DictConfig, DictConfig]:
+def _configs(run_dir: Path, overrides: list[str], trust: Sequence[str]) -> tuple[DictConfig, DictConfig]:
     """Of the labeler as a run in the same environment would have it, and of the run itself."""
     import hydra
 
     from rl_rewards.help import CONFIGS
 
-    require((run_dir / "config.yaml").is_file(), f"{run_dir} is not a run's folder: it lacks config.yaml.")
-    saved: Any = OmegaConf.load(run_dir / "config.yaml")
+    saved = read_config(run_dir, ["env"], trust)
     run_file = run_dir / "run.json"
-    choice = json.loads(run_file.read_text(encoding="utf-8")).get("env_choice") if run_file.is_file() else None
+    choice = read_json(run_file).get("env_choice") if run_file.is_file() else None
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = hydra.compose("config", [*([f"env={choice}"] if choice else []), *mended(overrides)])
     check_numbers(cfg)

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -26,7 +27,8 @@ def raise_here() -> None:
     """Let Hydra raise instead of printing a traceback of its own, so that :func:`guarded` hears of everything."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     logging.raiseExceptions = False  # a log that cannot be written is no reason for a traceback
-    sys.excepthook, sys.unraisablehook = _excepthook, _unraisablehook  # storage threads print through either
+    # Threads of the storage library print through any of these.
+    sys.excepthook, sys.unraisablehook, threading.excepthook = _excepthook, _unraisablehook, _thread_excepthook
 
 
 def _is_late_writer(error: BaseException | None) -> bool:
@@ -50,6 +52,12 @@ def end_with_the_reader() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
+def _thread_excepthook(failure: threading.ExceptHookArgs) -> None:
+    """Silent of a checkpoint's writer: what it could not write is raised where the checkpoint is waited for."""
+    if not type(failure.thread).__module__.startswith("orbax."):
+        threading.__excepthook__(failure)
+
+
 def guarded(job: Callable[[], Any]) -> Any:
     """Run ``job``; what goes wrong ends in one sentence and an exit code of its own."""
     try:
@@ -68,6 +76,10 @@ def guarded(job: Callable[[], Any]) -> Any:
         leave(f"Error: {file_sentence(error)}", FAILED)
     except KeyboardInterrupt:
         leave("Stopped at once, by Ctrl-C; what was saved before is kept.", INTERRUPTED)
+    except ValueError as error:
+        if not isinstance(error.__cause__, OSError):  # of Hydra's log, which it opens in the run's folder
+            raise
+        leave(f"Error: {file_sentence(error.__cause__)}", FAILED)
 
 
 def leave(message: str, code: int) -> NoReturn:

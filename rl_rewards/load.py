@@ -4,7 +4,7 @@
 them. Only a run's configuration, its spec.json and the reward in its newest checkpoint are read.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from os import PathLike
 from typing import Any
@@ -17,19 +17,25 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, Transition
 from rl_rewards.loop.sources import RestoredReward, restore_from_run
+from rl_rewards.loop.trust import trusted_packages
 
 
-def load_reward(run_dir: str | PathLike, seed: int | None = None) -> "LoadedReward":
+def load_reward(run_dir: str | PathLike, seed: int | None = None, trust: str | Sequence[str] = ()) -> "LoadedReward":
     """The reward as the newest checkpoint of ``run_dir`` has it; nothing in the folder changes.
+
+    The folder may be someone else's: of the classes that its configuration names, only those of rl_rewards and of the
+    packages in ``trust`` are made.
 
     Args:
         run_dir: of a run; RUN_DIR@best for the reward of its best evaluation, RUN_DIR@last for the newest.
         seed: whose reward; needed where several seeds were trained in one program, each with its own.
+        trust: a package, or several, with reward classes of yours: loading the reward runs their code.
 
     Raises:
-        ConfigError: when the folder is not a run's, has no checkpoint, or has several seeds and none is named.
+        ConfigError: when the folder is not a run's, has no checkpoint, a file of it is damaged, its configuration names
+            a class that is not trusted, or it has several seeds and none is named.
     """
-    return LoadedReward(restore_from_run(run_dir, seed))
+    return LoadedReward(restore_from_run(run_dir, seed, trusted_packages(trust)))
 
 
 class LoadedReward:
@@ -109,11 +115,19 @@ class LearnedReward(gymnasium.Wrapper):
 
     Args:
         reward: a run's folder, as :func:`load_reward` takes it, or any function (obs, action, next_obs) -> number.
+        seed: of a run's folder, as :func:`load_reward` takes it.
+        trust: likewise.
     """
 
-    def __init__(self, env: gymnasium.Env, reward: str | PathLike | Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        env: gymnasium.Env,
+        reward: str | PathLike | Callable[..., Any],
+        seed: int | None = None,
+        trust: str | Sequence[str] = (),
+    ) -> None:
         super().__init__(env)
-        self.learned_reward = reward if callable(reward) else load_reward(reward)
+        self.learned_reward = reward if callable(reward) else load_reward(reward, seed, trust)
         if isinstance(self.learned_reward, LoadedReward):
             _check_space(self.learned_reward.spec, env)
         self._obs: Any = None

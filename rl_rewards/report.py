@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rl_rewards.core.errors import ConfigError
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for what cannot be reported."""
@@ -24,11 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the page there instead")
     chosen = parser.parse_args(arguments)
-    from rl_rewards.reporting.run_files import ReportError
-
     try:
         print(_write(chosen.paths, chosen.out))
-    except ReportError as error:
+    except ConfigError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     except OSError as error:

@@ -7,6 +7,7 @@ Heavy libraries are imported only when a run starts, so that ``--help`` and a mi
 import json
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,18 +16,22 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from rl_rewards import sweep
 from rl_rewards.arguments import mended
 from rl_rewards.compile_cache import prepare_jax
-from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+from rl_rewards.core.errors import ConfigError, FolderInUse, Stopped, TrainingFailed
+from rl_rewards.core.files import read_json, write_whole
 from rl_rewards.declared import check_changed
 from rl_rewards.early import check_job, leaving_nothing, refuse_study
-from rl_rewards.exits import REQUEUE, end_with_the_reader, guarded, leave, raise_here
+from rl_rewards.exits import REFUSED, REQUEUE, end_with_the_reader, guarded, leave, raise_here
 from rl_rewards.help import CONFIGS, print_help
+from rl_rewards.loop.run_folder import is_started, only_process, own_config, reading, save_config
+from rl_rewards.loop.trust import check_targets, take_trust, trusted_packages
 from rl_rewards.provenance import code, command_line, digests
 
-RESUMABLE_OVERRIDES = ("logger", "total_env_steps")
+RESUMABLE_OVERRIDES = ("logger", "total_env_steps", "trust")
 GROUPS = ("env", "reward", "algorithm")
 TEXT_ONLY = {"--help", "-h", "--version", "--cfg", "-c", "--info", "-i", "--hydra-help"}
 """Arguments that print something and run nothing."""
@@ -70,7 +75,10 @@ def _hydra_main(cfg: DictConfig) -> float | None:
 
 
 def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides: list[str]) -> float:
-    """A job of a sweep: skipped when done, and never the end of the sweep; see FAILED.json for what went wrong."""
+    """A job of a sweep: skipped when done, and never the end of the sweep; see FAILED.json for what went wrong.
+
+    A folder in which another process runs does end it: that job will have a score, but not here.
+    """
     try:
         refuse_study(cfg)
         for folder in sweep.folders(cfg, run_dir, overrides):
@@ -80,6 +88,8 @@ def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides
         return start_run(cfg, run_dir, choices, overrides)
     except Stopped as stopped:
         leave(str(stopped), REQUEUE)
+    except FolderInUse as error:
+        leave(f"Error: {error}", REFUSED)
     except Exception as error:
         return sweep.record_failure(run_dir, error)
     finally:
@@ -89,22 +99,26 @@ def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides
 def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides: list[str] | None = None) -> float:
     """Run ``cfg`` in ``run_dir`` and return its score; a folder with checkpoints of the same run is gone on with.
 
+    ``cfg`` is the user's own: it may name any class. Of other runs' folders that it reads, it says whom to trust.
+
     Args:
         overrides: what run.json tells the run was started with; None is the command line, which a sweep's job may
             have been given by its launcher.
     """
     check_job(cfg)
-    saved = run_dir / "config.yaml"
-    if saved.exists() and _comparable(OmegaConf.load(saved)) != _comparable(cfg):
-        raise ConfigError(
-            f"{run_dir} holds a run with another configuration; choose another hydra.run.dir, or go on with that run "
-            f"by resume={run_dir}."
-        )
+    overrides = sys.argv[1:] if overrides is None else overrides
+    trusted_packages(cfg.get("trust"))
     run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, saved, resolve=True)
-    data = digests([cfg.demos, cfg.examples.path])
-    _write_run_json(run_dir, choices, sys.argv[1:] if overrides is None else overrides, data)
-    return execute(cfg, run_dir, choices)
+    with only_process(run_dir):
+        stored = own_config(run_dir, command_line(overrides))
+        if stored is not None and _comparable(stored) != _comparable(cfg):
+            raise ConfigError(
+                f"{run_dir} holds a run with another configuration; choose another hydra.run.dir, or go on with that "
+                f"run by resume={run_dir}."
+            )
+        save_config(cfg, run_dir)
+        _write_run_json(run_dir, cfg, choices, overrides)
+        return execute(cfg, run_dir, choices)
 
 
 def start_study(cfg: DictConfig, run_dir: Path, overrides: list[str]) -> None:
@@ -115,36 +129,74 @@ def start_study(cfg: DictConfig, run_dir: Path, overrides: list[str]) -> None:
     from rl_rewards.reporting.find_runs import find_runs
     from rl_rewards.studies.base import run_study
 
-    run_study(instantiate_part(cfg.study), cfg, overrides, run_dir)
-    if cfg.report:
-        report = run_dir / "report.html"
-        write_comparison(find_runs([str(run_dir)]), report)
-        print(f"  {report}", flush=True)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with only_process(run_dir):
+        run_study(instantiate_part(cfg.study), cfg, overrides, run_dir)
+        if cfg.report:
+            report = run_dir / "report.html"
+            write_comparison(find_runs([str(run_dir)]), report)
+            print(f"  {report}", flush=True)
 
 
 def resume_run(run_dir: Path, overrides: list[str]) -> None:
-    """Go on in ``run_dir`` with its saved configuration."""
-    if not (run_dir / "config.yaml").is_file():
+    """Go on in ``run_dir`` with its saved configuration, which may be someone else's.
+
+    Raises:
+        ConfigError: when there is none, an override would change the run, or the configuration names a class that is
+            neither of rl_rewards nor of a package that ``trust=`` names.
+    """
+    if not is_started(run_dir):
         raise ConfigError(f"resume={run_dir} is not a run's folder; it has no config.yaml.")
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in RESUMABLE_OVERRIDES:
             raise ConfigError(
                 f"{override} cannot be changed when a run is resumed; only the logger and total_env_steps can."
             )
-    cfg = OmegaConf.load(run_dir / "config.yaml")
-    OmegaConf.set_struct(cfg, True)
+    trust, changes = take_trust(overrides)
+    with only_process(run_dir):
+        cfg = own_config(run_dir)
+        assert cfg is not None, "it is started"
+        check_targets(cfg, [str(key) for key in cfg], trust, str(run_dir / "config.yaml"))
+        cfg.trust = list(trust)
+        OmegaConf.set_struct(cfg, True)
+        try:
+            cfg.merge_with_dotlist(changes)
+        except Exception as error:
+            raise ConfigError(f"{' '.join(changes)} does not fit the saved configuration: {error}") from error
+        check_changed(cfg, changes)
+        choices = _stored_choices(run_dir, cfg, [f"resume={run_dir}", *overrides])
+        save_config(cfg, run_dir)
+        try:
+            execute(cfg, run_dir, choices, reading(run_dir))
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{run_dir / 'config.yaml'} is damaged: {str(error).splitlines()[0]}.") from error
+
+
+def _stored_choices(run_dir: Path, cfg: DictConfig, overrides: list[str]) -> dict[str, str]:
+    """What was chosen of each group, from run.json; a broken one is written anew, with the classes' names."""
     try:
-        cfg.merge_with_dotlist(overrides)
-    except Exception as error:
-        raise ConfigError(f"{' '.join(overrides)} does not fit the saved configuration: {error}") from error
-    check_changed(cfg, overrides)
-    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
-    choices = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
-    execute(cfg, run_dir, {group: choices[f"{group}_choice"] for group in GROUPS})
+        record = read_json(run_dir / "run.json")
+        return {group: str(record[f"{group}_choice"]) for group in GROUPS}
+    except (ConfigError, KeyError) as error:
+        broken = error if isinstance(error, ConfigError) else f"{run_dir / 'run.json'} lacks {error}."
+        print(f"Warning: {broken} It is written anew, without the command that the run was started with.", flush=True)
+    targets = {group: OmegaConf.select(cfg, f"{group}._target_") for group in GROUPS}
+    choices = {group: str(target).rpartition(".")[2] for group, target in targets.items()}
+    _write_run_json(run_dir, cfg, choices, overrides)
+    return choices
 
 
-def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
-    """Build, check, train, and tell the outcome; returns the score."""
+def execute(
+    cfg: DictConfig,
+    run_dir: Path,
+    choices: dict[str, str],
+    building: AbstractContextManager[None] = nullcontext(),  # noqa: B008
+) -> float:
+    """Build, check, train, and tell the outcome; returns the score.
+
+    Args:
+        building: what to build the parts in.
+    """
     prepare_jax()
     from rl_rewards.loop import build
     from rl_rewards.loop.experiment import run_experiment
@@ -156,12 +208,13 @@ def execute(cfg: DictConfig, run_dir: Path, choices: dict[str, str]) -> float:
     last = f" to {cfg.seed + cfg.num_seeds - 1}" if cfg.num_seeds > 1 else ""
     title = f"{choices['reward']} on {choices['env']} with {choices['algorithm']}, seed {cfg.seed}{last}"
     print(f"{title}\nfolder: {run_dir}", flush=True)
-    parts = build.build(cfg, run_dir)
-    for note in build.notes(parts, cfg):
-        print(note, flush=True)
-    for warning in build.warnings(parts):
-        print(f"Warning: {warning}", flush=True)
-    examples = build.build_data(parts, cfg)
+    with building:
+        parts = build.build(cfg, run_dir)
+        for note in build.notes(parts, cfg):
+            print(note, flush=True)
+        for warning in build.warnings(parts):
+            print(f"Warning: {warning}", flush=True)
+        examples = build.build_data(parts, cfg)
     try:
         row = run_experiment(cfg, parts, examples, run_dir, title)
     except TrainingFailed:
@@ -207,7 +260,7 @@ def _print_verdict(row: dict, run_dir: Path, first_seed: int, report: Path | Non
         print(f"  report                {report}")
 
 
-def _write_run_json(run_dir: Path, choices: dict[str, str], overrides: list[str], data: dict[str, str]) -> None:
+def _write_run_json(run_dir: Path, cfg: DictConfig, choices: dict[str, str], overrides: list[str]) -> None:
     packages = ("rl_rewards", "jax", "flax", "optax", "mujoco", "numpy")
     record = {
         "command": command_line(overrides),
@@ -215,9 +268,9 @@ def _write_run_json(run_dir: Path, choices: dict[str, str], overrides: list[str]
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in packages},
         **{f"{group}_choice": choice for group, choice in choices.items()},
-        "data_sha256": data,
+        "data_sha256": digests([cfg.demos, cfg.examples.path]),
     }
-    (run_dir / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_whole(run_dir / "run.json", json.dumps(record, indent=2) + "\n", private=True)
 
 
 def _comparable(cfg: DictConfig) -> dict:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from hydra.core.override_parser.types import QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.files import parse_json, read_json, read_text
 from rl_rewards.core.seed_rows import values
+from rl_rewards.loop.run_folder import read_config
 
 
 def override_hash(overrides: Sequence[str]) -> str:
@@ -87,12 +91,11 @@ def folders(cfg: DictConfig, run_dir: Path, overrides: Sequence[str]) -> list[Pa
     """
     pieces = ",".join(sorted(",".join(sorted(overrides)).split(",")))
     earlier = run_dir.with_name(_digest(pieces))
-    saved = earlier / "config.yaml"
     found = [run_dir]
-    if saved.is_file() and _agree(
-        OmegaConf.to_container(OmegaConf.load(saved)), OmegaConf.to_container(cfg, resolve=True)
-    ):
-        found.append(earlier)
+    with suppress(ConfigError):  # where there is no such folder, too
+        saved = read_config(earlier, built=(), trust=())
+        if _agree(OmegaConf.to_container(saved), OmegaConf.to_container(cfg, resolve=True)):
+            found.append(earlier)
     return found
 
 
@@ -104,23 +107,29 @@ def _agree(saved: Any, now: Any) -> bool:
 
 
 def finished_score(run_dir: Path) -> float | None:
-    """The score of a job that is DONE, else None."""
+    """The score of a job that is DONE, else None; also None where its files are broken, so that it is started again."""
     if not (run_dir / "DONE").exists():
         return None
-    rows = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return score(json.loads(rows[-1]))
+    try:
+        done = read_json(run_dir / "DONE")
+        row = parse_json(read_text(run_dir / "metrics.jsonl").splitlines()[-1], "its last row")
+        return score(row) if row["round"] + 1 == done["rounds"] else None
+    except (ConfigError, KeyError, TypeError, IndexError, ZeroDivisionError):
+        return None
 
 
 def record_failure(run_dir: Path, error: Exception) -> float:
     """Tell of a failed job, write FAILED.json unless training did, and return its finite score."""
-    from rl_rewards.loop.experiment import write_failed
+    from rl_rewards.loop.experiment import worst_score, write_failed
 
     print(f"Error: {error or type(error).__name__}\nThe sweep goes on; see {run_dir / 'FAILED.json'}.", file=sys.stderr)
-    path = run_dir / "FAILED.json"
-    if not path.exists():
+    with suppress(ConfigError, KeyError, TypeError, ValueError):
+        return float(read_json(run_dir / "FAILED.json")["score"])
+    with suppress(OSError):
         run_dir.mkdir(parents=True, exist_ok=True)
-        write_failed(run_dir, error, _has_success(run_dir), [])
-    return json.loads(path.read_text(encoding="utf-8"))["score"]
+    has_success = _has_success(run_dir)
+    write_failed(run_dir, error, has_success, [])
+    return worst_score(has_success)
 
 
 def release() -> None:
@@ -133,5 +142,7 @@ def release() -> None:
 
 
 def _has_success(run_dir: Path) -> bool:
-    spec = run_dir / "spec.json"
-    return spec.exists() and json.loads(spec.read_text(encoding="utf-8"))["has_success"]
+    try:
+        return bool(read_json(run_dir / "spec.json").get("has_success"))
+    except ConfigError:
+        return False

@@ -16,6 +16,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.data import describe
 from rl_rewards.exits import guarded
 from rl_rewards.help import CONFIGS
+from rl_rewards.loop.trust import check_targets, take_trust
 
 EXPERTS = CONFIGS / "experiment" / "expert"
 OUTPUTS = Path(__file__).parents[1] / "outputs" / "experts"
@@ -37,7 +38,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--view", metavar="KEY=VALUE", help="record what is seen with this changed, e.g. env.observation=image"
     )
     parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="of the training; fewer total_env_steps: imperfect"
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="of the training; fewer total_env_steps: imperfect; trust=PACKAGE: of --policy, whose classes may be made",
     )
     chosen = parser.parse_intermixed_args(arguments)  # options may stand before overrides
     guarded(lambda: _make(chosen))
@@ -47,12 +51,14 @@ def _make(chosen: argparse.Namespace) -> None:
     require(chosen.episodes >= 1, f"--episodes {chosen.episodes} must be at least 1.")
     require(0.0 <= chosen.random <= 1.0, f"--random {chosen.random} must lie in [0, 1].")
     require(chosen.expert != "of" or chosen.policy is not None, "Name the run to record: of FILE.npz --policy RUN_DIR.")
-    run_dir = chosen.policy or _train(chosen.expert, chosen.overrides)
+    trust, overrides = take_trust(chosen.overrides)
+    run_dir = chosen.policy or _train(chosen.expert, overrides)
     from rl_rewards.loop import build
     from rl_rewards.loop.demonstrations import first_episodes, read_demonstrations, save_demonstrations
     from rl_rewards.loop.policies import record, restore_policy, seen_by
 
-    policy = restore_policy(run_dir, chosen.seed_of_policy)
+    policy = restore_policy(run_dir, chosen.seed_of_policy, trust)
+    check_targets(policy.config, ["env"], trust, f"{run_dir}: config.yaml")
     env = build.build_env(policy.config)
     recording = record(env, policy, chosen.episodes, chosen.explore, chosen.random, chosen.seed)
     if chosen.view is not None:

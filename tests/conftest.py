@@ -61,3 +61,12 @@ vmap."""
 def _keys_are_watched(request):
     with jax.debug_key_reuse(request.path.parent.name in KEYS_WATCHED):
         yield
+
+
+@pytest.fixture(scope="session")
+def kept_run(tmp_path_factory) -> Path:
+    """A finished run of five rounds with the checkpoints of rounds 2, 4 and 5. Copy it before you change it."""
+    from tests.finished import finished_run
+
+    folder = tmp_path_factory.mktemp("kept") / "run"
+    return finished_run(folder, "env=point", "checkpoint.every=2")

@@ -1,10 +1,14 @@
 """A full disk, a folder that cannot be written, no network: one sentence, and nothing already written is lost."""
 
 import json
+import logging
 import subprocess
+import sys
+import threading
 
 import pytest
 
+from rl_rewards import exits
 from tests.runs import command, digest_of, rows, start_command
 
 RUN = ("debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=3200", "checkpoint.every=1")
@@ -57,6 +61,36 @@ def test_a_read_only_folder_is_one_sentence(tmp_path):
         f"Error: cannot read or write {tmp_path}/x: Read-only file system. What was written before is kept; once that "
         "is mended, the same command with the same hydra.run.dir goes on."
     )
+
+
+def test_an_existing_folder_that_is_read_only_is_one_sentence(tmp_path):
+    """Hydra's log is the first that cannot be written there."""
+    script = 'mount -t tmpfs none "$1"; mkdir "$1/x"; mount -o remount,ro "$1"; shift; exec "$@"'
+    done = in_namespace(script, str(tmp_path), *start_command(f"hydra.run.dir={tmp_path}/x"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: cannot read or write {tmp_path}/x/run.log: Read-only file system.")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_thread_that_cannot_write_a_checkpoint_says_nothing_itself(monkeypatch, capsys):
+    """Its error is raised where the checkpoint is waited for; other threads' errors are shown."""
+    for hook in ("excepthook", "unraisablehook"):
+        monkeypatch.setattr(sys, hook, getattr(sys, hook))
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    exits.raise_here()
+
+    class Writer(threading.Thread):
+        def run(self):
+            raise OSError("No space left on device")
+
+    for module, shown in (("orbax.checkpoint._src.futures.future", False), ("rl_rewards.labelers", True)):
+        Writer.__module__ = module
+        thread = Writer()
+        thread.start()
+        thread.join()
+        assert ("No space left" in capsys.readouterr().err) is shown
 
 
 def test_a_folder_inside_a_file_is_one_sentence(tmp_path):

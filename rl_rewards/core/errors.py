@@ -22,6 +22,10 @@ class EnvironmentFault(ConfigError):
         self.trace = trace
 
 
+class FolderInUse(ConfigError):
+    """Another process runs in the folder of a run; its text names the process."""
+
+
 class Stopped(Exception):
     """Asked to stop from outside, with everything saved; its text says how to go on."""
 
@@ -37,7 +41,7 @@ class CannotDraw(Exception):
 def as_os_error(error: Exception, where: object) -> OSError | None:
     """The operating system's error that a storage library has wrapped in one of its own, if that is what it is."""
     if isinstance(error, OSError):
-        return error
+        return error if error.filename else OSError(error.errno, error.strerror, str(where))
     for number, words in _OF_THE_SYSTEM.items():
         if words in str(error):
             return OSError(number, os.strerror(number), str(where))

@@ -7,6 +7,7 @@ A training reward is never stored: ``Transition`` has ``env_reward`` only, and l
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.files import read_json, write_whole
 
 Key = jax.Array
 """A typed ``jax.random.key``; every function that takes one consumes it."""
@@ -120,23 +124,52 @@ class EnvSpec:
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "EnvSpec":
-        """Read what :meth:`save` wrote."""
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        action = raw["action"]
-        raw["obs"] = _box(raw["obs"])
-        raw["action"] = Discrete(action["n"]) if "n" in action else _box(action)
-        raw["info"] = {key: tuple(shape) for key, shape in raw["info"].items()}
-        raw["obs_names"] = tuple(raw["obs_names"])
-        return cls(**raw)
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ConfigError: when the file is damaged.
+        """
+        raw = read_json(path)
+        try:
+            action = raw["action"]
+            raw["obs"] = _box(raw["obs"])
+            raw["action"] = Discrete(_whole(action["n"], 1)) if "n" in action else _box(action)
+            raw["info"] = {key: _shape(shape) for key, shape in raw["info"].items()}
+            raw["obs_names"] = tuple(map(str, raw["obs_names"]))
+            _whole(raw["max_episode_steps"], 1)
+            return cls(**raw)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(f"{path} is no description of an environment: {type(error).__name__}: {error}.") from None
 
 
-def _box(raw: dict) -> Box:
-    low, high = (None if raw[side] is None else tuple(raw[side]) for side in ("low", "high"))
-    return Box(shape=tuple(raw["shape"]), low=low, high=high, dtype=raw["dtype"])
+LARGEST = 10**8
+"""Entries of an observation or an action; a damaged file may say any number."""
+
+
+def _box(raw: Any) -> Box:
+    shape, dtype = _shape(raw["shape"]), str(np.dtype(raw["dtype"]))
+    low, high = (None if raw[side] is None else tuple(map(float, raw[side])) for side in ("low", "high"))
+    for bound in (low, high):
+        if bound is not None and len(bound) != math.prod(shape):
+            raise ValueError(f"{len(bound)} bounds for the shape {list(shape)}")
+    return Box(shape=shape, low=low, high=high, dtype=dtype)
+
+
+def _shape(raw: Any) -> tuple[int, ...]:
+    shape = tuple(_whole(size, 0) for size in raw)
+    if math.prod(shape) > LARGEST:
+        raise ValueError(f"the shape {list(shape)} is too large")
+    return shape
+
+
+def _whole(value: Any, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
+        raise ValueError(f"{value} is no whole number from {least} to {LARGEST}")
+    return value
 
 
 LARGEST_BOUND = float(np.sqrt(np.finfo(np.float32).max))

@@ -7,17 +7,16 @@ table, ``{"table": ..., column: value, ...}``, bytes as base64. Leases stay behi
 import base64
 import binascii
 import json
-import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.files import replaced
 from rl_rewards.labelers.clips import Sheet, segment_hash, unpack_array
 from rl_rewards.labelers.database import VERSION, Database
 from rl_rewards.labelers.records import NewQuery, Source, check_labeler, check_scores, unpacked
@@ -47,7 +46,7 @@ STANDING = (
 def export_lines(database: Database, path: Path) -> int:
     """Write all of the store as JSON lines; returns how many rows."""
     rows = 0
-    with _replaced(path) as file, database.reading() as connection:
+    with replaced(path) as file, database.reading() as connection:
         file.write(json.dumps({"format": FORMAT, "version": VERSION}) + "\n")
         for table, order in TABLES.items():
             for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order}"):
@@ -186,7 +185,7 @@ def export_preference_transformer(database: Database, path: Path) -> int:
     steps = np.tile(np.arange(1, obs.shape[1] + 1), (len(rows), 1))
     arrays = {"observations": obs, "actions": action, "observations_2": obs_2, "actions_2": action_2}
     arrays |= {"timestep_1": steps, "timestep_2": steps, "human_labels": human, "labels": shares}
-    with _replaced(path, binary=True) as file:
+    with replaced(path, binary=True) as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     return len(rows)
 
@@ -198,7 +197,7 @@ def export_chosen_rejected(database: Database, path: Path) -> int:
     refusals give none.
     """
     pairs = 0
-    with _replaced(path) as file, database.reading() as connection:
+    with replaced(path) as file, database.reading() as connection:
         for row in connection.execute(STANDING + "AND q.kind NOT IN ('rating', 'yes_no') ORDER BY q.answer").fetchall():
             clips, scores = json.loads(row["clips"]), unpacked(row["scores"]) or ()
             sides = {clip: _side(connection, clip) for clip in clips}
@@ -231,15 +230,3 @@ def _segments(connection: sqlite3.Connection, clips: list[str]) -> tuple[list[np
 def _side(connection: sqlite3.Connection, clip: str) -> dict[str, Any]:
     obs, action = _arrays(connection, clip)
     return {"hash": clip, "obs": obs.tolist(), "action": action.tolist()}
-
-
-@contextmanager
-def _replaced(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
-    """A file that appears at ``path`` at once and whole."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb" if binary else "w", encoding=None if binary else "utf-8") as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

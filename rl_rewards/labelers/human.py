@@ -69,7 +69,8 @@ def _serve(people: People, folder: Path, store: Path) -> "subprocess.Popen | Non
             "choose labeler=human_terminal."
         ) from error
     try:
-        only_server(store).close()
+        with only_server(store):
+            pass
     except ConfigError:
         print("The labelling page is served already, at the address that it printed.", flush=True)
         return None

@@ -6,7 +6,6 @@ overwritten, and found again or not.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,7 @@ import numpy as np
 
 from rl_rewards.core.best import CRITERIA, Choice, Criterion, criterion_for, improves, score
 from rl_rewards.core.checks import require
+from rl_rewards.core.files import write_whole
 from rl_rewards.core.seed_rows import of_seed
 from rl_rewards.core.strict_json import strict
 from rl_rewards.core.words import short_count
@@ -126,9 +126,7 @@ class BestKeeper:
 
     def _write(self, best: BestState) -> None:
         self._folder.write(best.record["rounds"], best)
-        temporary = self.run_dir / f"{FILE}.tmp"
-        temporary.write_text(json.dumps(best.record, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, self.run_dir / FILE)
+        write_whole(self.run_dir / FILE, json.dumps(best.record, indent=1) + "\n")
 
 
 def kept_in_words(run_dir: Path) -> str | None:

@@ -20,6 +20,7 @@ from rl_rewards.loop.players import as_game, build_algorithm
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part, place_of
 from rl_rewards.loop.train import Parts
+from rl_rewards.loop.trust import trusted_packages
 from rl_rewards.rewards.base import asks
 from rl_rewards.rewards.self_play import SelfPlay
 
@@ -37,7 +38,7 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
     for key in ("num_seeds", "total_env_steps"):
         _check_whole(cfg, key)
     seeds = range(cfg.seed, cfg.seed + cfg.num_seeds)
-    source = build_source(cfg.reward, env.spec, run_dir, seeds)
+    source = build_source(cfg.reward, env.spec, run_dir, seeds, trusted_packages(cfg.get("trust")))
     if isinstance(source, SelfPlay):
         env = as_game(env, source.rules)
     algorithm = build_algorithm(cfg.algorithm, env.spec, source, cfg.total_env_steps)

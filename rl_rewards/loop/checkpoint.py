@@ -42,11 +42,24 @@ class Restored(NamedTuple):
 
 
 class Checkpoints:
-    """The newest ``keep`` checkpoints of one run, named by the number of rounds done."""
+    """The newest ``keep`` checkpoints of one run, named by the number of rounds done.
 
-    def __init__(self, folder: Path, keep: int) -> None:
+    Args:
+        config: the text of the run's config.yaml, kept with every checkpoint for a folder that has lost it.
+    """
+
+    def __init__(self, folder: Path, keep: int, config: str = "") -> None:
+        self._config = config
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        try:
+            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        except Exception as error:  # of a broken file that describes a checkpoint
+            if (plain := as_os_error(error, folder)) is not None:
+                raise plain from error
+            raise ConfigError(
+                f"The checkpoints in {folder} cannot be read: one of them is damaged; move the newest of them away, "
+                "and the run goes on from the one before."
+            ) from error
         self.damaged: list[str] = []  # a sentence for each checkpoint that was passed over
 
     def save(
@@ -69,6 +82,8 @@ class Checkpoints:
             "env_bytes": env_bytes.size,
             "shapes": _shapes_hash(_items(jax.eval_shape(lambda: state))),
             "digest": digest(state, host_env),
+            "item_digests": _item_digests(_items(state)),
+            "config": self._config,
         }
         if best is not None:
             items |= {f"best_{name}": ocp.args.StandardSave(value) for name, value in best.items.items()}
@@ -81,29 +96,45 @@ class Checkpoints:
             if (plain := as_os_error(error, self._manager.directory)) is not None:
                 raise plain from error
             raise
+        for file in Path(self._manager.directory, str(rounds), "meta").iterdir():
+            file.chmod(0o600)  # as config.yaml itself
 
     def newest(self) -> int | None:
         """Rounds done in the newest complete checkpoint."""
         return self._manager.latest_step()
 
-    def restore(self, template: TrainState, data_hash: str) -> Restored:
+    def restore(self, template: TrainState, data_hash: str, rows: int) -> Restored:
         """The newest good checkpoint.
 
         ``template`` may be shapes alone.
 
         One that cannot be read, or whose bits are not those that were saved, is put aside (``damaged`` tells) and the
-        one before is taken.
+        one before is taken. So is one of more rounds than there are rows in metrics.jsonl: the rounds are run again.
+
+        Args:
+            rows: how many rounds, from the first on, have their row.
 
         Raises:
-            ConfigError: when the examples are not those of the run, shapes differ, or none can be read.
+            ConfigError: when the examples are not those of the run, shapes differ, none can be read, or none has its
+                rows.
         """
-        for rounds in sorted(self._manager.all_steps(), reverse=True):
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        if min(steps) > rows:
+            raise ConfigError(
+                f"{Path(self._manager.directory).parent / 'metrics.jsonl'} has the rows of {rows} rounds, and the "
+                f"checkpoints are of {', '.join(map(str, steps))} rounds; put that file back, or start in a new folder."
+            )
+        for rounds in steps:
+            if rounds > rows:
+                self._put_aside(rounds, f"is ahead of metrics.jsonl, which has the rows of {rows} rounds")
+                continue
             try:
                 found = self._restore(rounds, template, data_hash)
             except ConfigError:
                 raise
             except Exception as error:  # whatever a broken file makes three libraries say
-                self._put_aside(rounds, error)
+                reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+                self._put_aside(rounds, f"is damaged ({reason})")
             else:
                 return found
         raise ConfigError(
@@ -139,14 +170,14 @@ class Checkpoints:
             raise ValueError("the bits of its best policy are not those that were saved")
         return Restored(state, env_bytes, rounds, best)
 
-    def _put_aside(self, rounds: int, error: Exception) -> None:
+    def _put_aside(self, rounds: int, fault: str) -> None:
         """Out of the manager's sight, so that the round can be saved anew; kept for whoever wants to look."""
         folder = Path(self._manager.directory)
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         self.damaged.append(
-            f"The checkpoint after round {rounds} is damaged ({reason}); it was put aside as damaged_{rounds}, and the "
-            "one before it is used."
+            f"The checkpoint after round {rounds} {fault}; it was put aside as damaged_{rounds}, and the one before it "
+            "is used."
         )
+        shutil.rmtree(folder.parent / f"damaged_{rounds}", ignore_errors=True)  # of an earlier time
         (folder / str(rounds)).rename(folder.parent / f"damaged_{rounds}")
         self._manager.reload()
 
@@ -167,7 +198,7 @@ class BestCheckpoint:
             OSError: when it cannot be written.
         """
         items: dict[str, Any] = {name: ocp.args.StandardSave(value) for name, value in best.items.items()}
-        items["meta"] = ocp.args.JsonSave({"best": best.record})
+        items["meta"] = ocp.args.JsonSave({"best": best.record, "item_digests": _item_digests(best.items)})
         options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
         try:
             with ocp.CheckpointManager(self.folder.absolute(), options=options) as manager:
@@ -218,7 +249,8 @@ def restore_item(saved: SavedState, item: str, template: Any) -> Any:
         template: the state's structure, shapes and dtypes.
 
     Raises:
-        ConfigError: when there is no complete checkpoint, or it holds another state.
+        ConfigError: when there is no complete checkpoint, it holds another state, or its bits are not those that were
+            saved (an earlier version saved nothing to tell that by).
     """
     folder = saved.folder
     none = f"{saved.run_dir} has no checkpoint; let its run reach the first one."
@@ -238,20 +270,52 @@ def restore_item(saved: SavedState, item: str, template: Any) -> Any:
             return template
         shapes = {"tree": jax.tree.map(_key_data, template)}
         try:
-            restored = manager.restore(newest, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(shapes)}))
-        except (ValueError, KeyError, OSError) as error:
+            wanted = {item: ocp.args.StandardRestore(shapes), "meta": ocp.args.JsonRestore()}
+            restored = manager.restore(newest, args=ocp.args.Composite(**wanted))
+            state = jax.tree.map(_rebuilt, template, restored[item]["tree"])
+            was = (restored["meta"].get("item_digests") or {}).get(item)
+        except Exception as error:  # whatever a broken file makes three libraries say
             raise ConfigError(
                 f"The {item} in {folder} does not fit its config.yaml, or its checkpoint is damaged."
             ) from error
-        return jax.tree.map(_rebuilt, template, restored[item]["tree"])
+        if was not in (None, _item_digests({item: {"tree": jax.tree.map(_key_data, state)}})[item]):
+            raise ConfigError(
+                f"The {item} in {folder / str(newest)} is damaged: its bits are not those that were saved; resume the "
+                "run, which goes on from the checkpoint before, or take another copy of the folder."
+            )
+        return state
+
+
+def is_checkpointed(run_dir: Path) -> bool:
+    """True where the run in ``run_dir`` has a complete checkpoint."""
+    folder = run_dir / CHECKPOINTS
+    if not folder.is_dir():
+        return False
+    options = ocp.CheckpointManagerOptions(read_only=True, create=False)
+    with ocp.CheckpointManager(folder.absolute(), options=options) as manager:
+        return manager.latest_step() is not None
+
+
+def stored_config(run_dir: Path) -> str | None:
+    """The text of config.yaml that the newest checkpoint keeps; None where none does."""
+    folder = run_dir / CHECKPOINTS
+    if not folder.is_dir():
+        return None
+    options = ocp.CheckpointManagerOptions(read_only=True, create=False)
+    try:
+        with ocp.CheckpointManager(folder.absolute(), options=options) as manager:
+            found = manager.restore(None, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))
+            return found["meta"].get("config") or None
+    except Exception:  # whatever a broken file makes three libraries say
+        return None
 
 
 def save_reward(folder: Path, state: Any) -> None:
     """Write a checkpoint that holds ``state`` alone, for :func:`restore_item`."""
     with ocp.CheckpointManager(folder.absolute(), options=ocp.CheckpointManagerOptions()) as manager:
-        items: dict[str, Any] = {"meta": ocp.args.JsonSave({})}  # a checkpoint is never empty
-        if jax.tree.leaves(state):
-            items["reward"] = ocp.args.StandardSave({"tree": jax.tree.map(_key_data, state)})
+        saved = {"reward": {"tree": jax.tree.map(_key_data, state)}} if jax.tree.leaves(state) else {}
+        items: dict[str, Any] = {name: ocp.args.StandardSave(value) for name, value in saved.items()}
+        items["meta"] = ocp.args.JsonSave({"item_digests": _item_digests(saved)})
         manager.save(0, args=ocp.args.Composite(**items))
         manager.wait_until_finished()
 
@@ -268,6 +332,11 @@ def _digest(items: dict[str, Any], more: bytes = b"") -> str:
         result.update(f"{jax.tree_util.keystr(path)}{array.shape}{array.dtype}".encode())
         result.update(array.tobytes())
     return result.hexdigest()
+
+
+def _item_digests(items: dict[str, Any]) -> dict[str, str]:
+    """Of what is also restored alone."""
+    return {name: _digest({name: items[name]}) for name in BEST_ITEMS if name in items}
 
 
 def _shapes_hash(items: dict[str, Any]) -> str:

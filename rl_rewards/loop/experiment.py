@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from rl_rewards.core.alarm import Alarm, exploit_alarms
 from rl_rewards.core.errors import ConfigError, EnvironmentFault, Stopped, TrainingFailed
+from rl_rewards.core.files import write_whole
 from rl_rewards.core.outcome import collapses, numbers
 from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples
@@ -20,9 +21,11 @@ from rl_rewards.loop.arrays import fingerprint
 from rl_rewards.loop.best import BestKeeper, best_choice
 from rl_rewards.loop.checkpoint import BestState, Checkpoints, digest
 from rl_rewards.loop.evaluate import Evaluator
-from rl_rewards.loop.log import MetricsFile, Progress
+from rl_rewards.loop.log import MetricsFile, Progress, stored_rows
 from rl_rewards.loop.questions import HostSide, Questions
 from rl_rewards.loop.rounds import Rounds, check_saving, make_host_env
+from rl_rewards.loop.run_folder import config_text
+from rl_rewards.loop.saved_state import CHECKPOINTS
 from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.stop import StopRequest
 from rl_rewards.loop.train import FINITE, Parts, TrainState, init_state
@@ -54,14 +57,15 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
     parts.env.spec.save(run_dir / "spec.json")
     keep_reward(parts.source, run_dir, cfg.seed, parts.seeds)
     data_hash = fingerprint(examples)
-    checkpoints = Checkpoints(run_dir / "checkpoints", cfg.checkpoint.keep)
-    live = _start_or_restore(cfg, parts, checkpoints, data_hash, run_dir)
+    checkpoints = Checkpoints(run_dir / CHECKPOINTS, cfg.checkpoint.keep, config_text(cfg))
+    rows = stored_rows(run_dir / "metrics.jsonl", parts.seeds.count)
+    live = _start_or_restore(cfg, parts, checkpoints, data_hash, run_dir, len(rows))
     for damaged in checkpoints.damaged:
         print(f"Warning: {damaged}", flush=True)
     for marker in ("DONE", "FAILED.json"):  # only now: a refused restart leaves a finished run finished
         (run_dir / marker).unlink(missing_ok=True)
     rounds = build.rounds_of(parts, cfg)
-    metrics_file = MetricsFile(run_dir / "metrics.jsonl", live.first_round)
+    metrics_file = MetricsFile(run_dir / "metrics.jsonl", rows, live.first_round)
     progress = Progress(rounds, live.first_round, title)
     wandb_log = WandbLog(cfg, run_dir, progress.say)
     try:
@@ -84,7 +88,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
             "seconds": round(time.perf_counter() - started, 1),
             **numbers(metrics_file.rows, cfg.seed),
         }
-        (run_dir / "DONE").write_text(json.dumps(done) + "\n", encoding="utf-8")
+        write_whole(run_dir / "DONE", json.dumps(done) + "\n")
         return row
     except EnvironmentFault as fault:
         failed = TrainingFailed(f"Training stopped in round {len(metrics_file.rows)}: {fault} {kept(checkpoints)}")
@@ -132,7 +136,7 @@ def write_failed(
     if trace is not None:
         failed["traceback"] = trace
     with contextlib.suppress(OSError):
-        (run_dir / "FAILED.json").write_text(json.dumps(failed) + "\n", encoding="utf-8")
+        write_whole(run_dir / "FAILED.json", json.dumps(failed) + "\n")
 
 
 def worst_score(has_success: bool) -> float:
@@ -140,7 +144,9 @@ def worst_score(has_success: bool) -> float:
     return 0.0 if has_success else -1e9
 
 
-def _start_or_restore(cfg: DictConfig, parts: Parts, checkpoints: Checkpoints, data_hash: str, run_dir: Path) -> Live:
+def _start_or_restore(
+    cfg: DictConfig, parts: Parts, checkpoints: Checkpoints, data_hash: str, run_dir: Path, rows: int
+) -> Live:
     pretrained = pretrain.load_pretrained(cfg, parts) if checkpoints.newest() is None else None
     check_saving(parts, cfg.seed)
     host = HostSide(make_host_env(parts, cfg.seed), Questions(parts, cfg.seed, run_dir))
@@ -148,7 +154,7 @@ def _start_or_restore(cfg: DictConfig, parts: Parts, checkpoints: Checkpoints, d
         state = init_state(parts, cfg.seed)
         return Live(state if pretrained is None else pretrain.adopt(cfg, parts, state, pretrained), host, 0)
     shapes = jax.eval_shape(lambda: init_state(parts, cfg.seed))  # a fresh state beside the restored one might not fit
-    restored = checkpoints.restore(shapes, data_hash)
+    restored = checkpoints.restore(shapes, data_hash, rows)
     host.load(restored.host_env)
     return Live(restored.state, host, restored.rounds, restored.best)
 

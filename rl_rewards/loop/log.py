@@ -1,17 +1,19 @@
 """One metrics dict a round -> metrics.jsonl (the truth), the console, and wandb if asked for."""
 
+import itertools
 import json
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from rl_rewards.core import seed_rows
+from rl_rewards.core.files import write_whole
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.core.strict_json import strict
 
@@ -20,16 +22,20 @@ class MetricsFile:
     """metrics.jsonl: one JSON object per round, NaN as null, a list where there are several seeds.
 
     Cut back to the checkpoint when a run resumes.
+
+    Args:
+        rows: those of all rounds before ``first_round``, and perhaps later ones; see :func:`stored_rows`.
     """
 
-    def __init__(self, path: Path, first_round: int) -> None:
-        self.rows: list[dict[str, Any]] = []
-        if path.exists():
-            self.rows = [row for row in _complete_rows(path) if row["round"] < first_round]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
-        os.replace(temporary, path)
-        self._file = path.open("a", encoding="utf-8")
+    def __init__(self, path: Path, rows: list[dict[str, Any]], first_round: int) -> None:
+        assert len(rows) >= first_round, "a checkpoint is restored only where every round before it has its row"
+        self.rows = rows[:first_round]
+        self._path = path
+        self._file = self._rewritten()
+
+    def _rewritten(self) -> TextIO:
+        write_whole(self._path, "".join(json.dumps(row) + "\n" for row in self.rows))
+        return self._path.open("a", encoding="utf-8")
 
     def append(self, row: dict[str, Any]) -> dict[str, Any]:
         """Write a row at once; returns it as it is stored."""
@@ -40,8 +46,21 @@ class MetricsFile:
         return stored
 
     def sync(self) -> None:
-        """On disk before a checkpoint is, so that a checkpoint never has fewer rows than rounds."""
+        """On disk before a checkpoint is, so that a checkpoint never has fewer rows than rounds.
+
+        Where the file was removed or replaced meanwhile, it is written anew with all rows.
+        """
         os.fsync(self._file.fileno())
+        try:
+            there = os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            there = False
+        if not there:
+            print(
+                f"Warning: {self._path} was removed or replaced while the run went on; it is written anew.", flush=True
+            )
+            self._file.close()
+            self._file = self._rewritten()
 
     def close(self) -> None:
         self._file.close()
@@ -150,12 +169,27 @@ def in_words(row: dict[str, Any], key: str, places: int = 3) -> str:
     return f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
 
 
-def _complete_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file whose last line may have been cut off by a kill."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+def stored_rows(path: Path, seeds: int) -> list[dict[str, Any]]:
+    """The rows of rounds 0, 1, ... in a metrics.jsonl, up to the first round that has none; the last line may be cut.
+
+    A line that is no row of a run of so many ``seeds`` is dropped with a warning.
+    """
+    if not path.exists():
+        return []
+    by_round: dict[int, dict[str, Any]] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            print(f"Dropped an incomplete line of {path}.", file=sys.stderr)
-    return rows
+            row = json.loads(line)
+            if row["env_steps"] is None or not all(_is_metric(value, seeds) for value in row.values()):
+                raise ValueError
+            by_round.setdefault(row["round"], row)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            print(f"Warning: dropped line {number} of {path}, which is no row.", file=sys.stderr)
+    return [by_round[number] for number in itertools.takewhile(by_round.__contains__, itertools.count())]
+
+
+def _is_metric(value: Any, seeds: int) -> bool:
+    """A number or null; of several seeds also one for each."""
+    if isinstance(value, list):
+        return len(value) == seeds > 1 and all(_is_metric(one, 1) for one in value)
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**1000)

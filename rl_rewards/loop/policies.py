@@ -1,5 +1,6 @@
 """What another run's policy does: restored from its folder, and recorded as demonstrations."""
 
+from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
@@ -16,9 +17,11 @@ from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.checkpoint import restore_item
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.players import build_algorithm
+from rl_rewards.loop.run_folder import CONFIG, read_config, reading
 from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.seeds import Seeds, make_batches
 from rl_rewards.loop.sources import instantiate_part, seed_index
+from rl_rewards.loop.trust import check_targets
 from rl_rewards.rewards.self_play import SelfPlay
 
 
@@ -31,31 +34,35 @@ class RestoredPolicy(NamedTuple):
     config: DictConfig  # of the run
 
 
-def restore_policy(run: str | PathLike, seed: int | None = None) -> RestoredPolicy:
+def restore_policy(run: str | PathLike, seed: int | None = None, trust: Sequence[str] = ()) -> RestoredPolicy:
     """Restores the policy of a run from its newest checkpoint; nothing in the folder changes.
 
     Args:
         run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation.
         seed: whose policy, of a run that trained several seeds in one program.
+        trust: packages, besides this one, whose classes its configuration may name: making them runs their code.
 
     Raises:
-        ConfigError: when the folder is not a run's, has no checkpoint that fits, or has several seeds and none named.
+        ConfigError: when the folder is not a run's, has no checkpoint that fits, a file is damaged, a class is not
+            trusted, or it has several seeds and none is named.
     """
     saved = saved_state(run)
     run_dir = saved.run_dir
     require(run_dir.is_dir(), f"{run_dir} does not exist; name the folder of a run whose policy is to be used.")
-    require((run_dir / "config.yaml").is_file(), f"{run_dir} is not a run's folder; it has no config.yaml.")
+    config = read_config(run_dir, ["algorithm"], trust)
     require((run_dir / "spec.json").is_file(), f"{run_dir} has no checkpoint; let its run reach the first one.")
-    config = OmegaConf.load(run_dir / "config.yaml")
-    assert isinstance(config, DictConfig)
-    index = seed_index(run_dir, config, seed)
-    spec = EnvSpec.load(run_dir / "spec.json")
-    plays = config.reward._target_ == f"{SelfPlay.__module__}.{SelfPlay.__qualname__}"
-    algorithm = build_algorithm(config.algorithm, spec, instantiate_part(config.reward, spec=spec) if plays else None)
-    seeds = Seeds(config.get("num_seeds", 1))
-    template = jax.eval_shape(lambda: seeds.map(algorithm.init, 0)(seeds.keys(0)))
-    state = restore_item(saved, "agent", template)
-    return RestoredPolicy(algorithm, seeds.each(state)[index], spec, config)
+    with reading(run_dir):
+        index = seed_index(run_dir, config, seed)
+        spec = EnvSpec.load(run_dir / "spec.json")
+        game = None
+        if config.reward._target_ == f"{SelfPlay.__module__}.{SelfPlay.__qualname__}":
+            check_targets(config, ["reward"], trust, str(run_dir / CONFIG))
+            game = instantiate_part(config.reward, spec=spec)
+        algorithm = build_algorithm(config.algorithm, spec, game)
+        seeds = Seeds(config.get("num_seeds", 1))
+        template = jax.eval_shape(lambda: seeds.map(algorithm.init, 0)(seeds.keys(0)))
+        state = restore_item(saved, "agent", template)
+        return RestoredPolicy(algorithm, seeds.each(state)[index], spec, config)
 
 
 def record(

@@ -7,20 +7,22 @@ from typing import Any
 
 import jax
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rl_rewards.algorithms.two_player import PARTS, TwoPlayer
 from rl_rewards.core.checks import require
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
+from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.train import Parts, TrainState
+from rl_rewards.loop.trust import trusted_packages
 
 
 def load_pretrained(cfg: DictConfig, parts: Parts) -> list[RestoredPolicy] | None:
     """What every seed of the run begins with; None where ``pretrain.run`` is null.
 
     Raises:
-        ConfigError: when there is no such run, or its policy does not fit this one's.
+        ConfigError: when there is no such run, its classes are not trusted, or its policy does not fit this one's.
     """
     settings = cfg.get("pretrain")  # a run of an earlier version has none
     if settings is None or settings.run is None:
@@ -29,9 +31,9 @@ def load_pretrained(cfg: DictConfig, parts: Parts) -> list[RestoredPolicy] | Non
             f"pretrain.part={settings and settings.part} needs pretrain=RUN_DIR.",
         )
         return None
-    policies = []
+    policies, trust = [], trusted_packages(cfg.get("trust"))
     for seed in range(cfg.seed, cfg.seed + parts.seeds.count):
-        policies.append(restore_policy(settings.run, _whose(settings.run, settings.seed, seed)))
+        policies.append(restore_policy(settings.run, _whose(settings.run, settings.seed, seed), trust))
     _check(policies[0], parts, settings.run, settings.part)
     return policies
 
@@ -55,8 +57,7 @@ def _whose(run: str, named: int | None, seed: int) -> int | None:
     run_dir = saved_state(run).run_dir
     if named is not None or not (run_dir / "config.yaml").is_file():  # restore_policy tells what is wrong
         return named
-    several = OmegaConf.load(run_dir / "config.yaml").get("num_seeds", 1) > 1
-    return seed if several else None
+    return None if read_config(run_dir, (), ()).get("num_seeds", 1) == 1 else seed
 
 
 def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> None:

@@ -24,9 +24,11 @@ from omegaconf import DictConfig, OmegaConf
 from rl_rewards.core.checks import require
 from rl_rewards.core.contracts import blamed_on, check_members, is_own
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.files import parse_json, read_text, write_whole
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.loop.checkpoint import restore_item, save_reward
 from rl_rewards.loop.own_parts import check_reward
+from rl_rewards.loop.run_folder import CONFIG, read_config, reading
 from rl_rewards.loop.saved_state import CHECKPOINTS, SavedState, saved_state
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
@@ -48,18 +50,21 @@ class RestoredReward(NamedTuple):
     spec: EnvSpec  # of the environment it was learned on
 
 
-def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int]) -> RewardSource:
+def build_source(
+    node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int], trust: Sequence[str] = ()
+) -> RewardSource:
     """The reward source of a config node, for environments of ``spec``.
 
     Args:
         run_dir: the folder of the run that is built, whose copy of a frozen reward goes before the original.
         seeds: of that run; ``seed=each`` of a frozen reward gives every one of them its own.
+        trust: packages, besides this one, whose classes the run of a frozen reward may name.
 
     Raises:
         ConfigError: when it cannot work.
     """
     if _describes(node, Mixture):
-        return _build_mixture(node, spec, run_dir, seeds)
+        return _build_mixture(node, spec, run_dir, seeds, trust)
     if not _describes(node, Frozen):
         source = instantiate_part(node, spec=spec)
         check_reward(source, spec, place_of(node))
@@ -67,7 +72,7 @@ def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: S
     require(node.run is not None, "reward=frozen needs reward.run=RUN_DIR, the folder of the run whose reward to use.")
     origin = node.run if run_dir is None or not (run_dir / COPY).is_dir() else run_dir
     wanted = seeds if node.seed == EACH else [node.seed]
-    restored = [restore_from_run(origin, seed) for seed in wanted]
+    restored = [restore_from_run(origin, seed, trust) for seed in wanted]
     return instantiate_part(
         node,
         spec=spec,
@@ -78,7 +83,9 @@ def build_source(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: S
     )
 
 
-def _build_mixture(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int]) -> Any:
+def _build_mixture(
+    node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int], trust: Sequence[str]
+) -> Any:
     """Every part as it would be built alone, with a folder of its own in ``run_dir``."""
     parts = {}
     for name, part in (node.get("parts") or {}).items():
@@ -89,7 +96,7 @@ def _build_mixture(node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds:
             f"reward.parts.{name}: the players' game wraps the environment: choose reward=self_play alone.",
         )
         try:
-            parts[name] = build_source(part, spec, None if run_dir is None else run_dir / PARTS / name, seeds)
+            parts[name] = build_source(part, spec, None if run_dir is None else run_dir / PARTS / name, seeds, trust)
         except ConfigError as error:  # a part does not know that its keys lie deeper here
             raise ConfigError(re.sub(r"\breward\.(?=[a-z_])", f"reward.parts.{name}.", str(error))) from None
     weights = node.get("weights")
@@ -102,41 +109,42 @@ def _describes(node: DictConfig, kind: type) -> bool:
     return node.get("_target_") == f"{kind.__module__}.{kind.__qualname__}"
 
 
-def restore_from_run(run: str | PathLike, seed: int | None = None) -> RestoredReward:
+def restore_from_run(run: str | PathLike, seed: int | None = None, trust: Sequence[str] = ()) -> RestoredReward:
     """Restores the reward of a run from its newest checkpoint; nothing in the folder changes.
 
     Args:
         run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the reward of its best evaluation. A frozen reward has one state.
         seed: whose reward, of a run that trained several seeds in one program.
+        trust: packages, besides this one, whose classes its configuration may name: making them runs their code.
 
     Raises:
-        ConfigError: when there is no such folder, it is not a run's, it has no checkpoint that fits, or it has several
-            seeds and none, or another, is named.
+        ConfigError: when there is no such folder, it is not a run's, it has no checkpoint that fits, a file is damaged,
+            a class is not trusted, or it has several seeds and none, or another, is named.
     """
     saved = saved_state(run)
     run_dir = saved.run_dir
     require(run_dir.is_dir(), f"{run_dir} does not exist; name the folder of a run whose reward is to be used.")
     folder = run_dir / COPY if (run_dir / COPY).is_dir() else run_dir
-    require((folder / "config.yaml").is_file(), f"{run_dir} is not a run's folder; it has no config.yaml.")
+    config = read_config(folder, ["reward"], trust)
     require((folder / "spec.json").is_file(), f"{run_dir} has no checkpoint; let its run reach the first one.")
-    if folder != run_dir:
-        return _of_copy(folder, seed)
-    config = OmegaConf.load(folder / "config.yaml")
-    index = seed_index(run_dir, config, seed)
-    spec = EnvSpec.load(folder / "spec.json")
-    seeds = Seeds(config.get("num_seeds", 1))
-    source = build_source(config.reward, spec, folder, range(seeds.count))
-    template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
-    state = restore_item(saved, "reward", template)
-    return RestoredReward(source, seeds.each(state)[index], spec)
+    with reading(folder):
+        if folder != run_dir:
+            return _of_copy(folder, config, seed, trust)
+        index = seed_index(run_dir, config, seed)
+        spec = EnvSpec.load(folder / "spec.json")
+        seeds = Seeds(config.get("num_seeds", 1))
+        source = build_source(config.reward, spec, folder, range(seeds.count), trust)
+        template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
+        state = restore_item(saved, "reward", template)
+        return RestoredReward(source, seeds.each(state)[index], spec)
 
 
-def _of_copy(folder: Path, seed: int | None) -> RestoredReward:
+def _of_copy(folder: Path, config: DictConfig, seed: int | None, trust: Sequence[str]) -> RestoredReward:
     """A frozen reward that a run has kept; unless every seed had its own, all have the same."""
     spec = EnvSpec.load(folder / "spec.json")
     told = folder / SEEDS_FILE
-    first, count = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else (0, 1)
-    source = build_source(OmegaConf.load(folder / "config.yaml").reward, spec, folder, range(count))
+    first, count = parse_json(read_text(told), str(told)) if told.is_file() else (0, 1)
+    source = build_source(config.reward, spec, folder, range(count), trust)
     seeds = Seeds(count)
     template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
     state = restore_item(SavedState(folder, "last"), "reward", template)
@@ -151,6 +159,8 @@ def seed_index(run_dir: Path, config: DictConfig, seed: int | None) -> int:
         ConfigError: when it is none of them, or there are several and none is named.
     """
     first, count = config.get("seed", 0), config.get("num_seeds", 1)
+    whole = all(isinstance(number, int) for number in (first, count)) and count >= 1
+    require(whole, f"{run_dir}: seed={first} and num_seeds={count} in its configuration must be whole numbers.")
     require(
         count == 1 or seed is not None,
         f"{run_dir} trained the seeds {first} to {first + count - 1}, each with a state of its own; name one of "
@@ -180,11 +190,11 @@ def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) ->
     partial = run_dir / f"{COPY}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    shutil.copyfile(origin / "config.yaml", partial / "config.yaml")
+    write_whole(partial / CONFIG, read_text(origin / CONFIG), private=True)
     if (origin / PARTS).is_dir():  # a mixture's: its own frozen rewards go with it
         shutil.copytree(origin / PARTS, partial / PARTS)
     source.learned_spec.save(partial / "spec.json")
-    (partial / SEEDS_FILE).write_text(json.dumps([seed, seeds.count if source.per_seed else 1]), encoding="utf-8")
+    write_whole(partial / SEEDS_FILE, json.dumps([seed, seeds.count if source.per_seed else 1]))
     save_reward(partial / CHECKPOINTS, source.learned)
     partial.rename(run_dir / COPY)
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-NOT_IN_THE_GROUP = ("seed", "num_seeds", "logger", "hydra", "resume")
+from rl_rewards.core.files import write_whole
+
+NOT_IN_THE_GROUP = ("seed", "num_seeds", "logger", "hydra", "resume", "trust")
 ID_FILE = "wandb_id"
 
 
@@ -119,5 +121,5 @@ def _run_id(run_dir: Path) -> str:
     """Kept in the run's folder: a resumed run goes on in the same wandb run."""
     path = run_dir / ID_FILE
     if not path.exists():
-        path.write_text(os.urandom(6).hex() + "\n", encoding="utf-8")
+        write_whole(path, os.urandom(6).hex() + "\n")
     return path.read_text(encoding="utf-8").strip()

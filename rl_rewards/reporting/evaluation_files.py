@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.npz import UnreadableArrays, read_npz
 
 NOT_PER_SEED = ("plane_x", "plane_y", "plane_labels")
 MAPS = 7
 """Evaluations whose map is read; the first and the last are among them."""
-
-
-class ReportError(ValueError):
-    """A run folder that cannot be reported; the text is one plain sentence: what is wrong and where."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +109,15 @@ def read_stored(path: Path, wanted: Callable[[str], bool] = lambda name: True) -
     """The arrays of an evaluation's file whose names are ``wanted``; one without entries is as good as none.
 
     Raises:
-        ReportError: for a file that holds anything but plain arrays of real numbers, and labels.
+        ConfigError: for a file that holds anything but plain arrays of real numbers, and labels.
     """
     try:
         arrays = {name: array for name, array in read_npz(path, wanted).items() if array.size}
     except UnreadableArrays as error:
-        raise ReportError(f"{path} is not an evaluation that this version can read: {error}.") from error
+        raise ConfigError(f"{path} is not an evaluation that this version can read: {error}.") from error
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf" and name != "plane_labels":
-            raise ReportError(f"{path} is malformed: {name} has the type {array.dtype}, and must be numbers.")
+            raise ConfigError(f"{path} is malformed: {name} has the type {array.dtype}, and must be numbers.")
     return arrays
 
 
@@ -128,7 +125,7 @@ def read_count(path: Path, arrays: Mapping[str, np.ndarray], name: str) -> int:
     """A whole number that every evaluation stores."""
     value = arrays.get(name)
     if value is None or value.size != 1 or value.dtype.kind not in "iu":
-        raise ReportError(f"{path} is malformed: {name} must be one whole number.")
+        raise ConfigError(f"{path} is malformed: {name} must be one whole number.")
     return int(value.item())
 
 
@@ -136,19 +133,19 @@ def _read_evaluation(path: Path) -> Evaluation:
     arrays = read_stored(path)
     for name in ("valid", "learned_reward", "env_reward"):
         if name not in arrays:
-            raise ReportError(f"{path} is malformed: it has no {name}, or none of any step.")
+            raise ConfigError(f"{path} is malformed: it has no {name}, or none of any step.")
     valid, success = arrays["valid"], arrays.get("success")
     per_step = {name: arrays[name] for name in ("learned_reward", "env_reward", "success") if name in arrays}
     if valid.ndim not in (2, 3) or any(array.shape != valid.shape for array in per_step.values()):
-        raise ReportError(f"{path} is malformed: learned_reward, env_reward, success and valid differ in shape.")
+        raise ConfigError(f"{path} is malformed: learned_reward, env_reward, success and valid differ in shape.")
     seeds = valid.shape[:-2]
     rest = {name: array for name, array in arrays.items() if name not in ("round", "env_steps", "valid", *per_step)}
     for name, array in rest.items():
         if name not in NOT_PER_SEED and array.shape[: len(seeds)] != seeds:
-            raise ReportError(f"{path} is malformed: {name} has the shape {array.shape}, valid {valid.shape}.")
+            raise ConfigError(f"{path} is malformed: {name} has the shape {array.shape}, valid {valid.shape}.")
     failure = rest.get("failure_episode", np.full(seeds, -1))
     if failure.shape != seeds or failure.dtype.kind not in "iu" or np.any(failure >= valid.shape[-1]):
-        raise ReportError(f"{path} is malformed: failure_episode must be the number of an episode, or -1.")
+        raise ConfigError(f"{path} is malformed: failure_episode must be the number of an episode, or -1.")
     return Evaluation(
         round=read_count(path, arrays, "round"),
         env_steps=read_count(path, arrays, "env_steps"),

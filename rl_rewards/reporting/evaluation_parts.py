@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rl_rewards.reporting.evaluation_files import ReportError, evaluation_paths, read_count, read_stored, spread
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.reporting.evaluation_files import evaluation_paths, read_count, read_stored, spread
 
 GAMES_READ = 60
 """Evaluations whose games are read: some thousands of marks, beyond which a map is but a blot."""
@@ -81,7 +82,7 @@ def read_games(folder: Path, rounds: set[Any]) -> Games | None:
             place=joined("place", -2) if all("game_place" in arrays for arrays in found) else None,
         )
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise ReportError(f"{folder} holds games that this version cannot read: {error}.") from error
+        raise ConfigError(f"{folder} holds games that this version cannot read: {error}.") from error
 
 
 def read_visits(folder: Path, rounds: set[Any]) -> list[Visits]:

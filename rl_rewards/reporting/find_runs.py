@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rl_rewards.reporting.evaluation_files import ReportError
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.reporting.run_files import RunFiles, read_run
 
 _OF_A_RUN = ("config.yaml", "run.json", "spec.json", "metrics.jsonl", "FAILED.json")
@@ -45,7 +45,7 @@ def find_runs(arguments: Sequence[str]) -> Found:
     """Read every run that ``arguments`` name; those below a folder or behind a glob may fail, which is told.
 
     Raises:
-        ReportError: if an argument matches nothing or names no run, a named run cannot be read, or none is left.
+        ConfigError: if an argument matches nothing or names no run, a named run cannot be read, or none is left.
     """
     found, seen = Found(), set()
     for argument in arguments:
@@ -54,7 +54,7 @@ def find_runs(arguments: Sequence[str]) -> Found:
             _add(found, path, named, seen)
     if not found.runs and not found.studies:
         reason = found.left_out[0] if found.left_out else "There is no run's folder among them."
-        raise ReportError(f"{' '.join(arguments)} holds no run that can be reported. {reason}")
+        raise ConfigError(f"{' '.join(arguments)} holds no run that can be reported. {reason}")
     return found
 
 
@@ -62,14 +62,14 @@ def home_of(found: Found) -> Path:
     """Where a page of all of them belongs: the folder that was asked for, or the one above all of those.
 
     Raises:
-        ReportError: if that is itself the folder of a run, whose own report it would replace.
+        ConfigError: if that is itself the folder of a run, whose own report it would replace.
     """
     folders = [path.resolve() for path in found.asked]
     home = folders[0]
     while not all(folder.is_relative_to(home) for folder in folders):
         home = home.parent
     if _is_run(home):
-        raise ReportError(f"A report of several runs would replace that of the run in {home}; give --out FILE.")
+        raise ConfigError(f"A report of several runs would replace that of the run in {home}; give --out FILE.")
     return home
 
 
@@ -78,10 +78,10 @@ def _expand(argument: str) -> list[Path]:
     if path.is_dir():
         return [path]
     if not glob.has_magic(argument):
-        raise ReportError(f"{path} is not a folder; give the folder of a run, the one that holds metrics.jsonl.")
+        raise ConfigError(f"{path} is not a folder; give the folder of a run, the one that holds metrics.jsonl.")
     folders = [Path(match) for match in sorted(glob.glob(argument, recursive=True)) if Path(match).is_dir()]
     if not folders:
-        raise ReportError(f"{argument} matches no folder.")
+        raise ConfigError(f"{argument} matches no folder.")
     return folders
 
 
@@ -96,7 +96,7 @@ def _add(found: Found, path: Path, named: bool, seen: set[Path]) -> None:
     elif runs := _runs_below(path):
         added = sum(_add_run(found, run, False, seen) for run in runs) > 0
     elif named:
-        raise ReportError(
+        raise ConfigError(
             f"{path} is not a run's folder: it lacks {', '.join(_OF_A_RUN[:4])}; nor is it a study's or a sweep's."
         )
     else:
@@ -111,7 +111,7 @@ def _add_run(found: Found, path: Path, named: bool, seen: set[Path]) -> bool:
     seen.add(path.resolve())
     try:
         found.runs.append(read_run(path, evaluations=1))
-    except ReportError as error:
+    except ConfigError as error:
         if named:
             raise
         found.left_out.append(_why_left_out(path, error))
@@ -121,7 +121,7 @@ def _add_run(found: Found, path: Path, named: bool, seen: set[Path]) -> bool:
     return True
 
 
-def _why_left_out(path: Path, error: ReportError) -> str:
+def _why_left_out(path: Path, error: ConfigError) -> str:
     try:
         failed = json.loads((path / "FAILED.json").read_text(encoding="utf-8"))["error"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -148,7 +148,7 @@ def _add_study(found: Found, path: Path) -> StudyFiles:
         except (OSError, ValueError, KeyError, TypeError):
             complete = False
         if not complete:
-            raise ReportError(f"{path / 'verdict.json'} is not a verdict that this version can read.")
+            raise ConfigError(f"{path / 'verdict.json'} is not a verdict that this version can read.")
     picture = path / "verdict.png"
     added = StudyFiles(path, verdict, picture if picture.is_file() else None)
     found.studies.append(added)

@@ -1,10 +1,10 @@
 """The report of a run: one HTML file that needs nothing beside it, verdict first."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rl_rewards.core.files import write_whole
 from rl_rewards.reporting.run_files import RunFiles, read_run
 
 TEMPLATES = Path(__file__).parent
@@ -17,7 +17,7 @@ def write_report(run_dir: Path, path: Path | None = None) -> Path:
         The path of the report.
 
     Raises:
-        ReportError: if ``run_dir`` is not a run's folder or has a broken file.
+        ConfigError: if ``run_dir`` is not a run's folder or has a broken file.
     """
     path = path or run_dir / "report.html"
     write_page(path, "page.html.j2", _content(read_run(run_dir)))
@@ -35,9 +35,7 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(environment.get_template(template).render(content), encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, environment.get_template(template).render(content))
 
 
 def _content(run: RunFiles) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """Reads a run's folder; nothing here imports jax, so that a report takes seconds and works on any machine."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.files import parse_json, read_json, read_text
 from rl_rewards.core.seed_rows import of_seed, seed_count, steps
-from rl_rewards.reporting.evaluation_files import Evaluation, PlaneMap, ReportError, read_evaluations, read_maps
+from rl_rewards.reporting.evaluation_files import Evaluation, PlaneMap, read_evaluations, read_maps
 from rl_rewards.reporting.evaluation_parts import Games, Visits, read_games, read_visits
 
 Status = Literal["DONE", "FAILED", "unfinished"]
@@ -121,27 +122,27 @@ def read_run(path: Path, evaluations: int = 3) -> RunFiles:
         evaluations: how many to read whole, the last one among them; of many runs together they would fill memory.
 
     Raises:
-        ReportError: if it is not a run's folder, or one of its files is missing or cannot be read.
+        ConfigError: if it is not a run's folder, or one of its files is missing or cannot be read.
     """
     if not path.is_dir():
-        raise ReportError(f"{path} is not a folder; give the folder of a run, the one that holds metrics.jsonl.")
+        raise ConfigError(f"{path} is not a folder; give the folder of a run, the one that holds metrics.jsonl.")
     missing = [name for name in ("config.yaml", "run.json", "spec.json") if not (path / name).is_file()]
     if not (path / "metrics.jsonl").is_file() and not (path / "FAILED.json").is_file():
         missing.append("metrics.jsonl")  # a run may fail before its first round; then the failure is the report
     if missing:
-        raise ReportError(f"{path} is not a run's folder: it lacks {', '.join(missing)}.")
+        raise ConfigError(f"{path} is not a run's folder: it lacks {', '.join(missing)}.")
     status, outcome = _read_status(path)
     rows = read_rows(path / "metrics.jsonl")
     if not rows and status != "FAILED":
-        raise ReportError(f"{path / 'metrics.jsonl'} is empty: no round has finished yet.")
-    config_text = _read_text(path / "config.yaml")
+        raise ConfigError(f"{path / 'metrics.jsonl'} is empty: no round has finished yet.")
+    config_text = read_text(path / "config.yaml")
     rounds = {row["round"] for row in rows}
     return RunFiles(
         path=path,
         config=_parse_config(path / "config.yaml", config_text),
         config_text=config_text,
-        spec=_read_json(path / "spec.json"),
-        run=_read_json(path / "run.json"),
+        spec=read_json(path / "spec.json"),
+        run=read_json(path / "run.json"),
         rows=rows,
         evaluations=read_evaluations(path / "evaluations", rounds, evaluations),
         maps=read_maps(path / "evaluations", rounds),
@@ -152,7 +153,7 @@ def read_run(path: Path, evaluations: int = 3) -> RunFiles:
         video=_video(path / "videos" / "final.mp4"),
         failure_video=_video(path / "videos" / "most_rewarded_failure.mp4"),
         games_video=_video(path / "videos" / "games.mp4"),
-        best=_read_json(path / "best.json") if (path / "best.json").is_file() else {},
+        best=read_json(path / "best.json") if (path / "best.json").is_file() else {},
         best_video=_video(path / "videos" / "best.mp4"),
     )
 
@@ -161,7 +162,10 @@ def number(value: Any) -> float | None:
     """``value`` as a finite float; None for anything else, so that NaN never reaches a sentence or an axis."""
     if not isinstance(value, (bool, int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer beyond any float
+        return None
 
 
 def series(rows: Sequence[Row], key: str) -> tuple[list[float], list[float]]:
@@ -174,29 +178,12 @@ def _video(path: Path) -> Path | None:
     return path if path.is_file() and path.stat().st_size > 0 else None
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path} cannot be read: {error}.") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
-        raise ReportError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise ReportError(f"{path} must hold one JSON object.")
-    return content
-
-
 def _read_status(path: Path) -> tuple[Status, dict[str, Any]]:
     # FAILED first: a resumed run that failed later may still have files of an earlier success.
     if (path / "FAILED.json").is_file():
-        return "FAILED", _read_json(path / "FAILED.json")
+        return "FAILED", read_json(path / "FAILED.json")
     if (path / "DONE").is_file():
-        return "DONE", _read_json(path / "DONE")
+        return "DONE", read_json(path / "DONE")
     return "unfinished", {}
 
 
@@ -205,10 +192,10 @@ def _parse_config(path: Path, text: str) -> dict[str, Any]:
 
     try:
         config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ReportError(f"{path} is not valid YAML: {str(error).replace(chr(10), ' ')}.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date of no calendar is a ValueError
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(config, dict):
-        raise ReportError(f"{path} must hold keys and values.")
+        raise ConfigError(f"{path} must hold keys and values.")
     return config
 
 
@@ -216,19 +203,16 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of a metrics.jsonl, oldest first; none where there is no such file."""
     if not path.is_file():
         return []
-    lines = _read_text(path).splitlines(keepends=True)
+    lines = read_text(path).splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines.pop()  # the run was killed, or is just now, in the middle of writing this row
     return [_read_row(path, i + 1, line) for i, line in enumerate(lines) if line.strip()]
 
 
 def _read_row(path: Path, line_number: int, line: str) -> Row:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ReportError(f"{path} line {line_number} is not valid JSON: {error}.") from error
+    row = parse_json(line, f"{path} line {line_number}")
     if not isinstance(row, dict) or number(row.get("round")) is None or number(row.get("env_steps")) is None:
-        raise ReportError(f"{path} line {line_number} has no round and env_steps.")
+        raise ConfigError(f"{path} line {line_number} has no round and env_steps.")
     counters = {"round": int(row["round"]), "env_steps": steps(row)[0]}
     return {**{key: _numbers(value) for key, value in row.items()}, **counters}
 

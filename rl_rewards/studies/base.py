@@ -6,7 +6,6 @@ without arms computes what it judges, for each of the size's seeds.
 """
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+from rl_rewards.core.files import write_whole
 from rl_rewards.core.strict_json import strict
 from rl_rewards.exits import REFUSED, REQUEUE
 from rl_rewards.provenance import code, command_line
@@ -96,9 +96,7 @@ def run_study(study: Study, cfg: DictConfig, overrides: Sequence[str], folder: P
     path = folder / "verdict.json"
     record = _record(cfg.size, seeds, runs, findings, folder)
     record |= {"command": _without_folder(command_line(overrides), folder), **code()}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(strict(record), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(strict(record), indent=1, allow_nan=False) + "\n")
     study.draw(runs, findings, folder / "verdict.png")
     _print(findings.verdicts, cfg.size, path)
     return path

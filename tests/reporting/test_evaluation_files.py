@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl_rewards.reporting.evaluation_files import ReportError, read_evaluations, read_maps
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.reporting.evaluation_files import read_evaluations, read_maps
 from rl_rewards.reporting.evaluation_parts import read_games, read_visits
 from tests.broken_files import corruptions, refusal
 
@@ -52,10 +53,10 @@ def test_arrays_without_entries(tmp_path, key):
     """As if they were not there."""
     folder = stored(tmp_path, **{key: np.zeros((0, *GOOD[key].shape[1:]), GOOD[key].dtype)})
     if key in ("round", "env_steps", "learned_reward", "env_reward", "valid"):
-        with pytest.raises(ReportError, match=f"000000.npz is malformed: .*{key}"):
+        with pytest.raises(ConfigError, match=f"000000.npz is malformed: .*{key}"):
             read_all(folder)
     elif key in ("game_t_bob", "game_distance", "game_reached", "game_goal"):
-        with pytest.raises(ReportError, match="games that this version cannot read"):
+        with pytest.raises(ConfigError, match="games that this version cannot read"):
             read_all(folder)
     else:
         (evaluation,), _, _, _ = read_all(folder)
@@ -73,7 +74,7 @@ def test_arrays_without_entries(tmp_path, key):
     ],
 )
 def test_what_does_not_fit(tmp_path, changes, message):
-    with pytest.raises(ReportError, match=message):
+    with pytest.raises(ConfigError, match=message):
         read_all(stored(tmp_path, **changes))
 
 
@@ -88,4 +89,4 @@ def test_damaged_files(tmp_path, key):
     np.savez_compressed(tmp_path / "good.npz", **GOOD)
     for bad in corruptions(tmp_path / "good.npz", key, count=20):
         bad.replace(tmp_path / "000000.npz")
-        assert "\n" not in refusal(ReportError, read_all, tmp_path)
+        assert "\n" not in refusal(ConfigError, read_all, tmp_path)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.reporting.evaluation_parts import TIMES
 from rl_rewards.reporting.figures_coverage import coverage_figures
 from rl_rewards.reporting.figures_games import distance_figure
@@ -13,7 +14,7 @@ from rl_rewards.reporting.figures_training import training_figure
 from rl_rewards.reporting.glossary import meaning
 from rl_rewards.reporting.page import write_report
 from rl_rewards.reporting.parts import of_source, split_part
-from rl_rewards.reporting.run_files import ReportError, read_run
+from rl_rewards.reporting.run_files import read_run
 from tests.reporting.fake_play import GAMES, SIDE, add_games, add_visits
 from tests.reporting.fake_run import write_fake_run
 
@@ -97,7 +98,7 @@ def test_games_that_miss_an_array_are_refused_in_one_sentence(plain_run):
     with np.load(file) as stored:
         arrays = {name: stored[name] for name in stored.files if name != "game_goal"}
     np.savez(file, **arrays)
-    with pytest.raises(ReportError, match="games that this version cannot read"):
+    with pytest.raises(ConfigError, match="games that this version cannot read"):
         read_run(plain_run)
 
 

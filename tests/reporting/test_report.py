@@ -12,12 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.report import main
 from rl_rewards.reporting import over_seeds
 from rl_rewards.reporting.evaluation_files import MAPS
 from rl_rewards.reporting.page import write_report
-from rl_rewards.reporting.run_files import ReportError, read_run
+from rl_rewards.reporting.run_files import read_run
 from rl_rewards.reporting.verdict import judge, judge_notices, wilson_interval
 from tests.reporting.fake_run import write_fake_run
 
@@ -301,7 +302,7 @@ def test_broken_folder_gives_one_sentence(tmp_path, capsys, name, content, words
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(ReportError, match="is not a folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         write_report(tmp_path / "nowhere")
 
 

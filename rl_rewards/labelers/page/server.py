@@ -4,13 +4,13 @@ Every call but the pictures is a POST with JSON and answers with JSON: ``{"error
 that fits, or the state of the work. "saved" is true only after the answer is on the disk.
 """
 
-import fcntl
 import json
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.files import HOLDER, locked
 from rl_rewards.labelers.desk import MOST_LEASES, Desk
 from rl_rewards.labelers.page.run_state import RunState
 from rl_rewards.labelers.page.security import MAX_BODY, Guard
@@ -224,17 +225,12 @@ def _not_saved(error: Exception) -> str:
     return f"Not saved: the label store{f' {where}' if where else ''} cannot be used now: {said or error}."
 
 
-def only_server(store: Path) -> IO[str]:
-    """A lock that this process alone holds as long as it lives or keeps the file open; it dies with the process.
+def only_server(store: Path) -> AbstractContextManager[None]:
+    """A lock that one process alone holds while the block runs; it dies with the process.
 
     Raises:
-        ConfigError: when another server has it.
+        ConfigError: on entering, when another server has it.
     """
     real = store.resolve()  # one store may have several names, by links
-    file = real.with_name(real.name + ".server").open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise ConfigError(f"{store} is served already; use the address that the other server printed.") from error
-    return file
+    busy = f"{store} is served already, by {HOLDER}; use the address that it printed."
+    return locked(real.with_name(real.name + ".server"), busy)

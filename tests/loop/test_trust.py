@@ -1,0 +1,145 @@
+"""What a configuration from a folder may build: this package's parts, and classes of packages that the user names."""
+
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.loop.run_folder import config_text, parse_config
+from rl_rewards.loop.trust import check_targets, trusted_packages
+from tests.runs import composed
+
+OURS = "rl_rewards.rewards.gail.Gail"
+
+
+def check(node: dict, *trust: str) -> None:
+    check_targets(OmegaConf.create({"reward": node}), ["reward"], trust, "config.yaml")
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A user's package with a reward of its own."""
+    code = (
+        "import os\nfrom os import system\nfrom pathlib import Path\nclass Reward:\n    pass\ndef make():\n    pass\n"
+    )
+    (tmp_path / "my_package.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "my_package"
+    sys.modules.pop("my_package", None)
+
+
+def test_what_the_commands_compose_needs_no_trust():
+    for reward in ("adversarial_classifier", "preferences", "linear_preferences", "curiosity", "ai_feedback", "frozen"):
+        config = parse_config(config_text(composed(f"reward={reward}")), "config.yaml")
+        check_targets(config, list(config), (), "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("node", "place"),
+    [
+        ({"_target_": "os.system", "command": "true"}, "reward._target_=os.system"),
+        ({"_target_": "os.system", "_args_": ["true"]}, "reward._target_=os.system"),
+        ({"_target_": "builtins.eval", "_partial_": True}, "reward._target_=builtins.eval"),
+        ({"_target_": OURS, "network": {"_target_": "os.system"}}, "reward.network._target_=os.system"),
+        ({"_target_": OURS, "terms": [1, {"_target_": "os.system"}]}, "reward.terms.1._target_=os.system"),
+        ({"a": {"_recursive_": False, "b": {"_target_": "hydra.utils.call"}}}, "reward.a.b._target_=hydra.utils.call"),
+        ({"_target_": "rl_rewards_of_mine.Reward"}, "reward._target_=rl_rewards_of_mine.Reward"),
+    ],
+)
+def test_other_packages_are_refused_with_the_way_to_trust_them(node, place):
+    with pytest.raises(ConfigError) as error:
+        check(node)
+    package = place.partition("=")[2].partition(".")[0]
+    assert str(error.value) == (
+        f"config.yaml: {place} is no class of rl_rewards, and making it runs its code; if you trust that, name its "
+        f"package: trust={package}."
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "rl_rewards.run.os.system",  # another module, through one of ours
+        "rl_rewards.core.files.write_whole",  # a function
+        "rl_rewards.provenance._git",
+        "rl_rewards.studies.base._run_arm",
+        "rl_rewards.loop.experiment.Path",  # a class of another package
+        "rl_rewards.labelers.store.LabelStore",  # a class, and no part: it makes a file
+        "rl_rewards.loop.checkpoint.Checkpoints",
+        "rl_rewards.rewards.gail",
+    ],
+)
+def test_of_this_package_only_parts_are_made(target):
+    with pytest.raises(ConfigError, match=r"is no part of a run\.$"):
+        check({"_target_": target})
+
+
+@pytest.mark.parametrize("target", ["os:system", "os.system()", "", 3, ["os.system"], {"a": 1}, ".os.system"])
+def test_a_target_that_is_no_name_is_refused(target):
+    with pytest.raises(ConfigError, match="is not the name of a class"):
+        check({"_target_": target})
+
+
+def test_nothing_is_imported_to_find_that_out(package):
+    with pytest.raises(ConfigError, match="trust=my_package"):
+        check({"_target_": "my_package.Reward"})
+    assert package not in sys.modules
+
+
+def test_a_package_that_is_named_is_trusted_with_what_it_defines(package):
+    check({"_target_": "my_package.Reward", "made": {"_target_": "my_package.make"}}, package)
+    for target in ("my_package.system", "my_package.os.system", "my_package.Path"):
+        with pytest.raises(ConfigError, match=r"is no part of a run that is defined in my_package\.$"):
+            check({"_target_": target}, package)
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        check({"_target_": "my_package.Missing"}, package)
+
+
+def test_an_environments_id_that_imports_a_module_needs_trust():
+    node = {"_target_": "rl_rewards.envs.gymnasium.Gymnasium", "id": "my_module:Mine-v0"}
+    with pytest.raises(ConfigError, match=r"reward\.id=my_module:Mine-v0 would import my_module; .*trust=my_module\.$"):
+        check(node)
+    check(node, "my_module")
+    check({**node, "id": "Pendulum-v1"})
+
+
+@pytest.mark.parametrize(
+    ("given", "packages"),
+    [
+        (None, ()),
+        ("", ()),
+        ("null", ()),
+        ("mine", ("mine",)),
+        (["a", "b.c"], ("a", "b.c")),
+        ("[a, b]", ("a", "b")),
+        (OmegaConf.create(["a"]), ("a",)),
+    ],
+)
+def test_trust_names_packages(given, packages):
+    assert trusted_packages(given) == packages
+
+
+@pytest.mark.parametrize("given", [3, "a b", "/path", ["a", None], True])
+def test_trust_that_names_none_is_refused(given):
+    with pytest.raises(ConfigError, match=r"^trust=.* is not valid; it must be the name of a package"):
+        trusted_packages(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is empty"),
+        ("\0\0\0\n", "is empty"),
+        ("a: [", "cannot be read as a configuration"),
+        ("a: !!python/object/apply:os.system [true]", "cannot be read as a configuration"),
+        ("- 1", "must hold keys and values"),
+        ("3", "cannot be read as a configuration"),
+        ("a: {b: ['${oc.env:HOME}']}", "has an interpolation at a.b.0;"),
+        ("[" * 5000, "cannot be read as a configuration"),
+    ],
+)
+def test_a_configuration_that_is_broken_is_one_sentence(text, sentence):
+    with pytest.raises(ConfigError) as error:
+        parse_config(text, "config.yaml")
+    assert sentence in str(error.value) and "\n" not in str(error.value)
