@@ -27,6 +27,7 @@ from tests.rewards.examples import tiny_source
 from tests.runs import composed, digest_of, raw_rows, run_here
 
 RUN = ("env=point", "total_env_steps=2240", "evaluation.every=1", "checkpoint.every=3")
+REWARD = EnvironmentReward(spec=make_spec())
 
 
 def record_of(run_dir):
@@ -122,7 +123,7 @@ def kept(run_dir, count=2):
 
 
 def test_every_seed_keeps_its_own_best(tmp_path):
-    keeper = BestKeeper(tmp_path, "success", None, Seeds(2), None)
+    keeper = BestKeeper(tmp_path, "success", REWARD, Seeds(2), None)
     rows = rows_of([0.5, 0.0], [0.4, 0.7], [0.3, 0.1], [0.3, 0.9], [0.6, 0.2])
     found = []
     for i in range(len(rows)):
@@ -134,7 +135,7 @@ def test_every_seed_keeps_its_own_best(tmp_path):
 
 
 def test_a_seed_that_was_never_measured_waits_for_its_first(tmp_path):
-    keeper = BestKeeper(tmp_path, "success", None, Seeds(2), None)
+    keeper = BestKeeper(tmp_path, "success", REWARD, Seeds(2), None)
     rows = rows_of([None, 0.2], [0.1, 0.1])
     keeper.consider(rows[:1], state_of(10, 20))
     assert record_of(tmp_path)["seeds"][0] is None
@@ -144,20 +145,20 @@ def test_a_seed_that_was_never_measured_waits_for_its_first(tmp_path):
 
 def test_a_resumed_run_takes_back_what_its_checkpoint_had(tmp_path):
     """A best of rounds that are now done again is gone at once, on the disk too."""
-    keeper, rows = BestKeeper(tmp_path, "success", None, Seeds(2), None), rows_of([0.1, 0.5], [0.9, 0.9])
+    keeper, rows = BestKeeper(tmp_path, "success", REWARD, Seeds(2), None), rows_of([0.1, 0.5], [0.9, 0.9])
     keeper.consider(rows[:1], state_of(1, 2))
     at_checkpoint = keeper.state
     keeper.consider(rows, state_of(3, 4))
     assert kept(tmp_path) == [3, 4]
-    again = BestKeeper(tmp_path, "success", None, Seeds(2), at_checkpoint)
+    again = BestKeeper(tmp_path, "success", REWARD, Seeds(2), at_checkpoint)
     assert kept(tmp_path) == [1, 2] and record_of(tmp_path) == at_checkpoint.record
     again.consider([*rows[:1], *rows_of([0.0, 0.0], [0.2, 0.4])[1:]], state_of(5, 6))
     assert kept(tmp_path) == [5, 2], "it went another way than before"
 
     shutil.rmtree(tmp_path / "checkpoints" / "best")  # or a damaged one
-    BestKeeper(tmp_path, "success", None, Seeds(2), again.state)
+    BestKeeper(tmp_path, "success", REWARD, Seeds(2), again.state)
     assert kept(tmp_path) == [5, 2]
-    BestKeeper(tmp_path, "success", None, Seeds(2), None)
+    BestKeeper(tmp_path, "success", REWARD, Seeds(2), None)
     assert not (tmp_path / FILE).exists(), "started afresh"
 
 
