@@ -76,6 +76,10 @@ def guarded(job: Callable[[], Any]) -> Any:
         leave(f"Error: {file_sentence(error)}", FAILED)
     except KeyboardInterrupt:
         leave("Stopped at once, by Ctrl-C; what was saved before is kept.", INTERRUPTED)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        leave(f"Error: {memory_sentence(error)}", FAILED)
     except ValueError as error:
         if not isinstance(error.__cause__, OSError):  # of Hydra's log, which it opens in the run's folder
             raise
@@ -114,4 +118,19 @@ def file_sentence(error: OSError) -> str:
     return (
         f"cannot read or write{where}: {error.strerror or error}. What was written before is kept; once that is "
         "mended, the same command with the same hydra.run.dir goes on."
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether an allocation failed, on the host or, as JAX raises it, on a device."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+def memory_sentence(error: BaseException) -> str:
+    """Returns the sentence for a run that does not fit in memory."""
+    told = str(error).partition("RESOURCE_EXHAUSTED: ")[2] or str(error) or "an allocation failed"
+    return (
+        f"the run does not fit in memory ({told.splitlines()[0].rstrip('.')}). Fewer seeds or environments, smaller "
+        "batches or smaller networks need less (num_seeds, algorithm.num_envs, keys with batch or hidden in them). What "
+        "was saved before is kept."
     )
