@@ -131,6 +131,6 @@ def memory_sentence(error: BaseException) -> str:
     told = str(error).partition("RESOURCE_EXHAUSTED: ")[2] or str(error) or "an allocation failed"
     return (
         f"the run does not fit in memory ({told.splitlines()[0].rstrip('.')}). Fewer seeds or environments, smaller "
-        "batches or smaller networks need less (num_seeds, algorithm.num_envs, keys with batch or hidden in them). What "
-        "was saved before is kept."
+        "batches or smaller networks need less (num_seeds, algorithm.num_envs, keys with batch or hidden in them). "
+        "What was saved before is kept."
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.drawing import ALARM, GOALS, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
@@ -20,7 +21,7 @@ from rl_rewards.studies.stability import arm_numbers, ends_well, keeps_the_task
 MAIN, LONGER = "adversarial_classifier", "longer"
 STYLES = {
     MAIN: ("adversarial classifier", TRUE),
-    "visits": ("the same, negatives by visits", GOALS),
+    "visits": ("negatives by visits", GOALS),
     "goal_classifier": ("fixed classifier", ALARM),
     "environment": ("true sparse reward", OTHER),
 }
@@ -48,7 +49,7 @@ class MainJob:
         return Findings(verdicts, {name: arm_numbers(run) for name, run in arms.items()})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
-        """True success and learned reward over env steps: means, and bands from the lowest seed to the highest."""
+        """True success and learned reward over env steps: means over seeds and their 95% intervals."""
         del findings
         with styled():
             figure = canvas(10.0, 3.6)
@@ -56,15 +57,16 @@ class MainJob:
                 for name, (words, colour) in STYLES.items():
                     if name not in arms or (key != SUCCESS and name == "environment"):
                         continue
-                    values = series(arms[name], key)
                     x = np.array([np.max(row["env_steps"]) for row in arms[name].evaluation_rows]) / 1e6
-                    axes.plot(x, values.mean(axis=1), color=colour, label=words)
-                    low, high = values.min(axis=1), values.max(axis=1)
+                    mean, low, high = np.array([mean_interval(values) for values in series(arms[name], key).tolist()]).T
+                    axes.plot(x, mean, color=colour)
                     axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+                    if key == SUCCESS:
+                        axes.annotate(
+                            words, (x[-1], mean[-1]), (5, 0), textcoords="offset points", color=colour, va="center"
+                        )
                 axes.set(xlabel="environment steps (millions)", ylabel=label, ylim=(-0.02, 1.02))
                 axes.set_title(title, loc="left")
-                if key == SUCCESS:
-                    axes.legend(frameon=False, loc="center right", fontsize=8)
             figure.savefig(path, dpi=110)
 
 
