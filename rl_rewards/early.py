@@ -10,7 +10,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.errors import ConfigError, FolderInUse
 from rl_rewards.declared import check_numbers
 from rl_rewards.exits import guarded
 
@@ -69,7 +69,7 @@ def leaving_nothing(run_dir: Path, job: Callable[[], Any]) -> Any:
     try:
         return job()
     except ConfigError as error:
-        ours = type(error) is ConfigError and run_dir.absolute() in _made_here  # a subclass: another process runs there
+        ours = not isinstance(error, FolderInUse) and run_dir.absolute() in _made_here
         if ours and {path.name for path in run_dir.iterdir()} <= WRITTEN_FIRST:
             shutil.rmtree(run_dir)
             for parent in run_dir.absolute().parents:
