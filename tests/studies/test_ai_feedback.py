@@ -86,7 +86,7 @@ def test_arms_are_judged_by_their_files(study, monkeypatch, tmp_path):
 def test_a_seeds_own_reward_is_read(study, tmp_path):
     cfg = composed("experiment=lecture/ai_feedback", "num_seeds=2", "seed=3", *SMALL)
     parts = build(cfg)
-    OmegaConf.save(cfg, tmp_path / "config.yaml")
+    OmegaConf.save(cfg, tmp_path / "config.yaml", resolve=True)
     parts.env.spec.save(tmp_path / "spec.json")
     state = parts.seeds.map(parts.source.init, 0)(parts.seeds.keys(3))
     save_reward(tmp_path / "checkpoints", state)
