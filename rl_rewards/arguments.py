@@ -59,7 +59,7 @@ def quoted(value: str) -> str:
 
 
 def missing_choice(said: str) -> str | None:
-    """What is told in the place of Hydra's "Could not find 'GROUP/NAME'"; None where it says something else."""
+    """Returns the sentence that replaces Hydra's "Could not find 'GROUP/NAME'"; None for any other message."""
     match = re.match(r"Could not find '([\w@.]+)/([^']+)'", said)
     if match is None:
         return None
@@ -67,7 +67,7 @@ def missing_choice(said: str) -> str | None:
 
 
 def unreadable(override: str, problem: str) -> str:
-    """What is told where Hydra cannot read an override, or takes its value for several."""
+    """Returns the sentence for an override that Hydra cannot read, or whose value it takes for several."""
     key, equals, value = override.partition("=")
     start = f"{override} cannot be read as KEY=VALUE: {problem.rstrip('.')}."
     if not equals or not re.fullmatch(r"[+~]*[\w./@]+", key) or value.startswith(("[", "{", "'", '"')):
@@ -99,7 +99,7 @@ def _check_choice(key: str, value: str) -> None:
 
 
 def _instead(group: str, name: str) -> str:
-    """What to choose instead, as the end of a sentence."""
+    """Returns the choices that exist, as the end of a sentence."""
     choices = list(list_choices(group))
     last_parts = {choice.rsplit("/", 1)[-1]: choice for choice in choices}
     near = get_close_matches(name, choices, 3, 0.8)

@@ -27,7 +27,7 @@ class Algorithm(Protocol[AgentState]):
 
     @property
     def requirements(self) -> Requirements:
-        """What it needs of a run, and what a run must know about it."""
+        """Returns what this part needs of a run, and what a run must know about it."""
         return Requirements()
 
     def with_budget(self, env_steps: int) -> "Algorithm":

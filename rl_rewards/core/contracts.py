@@ -12,7 +12,7 @@ from rl_rewards.core.errors import ConfigError
 
 PACKAGE = __name__.split(".")[0]
 LIBRARIES = ("site-packages", "dist-packages", "lib/python")
-"""What the path of code has in it that a person did not write."""
+"""The parts of a path that the person who wrote the code did not write."""
 
 
 def is_own(part: Any) -> bool:

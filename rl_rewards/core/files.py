@@ -153,7 +153,7 @@ def _in_words(holder: dict[str, Any]) -> str:
 
 
 def _ask_the_file(path: Path, busy: str, refusal: type[ConfigError]) -> None:
-    """What can be known without locks of the process that the file names."""
+    """Returns what is known, without locks, about the process that the file names."""
     holder = _holder(path)
     if not holder:
         return

@@ -1,4 +1,4 @@
-"""What the parts of a run declare about themselves, each in one :class:`Requirements`.
+"""Requirements: the parts of a run declare here what they need, each in one :class:`Requirements`.
 
 Whatever combines or wraps parts makes its own out of theirs by :func:`merge` and :meth:`Requirements.frozen`, so that
 an entry that is added here is handed on everywhere.
@@ -33,7 +33,7 @@ def _first(found: list[Any]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirements:
-    """What a reward source or an algorithm needs of a run, and what a run must know about it.
+    """Declares what a reward source or an algorithm needs of a run, and what a run must know about it.
 
     A part names the entries that differ from the defaults. The first group is declared by both kinds, the second by
     reward sources, the third by algorithms.

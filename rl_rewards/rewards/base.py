@@ -40,7 +40,7 @@ class RewardSource(Protocol[RewardState]):
 
     @property
     def requirements(self) -> Requirements:
-        """What it needs of a run, and what a run must know about it."""
+        """Returns what this part needs of a run, and what a run must know about it."""
         return Requirements()
 
     @property
