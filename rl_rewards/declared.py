@@ -30,7 +30,7 @@ _RANGE = re.compile(r"\s#\s\[(?P<text>[^\]]*)\]")
 
 
 class Declared(NamedTuple):
-    """What one YAML says, with what it takes over from those of its folder that it begins with."""
+    """The declarations of one YAML, with those that it inherits from its folder by its ``defaults``."""
 
     ranges: dict[Key, Range]  # by the keys that lead there
     classes: dict[Key, str]  # ``_target_`` by the keys that lead to it

@@ -1,4 +1,4 @@
-"""What Hydra runs before it makes a folder: mistakes in a configuration are refused, and leave nothing behind."""
+"""Refuses a wrong configuration before Hydra makes a folder for it, so that nothing is left behind."""
 
 import shutil
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from rl_rewards.declared import check_numbers
 from rl_rewards.exits import guarded
 
 WRITTEN_FIRST = {".hydra", "run.log", "run.lock", "config.yaml", "run.json"}
-"""What a run's folder holds before anything is built."""
+"""The files of a run's folder before anything is built."""
 _made_here: set[Path] = set()  # folders that were not there when this process started its run
 
 

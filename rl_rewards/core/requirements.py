@@ -47,7 +47,7 @@ class Requirements:
     """The key that most of its memory hangs on and its value, where that can be large: whoever runs out lowers it."""
 
     reads: tuple[str, ...] = _entry(("obs", "action", "next_obs"), _union)
-    """What of a transition the reward depends on: obs, action, next_obs, env_reward, is_demo and info.KEY."""
+    """The parts of a transition that the reward reads: obs, action, next_obs, env_reward, is_demo and info.KEY."""
     scope: Literal["transition", "trajectory"] = _entry("transition", _widest)
     """``trajectory``: what a step earns depends on other steps of its rollout, so that none can be replayed alone."""
     needs_examples: bool = _entry(False, any)
@@ -70,7 +70,7 @@ class Requirements:
     demo_fraction: float = _entry(0.0, max)
     """The share of demonstrations in the batches that the algorithm has judged."""
     discount: float | None = _entry(None, _first)
-    """Of future rewards; None: the algorithm discounts none."""
+    """The discount factor of future rewards, per env step; None: the algorithm discounts none."""
 
     @property
     def info_keys(self) -> tuple[str, ...]:

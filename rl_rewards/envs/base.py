@@ -44,7 +44,7 @@ def without_examples(name: str) -> ConfigError:
 
 
 class Environment(Protocol):
-    """What both kinds of environment offer. Constructing one is cheap and compiles nothing.
+    """The members that both kinds of environment have. Constructing one is cheap and compiles nothing.
 
     What a person needs besides the dynamics has defaults: no pictures, no examples, no map.
     """
@@ -77,7 +77,7 @@ class JaxEnv(Environment, Protocol[EnvState]):
 
     @abstractmethod
     def observe(self, state: EnvState) -> Obs:
-        """What is seen in ``state``, of the shape and dtype of ``spec.obs``."""
+        """Returns the observation of ``state``, of the shape and dtype of ``spec.obs``."""
         ...
 
     @abstractmethod

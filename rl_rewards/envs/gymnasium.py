@@ -65,7 +65,7 @@ class Gymnasium(OtherPeoples):
 
     @property
     def notes(self) -> list[str]:
-        """What trying the environment showed that a person should know."""
+        """Returns what a trial of the environment found that a person should know, a sentence each."""
         return self._found.notes
 
     @cached_property
