@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rl_rewards.load import LearnedReward, load_reward
+    from rl_rewards.api import LearnedReward, load_reward
 
 __version__ = "0.1.0"
 __all__ = ["LearnedReward", "load_reward"]
@@ -15,6 +15,6 @@ __all__ = ["LearnedReward", "load_reward"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'rl_rewards' has no attribute '{name}'")
-    from rl_rewards import load
+    from rl_rewards import api
 
-    return getattr(load, name)
+    return getattr(api, name)

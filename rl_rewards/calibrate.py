@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
-from rl_rewards.arguments import mended
+from rl_rewards.command_line.arguments import mended
+from rl_rewards.command_line.declared import check_numbers
+from rl_rewards.command_line.exits import guarded
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import read_json, write_whole
 from rl_rewards.core.types import EnvSpec
-from rl_rewards.declared import check_numbers
-from rl_rewards.exits import guarded
 from rl_rewards.labelers.ask_again import Anew, ask_again
 from rl_rewards.labelers.calibration import Calibration, calibrate
 from rl_rewards.labelers.nuisance import NUISANCES
@@ -147,7 +147,7 @@ def _configs(run_dir: Path, overrides: list[str], trust: Sequence[str]) -> tuple
     """Of the labeler as a run in the same environment would have it, and of the run itself."""
     import hydra
 
-    from rl_rewards.help import CONFIGS
+    from rl_rewards.command_line.help import CONFIGS
 
     saved = read_config(run_dir, ["env"], trust)
     run_file = run_dir / "run.json"

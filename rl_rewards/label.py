@@ -7,9 +7,9 @@ import secrets
 import socket
 from pathlib import Path
 
+from rl_rewards.command_line.exits import guarded
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.exits import guarded
 from rl_rewards.labelers.page.run_state import RunState
 from rl_rewards.labelers.records import DONE
 from rl_rewards.labelers.store import STORE_NAME, LabelStore

@@ -18,18 +18,18 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rl_rewards import sweep
-from rl_rewards.arguments import mended
-from rl_rewards.compile_cache import prepare_jax
+from rl_rewards.command_line import sweep
+from rl_rewards.command_line.arguments import mended
+from rl_rewards.command_line.compile_cache import prepare_jax
+from rl_rewards.command_line.declared import check_changed
+from rl_rewards.command_line.early import check_job, leaving_nothing, refuse_study
+from rl_rewards.command_line.exits import REFUSED, REQUEUE, end_with_the_reader, guarded, leave, raise_here
+from rl_rewards.command_line.help import CONFIGS, print_help
 from rl_rewards.core.errors import ConfigError, FolderInUse, Stopped, TrainingFailed
 from rl_rewards.core.files import read_json, write_whole
-from rl_rewards.declared import check_changed
-from rl_rewards.early import check_job, leaving_nothing, refuse_study
-from rl_rewards.exits import REFUSED, REQUEUE, end_with_the_reader, guarded, leave, raise_here
-from rl_rewards.help import CONFIGS, print_help
+from rl_rewards.loop.provenance import code, command_line, digests
 from rl_rewards.loop.run_folder import is_started, only_process, own_config, reading, save_config
 from rl_rewards.loop.trust import check_targets, take_trust, trusted_packages
-from rl_rewards.provenance import code, command_line, digests
 
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps", "trust")
 GROUPS = ("env", "reward", "algorithm")
@@ -230,11 +230,11 @@ def execute(
 
 
 def _print_verdict(row: dict, run_dir: Path, first_seed: int, report: Path | None) -> None:
-    from rl_rewards.core.alarm import first_alarm
-    from rl_rewards.core.outcome import collapses, verdict
     from rl_rewards.core.seed_rows import of_seed, seed_count, steps_in_words
     from rl_rewards.loop.best import kept_in_words
     from rl_rewards.loop.log import in_words
+    from rl_rewards.reporting.alarm import first_alarm
+    from rl_rewards.reporting.outcome import collapses, verdict
 
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     seeds = seed_count(row)

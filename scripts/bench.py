@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from rl_rewards.provenance import code
+from rl_rewards.loop.provenance import code
 from scripts.benchmarks.contest import ROOT, BenchError
 from scripts.benchmarks.items import ITEMS
 from scripts.benchmarks.result import Result, Row, Settings

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from rl_rewards.command_line.exits import guarded
+from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.core.checks import require
-from rl_rewards.data import describe
-from rl_rewards.exits import guarded
-from rl_rewards.help import CONFIGS
+from rl_rewards.data.__main__ import describe
 from rl_rewards.loop.trust import check_targets, take_trust
 
 EXPERTS = CONFIGS / "experiment" / "expert"
@@ -53,8 +53,8 @@ def _make(chosen: argparse.Namespace) -> None:
     require(chosen.expert != "of" or chosen.policy is not None, "Name the run to record: of FILE.npz --policy RUN_DIR.")
     trust, overrides = take_trust(chosen.overrides)
     run_dir = chosen.policy or _train(chosen.expert, overrides)
+    from rl_rewards.data.demonstrations.load import first_episodes, read_demonstrations, save_demonstrations
     from rl_rewards.loop import build
-    from rl_rewards.loop.demonstrations import first_episodes, read_demonstrations, save_demonstrations
     from rl_rewards.loop.policies import record, restore_policy, seen_by
 
     policy = restore_policy(run_dir, chosen.seed_of_policy, trust)

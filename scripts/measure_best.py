@@ -2,8 +2,8 @@
 
 ``python scripts/measure_best.py FOLDER ... [--out FILE.json]`` reads every metrics.jsonl at or below the folders. For
 each seed it compares the true success (mean of the policy as trained and without exploration) of the evaluation that a
-criterion of ``rl_rewards.core.best`` picks with that of the truly best one. Picking the newest evaluation is the
-baseline; the learned return of a reward that moves is there to show why it is not used.
+criterion of ``rl_rewards.loop.best_criterion`` picks with that of the truly best one. Picking the newest evaluation is
+the baseline; the learned return of a reward that moves is there to show why it is not used.
 """
 
 import argparse
@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rl_rewards.core.best import Criterion, best_evaluation, score
 from rl_rewards.core.intervals import share_interval
 from rl_rewards.core.seed_rows import of_seed, seed_count
 from rl_rewards.core.strict_json import strict
+from rl_rewards.loop.best_criterion import Criterion, best_evaluation, score
 
 CLOSE = 0.05
 WITHOUT_TRUTH: tuple[Criterion, ...] = ("goals", "demonstrations", "learned_return")

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rl_rewards.provenance import code
+from rl_rewards.loop.provenance import code
 
 RESULTS = Path(__file__).parent / "results" / "kills.json"
 COMMON = ["logger=none", "video=false", "report=false"]

@@ -25,7 +25,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from rl_rewards.labelers.store import STORE_NAME
-from rl_rewards.provenance import code
+from rl_rewards.loop.provenance import code
 from scripts.annotators import Annotator, serve
 from scripts.measure_kills import compare
 

@@ -16,10 +16,9 @@ import numpy as np
 from jaxtyping import Float
 
 from rl_rewards.core.types import Examples
-from rl_rewards.envs import pencil_case_layout as layout
-from rl_rewards.envs.pencil_case import PencilCase
+from rl_rewards.envs.pencil_case.env import PencilCase, layout
 from rl_rewards.loop import build
-from rl_rewards.rewards.goal_classifier import GoalClassifier
+from rl_rewards.rewards.classifier.goal import GoalClassifier
 from scripts.benchmarks.train import composed
 
 STEPS, TABLE = 3000, 5000

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from hydra import compose, initialize_config_dir
 
+from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.core.types import Experience
-from rl_rewards.help import CONFIGS
 from rl_rewards.loop import build
 from rl_rewards.loop.collect import collect_host
 from rl_rewards.loop.rounds import Rounds, host_act, make_host_env

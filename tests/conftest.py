@@ -11,7 +11,18 @@ import jaxtyping
 import pytest
 from jaxtyping import _import_hook
 
-CHECKED = ("core", "rewards", "algorithms", "loop.collect", "loop.replay")
+CHECKED = (
+    "core",
+    "models",
+    "data.replay",
+    "data.demonstrations.records",
+    "rewards",
+    "algorithms",
+    "games.rules",
+    "games.reward",
+    "games.algorithm",
+    "loop.collect",
+)
 """Packages whose functions check their annotations in tests."""
 
 
@@ -51,7 +62,7 @@ for name, value in JAX_SETTINGS.items():
 hypothesis.settings.register_profile("rl_rewards", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("rl_rewards")
 
-KEYS_WATCHED = ("algorithms", "core", "envs", "loop", "rewards")
+KEYS_WATCHED = {"algorithms", "core", "data", "envs", "games", "loop", "models", "rewards"}
 """Folders in whose tests JAX watches that no random key is used twice. Not while whole runs are made (``runs``,
 ``finished``): it does not look into compiled rounds, takes every jitted call through Python, and misjudges keys under
 vmap."""
@@ -59,7 +70,7 @@ vmap."""
 
 @pytest.fixture(autouse=True)
 def _keys_are_watched(request):
-    with jax.debug_key_reuse(request.path.parent.name in KEYS_WATCHED):
+    with jax.debug_key_reuse(not KEYS_WATCHED.isdisjoint(request.path.relative_to(request.config.rootpath).parts)):
         yield
 
 

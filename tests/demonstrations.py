@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from rl_rewards.loop.demonstrations import Demonstrations, first_episodes, save_demonstrations
+from rl_rewards.data.demonstrations.load import Demonstrations, first_episodes, save_demonstrations
 from rl_rewards.loop.policies import RestoredPolicy, record
 from tests.runs import build, composed
 

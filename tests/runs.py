@@ -10,10 +10,10 @@ import jax
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from rl_rewards.help import CONFIGS, list_choices
+from rl_rewards.command_line.help import CONFIGS, list_choices
 from rl_rewards.loop import build
 from rl_rewards.loop.experiment import run_experiment
-from rl_rewards.rewards.places import Places
+from rl_rewards.rewards.classifier.places import Places
 
 ADDED_LATER = {"learning_rate_schedule": "constant", "final_learning_rate_share": 0.0, "target_kl": None}
 ADDED_LATER |= {"min_log_std": None, "reward_scale_floor": None}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.envs.pencil_case import PencilCase
+from rl_rewards.envs.pencil_case.env import PencilCase
 from scripts.benchmarks import plain_self_play
 from scripts.benchmarks.result import Row
 from scripts.benchmarks.sync_pencil_case import SyncBatch

@@ -6,9 +6,9 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from rl_rewards.command_line.help import CONFIGS, list_choices
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
-from rl_rewards.help import CONFIGS, list_choices
 from tests.runs import ADDED_LATER, composed, usable_envs
 
 WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps"}  # given by build.py, not by the user

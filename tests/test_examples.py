@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rl_rewards.data.demonstrations.load import load_demonstrations
 from rl_rewards.loop import build
-from rl_rewards.loop.demonstrations import load_demonstrations
 from tests.runs import composed, run_here
 
 FOLDER = Path(__file__).parents[1] / "scripts" / "examples"

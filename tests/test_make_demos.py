@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.loop.demonstrations import load_demonstrations
+from rl_rewards.data.demonstrations.load import load_demonstrations
 from rl_rewards.loop.policies import restore_policy
 from scripts.make_demos import EXPERTS, main
 from tests.demonstrations import point_file

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 import rl_rewards
 from rl_rewards import run as door
-from rl_rewards import sweep
+from rl_rewards.command_line import sweep
 from rl_rewards.core.errors import ConfigError, FolderInUse
 from rl_rewards.loop import checkpoint, experiment
 from rl_rewards.loop.build import build
@@ -27,7 +27,7 @@ from tests.finished import SMALL, finished_run
 from tests.runs import composed, digest_of, rows, start_command
 
 RUN = ("env=point", "checkpoint.every=2")
-REWARD = "rl_rewards.rewards.adversarial_classifier.AdversarialClassifier"
+REWARD = "rl_rewards.rewards.classifier.adversarial.AdversarialClassifier"
 CHOICES = {"env": "point", "reward": "adversarial_classifier", "algorithm": "ppo"}
 
 

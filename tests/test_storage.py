@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from rl_rewards import exits
+from rl_rewards.command_line import exits
 from tests.runs import command, digest_of, rows, start_command
 
 RUN = ("debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=3200", "checkpoint.every=1")

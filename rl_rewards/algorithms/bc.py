@@ -16,15 +16,15 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.demonstrations import require_demos
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
-from rl_rewards.core.encoders import ObsEncoder
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.networks import check_mlp
 from rl_rewards.core.normalize import RunningMoments
-from rl_rewards.core.policy import PolicyHead
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
+from rl_rewards.data.demonstrations.records import require_demos
+from rl_rewards.models.encoders import ObsEncoder
+from rl_rewards.models.networks import check_mlp
+from rl_rewards.models.policy import PolicyHead
 
 
 @struct.dataclass

@@ -20,13 +20,13 @@ from jaxtyping import Array, Float
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
-from rl_rewards.core.encoders import ObsEncoder
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
-from rl_rewards.core.networks import MLP, apply
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
-from rl_rewards.core.policy import PolicyHead
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
+from rl_rewards.models.encoders import ObsEncoder
+from rl_rewards.models.networks import MLP, apply
+from rl_rewards.models.policy import PolicyHead
 
 KL_TOLERANCE = 1.5
 """How many times ``target_kl`` a minibatch may be away before the round's updates stop."""

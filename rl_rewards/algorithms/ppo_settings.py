@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.checks import check_fields, check_share, require
-from rl_rewards.core.networks import check_mlp
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Discrete, EnvSpec
+from rl_rewards.models.networks import check_mlp
 
 
 @dataclass(frozen=True, kw_only=True)

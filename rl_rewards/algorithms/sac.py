@@ -19,12 +19,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.sac_settings import SACSettings
-from rl_rewards.core.encoders import ObsEncoder, random_shift
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.networks import ActionValue, apply
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
-from rl_rewards.core.policy import SquashedPolicyHead
 from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
+from rl_rewards.models.encoders import ObsEncoder, random_shift
+from rl_rewards.models.networks import ActionValue, apply
+from rl_rewards.models.policy import SquashedPolicyHead
 
 
 @struct.dataclass

@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.demonstrations import require_demos
-from rl_rewards.core.networks import check_mlp
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import LARGEST_BOUND, Box, EnvSpec, box_bounds
+from rl_rewards.data.demonstrations.records import require_demos
+from rl_rewards.models.networks import check_mlp
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,13 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from rl_rewards.algorithms.base import Algorithm
-from rl_rewards.core import tabular
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.distributions import Categorical
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.tabular import TabularModel, require_tabular
 from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn
+from rl_rewards.models import tabular
+from rl_rewards.models.tabular import TabularModel, require_tabular
 
 
 @struct.dataclass

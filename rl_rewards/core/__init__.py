@@ -1,1 +1,1 @@
-"""Pure shared pieces: types, networks, distributions, returns, losses, normalisation. Imports nothing above it."""
+"""Pure shared pieces: types, requirements, distributions, returns, losses, normalisation. Imports nothing above it."""

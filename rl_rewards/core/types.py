@@ -29,8 +29,8 @@ Action = jax.Array
 Metrics = dict[str, jax.Array]
 """Scalars by name, each prefixed by its owner: ``reward/...``, ``agent/...``, ``eval/...``, ``time/...``."""
 Examples = dict[str, jax.Array]
-"""What a person supplied, unchanging during a run: example states (see ``rl_rewards.loop.examples``) and
-demonstrations, by names that begin with ``demo_`` (see ``rl_rewards.loop.demonstrations``)."""
+"""What a person supplied, unchanging during a run: example states (see ``rl_rewards.data.examples``) and
+demonstrations, by names that begin with ``demo_`` (see ``rl_rewards.data.demonstrations.load``)."""
 
 
 @struct.dataclass

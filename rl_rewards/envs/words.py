@@ -5,8 +5,8 @@ Every function takes ``info["scene"]`` of the segment's steps, [L, k], as it is 
 
 import numpy as np
 
-from rl_rewards.envs import pencil_case_layout as layout
-from rl_rewards.envs.driver_world import CAR_LENGTH
+from rl_rewards.envs.driver.world import CAR_LENGTH
+from rl_rewards.envs.pencil_case import layout
 
 
 def of_point(scene: np.ndarray, action: np.ndarray) -> str:

@@ -13,13 +13,13 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from rl_rewards.core.best import CRITERIA, Choice, Criterion, criterion_for, improves, score
 from rl_rewards.core.checks import require
 from rl_rewards.core.files import write_whole
 from rl_rewards.core.seed_rows import of_seed
 from rl_rewards.core.strict_json import strict
 from rl_rewards.core.words import short_count
 from rl_rewards.envs.base import Environment
+from rl_rewards.loop.best_criterion import CRITERIA, Choice, Criterion, criterion_for, improves, score
 from rl_rewards.loop.checkpoint import BestCheckpoint, BestState, items_of
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import TrainState

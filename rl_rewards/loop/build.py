@@ -9,20 +9,21 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
 from rl_rewards.core.requirements import Requirements, info_keys
 from rl_rewards.core.types import Examples
+from rl_rewards.data import examples
+from rl_rewards.data.demonstrations import load as demonstrations
 from rl_rewards.envs.base import Environment, HasEngines, HasNotes
-from rl_rewards.envs.two_player import TwoPlayer
+from rl_rewards.games.env import TwoPlayer
+from rl_rewards.games.players import as_game, build_algorithm
+from rl_rewards.games.reward import SelfPlay
 from rl_rewards.labelers.base import Labeling
-from rl_rewards.loop import demonstrations, examples
 from rl_rewards.loop.best import best_choice
 from rl_rewards.loop.memory import check_memory
 from rl_rewards.loop.own_parts import check_env, check_labeling
-from rl_rewards.loop.players import as_game, build_algorithm
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part, place_of
 from rl_rewards.loop.train import Parts
 from rl_rewards.loop.trust import trusted_packages
 from rl_rewards.rewards.base import asks
-from rl_rewards.rewards.self_play import SelfPlay
 
 
 def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:

@@ -15,11 +15,11 @@ import numpy as np
 
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import EnvSpec, Examples, Key, Transition
+from rl_rewards.envs.adapters.faults import check_ends
 from rl_rewards.envs.base import HostEnvironment, JaxEnv, KnowsReward, PlacesScenes, Plane
-from rl_rewards.envs.faults import check_ends
-from rl_rewards.envs.two_player import TwoPlayer
+from rl_rewards.games.env import TwoPlayer
+from rl_rewards.games.evaluation import PLAYED, Games
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
-from rl_rewards.loop.games import PLAYED, Games
 from rl_rewards.loop.rounds import host_act
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts, TrainState

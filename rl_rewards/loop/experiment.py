@@ -10,14 +10,12 @@ import jax
 import numpy as np
 from omegaconf import DictConfig
 
-from rl_rewards.core.alarm import Alarm, exploit_alarms
 from rl_rewards.core.errors import ConfigError, EnvironmentFault, Stopped, TrainingFailed
 from rl_rewards.core.files import write_whole
-from rl_rewards.core.outcome import collapses, numbers
 from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples
+from rl_rewards.data.arrays import fingerprint
 from rl_rewards.loop import build, pretrain
-from rl_rewards.loop.arrays import fingerprint
 from rl_rewards.loop.best import BestKeeper, best_choice
 from rl_rewards.loop.checkpoint import BestState, Checkpoints, digest
 from rl_rewards.loop.evaluate import Evaluator
@@ -30,7 +28,9 @@ from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.stop import StopRequest
 from rl_rewards.loop.train import FINITE, Parts, TrainState, init_state
 from rl_rewards.loop.wandb_log import WandbLog
-from rl_rewards.rewards import places
+from rl_rewards.reporting.alarm import Alarm, exploit_alarms
+from rl_rewards.reporting.outcome import collapses, numbers
+from rl_rewards.rewards.classifier import places
 
 
 class Live(NamedTuple):

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.encoders import is_image
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import Parts, init_state, rollout_shape
+from rl_rewards.models.encoders import is_image
 
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = (

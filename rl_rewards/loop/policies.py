@@ -14,15 +14,15 @@ from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Obs, Transition, box_bounds
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
+from rl_rewards.games.players import build_algorithm
+from rl_rewards.games.reward import SelfPlay
 from rl_rewards.loop.checkpoint import restore_item
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
-from rl_rewards.loop.players import build_algorithm
 from rl_rewards.loop.run_folder import CONFIG, read_config, reading
 from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.seeds import Seeds, make_batches
 from rl_rewards.loop.sources import instantiate_part, seed_index
 from rl_rewards.loop.trust import check_targets
-from rl_rewards.rewards.self_play import SelfPlay
 
 
 class RestoredPolicy(NamedTuple):

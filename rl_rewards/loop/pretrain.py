@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from omegaconf import DictConfig
 
-from rl_rewards.algorithms.two_player import PARTS, TwoPlayer
 from rl_rewards.core.checks import require
+from rl_rewards.games.algorithm import PARTS, TwoPlayer
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
 from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.saved_state import saved_state

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError, FolderInUse
 from rl_rewards.core.files import HOLDER, locked, read_json, read_text, write_whole
+from rl_rewards.loop.renamed import with_new_names
 from rl_rewards.loop.saved_state import CHECKPOINTS
 from rl_rewards.loop.trust import check_targets
 
@@ -106,7 +107,7 @@ def parse_config(text: str, where: str) -> DictConfig:
         raise ConfigError(f"{where} must hold keys and values.")
     place = _interpolation(plain, "")
     require(not place, f"{where} has an interpolation at {place}; a run's configuration is saved with plain values.")
-    return config
+    return OmegaConf.create(dict(with_new_names(plain)))
 
 
 def _interpolation(node: Any, place: str) -> str:

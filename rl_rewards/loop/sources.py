@@ -26,6 +26,7 @@ from rl_rewards.core.contracts import blamed_on, check_members, is_own
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import parse_json, read_text, write_whole
 from rl_rewards.core.types import EnvSpec
+from rl_rewards.games.reward import SelfPlay
 from rl_rewards.loop.checkpoint import restore_item, save_reward
 from rl_rewards.loop.own_parts import check_reward
 from rl_rewards.loop.run_folder import CONFIG, read_config, reading
@@ -34,7 +35,6 @@ from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import Mixture, mix
-from rl_rewards.rewards.self_play import SelfPlay
 
 COPY = "reward_run"
 PARTS = "reward_parts"  # of a mixture: a folder for each part that holds a copy

@@ -12,17 +12,17 @@ import jax.numpy as jnp
 from flax import struct
 
 from rl_rewards.algorithms.base import Algorithm
-from rl_rewards.core.demonstrations import sampler, transitions_of
-from rl_rewards.core.game import TASK, whole_games
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.requirements import info_keys
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
+from rl_rewards.data.demonstrations.records import sampler, transitions_of
+from rl_rewards.data.replay import Replay
 from rl_rewards.envs.base import Environment, JaxEnv
-from rl_rewards.envs.two_player import TwoPlayer
+from rl_rewards.games.env import TwoPlayer
+from rl_rewards.games.rules import TASK, whole_games
 from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.collect import reset_jax
-from rl_rewards.loop.replay import Replay
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, reward_fn
 

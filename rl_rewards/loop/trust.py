@@ -16,7 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 
-OWN = tuple(f"rl_rewards.{folder}" for folder in ("algorithms", "core", "envs", "labelers", "rewards"))
+OWN = tuple(f"rl_rewards.{folder}" for folder in ("algorithms", "envs", "games", "labelers", "models", "rewards"))
 """Packages of parts. Others have functions that start processes and write files."""
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 

@@ -11,10 +11,10 @@ from rl_rewards.core.intervals import IQM_METHOD, METHOD
 from rl_rewards.reporting.arms import Arm, differences, group, seeds_in_words
 from rl_rewards.reporting.clips import Clip, clips
 from rl_rewards.reporting.comparison_words import NOTES, comparison_notices, headline, table
-from rl_rewards.reporting.drawing import Drawing
-from rl_rewards.reporting.figures_comparison import MOST_DRAWN, comparison_figure
-from rl_rewards.reporting.figures_plane import plane_figures
-from rl_rewards.reporting.figures_training import time_parts
+from rl_rewards.reporting.figures.comparison import MOST_DRAWN, comparison_figure
+from rl_rewards.reporting.figures.drawing import Drawing
+from rl_rewards.reporting.figures.plane import plane_figures
+from rl_rewards.reporting.figures.training import time_parts
 from rl_rewards.reporting.find_runs import Found, StudyFiles
 from rl_rewards.reporting.glossary import glossary
 from rl_rewards.reporting.over_seeds import SeedRow, over_seeds, typical_index

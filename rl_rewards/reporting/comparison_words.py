@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rl_rewards.core.intervals import interquartile_interval, mean_interval
 from rl_rewards.core.words import digits
 from rl_rewards.reporting.arms import Arm, seeds_in_words
-from rl_rewards.reporting.figures_comparison import last_values, true_key
+from rl_rewards.reporting.figures.comparison import last_values, true_key
 from rl_rewards.reporting.find_runs import Found, StudyFiles
 from rl_rewards.reporting.verdict import Notice, learns_reward, wilson_interval
 

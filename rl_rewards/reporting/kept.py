@@ -6,9 +6,9 @@ The judgements are those of ``core.outcome``; which evaluation was kept is what 
 from collections.abc import Mapping
 from typing import Any
 
-from rl_rewards.core.outcome import Outcome, collapse, outcome, outcomes, verdict
 from rl_rewards.core.words import digits, short_count
 from rl_rewards.reporting.boxes import Notice, Tile
+from rl_rewards.reporting.outcome import Outcome, collapse, outcome, outcomes, verdict
 from rl_rewards.reporting.run_files import RunFiles
 
 

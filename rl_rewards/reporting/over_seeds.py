@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from rl_rewards.core.intervals import METHOD, interquartile_interval, mean_interval
-from rl_rewards.core.outcome import verdict
 from rl_rewards.core.seed_rows import Row, values
 from rl_rewards.core.words import digits
 from rl_rewards.reporting.arms import seeds_in_words
 from rl_rewards.reporting.boxes import Notice, Tile
-from rl_rewards.reporting.drawing import (
+from rl_rewards.reporting.figures.drawing import (
     ALICE,
     BOB,
     GOALS,
@@ -34,6 +33,7 @@ from rl_rewards.reporting.drawing import (
     to_picture,
 )
 from rl_rewards.reporting.kept import best_tile_of_many, collapse_notices
+from rl_rewards.reporting.outcome import verdict
 from rl_rewards.reporting.parts import of_source
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.reporting.verdict import alarm_words, demonstrator_words, judge_notices

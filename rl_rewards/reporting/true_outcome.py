@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rl_rewards.reporting.drawing import OTHER, TRUE, demonstrator_line, plot_line, share_axis
+from rl_rewards.reporting.figures.drawing import OTHER, TRUE, demonstrator_line, plot_line, share_axis
 from rl_rewards.reporting.run_files import Row, RunFiles, series
 from rl_rewards.reporting.verdict import wilson_interval
 

@@ -4,17 +4,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rl_rewards.core.alarm import (
+from rl_rewards.core.seed_rows import values
+from rl_rewards.core.words import digits
+from rl_rewards.labelers.judge.doubts import doubts
+from rl_rewards.labelers.judge.journal import JOURNAL_NAME, read_totals
+from rl_rewards.reporting.alarm import (
     EVALUATIONS_IN_A_ROW,
     SUCCESS_BELOW,
     TREND_EVALUATIONS,
     Alarm,
     exploit_alarm,
 )
-from rl_rewards.core.seed_rows import values
-from rl_rewards.core.words import digits
-from rl_rewards.labelers.judge.doubts import doubts
-from rl_rewards.labelers.judge.journal import JOURNAL_NAME, read_totals
 from rl_rewards.reporting.boxes import Notice, Tile
 from rl_rewards.reporting.kept import best_tile, collapse_notices, outcome_words
 from rl_rewards.reporting.run_files import Row, RunFiles, number

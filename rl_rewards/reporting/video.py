@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rl_rewards.core import game
 from rl_rewards.core.errors import CannotDraw
-from rl_rewards.core.game import NOBODY
 from rl_rewards.core.seed_rows import of_seed
-from rl_rewards.reporting.drawing import ALICE, BOB
+from rl_rewards.games import rules as game
+from rl_rewards.games.rules import NOBODY
+from rl_rewards.reporting.figures.drawing import ALICE, BOB
 from rl_rewards.reporting.run_files import read_rows
 
 EPISODES = 4

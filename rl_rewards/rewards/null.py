@@ -12,9 +12,9 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields
-from rl_rewards.core.networks import MLP, apply, check_mlp
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Key, Transition
+from rl_rewards.models.networks import MLP, apply, check_mlp
 from rl_rewards.rewards.base import RewardSource, feature_size, make_features
 
 ACTIVATION = "tanh"

@@ -1,1 +1,1 @@
-"""Experiments with arms and a verdict: one file per study, one YAML under configs/experiment."""
+"""The engine of experiments with arms and a verdict."""

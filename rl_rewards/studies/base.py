@@ -18,11 +18,11 @@ from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
+from rl_rewards.command_line.exits import REFUSED, REQUEUE
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.core.files import write_whole
 from rl_rewards.core.strict_json import strict
-from rl_rewards.exits import REFUSED, REQUEUE
-from rl_rewards.provenance import code, command_line
+from rl_rewards.loop.provenance import code, command_line
 from rl_rewards.reporting.run_files import RunFiles, read_run
 
 FOLDER = "{study}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rl_rewards.core.seed_rows import values
-from rl_rewards.reporting.drawing import LEARNED, TRUE, plain, styled
+from rl_rewards.reporting.figures.drawing import LEARNED, TRUE, plain, styled
 from rl_rewards.reporting.run_files import RunFiles
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rl_rewards.core.game import FLAGS
+from rl_rewards.games.rules import FLAGS
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.reporting.run_files import RunFiles
 

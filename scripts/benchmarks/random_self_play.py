@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from rl_rewards.core.game import whole_games
+from rl_rewards.games.rules import whole_games
 from rl_rewards.loop import build
 from rl_rewards.loop.collect import collect_jax, reset_jax
 from scripts.benchmarks.plain_self_play import ALICE_MOVES, HORIZON

@@ -15,10 +15,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rl_rewards.core.types import StepOut
-from rl_rewards.envs import pencil_case_camera as camera
-from rl_rewards.envs import pencil_case_layout as layout
 from rl_rewards.envs.base import ExampleStates
-from rl_rewards.envs.pencil_case import MODEL, PencilCase
+from rl_rewards.envs.pencil_case.env import MODEL, PencilCase, camera, layout
 
 
 class OrdinaryPencilCase(gymnasium.Env):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from rl_rewards.help import CONFIGS
+from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.loop import build
 from rl_rewards.loop.questions import Questions
 from rl_rewards.loop.rounds import Rounds, make_host_env

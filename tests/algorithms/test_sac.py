@@ -10,7 +10,7 @@ import pytest
 from rl_rewards.algorithms.sac import SAC, Batch
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Box, Discrete, Experience, RewardFn, Transition
-from rl_rewards.loop.replay import Replay
+from rl_rewards.data.replay import Replay
 from tests import probes
 from tests.algorithms.small import DISCOUNT, LOPSIDED, small_sac, train
 from tests.probes import make_rollout, make_spec

@@ -9,8 +9,8 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Experience, RewardFn
-from rl_rewards.loop import demonstrations
-from rl_rewards.loop.replay import Replay
+from rl_rewards.data.demonstrations import load as demonstrations
+from rl_rewards.data.replay import Replay
 from tests.algorithms.small import LOPSIDED, small_sac
 from tests.demonstrations import point_demos, point_file
 from tests.probes import make_rollout, make_spec

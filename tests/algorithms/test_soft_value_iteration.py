@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.core import tabular
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import RewardFn
 from rl_rewards.loop import build
+from rl_rewards.models import tabular
 from rl_rewards.rewards.base import reward_fn
 from tests.probes import experience_of, make_rollout
 from tests.runs import composed, run_here

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.core.policy import PolicyHead
 from rl_rewards.core.types import Box, Discrete, EnvSpec, box_bounds
+from rl_rewards.models.policy import PolicyHead
 from tests.probes import make_rollout, make_spec
 
 IMAGE = Box(shape=(4, 4, 3), dtype="uint8")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.envs.driver import DriverState
-from rl_rewards.envs.driver_world import BIYIK, BIYIK_START, SADIGH, drive, random_pairs, step_features
+from rl_rewards.envs.driver.env import DriverState
+from rl_rewards.envs.driver.world import BIYIK, BIYIK_START, SADIGH, drive, random_pairs, step_features
 from tests.probes import make
 
 BIYIK_WEIGHTS = [0.5, -0.5, 0.5, -0.5]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import rl_rewards
-from rl_rewards.core.best import best_evaluation
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import experiment
 from rl_rewards.loop.best import FILE, BestKeeper, best_choice, kept_in_words
+from rl_rewards.loop.best_criterion import best_evaluation
 from rl_rewards.loop.checkpoint import BestCheckpoint, restore_item
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.pretrain import load_pretrained

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.data import describe
-from rl_rewards.loop.arrays import read_arrays
-from rl_rewards.loop.demonstrations import load_demonstrations, read_demonstrations
-from rl_rewards.loop.examples import load_examples
+from rl_rewards.data.__main__ import describe
+from rl_rewards.data.arrays import read_arrays
+from rl_rewards.data.demonstrations.load import load_demonstrations, read_demonstrations
+from rl_rewards.data.examples import load_examples
 from tests.broken_files import corruptions, header_only, refusal, with_member
 from tests.demonstrations import point_demos
 from tests.probes import make_spec

@@ -57,7 +57,7 @@ def test_without_a_failure_none_is_kept():
 def test_scenes_lie_where_the_plane_shows_them():
     from hydra.utils import instantiate
 
-    from rl_rewards.envs.pencil_case_camera import unproject
+    from rl_rewards.envs.pencil_case.camera import unproject
 
     point = instantiate(composed("env=point").env)
     assert isinstance(point, PlacesScenes)

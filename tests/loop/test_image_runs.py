@@ -60,7 +60,7 @@ def test_a_pure_jax_environment_in_pictures(tmp_path):
 @pytest.mark.slow
 def test_other_peoples_pictures(tmp_path):
     """SAC with an adversarial classifier on a registered environment, from examples of a file that were drawn by it."""
-    choice = ["env=gymnasium", "env.id=tests.envs.own_gymnasium:OwnBall-v0", "env.ends_early=false"]
+    choice = ["env=gymnasium", "env.id=tests.envs.adapters.own_gymnasium:OwnBall-v0", "env.ends_early=false"]
     choice.append("env.success=is_success")
     spec = build.build(composed(*choice, "reward=environment")).env.spec
     assert spec.obs.shape == (12, 12, 3) and spec.obs.dtype == "uint8"

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from rl_rewards.envs.pencil_case import PencilCase
+from rl_rewards.envs.pencil_case.env import PencilCase
 from rl_rewards.loop.seeds import SeedBatches, make_batches
 from tests.probes import make
 from tests.runs import command, digest_of, raw_rows, rows, run_here

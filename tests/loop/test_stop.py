@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from rl_rewards.exits import guarded
+from rl_rewards.command_line.exits import guarded
 from rl_rewards.loop.stop import StopRequest
 from tests.runs import command, digest_of, raw_rows, rows, start_command
 

@@ -10,7 +10,7 @@ from rl_rewards.loop.run_folder import config_text, parse_config
 from rl_rewards.loop.trust import check_targets, trusted_packages
 from tests.runs import composed
 
-OURS = "rl_rewards.rewards.gail.Gail"
+OURS = "rl_rewards.rewards.imitation.gail.Gail"
 
 
 def check(node: dict, *trust: str) -> None:
@@ -62,12 +62,12 @@ def test_other_packages_are_refused_with_the_way_to_trust_them(node, place):
     [
         "rl_rewards.run.os.system",  # another module, through one of ours
         "rl_rewards.core.files.write_whole",  # a function
-        "rl_rewards.provenance._git",
+        "rl_rewards.loop.provenance._git",
         "rl_rewards.studies.base._run_arm",
         "rl_rewards.loop.experiment.Path",  # a class of another package
         "rl_rewards.labelers.store.LabelStore",  # a class, and no part: it makes a file
         "rl_rewards.loop.checkpoint.Checkpoints",
-        "rl_rewards.rewards.gail",
+        "rl_rewards.rewards.imitation.gail",
     ],
 )
 def test_of_this_package_only_parts_are_made(target):
@@ -97,7 +97,7 @@ def test_a_package_that_is_named_is_trusted_with_what_it_defines(package):
 
 
 def test_an_environments_id_that_imports_a_module_needs_trust():
-    node = {"_target_": "rl_rewards.envs.gymnasium.Gymnasium", "id": "my_module:Mine-v0"}
+    node = {"_target_": "rl_rewards.envs.adapters.gymnasium.Gymnasium", "id": "my_module:Mine-v0"}
     with pytest.raises(ConfigError, match=r"reward\.id=my_module:Mine-v0 would import my_module; .*trust=my_module\.$"):
         check(node)
     check(node, "my_module")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from rl_rewards.help import CONFIGS
+from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.loop.wandb_log import WandbLog, group_of, series
 from tests.runs import composed
 

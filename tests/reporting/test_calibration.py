@@ -5,7 +5,7 @@ import pytest
 
 from rl_rewards.reporting.calibration import Told, reliability, roc
 from rl_rewards.reporting.evaluation_files import Evaluation
-from rl_rewards.reporting.figures_calibration import examples, visited
+from rl_rewards.reporting.figures.calibration import examples, visited
 
 
 def test_the_area_is_the_chance_to_order_a_pair_rightly():

@@ -7,7 +7,7 @@ from html import unescape
 import numpy as np
 import pytest
 
-from rl_rewards.core.best import CRITERIA
+from rl_rewards.loop.best_criterion import CRITERIA
 from rl_rewards.reporting.kept import kept_words
 from rl_rewards.reporting.page import write_report
 from rl_rewards.reporting.run_files import read_run

@@ -4,7 +4,7 @@ import imageio.v2 as imageio
 import numpy as np
 
 from rl_rewards.core.errors import CannotDraw
-from rl_rewards.core.game import ALICE, BOB, NOBODY
+from rl_rewards.games.rules import ALICE, BOB, NOBODY
 from rl_rewards.reporting.video import MOST_FRAMES, STRIP_HEIGHT, STRIP_OF, write_videos
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.core.types import Transition
-from rl_rewards.rewards.classifier import Classifier, ClassifierState
+from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 from tests.probes import experience_of, make, make_rollout, make_spec
 
 PLAIN = {

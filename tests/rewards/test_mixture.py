@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from rl_rewards.api import load_reward
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Experience
-from rl_rewards.load import load_reward
 from rl_rewards.loop import build
 from rl_rewards.loop.checkpoint import save_reward
 from rl_rewards.loop.sources import build_source, keep_reward, restore_from_run

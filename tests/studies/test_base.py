@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 from omegaconf import OmegaConf
 
+from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
-from rl_rewards.help import CONFIGS
 from rl_rewards.loop import build
 from rl_rewards.studies.base import FOLDER, Findings, Verdict, run_study, still_at_work
 from tests.runs import command, composed

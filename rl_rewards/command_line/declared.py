@@ -1,0 +1,191 @@
+"""Numbers of a configuration held against the ranges that the YAMLs' comments declare. Light to import.
+
+A range belongs to a class and one of its keys: the YAML that names the class in ``_target_`` declares it, or, for
+``config.yaml``, the run itself. So it holds wherever an object of that class stands: alone, in a mixture, in a study. A
+class of a user's own has the ranges that its YAML declares, and none where that has no such comments.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rl_rewards.command_line.help import CONFIGS
+from rl_rewards.command_line.ranges import Misfit, Range, parse
+from rl_rewards.core.errors import ConfigError
+
+RUN = ""
+"""In the place of a class: keys of the run itself, which config.yaml declares."""
+GROUPS = ("env", "reward", "algorithm", "labeler", "logger")
+"""The choices of config.yaml that a run cannot be without."""
+Key = tuple[str, ...]
+
+_LINE = re.compile(r"(?P<indent> *)(?P<key>[\w.@/-]+):(?P<rest>.*)")
+_ENTRY = re.compile(r"\s*-\s+(?P<name>[\w/.-]+)\s*(#.*)?")
+_RANGE = re.compile(r"\s#\s\[(?P<text>[^\]]*)\]")
+
+
+class Declared(NamedTuple):
+    """The declarations of one YAML, with those that it inherits from its folder by its ``defaults``."""
+
+    ranges: dict[Key, Range]  # by the keys that lead there
+    classes: dict[Key, str]  # ``_target_`` by the keys that lead to it
+    keys: list[Key]
+
+
+class Number(NamedTuple):
+    """A key of a configuration whose range is declared."""
+
+    key: Key
+    value: Any
+    range: Range
+
+
+def check_numbers(cfg: DictConfig, folders: Iterable[Path] = ()) -> None:
+    """Refuse numbers outside of their ranges; whole floats become integers, in place.
+
+    Args:
+        folders: a user's own config folders.
+
+    Raises:
+        ConfigError: for the first number that does not fit, or a key of config.yaml that is not there.
+    """
+    plain = _plain(cfg)
+    _check_complete(plain)
+    _fit(cfg, numbers(plain, folders))
+
+
+def check_changed(cfg: DictConfig, overrides: Iterable[str]) -> None:
+    """The same for those keys of a saved configuration that ``overrides`` change; an older one may lack others.
+
+    Raises:
+        ConfigError: for the first number that does not fit.
+    """
+    changed = {override.partition("=")[0] for override in overrides}
+    _fit(cfg, (number for number in numbers(_plain(cfg)) if ".".join(number.key) in changed))
+
+
+def _fit(cfg: DictConfig, found: Iterable[Number]) -> None:
+    for number in found:
+        try:
+            fitted = number.range.fitted(number.value)
+        except Misfit as misfit:
+            raise ConfigError(f"{'.'.join(number.key)}={misfit}") from None
+        if repr(fitted) != repr(number.value):
+            _put(cfg, number.key, fitted)
+
+
+def numbers(plain: dict, folders: Iterable[Path] = ()) -> Iterator[Number]:
+    """Every key of a configuration, as plain containers, that has a range."""
+    yield from _below(plain, (), ranges_of_classes(tuple(folders)), RUN, ())
+
+
+def _below(node: dict, key: Key, declared: dict[tuple[str, Key], Range], owner: str, inside: Key) -> Iterator[Number]:
+    """``inside`` are the keys from the object of class ``owner`` to ``node``, and ``key`` those from the root."""
+    if isinstance(node.get("_target_"), str):
+        owner, inside = node["_target_"], ()
+    for name, value in node.items():
+        here, path = (*key, str(name)), (*inside, str(name))
+        if (found := declared.get((owner, path))) is not None:
+            yield Number(here, value, found)
+        elif isinstance(value, dict):
+            yield from _below(value, here, declared, owner, path)
+
+
+@cache
+def ranges_of_classes(folders: tuple[Path, ...] = ()) -> dict[tuple[str, Key], Range]:
+    """(class, keys) -> range, of all YAMLs; a user's own go before ours."""
+    found: dict[tuple[str, Key], Range] = {}
+    for folder in (*folders, CONFIGS):
+        for path in sorted(folder.rglob("*.yaml")):
+            said = read(path, folder)
+            classes = {(): RUN} if path == CONFIGS / "config.yaml" else said.classes
+            for key, one in said.ranges.items():
+                for depth in range(len(key) - 1, -1, -1):
+                    if key[:depth] in classes:
+                        found.setdefault((classes[key[:depth]], key[depth:]), one)
+                        break
+    return found
+
+
+@cache
+def read(path: Path, folder: Path) -> Declared:
+    """The ranges, classes and keys of the YAML at ``path`` in the config folder ``folder``."""
+    ranges: dict[Key, Range] = {}
+    classes: dict[Key, str] = {}
+    keys: list[Key] = []
+    group = folder / path.relative_to(folder).parts[0]
+    open_keys: list[tuple[int, str]] = []  # those whose block we are in, with their indentation
+    for line in path.read_text(encoding="utf-8").splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None:
+            entry = _ENTRY.fullmatch(line)
+            if entry and entry["name"] != "_self_" and [name for _, name in open_keys] == ["defaults"]:
+                _take_over(entry["name"], group, folder, path, ranges, classes)
+            continue
+        indent = len(match["indent"])
+        open_keys = [one for one in open_keys if one[0] < indent] + [(indent, match["key"])]
+        key = tuple(name for _, name in open_keys)
+        if key[-1] == "_target_":
+            classes[key[:-1]] = match["rest"].split("#")[0].strip().strip("'\"")
+            continue
+        keys.append(key)
+        comment = _RANGE.search(match["rest"])
+        declared = parse(comment["text"]) if comment else None
+        if declared is not None:
+            ranges[key] = declared
+    return Declared(ranges, classes, keys)
+
+
+def _take_over(name: str, group: Path, folder: Path, path: Path, ranges: dict, classes: dict) -> None:
+    """Add what a YAML of the same group, the user's or ours, declares; those of other groups name their own classes."""
+    for place in (folder, CONFIGS):
+        base = place / f"{name[1:]}.yaml" if name.startswith("/") else place / group.name / f"{name}.yaml"
+        if base.is_file() and base != path:
+            said = read(base, place)
+            ranges |= said.ranges
+            classes |= said.classes
+            return
+
+
+def _check_complete(plain: dict) -> None:
+    """Refuse a configuration that lacks a part or a key of config.yaml, as after ``~seed`` or ``examples=null``."""
+    for group in GROUPS:
+        if not isinstance(plain.get(group), dict):
+            raise ConfigError(f"A run needs a choice of {group}; see --help for what there is, and leave out ~{group}.")
+    for key in read(CONFIGS / "config.yaml", CONFIGS).keys:
+        if key[0] in ("defaults", "hydra"):
+            continue
+        node: Any = plain
+        for depth, name in enumerate(key):
+            if not isinstance(node, dict):
+                above = ".".join(key[:depth])
+                shown = "null" if node is None else node
+                raise ConfigError(f"{above}={shown} is not valid; it has keys of its own, such as {'.'.join(key)}.")
+            if name not in node:
+                raise ConfigError(f"{'.'.join(key)} is missing; a run needs it, so leave out ~{'.'.join(key)}.")
+            node = node[name]
+
+
+def _plain(cfg: DictConfig) -> dict:
+    """Plain containers with interpolations resolved, without Hydra's own settings."""
+    shown = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    try:
+        plain = OmegaConf.to_container(shown, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}.") from None
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _put(cfg: DictConfig, key: Key, value: Any) -> None:
+    """Replace a value; what only points to another key's value is left, for that key is checked too."""
+    node: Any = cfg
+    for name in key[:-1]:
+        node = node[name]
+    if not OmegaConf.is_interpolation(node, key[-1]):
+        node[key[-1]] = value

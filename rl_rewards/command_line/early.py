@@ -1,0 +1,79 @@
+"""Refuses a wrong configuration before Hydra makes a folder for it, so that nothing is left behind."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from rl_rewards.command_line.declared import check_numbers
+from rl_rewards.command_line.exits import guarded
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError, FolderInUse
+
+WRITTEN_FIRST = {".hydra", "run.log", "run.lock", "config.yaml", "run.json"}
+"""The files of a run's folder before anything is built."""
+_made_here: set[Path] = set()  # folders that were not there when this process started its run
+
+
+class RefuseEarly(Callback):
+    """Hydra's callback. Hydra swallows its exceptions, so that it ends the process itself."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Check the configuration of a run or a study; its folder is not there yet."""
+        guarded(lambda: self._check(config))
+        run_dir = Path(config.hydra.run.dir).absolute()
+        _made_here.update(path for path in (run_dir, *run_dir.parents) if not path.exists())
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Check what all jobs of a sweep share; what they differ in is checked by each."""
+        guarded(lambda: self._check(config, sweep=True))
+
+    @staticmethod
+    def _check(config: DictConfig, sweep: bool = False) -> None:
+        check_numbers(config, own_folders(config.hydra))
+        if sweep:
+            refuse_study(config)
+
+
+def refuse_study(cfg: DictConfig) -> None:
+    """Raise ConfigError for a study, which is no job of a sweep."""
+    require(
+        cfg.study is None,
+        "This experiment is a study, which runs jobs of its own and has no score, so that --multirun cannot sweep it; "
+        "start it without --multirun, once for each variant.",
+    )
+
+
+def own_folders(hydra: DictConfig) -> list[Path]:
+    """The config folders that the user brought with --config-dir or hydra.searchpath."""
+    sources = OmegaConf.select(hydra, "runtime.config_sources") or []
+    paths = [Path(one.path) for one in sources if one.schema == "file" and one.provider not in ("main", "schema")]
+    return [path for path in paths if path.is_dir()]
+
+
+def check_job(cfg: DictConfig) -> None:
+    """Check the numbers of one job, also where its launcher started no process of this package's own.
+
+    Raises:
+        ConfigError: for a number outside of its range.
+    """
+    check_numbers(cfg, own_folders(HydraConfig.get()) if HydraConfig.initialized() else ())
+
+
+def leaving_nothing(run_dir: Path, job: Callable[[], Any]) -> Any:
+    """Run ``job``; when it is refused before anything was built, the folder that was made for it goes."""
+    try:
+        return job()
+    except ConfigError as error:
+        ours = not isinstance(error, FolderInUse) and run_dir.absolute() in _made_here
+        if ours and {path.name for path in run_dir.iterdir()} <= WRITTEN_FIRST:
+            shutil.rmtree(run_dir)
+            for parent in run_dir.absolute().parents:
+                if parent not in _made_here or any(parent.iterdir()):
+                    break
+                parent.rmdir()
+        raise

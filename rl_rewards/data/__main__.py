@@ -1,0 +1,154 @@
+"""The door to data that people supply: ``python -m rl_rewards.data info PATH``, or ``examples`` to record some."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rl_rewards.command_line.arguments import mended
+from rl_rewards.command_line.declared import check_numbers
+from rl_rewards.command_line.exits import guarded
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from rl_rewards.core.types import EnvSpec
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Do what the arguments say; leaves with an exit code where that cannot be done."""
+    parser = argparse.ArgumentParser(prog="python -m rl_rewards.data", description="Data that people supply.")
+    commands = parser.add_subparsers(required=True, metavar="info | examples")
+    info = commands.add_parser("info", help="what demonstrations or examples hold: episodes, returns, ranges, NaN")
+    info.add_argument(
+        "names", nargs="+", metavar="PATH", help="an .npz file, or minari:DATASET-ID; env=NAME checks it against that"
+    )
+    info.set_defaults(job=lambda chosen: _info(chosen.names))
+    examples = commands.add_parser("examples", help="record the example states that a run records for itself")
+    examples.add_argument("out", type=Path, metavar="FILE.npz", help="the file to write")
+    examples.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="a run's: env, examples.goals, seed ...")
+    examples.set_defaults(job=lambda chosen: _examples(chosen.out, chosen.overrides))
+    chosen = parser.parse_args(arguments)
+    guarded(lambda: chosen.job(chosen))
+
+
+def _info(given: list[str]) -> None:
+    """Describe files and datasets; what has the form KEY=VALUE names the environment to hold them against."""
+    overrides = [one for one in given if "=" in one and not Path(one).exists()]
+    names = [one for one in given if one not in overrides]
+    require(len(names) > 0, "Name what to describe: an .npz file, or minari:DATASET-ID.")
+    for name in names:
+        is_file = name.startswith("minari:") or Path(name).is_file()
+        told = "is no file" if Path(name).exists() else "does not exist"
+        require(is_file, f"{name} {told}; name an .npz file of demonstrations or examples, or minari:DATASET-ID.")
+    from rl_rewards.data.demonstrations.load import read_demonstrations
+    from rl_rewards.loop.build import build_env
+
+    spec = build_env(_composed(overrides)).spec if overrides else None
+    for name in names:
+        print("\n".join(describe(name, read_demonstrations(name), spec)))
+
+
+def describe(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None = None) -> list[str]:
+    """Lines about a set of arrays, whatever is wrong with it.
+
+    Args:
+        spec: of the environment to hold it against; without one the bounds and the step limit are not checked.
+    """
+    env = str(arrays["env"]) if "env" in arrays and arrays["env"].ndim == 0 else "an unnamed environment"
+    numbers = [key for key in sorted(arrays) if key not in ("env", "episode_start", "episode_return")]
+    lines = [f"  {key:<16} {_array(arrays[key])}" for key in numbers]
+    if not any(key.startswith(("goal_", "non_goal_")) for key in arrays):
+        lines = [*_episodes(name, dict(arrays)), *lines, *_faults(name, dict(arrays), spec)]
+    elif spec is not None:
+        lines += _faults_of_examples(name, dict(arrays), spec)
+    if spec is None:
+        lines.append("  name its environment to check it against that, too: add for example env=point")
+    return [f"{name}: recorded on {env}", *lines]
+
+
+def _episodes(name: str, arrays: dict[str, np.ndarray]) -> list[str]:
+    from rl_rewards.data.demonstrations.checks import check_layout
+    from rl_rewards.data.demonstrations.fit import is_thinned, last_rows, steps_of
+
+    try:
+        check_layout(name, arrays, None)
+    except ConfigError:  # told with the other faults
+        return []
+    lengths = steps_of(arrays)[last_rows(arrays)] + 1
+    kept = f"{len(arrays['obs']):,} of {lengths.sum():,} kept" if is_thinned(arrays) else f"{lengths.sum():,} in all"
+    episodes = "1 episode" if len(lengths) == 1 else f"{len(lengths)} episodes"
+    lines = [f"  {episodes} of {_spread(lengths)} steps, {kept}"]
+    if arrays["episode_return"].dtype.kind in "iuf":
+        lines.append(f"  true return {_spread(arrays['episode_return'])}")
+    lines.append(f"  {int(arrays['terminated'].sum())} of them end early, the others at a limit")
+    return lines
+
+
+def _faults(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None) -> list[str]:
+    from rl_rewards.data.demonstrations.checks import faults
+
+    refused, doubted = faults(name, arrays, spec)
+    found = [f"  refused: {one}" for one in refused] + [f"  warning: {one}" for one in doubted]
+    return found or ["  nothing wrong was found"]
+
+
+def _faults_of_examples(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec) -> list[str]:
+    from rl_rewards.data.examples import check_examples
+
+    try:
+        check_examples(name, arrays, spec, needs_action="goal_action" in arrays)
+    except ConfigError as error:
+        return [f"  refused: {error}"]
+    return ["  nothing wrong was found"]
+
+
+def _spread(values: np.ndarray) -> str:
+    if values.min() == values.max():
+        return f"{values[0]:.6g}"
+    return f"{values.mean():.6g} (standard deviation {values.std():.3g}, {values.min():.6g} to {values.max():.6g})"
+
+
+def _array(array: np.ndarray) -> str:
+    told = f"{array.dtype} {list(array.shape)}"
+    if not array.size or array.dtype.kind not in "iuf":
+        return told if array.dtype.kind in "iufb" else f"{told}, which are no real numbers"
+    finite = np.isfinite(array)
+    with np.errstate(over="ignore"):
+        large = int(np.sum(finite & ~np.isfinite(array.astype(np.float32))))
+    if finite.any():
+        told += f", {array[finite].min():.6g} to {array[finite].max():.6g}"
+    told += f", {int(np.sum(~finite))} NaN or infinite" if not finite.all() else ""
+    return told + (f", {large} too large for float32" if large else "")
+
+
+def _examples(out: Path, overrides: list[str]) -> None:
+    cfg = _composed(overrides)
+    from rl_rewards.data.examples import collect_examples, save_examples
+    from rl_rewards.loop.build import build  # heavy: only for a configuration that can be right
+
+    env = build(cfg).env
+    arrays = collect_examples(env, cfg.examples.goals, cfg.examples.non_goals, cfg.seed)
+    save_examples(out, env.spec, arrays)
+    print(f"{out}: {cfg.examples.goals} goals and {cfg.examples.non_goals} non-goals of {env.spec.name}")
+
+
+def _composed(overrides: list[str]) -> DictConfig:
+    """Returns the configuration of a run with these overrides; ConfigError for a number out of range."""
+    import hydra
+
+    from rl_rewards.command_line.help import CONFIGS
+
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = hydra.compose("config", mended(overrides))
+    check_numbers(cfg)
+    return cfg
+
+
+if __name__ == "__main__":
+    main()

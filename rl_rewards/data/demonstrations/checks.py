@@ -1,0 +1,133 @@
+"""Refuses demonstrations that are not what their file's layout says; casts those that are to what a run holds."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Discrete, EnvSpec, box_bounds
+from rl_rewards.data.arrays import cast_array, cast_choices, check_env
+from rl_rewards.data.demonstrations.fit import Demonstrations, check_continuity, check_ends, doubts, last_rows, row_of
+
+PER_STEP = ("obs", "action", "next_obs", "terminated", "truncated", "env_reward")
+PER_EPISODE = ("episode_start", "episode_return")
+OPTIONAL = ("env_reward", "step", "env")
+KNOWN = (*PER_STEP, "step", *PER_EPISODE, "env")
+AT_THE_BOUND = 1e-5
+"""How far beyond a bound, in units of the range, rounding may take an action; it is clipped."""
+AFTER = " T steps have T + 1 observations: obs is the one before each action, and next_obs the one after it."
+
+
+def check_layout(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:
+    """Refuse arrays that are not there, or whose rows and episodes do not match; see ``loop.demonstrations``."""
+    unknown = sorted(set(arrays) - set(KNOWN))
+    require(not unknown, f"{name} has the unknown key '{(unknown or [''])[0]}'; known are {', '.join(KNOWN)}.")
+    for key in KNOWN:
+        if key not in OPTIONAL or key in arrays:
+            there = ", ".join(sorted(arrays)) or "none"
+            require(key in arrays, f"{name} lacks the key '{key}'; it has {there}.{AFTER if key == 'next_obs' else ''}")
+            require(arrays[key].ndim > 0 or key == "env", f"{name}: {key} is a single value; an array is needed.")
+    rows, episodes = len(arrays["obs"]), len(arrays["episode_start"])
+    require(rows > 0 and episodes > 0, f"{name} holds no episode; at least one is needed.")
+    for key in (*PER_STEP, "step"):
+        if key in arrays:
+            found = len(arrays[key])
+            why = AFTER if key in ("action", "next_obs") and abs(found - rows) == episodes else ""
+            require(found == rows, f"{name} has {rows} rows in obs but {found} in {key}; they must match.{why}")
+    for key in ("terminated", "truncated"):
+        right = arrays[key].shape == (rows,) and arrays[key].dtype == bool
+        require(right, f"{name}: {key} must be true or false for every step.")
+    _check_episodes(name, arrays)
+
+
+def _check_episodes(name: str, arrays: Demonstrations) -> None:
+    """Refuse episodes that do not begin and end where their flags say; ``episode_start`` becomes int64."""
+    rows, starts = len(arrays["obs"]), arrays["episode_start"]
+    whole = starts.ndim == 1 and starts.dtype.kind in "iu"
+    require(whole, f"{name}: episode_start must be whole numbers, the row at which each episode begins.")
+    require(int(starts.max()) < rows, f"{name}: an episode starts at row {starts.max()}, but there are {rows} rows.")
+    starts = arrays["episode_start"] = starts.astype(np.int64)
+    ascending = starts[0] == 0 and np.all(np.diff(starts) > 0)
+    require(bool(ascending), f"{name}: episode_start must be rows in ascending order, the first 0.")
+    found = len(arrays["episode_return"])
+    told = f"{name} has {len(starts)} rows in episode_start but {found} in episode_return; they must match."
+    require(found == len(starts), told)
+    last = np.isin(np.arange(rows), last_rows(arrays))
+    wrong = np.flatnonzero((arrays["terminated"] | arrays["truncated"]) != last)
+    if len(wrong):
+        should = "ends there" if last[wrong[0]] else "goes on"
+        told = "neither terminated nor truncated" if last[wrong[0]] else "terminated or truncated"
+        raise ConfigError(f"{name}: the step in row {wrong[0]} is {told}, but by episode_start its episode {should}.")
+    if "step" in arrays:
+        _check_step(name, arrays, last)
+
+
+def _check_step(name: str, arrays: Demonstrations, last: np.ndarray) -> None:
+    """Refuse numbers of steps that do not ascend within an episode; they become int64."""
+    step, rows = arrays["step"], len(arrays["obs"])
+    right = step.shape == (rows,) and step.dtype.kind in "iu" and step.min() >= 0 and step.max() < 2**31
+    require(bool(right), f"{name}: step must be a whole number from 0 on for every row, its step of its episode.")
+    step = arrays["step"] = step.astype(np.int64)
+    back = np.flatnonzero((np.diff(step) <= 0) & ~last[:-1]) + 1
+    if len(back):
+        raise ConfigError(
+            f"{name}: step in {row_of(arrays, back[0])} is {step[back[0]]}; it must ascend in an episode."
+        )
+
+
+def check_numbers(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:
+    """Cast all numbers to what a run holds; refuse those of a wrong shape, not finite, or outside their bounds.
+
+    Without ``spec`` any shape and any bounds are right.
+    """
+    for key in ("obs", "next_obs"):
+        picture = spec.obs.dtype == "uint8" if spec else arrays["obs"].dtype == np.uint8
+        shape = spec.obs.shape if spec else arrays["obs"].shape[1:]
+        cast_array(name, arrays, key, shape, "uint8" if picture else "float32")
+    for key in ("env_reward", "episode_return"):
+        cast_array(name, arrays, key, (), "float32", required=key not in OPTIONAL)
+    if spec is None:
+        cast_array(name, arrays, "action", arrays["action"].shape[1:], "float32")
+    elif isinstance(spec.action, Discrete):
+        cast_choices(name, arrays, "action", spec)
+    else:
+        _cast_within_bounds(name, arrays, spec)
+
+
+def _cast_within_bounds(name: str, arrays: Demonstrations, spec: EnvSpec) -> None:
+    assert not isinstance(spec.action, Discrete)
+    as_given = arrays["action"]
+    cast_array(name, arrays, "action", spec.action.shape, "float32")
+    low, high = box_bounds(spec.action)
+    with np.errstate(over="ignore"):
+        spare = AT_THE_BOUND * np.where(np.isfinite(high - low), high - low, 0.0)
+    outside = np.argwhere((as_given < low - spare) | (as_given > high + spare))
+    if len(outside):
+        row, entry = outside[0][0], tuple(outside[0][1:])
+        raise ConfigError(
+            f"{name}: an action in row {row} is {as_given[row][entry]:.6g}, outside the bounds {low[entry]:.6g} to "
+            f"{high[entry]:.6g} of {spec.name}."
+        )
+    arrays["action"] = np.clip(as_given, low, high).astype(np.float32)
+
+
+Check = Callable[[str, Demonstrations, EnvSpec | None], None]
+CHECKS: tuple[Check, ...] = (check_env, check_layout, check_numbers, check_continuity, check_ends)
+"""Each raises ConfigError; layout and numbers make the arrays what those after them read."""
+
+
+def faults(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> tuple[list[str], list[str]]:
+    """Sentences about all that is wrong: why the arrays are refused, and what is only doubted.
+
+    Where the layout or the numbers are wrong, nothing is said about what comes after.
+    """
+    refused = []
+    for check in CHECKS:
+        try:
+            check(name, arrays, spec)
+        except ConfigError as error:
+            refused.append(str(error))
+            if check in (check_layout, check_numbers):
+                return refused, []
+    return refused, doubts(name, arrays, spec)

@@ -1,0 +1,115 @@
+"""Reads and writes what a person supplies: example states inside and outside the goal set.
+
+The file is an ``.npz`` without pickled objects: ``goal_obs`` [n, *obs] and ``non_goal_obs`` [m, *obs], in the layout of
+the environment's observation; optionally ``goal_action`` [n, *action] and ``non_goal_action`` [m, *action] (needed by
+``reward.judges=obs_action``) and ``env`` (the environment's name, checked when present).
+"""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Discrete, EnvSpec, Examples
+from rl_rewards.data.arrays import cast_array, cast_choices, check_env, read_arrays
+from rl_rewards.envs.base import Environment
+
+KINDS = ("goal", "non_goal")
+
+
+def collect_examples(env: Environment, goals: int, non_goals: int, seed: int) -> dict[str, np.ndarray]:
+    """Examples recorded in ``env`` the ordinary way, in the layout of the file."""
+    rng = np.random.default_rng([seed, 0x60A1])  # its own stream: the training seed's other uses do not move it
+    arrays: dict[str, np.ndarray] = {}
+    for kind, n in zip(KINDS, (goals, non_goals), strict=True):
+        states = env.collect_examples(rng, n, goal=kind == "goal")
+        arrays[f"{kind}_obs"], arrays[f"{kind}_action"] = states
+    return arrays
+
+
+def save_examples(path: Path, env: EnvSpec, arrays: dict[str, np.ndarray]) -> None:
+    """Write the documented layout."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, env=np.array(env.name), **arrays)
+
+
+def load_examples(path: Path, spec: EnvSpec, needs_action: bool) -> dict[str, np.ndarray]:
+    """Read and validate an examples file.
+
+    Raises:
+        ConfigError: with one sentence for each way in which the file can be wrong.
+    """
+    arrays = read_arrays(path, "examples.path", "python -m rl_rewards.data examples")
+    check_examples(path, arrays, spec, needs_action)
+    return {key: array for key, array in arrays.items() if key != "env"}
+
+
+def check_examples(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpec, needs_action: bool) -> None:
+    """Cast the arrays of a file to what a run holds, and add actions of 0 where they are not needed and not there.
+
+    Raises:
+        ConfigError: as :func:`load_examples`.
+    """
+    check_env(path, arrays, spec)
+    unknown = sorted(set(arrays) - {"env", *(f"{kind}_{part}" for kind in KINDS for part in ("obs", "action"))})
+    if unknown:
+        raise ConfigError(
+            f"{path} has the unknown key '{unknown[0]}'; known are goal_obs, goal_action, non_goal_obs, "
+            "non_goal_action and env."
+        )
+    discrete = isinstance(spec.action, Discrete)
+    action_shape = () if discrete else spec.action.shape
+    for kind in KINDS:
+        obs, action = f"{kind}_obs", f"{kind}_action"
+        cast_array(path, arrays, obs, spec.obs.shape, spec.obs.dtype)
+        n = len(arrays[obs])
+        require(n > 0, f"{path} has no rows in {obs}; at least one {kind.replace('_', '-')} is needed.")
+        if action not in arrays and not needs_action:
+            arrays[action] = np.zeros((n, *action_shape), np.int32 if discrete else np.float32)
+        elif discrete:
+            cast_choices(path, arrays, action, spec)
+        else:
+            cast_array(path, arrays, action, action_shape, "float32")
+        found = len(arrays[action])
+        require(found == n, f"{path} has {n} rows in {obs} but {found} in {action}; they must match.")
+
+
+def hold_out(arrays: dict[str, np.ndarray], share: float, seed: int, episode_of: np.ndarray | None = None) -> Examples:
+    """Set ``share`` of the goals aside as ``heldout_obs`` and ``heldout_action``: never trained on, always logged.
+
+    Args:
+        episode_of: the episode that each goal comes from. Neighbouring steps look alike, so whole episodes are set
+            aside, at least one. Of a single episode, some of its steps are.
+
+    Raises:
+        ConfigError: when that would leave no goal on one of the sides.
+    """
+    require(
+        0.0 < share < 1.0, f"examples.heldout_share={share} must lie between 0 and 1; at least one must be held out."
+    )
+    n = len(arrays["goal_obs"])
+    rng = np.random.default_rng([seed, 0x4E1D])
+    episodes = np.arange(n) if episode_of is None else np.unique(episode_of)
+    if episode_of is None or len(episodes) == 1:
+        heldout = round(share * n)
+        if not 0 < heldout < n:
+            raise ConfigError(
+                f"examples.heldout_share={share} of {n} goal examples holds out {heldout}; at least one must be held "
+                "out and one be left to train on."
+            )
+        order = rng.permutation(n)
+        aside, rest = order[:heldout], order[heldout:]
+    else:
+        heldout = min(max(round(share * len(episodes)), 1), len(episodes) - 1)
+        is_aside = np.isin(episode_of, rng.permutation(episodes)[:heldout])
+        aside, rest = np.flatnonzero(is_aside), np.flatnonzero(~is_aside)
+    return {
+        "goal_obs": jnp.asarray(arrays["goal_obs"][rest]),
+        "goal_action": jnp.asarray(arrays["goal_action"][rest]),
+        "heldout_obs": jnp.asarray(arrays["goal_obs"][aside]),
+        "heldout_action": jnp.asarray(arrays["goal_action"][aside]),
+        "non_goal_obs": jnp.asarray(arrays["non_goal_obs"]),
+        "non_goal_action": jnp.asarray(arrays["non_goal_action"]),
+    }

@@ -1,0 +1,1 @@
+"""Adapters to other people's environments: Gymnasium, gymnax and EnvPool."""

@@ -1,0 +1,168 @@
+"""``gymnasium``: any registered Gymnasium id, or ``module:Class`` of one's own, in plain environments of this process.
+
+Each is stepped and reset by itself, without Gymnasium's vector environments, so that ``next_obs`` is the true
+successor; the step limit is counted here, apart from the environment's own ``terminated``.
+"""
+
+import atexit
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.errors import CannotDraw, ConfigError, one_line
+from rl_rewards.core.types import EnvSpec
+from rl_rewards.envs.adapters.faults import raised
+from rl_rewards.envs.adapters.gymnasium_batch import GymnasiumBatch
+from rl_rewards.envs.adapters.gymnasium_checks import action_space, registered
+from rl_rewards.envs.adapters.gymnasium_state import Restorer, continues_exactly, restorer
+from rl_rewards.envs.adapters.observations import Observations
+from rl_rewards.envs.adapters.returned import AUTO, Reader, find_success
+from rl_rewards.envs.base import OtherPeoples
+
+
+class _Found(NamedTuple):
+    """What trying an environment showed."""
+
+    spec: EnvSpec
+    reader: Reader
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gymnasium(OtherPeoples):
+    """Keys and units: configs/env/gymnasium.yaml. Discrete observations become f32 one-hot vectors.
+
+    Raises:
+        ConfigError: for an id that cannot be made, spaces that are not supported, info keys that are not there, and
+            what an environment returns or raises (``EnvironmentFault``); when ``spec`` is first read, and later.
+    """
+
+    id: str
+    kwargs: dict[str, Any]
+    max_episode_steps: int | None
+    info: tuple[str, ...]
+    success: str | None
+    ends_early: bool
+    flatten_observations: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self, "env")
+        limit = self.max_episode_steps
+        require(limit is None or limit > 0, f"env.max_episode_steps={limit} must be at least 1, or null.")
+        taken = sorted({"success", "scene"} & set(self.info))
+        require(not taken, f"env.info has '{(taken or [''])[0]}', which has a meaning here; see env.success.")
+
+    @property
+    def spec(self) -> EnvSpec:
+        return self._found.spec
+
+    @property
+    def notes(self) -> list[str]:
+        """Returns what a trial of the environment found that a person should know, a sentence each."""
+        return self._found.notes
+
+    @cached_property
+    def _found(self) -> _Found:
+        """Found out by making one environment and trying a step."""
+        env = self.make_one()
+        limit = self.max_episode_steps or registered(self.id).max_episode_steps
+        if limit is None:
+            raise ConfigError(f"{self.id} has no registered step limit; give one with env.max_episode_steps=N.")
+        action = action_space(self.id, env.action_space)
+        observations = Observations(self.id, env.observation_space, self.flatten_observations)
+        reader, notes = self._tried(env, observations, limit)
+        try:
+            state, exact = restorer(env), continues_exactly(env)
+        except Exception as error:  # whatever the environment's own code raises
+            raise raised(self.id, 0, 0, error) from error
+        info: dict[str, tuple[int, ...]] = dict.fromkeys(self.info, ())
+        if reader.success is not None:
+            info["success"] = ()
+        if state is not None:
+            info["scene"] = state.scene().shape
+        frames_per_second = env.metadata.get("render_fps")
+        spec = EnvSpec(
+            name=self.id.rpartition(":")[2],
+            obs=observations.box,
+            action=action,
+            max_episode_steps=limit,
+            info=info,
+            ends_early=self.ends_early,
+            restores=exact,
+            has_success=reader.success is not None,
+            step_seconds=1.0 / frames_per_second if frames_per_second else 1.0,
+        )
+        env.close()
+        return _Found(spec, reader, notes)
+
+    def _tried(self, env: gymnasium.Env, observations: Observations, limit: int) -> tuple[Reader, list[str]]:
+        """A reader that knows the key of success, after a reset and a step.
+
+        A given key may appear at an episode's end alone, so that one that is not there at once is looked for there.
+        """
+        env.action_space.seed(0)
+        key, notes = (None, []) if self.success == AUTO else (self.success, [])
+        reader, row = Reader(self.id, observations, self.info, key), observations.buffer(1)
+        copy = np.zeros(1, np.int64)
+        reader.reset(env, 0, 0, row)
+        reader.check_values(row, copy, copy)
+        for step in range(1, limit + 1):
+            _, terminated, truncated, info = reader.step(env, 0, step, env.action_space.sample(), row)
+            reader.check_values(row, copy, copy + step)
+            if self.success == AUTO:
+                reader.success, notes = find_success(info)
+            ended = terminated or truncated or step == limit
+            reader.read_info(info, 0, step, ended, ended)
+            if reader.success is None or reader.success in info or ended:
+                break
+        return reader, notes
+
+    def make(self, num_envs: int, seed: int) -> GymnasiumBatch:
+        reader = self._found.reader
+        return GymnasiumBatch(self.spec, reader, [self.make_one() for _ in range(num_envs)], seed)
+
+    def make_one(self, **kwargs: Any) -> gymnasium.Env:
+        """One environment, without Gymnasium's own time limit."""
+        entry = registered(self.id)
+        made = self.id if entry.id in gymnasium.registry else entry
+        kwargs = {**self.kwargs, **kwargs}
+        try:
+            return gymnasium.make(made, max_episode_steps=-1, disable_env_checker=True, **kwargs)
+        except Exception as error:  # whatever the environment's own constructor raises
+            raise ConfigError(f"env.id={self.id} cannot be made: {one_line(error)}") from error
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        """Raises CannotDraw where the environment's renderer does not work on this machine."""
+        try:
+            env, state = self._artist
+            state.show(scene)
+            return np.asarray(env.render())
+        except Exception as error:  # renderers fail in many ways
+            raise CannotDraw(
+                f"{self.id} cannot be drawn here: {one_line(error)} (MuJoCo needs EGL or OSMesa, chosen by MUJOCO_GL; "
+                "classic control needs pygame: pip install 'gymnasium[classic-control]')"
+            ) from error
+
+    @cached_property
+    def _artist(self) -> tuple[gymnasium.Env, Restorer]:
+        """An environment of its own to draw with."""
+        if "DISPLAY" not in os.environ and sys.platform == "linux":
+            os.environ.setdefault("MUJOCO_GL", "egl")  # without it, a window is tried, which kills the renderer
+        logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it has not
+        env = self.make_one(render_mode="rgb_array")
+        env.reset(seed=0)
+        state = restorer(env)
+        assert state is not None, "only those have scenes"
+        model = getattr(env.unwrapped, "model", None)
+        if model is not None:  # shadows and smooth edges make software rendering ten times slower
+            model.vis.quality.offsamples = model.vis.quality.shadowsize = 0
+        env.render()
+        atexit.register(env.close)  # after the renderer has registered its own end, and so before it
+        return env, state

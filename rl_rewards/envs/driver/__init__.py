@@ -1,0 +1,1 @@
+"""A car among others on a highway, for preferences about driving."""

@@ -1,0 +1,1 @@
+"""Small worlds of cells and square rooms, in pure JAX."""

@@ -1,0 +1,117 @@
+"""A dark room with a switch, in pure JAX: the goal is seen, and counts, only while the light is on.
+
+After the light switch of Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4.2, MazeBase).
+Differs: a room of its own, without the key and the door (those are ``key_door``); the rest of it is seen in the dark.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Int
+
+from rl_rewards.core.types import Key, StepOut
+from rl_rewards.envs import cells
+from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.rooms.room import ACT, Room
+
+DARK, DARK_GOAL, SWITCH_OFF, SWITCH_ON = (120, 120, 125), (105, 135, 105), (60, 60, 60), (250, 215, 70)
+"""Colours."""
+
+
+@struct.dataclass
+class LightSwitchState:
+    """One room and its walker; places are x and y; without batch axes."""
+
+    walker: Int[Array, "2"]
+    switch: Int[Array, "2"]
+    goal: Int[Array, "2"]
+    light: Bool[Array, ""]
+    touched: Bool[Array, "2"]  # since the reset: the switch toggled, the goal stood on with the light on
+    elapsed: Int[Array, ""]  # steps since the reset
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightSwitch(Room):
+    """``light_switch``: obs = where walker, switch and goal are (the goal nowhere while it is dark), and the light.
+
+    The fifth action toggles the light on the switch's cell and does nothing elsewhere.
+
+    Switch and goal are on different cells, the walker starts on any, in the dark. Success is to stand on the goal with
+    the light on, which ends the episode; ``env_reward`` is 1 there and 0 elsewhere. ``info["touched"]``: how many of
+    switch and goal have been touched since the reset, 0 to 2.
+    """
+
+    name = "light_switch"
+    least = (2, "")
+    things = ("walker", "switch", "goal")
+    flags = ("light on",)
+    reversible = True
+
+    def flags_of(self, state: LightSwitchState) -> Bool[Array, "1"]:
+        return state.light[None]
+
+    def reset(self, key: Key) -> LightSwitchState:
+        words = cells.words(key, 3)
+        switch, goal = cells.two_different(words[:2], self.size**2)
+        return LightSwitchState(
+            walker=cells.place_of(cells.below(words[2], self.size**2), self.size),
+            switch=cells.place_of(switch, self.size),
+            goal=cells.place_of(goal, self.size),
+            light=jnp.zeros((), bool),
+            touched=jnp.zeros(2, bool),
+            elapsed=jnp.zeros((), jnp.int32),
+        )
+
+    def seen_of(self, state: LightSwitchState) -> Bool[Array, "3"]:
+        return jnp.array([True, True, False]) | state.light
+
+    def step(self, key: Key, state: LightSwitchState, action: Int[Array, ""]) -> tuple[LightSwitchState, StepOut]:
+        del key  # deterministic
+        walker = cells.walk(state.walker, action, self.size)
+        toggles = (action == ACT) & jnp.all(state.walker == state.switch)
+        light = state.light ^ toggles
+        success = light & jnp.all(walker == state.goal)
+        touched = state.touched | jnp.stack([toggles, success])
+        return self.after(state.replace(walker=walker, light=light, touched=touched), success)
+
+    # What people need.
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        """In rooms of all kinds. Goals: on the goal, the light on. Non-goals: anywhere in the dark, or anywhere but on
+        the goal in the light, half of each."""
+        states = self.drawn(rng, n)
+        if goal:
+            states = states.replace(walker=states.goal, light=np.ones(n, bool))
+        else:
+            light = rng.random(n) < 0.5
+            count = self.size**2
+            goal_cell = cells.index_of(states.goal, self.size)
+            elsewhere = (goal_cell + rng.integers(1, count, n)) % count
+            walker = np.where(light[:, None], self.places[elsewhere], states.walker).astype(np.int32)
+            states = states.replace(walker=walker, light=light)
+        return self.examples_of(rng, states)
+
+    def plane(self, n: int) -> Plane:
+        """The walker's place in one room."""
+        far = self.size - 1
+        room = LightSwitchState(
+            walker=jnp.zeros(2, jnp.int32),
+            switch=jnp.zeros(2, jnp.int32),
+            goal=jnp.array([far, far]),
+            light=jnp.ones((), bool),
+            touched=jnp.array([True, False]),
+            elapsed=jnp.zeros((), jnp.int32),
+        )
+        return self.plane_of(room, n, "the light on, the switch at the lower left, the goal at the upper right")
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        """The goal green, hardly seen in the dark; the switch yellow, black while it is off; the walker blue."""
+        walker, switch, goal = np.asarray(scene[:6]).reshape(3, 2)
+        light = scene[6] > 0.5
+        board = cells.empty_board(self.size, self.size, (255, 255, 255) if light else DARK)
+        board.cell(goal, cells.GOAL if light else DARK_GOAL)
+        board.square(switch, 0.1, SWITCH_ON if light else SWITCH_OFF)
+        board.walker(walker)
+        return board.picture()

@@ -1,0 +1,270 @@
+"""Alice and Bob as one algorithm: two policies of any rollout algorithm, each learning from its own turns.
+
+Who acts stands in the observation (``core.game.FLAGS``). Optional, both from OpenAI et al. 2021 (arXiv:2101.04882):
+play against past opponents, and behavioural cloning of Alice, loss = -weight * E[log pi_B(a_A | s, s*)] over the turns
+of Alice that ended in goals which Bob then failed. Differs: a plain likelihood step, not a clipped ratio.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Float
+
+from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.core.checks import require
+from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
+from rl_rewards.games.rules import FLAGS, Opponents, outcome
+
+Part = Literal["alice", "bob"]
+PARTS: tuple[Part, ...] = ("alice", "bob")
+
+
+@struct.dataclass
+class TwoPlayerState:
+    alice: Any  # of her algorithm
+    bob: Any
+    past: dict[str, Any] | None  # each player's earlier states [versions, ...]; None where nobody plays them
+    cloning: optax.OptState | None  # of Bob's imitation of Alice
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoPlayer(Algorithm):
+    """Two learners built by ``make`` from a spec each, on observations and actions of ``envs.two_player``."""
+
+    spec: EnvSpec  # of the game
+    make: Callable[[EnvSpec], Algorithm]
+    opponents: Opponents
+
+    data: Literal["rollout"] = field(default="rollout", init=False)
+
+    def __post_init__(self) -> None:
+        require(
+            self.bob.data == "rollout",
+            "reward=self_play needs an algorithm that learns from whole rollouts; choose algorithm=ppo or reinforce.",
+        )
+
+    @cached_property
+    def alice(self) -> Algorithm:
+        return self.make(replace(self.spec, obs=self._shown))
+
+    @cached_property
+    def bob(self) -> Algorithm:
+        return self.make(replace(self.spec, obs=self._shown, action=without_stop(self.spec.action)))
+
+    @property
+    def num_envs(self) -> int:
+        return self.bob.num_envs
+
+    @property
+    def rollout_length(self) -> int:
+        return self.bob.rollout_length
+
+    @property
+    def requirements(self) -> Requirements:
+        return self.bob.requirements
+
+    @property
+    def _random_alice(self) -> bool:
+        return self.opponents.alice == "random"
+
+    @property
+    def _shown(self) -> Box:
+        """What networks see: all but which opponent acts."""
+        return Box(shape=(self.spec.obs.shape[0] - 1,))
+
+    def init(self, key: Key) -> TwoPlayerState:
+        alice_key, bob_key = jax.random.split(key)
+        alice, bob = self.alice.init(alice_key), self.bob.init(bob_key)
+        past = None
+        if self.opponents.past_share > 0.0:
+            copies = self.opponents.past_versions
+            past = jax.tree.map(lambda x: jnp.broadcast_to(x, (copies, *x.shape)), {"alice": alice, "bob": bob})
+        cloning = self._cloning.init(bob.params) if self.opponents.cloning_weight > 0.0 else None
+        return TwoPlayerState(alice=alice, bob=bob, past=past, cloning=cloning)
+
+    def act(self, state: TwoPlayerState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
+        """Of whoever's turn it is; Bob's actions are padded where Alice's have the entry that stops."""
+        seen, is_alice, opponent = self._split(obs)
+        now_key, past_key = jax.random.split(key)
+        action, behaviour = self._act(state.alice, state.bob, seen, is_alice, now_key, explore)
+        if state.past is None:
+            return action, behaviour
+        versions = self.opponents.past_versions
+        keys = jax.random.split(past_key, versions)
+        then = jax.vmap(lambda p, k: self._act(p["alice"], p["bob"], seen, is_alice, k, explore))(state.past, keys)
+        version = jnp.clip(jnp.abs(opponent) - 1, 0, versions - 1).astype(jnp.int32)
+        chosen = jax.tree.map(lambda x: x[version, jnp.arange(len(version))], then)
+        by_past = self._acts_in_the_past(is_alice, opponent)
+        return jax.tree.map(lambda old, new: _where(by_past, old, new), chosen, (action, behaviour))
+
+    def _act(self, alice: Any, bob: Any, seen: Obs, is_alice: Array, key: Key, explore: bool):
+        alice_key, bob_key = jax.random.split(key)
+        if self._random_alice:
+            hers = self._random(alice_key, seen.shape[:-1])
+            log_prob_hers = jnp.zeros(seen.shape[:-1])
+        else:
+            hers, told = self.alice.act(alice, seen, alice_key, explore)
+            log_prob_hers = told["log_prob"]
+        his, told = self.bob.act(bob, seen, bob_key, explore)
+        action = _where(is_alice, hers, self._pad(his))
+        return action, {"log_prob": jnp.where(is_alice, log_prob_hers, told["log_prob"])}
+
+    def log_prob(self, state: TwoPlayerState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
+        seen, is_alice, _ = self._split(obs)
+        hers = self.alice.log_prob(state.alice, seen, action)
+        return jnp.where(is_alice, hers, self.bob.log_prob(state.bob, seen, self._unpad(action)))
+
+    def update(
+        self, state: TwoPlayerState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
+    ) -> tuple[TwoPlayerState, Metrics]:
+        rollout = experience.rollout
+        assert rollout is not None, "build.check gives an on-policy algorithm rollouts"
+        rewards = reward_fn(rollout)
+        seen, is_alice, opponent = self._split(rollout.obs)
+        counts = rollout.valid & ~self._acts_in_the_past(is_alice, opponent)
+        after = self._split(rollout.next_obs)[0]
+        mine = RewardFn(call=lambda _: rewards, absorbing=reward_fn.absorbing)
+        alice_key, bob_key = jax.random.split(key)
+
+        def turns(of: Array, action: Action) -> Experience:
+            its_own = rollout.replace(obs=seen, next_obs=after, action=action, valid=counts & of)
+            return experience._replace(rollout=its_own)
+
+        metrics: Metrics = {"agent/reward_mean": masked_mean(rewards, rollout.valid)}
+        alice = state.alice
+        if not self._random_alice:
+            hers = turns(is_alice, rollout.action)
+            alice, found = self.alice.update(state.alice, hers, mine, round, alice_key)
+            metrics |= _of("alice", found)
+        his = turns(~is_alice, self._unpad(rollout.action))
+        bob, found = self.bob.update(state.bob, his, mine, round, bob_key)
+        metrics |= _of("bob", found)
+        cloning = state.cloning
+        if cloning is not None:
+            bob, cloning, metrics["agent/bob_cloning_loss"] = self._clone(bob, cloning, rollout)
+        return TwoPlayerState(alice=alice, bob=bob, past=self._remember(state, round), cloning=cloning), metrics
+
+    def adopt(self, state: TwoPlayerState, learned: TwoPlayerState, part: Part | None = None) -> TwoPlayerState:
+        """The policies, or one of them, of another run; see ``PPO.adopt``."""
+        chosen = PARTS if part is None else (part,)
+        own: dict[Part, Any] = {"alice": self.alice, "bob": self.bob}
+        adopted = {name: own[name].adopt(getattr(state, name), getattr(learned, name)) for name in chosen}
+        return state.replace(**adopted)
+
+    # Alice's turns as demonstrations.
+
+    @cached_property
+    def _cloning(self) -> optax.GradientTransformation:
+        return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(self.opponents.cloning_learning_rate))
+
+    def _clone(self, bob: Any, optimizer: optax.OptState, rollout: Transition) -> tuple[Any, optax.OptState, Array]:
+        """``cloning_steps`` gradient steps on what Alice did on her way to goals that Bob failed."""
+        obs, counts = self._as_bobs(rollout)
+        action = self._unpad(rollout.action)
+
+        def loss(params: Any) -> Array:
+            log_prob = self.bob.log_prob(bob.replace(params=params), obs, action)
+            return -self.opponents.cloning_weight * masked_mean(log_prob, counts)
+
+        def step(carry, _):
+            params, optimizer = carry
+            value, gradients = jax.value_and_grad(loss)(params)
+            updates, optimizer = self._cloning.update(gradients, optimizer, params)
+            return (optax.apply_updates(params, updates), optimizer), value
+
+        (params, optimizer), values = jax.lax.scan(step, (bob.params, optimizer), length=self.opponents.cloning_steps)
+        return bob.replace(params=params), optimizer, values[0]
+
+    def _as_bobs(self, rollout: Transition) -> tuple[Obs, Array]:
+        """Alice's steps as Bob would have seen them, with where she ended as his goal, and which of them count."""
+        seen, is_alice, _ = self._split(rollout.obs)
+        size = (self.spec.obs.shape[0] - len(FLAGS)) // 2
+        ended = is_alice & rollout.terminated
+
+        def step(carry, row):
+            ended, reached = row
+            carry = jnp.where(ended[:, None], reached, carry)
+            return carry, carry
+
+        last = rollout.next_obs[..., :size]
+        _, goal = jax.lax.scan(step, jnp.zeros_like(last[0]), (ended, last), reverse=True)
+        _, bob_reached = outcome(rollout)
+        stopped = self._is_stop(rollout.action)
+        counts = rollout.valid & is_alice & ~bob_reached & ~stopped
+        not_alice = jnp.zeros_like(seen[..., 2 * size :])  # neither Alice's turn nor a task
+        return jnp.concatenate([seen[..., :size], goal, not_alice], axis=-1), counts
+
+    def _remember(self, state: TwoPlayerState, round: Array) -> dict[str, Any] | None:
+        """Every ``past_every`` rounds the players of today replace the oldest past ones."""
+        if state.past is None:
+            return None
+        due = round % self.opponents.past_every == 0
+        slot = (round // self.opponents.past_every) % self.opponents.past_versions
+        today = {"alice": state.alice, "bob": state.bob}
+        return jax.tree.map(lambda old, new: old.at[slot].set(jnp.where(due, new, old[slot])), state.past, today)
+
+    # Observations and actions of the game.
+
+    def _split(self, obs: Obs) -> tuple[Obs, Array, Array]:
+        """What networks see, whether it is Alice's turn, and the opponent."""
+        return obs[..., :-1], obs[..., -len(FLAGS)] > 0.5, obs[..., -1]
+
+    @staticmethod
+    def _acts_in_the_past(is_alice: Array, opponent: Array) -> Array:
+        return jnp.where(is_alice, opponent > 0.0, opponent < 0.0)
+
+    @property
+    def _discrete(self) -> bool:
+        return isinstance(self.spec.action, Discrete)
+
+    def _is_stop(self, action: Action) -> Array:
+        if isinstance(self.spec.action, Discrete):
+            return action == self.spec.action.n - 1
+        return action[..., -1] >= 1.0
+
+    def _pad(self, action: Action) -> Action:
+        if self._discrete:
+            return action
+        return jnp.concatenate([action, jnp.full_like(action[..., :1], -1.0)], axis=-1)
+
+    def _unpad(self, action: Action) -> Action:
+        """Bob's part of an action; of Alice's stop, which is none of his, any."""
+        if isinstance(self.spec.action, Discrete):
+            return jnp.minimum(action, self.spec.action.n - 2)
+        return action[..., :-1]
+
+    def _random(self, key: Key, batch: tuple[int, ...]) -> Action:
+        """Uniform moves; she stops after about half of the moves that she has."""
+        move_key, stop_key = jax.random.split(key)
+        stops = jax.random.bernoulli(stop_key, 2.0 / self.opponents.alice_moves, batch)
+        action = self.spec.action
+        if isinstance(action, Discrete):
+            moves = jax.random.randint(move_key, batch, 0, action.n - 1, jnp.int32)
+            return jnp.where(stops, action.n - 1, moves)
+        moves = jax.random.uniform(move_key, (*batch, action.shape[0] - 1), minval=-1.0)
+        return jnp.concatenate([moves, jnp.where(stops, 1.0, -1.0)[..., None]], axis=-1)
+
+
+def without_stop(action: Box | Discrete) -> Box | Discrete:
+    """The environment's own actions, of the game's."""
+    if isinstance(action, Discrete):
+        return Discrete(action.n - 1)
+    assert action.low is not None and action.high is not None, "the game bounds them"
+    return Box(shape=(action.shape[0] - 1,), low=action.low[:-1], high=action.high[:-1])
+
+
+def _of(player: str, metrics: Metrics) -> Metrics:
+    return {name.replace("agent/", f"agent/{player}_", 1): value for name, value in metrics.items()}
+
+
+def _where(condition: Array, this: Array, that: Array) -> Array:
+    """Over leaves [*batch, ...]."""
+    return jnp.where(condition.reshape(condition.shape + (1,) * (this.ndim - condition.ndim)), this, that)

@@ -1,0 +1,235 @@
+"""An environment on which Alice sets goals for Bob: the game around any environment that can restore a state.
+
+What a player sees is the environment's observation, what it is shown besides (Alice: where she began; Bob: his goal; in
+a task episode zeros) and ``FLAGS``. The action is the environment's, with one more for Alice: to stop.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, Obs, StepOut, box_bounds
+from rl_rewards.envs.base import ExampleStates, HasGoals, PlacesScenes
+from rl_rewards.games.rules import ALICE, BOB, FLAGS, GAME_INFO, TASK, Rules, Turn, distance
+
+
+@struct.dataclass
+class GameState:
+    """One game; without batch axes."""
+
+    inner: Any  # the environment's state
+    start: Any  # where Alice began
+    shown: Float[Array, "d"]  # what the player is shown besides its observation
+    goal: Float[Array, "g"]  # features of Bob's goal; before he has one, those of Alice's start
+    far: Float[Array, ""]  # how far Bob's goal is from where he started, in goal features
+    info: dict[str, Array]  # the environment's, of the last move; zeros before the first
+    turn: Turn
+
+
+@dataclass(frozen=True)
+class TwoPlayer:
+    """``inner`` as a game under ``rules``; what both kinds of environment share.
+
+    Raises:
+        ConfigError: when ``inner`` cannot restore a state, has no goals, or shows pictures.
+    """
+
+    inner: Any
+    rules: Rules
+
+    def __post_init__(self) -> None:
+        spec, inner = self.inner.spec, self.inner
+        require(
+            spec.restores,
+            f"reward=self_play puts Bob back to where Alice started, and {spec.name} cannot restore a state; choose "
+            "one that can, such as env=hall, key_door, point or pencil_case.",
+        )
+        require(
+            isinstance(inner, HasGoals),
+            f"reward=self_play needs to know when a goal is reached, and {spec.name} does not tell what a goal is (see "
+            "HasGoals); choose env=hall, key_door, light_switch, mountain_car, point or pencil_case.",
+        )
+        require(
+            self.rules.mode == "repeat" or inner.reversible,
+            f"reward.mode=reverse has Bob undo what Alice did, which cannot be undone in {spec.name}; choose "
+            "reward.mode=repeat.",
+        )
+        require(
+            len(spec.obs.shape) == 1 and spec.obs.dtype != "uint8",
+            "reward=self_play works on vectors; choose an environment without pictures.",
+        )
+
+    @cached_property
+    def spec(self) -> EnvSpec:
+        inner = self.inner.spec
+        return EnvSpec(
+            name=inner.name,
+            obs=Box(shape=(2 * inner.obs.shape[0] + len(FLAGS),)),
+            action=_with_stop(inner.action),
+            max_episode_steps=self._longest,
+            info={**inner.info, **dict.fromkeys(GAME_INFO, ()), "goal": (len(self.inner.goal_names),)},
+            ends_early=True,
+            restores=inner.restores,
+            has_success=inner.has_success,
+            step_seconds=inner.step_seconds,
+            cells=inner.cells,
+        )
+
+    def is_reached(self, features: Any, goal: Any) -> Any:
+        """[*batch] bool, of features [*batch, g]."""
+        threshold = self.inner.goal_threshold if self.rules.threshold is None else self.rules.threshold
+        return distance(features, goal) <= threshold
+
+    @property
+    def _longest(self) -> int:
+        """A game has one step more than moves: to stop."""
+        game, task = self.rules.horizon + 1, self.inner.spec.max_episode_steps
+        share = self.rules.target_fraction
+        return game if share == 0.0 else task if share == 1.0 else max(game, task)
+
+    @property
+    def task(self) -> "TwoPlayer":
+        """The same with nothing but task episodes: what Bob can do, truly."""
+        return replace(self, rules=replace(self.rules, target_fraction=1.0))
+
+    @property
+    def play(self) -> "TwoPlayer":
+        """The same with nothing but games between the players of today."""
+        return replace(self, rules=replace(self.rules, target_fraction=0.0, past_share=0.0))
+
+    # What people need.
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        return self.inner.draw(scene)
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
+        raise NotImplementedError("the game's reward needs no examples")
+
+    def plane(self, n: int) -> None:
+        return None
+
+    def place(self, scene: np.ndarray) -> np.ndarray | None:
+        """x and y of scenes on the inner environment's plane; None where it has none."""
+        return self.inner.place(scene) if isinstance(self.inner, PlacesScenes) else None
+
+
+class TwoPlayerJax(TwoPlayer):
+    """The game inside JAX; see :class:`JaxEnv`."""
+
+    def reset(self, key: Key) -> GameState:
+        """Alice's turn, or with probability ``target_fraction`` a task episode."""
+        inner_key, role_key, past_key = jax.random.split(key, 3)
+        inner = self.inner.reset(inner_key)
+        share = self.rules.target_fraction
+        is_task = jax.random.bernoulli(role_key, share) if 0.0 < share < 1.0 else jnp.array(share == 1.0)
+        zero = jnp.zeros((), jnp.int32)
+        features = self.inner.goal_features(inner)
+        return GameState(
+            inner=inner,
+            start=inner,
+            shown=jnp.where(is_task, 0.0, self.inner.observe(inner)),
+            goal=features,
+            far=jnp.zeros(()),
+            info={name: jnp.zeros(shape, info_dtype(name)) for name, shape in self.inner.spec.info.items()},
+            turn=Turn(
+                role=jnp.where(is_task, TASK, ALICE).astype(jnp.int32),
+                t_alice=zero,
+                t_bob=zero,
+                opponent=jnp.where(is_task, 0, draw_opponent(past_key, self.rules)),
+            ),
+        )
+
+    def observe(self, state: GameState) -> Obs:
+        return self._seen(state.inner, state.shown, state.turn)
+
+    def _seen(self, inner: Any, shown: Array, turn: Turn) -> Obs:
+        flags = jnp.stack([turn.role == ALICE, turn.role == TASK, turn.opponent]).astype(jnp.float32)
+        return jnp.concatenate([self.inner.observe(inner), shown, flags])
+
+    def step(self, key: Key, state: GameState, action: Action) -> tuple[GameState, StepOut]:
+        env, rules, turn = self.inner, self.rules, state.turn
+        move, stops = split_action(env.spec, action)
+        moved, out = env.step(key, state.inner, move)
+        stops = stops & (turn.role == ALICE)
+        inner = _choose(stops, state.inner, moved)
+        here, began = env.goal_features(inner), env.goal_features(state.start)
+        reached = self.is_reached(here, state.goal)
+        after = rules.after(turn, stops, reached, self.is_reached(here, began))
+        is_task = turn.role == TASK
+        terminated = jnp.where(is_task, out.terminated, after.switches | after.over)
+        over = jnp.where(is_task, out.needs_reset, after.over)
+        repeat = rules.mode == "repeat"
+        far = jnp.where(after.switches, distance(here, began), state.far)
+        goal = jnp.where(after.switches, here if repeat else began, state.goal)
+        seen = {name: jnp.where(stops, state.info[name], value) for name, value in out.info.items()}
+        info = {
+            **seen,
+            **tell(turn, after.turn, over, reached & (turn.role == BOB) | (after.switches & after.over), far),
+            "goal": goal,
+        }
+        done = StepOut(
+            next_obs=self._seen(inner, state.shown, turn),
+            env_reward=jnp.where(is_task, out.env_reward, 0.0),
+            terminated=terminated,
+            truncated=is_task & out.truncated,
+            needs_reset=over,
+            info=info,
+        )
+        other = inner if repeat else state.start
+        state = GameState(
+            inner=_choose(after.switches, state.start if repeat else inner, inner),
+            start=state.start,
+            shown=jnp.where(after.switches, env.observe(other), state.shown),
+            goal=goal,
+            far=far,
+            info=seen,
+            turn=after.turn,
+        )
+        return state, done
+
+
+def tell(turn: Turn, after: Turn, over: Any, reached: Any, far: Any) -> dict[str, Any]:
+    """``GAME_INFO`` of a step, f32."""
+    values = (turn.role, after.t_alice, after.t_bob, over, reached, far)
+    return {name: value.astype(np.float32) for name, value in zip(GAME_INFO, values, strict=True)}
+
+
+def draw_opponent(key: Key, rules: Rules) -> Array:
+    """Mostly 0; see ``FLAGS``."""
+    if rules.past_share == 0.0:
+        return jnp.zeros((), jnp.int32)
+    share_key, version_key, side_key = jax.random.split(key, 3)
+    version = jax.random.randint(version_key, (), 1, rules.past_versions + 1)
+    side = jax.random.rademacher(side_key, (), dtype=jnp.int32)
+    return jnp.where(jax.random.bernoulli(share_key, rules.past_share), side * version, 0).astype(jnp.int32)
+
+
+def split_action(spec: EnvSpec, action: Any) -> tuple[Any, Any]:
+    """The environment's own action, and whether [*batch] bool Alice would stop: by the last of a Discrete, or by a last
+    entry that is at its upper bound, 1. What the environment does in the meantime does not count."""
+    if isinstance(spec.action, Discrete):
+        stops = action == spec.action.n
+        return action * ~stops, stops
+    return action[..., :-1], action[..., -1] >= 1.0
+
+
+def info_dtype(name: str) -> type:
+    return bool if name == "success" else np.float32
+
+
+def _with_stop(action: Box | Discrete) -> Box | Discrete:
+    if isinstance(action, Discrete):
+        return Discrete(action.n + 1)
+    low, high = (tuple(bound.reshape(-1).tolist()) for bound in box_bounds(action))
+    return Box(shape=(len(low) + 1,), low=(*low, -1.0), high=(*high, 1.0))
+
+
+def _choose(condition: Array, this: Any, that: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), this, that)

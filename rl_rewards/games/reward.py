@@ -1,0 +1,131 @@
+"""Asymmetric self-play: Alice sets goals for Bob, and each is paid by what the other does.
+
+time:  R_B = -gamma t_B,  R_A = gamma max(0, t_B - t_A),  t_B = t_max - t_A where Bob fails
+win:   R_A = 1 where Bob fails and -1 where he does not,  R_B = -R_A            (the lecture's guide)
+(Sukhbaatar et al. 2018, arXiv:1703.05407, equations 1 and 2.) Task episodes pay Bob the environment's own reward.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.checks import check_share, require
+from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.games.rules import ALICE, BOB, GAME_INFO, TASK, Opponents, Rules, outcome
+from rl_rewards.rewards.base import RewardSource
+
+
+@struct.dataclass
+class SelfPlayState:
+    """How much has been played, over the whole run."""
+
+    games: Float[Array, ""]
+    task_episodes: Float[Array, ""]  # that were played to their end: the supervised ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfPlay(Opponents, RewardSource):
+    """Keys: configs/reward/self_play.yaml. It makes the run a game: build.py wraps environment and algorithm."""
+
+    spec: EnvSpec  # of the environment, or of the game around it
+    form: Literal["time", "win"]
+    mode: Literal["repeat", "reverse"]
+    time_scale: float
+    horizon: int
+    goal_threshold: float | None
+    target_fraction: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.time_scale > 0.0, f"reward.time_scale={self.time_scale} must be positive.")
+        require(
+            self.goal_threshold is None or self.goal_threshold > 0.0,
+            f"reward.goal_threshold={self.goal_threshold} must be positive: no goal is met to the last bit.",
+        )
+        require(
+            self.horizon > self.alice_moves,
+            f"reward.horizon={self.horizon} moves of both together leave Bob none after Alice's "
+            f"reward.alice_moves={self.alice_moves}; make the horizon longer, or her turn shorter.",
+        )
+        check_share("reward.target_fraction", self.target_fraction)
+        require(
+            self.cloning_weight == 0.0 or self.mode == "repeat",
+            "reward.cloning_weight clones what Alice did, which Bob can use only where he repeats it; choose "
+            "reward.mode=repeat or reward.cloning_weight=0.",
+        )
+
+    @property
+    def requirements(self) -> Requirements:
+        reads = ("env_reward", *(f"info.{name}" for name in GAME_INFO))
+        return Requirements(reads=reads, scope="trajectory", needs_rollouts=True)
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(
+            horizon=self.horizon,
+            alice_moves=self.alice_moves,
+            threshold=self.goal_threshold,
+            mode=self.mode,
+            target_fraction=float(self.target_fraction),
+            past_share=float(self.past_share),
+            past_versions=self.past_versions,
+        )
+
+    def init(self, key: Key) -> SelfPlayState:
+        del key
+        return SelfPlayState(games=jnp.zeros(()), task_episodes=jnp.zeros(()))
+
+    def reward(self, state: SelfPlayState, transitions: Transition) -> Float[Array, "T B"]:
+        """Of rollouts [T, B] that hold whole games: Alice is paid when her turn ends, from how Bob's then goes."""
+        del state
+        info, role = transitions.info, transitions.info["role"]
+        t_bob, reached = outcome(transitions)
+        alice_ends = (role == ALICE) & transitions.terminated
+        if self.form == "time":
+            alices = self.time_scale * jnp.maximum(0.0, t_bob - info["t_alice"])
+            bobs = jnp.full_like(role, -self.time_scale)  # for every move: t_B of them in all
+        else:
+            alices = jnp.where(reached, -1.0, 1.0)
+            bobs = jnp.where(info["over"] > 0.0, -alices, 0.0)
+        game = jnp.where(role == BOB, bobs, jnp.where(alice_ends, alices, 0.0))
+        return jnp.where(role == TASK, transitions.env_reward, game)
+
+    def update(
+        self, state: SelfPlayState, data: Examples, experience: Experience, round: Array, key: Key
+    ) -> tuple[SelfPlayState, Metrics]:
+        """Learns nothing: counts, and tells of the round's games."""
+        del data, round, key
+        rollout = experience.rollout
+        assert rollout is not None, "a game needs an algorithm that learns from rollouts"
+        metrics, games, task_episodes = told(rollout)
+        state = SelfPlayState(games=state.games + games, task_episodes=state.task_episodes + task_episodes)
+        return state, {**metrics, "reward/games": state.games, "reward/task_episodes": state.task_episodes}
+
+
+def told(rollout: Transition) -> tuple[Metrics, Array, Array]:
+    """What the whole games of a rollout were like; how many there were, and how many task episodes. NaN of none."""
+    info, valid = rollout.info, rollout.valid
+    is_game, over = info["role"] != TASK, (info["over"] > 0.0) & valid
+    games, task_ends = over & is_game, over & ~is_game
+    goals = (info["role"] == ALICE) & rollout.terminated & valid
+
+    def mean(values: Array, where: Array) -> Array:
+        return jnp.where(jnp.any(where), masked_mean(values, where), jnp.nan)
+
+    metrics = {
+        "reward/valid_share": jnp.mean(valid.astype(jnp.float32)),
+        "reward/bob_success": mean(info["reached"], games),
+        "reward/t_alice": mean(info["t_alice"], games),
+        "reward/t_bob": mean(info["t_bob"], games),
+        "reward/goal_distance": mean(info["distance"], goals),
+        "reward/task_success": mean(info["success"].astype(jnp.float32), task_ends),
+    }
+    if "touched" in info:
+        metrics["reward/touched"] = mean(info["touched"], goals)
+    return metrics, jnp.sum(games), jnp.sum(task_ends)

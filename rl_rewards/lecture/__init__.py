@@ -1,0 +1,1 @@
+"""The experiments that reproduce the lecture, by chapter; each is one file and one YAML."""

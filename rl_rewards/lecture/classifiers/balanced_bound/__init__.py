@@ -1,0 +1,1 @@
+"""The balanced bound: any success state earns at least one half."""

@@ -1,0 +1,1 @@
+"""A generator and a classifier in one dimension."""

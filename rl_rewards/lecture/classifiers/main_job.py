@@ -1,0 +1,75 @@
+"""The main job and its baselines: what is learned from examples alone, and whether it is kept.
+
+Beside the adversarial classifier with negatives by places (the main job as it is): negatives by visits, the fixed
+classifier, the true sparse reward, and the main job with twice the env steps.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.lecture.classifiers.stability import arm_numbers, ends_well, keeps_the_task
+from rl_rewards.reporting.figures.drawing import ALARM, GOALS, OTHER, TRUE, styled
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.measures import SUCCESS, last_mean, more_than, series
+
+MAIN, LONGER = "adversarial_classifier", "longer"
+STYLES = {
+    MAIN: ("adversarial classifier", TRUE),
+    "visits": ("negatives by visits", GOALS),
+    "goal_classifier": ("fixed classifier", ALARM),
+    "environment": ("true sparse reward", OTHER),
+}
+PANELS = (
+    (SUCCESS, "true success (share of episodes)", "What really happens"),
+    ("eval/learned_reward_final", "learned reward", "What the classifier believes (in final states)"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MainJob:
+    """Judges the arms of configs/experiment/lecture/main_job.yaml."""
+
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds  # the arms know theirs
+        end = {name: last_mean(run, SUCCESS, 1) for name, run in arms.items()}
+        verdicts = [ends_well(MAIN, arms[MAIN])]
+        verdicts += [
+            more_than(f"The main job ends with more success than {_words(name)}.", end, MAIN, name, "success")
+            for name in arms
+            if name not in (MAIN, LONGER)
+        ]
+        if LONGER in arms:
+            verdicts.append(keeps_the_task(LONGER, arms[LONGER]))
+        return Findings(verdicts, {name: arm_numbers(run) for name, run in arms.items()})
+
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        """True success and learned reward over env steps: means over seeds and their 95% intervals."""
+        del findings
+        with styled():
+            figure = canvas(10.0, 3.6)
+            for axes, (key, label, title) in zip(figure.subplots(1, 2), PANELS, strict=True):
+                for name, (words, colour) in STYLES.items():
+                    if name not in arms or (key != SUCCESS and name == "environment"):
+                        continue
+                    x = np.array([np.max(row["env_steps"]) for row in arms[name].evaluation_rows]) / 1e6
+                    mean, low, high = np.array([mean_interval(values) for values in series(arms[name], key).tolist()]).T
+                    axes.plot(x, mean, color=colour)
+                    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+                    if key == SUCCESS:
+                        axes.annotate(
+                            words, (x[-1], mean[-1]), (5, 0), textcoords="offset points", color=colour, va="center"
+                        )
+                axes.set(xlabel="environment steps (millions)", ylabel=label, ylim=(-0.02, 1.02))
+                axes.set_title(title, loc="left")
+            figure.savefig(path, dpi=110)
+
+
+def _words(name: str) -> str:
+    """The name of an arm as a claim says it."""
+    return STYLES[name][0] if name in STYLES else name

@@ -1,0 +1,1 @@
+"""How early in a run success comes by chance."""

@@ -1,0 +1,193 @@
+"""Verdicts and figure of ``order_statistics``, from its draws and from what its classifiers said; no training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from rl_rewards.core.intervals import mean_interval, share_interval
+from rl_rewards.envs.point import NORMAL_QUADRANT
+from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.drawing import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = (LEARNED, TRUE, GOALS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Expected maxima; ``short`` is what they lack to 1. The first classifier is the one as in a run."""
+
+    uniforms: list[int]
+    uniform_maximum: Float[np.ndarray, "S uniforms"]
+    states: list[int]
+    short: Mapping[str, Float[np.ndarray, "S states"]]  # classifier -> 1 - E max over n unknown states
+    short_goals: Mapping[str, Float[np.ndarray, "S N"]]  # classifier -> 1 - C of every held-out goal
+
+    @property
+    def first(self) -> str:
+        return next(iter(self.short))
+
+
+def model(n: list[int]) -> Float[np.ndarray, "n"]:
+    """1 / (n + 1): what the expected maximum of n uniform numbers lacks to 1."""
+    return 1.0 / (np.array(n) + 1.0)
+
+
+def verdicts(found: Found, tolerance_formula: float, tolerance_model: float) -> list[Verdict]:
+    """A claim passes on its interval over seeds, not on its mean."""
+    return [
+        _formula(found, tolerance_formula),
+        *(_describes(found, name, tolerance_model) for name in found.short),
+        _grows_no_slower(found),
+        _beats_the_goals(found),
+    ]
+
+
+def _formula(found: Found, tolerance: float) -> Verdict:
+    """By the share of the gap to 1: an absolute error would not tell 0.99 from 0.999."""
+    lacking = 1.0 - found.uniform_maximum
+    error = np.abs(lacking / model(found.uniforms) - 1.0).max(axis=1)
+    mean, low, high = mean_interval(error.tolist())
+    means = found.uniform_maximum.mean(axis=0)
+    listed = ", ".join(
+        f"{value:.4f} (n={n}: {n / (n + 1):.4f})" for n, value in zip(found.uniforms, means, strict=True)
+    )
+    return Verdict(
+        claim=f"The largest of n uniform numbers is n / (n + 1) on average: its gap to 1 within {tolerance:.0%}.",
+        measured=f"{listed}; gap off by {mean:.1%} [{low:.1%}, {high:.1%}] at most.",
+        holds=high < tolerance,
+        interval=(low, high),
+        interval_of="largest relative error of the gap to 1 over n",
+        per_seed={f"n={n}": found.uniform_maximum[:, i].tolist() for i, n in enumerate(found.uniforms)},
+    )
+
+
+def _describes(found: Found, name: str, tolerance: float) -> Verdict:
+    maximum = 1.0 - found.short[name]
+    error = np.abs(found.short[name] - model(found.states)).max(axis=1)
+    mean, low, high = mean_interval(error.tolist())
+    listed = ", ".join(
+        f"{_digits(value)} at n={n} (model {_digits(1.0 - lacks)})"
+        for n, value, lacks in zip(found.states, maximum.mean(axis=0), model(found.states), strict=True)
+    )
+    return Verdict(
+        claim=f"The uniform model describes trained classifiers ({name}): E max within {tolerance} at every n.",
+        measured=f"E max {listed}; off by {mean:.3f} [{low:.3f}, {high:.3f}] at most.",
+        holds=high < tolerance,
+        interval=(low, high),
+        interval_of="largest distance from n / (n + 1) over n",
+        per_seed={f"n={n}": maximum[:, i].tolist() for i, n in enumerate(found.states)},
+    )
+
+
+def _grows_no_slower(found: Found) -> Verdict:
+    """The gap to 1 in units of the model's, at the n where that is largest."""
+    relative = (found.short[found.first] / model(found.states)).max(axis=1)
+    mean, low, high = mean_interval(relative.tolist())
+    by_n = (found.short[found.first] / model(found.states)).mean(axis=0)
+    listed = ", ".join(f"{value:.3f} at n={n}" for n, value in zip(found.states, by_n, strict=True))
+    return Verdict(
+        claim="At every n the expected maximum is at least that of the model: exploits are no harder to find.",
+        measured=f"gap to 1, in gaps of the model: {listed}; at most {mean:.3f} [{low:.3f}, {high:.3f}].",
+        holds=high <= 1.0,
+        interval=(low, high),
+        interval_of="largest gap to 1 over n, in gaps of the model",
+        per_seed={found.first: relative.tolist()},
+    )
+
+
+def _beats_the_goals(found: Found) -> Verdict:
+    """The lecture's exploitation inequality, with the expected maximum; all seeds but one in ten."""
+    best_goal = found.short_goals[found.first].min(axis=1)
+    most = int(np.argmax(found.states))
+    beaten = found.short[found.first] < best_goal[:, None]
+    count, seeds = int(beaten[:, most].sum()), len(best_goal)
+    listed = ", ".join(f"{int(beaten[:, i].sum())} with n={n}" for i, n in enumerate(found.states))
+    mean, low, high = mean_interval((1.0 - best_goal).tolist())
+    return Verdict(
+        claim=f"The best of {found.states[most]} unknown states gets more than the best of the held-out goals.",
+        measured=f"of {seeds} seeds: {listed}; best of {found.short_goals[found.first].shape[1]} goals "
+        f"{mean:.4f} [{low:.4f}, {high:.4f}].",
+        holds=count >= 0.9 * seeds,
+        interval=share_interval(count, seeds),
+        interval_of="share of seeds",
+        per_seed={"best held-out goal": (1.0 - best_goal).tolist()},
+    )
+
+
+def _digits(value: float) -> str:
+    """As many as it takes to tell it from 1, from four to six."""
+    return f"{value:.4f}" if value < 0.99995 else f"{value:.6f}"
+
+
+def summary(found: Found) -> dict[str, Any]:
+    """Per seed, as plain data."""
+    return {
+        "uniforms": found.uniforms,
+        "uniform_maximum": found.uniform_maximum.tolist(),
+        "states": found.states,
+        "gap_to_one": {name: short.tolist() for name, short in found.short.items()},
+        "mean_output_heldout_goals": {
+            name: (1.0 - short.mean(axis=1)).tolist() for name, short in found.short_goals.items()
+        },
+    }
+
+
+def draw(details: Mapping[str, Any], path: Path) -> None:
+    """The gap to 1 against n, how outputs at unknown states are distributed, and the square of the first seed."""
+    with styled():
+        figure = canvas(13.0, 4.0)
+        gap, outputs, square = figure.subplots(1, 3, width_ratios=[1.2, 1.1, 1.0])
+        _draw_gap(gap, details)
+        _draw_outputs(outputs, details)
+        _draw_square(square, details)
+        figure.savefig(path, dpi=110)
+
+
+def _draw_gap(axes: "Axes", details: Mapping[str, Any]) -> None:
+    n = np.geomspace(1, max(details["states"]), 50)
+    axes.loglog(n, 1.0 / (n + 1.0), color=OTHER, linestyle="--", label="1 / (n + 1), the model")
+    drawn = 1.0 - np.array(details["uniform_maximum"]).mean(axis=0)
+    axes.loglog(details["uniforms"], drawn, "x", color=OTHER, markersize=7, label="uniform numbers, drawn")
+    for colour, (name, gaps) in zip(COLOURS, details["gap_to_one"].items(), strict=False):
+        axes.loglog(details["states"], np.array(gaps).T, color=colour, linewidth=0.5, alpha=0.5)
+        axes.loglog(details["states"], np.mean(gaps, axis=0), "o-", color=colour, label=f"classifiers, {name}")
+    axes.set(xlabel="n, states away from D+ and D-", ylabel="1 - E max of the output")
+    axes.set_title("What the best of n states lacks to 1")
+    axes.legend(fontsize=8, loc="center", bbox_to_anchor=(0.62, 0.27))  # between the lines
+
+
+def _draw_outputs(axes: "Axes", details: Mapping[str, Any]) -> None:
+    for colour, name in zip(COLOURS, details["gap_to_one"], strict=False):
+        shares = np.array(details[name]["share_in_bin"])
+        axes.stairs(
+            shares.mean(axis=0), details[name]["bins"], color=colour, linewidth=1.8, label=f"classifiers, {name}"
+        )
+    bins = len(details[name]["bins"]) - 1
+    axes.axhline(1.0 / bins, color=OTHER, linestyle="--", label="uniform")
+    axes.set(xlabel="C(s) at states away from D+ and D-", ylabel=f"share in each of {bins} bins", yscale="log")
+    axes.set_title("One unknown state")
+    axes.legend(fontsize=8, loc="upper left")
+
+
+def _draw_square(axes: "Axes", details: Mapping[str, Any]) -> None:
+    from matplotlib.patches import Circle, Rectangle
+
+    name = next(iter(details["gap_to_one"]))
+    image = axes.imshow(details[name]["plane"], extent=(-1, 1, -1, 1), origin="lower", cmap="viridis", vmin=0, vmax=1)
+    low, high = NORMAL_QUADRANT
+    axes.add_patch(Rectangle((low, low), high - low, high - low, fill=False, edgecolor="white", linewidth=1.5))
+    axes.text(low + 0.05, low + 0.05, "D-", color="white")
+    axes.add_patch(Circle((0.0, 0.0), details["goal_radius"], fill=False, edgecolor="black", linewidth=1.5))
+    axes.text(0.0, 0.0, "D+", color="black", ha="center", va="center")
+    axes.figure.colorbar(image, ax=axes, label="C(s)", shrink=0.85)
+    axes.set(xlabel="x", ylabel="y")
+    axes.set_title(f"The square, first seed, {name}")
+    axes.grid(False)

@@ -1,0 +1,107 @@
+"""Does an unbalanced or over-trained classifier give low rewards everywhere, and what does the update rate do?
+
+The lecture: too many negatives too fast, and the classifier turns conservative (reward collapse); too few updates, and
+exploits persist.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, TRUE, styled
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.drawing import SUCCESS_CURVE, canvas, draw_arm
+from rl_rewards.studies.measures import HELDOUT, SUCCESS, above_zero, in_words, last_mean, less, series
+from rl_rewards.studies.measures import LEARNED as LEARNED_FINAL
+
+RATE_ARMS = ("every_30", "every_10", "every_3", "balanced", "steps_100")
+COLLAPSED, HEALTHY, LARGE_LOSS = 0.1, 0.5, 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardCollapse:
+    """Judges the arms of configs/experiment/lecture/reward_collapse.yaml."""
+
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds  # the arms know theirs
+        verdicts = [_output_collapses(arms, name) for name in ("unbalanced", "too_fast")]
+        verdicts += [_costs_success(arms, "balanced", name) for name in ("unbalanced", "too_fast")]
+        verdicts.append(_costs_success(arms, "sac_balanced", "sac_unbalanced"))
+        verdicts += [_slower(arms, "every_30", "too rarely"), _slower(arms, "steps_100", "too often")]
+        return Findings(verdicts, {"update_rate": [_rate_point(name, arms[name]) for name in RATE_ARMS]})
+
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        with styled():
+            figure = canvas(13.6, 6.2)
+            panels = figure.subplots(2, 4).ravel()
+            shown = ("balanced", "unbalanced", "too_fast", "every_30", "steps_100", "sac_balanced", "sac_unbalanced")
+            for axes, name in zip(panels, shown, strict=False):
+                draw_arm(axes, arms[name], [SUCCESS_CURVE, (HELDOUT, GOALS, "D, held-out goals")])
+                axes.set_title(name.replace("_", " "), fontsize=10)
+            panels[0].legend(frameon=False, fontsize=8)
+            _draw_rate(panels[-1], findings.details["update_rate"])
+            figure.savefig(path, dpi=110)
+
+
+def _output_collapses(arms: Mapping[str, RunFiles], name: str) -> Verdict:
+    low, high = last_mean(arms[name], HELDOUT), last_mean(arms["balanced"], HELDOUT)
+    (mean, least, most), healthy = mean_interval(low), mean_interval(high)
+    return Verdict(
+        f"{name}: the output on held-out goals falls below {COLLAPSED}; balanced batches keep it above {HEALTHY}.",
+        f"{mean:.3f} [{least:.3f}, {most:.3f}] against {in_words(high)} balanced.",
+        most < COLLAPSED and healthy[1] > HEALTHY,
+        (least, most),
+        "mean output on held-out goals",
+        {name: low, "balanced": high},
+    )
+
+
+def _costs_success(arms: Mapping[str, RunFiles], base: str, name: str) -> Verdict:
+    success = {arm: last_mean(arms[arm], SUCCESS) for arm in (base, name)}
+    lost = less(success[base], success[name])
+    _, low, high = mean_interval(lost)
+    return Verdict(
+        f"{name}: low rewards cost at least {LARGE_LOSS:.0%} of success against {base}.",
+        f"success {in_words(success[name])} against {in_words(success[base])}; lost {in_words(lost)}.",
+        low >= LARGE_LOSS,
+        (low, high),
+        "success lost, paired by seed",
+        success,
+    )
+
+
+def _slower(arms: Mapping[str, RunFiles], name: str, how: str) -> Verdict:
+    base, other = (series(arms[arm], SUCCESS).mean(axis=0).tolist() for arm in ("balanced", name))
+    return above_zero(
+        f"Updated {how} ({name}), the policy has less success over training than with an update in every round.",
+        "mean success over all evaluations, less than with an update in every round",
+        less(base, other),
+        {"balanced": base, name: other},
+    )
+
+
+def _rate_point(name: str, run: RunFiles) -> dict[str, object]:
+    """One point of the trade-off: how often, and what came of it."""
+    reward, algorithm = run.config["reward"], run.config["algorithm"]
+    round_steps = algorithm["num_envs"] * algorithm["rollout_length"]
+    rate = 1000.0 * reward["updates_per_round"] / (reward["rounds_per_update"] * round_steps)
+    gap = series(run, LEARNED_FINAL) - series(run, SUCCESS)
+    return {
+        "arm": name,
+        "gradient_steps_per_1000_env_steps": rate,
+        "mean_success": mean_interval(series(run, SUCCESS).mean(axis=0).tolist()),
+        "mean_gap": mean_interval(gap.mean(axis=0).tolist()),
+    }
+
+
+def _draw_rate(axes, points) -> None:
+    rates = [point["gradient_steps_per_1000_env_steps"] for point in points]
+    for key, colour, label in (("mean_success", TRUE, "success"), ("mean_gap", LEARNED, "learned reward - success")):
+        found = np.array([point[key] for point in points])
+        axes.errorbar(rates, found[:, 0], np.abs(found[:, 1:] - found[:, :1]).T, color=colour, marker="o", label=label)
+    axes.set(xscale="log", xlabel="classifier gradient steps\nper 1000 env steps", title="mean over training")
+    axes.legend(frameon=False, fontsize=8)

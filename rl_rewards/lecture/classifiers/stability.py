@@ -1,0 +1,147 @@
+"""Does the adversarial classifier's policy keep the task once it has learned it, and what makes it?
+
+A policy that masters a task gathers where the task is done. Negatives by visits then crowd out the goals there, the
+classifier unlearns them, and success is lost again; see rewards.places for the optimum. Beside negatives by places the
+arms are remedies that leave visits as they are: a learning-rate schedule, an averaged classifier, recent negatives, the
+positive-unlabelled risk and focal weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import GOALS
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.drawing import SUCCESS_CURVE, draw_curves
+from rl_rewards.studies.measures import (
+    LAST,
+    SUCCESS,
+    THRESHOLD,
+    enough_seeds,
+    in_words,
+    last_mean,
+    reached_at,
+    seeds_above,
+    series,
+    share_fallen,
+)
+
+ON_SUCCESSES = "eval/prob_successes"
+BASELINE, REMEDY = "visits", "places"
+MASTERED = 0.9
+KEPT = 0.9
+"""Share of the seeds that must keep the task: 18 of 20."""
+HALF = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stability:
+    """Judges the arms of configs/experiment/lecture/stability; all but ``visits`` are optional."""
+
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds  # the arms know theirs
+        fallen = {name: share_fallen(run) for name, run in arms.items()}
+        verdicts = [_steadier(name, fallen) for name in arms if name != BASELINE]
+        for name in [name for name in arms if name.startswith(REMEDY)]:
+            verdicts += [keeps_the_task(name, arms[name]), ends_well(name, arms[name]), _above_half(name, arms[name])]
+        return Findings(verdicts, {name: arm_numbers(run) for name, run in arms.items()})
+
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        titles = {}
+        for name in arms:
+            mean, low, high = findings.details[name]["share of evaluations lost"]
+            titles[name] = f"{name}: {mean:.2f} [{low:.2f}, {high:.2f}] of evaluations lost"
+        draw_curves(arms, titles, [SUCCESS_CURVE, (ON_SUCCESSES, GOALS, "D, visited successes")], path)
+
+
+def lost_after_mastery(run: RunFiles) -> list[int]:
+    """How many evaluations of each seed are below .8 after its first at or above .9; -1 where it never got there."""
+    counts = []
+    for one in series(run, SUCCESS).T:
+        there = np.flatnonzero(one >= MASTERED)
+        counts.append(int(np.sum(one[there[0] :] < THRESHOLD)) if there.size else -1)
+    return counts
+
+
+def arm_numbers(run: RunFiles) -> dict[str, object]:
+    """Returns the numbers of an arm as plain data."""
+    end = last_mean(run, SUCCESS, 1)
+    first = reached_at(run, SUCCESS, THRESHOLD)
+    on_successes = _on_successes(run)
+    return {
+        "share of evaluations lost": mean_interval(share_fallen(run)),
+        "evaluations lost after mastery": lost_after_mastery(run),
+        "env steps to 0.8": first,
+        "median env steps to 0.8": float(np.median(first)),
+        "success at the end": end,
+        "mean success at the end": mean_interval(end),
+        "seeds at or above 0.9 at the end": [sum(value >= MASTERED for value in end), len(end)],
+        "D on visited successes at the end": on_successes,
+        "mean D on visited successes at the end": mean_interval(on_successes) if on_successes else None,
+    }
+
+
+def _on_successes(run: RunFiles) -> list[float]:
+    """D on visited successes in the last evaluations, of the seeds that visited any."""
+    late = np.array([[np.nan if v is None else v for v in _values(row)] for row in run.evaluation_rows[-LAST:]], float)
+    seen = ~np.all(np.isnan(late), axis=0)
+    return np.nanmean(late[:, seen], axis=0).tolist()
+
+
+def _values(row: Mapping[str, object]) -> Sequence[float | None]:
+    found = row.get(ON_SUCCESSES)
+    return found if isinstance(found, list) else [found]  # type: ignore[list-item]
+
+
+def _steadier(name: str, fallen: Mapping[str, list[float]]) -> Verdict:
+    gained = [a - b for a, b in zip(fallen[BASELINE], fallen[name], strict=True)]
+    _, low, high = mean_interval(gained)
+    return Verdict(
+        f"{name}: a smaller share of evaluations is below {THRESHOLD} after the first above it than with visits.",
+        f"{in_words(fallen[name])} against {in_words(fallen[BASELINE])}.",
+        low > 0.0,
+        (low, high),
+        "share lost with visits minus share lost here, paired by seed",
+        {name: fallen[name], BASELINE: fallen[BASELINE]},
+    )
+
+
+def keeps_the_task(name: str, run: RunFiles) -> Verdict:
+    lost = lost_after_mastery(run)
+    return enough_seeds(
+        f"{name}: no evaluation after the first at or above {MASTERED} is below {THRESHOLD}, in {KEPT:.0%} of seeds.",
+        f"evaluations lost, of each seed (-1: never mastered): {lost}.",
+        [count == 0 for count in lost],
+        KEPT,
+        {"evaluations lost after mastery": lost},
+    )
+
+
+def ends_well(name: str, run: RunFiles) -> Verdict:
+    end = last_mean(run, SUCCESS, 1)
+    count, (low, high) = seeds_above([value + 1e-9 for value in end], MASTERED)
+    return Verdict(
+        f"{name}: success is at or above {MASTERED} in the last evaluation of every seed.",
+        f"{count} of {len(end)} seeds (95% interval of the share {low:.2f} to {high:.2f}); success {in_words(end)}.",
+        count == len(end),
+        (low, high),
+        "share of seeds",
+        {"success at the end": end},
+    )
+
+
+def _above_half(name: str, run: RunFiles) -> Verdict:
+    found = _on_successes(run)
+    mean, low, high = mean_interval(found) if found else (np.nan, np.nan, np.nan)
+    return Verdict(
+        f"{name}: D is at least {HALF} on the successes that the policy visits, at the end.",
+        f"mean {mean:.2f} [{low:.2f}, {high:.2f}], lowest seed {min(found, default=np.nan):.2f}.",
+        bool(low >= HALF),
+        (low, high),
+        "mean output of the classifier on visited successes",
+        {"D on visited successes": found},
+    )

@@ -1,0 +1,140 @@
+"""The lecture's walking robot: which behaviour its weights reward most, and which one a real learner finds.
+
+r = 2 v_forward + w_upright upright + 0.5 foot_contacts; falling 10.0, walking 4.4, standing 2.0 at w_upright = 1.
+Walking is best exactly for 7.22 < w_upright < 25. Differs: Walker2d reports no foot contacts, so its arms have no such
+term; without it the window is 7.78 to 30.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.seed_rows import values
+from rl_rewards.reporting.figures.drawing import OTHER, styled
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.measures import enough_seeds, in_words, last_mean
+
+BEHAVIOURS = {"falling": (5.0, 0.0, 0.0), "standing": (0.0, 1.0, 2.0), "walking": (1.5, 0.9, 1.0)}
+"""The lecture's v_forward (m/s), upright and foot_contacts of each."""
+WEIGHTS = (2.0, 1.0, 0.5)
+LECTURE_SUMS = {"falling": 10.0, "standing": 2.0, "walking": 4.4}
+LECTURE_WINDOW = (65.0 / 9.0, 25.0)
+ON_ITS_FEET, UPRIGHT, MOVING = 0.8, 0.8, 0.3
+"""The torso's mean height (m) above which Gymnasium calls a robot healthy (it starts at 1.25), the mean cosine of its
+angle above which it is upright, and metres per second above which it moves."""
+NEEDED = 0.8
+FORWARD, UPRIGHTNESS, HEIGHT = "eval/term_forward", "eval/term_upright", "eval/term_height"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkerHack:
+    """Judges the arms of configs/experiment/lecture/walker_hack.yaml, and the lecture's sums."""
+
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds  # the arms know theirs
+        found = {name: _behaviours(run) for name, run in arms.items()}
+        verdicts = [
+            _sums(),
+            _window(),
+            _wins("lecture_weights", arms["lecture_weights"], found["lecture_weights"], walks=False),
+            _wins("in_window", arms["in_window"], found["in_window"], walks=True),
+        ]
+        return Findings(verdicts, {"behaviours": found})
+
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        with styled():
+            figure = canvas(9.0, 3.4)
+            left, right = figure.subplots(1, 2)
+            _draw_window(left)
+            _draw_found(right, arms)
+            figure.savefig(path, dpi=110)
+
+
+def reward(behaviour: str, upright_weight: float) -> float:
+    """The lecture's reward of a behaviour, with its other two weights."""
+    forward, upright, contacts = BEHAVIOURS[behaviour]
+    return WEIGHTS[0] * forward + upright_weight * upright + WEIGHTS[2] * contacts
+
+
+def window() -> tuple[float, float]:
+    """Upright weights between which walking earns most: above the crossing with falling, below that with standing."""
+
+    def crossing(other: str) -> float:
+        return (reward(other, 0.0) - reward("walking", 0.0)) / (BEHAVIOURS["walking"][1] - BEHAVIOURS[other][1])
+
+    return crossing("falling"), crossing("standing")
+
+
+def kind_of(forward: float, upright: float, height: float) -> str:
+    """A behaviour in a word, from mean speed (m/s), mean cosine of the torso's angle and its mean height (m)."""
+    if height < ON_ITS_FEET:
+        kinds = ("slides sitting upright", "sits upright") if upright > UPRIGHT else ("crawls", "lies")
+        return kinds[0] if forward > MOVING else kinds[1]
+    if upright < UPRIGHT:
+        return "leans"
+    return "walks" if forward > MOVING else "stands"
+
+
+def _behaviours(run: RunFiles) -> list[str]:
+    found = (last_mean(run, key) for key in (FORWARD, UPRIGHTNESS, HEIGHT))
+    return [kind_of(*one) for one in zip(*found, strict=True)]
+
+
+def _sums() -> Verdict:
+    sums = {name: reward(name, WEIGHTS[1]) for name in BEHAVIOURS}
+    text = ", ".join(f"{name} {value:.1f}" for name, value in sums.items())
+    equal = all(abs(sums[name] - value) < 1e-9 for name, value in LECTURE_SUMS.items())
+    best_falls = max(sums, key=lambda name: sums[name]) == "falling"
+    claim = "The lecture's sums are 10.0, 2.0 and 4.4, and falling earns most."
+    return Verdict(claim, f"{text}.", equal and best_falls, None, "", {name: [value] for name, value in sums.items()})
+
+
+def _window() -> Verdict:
+    low, high = window()
+    return Verdict(
+        "Walking earns most exactly for an upright weight between 7.22 and 25.",
+        f"{low:.4f} to {high:.4f} (65/9 and 25).",
+        bool(np.allclose((low, high), LECTURE_WINDOW, rtol=0.0, atol=1e-9)),
+        None,
+        "",
+        {"window": [low, high]},
+    )
+
+
+def _wins(arm: str, run: RunFiles, behaviours: Sequence[str], walks: bool) -> Verdict:
+    """Whether the robot comes to walk, or, with ``walks`` False, not to."""
+    found = {key: last_mean(run, key) for key in (FORWARD, UPRIGHTNESS, HEIGHT)}
+    what = "walk" if walks else "not walk"
+    return enough_seeds(
+        f"On Walker2d, {arm.replace('_', ' ')}: the robot learns to {what} in {NEEDED:.0%} of seeds.",
+        f"{', '.join(behaviours)}; speed {in_words(found[FORWARD])} m/s, upright "
+        f"{in_words(found[UPRIGHTNESS])}, torso at {in_words(found[HEIGHT])} m.",
+        [(kind == "walks") == walks for kind in behaviours],
+        NEEDED,
+        found,
+    )
+
+
+def _draw_window(axes) -> None:
+    weights = np.linspace(0.0, 32.0, 100)
+    for name, colour in (("falling", "#D55E00"), ("standing", OTHER), ("walking", "#0072B2")):
+        axes.plot(weights, [reward(name, weight) for weight in weights], color=colour, label=name)
+    axes.axvspan(*window(), color="#0072B2", alpha=0.1, linewidth=0)
+    axes.set(xlabel="weight of upright", ylabel="reward per step", title="The lecture's sums; shaded: walking is best")
+    axes.legend(frameon=False)
+
+
+def _draw_found(axes, arms: Mapping[str, RunFiles]) -> None:
+    for (name, run), colour in zip(arms.items(), ("#D55E00", "#0072B2"), strict=True):
+        for i in range(run.num_seeds):
+            path = np.array([[values(row, FORWARD)[i], values(row, HEIGHT)[i]] for row in run.evaluation_rows])
+            axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.6, alpha=0.4)
+            label = name.replace("_", " ") if i == 0 else None
+            axes.plot(path[-1, 0], path[-1, 1], "o", color=colour, label=label)
+    axes.axhline(ON_ITS_FEET, color=OTHER, linewidth=0.8, linestyle="--", label="on its feet above")
+    axes.set(xlabel="forward speed, m/s", ylabel="height of the torso, m", title="What Walker2d learned; dots: the end")
+    axes.legend(frameon=False)

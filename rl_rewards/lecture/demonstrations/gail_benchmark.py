@@ -1,0 +1,153 @@
+"""One row of GAIL's own table: how few demonstrations suffice, for GAIL and for behaviour cloning.
+
+Beside them what should learn nothing: demonstrations that are random actions, and rewards that know nothing. Where
+those reach the target too, it is the episode's length that was learned, not the task.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import LEARNED, TRUE, styled
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.measures import in_words, last_mean, less, series
+
+RETURN = "eval/true_return_deterministic"
+"""As in the paper: of the policy's mode."""
+PAPER: Mapping[str, Mapping[str, Mapping[int, float]]] = {
+    "cartpole": {"gail": {1: 200, 4: 200, 7: 200, 10: 200}, "bc": {1: 72.0, 4: 169.2, 7: 188.6, 10: 177.2}},
+    "acrobot": {
+        "gail": {1: -77.3, 4: -83.1, 7: -82.6, 10: -78.9},
+        "bc": {1: -130.6, 4: -93.2, 7: -96.9, 10: -95.1},
+    },
+    "mountaincar": {
+        "gail": {1: -101.6, 4: -101.4, 7: -99.9, 10: -100.8},
+        "bc": {1: -136.8, 4: -133.3, 7: -127.3, 10: -123.1},
+    },
+    "reacher": {"gail": {4: -32.4, 11: -6.61, 18: -5.66}, "bc": {4: -10.97, 11: -6.23, 18: -4.76}},
+    "hopper": {"gail": {4: 3614, 11: 3615, 18: 3601, 25: 3561}, "bc": {4: 51, 11: 1026, 18: 1949, 25: 3384}},
+    "halfcheetah": {"gail": {4: 4516, 11: 4281, 18: 4749, 25: 4840}, "bc": {4: -494, 11: 638, 18: 2705, 25: 3719}},
+    "walker2d": {"gail": {4: 4878, 11: 6850, 18: 6965, 25: 6832}, "bc": {4: 32, 11: 5947, 18: 1264, 25: 1599}},
+}
+"""Mean returns of Ho and Ermon 2016 (arXiv:1606.03476), on the environments of that time."""
+NULLS = {
+    "dummy": "GAIL, random demonstrations",
+    "zero": "zero reward",
+    "constant": "constant reward",
+    "random": "random reward",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GailBenchmark:
+    """Judges the arms of one file in configs/experiment/lecture/gail_benchmark/."""
+
+    row: str
+    target: float  # that counts as solved
+    normalised: bool = (
+        False  # target is not a true return, but 0 for an untrained policy's and 1 for the demonstrator's
+    )
+
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds  # the arms know theirs
+        returns = {name: last_mean(run, RETURN) for name, run in arms.items()}
+        details = self._details(arms, returns)
+        scores = details["normalised"] if self.normalised else returns
+        counts = sorted(int(name.removeprefix("gail_")) for name in arms if name.startswith("gail_"))
+        verdicts = [self._solved(scores[f"gail_{counts[0]}"], counts[0])]
+        verdicts += [self._beats_bc(returns, n) for n in counts]
+        verdicts += [self._learns_nothing(scores[name], name) for name in NULLS if name in arms]
+        return Findings(verdicts, details)
+
+    @property
+    def _unit(self) -> str:
+        return "normalised true return" if self.normalised else "true return"
+
+    def _solved(self, found: list[float], n: int) -> Verdict:
+        _, low, high = mean_interval(found)
+        paper = PAPER[self.row]["gail"][n]
+        paper_words = "" if self.normalised else f"; the paper's: {paper:g}"
+        return Verdict(
+            f"{self.row}: GAIL from {_demonstrations(n)} has a {self._unit} of at least {self.target:g}.",
+            f"{in_words(found)}{paper_words}.",
+            low >= self.target,
+            (low, high),
+            f"mean {self._unit}",
+            {"gail": found},
+        )
+
+    def _beats_bc(self, returns: Mapping[str, list[float]], n: int) -> Verdict:
+        gail, bc = returns[f"gail_{n}"], returns[f"bc_{n}"]
+        gained = less(gail, bc)
+        _, low, high = mean_interval(gained)
+        paper = PAPER[self.row]
+        return Verdict(
+            f"{self.row}: GAIL from {_demonstrations(n)} has more true return than behaviour cloning from the same.",
+            f"{in_words(gail)} against {in_words(bc)}; the paper's: {paper['gail'][n]:g} against {paper['bc'][n]:g}.",
+            low > 0.0,
+            (low, high),
+            "true return more than behaviour cloning, paired by seed",
+            {"gail": gail, "bc": bc},
+        )
+
+    def _learns_nothing(self, found: list[float], name: str) -> Verdict:
+        _, low, high = mean_interval(found)
+        words = "demonstrations of random actions" if name == "dummy" else f"a {name} reward"
+        return Verdict(
+            f"{self.row}: {words} does not reach {self.target:g}.".replace("actions does", "actions do"),
+            f"{self._unit} {in_words(found)}.",
+            high < self.target,
+            (low, high),
+            f"mean {self._unit}",
+            {name: found},
+        )
+
+    def _details(self, arms: Mapping[str, RunFiles], returns: Mapping[str, list[float]]) -> dict:
+        """Returns as they are, and normalised: 0 is an untrained policy's, 1 the demonstrator's."""
+        untrained = float(series(arms["zero"], "eval/true_return")[0].mean())
+        shown = arms[next(name for name in arms if name.startswith("gail_"))]
+        expert = float(series(shown, "eval/demo_return")[-1].mean())
+        normalised = {
+            name: [(value - untrained) / (expert - untrained) for value in found] for name, found in returns.items()
+        }
+        table = {
+            name: {"return": mean_interval(returns[name]), "normalised": mean_interval(found)}
+            for name, found in normalised.items()
+        }
+        known = {"untrained": untrained, "demonstrator": expert, "paper": PAPER[self.row]}
+        return {**known, "arms": table, "normalised": normalised}
+
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        details = findings.details
+        with styled():
+            figure = canvas(6.0, 3.6)
+            axes = figure.subplots()
+            for method, colour in (("gail", TRUE), ("bc", LEARNED)):
+                names = [name for name in arms if name.startswith(f"{method}_")]
+                counts = [int(name.rpartition("_")[2]) for name in names]
+                rows = np.array([details["arms"][name]["return"] for name in names])
+                middle, low, high = rows.T
+                axes.errorbar(
+                    counts, middle, [middle - low, high - middle], fmt="o-", color=colour, label=method.upper()
+                )
+                paper = details["paper"][method]
+                axes.plot(
+                    list(paper), list(paper.values()), "x:", color=colour, alpha=0.6, label=f"{method.upper()}, paper"
+                )
+            axes.axhline(details["demonstrator"], color="#555555", linewidth=1.0, label="demonstrator")
+            for (name, label), style in zip(NULLS.items(), ("-.", "--", ":", (0, (1, 3))), strict=True):
+                if name in arms:
+                    value = details["arms"][name]["return"][0]
+                    axes.axhline(value, color="#AAAAAA", linestyle=style, linewidth=1.0, label=label)
+            axes.set(xlabel="demonstrations", ylabel="true return", title=self.row)
+            figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+            figure.savefig(path, dpi=110)
+
+
+def _demonstrations(n: int) -> str:
+    return f"{n} demonstration{'s' if n > 1 else ''}"

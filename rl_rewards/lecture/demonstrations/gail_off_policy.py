@@ -1,0 +1,111 @@
+"""Does GAIL need less of the environment with an off-policy learner?
+
+(Kostrikov et al. 2019, arXiv:1809.02925, section 5, of discriminator-actor-critic: a tenth on average.) SAC asks the
+newest discriminator for the rewards of replayed steps whenever it samples them; PPO learns from each step once. Beside
+both: cloning the same demonstrations, and SAC from demonstrations of random actions, which should learn nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.measures import (
+    enough_seeds,
+    in_words,
+    last_mean,
+    more_than,
+    ratio_of_medians,
+    reached_at,
+    series,
+)
+
+OFF, ON = "off_policy", "on_policy"
+TITLES = {OFF: "GAIL with SAC", ON: "GAIL with PPO"}
+COLOURS = {OFF: "#0072B2", ON: "#D55E00"}
+BESIDE = {"cloning": ("cloning", "--"), "dummy": ("SAC, random demonstrations", ":")}
+NEEDED = 0.8
+"""Share of seeds that must get there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GailOffPolicy:
+    """Judges the arms of one file in configs/experiment/lecture/gail_off_policy/."""
+
+    row: str
+    metric: str  # of an evaluation; the more the better
+    metric_name: str
+    solved: float  # what counts as learned, in the metric's units
+    share: float  # of the env steps that PPO needs, all that SAC may need
+
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds  # the arms know theirs
+        needed = {name: reached_at(arms[name], self.metric, self.solved) for name in TITLES}
+        final = {name: last_mean(run, self.metric) for name, run in arms.items()}
+        verdicts = [self._learns(name, final[name]) for name in TITLES]
+        verdicts += [self._saves(needed), self._beats_cloning(final), self._learns_nothing(final["dummy"])]
+        medians = {name: float(np.median(found)) for name, found in needed.items()}
+        table = {name: mean_interval(found) for name, found in final.items()}
+        return Findings(verdicts, {"env_steps_to_solve": needed, "median": medians, "final": table})
+
+    def _learns(self, name: str, found: list[float]) -> Verdict:
+        return enough_seeds(
+            f"{self.row}: {TITLES[name]} ends above {self.solved:g} ({self.metric_name}) in {NEEDED:.0%} of seeds.",
+            f"{self.metric_name} {in_words(found)}.",
+            [value > self.solved for value in found],
+            NEEDED,
+            {name: found},
+        )
+
+    def _saves(self, needed: Mapping[str, list[float]]) -> Verdict:
+        ratio, low, high = ratio_of_medians(needed[OFF], needed[ON])
+        return Verdict(
+            f"{self.row}: with SAC, GAIL first reaches {self.solved:g} ({self.metric_name}) after at most "
+            f"{self.share:g} of the env steps that it takes with PPO.",
+            f"median {np.median(needed[OFF]):,.0f} env steps against {np.median(needed[ON]):,.0f} (inf: never); ratio "
+            f"{ratio:.2f} [{low:.2f}, {high:.2f}].",
+            high <= self.share,
+            (low, high),
+            "ratio of medians",
+            dict(needed),
+        )
+
+    def _beats_cloning(self, final: Mapping[str, list[float]]) -> Verdict:
+        claim = f"{self.row}: {TITLES[OFF]} ends with more {self.metric_name} than cloning the same demonstrations."
+        return more_than(claim, final, OFF, "cloning", self.metric_name)
+
+    def _learns_nothing(self, found: list[float]) -> Verdict:
+        _, low, high = mean_interval(found)
+        return Verdict(
+            f"{self.row}: {TITLES[OFF]}, from demonstrations of random actions, does not reach {self.solved:g}.",
+            f"{self.metric_name} {in_words(found)}.",
+            high < self.solved,
+            (low, high),
+            f"mean {self.metric_name}",
+            {"dummy": found},
+        )
+
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        final = findings.details["final"]
+        with styled():
+            figure = canvas(6.4, 3.6)
+            axes = figure.subplots()
+            for name, title in TITLES.items():
+                steps = [row["env_steps"] for row in arms[name].evaluation_rows]
+                found = series(arms[name], self.metric)
+                axes.plot(steps, found, color=COLOURS[name], linewidth=0.5, alpha=0.3)
+                axes.plot(steps, found.mean(axis=1), color=COLOURS[name], linewidth=2.0, label=title)
+            for name, (title, style) in BESIDE.items():
+                axes.axhline(
+                    final[name][0], color="#777777", linestyle=style, linewidth=1.2, label=f"{title}, at the end"
+                )
+            axes.axhline(self.solved, color="#BBBBBB", linewidth=0.8)
+            axes.set(title=self.row, xlabel="environment steps", ylabel=self.metric_name, xscale="log")
+            figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+            figure.savefig(path, dpi=110)

@@ -1,0 +1,1 @@
+"""Maximum-entropy IRL on a grid."""

@@ -1,0 +1,83 @@
+"""Verdicts and figure of maximum-entropy IRL on ``grid``, from what ``irl_grid`` found; no training."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE
+from rl_rewards.studies.base import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+COLOURS = (LEARNED, TRUE)
+
+
+def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
+    """Of each kind of features, by the most demonstrations; a claim passes on its interval over seeds.
+
+    Value is counted from a random policy's: a constant added to the reward must change no share of it.
+    """
+    learned = f"Maximum-entropy IRL from {found['episodes'][-1]} episodes of {found['steps_of_an_episode']} steps"
+    value, visits = found["value_tolerance"], found["visits_tolerance"]
+    judged = []
+    for name in found["errors"]:
+        by = f"{learned}, a weight for each {name}"
+        claim = f"{by}: the policy optimal for it loses less than {value:.0%} of the best's gain over a random one."
+        judged.append(_below(found, name, "value", claim, value))
+        claim = f"{by}: less than {visits:.0%} of the expected visits are elsewhere than the demonstrator's."
+        judged.append(_below(found, name, "visits", claim, visits))
+    return judged
+
+
+def _below(found: Mapping[str, Any], name: str, error: str, claim: str, tolerance: float) -> Verdict:
+    episodes, errors = found["episodes"], np.array(found["errors"][name][error])
+    by_count = {n: mean_interval(errors[:, i].tolist()) for i, n in enumerate(episodes)}
+    mean, low, high = by_count[episodes[-1]]
+    listed = ", ".join(f"{middle:.1%} from {n}" for n, (middle, _, _) in by_count.items())
+    enough = [n for n, (_, _, upper) in by_count.items() if upper < tolerance]
+    told = f"below {tolerance:.0%} first with {enough[0]}" if enough else f"never below {tolerance:.0%}"
+    worst = errors[:, -1].max()
+    return Verdict(
+        claim=claim,
+        measured=f"{mean:.2%} [{low:.2%}, {high:.2%}], worst seed {worst:.2%}; {listed} episodes, {told}.",
+        holds=high < tolerance,
+        interval=(low, high),
+        interval_of="value lost, of best minus random" if error == "value" else "share of expected visits",
+        per_seed={f"{n} episodes": errors[:, i].tolist() for i, n in enumerate(episodes)},
+    )
+
+
+def draw(figure: "Figure | SubFigure", found: Mapping[str, Any]) -> None:
+    """The first seed's true and learned reward, and both errors against the number of demonstrations."""
+    true = np.array(found["true_reward"][0])
+    rewards = {"True reward, first seed": true}
+    for name, learned in found["learned_reward"].items():  # a constant moves no policy: shown with the true mean
+        rewards[f"Learned, by {name}"] = np.array(learned[0]) - np.mean(learned[0]) + true.mean()
+    low, high = (float(pick([pick(reward) for reward in rewards.values()])) for pick in (np.min, np.max))
+    *maps, value, visits = figure.subplots(1, len(rewards) + 2, width_ratios=[1.0] * len(rewards) + [1.25, 1.25])
+    for axes, (title, reward) in zip(maps, rewards.items(), strict=True):
+        size = found["size"]
+        square = reward.reshape(size, size)
+        image = axes.imshow(square, origin="lower", cmap="cividis", extent=(0, size, 0, size), vmin=low, vmax=high)
+        axes.set_title(title)
+        axes.grid(False)
+    figure.colorbar(image, ax=maps, shrink=0.8, label="reward of reaching a cell")
+    _draw_errors(value, found, "value", found["value_tolerance"])
+    value.set(ylabel="of best minus random", title="Value lost")
+    _draw_errors(visits, found, "visits", found["visits_tolerance"])
+    visits.set(ylabel="share of expected visits", title="Visits elsewhere")
+    value.legend(fontsize=8, loc="lower left")
+
+
+def _draw_errors(axes: "Axes", found: Mapping[str, Any], error: str, tolerance: float) -> None:
+    episodes = found["episodes"]
+    for colour, (name, errors) in zip(COLOURS, found["errors"].items(), strict=False):
+        lines = np.maximum(np.array(errors[error]), 1e-5).T
+        axes.loglog(episodes, lines, color=colour, linewidth=0.5, alpha=0.5)
+        axes.loglog(episodes, lines.mean(axis=1), "o-", color=colour, label=f"by {name}")
+    axes.axhline(tolerance, color=OTHER, linestyle="--", label="what is claimed")
+    axes.set_xlabel("demonstrated episodes")

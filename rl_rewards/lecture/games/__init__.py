@@ -1,0 +1,1 @@
+"""Goals that players set each other."""

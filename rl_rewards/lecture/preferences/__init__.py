@@ -1,0 +1,1 @@
+"""Rewards from preferences, of people and of judges."""

@@ -1,0 +1,1 @@
+"""AI feedback: what judges answer, and what is learned from it."""

@@ -1,0 +1,133 @@
+"""Verdicts and figure of ``ai_feedback``, from the numbers that it has measured of every arm."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import ALARM, GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.measures import above_zero, enough_seeds, in_words, less
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PLANTED = "path_length"
+AGAINST = {"biased": "unbiased", "mistaken_biased": "mistaken"}
+"""Each biased teacher, and the one that differs from it in its bias alone."""
+NAMES = {
+    "unbiased": "an unbiased teacher",
+    "biased": "the biased teacher",
+    "mistaken": "an unbiased teacher that is wrong in 10% of its answers",
+    "mistaken_biased": "the biased teacher that is wrong in 10% besides",
+}
+TIMES = 2.0
+NEEDED = 0.9
+"""Share of seeds in which the check must say what is true."""
+COLOURS = {"path_length": ALARM, "displacement": GOALS, "action_size": TRUE, "jerkiness": OTHER}
+
+
+def verdicts(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
+    """Of each arm: correlation and success of every seed, and the check of its teacher's answers."""
+    pairs = [(biased, plain) for biased, plain in AGAINST.items() if {biased, plain} <= found.keys()]
+    return [
+        *(_leans(found, *pair) for pair in pairs),
+        *(_costs(found, *pair) for pair in pairs),
+        *(_named(found, biased) for biased in AGAINST if biased in found),
+        *(_not_named(found, plain) for plain in AGAINST.values() if plain in found),
+    ]
+
+
+def _leans(found: Mapping[str, Mapping[str, Any]], biased: str, plain: str) -> Verdict:
+    """No ratio: the correlation without bias may be near 0. Its size counts, whatever its sign."""
+    one, other = found[biased]["correlation"], found[plain]["correlation"]
+    more = [abs(a) - TIMES * abs(b) for a, b in zip(one, other, strict=True)]
+    _, low, high = mean_interval(more)
+    return Verdict(
+        f"Learned from {NAMES[biased]}, the reward goes at least twice as closely with path length as learned from "
+        f"{NAMES[plain]}.",
+        f"correlation over the same segments {in_words(one)} against {in_words(other)}; its size less twice the "
+        f"other's {in_words(more)}.",
+        low >= 0.0,
+        (low, high),
+        "size of the correlation less twice that without bias, paired by seed",
+        {biased: one, plain: other},
+    )
+
+
+def _costs(found: Mapping[str, Mapping[str, Any]], biased: str, plain: str) -> Verdict:
+    one, other = found[biased]["success"], found[plain]["success"]
+    return above_zero(
+        f"The policy that learns from {NAMES[biased]} has less true success than that from {NAMES[plain]}.",
+        f"{in_words(one)} against {in_words(other)}; success lost, paired by seed",
+        less(other, one),
+        {biased: one, plain: other},
+    )
+
+
+def _named(found: Mapping[str, Mapping[str, Any]], biased: str) -> Verdict:
+    checks = found[biased]["checks"]
+    right = [check.leans_on == PLANTED for check in checks]
+    claim = f"Held against the truth, {NAMES[biased]} is found to lean on path length most."
+    return enough_seeds(claim, _told(checks), right, NEEDED, {biased: _coefficients(checks)})
+
+
+def _not_named(found: Mapping[str, Mapping[str, Any]], plain: str) -> Verdict:
+    checks = found[plain]["checks"]
+    right = [check.leans_on is None for check in checks]
+    claim = f"Held against the truth, {NAMES[plain]} is found to lean on nothing."
+    return enough_seeds(claim, _told(checks), right, NEEDED, {plain: _coefficients(checks)})
+
+
+def _told(checks: list) -> str:
+    names = [check.leans_on or "nothing" for check in checks]
+    counted = ", ".join(f"{name} in {names.count(name)}" for name in dict.fromkeys(names))
+    agreement = in_words([check.agreement[0] for check in checks])
+    return f"named: {counted}; agreement {agreement}, leaning on path length {in_words(_coefficients(checks))}."
+
+
+def _coefficients(checks: list) -> list[float]:
+    return [check.nuisances[PLANTED][0] for check in checks]
+
+
+def as_plain(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """As verdict.json takes it."""
+    return {arm: {**own, "checks": [asdict(check) for check in own["checks"]]} for arm, own in found.items()}
+
+
+def draw(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """A row for every arm: correlations of the learned reward, success, and what the check finds. A dot is a seed."""
+    with styled():
+        figure = canvas(11.5, 1.3 + 0.75 * len(found))
+        reward, success, check = figure.subplots(1, 3, sharey=True)
+        for row, own in enumerate(found.values()):
+            _dots(reward, row - 0.14, own["correlation"], ALARM, "path length" if row == 0 else None)
+            _dots(reward, row + 0.14, own["true_correlation"], TRUE, "true return" if row == 0 else None)
+            _dots(success, row, own["success"], TRUE, None)
+            features = list(own["checks"][0]["nuisances"])
+            for place, name in enumerate(features):
+                values = [one["nuisances"][name][0] for one in own["checks"]]
+                offset = 0.18 * (place - (len(features) - 1) / 2.0)
+                label = name.replace("_", " ") if row == 0 else None
+                _dots(check, row + offset, values, COLOURS.get(name, LEARNED), label)
+        reward.set(xlim=(-1.05, 1.05), xlabel="correlation of the learned reward with")
+        success.set(xlim=(-0.04, 1.04), xlabel="true success of the policy")
+        check.set(xlabel="how far the teacher leans on a feature")
+        reward.set_yticks(range(len(found)), [name.replace("_", ", ") for name in found])
+        reward.set_ylim(len(found) - 0.5, -0.5)
+        for axes in (reward, check):
+            axes.axvline(0.0, color=OTHER, linewidth=0.8, zorder=1)
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
+        figure.savefig(path, dpi=110)
+
+
+def _dots(axes: "Axes", row: float, values: list[float], colour: str, label: str | None) -> None:
+    """Every seed pale, their mean and its interval full."""
+    mean, low, high = mean_interval(values)
+    axes.plot(values, np.full(len(values), row), "o", color=colour, alpha=0.3, markersize=4, linestyle="none")
+    axes.plot([low, high], [row, row], color=colour, linewidth=2.0)
+    axes.plot([mean], [row], "D", color=colour, markersize=5, label=label, linestyle="none")

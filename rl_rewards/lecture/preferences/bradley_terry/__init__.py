@@ -1,0 +1,1 @@
+"""The Bradley-Terry model, fitted to answers."""

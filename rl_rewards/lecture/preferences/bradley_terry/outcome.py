@@ -1,0 +1,211 @@
+"""Verdicts and figure of ``bradley_terry``, from what it computed; no learning."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.drawing import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NEVER_WRONG = "never wrong"
+COLOURS = (TRUE, GOALS, LEARNED, OTHER)
+SHOWN = 300
+"""Pairs of the first seed in the figure."""
+HAND = {"return_winner": 2.5, "return_loser": 1.4, "exp_minus_difference": 0.3329, "probability": 0.7503}
+DIGITS = 5e-5
+"""Half of the last digit of the lecture's numbers."""
+
+
+def sigmoid(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """1 / (1 + exp(-x)), without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
+    """Identities hold in the worst seed, what is learned by its interval over seeds."""
+    return [_hand(found), _gradient(found), _shift(found), _unequal(found), *_recovers(found), _scale(found)]
+
+
+def _hand(found: Mapping[str, Any]) -> Verdict:
+    hand = found["hand"]
+    return Verdict(
+        claim="The lecture's trajectories of returns 2.5 and 1.4: exp(-1.1) = 0.3329, the better one is preferred with "
+        "probability 0.7503.",
+        measured=f"returns {hand['return_winner']:.4f} and {hand['return_loser']:.4f}, exp(-difference) "
+        f"{hand['exp_minus_difference']:.4f}, probability {hand['probability']:.4f}.",
+        holds=all(abs(hand[name] - value) < DIGITS for name, value in HAND.items()),
+        interval=None,
+        interval_of="exact",
+        per_seed={},
+    )
+
+
+def _gradient(found: Mapping[str, Any]) -> Verdict:
+    return _identity(
+        "The gradient of the loss is -(1 - sigmoid)(grad R(w) - grad R(l)), autodiff's",
+        "relative error on random networks",
+        found["gradient_error"],
+        found["tolerance_identity"],
+    )
+
+
+def _shift(found: Mapping[str, Any]) -> Verdict:
+    worst = np.max([found["shift"]["return"], found["shift"]["step"]], axis=(0, 2)).tolist()
+    constants = ", ".join(f"{c:g}" for c in found["constants"])
+    return _identity(
+        f"A constant ({constants}) added to every return, or to every step of segments of one length, changes neither "
+        "probability nor loss",
+        "largest change",
+        worst,
+        found["tolerance_identity"],
+    )
+
+
+def _identity(claim: str, what: str, worst: list[float], tolerance: float) -> Verdict:
+    mean, low, high = mean_interval(worst)
+    return Verdict(
+        claim=f"{claim}: within {tolerance:g}.",
+        measured=f"{what} {mean:.1e} [{low:.1e}, {high:.1e}], in the worst seed {max(worst):.1e}.",
+        holds=max(worst) < tolerance,
+        interval=(low, high),
+        interval_of=what,
+        per_seed={what: worst},
+    )
+
+
+def _unequal(found: Mapping[str, Any]) -> Verdict:
+    """The lecture's sentence as it stands, of rewards; its formula is of returns."""
+    changes = np.array(found["shift"]["unequal_lengths"])  # [S, constants]
+    listed = ", ".join(
+        f"{change:.3f} for {c:g}" for c, change in zip(found["constants"], changes.mean(axis=0), strict=True)
+    )
+    _, low, high = mean_interval(changes[:, 0].tolist())
+    return Verdict(
+        claim="A constant added to all rewards does not change preferences, also between segments of unequal lengths.",
+        measured=f"one segment half as long as the other: the probability moves by {listed} a step on average; for "
+        f"{found['constants'][0]:g}: [{low:.3f}, {high:.3f}].",
+        holds=low < found["tolerance_identity"],
+        interval=(low, high),
+        interval_of=f"mean change of the probability by {found['constants'][0]:g} a step",
+        per_seed={f"{c:g} a step": changes[:, i].tolist() for i, c in enumerate(found["constants"])},
+    )
+
+
+def _recovers(found: Mapping[str, Any]) -> list[Verdict]:
+    """At the largest number of comparisons, of the most rational noisy teacher."""
+    name, most = f"{found['rationalities'][-1]:g}", found["comparisons"][-1]
+    after = f"From {most} answers (Bradley-Terry, beta {name})"
+    correlation, off = (_last(found, name, what) for what in ("correlation", "calibration"))
+    mean, low, high = mean_interval(correlation)
+    above = found["correlation_above"]
+    recovered = Verdict(
+        claim=f"{after} differences of returns are recovered: correlation above {above:g} on held-out pairs.",
+        measured=f"{mean:.3f} [{low:.3f}, {high:.3f}]; by answers: {_told(found, name, 'correlation')}; answers never "
+        f"wrong: {_told(found, NEVER_WRONG, 'correlation')}.",
+        holds=low > above,
+        interval=(low, high),
+        interval_of="correlation of learned and true differences of returns",
+        per_seed={"correlation": correlation},
+    )
+    mean, low, high = mean_interval(off)
+    tolerance = found["tolerance_calibration"]
+    calibrated = Verdict(
+        claim=f"{after} the learned probability is the true one, within {tolerance:g} on average.",
+        measured=f"off by {mean:.3f} [{low:.3f}, {high:.3f}]; by answers: {_told(found, name, 'calibration')}.",
+        holds=high < tolerance,
+        interval=(low, high),
+        interval_of="mean distance of the learned probability from the true one",
+        per_seed={"distance": off},
+    )
+    return [recovered, calibrated]
+
+
+def _scale(found: Mapping[str, Any]) -> Verdict:
+    """Shifted rewards explain answers as well, scaled ones do not: the scale tells how consistent answers are."""
+    low_beta, high_beta = found["rationalities"][0], found["rationalities"][-1]
+    scales = {f"{beta:g}": _last(found, f"{beta:g}", "scale") for beta in found["rationalities"]}
+    ratio = (np.array(scales[f"{high_beta:g}"]) / np.array(scales[f"{low_beta:g}"])).tolist()
+    mean, low, high = mean_interval(ratio)
+    scales_told = scales | {NEVER_WRONG: _last(found, NEVER_WRONG, "scale")}
+    listed = ", ".join(f"{np.mean(values):.2f} with {_label(name)}" for name, values in scales_told.items())
+    return Verdict(
+        claim="The absolute scale of learned rewards is arbitrary: it is the same however consistent the answers are.",
+        measured=f"scale of learned differences, in true ones: {listed}; {mean:.2f} [{low:.2f}, {high:.2f}] times as "
+        f"large for {high_beta / low_beta:g} times the beta.",
+        holds=low <= 1.0,
+        interval=(low, high),
+        interval_of=f"scale with beta {high_beta:g}, in scales with beta {low_beta:g}",
+        per_seed={f"beta {name}": values for name, values in scales.items()},
+    )
+
+
+def _last(found: Mapping[str, Any], name: str, what: str) -> list[float]:
+    """Of every seed, from the most comparisons."""
+    return np.array(found["learned"][name][what])[:, -1].tolist()
+
+
+def _told(found: Mapping[str, Any], name: str, what: str) -> str:
+    means = np.array(found["learned"][name][what]).mean(axis=0)
+    return ", ".join(f"{mean:.3f} from {n}" for n, mean in zip(found["comparisons"], means, strict=True))
+
+
+def draw(found: Mapping[str, Any], path: Path) -> None:
+    """The lecture's sigmoid, correlation against answers, and the first seed's learned against true differences."""
+    with styled():
+        figure = canvas(14.0, 4.2)
+        curve, correlation, pairs = figure.subplots(1, 3)
+        _draw_sigmoid(curve, found)
+        _draw_correlation(correlation, found)
+        _draw_pairs(pairs, found)
+        figure.savefig(path, dpi=110)
+
+
+def _draw_sigmoid(axes: "Axes", found: Mapping[str, Any]) -> None:
+    hand = found["hand"]
+    difference, prob = hand["return_winner"] - hand["return_loser"], hand["probability"]
+    x = np.linspace(-6.0, 6.0, 200)
+    axes.plot(x, sigmoid(x), color=TRUE)
+    axes.plot([difference], [prob], "o", color=LEARNED, markersize=7)
+    axes.annotate(
+        f"R = {hand['return_winner']:g}\nagainst {hand['return_loser']:g}:\n{prob:.4f}",
+        (difference, prob), xytext=(12, -22), textcoords="offset points", color=LEARNED,
+    )  # fmt: skip
+    axes.set(xlabel="R(first) - R(second)", ylabel="probability that the first is preferred")
+    axes.set_title("Bradley-Terry, and the lecture's example")
+
+
+def _draw_correlation(axes: "Axes", found: Mapping[str, Any]) -> None:
+    for colour, (name, one) in zip(COLOURS, found["learned"].items(), strict=False):
+        middle, low, high = np.array([mean_interval(column.tolist()) for column in np.array(one["correlation"]).T]).T
+        axes.fill_between(found["comparisons"], low, high, color=colour, alpha=0.18, linewidth=0.0)
+        axes.plot(found["comparisons"], middle, "o-", color=colour, label=_label(name))
+    axes.axhline(found["correlation_above"], color=OTHER, linestyle="--", linewidth=1.0)
+    axes.set(xscale="log", xlabel="answers learned from", ylabel="correlation, mean and 95% interval")
+    axes.set_xticks(found["comparisons"], [str(n) for n in found["comparisons"]])
+    axes.minorticks_off()
+    axes.set_title("Learned and true differences of returns")
+    axes.legend(fontsize=8, loc="lower right")
+
+
+def _draw_pairs(axes: "Axes", found: Mapping[str, Any]) -> None:
+    noisy = [f"{beta:g}" for beta in found["rationalities"]]
+    for colour, name in zip(COLOURS, noisy, strict=False):
+        shown = found["learned"][name]["first_seed"]
+        axes.plot(shown["true"], shown["learned"], ".", color=colour, markersize=3, alpha=0.6)
+        ends = np.array([min(shown["true"]), max(shown["true"])])
+        axes.plot(ends, float(name) * ends, color=colour, linewidth=1.2, label=f"slope {name}, its beta")
+    axes.set(xlabel="true difference of returns", ylabel="learned difference")
+    axes.set_title(f"Held-out pairs, first seed, {found['comparisons'][-1]} answers")
+    axes.legend(fontsize=8, loc="upper left")
+
+
+def _label(name: str) -> str:
+    return "answers never wrong" if name == NEVER_WRONG else f"beta {name}"

@@ -1,0 +1,140 @@
+"""Verdicts and figure of the study driver, from the alignments it found; no sampling."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.rewards.preferences.linear_posterior import METHODS
+from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.drawing import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAMES = {
+    "information_gain": "information gain",
+    "volume_removal": "volume removal",
+    "volume_removal_logistic": "volume removal, sigmoid",
+    "random": "random",
+}
+COLOURS = {"information_gain": TRUE, "volume_removal": LEARNED, "volume_removal_logistic": GOALS, "random": OTHER}
+TOLD_AT = (5, 10, 20, 30)
+"""Numbers of answers whose mean alignment is told."""
+
+
+def verdicts(
+    found: Mapping[str, Any], gain_above: float, random_below: float, difference_above: float, volume_margin: float
+) -> list[Verdict]:
+    """A claim passes on its interval over seeds; differences are between methods on the same seed's pool."""
+    biyik, sadigh = found["worlds"]["biyik2019"], found["worlds"]["sadigh2017"]
+    at = found["judged_at"]
+    gain, volume, chance = (_at(biyik, name, at) for name in ("information_gain", "volume_removal", "random"))
+    told = (
+        f"By answers: {_told(biyik, 'information_gain')}; {_told(biyik, 'volume_removal')}; {_told(biyik, 'random')}."
+    )
+    after = f"Driver of 4 features, after {at} answers"
+    return [
+        _judged(
+            f"{after}: questions of most information align what is believed with the truth above {gain_above:g}.",
+            {"information gain": gain},
+            lambda low, high: low > gain_above,
+            told,
+        ),
+        _judged(
+            f"{after}: random questions align it below {random_below:g}.",
+            {"random": chance},
+            lambda low, high: high < random_below,
+            told,
+        ),
+        _judged(
+            f"{after}: information gain aligns it better than random questions by more than {difference_above:g}.",
+            {"information gain": gain, "random": chance},
+            lambda low, high: low > difference_above,
+            "",
+        ),
+        _judged(
+            f"{after}: information gain aligns it no worse than volume removal, within {volume_margin:g}.",
+            {"information gain": gain, "volume removal": volume},
+            lambda low, high: low > -volume_margin,
+            f"Removing the volume of the sigmoid instead: {_told(biyik, 'volume_removal_logistic')}.",
+        ),
+        _judged(
+            f"Driver of 5 features, its paper's weights, after {at} answers: volume removal aligns better than random.",
+            {"volume removal": _at(sadigh, "volume_removal", at), "random": _at(sadigh, "random", at)},
+            lambda low, high: low > 0.0,
+            f"By answers: {'; '.join(_told(sadigh, name) for name in METHODS)}.",
+        ),
+    ]
+
+
+def _judged(claim: str, of: Mapping[str, np.ndarray], holds: Callable[[float, float], bool], more: str) -> Verdict:
+    """Of one method's alignments [S], or of the first's less the second's."""
+    first, *others = of.values()
+    values = (first - others[0] if others else first).tolist()
+    mean, low, high = mean_interval(values)
+    return Verdict(
+        claim=claim,
+        measured=f"{mean:.2f} [{low:.2f}, {high:.2f}]. {more}".strip(),
+        holds=bool(holds(low, high)),
+        interval=(low, high),
+        interval_of="difference of alignments" if others else "alignment, -1 to 1",
+        per_seed={name: found.tolist() for name, found in of.items()},
+    )
+
+
+def _at(world: Mapping[str, Any], method: str, answers: int) -> np.ndarray:
+    return np.array(world["alignment"][method])[:, answers]
+
+
+def _told(world: Mapping[str, Any], method: str) -> str:
+    lines = np.array(world["alignment"][method])
+    means = [f"{lines[:, n].mean():.2f} at {n}" for n in TOLD_AT if n < lines.shape[1]]
+    return f"{NAMES[method]} {', '.join(means) or 'too few to tell'}"
+
+
+def draw(found: Mapping[str, Any], path: Path) -> None:
+    """Alignment against answers in both worlds, and what the first seed believes of each weight in the end."""
+    with styled():
+        figure = canvas(15.0, 4.2)
+        biyik, sadigh, belief = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.1])
+        for axes, name, title in (
+            (biyik, "biyik2019", "4 features, noisy answers"),
+            (sadigh, "sadigh2017", "5 features, the paper's weights"),
+        ):
+            _draw_alignment(axes, found["worlds"][name]["alignment"], found["judged_at"])
+            axes.set_title(title)
+        sadigh.legend(fontsize=8, loc="upper left")
+        _draw_belief(belief, found["worlds"]["biyik2019"])
+        figure.savefig(path, dpi=110)
+
+
+def _draw_alignment(axes: "Axes", alignment: Mapping[str, Any], judged_at: int) -> None:
+    for method, lines in alignment.items():
+        values = np.array(lines)
+        middle, low, high = np.array([mean_interval(column.tolist()) for column in values.T]).T
+        answers = np.arange(values.shape[1])
+        axes.fill_between(answers, low, high, color=COLOURS[method], alpha=0.18, linewidth=0.0)
+        axes.plot(answers, middle, color=COLOURS[method], label=NAMES[method])
+    axes.axvline(judged_at, color=OTHER, linestyle="--", linewidth=1.0)
+    axes.set(xlabel="answers", ylabel="alignment m, mean and 95% interval", ylim=(-0.3, 1.02))
+
+
+def _draw_belief(axes: "Axes", world: Mapping[str, Any]) -> None:
+    """Samples of every weight, by the first and the last method, with the truth as a line across."""
+    true = world["true_weights"][0]
+    for shift, method in ((-0.18, METHODS[0]), (0.18, METHODS[-1])):
+        samples = np.array(world["belief_first_seed"][method])
+        places = np.arange(len(true)) + shift
+        boxes = axes.boxplot(list(samples.T), positions=places, widths=0.3, showfliers=False, patch_artist=True)
+        for box in boxes["boxes"]:
+            box.set(facecolor=COLOURS[method], alpha=0.5)
+        axes.plot([], [], color=COLOURS[method], linewidth=6.0, alpha=0.5, label=NAMES[method])
+    axes.hlines(true, np.arange(len(true)) - 0.4, np.arange(len(true)) + 0.4, color="black", label="true")
+    axes.set_xticks(np.arange(len(true)), world["features"])
+    axes.set(ylabel="weight", ylim=(-1.05, 1.05))
+    axes.set_title("What is believed in the end, first seed")
+    axes.legend(fontsize=8)

@@ -1,0 +1,95 @@
+"""How many comparisons make up for the true reward, and whether they must be asked while the policy learns.
+
+(Christiano et al. 2017, arXiv:1706.03741, figures 1 and 5: 700 synthetic labels nearly match the true reward, 1400 do
+as well or better, and labels that are all asked at the start do not.) Score: 0 is an untrained policy's true return, 1
+that of the same algorithm with the true reward.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.measures import above_zero, in_words, last_mean, less, series
+
+RETURN = "eval/true_return"
+TRUE_ARM, OFFLINE = "true_reward", "labels_700_offline"
+STYLES = {TRUE_ARM: ("#555555", "-"), OFFLINE: ("#CC79A7", "--")}
+SHADES = ("#9ECAE1", "#4292C6", "#08519C")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceLoop:
+    """Judges the arms of one file in configs/experiment/lecture/preference_loop/."""
+
+    row: str
+    target: float  # score that counts as made up for
+    judged: int = 700  # labels that the target is for
+
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds  # the arms know theirs
+        returns = {name: last_mean(run, RETURN) for name, run in arms.items()}
+        untrained = float(series(arms[TRUE_ARM], RETURN)[0].mean())
+        best = float(np.mean(returns[TRUE_ARM]))
+        scores = {name: [(x - untrained) / (best - untrained) for x in found] for name, found in returns.items()}
+        counts = sorted(int(name.removeprefix("labels_")) for name in arms if name.removeprefix("labels_").isdigit())
+        few, many = f"labels_{counts[0]}", f"labels_{counts[-1]}"
+        judged = f"labels_{self.judged}"
+        verdicts = [
+            self._enough(scores[judged]),
+            above_zero(
+                f"{self.row}: {self.judged} labels asked while the policy learns are worth more than as many asked at "
+                "the start.",
+                "score gained",
+                less(scores[judged], scores[OFFLINE]),
+                {"online": scores[judged], "offline": scores[OFFLINE]},
+            ),
+            above_zero(
+                f"{self.row}: {counts[-1]} labels are worth more than {counts[0]}.",
+                "score gained",
+                less(scores[many], scores[few]),
+                {few: scores[few], many: scores[many]},
+            ),
+        ]
+        table = {name: {"return": mean_interval(returns[name]), "score": mean_interval(scores[name])} for name in arms}
+        asked = {name: _labels(run) for name, run in arms.items() if name != TRUE_ARM}
+        return Findings(verdicts, {"untrained": untrained, "true_reward": best, "arms": table, "labels": asked})
+
+    def _enough(self, found: list[float]) -> Verdict:
+        _, low, high = mean_interval(found)
+        return Verdict(
+            f"{self.row}: with {self.judged} labels the score is at least {self.target:g}.",
+            f"{in_words(found)} (0: untrained, 1: the true reward).",
+            low >= self.target,
+            (low, high),
+            "mean score",
+            {f"labels_{self.judged}": found},
+        )
+
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        shades = iter(SHADES)
+        with styled():
+            figure = canvas(6.6, 3.6)
+            axes = figure.subplots()
+            for name, run in arms.items():
+                colour, line = STYLES[name] if name in STYLES else (next(shades), "-")
+                found = series(run, RETURN)
+                steps = [row["env_steps"] for row in run.evaluation_rows]
+                axes.plot(steps, found.mean(axis=1), line, color=colour, label=name.replace("_", " "))
+                low, high = np.array([mean_interval(one.tolist())[1:] for one in found]).T
+                axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+            axes.axhline(findings.details["untrained"], color="#AAAAAA", linestyle=":", label="untrained")
+            axes.set(xlabel="env steps", ylabel="true return", title=self.row)
+            figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+            figure.savefig(path, dpi=110)
+
+
+def _labels(run: RunFiles) -> list[float]:
+    """Answers that every seed had at the end; ties are among them."""
+    return np.atleast_1d(run.rows[-1]["reward/labels"]).tolist()

@@ -1,0 +1,1 @@
+"""How many answers a ranking takes."""

@@ -1,0 +1,257 @@
+"""Verdicts and figure of ``ranking_efficiency``, from counts and accuracies alone; no learning."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.drawing import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SEPARATE = ("pairs_as_operations", "pairs_as_comparisons", "pairs_as_pairs")
+"""Numbers of separate pairs: as a ranking's operations by the lecture's count, its real comparisons, and its pairs."""
+
+ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Marked on an axis."""
+
+
+def verdicts(found: Mapping[str, Any], margin: float) -> list[Verdict]:
+    """A claim passes on its interval over seeds; differences are paired by seed."""
+    teachers = [
+        judged
+        for name in found["teachers"]
+        for judged in (
+            _as_many_pairs(found, name, margin),
+            _as_many_comparisons(found, name),
+            _signal(found, name),
+            _what_follows(found, name),
+        )
+    ]
+    return [_counted(found), _operations(found), _gain(found), *teachers]
+
+
+def _counted(found: Mapping[str, Any]) -> Verdict:
+    counts = found["counts"]
+    wanted = {k: int(k) * (int(k) - 1) // 2 for k in counts}
+    return Verdict(
+        claim=f"A ranking of k gives k (k - 1) / 2 pairs: {_listed(wanted)}.",
+        measured=_listed({k: one["pairs"] for k, one in counts.items()}),
+        holds=all(one["pairs"] == wanted[k] for k, one in counts.items()),
+        interval=None,
+        interval_of="exact",
+        per_seed={},
+    )
+
+
+def _operations(found: Mapping[str, Any]) -> Verdict:
+    """The lecture's k - 1 is what it takes to confirm an order that is known, or to find the best one."""
+    k = found["k"]
+    one = found["counts"][str(k)]
+    mean, low, high = mean_interval(one["comparisons"])
+    others = "; ".join(
+        f"{np.mean(other['comparisons']):.1f}, and {other['least']}, for k = {name}"
+        for name, other in found["counts"].items()
+        if name != str(k)
+    )
+    return Verdict(
+        claim=f"A full sort of {k} takes {k - 1} comparisons.",
+        measured=f"a merge sort takes {mean:.1f} [{low:.1f}, {high:.1f}] on average, and none always does with "
+        f"fewer than log2({k}!), {one['least']}; {others}.",
+        holds=low <= k - 1,
+        interval=(low, high),
+        interval_of="comparisons of a merge sort",
+        per_seed={"merge sort": one["comparisons"]},
+    )
+
+
+def _gain(found: Mapping[str, Any]) -> Verdict:
+    k = found["k"]
+    one = found["counts"][str(k)]
+    gains = (one["pairs"] / np.array(one["comparisons"])).tolist()
+    mean, low, high = mean_interval(gains)
+    return Verdict(
+        claim=f"A ranking of {k} gives {_lectures_gain(found):.1f} pairs for each comparison that it takes.",
+        measured=f"{mean:.2f} [{low:.2f}, {high:.2f}] by a merge sort, {one['pairs'] / one['least']:.2f} by "
+        f"{one['least']} comparisons.",
+        holds=high >= _lectures_gain(found),
+        interval=(low, high),
+        interval_of="pairs for each comparison",
+        per_seed={"merge sort": gains},
+    )
+
+
+def _lectures_gain(found: Mapping[str, Any]) -> float:
+    """Of pairs, by the lecture's count of k - 1 operations: k / 2."""
+    return found["k"] / 2.0
+
+
+def _as_many_pairs(found: Mapping[str, Any], name: str, margin: float) -> Verdict:
+    claim = f"a ranking teaches as much as an equal number of separate pairs, within {margin:g} of accuracy"
+    return _difference(found, name, claim, "pairs_as_pairs", "separate pairs", -margin)
+
+
+def _as_many_comparisons(found: Mapping[str, Any], name: str) -> Verdict:
+    claim = "rankings teach more than separate answers, as many as they take comparisons"
+    return _difference(found, name, claim, "pairs_as_comparisons", "separate answers", 0.0)
+
+
+def _what_follows(found: Mapping[str, Any], name: str) -> Verdict:
+    claim = "all pairs of a ranking teach more than those of them that its sort compared"
+    return _difference(found, name, claim, "comparisons_made", "pairs compared", 0.0)
+
+
+def _difference(found: Mapping[str, Any], name: str, claim: str, other: str, told: str, above: float) -> Verdict:
+    """Of held-out accuracies: rankings less ``other``."""
+    first, second = (_accuracy(found, name, which) for which in ("rankings", other))
+    mean, low, high = mean_interval((first - second).tolist())
+    wrong = found["teachers"][name]
+    of_rankings, of_answers = (float(np.mean(wrong[which])) for which in ("wrong_in_rankings", "wrong_answers"))
+    mistakes = (
+        f" Wrong: {of_rankings:.0%} of the rankings' pairs, {of_answers:.0%} of separate answers."
+        if np.any(wrong["wrong_answers"])
+        else ""
+    )
+    return Verdict(
+        claim=f"{_teacher(found, name)}, {found['judged_at']} rankings of {found['k']}: {claim}.",
+        measured=f"accuracy on held-out pairs {first.mean():.3f} from rankings, {second.mean():.3f} from {told}: "
+        f"{mean:+.3f} [{low:+.3f}, {high:+.3f}].{mistakes}",
+        holds=low > above,
+        interval=(low, high),
+        interval_of="difference of accuracies on held-out pairs",
+        per_seed={"rankings": first.tolist(), told: second.tolist()},
+    )
+
+
+def _signal(found: Mapping[str, Any], name: str) -> Verdict:
+    """In separate answers, on whose own curve of error against number a ranking's error is found again."""
+    at = found["rankings"].index(found["judged_at"])
+    comparisons = np.array(found["teachers"][name]["comparisons"])[:, at]
+    answers = worth(found, name)[:, at]
+    ratio = answers / comparisons
+    mean, low, high = np.exp(mean_interval(np.log(ratio).tolist()))
+    each, least, most = np.exp(mean_interval(np.log(answers / found["judged_at"]).tolist()))
+    return Verdict(
+        claim=f"{_teacher(found, name)}, {found['judged_at']} rankings of {found['k']}: each comparison teaches as "
+        f"much as {_lectures_gain(found):.1f} separate answers.",
+        measured=f"as much as {mean:.2f} [{low:.2f}, {high:.2f}]; a ranking as much as {each:.0f} [{least:.0f}, "
+        f"{most:.0f}], of {found['counts'][str(found['k'])]['pairs']} pairs.",
+        holds=bool(high >= _lectures_gain(found)),
+        interval=(float(low), float(high)),
+        interval_of="separate answers that teach as much as one comparison, geometric mean",
+        per_seed={"separate answers for a comparison": ratio.tolist()},
+    )
+
+
+def worth(found: Mapping[str, Any], name: str) -> Float[np.ndarray, "S rankings"]:
+    """How many separate answers teach as much as those rankings.
+
+    log error = a + b log answers, with b common to all seeds and each seed's own a, by least squares.
+    """
+    error = {
+        which: np.log(np.maximum(1.0 - np.array(values), 1e-4))
+        for which, values in found["teachers"][name]["accuracy"].items()
+    }
+    answers = np.log(np.concatenate([_answers(found, name)[which] for which in SEPARATE], axis=1))
+    separate = np.concatenate([error[which] for which in SEPARATE], axis=1)
+    middle_answers, middle_error = (one.mean(axis=1, keepdims=True) for one in (answers, separate))
+    across = answers - middle_answers
+    slope = min(float(np.sum(across * (separate - middle_error)) / np.sum(across**2)), -0.05)  # more never teaches less
+    return np.exp(middle_answers + (error["rankings"] - middle_error) / slope)
+
+
+def _answers(found: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
+    """How many answers [S, rankings] each way of learning had."""
+    spent = np.array(found["teachers"][name]["comparisons"], float)
+    rankings = np.tile(np.array(found["rankings"], float), (len(spent), 1))
+    k = found["k"]
+    return {
+        "rankings": spent,
+        "comparisons_made": spent,
+        "pairs_as_operations": (k - 1) * rankings,
+        "pairs_as_comparisons": spent,
+        "pairs_as_pairs": k * (k - 1) / 2 * rankings,
+    }
+
+
+def _accuracy(found: Mapping[str, Any], name: str, which: str) -> np.ndarray:
+    """[S], where claims are judged."""
+    at = found["rankings"].index(found["judged_at"])
+    return np.array(found["teachers"][name]["accuracy"][which])[:, at]
+
+
+def _teacher(found: Mapping[str, Any], name: str) -> str:
+    """Whose mistakes are told apart by their rationality."""
+    return "Answers never wrong" if name == "never wrong" else f"Noisy answers (beta {found['noisy_rationality']:g})"
+
+
+def _listed(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{value} for k = {k}" for k, value in values.items())
+
+
+def draw(found: Mapping[str, Any], path: Path) -> None:
+    """What a sort takes; then for each teacher the error against the comparisons that people really made."""
+    with styled():
+        figure = canvas(14.0, 4.3)
+        count, *panels = figure.subplots(1, 1 + len(found["teachers"]), width_ratios=[0.8, 1.0, 1.0])
+        _draw_counts(count, found)
+        for axes, name in zip(panels, found["teachers"], strict=True):
+            _draw_error(axes, found, name)
+        panels[0].set_ylabel("wrong on held-out pairs, mean and 95% interval")
+        limits = np.array([axes.get_ylim() for axes in panels])
+        for axes in panels:
+            axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+        panels[1].legend(fontsize=8, loc="lower left")
+        figure.savefig(path, dpi=110)
+
+
+def _draw_counts(axes: "Axes", found: Mapping[str, Any]) -> None:
+    counts = dict(sorted(found["counts"].items(), key=lambda item: int(item[0])))
+    bars = {
+        "k - 1, the lecture's count": ([int(k) - 1 for k in counts], OTHER),
+        "comparisons of a merge sort": ([np.mean(one["comparisons"]) for one in counts.values()], LEARNED),
+        "pairs in the ranking": ([one["pairs"] for one in counts.values()], TRUE),
+    }
+    places = np.arange(len(counts))
+    for shift, (label, (heights, colour)) in zip((-0.27, 0.0, 0.27), bars.items(), strict=True):
+        drawn = axes.bar(places + shift, heights, 0.26, color=colour, label=label)
+        axes.bar_label(drawn, fmt="{:.0f}", fontsize=8)
+    axes.set_xticks(places, [f"k = {k}" for k in counts])
+    axes.set_title("One ranking of k")
+    axes.legend(fontsize=8, loc="upper left")
+    axes.grid(visible=False, axis="x")
+
+
+def _draw_error(axes: "Axes", found: Mapping[str, Any], name: str) -> None:
+    accuracies, answers = found["teachers"][name]["accuracy"], _answers(found, name)
+    separate = np.concatenate([answers[which] for which in SEPARATE], axis=1).mean(axis=0)
+    order = np.argsort(separate)
+    errors = 1.0 - np.concatenate([np.array(accuracies[which]) for which in SEPARATE], axis=1)
+    _draw_line(axes, separate[order], errors[:, order], TRUE, "o-", "separate pairs")
+    spent = answers["rankings"].mean(axis=0)
+    _draw_line(axes, spent, 1.0 - np.array(accuracies["rankings"]), LEARNED, "s-", "rankings, all their pairs")
+    made = 1.0 - np.array(accuracies["comparisons_made"])
+    _draw_line(axes, spent, made, GOALS, "^--", "the pairs their sorts compared")
+    operations = answers["pairs_as_operations"].mean(axis=0)
+    middle = 1.0 - np.array(accuracies["rankings"]).mean(axis=0)
+    axes.plot(operations, middle, "s:", color=OTHER, linewidth=1.0, label="rankings, as the lecture counts them")
+    axes.set(xscale="log", yscale="log", xlabel="answers given by people")
+    at = [
+        tick for tick in (10, 20, 50, 100, 200, 500, 1000, 2000) if separate.min() / 1.5 < tick < separate.max() * 1.5
+    ]
+    axes.set_xticks(at, [str(tick) for tick in at])
+    axes.set_yticks(ERRORS, [f"{tick:g}" for tick in ERRORS])
+    axes.minorticks_off()
+    axes.set_title(_teacher(found, name))
+
+
+def _draw_line(axes: "Axes", x: np.ndarray, values: np.ndarray, colour: str, line: str, label: str) -> None:
+    middle, low, high = np.array([mean_interval(column.tolist()) for column in values.T]).T
+    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0.0)
+    axes.plot(x, middle, line, color=colour, label=label)

@@ -1,0 +1,200 @@
+"""Verdicts and figure of ``ratings_vs_pairs``, from shares and accuracies alone; no learning."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rl_rewards.core.intervals import mean_interval
+from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.drawing import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOSTLY = 0.5
+NAMES = {
+    "ratings": "ratings",
+    "ratings_centred": "ratings, each rater's mean taken off",
+    "pairs": "as many pairs",
+    "pairs_of_the_segments": "half as many pairs: as many segments",
+}
+COLOURS = {"ratings": LEARNED, "ratings_centred": GOALS, "pairs": TRUE, "pairs_of_the_segments": OTHER}
+
+
+def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
+    """A claim passes on its interval over seeds; differences are paired by seed."""
+    offsets = found["offsets"]
+    return [
+        _six_or_seven(found),
+        _disagree(found),
+        *(_order(found, offset) for offset in sorted({0.0, found["judged_offset"]})),
+        *(_teaches_more(found, offset, "pairs", "ratings") for offset in offsets),
+        _teaches_more(found, max(offsets), "pairs_of_the_segments", "ratings"),
+        _teaches_more(found, max(offsets), "pairs", "ratings_centred"),
+    ]
+
+
+def _six_or_seven(found: Mapping[str, Any]) -> Verdict:
+    shares = found["consistency"]["ratings_differ"]
+    judged = shares[found["offsets"].index(found["judged_offset"])]
+    mean, low, high = mean_interval(judged)
+    return Verdict(
+        claim=f"{_offset(found['judged_offset'])}: two raters of one segment give it different ratings of 1 to "
+        f"{found['levels']} more often than not.",
+        measured=f"{mean:.2f} [{low:.2f}, {high:.2f}] of the segments; {_by_offset(found, shares)}.",
+        holds=low > MOSTLY,
+        interval=(low, high),
+        interval_of="share of segments that two raters rate differently",
+        per_seed={_offset(offset): values for offset, values in zip(found["offsets"], shares, strict=True)},
+    )
+
+
+def _disagree(found: Mapping[str, Any]) -> Verdict:
+    """As the lecture has it; that one of ten levels is hit less often than one of two is no wonder: see _order."""
+    ratings = np.array(found["consistency"]["ratings_differ"][found["offsets"].index(found["judged_offset"])])
+    pairs = np.array(found["consistency"]["pairs_disagree"])
+    return _above_zero(
+        claim=f"{_offset(found['judged_offset'])}: two raters disagree less often on which of two segments is better "
+        "than on one segment's rating.",
+        told=f"{pairs.mean():.2f} of the pairs against {ratings.mean():.2f} of the segments",
+        first={"ratings that differ": ratings},
+        second={"answers to pairs that differ": pairs},
+        what="share of disagreement, ratings less pairs",
+    )
+
+
+def _order(found: Mapping[str, Any], offset: float) -> Verdict:
+    """In one unit: how often the order of two segments comes out wrong."""
+    wrong = found["consistency"]["ratings_wrong"]
+    ratings = np.array(wrong[found["offsets"].index(offset)])
+    pairs = np.array(found["consistency"]["pairs_wrong"])
+    return _above_zero(
+        claim=f"{_offset(offset)}: the better of two segments is told wrongly less often by one answer about both than "
+        "by ratings of different raters.",
+        told=f"wrong in {pairs.mean():.3f} of the pairs against {ratings.mean():.3f} by ratings (a tie is half)",
+        first={"wrong by ratings": ratings},
+        second={"wrong by pairs": pairs},
+        what="share of pairs ordered wrongly, by ratings less by pairs",
+    )
+
+
+def _teaches_more(found: Mapping[str, Any], offset: float, paired: str, rated: str) -> Verdict:
+    at, place = found["judgments"].index(found["judged_at"]), found["offsets"].index(offset)
+    accuracy = {name: np.array(found["accuracy"][name]) for name in NAMES}  # ratings [offsets, judgments, S]
+    first = accuracy[paired][at]
+    second = accuracy[rated][place, at]
+    n = found["judged_at"]
+    answers = f"{n // 2} pairs" if paired == "pairs_of_the_segments" else f"{n} pairs"
+    others = "; ".join(
+        f"{NAMES[name]} {(accuracy[name][place] if name.startswith('ratings') else accuracy[name])[at].mean():.3f}"
+        for name in NAMES
+        if name not in (paired, rated)
+    )
+    also = ", about as many segments," if paired == "pairs_of_the_segments" else ""
+    centred = " whose rater's mean is taken off" if rated == "ratings_centred" else ""
+    return _above_zero(
+        claim=f"{_offset(offset)}: {answers}{also} teach more than {n} ratings{centred}.",
+        told=f"accuracy on held-out pairs {first.mean():.3f} against {second.mean():.3f} ({others})",
+        first={NAMES[paired]: first},
+        second={NAMES[rated]: second},
+        what="difference of accuracies on held-out pairs",
+    )
+
+
+def _above_zero(
+    claim: str, told: str, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray], what: str
+) -> Verdict:
+    """Holds where the interval of ``first`` less ``second``, paired by seed, lies above zero."""
+    (one,), (other,) = first.values(), second.values()
+    mean, low, high = mean_interval((one - other).tolist())
+    return Verdict(
+        claim=claim,
+        measured=f"{told}: {mean:+.3f} [{low:+.3f}, {high:+.3f}].",
+        holds=low > 0.0,
+        interval=(low, high),
+        interval_of=what,
+        per_seed={name: values.tolist() for name, values in {**first, **second}.items()},
+    )
+
+
+def _offset(offset: float) -> str:
+    return f"Raters' offsets of {offset:g} deviation{'s' * (offset != 1)}" if offset else "Raters alike"
+
+
+def _by_offset(found: Mapping[str, Any], shares: list[list[float]]) -> str:
+    return ", ".join(
+        f"{np.mean(values):.2f} at offset {offset:g}" for offset, values in zip(found["offsets"], shares, strict=True)
+    )
+
+
+def draw(found: Mapping[str, Any], path: Path) -> None:
+    """Disagreement against the raters' offsets; accuracy against those, and against the number of answers."""
+    with styled():
+        figure = canvas(14.0, 4.6)
+        told, by_offset, by_number = figure.subplots(1, 3)
+        _draw_consistency(told, found)
+        _draw_by_offset(by_offset, found)
+        _draw_by_number(by_number, found)
+        limits = np.array([axes.get_ylim() for axes in (by_offset, by_number)])
+        for axes in (by_offset, by_number):
+            axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+        handles, labels = by_number.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=4, fontsize=8.5)
+        figure.savefig(path, dpi=110)
+
+
+def _draw_consistency(axes: "Axes", found: Mapping[str, Any]) -> None:
+    shares, offsets = found["consistency"], found["offsets"]
+    lines = {
+        "two raters rate one segment differently": (np.array(shares["ratings_differ"]), LEARNED, "s-"),
+        "two segments ordered wrongly by two ratings": (np.array(shares["ratings_wrong"]), LEARNED, "s--"),
+        "two raters disagree on a pair": (np.tile(shares["pairs_disagree"], (len(offsets), 1)), TRUE, "o-"),
+        "a pair ordered wrongly by its answer": (np.tile(shares["pairs_wrong"], (len(offsets), 1)), TRUE, "o--"),
+    }
+    for label, (values, colour, style) in lines.items():
+        _draw_line(axes, offsets, values, colour, style, label)
+    _label_offsets(axes, found)
+    axes.set(ylim=(0.0, 1.0), ylabel="share, mean and 95% interval")
+    axes.set_title("How often answers differ, or err")
+    axes.legend(fontsize=7.5, loc="center left", bbox_to_anchor=(0.0, 0.56))
+
+
+def _draw_by_offset(axes: "Axes", found: Mapping[str, Any]) -> None:
+    at = found["judgments"].index(found["judged_at"])
+    for name in NAMES:
+        values = np.array(found["accuracy"][name])
+        if name.startswith("ratings"):
+            _draw_line(axes, found["offsets"], values[:, at], COLOURS[name], "s-", NAMES[name])
+        else:
+            _draw_line(axes, found["offsets"], np.tile(values[at], (len(found["offsets"]), 1)), COLOURS[name], "o-", "")
+    _label_offsets(axes, found)
+    axes.set_ylabel("accuracy on held-out pairs")
+    axes.set_title(f"What {found['judged_at']} ratings, or pairs, teach")
+
+
+def _draw_by_number(axes: "Axes", found: Mapping[str, Any]) -> None:
+    place = found["offsets"].index(found["judged_offset"])
+    for name in NAMES:
+        values = np.array(found["accuracy"][name])
+        rated = name.startswith("ratings")
+        shown, style = (values[place], "s-") if rated else (values, "o-")
+        _draw_line(axes, found["judgments"], shown, COLOURS[name], style, NAMES[name])
+    axes.set(xscale="log", xlabel="ratings")
+    axes.set_xticks(found["judgments"], [str(n) for n in found["judgments"]])
+    axes.minorticks_off()
+    axes.set_title(_offset(found["judged_offset"]))
+
+
+def _label_offsets(axes: "Axes", found: Mapping[str, Any]) -> None:
+    axes.set_xlabel("deviation of raters' offsets, in deviations of segments")
+    axes.set_xticks(found["offsets"], [f"{offset:g}" for offset in found["offsets"]])
+
+
+def _draw_line(axes: "Axes", x: list[float], values: np.ndarray, colour: str, style: str, label: str) -> None:
+    """Mean and interval over seeds of ``values`` [x, S]."""
+    middle, low, high = np.array([mean_interval(row.tolist()) for row in values]).T
+    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0.0)
+    axes.plot(x, middle, style, color=colour, label=label)

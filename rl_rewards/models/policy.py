@@ -1,0 +1,116 @@
+"""The policy head for an action space: a normal or a squashed normal over real actions, a categorical otherwise.
+
+Real actions are scaled so that the network works in [-1, 1]; outside the head everything is in the env's units.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from rl_rewards.core.distributions import Categorical, DiagonalNormal, TanhNormal
+from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, box_bounds
+from rl_rewards.models.networks import MLP, NormalActor, SquashedActor, apply
+
+
+@dataclass(frozen=True)
+class ActionScale:
+    """Between the network's scale, where bounded actions lie in [-1, 1], and the env's units."""
+
+    spec: EnvSpec
+
+    @property
+    def size(self) -> int:
+        """A, how many numbers a real action has."""
+        assert isinstance(self.spec.action, Box)
+        return int(np.prod(self.spec.action.shape))
+
+    def to_env(self, action: jax.Array) -> Action:
+        """From the network's scale to the env's units (not clipped)."""
+        if isinstance(self.spec.action, Discrete):
+            return action
+        middle, half_range = map(jnp.asarray, self._scale())
+        return middle + half_range * action.reshape(*action.shape[:-1], *self.spec.action.shape)
+
+    def from_env(self, action: Action) -> jax.Array:
+        """Inverse of :meth:`to_env`; Box actions come out flat, [*batch, A]."""
+        if isinstance(self.spec.action, Discrete):
+            return action
+        middle, half_range = self._scale()
+        return ((action - middle) / half_range).reshape(*action.shape[: action.ndim - middle.ndim], -1)
+
+    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
+        assert isinstance(self.spec.action, Box)
+        low, high = box_bounds(self.spec.action)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        low, high = np.where(bounded, low, np.float32(-1.0)), np.where(bounded, high, np.float32(1.0))
+        half_range = np.where(low == high, np.float32(1.0), (high - low) / 2)  # a locked joint is clipped by the env
+        return np.asarray((low + high) / 2), np.asarray(half_range)
+
+
+@dataclass(frozen=True)
+class PolicyHead(ActionScale):
+    """A normal whose deviation is the same in every state, or a categorical for discrete actions."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    initial_log_std: float  # of actions scaled to [-1, 1]; ignored for discrete actions
+    min_log_std: float | None = None  # the floor of the log deviation, in the same scale; None for discrete actions
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """Flat normalised observation [*batch, d] -> distribution parameters."""
+        if isinstance(self.spec.action, Discrete):
+            return MLP(self.hidden, self.spec.action.n, self.activation, output_gain=0.01)
+        return NormalActor(self.hidden, self.size, self.activation, self.initial_log_std)
+
+    def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
+        return dict(self.network.init(key, inputs))
+
+    def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
+        """Over actions in the network's own scale; see :meth:`to_env` and :meth:`from_env`."""
+        output = apply(self.network, params, inputs)
+        if isinstance(self.spec.action, Discrete):
+            return Categorical(output)
+        mean, log_std = output
+        return DiagonalNormal(mean, self._at_least_the_floor(log_std))
+
+    def above_floor(self, params: dict) -> dict:
+        """``params`` with no log deviation below the floor, where :meth:`distribution` would have no gradient for it.
+
+        A learner that calls this after each step can raise the deviation again from the very floor.
+        """
+        if self.min_log_std is None:
+            return params
+        inner = params["params"]
+        return {**params, "params": {**inner, "log_std": self._at_least_the_floor(inner["log_std"])}}
+
+    def _at_least_the_floor(self, log_std: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
+        if self.min_log_std is None:
+            return log_std
+        return jnp.where(log_std < self.min_log_std, self.min_log_std, log_std)  # on the floor the gradient passes
+
+
+@dataclass(frozen=True)
+class SquashedPolicyHead(ActionScale):
+    """A tanh-squashed normal with a deviation of the state, for bounded real actions."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    log_std_range: tuple[float, float]  # of the normal before tanh
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """Flat observation [*batch, d] -> mean and log deviation."""
+        return SquashedActor(self.hidden, self.size, self.activation, self.log_std_range)
+
+    def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
+        return dict(self.network.init(key, inputs))
+
+    def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> TanhNormal:
+        """Over actions in the network's own scale; see :meth:`to_env` and :meth:`from_env`."""
+        return TanhNormal(*apply(self.network, params, inputs))

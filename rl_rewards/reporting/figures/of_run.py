@@ -1,0 +1,177 @@
+"""The figures that decide: the learned reward beside the true outcome, over training, states and episodes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rl_rewards.games.figures import course_figure, distance_figure, players_figure
+from rl_rewards.reporting.alarm import Alarm
+from rl_rewards.reporting.figures.calibration import calibration_figure
+from rl_rewards.reporting.figures.coverage import coverage_figures
+from rl_rewards.reporting.figures.drawing import (
+    ALARM,
+    GOALS,
+    LEARNED,
+    OTHER,
+    TRUE,
+    Drawing,
+    demonstrator_line,
+    finish_panels,
+    legend_of_groups,
+    new_figure,
+    plot_line,
+    share_axis,
+    styled,
+    to_picture,
+)
+from rl_rewards.reporting.figures.goals import goals_figure
+from rl_rewards.reporting.figures.plane import plane_figures
+from rl_rewards.reporting.figures.reward import classifier_figure
+from rl_rewards.reporting.run_files import RunFiles, series
+from rl_rewards.reporting.true_outcome import draw_true
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def outcome_figures(run: RunFiles, alarms: Sequence[Alarm]) -> list[Drawing]:
+    """Everything about learned against true that the run has data for, most telling first."""
+    with styled():
+        # In a game evaluation's learned reward is the task's own, which would be drawn beside itself.
+        first = _of_games(run) if run.is_game else _of_learned(run, alarms)
+        drawings = [
+            *first,
+            *coverage_figures(run),
+            *plane_figures(run),
+            classifier_figure(run),
+            calibration_figure(run),
+        ]
+    return [drawing for drawing in drawings if drawing is not None]
+
+
+def _of_learned(run: RunFiles, alarms: Sequence[Alarm]) -> list[Drawing | None]:
+    return [_learned_and_true(run, alarms), _returns(run, alarms), _episodes(run)]
+
+
+def _of_games(run: RunFiles) -> list[Drawing | None]:
+    return [players_figure(run), goals_figure(run), distance_figure(run), course_figure(run)]
+
+
+def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
+    rows = run.evaluation_rows
+    if not rows:
+        return _learned_and_true_in_training(run)
+    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
+    true_name = draw_true(run, rows, top)
+    per_state = plot_line(bottom, series(rows, "eval/learned_reward_final"), LEARNED, label="policy's final states")
+    if per_state:
+        goals = series(rows, "eval/reward_heldout_goals")
+        plot_line(bottom, goals, GOALS, label="held-out goals", linestyle="--", marker=None)
+        bottom.set_ylabel("learned reward per step")
+        if all(0.0 <= value <= 1.0 for line in bottom.lines for value in np.asarray(line.get_ydata(), float)):
+            share_axis(bottom)  # then both panels have the same height for the same number
+        learned_name = "The learned reward on the policy's final states"
+    else:
+        plot_line(bottom, series(rows, "eval/learned_return"), LEARNED)
+        bottom.set_ylabel("learned return per episode")
+        learned_name = "The learned return"
+    bottom.set_title("What the policy was trained on", color=LEARNED)
+    _mark_alarm([top, bottom], alarms)
+    finish_panels(run, [top, bottom])
+    caption = (
+        f"Above: {true_name}. Below: {learned_name[0].lower()}{learned_name[1:]}, which is what training raises. When "
+        "the lower line is high and the upper one is not, the policy has found a way to please the reward that it is "
+        "trained on without doing the task."
+    )
+    if per_state and series(rows, "eval/reward_heldout_goals")[0]:
+        caption += (
+            " The dashed line is what real successes, kept out of training, earn; to reach it without success is an "
+            "exploit."
+        )
+    if alarms:
+        caption += " The red line is where the exploit alarm was first raised."
+    return Drawing(
+        "Learned reward beside the true outcome",
+        caption,
+        [to_picture(figure, f"Two charts over environment steps: {true_name}; {learned_name}.", run)],
+    )
+
+
+def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
+    """For runs that were never evaluated: per-step means of the training rollouts."""
+    true, learned = series(run.rows, "train/true_reward"), series(run.rows, "agent/reward_mean")
+    if not true[0] and not learned[0]:
+        return None
+    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
+    plot_line(top, true, TRUE)
+    plot_line(bottom, learned, LEARNED)
+    top.set_ylabel("true reward per step")
+    bottom.set_ylabel("learned reward per step")
+    top.set_title("What we want", color=TRUE)
+    bottom.set_title("What the policy was trained on", color=LEARNED)
+    finish_panels(run, [top, bottom])
+    caption = "Means over the training rollouts, exploration included; this run was never evaluated."
+    alt = "Two charts over environment steps: true and learned reward per step in training."
+    return Drawing("Learned reward beside the true outcome", caption, [to_picture(figure, alt, run)])
+
+
+def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
+    rows = run.evaluation_rows
+    true, learned = series(rows, "eval/true_return"), series(rows, "eval/learned_return")
+    if not true[0] or not learned[0]:
+        return None
+    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
+    for axes, name, colour in ((top, "true", TRUE), (bottom, "learned", LEARNED)):
+        plot_line(axes, series(rows, f"eval/{name}_return"), colour, label="as trained")
+        calm = series(rows, f"eval/{name}_return_deterministic")
+        plot_line(axes, calm, OTHER, label="without exploration", linestyle=":", linewidth=1.3, marker=None)
+        if name == "true":
+            demonstrator_line(axes, rows)
+        axes.set_ylabel(f"{name} return per episode")
+        axes.set_title("Environment's own reward" if name == "true" else "Learned reward", color=colour)
+    _mark_alarm([top, bottom], alarms)
+    finish_panels(run, [top, bottom])
+    caption = (
+        "Rewards summed over an episode, mean of the evaluation episodes: the environment's own above, the learned one "
+        "below. They have different units, so compare directions, not heights. The learned reward itself changes "
+        "during training, which alone can move the lower line."
+    )
+    alt = "Two charts over environment steps: true return and learned return per episode."
+    return Drawing("Returns", caption, [to_picture(figure, alt, run)])
+
+
+def _mark_alarm(panels: Sequence["Axes"], alarms: Sequence[Alarm]) -> None:
+    if not alarms:
+        return
+    for i, axes in enumerate(panels):
+        axes.axvline(alarms[0].env_steps, color=ALARM, linewidth=1.4, label="exploit alarm" if i == 0 else None)
+
+
+def _episodes(run: RunFiles) -> Drawing | None:
+    """Learned against true return of each episode of the last evaluation."""
+    if not run.evaluations:
+        return None
+    last = run.evaluations[-1]
+    true, learned, success = last.true_returns, last.learned_returns, last.ended_in_success
+    figure, (axes,) = new_figure(5.6, 4.2)
+    groups = [("episode", np.ones(len(true), bool), TRUE, "o")]
+    if success is not None:
+        groups = [("ends in success", success, TRUE, "o"), ("does not", ~success, LEARNED, "x")]
+    for label, members, colour, marker in groups:
+        if members.any():
+            name = f"{label} ({members.sum()})"
+            axes.scatter(true[members], learned[members], s=30, color=colour, marker=marker, alpha=0.6, label=name)
+    axes.set_xlabel("true return per episode")
+    axes.set_ylabel("learned return per episode")
+    if success is not None:
+        legend_of_groups(axes)
+    correlation = series(run.evaluation_rows[-1:], "eval/return_correlation")[1]
+    words = f" Rank correlation: {correlation[0]:.2f}." if correlation else ""
+    caption = (
+        f"Each mark is one episode of the last evaluation ({last.env_steps:,} env steps).{words} A faithful reward "
+        "orders episodes as the truth does: marks rise from lower left to upper right. Marks high on the left are "
+        "episodes that please the learned reward without doing the task."
+    )
+    alt = "Scatter of learned return against true return, one mark per episode."
+    return Drawing("Episodes of the last evaluation", caption, [to_picture(figure, alt, run)])

@@ -1,0 +1,161 @@
+"""Maps over a plane of states, evaluation by evaluation: the classifier's boundary, and the learned reward."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rl_rewards.core.words import digits
+from rl_rewards.reporting.evaluation_files import PlaneMap
+from rl_rewards.reporting.figures.drawing import FAILURE, GOALS, Drawing, Picture, new_figure, plain, styled, to_picture
+from rl_rewards.reporting.run_files import RunFiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH = 2.7  # inches, of a map
+
+
+class Scale(NamedTuple):
+    """The colours of all maps of a figure."""
+
+    low: float
+    high: float
+    label: str
+    boundary: bool  # whether 1/2 is drawn as a line
+
+
+def plane_figures(run: RunFiles, maps: int | None = None) -> list[Drawing]:
+    """The classifier's boundary, and the learned reward where that is something else.
+
+    Args:
+        maps: at most so many, spread over training; None for all that were read.
+    """
+    shown = _thinned(run.maps, maps)
+    judged = [(one, one.prob) for one in shown if one.prob is not None]
+    paid = [(one, one.reward) for one in shown]
+    drawings = []
+    with styled():
+        if judged:
+            drawings.append(_boundary(run, judged))
+        if not judged or not _same(judged, paid):
+            drawings.append(_reward(run, paid))
+    return [drawing for drawing in drawings if drawing is not None]
+
+
+def _thinned(maps: Sequence[PlaneMap], count: int | None) -> Sequence[PlaneMap]:
+    if count is None or len(maps) <= count:
+        return maps
+    return [maps[round(i * (len(maps) - 1) / (count - 1))] for i in range(count)]
+
+
+def _same(judged: Sequence[tuple[PlaneMap, np.ndarray]], paid: Sequence[tuple[PlaneMap, np.ndarray]]) -> bool:
+    """Whether the reward is the probability itself."""
+    pairs = zip(judged, paid, strict=False)
+    return len(judged) == len(paid) and all(np.allclose(a, b, atol=1e-5, equal_nan=True) for (_, a), (_, b) in pairs)
+
+
+def _boundary(run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawing:
+    scale = Scale(0.0, 1.0, "probability of goal", True)
+    caption = (
+        f"The classifier's probability that a state is a goal{_held(maps)}, from the first to the last evaluation. The "
+        "white line is its boundary, 1/2. " + _marks_in_words(maps) + "Bright places outside the goal are invitations "
+        "to exploit; a classifier that learns from visited states should darken them once the policy has been there."
+    )
+    return _draw(run, maps, scale, "The classifier's boundary over training", caption)
+
+
+def _reward(run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawing | None:
+    values = np.concatenate([values.ravel() for _, values in maps]) if maps else np.zeros(0)
+    values = values[np.isfinite(values)]
+    if not values.size or np.ptp(values) == 0.0:
+        return None  # a reward that standing still does not move, such as the environment's own
+    low, high = float(values.min()), float(values.max())
+    if low >= 0.0 and high <= 1.0:
+        low, high = 0.0, 1.0
+    caption = (
+        f"The learned reward of standing still at each place{_held(maps)}, from the first to the last evaluation, all "
+        f"on one colour scale from {digits(low)} to {digits(high)}. {_marks_in_words(maps)}Bright places are where the "
+        "policy is pulled to; bright places that are not the goal are invitations to exploit."
+    )
+    scale = Scale(low, high, "learned reward per step", False)
+    return _draw(run, maps, scale, "Learned reward over the plane of states", caption)
+
+
+def _held(maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> str:
+    held = maps[-1][0].labels[2]
+    return f" ({held})" if held else ""
+
+
+def _marks_in_words(maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> str:
+    if maps[-1][0].final is None:
+        return ""
+    return (
+        "Marks are where the evaluation episodes ended, seen on this plane: there, what the map holds fixed may be "
+        "something else. "
+    )
+
+
+def _draw(
+    run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]], scale: Scale, title: str, caption: str
+) -> Drawing:
+    pictures = [_map(run, one, values, scale) for one, values in maps]
+    return Drawing(title, caption, [*pictures, _key(run, maps[-1][0], scale)], columns=4)
+
+
+def _map(run: RunFiles, one: PlaneMap, values: np.ndarray, scale: Scale) -> Picture:
+    width, height = np.ptp(one.x), np.ptp(one.y)
+    same_scale = width > 0 and 1 / 3 < height / width < 3  # both are lengths, as far as one can tell
+    figure, (axes,) = new_figure(WIDTH, min(0.9 + (WIDTH - 0.6) * height / width, 3.6) if same_scale else WIDTH)
+    axes.pcolormesh(one.x, one.y, values, shading="nearest", cmap="cividis", vmin=scale.low, vmax=scale.high)
+    axes.grid(False)
+    if scale.boundary and np.nanmin(values) < 0.5 < np.nanmax(values):
+        axes.contour(one.x, one.y, values, levels=[0.5], colors="black", linewidths=2.6)
+        axes.contour(one.x, one.y, values, levels=[0.5], colors="white", linewidths=1.4)
+    limits = axes.get_xlim(), axes.get_ylim()
+    _draw_marks(axes, one)
+    axes.set(xlim=limits[0], ylim=limits[1])
+    if same_scale:
+        axes.set_aspect("equal")
+    axes.set_xlabel(plain(one.labels[0]))
+    axes.set_ylabel(plain(one.labels[1]))
+    axes.set_title(f"{one.env_steps:,} env steps")
+    alt = f"Map of the {scale.label} after {one.env_steps:,} environment steps."
+    return to_picture(figure, alt, run, command=False)
+
+
+def _draw_marks(axes: "Axes", one: PlaneMap) -> None:
+    """Where episodes ended; off the map, at its border, so that none is lost."""
+    if one.final is None:
+        return
+    x, y = (np.clip(one.final[:, i], axis.min(), axis.max()) for i, axis in enumerate((one.x, one.y)))
+    success = np.zeros(len(x), bool) if one.success is None else one.success
+    axes.scatter(x[~success], y[~success], marker="x", color=FAILURE, s=14, linewidths=1.1, clip_on=False, zorder=3)
+    options = {"s": 16, "linewidths": 0.6, "edgecolors": "white", "clip_on": False, "zorder": 4}
+    axes.scatter(x[success], y[success], marker="o", color=GOALS, **options)
+
+
+def _key(run: RunFiles, one: PlaneMap, scale: Scale) -> Picture:
+    """What colours and marks mean, as the last picture."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.lines import Line2D
+
+    figure, (axes,) = new_figure(WIDTH, WIDTH)
+    axes.set_axis_off()
+    entries = []
+    if scale.boundary:
+        entries.append(Line2D([], [], color="white", linewidth=1.6, label="boundary (1/2)"))
+    if one.final is not None and one.success is not None:
+        entries.append(
+            Line2D([], [], linestyle="", marker="o", color=GOALS, markeredgecolor="white", label="ended in success")
+        )
+    if one.final is not None:
+        ended = "episode ended" if one.success is None else "ended without"
+        entries.append(Line2D([], [], linestyle="", marker="x", color=FAILURE, label=ended))
+    if entries:
+        shown = axes.legend(handles=entries, loc="center", frameon=True, facecolor="#1b2547", labelcolor="white")
+        shown.get_frame().set_edgecolor("none")
+    colours = ScalarMappable(Normalize(scale.low, scale.high), cmap="cividis")
+    figure.colorbar(colours, ax=axes, label=scale.label, orientation="horizontal", aspect=10)
+    return to_picture(figure, f"Colours from {scale.low:.3g} to {scale.high:.3g}: {scale.label}.", run)

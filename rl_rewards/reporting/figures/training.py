@@ -1,0 +1,199 @@
+"""Small charts of how training went, and where the time went."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rl_rewards.games.figures import DRAWN_HERE as DRAWN_OF_GAMES
+from rl_rewards.reporting.figures.coverage import DRAWN_HERE as DRAWN_OF_CURIOSITY
+from rl_rewards.reporting.figures.drawing import (
+    ALICE,
+    BOB,
+    GOALS,
+    LEARNED,
+    OTHER,
+    TRUE,
+    Drawing,
+    Picture,
+    legend,
+    new_figure,
+    plain,
+    plot_line,
+    share_axis,
+    steps_axis,
+    styled,
+    to_picture,
+)
+from rl_rewards.reporting.parts import split_part
+from rl_rewards.reporting.run_files import RunFiles, number, series
+from rl_rewards.reporting.verdict import duration
+
+MOST_OTHER_CHARTS = 12
+SMALL = (4.2, 2.7)  # inches
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One small chart: lines (metric, label, colour) over env steps."""
+
+    title: str
+    unit: str
+    lines: Sequence[tuple[str, str, str]]
+    is_share: bool = False  # the values are in 0 .. 1
+
+
+def _of_players(title: str, unit: str, name: str) -> Chart:
+    lines = [(f"agent/{who}_{name}", who.capitalize(), colour) for who, colour in (("alice", ALICE), ("bob", BOB))]
+    return Chart(title, unit, lines)
+
+
+CHARTS = (
+    Chart(
+        "Reward in training",
+        "per step",
+        [("agent/reward_mean", "learned", LEARNED)],
+    ),
+    Chart("True reward in training", "per step", [("train/true_reward", "true", TRUE)]),
+    Chart("True success in training", "share of episodes", [("train/success", "true", TRUE)], is_share=True),
+    Chart("Reward model: loss", "nats per example", [("reward/loss", "loss", LEARNED)]),
+    Chart(
+        "Reward model: accuracy",
+        "share correct",
+        [("reward/accuracy_goal", "goals", GOALS), ("reward/accuracy_negative", "negatives", OTHER)],
+        is_share=True,
+    ),
+    Chart(
+        "Reward model: mean output",
+        "probability of goal",
+        [("reward/prob_goal", "goals", GOALS), ("reward/prob_negative", "negatives", OTHER)],
+        is_share=True,
+    ),
+    Chart(
+        "Discriminator: accuracy",
+        "share correct",
+        [("reward/accuracy_expert", "demonstrated", GOALS), ("reward/accuracy_policy", "own", OTHER)],
+        is_share=True,
+    ),
+    Chart(
+        "Discriminator: mean output",
+        "probability of demonstrated",
+        [("reward/prob_expert", "demonstrated", GOALS), ("reward/prob_policy", "own", OTHER)],
+        is_share=True,
+    ),
+    Chart("Answers", "queries", [("reward/queries", "asked", OTHER), ("reward/labels", "answered", GOALS)]),
+    Chart(
+        "Is the task done? Answers so far",
+        "states",
+        [("reward/answered_yes", "yes", GOALS), ("reward/answered_no", "no", OTHER)],
+    ),
+    Chart(
+        "Reward model: held-out answers",
+        "share",
+        [
+            ("reward/heldout_accuracy", "foretold rightly", GOALS),
+            ("reward/heldout_calibration_error", "calibration error", OTHER),
+        ],
+        is_share=True,
+    ),
+    Chart("Learned from true reward", "EPIC distance", [("eval/epic_distance", "distance", LEARNED)], is_share=True),
+    Chart("Reward model: entropy of its outputs", "nats", [("reward/entropy", "entropy", OTHER)]),
+    Chart("Reward model: norm of the gradient", "", [("reward/gradient_norm", "norm", OTHER)]),
+    Chart(
+        "Behaviour cloning: loss",
+        "nats per step",
+        [("agent/loss", "trained on", LEARNED), ("agent/validation_loss", "held out", GOALS)],
+    ),
+    Chart("Reward model: negatives in use", "states", [("reward/negatives", "negatives", OTHER)]),
+    Chart("Policy: entropy", "nats", [("agent/entropy", "entropy", OTHER)]),
+    Chart("Policy: KL divergence per update", "nats", [("agent/kl", "KL", OTHER)]),
+    Chart("Value function: loss", "squared, scaled reward", [("agent/value_loss", "value loss", OTHER)]),
+    _of_players("Players: reward", "per move", "reward_mean"),
+    _of_players("Players: entropy", "nats", "entropy"),
+    _of_players("Players: KL divergence per update", "nats", "kl"),
+    _of_players("Players' value functions: loss", "squared, scaled reward", "value_loss"),
+    Chart("Bob: imitation of Alice, loss", "nats per move", [("agent/bob_cloning_loss", "loss", BOB)]),
+)
+DRAWN_ELSEWHERE = DRAWN_OF_GAMES | DRAWN_OF_CURIOSITY
+
+
+def training_figure(run: RunFiles) -> Drawing | None:
+    """All small charts that the run has data for, those of metrics unknown here last."""
+    known = {name for chart in CHARTS for name, *_ in chart.lines}
+    present = {key for row in run.rows for key, value in row.items() if value is not None}
+    owned = [key for key in present - known if key.startswith(("reward/", "labeler/", "agent/", "train/"))]
+    others = sorted(key for key in owned if split_part(key)[1] not in DRAWN_ELSEWHERE)
+    charts = [*CHARTS, *(Chart(key, "", [(key, key, OTHER)]) for key in others[:MOST_OTHER_CHARTS])]
+    with styled():
+        pictures = [picture for chart in charts if (picture := _draw(run, chart)) is not None]
+    if not pictures:
+        return None
+    caption = (
+        "One value per round. An accuracy of 1 on goals and negatives alike can mean that the classifier memorises its "
+        "examples; entropy that falls to its floor early, that the policy stopped exploring."
+    )
+    if len(others) > MOST_OTHER_CHARTS:
+        caption += f" Not drawn: {', '.join(others[MOST_OTHER_CHARTS:])}."
+    return Drawing("Training in detail", caption, pictures, columns=3)
+
+
+def _draw(run: RunFiles, chart: Chart) -> Picture | None:
+    lines = [(series(run.rows, name), label, colour) for name, label, colour in chart.lines]
+    if not any(values for (_, values), _, _ in lines):
+        return None
+    figure, (axes,) = new_figure(*SMALL)
+    for points, label, colour in lines:
+        plot_line(axes, points, colour, label=label, linewidth=1.4)
+    axes.set_ylabel(chart.unit)
+    axes.set_title(plain(chart.title))
+    if chart.is_share:
+        share_axis(axes)
+    steps_axis(axes, run)
+    legend(axes)
+    return to_picture(figure, f"{chart.title} over environment steps.", run)
+
+
+@dataclass(frozen=True)
+class TimeRow:
+    """One line of the time table."""
+
+    what: str
+    time: str
+    share: str
+
+
+_PARTS = {
+    "time/compile_seconds": "compiling",
+    "time/collect_seconds": "collecting experience",
+    "time/learn_seconds": "learning (reward and policy)",
+    "time/evaluate_seconds": "evaluating",
+}
+
+
+def time_table(run: RunFiles) -> list[TimeRow]:
+    """Seconds by part of the work, summed over rounds; parts that the run did not measure are left out."""
+    spent = time_parts(run)
+    total = sum(spent.values())
+    if total <= 0:
+        return []
+    rows = [TimeRow(what, duration(seconds), f"{seconds / total:.0%}") for what, seconds in spent.items()]
+    return [*rows, TimeRow("together", duration(total), "")]
+
+
+def time_parts(run: RunFiles) -> dict[str, float]:
+    """Seconds by part of the work."""
+    spent = {name: sum(series(run.rows, key)[1]) for key, name in _PARTS.items() if series(run.rows, key)[1]}
+    rounds = sum(series(run.rows, "time/round_seconds")[1])
+    inside = spent.get("collecting experience", 0.0) + spent.get("learning (reward and policy)", 0.0)
+    if rounds > inside:
+        spent["learning and waiting" if inside else "rounds (collecting and learning)"] = rounds - inside
+    whole = number(run.outcome.get("seconds")) or 0.0
+    rest = whole - sum(spent.values())
+    if spent and rest > 0:  # a resumed run's rounds cover more than its last start: then there is no rest to tell
+        spent["everything else (checkpoints, logs, start)"] = rest
+    return spent
+
+
+def median_speed(run: RunFiles) -> float | None:
+    """Median over rounds of env steps per second of collecting and learning."""
+    values = series(run.rows, "time/env_steps_per_second")[1]
+    return statistics.median(values) if values else None

@@ -1,0 +1,1 @@
+"""Rewards from a classifier of goal states: fixed, adversarial, on pictures, and by asking."""

@@ -1,0 +1,300 @@
+"""A binary goal classifier: network, regularised loss, one gradient step. What data it sees is its caller's matter.
+
+loss = BCE(f(mix(x)), smooth(mix(y))) + c_gp * (|grad_x f| - target)^2 - c_e * H(D), decoupled weight decay; or the
+positive-unlabelled risk or the focal loss in place of BCE. High logits mean "goal" (of demonstrations: "expert").
+Rewards are paid by the weights as they are, or by their moving average.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.losses import bernoulli_entropy, binary_cross_entropy, focal_cross_entropy, non_negative_pu
+from rl_rewards.core.normalize import RunningMoments
+from rl_rewards.core.types import Key, Metrics
+from rl_rewards.models.networks import MLP, apply, check_mlp, last_hidden_layer
+from rl_rewards.rewards.classifier.mixup import mix, mix_with_unlabelled
+
+INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
+PENALTY_SCALE, SPECTRAL_SCALE = 10.0, 100.0
+"""Factors of normalised inputs where the logit's slope is held near 1, or below. In deviations, goals and the states
+beside them are less than 1 apart, and so would be the logits. Under spectral norm the slope stays far below its bound,
+since each layer takes some of it away. Chosen by scripts/measure_regularisers.py."""
+
+
+@struct.dataclass
+class ClassifierState:
+    variables: dict  # leaves [E, ...]: "params" and, with spectral norm, "batch_stats"
+    optimizer: optax.OptState  # leaves [E, ...]
+    moments: RunningMoments  # of the examples, set once; unused unless inputs are normalised
+
+
+@struct.dataclass
+class AveragedState(ClassifierState):
+    """With the moving average that :attr:`Classifier.average` asks for; without, checkpoints hold none."""
+
+    average: dict  # of "params", the same leaves
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """An ensemble of multi-layer perceptrons with independent weights, batches and optimisers.
+
+    Keys and units: configs/classifier/mlp.yaml.
+    """
+
+    hidden: tuple[int, ...]
+    activation: str
+    learning_rate: float
+    weight_decay: float
+    ensemble: int
+    combine: Literal["mean", "min"]
+    mixup: float
+    label_smoothing: float
+    input_noise: float
+    gradient_penalty: float
+    gradient_penalty_target: float
+    entropy_weight: float
+    spectral_norm: bool
+    dropout: float
+    goal_prior: float | None
+    normalize_inputs: bool | None
+    input_scale: float | None = 1.0
+    gradient_penalty_at: Literal["between", "goals"] = "between"
+    negative_weighting: Literal["none", "focal"] = "none"
+    average: float = 0.0
+
+    def __post_init__(self) -> None:
+        group = "reward.classifier"
+        check_fields(self, group)
+        require(self.ensemble > 0, f"{group}.ensemble={self.ensemble} must be at least 1.")
+        require(self.learning_rate > 0, f"{group}.learning_rate={self.learning_rate} must be positive.")
+        require(self.mixup >= 0, f"{group}.mixup={self.mixup} must be 0 (off) or positive.")
+        require(self.input_noise >= 0, f"{group}.input_noise={self.input_noise} must be 0 (off) or positive.")
+        require(0 <= self.label_smoothing < 1, f"{group}.label_smoothing={self.label_smoothing} must lie in [0, 1).")
+        require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
+        require(
+            self.input_scale is None or self.input_scale > 0,
+            f"{group}.input_scale={self.input_scale} must be positive, or null for what fits the regularisers.",
+        )
+        require(0 <= self.average < 1, f"{group}.average={self.average} must be 0 (off) or lie between 0 and 1.")
+        check_mlp(group, self.hidden, self.activation)
+        if self.goal_prior is not None:
+            require(
+                0 < self.goal_prior < 1, f"{group}.goal_prior={self.goal_prior} must lie between 0 and 1, or be null."
+            )
+            require(
+                self.negative_weighting == "none",
+                f"{group}.negative_weighting={self.negative_weighting} weights negatives, and with {group}.goal_prior="
+                f"{self.goal_prior} there are none, only unlabelled states; choose one of the two.",
+            )
+
+    @property
+    def normalizes(self) -> bool:
+        """True where inputs are normalised: as configured, or else where a regulariser bounds the output's slope."""
+        return self._bounds_slopes if self.normalize_inputs is None else self.normalize_inputs
+
+    @property
+    def scale(self) -> float:
+        """The factor that inputs are multiplied by after they are normalised."""
+        if self.input_scale is not None:
+            return self.input_scale
+        if self.spectral_norm:
+            return SPECTRAL_SCALE
+        return PENALTY_SCALE if self.gradient_penalty > 0.0 and self.gradient_penalty_target > 0.0 else 1.0
+
+    @property
+    def _bounds_slopes(self) -> bool:
+        return self.spectral_norm or self.gradient_penalty > 0.0
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about settings that can work but have been seen to fail."""
+        found = []
+        if self._bounds_slopes and not self.normalizes:
+            which = "spectral_norm=true" if self.spectral_norm else f"gradient_penalty={self.gradient_penalty:g}"
+            found.append(
+                f"reward.classifier.{which} bounds how fast the classifier's output changes with its inputs, and these "
+                "are not normalised: where goals and other states lie close together in their units, it cannot tell "
+                "them apart. reward.classifier.normalize_inputs=null and reward.classifier.input_scale=null fit them "
+                "to it."
+            )
+        if self.spectral_norm and self.activation == "tanh":
+            found.append(
+                "reward.classifier.spectral_norm=true with activation=tanh makes the classifier flatter than it need "
+                "be, since tanh takes slope away in every layer: it can hardly tell goals from states a little beyond "
+                "them. reward.classifier.activation=leaky_relu keeps the slope."
+            )
+        return found
+
+    @cached_property
+    def network(self) -> nn.Module:
+        return MLP(tuple(self.hidden), 1, self.activation, dropout=self.dropout, spectral_norm=self.spectral_norm)
+
+    @cached_property
+    def optimizer(self) -> optax.GradientTransformation:
+        return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
+
+    def init(self, key: Key, features: int) -> ClassifierState:
+        """Fresh members for inputs of ``features`` entries."""
+        variables = jax.vmap(lambda k: self.network.init(k, jnp.zeros((1, features))))(
+            jax.random.split(key, self.ensemble)
+        )
+        state = ClassifierState(
+            variables=variables,
+            optimizer=jax.vmap(self.optimizer.init)(variables["params"]),
+            moments=RunningMoments.init((features,)),
+        )
+        return AveragedState(**vars(state), average=variables["params"]) if self.average > 0.0 else state
+
+    def set_moments(self, state: ClassifierState, inputs: Float[Array, "N d"]) -> ClassifierState:
+        """Take the input statistics from ``inputs``.
+
+        An entry that is the same in all of them says nothing of its scale: it is moved to 0 and not divided.
+        """
+        moments = RunningMoments.init(inputs.shape[1:]).update(inputs, jnp.ones(inputs.shape[:1], bool))
+        constant = jnp.all(inputs == inputs[:1], axis=0)
+        return state.replace(moments=moments.replace(variance=jnp.where(constant, 1.0, moments.variance)))
+
+    def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
+        """log-odds of being a goal, one per member."""
+        inputs = self._scaled(state, inputs)
+        return jax.vmap(lambda variables: apply(self.network, variables, inputs)[..., 0])(self.paying(state))
+
+    def paying(self, state: ClassifierState) -> dict:
+        """The variables that rewards are paid by: the moving average where there is one. Leaves [E, ...]."""
+        return state.variables | {"params": state.average} if isinstance(state, AveragedState) else state.variables
+
+    def hidden_layer(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch width"]:
+        """Activations of the first member's last hidden layer."""
+        first = jax.tree.map(lambda x: x[0], state.variables)
+        return last_hidden_layer(self.network, first, self._scaled(state, inputs))
+
+    def combined(self, values: Float[Array, "E *batch"]) -> Float[Array, "*batch"]:
+        """One value from those of the members: their mean, or the least (an exploit must then fool all of them)."""
+        return jnp.min(values, axis=0) if self.combine == "min" else jnp.mean(values, axis=0)
+
+    def train_step(
+        self,
+        state: ClassifierState,
+        positives: Float[Array, "E N d"],
+        negatives: Float[Array, "E M d"],
+        key: Key,
+    ) -> tuple[ClassifierState, Metrics]:
+        """One gradient step of every member on its own batch; then its moving average follows, if it keeps one."""
+
+        def member(variables, optimizer, positive, negative, member_key):
+            others = {name: value for name, value in variables.items() if name != "params"}
+            gradients, (others, metrics) = jax.grad(self._loss, has_aux=True)(
+                variables["params"], others, positive, negative, member_key
+            )
+            updates, optimizer = self.optimizer.update(gradients, optimizer, variables["params"])
+            metrics["reward/gradient_norm"] = optax.tree.norm(gradients)
+            return {"params": optax.apply_updates(variables["params"], updates), **others}, optimizer, metrics
+
+        variables, optimizer, metrics = jax.vmap(member)(
+            state.variables,
+            state.optimizer,
+            self._scaled(state, positives),
+            self._scaled(state, negatives),
+            jax.random.split(key, self.ensemble),
+        )
+        state = state.replace(variables=variables, optimizer=optimizer)
+        return self._averaged(state), jax.tree.map(jnp.mean, metrics)
+
+    def dashboard(
+        self, state: ClassifierState, positives: Float[Array, "E N d"], negatives: Float[Array, "E M d"]
+    ) -> Metrics:
+        """How well what pays tells every member's own, unmixed, batch apart; means over members.
+
+        Asked for once a round: beside every gradient step it would cost a third of the update again.
+        """
+
+        def member(variables, positive, negative):
+            logit_goal, logit_negative = (apply(self.network, variables, x)[..., 0] for x in (positive, negative))
+            return {
+                "reward/accuracy_goal": jnp.mean(logit_goal > 0.0),
+                "reward/accuracy_negative": jnp.mean(logit_negative < 0.0),
+                "reward/prob_goal": jnp.mean(jax.nn.sigmoid(logit_goal)),
+                "reward/prob_negative": jnp.mean(jax.nn.sigmoid(logit_negative)),
+            }
+
+        inputs = self._scaled(state, positives), self._scaled(state, negatives)
+        return jax.tree.map(jnp.mean, jax.vmap(member)(self.paying(state), *inputs))
+
+    def _averaged(self, state: ClassifierState) -> ClassifierState:
+        """After a gradient step: average <- c average + (1 - c) params, where there is an average.
+
+        c is ``average``; after step n at most 1 - 1 / n, so that the mean is plain at first and nothing of the initial
+        weights is left in it.
+        """
+        if not isinstance(state, AveragedState):
+            return state
+        steps = optax.tree.get(state.optimizer, "count")[0]  # of every member the same
+        decay = jnp.minimum(self.average, 1.0 - 1.0 / steps)
+        params = state.variables["params"]
+        average = jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.average, params)
+        return state.replace(average=average)
+
+    def _scaled(self, state: ClassifierState, inputs: Array) -> Array:
+        inputs = state.moments.normalize(inputs, INPUT_CLIP) if self.normalizes else inputs
+        return inputs if self.scale == 1.0 else self.scale * inputs
+
+    def _loss(self, params: dict, others: dict, positive: Array, negative: Array, key: Key):
+        """Loss of one member; auxiliary: the moved statistics and the metrics."""
+        dropout_key, mixup_key, noise_key, penalty_key = jax.random.split(key, 4)
+        variables = {"params": params, **others}
+        inputs = jnp.concatenate([positive, negative])
+        targets = jnp.concatenate([jnp.ones(len(positive)), jnp.zeros(len(negative))])
+        if self.input_noise > 0.0:
+            inputs = inputs + self.input_noise * jax.random.normal(noise_key, inputs.shape)
+        if self.mixup > 0.0 and self.goal_prior is not None:
+            inputs = mix_with_unlabelled(mixup_key, inputs, len(positive), self.mixup)
+        elif self.mixup > 0.0:
+            inputs, targets = mix(mixup_key, inputs, targets, self.mixup)
+        if self.label_smoothing > 0.0:
+            targets = targets * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
+        output, moved = self.network.apply(
+            variables, inputs, train=True, rngs={"dropout": dropout_key}, mutable=list(others)
+        )
+        logits = output[..., 0]
+        if self.goal_prior is not None:
+            known, unlabelled = logits[: len(positive)], logits[len(positive) :]
+            loss = non_negative_pu(known, unlabelled, self.goal_prior, self.label_smoothing)
+        elif self.negative_weighting == "focal":
+            loss = jnp.mean(focal_cross_entropy(logits, targets))
+        else:
+            loss = jnp.mean(binary_cross_entropy(logits, targets))
+        entropy = jnp.mean(bernoulli_entropy(logits))
+        metrics = {"reward/loss": loss, "reward/entropy": entropy}
+        loss = loss - self.entropy_weight * entropy
+        if self.gradient_penalty > 0.0:
+            penalty = self._gradient_penalty(variables, positive, negative, penalty_key)
+            metrics["reward/gradient_penalty"] = penalty
+            loss = loss + self.gradient_penalty * penalty
+        return loss, (dict(moved), metrics)
+
+    def _gradient_penalty(self, variables: dict, positive: Array, negative: Array, key: Key) -> Array:
+        """Mean of (|grad f| - target)^2, f the logit, over the points that ``gradient_penalty_at`` names.
+
+        ``between``: random points between goals and negatives (Gulrajani et al. 2017, arXiv:1704.00028, equation 3).
+        ``goals``: goals alone; with target 0 and weight gamma / 2 this is R1 (Mescheder et al. 2018, arXiv:1801.04406,
+        equation 9), which leaves the slope from goals down to other states free.
+        """
+        points = positive
+        if self.gradient_penalty_at == "between":
+            n = min(len(positive), len(negative))
+            weight = jax.random.uniform(key, (n, 1))
+            points = weight * positive[:n] + (1.0 - weight) * negative[:n]
+        gradients = jax.vmap(jax.grad(lambda x: apply(self.network, variables, x)[0]))(points)
+        norms = jnp.sqrt(jnp.sum(jnp.square(gradients), axis=-1) + 1e-12)
+        return jnp.mean(jnp.square(norms - self.gradient_penalty_target))

@@ -1,0 +1,185 @@
+"""A discriminator between demonstrated and own transitions, learned beside the policy: GAIL and its family.
+
+D = sigmoid(h):  max over h of E_expert[log D] + E_policy[log(1 - D)];  r = map(h)
+(Ho and Ermon 2016, arXiv:1606.03476, algorithm 1.) Loss and map make the kind: see the YAMLs under configs/reward.
+After a termination the episode goes on in an absorbing state, which the discriminator judges like any other, so that
+neither living nor dying pays by itself (Kostrikov et al. 2019, arXiv:1809.02925, section 4.2).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.data.demonstrations.records import require_demos, transitions_of
+from rl_rewards.models.encoders import is_image
+from rl_rewards.rewards.base import READS, JudgesPairs, RewardSource, feature_size, make_pair_features
+from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
+from rl_rewards.rewards.reward_maps import REWARD_MAPS, RewardMap
+
+NAMES = {"_goal": "_expert", "_negative": "_policy"}
+"""The classifier's metrics, by what its two sides are here."""
+
+
+@struct.dataclass
+class GailState:
+    classifier: ClassifierState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gail(RewardSource):
+    """Keys and units: configs/reward/gail.yaml."""
+
+    spec: EnvSpec
+    demos: str | None
+    classifier: Classifier
+    judges: JudgesPairs
+    reward_map: RewardMap
+    batch_size: int
+    updates_per_round: int
+    rounds_per_update: int
+    history: int
+    early_end: Literal["absorbing", "allow", "refuse"]
+
+    def __post_init__(self) -> None:
+        check_fields(self, "reward")
+        require_demos(self.demos, "This reward")
+        for name in ("batch_size", "updates_per_round", "rounds_per_update"):
+            require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be at least 1.")
+        require(self.history >= 0, f"reward.history={self.history} must be 0 or more.")
+        require(not is_image(self.spec.obs), "reward=gail works on vectors; choose an environment without pictures.")
+        require(
+            self.early_end != "refuse" or not self.spec.ends_early,
+            f"Episodes of {self.spec.name} can end early, so that their length leaks into the reward; let the "
+            "discriminator judge what follows with reward.early_end=absorbing.",
+        )
+
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(
+            reads=READS[self.judges],
+            history=self.history,
+            demos=self.demos,
+            needs_rollouts=True,
+            pays_after_the_end=self.early_end == "absorbing",
+            warnings=tuple(self.classifier.warnings),
+        )
+
+    @cached_property
+    def _features(self):
+        return make_pair_features(self.spec, self.judges)
+
+    def init(self, key: Key) -> GailState:
+        return GailState(classifier=self.classifier.init(key, self._input_size))
+
+    def reward(self, state: GailState, transitions: Transition) -> Float[Array, "*batch"]:
+        return self._reward_of(state, self._inputs(transitions))
+
+    def absorbing_reward(self, state: GailState) -> Float[Array, ""]:
+        if self.early_end != "absorbing":
+            return jnp.zeros(())
+        return self._reward_of(state, self._absorbing)
+
+    def update(
+        self, state: GailState, data: Examples, experience: Experience, round: Array, key: Key
+    ) -> tuple[GailState, Metrics]:
+        """``updates_per_round`` gradient steps, as many demonstrated rows as own ones in each."""
+        del data
+        show_key, train_key = jax.random.split(key)
+
+        def step(classifier, step_key):
+            draw_key, step_key = jax.random.split(step_key)
+            return self.classifier.train_step(classifier, *self._draw(experience, draw_key), step_key)
+
+        def train(classifier):
+            shown = self._draw(experience, show_key)
+            classifier = self._move_statistics(classifier, *shown)
+            classifier, metrics = jax.lax.scan(step, classifier, jax.random.split(train_key, self.updates_per_round))
+            dashboard = self.classifier.dashboard(classifier, *shown)
+            return classifier, jax.tree.map(jnp.mean, metrics) | dashboard
+
+        nothing = jax.tree.map(
+            lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state.classifier)[1]
+        )
+        due = round % self.rounds_per_update == 0
+        classifier, metrics = jax.lax.cond(due, train, lambda c: (c, nothing), state.classifier)
+        return state.replace(classifier=classifier), {_named(name): value for name, value in metrics.items()}
+
+    def inspect(self, state: GailState, data: Examples, transitions: Transition) -> dict[str, Array]:
+        demos = transitions_of(data)
+        if demos is None:  # a frozen one, of a run that is given none
+            return {}
+        return {
+            "prob_demos": self._probability(state, self._inputs(demos)),
+            "prob_policy": self._probability(state, self._inputs(transitions)),
+            "reward_demos": self.reward(state, demos),
+        }
+
+    # What AIRL shares.
+
+    @property
+    def _input_size(self) -> int:
+        return feature_size(self.spec, self.judges) + 1
+
+    @property
+    def _absorbing(self) -> Float[Array, "d"]:
+        """The input of the absorbing state: nothing but its flag."""
+        return jnp.zeros(self._input_size).at[-1].set(1.0)
+
+    def _inputs(self, transitions: Transition) -> Float[Array, "*batch d"]:
+        """Features and, last, the absorbing flag, 0 of everything real."""
+        features = self._features(transitions)
+        return jnp.concatenate([features, jnp.zeros((*features.shape[:-1], 1))], axis=-1)
+
+    def _draw(self, experience: Experience, key: Key) -> tuple[Float[Array, "E N d"], Float[Array, "E N d"]]:
+        """A batch of demonstrated and one of own rows for every member."""
+        assert experience.sample_demos is not None, "build_data loads demonstrations for a reward that names some"
+        keys = jax.random.split(key, 2)
+        expert, own = (
+            self._rows(sample, k, experience)
+            for sample, k in zip((experience.sample_demos, experience.sample), keys, strict=True)
+        )
+        return expert, own
+
+    def _rows(self, sample: Any, key: Key, experience: Experience) -> Float[Array, "E N d"]:
+        """Of every sampled termination, half become the absorbing state that follows it: on both sides alike."""
+        del experience  # AIRL asks it for log-probabilities
+        sample_key, coin_key = jax.random.split(key)
+        shape = (self.classifier.ensemble, self.batch_size)
+        transitions = sample(sample_key, self.classifier.ensemble * self.batch_size)
+        inputs = self._inputs(transitions).reshape(*shape, -1)
+        if self.early_end != "absorbing":
+            return inputs
+        absorbed = transitions.terminated.reshape(shape) & jax.random.bernoulli(coin_key, 0.5, shape)
+        return jnp.where(absorbed[..., None], self._absorbing, inputs)
+
+    def _move_statistics(self, classifier: ClassifierState, expert: Array, own: Array) -> ClassifierState:
+        """Input statistics over the real states of both sides; once a round, like the rest of the reward. The absorbing
+        flag stays as it is."""
+        if not self.classifier.normalizes:
+            return classifier
+        rows = jnp.concatenate([expert, own], axis=1).reshape(-1, expert.shape[-1])
+        moments = classifier.moments.update(rows, rows[:, -1] == 0.0)
+        flag = moments.replace(mean=moments.mean.at[-1].set(0.0), variance=moments.variance.at[-1].set(1.0))
+        return classifier.replace(moments=flag)
+
+    def _probability(self, state: GailState, inputs: Array) -> Array:
+        return self.classifier.combined(jax.nn.sigmoid(self.classifier.logits(state.classifier, inputs)))
+
+    def _reward_of(self, state: GailState, inputs: Array) -> Array:
+        logits = self.classifier.logits(state.classifier, inputs)
+        return self.classifier.combined(REWARD_MAPS[self.reward_map](logits))
+
+
+def _named(name: str) -> str:
+    for here, there in NAMES.items():
+        name = name.removesuffix(here) + there if name.endswith(here) else name
+    return name

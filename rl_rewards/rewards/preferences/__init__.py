@@ -1,0 +1,1 @@
+"""Rewards learned from comparisons, rankings and ratings of segments."""

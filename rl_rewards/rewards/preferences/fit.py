@@ -1,0 +1,93 @@
+"""How a reward model is fitted to answers: batches of queries, random parts of their segments, sure guesses besides.
+
+loss = cross-entropy of the answers + pseudo_weight * that of what a member guesses surely about other pairs
+(Christiano et al. 2017, section 2.2.3; the guesses and the parts: SURF, Park et al. 2022, arXiv:2203.10050).
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float
+
+from rl_rewards.core.queries import preference_loss, right
+from rl_rewards.core.types import Key, Metrics
+from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceFit:
+    """Keys and units: configs/reward/preferences.yaml."""
+
+    model: RewardModel
+    batch_size: int
+    label_noise: float
+    crop: float
+    pseudo_weight: float
+    pseudo_confidence: float
+
+    def step(
+        self,
+        model: RewardModelState,
+        inputs: Float[Array, "D K L d"],
+        scores: Float[Array, "D K"],
+        trainable: Bool[Array, "D"],
+        unlabelled: Float[Array, "U K L d"] | None,
+        key: Key,
+    ) -> tuple[RewardModelState, Metrics]:
+        """One gradient step of every member.
+
+        Args:
+            scores: NaN where there is no answer.
+            trainable: which queries to learn from; at least one.
+            unlabelled: segments that nobody was asked about.
+        """
+        draw_key, crop_key, step_key = jax.random.split(key, 3)
+        cumulative = jnp.cumsum(trainable)
+        shape = (self.model.ensemble, self.batch_size)
+        rank = jax.random.randint(draw_key, shape, 0, jnp.maximum(cumulative[-1], 1)) + 1
+        index = jnp.searchsorted(cumulative, rank)
+        inputs, scores = inputs[index], scores[index]
+        if unlabelled is not None:
+            guessed = jnp.sum(self.model.rewards(model, unlabelled), axis=-1)  # [E, U, 2]: each member's own guess
+            surely = jax.nn.sigmoid(jnp.abs(guessed[..., :1] - guessed[..., 1:])) > self.pseudo_confidence
+            inputs = jnp.concatenate([inputs, jnp.broadcast_to(unlabelled, (len(inputs), *unlabelled.shape))], axis=1)
+            scores = jnp.concatenate([scores, jnp.where(surely, guessed, jnp.nan)], axis=1)
+        told = (scores, self._kept(crop_key, inputs.shape[:-1]))
+        return self.model.train_step(model, inputs, self._loss, told, step_key)
+
+    def _kept(self, key: Key, shape: tuple[int, ...]) -> Float[Array, "E N K L"]:
+        """1 on the steps of a random part of every segment, as long for all clips of a query (SURF: Park et al. 2022,
+        arXiv:2203.10050, section 4.2), 0 beyond."""
+        *queries, clips, steps = shape
+        length_key, start_key = jax.random.split(key)
+        shortest = max(1, round((1.0 - self.crop) * steps))
+        length = jax.random.randint(length_key, (*queries, 1, 1), shortest, steps + 1)
+        start = jnp.floor(jax.random.uniform(start_key, (*queries, clips, 1)) * (steps - length + 1))
+        place = jnp.arange(steps)
+        return ((place >= start) & (place < start + length)).astype(jnp.float32)
+
+    def _loss(
+        self, rewards: Float[Array, "N K L"], told: tuple[Float[Array, "N K"], Float[Array, "N K L"]]
+    ) -> tuple[Array, Metrics]:
+        """Of the answers, and times ``pseudo_weight`` of what is guessed, which follows them in the batch."""
+        scores, kept = told
+        if scores.shape[-1] == 1:  # a rating is what the segment's steps are worth on average
+            error = jnp.square(jnp.sum(rewards * kept, axis=-1) / jnp.sum(kept, axis=-1) - scores)
+            loss = jnp.mean(jnp.where(jnp.isfinite(scores), error, 0.0))
+            return loss, {"reward/loss": loss}
+        returns = jnp.sum(rewards * kept, axis=-1)
+        n = self.batch_size
+        found, decided = right(returns[:n], scores[:n])
+        loss = self._mean_loss(returns[:n], scores[:n])
+        metrics = {"reward/loss": loss, "reward/accuracy": jnp.sum(found) / jnp.maximum(jnp.sum(decided), 1.0)}
+        if self.pseudo_weight == 0.0:
+            return loss, metrics
+        guessed = self._mean_loss(returns[n:], scores[n:])
+        metrics["reward/pseudo_labels"] = jnp.mean(jnp.isfinite(scores[n:, 0]).astype(jnp.float32))
+        return loss + self.pseudo_weight * guessed, metrics
+
+    def _mean_loss(self, returns: Float[Array, "N K"], scores: Float[Array, "N K"]) -> Float[Array, ""]:
+        loss, pairs = preference_loss(returns, scores, self.label_noise)
+        return jnp.sum(loss) / jnp.maximum(jnp.sum(pairs), 1.0)

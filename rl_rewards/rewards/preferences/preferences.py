@@ -1,0 +1,267 @@
+"""A reward learned from answers about segments: which of two is better, in what order several are, how good one is.
+
+P(first preferred) = (1 - e) sigmoid(R(first) - R(second)) + e / 2,  R the sum of a segment's rewards
+(Christiano et al. 2017, arXiv:1706.03741, equation 1 and section 2.2.) Queries are asked in sessions while the policy
+learns; an answer may come many rounds later, and goes to its place by the query's id. Each member's rewards are
+standardised on visited steps before their mean is paid.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.epic import pearson
+from rl_rewards.core.queries import NOBODY, Labels, Query, calibration_error, pairs_of, preference_logits, right
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
+from rl_rewards.models.encoders import is_image
+from rl_rewards.rewards.base import READS, JudgesPairs, RewardSource, feature_size, make_pair_features
+from rl_rewards.rewards.preferences.acquisition import Acquisition, choose
+from rl_rewards.rewards.preferences.asking import Asking
+from rl_rewards.rewards.preferences.fit import PreferenceFit
+from rl_rewards.rewards.preferences.novelty import novelty
+from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
+
+SHOWN_STEPS = 1024
+"""Visited steps on which rewards are standardised, and new states compared with."""
+
+
+@struct.dataclass
+class PreferencesState:
+    """What was asked stays at the index of its id, so that an answer finds it however late it comes."""
+
+    model: RewardModelState
+    mean: Float[Array, "E"]  # of each member's rewards on visited steps
+    deviation: Float[Array, "E"]
+    asked: Int[Array, ""]  # queries so far
+    inputs: Float[Array, "D K L d"]  # of their segments
+    scores: Float[Array, "D K"]  # their answers
+    known: Bool[Array, "D K"]  # False until there is one: a NaN in a checkpoint would look like a broken run
+    visited: Float[Array, "M d"]  # some visited steps
+    exploring: Bool[Array, ""]  # paid for new states, for now
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preferences(Asking, RewardSource):
+    """Keys and units: configs/reward/preferences.yaml."""
+
+    model: RewardModel
+    judges: JudgesPairs
+    clips: int
+    acquisition: Acquisition
+    label_noise: float
+    crop: float
+    pseudo_weight: float
+    pseudo_confidence: float
+    pseudo_ratio: int
+    heldout_every: int
+    batch_size: int
+    updates_per_round: int
+    unsupervised_rounds: int
+    neighbours: int
+    early_end: Literal["refuse", "allow"]
+
+    def __post_init__(self) -> None:
+        check_fields(self, "reward")
+        self.check_asking()
+        for name in ("clips", "batch_size", "updates_per_round", "neighbours"):
+            require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be at least 1.")
+        require(self.heldout_every > 1, f"reward.heldout_every={self.heldout_every} must be at least 2.")
+        require(0 <= self.label_noise < 1, f"reward.label_noise={self.label_noise} must lie in [0, 1).")
+        require(0 <= self.crop < 1, f"reward.crop={self.crop} must lie in [0, 1); 0 is off.")
+        require(self.pseudo_weight >= 0, f"reward.pseudo_weight={self.pseudo_weight} must be 0 (off) or positive.")
+        told = f"reward.pseudo_confidence={self.pseudo_confidence} must lie in [0.5, 1): a probability."
+        require(0.5 <= self.pseudo_confidence < 1, told)
+        require(self.pseudo_ratio > 0, f"reward.pseudo_ratio={self.pseudo_ratio} must be at least 1.")
+        require(
+            self.pseudo_weight == 0 or self.clips == 2,
+            f"reward.pseudo_weight={self.pseudo_weight} guesses which of two is better; it needs reward.clips=2.",
+        )
+        require(
+            self.unsupervised_rounds >= 0,
+            f"reward.unsupervised_rounds={self.unsupervised_rounds} must be 0 (off) or positive.",
+        )
+        require(
+            not is_image(self.spec.obs), "reward=preferences works on vectors; choose observations without pictures."
+        )
+        require(
+            self.early_end == "allow" or not self.spec.ends_early,
+            f"Episodes of {self.spec.name} can end early, so that their length leaks into the reward; accept it with "
+            "reward.early_end=allow.",
+        )
+        require(
+            self.clips > 1 or self.acquisition == "uniform",
+            f"reward.acquisition={self.acquisition} compares segments, and a rating has one; choose "
+            "reward.acquisition=uniform.",
+        )
+
+    @property
+    def first_round(self) -> int:
+        return self.unsupervised_rounds
+
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(reads=READS[self.judges], history=self.history, needs_rollouts=True)
+
+    @cached_property
+    def _features(self):
+        return make_pair_features(self.spec, self.judges)
+
+    @cached_property
+    def _fit(self) -> PreferenceFit:
+        return PreferenceFit(
+            model=self.model,
+            batch_size=self.batch_size,
+            label_noise=self.label_noise,
+            crop=self.crop,
+            pseudo_weight=self.pseudo_weight,
+            pseudo_confidence=self.pseudo_confidence,
+        )
+
+    def init(self, key: Key) -> PreferencesState:
+        d, members = feature_size(self.spec, self.judges), self.model.ensemble
+        return PreferencesState(
+            model=self.model.init(key, d),
+            mean=jnp.zeros(members),
+            deviation=jnp.ones(members),
+            asked=jnp.zeros((), jnp.int32),
+            inputs=jnp.zeros((self.budget, self.clips, self.segment_steps, d)),
+            scores=jnp.zeros((self.budget, self.clips)),
+            known=jnp.zeros((self.budget, self.clips), bool),
+            visited=jnp.zeros((SHOWN_STEPS, d)),
+            exploring=jnp.array(self.unsupervised_rounds > 0),
+        )
+
+    def reward(self, state: PreferencesState, transitions: Transition) -> Float[Array, "*batch"]:
+        inputs = self._features(transitions)
+        learned = self._paid(state, inputs)
+        if self.unsupervised_rounds == 0:
+            return learned
+        return jnp.where(state.exploring, self._novelty(state, inputs), learned)
+
+    def update(
+        self, state: PreferencesState, data: Examples, experience: Experience, round: Array, key: Key
+    ) -> tuple[PreferencesState, Metrics]:
+        """``updates_per_round`` gradient steps on the answers there are, then the statistics of visited steps."""
+        del data
+        visit_key, pool_key, train_key = jax.random.split(key, 3)
+        inputs = self._features(experience.sample(visit_key, SHOWN_STEPS))
+        moments = state.model.moments.update(inputs, jnp.ones(SHOWN_STEPS, bool))
+        state = state.replace(
+            model=state.model.replace(moments=moments), visited=inputs, exploring=round < self.unsupervised_rounds
+        )
+        trainable = self._answered(state) & ~self._heldout
+        unlabelled = self._unlabelled(experience, pool_key)
+        answers = self._scores(state, np.arange(self.budget))
+
+        def train(model):
+            return jax.lax.scan(
+                lambda m, k: self._fit.step(m, state.inputs, answers, trainable, unlabelled, k),
+                model,
+                jax.random.split(train_key, self.updates_per_round),
+            )
+
+        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state.model)[1])
+        model, metrics = jax.lax.cond(jnp.any(trainable), train, lambda m: (m, nothing), state.model)
+        rewards = self.model.rewards(model, inputs)
+        state = state.replace(
+            model=model, mean=jnp.mean(rewards, axis=1), deviation=jnp.maximum(jnp.std(rewards, axis=1), 1e-6)
+        )
+        return state, jax.tree.map(jnp.mean, metrics) | self._dashboard(state)
+
+    def propose(
+        self, state: PreferencesState, experience: Experience, round: Array, key: Key
+    ) -> tuple[PreferencesState, Query]:
+        """What this round asks: as many queries as the schedule has released and the budget allows."""
+        draw_key, choose_key = jax.random.split(key)
+        drawn = self.draw(experience, self.clips, draw_key)
+        inputs = self._features(drawn)  # [N, K, L, d]
+        index = choose(
+            self.acquisition, self._probabilities(state, inputs), jnp.mean(inputs, axis=2).reshape(len(inputs), -1),
+            self.queries_per_round, choose_key,
+        )  # fmt: skip
+        n, ids, slots = self.places(drawn, round, state.asked)
+        state = state.replace(asked=state.asked + n, inputs=state.inputs.at[slots].set(inputs[index], mode="drop"))
+        return state, Query(id=ids, segments=jax.tree.map(lambda x: x[index], drawn))
+
+    def absorb(self, state: PreferencesState, labels: Labels) -> PreferencesState:
+        """Put answers to their queries; a later answer to the same query goes before an earlier one."""
+        slots = jnp.where(labels.id == NOBODY, self.budget, labels.id)
+        known = jnp.isfinite(labels.scores)
+        scores = jnp.where(known, labels.scores, 0.0)
+        return state.replace(
+            scores=state.scores.at[slots].set(scores, mode="drop"),
+            known=state.known.at[slots].set(known, mode="drop"),
+        )
+
+    def inspect(self, state: PreferencesState, data: Examples, transitions: Transition) -> dict[str, Array]:
+        """``true_reward_correlation``: Pearson's, of the learned reward with the true one on visited transitions."""
+        del data
+        learned = self._paid(state, self._features(transitions))
+        return {"true_reward_correlation": pearson(learned, transitions.env_reward, transitions.valid)}
+
+    # What is known of the answers.
+
+    def _answered(self, state: PreferencesState) -> Bool[Array, "D"]:
+        """Of which there is something to learn: one score of a rating, two of anything else."""
+        return jnp.sum(state.known, axis=-1) >= min(self.clips, 2)
+
+    def _scores(self, state: PreferencesState, index: Array | np.ndarray) -> Float[Array, "*batch K"]:
+        return jnp.where(state.known[index], state.scores[index], jnp.nan)
+
+    @property
+    def _heldout(self) -> np.ndarray:
+        return np.arange(self.budget) % self.heldout_every == self.heldout_every - 1
+
+    def _unlabelled(self, experience: Experience, key: Key) -> Float[Array, "U K L d"] | None:
+        """Pairs that nobody was asked about; None where they are not learned from."""
+        if self.pseudo_weight == 0.0:
+            return None
+        pairs = self.pseudo_ratio * self.batch_size
+        drawn = experience.sample_segments(key, pairs * self.clips, self.segment_steps)
+        return self._features(drawn).reshape(pairs, self.clips, self.segment_steps, -1)
+
+    def _dashboard(self, state: PreferencesState) -> Metrics:
+        """After the update: answers so far, and how well those never trained on are foretold."""
+        answered = self._answered(state)
+        metrics = {
+            "reward/queries": state.asked.astype(jnp.float32),
+            "reward/labels": jnp.sum(answered).astype(jnp.float32),
+        }
+        if self.clips == 1:
+            return metrics
+        heldout = np.flatnonzero(self._heldout)
+        if heldout.size == 0:
+            return metrics
+        members = jnp.sum(self.model.rewards(state.model, state.inputs[heldout]), axis=-1)  # [E, H, K]
+        scores = self._scores(state, heldout)
+        found, decided = right(jnp.mean(members, axis=0), scores)
+        known = jnp.sum(decided)
+        accuracy = jnp.where(known > 0, jnp.sum(found) / jnp.maximum(known, 1.0), jnp.nan)
+        error = calibration_error(jnp.mean(jax.nn.sigmoid(preference_logits(members)), axis=0), scores)
+        return metrics | {"reward/heldout_accuracy": accuracy, "reward/heldout_calibration_error": error}
+
+    def _probabilities(self, state: PreferencesState, inputs: Float[Array, "N K L d"]) -> Float[Array, "E N P"]:
+        if self.clips == 1:
+            return jnp.zeros((self.model.ensemble, len(inputs), max(1, len(pairs_of(1)[0]))))
+        return jax.nn.sigmoid(preference_logits(jnp.sum(self.model.rewards(state.model, inputs), axis=-1)))
+
+    # What is paid.
+
+    def _paid(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        rewards = self.model.rewards(state.model, inputs)
+        shape = (-1, *[1] * (rewards.ndim - 1))
+        return jnp.mean((rewards - state.mean.reshape(shape)) / state.deviation.reshape(shape), axis=0)
+
+    def _novelty(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        """In deviations of what is visited."""
+        points, seen = (state.model.moments.normalize(x, 10.0) for x in (inputs, state.visited))
+        return novelty(points, seen, self.neighbours)

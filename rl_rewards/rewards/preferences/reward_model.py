@@ -1,0 +1,112 @@
+"""An ensemble of networks that give every step a reward; what they learn from is their caller's matter."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax import Array
+from jaxtyping import Float
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.normalize import RunningMoments
+from rl_rewards.core.types import Key, Metrics
+from rl_rewards.models.networks import MLP, apply, check_mlp
+
+INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
+
+
+@struct.dataclass
+class RewardModelState:
+    variables: dict  # leaves [E, ...]
+    optimizer: optax.OptState  # leaves [E, ...]
+    moments: RunningMoments  # of the inputs; unused unless normalize_inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardModel:
+    """Members with independent weights, batches and optimisers. Keys and units: configs/reward_model/mlp.yaml."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    output: Literal["linear", "tanh"]
+    learning_rate: float
+    weight_decay: float
+    ensemble: int
+    dropout: float
+    normalize_inputs: bool
+
+    def __post_init__(self) -> None:
+        group = "reward.model"
+        check_fields(self, group)
+        require(self.ensemble > 0, f"{group}.ensemble={self.ensemble} must be at least 1.")
+        require(self.learning_rate > 0, f"{group}.learning_rate={self.learning_rate} must be positive.")
+        require(self.weight_decay >= 0, f"{group}.weight_decay={self.weight_decay} must be 0 (off) or positive.")
+        require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
+        check_mlp(group, self.hidden, self.activation)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        return MLP(tuple(self.hidden), 1, self.activation, dropout=self.dropout)
+
+    @cached_property
+    def optimizer(self) -> optax.GradientTransformation:
+        return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
+
+    def init(self, key: Key, features: int) -> RewardModelState:
+        """Fresh members for inputs of ``features`` entries."""
+        variables = jax.vmap(lambda k: self.network.init(k, jnp.zeros((1, features))))(
+            jax.random.split(key, self.ensemble)
+        )
+        return RewardModelState(
+            variables=variables,
+            optimizer=jax.vmap(self.optimizer.init)(variables["params"]),
+            moments=RunningMoments.init((features,)),
+        )
+
+    def rewards(self, state: RewardModelState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
+        """Of every step, one per member."""
+        inputs = self._scaled(state, inputs)
+        return jax.vmap(lambda variables: self._bounded(apply(self.network, variables, inputs)))(state.variables)
+
+    def train_step(
+        self,
+        state: RewardModelState,
+        inputs: Float[Array, "E *batch d"],
+        loss: Callable[[Float[Array, "*batch"], Any], tuple[Array, Metrics]],
+        told: Any,
+        key: Key,
+    ) -> tuple[RewardModelState, Metrics]:
+        """One gradient step of every member on its own batch.
+
+        Args:
+            loss: of one member: (rewards of ``inputs``, its part of ``told``) -> (loss, metrics).
+            told: what is known of the batches, leaves [E, ...].
+        """
+
+        def member(variables, optimizer, some, known, member_key):
+            def objective(params):
+                output = self.network.apply({"params": params}, some, train=True, rngs={"dropout": member_key})
+                return loss(self._bounded(output), known)
+
+            gradients, metrics = jax.grad(objective, has_aux=True)(variables["params"])
+            updates, optimizer = self.optimizer.update(gradients, optimizer, variables["params"])
+            metrics["reward/gradient_norm"] = optax.tree.norm(gradients)
+            return {"params": optax.apply_updates(variables["params"], updates)}, optimizer, metrics
+
+        keys = jax.random.split(key, self.ensemble)
+        variables, optimizer, metrics = jax.vmap(member)(
+            state.variables, state.optimizer, self._scaled(state, inputs), told, keys
+        )
+        return state.replace(variables=variables, optimizer=optimizer), jax.tree.map(jnp.mean, metrics)
+
+    def _bounded(self, output: Array) -> Array:
+        return jnp.tanh(output[..., 0]) if self.output == "tanh" else output[..., 0]
+
+    def _scaled(self, state: RewardModelState, inputs: Array) -> Array:
+        return state.moments.normalize(inputs, INPUT_CLIP) if self.normalize_inputs else inputs

@@ -1,0 +1,91 @@
+"""What a person types becomes what Hydra reads, or is refused in a sentence."""
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl_rewards.command_line.arguments import mended, missing_choice, quoted, unreadable
+from rl_rewards.core.errors import ConfigError
+
+
+def read(argument: str):
+    return OverridesParser.create().parse_override(argument).value()
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), max_size=20))
+def test_a_quoted_text_is_read_as_it_is(text):
+    value = read(f"key={quoted(text)}")
+    assert str(getattr(value, "text", value)) == text
+
+
+@pytest.mark.parametrize(
+    "path", ["a=b.npz", "run (1)/x.npz", "a,b.npz", "it's {x}/[y]", "#1~", "plain/a-b_c.npz", "1e5"]
+)
+def test_a_path_needs_no_quotes(path):
+    for key in ("examples.path", "demos", "hydra.run.dir", "+reward.run"):
+        (argument,) = mended([f"{key}={path}"])
+        value = read(argument)
+        assert str(getattr(value, "text", value)) == path
+
+
+def test_home_is_the_tilde(monkeypatch):
+    monkeypatch.setenv("HOME", "/a home")
+    assert mended(["demos=~/x.npz"]) == ["demos=/a home/x.npz"]
+
+
+def test_what_is_meant_for_hydra_stays():
+    for one in (
+        "demos='a,b'",
+        "hydra.run.dir=outputs/${now:%Y}",
+        "demos=null",
+        "labeler.ask=a=b",
+        "--multirun",
+        "~seed",
+    ):
+        assert mended([one]) == [one]
+    assert mended(["--multirun", "demos=a.npz,b.npz"]) == ["--multirun", "demos=a.npz,b.npz"], "a sweep over two files"
+    assert mended(["--multirun", "hydra.sweep.dir=a,b"]) == ["--multirun", 'hydra.sweep.dir="a,b"']
+
+
+def test_pretrain_is_short_for_its_run():
+    assert mended(["pretrain=a b"]) == ["pretrain.run=a b"]
+
+
+def test_null_chooses_nothing():
+    assert mended(["debug=null", "env=point", "experiment=null"]) == ["env=point"]
+    assert mended(["experiment=quickstart", "experiment=null"]) == []
+    assert mended(["experiment=null", "experiment=quickstart"]) == ["experiment=quickstart"]
+
+
+@pytest.mark.parametrize(
+    "argument", ["env=2", "env=null", "logger=null", "reward=true", "algorithm=1e3", "debug=null,smoke"]
+)
+def test_what_can_be_no_name_of_a_choice_is_refused(argument):
+    with pytest.raises(ConfigError, match="names no choice of") as refused:
+        mended([argument, "--multirun"])
+    assert "\n" not in str(refused.value) and str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("experiment/balanced_bound", "did you mean experiment=lecture/balanced_bound?"),
+        ("experiment/balanced_bond", "did you mean experiment=lecture/balanced_bound?"),
+        ("experiment/stability", "experiment=lecture/stability/pencil_case or experiment=lecture/stability/point?"),
+        ("experiment/lecture/quickstart", "did you mean experiment=quickstart?"),
+        ("env/pont", "did you mean env=point?"),
+        ("env/Hopper-v5", "env=gymnasium env.id=Hopper-v5 takes"),
+        ("env/ALE/Pong-v5", "env=gymnasium env.id=ALE/Pong-v5 takes"),
+        ("env/my_module:MyEnv-v0", "env=gymnasium env.id=my_module:MyEnv-v0 takes"),
+        ("classifier@reward.classifier/mpl", "did you mean classifier=mlp?"),
+        ("reward/magic", "Available options in 'reward': adversarial_classifier, ai_feedback"),
+    ],
+)
+def test_close_matches_are_offered_in_folders_too(name, instead):
+    assert instead in missing_choice(f"Could not find '{name}'")
+
+
+def test_a_value_that_hydra_cannot_read_is_shown_in_quotes():
+    assert unreadable("labeler.ask=What (now)?", "it is odd").endswith("""'labeler.ask="What (now)?"'.""")
+    assert unreadable("seed=[1", "no end").endswith("cannot be read as KEY=VALUE: no end."), "no text"

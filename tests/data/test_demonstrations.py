@@ -1,0 +1,215 @@
+"""Demonstration files: the documented layout comes back; every way to be wrong is one clear sentence."""
+
+import numpy as np
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Discrete
+from rl_rewards.data.arrays import read_arrays
+from rl_rewards.data.demonstrations import load as demonstrations
+from rl_rewards.data.demonstrations.records import sampler, transitions_of
+from tests.demonstrations import STEPS, point_demos, point_file
+from tests.probes import make_rollout, make_spec
+from tests.runs import build, composed
+
+SPEC = build.build(composed("env=point")).env.spec
+GOOD = point_demos()
+ROWS = len(GOOD["obs"])
+
+
+def changed(key, row, value, dtype=None):
+    array = GOOD[key].astype(dtype or GOOD[key].dtype)
+    array[row] = value
+    return {key: array}
+
+
+def test_unsigned_starts_are_read(tmp_path):
+    loaded = demonstrations.load_demonstrations(
+        point_file(tmp_path, episode_start=GOOD["episode_start"].astype(np.uint64)), SPEC
+    )
+    np.testing.assert_array_equal(loaded["episode_start"], GOOD["episode_start"])
+    assert len(demonstrations.choose("x", loaded, episodes=3, every=2, seed=0).episodes["obs"]) == 3 * STEPS
+
+
+def test_round_trip(tmp_path):
+    loaded = demonstrations.load_demonstrations(point_file(tmp_path), SPEC)
+    assert loaded.keys() == GOOD.keys()
+    for key, array in GOOD.items():
+        np.testing.assert_array_equal(loaded[key], array)
+        assert loaded[key].dtype == array.dtype
+
+
+def test_the_environments_reward_is_optional(tmp_path):
+    assert "env_reward" not in demonstrations.load_demonstrations(point_file(tmp_path, env_reward=None), SPEC)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"obs": None}, "lacks the key 'obs'"),
+        ({"colour": np.zeros(3)}, "unknown key 'colour'"),
+        ({"obs": np.zeros((ROWS, 3), np.float32)}, r"obs has the shape .* needs \[rows, 2\]"),
+        ({"action": GOOD["action"][:-1]}, f"{ROWS} rows in obs but {ROWS - 1} in action"),
+        (changed("next_obs", 3, np.nan), "next_obs has a NaN or infinite value in row 3"),
+        (changed("action", 7, 1.5), "action in row 7 is 1.5, outside the bounds -1 to 1 of point"),
+        ({"episode_start": np.zeros(0, int), "episode_return": np.zeros(0)}, "holds no episode"),
+        ({"episode_return": np.zeros(3)}, "8 rows in episode_start but 3 in episode_return"),
+        ({"episode_start": np.arange(8) * STEPS + 1}, "ascending order, the first 0"),
+        (changed("truncated", 5, True), "row 5 is terminated or truncated, but .* goes on"),
+        (changed("truncated", ROWS - 1, False), f"row {ROWS - 1} is neither .* ends there"),
+        ({"terminated": np.zeros(ROWS)}, "terminated must be true or false"),
+        ({"obs": np.array([{"a": 1}], dtype=object)}, "cannot be read .* obs holds pickled Python objects"),
+        ({"next_obs": None}, r"lacks the key 'next_obs'; .* T steps have T \+ 1 observations"),
+        ({"next_obs": GOOD["next_obs"][:-8]}, rf"{ROWS - 8} in next_obs; .* T steps have T \+ 1 observations"),
+        (changed("obs", 3, 1.0, np.complex128), "obs has the type complex128; real numbers are needed"),
+        ({"obs": GOOD["obs"].astype("m8[s]")}, r"obs has the type timedelta64\[s\]; real numbers are needed"),
+        (changed("obs", 3, 1e300, np.float64), "obs has a value too large for float32 in row 3"),
+        (changed("next_obs", 3, -1e39, np.float64), "next_obs has a value too large for float32 in row 3"),
+        (changed("env_reward", 5, 1e39, np.float64), "env_reward has a value too large for float32 in row 5"),
+        ({"episode_return": np.full(8, 1e39)}, "episode_return has a value too large for float32 in row 0"),
+        ({"episode_start": np.array([0, 80, 40, 120, 160, 200, 240, 280], np.uint64)}, "ascending order"),
+        ({"episode_start": np.array([0, *[2**63] * 7], np.uint64)}, "starts at row 9223372036854775808, but there are"),
+        ({"episode_start": np.arange(8) * 40.0}, "episode_start must be whole numbers"),
+    ],
+)
+def test_bad_files(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        demonstrations.load_demonstrations(point_file(tmp_path, **changes), SPEC)
+
+
+def test_missing_truncated_pickled_and_foreign_files(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        demonstrations.load_demonstrations(str(tmp_path / "none.npz"), SPEC)
+    path = tmp_path / "demos.npz"
+    point_file(tmp_path)
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ConfigError, match="cannot be read"):
+        demonstrations.load_demonstrations(str(path), SPEC)
+    pickled = tmp_path / "demos.pkl"
+    np.save(pickled.open("wb"), np.array([GOOD], dtype=object), allow_pickle=True)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        demonstrations.load_demonstrations(str(pickled), SPEC)
+    np.save(tmp_path / "one.npy", GOOD["obs"])
+    with pytest.raises(ConfigError, match="of plain arrays"):
+        demonstrations.load_demonstrations(str(tmp_path / "one.npy"), SPEC)
+    elsewhere = build.build(composed("env=point")).env.spec
+    demonstrations.save_demonstrations(path, make_spec(name="Hopper-v5"), GOOD)
+    with pytest.raises(ConfigError, match="recorded on the environment 'Hopper-v5', but this run uses 'point'"):
+        demonstrations.load_demonstrations(str(path), elsewhere)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_file_with_one_wrong_byte_is_read_or_refused(tmp_path, compressed):
+    """Whatever it hits: a name, a length, a checksum, the kind of compression, the bits themselves."""
+    (np.savez_compressed if compressed else np.savez)(tmp_path / "good.npz", obs=np.linspace(0, 1, 6).reshape(3, 2))
+    good, bad = (tmp_path / "good.npz").read_bytes(), tmp_path / "bad.npz"
+    refused = 0
+    for at in range(len(good)):
+        bad.write_bytes(good[:at] + bytes([good[at] ^ 0x41]) + good[at + 1 :])
+        try:
+            read_arrays(bad, "demos", "recorder")
+        except ConfigError:
+            refused += 1
+    assert refused > len(good) / 2
+
+
+def test_discrete_actions_are_counted(tmp_path):
+    spec = make_spec(obs=2, action=Discrete(3))
+    demos = GOOD | {"action": np.zeros(ROWS, np.int64)}
+    path = tmp_path / "demos.npz"
+    demonstrations.save_demonstrations(path, spec, demos)
+    assert demonstrations.load_demonstrations(str(path), spec)["action"].dtype == np.int32
+    demos["action"][4] = 3
+    demonstrations.save_demonstrations(path, spec, demos)
+    with pytest.raises(ConfigError, match="action in row 4 is 3; test has the actions 0 to 2, as files count"):
+        demonstrations.load_demonstrations(str(path), spec)
+
+
+def test_rounding_at_a_bound_is_forgiven(tmp_path):
+    path = point_file(tmp_path, **changed("action", 0, np.float32(1.000001)))
+    assert demonstrations.load_demonstrations(path, SPEC)["action"].max() == 1.0
+
+
+def test_choosing_keeps_whole_episodes_and_every_so_many_steps():
+    whole, chosen = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1)
+    assert len(whole["obs"]) == 3 * STEPS and list(whole["episode_start"]) == [0, STEPS, 2 * STEPS]
+    np.testing.assert_array_equal(whole["episode_return"], chosen["episode_return"])
+    assert len(chosen["obs"]) == 3 * STEPS / 10
+    assert list(chosen["episode_start"]) == [0, 4, 8]
+    again = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1).steps
+    np.testing.assert_array_equal(chosen["obs"], again["obs"])
+    other = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=2).steps
+    assert not np.array_equal(chosen["obs"], other["obs"])
+    assert {tuple(row) for row in chosen["obs"]} <= {tuple(row) for row in whole["obs"]}
+    index = [int(np.flatnonzero((GOOD["obs"] == row).all(axis=1))[0]) for row in chosen["obs"][:4]]
+    assert set(np.diff(index)) == {10}, "one episode's steps, ten apart"
+    np.testing.assert_array_equal(demonstrations.choose("x", GOOD, None, 1, 0).steps["obs"], GOOD["obs"])
+
+
+def test_a_termination_is_always_kept():
+    last = GOOD["truncated"]
+    ended = GOOD | {"terminated": last, "truncated": np.zeros_like(last)}
+    chosen = demonstrations.choose("x", ended, episodes=None, every=25, seed=0).steps
+    assert chosen["terminated"].sum() == 8 and len(chosen["obs"]) < 8 * 4
+    assert set(np.flatnonzero(chosen["terminated"])) == set(
+        np.append(chosen["episode_start"][1:], len(chosen["obs"])) - 1
+    )
+
+
+@pytest.mark.parametrize("episodes", [0, 9])
+def test_more_episodes_than_there_are(episodes):
+    with pytest.raises(ConfigError, match=f"demonstrations.episodes={episodes}, but x has 8; ask for 1 to 8"):
+        demonstrations.choose("x", GOOD, episodes, every=1, seed=0)
+
+
+def test_last_states_are_what_an_episode_ended_in():
+    obs, action, episode = demonstrations.last_states(GOOD, steps=2)
+    rows = [start + STEPS - 2 + i for start in GOOD["episode_start"] for i in range(2)]
+    np.testing.assert_array_equal(obs, GOOD["next_obs"][rows])
+    np.testing.assert_array_equal(action, GOOD["action"][rows])
+    assert list(episode) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
+
+
+def test_padding_is_never_sampled():
+    import jax
+
+    short = demonstrations.choose("x", GOOD, episodes=1, every=4, seed=0).steps
+    data = demonstrations.as_data([short, GOOD])
+    assert data[0]["demo_obs"].shape == data[1]["demo_obs"].shape
+    demos, sample = transitions_of(data[0]), sampler(data[0])
+    assert demos is not None and sample is not None
+    assert int(demos.valid.sum()) == len(short["obs"])
+    drawn = sample(jax.random.key(0), 500)
+    assert bool(drawn.valid.all()) and bool(drawn.is_demo.all())
+    assert {tuple(row) for row in np.asarray(drawn.obs)} == {tuple(row) for row in short["obs"]}
+
+
+def test_nothing_named_nothing_sampled():
+    assert transitions_of({}) is None and sampler({}) is None
+
+
+def test_a_recording_gives_the_first_episode_of_every_copy():
+    spec = make_spec()
+    rollout = make_rollout(spec, 6, 2)
+    ended = np.zeros((6, 2), bool)
+    ended[[2, 5], 0] = ended[5, 1] = True
+    demos = demonstrations.first_episodes(rollout.replace(terminated=ended, truncated=np.zeros_like(ended)), spec)
+    assert list(demos["episode_start"]) == [0, 3]
+    np.testing.assert_array_equal(demos["obs"][:3], rollout.obs[:3, 0])
+    np.testing.assert_array_equal(demos["obs"][3:], rollout.obs[:, 1])
+    np.testing.assert_allclose(demos["episode_return"][1], np.sum(rollout.env_reward[:, 1]), rtol=1e-6)
+    assert np.abs(demos["action"]).max() <= 1.0, "as the environment carried them out"
+
+
+def test_a_recording_follows_itself_to_the_last_bit():
+    spec = make_spec()
+    rollout = make_rollout(spec, 6, 1)
+    ended = np.arange(6)[:, None] == 5
+    next_obs = np.concatenate([np.asarray(rollout.obs)[1:], np.asarray(rollout.next_obs)[-1:]])
+    next_obs[2] = np.nextafter(next_obs[2], np.float32(1e9))  # as a compiler may round it
+    next_obs[3] += 0.5  # as an environment may not
+    demos = demonstrations.first_episodes(
+        rollout.replace(next_obs=next_obs, terminated=ended, truncated=np.zeros_like(ended)), spec
+    )
+    np.testing.assert_array_equal(demos["next_obs"][:3], demos["obs"][1:4])
+    np.testing.assert_allclose(demos["next_obs"][3], demos["obs"][4] + 0.5, rtol=1e-6)

@@ -1,0 +1,86 @@
+"""The door to data: what it tells of good and of broken sets, and examples recorded to a file."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rl_rewards.data.__main__ import main
+from rl_rewards.data.examples import load_examples
+from rl_rewards.loop.provenance import digests
+from tests.demonstrations import point_demos, point_file
+from tests.runs import build, composed
+
+
+def test_info_tells_episodes_returns_ranges_and_nan(tmp_path, capsys):
+    action = np.linspace(-1.0, 1.0, 640, dtype=np.float32).reshape(320, 2)
+    action[3, 0] = np.nan
+    main(["info", point_file(tmp_path, action=action)])
+    told = capsys.readouterr().out
+    assert "recorded on point" in told
+    assert "8 episodes of 40 steps, 320 in all" in told
+    assert "0 of them end early" in told and "true return" in told
+    assert "action           float32 [320, 2], -1 to 1, 1 NaN or infinite" in told
+    assert "refused: " in told and "action has a NaN or infinite value in row 3" in told
+
+
+def test_info_tells_what_a_run_would_refuse_and_warn_of(tmp_path, capsys):
+    obs = np.full((320, 2), 1e39)
+    main(["info", point_file(tmp_path, obs=obs)])
+    told = capsys.readouterr().out
+    assert "obs              float64 [320, 2], 1e+39 to 1e+39, 640 too large for float32" in told
+    assert "refused: " in told and "obs has a value too large for float32 in row 0" in told
+    main(["info", point_file(tmp_path, next_obs=point_demos()["obs"], env_reward=np.zeros(320))])
+    told = capsys.readouterr().out
+    assert "next_obs in row 0 (episode 0, step 0) is not obs in row 1" in told
+    assert "in 8 of 8 episodes episode_return is not the sum of env_reward" in told
+    main(["info", point_file(tmp_path)])
+    told = capsys.readouterr().out
+    assert "nothing wrong was found" in told and "add for example env=point" in told
+
+
+def test_info_holds_a_set_against_an_environment_that_is_named(tmp_path, capsys):
+    path = point_file(tmp_path)
+    main(["info", path, "env=point", "env.max_episode_steps=30"])
+    assert "8 of 8 episodes are longer than the 30 steps after which point ends one" in capsys.readouterr().out
+    main(["info", path, "env=driver"])
+    assert "recorded on the environment 'point', but this run uses 'driver'" in capsys.readouterr().out
+    examples = tmp_path / "goals.npz"
+    np.savez(examples, goal_obs=np.zeros((3, 2)), non_goal_obs=np.zeros((3, 5)))
+    main(["info", str(examples), "env=point"])
+    assert "refused: " in (told := capsys.readouterr().out) and "non_goal_obs has the shape (3, 5)" in told
+
+
+def test_info_of_a_thinned_file(tmp_path, capsys):
+    kept = {key: point_demos(1)[key][:8:4] for key in ("obs", "action", "next_obs", "terminated")}
+    one = {"truncated": np.array([False, True]), "episode_start": np.zeros(1, int), "episode_return": np.ones(1)}
+    main(["info", point_file(tmp_path, **kept, **one, env_reward=None, step=np.array([0, 4]))])
+    assert "1 episode of 5 steps, 2 of 5 kept" in capsys.readouterr().out
+
+
+def test_info_says_what_cannot_be_read(tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["info", str(tmp_path / "none.npz")])
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    assert (
+        told
+        == f"Error: {tmp_path}/none.npz does not exist; name an .npz file of demonstrations or examples, or "
+        + ("minari:DATASET-ID.\n")
+    )
+
+
+def test_examples_are_those_of_a_run(tmp_path, capsys):
+    path = tmp_path / "examples.npz"
+    main(["examples", str(path), "env=point", "examples.goals=12", "seed=3"])
+    assert "12 goals and 500 non-goals of point" in capsys.readouterr().out
+    cfg = composed("env=point", "examples.goals=12", "seed=3")
+    env = build.build(cfg).env
+    loaded = load_examples(path, env.spec, needs_action=True)
+    np.testing.assert_array_equal(loaded["goal_obs"], build.examples.collect_examples(env, 12, 500, 3)["goal_obs"])
+
+
+def test_a_run_records_what_it_was_given(tmp_path):
+    path = point_file(tmp_path)
+    assert digests([str(path), "minari:any", None]) == {str(path): hashlib.sha256(Path(path).read_bytes()).hexdigest()}

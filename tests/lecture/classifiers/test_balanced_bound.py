@@ -1,0 +1,106 @@
+"""The law and its counterexample, by exact densities, by short training, and verdicts on made-up outputs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.lecture.classifiers.balanced_bound.outcome import Found, verdicts
+from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.studies.densities import blend
+from tests.runs import composed
+
+SEEDS = 10
+SHARES, RATIOS, WIDTHS = [0.0, 0.25, 0.5, 1.0], [1, 2, 5, 10], [1.0, 0.25]
+LAW = 1.0 / (1.0 + np.outer(SHARES, RATIOS))
+SPREAD = np.linspace(-0.01, 0.01, SEEDS)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return instantiate_part(composed("experiment=lecture/balanced_bound").study)
+
+
+def outputs(gathered=0.2, on_average=0.8, grid_error=0.0, mixup_error=0.0, by_places=0.6, lowest=0.2):
+    def of_seeds(values):
+        return np.asarray(values) + SPREAD.reshape(SEEDS, *[1] * np.ndim(values))
+
+    return Found(
+        shares=SHARES,
+        ratios=RATIOS,
+        widths=WIDTHS,
+        grid=of_seeds(LAW + grid_error),
+        mixup=of_seeds(LAW[:, 0] - mixup_error),
+        gathered=of_seeds([gathered, 0.55]),
+        on_average=of_seeds([on_average, 0.9]),
+        gathered_by_places=of_seeds([by_places, 0.7]),
+        lowest_by_places=of_seeds([lowest, 0.3]),
+    )
+
+
+def held(found):
+    return [verdict.holds for verdict in verdicts(found, 0.03)]
+
+
+def test_the_lectures_one_in_eleven():
+    assert LAW[3, 3] == pytest.approx(0.0909, abs=1e-4)
+    assert LAW[0, 3] == 1.0, "and only if every negative is distributed as a success"
+
+
+def test_exact_densities_obey_the_law(study):
+    for share, row in zip(SHARES, LAW, strict=True):
+        visited = blend(study.success, study.other, share)
+        exact = [study.expected(visited, study.success, ratio) for ratio in RATIOS]
+        np.testing.assert_allclose(exact, row, atol=5e-3)
+
+
+def test_the_counterexample_is_below_one_half_and_the_average_is_not(study):
+    for width in study.widths:
+        visited = study.gathering(width)
+        assert study.expected(visited, study.piece(width)) < 0.45
+        assert study.expected(visited, study.success) > 0.5
+    assert study.expected(study.gathering(1.0), study.piece(1.0)) == pytest.approx(0.2 / (0.2 + 0.5), abs=0.01)
+
+
+def test_a_short_training_finds_the_law_and_the_counterexample(study):
+    short = replace(study, gradient_steps=300, heldout=1000, batch_goals=64)
+    short = replace(short, classifier=replace(study.classifier, ensemble=1, learning_rate=5e-3))
+    blends = [blend(study.success, study.other, share) for share in SHARES]
+    found = short._outputs(short.classifier, [0], blends, 1)
+    gathered = short._outputs(short.classifier, [0], [study.gathering(1.0)], 1)
+    np.testing.assert_allclose(found["on_success"][0], LAW[:, 0], atol=0.06)
+    assert gathered["on_gathered"][0, 0] < 0.4 < 0.6 < gathered["on_success"][0, 0]
+    placed = replace(short, gradient_steps=1000)._outputs(short.classifier, [0], [study.gathering(1.0)], 1, places=True)
+    assert placed["on_gathered"][0, 0] > gathered["on_gathered"][0, 0] + 0.1
+
+
+def test_what_holds_and_what_does_not():
+    assert held(outputs()) == [True, True, False, False, True, True, False, True]
+
+
+def test_each_verdict_follows_its_data():
+    assert held(outputs(grid_error=0.05))[0] is False
+    assert held(outputs(grid_error=0.05))[1] is False
+    assert held(outputs(gathered=0.6))[3] is True, "the lecture's claim survives where nothing is below its bound"
+    assert held(outputs(gathered=0.497))[3] is True, "an interval around the bound is no counterexample"
+    assert held(outputs(on_average=0.4))[4] is False
+    assert held(outputs(by_places=0.45))[5] is False
+    assert held(outputs(lowest=0.55))[6] is False, "the other width is below"
+    assert held(outputs(mixup_error=0.05))[7] is False
+
+
+def test_an_interval_tells_how_sure_the_counterexample_is():
+    verdict = verdicts(outputs(), 0.03)[3]
+    low, high = verdict.interval
+    assert low < 0.2 < high < 0.21
+    assert "for any success state" in verdict.claim
+
+
+def test_settings_that_would_not_judge_the_claims_are_refused(study):
+    with pytest.raises(ConfigError, match="must include 1, balanced"):
+        replace(study, ratios=(2, 10))
+    with pytest.raises(ConfigError, match="include 1, where"):
+        replace(study, shares=(0.0, 0.5))
+    with pytest.raises(ConfigError, match=r"study\.heldout=many is not valid"):
+        replace(study, heldout="many")

@@ -1,0 +1,40 @@
+"""Study gail_off_policy: made-up arms."""
+
+import numpy as np
+import pytest
+
+from rl_rewards.lecture.demonstrations.gail_off_policy import GailOffPolicy
+from rl_rewards.studies.measures import reached_at
+from tests.studies.fake_arms import arm, steady
+
+STUDY = GailOffPolicy(row="point", metric="eval/success", metric_name="success", solved=0.8, share=0.5)
+SEEDS = range(100, 110)
+
+
+def reaches(evaluation: int, evaluations: int = 9):
+    """Success 0.1, and 0.9 from that evaluation on; there are 640 env steps to each."""
+    return arm([[0.9 if i >= evaluation else 0.1] * 10 for i in range(evaluations)])
+
+
+def test_the_step_at_which_a_seed_first_gets_there():
+    curve = [[0.1, 0.9, 0.1], [0.9, 0.1, 0.1], [0.9, 0.9, 0.7]]
+    assert reached_at(arm(curve), "eval/success", 0.8) == [1280, 640, np.inf]
+
+
+@pytest.mark.parametrize(
+    ("changes", "holds"),
+    [
+        ({}, [True, True, True, True, True]),
+        ({"off_policy": reaches(4)}, [True, True, False, True, True]),  # five evaluations of six
+        ({"on_policy": reaches(99)}, [True, False, True, True, True]),
+        ({"off_policy": reaches(99), "on_policy": reaches(99)}, [False, False, False, False, True]),
+        ({"cloning": arm(steady(0.95)), "dummy": arm(steady(0.85))}, [True, True, True, False, False]),
+    ],
+)
+def test_verdicts(changes, holds, tmp_path):
+    arms = {"off_policy": reaches(2), "on_policy": reaches(5)}
+    arms |= {"cloning": arm(steady(0.5)), "dummy": arm(steady(0.05))} | changes
+    found = STUDY.judge(arms, SEEDS)
+    assert [one.holds for one in found.verdicts] == holds
+    STUDY.draw(arms, found, tmp_path / "verdict.png")
+    assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")

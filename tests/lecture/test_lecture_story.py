@@ -1,0 +1,46 @@
+"""The lecture's story on ``point``: a frozen classifier is fooled and the alarm says so; an adversarial one is not."""
+
+import pytest
+
+from rl_rewards.reporting.alarm import first_alarm
+from tests.runs import command, raw_rows, run_here
+
+LENGTH = ("env=point", "algorithm.num_envs=64", "algorithm.minibatches=4", "total_env_steps=150_000")
+LEARNED = ("reward.pretrain_steps=1_000",)  # gradient steps of the classifier, for which debug=smoke takes few
+EVALUATED = ("evaluation.every=6", "evaluation.episodes=32", "examples.goals=400", "examples.non_goals=400")
+
+
+@pytest.mark.slow
+def test_a_hacked_run_raises_the_alarm(tmp_path):
+    last = run_here(tmp_path, "reward=goal_classifier", *LEARNED, *LENGTH, *EVALUATED)
+    assert last["eval/success"] < 0.05
+    assert last["eval/learned_reward_final"] > 0.9
+    assert first_alarm(raw_rows(tmp_path)) is not None
+
+
+@pytest.mark.slow
+def test_a_healthy_run_does_not_even_early(tmp_path):
+    last = run_here(
+        tmp_path, "reward=adversarial_classifier", "reward.updates_per_round=20", *LEARNED, *LENGTH, *EVALUATED
+    )
+    assert last["eval/success"] > 0.8
+    assert first_alarm(raw_rows(tmp_path)) is None
+
+
+@pytest.mark.slow
+def test_the_quickstart_learns_its_task_and_says_so(tmp_path):
+    """The very command that a newcomer types first, in a new process: verdict, report and no account anywhere."""
+    done = command("experiment=quickstart", "video=false", f"hydra.run.dir={tmp_path}", timeout=600.0)
+    assert done.returncode == 0, done.stderr
+    assert raw_rows(tmp_path)[-1]["eval/success"] >= 0.9
+    assert "true success" in done.stdout and str(tmp_path / "report.html") in done.stdout
+    assert (tmp_path / "report.html").is_file() and not (tmp_path / "wandb").exists()
+
+
+def test_diverging_training_stops_with_a_reason(tmp_path):
+    from rl_rewards.core.errors import TrainingFailed
+
+    with pytest.raises(TrainingFailed, match="became NaN or infinite"):
+        run_here(tmp_path, "env=point", "algorithm.learning_rate=1e30", "algorithm.max_gradient_norm=1e30")
+    assert "round" in (tmp_path / "FAILED.json").read_text(encoding="utf-8")
+    assert not (tmp_path / "DONE").exists()

@@ -1,0 +1,193 @@
+"""A reward from answers: it learns what was preferred, asks as scheduled, and waits for answers however late."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.queries import NOBODY, Labels
+from rl_rewards.core.types import Experience, Transition
+from rl_rewards.data.replay import Replay
+from rl_rewards.labelers.oracle import Teacher
+from rl_rewards.rewards.base import AsksForLabels
+from tests.labelers.assignments import assignment
+from tests.probes import make, make_rollout, make_spec
+
+SPEC = make_spec(obs=2, action=1)
+MODEL = {
+    "hidden": (32,), "activation": "tanh", "output": "linear", "learning_rate": 1e-2, "weight_decay": 0.0,
+    "ensemble": 2, "dropout": 0.0, "normalize_inputs": True,
+}  # fmt: skip
+SMALL = {
+    "judges": "obs", "clips": 2, "segment_steps": 5, "budget": 60, "sessions": 6, "rounds_per_session": 1,
+    "schedule": "constant", "first_share": 0.0, "acquisition": "disagreement", "candidates": 4, "label_noise": 0.0,
+    "crop": 0.0, "pseudo_weight": 0.0, "pseudo_confidence": 0.9, "pseudo_ratio": 2,
+    "heldout_every": 5, "batch_size": 32, "updates_per_round": 60, "history": 4000, "unsupervised_rounds": 0,
+    "neighbours": 3, "early_end": "refuse",
+}  # fmt: skip
+PERFECT = {
+    "rationality": None, "myopia": 1.0, "mistake": 0.0, "skip": 0.0, "equal": 0.0, "raters": 1, "rater_offset": 0.0,
+    "rating_noise": 0.0, "bias": 0.0, "bias_towards": "path_length", "store": False,
+}  # fmt: skip
+
+
+def source(spec=SPEC, model=None, **changes):
+    return make("reward", "preferences", spec, model=MODEL | (model or {}), **SMALL | changes)
+
+
+def rollout(seed: int = 0, steps: int = 100, envs: int = 4) -> Transition:
+    """Observations all over the square; the true reward is the first entry less half the second."""
+    rng = np.random.default_rng(seed)
+    obs = rng.uniform(-1.0, 1.0, (steps, envs, 2)).astype(np.float32)
+    done = np.zeros((steps, envs), bool)
+    done[19::20] = True
+    return make_rollout(SPEC, steps, envs, obs=obs, next_obs=obs, env_reward=true_reward(obs), truncated=done)
+
+
+def true_reward(obs):
+    return obs[..., 0] - 0.5 * obs[..., 1]
+
+
+def experience(seed: int = 0) -> Experience:
+    steps = rollout(seed)
+    ring = Replay.init(steps, 400).add(jax.tree.map(jnp.asarray, steps))
+    return Experience(None, ring.sample, ring.sample_segments, partial(lambda obs, action: jnp.zeros(obs.shape[:-1])))
+
+
+def taught(reward, rounds: int = 6, late: int = 0):
+    """The state after some rounds, answers coming ``late`` rounds late, and what was asked and measured in each."""
+    state, oracle = (
+        reward.init(jax.random.key(0)),
+        Teacher(**PERFECT).make(assignment(reward.queries_per_round, reward.clips)),
+    )
+    update = jax.jit(lambda s, r, k: reward.update(s, {}, experience(), r, k))
+    propose = jax.jit(lambda s, r, k: reward.propose(s, experience(), r, k))
+    waiting, asked, rows = [], [], []
+    for i in range(rounds):
+        round = jnp.asarray(i)
+        state, metrics = update(state, round, jax.random.fold_in(jax.random.key(1), i))
+        state, query = propose(state, round, jax.random.fold_in(jax.random.key(2), i))
+        query = jax.device_get(query)
+        oracle.submit(query, i)
+        waiting.append(oracle.collect(i))
+        asked.append([int(q) for q in query.id if q != NOBODY])
+        rows.append(jax.device_get(metrics))
+        if len(waiting) > late:
+            state = jax.jit(reward.absorb)(state, waiting.pop(0))
+    return state, asked, rows
+
+
+def correlation(reward, state) -> float:
+    steps = rollout(seed=9)
+    learned = np.asarray(jax.jit(reward.reward)(state, steps))
+    return float(np.corrcoef(learned.ravel(), np.asarray(steps.env_reward).ravel())[0, 1])
+
+
+def test_it_learns_what_the_teacher_prefers_and_foretells_new_answers():
+    reward = source()
+    assert isinstance(reward, AsksForLabels)
+    state, _, rows = taught(reward, rounds=8)
+    assert correlation(reward, state) > 0.9
+    assert rows[-1]["reward/heldout_accuracy"] > 0.7
+    assert np.isnan(rows[0]["reward/loss"]), "nothing is known yet"
+    learned = np.asarray(reward.reward(state, rollout()))
+    assert abs(learned.mean()) < 0.2 and learned.std() == pytest.approx(1.0, abs=0.3), "standardised on visited steps"
+
+
+def test_it_asks_as_scheduled_and_never_more_than_the_budget():
+    _, asked, rows = taught(source(), rounds=9)
+    assert [len(one) for one in asked] == [10] * 6 + [0] * 3
+    assert [i for one in asked for i in one] == list(range(60)), "every id once"
+    assert rows[-1]["reward/queries"] == rows[-1]["reward/labels"] == 60
+
+
+def test_answers_may_come_rounds_late():
+    reward = source()
+    state, _, rows = taught(reward, rounds=10, late=3)
+    assert [int(row["reward/labels"]) for row in rows] == [0, 0, 0, 0, 10, 20, 30, 40, 50, 60]
+    assert correlation(reward, state) > 0.9
+
+
+def test_refused_queries_teach_nothing():
+    reward = source()
+    state = reward.init(jax.random.key(0))
+    state, query = jax.jit(lambda s, k: reward.propose(s, experience(), jnp.asarray(0), k))(state, jax.random.key(1))
+    labels = Labels.none(reward.queries_per_round, 2).replace(id=np.asarray(query.id))
+    state = reward.absorb(state, labels)
+    _, metrics = jax.jit(lambda s, k: reward.update(s, {}, experience(), jnp.asarray(1), k))(state, jax.random.key(2))
+    assert metrics["reward/labels"] == 0 and np.isnan(metrics["reward/loss"])
+
+
+def test_held_out_answers_are_never_trained_on():
+    """Every held-out answer is turned round: the model learns the others, and foretells these wrongly."""
+    reward = source()
+    state, _, _ = taught(reward, rounds=1)
+    turned = state.scores.at[np.arange(60) % 5 == 4].multiply(-1.0)
+    state = state.replace(scores=turned)
+    update = jax.jit(lambda s, k: reward.update(s, {}, experience(), jnp.asarray(7), k))
+    for i in range(6):
+        state, metrics = update(state, jax.random.key(i))
+    assert metrics["reward/accuracy"] > 0.95
+    assert metrics["reward/heldout_accuracy"] < 0.5
+
+
+def test_rankings_and_ratings():
+    ranked = source(clips=4, budget=30, sessions=3)
+    state, _, rows = taught(ranked, rounds=6)
+    assert correlation(ranked, state) > 0.9
+    rated = source(clips=1, acquisition="uniform")
+    state, _, rows = taught(rated, rounds=8)
+    assert correlation(rated, state) > 0.8
+    assert "reward/heldout_accuracy" not in rows[-1]
+
+
+def test_random_parts_of_segments_are_as_long_for_both():
+    fit = source(crop=0.4)._fit
+    kept = np.asarray(fit._kept(jax.random.key(0), (2, 500, 2, 5)))
+    lengths = kept.sum(axis=-1)
+    assert set(lengths.ravel()) == {3.0, 4.0, 5.0} and (lengths[..., 0] == lengths[..., 1]).all()
+    assert set(np.abs(np.diff(kept, axis=-1)).sum(axis=-1).ravel()) <= {0.0, 1.0, 2.0}, "in one piece"
+    assert (kept[..., 0] == 0.0).any() and (kept[..., -1] == 0.0).any()
+
+
+def test_sure_guesses_are_learned_from_besides():
+    reward = source(pseudo_weight=1.0, crop=0.2)
+    state, _, rows = taught(reward, rounds=6)
+    assert correlation(reward, state) > 0.9
+    assert 0.0 < rows[-1]["reward/pseudo_labels"] < 1.0, "sure of some pairs, not of all"
+    assert rows[1]["reward/pseudo_labels"] < rows[-1]["reward/pseudo_labels"]
+
+
+def test_it_first_pays_for_new_states():
+    reward = source(unsupervised_rounds=2)
+    state, asked, _ = taught(reward, rounds=2)
+    assert asked == [[], []] and bool(state.exploring)
+    far = rollout().replace(obs=jnp.full((100, 4, 2), 5.0))
+    assert float(reward.reward(state, far).min()) > float(reward.reward(state, rollout()).max())
+    state, asked, _ = taught(reward, rounds=4)
+    assert len(asked[2]) > 0 and not bool(state.exploring)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"segment_steps": 10_000}, r"reward\.segment_steps=10000 is more than an episode"),
+        ({"budget": 0}, r"reward\.budget=0 must be at least 1"),
+        ({"label_noise": 1.0}, r"reward\.label_noise=1\.0 must lie in \[0, 1\)"),
+        ({"clips": 1}, r"reward\.acquisition=disagreement compares segments, and a rating has one"),
+        ({"pseudo_weight": 1.0, "clips": 3}, r"reward\.pseudo_weight=1\.0 guesses which of two is better"),
+        ({"crop": 1.0}, r"reward\.crop=1\.0 must lie in \[0, 1\)"),
+        ({"heldout_every": 1}, r"reward\.heldout_every=1 must be at least 2"),
+    ],
+)
+def test_refusals(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        source(**changes)
+
+
+def test_episodes_that_can_end_early_are_refused():
+    with pytest.raises(ConfigError, match="can end early"):
+        source(make_spec(obs=2, action=1, ends_early=True))
