@@ -198,7 +198,7 @@ def execute(
         building: what to build the parts in.
     """
     prepare_jax()
-    from rl_rewards.loop import build
+    from rl_rewards.loop import build, compatibility, supplied
     from rl_rewards.loop.experiment import run_experiment
     from rl_rewards.reporting.over_seeds import typical_index
     from rl_rewards.reporting.page import write_report
@@ -210,11 +210,11 @@ def execute(
     print(f"{title}\nfolder: {run_dir}", flush=True)
     with building:
         parts = build.build(cfg, run_dir)
-        for note in build.notes(parts, cfg):
+        for note in compatibility.notes(parts, cfg):
             print(note, flush=True)
-        for warning in build.warnings(parts):
+        for warning in compatibility.warnings(parts):
             print(f"Warning: {warning}", flush=True)
-        examples = build.build_data(parts, cfg)
+        examples = supplied.build_data(parts, cfg)
     try:
         row = run_experiment(cfg, parts, examples, run_dir, title)
     except TrainingFailed:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.pencil_case.env import PencilCase, layout
-from rl_rewards.loop import build
+from rl_rewards.loop import build, supplied
 from rl_rewards.rewards.classifier.goal import GoalClassifier
 from scripts.benchmarks.train import composed
 
@@ -66,7 +66,7 @@ def outputs(setting: str, seed: int) -> Float[np.ndarray, "probes"]:
     parts = build.build(cfg)
     env, source = parts.env, parts.source
     assert isinstance(env, PencilCase) and isinstance(source, GoalClassifier)
-    data = build.build_data(parts, cfg)
+    data = supplied.build_data(parts, cfg)
     table = env.look(over_the_table(np.random.default_rng([seed, 0x7AB1])), np.zeros(TABLE))
     trained = source.classifier.init(jax.random.key(seed), table.shape[1])
     trained = jax.jit(lambda state: _train(source, state, data, jnp.asarray(table, jnp.float32), seed))(trained)

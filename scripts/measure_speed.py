@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 
 from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.core.types import Experience
-from rl_rewards.loop import build
+from rl_rewards.loop import build, supplied
 from rl_rewards.loop.collect import collect_host
 from rl_rewards.loop.rounds import Rounds, host_act, make_host_env
 from rl_rewards.loop.train import init_state
@@ -32,7 +32,7 @@ def main() -> None:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("config", sys.argv[1:])
     parts = build.build(cfg)
-    data = build.build_data(parts, cfg)
+    data = supplied.build_data(parts, cfg)
     state = init_state(parts, 0)
     env = make_host_env(parts, 0)
     assert env is not None, "this split is that of a host environment"

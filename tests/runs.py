@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.command_line.help import CONFIGS, list_choices
-from rl_rewards.loop import build
+from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
 from rl_rewards.rewards.classifier.places import Places
 
@@ -46,7 +46,7 @@ def run_here(run_dir: Path, *overrides: str) -> dict:
     run_dir.mkdir(parents=True, exist_ok=True)
     with jax.debug_key_reuse(False):  # see conftest
         parts = build.build(cfg, run_dir)
-        return run_experiment(cfg, parts, build.build_data(parts, cfg), run_dir, "test")
+        return run_experiment(cfg, parts, supplied.build_data(parts, cfg), run_dir, "test")
 
 
 def command(*arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.data.demonstrations.load import load_demonstrations
+from rl_rewards.loop import compatibility
 from rl_rewards.loop.policies import restore_policy
 from scripts.make_demos import EXPERTS, main
 from tests.demonstrations import point_file
@@ -30,7 +31,7 @@ def expert(tmp_path_factory):
 def test_every_expert_can_be_trained(name):
     cfg = composed(f"experiment=expert/{name}")
     parts = build.build(cfg)
-    assert build.rounds_of(parts, cfg) >= 1
+    assert compatibility.rounds_of(parts, cfg) >= 1
     assert "env_reward" in parts.source.requirements.reads or name == "grid", "on the true reward"
 
 

@@ -102,7 +102,7 @@ class PPO(PPOSettings, Algorithm):
         self, state: PPOState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[PPOState, Metrics]:
         rollout = experience.rollout
-        assert rollout is not None, "build.check gives an on-policy algorithm rollouts"
+        assert rollout is not None, "compatibility.check gives an on-policy algorithm rollouts"
         rewards = reward_fn(rollout)
         state = self._update_reward_scale(state, rewards, rollout)
         batch = self._batch(state, rollout, rewards, reward_fn.absorbing)
@@ -161,7 +161,7 @@ class PPO(PPOSettings, Algorithm):
             rollout.truncated,
             self.discount,
             self.trace_decay,
-            # Undiscounted, build.check has refused rewards that pay after the end.
+            # Undiscounted, compatibility.check has refused rewards that pay after the end.
             absorbing_value=absorbing / scale / (1.0 - self.discount) if self.discount < 1.0 else 0.0,
         )
         batch = Batch(

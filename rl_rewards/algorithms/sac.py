@@ -133,7 +133,7 @@ class SAC(SACSettings, Algorithm):
         self, state: SACState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[SACState, Metrics]:
         rollout = experience.rollout
-        assert rollout is not None, "build.check gives an algorithm with replay rollouts"
+        assert rollout is not None, "compatibility.check gives an algorithm with replay rollouts"
         rewards = reward_fn(rollout)
         if self.normalize_reward:
             scale = state.reward_scale.update(

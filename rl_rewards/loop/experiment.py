@@ -15,7 +15,7 @@ from rl_rewards.core.files import write_whole
 from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples
 from rl_rewards.data.arrays import fingerprint
-from rl_rewards.loop import build, pretrain
+from rl_rewards.loop import compatibility, pretrain
 from rl_rewards.loop.best import BestKeeper, best_choice
 from rl_rewards.loop.checkpoint import BestState, Checkpoints, digest
 from rl_rewards.loop.evaluate import Evaluator
@@ -64,7 +64,7 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         print(f"Warning: {damaged}", flush=True)
     for marker in ("DONE", "FAILED.json"):  # only now: a refused restart leaves a finished run finished
         (run_dir / marker).unlink(missing_ok=True)
-    rounds = build.rounds_of(parts, cfg)
+    rounds = compatibility.rounds_of(parts, cfg)
     metrics_file = MetricsFile(run_dir / "metrics.jsonl", rows, live.first_round)
     progress = Progress(rounds, live.first_round, title)
     wandb_log = WandbLog(cfg, run_dir, progress.say)

@@ -13,7 +13,7 @@ from unittest import mock
 import jax
 import numpy as np
 
-from rl_rewards.loop import build
+from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
 from rl_rewards.loop.log import MetricsFile
 from rl_rewards.loop.rounds import Rounds
@@ -47,7 +47,7 @@ def compiled_after_first_round(cfg, run_dir: Path) -> tuple[list[str], list[str]
     the checkpoints must find everything compiled.
     """
     parts = build.build(cfg, run_dir)
-    examples = build.build_data(parts, cfg)
+    examples = supplied.build_data(parts, cfg)
     append, first_row = MetricsFile.append, []
     with compiled_functions() as names:
 

@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from rl_rewards.command_line.help import CONFIGS
-from rl_rewards.loop import build
+from rl_rewards.loop import build, supplied
 from rl_rewards.loop.questions import Questions
 from rl_rewards.loop.rounds import Rounds, make_host_env
 from rl_rewards.loop.train import init_state
@@ -55,7 +55,7 @@ class Training:
 
     def __init__(self, cfg: DictConfig) -> None:
         self.parts = build.build(cfg)
-        data = build.build_data(self.parts, cfg)
+        data = supplied.build_data(self.parts, cfg)
         self.first = init_state(self.parts, cfg.seed)
         self.questions = Questions(self.parts, cfg.seed, Path(tempfile.gettempdir()))
         self.rounds = Rounds(self.parts, data, self.first, make_host_env(self.parts, cfg.seed))

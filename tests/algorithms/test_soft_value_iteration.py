@@ -7,7 +7,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import RewardFn
-from rl_rewards.loop import build
+from rl_rewards.loop import build, compatibility
 from rl_rewards.models import tabular
 from rl_rewards.rewards.base import reward_fn
 from tests.probes import experience_of, make_rollout
@@ -87,7 +87,7 @@ def test_the_expert_to_record_is_it():
     cfg = composed("experiment=expert/grid")
     parts = build.build(cfg)
     assert type(parts.algorithm) is type(ALGORITHM) and parts.env.spec.name == "grid"
-    assert build.rounds_of(parts, cfg) == 2
+    assert compatibility.rounds_of(parts, cfg) == 2
 
 
 def test_it_follows_a_classifier_too(tmp_path):

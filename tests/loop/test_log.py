@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from omegaconf import OmegaConf
 
-from rl_rewards.loop import build, log
+from rl_rewards.loop import compatibility, log
 from rl_rewards.loop.log import Progress
 
 
@@ -52,8 +52,8 @@ def test_a_run_that_is_evaluated_seldom_says_how_far_it_is(capsys, monkeypatch):
 
 def test_a_budget_that_is_rounded_down_is_told():
     parts = SimpleNamespace(env=None, offline=False, steps_per_round=320)
-    assert build.notes(parts, OmegaConf.create({"total_env_steps": 640})) == []
-    assert build.notes(parts, OmegaConf.create({"total_env_steps": 100_000})) == [
+    assert compatibility.notes(parts, OmegaConf.create({"total_env_steps": 640})) == []
+    assert compatibility.notes(parts, OmegaConf.create({"total_env_steps": 100_000})) == [
         "total_env_steps=100,000 is rounded down to whole rounds of 320: 312 of them, 99,840 env steps."
     ]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from rl_rewards.loop import build
+from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
 from tests.runs import command, composed, digest_of, rows, run_here, start_command
 from tests.test_configs import ADDED_LATER
@@ -104,7 +104,7 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path):
         cfg.algorithm.pop(key, None)
     with jax.debug_key_reuse(False):
         parts = build.build(cfg, old)
-        run_experiment(cfg, parts, build.build_data(parts, cfg), old, "test")
+        run_experiment(cfg, parts, supplied.build_data(parts, cfg), old, "test")
     run_here(new, *run, "total_env_steps=3200")
     assert digest_of(old) == digest_of(new)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.loop import build
+from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.sources import COPY, restore_from_run
 from rl_rewards.loop.train import init_state
 from rl_rewards.rewards.frozen import Frozen
@@ -83,7 +83,7 @@ def test_a_frozen_sqil_is_refused_where_it_would_pay_nothing():
     parts = build.build(cfg)
     sqil = make("reward", "sqil", parts.env.spec, demos="any.npz")
     with pytest.raises(ConfigError, match=r"pays demonstrated steps, and the algorithm's batches hold none; choose"):
-        build.check(parts._replace(source=still(sqil)), cfg)
+        compatibility.check(parts._replace(source=still(sqil)), cfg)
     assert still(sqil).requirements.demos is None, "it learns nothing from them any more"
 
 
@@ -91,7 +91,7 @@ def test_a_frozen_reward_that_pays_to_linger_is_warned_of():
     early = build.build(composed("debug=smoke", "env=point", "env.terminate_on_success=true", "reward=zero"))
     classifier = tiny_source("goal_classifier", early.env.spec, early_end="allow", reward_map="prob")
     for source in (classifier, still(classifier), mix({"a": still(classifier)}, {"a": 0.5})):
-        (sentence,) = build.warnings(early._replace(source=source))
+        (sentence,) = compatibility.warnings(early._replace(source=source))
         assert "hovering beside the goal pays more than finishing" in sentence
 
 

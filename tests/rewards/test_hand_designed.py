@@ -7,7 +7,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Box, Discrete
-from rl_rewards.loop import build
+from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
 from rl_rewards.loop.train import init_state
 from rl_rewards.rewards.hand_designed import HandDesigned
@@ -199,6 +199,6 @@ def test_the_ring_keeps_the_info_that_the_reward_reads(tmp_path):
     ring = init_state(parts, 0).replay
     assert set(ring.data.info) == {"success"}
     assert ring.data.info["success"].dtype == bool
-    last = run_experiment(cfg, parts, build.build_data(parts, cfg), tmp_path, "test")
+    last = run_experiment(cfg, parts, supplied.build_data(parts, cfg), tmp_path, "test")
     assert last["eval/learned_return"] == pytest.approx(3.0 * last["eval/true_return"], rel=1e-5)
     assert np.isfinite(last["agent/reward_mean"])

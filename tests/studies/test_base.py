@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
-from rl_rewards.loop import build
+from rl_rewards.loop import build, compatibility
 from rl_rewards.studies.base import FOLDER, Findings, Verdict, run_study, still_at_work
 from tests.runs import command, composed
 
@@ -89,7 +89,7 @@ def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path):
         if any(FOLDER in change for change in changes):
             continue  # it needs what another arm has learned
         one = composed(f"experiment=lecture/{name}", "study=null", *cfg.sizes["full"], *changes)
-        assert build.rounds_of(build.build(one, tmp_path), one) > 1
+        assert compatibility.rounds_of(build.build(one, tmp_path), one) > 1
 
 
 def test_a_study_without_arms_computes_for_the_seeds_of_its_size(tmp_path):

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from rl_rewards.core.errors import ConfigError, EnvironmentFault, TrainingFailed
 from rl_rewards.core.types import Box, box_bounds
 from rl_rewards.envs.adapters.gymnasium import Gymnasium
-from rl_rewards.loop import build
+from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.evaluate import first_episodes
 from rl_rewards.loop.rounds import check_saving
 from rl_rewards.models.policy import ActionScale
@@ -250,7 +250,9 @@ def test_what_cannot_be_stored_is_saved_without_it_and_said_beforehand(env, tmp_
     changes = [f"+env.kwargs.{key}={value}" for key, value in env.kwargs.items()]
     run = ("env=gymnasium", f"env.id={env.id}", "env.max_episode_steps=20", "reward=environment", *changes)
     parts = build.build(composed("debug=smoke", *run), tmp_path)
-    assert "cannot save its state: a run that is resumed starts fresh episodes there" in build.warnings(parts)[0]
+    assert (
+        "cannot save its state: a run that is resumed starts fresh episodes there" in compatibility.warnings(parts)[0]
+    )
     check_saving(parts, 0)
 
 

@@ -1,0 +1,140 @@
+"""Refuses combinations of parts that cannot work, and says what is known to go wrong. Reads their Requirements."""
+
+from omegaconf import DictConfig, OmegaConf
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.requirements import Requirements, info_keys
+from rl_rewards.envs.base import HasNotes
+from rl_rewards.games.env import TwoPlayer
+from rl_rewards.loop.best import best_choice
+from rl_rewards.loop.memory import check_memory
+from rl_rewards.loop.train import Parts
+
+
+def check(parts: Parts, cfg: DictConfig) -> None:
+    """Refuse what no single part can know to be impossible."""
+    source, algorithm = parts.source, parts.algorithm
+    needs, offers = source.requirements, algorithm.requirements
+    if parts.offline:
+        require(
+            not needs.needs_rollouts,
+            "This reward learns from what the policy does, and this algorithm does nothing in the environment while it "
+            "learns; choose reward=environment, which only shows how well it does.",
+        )
+    else:
+        require(
+            cfg.total_env_steps >= parts.steps_per_round,
+            f"total_env_steps={cfg.total_env_steps} is less than one round of {algorithm.num_envs} environments times "
+            f"{algorithm.rollout_length} steps = {parts.steps_per_round}.",
+        )
+    require(
+        needs.scope == "transition" or algorithm.data != "replay",
+        "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
+        "choose algorithm=ppo.",
+    )
+    require(
+        offers.discount is None or offers.discount < 1.0 or not needs.pays_after_the_end,
+        "algorithm.discount=1 makes what this reward pays after an episode's end infinite; choose a smaller discount, "
+        "or reward.early_end=allow.",
+    )
+    _check_game(parts)
+    _check_demos(needs, offers)
+    _check_labeling(parts)
+    for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
+        _check_whole(cfg, key)
+    copies = max(0 if parts.offline else algorithm.num_envs, cfg.evaluation.episodes) * parts.seeds.count
+    most = getattr(parts.env, "most_copies", None) or copies
+    require(
+        copies <= most,
+        f"This environment can step at most {most} copies together on this device, but the larger of "
+        f"algorithm.num_envs and evaluation.episodes, times num_seeds, is {copies}.",
+    )
+    best_choice(cfg.checkpoint.get("best", "auto"), parts.env, source)
+    check_memory(parts)
+
+
+def _check_demos(needs: Requirements, offers: Requirements) -> None:
+    """Demonstrations in an algorithm's batches, and the reward that judges them there."""
+    share, read = offers.demo_fraction, needs.info_keys
+    require(
+        share > 0 or not needs.needs_demos_in_batches,
+        "This reward pays demonstrated steps, and the algorithm's batches hold none; choose algorithm=sac "
+        "algorithm.demo_fraction=0.5.",
+    )
+    require(
+        share == 0 or not read,
+        f"algorithm.demo_fraction={share} puts demonstrations into batches, and this reward reads {', '.join(read)} "
+        "from info, which they do not have.",
+    )
+
+
+def _check_game(parts: Parts) -> None:
+    """A rollout must hold what begins in it."""
+    if not isinstance(parts.env, TwoPlayer):
+        return
+    rules, length = parts.env.rules, parts.algorithm.rollout_length
+    require(
+        rules.target_fraction == 1.0 or length > rules.horizon,
+        f"algorithm.rollout_length={length} holds no whole game of reward.horizon={rules.horizon} moves and one step "
+        f"more; make it at least {rules.horizon + 1}, or the horizon shorter.",
+    )
+    task = parts.env.inner.spec.max_episode_steps
+    require(
+        rules.target_fraction == 0.0 or length >= task,
+        f"algorithm.rollout_length={length} holds no whole episode of the task, which lasts up to {task} steps; "
+        "make it as long, or choose reward.target_fraction=0.",
+    )
+
+
+def _check_labeling(parts: Parts) -> None:
+    """Whoever answers needs what the environment records, and people have time for one seed."""
+    labeling, spec = parts.labeling, parts.env.spec
+    if labeling is None:
+        return
+    for name in info_keys(labeling.reads):
+        told = "records no scenes to draw clips from" if name == "scene" else f"has no info {name}"
+        require(name in spec.info, f"{spec.name} {told}, which this labeler needs; choose labeler=oracle.")
+    require(
+        parts.seeds.count == 1 or not labeling.by_people,
+        f"num_seeds={parts.seeds.count}: people can answer for one seed at a time; choose num_seeds=1.",
+    )
+
+
+def warnings(parts: Parts) -> list[str]:
+    """Sentences about settings that can work but have been seen to fail."""
+    found = []
+    if parts.env.spec.ends_early and parts.source.requirements.pays_to_linger:
+        found.append(
+            f"Episodes of {parts.env.spec.name} can end early while this reward is positive at every step: hovering "
+            "beside the goal pays more than finishing. reward.reward_map=log_prob, or an environment of fixed length, "
+            "takes that away."
+        )
+    if not parts.offline and not parts.env.spec.restores:
+        found.append(
+            f"{parts.env.spec.name} cannot save its state: a run that is resumed starts fresh episodes there, so that "
+            "it is not bit-identical to one that never stopped."
+        )
+    return [*found, *parts.source.requirements.warnings]
+
+
+def notes(parts: Parts, cfg: DictConfig) -> list[str]:
+    """Sentences about what was found out by trying the environment, and about a budget that is rounded down."""
+    found = list(parts.env.notes) if isinstance(parts.env, HasNotes) else []
+    if parts.offline or cfg.total_env_steps % parts.steps_per_round == 0:
+        return found
+    rounds = rounds_of(parts, cfg)
+    return [
+        *found,
+        f"total_env_steps={cfg.total_env_steps:,} is rounded down to whole rounds of {parts.steps_per_round:,}: "
+        f"{rounds:,} of them, {rounds * parts.steps_per_round:,} env steps.",
+    ]
+
+
+def _check_whole(cfg: DictConfig, key: str) -> None:
+    value = OmegaConf.select(cfg, key)
+    require(isinstance(value, int) and value > 0, f"{key}={value} must be a whole number of at least 1.")
+
+
+def rounds_of(parts: Parts, cfg: DictConfig) -> int:
+    """How many rounds make ``total_env_steps``, rounded down; offline, how many the algorithm wants."""
+    return parts.algorithm.rounds if parts.offline else cfg.total_env_steps // parts.steps_per_round
