@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float
 
 from rl_rewards.core.types import Examples
-from rl_rewards.envs.pencil_case.env import PencilCase, layout
+from rl_rewards.envs.pencil_case import layout
+from rl_rewards.envs.pencil_case.env import PencilCase
 from rl_rewards.loop import build, supplied
 from rl_rewards.rewards.classifier.goal import GoalClassifier
 from scripts.benchmarks.train import composed

@@ -8,7 +8,7 @@ from rl_rewards.envs.base import Environment, HasEngines
 from rl_rewards.games.players import as_game, build_algorithm
 from rl_rewards.games.reward import SelfPlay
 from rl_rewards.labelers.base import Labeling
-from rl_rewards.loop.compatibility import check
+from rl_rewards.loop.compatibility import check, check_whole
 from rl_rewards.loop.own_parts import check_env, check_labeling
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import build_source, instantiate_part, place_of
@@ -28,7 +28,7 @@ def build(cfg: DictConfig, run_dir: Path | None = None) -> Parts:
     """
     env = build_env(cfg)
     for key in ("num_seeds", "total_env_steps"):
-        _check_whole(cfg, key)
+        check_whole(cfg, key)
     seeds = range(cfg.seed, cfg.seed + cfg.num_seeds)
     source = build_source(cfg.reward, env.spec, run_dir, seeds, trusted_packages(cfg.get("trust")))
     if isinstance(source, SelfPlay):

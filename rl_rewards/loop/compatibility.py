@@ -41,7 +41,7 @@ def check(parts: Parts, cfg: DictConfig) -> None:
     _check_demos(needs, offers)
     _check_labeling(parts)
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
-        _check_whole(cfg, key)
+        check_whole(cfg, key)
     copies = max(0 if parts.offline else algorithm.num_envs, cfg.evaluation.episodes) * parts.seeds.count
     most = getattr(parts.env, "most_copies", None) or copies
     require(
@@ -130,7 +130,7 @@ def notes(parts: Parts, cfg: DictConfig) -> list[str]:
     ]
 
 
-def _check_whole(cfg: DictConfig, key: str) -> None:
+def check_whole(cfg: DictConfig, key: str) -> None:
     value = OmegaConf.select(cfg, key)
     require(isinstance(value, int) and value > 0, f"{key}={value} must be a whole number of at least 1.")
 

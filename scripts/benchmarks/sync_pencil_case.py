@@ -16,7 +16,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rl_rewards.core.types import StepOut
 from rl_rewards.envs.base import ExampleStates
-from rl_rewards.envs.pencil_case.env import MODEL, PencilCase, camera, layout
+from rl_rewards.envs.pencil_case import camera, layout
+from rl_rewards.envs.pencil_case.env import MODEL, PencilCase
 
 
 class OrdinaryPencilCase(gymnasium.Env):
