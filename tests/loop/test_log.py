@@ -1,5 +1,6 @@
 """Tests the lines that a console shows which is not a terminal."""
 
+import os
 from types import SimpleNamespace
 
 from omegaconf import OmegaConf
@@ -48,6 +49,15 @@ def test_a_run_that_is_evaluated_seldom_says_how_far_it_is(capsys, monkeypatch):
     monkeypatch.setattr(log, "QUIET_SECONDS", 0.0)
     progress.update(between | {"round": 2}, None)
     assert capsys.readouterr().out.startswith("round 3/4 | 200 env steps | 50/s | learned reward 0.500")
+
+
+def test_rows_are_on_the_disk_after_a_sync(tmp_path, monkeypatch):
+    file, synced = log.MetricsFile(tmp_path / "metrics.jsonl", [], 0), []
+    file.append(row(0))
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+    file.sync()
+    file.close()
+    assert synced == [(tmp_path / "metrics.jsonl").stat().st_ino]
 
 
 def test_a_budget_that_is_rounded_down_is_told():
