@@ -104,7 +104,7 @@ class LoadedReward:
     def _layout(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """Shape without batch axes, and dtype, of everything that may be given."""
         spec = self.spec
-        action = ((), "int32") if isinstance(spec.action, Discrete) else (spec.action.shape, spec.action.dtype)
+        action = (spec.action.shape, spec.action.dtype)
         obs = (tuple(spec.obs.shape), spec.obs.dtype)
         infos = {f"info.{key}": (tuple(spec.info[key]), "float32") for key in self._info_keys}
         return {"obs": obs, "action": action, "next_obs": obs, "env_reward": ((), "float32"), **infos}

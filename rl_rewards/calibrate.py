@@ -127,17 +127,16 @@ def _ask(
     run_dir: Path, pairs: Pairs, spec: EnvSpec, overrides: list[str], trust: Sequence[str]
 ) -> tuple[Anew, str, list[str]]:
     """What the labeler says, its name, and what a person should know of how it was asked."""
-    from rl_rewards.envs.base import Describes
     from rl_rewards.loop.build import build_env, build_labeling
 
     node, env_node = _configs(run_dir, overrides, trust)
     with reading(run_dir):
         env = build_env(env_node)
     labeling, notes = build_labeling(node), []
-    describe = env.describe if isinstance(env, Describes) else None
+    describe = env.describe
     if describe is not None and "info.scene" not in pairs.reads:
         describe = None
-        if "scene" in labeling.likes:
+        if "scene" in labeling.requirements.reads_if_there:
             notes.append("The store holds no scenes: segments are told in numbers, not in the environment's words.")
     anew = ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
     return anew, str(node.get("model") or node._target_.rpartition(".")[2].lower()), notes

@@ -17,6 +17,7 @@ from flax import struct
 from omegaconf import OmegaConf
 
 from rl_rewards.core.types import Box, Discrete, EnvSpec, Experience, StepOut, Transition
+from rl_rewards.envs.base import JaxEnv
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -94,7 +95,7 @@ class ProbeState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class Probe(JaxEnv):
     """Base: one step long, observation 0, reward 1, a choice of two actions."""
 
     action: Discrete | Box = Discrete(2)
@@ -126,13 +127,6 @@ class Probe:
         state = ProbeState(obs=state.obs + jnp.float32(self.steps > 1), elapsed=elapsed)
         ended, cut = elapsed >= self.steps, jnp.asarray(self.truncates)
         return state, StepOut(state.obs, reward, ended & ~cut, ended & cut, ended, {})
-
-    # What only people need.
-    def draw(self, scene): ...
-
-    def collect_examples(self, rng, n, goal): ...
-
-    def plane(self, n): ...
 
 
 class ConstantReward(Probe):

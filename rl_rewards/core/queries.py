@@ -3,6 +3,7 @@
 Shape letters: Q queries, K segments in a query (2 a pair, more a ranking, 1 a rating), L steps, A answers, E members.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import jax
@@ -18,6 +19,17 @@ Question = Literal["quality", "success"]
 the one state that it shows (K = L = 1), where a score of 1 is yes and 0 is no."""
 NOBODY = -1
 """The id of a place in a batch of queries or answers that holds none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryPlan:
+    """What a reward source will ask in a run: of which kind, and how much at most."""
+
+    question: Question
+    queries_per_round: int  # Q, the most that a round asks
+    clips: int  # K, segments in a query
+    budget: int  # queries that the whole run asks, at most
+    acquisition: str  # how queries are chosen, for the record
 
 
 @struct.dataclass

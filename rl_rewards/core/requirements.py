@@ -2,16 +2,17 @@
 
 Whatever combines or wraps parts makes its own out of theirs by :func:`merge` and :meth:`Requirements.frozen`, so that
 an entry that is added here is handed on everywhere.
+
+A new capability touches four files: the entry here, with its default and how those of several parts become one; a value
+that differs from the default in ``tests/core/test_requirements.py``; the part that declares it; and the one that reads
+it, mostly ``loop/compatibility.py``.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-
-def info_keys(reads: Iterable[str]) -> tuple[str, ...]:
-    """The keys of ``transitions.info`` among the names in ``reads``."""
-    return tuple(name.removeprefix("info.") for name in reads if name.startswith("info."))
+from rl_rewards.core.queries import QueryPlan
 
 
 def _entry(default: Any, merge: Callable[[list[Any]], Any]) -> Any:
@@ -31,12 +32,16 @@ def _first(found: list[Any]) -> Any:
     return next((value for value in found if value is not None), None)
 
 
+def _least(found: list[int | None]) -> int | None:
+    return min((value for value in found if value is not None), default=None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Requirements:
-    """Declares what a reward source or an algorithm needs of a run, and what a run must know about it.
+    """Declares what a part needs of a run, and what a run must know about it.
 
-    A part names the entries that differ from the defaults. The first group is declared by both kinds, the second by
-    reward sources, the third by algorithms.
+    A part names the entries that differ from the defaults. The first group is declared by parts of several kinds, the
+    others by reward sources, by algorithms, by labelers and by environments, in this order.
     """
 
     history: int = _entry(0, max)
@@ -45,9 +50,10 @@ class Requirements:
     """The demonstrations that it learns from, a file or ``minari:ID``; None: it needs none."""
     memory: tuple[str, int] | None = _entry(None, _first)
     """The key that most of its memory hangs on and its value, where that can be large: whoever runs out lowers it."""
-
     reads: tuple[str, ...] = _entry(("obs", "action", "next_obs"), _union)
-    """The parts of a transition that the reward reads: obs, action, next_obs, env_reward, is_demo and info.KEY."""
+    """The parts of a transition that a reward or a labeler reads: obs, action, next_obs, env_reward, is_demo, info.KEY.
+    """
+
     scope: Literal["transition", "trajectory"] = _entry("transition", _widest)
     """``trajectory``: what a step earns depends on other steps of its rollout, so that none can be replayed alone."""
     needs_examples: bool = _entry(False, any)
@@ -56,6 +62,8 @@ class Requirements:
     """These examples must have actions."""
     needs_rollouts: bool = _entry(False, any)
     """It learns from what the policy does, so that no offline algorithm can be used with it."""
+    queries: QueryPlan | None = _entry(None, _first)
+    """What it asks a labeler in the run; None: nothing, and no labeler is made."""
     needs_demos_in_batches: bool = _entry(False, any)
     """It pays demonstrated steps, which the algorithm must therefore have in its batches."""
     pays_to_linger: bool = _entry(False, any)
@@ -72,21 +80,34 @@ class Requirements:
     discount: float | None = _entry(None, _first)
     """The discount factor of future rewards, per env step; None: the algorithm discounts none."""
 
+    reads_if_there: tuple[str, ...] = _entry((), _union)
+    """Keys of info that it reads where the environment has them."""
+    waits_for_answers: bool = _entry(True, any)
+    """Training waits until everything asked is answered; else answers are learned from as they come."""
+    asks_people: bool = _entry(False, any)
+    """People answer, whose labels are too dear to be asked for several times: the run has one seed."""
+
+    most_copies: int | None = _entry(None, _least)
+    """The most copies of the environment that can be stepped together on this device; None: there is no limit."""
+    notes: tuple[str, ...] = _entry((), _union)
+    """Sentences about what was found by trying the environment, for a person to know."""
+
     @property
     def info_keys(self) -> tuple[str, ...]:
-        """The keys of ``transitions.info`` that the reward reads; a replay ring keeps exactly these."""
-        return info_keys(self.reads)
+        """The keys of ``transitions.info`` that it reads, whatever the environment."""
+        return tuple(name.removeprefix("info.") for name in self.reads if name.startswith("info."))
 
     def frozen(self) -> "Requirements":
         """Those of the same reward once it learns no more: it needs nothing to learn from, and the rest holds."""
-        return replace(self, history=0, demos=None, needs_rollouts=False, stands_still=True, warnings=())
+        nothing_to_learn: dict[str, Any] = {"history": 0, "demos": None, "needs_rollouts": False, "queries": None}
+        return replace(self, **nothing_to_learn, stands_still=True, warnings=())
 
 
-def merge(parts: Iterable[Requirements]) -> Requirements:
+Declared = TypeVar("Declared", bound=Requirements)
+
+
+def merge(parts: Iterable[Declared]) -> Declared:
     """The requirements of several parts, at least one, that are used together as one."""
     found = list(parts)
-    merged = {
-        entry.name: entry.metadata["merge"]([getattr(one, entry.name) for one in found])
-        for entry in fields(Requirements)
-    }
-    return Requirements(**merged)
+    kind = type(found[0])
+    return kind(**{one.name: one.metadata["merge"]([vars(each)[one.name] for each in found]) for one in fields(kind)})

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -102,6 +102,9 @@ class Discrete:
     """One of ``n`` actions, as int32 0 .. n-1."""
 
     n: int
+
+    shape: ClassVar[tuple[int, ...]] = ()
+    dtype: ClassVar[str] = "int32"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ the only place that resets, to start anew. What a person needs (pictures, exampl
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.errors import CannotDraw, ConfigError
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
 
 EnvState = TypeVar("EnvState")
@@ -46,12 +48,37 @@ def without_examples(name: str) -> ConfigError:
 class Environment(Protocol):
     """The members that both kinds of environment have. Constructing one is cheap and compiles nothing.
 
-    What a person needs besides the dynamics has defaults: no pictures, no examples, no map.
+    What is not the dynamics has defaults: no pictures, no examples, no map, no words, no goals, one physics engine.
     """
+
+    describe: Callable[[Transition], str] | None = None
+    """A method that tells a judge who reads what happens in a segment, leaves [L, ...] in numpy, in a few sentences and
+    numbers with their units: facts alone, neither the true reward nor whether it is good. None: there are no words.
+    """
+    goal_names: tuple[str, ...] = ()
+    """The entries of :meth:`goal_features`, each with its unit. Where there are any, states can be set as goals, by one
+    player for another."""
+    goal_threshold: float = 0.0
+    """A goal is reached within this distance of its features, where a run's config names no other."""
+    reversible: bool = False
+    """True if every state can be left again for the one before, so that a way can be gone back."""
 
     @property
     @abstractmethod
     def spec(self) -> EnvSpec: ...
+
+    @property
+    def requirements(self) -> Requirements:
+        """Returns what this part needs of a run, and what a run must know about it."""
+        return Requirements()
+
+    def in_engine(self) -> "Environment":
+        """The environment in the physics engine that was chosen, where there are several.
+
+        Raises:
+            ConfigError: where that engine cannot be used.
+        """
+        return self
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw ``info["scene"]`` ([k] f32, compact state) as a picture [height, width, 3] uint8."""
@@ -64,6 +91,18 @@ class Environment(Protocol):
     def plane(self, n: int) -> Plane | None:
         """A grid of n x n observations over the picture, or None where there is no natural 2-D picture."""
         return None
+
+    def place(self, scene: np.ndarray) -> np.ndarray | None:
+        """x and y of :meth:`plane` [*batch, 2] for scenes [*batch, k]; None where scenes have no place on it."""
+        return None
+
+    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
+        """The true reward [*batch] of transitions, such as never happen too; None where observations hide it."""
+        return None
+
+    def goal_features(self, state: Any) -> Float[Array, "g"]:
+        """What decides whether a goal is reached: f32 [g], of one state (JAX), or [B, g] of states [B, n] (host)."""
+        raise ConfigError(f"{self.spec.name} does not tell what a goal is; add goal_features and goal_names.")
 
 
 @runtime_checkable
@@ -93,22 +132,33 @@ class HostEnv(Protocol):
     spec: EnvSpec
     num_envs: int
 
+    @property
+    def physics_seconds(self) -> float:
+        """Wall time spent inside the simulators so far; 0 where nobody counts it."""
+        return 0.0
+
+    @abstractmethod
     def reset(self, mask: np.ndarray) -> np.ndarray:
         """Start new episodes where ``mask`` [B] bool; returns the observations [B, ...] of all, fresh or not."""
         ...
 
+    @abstractmethod
     def step(self, action: np.ndarray) -> StepOut: ...
 
+    @abstractmethod
     def get_state(self) -> np.ndarray:
         """[B, n] f64: everything the dynamics depend on, so that :meth:`set_state` continues bit for bit."""
         ...
 
+    @abstractmethod
     def set_state(self, mask: np.ndarray, states: np.ndarray) -> None: ...
 
+    @abstractmethod
     def save(self) -> bytes:
         """States, random generator and step counts."""
         ...
 
+    @abstractmethod
     def load(self, saved: bytes) -> None: ...
 
 
@@ -120,88 +170,3 @@ class HostEnvironment(Environment, Protocol):
     def make(self, num_envs: int, seed: int) -> HostEnv:
         """``num_envs`` copies with their own random stream; every environment still needs a first reset."""
         ...
-
-
-@runtime_checkable
-class HasEngines(Protocol):
-    """A description of an environment that several physics engines can run."""
-
-    def in_engine(self) -> Environment:
-        """The environment in the chosen engine. Raises ConfigError where that cannot be used."""
-        ...
-
-
-@runtime_checkable
-class HasNotes(Protocol):
-    """A description of an environment that is found out by trying it."""
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences about what was found that a person should know."""
-        ...
-
-
-@runtime_checkable
-class PlacesScenes(Protocol):
-    """An environment that can tell where on its plane a scene lies, so that episodes can be drawn over the map."""
-
-    def place(self, scene: np.ndarray) -> np.ndarray:
-        """x and y of :meth:`Environment.plane` [*batch, 2] for scenes [*batch, k]."""
-        ...
-
-
-@runtime_checkable
-class Describes(Protocol):
-    """An environment that can tell in words what happens, for a judge that reads."""
-
-    def describe(self, segment: Transition) -> str:
-        """What happens in a segment, leaves [L, ...] in numpy: a few sentences and numbers with their units.
-
-        Facts alone: neither the true reward nor whether it is good.
-        """
-        ...
-
-
-@runtime_checkable
-class HasGoals(Protocol):
-    """An environment whose states can be set as goals, by one player for another."""
-
-    @property
-    def goal_names(self) -> tuple[str, ...]:
-        """What :meth:`goal_features` tells, one name per entry, with its unit."""
-        ...
-
-    @property
-    def goal_threshold(self) -> float:
-        """A goal is reached within this distance of its features, where a run's config names no other."""
-        ...
-
-    @property
-    def reversible(self) -> bool:
-        """Whether every state can be left again for the one before, so that a way can be gone back."""
-        ...
-
-    def goal_features(self, state: Any) -> Float[Array, "g"]:
-        """What decides whether a goal is reached: f32 [g], of one state (JAX), or [B, g] of states [B, n] (host)."""
-        ...
-
-
-@runtime_checkable
-class KnowsReward(Protocol):
-    """An environment whose true reward follows from what is observed."""
-
-    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
-        """The true reward [*batch] of transitions, such as never happen too; None where observations hide it."""
-        ...
-
-
-class OtherPeoples:
-    """What an adapter of environments known by ``id`` alone cannot offer."""
-
-    id: str
-
-    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        raise without_examples(self.id)
-
-    def plane(self, n: int) -> None:
-        return None

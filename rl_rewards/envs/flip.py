@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut, Transition
 from rl_rewards.envs import words
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 LENGTH, HEIGHT, MASS = 0.5, 0.2, 1.0  # m, m, kg; a uniform plank
 INERTIA = MASS * (LENGTH**2 + HEIGHT**2) / 12.0  # kg m^2, about its middle
@@ -43,7 +43,7 @@ class FlipState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flip:
+class Flip(JaxEnv):
     """``flip``: obs = height, turn and speeds [6]; action = how hard the tail's and the nose's leg push [2] in [-1, 1].
 
     A leg pushes straight down on the ground with up to ``leg_force`` while its corner is less than ``leg_reach`` above

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 from rl_rewards.envs.cells import MOVES, Board, axis_of, places
 
 
@@ -28,7 +28,7 @@ class GridState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class Grid(JaxEnv):
     """``grid``: obs = one-hot of the cell [size^2], action = one of ``MOVES``; a step into the wall stays.
 
     Episodes start on any cell alike and last ``max_episode_steps``. ``env_reward`` is that of the cell reached;

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
 from rl_rewards.envs import cells
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 LOW, HIGH = np.array([-1.2, -0.07], np.float32), np.array([0.6, 0.07], np.float32)
 """Of position and velocity, as all numbers here from gymnasium."""
@@ -44,7 +44,7 @@ class MountainCarState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MountainCar:
+class MountainCar(JaxEnv):
     """``mountain_car``: obs = position in [-1.2, 0.6] and velocity in [-0.07, 0.07]; action = one of ``force_bins``
     forces, evenly from -1 (left) to 1 (right).
 

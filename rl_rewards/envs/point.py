@@ -16,9 +16,10 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw
 
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut, Transition
 from rl_rewards.envs import words
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 NORMAL_QUADRANT = (-1.0, -0.2)
 """Episodes start, and non-goal examples lie, where both coordinates are in this range."""
@@ -44,7 +45,7 @@ class PointState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class Point(JaxEnv):
     """``point``: obs = position [2] in [-1, 1], or a picture [image_size, image_size, 3] uint8 of the square.
 
     With ``television`` above 0, as many more numbers follow the position: static, N(0, 1) anew at every step, in the
@@ -91,6 +92,10 @@ class Point:
             else ("x", "y", *(f"television {i}" for i in range(self.television))),
             cells=CELLS_A_SIDE**2,
         )
+
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(memory=("image_size", self.image_size) if self.observation == "image" else None)
 
     @property
     def _obs_box(self) -> Box:

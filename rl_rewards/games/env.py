@@ -15,8 +15,9 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, Obs, StepOut, box_bounds
-from rl_rewards.envs.base import ExampleStates, HasGoals, PlacesScenes
+from rl_rewards.envs.base import Environment, JaxEnv
 from rl_rewards.games.rules import ALICE, BOB, FLAGS, GAME_INFO, TASK, Rules, Turn, distance
 
 
@@ -34,14 +35,14 @@ class GameState:
 
 
 @dataclass(frozen=True)
-class TwoPlayer:
+class TwoPlayer(Environment):
     """``inner`` as a game under ``rules``; what both kinds of environment share.
 
     Raises:
         ConfigError: when ``inner`` cannot restore a state, has no goals, or shows pictures.
     """
 
-    inner: Any
+    inner: Any  # an environment of either kind
     rules: Rules
 
     def __post_init__(self) -> None:
@@ -52,9 +53,9 @@ class TwoPlayer:
             "one that can, such as env=hall, key_door, point or pencil_case.",
         )
         require(
-            isinstance(inner, HasGoals),
+            len(inner.goal_names) > 0,
             f"reward=self_play needs to know when a goal is reached, and {spec.name} does not tell what a goal is (see "
-            "HasGoals); choose env=hall, key_door, light_switch, mountain_car, point or pencil_case.",
+            "goal_features); choose env=hall, key_door, light_switch, mountain_car, point or pencil_case.",
         )
         require(
             self.rules.mode == "repeat" or inner.reversible,
@@ -81,6 +82,10 @@ class TwoPlayer:
             step_seconds=inner.step_seconds,
             cells=inner.cells,
         )
+
+    @property
+    def requirements(self) -> Requirements:
+        return self.inner.requirements
 
     def is_reached(self, features: Any, goal: Any) -> Any:
         """[*batch] bool, of features [*batch, g]."""
@@ -109,18 +114,12 @@ class TwoPlayer:
     def draw(self, scene: np.ndarray) -> np.ndarray:
         return self.inner.draw(scene)
 
-    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        raise NotImplementedError("the game's reward needs no examples")
-
-    def plane(self, n: int) -> None:
-        return None
-
     def place(self, scene: np.ndarray) -> np.ndarray | None:
         """x and y of scenes on the inner environment's plane; None where it has none."""
-        return self.inner.place(scene) if isinstance(self.inner, PlacesScenes) else None
+        return self.inner.place(scene)
 
 
-class TwoPlayerJax(TwoPlayer):
+class TwoPlayerJax(TwoPlayer, JaxEnv):
     """The game inside JAX; see :class:`JaxEnv`."""
 
     def reset(self, key: Key) -> GameState:

@@ -9,7 +9,7 @@ import json
 import numpy as np
 
 from rl_rewards.core.types import EnvSpec, StepOut
-from rl_rewards.envs.base import HostEnv
+from rl_rewards.envs.base import HostEnv, HostEnvironment
 from rl_rewards.games.env import TwoPlayer, info_dtype, split_action, tell
 from rl_rewards.games.rules import ALICE, BOB, TASK, Rules, Turn, distance
 
@@ -17,14 +17,14 @@ KEPT = ("start", "start_obs", "obs", "shown", "goal", "far")
 """What a game remembers besides the simulator's state, its turn and the last info."""
 
 
-class TwoPlayerHost(TwoPlayer):
+class TwoPlayerHost(TwoPlayer, HostEnvironment):
     """The game on a host environment; see :class:`HostEnvironment`."""
 
     def make(self, num_envs: int, seed: int) -> "TwoPlayerBatch":
         return TwoPlayerBatch(self, self.inner.make(num_envs, seed), seed)
 
 
-class TwoPlayerBatch:
+class TwoPlayerBatch(HostEnv):
     """B games; see ``HostEnv``."""
 
     def __init__(self, env: TwoPlayerHost, batch: HostEnv, seed: int) -> None:
@@ -42,8 +42,7 @@ class TwoPlayerBatch:
 
     @property
     def physics_seconds(self) -> float:
-        """Wall time spent inside the simulator so far, where it tells."""
-        return getattr(self.batch, "physics_seconds", 0.0)
+        return self.batch.physics_seconds
 
     def reset(self, mask: np.ndarray) -> np.ndarray:
         """Draws roles for all, used or not, so that the random stream does not depend on the mask."""

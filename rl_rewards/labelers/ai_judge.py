@@ -1,101 +1,31 @@
 """A language model that judges segments, through any OpenAI-compatible endpoint or embedded in this process.
 
 Segments are told in words and numbers, or shown as frames; pairs are asked both ways round; where a reward asks whether
-the task is done, the judge says yes or no, in either mode. Threads ask while the run
-goes on; every answer goes through the run's label store, so that a killed run is told the same again, and every
-request through the judge's journal, so that none is made twice. (Constitution: Bai et al. 2022, arXiv:2212.08073.)
+the task is done, the judge says yes or no, in either mode. Threads ask while the run goes on; every answer goes through
+the run's label store, so that a killed run is told the same again, and every request through the judge's journal, so
+that none is made twice. (Constitution: Bai et al. 2022, arXiv:2212.08073.)
 """
 
-import os
-import queue
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
 
-import jax
-import numpy as np
-
-from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.errors import TrainingFailed
-from rl_rewards.core.queries import NOBODY, Labels, Query
-from rl_rewards.core.types import Transition
+from rl_rewards.core.checks import require
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.labelers.base import Assignment, Labeling
-from rl_rewards.labelers.judge.asker import Asker, CapReached, Interrupted, JudgeFailed, Limits
-from rl_rewards.labelers.judge.client import Connection
-from rl_rewards.labelers.judge.doubts import LEAST_QUERIES, doubts, main_reason, remedy
-from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
-from rl_rewards.labelers.judge.prompts import Told, constitution
-from rl_rewards.labelers.judge.tell import check_words, tell_in_frames, tell_in_words
-from rl_rewards.labelers.judge.verdict import OnFlip, Verdict, by_asking, by_comparing, by_rating
-from rl_rewards.labelers.records import MOST_LETTERS
-from rl_rewards.labelers.stored import StoredLabeler
-
-EMBEDDED = "embedded"
-"""As ``base_url``: a model in this process."""
-OURS = ("messages", "model", "stream", "n", "logprobs", "top_logprobs", "grammar")
-"""Parameters of a request that no user may set."""
-GRACE_SECONDS = 5.0
-"""How long a run that stops waits for replies under way, which are paid for."""
+from rl_rewards.labelers.judge.at_work import Judge
+from rl_rewards.labelers.judge.settings import JudgeSettings
+from rl_rewards.labelers.judge.tell import check_words
 
 
 @dataclass(frozen=True, kw_only=True)
-class AIJudge(Labeling):
+class AIJudge(JudgeSettings, Labeling):
     """Keys and units: configs/labeler/ai_judge.yaml."""
 
-    base_url: str
-    model: str
-    key_variable: str | None
-    mode: Literal["pairwise", "pointwise"]
-    on_flip: OnFlip
-    show: Literal["words", "frames"]
-    frames: int
-    task: str | None
-    principles: tuple[str, ...]
-    logprobs: bool
-    grammar: bool
-    parameters: dict[str, Any]
-    wait: bool = field()  # the YAML gives it: no default of the contract counts
-    parallel: int
-    timeout_seconds: float
-    tries: int
-    backoff_seconds: float
-    backoff_most_seconds: float
-    cap_calls: int
-    cap_tokens: int
-
-    likes: tuple[str, ...] = field(default=("scene",), init=False)
-    by_people: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        check_fields(self, "labeler")
-        for name in ("frames", "parallel", "tries", "cap_calls", "cap_tokens"):
-            require(getattr(self, name) > 0, f"labeler.{name}={getattr(self, name)} must be at least 1.")
-        for name in ("timeout_seconds", "backoff_seconds", "backoff_most_seconds"):
-            require(getattr(self, name) > 0, f"labeler.{name}={getattr(self, name)} must be positive.")
-        web = self.base_url.startswith(("http://", "https://"))
-        require(
-            web or self.base_url == EMBEDDED,
-            f"labeler.base_url={self.base_url} must be the address of an endpoint, http(s)://HOST/v1, or {EMBEDDED}.",
-        )
-        require("@" not in self.base_url, "labeler.base_url holds a password, which would be saved; use key_variable.")
-        require(bool(self.model.strip()), "labeler.model must name the model to ask.")
-        require(
-            bool(self.task and self.task.strip()),
-            "labeler.task is empty, and a judge must know it: say in a sentence what the agent is to do.",
-        )
-        plain = isinstance(self.parameters, dict)
-        require(plain, f"labeler.parameters={self.parameters} must be names and values, as the endpoint takes them.")
-        taken = [name for name in OURS if name in self.parameters]
-        require(not taken, f"labeler.parameters has {', '.join(taken)}, which the judge sets itself; take it out.")
-
     @property
-    def reads(self) -> tuple[str, ...]:
-        return ("obs", "action", "info.scene") if self.show == "frames" else ("obs", "action")
+    def requirements(self) -> Requirements:
+        reads = ("obs", "action", "info.scene") if self.show == "frames" else ("obs", "action")
+        return Requirements(reads=reads, reads_if_there=("scene",), waits_for_answers=self.wait)
 
-    def make(self, assignment: Assignment) -> "Judge":
+    def make(self, assignment: Assignment) -> Judge:
         """The judge of one seed.
 
         Raises:
@@ -109,193 +39,3 @@ class AIJudge(Labeling):
         if self.show == "words":
             check_words(assignment)
         return Judge(self, assignment)
-
-    def connection(self) -> Connection:
-        """Where to ask, with the key; starts the embedded model where that is it."""
-        base_url, key = self.base_url, None
-        if base_url == EMBEDDED:
-            from rl_rewards.labelers.judge import local
-
-            base_url, key, _ = local.start(self.model)
-        elif self.key_variable is not None:
-            key = os.environ.get(self.key_variable)
-            require(
-                bool(key),
-                f"labeler.key_variable={self.key_variable} is not set in the environment; put the endpoint's key "
-                "there, or choose labeler.key_variable=null for an endpoint that needs none.",
-            )
-        return Connection(base_url, self.model, key, self.timeout_seconds, self.logprobs, self.grammar, self.parameters)
-
-    def limits(self) -> Limits:
-        return Limits(self.tries, self.backoff_seconds, self.backoff_most_seconds, self.cap_calls, self.cap_tokens)
-
-
-class _Task(NamedTuple):
-    query: int
-    told: list[Told]
-
-
-class Judge(StoredLabeler):
-    """A judge at work: ``submit`` tells the segments and returns, threads ask, the store has the answers."""
-
-    def __init__(self, settings: AIJudge, assignment: Assignment) -> None:
-        self._settings, self._stopping = settings, threading.Event()
-        self._law = constitution(settings.task or "", settings.principles)
-        connection = settings.connection()
-        super().__init__(assignment)
-        self._journal = Journal(assignment.folder / JOURNAL_NAME, assignment.seed)
-        self._asker = Asker(connection, settings.limits(), self._journal, self._stopping)
-        self._lock = threading.RLock()  # over the pending tasks, and over what follows for journal and store
-        self._pending: dict[int, _Task] = {}
-        self._withheld: dict[int, Verdict] = {}  # refusals, of pending tasks, as long as nothing was ever answered
-        self._todo: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._failure: Exception | None = None
-        self._capped: str | None = None
-        self._news: list[str] = []
-        self._doubted = False  # once is enough
-        self._probabilities: dict[int, float] = {}
-        self._take_up(self._journal.tasks())
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.parallel)]
-        for thread in self._threads:
-            thread.start()
-
-    def submit(self, query: Query, round: int) -> None:
-        ids = np.asarray(query.id)
-        tasks = {}
-        for row in np.flatnonzero(ids != NOBODY):
-            clips = [jax.tree.map(lambda x, at=(row, k): np.asarray(x)[at], query.segments) for k in range(self._clips)]
-            tasks[int(ids[row])] = [self._tell(clip) for clip in clips]
-        with self._lock:
-            self._journal.remember(tasks)  # first: a query of the store's that nobody remembers could not be asked
-            super().submit(query, round)
-            self._take_up(tasks)
-
-    def open(self, round: int) -> int:
-        """Raises TrainingFailed once the judge has failed for good."""
-        del round  # what is pending was asked in this process or taken up from the journal: all of it is awaited
-        self._raise_failure()
-        return len(self._pending)
-
-    def collect(self, round: int) -> Labels:
-        self._raise_failure()
-        return super().collect(round)
-
-    def metrics(self) -> dict[str, float]:
-        totals = self._journal.totals()
-        found = {"calls": totals.calls, "tokens": totals.tokens, "refused": totals.refused}
-        if self._settings.mode == "pairwise" and self.assignment.question == "quality":
-            found["flip_rate"] = totals.flips / max(totals.pairs, 1)
-        return {f"labeler/{name}": float(value) for name, value in found.items()}
-
-    def news(self) -> list[str]:
-        capped = self._capped is not None  # which is told already
-        if not self._doubted and not capped and (found := doubts(self.assignment.seed, self._journal.totals())):
-            self._doubted = True
-            self._news += [f"Warning: {doubt}" for doubt in found]
-        told, self._news = self._news, []
-        return told
-
-    def probabilities(self) -> dict[int, float]:
-        """Of the pairs that were judged since this labeler was made."""
-        with self._lock:
-            return dict(self._probabilities)
-
-    def close(self) -> None:
-        """Replies under way are waited for a moment; what was not asked yet is asked when the run goes on."""
-        self._stopping.set()
-        for _ in self._threads:
-            self._todo.put(None)
-        for thread in self._threads:
-            thread.join(GRACE_SECONDS / len(self._threads))
-        self._asker.close()
-        with self._lock:
-            self._journal.close()
-            super().close()
-
-    @property
-    def _clips(self) -> int:
-        return self.assignment.clips
-
-    @property
-    def _tell(self) -> Callable[[Transition], Told]:
-        if self._settings.show == "frames":
-            return partial(tell_in_frames, assignment=self.assignment, frames=self._settings.frames)
-        return partial(tell_in_words, assignment=self.assignment)
-
-    def _take_up(self, tasks: dict[int, list[Told]]) -> None:
-        """Have those asked that are without an answer, and not being asked already."""
-        unanswered = self.store.unanswered(self.run, self.assignment.seed)
-        with self._lock:
-            for query, told in tasks.items():
-                task = _Task(query, told)
-                if query in unanswered and self._pending.get(query) != task:
-                    self._pending[query] = task
-                    self._withheld.pop(query, None)  # it was about other segments
-                    self._todo.put(task)
-
-    def _work(self) -> None:
-        while (task := self._todo.get()) is not None and not self._stopping.is_set():
-            try:
-                verdict = self._judged(task)
-                with self._lock:
-                    if self._pending.get(task.query) is task:  # else it is asked anew, about other segments
-                        self._take(task.query, verdict)
-            except Interrupted:
-                return
-            except Exception as error:  # of whatever kind: the training thread raises it
-                self._failure = error
-                self._stopping.set()
-                return
-
-    def _judged(self, task: _Task) -> Verdict:
-        settings = self._settings
-        try:
-            if self.assignment.question == "success":
-                return by_asking(task.told, self._law, self._asker)
-            if settings.mode == "pointwise":
-                return by_rating(task.told, self._law, self._asker)
-            return by_comparing(task.told, self._law, self._asker, settings.on_flip)
-        except CapReached as cap:
-            with self._lock:
-                if self._capped is None:
-                    self._capped = str(cap)
-                    self._news.append(
-                        f"The judge of seed {self.assignment.seed} has reached {cap}: it is asked nothing more, and "
-                        "queries without an answer are refused."
-                    )
-            return Verdict(None, refused=str(cap))
-
-    def _take(self, query: int, verdict: Verdict) -> None:
-        """Write a verdict down. Until there is a first answer refusals wait for the end of their session: a judge that
-        answers nothing at all stops the run, and is asked the same again once that is mended.
-        """
-        self._withheld[query] = verdict
-        if verdict.scores is None and not (totals := self._journal.totals()).answered:
-            if len(self._withheld) < len(self._pending):
-                return
-            totals.reasons.update(str(one.refused) for one in self._withheld.values())
-            if len(self._withheld) > 1 or totals.refused >= min(LEAST_QUERIES, self.assignment.budget):
-                raise JudgeFailed(
-                    f"has answered none of the first {totals.refused} queries ({main_reason(totals)}). "
-                    f"{remedy(totals)} The run stops, for its reward would learn nothing"
-                )
-        for one, of_it in self._withheld.items():
-            self._write_down(one, of_it)
-        self._withheld.clear()
-
-    def _write_down(self, query: int, verdict: Verdict) -> None:
-        self._journal.judged(query, verdict.pairs, verdict.flips, verdict.refused)
-        name = Path(self._settings.model).name[-MOST_LETTERS:]
-        self.store.record(self.run, self.assignment.seed, name, "judge", {query: verdict.scores})
-        if verdict.probability is not None:
-            self._probabilities[query] = verdict.probability
-        del self._pending[query]
-
-    def _raise_failure(self) -> None:
-        if isinstance(self._failure, JudgeFailed):
-            raise TrainingFailed(
-                f"The judge {self._settings.model} at {self._settings.base_url} {self._failure}. Every answer so far "
-                f"is kept, and resume={self.assignment.folder} goes on from there."
-            ) from self._failure
-        if self._failure is not None:
-            raise self._failure

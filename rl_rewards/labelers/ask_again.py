@@ -11,7 +11,7 @@ from jaxtyping import Float
 from rl_rewards.core.checks import require
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import EnvSpec, Transition
-from rl_rewards.labelers.base import Assignment, GivesProbabilities, Labeler, Labeling, Reports
+from rl_rewards.labelers.base import Assignment, Labeler, Labeling
 from rl_rewards.labelers.calibration import flips
 from rl_rewards.labelers.pairs import Pairs
 from rl_rewards.labelers.store import STORE_NAME
@@ -43,8 +43,11 @@ def ask_again(
         ConfigError: when the labeler asks people, or looks at what is not known of the pairs.
         TrainingFailed: when a judge has failed for good; what it said so far is kept.
     """
-    require(not labeling.by_people, "People answer in a run of their own; name a labeler that answers by itself.")
-    missing = [name for name in labeling.reads if name not in pairs.reads]
+    require(
+        not labeling.requirements.asks_people,
+        "People answer in a run of their own; name a labeler that answers by itself.",
+    )
+    missing = [name for name in labeling.requirements.reads if name not in pairs.reads]
     require(
         not missing,
         f"This labeler looks at {', '.join(missing)}, which the store does not know of its clips; choose another one, "
@@ -78,8 +81,7 @@ def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Tra
         while labeler.open(0):
             time.sleep(POLL_SECONDS)
         labels = labeler.collect(0)
-        flip_rate = labeler.metrics().get(FLIP_RATE) if isinstance(labeler, Reports) else None
-        likely = labeler.probabilities() if isinstance(labeler, GivesProbabilities) else {}
+        flip_rate, likely = labeler.metrics().get(FLIP_RATE), labeler.probabilities()
     finally:
         labeler.close()
     scores, probability = np.full((count, 2), np.nan), np.full(count, np.nan)

@@ -1,10 +1,12 @@
-"""A labeler that answers every query at once by a function of its segments: the shortest way to an own judge."""
+"""Labelers that answer every query at once; by a function of its segments, it is the shortest way to an own judge."""
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.queries import NOBODY, Labels, Query
@@ -12,30 +14,25 @@ from rl_rewards.core.types import Transition
 from rl_rewards.labelers.base import Assignment, Labeler
 
 
-class AnswersAtOnce(Labeler):
-    """Answers with the scores that ``judge`` gives to the segments of each query.
+class AtOnce(Labeler):
+    """Gives in each round the answers to all of its queries; how they are answered is for a subclass to say."""
 
-    Args:
-        judge: takes a query's segments, leaves [K, L, ...] in numpy, and returns K scores: the higher the better, equal
-            ones for a tie, NaN where it cannot tell. Where the question is whether a task is done, K is 1 and the score
-            1 (yes) or 0 (no). It must be deterministic: a resumed run asks again.
-    """
-
-    def __init__(self, assignment: Assignment, judge: Callable[[Transition], Any]) -> None:
-        self._assignment, self._judge = assignment, judge
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
         self._waiting = self._none()
 
-    def submit(self, query: Query, round: int) -> None:
-        """Answers the queries of a round.
+    @abstractmethod
+    def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, "K"], int]]:
+        """Scores of the segments in each of the ``rows`` of ``query``, and the number of the rater who gives them."""
+        ...
 
-        Raises:
-            ConfigError: when the judge returns something else than one score for each segment.
-        """
+    def submit(self, query: Query, round: int) -> None:
         del round
         labels, ids = self._none(), np.asarray(query.id)
-        for place, row in enumerate(np.flatnonzero(ids != NOBODY)):
+        rows = np.flatnonzero(ids != NOBODY)
+        for place, (row, answer) in enumerate(zip(rows, self.answers(query, rows), strict=True)):
             labels.id[place] = ids[row]
-            labels.scores[place] = self._scores(jax.tree.map(lambda x, row=row: np.asarray(x)[row], query.segments))
+            labels.scores[place], labels.rater[place] = answer
         self._waiting = labels
 
     def open(self, round: int) -> int:
@@ -47,8 +44,34 @@ class AnswersAtOnce(Labeler):
         labels, self._waiting = self._waiting, self._none()
         return labels
 
-    def _scores(self, segments: Transition) -> np.ndarray:
-        found, clips = np.asarray(self._judge(segments), np.float64), self._assignment.clips
+    def _none(self) -> Labels:
+        return Labels.none(self.assignment.answers, self.assignment.clips)
+
+
+class AnswersAtOnce(AtOnce):
+    """Answers with the scores that ``judge`` gives to the segments of each query.
+
+    Args:
+        judge: takes a query's segments, leaves [K, L, ...] in numpy, and returns K scores: the higher the better, equal
+            ones for a tie, NaN where it cannot tell. Where the question is whether a task is done, K is 1 and the score
+            1 (yes) or 0 (no). It must be deterministic: a resumed run asks again.
+    """
+
+    def __init__(self, assignment: Assignment, judge: Callable[[Transition], Any]) -> None:
+        super().__init__(assignment)
+        self._judge = judge
+
+    def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, "K"], int]]:
+        """The judge's scores.
+
+        Raises:
+            ConfigError: when it returns something else than one score for each segment.
+        """
+        for row in rows:
+            yield self._scores(jax.tree.map(lambda x, row=row: np.asarray(x)[row], query.segments)), 0
+
+    def _scores(self, segments: Transition) -> Float[np.ndarray, "K"]:
+        found, clips = np.asarray(self._judge(segments), np.float64), self.assignment.clips
         name = getattr(self._judge, "__qualname__", type(self._judge).__name__)
         require(
             found.size == clips,
@@ -56,6 +79,3 @@ class AnswersAtOnce(Labeler):
             f"return {clips} numbers, one score for each segment.",
         )
         return found.reshape(clips)
-
-    def _none(self) -> Labels:
-        return Labels.none(self._assignment.answers, self._assignment.clips)

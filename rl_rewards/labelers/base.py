@@ -4,11 +4,12 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 
 from rl_rewards.core.queries import Labels, Query, Question
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Transition
 
 
@@ -35,14 +36,10 @@ class Labeling(Protocol):
     at once.
     """
 
-    reads: tuple[str, ...] = ("obs", "action", "next_obs")
-    """What of a query's segments it looks at: obs, action, next_obs, env_reward and info.KEY."""
-    likes: tuple[str, ...] = ()
-    """Keys of info that it looks at where the environment has them."""
-    wait: bool = True
-    """Training waits until everything asked is answered."""
-    by_people: bool = False
-    """One run then has one seed, for a person's labels are too dear to be asked for several times."""
+    @property
+    def requirements(self) -> Requirements:
+        """Returns what this part needs of a run, and what a run must know about it."""
+        return Requirements()
 
     @abstractmethod
     def make(self, assignment: Assignment) -> "Labeler":
@@ -83,24 +80,14 @@ class Labeler(Protocol):
         """The run is over, or stops: give back what is open."""
         return None
 
-
-@runtime_checkable
-class Reports(Protocol):
-    """A labeler with numbers and news of its own."""
-
     def metrics(self) -> dict[str, float]:
-        """Of its work so far, by full names that begin with ``labeler/``: finite, and always the same names."""
-        ...
+        """Numbers on its work so far, by full names that begin with ``labeler/``: finite, and always the same names."""
+        return {}
 
     def news(self) -> list[str]:
         """Sentences that a person should hear, each once."""
-        ...
-
-
-@runtime_checkable
-class GivesProbabilities(Protocol):
-    """A labeler that says how sure it is."""
+        return []
 
     def probabilities(self) -> dict[int, float]:
         """Query id -> probability that the first of its two segments is better, where it has said more than which."""
-        ...
+        return {}

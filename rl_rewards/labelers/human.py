@@ -6,15 +6,16 @@ So the page lives on when training dies, and what has been answered is in the st
 import contextlib
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.records import DONE
 from rl_rewards.labelers.store import STORE_NAME
-from rl_rewards.labelers.stored import StoredLabeler
+from rl_rewards.labelers.stored import WHAT_PEOPLE_SEE, StoredLabeler
 
 STOP_SECONDS = 5.0
 
@@ -23,19 +24,20 @@ STOP_SECONDS = 5.0
 class People(Labeling):
     """Keys and units: configs/labeler/human.yaml."""
 
-    wait: bool = field()  # the YAML gives it: no default of the contract counts
+    wait: bool
     page: bool
     port: int
     ask: str
     ask_done: str = DONE
     store: str | None
 
-    reads: tuple[str, ...] = field(default=("obs", "action", "info.scene"), init=False)
-    by_people: bool = field(default=True, init=False)
-
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
         require(0 <= self.port < 65_536, f"labeler.port={self.port} must be 0 (a free one) to 65535.")
+
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(reads=WHAT_PEOPLE_SEE, waits_for_answers=self.wait, asks_people=True)
 
     def make(self, assignment: Assignment) -> "Human":
         """Asks through the store and, if ``page``, serves it."""

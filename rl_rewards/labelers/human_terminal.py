@@ -2,7 +2,7 @@
 
 import sys
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -10,10 +10,11 @@ import numpy as np
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.records import Conflict, Leased, check_labeler
-from rl_rewards.labelers.stored import StoredLabeler
+from rl_rewards.labelers.stored import WHAT_PEOPLE_SEE, StoredLabeler
 
 FOLDER = "clips"
 KEYS = "s skips, z takes the last answer back, q leaves the rest for the next time"
@@ -31,13 +32,14 @@ class PersonAtTerminal(Labeling):
 
     name: str
 
-    reads: tuple[str, ...] = field(default=("obs", "action", "info.scene"), init=False)
-    wait: bool = field(default=False, init=False)  # it is while answers are collected that they are asked for
-    by_people: bool = field(default=True, init=False)
-
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
         check_labeler(self.name)
+
+    @property
+    def requirements(self) -> Requirements:
+        """Nothing is waited for: it is while answers are collected that they are asked for."""
+        return Requirements(reads=WHAT_PEOPLE_SEE, waits_for_answers=False, asks_people=True)
 
     def make(self, assignment: Assignment) -> "Terminal":
         """Asks where standard input and output are."""

@@ -11,12 +11,16 @@ Asked whether the task is done in a state, a teacher goes by true success, flipp
 """
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.queries import NOBODY, Labels, Query, Question
+from rl_rewards.core.queries import NOBODY, Query
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.labelers.at_once import AtOnce
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.nuisance import NUISANCES, measure, nuisances_of
 from rl_rewards.labelers.stored import StoredLabeler
@@ -41,9 +45,6 @@ class Teacher(Labeling):
     bias_towards: str
     store: bool
 
-    wait: bool = field(default=True, init=False)
-    by_people: bool = field(default=False, init=False)
-
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
         for name in ("mistake", "skip", "equal"):
@@ -64,8 +65,8 @@ class Teacher(Labeling):
         )
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return ("env_reward", "obs", "action") if self.store or self.bias else ("env_reward",)
+    def requirements(self) -> Requirements:
+        return Requirements(reads=("env_reward", "obs", "action") if self.store or self.bias else ("env_reward",))
 
     def make(self, assignment: Assignment) -> "Oracle | StoredOracle":
         """The teacher of one seed.
@@ -81,7 +82,7 @@ class Teacher(Labeling):
             f"labeler.bias_towards={self.bias_towards} cannot be told of {assignment.spec.name}, whose "
             f"{NUISANCES[self.bias_towards].taken_from} is not a vector of numbers; choose labeler.bias=0.",
         )
-        oracle = Oracle(self, assignment.seed, assignment.answers, assignment.clips, assignment.question)
+        oracle = Oracle(self, assignment)
         return StoredOracle(assignment, oracle) if self.store else oracle
 
     def _check_success(self, assignment: Assignment) -> None:
@@ -101,49 +102,28 @@ class Teacher(Labeling):
             )
 
 
-class Oracle:
+class Oracle(AtOnce):
     """A teacher at work."""
 
-    def __init__(self, teacher: Teacher, seed: int, answers: int, clips: int, question: Question = "quality") -> None:
-        self._teacher, self._seed, self._question = teacher, seed, question
+    def __init__(self, teacher: Teacher, assignment: Assignment) -> None:
+        super().__init__(assignment)
+        self._teacher, self._seed = teacher, assignment.seed
         self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen, and of how many segments
         self._total = self._lowest = 0.0  # sum of the returns seen; the lowest of them and 0
         self._features = self._squares = 0.0  # sums of the feature that it is biased towards, and of its square
-        self._answers, self._clips = answers, clips
-        self._waiting = self._none()
 
-    def submit(self, query: Query, round: int) -> None:
-        del round
-        ids, rewards = np.asarray(query.id), np.asarray(query.segments.env_reward, np.float64)  # [Q], [Q, K, L]
-        asked = ids != NOBODY
-        returns = rewards[asked].sum(axis=-1)
+    def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, "K"], int]]:
+        ids, rewards = np.asarray(query.id)[rows], np.asarray(query.segments.env_reward, np.float64)[rows]  # [Q', K, L]
+        returns = rewards.sum(axis=-1)
         self._returns += float(np.abs(returns).sum())
         self._total += float(returns.sum())
         self._lowest = min(self._lowest, float(returns.min(initial=0.0)))
-        self._segments += float(asked.sum() * rewards.shape[1])
-        extra = self._extra(query, asked)
-        labels = self._none()
-        for place, row in enumerate(np.flatnonzero(asked)):
-            labels.id[place] = i = int(ids[row])
-            if self._question == "success":
-                done = bool(query.segments.info["success"][row, 0, -1])
-                labels.scores[place], labels.rater[place] = self._yes_or_no(i, done)
-            else:
-                labels.scores[place], labels.rater[place] = self._answer(i, rewards[row], extra[place])
-        self._waiting = labels
-
-    def open(self, round: int) -> int:
-        """None: it answers at once."""
-        del round
-        return 0
-
-    def collect(self, round: int) -> Labels:
-        del round
-        labels, self._waiting = self._waiting, self._none()
-        return labels
-
-    def _none(self) -> Labels:
-        return Labels.none(self._answers, self._clips)
+        self._segments += float(returns.size)
+        if self.assignment.question == "success":
+            done = np.asarray(query.segments.info["success"])[rows, 0, -1].astype(bool)
+            return [self._yes_or_no(int(i), bool(one)) for i, one in zip(ids, done, strict=True)]
+        extra = self._extra(query, rows)
+        return [self._answer(int(i), *one) for i, *one in zip(ids, rewards, extra, strict=True)]
 
     def save(self) -> bytes:
         known = [self._returns, self._segments, self._features, self._squares, self._total, self._lowest]
@@ -153,23 +133,20 @@ class Oracle:
         self._returns, self._segments, self._features, self._squares, *later = json.loads(saved)
         self._total, self._lowest = later or (self._returns, 0.0)  # earlier versions kept neither
 
-    def close(self) -> None:
-        """Nothing is open."""
-
     @property
     def _typical(self) -> float:
         """Mean |return| of what was seen so far."""
         return self._returns / max(self._segments, 1.0)
 
-    def _extra(self, query: Query, asked: np.ndarray) -> np.ndarray:
-        """What the bias adds to the segments of the ``asked`` queries, [Q', K], in units of return; 0 without one.
+    def _extra(self, query: Query, rows: np.ndarray) -> Float[np.ndarray, "rows K"]:
+        """What the bias adds to the segments of these ``rows`` of a query, in units of return; 0 without one.
 
         The feature counts in deviations from its mean, of all segments seen so far.
         """
         teacher, shape = self._teacher, np.shape(query.segments.env_reward)[1:2]
         if teacher.bias == 0:
-            return np.zeros((int(asked.sum()), *shape))
-        obs, action = (np.asarray(x)[asked] for x in (query.segments.obs, query.segments.action))
+            return np.zeros((len(rows), *shape))
+        obs, action = (np.asarray(x)[rows] for x in (query.segments.obs, query.segments.action))
         found = measure(NUISANCES[teacher.bias_towards], obs, action)
         self._features += float(found.sum())
         self._squares += float(np.square(found).sum())
@@ -201,11 +178,11 @@ class Oracle:
         reached, typical = returns.max() - self._lowest, mean - self._lowest
         return self._teacher.skip > 0 and bool(reached < self._teacher.skip * typical)
 
-    def _yes_or_no(self, query: int, done: bool) -> tuple[float, int]:
+    def _yes_or_no(self, query: int, done: bool) -> tuple[Float[np.ndarray, "1"], int]:
         """1 where the task is done, turned round with the share of mistakes; and whose answer it is."""
         rng = np.random.default_rng([self._seed, query])
         rater = int(rng.integers(self._teacher.raters))
-        return float(done != (rng.uniform() < self._teacher.mistake)), rater
+        return np.array([done != (rng.uniform() < self._teacher.mistake)], float), rater
 
     def _rating(self, rewards: np.ndarray, rater: int, rng: np.random.Generator) -> np.ndarray:
         """Mean reward per step, as this rater sees it: everybody has an offset of their own."""

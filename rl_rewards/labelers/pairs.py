@@ -35,7 +35,7 @@ class Pairs:
 
     @property
     def reads(self) -> set[str]:
-        """What a labeler that is asked about them can look at, by the names of ``Labeling.reads``."""
+        """What a labeler that is asked about them can look at, by the names of ``Requirements.reads``."""
         return {"obs", "action", *self.details}
 
     def features(self, spec: EnvSpec) -> dict[str, Float[np.ndarray, "N 2"]]:

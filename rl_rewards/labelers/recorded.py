@@ -1,6 +1,6 @@
 """Answers of an earlier run, given again in the same rounds: the run that learned from them comes out bit for bit."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,8 @@ import numpy as np
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Labels, Query
-from rl_rewards.labelers.base import Assignment, Labeling
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.labelers.base import Assignment, Labeler, Labeling
 from rl_rewards.labelers.clips import segment_hash
 from rl_rewards.labelers.records import label_arrays
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
@@ -21,15 +22,15 @@ class Records(Labeling):
     path: str | None
     run: str | None
 
-    reads: tuple[str, ...] = field(default=("obs", "action"), init=False)
-    wait: bool = field(default=False, init=False)
-    by_people: bool = field(default=False, init=False)
-
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
         require(
             self.path is not None, "labeler=recorded needs labeler.path=FILE, a label store or the run that has it."
         )
+
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(reads=("obs", "action"), waits_for_answers=False)
 
     def make(self, assignment: Assignment) -> "Recorded":
         """What was told to the seed of the same number."""
@@ -52,7 +53,7 @@ class Records(Labeling):
         return Recorded(store, names[0], assignment)
 
 
-class Recorded:
+class Recorded(Labeler):
     """The answers of one seed."""
 
     def __init__(self, store: LabelStore, run: str, assignment: Assignment) -> None:
@@ -83,12 +84,6 @@ class Recorded:
         asked = self._assignment
         given = self._store.recorded(self._run, asked.seed, round)
         return Labels(**label_arrays(given, asked.answers, asked.clips))
-
-    def save(self) -> bytes:
-        return b""
-
-    def load(self, saved: bytes) -> None:
-        del saved
 
     def close(self) -> None:
         self._store.close()

@@ -11,10 +11,12 @@ import numpy as np
 from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.queries import Labels, Query
 from rl_rewards.core.types import EnvSpec
-from rl_rewards.labelers.base import Assignment
+from rl_rewards.labelers.base import Assignment, Labeler
 from rl_rewards.labelers.records import as_queries, label_arrays
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 
+WHAT_PEOPLE_SEE = ("obs", "action", "info.scene")
+"""The parts of a transition that a labeler reads who shows clips to people."""
 RUN = "run"
 """What a run is called in a store of its own."""
 FRAMES_PER_SECOND = 20.0
@@ -24,8 +26,8 @@ WIDEST = 320
 """Pixels of a frame's longer side: what a page shows, and 900 pairs of MuJoCo's pictures would take gigabytes."""
 
 
-class StoredLabeler:
-    """Asks through a label store, and receives what has been answered there.
+class StoredLabeler(Labeler):
+    """Asks through a label store, and receives what has been answered there; it saves nothing besides.
 
     Args:
         draws: whether people must see the segments.
@@ -70,13 +72,6 @@ class StoredLabeler:
         asked = self.assignment
         absorbed = self.store.absorb(self.run, asked.seed, round, asked.answers)
         return Labels(**label_arrays(absorbed, asked.answers, asked.clips))
-
-    def save(self) -> bytes:
-        """Nothing: the store is on the disk."""
-        return b""
-
-    def load(self, saved: bytes) -> None:
-        del saved
 
     def close(self) -> None:
         self.store.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from rl_rewards.envs.base import Environment, HasEngines
+from rl_rewards.envs.base import Environment
 from rl_rewards.games.players import as_game, build_algorithm
 from rl_rewards.games.reward import SelfPlay
 from rl_rewards.labelers.base import Labeling
@@ -44,7 +44,7 @@ def build_env(cfg: DictConfig) -> Environment:
     """The environment of ``cfg``, in the engine that it asks for."""
     env = instantiate_part(cfg.env)
     check_env(env, place_of(cfg.env))
-    return env.in_engine() if isinstance(env, HasEngines) else env
+    return env.in_engine()
 
 
 def build_labeling(node: DictConfig) -> Labeling:

@@ -3,8 +3,7 @@
 from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.requirements import Requirements, info_keys
-from rl_rewards.envs.base import HasNotes
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.games.env import TwoPlayer
 from rl_rewards.loop.best import best_choice
 from rl_rewards.loop.memory import check_memory
@@ -43,9 +42,9 @@ def check(parts: Parts, cfg: DictConfig) -> None:
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
         check_whole(cfg, key)
     copies = max(0 if parts.offline else algorithm.num_envs, cfg.evaluation.episodes) * parts.seeds.count
-    most = getattr(parts.env, "most_copies", None) or copies
+    most = parts.env.requirements.most_copies
     require(
-        copies <= most,
+        most is None or copies <= most,
         f"This environment can step at most {most} copies together on this device, but the larger of "
         f"algorithm.num_envs and evaluation.episodes, times num_seeds, is {copies}.",
     )
@@ -88,14 +87,14 @@ def _check_game(parts: Parts) -> None:
 
 def _check_labeling(parts: Parts) -> None:
     """Whoever answers needs what the environment records, and people have time for one seed."""
-    labeling, spec = parts.labeling, parts.env.spec
-    if labeling is None:
+    if parts.labeling is None:
         return
-    for name in info_keys(labeling.reads):
+    needs, spec = parts.labeling.requirements, parts.env.spec
+    for name in needs.info_keys:
         told = "records no scenes to draw clips from" if name == "scene" else f"has no info {name}"
         require(name in spec.info, f"{spec.name} {told}, which this labeler needs; choose labeler=oracle.")
     require(
-        parts.seeds.count == 1 or not labeling.by_people,
+        parts.seeds.count == 1 or not needs.asks_people,
         f"num_seeds={parts.seeds.count}: people can answer for one seed at a time; choose num_seeds=1.",
     )
 
@@ -119,7 +118,7 @@ def warnings(parts: Parts) -> list[str]:
 
 def notes(parts: Parts, cfg: DictConfig) -> list[str]:
     """Sentences about what was found out by trying the environment, and about a budget that is rounded down."""
-    found = list(parts.env.notes) if isinstance(parts.env, HasNotes) else []
+    found = list(parts.env.requirements.notes)
     if parts.offline or cfg.total_env_steps % parts.steps_per_round == 0:
         return found
     rounds = rounds_of(parts, cfg)

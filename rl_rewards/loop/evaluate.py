@@ -16,7 +16,7 @@ import numpy as np
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import EnvSpec, Examples, Key, Transition
 from rl_rewards.envs.adapters.faults import check_ends
-from rl_rewards.envs.base import HostEnvironment, JaxEnv, KnowsReward, PlacesScenes, Plane
+from rl_rewards.envs.base import HostEnvironment, JaxEnv, Plane
 from rl_rewards.games.env import TwoPlayer
 from rl_rewards.games.evaluation import PLAYED, Games
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
@@ -139,8 +139,9 @@ class Evaluator:
                 arrays["visited_is_goal"] = _visited_is_goal(rollout, self._judges_next)
         if "scene" in rollout.info:
             arrays |= _scenes(rollout, learned)
-            if self._plane is not None and isinstance(self.parts.env, PlacesScenes):
-                arrays["plane_final"] = self.parts.env.place(np.asarray(rollout.info["scene"])[_last(rollout)])
+            if self._plane is not None:
+                placed = self.parts.env.place(np.asarray(rollout.info["scene"])[_last(rollout)])
+                arrays |= {} if placed is None else {"plane_final": placed}
         return arrays
 
 
@@ -169,7 +170,7 @@ def _judge(parts: Parts, reward: Any, data: Examples, rollout: Transition):
 def _has_epic(parts: Parts) -> bool:
     """Whether both rewards can be asked about transitions that never happened."""
     env, reads = parts.env, parts.source.requirements.reads
-    if not isinstance(env, KnowsReward) or not {"obs", "action", "next_obs"}.issuperset(reads):
+    if not {"obs", "action", "next_obs"}.issuperset(reads):
         return False
     obs = jax.ShapeDtypeStruct((1, *env.spec.obs.shape), env.spec.obs.dtype)
     return jax.eval_shape(env.reward_of, obs, None, obs) is not None
@@ -177,7 +178,6 @@ def _has_epic(parts: Parts) -> bool:
 
 def _epic(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
     """EPIC distance between learned and true reward, over transitions and pairs that the policy visits."""
-    assert isinstance(parts.env, KnowsReward)
     discount = parts.algorithm.requirements.discount
     valid = rollout.valid.reshape(-1)
     steps = (rollout.obs, rollout.action, rollout.next_obs)
@@ -201,9 +201,8 @@ def _judge_plane(parts: Parts, reward: Any, data: Examples, obs: jax.Array) -> d
     """Of standing still at every observation of a grid (s = s' = obs, the middle action): the learned reward, and a
     classifier's probability of a goal."""
     batch = obs.shape[: obs.ndim - len(parts.env.spec.obs.shape)]
-    shape = getattr(parts.env.spec.action, "shape", ())
-    dtype = getattr(parts.env.spec.action, "dtype", "int32")
-    standing = _alone(obs, jnp.zeros((*batch, *shape), dtype), obs, batch)
+    action = parts.env.spec.action
+    standing = _alone(obs, jnp.zeros((*batch, *action.shape), action.dtype), obs, batch)
     learned, inspected = _judge(parts, reward, data, standing)
     found = {"plane_reward": learned}
     if "prob_visited" in inspected:

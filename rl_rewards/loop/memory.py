@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from rl_rewards.core.checks import require
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import Parts, init_state, rollout_shape
-from rl_rewards.models.encoders import is_image
 
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = (
@@ -86,8 +85,8 @@ def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[
     ]
     total = 2 * sum(kept.values()) + work
     found = [(key, value) for size, key, value in sorted(owners, reverse=True) if size >= total / 10]
-    if is_image(parts.env.spec.obs) and hasattr(parts.env, "image_size"):
-        found.append(("env.image_size", parts.env.image_size))
+    picture = parts.env.requirements.memory
+    found += [] if picture is None else [(f"env.{picture[0]}", picture[1])]
     return found + ([("num_seeds", seeds.count)] if seeds.count > 1 or not found else [])
 
 

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.contracts import blamed_on, check_members, is_own
-from rl_rewards.core.types import Discrete, EnvSpec, StepOut, Transition
-from rl_rewards.envs.base import HostEnvironment, JaxEnv
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.types import EnvSpec, StepOut, Transition
+from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.labelers.base import Labeling
-from rl_rewards.rewards.base import AsksForLabels, RewardSource
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks
 
 BATCH = (3, 2)  # T, B of the made-up rollout
 
@@ -28,6 +29,7 @@ def check_env(env: Any, place: str) -> None:
     if not is_own(env):
         return
     check_members(env, HostEnvironment if hasattr(env, "make") else JaxEnv, place)
+    _check_requirements(env, place)
     require(isinstance(env.spec, EnvSpec), f"{place}: spec is {type(env.spec).__name__}; it must be an EnvSpec.")
     if not isinstance(env, JaxEnv):
         return
@@ -61,7 +63,10 @@ def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
     """Checks an own reward source; it must give one number for each transition."""
     if not is_own(source):
         return
-    check_members(source, AsksForLabels if hasattr(source, "propose") else RewardSource, place)
+    check_members(source, RewardSource, place)
+    _check_requirements(source, place)
+    if asks(source):
+        check_members(source, AsksForLabels, place)
     unknown = [key for key in source.requirements.info_keys if key not in spec.info]
     require(
         not unknown,
@@ -82,6 +87,7 @@ def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
     if not is_own(algorithm):
         return
     check_members(algorithm, Algorithm, place)
+    _check_requirements(algorithm, place)
     key = jax.eval_shape(lambda: jax.random.key(0))
     with blamed_on(place, "init"):
         state = jax.eval_shape(algorithm.init, key)
@@ -99,18 +105,25 @@ def check_labeling(labeling: Any, place: str) -> None:
     """Checks an own labeler."""
     if is_own(labeling):
         check_members(labeling, Labeling, place)
+        _check_requirements(labeling, place)
+
+
+def _check_requirements(part: Environment | RewardSource | Algorithm | Labeling, place: str) -> None:
+    """Checks that what a part declares is what every reader of it expects."""
+    with blamed_on(place, "requirements"):
+        found = part.requirements
+    declared = isinstance(found, Requirements)
+    require(declared, f"{place}: requirements is {type(found).__name__}; it must be a Requirements.")
 
 
 def _check_array(found: Any, shape: tuple[int, ...], dtype: str, place: str, name: str) -> None:
-    array = hasattr(found, "shape") and hasattr(found, "dtype")
+    array = isinstance(found, jax.ShapeDtypeStruct)
     has = f"{found.dtype} {list(found.shape)}" if array else type(found).__name__
     right = array and tuple(found.shape) == shape and str(found.dtype) == dtype
     require(right, f"{place}: {name} must be {dtype} {list(shape)}, and is {has}.")
 
 
 def _action(spec: EnvSpec, batch: tuple[int, ...]) -> jax.ShapeDtypeStruct:
-    if isinstance(spec.action, Discrete):
-        return jax.ShapeDtypeStruct(batch, jnp.int32)
     return jax.ShapeDtypeStruct((*batch, *spec.action.shape), spec.action.dtype)
 
 

@@ -10,11 +10,11 @@ import jax
 import numpy as np
 
 from rl_rewards.core.contracts import check_members, is_own
-from rl_rewards.core.queries import NOBODY, Query
-from rl_rewards.envs.base import Describes, HostEnv
-from rl_rewards.labelers.base import Assignment, Labeler, Reports
+from rl_rewards.core.queries import NOBODY, Query, QueryPlan
+from rl_rewards.envs.base import HostEnv
+from rl_rewards.labelers.base import Assignment, Labeler
 from rl_rewards.loop.train import Parts, TrainState
-from rl_rewards.rewards.base import AsksForLabels, asks
+from rl_rewards.rewards.base import asks
 
 POLL_SECONDS = 0.1
 
@@ -26,9 +26,11 @@ class Questions:
         self._seeds, self._labelers, source = parts.seeds, [], parts.source
         if asks(source):
             assert parts.labeling is not None, "build gives a reward that asks somebody to answer"
-            self._wait = parts.labeling.wait
+            plan = source.requirements.queries
+            assert plan is not None, "it asks"
+            self._wait = parts.labeling.requirements.waits_for_answers
             self._labelers = [
-                parts.labeling.make(_assignment(parts, source, seed + i, run_dir)) for i in range(parts.seeds.count)
+                parts.labeling.make(_assignment(parts, plan, seed + i, run_dir)) for i in range(parts.seeds.count)
             ]
             for labeler in filter(is_own, self._labelers):
                 check_members(labeler, Labeler, f"labeler: {type(labeler).__name__}")
@@ -56,7 +58,7 @@ class Questions:
         if self._wait:
             self._until_answered(round, stopped, say)
         labels = [labeler.collect(round) for labeler in self._labelers]
-        for labeler in self._reporting:
+        for labeler in self._labelers:
             for news in labeler.news():
                 say(news)
         return state.replace(reward=self._absorb(state.reward, self._seeds.stack(labels)))
@@ -71,12 +73,8 @@ class Questions:
 
     def metrics(self) -> dict[str, Any]:
         """What the labelers report of their work: a number each, or one per seed."""
-        found = [labeler.metrics() for labeler in self._reporting]
+        found = [labeler.metrics() for labeler in self._labelers]
         return self._seeds.stack(found) if found else {}
-
-    @property
-    def _reporting(self) -> list[Reports]:
-        return [labeler for labeler in self._labelers if isinstance(labeler, Reports)]
 
     def close(self) -> None:
         for labeler in self._labelers:
@@ -117,19 +115,19 @@ class HostSide:
             self.env.load(env)
 
 
-def _assignment(parts: Parts, source: AsksForLabels, seed: int, run_dir: Path) -> Assignment:
+def _assignment(parts: Parts, plan: QueryPlan, seed: int, run_dir: Path) -> Assignment:
     env = parts.env
     return Assignment(
         seed=seed,
-        answers=source.queries_per_round,
-        clips=source.clips,
-        budget=source.budget,
+        answers=plan.queries_per_round,
+        clips=plan.clips,
+        budget=plan.budget,
         folder=run_dir,
         spec=env.spec,
         draw=env.draw,
-        describe=env.describe if isinstance(env, Describes) else None,
-        acquisition=source.acquisition,
-        question=source.question,
+        describe=env.describe,
+        acquisition=plan.acquisition,
+        question=plan.question,
     )
 
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rl_rewards.core.contracts import check_members, is_own
 from rl_rewards.core.types import Key, StepOut
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 
@@ -59,7 +60,7 @@ class Seeds(NamedTuple):
         return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(self.count)]
 
 
-class SeedBatches:
+class SeedBatches(HostEnv):
     """S batches of B copies as one ``HostEnv`` of S x B: every seed keeps its own random stream."""
 
     def __init__(self, batches: Sequence[HostEnv]) -> None:
@@ -69,8 +70,7 @@ class SeedBatches:
 
     @property
     def physics_seconds(self) -> float:
-        """Wall time spent inside the simulators so far, where they tell."""
-        return sum(getattr(batch, "physics_seconds", 0.0) for batch in self.batches)
+        return sum(batch.physics_seconds for batch in self.batches)
 
     def reset(self, mask: np.ndarray) -> np.ndarray:
         return np.concatenate([b.reset(m) for b, m in zip(self.batches, self._split(mask), strict=True)])
@@ -102,8 +102,14 @@ class SeedBatches:
 
 
 def make_batches(env: HostEnvironment, num_envs: int, seeds: Sequence[int]) -> HostEnv:
-    """``num_envs`` copies for each of ``seeds``, reset and ready."""
+    """``num_envs`` copies for each of ``seeds``, reset and ready.
+
+    Raises:
+        ConfigError: when a person's own batch lacks a member.
+    """
     batches = [env.make(num_envs, seed) for seed in seeds]
+    for batch in filter(is_own, batches[:1]):
+        check_members(batch, HostEnv, f"env: {type(batch).__name__}")
     host_env = batches[0] if len(batches) == 1 else SeedBatches(batches)
     host_env.reset(np.ones(host_env.num_envs, bool))
     return host_env

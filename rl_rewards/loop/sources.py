@@ -34,7 +34,7 @@ from rl_rewards.loop.saved_state import CHECKPOINTS, SavedState, saved_state
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.frozen import Frozen
-from rl_rewards.rewards.mixture import Mixture, mix
+from rl_rewards.rewards.mixture import Mixture
 
 COPY = "reward_run"
 PARTS = "reward_parts"  # of a mixture: a folder for each part that holds a copy
@@ -102,7 +102,7 @@ def _build_mixture(
     weights = node.get("weights")
     told = f"reward.weights={weights} must be a mapping: of each part's name to a number."
     require(isinstance(weights, DictConfig), told)
-    return mix(parts, dict(weights))
+    return Mixture(parts=parts, weights=dict(weights))
 
 
 def _describes(node: DictConfig, kind: type) -> bool:
@@ -246,7 +246,7 @@ def _check_keys(place: str, plain: dict, made: Any, wired: dict[str, Any]) -> di
 
     An experiment's settings are merged unasked into whatever algorithm, say, was chosen in the place of its own.
     """
-    bases = [base.__module__.partition(".")[0] for base in getattr(made, "__mro__", ())]
+    bases = [base.__module__.partition(".")[0] for base in (inspect.getmro(made) if inspect.isclass(made) else ())]
     require(
         place != "env" or "gymnasium" not in bases,
         f"env._target_={plain['_target_']} is a Gymnasium environment, one copy that steps; give it as env=gymnasium "

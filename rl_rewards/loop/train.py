@@ -14,7 +14,6 @@ from flax import struct
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
-from rl_rewards.core.requirements import info_keys
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.data.demonstrations.records import sampler, transitions_of
 from rl_rewards.data.replay import Replay
@@ -206,10 +205,10 @@ def _no_segments(key: Key, n: int, length: int) -> Transition:
 
 def _for_replay(parts: Parts, rollout: Transition) -> Transition:
     """Without what only evaluation and drawing read: the ring keeps the info that reward and labeler read, no other."""
-    labeling = parts.labeling
     keys = set(parts.source.requirements.info_keys)
-    if labeling is not None:
-        keys |= {*info_keys(labeling.reads), *(key for key in labeling.likes if key in rollout.info)}
+    if parts.labeling is not None:
+        needs = parts.labeling.requirements
+        keys |= {*needs.info_keys, *(key for key in needs.reads_if_there if key in rollout.info)}
     return rollout.replace(info={key: rollout.info[key] for key in sorted(keys)})
 
 

@@ -83,9 +83,9 @@ def _check_target(target: str, trust: Sequence[str], told: str) -> None:
         found = pkgutil.resolve_name(target)
     except Exception as error:  # whatever goes wrong where the module is imported
         raise ConfigError(f"{told} cannot be imported: {error}.") from None
-    home = str(getattr(found, "__module__", None))
+    home = found.__module__ if isinstance(found, type | FunctionType) else ""
     part = isinstance(found, type) and is_dataclass(found) and _is_in(home, OWN)
-    named = isinstance(found, type | FunctionType) and _is_in(home, trust)
+    named = _is_in(home, trust)
     require(
         named or (own and part),
         f"{told} is no part of a run" + ("." if own else f" that is defined in {', '.join(trust)}."),

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from rl_rewards.core.queries import Labels, Query, Question
+from rl_rewards.core.queries import Labels, Query
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import (
     Discrete,
@@ -95,14 +95,9 @@ class RewardSource(Protocol[RewardState]):
 class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
     """A source that can be fed by a labeler. All methods are pure; the wait for answers is on the host.
 
-    One whose ``budget`` is 0 asks nothing, and none of its methods below is called; see :func:`asks`.
+    Its requirements name the ``queries`` of the run. Where these are None it asks nothing, and none of its methods
+    below is called; see :func:`asks`.
     """
-
-    question: Question  # what is asked about the segments
-    queries_per_round: int  # Q, the most that a round asks
-    clips: int  # K, segments in a query
-    budget: int  # queries that the whole run asks, at most
-    acquisition: str  # how queries are chosen, for the record
 
     @abstractmethod
     def may_ask(self, round: Array) -> Bool[Array, ""]:
@@ -120,9 +115,9 @@ class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
         ...
 
 
-def asks(source: Any) -> TypeGuard[AsksForLabels]:
+def asks(source: RewardSource) -> TypeGuard[AsksForLabels]:
     """True if ``source`` asks a labeler anything in its run."""
-    return isinstance(source, AsksForLabels) and source.budget > 0
+    return source.requirements.queries is not None
 
 
 def reward_fn(source: RewardSource, state: Any) -> RewardFn:

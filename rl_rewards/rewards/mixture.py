@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.queries import Labels, Query, Question
+from rl_rewards.core.queries import Labels, Query
 from rl_rewards.core.requirements import Requirements, merge
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks
@@ -28,22 +28,16 @@ States = dict[str, Any]
 """Of the parts, by name."""
 
 
-def mix(parts: Mapping[str, RewardSource], weights: Mapping[str, Any]) -> "Mixture":
-    """The mixture of ``parts``: one that asks for labels if a part does; ``weights`` are a person's, to be checked."""
-    kind = AskingMixture if any(map(asks, parts.values())) else Mixture
-    return kind(parts=parts, weights=weights)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Mixture(RewardSource):
-    """Made by :func:`mix`; keys: configs/reward/mixture.yaml.
+class Mixture(AsksForLabels):
+    """Keys: configs/reward/mixture.yaml. It asks for labels if a part does: the questions of that part are its own.
 
     Raises:
         ConfigError: when weights do not fit the parts, or parts do not fit together.
     """
 
     parts: Mapping[str, RewardSource]
-    weights: Mapping[str, float]
+    weights: Mapping[str, float]  # a person's, to be checked
 
     def __post_init__(self) -> None:
         require(len(self.parts) > 0, "reward.parts is empty; add a reward with +reward@reward.parts.NAME=REWARD.")
@@ -113,6 +107,19 @@ class Mixture(RewardSource):
                 metrics[f"reward/{name}/mean"] = masked_mean(part.reward(state[name], rollout), rollout.valid)
         return state, metrics
 
+    def may_ask(self, round: Array) -> Bool[Array, ""]:
+        _, asker = self._asker
+        return asker.may_ask(round)
+
+    def propose(self, state: States, experience: Experience, round: Array, key: Key) -> tuple[States, Query]:
+        name, asker = self._asker
+        asked, query = asker.propose(state[name], experience, round, key)
+        return {**state, name: asked}, query
+
+    def absorb(self, state: States, labels: Labels) -> States:
+        name, asker = self._asker
+        return {**state, name: asker.absorb(state[name], labels)}
+
     def inspect(self, state: States, data: Examples, transitions: Transition) -> dict[str, Array]:
         """What every part tells, as NAME_KEY; what a classifier tells as KEY, where there is one of them.
 
@@ -137,6 +144,14 @@ class Mixture(RewardSource):
     def _asking(self) -> list[str]:
         return [name for name, part in self.parts.items() if asks(part)]
 
+    @property
+    def _asker(self) -> tuple[str, AsksForLabels]:
+        """The part that asks, with its name."""
+        (name,) = self._asking
+        part = self.parts[name]
+        assert asks(part)
+        return name, part
+
     def _requirements_of(self, name: str) -> Requirements:
         its = self.parts[name].requirements
         memory = None if its.memory is None else (f"parts.{name}.{its.memory[0]}", its.memory[1])
@@ -144,50 +159,6 @@ class Mixture(RewardSource):
 
     def _summed(self, term: Callable[[str], Array]) -> Array:
         return sum((self.weights[name] * term(name) for name in self.parts), start=jnp.zeros(()))
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskingMixture(Mixture):
-    """A mixture of which one part asks for labels: its questions are the mixture's."""
-
-    @property
-    def asker(self) -> AsksForLabels:
-        """That part."""
-        part = self.parts[self._asking[0]]
-        assert asks(part)
-        return part
-
-    @property
-    def question(self) -> Question:
-        return self.asker.question
-
-    @property
-    def queries_per_round(self) -> int:
-        return self.asker.queries_per_round
-
-    @property
-    def clips(self) -> int:
-        return self.asker.clips
-
-    @property
-    def budget(self) -> int:
-        return self.asker.budget
-
-    @property
-    def acquisition(self) -> str:
-        return self.asker.acquisition
-
-    def may_ask(self, round: Array) -> Bool[Array, ""]:
-        return self.asker.may_ask(round)
-
-    def propose(self, state: States, experience: Experience, round: Array, key: Key) -> tuple[States, Query]:
-        name = self._asking[0]
-        asked, query = self.asker.propose(state[name], experience, round, key)
-        return {**state, name: asked}, query
-
-    def absorb(self, state: States, labels: Labels) -> States:
-        name = self._asking[0]
-        return {**state, name: self.asker.absorb(state[name], labels)}
 
 
 def _key_of(name: str, key: Key) -> Key:

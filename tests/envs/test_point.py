@@ -9,7 +9,6 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
-from rl_rewards.envs.base import HasGoals
 from rl_rewards.envs.point import Point, PointState
 from tests.probes import make
 
@@ -68,7 +67,7 @@ def at(env, x, y):
 
 def test_goals_and_cells():
     env = make("env", "point")
-    assert isinstance(env, HasGoals) and env.reversible and env.goal_names == ("x", "y") and env.spec.cells == 256
+    assert env.reversible and env.goal_names == ("x", "y") and env.spec.cells == 256
     states = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 5))
     np.testing.assert_array_equal(jax.jit(jax.vmap(env.goal_features))(states), states.position)
     for (x, y), cell in {

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.envs.base import HostEnvironment, KnowsReward
+from rl_rewards.envs.base import HostEnvironment
 from rl_rewards.loop import build
 from rl_rewards.loop.collect import collect_jax, reset_jax
 from tests.runs import composed
@@ -28,7 +28,6 @@ STEPS, ENVS = 30, 64
 def test_reward_of_what_happened(overrides):
     env = build.build_env(composed(*overrides))
     obs, action, next_obs, paid = rollout(env)
-    assert isinstance(env, KnowsReward)
     told = env.reward_of(jnp.asarray(obs), jnp.asarray(action), jnp.asarray(next_obs))
     assert told is not None
     np.testing.assert_allclose(np.asarray(told), paid, atol=2e-5)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rl_rewards.core.types import Box, Discrete, EnvSpec, StepOut
+from rl_rewards.envs.base import HostEnv, HostEnvironment
 from rl_rewards.games.rules import Rules
 
 LEFT, RIGHT, STOP = range(3)
@@ -18,7 +19,7 @@ def rules(**changes) -> Rules:
 
 
 @dataclass(frozen=True)
-class HostHall:
+class HostHall(HostEnvironment):
     """``hall`` of 9 cells in numpy, whose simulator's state is the cell and the time."""
 
     goal_names = ("cell",)
@@ -45,14 +46,8 @@ class HostHall:
     def make(self, num_envs: int, seed: int) -> "HostHallBatch":
         return HostHallBatch(self, num_envs, seed)
 
-    def draw(self, scene): ...
 
-    def collect_examples(self, rng, n, goal): ...
-
-    def plane(self, n): ...
-
-
-class HostHallBatch:
+class HostHallBatch(HostEnv):
     def __init__(self, env: HostHall, num_envs: int, seed: int) -> None:
         self.env, self.spec, self.num_envs = env, env.spec, num_envs
         self.rng = np.random.default_rng(seed)

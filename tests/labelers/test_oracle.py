@@ -184,7 +184,7 @@ def test_a_bias_pays_for_a_feature_in_deviations_and_typical_returns():
     pair = ([[1.0, 2.0]], [[3.0, 1.0]])
     for bias, first in ((0.0, 0), (0.3, 0), (0.34, 1), (1.0, 1), (-1.0, 0)):
         assert answers(*walking(*pair, bias=bias))[0, 0] == first, bias
-    assert Teacher(**PLAIN | {"bias": 1.0}).reads == ("env_reward", "obs", "action")
+    assert Teacher(**PLAIN | {"bias": 1.0}).requirements.reads == ("env_reward", "obs", "action")
     alike = ([[1.0, 1.0]], [[1.0, 2.0]])
     np.testing.assert_array_equal(answers(*walking(*alike, bias=0.0)), [[0, 0]])
     np.testing.assert_array_equal(answers(*walking(*alike, bias=0.1)), [[0, 1]])

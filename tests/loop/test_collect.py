@@ -55,7 +55,7 @@ class Counter(Probe):
         return state, out
 
 
-class HostCounter:
+class HostCounter(HostEnv):
     """The same dynamics in numpy, which write into their own arrays as a simulator does."""
 
     spec = Counter().spec

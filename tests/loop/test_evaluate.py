@@ -3,7 +3,6 @@
 import numpy as np
 
 from rl_rewards.core.types import Transition
-from rl_rewards.envs.base import PlacesScenes
 from rl_rewards.loop.evaluate import SCENES_KEPT, _scenes, _visited_is_goal
 from tests.runs import composed
 
@@ -60,7 +59,6 @@ def test_scenes_lie_where_the_plane_shows_them():
     from rl_rewards.envs.pencil_case.camera import unproject
 
     point = instantiate(composed("env=point").env)
-    assert isinstance(point, PlacesScenes)
     np.testing.assert_array_equal(point.place(np.array([[0.1, -0.2]])), [[0.1, -0.2]])
     for choice in ("tracker", "true_pose"):
         table = instantiate(composed("env=pencil_case", f"env.observation={choice}").env)

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.queries import NOBODY, Query
+from rl_rewards.core.queries import NOBODY, Query, QueryPlan
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import StepOut
 from rl_rewards.envs.base import ExampleStates, JaxEnv
@@ -82,7 +82,8 @@ class AsksLittle(AsksForLabels):
 
 
 class AsksOnItsOwn(Near):
-    budget = 5
+    plan = QueryPlan(question="quality", queries_per_round=1, clips=2, budget=5, acquisition="")
+    requirements = Requirements(queries=plan)
 
     def propose(self, state, experience, round, key):
         return state, None
@@ -134,7 +135,7 @@ class Picky(Near):
          r"rl_rewards\.rewards\.base\.RewardSource, which has defaults for all but reward\.$"),
         (Nothing, r"Nothing has no reward: add it; rl_rewards\.rewards\.base\.RewardSource says what each returns"),
         (AsksLittle, r"AsksLittle has no may_ask and absorb: add it; rl_rewards\.rewards\.base\.AsksForLabels says"),
-        (AsksOnItsOwn, r"AsksOnItsOwn has no may_ask, absorb, question, queries_per_round, clips and acquisition: "),
+        (AsksOnItsOwn, r"AsksOnItsOwn has no may_ask and absorb: inherit from .*\.base\.AsksForLabels, "),
         (FewArguments, r"FewArguments: update takes \(state, data, experience, key\), but it is called with "
          r"\(state, data, experience, round, key\)\.$"),
         (Column, r"Column: reward of transitions \[3, 2\] must be float32 \[3, 2\], and is float32 \[3, 2, 1\]\.$"),
@@ -247,7 +248,7 @@ class Silent(Line):
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        (Undrawn, r"^env\._target_=.*Undrawn has no draw and plane: inherit from rl_rewards\.envs\.base\.JaxEnv, "
+        (Undrawn, r"^env\._target_=.*Undrawn has no describe, .*, plane, .* from rl_rewards\.envs\.base\.JaxEnv, "
          r"which has defaults for all but reset, observe, step and spec\.$"),
         (Narrow, r"Narrow: observe must be float32 \[2\], and is float32 \[1\]\.$"),
         (Grows, r"the state that step returns has other arrays than the one of reset: x was float32 \[2\] and "),
@@ -315,7 +316,7 @@ class Forgets(Algorithm):
 
 
 class Taller(Labeling):
-    reads = ("info.height",)
+    requirements = Requirements(reads=("info.height",))
 
     def make(self, assignment):
         return AnswersAtOnce(assignment, lambda segments: segments.info["height"].sum(axis=1))
@@ -337,7 +338,7 @@ def assignment(clips: int = 2) -> Assignment:
 
 def test_a_judge_answers_by_a_single_function():
     labeling = labeling_of(Taller)
-    assert labeling.wait and not labeling.by_people and labeling.likes == ()
+    assert labeling.requirements == Requirements(reads=("info.height",))
     labeler = labeling.make(assignment())
     height = np.arange(3 * 2 * 4, dtype=np.float32).reshape(3, 2, 4)
     segments = jax.tree.map(np.asarray, make_rollout(SPEC, 3, 2)).replace(info={"height": height})

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rl_rewards.core.queries import NOBODY, Labels, Query
+from rl_rewards.core.queries import NOBODY, Labels, Query, QueryPlan
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.labelers.base import Labeler
 from rl_rewards.loop.questions import Questions
 from rl_rewards.loop.seeds import Seeds
@@ -46,7 +47,8 @@ class Reporter(Labeler):
 class Source(RewardSource):
     """Asks, and takes no notice of the answers."""
 
-    question, queries_per_round, clips, budget, acquisition = "quality", 2, 2, 4, "uniform"
+    plan = QueryPlan(question="quality", queries_per_round=2, clips=2, budget=4, acquisition="uniform")
+    requirements = Requirements(queries=plan)
 
     def absorb(self, state, labels):
         return state + 0.0
@@ -55,8 +57,8 @@ class Source(RewardSource):
 
 
 def questions(tmp_path, seeds):
-    labeling = SimpleNamespace(wait=True, make=lambda assignment: Reporter(assignment.seed))
-    env = SimpleNamespace(spec=SPEC, draw=None)
+    labeling = SimpleNamespace(requirements=Requirements(), make=lambda assignment: Reporter(assignment.seed))
+    env = SimpleNamespace(spec=SPEC, draw=None, describe=None)
     parts = SimpleNamespace(seeds=Seeds(seeds), source=Source(), labeling=labeling, env=env)
     return Questions(parts, 4, tmp_path)
 

@@ -13,7 +13,7 @@ from rl_rewards.loop.sources import COPY, restore_from_run
 from rl_rewards.loop.train import init_state
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.hand_designed import HandDesigned
-from rl_rewards.rewards.mixture import mix
+from rl_rewards.rewards.mixture import Mixture
 from tests.finished import finished_run, resumed_run
 from tests.probes import experience_of, make, make_rollout, make_spec
 from tests.rewards.examples import same, tiny_source
@@ -90,7 +90,7 @@ def test_a_frozen_sqil_is_refused_where_it_would_pay_nothing():
 def test_a_frozen_reward_that_pays_to_linger_is_warned_of():
     early = build.build(composed("debug=smoke", "env=point", "env.terminate_on_success=true", "reward=zero"))
     classifier = tiny_source("goal_classifier", early.env.spec, early_end="allow", reward_map="prob")
-    for source in (classifier, still(classifier), mix({"a": still(classifier)}, {"a": 0.5})):
+    for source in (classifier, still(classifier), Mixture(parts={"a": still(classifier)}, weights={"a": 0.5})):
         (sentence,) = compatibility.warnings(early._replace(source=source))
         assert "hovering beside the goal pays more than finishing" in sentence
 

@@ -18,17 +18,18 @@ from gymnasium import spaces
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import CannotDraw, ConfigError, one_line
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, StepOut
 from rl_rewards.envs.adapters.faults import check_ends, fault
 from rl_rewards.envs.adapters.gymnasium_checks import action_space, numbers, obs_box
 from rl_rewards.envs.adapters.returned import AUTO, are_successes, find_success
-from rl_rewards.envs.base import OtherPeoples
+from rl_rewards.envs.base import HostEnv, HostEnvironment
 
 NO_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envpool(OtherPeoples):
+class Envpool(HostEnvironment):
     """Keys and units: configs/env/envpool.yaml. Discrete observations become f32 one-hot vectors.
 
     Raises:
@@ -62,9 +63,8 @@ class Envpool(OtherPeoples):
         return self._found[1]
 
     @property
-    def notes(self) -> list[str]:
-        """Returns what a trial of the environment found that a person should know, a sentence each."""
-        return self._found[2]
+    def requirements(self) -> Requirements:
+        return Requirements(notes=tuple(self._found[2]))
 
     @cached_property
     def _found(self) -> tuple[EnvSpec, str | None, list[str]]:
@@ -140,7 +140,7 @@ class Envpool(OtherPeoples):
         raise CannotDraw(f"{self.id} is not drawn: envpool's environments record no scenes")
 
 
-class EnvpoolBatch:
+class EnvpoolBatch(HostEnv):
     """B environments of one pool; see ``HostEnv``."""
 
     def __init__(self, env: Envpool, num_envs: int, seed: int) -> None:

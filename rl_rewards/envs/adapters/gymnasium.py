@@ -17,6 +17,7 @@ import numpy as np
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import CannotDraw, ConfigError, one_line
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.envs.adapters.faults import raised
 from rl_rewards.envs.adapters.gymnasium_batch import GymnasiumBatch
@@ -24,7 +25,7 @@ from rl_rewards.envs.adapters.gymnasium_checks import action_space, registered
 from rl_rewards.envs.adapters.gymnasium_state import Restorer, continues_exactly, restorer
 from rl_rewards.envs.adapters.observations import Observations
 from rl_rewards.envs.adapters.returned import AUTO, Reader, find_success
-from rl_rewards.envs.base import OtherPeoples
+from rl_rewards.envs.base import HostEnvironment
 
 
 class _Found(NamedTuple):
@@ -36,7 +37,7 @@ class _Found(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gymnasium(OtherPeoples):
+class Gymnasium(HostEnvironment):
     """Keys and units: configs/env/gymnasium.yaml. Discrete observations become f32 one-hot vectors.
 
     Raises:
@@ -64,9 +65,8 @@ class Gymnasium(OtherPeoples):
         return self._found.spec
 
     @property
-    def notes(self) -> list[str]:
-        """Returns what a trial of the environment found that a person should know, a sentence each."""
-        return self._found.notes
+    def requirements(self) -> Requirements:
+        return Requirements(notes=tuple(self._found.notes))
 
     @cached_property
     def _found(self) -> _Found:

@@ -18,9 +18,10 @@ from rl_rewards.envs.adapters.gymnasium_state import (
     write_generator,
 )
 from rl_rewards.envs.adapters.returned import Reader
+from rl_rewards.envs.base import HostEnv
 
 
-class GymnasiumBatch:
+class GymnasiumBatch(HostEnv):
     """B separate environments; see ``HostEnv``."""
 
     def __init__(self, spec: EnvSpec, reader: Reader, envs: list[gymnasium.Env], seed: int) -> None:

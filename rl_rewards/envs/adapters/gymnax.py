@@ -18,7 +18,7 @@ from jaxtyping import Array, Int
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, Obs, StepOut, clip_action
-from rl_rewards.envs.base import OtherPeoples
+from rl_rewards.envs.base import JaxEnv
 
 UNBOUNDED = 1e30
 """gymnax writes the largest f32 where there is no bound."""
@@ -34,7 +34,7 @@ class GymnaxState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gymnax(OtherPeoples):
+class Gymnax(JaxEnv):
     """Keys and units: configs/env/gymnax.yaml. Observations become f32 (uint8 stays), discrete ones one-hot vectors.
 
     Differs from Gymnasium: gymnax's MountainCarContinuous keeps its speed at the left wall instead of losing it.

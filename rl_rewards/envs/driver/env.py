@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut, Transition
 from rl_rewards.envs import words
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 from rl_rewards.envs.driver.world import (
     BIYIK_START,
     CAR_LENGTH,
@@ -48,7 +48,7 @@ class DriverState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Driver:
+class Driver(JaxEnv):
     """``driver``: obs = the learner's x, heading and speed, and where the other car is from it [9].
 
     Action = steering and gas [2], within the variant's bounds. ``env_reward`` = ``weights`` times the features of the

@@ -9,16 +9,17 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import mujoco
 import numpy as np
 from jax import Array
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Box, EnvSpec, StepOut, Transition
 from rl_rewards.envs import words
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import Environment, ExampleStates, HostEnv, HostEnvironment, Plane
 from rl_rewards.envs.pencil_case import formulas, layout
 from rl_rewards.envs.pencil_case.camera import FIX, Tracker, from_report, project, to_report, unproject
 from rl_rewards.envs.pencil_case.image import Camera, PillowCamera
@@ -39,7 +40,7 @@ SCENE = 9
 
 
 @dataclass(frozen=True, kw_only=True)
-class PencilCase:
+class PencilCase(HostEnvironment):
     """Action = the pusher's wanted velocity [2] in [-1, 1]. ``env_reward`` is 1 on success and 0 elsewhere.
 
     Observations: f32 [8] of the tracker (image coordinates in [-1, 1] over the cropped frame, beyond it where the
@@ -116,7 +117,11 @@ class PencilCase:
             step_seconds=self.substeps * self.model.opt.timestep,
         )
 
-    def in_engine(self) -> Any:
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(memory=("image_size", self.image_size) if self.observation == "image" else None)
+
+    def in_engine(self) -> Environment:
         """The table in the physics engine that ``engine`` names: this one is C's."""
         if self.engine == "c":
             return self
@@ -197,7 +202,7 @@ class PencilCase:
         return draw_scene(scene, frame, self.background_cue, has_tracker=self.observation != "image")
 
 
-class PencilCaseBatch:
+class PencilCaseBatch(HostEnv):
     """B copies of the table; see ``HostEnv``."""
 
     def __init__(self, env: PencilCase, num_envs: int, seed: int) -> None:

@@ -21,8 +21,9 @@ from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 from rl_rewards.envs.pencil_case.env import PencilCase, formulas, layout
 
 OBSERVATIONS = ("tracker", "true_pose")
@@ -43,7 +44,7 @@ class TableState:
 
 
 @dataclass(frozen=True)
-class PencilCaseMjx:
+class PencilCaseMjx(JaxEnv):
     """``table`` as pure functions of a state. Compiling takes 12 CPU seconds for a step, 30 and more for a round.
 
     Raises:
@@ -65,9 +66,8 @@ class PencilCaseMjx:
         return self.table.spec
 
     @property
-    def most_copies(self) -> int | None:
-        """How many may be stepped together; None where there is no limit."""
-        return MOST_ON_CPU if jax.default_backend() == "cpu" else None
+    def requirements(self) -> Requirements:
+        return Requirements(most_copies=MOST_ON_CPU if jax.default_backend() == "cpu" else None)
 
     def reset(self, key: Key) -> TableState:
         drawn = jax.random.uniform(key, (5,), minval=layout.START_LOW, maxval=layout.START_HIGH)

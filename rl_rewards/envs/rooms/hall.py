@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
 from rl_rewards.envs import cells
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 MOVES = (-1, 1)
 """Of the actions 0 and 1: left, right; in cells."""
@@ -30,7 +30,7 @@ class HallState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hall:
+class Hall(JaxEnv):
     """``hall``: obs = one-hot of the cell [length], action = left or right; a step into an end stays.
 
     Episodes start on any cell alike and end on ``goal``, which is success; ``env_reward`` is 1 there and 0 elsewhere.

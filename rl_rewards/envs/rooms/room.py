@@ -1,6 +1,6 @@
 """What square rooms share in which a walker does things in their order, the last of them to stand on a goal."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,14 +12,14 @@ from jaxtyping import Array, Bool, Float, Int
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
 from rl_rewards.envs import cells
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 ACT = 4
 """The action after the four moves of ``cells.MOVES``: what it does is the room's."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room(ABC):
+class Room(JaxEnv):
     """``size`` by ``size`` cells; obs = x and y of each of ``things``, one-hot [2 * size], zeros while it is not to be
     seen; then ``flags``. Five actions.
 
@@ -34,8 +34,8 @@ class Room(ABC):
     least: ClassVar[tuple[int, str]]  # cells a side, and why
     things: ClassVar[tuple[str, ...]]  # with a place, the walker first and the goal last
     flags: ClassVar[tuple[str, ...]]  # what is true or false: the end of obs, scene and goal features
-    reversible: ClassVar[bool]
-    goal_threshold: ClassVar[float] = 0.5  # features are whole numbers
+
+    goal_threshold = 0.5  # features are whole numbers
 
     def __post_init__(self) -> None:
         check_fields(self, "env")

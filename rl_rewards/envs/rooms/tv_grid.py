@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
 from rl_rewards.envs import cells
-from rl_rewards.envs.base import ExampleStates, Plane
+from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 CASE, TINTED = (110, 70, 40), (235, 235, 250)
 """Colours of the television and of the cells from which its static is seen."""
@@ -30,7 +30,7 @@ class TvGridState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TvGrid:
+class TvGrid(JaxEnv):
     """``tv_grid``: obs = ``size`` times the one-hot of the cell [size^2] and what the screen shows [screen]; action =
     one of ``cells.MOVES``, the fifth being to stay; a step into the wall stays.
 

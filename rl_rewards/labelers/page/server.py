@@ -221,7 +221,7 @@ def _error(status: int, sentence: str) -> Response:
 
 
 def _not_saved(error: Exception) -> str:
-    said, where = getattr(error, "strerror", None), getattr(error, "filename", None)
+    said, where = (error.strerror, error.filename) if isinstance(error, OSError) else (None, None)
     return f"Not saved: the label store{f' {where}' if where else ''} cannot be used now: {said or error}."
 
 

@@ -95,12 +95,10 @@ class AdversarialClassifier(AsksAboutStates):
 
     def init(self, key: Key) -> AdversarialClassifierState:
         capacity = self.keep_visited
-        action_shape = getattr(self.spec.action, "shape", ())
-        action_dtype = getattr(self.spec.action, "dtype", "int32")
         classifier = self.classifier.init(key, feature_size(self.spec, self.judges))
         visited = VisitedStates(
             obs=jnp.zeros((capacity, *self.spec.obs.shape), self.spec.obs.dtype),
-            action=jnp.zeros((capacity, *action_shape), action_dtype),
+            action=jnp.zeros((capacity, *self.spec.action.shape), self.spec.action.dtype),
             round=jnp.full((capacity,), -1, jnp.int32),
             position=jnp.zeros((), jnp.int32),
         )

@@ -12,7 +12,7 @@ yes may lie among the visited negatives too, as every state of a success does, a
 the policy visits nothing else and p_negatives is all there, and then D = a with noes elsewhere, a / (1 + a) without.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,10 +23,11 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.queries import NOBODY, Labels, Query, Question
+from rl_rewards.core.queries import NOBODY, Labels, Query, QueryPlan
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.schedules import Sessions
 from rl_rewards.core.types import EnvSpec, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import Judges
+from rl_rewards.rewards.base import AsksForLabels, Judges
 from rl_rewards.rewards.classifier.goal import GoalClassifier
 
 YES, NO = 1, -1
@@ -44,10 +45,9 @@ class AskedStates:
     @classmethod
     def init(cls, spec: EnvSpec, queries: int) -> "AskedStates":
         """Room for the states of ``queries`` questions, none of them asked."""
-        action_shape, action_dtype = getattr(spec.action, "shape", ()), getattr(spec.action, "dtype", "int32")
         return cls(
             obs=jnp.zeros((queries, *spec.obs.shape), spec.obs.dtype),
-            action=jnp.zeros((queries, *action_shape), action_dtype),
+            action=jnp.zeros((queries, *spec.action.shape), spec.action.dtype),
             answer=jnp.zeros((queries,), jnp.int32),
             count=jnp.zeros((), jnp.int32),
         )
@@ -81,7 +81,7 @@ class AskedStates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AsksAboutStates(GoalClassifier):
+class AsksAboutStates(GoalClassifier, AsksForLabels):
     """A goal classifier that may ask a labeler; its state has a field ``asked`` where ``queries`` is above 0.
 
     Keys and units: configs/reward/adversarial_classifier.yaml.
@@ -91,10 +91,6 @@ class AsksAboutStates(GoalClassifier):
     queries_per_session: int = 1
     rounds_per_session: int = 4
     query_share: float = 0.25
-
-    question: Question = field(default="success", init=False)
-    clips: int = field(default=1, init=False)
-    acquisition: str = field(default="highest_reward", init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,12 +103,15 @@ class AsksAboutStates(GoalClassifier):
         )
 
     @property
-    def budget(self) -> int:
-        return self.queries
-
-    @property
-    def queries_per_round(self) -> int:
-        return self.queries_per_session
+    def requirements(self) -> Requirements:
+        plan = QueryPlan(
+            question="success",
+            queries_per_round=self.queries_per_session,
+            clips=1,
+            budget=self.queries,
+            acquisition="highest_reward",
+        )
+        return replace(super().requirements, queries=plan if self.queries > 0 else None)
 
     @cached_property
     def _released(self) -> Sessions:

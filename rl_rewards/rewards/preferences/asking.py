@@ -1,6 +1,6 @@
 """What rewards that ask about segments share: when, how many, drawn from where, and under which ids."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import jax
@@ -9,7 +9,8 @@ from jax import Array
 from jaxtyping import Bool, Int
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.queries import NOBODY, Question
+from rl_rewards.core.queries import NOBODY, QueryPlan
+from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.schedules import Schedule, Sessions
 from rl_rewards.core.types import EnvSpec, Experience, Key, Transition
 
@@ -27,8 +28,6 @@ class Asking:
     first_share: float
     candidates: int
     history: int
-
-    question: Question = field(default="quality", init=False)
 
     def check_asking(self) -> None:
         """Raises ConfigError for what no run can ask."""
@@ -61,6 +60,17 @@ class Asking:
     def queries_per_round(self) -> int:
         """Q, the most that a round asks."""
         return self.released.most
+
+    def requirements_of(self, reads: tuple[str, ...], clips: int, acquisition: str) -> Requirements:
+        """Those of a reward that learns from answers about segments of what the policy did."""
+        plan = QueryPlan(
+            question="quality",
+            queries_per_round=self.queries_per_round,
+            clips=clips,
+            budget=self.budget,
+            acquisition=acquisition,
+        )
+        return Requirements(reads=reads, history=self.history, needs_rollouts=True, queries=plan)
 
     def may_ask(self, round: Int[Array, ""]) -> Bool[Array, ""]:
         return self.released.is_session(round)

@@ -5,7 +5,7 @@ tells most, and that it would learn most from (Sadigh et al. 2017; Biyik et al. 
 divided by their deviation on visited steps; a question compares their means over two segments.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import jax
@@ -19,7 +19,7 @@ from rl_rewards.core.epic import pearson
 from rl_rewards.core.queries import NOBODY, Labels, Query
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import RewardSource
+from rl_rewards.rewards.base import AsksForLabels
 from rl_rewards.rewards.preferences.asking import Asking
 from rl_rewards.rewards.preferences.linear_posterior import (
     Likelihood,
@@ -29,6 +29,8 @@ from rl_rewards.rewards.preferences.linear_posterior import (
     volume_removed,
 )
 
+CLIPS = 2
+"""Segments in a question."""
 SHOWN_STEPS = 1024
 """Visited steps that features are scaled on."""
 
@@ -44,7 +46,7 @@ class LinearPreferencesState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearPreferences(Asking, RewardSource):
+class LinearPreferences(Asking, AsksForLabels):
     """Keys and units: configs/reward/linear_preferences.yaml."""
 
     features: str
@@ -52,8 +54,6 @@ class LinearPreferences(Asking, RewardSource):
     sharpness: float
     sampler: Sampler
     acquisition: Literal["information_gain", "volume_removal", "uniform"]
-
-    clips: int = field(default=2, init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -68,7 +68,7 @@ class LinearPreferences(Asking, RewardSource):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=(f"info.{self.features}",), history=self.history, needs_rollouts=True)
+        return self.requirements_of((f"info.{self.features}",), CLIPS, self.acquisition)
 
     def init(self, key: Key) -> LinearPreferencesState:
         d = self.spec.info[self.features][0]
@@ -112,7 +112,7 @@ class LinearPreferences(Asking, RewardSource):
     ) -> tuple[LinearPreferencesState, Query]:
         """As many as the schedule releases, those first that the belief learns most from."""
         draw_key, choose_key = jax.random.split(key)
-        drawn = self.draw(experience, self.clips, draw_key)
+        drawn = self.draw(experience, CLIPS, draw_key)
         means = jnp.mean(self._scaled(state, drawn), axis=2)  # [N, 2, d]
         psi = self.sharpness * (means[:, 0] - means[:, 1])
         index = jnp.argsort(-self._worth(state, psi, choose_key))[: self.queries_per_round]

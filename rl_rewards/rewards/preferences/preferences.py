@@ -23,7 +23,7 @@ from rl_rewards.core.queries import NOBODY, Labels, Query, calibration_error, pa
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.models.encoders import is_image
-from rl_rewards.rewards.base import READS, JudgesPairs, RewardSource, feature_size, make_pair_features
+from rl_rewards.rewards.base import READS, AsksForLabels, JudgesPairs, feature_size, make_pair_features
 from rl_rewards.rewards.preferences.acquisition import Acquisition, choose
 from rl_rewards.rewards.preferences.asking import Asking
 from rl_rewards.rewards.preferences.fit import PreferenceFit
@@ -50,7 +50,7 @@ class PreferencesState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preferences(Asking, RewardSource):
+class Preferences(Asking, AsksForLabels):
     """Keys and units: configs/reward/preferences.yaml."""
 
     model: RewardModel
@@ -109,7 +109,7 @@ class Preferences(Asking, RewardSource):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=READS[self.judges], history=self.history, needs_rollouts=True)
+        return self.requirements_of(READS[self.judges], self.clips, self.acquisition)
 
     @cached_property
     def _features(self):

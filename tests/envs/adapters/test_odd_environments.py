@@ -167,16 +167,16 @@ def test_what_their_code_raises_and_the_old_interface_are_told_as_theirs(name, s
 
 def test_success_is_found_by_itself_and_said():
     env = returning(told={"is_success": True})
-    assert env.spec.has_success and env.notes == [
-        "Success is read from info['is_success'], as env.success=auto found; env.success=null reads none."
-    ]
+    assert env.spec.has_success and env.requirements.notes == (
+        "Success is read from info['is_success'], as env.success=auto found; env.success=null reads none.",
+    )
     assert play(env)[-1].info["success"].all()
     none = returning(told={"is_success": True}, success=None)
-    assert not none.spec.has_success and none.notes == [] and play(none)[-1].info == {}
+    assert not none.spec.has_success and none.requirements.notes == () and play(none)[-1].info == {}
     unknown = returning(told={"success": 0.3}, since=0)
     assert not unknown.spec.has_success
-    assert unknown.notes[0].startswith("info has 'success', but 0.3 is neither true nor false")
-    assert make_env("Plain").notes == []
+    assert unknown.requirements.notes[0].startswith("info has 'success', but 0.3 is neither true nor false")
+    assert make_env("Plain").requirements.notes == ()
 
 
 def test_success_may_be_told_at_an_episodes_end_alone():

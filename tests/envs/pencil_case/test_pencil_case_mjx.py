@@ -95,7 +95,7 @@ def test_what_cannot_work_is_one_sentence(monkeypatch):
 
 
 def test_more_than_a_cpu_survives_is_refused():
-    assert mjx_env().most_copies == 4096, "tests run on a CPU"
+    assert mjx_env().requirements.most_copies == 4096, "tests run on a CPU"
     with pytest.raises(ConfigError, match=r"at most 4096 copies together on this device, but .* is 8192\."):
         build.build(composed("env=pencil_case", "env.engine=mjx", "algorithm.num_envs=4096", "num_seeds=2"))
 

@@ -16,7 +16,7 @@ from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.rewards.base import asks
 from rl_rewards.rewards.classifier.asked_states import NO, YES, AskedStates, earning_most, judged_states
-from rl_rewards.rewards.mixture import AskingMixture, Mixture, mix
+from rl_rewards.rewards.mixture import Mixture
 from tests.finished import finished_run, resumed_run
 from tests.probes import experience_of, make_rollout, make_spec
 from tests.rewards.examples import examples_of, gaussians, initial, numbered, same, source_of, tiny_source, updater
@@ -146,7 +146,7 @@ def proposed(source, rounds):
         asked = []
         if source.may_ask(jnp.int32(i)):
             state, query = propose(state, numbered(i), jnp.int32(i), jax.random.key(i))
-            assert query.segments.obs.shape == (source.queries_per_round, 1, 1, 1), "a clip of one state each"
+            assert query.segments.obs.shape == (source.queries_per_session, 1, 1, 1), "a clip of one state each"
             asked = [int(one) for one in query.id if one != NOBODY]
         ids.append(asked)
     return state, ids
@@ -172,8 +172,8 @@ def test_a_source_without_questions_is_no_asker():
     silent, asker = tiny_source(), tiny_source(queries=2)
     assert not asks(silent) and asks(asker)
     assert not hasattr(initial(silent), "asked") and initial(asker).asked.answer.shape == (2,)
-    assert type(mix({"a": silent}, {"a": 1.0})) is Mixture
-    assert type(mix({"a": asker, "b": silent}, {"a": 1.0, "b": 1.0})) is AskingMixture
+    assert not asks(Mixture(parts={"a": silent}, weights={"a": 1.0}))
+    assert asks(Mixture(parts={"a": asker, "b": silent}, weights={"a": 1.0, "b": 1.0}))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl_rewards.rewards.classifier.visited_states import VisitedStates
-from rl_rewards.rewards.mixture import mix
+from rl_rewards.rewards.mixture import Mixture
 from tests.probes import make, make_rollout, make_spec
 from tests.rewards.examples import tiny_source
 
@@ -51,7 +51,8 @@ def test_without_memory_a_reward_is_the_same_and_its_ring_empty():
     state = source.init(jax.random.key(0))
     ones = jnp.ones((4, 2))
     full = state.replace(visited=state.visited.add(ones, jnp.ones((4, 1)), jnp.ones(4, bool), jnp.asarray(3)))
-    mixed = mix({"task": source, "still": make("reward", "constant", spec, value=1.0)}, {"task": 1.0, "still": 1.0})
+    parts = {"task": source, "still": make("reward", "constant", spec, value=1.0)}
+    mixed = Mixture(parts=parts, weights={"task": 1.0, "still": 1.0})
     for forgotten in (source.without_memory(full), mixed.without_memory({"task": full, "still": {}})["task"]):
         assert full.visited.count(jnp.zeros(())) == 4 and forgotten.visited.count(jnp.zeros(())) == 0
         assert jax.tree.map(jnp.shape, forgotten) == jax.tree.map(jnp.shape, full)

@@ -9,7 +9,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Experience, Transition
 from rl_rewards.rewards.base import reward_fn
 from rl_rewards.rewards.frozen import Frozen
-from rl_rewards.rewards.mixture import mix
+from rl_rewards.rewards.mixture import Mixture
 from tests.probes import make, make_rollout, make_spec
 from tests.rewards.examples import PLAIN, same
 
@@ -204,7 +204,7 @@ def test_what_is_carried_elsewhere_pays_g_after_the_end_too():
     variables = jax.tree_util.tree_map_with_path(lifted, state.classifier.variables)
     other = state.replace(classifier=state.classifier.replace(variables=variables))
     assert float(source.absorbing_reward(state)) != pytest.approx(float(source.absorbing_reward(other)), abs=1e-3)
-    again = mix({"airl": source}, {"airl": 2.0})
+    again = Mixture(parts={"airl": source}, weights={"airl": 2.0})
     for carried, states, scale in ((source, (state, other), 1.0), (again, ({"airl": state}, {"airl": other}), 2.0)):
         for one in states:
             after = float(carried.portable_absorbing_reward(one))

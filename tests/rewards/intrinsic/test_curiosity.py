@@ -13,7 +13,7 @@ from rl_rewards.core.types import Box, Discrete, Transition
 from rl_rewards.loop import build
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.models.encoders import is_image
-from rl_rewards.rewards.base import AsksForLabels
+from rl_rewards.rewards.base import asks
 from tests.finished import finished_run, resumed_run
 from tests.probes import experience_of, make, make_rollout, make_spec
 from tests.rewards.examples import initial, same, updater
@@ -213,7 +213,7 @@ def test_the_reward_depends_on_what_it_says(kind):
         assert changed == (name in curiosity.requirements.reads), name
     wide, bound = (rollout.replace(action=jnp.full((3, 2, 1), x)) for x in (7.0, 1.0))
     np.testing.assert_array_equal(curiosity.reward(state, wide), curiosity.reward(state, bound))
-    assert not isinstance(curiosity, AsksForLabels)
+    assert not asks(curiosity)
 
 
 @pytest.mark.parametrize(

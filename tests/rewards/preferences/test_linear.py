@@ -9,7 +9,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Experience
 from rl_rewards.data.replay import Replay
 from rl_rewards.labelers.oracle import Teacher
-from rl_rewards.rewards.base import AsksForLabels
+from rl_rewards.rewards.base import asks
 from tests.labelers.assignments import assignment
 from tests.probes import make, make_rollout, make_spec
 from tests.rewards.preferences.test_preferences import PERFECT
@@ -54,7 +54,7 @@ def alignment(state) -> float:
 
 def test_it_finds_the_weights_and_chosen_questions_tell_more():
     reward = source()
-    assert isinstance(reward, AsksForLabels)
+    assert asks(reward)
     found = [taught(reward, seed) for seed in range(3)]
     chosen = [alignment(state) for state, _ in found]
     drawn = [alignment(taught(source(acquisition="uniform"), seed)[0]) for seed in range(3)]

@@ -12,7 +12,7 @@ from rl_rewards.core.queries import NOBODY, Labels
 from rl_rewards.core.types import Experience, Transition
 from rl_rewards.data.replay import Replay
 from rl_rewards.labelers.oracle import Teacher
-from rl_rewards.rewards.base import AsksForLabels
+from rl_rewards.rewards.base import asks
 from tests.labelers.assignments import assignment
 from tests.probes import make, make_rollout, make_spec
 
@@ -88,7 +88,7 @@ def correlation(reward, state) -> float:
 
 def test_it_learns_what_the_teacher_prefers_and_foretells_new_answers():
     reward = source()
-    assert isinstance(reward, AsksForLabels)
+    assert asks(reward)
     state, _, rows = taught(reward, rounds=8)
     assert correlation(reward, state) > 0.9
     assert rows[-1]["reward/heldout_accuracy"] > 0.7

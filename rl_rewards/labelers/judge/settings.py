@@ -1,0 +1,82 @@
+"""Settings of a judge, checked, and what follows from them: where to ask, and how much at most."""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.labelers.judge.asker import Limits
+from rl_rewards.labelers.judge.client import Connection
+from rl_rewards.labelers.judge.verdict import OnFlip
+
+EMBEDDED = "embedded"
+"""As ``base_url``: a model in this process."""
+OURS = ("messages", "model", "stream", "n", "logprobs", "top_logprobs", "grammar")
+"""Parameters of a request that no user may set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeSettings:
+    """Keys and units: configs/labeler/ai_judge.yaml."""
+
+    base_url: str
+    model: str
+    key_variable: str | None
+    mode: Literal["pairwise", "pointwise"]
+    on_flip: OnFlip
+    show: Literal["words", "frames"]
+    frames: int
+    task: str | None
+    principles: tuple[str, ...]
+    logprobs: bool
+    grammar: bool
+    parameters: dict[str, Any]
+    wait: bool
+    parallel: int
+    timeout_seconds: float
+    tries: int
+    backoff_seconds: float
+    backoff_most_seconds: float
+    cap_calls: int
+    cap_tokens: int
+
+    def __post_init__(self) -> None:
+        check_fields(self, "labeler")
+        for name in ("frames", "parallel", "tries", "cap_calls", "cap_tokens"):
+            require(getattr(self, name) > 0, f"labeler.{name}={getattr(self, name)} must be at least 1.")
+        for name in ("timeout_seconds", "backoff_seconds", "backoff_most_seconds"):
+            require(getattr(self, name) > 0, f"labeler.{name}={getattr(self, name)} must be positive.")
+        web = self.base_url.startswith(("http://", "https://"))
+        require(
+            web or self.base_url == EMBEDDED,
+            f"labeler.base_url={self.base_url} must be the address of an endpoint, http(s)://HOST/v1, or {EMBEDDED}.",
+        )
+        require("@" not in self.base_url, "labeler.base_url holds a password, which would be saved; use key_variable.")
+        require(bool(self.model.strip()), "labeler.model must name the model to ask.")
+        require(
+            bool(self.task and self.task.strip()),
+            "labeler.task is empty, and a judge must know it: say in a sentence what the agent is to do.",
+        )
+        plain = isinstance(self.parameters, dict)
+        require(plain, f"labeler.parameters={self.parameters} must be names and values, as the endpoint takes them.")
+        taken = [name for name in OURS if name in self.parameters]
+        require(not taken, f"labeler.parameters has {', '.join(taken)}, which the judge sets itself; take it out.")
+
+    def connection(self) -> Connection:
+        """Where to ask, with the key; starts the embedded model where that is it."""
+        base_url, key = self.base_url, None
+        if base_url == EMBEDDED:
+            from rl_rewards.labelers.judge import local
+
+            base_url, key, _ = local.start(self.model)
+        elif self.key_variable is not None:
+            key = os.environ.get(self.key_variable)
+            require(
+                bool(key),
+                f"labeler.key_variable={self.key_variable} is not set in the environment; put the endpoint's key "
+                "there, or choose labeler.key_variable=null for an endpoint that needs none.",
+            )
+        return Connection(base_url, self.model, key, self.timeout_seconds, self.logprobs, self.grammar, self.parameters)
+
+    def limits(self) -> Limits:
+        return Limits(self.tries, self.backoff_seconds, self.backoff_most_seconds, self.cap_calls, self.cap_tokens)
