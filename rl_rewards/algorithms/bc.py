@@ -22,8 +22,8 @@ from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
 from rl_rewards.data.demonstrations.records import require_demos
-from rl_rewards.models.encoders import ObsEncoder
-from rl_rewards.models.networks import check_mlp
+from rl_rewards.models.base import Model
+from rl_rewards.models.encoders import ObsEncoder, check_agent_model
 from rl_rewards.models.policy import PolicyHead
 
 
@@ -52,8 +52,7 @@ class BehaviorCloning(Algorithm):
     entropy_weight: float
     validation_share: float
     patience: int
-    hidden: tuple[int, ...]
-    activation: str
+    model: Model
     initial_log_std: float
     normalize_obs: bool
     obs_clip: float
@@ -68,7 +67,7 @@ class BehaviorCloning(Algorithm):
         require(self.learning_rate > 0, f"algorithm.learning_rate={self.learning_rate} must be positive.")
         share = self.validation_share
         require(0 < share < 1, f"algorithm.validation_share={share} must lie between 0 and 1.")
-        check_mlp("algorithm", self.hidden, self.activation)
+        check_agent_model(self.model, self.spec.obs)
 
     @property
     def requirements(self) -> Requirements:
@@ -76,11 +75,11 @@ class BehaviorCloning(Algorithm):
 
     @cached_property
     def encoder(self) -> ObsEncoder:
-        return ObsEncoder(self.spec.obs)
+        return ObsEncoder(self.model, self.spec.obs)
 
     @cached_property
     def policy(self) -> PolicyHead:
-        return PolicyHead(self.spec, tuple(self.hidden), self.activation, self.initial_log_std)
+        return PolicyHead(self.spec, self.model, self.initial_log_std)
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:

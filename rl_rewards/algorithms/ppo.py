@@ -25,7 +25,7 @@ from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
 from rl_rewards.models.encoders import ObsEncoder
-from rl_rewards.models.networks import MLP, apply
+from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
 
 KL_TOLERANCE = 1.5
@@ -62,15 +62,15 @@ class PPO(PPOSettings, Algorithm):
 
     @cached_property
     def encoder(self) -> ObsEncoder:
-        return ObsEncoder(self.spec.obs)
+        return ObsEncoder(self.model, self.spec.obs)
 
     @cached_property
     def policy(self) -> PolicyHead:
-        return PolicyHead(self.spec, tuple(self.hidden), self.activation, self.initial_log_std, self.min_log_std)
+        return PolicyHead(self.spec, self.model, self.initial_log_std, self.min_log_std)
 
     @cached_property
     def critic(self) -> nn.Module:
-        return MLP(tuple(self.hidden), 1, self.activation)
+        return self.model.network(1)
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:

@@ -9,7 +9,8 @@ from jaxtyping import Array, Float, Int
 from rl_rewards.core.checks import check_fields, check_share, require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Discrete, EnvSpec
-from rl_rewards.models.networks import check_mlp
+from rl_rewards.models.base import Model
+from rl_rewards.models.encoders import check_agent_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +34,7 @@ class PPOSettings:
     normalize_advantage: bool
     value_weight: float
     entropy_weight: float
-    hidden: tuple[int, ...]
-    activation: str
+    model: Model
     initial_log_std: float
     normalize_obs: bool
     obs_clip: float
@@ -65,7 +65,7 @@ class PPOSettings:
         check_share("algorithm.final_learning_rate_share", self.final_learning_rate_share)
         require(0 < self.discount <= 1, f"algorithm.discount={self.discount} must lie in (0, 1].")
         require(0 <= self.trace_decay <= 1, f"algorithm.trace_decay={self.trace_decay} must lie in [0, 1].")
-        check_mlp("algorithm", self.hidden, self.activation)
+        check_agent_model(self.model, self.spec.obs)
         told = f"algorithm.target_kl={self.target_kl} must be positive, or null for no stop."
         require(self.target_kl is None or self.target_kl > 0, told)
         self._check_floors()

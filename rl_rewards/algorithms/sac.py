@@ -23,7 +23,8 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
 from rl_rewards.models.encoders import ObsEncoder, random_shift
-from rl_rewards.models.networks import ActionValue, apply
+from rl_rewards.models.heads import ActionValue
+from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import SquashedPolicyHead
 
 
@@ -67,16 +68,16 @@ class SAC(SACSettings, Algorithm):
 
     @cached_property
     def encoder(self) -> ObsEncoder:
-        return ObsEncoder(self.spec.obs)
+        return ObsEncoder(self.model, self.spec.obs)
 
     @cached_property
     def policy(self) -> SquashedPolicyHead:
         low, high = self.log_std_range
-        return SquashedPolicyHead(self.spec, tuple(self.hidden), self.activation, (low, high))
+        return SquashedPolicyHead(self.spec, self.model, (low, high))
 
     @cached_property
     def critic(self) -> ActionValue:
-        return ActionValue(tuple(self.hidden), self.activation)
+        return ActionValue(self.model)
 
     @cached_property
     def optimizers(self) -> dict[str, optax.GradientTransformation]:

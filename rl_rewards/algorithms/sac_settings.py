@@ -9,7 +9,8 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import LARGEST_BOUND, Box, EnvSpec, box_bounds
 from rl_rewards.data.demonstrations.records import require_demos
-from rl_rewards.models.networks import check_mlp
+from rl_rewards.models.base import Model
+from rl_rewards.models.encoders import check_agent_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,7 @@ class SACSettings:
     target_critics: int
     actor_maximizes: Literal["min", "mean"]
     actor_every: int
-    hidden: tuple[int, ...]
-    activation: str
+    model: Model
     log_std_range: tuple[float, ...]
     image_shift: int
     normalize_obs: bool
@@ -88,7 +88,7 @@ class SACSettings:
             len(self.log_std_range) == 2 and self.log_std_range[0] < self.log_std_range[1],
             f"algorithm.log_std_range={list(self.log_std_range)} must be two numbers, the lesser first.",
         )
-        check_mlp("algorithm", self.hidden, self.activation)
+        check_agent_model(self.model, self.spec.obs)
 
         share, weight = self.demo_fraction, self.bc_weight
         require(0 <= share < 1, f"algorithm.demo_fraction={share} must lie in [0, 1).")

@@ -93,8 +93,8 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
     mine, its = (_adopted(parts.algorithm, fresh, state, part) for state in (fresh, policy.state))
     require(
         mine == its,
-        f"pretrain={run} has networks of another shape; choose its algorithm.hidden and the like (its config.yaml "
-        "tells them).",
+        f"pretrain={run} has networks of another shape; choose its algorithm.model.hidden and the like (its "
+        "config.yaml tells them).",
     )
 
 

@@ -1,6 +1,8 @@
-"""The classes of parts that have moved, so that the configuration of an older run still names what it was made with."""
+"""Classes and keys that have moved, so that the configuration of an older run still says what it was made with."""
 
 from typing import Any
+
+from rl_rewards.models.base import MLP
 
 ADAPTERS = ("envpool", "gymnasium", "gymnax")
 ROOMS = ("hall", "key_door", "light_switch", "tv_grid")
@@ -25,13 +27,34 @@ MOVED = {
 """Modules of rl_rewards that held a part, and where that part is now."""
 
 
+NETWORK = {"activation": "tanh", "layer_norm": False, "dropout": 0.0, "spectral_norm": False}
+"""What networks were where the configuration said nothing of it. Their keys stood beside those of the algorithm or the
+reward until models had a group of their own."""
+HAVE_A_MODEL = (
+    "algorithms.bc.BehaviorCloning",
+    "algorithms.ppo.PPO",
+    "algorithms.sac.SAC",
+)
+"""Classes of rl_rewards whose networks are those of their key ``model``."""
+
+
 def with_new_names(node: Any) -> Any:
-    """A copy of the plain configuration ``node`` in which every ``_target_`` names the place where its class is now."""
+    """A copy of the plain configuration ``node`` in which every class, and every key, stands where it is now."""
     if isinstance(node, list):
         return [with_new_names(one) for one in node]
     if not isinstance(node, dict):
         return node
-    return {key: _new_name(one) if key == "_target_" else with_new_names(one) for key, one in node.items()}
+    renamed = {key: _new_name(one) if key == "_target_" else with_new_names(one) for key, one in node.items()}
+    return _with_model(renamed)
+
+
+def _with_model(node: dict) -> dict:
+    """``node`` with its networks' keys in a model of their own, where its class has one and ``node`` has not."""
+    if "model" in node or node.get("_target_") not in {f"rl_rewards.{name}" for name in HAVE_A_MODEL}:
+        return node
+    moved = {key: node[key] for key in ("hidden", *NETWORK) if key in node}
+    rest = {key: one for key, one in node.items() if key not in moved}
+    return rest | {"model": {"_target_": MLP, **NETWORK, **moved}}
 
 
 def _new_name(target: Any) -> Any:

@@ -228,7 +228,19 @@ def instantiate_part(node: DictConfig, **wired: Any) -> Any:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, ConfigError):
             cause = cause.__cause__
-        raise (cause or error) from None
+        if isinstance(cause, ConfigError):
+            raise ConfigError(_named_in_full(str(cause), place, str(error))) from None
+        raise error from None
+
+
+def _named_in_full(message: str, place: str, said: str) -> str:
+    """``message`` of a model, which does not know where it stands, with the full key in the place of ``model.``.
+
+    Args:
+        said: what Hydra says of it, which ends in the key of what it was making, within ``place``.
+    """
+    key = re.search(r"full_key: ([\w.]+)\s*$", said)
+    return message if key is None else re.sub(r"(?<![\w.])model(?=\.)", f"{place}.{key[1]}", message)
 
 
 def place_of(node: DictConfig) -> str:

@@ -1,12 +1,11 @@
-"""Every neural network of the project, in flax.linen; nothing else knows which library they are made with."""
+"""The multi-layer perceptron, and what all networks of the project share, in flax.linen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from rl_rewards.core.checks import require
@@ -18,7 +17,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def check_mlp(group: str, hidden: Sequence[int], activation: str) -> None:
+def check_mlp(group: str, hidden, activation: str) -> None:
     """Of the keys ``hidden`` and ``activation`` of a group, from which an :class:`MLP` is made.
 
     Raises:
@@ -53,9 +52,10 @@ def apply(network: nn.Module, variables: dict, *inputs: jax.Array) -> Any:
 class MLP(nn.Module):
     """A multi-layer perceptron: [*batch, d] -> [*batch, outputs].
 
-    Orthogonal weights (gain sqrt 2 in hidden layers, ``output_gain`` at the end), zero biases. With
-    ``spectral_norm`` every layer's largest singular value is held at 1 (Miyato et al. 2018, arXiv:1802.05957); call
-    with ``train=True`` and the collection ``batch_stats`` mutable to move its power iteration.
+    Orthogonal weights (gain sqrt 2 in hidden layers, ``output_gain`` at the end), zero biases. With ``layer_norm``
+    hidden layers are normalised before their activation (Ba et al. 2016, arXiv:1607.06450). With ``spectral_norm``
+    every layer's largest singular value is held at 1 (Miyato et al. 2018, arXiv:1802.05957); call with ``train=True``
+    and the collection ``batch_stats`` mutable to move its power iteration.
     """
 
     hidden: tuple[int, ...]
@@ -64,11 +64,13 @@ class MLP(nn.Module):
     output_gain: float = 1.0
     dropout: float = 0.0
     spectral_norm: bool = False
+    layer_norm: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch d"], train: bool = False) -> Float[Array, "*batch outputs"]:
         for width in self.hidden:
-            x = ACTIVATIONS[self.activation](self._dense(width, 2.0**0.5, x, train))
+            x = self._dense(width, 2.0**0.5, x, train)
+            x = ACTIVATIONS[self.activation](nn.LayerNorm()(x) if self.layer_norm else x)
             if self.dropout > 0.0:
                 x = nn.Dropout(self.dropout, deterministic=not train)(x)
         self.sow("intermediates", "last_hidden", x)
@@ -82,78 +84,16 @@ class MLP(nn.Module):
 
 
 def last_hidden_layer(network: nn.Module, variables: dict, inputs: jax.Array) -> Float[Array, "*batch width"]:
-    """Activations of the last hidden layer of an :class:`MLP`, or of a network that ends in one."""
-    _, kept = network.apply(variables, inputs, mutable=["intermediates"])
-    (activations,) = jax.tree.leaves(kept["intermediates"])
-    return activations
+    """Activations of the last hidden layer of an :class:`MLP`, or of a network that ends in one.
 
-
-class NormalActor(nn.Module):
-    """Mean and a state-independent log standard deviation of a normal over actions scaled to [-1, 1]."""
-
-    hidden: tuple[int, ...]
-    action_size: int
-    activation: str
-    initial_log_std: float
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*batch d"]) -> tuple[Float[Array, "*batch A"], Float[Array, "*batch A"]]:
-        mean = MLP(self.hidden, self.action_size, self.activation, output_gain=0.01)(x)
-        log_std = self.param("log_std", nn.initializers.constant(self.initial_log_std), (self.action_size,))
-        return mean, jnp.broadcast_to(log_std, mean.shape)
-
-
-class SquashedActor(nn.Module):
-    """Mean and log standard deviation, both of the state, of a normal that is squashed by tanh afterwards."""
-
-    hidden: tuple[int, ...]
-    action_size: int
-    activation: str
-    log_std_range: tuple[float, float]
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*batch d"]) -> tuple[Float[Array, "*batch A"], Float[Array, "*batch A"]]:
-        output = MLP(self.hidden, 2 * self.action_size, self.activation, output_gain=0.01)(x)
-        mean, raw = jnp.split(output, 2, axis=-1)
-        low, high = self.log_std_range
-        return mean, low + 0.5 * (high - low) * (jnp.tanh(raw) + 1.0)  # a smooth clamp: the gradient never vanishes
-
-
-class ActionValue(nn.Module):
-    """Q(s, a) of a flat state and a flat action in [-1, 1]: [*batch]."""
-
-    hidden: tuple[int, ...]
-    activation: str
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*batch d"], action: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
-        return MLP(self.hidden, 1, self.activation)(jnp.concatenate([x, action], axis=-1))[..., 0]
-
-
-class ShapedReward(nn.Module):
-    """f - log pi of rows [what g sees | s | s' | log pi], f = g + gamma h(s') - h(s) (arXiv:1710.11248, equation 4).
-
-    Output [*batch, 1].
+    Raises:
+        ConfigError: when the network, a person's own, does not ``sow`` them as "last_hidden" into "intermediates".
     """
-
-    judged: int  # entries of what g sees
-    state: int  # of s, and of s'
-    discount: float
-    hidden: tuple[int, ...]
-    activation: str
-    dropout: float = 0.0
-    spectral_norm: bool = False
-
-    def setup(self) -> None:
-        regularised = {"dropout": self.dropout, "spectral_norm": self.spectral_norm}
-        self.g = MLP(self.hidden, 1, self.activation, **regularised)
-        self.h = MLP(self.hidden, 1, self.activation, **regularised)
-
-    def __call__(self, x: Float[Array, "*batch d"], train: bool = False) -> Float[Array, "*batch 1"]:
-        judged, state, after, log_prob = jnp.split(x, np.cumsum([self.judged, self.state, self.state]), axis=-1)
-        shaping = self.discount * self.h(after, train) - self.h(state, train)
-        return self.g(judged, train) + shaping - log_prob
-
-    def unshaped(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch 1"]:
-        """g alone."""
-        return self.g(x[..., : self.judged])
+    _, kept = network.apply(variables, inputs, mutable=["intermediates"])
+    found = jax.tree.leaves(kept.get("intermediates", {}))
+    require(
+        len(found) == 1,
+        f"{type(network).__name__} does not show its last hidden layer, which features=hidden asks for; let it call "
+        'self.sow("intermediates", "last_hidden", x) once.',
+    )
+    return found[0]

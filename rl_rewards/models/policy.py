@@ -14,7 +14,9 @@ from jaxtyping import Array, Float
 
 from rl_rewards.core.distributions import Categorical, DiagonalNormal, TanhNormal
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, box_bounds
-from rl_rewards.models.networks import MLP, NormalActor, SquashedActor, apply
+from rl_rewards.models.base import Model
+from rl_rewards.models.heads import NormalActor, SquashedActor
+from rl_rewards.models.networks import apply
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,7 @@ class ActionScale:
 class PolicyHead(ActionScale):
     """A normal whose deviation is the same in every state, or a categorical for discrete actions."""
 
-    hidden: tuple[int, ...]
-    activation: str
+    model: Model
     initial_log_std: float  # of actions scaled to [-1, 1]; ignored for discrete actions
     min_log_std: float | None = None  # the floor of the log deviation, in the same scale; None for discrete actions
 
@@ -65,8 +66,8 @@ class PolicyHead(ActionScale):
     def network(self) -> nn.Module:
         """Flat normalised observation [*batch, d] -> distribution parameters."""
         if isinstance(self.spec.action, Discrete):
-            return MLP(self.hidden, self.spec.action.n, self.activation, output_gain=0.01)
-        return NormalActor(self.hidden, self.size, self.activation, self.initial_log_std)
+            return self.model.network(self.spec.action.n, output_gain=0.01)
+        return NormalActor(self.model, self.size, self.initial_log_std)
 
     def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
         return dict(self.network.init(key, inputs))
@@ -99,14 +100,13 @@ class PolicyHead(ActionScale):
 class SquashedPolicyHead(ActionScale):
     """A tanh-squashed normal with a deviation of the state, for bounded real actions."""
 
-    hidden: tuple[int, ...]
-    activation: str
+    model: Model
     log_std_range: tuple[float, float]  # of the normal before tanh
 
     @cached_property
     def network(self) -> nn.Module:
         """Flat observation [*batch, d] -> mean and log deviation."""
-        return SquashedActor(self.hidden, self.size, self.activation, self.log_std_range)
+        return SquashedActor(self.model, self.size, self.log_std_range)
 
     def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
         return dict(self.network.init(key, inputs))

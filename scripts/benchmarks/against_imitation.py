@@ -27,7 +27,7 @@ PENDULUM = [
     "env.id=Pendulum-v1",
     "env.ends_early=false",
     "algorithm=ppo_control",
-    "algorithm.hidden=[32,32]",
+    "algorithm.model.hidden=[32,32]",
 ]
 COMPARISONS = [
     "reward=preferences",

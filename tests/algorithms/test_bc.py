@@ -24,8 +24,7 @@ SMALL = {
     "entropy_weight": 0.0,
     "validation_share": 0.25,
     "patience": 5,
-    "hidden": [32],
-    "activation": "tanh",
+    "model": {"hidden": [32], "activation": "tanh"},
     "initial_log_std": -0.5,
     "normalize_obs": True,
     "obs_clip": 8.0,
@@ -81,7 +80,7 @@ def test_the_best_on_heldout_steps_acts_and_it_stops():
     spec = make_spec(obs=2, action=Discrete(2))
     noise = np.random.default_rng(1).integers(0, 2, 60).astype(np.int32)
     demos = demos_of(spec, lambda obs: jnp.asarray(noise), n=60)
-    algorithm, state, seen = cloned(spec, demos, rounds=20, patience=3, hidden=[64])
+    algorithm, state, seen = cloned(spec, demos, rounds=20, patience=3, model={"hidden": [64]})
     losses = [m["agent/validation_loss"] for m in seen if np.isfinite(m["agent/validation_loss"])]
     assert float(state.best_loss) == min(losses) < losses[-1]
     assert len(losses) == int(np.argmin(losses)) + 1 + 3 < 20, "three rounds without a better one, then nothing more"

@@ -39,7 +39,12 @@ class PictureProbe(ObsActionReward):
     ("algorithm", "rounds"),
     [
         (small_ppo(SPEC, learning_rate=3e-3, num_envs=16), 12),
-        (small_sac(SPEC, image_shift=1, hidden=[16], batch_size=32, replay_capacity=512, learning_starts=64), 12),
+        (
+            small_sac(
+                SPEC, image_shift=1, model={"hidden": [16]}, batch_size=32, replay_capacity=512, learning_starts=64
+            ),
+            12,
+        ),
     ],
     ids=["ppo", "sac"],
 )

@@ -68,7 +68,7 @@ def test_the_imitation_term_pulls_the_actor_to_what_was_shown():
 
 def test_a_discriminator_teaches_sac_what_was_demonstrated(tmp_path):
     """Eight demonstrations and 12,800 env steps: its policy then goes to the goal disc from nearly everywhere."""
-    small = ("rollout_length=40", "num_envs=16", "hidden=[64,64]", "batch_size=128", "update_ratio=0.5")
+    small = ("rollout_length=40", "num_envs=16", "model.hidden=[64,64]", "batch_size=128", "update_ratio=0.5")
     sac = ("env=point", "algorithm=sac", *(f"algorithm.{key}" for key in small), f"demos={point_file(tmp_path)}")
     length = ("total_env_steps=12_800", "evaluation.every=20", "evaluation.episodes=20")
     assert run_here(tmp_path, *sac, "reward=gail", *length)["eval/success_deterministic"] > 0.8

@@ -139,8 +139,8 @@ def test_each_corruption_of_each_key_is_refused_in_a_sentence():
         "total_env_steps={a: 1}",
         "examples.heldout_share=nan",
         "algorithm.max_gradient_norm=-1",
-        "algorithm.hidden=[64,0]",
-        "algorithm.hidden=64",
+        "algorithm.model.hidden=[64,0]",
+        "algorithm.model.hidden=64",
         "reward.classifier.gradient_penalty=-5",
         "reward.places.side=inf",
         "env.speed=nan",
@@ -165,10 +165,14 @@ def test_in_a_mixture_and_in_a_study_too():
 
 
 def test_whole_floats_are_integers_and_nothing_else_changes():
-    cfg = composed("total_env_steps=1e6", "seed=3.0", "algorithm.hidden=[8.0,8]", "examples.last_steps=null")
+    cfg = composed("total_env_steps=1e6", "seed=3.0", "algorithm.model.hidden=[8.0,8]", "examples.last_steps=null")
     before = OmegaConf.to_container(cfg)
     check_numbers(cfg)
-    assert repr(cfg.total_env_steps) == "1000000" and repr(cfg.seed) == "3" and repr(cfg.algorithm.hidden) == "[8, 8]"
+    assert (
+        repr(cfg.total_env_steps) == "1000000"
+        and repr(cfg.seed) == "3"
+        and repr(cfg.algorithm.model.hidden) == "[8, 8]"
+    )
     after = OmegaConf.to_container(cfg)
     assert after == before, "equal as numbers, and what points to other keys still does"
 

@@ -43,7 +43,7 @@ def test_the_order_of_overrides_does_not_matter_unless_one_changes_a_part_of_ano
     ("one", "other"),
     [
         (["a=[1,2]", "b=[3,4]"], ["a=[1,4]", "b=[3,2]"]),  # the same pieces between commas
-        (["algorithm.hidden=[64,32]"], ["algorithm.hidden=[32,64]"]),
+        (["algorithm.model.hidden=[64,32]"], ["algorithm.model.hidden=[32,64]"]),
         (["a=1"], ["a='1'"]),
         (["a=x"], ["+a=x"]),
         (["reward@reward.parts.a=gail"], ["reward@reward.parts.b=gail"]),

@@ -6,7 +6,7 @@ import pytest
 
 from rl_rewards.core.types import Box, Discrete, EnvSpec, box_bounds
 from rl_rewards.models.policy import PolicyHead
-from tests.probes import make_rollout, make_spec
+from tests.probes import make, make_rollout, make_spec
 
 IMAGE = Box(shape=(4, 4, 3), dtype="uint8")
 LOPSIDED = Box(shape=(2, 2), low=(-2.0, 0.0, -1.0, 5.0), high=(6.0, 0.5, 1.0, 6.0))
@@ -38,7 +38,7 @@ def test_box_bounds_have_its_shape():
 
 
 def head(action) -> PolicyHead:
-    return PolicyHead(make_spec(action=action), (8,), "tanh", -0.5)
+    return PolicyHead(make_spec(action=action), make("model", "mlp", hidden=[8]), -0.5)
 
 
 def test_policy_scale_maps_minus_one_and_one_to_the_bounds():

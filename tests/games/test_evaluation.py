@@ -153,7 +153,7 @@ def test_each_seed_goes_on_with_its_own(tmp_path):
     [
         (("env=key_door", "env.max_episode_steps=12"), r"learned on hall, and this run's environment is key_door"),
         (("reward=environment",), r"is a run of two players, and this one is not one"),
-        (("algorithm.hidden=[32]",), r"has networks of another shape"),
+        (("algorithm.model.hidden=[32]",), r"has networks of another shape"),
         (("env.length=6",), r"learned with other observations"),
         (("pretrain.part=carol",), r"pretrain\.part=carol is no player; choose alice or bob"),
         (("pretrain.run=/nowhere",), r"/nowhere does not exist"),

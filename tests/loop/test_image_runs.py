@@ -7,7 +7,7 @@ from rl_rewards.loop import build
 from tests.runs import composed, digest_of, rows, run_here
 
 SMALL = (
-    "algorithm.hidden=[16]",
+    "algorithm.model.hidden=[16]",
     "algorithm.num_envs=4",
     "algorithm.rollout_length=10",
     "evaluation.every=100",

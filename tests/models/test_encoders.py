@@ -7,8 +7,11 @@ import pytest
 
 from rl_rewards.core.types import Box
 from rl_rewards.models import encoders
-from rl_rewards.models.encoders import FEATURES, ObsEncoder, StridedConvolution, in_chunks, is_image, random_shift
+from rl_rewards.models.convolutions import StridedConvolution
+from rl_rewards.models.encoders import ObsEncoder, in_chunks, is_image, random_shift
+from tests.probes import make
 
+MODEL = make("model", "mlp", hidden=[8])
 PICTURE = Box(shape=(13, 10, 3), dtype="uint8")
 PICTURES = np.random.default_rng(0).integers(0, 256, (10, *PICTURE.shape)).astype(np.uint8)
 
@@ -35,7 +38,7 @@ def test_a_strided_convolution_is_the_usual_one(kernel, stride):
 
 
 def test_vectors_stay_as_they_are():
-    encoder = ObsEncoder(Box(shape=(3, 2)))
+    encoder = ObsEncoder(MODEL, Box(shape=(3, 2)))
     obs = jax.random.normal(jax.random.key(0), (4, 3, 2))
     assert encoder.init(jax.random.key(1)) == {} and encoder.size == 6
     np.testing.assert_array_equal(encoder({}, encoder.flat(obs, None)), obs.reshape(4, 6))
@@ -44,12 +47,12 @@ def test_vectors_stay_as_they_are():
 
 def test_pictures_become_features_whatever_the_batch(monkeypatch):
     """Also in chunks, with a remainder; they are stored as bytes and never normalised."""
-    encoder = ObsEncoder(PICTURE)
+    encoder = ObsEncoder(MODEL, PICTURE)
     params = encoder.init(jax.random.key(0))
     stored = encoder.flat(jnp.asarray(PICTURES), lambda _: pytest.fail("normalised"))
     assert stored.dtype == jnp.uint8
     whole = encoder(params, stored)
-    assert whole.shape == (10, FEATURES) and np.abs(whole).max() <= 1.0
+    assert whole.shape == (10, encoder.size) and np.abs(whole).max() <= 1.0
     np.testing.assert_allclose(encoder(params, stored.reshape(2, 5, *PICTURE.shape)).reshape(10, -1), whole, atol=1e-6)
     np.testing.assert_allclose(encoder(params, stored[3]), whole[3], atol=1e-6)
     in_unit = encoder.network.apply(params, stored / 255.0)

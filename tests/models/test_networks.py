@@ -10,7 +10,9 @@ from flax.traverse_util import flatten_dict
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import build
-from rl_rewards.models.networks import MLP, NormalActor
+from rl_rewards.models.heads import NormalActor
+from rl_rewards.models.networks import MLP
+from tests.probes import make
 from tests.runs import composed
 
 
@@ -82,7 +84,7 @@ def test_dropout_acts_in_training_only():
 
 @pytest.mark.parametrize("batch", [(), (3,), (2, 3)])
 def test_actor_shapes(batch):
-    actor = NormalActor((8,), 3, "tanh", -0.7)
+    actor = NormalActor(make("model", "mlp", hidden=[8]), 3, -0.7)
     variables = actor.init(jax.random.key(0), jnp.zeros((1, 5)))
     mean, log_std = actor.apply(variables, jnp.ones((*batch, 5)))
     assert mean.shape == log_std.shape == (*batch, 3)
@@ -91,10 +93,10 @@ def test_actor_shapes(batch):
 
 
 @pytest.mark.parametrize(
-    ("group", "overrides"),
+    ("model", "overrides"),
     [
-        ("algorithm", ("algorithm=ppo",)),
-        ("algorithm", ("algorithm=sac",)),
+        ("algorithm.model", ("algorithm=ppo",)),
+        ("algorithm.model", ("algorithm=sac",)),
         ("reward.classifier", ()),
         ("reward.classifier", ("reward=airl",)),
         ("reward.model", ("reward=preferences",)),
@@ -102,6 +104,6 @@ def test_actor_shapes(batch):
         ("reward", ("reward=random",)),
     ],
 )
-def test_a_layer_without_width_is_refused(group, overrides):
-    with pytest.raises(ConfigError, match=rf"{group}\.hidden=\[64, 0\] must be widths of at least 1"):
-        build.build(composed("env=point", *overrides, f"{group}.hidden=[64,0]"))
+def test_a_layer_without_width_is_refused(model, overrides):
+    with pytest.raises(ConfigError, match=rf"{model}\.hidden=\[64, 0\] must be widths of at least 1"):
+        build.build(composed("env=point", *overrides, f"{model}.hidden=[64,0]"))

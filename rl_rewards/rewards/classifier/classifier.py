@@ -21,7 +21,8 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.losses import bernoulli_entropy, binary_cross_entropy, focal_cross_entropy, non_negative_pu
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.types import Key, Metrics
-from rl_rewards.models.networks import MLP, apply, check_mlp, last_hidden_layer
+from rl_rewards.models.mlp import MLPModel
+from rl_rewards.models.networks import apply, check_mlp, last_hidden_layer
 from rl_rewards.rewards.classifier.mixup import mix, mix_with_unlabelled
 
 INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
@@ -138,7 +139,17 @@ class Classifier:
 
     @cached_property
     def network(self) -> nn.Module:
-        return MLP(tuple(self.hidden), 1, self.activation, dropout=self.dropout, spectral_norm=self.spectral_norm)
+        return self.model.network(1)
+
+    @property
+    def model(self) -> MLPModel:
+        return MLPModel(
+            hidden=self.hidden,
+            activation=self.activation,
+            layer_norm=False,
+            dropout=self.dropout,
+            spectral_norm=self.spectral_norm,
+        )
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:

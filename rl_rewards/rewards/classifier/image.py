@@ -10,7 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.types import Box
-from rl_rewards.models.encoders import ImageMLP, in_chunks, is_image
+from rl_rewards.models.encoders import PictureNetwork, in_chunks, is_image
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 
 
@@ -33,9 +33,7 @@ class ImageClassifier(Classifier):
 
     @cached_property
     def network(self) -> nn.Module:
-        return ImageMLP(
-            self.picture, tuple(self.hidden), 1, self.activation, dropout=self.dropout, spectral_norm=self.spectral_norm
-        )
+        return PictureNetwork(self.model, self.picture, 1)
 
     @property
     def scale(self) -> float:

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Experience, Key, Transition, clip_action
-from rl_rewards.models.networks import ShapedReward
+from rl_rewards.models.heads import ShapedReward
 from rl_rewards.rewards.base import feature_size, make_features, make_pair_features
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.imitation.gail import Gail, GailState
@@ -44,15 +44,7 @@ class ShapedClassifier(Classifier):
 
     @cached_property
     def network(self) -> nn.Module:
-        return ShapedReward(
-            self.judged,
-            self.state,
-            self.discount,
-            tuple(self.hidden),
-            self.activation,
-            dropout=self.dropout,
-            spectral_norm=self.spectral_norm,
-        )
+        return ShapedReward(self.model, self.judged, self.state, self.discount)
 
     def _scaled(self, state: ClassifierState, inputs: Array) -> Array:
         """Log-probabilities are neither scaled nor clipped."""
