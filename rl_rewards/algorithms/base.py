@@ -1,6 +1,7 @@
 """What a learning algorithm is. It knows nothing of where rewards come from."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Literal, Protocol, TypeVar
 
 from jax import Array
@@ -29,6 +30,14 @@ class Algorithm(Protocol[AgentState]):
     def requirements(self) -> Requirements:
         """Returns what this part needs of a run, and what a run must know about it."""
         return Requirements()
+
+    @property
+    def learners(self) -> Mapping[str, "Algorithm"]:
+        """The algorithms that this one is made of, by name; empty where it is one.
+
+        Then :meth:`adopt` takes one of their names, of the one to adopt, after its other arguments.
+        """
+        return {}
 
     def with_budget(self, env_steps: int) -> "Algorithm":
         """The same algorithm in a run of ``env_steps`` env steps; for one of which something changes with time."""

@@ -6,11 +6,12 @@ the only place that resets, to start anew. What a person needs (pictures, exampl
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.requirements import Requirements
@@ -45,6 +46,30 @@ def without_examples(name: str) -> ConfigError:
     )
 
 
+@dataclass(frozen=True)
+class Episodes:
+    """How a run learns from the episodes of an environment, and in which episodes it is evaluated."""
+
+    evaluated: "Environment"
+    """The environment whose episodes evaluation judges."""
+    also_played: "Environment | None" = None
+    """An environment of which every evaluation also plays one episode in each copy; see :meth:`measure`."""
+    begin_with_rollout: bool = False
+    """Every rollout begins with fresh episodes; else episodes go on from one rollout to the next."""
+
+    def select(self, rollout: Transition) -> tuple[Transition, Bool[Array, "T B"]]:
+        """The rollout [T, B, ...] with ``valid`` where a step counts, and the steps that end an episode of the task."""
+        return rollout, rollout.done & rollout.valid
+
+    def measure(self, rollout: Transition, paid: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Metrics (``eval/NAME``) and arrays for the report, of episodes [T, N, ...] in ``also_played``.
+
+        Args:
+            paid: the learned reward of every step [T, N].
+        """
+        raise NotImplementedError("whoever names also_played says what is measured there")
+
+
 class Environment(Protocol):
     """The members that both kinds of environment have. Constructing one is cheap and compiles nothing.
 
@@ -71,6 +96,11 @@ class Environment(Protocol):
     def requirements(self) -> Requirements:
         """Returns what this part needs of a run, and what a run must know about it."""
         return Requirements()
+
+    @property
+    def episodes(self) -> Episodes:
+        """How its episodes are learned from and evaluated: as they come, and here itself."""
+        return Episodes(evaluated=self)
 
     def in_engine(self) -> "Environment":
         """The environment in the physics engine that was chosen, where there are several.

@@ -1,11 +1,11 @@
 """Alice and Bob as one algorithm: two policies of any rollout algorithm, each learning from its own turns.
 
-Who acts stands in the observation (``core.game.FLAGS``). Optional, both from OpenAI et al. 2021 (arXiv:2101.04882):
+Who acts stands in the observation (``rules.FLAGS``). Optional, both from OpenAI et al. 2021 (arXiv:2101.04882):
 play against past opponents, and behavioural cloning of Alice, loss = -weight * E[log pi_B(a_A | s, s*)] over the turns
 of Alice that ended in goals which Bob then failed. Differs: a plain likelihood step, not a clipped ratio.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -23,9 +23,6 @@ from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
 from rl_rewards.games.rules import FLAGS, Opponents, outcome
 
-Part = Literal["alice", "bob"]
-PARTS: tuple[Part, ...] = ("alice", "bob")
-
 
 @struct.dataclass
 class TwoPlayerState:
@@ -37,7 +34,7 @@ class TwoPlayerState:
 
 @dataclass(frozen=True, kw_only=True)
 class TwoPlayer(Algorithm):
-    """Two learners built by ``make`` from a spec each, on observations and actions of ``envs.two_player``."""
+    """Two learners built by ``make`` from a spec each, on observations and actions of ``games.env``."""
 
     spec: EnvSpec  # of the game
     make: Callable[[EnvSpec], Algorithm]
@@ -58,6 +55,10 @@ class TwoPlayer(Algorithm):
     @cached_property
     def bob(self) -> Algorithm:
         return self.make(replace(self.spec, obs=self._shown, action=without_stop(self.spec.action)))
+
+    @property
+    def learners(self) -> Mapping[str, Algorithm]:
+        return {"alice": self.alice, "bob": self.bob}
 
     @property
     def num_envs(self) -> int:
@@ -152,11 +153,10 @@ class TwoPlayer(Algorithm):
             bob, cloning, metrics["agent/bob_cloning_loss"] = self._clone(bob, cloning, rollout)
         return TwoPlayerState(alice=alice, bob=bob, past=self._remember(state, round), cloning=cloning), metrics
 
-    def adopt(self, state: TwoPlayerState, learned: TwoPlayerState, part: Part | None = None) -> TwoPlayerState:
+    def adopt(self, state: TwoPlayerState, learned: TwoPlayerState, part: str | None = None) -> TwoPlayerState:
         """The policies, or one of them, of another run; see ``PPO.adopt``."""
-        chosen = PARTS if part is None else (part,)
-        own: dict[Part, Any] = {"alice": self.alice, "bob": self.bob}
-        adopted = {name: own[name].adopt(getattr(state, name), getattr(learned, name)) for name in chosen}
+        chosen = self.learners if part is None else {part: self.learners[part]}
+        adopted = {name: own.adopt(getattr(state, name), getattr(learned, name)) for name, own in chosen.items()}
         return state.replace(**adopted)
 
     # Alice's turns as demonstrations.

@@ -18,6 +18,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, Obs, StepOut, box_bounds
 from rl_rewards.envs.base import Environment, JaxEnv
+from rl_rewards.games.episodes import GameEpisodes
 from rl_rewards.games.rules import ALICE, BOB, FLAGS, GAME_INFO, TASK, Rules, Turn, distance
 
 
@@ -35,7 +36,7 @@ class GameState:
 
 
 @dataclass(frozen=True)
-class TwoPlayer(Environment):
+class Game(Environment):
     """``inner`` as a game under ``rules``; what both kinds of environment share.
 
     Raises:
@@ -100,14 +101,18 @@ class TwoPlayer(Environment):
         return game if share == 0.0 else task if share == 1.0 else max(game, task)
 
     @property
-    def task(self) -> "TwoPlayer":
-        """The same with nothing but task episodes: what Bob can do, truly."""
-        return replace(self, rules=replace(self.rules, target_fraction=1.0))
+    def episodes(self) -> GameEpisodes:
+        """What Bob truly can do is judged on the task alone; besides, today's players play games with each other."""
+        return GameEpisodes(
+            evaluated=self._with(target_fraction=1.0),
+            also_played=self._with(target_fraction=0.0, past_share=0.0),
+            horizon=self.rules.horizon,
+            place=self.place,
+        )
 
-    @property
-    def play(self) -> "TwoPlayer":
-        """The same with nothing but games between the players of today."""
-        return replace(self, rules=replace(self.rules, target_fraction=0.0, past_share=0.0))
+    def _with(self, **changes: Any) -> Any:
+        """The same environment under other rules."""
+        return replace(self, rules=replace(self.rules, **changes))
 
     # What people need.
 
@@ -119,7 +124,7 @@ class TwoPlayer(Environment):
         return self.inner.place(scene)
 
 
-class TwoPlayerJax(TwoPlayer, JaxEnv):
+class JaxGame(Game, JaxEnv):
     """The game inside JAX; see :class:`JaxEnv`."""
 
     def reset(self, key: Key) -> GameState:

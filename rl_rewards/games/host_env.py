@@ -1,4 +1,4 @@
-"""The game of ``envs.two_player`` around a batch that is stepped on the host: the same rules, in numpy.
+"""The game of ``games.env`` around a batch that is stepped on the host: the same rules, in numpy.
 
 Bob is put back by the simulator's own state, so that he starts from the very bits that Alice started from.
 """
@@ -10,24 +10,24 @@ import numpy as np
 
 from rl_rewards.core.types import EnvSpec, StepOut
 from rl_rewards.envs.base import HostEnv, HostEnvironment
-from rl_rewards.games.env import TwoPlayer, info_dtype, split_action, tell
+from rl_rewards.games.env import Game, info_dtype, split_action, tell
 from rl_rewards.games.rules import ALICE, BOB, TASK, Rules, Turn, distance
 
 KEPT = ("start", "start_obs", "obs", "shown", "goal", "far")
 """What a game remembers besides the simulator's state, its turn and the last info."""
 
 
-class TwoPlayerHost(TwoPlayer, HostEnvironment):
+class HostGame(Game, HostEnvironment):
     """The game on a host environment; see :class:`HostEnvironment`."""
 
-    def make(self, num_envs: int, seed: int) -> "TwoPlayerBatch":
-        return TwoPlayerBatch(self, self.inner.make(num_envs, seed), seed)
+    def make(self, num_envs: int, seed: int) -> "GameBatch":
+        return GameBatch(self, self.inner.make(num_envs, seed), seed)
 
 
-class TwoPlayerBatch(HostEnv):
+class GameBatch(HostEnv):
     """B games; see ``HostEnv``."""
 
-    def __init__(self, env: TwoPlayerHost, batch: HostEnv, seed: int) -> None:
+    def __init__(self, env: HostGame, batch: HostEnv, seed: int) -> None:
         self.env, self.batch, self.rules = env, batch, env.rules
         self.spec: EnvSpec = env.spec
         self.num_envs = size = batch.num_envs
@@ -133,7 +133,7 @@ class TwoPlayerBatch(HostEnv):
 
 
 def _draw_opponents(rng: np.random.Generator, rules: Rules, size: int) -> np.ndarray:
-    """Mostly 0; see ``core.game.FLAGS``."""
+    """Mostly 0; see ``rules.FLAGS``."""
     share, version = rng.random(size), rng.integers(1, rules.past_versions + 1, size)
     side = rng.choice([-1, 1], size)
     return np.where(share < rules.past_share, side * version, 0)

@@ -5,18 +5,24 @@ win:   R_A = 1 where Bob fails and -1 where he does not,  R_B = -R_A            
 (Sukhbaatar et al. 2018, arXiv:1703.05407, equations 1 and 2.) Task episodes pay Bob the environment's own reward.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
 from jaxtyping import Float
 
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import check_share, require
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.envs.base import JaxEnv
+from rl_rewards.games.algorithm import TwoPlayer
+from rl_rewards.games.env import Game, JaxGame
+from rl_rewards.games.host_env import HostGame
 from rl_rewards.games.rules import ALICE, BOB, GAME_INFO, TASK, Opponents, Rules, outcome
 from rl_rewards.rewards.base import RewardSource
 
@@ -31,7 +37,7 @@ class SelfPlayState:
 
 @dataclass(frozen=True, kw_only=True)
 class SelfPlay(Opponents, RewardSource):
-    """Keys: configs/reward/self_play.yaml. It makes the run a game: build.py wraps environment and algorithm."""
+    """Keys: configs/reward/self_play.yaml. It makes the run a game, of environment and algorithm alike."""
 
     spec: EnvSpec  # of the environment, or of the game around it
     form: Literal["time", "win"]
@@ -76,6 +82,26 @@ class SelfPlay(Opponents, RewardSource):
             past_share=float(self.past_share),
             past_versions=self.past_versions,
         )
+
+    def wrap_env(self, env: Any) -> Game:
+        """The game on ``env``. Raises ConfigError when ``env`` cannot carry one."""
+        return JaxGame(env, self.rules) if isinstance(env, JaxEnv) else HostGame(env, self.rules)
+
+    def make_algorithm(self, spec: EnvSpec, make: Callable[[EnvSpec], Algorithm]) -> TwoPlayer:
+        """Both players. Raises ConfigError when a rollout does not hold all that begins in it."""
+        players = TwoPlayer(spec=spec, make=make, opponents=self)
+        length = players.rollout_length
+        require(
+            self.target_fraction == 1.0 or length > self.horizon,
+            f"algorithm.rollout_length={length} holds no whole game of reward.horizon={self.horizon} moves and one "
+            f"step more; make it at least {self.horizon + 1}, or the horizon shorter.",
+        )
+        require(
+            length >= spec.max_episode_steps,
+            f"algorithm.rollout_length={length} holds no whole episode of the task, which lasts up to "
+            f"{spec.max_episode_steps} steps; make it as long, or choose reward.target_fraction=0.",
+        )
+        return players
 
     def init(self, key: Key) -> SelfPlayState:
         del key

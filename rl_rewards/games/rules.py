@@ -21,10 +21,7 @@ from rl_rewards.core.types import Transition
 Either = Array | np.ndarray
 
 ALICE, BOB, TASK = 0, 1, 2
-"""Roles: Bob plays in ``BOB`` and in ``TASK``."""
-NOBODY = -1
-"""Where a game has not begun, or is over."""
-
+"""Roles: Bob plays in ``BOB`` and in ``TASK``. Recorded games hold these numbers; ``reporting.video`` draws them."""
 FLAGS = ("Alice's turn", "task", "opponent of another time")
 """What ends every observation. The last says who acts, and is shown to no network: 0 both of today; k > 0, Alice is her
 k-th past version; k < 0, Bob is his."""

@@ -4,7 +4,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.games.env import TwoPlayer
 from rl_rewards.loop.best import best_choice
 from rl_rewards.loop.memory import check_memory
 from rl_rewards.loop.train import Parts
@@ -36,7 +35,6 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         "algorithm.discount=1 makes what this reward pays after an episode's end infinite; choose a smaller discount, "
         "or reward.early_end=allow.",
     )
-    _check_game(parts)
     _check_demos(needs, offers)
     _check_labeling(parts)
     for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
@@ -64,24 +62,6 @@ def _check_demos(needs: Requirements, offers: Requirements) -> None:
         share == 0 or not read,
         f"algorithm.demo_fraction={share} puts demonstrations into batches, and this reward reads {', '.join(read)} "
         "from info, which they do not have.",
-    )
-
-
-def _check_game(parts: Parts) -> None:
-    """A rollout must hold what begins in it."""
-    if not isinstance(parts.env, TwoPlayer):
-        return
-    rules, length = parts.env.rules, parts.algorithm.rollout_length
-    require(
-        rules.target_fraction == 1.0 or length > rules.horizon,
-        f"algorithm.rollout_length={length} holds no whole game of reward.horizon={rules.horizon} moves and one step "
-        f"more; make it at least {rules.horizon + 1}, or the horizon shorter.",
-    )
-    task = parts.env.inner.spec.max_episode_steps
-    require(
-        rules.target_fraction == 0.0 or length >= task,
-        f"algorithm.rollout_length={length} holds no whole episode of the task, which lasts up to {task} steps; "
-        "make it as long, or choose reward.target_fraction=0.",
     )
 
 

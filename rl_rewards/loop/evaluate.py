@@ -1,7 +1,8 @@
 """How good is the policy, truly and by the learned reward? Has its own keys and environments, moves no state.
 
 Every evaluation runs whole episodes of the stochastic policy (``eval/...``) and of its mode (``..._deterministic``).
-Success is judged in the state an episode ends in. Of two players Bob is judged, on the environment's task.
+Success is judged in the state an episode ends in. Which environment is evaluated, and whether something else is played
+there besides, is the environment's to say (``envs.base.Episodes``).
 """
 
 from dataclasses import dataclass, field
@@ -16,12 +17,8 @@ import numpy as np
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import EnvSpec, Examples, Key, Transition
 from rl_rewards.envs.adapters.faults import check_ends
-from rl_rewards.envs.base import HostEnvironment, JaxEnv, Plane
-from rl_rewards.games.env import TwoPlayer
-from rl_rewards.games.evaluation import PLAYED, Games
-from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
-from rl_rewards.loop.rounds import host_act
-from rl_rewards.loop.seeds import make_batches
+from rl_rewards.envs.base import Plane
+from rl_rewards.loop.fresh_rollouts import FreshRollouts
 from rl_rewards.loop.train import Parts, TrainState
 from rl_rewards.rewards.base import reward_fn
 
@@ -31,6 +28,8 @@ EPIC_STEPS = 256
 EPIC_DISCOUNT = 0.99
 """Where the algorithm has none."""
 SCENES_KEPT = 8
+MODE, EXPLORED, ALSO_PLAYED = 0, 1, 2
+"""Folded into a round's evaluation key: what the rollout is of."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +54,19 @@ class Evaluator:
     """Evaluates train states; compiles at its first call."""
 
     def __init__(self, parts: Parts, data: Examples, episodes: int, seed: int) -> None:
-        self._games = None
-        if isinstance(parts.env, TwoPlayer):
-            self._games = Games(parts, episodes)
-            parts = parts._replace(env=parts.env.task)
-        self.parts, self.data, self.episodes = parts, jax.tree.map(jnp.asarray, data), episodes
+        self._episodes = parts.episodes
+        played = self._episodes.also_played
+        self._played = None if played is None else FreshRollouts(parts._replace(env=played), episodes, explore=True)
+        parts = parts._replace(env=self._episodes.evaluated)
+        self._rollouts = {explore: FreshRollouts(parts, episodes, explore) for explore in (True, False)}
+        self.parts, self.data = parts, jax.tree.map(jnp.asarray, data)
         self._keys = jax.jit(parts.seeds.map(_evaluation_key, (0, None, None)))
         self._seed_keys = parts.seeds.keys(seed)
         # A grid of observations has no info: a reward that reads it cannot be drawn there.
         self._plane = None if parts.source.requirements.info_keys else parts.env.plane(PLANE_CELLS)
         self._judges_next = "next_obs" in parts.source.requirements.reads
-        self._env_seeds = jax.jit(parts.seeds.map(_env_seed, 0))
-        length = parts.env.spec.max_episode_steps
-        if isinstance(parts.env, JaxEnv):
-            self._rollout_jax = {
-                explore: jax.jit(parts.seeds.map(partial(_rollout_jax, parts, episodes, length, explore), 0))
-                for explore in (True, False)
-            }
-        else:
-            self._acts = {explore: jax.jit(host_act(parts, explore)) for explore in (True, False)}
         self._judge = jax.jit(parts.seeds.map(partial(_judge, parts), 0))
+        self._pay = jax.jit(parts.seeds.map(partial(_pay, parts), 0))
         self._epic = jax.jit(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
         self._judge_plane = jax.jit(parts.seeds.map(partial(_judge_plane, parts), (0, 0, None)))
 
@@ -84,7 +76,8 @@ class Evaluator:
         metrics: list[dict[str, float]] = [{} for _ in range(seeds.count)]
         arrays: list[dict[str, np.ndarray]] = []
         for explore, suffix in ((True, ""), (False, "_deterministic")):
-            rollout = self._rollout(state.agent, round, explore)
+            keys = self._keys(self._seed_keys, round, EXPLORED if explore else MODE)
+            rollout = first_episodes(self.parts.env.spec, self._rollouts[explore](state.agent, keys))
             learned, inspected = jax.device_get(self._judge(state.reward, self.data, rollout))
             if explore and self._epic is not None:
                 distances = np.atleast_1d(jax.device_get(self._epic(state.reward, rollout)))
@@ -100,28 +93,17 @@ class Evaluator:
                     arrays.append(self._arrays(one, rewards, found))
                     if "visited_is_goal" in arrays[i]:
                         metrics[i]["eval/prob_successes"] = _mean_on_successes(arrays[i])
-        if self._games is not None:
-            keys = self._keys(self._seed_keys, round, PLAYED)
-            for i, (told, played) in enumerate(self._games(state.agent, state.reward, keys, self._env_seeds)):
+        if self._played is not None:
+            rollout = self._played(state.agent, self._keys(self._seed_keys, round, ALSO_PLAYED))
+            paid = jax.device_get(self._pay(state.reward, rollout))
+            for i, one in enumerate(seeds.each((rollout, paid))):
+                told, played = self._episodes.measure(*one)
                 metrics[i] |= told
                 arrays[i] |= played
         stacked = seeds.stack(arrays)
         if self._plane is not None:
             stacked |= self._plane_arrays(self._plane, state.reward)
         return Evaluation(seeds.stack(metrics), stacked)
-
-    def _rollout(self, agent: Any, round: int, explore: bool) -> Transition:
-        """First episodes of fresh environments [T, B] or [S, T, B]; ``valid`` ends with them."""
-        env, length, seeds = self.parts.env, self.parts.env.spec.max_episode_steps, self.parts.seeds
-        keys = self._keys(self._seed_keys, round, int(explore))
-        if isinstance(env, JaxEnv):
-            rollout = jax.device_get(self._rollout_jax[explore](agent, keys))
-        else:
-            assert isinstance(env, HostEnvironment)
-            env_seeds, action_keys = self._env_seeds(keys)
-            host_env = make_batches(env, self.episodes, np.asarray(env_seeds).reshape(-1).tolist())
-            rollout = seeds.split(collect_host(host_env, self._acts[explore], agent, action_keys, length), axis=1)
-        return first_episodes(env.spec, rollout)
 
     def _plane_arrays(self, plane: Plane, reward: Any) -> dict[str, np.ndarray]:
         labels = np.array([plane.x_label, plane.y_label, plane.caption])
@@ -149,22 +131,12 @@ def _evaluation_key(key: Key, round: jax.Array, explore: jax.Array) -> Key:
     return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, 0xE7A1), round), explore)
 
 
-def _env_seed(key: Key) -> tuple[jax.Array, Key]:
-    """Seed of a host environment, and the key of the policy's randomness."""
-    env_key, action_key = jax.random.split(key)
-    return jax.random.randint(env_key, (), 0, 2**31 - 1), action_key
-
-
-def _rollout_jax(parts: Parts, episodes: int, length: int, explore: bool, agent: Any, key: Key) -> Transition:
-    reset_key, collect_key = jax.random.split(key)
-    env_state = reset_jax(parts.env, reset_key, episodes)
-    act = partial(parts.algorithm.act, agent, explore=explore)
-    return collect_jax(parts.env, act, env_state, collect_key, length)[1]
+def _pay(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
+    return reward_fn(parts.source, reward)(rollout)
 
 
 def _judge(parts: Parts, reward: Any, data: Examples, rollout: Transition):
-    source = parts.source
-    return reward_fn(source, reward)(rollout), source.inspect(reward, data, rollout)
+    return _pay(parts, reward, rollout), parts.source.inspect(reward, data, rollout)
 
 
 def _has_epic(parts: Parts) -> bool:

@@ -14,15 +14,15 @@ from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Obs, Transition, box_bounds
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
-from rl_rewards.games.players import build_algorithm
-from rl_rewards.games.reward import SelfPlay
+from rl_rewards.loop.build import build_algorithm
 from rl_rewards.loop.checkpoint import restore_item
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.run_folder import CONFIG, read_config, reading
 from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.seeds import Seeds, make_batches
 from rl_rewards.loop.sources import instantiate_part, seed_index
-from rl_rewards.loop.trust import check_targets
+from rl_rewards.loop.trust import check_targets, trusted_class
+from rl_rewards.rewards.base import changes_run
 
 
 class RestoredPolicy(NamedTuple):
@@ -54,11 +54,11 @@ def restore_policy(run: str | PathLike, seed: int | None = None, trust: Sequence
     with reading(run_dir):
         index = seed_index(run_dir, config, seed)
         spec = EnvSpec.load(run_dir / "spec.json")
-        game = None
-        if config.reward._target_ == f"{SelfPlay.__module__}.{SelfPlay.__qualname__}":
+        source = None
+        if changes_run(trusted_class(config.reward.get("_target_"), trust)):  # else the reward may be gone
             check_targets(config, ["reward"], trust, str(run_dir / CONFIG))
-            game = instantiate_part(config.reward, spec=spec)
-        algorithm = build_algorithm(config.algorithm, spec, game)
+            source = instantiate_part(config.reward, spec=spec)
+        algorithm = build_algorithm(config.algorithm, spec, source)
         seeds = Seeds(config.get("num_seeds", 1))
         template = jax.eval_shape(lambda: seeds.map(algorithm.init, 0)(seeds.keys(0)))
         state = restore_item(saved, "agent", template)

@@ -3,6 +3,7 @@
 Looked at once, when the run starts: a resumed one has everything in its own checkpoints.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +11,6 @@ import numpy as np
 from omegaconf import DictConfig
 
 from rl_rewards.core.checks import require
-from rl_rewards.games.algorithm import PARTS, TwoPlayer
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
 from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.saved_state import saved_state
@@ -42,12 +42,7 @@ def adopt(cfg: DictConfig, parts: Parts, state: TrainState, policies: list[Resto
     """The fresh ``state`` with what ``policies``, one per seed, know."""
     learned = parts.seeds.stack([policy.state for policy in policies])
 
-    def begin(fresh: Any, learned: Any) -> Any:
-        algorithm: Any = parts.algorithm
-        if isinstance(algorithm, TwoPlayer):
-            return algorithm.adopt(fresh, learned, cfg.pretrain.part)
-        return algorithm.adopt(fresh, learned)
-
+    begin = partial(_adopt, parts.algorithm, cfg.pretrain.part)
     agent = jax.jit(parts.seeds.map(begin, (0, 0)))(state.agent, learned)
     return state.replace(agent=jax.tree.map(lambda x: x.copy(), agent))  # buffers of its own: a round donates them
 
@@ -62,35 +57,35 @@ def _whose(run: str, named: int | None, seed: int) -> int | None:
 
 def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> None:
     """Refuse what does not fit, before anything is compiled."""
-    plays, played = isinstance(parts.algorithm, TwoPlayer), isinstance(policy.algorithm, TwoPlayer)
-    require(
-        part is None or part in PARTS,
-        f"pretrain.part={part} is no player; choose {' or '.join(PARTS)}, or null for all.",
-    )
+    ours, theirs = (tuple(algorithm.learners) for algorithm in (parts.algorithm, policy.algorithm))
     require(
         policy.spec.name == parts.env.spec.name,
         f"pretrain={run} learned on {policy.spec.name}, and this run's environment is {parts.env.spec.name}; name "
         "a run of the same environment.",
     )
     require(
-        plays == played,
-        f"pretrain={run} is {'' if played else 'not '}a run of two players, and this one is "
-        f"{'' if plays else 'not '}one; go on with Bob alone by reward=self_play reward.target_fraction=1 "
-        "pretrain.part=bob.",
+        ours == theirs,
+        f"pretrain={run} has {_listed(theirs)}, and this run has {_listed(ours)}; choose that run's reward here too, "
+        "and name who is to go on by pretrain.part (Bob alone: reward=self_play reward.target_fraction=1 "
+        "pretrain.part=bob).",
     )
-    require(part is None or plays, f"pretrain.part={part} names a player, and this run has one learner; leave it out.")
-    for kind, ours, theirs in (("observations", "obs", "obs"), ("actions", "action", "action")):
-        here, there = getattr(parts.env.spec, ours), getattr(policy.spec, theirs)
-        require(here == there, f"pretrain={run} learned with other {kind} ({there}) than this run's ({here}).")
-    own, other = _learner(parts.algorithm), _learner(policy.algorithm)
     require(
-        type(own) is type(other),
-        f"pretrain={run} learned by {type(other).__name__}, and this run learns by {type(own).__name__}; choose "
-        "the same algorithm.",
+        part is None or part in ours,
+        f"pretrain.part={part} is none of this run's learners; it has {_listed(ours)}. Choose one of several, or null.",
     )
+    for kind, name in (("observations", "obs"), ("actions", "action")):
+        here, there = getattr(parts.env.spec, name), getattr(policy.spec, name)
+        require(here == there, f"pretrain={run} learned with other {kind} ({there}) than this run's ({here}).")
+    for name in ours or (None,):
+        own, other = (one if name is None else one.learners[name] for one in (parts.algorithm, policy.algorithm))
+        require(
+            type(own) is type(other),
+            f"pretrain={run} learned by {type(other).__name__}, and this run learns by {type(own).__name__}; choose "
+            "the same algorithm.",
+        )
     one = parts.seeds._replace(count=1)
     fresh = jax.eval_shape(lambda: parts.algorithm.init(one.keys(0)))
-    mine, its = (_adopted(parts.algorithm, fresh, state, part) for state in (fresh, policy.state))
+    mine, its = (_shapes_of(parts.algorithm, part, fresh, state) for state in (fresh, policy.state))
     require(
         mine == its,
         f"pretrain={run} has networks of another shape; choose its algorithm.model.hidden and the like (its "
@@ -98,13 +93,17 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
     )
 
 
-def _learner(algorithm: Any) -> Any:
-    return algorithm.bob if isinstance(algorithm, TwoPlayer) else algorithm
+def _listed(learners: tuple[str, ...]) -> str:
+    return f"the learners {' and '.join(learners)}" if learners else "one learner"
 
 
-def _adopted(algorithm: Any, fresh: Any, learned: Any, part: str | None) -> list[tuple]:
+def _adopt(algorithm: Any, part: str | None, fresh: Any, learned: Any) -> Any:
+    """What ``fresh`` is after adopting ``learned``, or one learner's part of it."""
+    return algorithm.adopt(fresh, learned) if part is None else algorithm.adopt(fresh, learned, part)
+
+
+def _shapes_of(algorithm: Any, part: str | None, fresh: Any, learned: Any) -> list[tuple]:
     """Names and shapes of what a state would be after adopting ``learned``."""
-    extra = (part,) if isinstance(algorithm, TwoPlayer) else ()
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), learned)
-    state = algorithm.adopt(fresh, shapes, *extra)
+    state = _adopt(algorithm, part, fresh, shapes)
     return [(jax.tree_util.keystr(path), leaf.shape) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]

@@ -31,7 +31,7 @@ def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tupl
         collect_key = _collect_key(state.key, round)
         act = partial(algorithm.act, state.agent, explore=True)
         env_state = state.env
-        if parts.is_game:
+        if parts.episodes.begin_with_rollout:
             collect_key, reset_key = jax.random.split(collect_key)
             env_state = reset_jax(env, reset_key, algorithm.num_envs)
         env_state, rollout = collect_jax(env, act, env_state, collect_key, algorithm.rollout_length)
@@ -81,7 +81,7 @@ class Rounds:
         if self.host_env is None:
             return self._round(self.data, state, index)
         started = time.perf_counter()
-        if self.parts.is_game:
+        if self.parts.episodes.begin_with_rollout:
             self.host_env.reset(np.ones(self.host_env.num_envs, bool))
         keys = self._keys(state.key, index)
         rollout = collect_host(self.host_env, self._act, state.agent, keys, self.parts.algorithm.rollout_length)

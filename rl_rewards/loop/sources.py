@@ -26,7 +26,6 @@ from rl_rewards.core.contracts import blamed_on, check_members, is_own
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import parse_json, read_text, write_whole
 from rl_rewards.core.types import EnvSpec
-from rl_rewards.games.reward import SelfPlay
 from rl_rewards.loop.checkpoint import restore_item, save_reward
 from rl_rewards.loop.own_parts import check_reward
 from rl_rewards.loop.run_folder import CONFIG, read_config, reading
@@ -91,10 +90,6 @@ def _build_mixture(
     for name, part in (node.get("parts") or {}).items():
         found = isinstance(part, DictConfig) and "_target_" in part
         require(found, f"reward.parts.{name} is no reward; choose one with +reward@reward.parts.{name}=REWARD.")
-        require(
-            not _describes(part, SelfPlay),
-            f"reward.parts.{name}: the players' game wraps the environment: choose reward=self_play alone.",
-        )
         try:
             parts[name] = build_source(part, spec, None if run_dir is None else run_dir / PARTS / name, seeds, trust)
         except ConfigError as error:  # a part does not know that its keys lie deeper here

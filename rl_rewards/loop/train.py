@@ -17,9 +17,7 @@ from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.data.demonstrations.records import sampler, transitions_of
 from rl_rewards.data.replay import Replay
-from rl_rewards.envs.base import Environment, JaxEnv
-from rl_rewards.games.env import TwoPlayer
-from rl_rewards.games.rules import TASK, whole_games
+from rl_rewards.envs.base import Environment, Episodes, JaxEnv
 from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.collect import reset_jax
 from rl_rewards.loop.seeds import Seeds
@@ -51,9 +49,9 @@ class Parts(NamedTuple):
         return self.algorithm.data == "dataset"
 
     @property
-    def is_game(self) -> bool:
-        """True where two players play: every rollout begins with new games; see :func:`whole_games`."""
-        return isinstance(self.env, TwoPlayer)
+    def episodes(self) -> Episodes:
+        """How the environment's episodes are learned from and evaluated."""
+        return self.env.episodes
 
     @property
     def steps_per_round(self) -> int:
@@ -137,8 +135,7 @@ def learn(
     ``round`` is never batched over seeds, so that "every k rounds" stays a real branch.
     """
     assert state.replay is not None, "only an offline run has none"
-    if isinstance(parts.env, TwoPlayer):
-        rollout = whole_games(rollout, parts.env.rules.horizon)
+    rollout, ended = parts.episodes.select(rollout)
     replay = state.replay.add(_for_replay(parts, rollout))
     experience = Experience(
         rollout=rollout,
@@ -151,7 +148,7 @@ def learn(
     state, metrics, query = _update(parts, data, state.replace(replay=replay), experience, round)
     metrics["finite/environment"] = _all_finite((rollout.obs, rollout.next_obs, rollout.env_reward))
     metrics["finite/learned_reward"] = _all_finite(metrics["agent/reward_mean"])
-    return state, metrics | _rollout_metrics(rollout), query
+    return state, metrics | _rollout_metrics(rollout, ended), query
 
 
 def learn_offline(
@@ -212,10 +209,8 @@ def _for_replay(parts: Parts, rollout: Transition) -> Transition:
     return rollout.replace(info={key: rollout.info[key] for key in sorted(keys)})
 
 
-def _rollout_metrics(rollout: Transition) -> Metrics:
-    ended = rollout.done & rollout.valid
-    if "role" in rollout.info:
-        ended &= rollout.info["role"] == TASK  # games have no success of the task's
+def _rollout_metrics(rollout: Transition, ended: jax.Array) -> Metrics:
+    """Means of a rollout's true rewards, and of its success in the steps where ``ended`` [T, B] bool."""
     metrics = {"train/true_reward": masked_mean(rollout.env_reward, rollout.valid)}
     if "success" in rollout.info:
         success = masked_mean(rollout.info["success"].astype(jnp.float32), ended)

@@ -74,6 +74,16 @@ def check_targets(config: DictConfig, built: Sequence[str], trust: Sequence[str]
         )
 
 
+def trusted_class(target: Any, trust: Sequence[str]) -> Any:
+    """What a ``_target_`` names, if it is of this package or of a trusted one and can be imported; else None."""
+    if not isinstance(target, str) or not _is_in(target, ("rl_rewards", *trust)):
+        return None
+    try:
+        return pkgutil.resolve_name(target)
+    except Exception:  # whatever goes wrong where the module is imported
+        return None
+
+
 def _check_target(target: str, trust: Sequence[str], told: str) -> None:
     own = _is_in(target, ("rl_rewards",))
     require(

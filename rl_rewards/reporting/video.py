@@ -10,8 +10,6 @@ import numpy as np
 
 from rl_rewards.core.errors import CannotDraw
 from rl_rewards.core.seed_rows import of_seed
-from rl_rewards.games import rules as game
-from rl_rewards.games.rules import NOBODY
 from rl_rewards.reporting.figures.drawing import ALICE, BOB
 from rl_rewards.reporting.run_files import read_rows
 
@@ -30,7 +28,10 @@ def _bytes_of(colour: str) -> tuple[int, ...]:
     return tuple(bytes.fromhex(colour.removeprefix("#")))
 
 
-STRIP_OF = {player: _bytes_of(colour) for player, colour in ((game.ALICE, ALICE), (game.BOB, BOB))}
+STRIP_OF = {0: _bytes_of(ALICE), 1: _bytes_of(BOB)}
+"""By the number of whoever moves, as ``scene_player`` of an evaluation's file has it: 0 Alice, 1 Bob."""
+NOBODY = -1
+"""The number where nobody moves: the game has not begun, or is over."""
 
 Draw = Callable[[np.ndarray], np.ndarray]
 """From a scene [k] to a picture [height, width, 3] uint8."""

@@ -75,6 +75,18 @@ class RewardSource(Protocol[RewardState]):
         """Learn from the newest experience; called once a round, before the policy's update."""
         return state, {}
 
+    def wrap_env(self, env: Any) -> Any:
+        """The environment that the run learns in, made of the chosen one ``env``; by default ``env`` itself."""
+        return env
+
+    def make_algorithm(self, spec: EnvSpec, make: Callable[[EnvSpec], Any]) -> Any:
+        """The algorithm of the run, for the environment of :meth:`wrap_env`, whose spec is ``spec``.
+
+        Args:
+            make: gives the chosen algorithm for environments of any spec; by default the algorithm is ``make(spec)``.
+        """
+        return make(spec)
+
     def without_memory(self, state: RewardState) -> RewardState:
         """``state`` without experience that is kept for learning alone; its reward and its shapes are the same.
 
@@ -118,6 +130,13 @@ class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
 def asks(source: RewardSource) -> TypeGuard[AsksForLabels]:
     """True if ``source`` asks a labeler anything in its run."""
     return source.requirements.queries is not None
+
+
+def changes_run(kind: Any) -> bool:
+    """True if ``kind`` is a class of reward sources that changes the environment or the algorithm of its run."""
+    hooks = ("wrap_env", "make_algorithm")
+    inherits = RewardSource in getattr(kind, "__mro__", ())
+    return inherits and any(getattr(kind, name) is not getattr(RewardSource, name) for name in hooks)
 
 
 def reward_fn(source: RewardSource, state: Any) -> RewardFn:

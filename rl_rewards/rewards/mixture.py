@@ -19,7 +19,7 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import Labels, Query
 from rl_rewards.core.requirements import Requirements, merge
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
 
 OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
 """What :meth:`Mixture.inspect` tells under its plain name where one part alone has it: reports look for these."""
@@ -54,6 +54,11 @@ class Mixture(AsksForLabels):
             number = isinstance(weight, int | float) and not isinstance(weight, bool)
             require(number, f"reward.weights.{name}={weight} must be a number.")
         for name, part in self.parts.items():
+            require(
+                not changes_run(type(part)),
+                f"reward.parts.{name} changes the environment that the run learns in, for all parts; choose it alone, "
+                "as reward=NAME.",
+            )
             require(
                 part.prepared is None,
                 f"reward.parts.{name}.seed=each gives every seed a reward of its own, which only reward=frozen alone "

@@ -10,8 +10,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, RewardFn
 from rl_rewards.games.algorithm import TwoPlayer
-from rl_rewards.games.env import TwoPlayerJax
-from rl_rewards.games.players import as_game
+from rl_rewards.games.env import JaxGame
 from rl_rewards.games.rules import ALICE, FLAGS, Opponents, whole_games
 from rl_rewards.loop.collect import collect_jax, reset_jax
 from tests.algorithms.small import SMALL_PPO, small_sac
@@ -35,8 +34,8 @@ OPPONENTS = {
 
 
 @cache
-def players(env=HALL, agreed=None, **changes) -> tuple[TwoPlayerJax, TwoPlayer]:
-    game = as_game(env, rules() if agreed is None else agreed)
+def players(env=HALL, agreed=None, **changes) -> tuple[JaxGame, TwoPlayer]:
+    game = JaxGame(env, rules() if agreed is None else agreed)
     opponents = Opponents(**(OPPONENTS | changes))
 
     def learner(spec):
@@ -194,7 +193,7 @@ def _likelihood(algorithm, obs, action, counts, bob) -> float:
 
 
 def test_only_rollout_algorithms_can_play():
-    game = as_game(POINT, rules())
+    game = JaxGame(POINT, rules())
     with pytest.raises(ConfigError, match="reward=self_play needs an algorithm that learns from whole rollouts"):
         TwoPlayer(spec=game.spec, make=small_sac, opponents=Opponents(**OPPONENTS))
-    assert isinstance(as_game(HALL, rules()).spec.action, Discrete)
+    assert isinstance(JaxGame(HALL, rules()).spec.action, Discrete)

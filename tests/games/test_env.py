@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.games.env import TwoPlayerJax
-from rl_rewards.games.host_env import TwoPlayerHost
+from rl_rewards.games.env import JaxGame
+from rl_rewards.games.host_env import HostGame
 from rl_rewards.games.rules import ALICE, BOB, FLAGS, TASK
 from rl_rewards.loop.collect import collect_host
 from tests.games.made import LENGTH, STOP, HostHall, by_hand, rules
@@ -52,8 +52,8 @@ def played_on_the_host(env, actions):
 
 
 PLAYERS = {
-    "jax": (lambda agreed: TwoPlayerJax(HALL, agreed), played_in_jax),
-    "host": (lambda agreed: TwoPlayerHost(HostHall(), agreed), played_on_the_host),
+    "jax": (lambda agreed: JaxGame(HALL, agreed), played_in_jax),
+    "host": (lambda agreed: HostGame(HostHall(), agreed), played_on_the_host),
 }
 
 
@@ -126,12 +126,12 @@ def test_shares_of_tasks_and_of_past_opponents(kind):
     assert (opponent[is_task == 1.0] == 0.0).all()
     for version in (-2.0, -1.0, 1.0, 2.0):
         assert np.mean(opponent[is_task == 0.0] == version) == pytest.approx(0.125, abs=0.025)
-    today = env.play
+    today = env.episodes.also_played
     assert today.rules.target_fraction == today.rules.past_share == 0.0
 
 
 def test_a_host_game_goes_on_from_what_it_saved():
-    env = TwoPlayerHost(HostHall(), rules(target_fraction=0.2))
+    env = HostGame(HostHall(), rules(target_fraction=0.2))
     actions = drawn_actions(seed=5)
 
     def act(agent, obs, key, t):
@@ -169,12 +169,12 @@ def test_whoever_is_put_back_sees_it_at_once(kind):
 )
 def test_environments_that_cannot_carry_a_game_are_refused(name, changes, agreed, told):
     with pytest.raises(ConfigError, match=told):
-        TwoPlayerJax(make("env", name, **changes), rules(**agreed))
+        JaxGame(make("env", name, **changes), rules(**agreed))
 
 
 def test_pencil_cases_game_puts_the_table_back():
     """She pushes the case until she stops; he finds the table to the bit as she found it."""
-    env = TwoPlayerHost(make("env", "pencil_case"), rules(threshold=0.01, alice_moves=30, horizon=60))
+    env = HostGame(make("env", "pencil_case"), rules(threshold=0.01, alice_moves=30, horizon=60))
     batch = env.make(4, seed=0)
     first, start = batch.reset(np.ones(4, bool)), batch.batch.get_state()
     stop = 25
@@ -199,5 +199,5 @@ def test_pencil_cases_game_puts_the_table_back():
 
 def test_a_goal_is_within_the_environments_own_threshold_unless_the_rules_name_one():
     point, near, goal = make("env", "point"), np.array([[0.0, 0.09]]), np.zeros((1, 2))
-    assert TwoPlayerJax(point, rules()).is_reached(near, goal)
-    assert not TwoPlayerJax(point, rules(threshold=0.05)).is_reached(near, goal)
+    assert JaxGame(point, rules()).is_reached(near, goal)
+    assert not JaxGame(point, rules(threshold=0.05)).is_reached(near, goal)

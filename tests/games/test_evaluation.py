@@ -26,11 +26,11 @@ HALL = (*SMALL, "env=hall", "env.length=5", "env.goal=4")
 KILLED = textwrap.dedent(
     """
     import os, signal, sys
-    from rl_rewards.games import host_env as two_player_host
+    from rl_rewards.games.host_env import GameBatch
     from rl_rewards.run import main
 
     role, game_round = int(sys.argv.pop(1)), [0]
-    step, reset = two_player_host.TwoPlayerBatch.step, two_player_host.TwoPlayerBatch.reset
+    step, reset = GameBatch.step, GameBatch.reset
 
     def counted(batch, mask):
         game_round[0] += batch.num_envs == 8 and bool(mask.all())  # the training batch: once, and as a round begins
@@ -41,7 +41,7 @@ KILLED = textwrap.dedent(
             os.kill(os.getpid(), signal.SIGKILL)
         return step(batch, action)
 
-    two_player_host.TwoPlayerBatch.step, two_player_host.TwoPlayerBatch.reset = killed, counted
+    GameBatch.step, GameBatch.reset = killed, counted
     main()
     """
 )
@@ -152,10 +152,13 @@ def test_each_seed_goes_on_with_its_own(tmp_path):
     ("changes", "told"),
     [
         (("env=key_door", "env.max_episode_steps=12"), r"learned on hall, and this run's environment is key_door"),
-        (("reward=environment",), r"is a run of two players, and this one is not one"),
+        (("reward=environment",), r"has the learners alice and bob, and this run has one learner"),
         (("algorithm.model.hidden=[32]",), r"has networks of another shape"),
         (("env.length=6",), r"learned with other observations"),
-        (("pretrain.part=carol",), r"pretrain\.part=carol is no player; choose alice or bob"),
+        (
+            ("pretrain.part=carol",),
+            r"pretrain\.part=carol is none of this run's learners",
+        ),
         (("pretrain.run=/nowhere",), r"/nowhere does not exist"),
         (("pretrain.run=null",), r"pretrain\.part=bob needs pretrain=RUN_DIR"),
     ],

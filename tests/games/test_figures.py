@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.games.figures import distance_figure
 from rl_rewards.reporting.evaluation_parts import TIMES
 from rl_rewards.reporting.figures.coverage import coverage_figures
+from rl_rewards.reporting.figures.games import distance_figure
 from rl_rewards.reporting.figures.goals import _places, _spread, goals_figure
 from rl_rewards.reporting.figures.training import training_figure
 from rl_rewards.reporting.glossary import meaning

@@ -15,10 +15,10 @@ from rl_rewards.core.queries import NOBODY, Query, QueryPlan
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import StepOut
 from rl_rewards.envs.base import ExampleStates, JaxEnv
-from rl_rewards.games.players import build_algorithm
 from rl_rewards.labelers.at_once import AnswersAtOnce
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.loop import build
+from rl_rewards.loop.build import build_algorithm
 from rl_rewards.loop.sources import build_source
 from rl_rewards.rewards.base import AsksForLabels, RewardSource
 from tests.probes import experience_of, make_rollout, make_spec

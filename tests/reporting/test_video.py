@@ -4,8 +4,8 @@ import imageio.v2 as imageio
 import numpy as np
 
 from rl_rewards.core.errors import CannotDraw
-from rl_rewards.games.rules import ALICE, BOB, NOBODY
-from rl_rewards.reporting.video import MOST_FRAMES, STRIP_HEIGHT, STRIP_OF, write_videos
+from rl_rewards.games.rules import ALICE, BOB
+from rl_rewards.reporting.video import MOST_FRAMES, NOBODY, STRIP_HEIGHT, STRIP_OF, write_videos
 
 
 def write_evaluation(run_dir, steps: int, episodes: int) -> None:

@@ -215,7 +215,7 @@ THIRD = "+reward@reward.parts.third"
         ((f"{THIRD}=frozen", "+reward.weights.third=1.0"), r"needs reward\.parts\.third\.run=RUN_DIR"),
         (
             (f"{THIRD}=self_play", "+reward.weights.third=1.0"),
-            r"^reward\.parts\.third: the players' game wraps the environment: choose reward=self_play alone\.$",
+            r"^reward\.parts\.third changes the environment that the run learns in, for all parts; choose it alone",
         ),
     ],
     ids=lambda x: x[0] if isinstance(x, tuple) else "",

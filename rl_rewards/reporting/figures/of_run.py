@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl_rewards.games.figures import course_figure, distance_figure, players_figure
 from rl_rewards.reporting.alarm import Alarm
 from rl_rewards.reporting.figures.calibration import calibration_figure
 from rl_rewards.reporting.figures.coverage import coverage_figures
@@ -25,6 +24,7 @@ from rl_rewards.reporting.figures.drawing import (
     styled,
     to_picture,
 )
+from rl_rewards.reporting.figures.games import course_figure, distance_figure, players_figure
 from rl_rewards.reporting.figures.goals import goals_figure
 from rl_rewards.reporting.figures.plane import plane_figures
 from rl_rewards.reporting.figures.reward import classifier_figure

@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rl_rewards.games.figures import DRAWN_HERE as DRAWN_OF_GAMES
 from rl_rewards.reporting.figures.coverage import DRAWN_HERE as DRAWN_OF_CURIOSITY
 from rl_rewards.reporting.figures.drawing import (
     ALICE,
@@ -24,6 +23,7 @@ from rl_rewards.reporting.figures.drawing import (
     styled,
     to_picture,
 )
+from rl_rewards.reporting.figures.games import DRAWN_HERE as DRAWN_OF_GAMES
 from rl_rewards.reporting.parts import split_part
 from rl_rewards.reporting.run_files import RunFiles, number, series
 from rl_rewards.reporting.verdict import duration

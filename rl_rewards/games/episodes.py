@@ -1,0 +1,63 @@
+"""What a run does with the episodes of a game: learns from whole games, judges Bob on the task, and looks at games."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Bool
+
+from rl_rewards.core.types import Transition
+from rl_rewards.envs.base import Episodes
+from rl_rewards.games.rules import ALICE, TASK, whole_games
+from rl_rewards.reporting.video import NOBODY
+
+SHOWN = 4
+"""Games of each evaluation whose scenes are kept, for a video."""
+RETURN_OF = {"alice": lambda role: role == ALICE, "bob": lambda role: role != ALICE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameEpisodes(Episodes):
+    """The episodes of a game of at most ``horizon`` moves."""
+
+    begin_with_rollout: bool = True
+    horizon: int
+    place: Callable[[np.ndarray], np.ndarray | None]  # of the game's environment
+
+    def select(self, rollout: Transition) -> tuple[Transition, Bool[Array, "T B"]]:
+        """Only games that end in the rollout whatever happens count; a game says nothing of success on the task."""
+        rollout = whole_games(rollout, self.horizon)
+        return rollout, rollout.done & rollout.valid & (rollout.info["role"] == TASK)
+
+    def measure(self, rollout: Transition, paid: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Of one game in each copy: every game ends within its horizon.
+
+        ``scene_player`` [T, SHOWN]: whose move led to each scene; ``NOBODY`` where there is none to show.
+        """
+        info, columns = rollout.info, np.arange(rollout.valid.shape[1])
+        over = info["over"] > 0.0
+        valid = np.cumsum(over, axis=0) - over == 0
+        end = valid.sum(axis=0) - 1
+        handed = np.argmax((info["role"] == ALICE) & rollout.terminated, axis=0)  # her last step
+        arrays: dict[str, Any] = {
+            "game_t_alice": info["t_alice"][end, columns],
+            "game_t_bob": info["t_bob"][end, columns],
+            "game_reached": info["reached"][end, columns],
+            "game_distance": info["distance"][end, columns],
+        }
+        if "touched" in info:
+            arrays["game_touched"] = info["touched"][handed, columns]
+        metrics = {f"eval/{name}": float(np.mean(values)) for name, values in arrays.items()}
+        arrays["game_goal"] = info["goal"][end, columns]
+        if "scene" in info:
+            scene = np.asarray(info["scene"])
+            has_moved = info["t_alice"] + info["t_bob"] > 0.0  # before that a game has no scene
+            places = self.place(scene[handed, columns])
+            if places is not None:
+                arrays["game_place"] = np.where(has_moved[handed, columns][:, None], places, np.nan)
+            arrays["scene_games"] = scene[:, :SHOWN]
+            arrays["scene_player"] = np.where(valid & has_moved, info["role"], NOBODY)[:, :SHOWN].astype(np.int8)
+        for player, plays in RETURN_OF.items():
+            metrics[f"eval/{player}_return"] = float(np.mean(np.sum(paid * valid * plays(info["role"]), axis=0)))
+        return metrics, arrays

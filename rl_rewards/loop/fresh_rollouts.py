@@ -1,0 +1,54 @@
+"""Rollouts of fresh environments, for evaluation: no state goes on from one to the next."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from rl_rewards.core.types import Key, Transition
+from rl_rewards.envs.base import HostEnvironment, JaxEnv
+from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.rounds import host_act
+from rl_rewards.loop.seeds import make_batches
+from rl_rewards.loop.train import Parts
+
+
+class FreshRollouts:
+    """Plays ``copies`` fresh environments of ``parts``, for as long as an episode can last; compiles at its first call.
+
+    Args:
+        explore: sample from the policy instead of taking its mode.
+    """
+
+    def __init__(self, parts: Parts, copies: int, explore: bool) -> None:
+        self.parts, self.copies = parts, copies
+        self.length = parts.env.spec.max_episode_steps
+        if isinstance(parts.env, JaxEnv):
+            self._play = jax.jit(parts.seeds.map(partial(_play, parts, copies, self.length, explore), 0))
+        else:
+            self._act = jax.jit(host_act(parts, explore))
+            self._env_seeds = jax.jit(parts.seeds.map(_env_seed, 0))
+
+    def __call__(self, agent: Any, keys: Key) -> Transition:
+        """Steps [T, B] in numpy, or [S, T, B] with a key for each of several seeds; ``valid`` is true everywhere."""
+        env, seeds = self.parts.env, self.parts.seeds
+        if isinstance(env, JaxEnv):
+            return jax.device_get(self._play(agent, keys))
+        assert isinstance(env, HostEnvironment)
+        env_seeds, action_keys = self._env_seeds(keys)
+        host_env = make_batches(env, self.copies, np.asarray(env_seeds).reshape(-1).tolist())
+        return seeds.split(collect_host(host_env, self._act, agent, action_keys, self.length), axis=1)
+
+
+def _play(parts: Parts, copies: int, length: int, explore: bool, agent: Any, key: Key) -> Transition:
+    reset_key, collect_key = jax.random.split(key)
+    env_state = reset_jax(parts.env, reset_key, copies)
+    act = partial(parts.algorithm.act, agent, explore=explore)
+    return collect_jax(parts.env, act, env_state, collect_key, length)[1]
+
+
+def _env_seed(key: Key) -> tuple[jax.Array, Key]:
+    """Seed of a host environment, and the key of the policy's randomness."""
+    env_key, action_key = jax.random.split(key)
+    return jax.random.randint(env_key, (), 0, 2**31 - 1), action_key
