@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut, Transition
-from rl_rewards.envs import words
+from rl_rewards.envs import descriptions
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 LENGTH, HEIGHT, MASS = 0.5, 0.2, 1.0  # m, m, kg; a uniform plank
@@ -174,7 +174,7 @@ class Flip(JaxEnv):
         return np.stack([wrapped, scene[..., 1]], axis=-1)
 
     def describe(self, segment: Transition) -> str:
-        return words.of_flip(np.asarray(segment.info["scene"]), self.spec.step_seconds)
+        return descriptions.of_flip(np.asarray(segment.info["scene"]), self.spec.step_seconds)
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """The plank, its belly dark, its nose red, its legs as far as they reach; the ground marked every 0.5 m."""

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut, Transition
-from rl_rewards.envs import words
+from rl_rewards.envs import descriptions
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 NORMAL_QUADRANT = (-1.0, -0.2)
@@ -208,7 +208,7 @@ class Point(JaxEnv):
         return scene  # the position itself
 
     def describe(self, segment: Transition) -> str:
-        return words.of_point(np.asarray(segment.info["scene"]), np.asarray(segment.action))
+        return descriptions.of_point(np.asarray(segment.info["scene"]), np.asarray(segment.action))
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Goal disc green, normal quadrant grey, the point blue; where a television shows static, hatched."""

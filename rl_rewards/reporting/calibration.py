@@ -8,7 +8,7 @@ import numpy as np
 BINS = 10
 
 
-class Told(NamedTuple):
+class KnownOutputs(NamedTuple):
     """A classifier's outputs on states of which the truth is known; both flat, finite and in [0, 1]."""
 
     goals: np.ndarray
@@ -39,7 +39,7 @@ class Reliability:
     count: np.ndarray  # states, unweighted
 
 
-def roc(told: Told) -> Roc | None:
+def roc(told: KnownOutputs) -> Roc | None:
     """None where one of the two kinds is missing."""
     if not told.goals.size or not told.others.size:
         return None
@@ -49,7 +49,7 @@ def roc(told: Told) -> Roc | None:
     return Roc(others_called_goal=others, goals_called_goal=goals)
 
 
-def reliability(told: Told, balanced: bool) -> Reliability | None:
+def reliability(told: KnownOutputs, balanced: bool) -> Reliability | None:
     """The share of goals among states with about the same output.
 
     Args:

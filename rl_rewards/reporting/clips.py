@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rl_rewards.core.words import digits, short_count
-from rl_rewards.reporting.evaluation_files import Evaluation
+from rl_rewards.reporting.evaluation_files import StoredEvaluation
 from rl_rewards.reporting.kept import best_of
 from rl_rewards.reporting.run_files import RunFiles
 
@@ -16,7 +16,7 @@ LARGEST = 30_000_000  # bytes; beyond this a page no longer opens well, and the 
 
 
 @dataclass(frozen=True)
-class Clip:
+class Video:
     """A video with its caption; without ``source`` the caption says why there is none."""
 
     title: str
@@ -24,7 +24,7 @@ class Clip:
     source: str | None
 
 
-def clips(run: RunFiles, largest: int = LARGEST) -> list[Clip]:
+def clips(run: RunFiles, largest: int = LARGEST) -> list[Video]:
     """Of the seed that ``run`` is of; none for a run without videos.
 
     Args:
@@ -45,7 +45,7 @@ def clips(run: RunFiles, largest: int = LARGEST) -> list[Clip]:
         if run.failure_video is not None:
             found.append(_clip(title, words, run.failure_video, largest))
         elif run.video is not None:
-            found.append(Clip(title, words, None))
+            found.append(Video(title, words, None))
     if run.games_video is not None:
         found.append(_clip("Games", _games_in_words(run), run.games_video, largest))
     return found
@@ -59,7 +59,7 @@ def _games_in_words(run: RunFiles) -> str:
     )
 
 
-def failure_in_words(last: Evaluation) -> str:
+def failure_in_words(last: StoredEvaluation) -> str:
     """Which episode it is and how the learned reward ranks it among all; or that none failed."""
     episode, returns, success = int(last.arrays["failure_episode"]), last.learned_returns, last.ended_in_success
     if episode < 0 or success is None:
@@ -76,9 +76,9 @@ def failure_in_words(last: Evaluation) -> str:
     return words + f" The best success has a learned return of {digits(best)}."
 
 
-def _clip(title: str, caption: str, path: Path, largest: int) -> Clip:
+def _clip(title: str, caption: str, path: Path, largest: int) -> Video:
     if path.stat().st_size > largest:
         beside = f"The video is too large for this page; see videos/{path.name} in the run's folder."
-        return Clip(title, f"{caption} {beside}", None)
+        return Video(title, f"{caption} {beside}", None)
     data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Clip(title, caption, f"data:video/mp4;base64,{data}")
+    return Video(title, caption, f"data:video/mp4;base64,{data}")

@@ -16,7 +16,7 @@ MAPS = 7
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class StoredEvaluation:
     """What one evaluation stored. T steps, N episodes; the policy acts as in training (stochastic).
 
     With several seeds every array has a leading seed axis; see :meth:`of_seed`.
@@ -30,7 +30,7 @@ class Evaluation:
     success: np.ndarray | None  # [T, N] bool; None if the environment does not tell
     arrays: Mapping[str, np.ndarray]  # whatever else the file holds: prob_*, plane_*, visited_is_goal, scenes
 
-    def of_seed(self, index: int) -> "Evaluation":
+    def of_seed(self, index: int) -> "StoredEvaluation":
         """One seed's part of an evaluation whose arrays have a leading seed axis."""
         if self.valid.ndim == 2:
             return self
@@ -80,7 +80,7 @@ class PlaneMap:
         return replace(self, **{name: None if part is None else part[index] for name, part in parts.items()})
 
 
-def read_evaluations(folder: Path, rounds: set[Any], count: int) -> list[Evaluation]:
+def read_evaluations(folder: Path, rounds: set[Any], count: int) -> list[StoredEvaluation]:
     """``count`` of the evaluations of ``rounds`` (fewer if there are fewer): the last, the first, some between."""
     return [_read_evaluation(path) for path in spread(evaluation_paths(folder, rounds), count)]
 
@@ -129,7 +129,7 @@ def read_count(path: Path, arrays: Mapping[str, np.ndarray], name: str) -> int:
     return int(value.item())
 
 
-def _read_evaluation(path: Path) -> Evaluation:
+def _read_evaluation(path: Path) -> StoredEvaluation:
     arrays = read_stored(path)
     for name in ("valid", "learned_reward", "env_reward"):
         if name not in arrays:
@@ -146,7 +146,7 @@ def _read_evaluation(path: Path) -> Evaluation:
     failure = rest.get("failure_episode", np.full(seeds, -1))
     if failure.shape != seeds or failure.dtype.kind not in "iu" or np.any(failure >= valid.shape[-1]):
         raise ConfigError(f"{path} is malformed: failure_episode must be the number of an episode, or -1.")
-    return Evaluation(
+    return StoredEvaluation(
         round=read_count(path, arrays, "round"),
         env_steps=read_count(path, arrays, "env_steps"),
         learned_reward=arrays["learned_reward"],

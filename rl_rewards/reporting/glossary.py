@@ -1,6 +1,6 @@
 """One line for every metric that a report shows: what it measures, and in what unit."""
 
-from rl_rewards.reporting.parts import split_part
+from rl_rewards.reporting.metric_names import split_part
 from rl_rewards.reporting.run_files import RunFiles
 
 METRICS = {

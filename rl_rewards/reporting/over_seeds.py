@@ -6,7 +6,7 @@ return where the environment does not tell success.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -15,31 +15,12 @@ from rl_rewards.core.seed_rows import Row, values
 from rl_rewards.core.words import digits
 from rl_rewards.reporting.arms import seeds_in_words
 from rl_rewards.reporting.boxes import Notice, Tile
-from rl_rewards.reporting.figures.drawing import (
-    ALICE,
-    BOB,
-    GOALS,
-    LEARNED,
-    OTHER,
-    TRUE,
-    Drawing,
-    Origin,
-    demonstrator_line,
-    new_figure,
-    plain,
-    share_axis,
-    steps_axis,
-    styled,
-    to_picture,
-)
+from rl_rewards.reporting.figures.drawing import Drawing, Origin
+from rl_rewards.reporting.figures.seeds import is_game, seeds_figure
 from rl_rewards.reporting.kept import best_tile_of_many, collapse_notices
 from rl_rewards.reporting.outcome import verdict
-from rl_rewards.reporting.parts import of_source
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.reporting.verdict import alarm_words, demonstrator_words, judge_notices
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TRULY = (("eval/success", "true success"), ("eval/true_return", "true return"))
 LEARNED_COLUMNS = (
@@ -106,7 +87,7 @@ def over_seeds(run: ManySeeds) -> OverSeeds:
     last: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
     typical = typical_index(run)
     alarms = [alarm_words(run.of_seed(i)) for i in range(run.num_seeds)]
-    columns = [*TRULY, *(GAME_COLUMNS if _is_game(last) else LEARNED_COLUMNS)]
+    columns = [*TRULY, *(GAME_COLUMNS if is_game(last) else LEARNED_COLUMNS)]
     present = [(key, name) for key, name in columns if values(last, key)]
     rows = [
         SeedRow(seed, [_cell(last, key, i) for key, _ in present], alarms[i], i == typical)
@@ -118,16 +99,12 @@ def over_seeds(run: ManySeeds) -> OverSeeds:
         headline=_headline(run, last, len(standing)),
         notices=[*_notices(standing, run.num_seeds), *_collapse_notices(run), *_judge_notices(run)],
         tiles=tiles if best is None else [*tiles[:1], best, *tiles[1:]],
-        figure=_figure(run),
+        figure=seeds_figure(run, run.evaluation_rows),
         columns=[name for _, name in present],
         rows=rows,
         seeds=seeds_in_words(run.seeds),
         typical_seed=run.seeds[typical],
     )
-
-
-def _is_game(row: Row) -> bool:
-    return bool(values(row, "eval/alice_return"))
 
 
 def _outcome(evaluation_rows: Sequence[Row]) -> list[float]:
@@ -149,7 +126,7 @@ def _headline(run: ManySeeds, last: Row, standing: int) -> str:
     mean, low, high = mean_interval(found)
     name = "Success" if key == "eval/success" else "True return"
     alarm = f"EXPLOIT ALARM in {standing} of them" if standing else "no exploit alarm stands"
-    if _is_game(last):
+    if is_game(last):
         alarm = f"Bob reaches {mean_interval(values(last, 'eval/game_reached'))[0]:.0%} of Alice's goals"
     told = verdict(run.evaluation_rows, run.seeds[0])
     became = f" {told}." if told and key == "eval/success" else ""
@@ -193,60 +170,3 @@ def _tile(row: Row, key: str, name: str) -> Tile:
     if key == "eval/true_return":
         note += demonstrator_words(row)
     return Tile(name[0].upper() + name[1:], digits(mean), note, "true" if key in dict(TRULY) else "learned")
-
-
-def _figure(run: ManySeeds) -> Drawing | None:
-    rows = run.evaluation_rows
-    if not rows:
-        return None
-    true_key = "eval/success" if any(values(row, "eval/success") for row in rows) else "eval/true_return"
-    panels = [(true_key, TRUE, "What really happens"), *_beside(rows)]
-    if not any(values(row, key) for row in rows for key, *_ in panels):
-        return None
-    with styled():
-        figure, axes = new_figure(5.6, 1.0 + 2.0 * len(panels), panels=len(panels))
-        for axis, (key, colour, title) in zip(axes, panels, strict=True):
-            draw_seeds(axis, rows, key, colour)
-            axis.set_title(title, color=colour)
-            axis.set_ylabel(key.rpartition("/")[2].removeprefix("game_").replace("_", " "))
-            if key.endswith(("/success", "/game_reached", "/coverage")):
-                share_axis(axis)
-        if true_key != "eval/success":
-            demonstrator_line(axes[0], rows)
-        steps_axis(axes[-1], run)
-        shown = "the players' rewards" if _is_game(rows[-1]) else "learned reward"
-        alt = f"True outcome and {shown} over environment steps, a thin line per seed and their mean."
-        caption = f"A thin line for every seed; thick, their mean; shaded, its interval ({METHOD})."
-        title = f"{shown[0].upper()}{shown[1:]} beside the true outcome, all seeds"
-        return Drawing(title, caption, [to_picture(figure, alt, run)])
-
-
-def _beside(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    """What stands beside the true outcome: metric, colour, title."""
-    if _is_game(rows[-1]):
-        return [
-            ("eval/game_reached", OTHER, "Alice's goals that Bob reaches"),
-            ("eval/alice_return", ALICE, "What Alice is paid per game"),
-            ("eval/bob_return", BOB, "What Bob is paid per game"),
-        ]
-    covered = of_source(rows, "coverage").items()
-    return [
-        ("eval/learned_reward_final", LEARNED, "What the reward believes"),
-        *((key, GOALS, plain(f"Share of cells visited{f' ({part})' if part else ''}")) for part, key in covered),
-    ]
-
-
-def draw_seeds(axes: "Axes", rows: Sequence[Row], key: str, colour: str) -> None:
-    """A thin line for every seed; thick, their mean; shaded, its interval."""
-    count = max((len(values(row, key)) for row in rows), default=0)
-    complete = [row for row in rows if len(values(row, key)) == count > 0]
-    if not complete:
-        return
-    steps = [row["env_steps"] for row in complete]
-    lines = np.array([values(row, key) for row in complete])  # [evaluations, S]
-    if count > 1:
-        axes.plot(steps, lines, color=colour, linewidth=0.7, alpha=0.35)
-    middle = np.array([mean_interval(list(line)) for line in lines])
-    axes.plot(steps, middle[:, 0], color=colour, linewidth=2.2)
-    if count > 1:
-        axes.fill_between(steps, middle[:, 1], middle[:, 2], color=colour, alpha=0.18, linewidth=0)

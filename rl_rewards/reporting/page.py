@@ -41,7 +41,7 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> None:
 def _content(run: RunFiles) -> dict[str, Any]:
     from rl_rewards.core.words import digits
     from rl_rewards.reporting.clips import clips
-    from rl_rewards.reporting.figures.of_run import outcome_figures
+    from rl_rewards.reporting.figures.outcome import outcome_figures
     from rl_rewards.reporting.figures.training import median_speed, time_table, training_figure
     from rl_rewards.reporting.glossary import glossary
     from rl_rewards.reporting.kept import kept_words

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import parse_json, read_json, read_text
 from rl_rewards.core.seed_rows import of_seed, seed_count, steps
-from rl_rewards.reporting.evaluation_files import Evaluation, PlaneMap, read_evaluations, read_maps
+from rl_rewards.reporting.evaluation_files import PlaneMap, StoredEvaluation, read_evaluations, read_maps
 from rl_rewards.reporting.evaluation_parts import Games, Visits, read_games, read_visits
 
 Status = Literal["DONE", "FAILED", "unfinished"]
@@ -27,7 +27,7 @@ class RunFiles:
     spec: Mapping[str, Any]
     run: Mapping[str, Any]  # run.json: command, git_sha, git_dirty, started, versions, *_choice
     rows: Sequence[Row]  # of metrics.jsonl, oldest first; NaN and infinity read as None
-    evaluations: Sequence[Evaluation]  # first, middle and last of those stored (fewer if there are fewer)
+    evaluations: Sequence[StoredEvaluation]  # first, middle and last of those stored (fewer if there are fewer)
     status: Status
     outcome: Mapping[str, Any]  # of DONE or FAILED.json; empty for an unfinished run
     video: Path | None  # of the final policy

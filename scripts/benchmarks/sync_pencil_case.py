@@ -17,7 +17,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from rl_rewards.core.types import StepOut
 from rl_rewards.envs.base import ExampleStates
 from rl_rewards.envs.pencil_case import camera, layout
-from rl_rewards.envs.pencil_case.env import MODEL, PencilCase
+from rl_rewards.envs.pencil_case.env import PencilCase
+from rl_rewards.envs.pencil_case.table import MODEL
 
 
 class OrdinaryPencilCase(gymnasium.Env):

@@ -12,8 +12,8 @@ from rl_rewards.reporting.figures.games import distance_figure
 from rl_rewards.reporting.figures.goals import _places, _spread, goals_figure
 from rl_rewards.reporting.figures.training import training_figure
 from rl_rewards.reporting.glossary import meaning
+from rl_rewards.reporting.metric_names import of_source, split_part
 from rl_rewards.reporting.page import write_report
-from rl_rewards.reporting.parts import of_source, split_part
 from rl_rewards.reporting.run_files import read_run
 from tests.reporting.fake_play import GAMES, SIDE, add_games, add_visits
 from tests.reporting.fake_run import write_fake_run

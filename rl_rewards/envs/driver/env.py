@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Box, EnvSpec, Key, Obs, StepOut, Transition
-from rl_rewards.envs import words
+from rl_rewards.envs import descriptions
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 from rl_rewards.envs.driver.world import (
     BIYIK_START,
@@ -190,7 +190,9 @@ class Driver(JaxEnv):
 
     def describe(self, segment: Transition) -> str:
         world = self.world
-        return words.of_driver(np.asarray(segment.info["scene"]), world.lane_width, world.step_seconds)
+        return descriptions.of_driver(
+            np.asarray(segment.info["scene"]), world.lane_width, CAR_LENGTH, world.step_seconds
+        )
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Grass, road, lanes and fences as they pass by; the learner's car blue, the other white."""

@@ -24,7 +24,8 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
-from rl_rewards.envs.pencil_case.env import PencilCase, formulas, layout
+from rl_rewards.envs.pencil_case import formulas, layout
+from rl_rewards.envs.pencil_case.table import Table
 
 OBSERVATIONS = ("tracker", "true_pose")
 
@@ -51,7 +52,7 @@ class PencilCaseMjx(JaxEnv):
         ConfigError: without mujoco-mjx of mujoco's version, and for pictures as observations.
     """
 
-    table: PencilCase
+    table: Table
 
     def __post_init__(self) -> None:
         require(

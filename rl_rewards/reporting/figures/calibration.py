@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl_rewards.reporting.calibration import Reliability, Told, reliability, roc
-from rl_rewards.reporting.evaluation_files import Evaluation
+from rl_rewards.reporting.calibration import KnownOutputs, Reliability, reliability, roc
+from rl_rewards.reporting.evaluation_files import StoredEvaluation
 from rl_rewards.reporting.figures.drawing import (
     EARLY_TO_LATE,
     OTHER,
@@ -47,28 +47,28 @@ def calibration_figure(run: RunFiles) -> Drawing | None:
     return Drawing("Can the classifier tell goals from other states?", caption, pictures, columns=2)
 
 
-def visited(evaluation: Evaluation) -> Told | None:
+def visited(evaluation: StoredEvaluation) -> KnownOutputs | None:
     """By the environment's success in the very state that was judged; None where one of the two was not stored."""
     output, is_goal = evaluation.arrays.get("prob_visited"), evaluation.arrays.get("visited_is_goal")
     if output is None or is_goal is None or output.shape != is_goal.shape:
         return None
     known = np.isfinite(output) & evaluation.valid
-    return Told(goals=_shares(output[known & (is_goal == 1)]), others=_shares(output[known & (is_goal == 0)]))
+    return KnownOutputs(goals=_shares(output[known & (is_goal == 1)]), others=_shares(output[known & (is_goal == 0)]))
 
 
-def examples(evaluation: Evaluation) -> Told | None:
+def examples(evaluation: StoredEvaluation) -> KnownOutputs | None:
     """Goals kept out of training against the non-goal examples; None where either was not stored."""
     goals, others = evaluation.arrays.get("prob_heldout_goals"), evaluation.arrays.get("prob_non_goals")
     if goals is None or others is None:
         return None
-    return Told(goals=_shares(goals[np.isfinite(goals)]), others=_shares(others[np.isfinite(others)]))
+    return KnownOutputs(goals=_shares(goals[np.isfinite(goals)]), others=_shares(others[np.isfinite(others)]))
 
 
 def _shares(values: np.ndarray) -> np.ndarray:
     return np.clip(values.ravel().astype(np.float64), 0.0, 1.0)
 
 
-def _positives(name: str, told: Told) -> str:
+def _positives(name: str, told: KnownOutputs) -> str:
     """What counts as what, with the numbers of the last evaluation."""
     if name == _VISITED:
         return (
@@ -82,7 +82,7 @@ def _positives(name: str, told: Told) -> str:
     )
 
 
-def _roc_picture(run: RunFiles, name: str, found: Sequence[tuple[Evaluation, Told]]) -> Picture:
+def _roc_picture(run: RunFiles, name: str, found: Sequence[tuple[StoredEvaluation, KnownOutputs]]) -> Picture:
     figure, (axes,) = new_figure(4.6, 4.6)
     axes.plot([0, 1], [0, 1], color=OTHER, linewidth=0.8)
     _each(axes, found, _draw_roc)
@@ -96,7 +96,7 @@ def _roc_picture(run: RunFiles, name: str, found: Sequence[tuple[Evaluation, Tol
     return to_picture(figure, f"ROC curves of the classifier on {name}.", run)
 
 
-def _draw_roc(axes: "Axes", told: Told, **options) -> str:
+def _draw_roc(axes: "Axes", told: KnownOutputs, **options) -> str:
     curve = roc(told)
     if curve is None:
         return "no goals among them" if not told.goals.size else "nothing but goals"
@@ -104,10 +104,12 @@ def _draw_roc(axes: "Axes", told: Told, **options) -> str:
     return f"AUC {curve.area:.3f}"
 
 
-def _reliability_picture(run: RunFiles, name: str, found: Sequence[tuple[Evaluation, Told]], balanced: bool) -> Picture:
+def _reliability_picture(
+    run: RunFiles, name: str, found: Sequence[tuple[StoredEvaluation, KnownOutputs]], balanced: bool
+) -> Picture:
     figure, (axes, counts) = new_figure(4.6, 4.6, panels=2, heights=(3.2, 1.0))
 
-    def draw(axes: "Axes", told: Told, **options) -> str:
+    def draw(axes: "Axes", told: KnownOutputs, **options) -> str:
         bins = reliability(told, balanced)
         if bins is None:
             return "no goals among them"
@@ -133,7 +135,7 @@ def _draw_counts(axes: "Axes", bins: Reliability, **options) -> None:
         axes.plot([low, high], [count, count], **options)
 
 
-def _each(axes: "Axes", found: Sequence[tuple[Evaluation, Told]], draw: Callable[..., str]) -> None:
+def _each(axes: "Axes", found: Sequence[tuple[StoredEvaluation, KnownOutputs]], draw: Callable[..., str]) -> None:
     """Draw every evaluation in its style, and put into the legend what ``draw`` says of it."""
     for (evaluation, told), (colour, line) in zip(found, EARLY_TO_LATE[-len(found) :], strict=True):
         words = draw(axes, told, color=colour, linestyle=line)

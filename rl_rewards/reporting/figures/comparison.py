@@ -19,7 +19,7 @@ from rl_rewards.reporting.figures.drawing import (
     styled,
     to_picture,
 )
-from rl_rewards.reporting.over_seeds import draw_seeds
+from rl_rewards.reporting.figures.seeds import draw_seeds
 
 MOST_DRAWN = 24
 """Arms; a page of more figures is too large to open well."""

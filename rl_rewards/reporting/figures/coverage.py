@@ -17,7 +17,7 @@ from rl_rewards.reporting.figures.drawing import (
     steps_axis,
     to_picture,
 )
-from rl_rewards.reporting.parts import of_source
+from rl_rewards.reporting.metric_names import of_source
 from rl_rewards.reporting.run_files import RunFiles, series
 
 DRAWN_HERE = {"reward/coverage", "reward/bonus_television", "reward/bonus_elsewhere"}

@@ -20,8 +20,8 @@ from rl_rewards.reporting.figures.drawing import (
     share_axis,
     to_picture,
 )
+from rl_rewards.reporting.figures.true_outcome import draw_true
 from rl_rewards.reporting.run_files import RunFiles, number, series
-from rl_rewards.reporting.true_outcome import draw_true
 from rl_rewards.reporting.verdict import wilson_interval
 
 if TYPE_CHECKING:

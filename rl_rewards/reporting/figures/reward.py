@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rl_rewards.reporting.evaluation_files import Evaluation
+from rl_rewards.reporting.evaluation_files import StoredEvaluation
 from rl_rewards.reporting.figures.drawing import (
     GOALS,
     LEARNED,
@@ -54,7 +54,7 @@ def classifier_figure(run: RunFiles) -> Drawing | None:
     return Drawing("What the classifier says", caption, pictures, columns=2)
 
 
-def _histogram(run: RunFiles, evaluation: Evaluation) -> Picture:
+def _histogram(run: RunFiles, evaluation: StoredEvaluation) -> Picture:
     figure, (axes,) = new_figure(5.6, 4.2)
     for name, label, colour, line in _PROBABILITIES:
         values = evaluation.arrays.get(name)

@@ -24,7 +24,7 @@ from rl_rewards.reporting.figures.drawing import (
     to_picture,
 )
 from rl_rewards.reporting.figures.games import DRAWN_HERE as DRAWN_OF_GAMES
-from rl_rewards.reporting.parts import split_part
+from rl_rewards.reporting.metric_names import split_part
 from rl_rewards.reporting.run_files import RunFiles, number, series
 from rl_rewards.reporting.verdict import duration
 

@@ -4,9 +4,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from rl_rewards.envs.pencil_case.env import MODEL
 from rl_rewards.envs.pencil_case.layout import sample_start
 from rl_rewards.envs.pencil_case.mujoco_rollout import BatchStepper
+from rl_rewards.envs.pencil_case.table import MODEL
 
 NUM_ENVS = 130
 

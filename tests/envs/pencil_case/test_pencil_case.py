@@ -14,8 +14,9 @@ from rl_rewards.core.types import Experience
 from rl_rewards.data.examples import collect_examples, hold_out
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.envs.pencil_case import layout
+from rl_rewards.envs.pencil_case.batch import PencilCaseBatch
 from rl_rewards.envs.pencil_case.camera import Tracker, from_report, project, to_report, unproject
-from rl_rewards.envs.pencil_case.env import PencilCase, PencilCaseBatch
+from rl_rewards.envs.pencil_case.env import PencilCase
 from rl_rewards.envs.pencil_case.scripts import EXPLOITS, demonstrate
 from tests.probes import make
 

@@ -5,9 +5,6 @@ Every function takes ``info["scene"]`` of the segment's steps, [L, k], as it is 
 
 import numpy as np
 
-from rl_rewards.envs.driver.world import CAR_LENGTH
-from rl_rewards.envs.pencil_case import layout
-
 
 def of_point(scene: np.ndarray, action: np.ndarray) -> str:
     """``scene``: x, y; ``action`` [L, 2]."""
@@ -19,10 +16,10 @@ def of_point(scene: np.ndarray, action: np.ndarray) -> str:
     )
 
 
-def of_pencil_case(scene: np.ndarray) -> str:
-    """``scene``: case x, y, yaw; pusher x, y; reported u, v; visible; lamp. Told in centimetres."""
+def of_pencil_case(scene: np.ndarray, notebook_half_width: float) -> str:
+    """``scene``: case x, y, yaw; pusher x, y; reported u, v; visible; lamp. Told in centimetres; given in metres."""
     case, pusher, turned = 100.0 * scene[:, :2], 100.0 * scene[:, 3:5], np.degrees(scene[:, 2])
-    half = 100.0 * layout.NOTEBOOK_HALF_SIZE[0]
+    half = 100.0 * notebook_half_width
     gap = np.hypot(*(case - pusher).T)
     lamp = f" The lamp is lit in {np.mean(scene[:, 8] > 0.5):.0%} of the clip." if np.any(scene[:, 8] > 0.5) else ""
     return (
@@ -45,7 +42,7 @@ def of_flip(scene: np.ndarray, seconds: float) -> str:
     )
 
 
-def of_driver(scene: np.ndarray, lane_width: float, seconds: float) -> str:
+def of_driver(scene: np.ndarray, lane_width: float, car_length: float, seconds: float) -> str:
     """``scene``: x, y, heading, speed of the learner's car, then of the other; ``seconds`` a step."""
     cars = scene.reshape(len(scene), 2, 4)
     own, apart = cars[:, 0], cars[:, 0, :2] - cars[:, 1, :2]
@@ -54,8 +51,8 @@ def of_driver(scene: np.ndarray, lane_width: float, seconds: float) -> str:
     road = np.mean(np.abs(own[:, 0]) <= 1.5 * lane_width)
     return (
         f"In {len(scene) * seconds:.1f} s, in lengths of a car: the car is ahead of the other by "
-        f"{apart[0, 1] / CAR_LENGTH:.1f} at first and {apart[-1, 1] / CAR_LENGTH:.1f} at last (below 0 is behind). "
-        f"Distance between the cars: {_course(np.hypot(*apart.T) / CAR_LENGTH, '')}. Mean distance from the middle of "
+        f"{apart[0, 1] / car_length:.1f} at first and {apart[-1, 1] / car_length:.1f} at last (below 0 is behind). "
+        f"Distance between the cars: {_course(np.hypot(*apart.T) / car_length, '')}. Mean distance from the middle of "
         f"the nearest lane: {nearest.mean() / lane_width:.2f} of a lane's width; on the road for {road:.0%} of it. "
         f"Its heading is off the road's by {off.mean():.0f} degrees on average. Mean speed: {own[:, 3].mean():.2f}, "
         f"the other's {cars[:, 1, 3].mean():.2f}."

@@ -28,8 +28,8 @@ from rl_rewards.reporting.figures.games import course_figure, distance_figure, p
 from rl_rewards.reporting.figures.goals import goals_figure
 from rl_rewards.reporting.figures.plane import plane_figures
 from rl_rewards.reporting.figures.reward import classifier_figure
+from rl_rewards.reporting.figures.true_outcome import draw_true
 from rl_rewards.reporting.run_files import RunFiles, series
-from rl_rewards.reporting.true_outcome import draw_true
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

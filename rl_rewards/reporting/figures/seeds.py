@@ -1,0 +1,92 @@
+"""All seeds of a run over training: a thin line for each, and their mean with its interval."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rl_rewards.core.intervals import METHOD, mean_interval
+from rl_rewards.core.seed_rows import Row, values
+from rl_rewards.reporting.figures.drawing import (
+    ALICE,
+    BOB,
+    GOALS,
+    LEARNED,
+    OTHER,
+    TRUE,
+    Drawing,
+    Origin,
+    demonstrator_line,
+    new_figure,
+    plain,
+    share_axis,
+    steps_axis,
+    styled,
+    to_picture,
+)
+from rl_rewards.reporting.metric_names import of_source
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def is_game(row: Row) -> bool:
+    """True for the row of an evaluation in which Alice and Bob played."""
+    return bool(values(row, "eval/alice_return"))
+
+
+def seeds_figure(run: Origin, rows: Sequence[Row]) -> Drawing | None:
+    """The true outcome and what stands beside it over training; None where no evaluation measured anything."""
+    if not rows:
+        return None
+    true_key = "eval/success" if any(values(row, "eval/success") for row in rows) else "eval/true_return"
+    panels = [(true_key, TRUE, "What really happens"), *_beside(rows)]
+    if not any(values(row, key) for row in rows for key, *_ in panels):
+        return None
+    with styled():
+        figure, axes = new_figure(5.6, 1.0 + 2.0 * len(panels), panels=len(panels))
+        for axis, (key, colour, title) in zip(axes, panels, strict=True):
+            draw_seeds(axis, rows, key, colour)
+            axis.set_title(title, color=colour)
+            axis.set_ylabel(key.rpartition("/")[2].removeprefix("game_").replace("_", " "))
+            if key.endswith(("/success", "/game_reached", "/coverage")):
+                share_axis(axis)
+        if true_key != "eval/success":
+            demonstrator_line(axes[0], rows)
+        steps_axis(axes[-1], run)
+        shown = "the players' rewards" if is_game(rows[-1]) else "learned reward"
+        alt = f"True outcome and {shown} over environment steps, a thin line per seed and their mean."
+        caption = f"A thin line for every seed; thick, their mean; shaded, its interval ({METHOD})."
+        title = f"{shown[0].upper()}{shown[1:]} beside the true outcome, all seeds"
+        return Drawing(title, caption, [to_picture(figure, alt, run)])
+
+
+def _beside(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """What stands beside the true outcome: metric, colour, title."""
+    if is_game(rows[-1]):
+        return [
+            ("eval/game_reached", OTHER, "Alice's goals that Bob reaches"),
+            ("eval/alice_return", ALICE, "What Alice is paid per game"),
+            ("eval/bob_return", BOB, "What Bob is paid per game"),
+        ]
+    covered = of_source(rows, "coverage").items()
+    return [
+        ("eval/learned_reward_final", LEARNED, "What the reward believes"),
+        *((key, GOALS, plain(f"Share of cells visited{f' ({part})' if part else ''}")) for part, key in covered),
+    ]
+
+
+def draw_seeds(axes: "Axes", rows: Sequence[Row], key: str, colour: str) -> None:
+    """A thin line for every seed; thick, their mean; shaded, its interval."""
+    count = max((len(values(row, key)) for row in rows), default=0)
+    complete = [row for row in rows if len(values(row, key)) == count > 0]
+    if not complete:
+        return
+    steps = [row["env_steps"] for row in complete]
+    lines = np.array([values(row, key) for row in complete])  # [evaluations, S]
+    if count > 1:
+        axes.plot(steps, lines, color=colour, linewidth=0.7, alpha=0.35)
+    middle = np.array([mean_interval(list(line)) for line in lines])
+    axes.plot(steps, middle[:, 0], color=colour, linewidth=2.2)
+    if count > 1:
+        axes.fill_between(steps, middle[:, 1], middle[:, 2], color=colour, alpha=0.18, linewidth=0)
