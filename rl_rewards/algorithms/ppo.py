@@ -41,7 +41,7 @@ class PPOState:
 
 
 @struct.dataclass
-class Batch:
+class PPOBatch:
     """What one minibatch needs; leaves [N, ...]."""
 
     inputs: jax.Array  # [N, d] normalised observations, or pictures [N, H, W, C] uint8
@@ -146,7 +146,7 @@ class PPO(PPOSettings, Algorithm):
         scale = state.reward_scale.update(rewards, rollout.done, rollout.valid, self.discount, self.reward_scale_decay)
         return state.replace(reward_scale=scale)
 
-    def _batch(self, state: PPOState, rollout: Transition, rewards: jax.Array, absorbing: jax.Array) -> Batch:
+    def _batch(self, state: PPOState, rollout: Transition, rewards: jax.Array, absorbing: jax.Array) -> PPOBatch:
         """Advantages of the whole rollout, flattened to [T * B, ...]."""
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
         inputs = self._inputs(state, rollout.obs)
@@ -164,7 +164,7 @@ class PPO(PPOSettings, Algorithm):
             # Undiscounted, compatibility.check has refused rewards that pay after the end.
             absorbing_value=absorbing / scale / (1.0 - self.discount) if self.discount < 1.0 else 0.0,
         )
-        batch = Batch(
+        batch = PPOBatch(
             inputs=inputs,
             action=self.policy.from_env(rollout.action),
             log_prob=rollout.behaviour["log_prob"],
@@ -174,7 +174,9 @@ class PPO(PPOSettings, Algorithm):
         )
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
 
-    def _passes(self, learner: tuple, batch: Batch, rate_share: float | jax.Array, key: Key) -> tuple[tuple, Metrics]:
+    def _passes(
+        self, learner: tuple, batch: PPOBatch, rate_share: float | jax.Array, key: Key
+    ) -> tuple[tuple, Metrics]:
         """(params, optimizer) after ``epochs`` shuffled passes over ``batch``, and the metrics' mean over minibatches.
 
         With ``target_kl`` the remaining minibatches of all passes are skipped as soon as the policy is, on one of them,
@@ -185,10 +187,10 @@ class PPO(PPOSettings, Algorithm):
 
         farthest = math.inf if self.target_kl is None else KL_TOLERANCE * self.target_kl
 
-        def step(learner: tuple, part: Batch) -> tuple[tuple, Metrics]:
+        def step(learner: tuple, part: PPOBatch) -> tuple[tuple, Metrics]:
             return self._step(learner, part, rate_share)
 
-        def step_unless_far(carry: tuple, part: Batch) -> tuple[tuple, tuple[Metrics, jax.Array, jax.Array]]:
+        def step_unless_far(carry: tuple, part: PPOBatch) -> tuple[tuple, tuple[Metrics, jax.Array, jax.Array]]:
             def attempt(learner: tuple) -> tuple[tuple, Metrics, jax.Array]:
                 stepped, metrics = step(learner, part)
                 far = metrics["agent/kl"] > farthest
@@ -217,7 +219,7 @@ class PPO(PPOSettings, Algorithm):
         metrics = jax.tree.map(lambda x: masked_mean(x, tried), metrics)
         return learner, metrics | {"agent/epochs_used": jnp.sum(made) / self.minibatches}
 
-    def _step(self, carry: tuple, batch: Batch, rate_share: float | jax.Array) -> tuple[tuple, Metrics]:
+    def _step(self, carry: tuple, batch: PPOBatch, rate_share: float | jax.Array) -> tuple[tuple, Metrics]:
         params, optimizer = carry
         gradients, metrics = jax.grad(self._loss, has_aux=True)(params, batch)
         updates, optimizer = self.optimizer.update(gradients, optimizer, params)
@@ -226,7 +228,7 @@ class PPO(PPOSettings, Algorithm):
         params: Any = optax.apply_updates(params, updates)
         return ({**params, "actor": self.policy.above_floor(params["actor"])}, optimizer), metrics
 
-    def _loss(self, params: dict, batch: Batch) -> tuple[jax.Array, Metrics]:
+    def _loss(self, params: dict, batch: PPOBatch) -> tuple[jax.Array, Metrics]:
         features = self._features(params, batch.inputs)
         distribution = self._distribution(params, features)
         log_ratio = distribution.log_prob(batch.action) - batch.log_prob

@@ -43,7 +43,7 @@ class SACState:
 
 
 @struct.dataclass
-class Batch:
+class SACBatch:
     """A sampled minibatch with its rewards, observations ready for the networks."""
 
     inputs: Array  # [N, d], or pictures [N, H, W, C] uint8
@@ -178,7 +178,7 @@ class SAC(SACSettings, Algorithm):
         normalize = partial(state.obs_moments.normalize, clip=self.obs_clip) if self.normalize_obs else None
         return self.encoder.flat(obs, normalize)
 
-    def _sample(self, state: SACState, experience: Experience, reward_fn: RewardFn, key: Key) -> Batch:
+    def _sample(self, state: SACState, experience: Experience, reward_fn: RewardFn, key: Key) -> SACBatch:
         transitions = self._transitions(experience, key)
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
         inputs, next_inputs = self._inputs(state, transitions.obs), self._inputs(state, transitions.next_obs)
@@ -186,7 +186,7 @@ class SAC(SACSettings, Algorithm):
             shift_key, next_shift_key = jax.random.split(jax.random.fold_in(key, 1))
             inputs = random_shift(shift_key, inputs, self.image_shift)
             next_inputs = random_shift(next_shift_key, next_inputs, self.image_shift)
-        return Batch(
+        return SACBatch(
             inputs=inputs,
             action=jnp.clip(self.policy.from_env(transitions.action), -1.0, 1.0),
             reward=reward_fn(transitions) / scale,
@@ -197,7 +197,7 @@ class SAC(SACSettings, Algorithm):
             absorbing_value=reward_fn.absorbing / scale / (1.0 - self.discount),
         )
 
-    def _gradient_step(self, state: SACState, batch: Batch, index: Array, key: Key) -> tuple[SACState, Metrics]:
+    def _gradient_step(self, state: SACState, batch: SACBatch, index: Array, key: Key) -> tuple[SACState, Metrics]:
         """One step of the critics, and of actor and temperature where it is their turn."""
         target_key, actor_key = jax.random.split(key)
         target = self.target(state, batch, target_key)
@@ -228,7 +228,7 @@ class SAC(SACSettings, Algorithm):
         )
         return state, metrics | actor_metrics
 
-    def target(self, state: SACState, batch: Batch, key: Key) -> Float[Array, "N"]:
+    def target(self, state: SACState, batch: SACBatch, key: Key) -> Float[Array, "N"]:
         """y: reward plus the discounted soft value of the successor, by a random subset of the target critics."""
         action_key, subset_key = jax.random.split(key)
         features = self.encoder(state.encoder, batch.next_inputs)
@@ -243,7 +243,7 @@ class SAC(SACSettings, Algorithm):
     def _values(self, critics: dict, inputs: Array, action: Array) -> Float[Array, "E N"]:
         return jax.vmap(lambda params: apply(self.critic, params, inputs, action))(critics)
 
-    def _critic_loss(self, critics: dict, encoder: dict, batch: Batch, target: Array) -> tuple[Array, Metrics]:
+    def _critic_loss(self, critics: dict, encoder: dict, batch: SACBatch, target: Array) -> tuple[Array, Metrics]:
         values = self._values(critics, self.encoder(encoder, batch.inputs), batch.action)
         squares = jnp.square(values - jax.lax.stop_gradient(target))
         loss = masked_mean(jnp.sum(squares, axis=0), batch.valid)  # a sum: no critic's gradient depends on their number
@@ -252,7 +252,7 @@ class SAC(SACSettings, Algorithm):
             "agent/q_mean": masked_mean(jnp.mean(values, axis=0), batch.valid),
         }
 
-    def _actor_step(self, state: SACState, batch: Batch, key: Key) -> tuple[SACState, Metrics]:
+    def _actor_step(self, state: SACState, batch: SACBatch, key: Key) -> tuple[SACState, Metrics]:
         gradients, (log_prob, metrics) = jax.grad(self._actor_loss, has_aux=True)(state.actor, state, batch, key)
         actor, optimizer = self._descend("actor", gradients, state.optimizers["actor"], state.actor)
         state = state.replace(actor=actor, optimizers=state.optimizers | {"actor": optimizer})
@@ -272,7 +272,9 @@ class SAC(SACSettings, Algorithm):
     def _wanted_entropy(self) -> float:
         return -float(self.policy.size) if self.target_entropy is None else self.target_entropy
 
-    def _actor_loss(self, actor: dict, state: SACState, batch: Batch, key: Key) -> tuple[Array, tuple[Array, Metrics]]:
+    def _actor_loss(
+        self, actor: dict, state: SACState, batch: SACBatch, key: Key
+    ) -> tuple[Array, tuple[Array, Metrics]]:
         features = jax.lax.stop_gradient(self.encoder(state.encoder, batch.inputs))
         distribution = self.policy.distribution(actor, features)
         action, log_prob = distribution.sample_and_log_prob(key)

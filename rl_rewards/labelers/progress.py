@@ -8,7 +8,7 @@ from rl_rewards.labelers.records import unpacked
 
 
 @dataclass(frozen=True)
-class Progress:
+class LabelCounts:
     """Counts over all seeds of the run asked about, or of all runs; repeats are in none but ``repeats``."""
 
     labels: int  # answers with scores
@@ -21,7 +21,7 @@ class Progress:
     agreements: int  # of these, how many were answered the same way
 
 
-def progress(database: Database, run: str | None = None) -> Progress:
+def progress(database: Database, run: str | None = None) -> LabelCounts:
     """The counts of ``run``, or of all runs."""
     mine, chosen = "(? IS NULL OR q.run = ?)", (run, run)
     with database.reading() as connection:
@@ -49,7 +49,7 @@ def progress(database: Database, run: str | None = None) -> Progress:
         ).fetchone()[0]
     agreements, repeats = consistency(database, run)
     budget = budgets[1] if budgets[0] and budgets[0] >= asked else None
-    return Progress(labels, refused, absorbed, waiting, leased, budget, repeats, agreements)
+    return LabelCounts(labels, refused, absorbed, waiting, leased, budget, repeats, agreements)
 
 
 def consistency(database: Database, run: str | None = None, annotator: str | None = None) -> tuple[int, int]:

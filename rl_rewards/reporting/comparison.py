@@ -9,13 +9,13 @@ from typing import Any
 
 from rl_rewards.core.intervals import IQM_METHOD, METHOD
 from rl_rewards.reporting.arms import Arm, differences, group, seeds_in_words
-from rl_rewards.reporting.clips import Clip, clips
+from rl_rewards.reporting.clips import Video, clips
 from rl_rewards.reporting.comparison_words import NOTES, comparison_notices, headline, table
 from rl_rewards.reporting.figures.comparison import MOST_DRAWN, comparison_figure
 from rl_rewards.reporting.figures.drawing import Drawing
 from rl_rewards.reporting.figures.plane import plane_figures
 from rl_rewards.reporting.figures.training import time_parts
-from rl_rewards.reporting.find_runs import Found, StudyFiles
+from rl_rewards.reporting.find_runs import FoundRuns, StudyFiles
 from rl_rewards.reporting.glossary import glossary
 from rl_rewards.reporting.over_seeds import SeedRow, over_seeds, typical_index
 from rl_rewards.reporting.page import write_page
@@ -53,7 +53,7 @@ class Details:
     members: list[Member]
     typical_seed: int
     maps: list[Drawing]
-    clips: list[Clip]
+    clips: list[Video]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class StudyWords:
     picture: str | None  # for an ``img`` element's ``src``
 
 
-def write_comparison(found: Found, path: Path) -> None:
+def write_comparison(found: FoundRuns, path: Path) -> None:
     """Write the page of all runs to ``path``."""
     arms = group(found.runs)
     studies = [_study(study) for study in found.studies]

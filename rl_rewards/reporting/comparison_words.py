@@ -7,7 +7,7 @@ from rl_rewards.core.intervals import interquartile_interval, mean_interval
 from rl_rewards.core.words import digits
 from rl_rewards.reporting.arms import Arm, seeds_in_words
 from rl_rewards.reporting.figures.comparison import last_values, true_key
-from rl_rewards.reporting.find_runs import Found, StudyFiles
+from rl_rewards.reporting.find_runs import FoundRuns, StudyFiles
 from rl_rewards.reporting.verdict import Notice, learns_reward, wilson_interval
 
 STANDS = "stands"
@@ -39,7 +39,7 @@ def headline(arms: Sequence[Arm], studies: Sequence[StudyFiles]) -> str:
     return f"{words}; no exploit alarm stands." if learned else f"{words}."
 
 
-def comparison_notices(arms: Sequence[Arm], found: Found) -> list[Notice]:
+def comparison_notices(arms: Sequence[Arm], found: FoundRuns) -> list[Notice]:
     """What a reader must know before comparing."""
     notices = []
     for arm in arms:

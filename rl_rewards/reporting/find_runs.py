@@ -23,7 +23,7 @@ class StudyFiles:
 
 
 @dataclass
-class Found:
+class FoundRuns:
     """The runs that were asked for, in order and each once."""
 
     runs: list[RunFiles] = field(default_factory=list)
@@ -41,13 +41,13 @@ def single_run(arguments: Sequence[str]) -> Path | None:
     return path if _is_run(path) or not (_is_study(path) or _runs_below(path)) else None
 
 
-def find_runs(arguments: Sequence[str]) -> Found:
+def find_runs(arguments: Sequence[str]) -> FoundRuns:
     """Read every run that ``arguments`` name; those below a folder or behind a glob may fail, which is told.
 
     Raises:
         ConfigError: if an argument matches nothing or names no run, a named run cannot be read, or none is left.
     """
-    found, seen = Found(), set()
+    found, seen = FoundRuns(), set()
     for argument in arguments:
         named = Path(argument).is_dir()
         for path in _expand(argument):
@@ -58,7 +58,7 @@ def find_runs(arguments: Sequence[str]) -> Found:
     return found
 
 
-def home_of(found: Found) -> Path:
+def home_of(found: FoundRuns) -> Path:
     """Where a page of all of them belongs: the folder that was asked for, or the one above all of those.
 
     Raises:
@@ -85,7 +85,7 @@ def _expand(argument: str) -> list[Path]:
     return folders
 
 
-def _add(found: Found, path: Path, named: bool, seen: set[Path]) -> None:
+def _add(found: FoundRuns, path: Path, named: bool, seen: set[Path]) -> None:
     if _is_run(path):
         added = _add_run(found, path, named, seen)
     elif _is_study(path):
@@ -105,7 +105,7 @@ def _add(found: Found, path: Path, named: bool, seen: set[Path]) -> None:
         found.asked.append(path)
 
 
-def _add_run(found: Found, path: Path, named: bool, seen: set[Path]) -> bool:
+def _add_run(found: FoundRuns, path: Path, named: bool, seen: set[Path]) -> bool:
     if path.resolve() in seen:
         return False
     seen.add(path.resolve())
@@ -136,7 +136,7 @@ def _arms_of(study: StudyFiles) -> list[Path]:
     return sorted(folders, key=lambda arm: order.index(arm.name) if arm.name in order else len(order))
 
 
-def _add_study(found: Found, path: Path) -> StudyFiles:
+def _add_study(found: FoundRuns, path: Path) -> StudyFiles:
     for study in found.studies:
         if study.path.resolve() == path.resolve():
             return study

@@ -24,7 +24,7 @@ SUSPECT_CORRELATION = -0.25  # of learned and true return; two standard errors b
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RunSummary:
     """The top of the page."""
 
     headline: str
@@ -33,14 +33,14 @@ class Verdict:
     alarms: list[Alarm]  # one per evaluation that gave reason for one, oldest first
 
 
-def judge(run: RunFiles) -> Verdict:
+def judge(run: RunFiles) -> RunSummary:
     """Weigh the run's last evaluation and all its alarms."""
     rows = run.evaluation_rows
     alarms = [alarm for end in range(1, len(rows) + 1) if (alarm := exploit_alarm(rows[:end]))]
     now = alarms[-1] if alarms and alarms[-1].round == rows[-1]["round"] else None
     notices = [*_failure(run), *_alarm_notices(alarms, now), *collapse_notices(run), *judge_notices(run)]
     notices += _doubts(run, now)
-    return Verdict(
+    return RunSummary(
         headline=f"{_outcome(run)}; {_alarm_words(run, alarms, now)}.",
         notices=notices,
         tiles=_tiles(run),

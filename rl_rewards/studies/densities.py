@@ -13,7 +13,7 @@ from rl_rewards.core.types import Key
 
 
 @struct.dataclass
-class Mixture:
+class NormalMixture:
     """C normal distributions; with leading axes on every leaf, many mixtures."""
 
     weights: Float[Array, "C"]  # sum to 1
@@ -41,7 +41,7 @@ class Mixture:
         return np.sum(weights * ndtr((np.asarray(x)[:, None] - means) / deviations), axis=-1)
 
 
-def mixture(*, weights: Sequence[float], means: Sequence[float], deviations: Sequence[float]) -> Mixture:
+def mixture(*, weights: Sequence[float], means: Sequence[float], deviations: Sequence[float]) -> NormalMixture:
     """The mixture of a YAML.
 
     Raises:
@@ -57,19 +57,19 @@ def mixture(*, weights: Sequence[float], means: Sequence[float], deviations: Seq
         f"A mixture's weights={list(weights)} must not be negative, and must sum to 1.",
     )
     require(min(deviations) > 0.0, f"A mixture's deviations={list(deviations)} must be positive.")
-    return Mixture(*(jnp.asarray(leaf, jnp.float32) for leaf in (weights, means, deviations)))
+    return NormalMixture(*(jnp.asarray(leaf, jnp.float32) for leaf in (weights, means, deviations)))
 
 
-def blend(first: Mixture, second: Mixture, share: float) -> Mixture:
+def blend(first: NormalMixture, second: NormalMixture, share: float) -> NormalMixture:
     """``share`` of ``first``, the rest of ``second``."""
-    return Mixture(
+    return NormalMixture(
         weights=jnp.concatenate([share * first.weights, (1.0 - share) * second.weights]),
         means=jnp.concatenate([first.means, second.means]),
         deviations=jnp.concatenate([first.deviations, second.deviations]),
     )
 
 
-def stacked(mixtures: Sequence[Mixture]) -> Mixture:
+def stacked(mixtures: Sequence[NormalMixture]) -> NormalMixture:
     """Mixtures of equally many components as one, with a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *mixtures)
 

@@ -7,7 +7,8 @@ from jaxtyping import Float
 
 from rl_rewards.core.intervals import mean_interval, share_interval
 from rl_rewards.core.seed_rows import values
-from rl_rewards.reporting.run_files import Evaluation, RunFiles
+from rl_rewards.reporting.evaluation_files import StoredEvaluation
+from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Verdict
 
 SUCCESS = "eval/success"
@@ -50,7 +51,7 @@ def share_fallen(run: RunFiles, key: str = SUCCESS, threshold: float = THRESHOLD
     return shares
 
 
-def final_scenes(evaluation: Evaluation) -> Float[np.ndarray, "episodes k"]:
+def final_scenes(evaluation: StoredEvaluation) -> Float[np.ndarray, "episodes k"]:
     """Where the episodes whose scenes were kept ended, of one seed's evaluation."""
     scenes = evaluation.arrays["scene"]
     final = np.maximum(evaluation.valid.sum(axis=0) - 1, 0)[: scenes.shape[1]]

@@ -79,11 +79,11 @@ TRAINED = ("encoder", "target_encoder")
 
 
 def _batch(n: int) -> Any:
-    from rl_rewards.algorithms.sac import Batch
+    from rl_rewards.algorithms.sac import SACBatch
 
     rng = np.random.default_rng(0)
     pictures = jnp.asarray(PICTURES[rng.integers(0, 2, n)])
-    return Batch(
+    return SACBatch(
         inputs=pictures,
         action=jnp.asarray(rng.uniform(-1, 1, (n, 1)), jnp.float32),
         reward=jnp.ones(n),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.algorithms.sac import SAC, Batch
+from rl_rewards.algorithms.sac import SAC, SACBatch
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Box, Discrete, Experience, RewardFn, Transition
 from rl_rewards.data.replay import Replay
@@ -54,7 +54,7 @@ def test_policy_on_probes(probe):
     np.testing.assert_allclose(action[:, 0], np.where(obs[:, 0] >= 0.0, 1.0, -1.0), atol=0.4)
 
 
-def batch_of(spec, n=6, **changes) -> Batch:
+def batch_of(spec, n=6, **changes) -> SACBatch:
     rng = np.random.default_rng(0)
     values = {
         "inputs": rng.normal(size=(n, spec.obs.shape[0])),
@@ -67,7 +67,7 @@ def batch_of(spec, n=6, **changes) -> Batch:
         "absorbing_value": np.float32(5.0),
     }
     as_device = {k: jnp.asarray(v, None if np.asarray(v).dtype == bool else jnp.float32) for k, v in values.items()}
-    return Batch(**(as_device | changes))
+    return SACBatch(**(as_device | changes))
 
 
 def test_target_against_a_loop():
@@ -107,7 +107,7 @@ def test_target_of_a_random_subset_of_critics():
     assert drawn == {0, 1, 2}
 
 
-def gradient_step(algorithm: SAC, state, batch: Batch, index: int = 0):
+def gradient_step(algorithm: SAC, state, batch: SACBatch, index: int = 0):
     return jax.jit(algorithm._gradient_step)(state, batch, jnp.asarray(index), jax.random.key(1))
 
 

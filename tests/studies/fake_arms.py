@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rl_rewards.reporting.run_files import Evaluation, RunFiles
+from rl_rewards.reporting.evaluation_files import StoredEvaluation
+from rl_rewards.reporting.run_files import RunFiles
 
 Series = Sequence[Sequence[float]]
 """[evaluations][seeds]."""
@@ -14,7 +15,7 @@ def arm(
     success: Series,
     path: Path = Path("fake"),
     metrics: Mapping[str, Series] | None = None,
-    evaluations: Sequence[Evaluation] = (),
+    evaluations: Sequence[StoredEvaluation] = (),
     config: Mapping[str, Any] | None = None,
 ) -> RunFiles:
     """A finished run whose evaluations have ``success`` and further ``metrics`` by their names after eval/."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rl_rewards.labelers.judge.client import Connection, Endpoint, Outcome
+from rl_rewards.labelers.judge.client import Connection, Endpoint, Response
 from rl_rewards.labelers.judge.journal import Call, Journal, request_key
 from rl_rewards.labelers.judge.parse import NoAnswer, Reply, read, reply_of, unread
 from rl_rewards.labelers.judge.prompts import Messages, again
@@ -85,7 +85,7 @@ class Asker:
         known = self._journal.reply(key)
         if known is not None:
             return reply_of(known)
-        outcome = Outcome()
+        outcome = Response()
         for attempt in range(self._limits.tries):
             if attempt:
                 self._pause(attempt, outcome.wait_seconds)

@@ -17,10 +17,10 @@ from rl_rewards.labelers.base import Assignment
 from rl_rewards.labelers.judge.asker import Asker, CapReached, Interrupted, JudgeFailed
 from rl_rewards.labelers.judge.doubts import LEAST_QUERIES, doubts, main_reason, remedy
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
+from rl_rewards.labelers.judge.judgement import Judgement, by_asking, by_comparing, by_rating
 from rl_rewards.labelers.judge.prompts import Told, constitution
 from rl_rewards.labelers.judge.settings import JudgeSettings
 from rl_rewards.labelers.judge.tell import tell_in_frames, tell_in_words
-from rl_rewards.labelers.judge.verdict import Verdict, by_asking, by_comparing, by_rating
 from rl_rewards.labelers.records import MOST_LETTERS
 from rl_rewards.labelers.stored import StoredLabeler
 
@@ -45,7 +45,7 @@ class Judge(StoredLabeler):
         self._asker = Asker(connection, settings.limits(), self._journal, self._stopping)
         self._lock = threading.RLock()  # over the pending tasks, and over what follows for journal and store
         self._pending: dict[int, _Task] = {}
-        self._withheld: dict[int, Verdict] = {}  # refusals, of pending tasks, as long as nothing was ever answered
+        self._withheld: dict[int, Judgement] = {}  # refusals, of pending tasks, as long as nothing was ever answered
         self._todo: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
         self._capped: str | None = None
@@ -145,7 +145,7 @@ class Judge(StoredLabeler):
                 self._stopping.set()
                 return
 
-    def _judged(self, task: _Task) -> Verdict:
+    def _judged(self, task: _Task) -> Judgement:
         settings = self._settings
         try:
             if self.assignment.question == "success":
@@ -161,9 +161,9 @@ class Judge(StoredLabeler):
                         f"The judge of seed {self.assignment.seed} has reached {cap}: it is asked nothing more, and "
                         "queries without an answer are refused."
                     )
-            return Verdict(None, refused=str(cap))
+            return Judgement(None, refused=str(cap))
 
-    def _take(self, query: int, verdict: Verdict) -> None:
+    def _take(self, query: int, verdict: Judgement) -> None:
         """Write a verdict down. Until there is a first answer refusals wait for the end of their session: a judge that
         answers nothing at all stops the run, and is asked the same again once that is mended.
         """
@@ -181,7 +181,7 @@ class Judge(StoredLabeler):
             self._write_down(one, of_it)
         self._withheld.clear()
 
-    def _write_down(self, query: int, verdict: Verdict) -> None:
+    def _write_down(self, query: int, verdict: Judgement) -> None:
         self._journal.judged(query, verdict.pairs, verdict.flips, verdict.refused)
         name = Path(self._settings.model).name[-MOST_LETTERS:]
         self.store.record(self.run, self.assignment.seed, name, "judge", {query: verdict.scores})

@@ -34,7 +34,7 @@ MOST_LETTERS = 300
 """Of what an endpoint says of an error."""
 
 
-class Outcome(NamedTuple):
+class Response(NamedTuple):
     """Of one request: a reply, or an error."""
 
     reply: Reply | None = None
@@ -85,7 +85,7 @@ class Endpoint:
             http_client=openai.DefaultHttpxClient(trust_env=not here),  # no proxy knows this machine's own ports
         )
 
-    def once(self, messages: Messages, parameters: dict[str, Any]) -> Outcome:
+    def once(self, messages: Messages, parameters: dict[str, Any]) -> Response:
         """Ask; whatever goes wrong is in the outcome."""
         openai, sent = self._openai, self._logprobs
         more: dict[str, Any] = {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if sent else {}
@@ -101,22 +101,22 @@ class Endpoint:
             raw = self._without_key(response.text)
             reply = reply_of(raw)
             if reply.error is None:
-                return Outcome(reply=reply, raw=raw)
+                return Response(reply=reply, raw=raw)
             code, sentence = reply.error
             return _failed(_status(code), f"HTTP 200 with the error {code}: {sentence}"[:MOST_LETTERS], raw)
         except openai.APITimeoutError:
-            return Outcome(error=f"no reply within {self._connection.timeout_seconds:g} s", again=True)
+            return Response(error=f"no reply within {self._connection.timeout_seconds:g} s", again=True)
         except openai.APIConnectionError as error:
-            return Outcome(error=f"no connection ({self._words(error.__cause__ or error)})", again=True)
+            return Response(error=f"no connection ({self._words(error.__cause__ or error)})", again=True)
         except openai.APIStatusError as error:
             status, raw = error.status_code, self._without_key(error.response.text)
             told = f"HTTP {status}: {_sentence(raw) or self._words(error)}"[:MOST_LETTERS]
             if sent and status in (400, 422) and "logprob" in told:
                 self._logprobs = False  # not offered here: asked without from now on
-                return Outcome(raw=raw, error=told, again=True, wait_seconds=0.0)
+                return Response(raw=raw, error=told, again=True, wait_seconds=0.0)
             return _failed(status, told, raw, retry_after(error.response.headers))
         except (openai.OpenAIError, ValueError) as error:  # rubbish under HTTP 200
-            return Outcome(raw=raw, error=self._words(error), again=True)
+            return Response(raw=raw, error=self._words(error), again=True)
 
     def close(self) -> None:
         self._client.close()
@@ -130,11 +130,11 @@ class Endpoint:
         return text.replace(key, "[key]") if key else text
 
 
-def _failed(status: int, told: str, raw: str, wait_seconds: float | None = None) -> Outcome:
+def _failed(status: int, told: str, raw: str, wait_seconds: float | None = None) -> Response:
     again = status in RETRIED or status >= 500
     filtered = any(word in told.lower() for word in FILTERED)
     of_prompt = not again and (filtered or status not in OF_ALL)
-    return Outcome(raw=raw, error=told, again=again, of_prompt=of_prompt, wait_seconds=wait_seconds)
+    return Response(raw=raw, error=told, again=again, of_prompt=of_prompt, wait_seconds=wait_seconds)
 
 
 def _status(code: str | int | None) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.labelers.judge.asker import Limits
 from rl_rewards.labelers.judge.client import Connection
-from rl_rewards.labelers.judge.verdict import OnFlip
+from rl_rewards.labelers.judge.judgement import OnFlip
 
 EMBEDDED = "embedded"
 """As ``base_url``: a model in this process."""

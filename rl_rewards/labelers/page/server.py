@@ -26,7 +26,7 @@ from rl_rewards.core.files import HOLDER, locked
 from rl_rewards.labelers.desk import MOST_LEASES, Desk
 from rl_rewards.labelers.page.run_state import RunState
 from rl_rewards.labelers.page.security import MAX_BODY, Guard
-from rl_rewards.labelers.progress import Progress, progress
+from rl_rewards.labelers.progress import LabelCounts, progress
 from rl_rewards.labelers.records import DONE, Conflict, Leased, check_labeler
 
 HERE = Path(__file__).parent
@@ -108,7 +108,7 @@ class Work:
         done = progress(self._desk.database, self._desk.run)
         return {"status": "ask", "progress": asdict(done), "accuracy": self._run.accuracy()}
 
-    def _why_nothing(self, done: Progress) -> str:
+    def _why_nothing(self, done: LabelCounts) -> str:
         if done.budget is not None and done.labels >= done.budget:
             return "budget"
         if self._run.is_over() and not done.open:

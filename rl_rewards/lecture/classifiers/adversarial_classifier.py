@@ -30,7 +30,7 @@ BALANCED = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdversarialClassifier:
+class AdversarialClassifierStudy:
     """Judges the arms of configs/experiment/lecture/adversarial_classifier.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.lecture.classifiers.balanced_bound.outcome import Found, verdicts
+from rl_rewards.lecture.classifiers.balanced_bound.outcome import TrainedOutputs, verdicts
 from rl_rewards.loop.sources import instantiate_part
 from rl_rewards.studies.densities import blend
 from tests.runs import composed
@@ -26,7 +26,7 @@ def outputs(gathered=0.2, on_average=0.8, grid_error=0.0, mixup_error=0.0, by_pl
     def of_seeds(values):
         return np.asarray(values) + SPREAD.reshape(SEEDS, *[1] * np.ndim(values))
 
-    return Found(
+    return TrainedOutputs(
         shares=SHARES,
         ratios=RATIOS,
         widths=WIDTHS,

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from rl_rewards.lecture.classifiers.adversarial_classifier import AdversarialClassifier
+from rl_rewards.lecture.classifiers.adversarial_classifier import AdversarialClassifierStudy
 from rl_rewards.lecture.classifiers.camera_exploits import KINDS, CameraExploits, kinds_of
 from rl_rewards.lecture.classifiers.diagnosis import Diagnosis
 from rl_rewards.lecture.classifiers.fixed_classifier import FixedClassifier
 from rl_rewards.lecture.classifiers.regularisers import Regularisers
 from rl_rewards.lecture.classifiers.reward_collapse import RATE_ARMS, RewardCollapse
 from rl_rewards.lecture.demonstrations.reward_maps import RewardMaps
-from rl_rewards.reporting.run_files import Evaluation
+from rl_rewards.reporting.evaluation_files import StoredEvaluation
 from rl_rewards.studies.base import Findings
 from tests.studies.fake_arms import arm, steady
 
@@ -40,9 +40,9 @@ def test_a_fooled_classifier_is_told_from_a_good_one(tmp_path):
 def test_the_adversarial_classifier_needs_success_and_goals(tmp_path):
     good = arm(steady(0.9), metrics={"prob_heldout_goals": steady(0.6)})
     collapsed = arm(NEVER, metrics={"prob_heldout_goals": steady(0.1)})
-    assert holds(AdversarialClassifier(), {"point": good}) == [True, True]
-    assert holds(AdversarialClassifier(), {"point": collapsed}) == [False, False]
-    assert drawn(AdversarialClassifier(), {"point": good}, tmp_path)
+    assert holds(AdversarialClassifierStudy(), {"point": good}) == [True, True]
+    assert holds(AdversarialClassifierStudy(), {"point": collapsed}) == [False, False]
+    assert drawn(AdversarialClassifierStudy(), {"point": good}, tmp_path)
 
 
 def test_the_diagnosis_wants_a_rise_without_success(tmp_path):
@@ -54,9 +54,9 @@ def test_the_diagnosis_wants_a_rise_without_success(tmp_path):
     assert drawn(Diagnosis(), arms, tmp_path)
 
 
-def evaluation(learned: np.ndarray) -> Evaluation:
+def evaluation(learned: np.ndarray) -> StoredEvaluation:
     valid = np.ones(learned.shape, bool)
-    return Evaluation(0, 640, learned, np.zeros_like(learned), valid, valid, {})
+    return StoredEvaluation(0, 640, learned, np.zeros_like(learned), valid, valid, {})
 
 
 def test_reward_maps_are_held_to_their_bounds(tmp_path):
@@ -97,11 +97,11 @@ def test_a_regulariser_can_raise_success_and_steady_it(tmp_path):
     assert drawn(Regularisers(), arms, tmp_path)
 
 
-def scenes(*final: list[float]) -> Evaluation:
+def scenes(*final: list[float]) -> StoredEvaluation:
     """One step each, ending in ``final``: case x, y, yaw; pusher x, y; reported u, v; visible; lamp."""
     n = len(final)
     ones = np.ones((1, n))
-    return Evaluation(0, 640, ones, ones, ones > 0, ones > 0, {"scene": np.array([final])})
+    return StoredEvaluation(0, 640, ones, ones, ones > 0, ones > 0, {"scene": np.array([final])})
 
 
 def test_endings_are_told_apart():
@@ -122,7 +122,7 @@ def test_an_exploit_is_used_and_overcome(tmp_path):
         one = scenes(*final)
         arrays = {"scene": np.stack([one.arrays["scene"]] * 10)}
         flags = np.ones((10, 1, len(final)))
-        return arm(steady(success), evaluations=[Evaluation(0, 640, flags, flags, flags > 0, flags > 0, arrays)])
+        return arm(steady(success), evaluations=[StoredEvaluation(0, 640, flags, flags, flags > 0, flags > 0, arrays)])
 
     hidden, lit, done = [0.2, 0, 0, 0, 0, 0, 0, 0.0, 0], [0.2, 0, 0, 0, 0, 0, 0, 1, 1], [0, 0.1, 0, 0, 0, 0, 0, 1, 0]
     arms = {f"adversarial_{name}": ends(0.9, done) for name in ("none", "out_of_frame", "occlusion", "background_cue")}

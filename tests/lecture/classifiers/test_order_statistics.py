@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.lecture.classifiers.order_statistics.outcome import Found, model, verdicts
+from rl_rewards.lecture.classifiers.order_statistics.outcome import ExpectedMaxima, model, verdicts
 from rl_rewards.lecture.classifiers.order_statistics.study import distance_from_uniform, expected_least
 from rl_rewards.loop.sources import instantiate_part
 from tests.runs import composed
@@ -25,7 +25,7 @@ def study():
 def made_up(uniform_gap=1.0, classifier_gap=0.01, goal_gap=0.02):
     """Gaps to 1: of the uniform draws and of the classifier in gaps of the model, and of the best goal."""
     short = classifier_gap * AROUND_ONE * model(STATES)
-    return Found(
+    return ExpectedMaxima(
         uniforms=UNIFORMS,
         uniform_maximum=1.0 - uniform_gap * AROUND_ONE * model(UNIFORMS),
         states=STATES,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rl_rewards.lecture.classifiers.robot_recipe import RobotRecipe
-from rl_rewards.reporting.run_files import Evaluation, RunFiles
+from rl_rewards.reporting.evaluation_files import StoredEvaluation
+from rl_rewards.reporting.run_files import RunFiles
 from tests.studies.fake_arms import Series, arm, steady
 
 SEEDS = range(100, 110)
@@ -19,7 +20,7 @@ def recorded(success: Series, depth: float = 0.1) -> RunFiles:
     scene = np.zeros((10, STEPS, KEPT, 9), np.float32)
     scene[:, -2, :, 1] = depth
     nothing = np.zeros(valid.shape, np.float32)
-    last = Evaluation(8, 5760, nothing, nothing, valid, None, {"scene": scene})
+    last = StoredEvaluation(8, 5760, nothing, nothing, valid, None, {"scene": scene})
     return arm(success, evaluations=[last])
 
 

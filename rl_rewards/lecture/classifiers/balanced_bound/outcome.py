@@ -22,7 +22,7 @@ BOUND = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class TrainedOutputs:
     """Mean outputs of trained classifiers, with the settings they belong to."""
 
     shares: list[float]  # a: share of negatives that are distributed as successes
@@ -41,7 +41,7 @@ class Found:
         return 1.0 / (1.0 + np.outer(self.shares, self.ratios))
 
 
-def verdicts(found: Found, tolerance: float) -> list[Verdict]:
+def verdicts(found: TrainedOutputs, tolerance: float) -> list[Verdict]:
     """A claim passes on its interval over seeds, not on its mean."""
     most = int(np.argmax(found.ratios))
     unbalanced = found.grid[:, :, most]
@@ -76,7 +76,7 @@ def _within(claim: str, what: str, errors: np.ndarray, tolerance: float) -> Verd
     )
 
 
-def _every_negative_a_success(found: Found, unbalanced: np.ndarray, most: int, tolerance: float) -> Verdict:
+def _every_negative_a_success(found: TrainedOutputs, unbalanced: np.ndarray, most: int, tolerance: float) -> Verdict:
     ratio = found.ratios[most]
     outputs = unbalanced[:, found.shares.index(1.0)]
     _, low, high = mean_interval(outputs.tolist())
@@ -91,7 +91,7 @@ def _every_negative_a_success(found: Found, unbalanced: np.ndarray, most: int, t
     )
 
 
-def _whatever_the_negatives(found: Found, unbalanced: np.ndarray, most: int, tolerance: float) -> Verdict:
+def _whatever_the_negatives(found: TrainedOutputs, unbalanced: np.ndarray, most: int, tolerance: float) -> Verdict:
     """Judged by the share that is farthest from it."""
     ratio = found.ratios[most]
     due = 1.0 / (1.0 + ratio)
@@ -108,7 +108,7 @@ def _whatever_the_negatives(found: Found, unbalanced: np.ndarray, most: int, tol
     )
 
 
-def _any_success_state(found: Found) -> Verdict:
+def _any_success_state(found: TrainedOutputs) -> Verdict:
     """The lecture's words. One kind of success state that is surely below the bound is enough against them."""
     lowest = int(np.argmin(found.gathered.mean(axis=0)))
     outputs = found.gathered[:, lowest]
@@ -123,7 +123,7 @@ def _any_success_state(found: Found) -> Verdict:
     )
 
 
-def _on_average(found: Found) -> Verdict:
+def _on_average(found: TrainedOutputs) -> Verdict:
     """What Jensen's inequality leaves of it: 1 / (1 + a) and more."""
     lowest = int(np.argmin(found.on_average.mean(axis=0)))
     outputs = found.on_average[:, lowest]
@@ -138,7 +138,7 @@ def _on_average(found: Found) -> Verdict:
     )
 
 
-def _where_it_gathers_by_places(found: Found) -> Verdict:
+def _where_it_gathers_by_places(found: TrainedOutputs) -> Verdict:
     lowest = int(np.argmin(found.gathered_by_places.mean(axis=0)))
     outputs = found.gathered_by_places[:, lowest]
     _, low, high = mean_interval(outputs.tolist())
@@ -152,7 +152,7 @@ def _where_it_gathers_by_places(found: Found) -> Verdict:
     )
 
 
-def _any_success_state_by_places(found: Found) -> Verdict:
+def _any_success_state_by_places(found: TrainedOutputs) -> Verdict:
     """Where goal examples are thinner than one place in |V| the optimum is below the bound, and so is C."""
     lowest = int(np.argmin(found.lowest_by_places.mean(axis=0)))
     outputs = found.lowest_by_places[:, lowest]
@@ -172,7 +172,7 @@ def _words(found: np.ndarray) -> str:
     return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def summary(found: Found) -> dict[str, Any]:
+def summary(found: TrainedOutputs) -> dict[str, Any]:
     """Settings and means over seeds, as plain data."""
     means = {name: getattr(found, name).mean(axis=0).tolist() for name in MEASURED}
     settings = {name: getattr(found, name) for name in ("shares", "ratios", "widths")}

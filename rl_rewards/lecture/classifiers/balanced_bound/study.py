@@ -25,7 +25,7 @@ from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.classifier.places import Places, by_places
 from rl_rewards.studies.base import Findings
-from rl_rewards.studies.densities import Mixture, blend, seed_keys, stacked
+from rl_rewards.studies.densities import NormalMixture, blend, seed_keys, stacked
 
 Outputs = dict[str, Float[np.ndarray, "S V ..."]]
 LINE = np.linspace(-6.0, 6.0, 24_001)
@@ -40,8 +40,8 @@ class BalancedBound:
     """Keys and units: configs/experiment/lecture/balanced_bound.yaml."""
 
     classifier: Classifier
-    success: Mixture
-    other: Mixture
+    success: NormalMixture
+    other: NormalMixture
     shares: tuple[float, ...]
     ratios: tuple[int, ...]
     mixup: float
@@ -71,7 +71,7 @@ class BalancedBound:
         gathering = [self.gathering(w) for w in self.widths]
         gathered = self._outputs(self.classifier, seeds, gathering, 1)
         placed = self._outputs(self.classifier, seeds, gathering, 1, places=True)
-        found = outcome.Found(
+        found = outcome.TrainedOutputs(
             shares=list(self.shares),
             ratios=list(self.ratios),
             widths=list(self.widths),
@@ -90,20 +90,20 @@ class BalancedBound:
         del arms
         outcome.draw(findings.details, path)
 
-    def piece(self, width: float) -> Mixture:
+    def piece(self, width: float) -> NormalMixture:
         """A few success states: the first mode of success at ``width`` times its deviation."""
-        return Mixture(jnp.ones(1), self.success.means[:1], width * self.success.deviations[:1])
+        return NormalMixture(jnp.ones(1), self.success.means[:1], width * self.success.deviations[:1])
 
-    def gathering(self, width: float) -> Mixture:
+    def gathering(self, width: float) -> NormalMixture:
         """What a policy visits that has found these few success states."""
         return blend(self.piece(width), self.other, self.gathered_share)
 
-    def optimal(self, visited: Mixture, x: np.ndarray, ratio: int = 1) -> np.ndarray:
+    def optimal(self, visited: NormalMixture, x: np.ndarray, ratio: int = 1) -> np.ndarray:
         """p / (p + k d) at ``x``: what the best classifier says."""
         success = self.success.density(x)
         return success / np.maximum(success + ratio * visited.density(x), 1e-300)
 
-    def expected(self, visited: Mixture, over: Mixture, ratio: int = 1) -> float:
+    def expected(self, visited: NormalMixture, over: NormalMixture, ratio: int = 1) -> float:
         """The mean of :meth:`optimal` over ``over``, by the trapezoidal rule."""
         return float(np.trapezoid(over.density(LINE) * self.optimal(visited, LINE, ratio), LINE))
 
@@ -113,7 +113,7 @@ class BalancedBound:
         return np.any(np.abs(CURVE[:, None] - means) <= CENTRAL * deviations, axis=1)
 
     def _train(
-        self, classifier: Classifier, key: Key, visited: Mixture, ratio: int, places: bool = False
+        self, classifier: Classifier, key: Key, visited: NormalMixture, ratio: int, places: bool = False
     ) -> ClassifierState:
         """Fresh draws in every step, since what is measured is the law, not how many examples it takes.
 
@@ -141,7 +141,7 @@ class BalancedBound:
         self,
         classifier: Classifier,
         seeds: Sequence[int],
-        visited: list[Mixture],
+        visited: list[NormalMixture],
         ratio: int,
         places: bool = False,
     ) -> Outputs:
@@ -151,7 +151,7 @@ class BalancedBound:
         states that are ``visited``'s first component; ``on_line`` [S, V, points]: on the points of ``CURVE``.
         """
 
-        def one(key: Key, visited: Mixture) -> dict[str, Array]:
+        def one(key: Key, visited: NormalMixture) -> dict[str, Array]:
             train_key, success_key, gathered_key = jax.random.split(key, 3)
             state = self._train(classifier, train_key, visited, ratio, places)
 

@@ -26,7 +26,7 @@ from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.reward_maps import REWARD_MAPS, RewardMap
 from rl_rewards.studies.base import Findings
-from rl_rewards.studies.densities import Mixture, seed_keys
+from rl_rewards.studies.densities import NormalMixture, seed_keys
 
 LOG_STD_RANGE = (-4.0, 1.0)
 ARMS = {"through": "through", "reward_alone": "reward_alone", "fast_generator": "through"}
@@ -46,7 +46,7 @@ class Gan:
     """Keys and units: configs/experiment/lecture/gan.yaml."""
 
     classifier: Classifier
-    data: Mixture
+    data: NormalMixture
     reward_map: RewardMap
     noise_size: int
     hidden: tuple[int, ...]

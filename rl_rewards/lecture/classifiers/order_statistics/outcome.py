@@ -21,7 +21,7 @@ COLOURS = (LEARNED, TRUE, GOALS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class ExpectedMaxima:
     """Expected maxima; ``short`` is what they lack to 1. The first classifier is the one as in a run."""
 
     uniforms: list[int]
@@ -40,7 +40,7 @@ def model(n: list[int]) -> Float[np.ndarray, "n"]:
     return 1.0 / (np.array(n) + 1.0)
 
 
-def verdicts(found: Found, tolerance_formula: float, tolerance_model: float) -> list[Verdict]:
+def verdicts(found: ExpectedMaxima, tolerance_formula: float, tolerance_model: float) -> list[Verdict]:
     """A claim passes on its interval over seeds, not on its mean."""
     return [
         _formula(found, tolerance_formula),
@@ -50,7 +50,7 @@ def verdicts(found: Found, tolerance_formula: float, tolerance_model: float) -> 
     ]
 
 
-def _formula(found: Found, tolerance: float) -> Verdict:
+def _formula(found: ExpectedMaxima, tolerance: float) -> Verdict:
     """By the share of the gap to 1: an absolute error would not tell 0.99 from 0.999."""
     lacking = 1.0 - found.uniform_maximum
     error = np.abs(lacking / model(found.uniforms) - 1.0).max(axis=1)
@@ -69,7 +69,7 @@ def _formula(found: Found, tolerance: float) -> Verdict:
     )
 
 
-def _describes(found: Found, name: str, tolerance: float) -> Verdict:
+def _describes(found: ExpectedMaxima, name: str, tolerance: float) -> Verdict:
     maximum = 1.0 - found.short[name]
     error = np.abs(found.short[name] - model(found.states)).max(axis=1)
     mean, low, high = mean_interval(error.tolist())
@@ -87,7 +87,7 @@ def _describes(found: Found, name: str, tolerance: float) -> Verdict:
     )
 
 
-def _grows_no_slower(found: Found) -> Verdict:
+def _grows_no_slower(found: ExpectedMaxima) -> Verdict:
     """The gap to 1 in units of the model's, at the n where that is largest."""
     relative = (found.short[found.first] / model(found.states)).max(axis=1)
     mean, low, high = mean_interval(relative.tolist())
@@ -103,7 +103,7 @@ def _grows_no_slower(found: Found) -> Verdict:
     )
 
 
-def _beats_the_goals(found: Found) -> Verdict:
+def _beats_the_goals(found: ExpectedMaxima) -> Verdict:
     """The lecture's exploitation inequality, with the expected maximum; all seeds but one in ten."""
     best_goal = found.short_goals[found.first].min(axis=1)
     most = int(np.argmax(found.states))
@@ -127,7 +127,7 @@ def _digits(value: float) -> str:
     return f"{value:.4f}" if value < 0.99995 else f"{value:.6f}"
 
 
-def summary(found: Found) -> dict[str, Any]:
+def summary(found: ExpectedMaxima) -> dict[str, Any]:
     """Per seed, as plain data."""
     return {
         "uniforms": found.uniforms,

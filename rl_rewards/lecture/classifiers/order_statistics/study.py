@@ -61,7 +61,7 @@ class OrderStatistics:
         ]
         data = jax.tree.map(lambda *leaves: jnp.stack(leaves), *examples)
         trained = {f"mixup {mixup:g}": self._classifiers(seeds, data, mixup) for mixup in self.mixups}
-        found = outcome.Found(
+        found = outcome.ExpectedMaxima(
             uniforms=list(self.uniforms),
             uniform_maximum=self._uniform_maximum(seeds),
             states=list(self.states),

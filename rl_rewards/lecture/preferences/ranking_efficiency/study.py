@@ -27,7 +27,7 @@ from rl_rewards.studies.base import Findings
 
 
 @dataclass(frozen=True)
-class Told:
+class TeacherAnswers:
     """What one teacher of one seed said of the first R rankings and the first P pairs; indices are of its segments."""
 
     ranks: Float[np.ndarray, "R k"]
@@ -136,7 +136,7 @@ class RankingEfficiency:
             ],
         }
 
-    def ask(self, rationality: float | None, seed: int, drawn: Drawn, index: int) -> Told:
+    def ask(self, rationality: float | None, seed: int, drawn: Drawn, index: int) -> TeacherAnswers:
         """The teacher's rankings, by a merge sort of every one, and its answers to separate pairs."""
         asked = Asked(replace(self.teacher, rationality=rationality), seed, self.segments, drawn.seed(index))
         questions, answers = [], []
@@ -150,10 +150,12 @@ class RankingEfficiency:
         ranks, compared = sort_all(self.ranked, better)
         made, told = np.concatenate(questions), np.concatenate(answers)
         by_ranking = np.argsort(made[:, 0] // self.k, kind="stable")
-        return Told(ranks.astype(float), compared, made[by_ranking], told[by_ranking], asked.answer(self.paired).scores)
+        return TeacherAnswers(
+            ranks.astype(float), compared, made[by_ranking], told[by_ranking], asked.answer(self.paired).scores
+        )
 
     def _of_rankings(
-        self, told: Sequence[Told], drawn: Drawn, seeds: Sequence[int]
+        self, told: Sequence[TeacherAnswers], drawn: Drawn, seeds: Sequence[int]
     ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, "W"]]:
         """Learned from the first of them, as many as ``rankings`` says."""
         used = np.arange(len(self.ranked))[:, None] < np.array(self.rankings)[:, None, None]  # [W, R, 1]

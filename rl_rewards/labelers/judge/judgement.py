@@ -12,7 +12,7 @@ Ask = Callable[[Messages, Sequence[str]], dict[str, float] | NoAnswer]
 OnFlip = Literal["tie", "average"]
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """On one query."""
 
     scores: tuple[float, ...] | None  # [K], higher is better; None: refused
@@ -25,7 +25,7 @@ class Verdict(NamedTuple):
 UNDECIDED = "the judge holds yes and no for equally likely"
 
 
-def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> Verdict:
+def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> Judgement:
     """All C(K, 2) pairs, each both ways round; a clip's score is how many others it beats, a tie counts half.
 
     P(first better) is the mean over both orders. A judge that prefers a place to a clip contradicts itself: that is
@@ -36,7 +36,7 @@ def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> V
         forth = ask(compare(law, told[i], told[j]), LETTERS)
         back = ask(compare(law, told[j], told[i]), LETTERS)
         if isinstance(forth, NoAnswer) or isinstance(back, NoAnswer):
-            return Verdict(None, pairs, flips, next(one.why for one in (forth, back) if isinstance(one, NoAnswer)))
+            return Judgement(None, pairs, flips, next(one.why for one in (forth, back) if isinstance(one, NoAnswer)))
         shown_first, shown_second = forth["A"], back["B"]  # P(i better) in each order
         flipped = (shown_first - 0.5) * (shown_second - 0.5) < 0
         pairs, flips = pairs + 1, flips + flipped
@@ -46,26 +46,26 @@ def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> V
         won = 0.5 + 0.5 * ((mean > 0.5) - (mean < 0.5))
         wins[i] += won
         wins[j] += 1.0 - won
-    return Verdict(tuple(wins), pairs, flips, probability=probability)
+    return Judgement(tuple(wins), pairs, flips, probability=probability)
 
 
-def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Verdict:
+def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Judgement:
     """Each clip alone: its score is the expected rating over 9, in [0, 1]."""
     scores = []
     for clip in told:
         answer = ask(rate(law, clip), DIGITS)
         if isinstance(answer, NoAnswer):
-            return Verdict(None, refused=answer.why)
+            return Judgement(None, refused=answer.why)
         scores.append(sum(int(digit) * share for digit, share in answer.items()) / int(DIGITS[-1]))
-    return Verdict(tuple(scores))
+    return Judgement(tuple(scores))
 
 
-def by_asking(told: Sequence[Told], law: str, ask: Ask) -> Verdict:
+def by_asking(told: Sequence[Told], law: str, ask: Ask) -> Judgement:
     """Yes or no, by one request: 1 if the task is done in the one state, 0 if not; other replies are refusals."""
     (state,) = told
     answer = ask(done(law, state), YES_NO)
     if isinstance(answer, NoAnswer):
-        return Verdict(None, refused=answer.why)
+        return Judgement(None, refused=answer.why)
     if answer["yes"] == answer["no"]:
-        return Verdict(None, refused=UNDECIDED)
-    return Verdict((float(answer["yes"] > answer["no"]),))
+        return Judgement(None, refused=UNDECIDED)
+    return Judgement((float(answer["yes"] > answer["no"]),))
