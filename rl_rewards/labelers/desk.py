@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from rl_rewards.core.checks import require
-from rl_rewards.labelers.database import Database
+from rl_rewards.labelers.database import Database, insert, leased, room, write_answer
 from rl_rewards.labelers.records import Conflict, Leased, check_labeler, check_scores, packed
-from rl_rewards.labelers.rows import insert, leased, room, write_answer
 
 MOST_LEASES = 50
 """Questions that annotators have at once, each of them one: whoever may label may do so by any name."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.labelers.clips import pack_array
-from rl_rewards.labelers.database import Database
+from rl_rewards.labelers.database import Database, room, write_answer
 from rl_rewards.labelers.records import (
     Absorbed,
     Clip,
@@ -26,7 +26,6 @@ from rl_rewards.labelers.records import (
     packed,
     unpacked,
 )
-from rl_rewards.labelers.rows import room, write_answer
 
 STORE_NAME = "labels.sqlite"
 """In the folder of a run."""

@@ -10,6 +10,7 @@ import numpy as np
 from rl_rewards.core.seed_rows import values
 from rl_rewards.reporting.figures.drawing import LEARNED, TRUE, plain, styled
 from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.measures import over_rounds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,3 +98,16 @@ def _draw_on_the_right(axes: "Axes", run: RunFiles, curve: Curve) -> None:
     right.tick_params(axis="y", colors=curve[1], labelsize=8)
     axes.set_zorder(right.get_zorder() + 1)  # what counts lies on top
     axes.patch.set_visible(False)
+
+
+def draw_over_training(axes: "Axes", run: RunFiles, key: str, colour: str, label: str) -> None:
+    """A metric of every round: each seed thin, their mean thick."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    steps = [row["env_steps"] for row in run.rows]
+    found = over_rounds(run, key)
+    axes.plot(steps, found, color=colour, linewidth=0.5, alpha=0.3)
+    axes.plot(steps, np.nanmean(found, axis=1), color=colour, linewidth=2.0, label=label)
+    axes.set_xlabel("environment steps")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -139,3 +139,20 @@ def late_minus_early(found: Float[np.ndarray, "evaluations seeds"]) -> list[floa
     """Mean over the last third of the evaluations minus that over the first, of each seed."""
     third = max(1, len(found) // 3)
     return (found[-third:].mean(axis=0) - found[:third].mean(axis=0)).tolist()
+
+
+def over_rounds(run: RunFiles, key: str) -> Float[np.ndarray, "rounds seeds"]:
+    """A metric of every round; NaN where a round had nothing to tell."""
+    found = [row.get(key) for row in run.rows]
+    each = [value if isinstance(value, list) else [value] * run.num_seeds for value in found]
+    return np.array(each, float)  # None becomes NaN
+
+
+def last_third(found: Float[np.ndarray, "rounds seeds"]) -> list[float]:
+    """Mean over the last third of training, of each seed."""
+    return np.nanmean(found[-max(1, len(found) // 3) :], axis=0).tolist()
+
+
+def first_third(found: Float[np.ndarray, "rounds seeds"]) -> list[float]:
+    """Mean over the first third of training, of each seed."""
+    return np.nanmean(found[: max(1, len(found) // 3)], axis=0).tolist()

@@ -15,8 +15,7 @@ from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings, Verdict
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import above_zero, in_words, less
-from rl_rewards.studies.players import over_rounds
+from rl_rewards.studies.measures import above_zero, in_words, less, over_rounds
 
 ERROR, DISAGREEMENT, WIDE, NO_BONUS = "prediction_error", "disagreement", "wide_screen", "no_bonus"
 STYLES = {

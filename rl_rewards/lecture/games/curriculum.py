@@ -14,9 +14,8 @@ from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings, Verdict
-from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import above_zero, in_words, less
-from rl_rewards.studies.players import draw_over_training, first_third, last_third, over_rounds
+from rl_rewards.studies.drawing import canvas, draw_over_training
+from rl_rewards.studies.measures import above_zero, first_third, in_words, last_third, less, over_rounds
 
 DISTANCE, SUCCESS = "reward/goal_distance", "reward/bob_success"
 STYLES = {"time": ("#0072B2", "times"), "win": ("#D55E00", "plus and minus one")}

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from rl_rewards.core.intervals import mean_interval, share_interval
+from rl_rewards.lecture.games.hall_paths import shortest_paths
 from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings, Verdict
-from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import above_zero, in_words, less
-from rl_rewards.studies.players import draw_over_training, last_third, over_rounds, shortest_paths
+from rl_rewards.studies.drawing import canvas, draw_over_training
+from rl_rewards.studies.measures import above_zero, in_words, last_third, less, over_rounds
 
 PLAIN = "long_turn"
 STYLES = {

@@ -17,8 +17,7 @@ from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings, Verdict
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import in_words, ratio_of_medians, reached_at
-from rl_rewards.studies.players import over_rounds
+from rl_rewards.studies.measures import in_words, over_rounds, ratio_of_medians, reached_at
 
 EPISODES, SUCCESS, TOUCHED = "reward/task_episodes", "eval/success", "reward/touched"
 SUPERVISED, GAMES = "supervised", "games"

@@ -24,10 +24,9 @@ from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import READS, AsksForLabels, JudgesPairs, feature_size, make_pair_features
-from rl_rewards.rewards.preferences.acquisition import Acquisition, choose
+from rl_rewards.rewards.preferences.acquisition import Acquisition, choose, novelty
 from rl_rewards.rewards.preferences.asking import Asking
 from rl_rewards.rewards.preferences.fit import PreferenceFit
-from rl_rewards.rewards.preferences.novelty import novelty
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 
 SHOWN_STEPS = 1024

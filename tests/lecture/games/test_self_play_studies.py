@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from rl_rewards.lecture.curiosity.noisy_tv import NoisyTv
-from rl_rewards.lecture.games import degenerate_equilibria, self_play_hall
+from rl_rewards.lecture.games import degenerate_equilibria, hall_paths, self_play_hall
 from rl_rewards.lecture.games.curriculum import Curriculum
 from rl_rewards.lecture.games.degenerate_equilibria import DegenerateEquilibria
 from rl_rewards.lecture.games.self_play_hall import SelfPlayHall
 from rl_rewards.lecture.games.self_play_transfer import SelfPlayTransfer
-from rl_rewards.studies import players
 from tests.finished import finished_run
 from tests.studies.fake_arms import arm, steady
 
@@ -36,17 +35,17 @@ def is_png(path) -> bool:
 def test_shortest_paths_are_counted_pair_by_pair():
     cell, goal = np.meshgrid(np.arange(LENGTH), np.arange(LENGTH), indexing="ij")
     right = (goal > cell).astype(int)
-    assert players._shortest(right).all() and len(players._shortest(right)) == LENGTH * (LENGTH - 1)
+    assert hall_paths._shortest(right).all() and len(hall_paths._shortest(right)) == LENGTH * (LENGTH - 1)
     lost = right.copy()
-    lost[2, 4] = players.LEFT  # who wants to 4 turns back in the middle: from 0, 1 and 2 nobody gets there
-    assert (~players._shortest(lost)).sum() == 3
-    assert not players._shortest(np.zeros_like(right)).all()
+    lost[2, 4] = hall_paths.LEFT  # who wants to 4 turns back in the middle: from 0, 1 and 2 nobody gets there
+    assert (~hall_paths._shortest(lost)).sum() == 3
+    assert not hall_paths._shortest(np.zeros_like(right)).all()
 
 
 def test_bobs_paths_are_read_off_a_run(tmp_path):
     hall = ("env=hall", f"env.length={LENGTH}", "env.goal=4", "reward.horizon=12", "reward.alice_moves=6")
     finished_run(tmp_path, "reward=self_play", *hall, "algorithm.rollout_length=40")
-    (share,) = players.shortest_paths(tmp_path, [0], LENGTH)
+    (share,) = hall_paths.shortest_paths(tmp_path, [0], LENGTH)
     assert 0.0 <= share <= 1.0 and share * LENGTH * (LENGTH - 1) == pytest.approx(round(share * 20))
 
 

@@ -1,37 +1,16 @@
-"""What studies of self-play read off the runs of two players: their games over training, and Bob's paths in a hall."""
+"""Bob's paths in a hall, read off the policy that a run has learned."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from rl_rewards.games.rules import FLAGS
 from rl_rewards.loop.policies import restore_policy
-from rl_rewards.reporting.run_files import RunFiles
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 LEFT, RIGHT = 0, 1
-
-
-def over_rounds(run: RunFiles, key: str) -> Float[np.ndarray, "rounds seeds"]:
-    """A metric of every round; NaN where a round had nothing to tell."""
-    found = [row.get(key) for row in run.rows]
-    each = [value if isinstance(value, list) else [value] * run.num_seeds for value in found]
-    return np.array(each, float)  # None becomes NaN
-
-
-def last_third(found: Float[np.ndarray, "rounds seeds"]) -> list[float]:
-    """Mean over the last third of training, of each seed."""
-    return np.nanmean(found[-max(1, len(found) // 3) :], axis=0).tolist()
-
-
-def first_third(found: Float[np.ndarray, "rounds seeds"]) -> list[float]:
-    return np.nanmean(found[: max(1, len(found) // 3)], axis=0).tolist()
 
 
 def shortest_paths(run_dir: Path, seeds: list[int], length: int) -> list[float]:
@@ -60,16 +39,3 @@ def _shortest(directions: np.ndarray) -> Bool[np.ndarray, "pairs"]:
         return all(directions[cell, goal] == (RIGHT if goal > start else LEFT) for cell in cells)
 
     return np.array([leads(*pair) for pair in pairs])
-
-
-def draw_over_training(axes: "Axes", run: RunFiles, key: str, colour: str, label: str) -> None:
-    """A metric of every round: each seed thin, their mean thick."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
-    steps = [row["env_steps"] for row in run.rows]
-    found = over_rounds(run, key)
-    axes.plot(steps, found, color=colour, linewidth=0.5, alpha=0.3)
-    axes.plot(steps, np.nanmean(found, axis=1), color=colour, linewidth=2.0, label=label)
-    axes.set_xlabel("environment steps")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
