@@ -131,7 +131,8 @@ def start_study(cfg: DictConfig, run_dir: Path, overrides: list[str]) -> None:
 
     run_dir.mkdir(parents=True, exist_ok=True)
     with only_process(run_dir):
-        run_study(instantiate_part(cfg.study), cfg, overrides, run_dir)
+        study = instantiate_part(cfg.study, trust=trusted_packages(cfg.get("trust")))
+        run_study(study, cfg, overrides, run_dir)
         if cfg.report:
             report = run_dir / "report.html"
             write_comparison(find_runs([str(run_dir)]), report)

@@ -56,9 +56,25 @@ class SqliteFile:
         Raises:
             OSError: when the file cannot be written, or is another one than was opened.
         """
+        with self._lock:
+            with self._transaction("BEGIN IMMEDIATE") as connection:
+                yield connection
+            self._check_identity()  # again: nothing is acknowledged that lies in a file without a name
+
+    def reading(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        """One consistent view of all tables.
+
+        Raises:
+            OSError: when the file cannot be read, or is another one than was opened.
+        """
+        return self._transaction("BEGIN")
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        """A transaction that is committed when the block is left, and rolled back when the block raises."""
         with self._lock, self._told():
             self._check_identity()
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(begin)
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
@@ -66,23 +82,6 @@ class SqliteFile:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            self._check_identity()  # again: nothing is acknowledged that lies in a file without a name
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view of all tables.
-
-        Raises:
-            OSError: when the file cannot be read, or is another one than was opened.
-        """
-        with self._lock, self._told():
-            self._check_identity()
-            self._connection.execute("BEGIN")
-            try:
-                yield self._connection
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("COMMIT")
 
     def close(self) -> None:
         with self._lock:

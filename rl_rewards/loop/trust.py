@@ -1,7 +1,9 @@
-"""Whose code a configuration that was read from a folder may run: rl_rewards' own parts, and what the user names.
+"""Whose code a configuration that was read from a folder may run, and who may be sent the user's keys.
 
-A configuration names classes by ``_target_``, and any importable function could stand there. What a user composes on
-the command line is theirs; what is read from a run's folder may be someone else's.
+A configuration names classes by ``_target_``, and any importable function could stand there; it names an environment
+variable and the endpoint that is sent its value, and any of both could stand there. What a user composes on the command
+line is theirs; what is read from a run's folder may be someone else's: only rl_rewards' own parts are made, and only
+OpenAI's key is sent to OpenAI, unless the user names the package or the host.
 """
 
 import pkgutil
@@ -19,13 +21,21 @@ from rl_rewards.core.errors import ConfigError
 OWN = tuple(f"rl_rewards.{folder}" for folder in ("algorithms", "envs", "games", "labelers", "models", "rewards"))
 """Packages of parts. Others have functions that start processes and write files."""
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:\d+)?")
+"""A host, with its port where an address names one; every name of a package reads as one, too."""
+ENDPOINT = re.compile(rf"https?://({HOST.pattern})(/[\w./-]*)?")
+"""An address without anything that two programs could read differently."""
+EMBEDDED = "embedded"
+"""In the place of an address: a model in this process, which is sent no key."""
+OPENAI = ("OPENAI_API_KEY", "https://api.openai.com/v1")
+"""The key and the endpoint of configs/labeler/ai_judge.yaml, which belong together."""
 
 
 def trusted_packages(given: Any) -> tuple[str, ...]:
-    """The packages that ``trust=`` names: nothing, one, or a list of them.
+    """The packages and hosts that ``trust=`` names: nothing, one, or a list of them.
 
     Raises:
-        ConfigError: when they are no names of packages.
+        ConfigError: when they are no such names.
     """
     if isinstance(given, str) and given.startswith("["):
         given = given.strip("[]").split(",")
@@ -34,8 +44,10 @@ def trusted_packages(given: Any) -> tuple[str, ...]:
     names = given if isinstance(given, list | tuple | ListConfig) else [given]
     names = [name.strip() if isinstance(name, str) else name for name in names]
     for name in names:
-        known = isinstance(name, str) and NAME.fullmatch(name)
-        require(bool(known), f"trust={name} is not valid; it must be the name of a package, or a list of them.")
+        known = isinstance(name, str) and HOST.fullmatch(name)
+        require(
+            bool(known), f"trust={name} is not valid; it must be the name of a package or a host, or a list of them."
+        )
     return tuple(names)
 
 
@@ -50,7 +62,7 @@ def take_trust(overrides: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 
 
 def check_targets(config: DictConfig, built: Sequence[str], trust: Sequence[str], where: str) -> None:
-    """Refuse ``config`` unless every class that its keys ``built`` name, however deep, is a trusted one.
+    """Refuse ``config`` unless its keys ``built``, however deep, name trusted classes and endpoints alone.
 
     Nothing of an untrusted package is imported to find that out.
 
@@ -58,7 +70,7 @@ def check_targets(config: DictConfig, built: Sequence[str], trust: Sequence[str]
         where: the file that it was read from, for the message.
 
     Raises:
-        ConfigError: at the first class that is not trusted; it tells how to trust it.
+        ConfigError: at the first class or endpoint that is not trusted; it tells how to trust it.
     """
     plain: Any = OmegaConf.to_container(config, resolve=False)
     for place, node in [found for key in built for found in _nodes(plain.get(key), key)]:
@@ -72,6 +84,20 @@ def check_targets(config: DictConfig, built: Sequence[str], trust: Sequence[str]
             not colon or _is_in(module, trust),
             f"{where}: {place}.id={node.get('id')} would import {module}; {_how(module)}.",
         )
+        if node.get("key_variable") is not None and node.get("base_url") != EMBEDDED:
+            _check_endpoint(node, trust, f"{where}: {place}")
+
+
+def _check_endpoint(node: dict, trust: Sequence[str], place: str) -> None:
+    """Refuse a judge that would send an environment variable to a host that is not trusted: it can hold any secret."""
+    variable, address = node["key_variable"], str(node.get("base_url"))
+    found = ENDPOINT.fullmatch(address)
+    host = found[1] if found else ""
+    way = f"if you trust that, name its host: trust={host}" if host else "that is no plain address of an endpoint"
+    require(
+        (variable, address) == OPENAI or (host != "" and host in trust),
+        f"{place} would send the environment variable {variable} to {address}; {way}.",
+    )
 
 
 def trusted_class(target: Any, trust: Sequence[str]) -> Any:

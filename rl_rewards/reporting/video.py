@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rl_rewards.core.errors import CannotDraw
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.seed_rows import of_seed
+from rl_rewards.reporting.evaluation_files import read_count, read_stored
 from rl_rewards.reporting.figures.drawing import ALICE, BOB
 from rl_rewards.reporting.run_files import read_rows
 
@@ -57,7 +59,8 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
         seed_index: whose episodes, in a run of several seeds.
 
     Returns:
-        What was written: nothing if the run recorded no scenes or nothing here can draw them, which is printed.
+        What was written: nothing if the run recorded no scenes; nor if their file is damaged or nothing here can draw
+        them, which is printed.
     """
     newest = max((run_dir / "evaluations").glob("*.npz"), default=None)
     if newest is None:
@@ -65,9 +68,14 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
     every = max(1, round(1.0 / (30.0 * step_seconds)))  # steps per frame
     frames_per_second = float(np.clip(1.0 / (every * step_seconds), 10.0, 30.0))
     written = []
-    recorded, best = _recorded(newest, seed_index), best_round(run_dir, seed_index)
+    best = best_round(run_dir, seed_index)
     evaluation = run_dir / "evaluations" / f"{best:06d}.npz" if best is not None else None
-    better = _recorded(evaluation, seed_index) if evaluation is not None and evaluation.is_file() else {}
+    try:
+        recorded = _recorded(newest, seed_index)
+        better = _recorded(evaluation, seed_index) if evaluation is not None and evaluation.is_file() else {}
+    except ConfigError as error:
+        print(f"No video: {error}", flush=True)
+        return []
     if recorded:
         recorded["best.mp4"] = better.get("final.mp4", [])
     for name, episodes in recorded.items():
@@ -104,18 +112,24 @@ def best_round(run_dir: Path, seed_index: int = 0) -> int | None:
 
 
 def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[list[Frame]]]:
-    """Episodes, by the video's name."""
-    with np.load(evaluation) as file:
-        names = ("scene", "valid", "scene_failure", "failure_episode", "scene_games", "scene_player")
-        arrays = {name: file[name] for name in names if name in file.files}
+    """Episodes, by the video's name.
+
+    Raises:
+        ConfigError: when the file is damaged.
+    """
+    names = ("scene", "valid", "scene_failure", "failure_episode", "scene_games", "scene_player")
+    arrays = read_stored(evaluation, names.__contains__)
     if "scene" not in arrays:
         return {}
+    fits = "valid" in arrays and arrays["valid"].shape == arrays["scene"].shape[:-1]
+    require(fits, f"{evaluation} is malformed: scene and valid differ in shape.")
     if arrays["valid"].ndim == 3:
         arrays = {name: array[seed_index] for name, array in arrays.items()}
-    scene, lengths = arrays["scene"], arrays["valid"].sum(axis=0)
+    scene, lengths = arrays["scene"], arrays["valid"].astype(bool).sum(axis=0)
     found = {"final.mp4": [_frames(scene[: lengths[i], i]) for i in range(min(EPISODES, scene.shape[1]))]}
     if "scene_failure" in arrays:
-        episode = int(arrays["failure_episode"])  # -1: every episode succeeded
+        episode = read_count(evaluation, arrays, "failure_episode")  # -1: every episode succeeded
+        require(episode < len(lengths), f"{evaluation} is malformed: failure_episode={episode} is no episode.")
         failure = arrays["scene_failure"][: lengths[episode]]
         found["most_rewarded_failure.mp4"] = [_frames(failure)] if episode >= 0 else []
     if "scene_games" in arrays:

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Protocol, TypeGuard, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeGuard, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -103,7 +103,6 @@ class RewardSource(Protocol[RewardState]):
         return {}
 
 
-@runtime_checkable
 class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
     """A source that can be fed by a labeler. All methods are pure; the wait for answers is on the host.
 

@@ -1,4 +1,4 @@
-"""What a configuration from a folder may build: this package's parts, and classes of packages that the user names."""
+"""What a configuration from a folder may build, and whom it may send a key: ours, and whom the user names."""
 
 import sys
 
@@ -104,6 +104,47 @@ def test_an_environments_id_that_imports_a_module_needs_trust():
     check({**node, "id": "Pendulum-v1"})
 
 
+JUDGE = {"_target_": "rl_rewards.labelers.ai_judge.AIJudge", "key_variable": "SECRET"}
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://judge.example.com/v1", "judge.example.com"),
+        ("http://127.0.0.1:8080/v1", "127.0.0.1:8080"),
+        ("https://api.openai.com/v1", "api.openai.com"),
+    ],
+)
+def test_an_environment_variable_is_sent_to_a_trusted_host_alone(address, host):
+    node = {**JUDGE, "base_url": address}
+    with pytest.raises(ConfigError) as error:
+        check(node, "openai", "example", "com")
+    assert str(error.value) == (
+        f"config.yaml: reward would send the environment variable SECRET to {address}; if you trust that, name its "
+        f"host: trust={host}."
+    )
+    check(node, host)
+    check({**node, "key_variable": None})
+    check({**node, "base_url": "embedded"})
+    with pytest.raises(ConfigError, match=r"reward\.deep\.0 would send"):
+        check({"_target_": OURS, "deep": [node]})
+
+
+def test_a_key_goes_where_it_belongs_without_trust():
+    check({**JUDGE, "key_variable": "OPENAI_API_KEY", "base_url": "https://api.openai.com/v1"})
+    for address in ("http://api.openai.com/v1", "https://api.openai.com/v1/../x", "https://api.openai.com.evil.org/v1"):
+        with pytest.raises(ConfigError, match="would send the environment variable OPENAI_API_KEY"):
+            check({**JUDGE, "key_variable": "OPENAI_API_KEY", "base_url": address})
+
+
+@pytest.mark.parametrize(
+    "address", ["https://good.org@evil.org/v1", "https://good.org\\@evil.org", "https://good.org?x", "", None]
+)
+def test_an_address_that_can_be_read_differently_is_trusted_by_no_name(address):
+    with pytest.raises(ConfigError, match=r"to .*; that is no plain address of an endpoint\.$"):
+        check({**JUDGE, "base_url": address}, "good.org", "evil.org")
+
+
 @pytest.mark.parametrize(
     ("given", "packages"),
     [
@@ -111,6 +152,7 @@ def test_an_environments_id_that_imports_a_module_needs_trust():
         ("", ()),
         ("null", ()),
         ("mine", ("mine",)),
+        ("[127.0.0.1:8080, a-b.org]", ("127.0.0.1:8080", "a-b.org")),
         (["a", "b.c"], ("a", "b.c")),
         ("[a, b]", ("a", "b")),
         (OmegaConf.create(["a"]), ("a",)),
@@ -122,7 +164,7 @@ def test_trust_names_packages(given, packages):
 
 @pytest.mark.parametrize("given", [3, "a b", "/path", ["a", None], True])
 def test_trust_that_names_none_is_refused(given):
-    with pytest.raises(ConfigError, match=r"^trust=.* is not valid; it must be the name of a package"):
+    with pytest.raises(ConfigError, match=r"^trust=.* is not valid; it must be the name of a package or a host"):
         trusted_packages(given)
 
 

@@ -2,6 +2,7 @@
 
 import imageio.v2 as imageio
 import numpy as np
+import pytest
 
 from rl_rewards.core.errors import CannotDraw
 from rl_rewards.games.rules import ALICE, BOB
@@ -54,6 +55,21 @@ def test_what_cannot_be_drawn_costs_the_video_alone(tmp_path, capsys):
     assert write_videos(tmp_path, draw, 0.04) == []
     assert capsys.readouterr().out == "No video: Hopper-v5 cannot be drawn here: no renderer.\n"
     assert not (tmp_path / "videos" / "final.mp4").exists()
+
+
+@pytest.mark.parametrize("damage", ["bytes", "valid", "failure_episode"])
+def test_a_damaged_evaluation_costs_the_video_alone(tmp_path, capsys, damage):
+    write_evaluation(tmp_path, steps=8, episodes=2)
+    path = tmp_path / "evaluations" / "000001.npz"
+    if damage == "bytes":
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        arrays = {"scene": np.zeros((8, 2, 2)), "valid": np.ones((8, 2), bool), "scene_failure": np.zeros((8, 2))}
+        bad = {"valid": {"valid": np.ones((7, 2), bool)}, "failure_episode": {"failure_episode": np.array(2)}}
+        np.savez(path, **(arrays | bad[damage]))
+    assert write_videos(tmp_path, lambda scene: np.zeros((16, 16, 3), np.uint8), 0.04) == []
+    said = capsys.readouterr().out
+    assert said.startswith(f"No video: {path} is ") and said.endswith(".\n") and said.count("\n") == 1
 
 
 def write_failure(run_dir, failure_episode: int, name: str) -> None:

@@ -35,11 +35,12 @@ class DegenerateEquilibria:
     """Judges the arms of configs/experiment/lecture/degenerate_equilibria.yaml."""
 
     stuck: float
+    trust: tuple[str, ...] = ()  # packages of which the arms may make classes
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         length = int(arms[PLAIN].config["env"]["length"])
         success = {name: last_third(over_rounds(run, "reward/bob_success")) for name, run in arms.items()}
-        shares = {name: shortest_paths(run.path, list(seeds), length) for name, run in arms.items()}
+        shares = {name: shortest_paths(run.path, seeds, length, self.trust) for name, run in arms.items()}
         fallen = [value < self.stuck for value in success[PLAIN]]
         interval = share_interval(sum(fallen), len(fallen))
         verdicts = [

@@ -1,5 +1,6 @@
 """Bob's paths in a hall, read off the policy that a run has learned."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -13,14 +14,18 @@ from rl_rewards.loop.policies import restore_policy
 LEFT, RIGHT = 0, 1
 
 
-def shortest_paths(run_dir: Path, seeds: list[int], length: int) -> list[float]:
-    """Share of all pairs (start, goal) of a hall for which the mode of Bob's policy takes a shortest path; per seed."""
-    return [float(np.mean(_shortest(_directions(run_dir, seed, length)))) for seed in seeds]
+def shortest_paths(run_dir: Path, seeds: Sequence[int], length: int, trust: Sequence[str] = ()) -> list[float]:
+    """Share of all pairs (start, goal) of a hall for which the mode of Bob's policy takes a shortest path; per seed.
+
+    Args:
+        trust: as of :func:`restore_policy`.
+    """
+    return [float(np.mean(_shortest(_directions(run_dir, seed, length, trust)))) for seed in seeds]
 
 
-def _directions(run_dir: Path, seed: int, length: int) -> np.ndarray:
+def _directions(run_dir: Path, seed: int, length: int, trust: Sequence[str]) -> np.ndarray:
     """What Bob does on each cell for each goal [length, length]."""
-    policy = restore_policy(run_dir, seed)
+    policy = restore_policy(run_dir, seed, trust)
     cell, goal = np.meshgrid(np.arange(length), np.arange(length), indexing="ij")
     one_hot = np.eye(length, dtype=np.float32)
     flags = np.zeros((length * length, len(FLAGS)), np.float32)  # neither Alice's turn nor a task, an opponent of today

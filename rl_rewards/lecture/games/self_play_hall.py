@@ -27,10 +27,11 @@ class SelfPlayHall:
     """Judges the arms of configs/experiment/lecture/self_play_hall.yaml."""
 
     target: float  # share of pairs of cells
+    trust: tuple[str, ...] = ()  # packages of which the arms may make classes
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         length = int(arms[TIME].config["env"]["length"])
-        shares = {name: shortest_paths(run.path, list(seeds), length) for name, run in arms.items()}
+        shares = {name: shortest_paths(run.path, seeds, length, self.trust) for name, run in arms.items()}
         _, low, high = mean_interval(shares[TIME])
         verdicts = [
             Verdict(

@@ -11,7 +11,10 @@ from rl_rewards.lecture.games.curriculum import Curriculum
 from rl_rewards.lecture.games.degenerate_equilibria import DegenerateEquilibria
 from rl_rewards.lecture.games.self_play_hall import SelfPlayHall
 from rl_rewards.lecture.games.self_play_transfer import SelfPlayTransfer
+from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.trust import trusted_packages
 from tests.finished import finished_run
+from tests.runs import composed
 from tests.studies.fake_arms import arm, steady
 
 SEEDS = range(100, 110)
@@ -49,9 +52,28 @@ def test_bobs_paths_are_read_off_a_run(tmp_path):
     assert 0.0 <= share <= 1.0 and share * LENGTH * (LENGTH - 1) == pytest.approx(round(share * 20))
 
 
+@pytest.mark.parametrize("name", ["self_play_hall", "degenerate_equilibria"])
+def test_arms_may_make_classes_of_the_packages_that_the_study_trusts(name, tmp_path, monkeypatch):
+    cfg, asked = composed(f"experiment=lecture/{name}", "trust=mine"), []
+
+    class Enough(Exception):
+        pass
+
+    def restore(run_dir, seed, trust):
+        asked.append(trust)
+        raise Enough
+
+    monkeypatch.setattr(hall_paths, "restore_policy", restore)
+    study = instantiate_part(cfg.study, trust=trusted_packages(cfg.trust))
+    games = {"bob_success": 0.5, "goal_distance": 3.0, "t_alice": 4.0, "t_bob": 3.0}
+    with pytest.raises(Enough):
+        study.judge({arm: played(arm, **games) for arm in cfg.arms}, SEEDS)
+    assert asked == [("mine",)]
+
+
 def test_hall(tmp_path, monkeypatch):
     found = {"time": 0.99, "win": 0.7, "random": 0.4}
-    told = lambda path, seeds, length: [found[path.name] + 0.0001 * i for i in range(10)]  # noqa: E731
+    told = lambda path, seeds, length, trust: [found[path.name] + 0.0001 * i for i in range(10)]  # noqa: E731
     monkeypatch.setattr(self_play_hall, "shortest_paths", told)
     games = {"goal_distance": 3.0, "bob_success": 0.9, "t_alice": 4.0, "t_bob": 3.0}
     arms = {"time": played("time", **games), "win": played("win", **games), "random_alice": played("random", **games)}
@@ -80,7 +102,7 @@ def test_curriculum(tmp_path):
 
 
 def test_degenerate_equilibria(tmp_path, monkeypatch):
-    monkeypatch.setattr(degenerate_equilibria, "shortest_paths", lambda path, seeds, length: [0.5] * 10)
+    monkeypatch.setattr(degenerate_equilibria, "shortest_paths", lambda path, seeds, length, trust: [0.5] * 10)
     rest = {"goal_distance": 3.0, "t_alice": 30.0, "t_bob": 4.0}
     success = {"long_turn": 0.1, "past_opponents": 0.1, "cloning": 0.3, "short_turn": 0.9, "times": 0.99}
     arms = {name: played(bob_success=[0.9] * 3 + [value] * 6, **rest) for name, value in success.items()}

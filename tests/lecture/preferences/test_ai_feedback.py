@@ -1,6 +1,7 @@
 """Study ai_feedback: made-up arms, and what is read off a run's reward and its label store."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from omegaconf import OmegaConf
 
 from rl_rewards.labelers.calibration import calibrate
 from rl_rewards.lecture.preferences.ai_feedback import outcome as ai_feedback_outcome
+from rl_rewards.lecture.preferences.ai_feedback import study as judged
 from rl_rewards.lecture.preferences.ai_feedback.study import AIFeedback, answers, check_teacher, spec_of
 from rl_rewards.loop.build import build
 from rl_rewards.loop.checkpoint import save_reward
@@ -95,6 +97,14 @@ def test_a_seeds_own_reward_is_read(study, tmp_path):
     first, second = (parts.source.reward(one, drawn).sum(axis=-1) for one in parts.seeds.each(state))
     assert found.shape == (60,) and abs(first - second).max() > 1e-3
     np.testing.assert_allclose(found, second, rtol=1e-4, atol=1e-5)
+
+
+def test_a_reward_of_a_package_that_the_study_trusts_is_read(study, monkeypatch):
+    asked = []
+    state = (SimpleNamespace(reward=lambda state, steps: steps.env_reward), {}, None)
+    monkeypatch.setattr(judged, "restore_from_run", lambda run, seed, trust: asked.append(trust) or state)
+    np.testing.assert_allclose(replace(study, trust=("mine",)).learned_returns("run", 4), study._returns, atol=1e-5)
+    assert asked == [("mine",)]
 
 
 def test_a_teachers_answers_are_checked_seed_by_seed(tmp_path):

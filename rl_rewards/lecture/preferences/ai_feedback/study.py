@@ -39,6 +39,7 @@ class AIFeedback:
 
     segments: Segments
     count: int
+    trust: tuple[str, ...] = ()  # packages of which the arms may make classes
 
     def __post_init__(self) -> None:
         check_fields(self, "study")
@@ -75,7 +76,7 @@ class AIFeedback:
 
     def learned_returns(self, run_dir: Path, seed: int) -> Float[np.ndarray, "N"]:
         """Of the segments, by the reward that a run has learned in the end."""
-        source, state, _ = restore_from_run(run_dir, seed)
+        source, state, _ = restore_from_run(run_dir, seed, self.trust)
         return np.asarray(jax.jit(source.reward)(state, self._drawn), np.float64).sum(axis=-1)
 
 
