@@ -95,13 +95,14 @@ def _updates(parts, data, state, env) -> dict[str, float]:
     """The reward's and the policy's update, each as a program of its own."""
     _, source, algorithm, _ = parts
     act = jax.jit(host_act(parts, explore=True))
-    rollout = collect_host(env, act, state.agent, jax.random.key(1), algorithm.rollout_length)
-    rollout = jax.tree.map(jnp.asarray, rollout)
+    memory = algorithm.initial_memory(algorithm.num_envs)
+    collected = collect_host(env, act, state.agent, jax.random.key(1), algorithm.rollout_length, memory)
+    rollout = jax.tree.map(jnp.asarray, collected.rollout)
     log_prob = partial(algorithm.log_prob, state.agent)
     round_ = jnp.asarray(10, jnp.int32)
 
     def experience(rollout):
-        return Experience(rollout, state.replay.sample, state.replay.sample_segments, log_prob)
+        return Experience(rollout, state.replay.sample, state.replay.sample_segments, log_prob, memory=memory)
 
     @jax.jit
     def update_reward(reward, rollout, key):

@@ -42,7 +42,9 @@ def test_a_runs_policy_is_recorded_as_it_acts(expert, tmp_path, capsys):
     policy = restore_policy(expert)
     demos = load_demonstrations(str(out), policy.spec)
     assert (demos["episode_return"] > 25).all(), "at the goal within fifteen steps of forty"
-    action, _ = policy.algorithm.act(policy.state, jnp.asarray(demos["obs"][:50]), jax.random.key(0), explore=False)
+    action, _, _ = policy.algorithm.act(
+        policy.state, (), jnp.asarray(demos["obs"][:50]), jax.random.key(0), explore=False
+    )
     np.testing.assert_allclose(demos["action"][:50], np.clip(action, -1.0, 1.0), atol=1e-5)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn
+from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn
 
 AgentState = TypeVar("AgentState")
 
@@ -46,9 +46,28 @@ class Algorithm(Protocol[AgentState]):
     @abstractmethod
     def init(self, key: Key) -> AgentState: ...
 
+    def initial_memory(self, num_envs: int) -> Memory:
+        """Returns what the policy remembers before an episode's first step, arrays [num_envs, ...].
+
+        ``()``: it remembers nothing, and acts on each observation alone.
+        """
+        return ()
+
     @abstractmethod
-    def act(self, state: AgentState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
-        """Actions [B, ...] in the env's units and what to record as ``behaviour``; ``explore`` False is the mode."""
+    def act(
+        self, state: AgentState, memory: Memory, obs: Obs, key: Key, explore: bool
+    ) -> tuple[Action, Memory, dict[str, Array]]:
+        """Chooses an action in each of B environments.
+
+        Args:
+            memory: [B, ...] of the steps before in the same episode. Whoever steps the environments carries it from
+                call to call, and gives ``initial_memory`` where an episode begins.
+            explore: False for the policy's mode.
+
+        Returns:
+            The actions [B, ...] in the env's units; the memory after this step, in the arrays of the one before; and
+            what to record as ``behaviour``, by name, [B, ...].
+        """
         ...
 
     def adopt(self, state: AgentState, learned: AgentState) -> AgentState:

@@ -20,7 +20,7 @@ from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
+from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
 from rl_rewards.data.demonstrations.records import require_demos
 from rl_rewards.models.base import Model
 from rl_rewards.models.encoders import ObsEncoder, check_agent_model
@@ -104,10 +104,12 @@ class BehaviorCloning(Algorithm):
         """``state`` with the best network of ``learned``, which is not yet the best of this run's held-out steps."""
         return state.replace(params=learned.best, best=learned.best, obs_moments=learned.obs_moments)
 
-    def act(self, state: BCState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
+    def act(
+        self, state: BCState, memory: Memory, obs: Obs, key: Key, explore: bool
+    ) -> tuple[Action, Memory, dict[str, Array]]:
         distribution = self._distribution(state, state.best, obs)
         action = distribution.sample(key) if explore else distribution.mode()
-        return self.policy.to_env(action), {"log_prob": distribution.log_prob(action)}
+        return self.policy.to_env(action), memory, {"log_prob": distribution.log_prob(action)}
 
     def log_prob(self, state: BCState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
         return self._distribution(state, state.best, obs).log_prob(self.policy.from_env(action))

@@ -23,7 +23,7 @@ from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 from rl_rewards.core.returns import generalized_advantage
-from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
+from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
 from rl_rewards.models.encoders import ObsEncoder
 from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
@@ -89,10 +89,12 @@ class PPO(PPOSettings, Algorithm):
             reward_scale=reward_scale(self.num_envs if self.carries_returns else None, self.reward_scale_floor),
         )
 
-    def act(self, state: PPOState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, jax.Array]]:
+    def act(
+        self, state: PPOState, memory: Memory, obs: Obs, key: Key, explore: bool
+    ) -> tuple[Action, Memory, dict[str, jax.Array]]:
         distribution = self._distribution(state.params, self._features(state.params, self._inputs(state, obs)))
         action = distribution.sample(key) if explore else distribution.mode()
-        return self.policy.to_env(action), {"log_prob": distribution.log_prob(action)}
+        return self.policy.to_env(action), memory, {"log_prob": distribution.log_prob(action)}
 
     def log_prob(self, state: PPOState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
         distribution = self._distribution(state.params, self._features(state.params, self._inputs(state, obs)))

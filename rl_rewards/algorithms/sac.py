@@ -21,7 +21,7 @@ from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.sac_settings import SACSettings
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
-from rl_rewards.core.types import Action, Experience, Key, Metrics, Obs, RewardFn, Transition
+from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
 from rl_rewards.models.encoders import ObsEncoder, random_shift
 from rl_rewards.models.heads import ActionValue
 from rl_rewards.models.networks import apply
@@ -117,14 +117,17 @@ class SAC(SACSettings, Algorithm):
         """``state`` with what ``learned`` knows; optimisers, and the wait for the first steps, begin anew."""
         return learned.replace(optimizers=state.optimizers, env_steps=state.env_steps, reward_scale=state.reward_scale)
 
-    def act(self, state: SACState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
+    def act(
+        self, state: SACState, memory: Memory, obs: Obs, key: Key, explore: bool
+    ) -> tuple[Action, Memory, dict[str, Array]]:
         distribution = self.policy.distribution(state.actor, self.encoder(state.encoder, self._inputs(state, obs)))
         if not explore:
-            return self.policy.to_env(distribution.mode()), {}
+            return self.policy.to_env(distribution.mode()), memory, {}
         sample_key, random_key = jax.random.split(key)
         action = distribution.sample(sample_key)
         anything = jax.random.uniform(random_key, action.shape, minval=-1.0, maxval=1.0)
-        return self.policy.to_env(jnp.where(state.env_steps < self.learning_starts, anything, action)), {}
+        action = jnp.where(state.env_steps < self.learning_starts, anything, action)
+        return self.policy.to_env(action), memory, {}
 
     def log_prob(self, state: SACState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
         distribution = self.policy.distribution(state.actor, self.encoder(state.encoder, self._inputs(state, obs)))

@@ -17,7 +17,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.distributions import Categorical
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Metrics, Obs, RewardFn
+from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Memory, Metrics, Obs, RewardFn
 from rl_rewards.models import tabular
 from rl_rewards.models.tabular import TabularModel, require_tabular
 
@@ -59,11 +59,11 @@ class SoftValueIteration(Algorithm):
         return SoftValueIterationState(log_policy=jnp.full((states, actions), -jnp.log(float(actions))))
 
     def act(
-        self, state: SoftValueIterationState, obs: Obs, key: Key, explore: bool
-    ) -> tuple[Action, dict[str, jax.Array]]:
+        self, state: SoftValueIterationState, memory: Memory, obs: Obs, key: Key, explore: bool
+    ) -> tuple[Action, Memory, dict[str, jax.Array]]:
         policy = self._policy(state, obs)
         action = policy.sample(key) if explore else policy.mode()
-        return action, {"log_prob": policy.log_prob(action)}
+        return action, memory, {"log_prob": policy.log_prob(action)}
 
     def log_prob(self, state: SoftValueIterationState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
         return self._policy(state, obs).log_prob(action)

@@ -26,6 +26,8 @@ Key = jax.Array
 """A typed ``jax.random.key``; every function that takes one consumes it."""
 Obs = jax.Array
 Action = jax.Array
+Memory = Any
+"""What a policy remembers of the episode so far: arrays [B, ...], or ``()`` of one that remembers nothing."""
 Metrics = dict[str, jax.Array]
 """Scalars by name, each prefixed by its owner: ``reward/...``, ``agent/...``, ``eval/...``, ``time/...``."""
 Examples = dict[str, jax.Array]
@@ -85,6 +87,8 @@ class Experience(NamedTuple):
     log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the data
     sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None where there are none
     dataset: Transition | None = None  # [N, ...] all demonstrations, ``valid`` False on padding
+    memory: Memory = ()  # [B, ...] of the policy, before the rollout's first step
+    acted: Bool[Array, "T B"] | None = None  # where the policy acted and its memory moved on; None: at every step
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,19 @@ from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Experience, Key, Metrics, Obs, RewardFn, Transition
+from rl_rewards.core.types import (
+    Action,
+    Box,
+    Discrete,
+    EnvSpec,
+    Experience,
+    Key,
+    Memory,
+    Metrics,
+    Obs,
+    RewardFn,
+    Transition,
+)
 from rl_rewards.games.rules import FLAGS, Opponents, outcome
 
 
@@ -91,32 +103,49 @@ class TwoPlayer(Algorithm):
         cloning = self._cloning.init(bob.params) if self.opponents.cloning_weight > 0.0 else None
         return TwoPlayerState(alice=alice, bob=bob, past=past, cloning=cloning)
 
-    def act(self, state: TwoPlayerState, obs: Obs, key: Key, explore: bool) -> tuple[Action, dict[str, Array]]:
-        """Of whoever's turn it is; Bob's actions are padded where Alice's have the entry that stops."""
+    def initial_memory(self, num_envs: int) -> dict[Part, Memory]:
+        """Each player's own, before its first turn of a game."""
+        return {"alice": self.alice.initial_memory(num_envs), "bob": self.bob.initial_memory(num_envs)}
+
+    def act(
+        self, state: TwoPlayerState, memory: dict[Part, Memory], obs: Obs, key: Key, explore: bool
+    ) -> tuple[Action, dict[Part, Memory], dict[str, Array]]:
+        """Of whoever's turn it is; Bob's actions are padded where Alice's have the entry that stops.
+
+        Only the memory of the player who acts moves on. It is a version of another time's where that version plays.
+        """
         seen, is_alice, opponent = self._split(obs)
         now_key, past_key = jax.random.split(key)
-        action, behaviour = self._act(state.alice, state.bob, seen, is_alice, now_key, explore)
+        today = self._act(state.alice, state.bob, memory, seen, is_alice, now_key, explore)
         if state.past is None:
-            return action, behaviour
+            return today
         versions = self.opponents.past_versions
         keys = jax.random.split(past_key, versions)
-        then = jax.vmap(lambda p, k: self._act(p["alice"], p["bob"], seen, is_alice, k, explore))(state.past, keys)
+        then = jax.vmap(lambda p, k: self._act(p["alice"], p["bob"], memory, seen, is_alice, k, explore))(
+            state.past, keys
+        )
         version = jnp.clip(jnp.abs(opponent) - 1, 0, versions - 1).astype(jnp.int32)
         chosen = jax.tree.map(lambda x: x[version, jnp.arange(len(version))], then)
         by_past = self._acts_in_the_past(is_alice, opponent)
-        return jax.tree.map(lambda old, new: _where(by_past, old, new), chosen, (action, behaviour))
+        return jax.tree.map(lambda old, new: _where(by_past, old, new), chosen, today)
 
-    def _act(self, alice: Any, bob: Any, seen: Obs, is_alice: Array, key: Key, explore: bool):
+    def _act(
+        self, alice: Any, bob: Any, memory: dict[Part, Memory], seen: Obs, is_alice: Array, key: Key, explore: bool
+    ) -> tuple[Action, dict[Part, Memory], dict[str, Array]]:
         alice_key, bob_key = jax.random.split(key)
         if self._random_alice:
             hers = self._random(alice_key, seen.shape[:-1])
-            log_prob_hers = jnp.zeros(seen.shape[:-1])
+            log_prob_hers, alice_memory = jnp.zeros(seen.shape[:-1]), memory["alice"]
         else:
-            hers, told = self.alice.act(alice, seen, alice_key, explore)
+            hers, alice_memory, told = self.alice.act(alice, memory["alice"], seen, alice_key, explore)
             log_prob_hers = told["log_prob"]
-        his, told = self.bob.act(bob, seen, bob_key, explore)
+        his, bob_memory, told = self.bob.act(bob, memory["bob"], seen, bob_key, explore)
         action = _where(is_alice, hers, self._pad(his))
-        return action, {"log_prob": jnp.where(is_alice, log_prob_hers, told["log_prob"])}
+        moved: dict[Part, Memory] = {
+            "alice": jax.tree.map(lambda new, old: _where(is_alice, new, old), alice_memory, memory["alice"]),
+            "bob": jax.tree.map(lambda new, old: _where(~is_alice, new, old), bob_memory, memory["bob"]),
+        }
+        return action, moved, {"log_prob": jnp.where(is_alice, log_prob_hers, told["log_prob"])}
 
     def log_prob(self, state: TwoPlayerState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
         seen, is_alice, _ = self._split(obs)
@@ -135,17 +164,17 @@ class TwoPlayer(Algorithm):
         mine = RewardFn(call=lambda _: rewards, absorbing=reward_fn.absorbing)
         alice_key, bob_key = jax.random.split(key)
 
-        def turns(of: Array, action: Action) -> Experience:
+        def turns(player: Part, of: Array, action: Action) -> Experience:
             its_own = rollout.replace(obs=seen, next_obs=after, action=action, valid=counts & of)
-            return experience._replace(rollout=its_own)
+            return experience._replace(rollout=its_own, memory=experience.memory[player], acted=of)
 
         metrics: Metrics = {"agent/reward_mean": masked_mean(rewards, rollout.valid)}
         alice = state.alice
         if not self._random_alice:
-            hers = turns(is_alice, rollout.action)
+            hers = turns("alice", is_alice, rollout.action)
             alice, found = self.alice.update(state.alice, hers, mine, round, alice_key)
             metrics |= _of("alice", found)
-        his = turns(~is_alice, self._unpad(rollout.action))
+        his = turns("bob", ~is_alice, self._unpad(rollout.action))
         bob, found = self.bob.update(state.bob, his, mine, round, bob_key)
         metrics |= _of("bob", found)
         cloning = state.cloning

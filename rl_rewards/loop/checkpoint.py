@@ -347,7 +347,7 @@ def _shapes_hash(items: dict[str, Any]) -> str:
 
 def _items(state: TrainState) -> dict[str, Any]:
     """The state by owner, as nested plain containers of arrays (random keys as their data)."""
-    items = {name: getattr(state, name) for name in ("agent", "reward", "replay", "env", "key")}
+    items = {name: getattr(state, name) for name in ("agent", "reward", "replay", "env", "key", "memory")}
     return {name: {"tree": jax.tree.map(_key_data, value)} for name, value in items.items() if jax.tree.leaves(value)}
 
 

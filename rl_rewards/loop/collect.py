@@ -1,26 +1,38 @@
 """Steps environments with a policy; the only place that resets them.
 
 Both collectors return transitions [T, B, ...] whose ``next_obs`` is the true successor. An environment that needs a
-reset gets it right after its last transition is recorded, so that between rollouts every environment is ready.
+reset gets it right after its last transition is recorded, and the policy's memory of it begins anew, so that between
+rollouts every environment is ready.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rl_rewards.core.types import Key, Transition
+from rl_rewards.core.types import Action, Key, Memory, Obs, Transition
 from rl_rewards.envs.base import HostEnv, JaxEnv
 
-Act = Callable[..., tuple[jax.Array, dict[str, jax.Array]]]
+Act = Callable[[Memory, Obs, Key], tuple[Action, Memory, dict[str, jax.Array]]]
+"""A policy: (memory, obs [B, ...], key) -> (actions, memory, behaviour)."""
 
 
 class HostAct(Protocol):
-    """A jitted policy: (agent, obs [B, ...], key, t) -> (actions, behaviour); splits the key inside the jit."""
+    """A jitted policy: as ``Act``, of the agent ``agent`` in step ``t``; splits the key inside the jit."""
 
-    def __call__(self, agent: Any, obs: np.ndarray, key: Key, t: int) -> tuple[jax.Array, dict[str, jax.Array]]: ...
+    def __call__(
+        self, agent: Any, memory: Memory, obs: np.ndarray, key: Key, t: int
+    ) -> tuple[Any, Memory, dict[str, Any]]: ...
+
+
+class Collected(NamedTuple):
+    """A rollout, and how the environments and the policy's memory of them are left."""
+
+    rollout: Transition  # [T, B, ...]
+    memory: Memory  # [B, ...]; anew where an episode ended in the last step
+    env_state: Any = None  # [B, ...]; None of a host environment, which keeps its own
 
 
 def reset_jax(env: JaxEnv, key: Key, num_envs: int) -> Any:
@@ -28,21 +40,32 @@ def reset_jax(env: JaxEnv, key: Key, num_envs: int) -> Any:
     return jax.vmap(env.reset)(jax.random.split(key, num_envs))
 
 
-def collect_jax(env: JaxEnv, act: Act, env_state: Any, key: Key, length: int) -> tuple[Any, Transition]:
-    """``length`` steps of every environment in ``env_state``, in one scan.
+def collect_jax(
+    env: JaxEnv,
+    act: Act,
+    env_state: Any,
+    key: Key,
+    length: int,
+    initial_memory: Memory = (),
+    memory: Memory | None = None,
+) -> Collected:
+    """Makes ``length`` steps of every environment in ``env_state``, in one scan.
 
     Args:
-        act: (obs [B, ...], key) -> (actions, behaviour).
+        initial_memory: [B, ...] what the policy remembers where an episode begins.
+        memory: [B, ...] what it remembers at the first step; None: all episodes begin there.
     """
 
-    def step(env_state, step_key):
+    def step(carry, step_key):
+        env_state, memory = carry
         act_key, env_key, reset_key = jax.random.split(step_key, 3)
         obs = jax.vmap(env.observe)(env_state)
-        action, behaviour = act(obs, act_key)
+        action, memory, behaviour = act(memory, obs, act_key)
         num_envs = obs.shape[0]
         env_state, out = jax.vmap(env.step)(jax.random.split(env_key, num_envs), env_state, action)
         fresh = reset_jax(env, reset_key, num_envs)
-        env_state = jax.tree.map(lambda new, old: _select(out.needs_reset, new, old), fresh, env_state)
+        env_state = _select(out.needs_reset, fresh, env_state)
+        memory = _select(out.needs_reset, initial_memory, memory)
         transition = Transition(
             obs=obs,
             action=action,
@@ -55,18 +78,34 @@ def collect_jax(env: JaxEnv, act: Act, env_state: Any, key: Key, length: int) ->
             behaviour=behaviour,
             info=out.info,
         )
-        return env_state, transition
+        return (env_state, memory), transition
 
-    return jax.lax.scan(step, env_state, jax.random.split(key, length))
+    memory = initial_memory if memory is None else memory
+    (env_state, memory), rollout = jax.lax.scan(step, (env_state, memory), jax.random.split(key, length))
+    return Collected(rollout, memory, env_state)
 
 
-def collect_host(env: HostEnv, act: HostAct, agent: Any, key: Key, length: int) -> Transition:
-    """``length`` steps of every environment of ``env``, in a Python loop; leaves are numpy arrays."""
+def collect_host(
+    env: HostEnv,
+    act: HostAct,
+    agent: Any,
+    key: Key,
+    length: int,
+    initial_memory: Memory = (),
+    memory: Memory | None = None,
+) -> Collected:
+    """Makes ``length`` steps of every environment of ``env``, in a Python loop; the rollout's leaves are numpy arrays.
+
+    Args:
+        initial_memory: [B, ...] what the policy remembers where an episode begins.
+        memory: [B, ...] what it remembers at the first step; None: all episodes begin there.
+    """
+    memory = initial_memory if memory is None else memory
     obs = env.reset(np.zeros(env.num_envs, bool))
     rollout: Transition | None = None
     for t in range(length):
         obs = np.array(obs)  # an environment may write the next one into the same buffer
-        action, behaviour = act(agent, obs, key, t)
+        action, memory, behaviour = act(agent, memory, obs, key, t)
         action = np.asarray(action)
         out = env.step(action)
         row = {
@@ -83,10 +122,12 @@ def collect_host(env: HostEnv, act: HostAct, agent: Any, key: Key, length: int) 
             rollout = _empty_rollout(row, length, env.num_envs)
         for name, value in row.items():
             _write(getattr(rollout, name), t, value)
+        if jax.tree.leaves(memory) and out.needs_reset.any():
+            memory = _select_jitted(out.needs_reset, initial_memory, memory)
         ended = out.needs_reset | out.terminated  # where one player's part ended, the other sees something else
         obs = env.reset(out.needs_reset) if ended.any() else out.next_obs
     assert rollout is not None, "length is at least 1"
-    return rollout
+    return Collected(rollout, memory)
 
 
 def _empty_rollout(row: dict[str, Any], length: int, num_envs: int) -> Transition:
@@ -103,6 +144,9 @@ def _write(target: Any, t: int, value: Any) -> None:
         target[t] = value
 
 
-def _select(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+def _select(mask: jax.Array, new: Any, old: Any) -> Any:
     """``new`` where ``mask`` [B], over leaves [B, ...]; works on key arrays too."""
-    return jnp.where(mask.reshape(mask.shape + (1,) * (new.ndim - 1)), new, old)
+    return jax.tree.map(lambda x, y: jnp.where(mask.reshape(mask.shape + (1,) * (x.ndim - 1)), x, y), new, old)
+
+
+_select_jitted = jax.jit(_select)

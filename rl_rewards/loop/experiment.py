@@ -21,7 +21,7 @@ from rl_rewards.loop.checkpoint import BestState, Checkpoints, digest
 from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.log import MetricsFile, Progress, stored_rows
 from rl_rewards.loop.questions import HostSide, Questions
-from rl_rewards.loop.rounds import Rounds, check_saving, make_host_env
+from rl_rewards.loop.rounds import Rounds, check_saving, initial_memory, make_host_env
 from rl_rewards.loop.run_folder import config_text
 from rl_rewards.loop.saved_state import CHECKPOINTS
 from rl_rewards.loop.sources import keep_reward
@@ -156,7 +156,11 @@ def _start_or_restore(
     shapes = jax.eval_shape(lambda: init_state(parts, cfg.seed))  # a fresh state beside the restored one might not fit
     restored = checkpoints.restore(shapes, data_hash, rows)
     host.load(restored.host_env)
-    return Live(restored.state, host, restored.rounds, restored.best)
+    state = restored.state
+    if not parts.env.spec.restores and not parts.offline:  # fresh episodes, of which the policy remembers nothing
+        fresh = initial_memory(parts, parts.algorithm.num_envs)
+        state = state.replace(memory=parts.seeds.split(fresh, axis=0))
+    return Live(state, host, restored.rounds, restored.best)
 
 
 class _Session:

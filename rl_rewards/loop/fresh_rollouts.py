@@ -9,7 +9,7 @@ import numpy as np
 from rl_rewards.core.types import Key, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
-from rl_rewards.loop.rounds import host_act
+from rl_rewards.loop.rounds import host_act, initial_memory
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts
 
@@ -38,14 +38,17 @@ class FreshRollouts:
         assert isinstance(env, HostEnvironment)
         env_seeds, action_keys = self._env_seeds(keys)
         host_env = make_batches(env, self.copies, np.asarray(env_seeds).reshape(-1).tolist())
-        return seeds.split(collect_host(host_env, self._act, agent, action_keys, self.length), axis=1)
+        memory = initial_memory(self.parts, self.copies)
+        collected = collect_host(host_env, self._act, agent, action_keys, self.length, memory)
+        return seeds.split(collected.rollout, axis=1)
 
 
 def _play(parts: Parts, copies: int, length: int, explore: bool, agent: Any, key: Key) -> Transition:
     reset_key, collect_key = jax.random.split(key)
     env_state = reset_jax(parts.env, reset_key, copies)
     act = partial(parts.algorithm.act, agent, explore=explore)
-    return collect_jax(parts.env, act, env_state, collect_key, length)[1]
+    memory = parts.algorithm.initial_memory(copies)
+    return collect_jax(parts.env, act, env_state, collect_key, length, memory).rollout
 
 
 def _env_seed(key: Key) -> tuple[jax.Array, Key]:

@@ -91,12 +91,21 @@ def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
     key = jax.eval_shape(lambda: jax.random.key(0))
     with blamed_on(place, "init"):
         state = jax.eval_shape(algorithm.init, key)
+    with blamed_on(place, "initial_memory"):
+        memory = jax.eval_shape(lambda: algorithm.initial_memory(BATCH[1]))
     obs = jax.ShapeDtypeStruct((BATCH[1], *spec.obs.shape), spec.obs.dtype)
     for explore in (True, False):
         with blamed_on(place, "act"):
-            returned = jax.eval_shape(lambda *given: algorithm.act(*given, explore=explore), state, obs, key)  # noqa: B023
-        pair = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], dict)
-        require(pair, f"{place}: act must return two things, actions and a dict of what to record.")
+            returned = jax.eval_shape(lambda *given: algorithm.act(*given, explore=explore), state, memory, obs, key)  # noqa: B023
+        triple = isinstance(returned, tuple) and len(returned) == 3 and isinstance(returned[2], dict)
+        require(
+            triple,
+            f"{place}: act must return three things: actions, the memory after this step (of a policy without memory "
+            "the () that it was given), and a dict of what to record.",
+        )
+        different = _different(memory, returned[1])
+        told = f"{place}: the memory that act returns has other arrays than the one of initial_memory"
+        require(different is None, f"{told}: {different}.")
         action = _action(spec, BATCH[1:])
         _check_array(returned[0], action.shape, str(action.dtype), place, f"actions for {BATCH[1]} observations")
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
-from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Obs, Transition, box_bounds
+from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs, Transition, box_bounds
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.build import build_algorithm
 from rl_rewards.loop.checkpoint import restore_item
@@ -76,14 +76,15 @@ def record(
     """
     reset_key, act_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0xDE305))
     act, length = partial(_act, policy, explore, random), policy.spec.max_episode_steps
+    memory = policy.algorithm.initial_memory(copies)
     if isinstance(env, JaxEnv):
         env_state = reset_jax(env, reset_key, copies)
-        collect = jax.jit(lambda s, k: collect_jax(env, partial(act, policy.state), s, k, length)[1])
+        collect = jax.jit(lambda s, k: collect_jax(env, partial(act, policy.state), s, k, length, memory).rollout)
         return jax.device_get(collect(env_state, act_key))
     assert isinstance(env, HostEnvironment)
     host_env = make_batches(env, copies, [seed])
-    host_act = jax.jit(lambda agent, obs, key, t: act(agent, obs, jax.random.fold_in(key, t)))
-    return collect_host(host_env, host_act, policy.state, act_key, length)
+    host_act = jax.jit(lambda agent, memory, obs, key, t: act(agent, memory, obs, jax.random.fold_in(key, t)))
+    return collect_host(host_env, host_act, policy.state, act_key, length, memory).rollout
 
 
 def seen_by(view: Environment, recording: Transition, seed: int) -> Transition:
@@ -98,7 +99,11 @@ def seen_by(view: Environment, recording: Transition, seed: int) -> Transition:
     require(isinstance(view, HostEnvironment), f"Steps of {view.spec.name} cannot be seen again; record it as it is.")
     actions = recording.action
     host_env = make_batches(view, actions.shape[1], [seed])
-    seen = collect_host(host_env, lambda agent, obs, key, t: (actions[t], {}), None, jax.random.key(0), len(actions))
+
+    def act(agent: Any, memory: Memory, obs: np.ndarray, key: Key, t: int) -> tuple[np.ndarray, Memory, dict[str, Any]]:
+        return actions[t], memory, {}
+
+    seen = collect_host(host_env, act, None, jax.random.key(0), len(actions)).rollout
     same = all(
         np.array_equal(getattr(seen, name), getattr(recording, name))
         for name in ("env_reward", "terminated", "truncated")
@@ -110,13 +115,13 @@ def seen_by(view: Environment, recording: Transition, seed: int) -> Transition:
 
 
 def _act(
-    policy: RestoredPolicy, explore: bool, random: float, agent: Any, obs: Obs, key: Key
-) -> tuple[Action, dict[str, jax.Array]]:
+    policy: RestoredPolicy, explore: bool, random: float, agent: Any, memory: Memory, obs: Obs, key: Key
+) -> tuple[Action, Memory, dict[str, jax.Array]]:
     act_key, coin_key, random_key = jax.random.split(key, 3)
-    action, _ = policy.algorithm.act(agent, obs, act_key, explore)
+    action, memory, _ = policy.algorithm.act(agent, memory, obs, act_key, explore)
     other = _random_action(policy.spec, random_key, action)
     coin = jax.random.bernoulli(coin_key, random, action.shape[:1])
-    return jnp.where(coin.reshape(-1, *[1] * (action.ndim - 1)), other, action), {}
+    return jnp.where(coin.reshape(-1, *[1] * (action.ndim - 1)), other, action), memory, {}
 
 
 def _random_action(spec: EnvSpec, key: Key, like: Action) -> Action:

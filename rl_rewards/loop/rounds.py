@@ -14,9 +14,9 @@ import numpy as np
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Query
-from rl_rewards.core.types import Examples, Key, Metrics, Transition
+from rl_rewards.core.types import Examples, Key, Memory, Metrics, Transition
 from rl_rewards.envs.base import HostEnv, HostEnvironment
-from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.collect import Collected, collect_host, collect_jax, reset_jax
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts, TrainState, learn, learn_offline, rollout_shape
 
@@ -30,23 +30,26 @@ def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tupl
     def round_(data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics, Query | None]:
         collect_key = _collect_key(state.key, round)
         act = partial(algorithm.act, state.agent, explore=True)
-        env_state = state.env
+        fresh = algorithm.initial_memory(algorithm.num_envs)
         if parts.episodes.begin_with_rollout:
             collect_key, reset_key = jax.random.split(collect_key)
-            env_state = reset_jax(env, reset_key, algorithm.num_envs)
-        env_state, rollout = collect_jax(env, act, env_state, collect_key, algorithm.rollout_length)
-        return learn(parts, data, state.replace(env=env_state), rollout, round)
+            state = state.replace(env=reset_jax(env, reset_key, algorithm.num_envs), memory=fresh)
+        length = algorithm.rollout_length
+        collected = collect_jax(env, act, state.env, collect_key, length, fresh, state.memory)
+        return learn(parts, data, state.replace(env=collected.env_state), collected, round)
 
     return seeds.map(round_, (0, 0, None))
 
 
 def make_learn(parts: Parts) -> Callable[..., tuple[TrainState, Metrics, Query | None]]:
-    """Learning from a host environment's rollout [T, S x B, ...]: (data, state, rollout, round) -> as :func:`learn`."""
+    """Learning from what a host environment gave, of S x B copies: (data, state, collected, round) -> as
+    :func:`learn`."""
     seeds = parts.seeds
     learn_all = seeds.map(partial(learn, parts), (0, 0, 0, None))
 
-    def learn_(data: Examples, state: TrainState, rollout: Transition, round: jax.Array):
-        return learn_all(data, state, seeds.split(rollout, axis=1), round)
+    def learn_(data: Examples, state: TrainState, collected: Collected, round: jax.Array):
+        rollout, memory = seeds.split(collected.rollout, axis=1), seeds.split(collected.memory, axis=0)
+        return learn_all(data, state, Collected(rollout, memory), round)
 
     return learn_
 
@@ -71,8 +74,9 @@ class Rounds:
             self._act = jax.jit(host_act(parts, explore=True))
             self._keys = jax.jit(parts.seeds.map(_collect_key, (0, None)))
             function = jax.jit(make_learn(parts), donate_argnums=1)
-            rollout = self._host_rollout_shape(state)
-            self._learn = function.lower(self.data, state, rollout, round_zero).compile()
+            self._initial_memory = initial_memory(parts, parts.algorithm.num_envs)
+            collected = self._host_shapes(state)
+            self._learn = function.lower(self.data, state, collected, round_zero).compile()
         self.compile_seconds = time.perf_counter() - started
 
     def __call__(self, state: TrainState, round: int) -> tuple[TrainState, Metrics, Query | None]:
@@ -83,43 +87,51 @@ class Rounds:
         started = time.perf_counter()
         if self.parts.episodes.begin_with_rollout:
             self.host_env.reset(np.ones(self.host_env.num_envs, bool))
+            fresh = jax.tree.map(jnp.copy, self._initial_memory)
+            state = state.replace(memory=self.parts.seeds.split(fresh, axis=0))
         keys = self._keys(state.key, index)
-        rollout = collect_host(self.host_env, self._act, state.agent, keys, self.parts.algorithm.rollout_length)
+        memory = jax.tree.map(jnp.copy, self.parts.seeds.join(state.memory))  # the state's own buffers are donated
+        length = self.parts.algorithm.rollout_length
+        collected = collect_host(self.host_env, self._act, state.agent, keys, length, self._initial_memory, memory)
         self.seconds["collect"] = time.perf_counter() - started
-        return self._learn(self.data, state, rollout, index)
+        return self._learn(self.data, state, collected, index)
 
     @property
     def learning(self) -> jax.stages.Compiled:
         """The compiled program that learns (and, with a JAX environment, collects), to be looked at."""
         return self._round if self.host_env is None else self._learn
 
-    def _host_rollout_shape(self, state: TrainState) -> Transition:
-        """[T, S x B, ...]: what collect_host gives."""
+    def _host_shapes(self, state: TrainState) -> Collected:
+        """Shapes of what collect_host gives: the rollout [T, S x B, ...] and the memory [S x B, ...]."""
         seeds = self.parts.seeds
         one = rollout_shape(self.parts, seeds.first(state.agent))
 
         def leaf(x):
             return jax.ShapeDtypeStruct((x.shape[0], seeds.count * x.shape[1], *x.shape[2:]), x.dtype)
 
-        return jax.tree.map(leaf, one)
+        return Collected(jax.tree.map(leaf, one), jax.eval_shape(lambda: self._initial_memory))
 
 
 def host_act(parts: Parts, explore: bool) -> Callable:
-    """The policy as collect_host wants it: observations [S x B, ...], an agent and a key for every seed."""
+    """The policy as collect_host wants it: memory and observations [S x B, ...], an agent and a key for every seed."""
     seeds = parts.seeds
 
-    def act_one(agent: Any, obs: jax.Array, key: Key, t: int):
-        return parts.algorithm.act(agent, obs, jax.random.fold_in(key, t), explore)
+    def act_one(agent: Any, memory: Memory, obs: jax.Array, key: Key, t: int):
+        return parts.algorithm.act(agent, memory, obs, jax.random.fold_in(key, t), explore)
 
     if seeds.count == 1:
         return act_one
-    act_all = jax.vmap(act_one, (0, 0, 0, None))
+    act_all = jax.vmap(act_one, (0, 0, 0, 0, None))
 
-    def act(agent: Any, obs: jax.Array, keys: Key, t: int):
-        out = act_all(agent, seeds.split(obs, axis=0), keys, t)
-        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
+    def act(agent: Any, memory: Memory, obs: jax.Array, keys: Key, t: int):
+        return seeds.join(act_all(agent, seeds.split(memory, axis=0), seeds.split(obs, axis=0), keys, t))
 
     return act
+
+
+def initial_memory(parts: Parts, num_envs: int) -> Memory:
+    """What the policy remembers where an episode begins, of ``num_envs`` copies for every seed [S x num_envs, ...]."""
+    return jax.jit(parts.algorithm.initial_memory, static_argnums=0)(parts.seeds.count * num_envs)
 
 
 def make_host_env(parts: Parts, seed: int) -> HostEnv | None:

@@ -49,6 +49,12 @@ class Seeds(NamedTuple):
 
         return jax.tree.map(leaf, tree)
 
+    def join(self, tree: Any) -> Any:
+        """Leaves with a seed axis and one of copies in front: one axis [S x B] instead; inverse of split, axis 0."""
+        if self.count == 1:
+            return tree
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
+
     def stack(self, trees: Sequence[Any]) -> Any:
         """The inverse of :meth:`each`."""
         return trees[0] if self.count == 1 else jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

@@ -14,12 +14,12 @@ from flax import struct
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
-from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
+from rl_rewards.core.types import Examples, Experience, Key, Memory, Metrics, Transition
 from rl_rewards.data.demonstrations.records import sampler, transitions_of
 from rl_rewards.data.replay import Replay
 from rl_rewards.envs.base import Environment, Episodes, JaxEnv
 from rl_rewards.labelers.base import Labeling
-from rl_rewards.loop.collect import reset_jax
+from rl_rewards.loop.collect import Collected, reset_jax
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, reward_fn
 
@@ -68,6 +68,7 @@ class TrainState:
     replay: Replay | None  # None offline
     env: Any  # states [B, ...] of a JaxEnv; None offline and for a host environment, which keeps its own
     key: Key  # never advanced: round i uses fold_in(key, i)
+    memory: Memory = ()  # [B, ...] what the policy remembers of the environments' episodes so far
 
 
 def init_state(parts: Parts, seed: int) -> TrainState:
@@ -93,6 +94,7 @@ def _init_state(parts: Parts, key: Key, prepared: Any) -> TrainState:
         replay=Replay.init(_for_replay(parts, template), capacity),
         env=env_state,
         key=train_key,
+        memory=algorithm.initial_memory(algorithm.num_envs),
     )
 
 
@@ -101,9 +103,8 @@ def rollout_shape(parts: Parts, agent: Any) -> Transition:
     env, algorithm = parts.env, parts.algorithm
     spec, batch = env.spec, (algorithm.rollout_length, algorithm.num_envs)
     obs = jax.ShapeDtypeStruct((algorithm.num_envs, *spec.obs.shape), spec.obs.dtype)
-    action, behaviour = jax.eval_shape(
-        partial(algorithm.act, explore=True), agent, obs, jax.eval_shape(lambda: jax.random.key(0))
-    )
+    memory, key = jax.eval_shape(lambda: (algorithm.initial_memory(algorithm.num_envs), jax.random.key(0)))
+    action, _, behaviour = jax.eval_shape(partial(algorithm.act, explore=True), agent, memory, obs, key)
     flag = jax.ShapeDtypeStruct(batch, jnp.bool_)
     info = {
         name: jax.ShapeDtypeStruct((*batch, *shape), jnp.bool_ if name == "success" else jnp.float32)
@@ -128,14 +129,15 @@ def rollout_shape(parts: Parts, agent: Any) -> Transition:
 
 
 def learn(
-    parts: Parts, data: Examples, state: TrainState, rollout: Transition, round: jax.Array
+    parts: Parts, data: Examples, state: TrainState, collected: Collected, round: jax.Array
 ) -> tuple[TrainState, Metrics, Query | None]:
     """One round of one seed's learning from a rollout [T, B, ...]: the same for both kinds of environment.
 
-    ``round`` is never batched over seeds, so that "every k rounds" stays a real branch.
+    ``state.memory`` is still that of before the rollout. ``round`` is never batched over seeds, so that "every k
+    rounds" stays a real branch.
     """
     assert state.replay is not None, "only an offline run has none"
-    rollout, ended = parts.episodes.select(rollout)
+    rollout, ended = parts.episodes.select(collected.rollout)
     replay = state.replay.add(_for_replay(parts, rollout))
     experience = Experience(
         rollout=rollout,
@@ -144,8 +146,10 @@ def learn(
         log_prob=partial(parts.algorithm.log_prob, state.agent),
         sample_demos=sampler(data),
         dataset=transitions_of(data),
+        memory=state.memory,
     )
-    state, metrics, query = _update(parts, data, state.replace(replay=replay), experience, round)
+    state = state.replace(replay=replay, memory=collected.memory)
+    state, metrics, query = _update(parts, data, state, experience, round)
     metrics["finite/environment"] = _all_finite((rollout.obs, rollout.next_obs, rollout.env_reward))
     metrics["finite/learned_reward"] = _all_finite(metrics["agent/reward_mean"])
     return state, metrics | _rollout_metrics(rollout, ended), query

@@ -17,15 +17,15 @@ def main() -> None:
     rules = (f"reward.horizon={HORIZON}", f"reward.alice_moves={ALICE_MOVES}")
     game = build.build(composed(["reward=self_play", "env=key_door", "algorithm.rollout_length=128", *rules])).env
 
-    def act(obs, key):
+    def act(memory, obs, key):
         hers = obs[..., -3] > 0.5
         action = jax.random.randint(key, hers.shape, 0, 6)
-        return jnp.where(hers, action, action % 5), {}
+        return jnp.where(hers, action, action % 5), memory, {}
 
     @jax.jit
     def rollout(key):
         reset_key, collect_key = jax.random.split(key)
-        played = collect_jax(game, act, reset_jax(game, reset_key, ENVS), collect_key, LENGTH)[1]
+        played = collect_jax(game, act, reset_jax(game, reset_key, ENVS), collect_key, LENGTH).rollout
         found = whole_games(played, HORIZON)
         return jnp.sum(found.obs * found.valid[..., None]), jnp.sum(found.valid)  # the sum, so that nothing is left out
 

@@ -58,7 +58,7 @@ def test_it_imitates_real_actions_in_the_envs_units():
     demos = demos_of(spec, expert)
     algorithm, state, seen = cloned(spec, demos, rounds=15)
     fresh = jnp.asarray(np.random.default_rng(5).normal(size=(100, 2)), jnp.float32)
-    action, _ = algorithm.act(state, fresh, jax.random.key(0), explore=False)
+    action, _, _ = algorithm.act(state, (), fresh, jax.random.key(0), explore=False)
     assert float(jnp.abs(action - expert(fresh)).mean()) < 0.3, "of a range of 6"
     assert seen[-1]["agent/validation_loss"] < seen[0]["agent/validation_loss"] - 1.0
 
@@ -71,7 +71,7 @@ def test_it_imitates_discrete_actions():
 
     algorithm, state, _ = cloned(spec, demos_of(spec, expert), rounds=10)
     fresh = jnp.asarray(np.random.default_rng(5).normal(size=(200, 2)), jnp.float32)
-    action, _ = algorithm.act(state, fresh, jax.random.key(0), explore=False)
+    action, _, _ = algorithm.act(state, (), fresh, jax.random.key(0), explore=False)
     assert float(jnp.mean(action == expert(fresh))) > 0.9
 
 
@@ -86,8 +86,9 @@ def test_the_best_on_heldout_steps_acts_and_it_stops():
     assert len(losses) == int(np.argmin(losses)) + 1 + 3 < 20, "three rounds without a better one, then nothing more"
     stopped = [bool(m["agent/stopped"]) for m in seen]
     assert stopped == [i >= len(losses) - 1 for i in range(20)], "told in the round in which it stops"
-    best = algorithm.act(state, demos.obs, jax.random.key(0), explore=False)[1]["log_prob"]
-    moved = algorithm.act(state.replace(best=state.params), demos.obs, jax.random.key(0), explore=False)[1]["log_prob"]
+    best = algorithm.act(state, (), demos.obs, jax.random.key(0), explore=False)[2]["log_prob"]
+    trained = state.replace(best=state.params)
+    moved = algorithm.act(trained, (), demos.obs, jax.random.key(0), explore=False)[2]["log_prob"]
     assert not np.allclose(best, moved)
 
 

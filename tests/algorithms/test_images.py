@@ -50,7 +50,7 @@ class PictureProbe(ObsActionReward):
 )
 def test_it_learns_what_a_picture_shows(algorithm, rounds):
     agent, rows = train(PictureProbe(action=UNIT), algorithm, rounds)
-    action, _ = algorithm.act(agent, jnp.asarray(PICTURES), jax.random.key(0), explore=False)
+    action, _, _ = algorithm.act(agent, (), jnp.asarray(PICTURES), jax.random.key(0), explore=False)
     left, right = np.asarray(action)[:, 0]
     assert left < -0.3 and right > 0.3
     assert rows[-1]["agent/reward_mean"] > rows[0]["agent/reward_mean"] + 0.2

@@ -19,7 +19,7 @@ from tests.algorithms.small import DISCOUNT, LOPSIDED, small_ppo, train
 def values_and_actions(algorithm: PPO, agent, obs: list[float]):
     obs = jnp.asarray(obs)[:, None]
     values = jax.jit(lambda s, o: algorithm._value(s.params, algorithm._inputs(s, o)))(agent, obs)
-    actions, _ = jax.jit(partial(algorithm.act, explore=False))(agent, obs, jax.random.key(0))
+    actions, _, _ = jax.jit(partial(algorithm.act, explore=False))(agent, (), obs, jax.random.key(0))
     return np.asarray(values), np.asarray(actions).reshape(-1)
 
 

@@ -140,7 +140,7 @@ def test_a_policy_from_elsewhere_is_lifted_to_the_floor():
     state = algorithm.adopt(fresh(algorithm), learned)
     np.testing.assert_array_equal(state.params["actor"]["params"]["log_std"], np.float32(-1.0))
     below = state.replace(params=learned.params)
-    action, behaviour = algorithm.act(below, jnp.zeros((4096, 3)), jax.random.key(0), True)
+    action, _, behaviour = algorithm.act(below, (), jnp.zeros((4096, 3)), jax.random.key(0), True)
     np.testing.assert_allclose(np.std(action, axis=0), np.exp(-1.0), rtol=0.05)
     np.testing.assert_allclose(
         algorithm.log_prob(below, jnp.zeros((4096, 3)), action), behaviour["log_prob"], atol=1e-5

@@ -22,7 +22,8 @@ def fresh(algorithm: PPO):
 def recorded(algorithm: PPO, state, length=8, num_envs=4, **changes) -> Transition:
     """A random rollout whose actions and log-probabilities are the policy's own."""
     rollout = make_rollout(algorithm.spec, length, num_envs, **changes)
-    action, behaviour = jax.jit(partial(algorithm.act, explore=True))(state, rollout.obs, jax.random.key(7))
+    act = jax.jit(partial(algorithm.act, explore=True))
+    action, _, behaviour = act(state, (), rollout.obs, jax.random.key(7))
     return rollout.replace(action=action, behaviour=behaviour)
 
 

@@ -50,7 +50,7 @@ def test_policy_on_probes(probe):
     algorithm = small_sac(env.spec)
     agent, _ = train(env, algorithm, rounds=100)
     obs = np.array([[0.0]] if probe is probes.ActionReward else [[-1.0], [1.0]], np.float32)
-    action, _ = jax.jit(partial(algorithm.act, explore=False))(agent, obs, jax.random.key(0))
+    action, _, _ = jax.jit(partial(algorithm.act, explore=False))(agent, (), obs, jax.random.key(0))
     np.testing.assert_allclose(action[:, 0], np.where(obs[:, 0] >= 0.0, 1.0, -1.0), atol=0.4)
 
 

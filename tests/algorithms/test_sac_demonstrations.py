@@ -61,7 +61,7 @@ def test_the_imitation_term_pulls_the_actor_to_what_was_shown():
         for i in range(3):
             state = update(state, jax.random.key(i))
         shown = jnp.asarray(make_rollout(SPEC, 1, 1).obs)[0]
-        return float(algorithm.act(state, shown, jax.random.key(0), explore=False)[0][0, 0])
+        return float(algorithm.act(state, (), shown, jax.random.key(0), explore=False)[0][0, 0])
 
     assert abs(after(1.0) - SHOWN) < 0.7 < abs(after(0.0) - SHOWN)
 

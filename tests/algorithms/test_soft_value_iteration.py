@@ -66,7 +66,7 @@ def test_it_asks_the_reward_of_every_step():
 def test_it_acts_as_its_log_probabilities_say(explore):
     state, _ = solved(reward_fn(PARTS.source, {}))
     obs = jnp.broadcast_to(ENV.observations[6], (4000, 16))
-    action, behaviour = jax.jit(ALGORITHM.act, static_argnums=3)(state, obs, jax.random.key(2), explore)
+    action, _, behaviour = jax.jit(ALGORITHM.act, static_argnums=4)(state, (), obs, jax.random.key(2), explore)
     expected = np.exp(np.asarray(state.log_policy[6]))
     if explore:
         np.testing.assert_allclose(np.bincount(action, minlength=5) / 4000, expected, atol=0.03)

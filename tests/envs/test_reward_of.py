@@ -40,14 +40,14 @@ def rollout(env):
         return host_rollout(env)
     act_space = env.spec.action
 
-    def act(obs, key):
+    def act(memory, obs, key):
         if hasattr(act_space, "n"):
-            return jax.random.randint(key, obs.shape[:1], 0, act_space.n), {}
+            return jax.random.randint(key, obs.shape[:1], 0, act_space.n), memory, {}
         low, high = jnp.array(act_space.low), jnp.array(act_space.high)
-        return jax.random.uniform(key, (obs.shape[0], *act_space.shape), minval=low, maxval=high), {}
+        return jax.random.uniform(key, (obs.shape[0], *act_space.shape), minval=low, maxval=high), memory, {}
 
     start_key, key = jax.random.split(jax.random.key(0))
-    _, steps = collect_jax(env, act, reset_jax(env, start_key, ENVS), key, STEPS)
+    steps = collect_jax(env, act, reset_jax(env, start_key, ENVS), key, STEPS).rollout
     return steps.obs, steps.action, steps.next_obs, np.asarray(steps.env_reward)
 
 

@@ -1,5 +1,6 @@
 """Two players as one algorithm: each learns from its own turns, and from nothing else."""
 
+from dataclasses import fields, replace
 from functools import cache, partial
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rl_rewards.algorithms.ppo import PPO
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, RewardFn
 from rl_rewards.games.algorithm import TwoPlayer
@@ -59,7 +61,8 @@ def fresh(algorithm):
 def collected(game, algorithm, state, length=26):
     def collect(state, env_state):
         act = partial(algorithm.act, state, explore=True)
-        return whole_games(collect_jax(game, act, env_state, jax.random.key(4), length)[1], game.rules.horizon)
+        played = collect_jax(game, act, env_state, jax.random.key(4), length, algorithm.initial_memory(32))
+        return whole_games(played.rollout, game.rules.horizon)
 
     return _compiled(algorithm, f"collect {length}", collect)(state, reset_jax(game, jax.random.key(3), 32))
 
@@ -67,7 +70,8 @@ def collected(game, algorithm, state, length=26):
 def updated(algorithm, state, rollout, rewards):
     def update(state, rollout, rewards):
         reward_fn = RewardFn(call=lambda _: rewards, absorbing=jnp.zeros(()))
-        return algorithm.update(state, experience_of(rollout), reward_fn, jnp.int32(0), jax.random.key(5))
+        experience = experience_of(rollout)._replace(memory=algorithm.initial_memory(32))
+        return algorithm.update(state, experience, reward_fn, jnp.int32(0), jax.random.key(5))
 
     return _compiled(algorithm, "update", update)(state, rollout, rewards)
 
@@ -88,6 +92,39 @@ def test_who_acts_and_with_which_actions(env):
     assert (np.asarray(rollout.terminated) >= (stop & hers)).all()
     again = algorithm.log_prob(state, rollout.obs, rollout.action)
     np.testing.assert_allclose(again, rollout.behaviour["log_prob"], rtol=1e-4, atol=1e-4)
+
+
+class Counting(PPO):
+    """Remembers how many steps it has acted in."""
+
+    def initial_memory(self, num_envs):
+        return jnp.zeros(num_envs)
+
+    def act(self, state, memory, obs, key, explore):
+        action, _, told = super().act(state, (), obs, key, explore)
+        return action, memory + 1.0, told
+
+
+@pytest.mark.parametrize("past_share", [0.0, 0.5])
+def test_each_player_remembers_its_own_turns_of_the_game(past_share):
+    game, algorithm = players(agreed=rules(past_share=past_share, past_versions=2), past_share=past_share)
+    given = {f.name: getattr(algorithm.bob, f.name) for f in fields(PPO) if f.init}
+    algorithm = replace(algorithm, make=lambda spec: Counting(**given | {"spec": spec}))
+    state, memory = algorithm.init(jax.random.key(0)), algorithm.initial_memory(32)
+    env_state = reset_jax(game, jax.random.key(3), 32)
+    act = partial(algorithm.act, state, explore=True)
+    step = jax.jit(lambda memory, env_state, key: collect_jax(
+        game, act, env_state, key, 1, algorithm.initial_memory(32), memory
+    ))  # fmt: skip
+    ended = 0
+    for key in jax.random.split(jax.random.key(4), 12):
+        alices, games = env_state.turn.role == ALICE, memory
+        rollout, memory, env_state = step(memory, env_state, key)
+        over = rollout.info["over"][0] > 0.0
+        ended += int(over.sum())
+        for name, acts in (("alice", alices), ("bob", ~alices)):
+            np.testing.assert_array_equal(memory[name], jnp.where(over, 0.0, games[name] + acts))
+    assert ended > 0
 
 
 @pytest.mark.parametrize(("learner", "other"), [("alice", "bob"), ("bob", "alice")])

@@ -134,8 +134,8 @@ def test_a_host_game_goes_on_from_what_it_saved():
     env = HostGame(HostHall(), rules(target_fraction=0.2))
     actions = drawn_actions(seed=5)
 
-    def act(agent, obs, key, t):
-        return actions[t], {}
+    def act(agent, memory, obs, key, t):
+        return actions[t], memory, {}
 
     one, other = env.make(GAMES, seed=1), env.make(GAMES, seed=2)
     one.reset(np.ones(GAMES, bool))

@@ -92,11 +92,11 @@ class HostCounter(HostEnv):
     def load(self, saved): ...
 
 
-def policy(obs, key):
+def policy(memory, obs, key):
     """Deterministic, and different in every state."""
     del key
     action = 0.01 * obs[:, :1]
-    return action, {"log_prob": action[:, 0] - 1.0}
+    return action, memory, {"log_prob": action[:, 0] - 1.0}
 
 
 def collected_jax(env: Counter, rollouts: int = 1) -> list[Transition]:
@@ -105,7 +105,7 @@ def collected_jax(env: Counter, rollouts: int = 1) -> list[Transition]:
     collect = jax.jit(lambda state, key: collect_jax(env, policy, state, key, T))
     out = []
     for i in range(rollouts):
-        state, rollout = collect(state, jax.random.key(i))
+        rollout, _, state = collect(state, jax.random.key(i))
         out.append(jax.device_get(rollout))
     return out
 
@@ -113,10 +113,10 @@ def collected_jax(env: Counter, rollouts: int = 1) -> list[Transition]:
 def collected_host(env: Counter, rollouts: int = 1) -> tuple[list[Transition], HostCounter]:
     host = HostCounter(env)
 
-    def act(agent, obs, key, t):
-        return policy(obs + agent, jax.random.fold_in(key, t))
+    def act(agent, memory, obs, key, t):
+        return policy(memory, obs + agent, jax.random.fold_in(key, t))
 
-    return [collect_host(host, act, 0.0, jax.random.key(i), T) for i in range(rollouts)], host
+    return [collect_host(host, act, 0.0, jax.random.key(i), T).rollout for i in range(rollouts)], host
 
 
 def collected(kind: str, env: Counter, rollouts: int = 1) -> Transition:
@@ -182,6 +182,38 @@ def test_what_was_recorded_when_acting_belongs_to_its_observation():
         np.testing.assert_allclose(rollout.env_reward, rollout.next_obs[..., 0])
 
 
+def counting(memory, obs, key):
+    """Remembers how many steps it has acted in, and what it saw in the first of them."""
+    del key
+    steps, first = memory["steps"], memory["first"]
+    first = jnp.where(steps == 0, obs[:, 0], first)
+    return jnp.zeros((B, 1)), {"steps": steps + 1, "first": first}, {"steps": steps, "first": first}
+
+
+@pytest.mark.parametrize("kind", ["jax", "host"])
+@pytest.mark.parametrize("silent", [False, True])
+def test_the_memory_goes_on_with_the_episode_and_begins_anew_with_the_next(kind, silent):
+    """Also from one rollout to the next. At an end without needs_reset it goes on."""
+    env = Counter(truncates=True, silent=silent)
+    initial = {"steps": jnp.full(B, 0), "first": jnp.full(B, -1.0)}
+    memory, rollouts = {**initial, "steps": jnp.asarray(STARTS)}, []
+    host, state = HostCounter(env), jax.vmap(env.reset)(jax.random.split(jax.random.key(0), B))
+    state = state.replace(elapsed=jnp.asarray(STARTS, jnp.int32))
+    for key in jax.random.split(jax.random.key(0), 2):
+        if kind == "jax":
+            rollout, memory, state = collect_jax(env, counting, state, key, T, initial, memory)
+        else:
+            act = lambda agent, memory, obs, key, t: counting(memory, obs, key)  # noqa: E731
+            rollout, memory, _ = collect_host(host, act, None, key, T, initial, memory)
+        rollouts.append(rollout)
+    rollout = jax.tree.map(lambda *leaves: np.concatenate(leaves), *rollouts)
+    steps, first = rollout.behaviour["steps"], rollout.behaviour["first"]
+    np.testing.assert_array_equal(steps, rollout.obs[..., 1], err_msg="as old as the episode")
+    seen = (steps > 0) & (np.cumsum(rollout.obs[..., 1] == 0, axis=0) > 0)
+    assert (first[seen] == FRESH).all(), "what the episode began with"
+    np.testing.assert_array_equal(memory["steps"], np.where(rollout.truncated[-1] & (not silent), 0, steps[-1] + 1))
+
+
 class RandomStart(Counter):
     """Fresh starts and steps that depend on their keys."""
 
@@ -196,13 +228,13 @@ class RandomStart(Counter):
 def test_every_environment_and_step_has_its_own_randomness():
     """The keys of acting, stepping and resetting are all different."""
 
-    def noisy(obs, key):
-        return jax.random.normal(key, (B, 1)), {}
+    def noisy(memory, obs, key):
+        return jax.random.normal(key, (B, 1)), memory, {}
 
     env = RandomStart()
     state = jax.jit(lambda key: reset_jax(env, key, B))(jax.random.key(0))
     collect = jax.jit(lambda state, key: collect_jax(env, noisy, state, key, T))
-    _, rollout = collect(state, jax.random.key(1))
+    rollout = collect(state, jax.random.key(1)).rollout
     starts = np.asarray(rollout.obs[..., 0])[np.asarray(rollout.obs[..., 1]) == 0]
     draws = np.concatenate([starts, np.ravel(rollout.env_reward), np.ravel(rollout.action)])
     assert len(starts) == 3 * B

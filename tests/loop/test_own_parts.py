@@ -274,8 +274,8 @@ class Still(Algorithm):
     def init(self, key):
         return {}
 
-    def act(self, state, obs, key, explore):
-        return jnp.zeros((len(obs), 1)), {}
+    def act(self, state, memory, obs, key, explore):
+        return jnp.zeros((len(obs), 1)), memory, {}
 
     def update(self, state, experience, reward_fn, round, key):
         return state, {"agent/reward_mean": jnp.mean(reward_fn(experience.rollout))}
@@ -286,8 +286,28 @@ class NoSizes(Still):
 
 
 class Flat(Still):
+    def act(self, state, memory, obs, key, explore):
+        return jnp.zeros(len(obs)), memory, {}
+
+
+class OldAct(Still):
+    """As the contract was before policies had a memory."""
+
     def act(self, state, obs, key, explore):
-        return jnp.zeros(len(obs)), {}
+        return jnp.zeros((len(obs), 1)), {}
+
+
+class NoMemoryBack(Still):
+    def act(self, state, memory, obs, key, explore):
+        return jnp.zeros((len(obs), 1)), {}
+
+
+class LosesMemory(Still):
+    def initial_memory(self, num_envs):
+        return jnp.zeros((num_envs, 4))
+
+    def act(self, state, memory, obs, key, explore):
+        return jnp.zeros((len(obs), 1)), memory[:, :2], {}
 
 
 def algorithm_of(kind: type):
@@ -302,6 +322,13 @@ def test_an_algorithm_needs_three_methods_and_two_sizes():
     refused(
         algorithm_of, Flat, r"^algorithm\._target_=.*Flat: actions for 2 observations must be float32 \[2, 1\], and is "
     )
+    refused(
+        algorithm_of,
+        OldAct,
+        r"OldAct: act takes \(state, obs, key, explore\), but it is called with \(state, memory, obs, key, explore\)\.$",
+    )
+    refused(algorithm_of, NoMemoryBack, r"act must return three things: actions, the memory after this step \(of a ")
+    refused(algorithm_of, LosesMemory, r"the memory that act returns has other arrays .*: it was float32 \[2, 4\] and ")
     refused(
         algorithm_of, Forgets, r"Forgets has no rollout_length: add it; rl_rewards\.algorithms\.base\.Algorithm says"
     )

@@ -30,7 +30,8 @@ def _directions(run_dir: Path, seed: int, length: int, trust: Sequence[str]) -> 
     one_hot = np.eye(length, dtype=np.float32)
     flags = np.zeros((length * length, len(FLAGS)), np.float32)  # neither Alice's turn nor a task, an opponent of today
     obs = np.concatenate([one_hot[cell.ravel()], one_hot[goal.ravel()], flags], axis=-1)
-    action, _ = policy.algorithm.act(policy.state, jnp.asarray(obs), jax.random.key(0), explore=False)
+    memory = policy.algorithm.initial_memory(len(obs))
+    action, _, _ = policy.algorithm.act(policy.state, memory, jnp.asarray(obs), jax.random.key(0), explore=False)
     return np.asarray(action).reshape(length, length)
 
 

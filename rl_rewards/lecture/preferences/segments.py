@@ -13,7 +13,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import EnvSpec, Key, Transition
+from rl_rewards.core.types import EnvSpec, Key, Memory, Transition
 from rl_rewards.envs.point import Point
 from rl_rewards.loop.collect import collect_jax, reset_jax
 from rl_rewards.rewards.base import JudgesPairs, make_pair_features
@@ -50,12 +50,13 @@ class Segments:
         reset_key, target_key, walk_key, start_key = jax.random.split(key, 4)
         targets = jax.random.uniform(target_key, (n, 2), minval=-1.0, maxval=1.0)
 
-        def act(obs: Array, act_key: Key) -> tuple[Array, dict[str, Array]]:
+        def act(memory: Memory, obs: Array, act_key: Key) -> tuple[Array, Memory, dict[str, Array]]:
             straight = jnp.clip((targets - obs) / self.env.speed, -1.0, 1.0)
-            return jnp.clip(straight + self.wander * jax.random.normal(act_key, straight.shape), -1.0, 1.0), {}
+            action = jnp.clip(straight + self.wander * jax.random.normal(act_key, straight.shape), -1.0, 1.0)
+            return action, memory, {}
 
         length = self.env.max_episode_steps
-        _, episodes = collect_jax(self.env, act, reset_jax(self.env, reset_key, n), walk_key, length)
+        episodes = collect_jax(self.env, act, reset_jax(self.env, reset_key, n), walk_key, length).rollout
         starts = jax.random.randint(start_key, (n,), 0, length - self.steps + 1)
         cut = jax.vmap(lambda one, start: jax.lax.dynamic_slice_in_dim(one, start, self.steps), (1, 0))
         segments = jax.tree.map(lambda leaf: cut(leaf, starts), episodes)

@@ -66,9 +66,9 @@ def test_rollouts_have_the_specs_shapes_and_true_successors(env_id):
     def rollout(key):
         start_key, key = jax.random.split(key)
         start = reset_jax(env, start_key, 3)
-        return start, *collect_jax(env, lambda obs, key: (random_action(env, key, 3), {}), start, key, 20)
+        return start, collect_jax(env, lambda memory, obs, key: (random_action(env, key, 3), (), {}), start, key, 20)
 
-    start, end, transitions = rollout(jax.random.key(0))
+    start, (transitions, _, end) = rollout(jax.random.key(0))
     for obs in (transitions.obs, transitions.next_obs):
         assert obs.shape == (20, 3, *env.spec.obs.shape)
         assert obs.dtype == env.spec.obs.dtype

@@ -16,7 +16,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Action, Examples, Experience, Key, Obs
+from rl_rewards.core.types import Action, Examples, Experience, Key, Memory, Obs
 from rl_rewards.envs.grid import Grid
 from rl_rewards.loop.collect import collect_jax, reset_jax
 from rl_rewards.models import tabular
@@ -87,13 +87,13 @@ class IrlOnGrid:
         """As many episodes of the soft-optimal policy as the most that are asked for, one after the other."""
         log_policy = self._log_policy(source, true)
 
-        def act(obs: Obs, act_key: Key) -> tuple[Action, dict[str, Array]]:
+        def act(memory: Memory, obs: Obs, act_key: Key) -> tuple[Action, Memory, dict[str, Array]]:
             chosen = jax.random.categorical(act_key, log_policy[self.env.state_of(obs)])
-            return chosen.astype(jnp.int32), {}
+            return chosen.astype(jnp.int32), memory, {}
 
         reset_key, collect_key = jax.random.split(key)
         fresh = reset_jax(self.env, reset_key, max(self.episodes))
-        steps = collect_jax(self.env, act, fresh, collect_key, self.env.max_episode_steps)[1]
+        steps = collect_jax(self.env, act, fresh, collect_key, self.env.max_episode_steps).rollout
         rows = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:]), steps)
         names = ("obs", "action", "next_obs", "terminated", "truncated")
         return {f"demo_{name}": getattr(rows, name) for name in names}
