@@ -172,3 +172,26 @@ class ObsActionReward(ObsReward):
 
     def reward(self, obs, action, elapsed):
         return right_action(action, obs[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class RememberedCue(Probe):
+    """A cue of -1 or 1 is shown before the first step and then never again; the last step pays 1 for its sign.
+
+    Whoever remembers nothing is right half of the time.
+    """
+
+    steps: int = 5
+
+    def first_obs(self, key):
+        return jax.random.rademacher(key, (1,), dtype=jnp.float32)
+
+    def observe(self, state):
+        return jnp.where(state.elapsed == 0, state.obs, 0.0)
+
+    def step(self, key, state, action):
+        state, out = super().step(key, state, action)
+        cue = state.obs - state.elapsed  # the probe has counted in it
+        right = (action == 1) == (cue[0] > 0.0)
+        reward = jnp.where(out.needs_reset, right, False).astype(jnp.float32)
+        return state, out._replace(next_obs=self.observe(state), env_reward=reward)

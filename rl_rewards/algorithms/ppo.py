@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
+from rl_rewards.core.checks import require
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
@@ -27,6 +28,7 @@ from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs,
 from rl_rewards.models.encoders import ObsEncoder
 from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
+from rl_rewards.models.recurrence import Recurrence, Sequences
 
 KL_TOLERANCE = 1.5
 """How many times ``target_kl`` a minibatch may be away before the round's updates stop."""
@@ -34,7 +36,7 @@ KL_TOLERANCE = 1.5
 
 @struct.dataclass
 class PPOState:
-    params: dict  # {"actor", "critic"}, and where observations are pictures "encoder"
+    params: dict  # {"actor", "critic"}; of pictures also "encoder", of a model that remembers also "recurrence"
     optimizer: optax.OptState
     obs_moments: RunningMoments
     reward_scale: RewardScale
@@ -42,14 +44,15 @@ class PPOState:
 
 @struct.dataclass
 class PPOBatch:
-    """What one minibatch needs; leaves [N, ...]."""
+    """What one minibatch needs; leaves [N, ...] of N steps, or [N, T, ...] of N sequences."""
 
-    inputs: jax.Array  # [N, d] normalised observations, or pictures [N, H, W, C] uint8
+    inputs: jax.Array  # [*, d] normalised observations, or pictures [*, H, W, C] uint8
     action: jax.Array  # in the policy's own scale
-    log_prob: Float[Array, "N"]  # of the behaviour policy
-    advantage: Float[Array, "N"]
-    value_target: Float[Array, "N"]
-    valid: jax.Array  # [N] bool
+    log_prob: Float[Array, "N *T"]  # of the behaviour policy
+    advantage: Float[Array, "N *T"]
+    value_target: Float[Array, "N *T"]
+    valid: Bool[Array, "N *T"]
+    sequences: Sequences | None = None  # None of single steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +60,18 @@ class PPO(PPOSettings, Algorithm):
     """On-policy actor and critic, discrete and bounded continuous actions.
 
     Where observations are pictures, actor and critic share one encoder, which both losses train (as in the paper's
-    Atari agent).
+    Atari agent). So they share the recurrence of a model that remembers. It learns from whole sequences: those of a
+    minibatch's environments over the rollout, from the memory with which the rollout began, anew at each episode's
+    beginning. What that memory goes back to, the steps before the rollout, gets no gradient.
     """
 
     @cached_property
     def encoder(self) -> ObsEncoder:
         return ObsEncoder(self.model, self.spec.obs)
+
+    @cached_property
+    def recurrence(self) -> Recurrence | None:
+        return self.model.recurrence()
 
     @cached_property
     def policy(self) -> PolicyHead:
@@ -78,10 +87,13 @@ class PPO(PPOSettings, Algorithm):
 
     def init(self, key: Key) -> PPOState:
         actor_key, critic_key = jax.random.split(key)
-        inputs = jnp.zeros((1, self.encoder.size))
+        size = self.encoder.size if self.recurrence is None else self.recurrence.outputs
+        inputs = jnp.zeros((1, size))
         params = {"actor": self.policy.init(actor_key, inputs), "critic": self.critic.init(critic_key, inputs)}
         if self.encoder.learns:
             params["encoder"] = self.encoder.init(jax.random.fold_in(key, 1))
+        if self.recurrence is not None:
+            params["recurrence"] = self.recurrence.init(jax.random.fold_in(key, 2), self.encoder.size)
         return PPOState(
             params=params,
             optimizer=self.optimizer.init(params),
@@ -89,15 +101,26 @@ class PPO(PPOSettings, Algorithm):
             reward_scale=reward_scale(self.num_envs if self.carries_returns else None, self.reward_scale_floor),
         )
 
+    def initial_memory(self, num_envs: int) -> Memory:
+        return () if self.recurrence is None else self.recurrence.initial_memory(num_envs)
+
     def act(
         self, state: PPOState, memory: Memory, obs: Obs, key: Key, explore: bool
     ) -> tuple[Action, Memory, dict[str, jax.Array]]:
-        distribution = self._distribution(state.params, self._features(state.params, self._inputs(state, obs)))
+        features = self._encoded(state.params, self._inputs(state, obs))
+        if self.recurrence is not None:
+            memory, features = self.recurrence.step(state.params["recurrence"], memory, features)
+        distribution = self._distribution(state.params, features)
         action = distribution.sample(key) if explore else distribution.mode()
         return self.policy.to_env(action), memory, {"log_prob": distribution.log_prob(action)}
 
     def log_prob(self, state: PPOState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
-        distribution = self._distribution(state.params, self._features(state.params, self._inputs(state, obs)))
+        require(
+            self.recurrence is None,
+            f"algorithm.model is a {type(self.model).__name__}, which remembers the steps of an episode: a step alone has "
+            "no log_prob, which this reward reads; choose model@algorithm.model=mlp.",
+        )
+        distribution = self._distribution(state.params, self._encoded(state.params, self._inputs(state, obs)))
         return distribution.log_prob(self.policy.from_env(action))
 
     def update(
@@ -107,7 +130,7 @@ class PPO(PPOSettings, Algorithm):
         assert rollout is not None, "compatibility.check gives an on-policy algorithm rollouts"
         rewards = reward_fn(rollout)
         state = self._update_reward_scale(state, rewards, rollout)
-        batch = self._batch(state, rollout, rewards, reward_fn.absorbing)
+        batch = self._batch(state, experience, rewards, reward_fn.absorbing)
         rate_share = self.learning_rate_share(round)
         (params, optimizer), metrics = self._passes((state.params, state.optimizer), batch, rate_share, key)
         if self.learning_rate_schedule != "constant":  # a constant one stands in the configuration
@@ -133,8 +156,15 @@ class PPO(PPOSettings, Algorithm):
         normalize = partial(state.obs_moments.normalize, clip=self.obs_clip) if self.normalize_obs else None
         return self.encoder.flat(obs, normalize)
 
-    def _features(self, params: dict, inputs: jax.Array) -> Float[Array, "*batch d"]:
+    def _encoded(self, params: dict, inputs: jax.Array) -> Float[Array, "*batch d"]:
         return self.encoder(params.get("encoder", {}), inputs)
+
+    def _features(self, params: dict, batch: PPOBatch) -> Float[Array, "N *T d"]:
+        """What actor and critic see."""
+        encoded = self._encoded(params, batch.inputs)
+        if self.recurrence is None or batch.sequences is None:
+            return encoded
+        return self.recurrence.over_time(params["recurrence"], batch.sequences, encoded)[1]
 
     def _distribution(self, params: dict, features: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
         return self.policy.distribution(params["actor"], features)
@@ -148,13 +178,14 @@ class PPO(PPOSettings, Algorithm):
         scale = state.reward_scale.update(rewards, rollout.done, rollout.valid, self.discount, self.reward_scale_decay)
         return state.replace(reward_scale=scale)
 
-    def _batch(self, state: PPOState, rollout: Transition, rewards: jax.Array, absorbing: jax.Array) -> PPOBatch:
-        """Advantages of the whole rollout, flattened to [T * B, ...]."""
+    def _batch(self, state: PPOState, experience: Experience, rewards: jax.Array, absorbing: jax.Array) -> PPOBatch:
+        """The whole rollout with its advantages: steps [T * B, ...], or sequences [B, T, ...]."""
+        rollout = experience.rollout
+        assert rollout is not None
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
-        inputs = self._inputs(state, rollout.obs)
-        values = self._value(state.params, self._features(state.params, inputs))
-        next_inputs = self._inputs(state, rollout.next_obs)
-        next_values = self._value(state.params, self._features(state.params, next_inputs))
+        inputs, next_inputs = self._inputs(state, rollout.obs), self._inputs(state, rollout.next_obs)
+        sequences = None if self.recurrence is None else _sequences(experience)
+        values, next_values = self._values(state.params, inputs, next_inputs, sequences)
         advantages = generalized_advantage(
             rewards / scale,
             values,
@@ -174,7 +205,26 @@ class PPO(PPOSettings, Algorithm):
             value_target=advantages + values,
             valid=rollout.valid,
         )
-        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
+        if sequences is None:
+            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
+        return _swapped(batch).replace(sequences=sequences)
+
+    def _values(
+        self, params: dict, inputs: jax.Array, next_inputs: jax.Array, sequences: Sequences | None
+    ) -> tuple[Float[Array, "T B"], Float[Array, "T B"]]:
+        """V of the observation before each step and of the true one after it.
+
+        Of a model that remembers, the second has the memory after the step: also where an episode ends, so that a
+        truncated one is worth what it would have gone on to.
+        """
+        encoded = self._encoded(params, inputs)
+        if self.recurrence is None or sequences is None:
+            return self._value(params, encoded), self._value(params, self._encoded(params, next_inputs))
+        own = params["recurrence"]
+        memory, features = self.recurrence.over_time(own, sequences, _swapped(encoded))
+        after = jax.vmap(lambda m, x: self.recurrence.step(own, m, x)[1], (1, 0))
+        next_features = after(memory, self._encoded(params, next_inputs))
+        return self._value(params, _swapped(features)), self._value(params, next_features)
 
     def _passes(
         self, learner: tuple, batch: PPOBatch, rate_share: float | jax.Array, key: Key
@@ -208,7 +258,7 @@ class PPO(PPOSettings, Algorithm):
 
         def epoch(carry: tuple, epoch_key: Key) -> tuple[tuple, Any]:
             # One sort of random bits: a permutation at a third of the cost of jax.random.permutation on a CPU.
-            order = jnp.argsort(jax.random.bits(epoch_key, batch.log_prob.shape))
+            order = jnp.argsort(jax.random.bits(epoch_key, batch.log_prob.shape[:1]))
             order = order.reshape(self.minibatches, -1)
             one = step if self.target_kl is None else step_unless_far
             return jax.lax.scan(lambda c, i: one(c, jax.tree.map(lambda x: x[i], batch)), carry, order)
@@ -231,7 +281,7 @@ class PPO(PPOSettings, Algorithm):
         return ({**params, "actor": self.policy.above_floor(params["actor"])}, optimizer), metrics
 
     def _loss(self, params: dict, batch: PPOBatch) -> tuple[jax.Array, Metrics]:
-        features = self._features(params, batch.inputs)
+        features = self._features(params, batch)
         distribution = self._distribution(params, features)
         log_ratio = distribution.log_prob(batch.action) - batch.log_prob
         log_ratio = jnp.where(batch.valid, log_ratio, 0.0)  # padding may hold anything: exp must stay finite
@@ -252,3 +302,17 @@ class PPO(PPOSettings, Algorithm):
             "agent/kl": masked_mean(ratio - 1.0 - log_ratio, batch.valid),  # k3 estimator (Schulman 2020)
             "agent/clip_fraction": masked_mean(jnp.abs(ratio - 1.0) > self.clip, batch.valid),
         }
+
+
+def _sequences(experience: Experience) -> Sequences:
+    """The rollout of every environment [B, T] as one sequence."""
+    rollout = experience.rollout
+    assert rollout is not None
+    begins = jnp.concatenate([jnp.zeros_like(rollout.done[:1]), rollout.done[:-1]])
+    acted = jnp.ones_like(begins) if experience.acted is None else experience.acted
+    return Sequences(experience.memory, begins.T, acted.T)
+
+
+def _swapped(tree: Any) -> Any:
+    """Leaves [T, B, ...] as [B, T, ...], and back."""
+    return jax.tree.map(lambda x: x.swapaxes(0, 1), tree)

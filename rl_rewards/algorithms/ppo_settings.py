@@ -65,7 +65,12 @@ class PPOSettings:
         check_share("algorithm.final_learning_rate_share", self.final_learning_rate_share)
         require(0 < self.discount <= 1, f"algorithm.discount={self.discount} must lie in (0, 1].")
         require(0 <= self.trace_decay <= 1, f"algorithm.trace_decay={self.trace_decay} must lie in [0, 1].")
-        check_agent_model(self.model, self.spec.obs)
+        check_agent_model(self.model, self.spec.obs, may_remember=True)
+        require(
+            self.model.recurrence() is None or self.num_envs % self.minibatches == 0,
+            f"algorithm.minibatches={self.minibatches} must divide algorithm.num_envs={self.num_envs}: a model that "
+            "remembers learns from whole sequences, of which each environment gives one in a rollout.",
+        )
         told = f"algorithm.target_kl={self.target_kl} must be positive, or null for no stop."
         require(self.target_kl is None or self.target_kl > 0, told)
         self._check_floors()

@@ -22,7 +22,9 @@ def masked_variance(values: Float[Array, "*batch"], valid: Bool[Array, "*batch"]
     return masked_mean(jnp.square(values - masked_mean(values, valid)), valid)
 
 
-def clipped_surrogate(log_ratio: Float[Array, "N"], advantages: Float[Array, "N"], clip: float) -> Float[Array, "N"]:
+def clipped_surrogate(
+    log_ratio: Float[Array, "*batch"], advantages: Float[Array, "*batch"], clip: float
+) -> Float[Array, "*batch"]:
     """Per-sample PPO policy loss (Schulman et al. 2017, arXiv:1707.06347, equation 7), to be minimised."""
     ratio = jnp.exp(log_ratio)
     return -jnp.minimum(ratio * advantages, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantages)

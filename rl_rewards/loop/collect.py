@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rl_rewards.core.types import Action, Key, Memory, Obs, Transition
+from rl_rewards.core.types import Action, Key, Memory, Obs, StepOut, Transition
 from rl_rewards.envs.base import HostEnv, JaxEnv
 
 Act = Callable[[Memory, Obs, Key], tuple[Action, Memory, dict[str, jax.Array]]]
@@ -65,7 +65,7 @@ def collect_jax(
         env_state, out = jax.vmap(env.step)(jax.random.split(env_key, num_envs), env_state, action)
         fresh = reset_jax(env, reset_key, num_envs)
         env_state = _select(out.needs_reset, fresh, env_state)
-        memory = _select(out.needs_reset, initial_memory, memory)
+        memory = _select(_ended(out), initial_memory, memory)
         transition = Transition(
             obs=obs,
             action=action,
@@ -122,8 +122,8 @@ def collect_host(
             rollout = _empty_rollout(row, length, env.num_envs)
         for name, value in row.items():
             _write(getattr(rollout, name), t, value)
-        if jax.tree.leaves(memory) and out.needs_reset.any():
-            memory = _select_jitted(out.needs_reset, initial_memory, memory)
+        if jax.tree.leaves(memory) and _ended(out).any():
+            memory = _select_jitted(_ended(out), initial_memory, memory)
         ended = out.needs_reset | out.terminated  # where one player's part ended, the other sees something else
         obs = env.reset(out.needs_reset) if ended.any() else out.next_obs
     assert rollout is not None, "length is at least 1"
@@ -142,6 +142,11 @@ def _write(target: Any, t: int, value: Any) -> None:
             target[name][t] = part
     else:
         target[t] = value
+
+
+def _ended(out: StepOut) -> Any:
+    """[B] where the memory begins anew: where learners too take the next step for another episode's."""
+    return out.terminated | out.truncated | out.needs_reset
 
 
 def _select(mask: jax.Array, new: Any, old: Any) -> Any:

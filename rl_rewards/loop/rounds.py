@@ -14,7 +14,7 @@ import numpy as np
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Query
-from rl_rewards.core.types import Examples, Key, Memory, Metrics, Transition
+from rl_rewards.core.types import Examples, Key, Memory, Metrics
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 from rl_rewards.loop.collect import Collected, collect_host, collect_jax, reset_jax
 from rl_rewards.loop.seeds import make_batches

@@ -7,6 +7,7 @@ import flax.linen as nn
 
 from rl_rewards.core.checks import require
 from rl_rewards.models.convolutions import Convolutions
+from rl_rewards.models.recurrence import Recurrence
 
 MLP = "rl_rewards.models.mlp.MLPModel"
 """The model of configs/model/mlp.yaml."""
@@ -34,6 +35,10 @@ class Model(ABC):
         """
         return Convolutions()
 
+    def recurrence(self) -> Recurrence | None:
+        """A layer that remembers the steps of an episode, and whose outputs the networks get; None: there is none."""
+        return None
+
     @property
     def needs_picture(self) -> bool:
         """True where inputs must begin with a picture."""
@@ -52,14 +57,15 @@ class Model(ABC):
         return False
 
 
-def check_model(model: Any, key: str, picture: tuple[int, ...] | None = None) -> None:
+def check_model(model: Any, key: str, picture: tuple[int, ...] | None = None, may_remember: bool = False) -> None:
     """Checks the model that stands at ``key`` of the configuration.
 
     Args:
         picture: height, width and channels of the picture that the inputs begin with; None for vectors.
+        may_remember: True where whole episodes are learned from, in their order.
 
     Raises:
-        ConfigError: when it is no model, or needs a picture where there is none.
+        ConfigError: when it is no model, needs a picture where there is none, or remembers where it may not.
     """
     require(
         isinstance(model, Model),
@@ -69,6 +75,11 @@ def check_model(model: Any, key: str, picture: tuple[int, ...] | None = None) ->
         picture is not None or not model.needs_picture,
         f"{key} is a {type(model).__name__}, which learns from pictures, and these inputs are vectors; choose "
         f"model@{key}=mlp.",
+    )
+    require(
+        may_remember or model.recurrence() is None,
+        f"{key} is a {type(model).__name__}, which remembers the steps of an episode, and here single steps are "
+        f"learned from; choose model@{key}=mlp, or algorithm=ppo for a policy that remembers.",
     )
 
 

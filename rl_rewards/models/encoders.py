@@ -32,14 +32,17 @@ def in_chunks(function: Callable[[Array], Array], rows: Shaped[Array, "N ..."]) 
     return jax.lax.map(lambda row: function(row[None])[0], rows, batch_size=CHUNK)
 
 
-def check_agent_model(model: Model, box: Box) -> None:
+def check_agent_model(model: Model, box: Box, may_remember: bool = False) -> None:
     """Refuses a model with which an algorithm cannot learn from observations in ``box``.
+
+    Args:
+        may_remember: True for an algorithm that learns from whole episodes in their order.
 
     Raises:
         ConfigError: for what is no model, for one with a training mode, which agents' networks have not, and for one
             that is not made for such observations.
     """
-    check_model(model, "algorithm.model", box.shape if is_image(box) else None)
+    check_model(model, "algorithm.model", box.shape if is_image(box) else None, may_remember)
     refuse_training_mode(model, "algorithm.model")
 
 

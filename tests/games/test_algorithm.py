@@ -120,11 +120,26 @@ def test_each_player_remembers_its_own_turns_of_the_game(past_share):
     for key in jax.random.split(jax.random.key(4), 12):
         alices, games = env_state.turn.role == ALICE, memory
         rollout, memory, env_state = step(memory, env_state, key)
-        over = rollout.info["over"][0] > 0.0
-        ended += int(over.sum())
+        ends = rollout.done[0]
+        ended += int((rollout.info["over"] > 0.0).sum())
         for name, acts in (("alice", alices), ("bob", ~alices)):
-            np.testing.assert_array_equal(memory[name], jnp.where(over, 0.0, games[name] + acts))
+            np.testing.assert_array_equal(memory[name], jnp.where(ends, 0.0, games[name] + acts))
     assert ended > 0
+
+
+def test_players_that_remember_learn_from_the_memory_they_acted_with():
+    """The ratio of the first minibatch is 1 for both, over games that end and others' turns between."""
+    game, algorithm = players()
+    gru = make("model", "gru", units=8, hidden=(8,))
+    learner = replace(algorithm.bob, model=gru, epochs=1, minibatches=1)
+    algorithm = replace(algorithm, make=lambda spec: replace(learner, spec=spec))
+    state = fresh(algorithm)
+    rollout = collected(game, algorithm, state)
+    _, metrics = updated(algorithm, state, rollout, rollout.env_reward)
+    assert (rollout.info["over"] > 0.0).any()
+    for name in ("alice", "bob"):
+        np.testing.assert_allclose(metrics[f"agent/{name}_kl"], 0.0, atol=1e-6)
+        assert metrics[f"agent/{name}_clip_fraction"] == 0.0
 
 
 @pytest.mark.parametrize(("learner", "other"), [("alice", "bob"), ("bob", "alice")])

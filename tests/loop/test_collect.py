@@ -193,7 +193,7 @@ def counting(memory, obs, key):
 @pytest.mark.parametrize("kind", ["jax", "host"])
 @pytest.mark.parametrize("silent", [False, True])
 def test_the_memory_goes_on_with_the_episode_and_begins_anew_with_the_next(kind, silent):
-    """Also from one rollout to the next. At an end without needs_reset it goes on."""
+    """Also from one rollout to the next, and at an end without needs_reset."""
     env = Counter(truncates=True, silent=silent)
     initial = {"steps": jnp.full(B, 0), "first": jnp.full(B, -1.0)}
     memory, rollouts = {**initial, "steps": jnp.asarray(STARTS)}, []
@@ -208,10 +208,12 @@ def test_the_memory_goes_on_with_the_episode_and_begins_anew_with_the_next(kind,
         rollouts.append(rollout)
     rollout = jax.tree.map(lambda *leaves: np.concatenate(leaves), *rollouts)
     steps, first = rollout.behaviour["steps"], rollout.behaviour["first"]
-    np.testing.assert_array_equal(steps, rollout.obs[..., 1], err_msg="as old as the episode")
-    seen = (steps > 0) & (np.cumsum(rollout.obs[..., 1] == 0, axis=0) > 0)
-    assert (first[seen] == FRESH).all(), "what the episode began with"
-    np.testing.assert_array_equal(memory["steps"], np.where(rollout.truncated[-1] & (not silent), 0, steps[-1] + 1))
+    began = np.cumsum(rollout.truncated, axis=0) - rollout.truncated  # episodes that began in the rollouts
+    age = np.stack([np.arange(2 * T)] * B, axis=1) + STARTS
+    np.testing.assert_array_equal(steps, np.where(began == 0, age, age - LIMIT if silent else age % LIMIT))
+    for t, b in zip(*np.nonzero((began > 0) & (steps > 0)), strict=True):
+        assert first[t, b] == rollout.obs[t - steps[t, b], b, 0], "what the episode began with"
+    np.testing.assert_array_equal(memory["steps"], np.where(rollout.truncated[-1], 0, steps[-1] + 1))
 
 
 class RandomStart(Counter):

@@ -91,6 +91,21 @@ def test_stabilisers_go_on_to_the_bit(tmp_path, run):
     assert len(used) == 2 and np.all(used > 0.0) and np.any(used < 4.0), "the option was on, and stopped an update"
 
 
+@pytest.mark.parametrize(
+    "run",
+    [("env=point", "num_seeds=2"), ("env=pencil_case",)],
+    ids=["two seeds", "on the host"],
+)
+def test_a_policys_memory_goes_on_to_the_bit(tmp_path, run):
+    """Checkpoints are taken in the middle of episodes of 30 steps; rollouts have 40."""
+    short, long = tmp_path / "short", tmp_path / "long"
+    memory = ("model@algorithm.model=gru", "algorithm.model.units=8", "env.max_episode_steps=30")
+    run_here(short, *run, *memory)
+    run_here(short, *run, *memory, "total_env_steps=3200")
+    run_here(long, *run, *memory, "total_env_steps=3200")
+    assert digest_of(short) == digest_of(long)
+
+
 def test_a_run_of_an_earlier_version_goes_on(tmp_path):
     """Its saved configuration lacks the keys of PPO that came later: they are off, and change no bit.
 
