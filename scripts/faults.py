@@ -162,9 +162,30 @@ FAULTS = (
     Fault(
         "a truncated episode is not reset",
         "loop/collect.py",
-        "_select(out.needs_reset, new, old)",
-        "_select(out.terminated, new, old)",
+        "_select(out.needs_reset, fresh, env_state)",
+        "_select(out.terminated, fresh, env_state)",
         "loop/test_collect.py",
+    ),
+    Fault(
+        "a policy remembers the episode before",
+        "loop/collect.py",
+        "memory = _select(_ended(out), initial_memory, memory)",
+        "pass",
+        "loop/test_collect.py",
+    ),
+    Fault(
+        "a policy forgets its episode where a rollout ends",
+        "loop/rounds.py",
+        "length, fresh, state.memory)",
+        "length, fresh)",
+        "algorithms/test_ppo_memory.py",
+    ),
+    Fault(
+        "a policy's memory is not in the checkpoint",
+        "loop/checkpoint.py",
+        '"key", "memory")}',
+        '"key")}',
+        "loop/test_resume.py",
     ),
     Fault(
         "a host environment's buffer is recorded instead of a copy",
@@ -222,6 +243,20 @@ FAULTS = (
         "absorbing_value=absorbing / scale / (1.0 - self.discount) if self.discount < 1.0 else 0.0",
         "absorbing_value=0.0 * absorbing",
         "algorithms/test_ppo.py algorithms/test_ppo_update.py",
+    ),
+    Fault(
+        "PPO learns as if a policy remembered the episode before",
+        "models/recurrence.py",
+        "memory = _where(begins, initial, memory)",
+        "pass",
+        "algorithms/test_ppo_memory.py models/test_recurrence.py",
+    ),
+    Fault(
+        "a truncated episode is worth what the policy knows at a beginning",
+        "models/recurrence.py",
+        "return memory, (memory, output)",
+        "return memory, (initial, output)",
+        "algorithms/test_ppo_memory.py",
     ),
     Fault(
         "SAC bootstraps after a termination",

@@ -28,7 +28,7 @@ from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs,
 from rl_rewards.models.encoders import ObsEncoder
 from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
-from rl_rewards.models.recurrence import Recurrence, Sequences
+from rl_rewards.models.recurrence import Recurrence, Sequences, sequences_of, swapped
 
 KL_TOLERANCE = 1.5
 """How many times ``target_kl`` a minibatch may be away before the round's updates stop."""
@@ -117,8 +117,8 @@ class PPO(PPOSettings, Algorithm):
     def log_prob(self, state: PPOState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
         require(
             self.recurrence is None,
-            f"algorithm.model is a {type(self.model).__name__}, which remembers the steps of an episode: a step alone has "
-            "no log_prob, which this reward reads; choose model@algorithm.model=mlp.",
+            f"algorithm.model is a {type(self.model).__name__}, which remembers the steps of an episode: a step alone "
+            "has no log_prob, which this reward reads; choose model@algorithm.model=mlp.",
         )
         distribution = self._distribution(state.params, self._encoded(state.params, self._inputs(state, obs)))
         return distribution.log_prob(self.policy.from_env(action))
@@ -184,7 +184,7 @@ class PPO(PPOSettings, Algorithm):
         assert rollout is not None
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
         inputs, next_inputs = self._inputs(state, rollout.obs), self._inputs(state, rollout.next_obs)
-        sequences = None if self.recurrence is None else _sequences(experience)
+        sequences = None if self.recurrence is None else sequences_of(experience)
         values, next_values = self._values(state.params, inputs, next_inputs, sequences)
         advantages = generalized_advantage(
             rewards / scale,
@@ -207,7 +207,7 @@ class PPO(PPOSettings, Algorithm):
         )
         if sequences is None:
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
-        return _swapped(batch).replace(sequences=sequences)
+        return swapped(batch).replace(sequences=sequences)
 
     def _values(
         self, params: dict, inputs: jax.Array, next_inputs: jax.Array, sequences: Sequences | None
@@ -217,14 +217,11 @@ class PPO(PPOSettings, Algorithm):
         Of a model that remembers, the second has the memory after the step: also where an episode ends, so that a
         truncated one is worth what it would have gone on to.
         """
-        encoded = self._encoded(params, inputs)
-        if self.recurrence is None or sequences is None:
-            return self._value(params, encoded), self._value(params, self._encoded(params, next_inputs))
-        own = params["recurrence"]
-        memory, features = self.recurrence.over_time(own, sequences, _swapped(encoded))
-        after = jax.vmap(lambda m, x: self.recurrence.step(own, m, x)[1], (1, 0))
-        next_features = after(memory, self._encoded(params, next_inputs))
-        return self._value(params, _swapped(features)), self._value(params, next_features)
+        encoded, next_encoded = self._encoded(params, inputs), self._encoded(params, next_inputs)
+        if self.recurrence is not None and sequences is not None:
+            rows = swapped((encoded, next_encoded))
+            encoded, next_encoded = swapped(self.recurrence.around(params["recurrence"], sequences, *rows))
+        return self._value(params, encoded), self._value(params, next_encoded)
 
     def _passes(
         self, learner: tuple, batch: PPOBatch, rate_share: float | jax.Array, key: Key
@@ -302,17 +299,3 @@ class PPO(PPOSettings, Algorithm):
             "agent/kl": masked_mean(ratio - 1.0 - log_ratio, batch.valid),  # k3 estimator (Schulman 2020)
             "agent/clip_fraction": masked_mean(jnp.abs(ratio - 1.0) > self.clip, batch.valid),
         }
-
-
-def _sequences(experience: Experience) -> Sequences:
-    """The rollout of every environment [B, T] as one sequence."""
-    rollout = experience.rollout
-    assert rollout is not None
-    begins = jnp.concatenate([jnp.zeros_like(rollout.done[:1]), rollout.done[:-1]])
-    acted = jnp.ones_like(begins) if experience.acted is None else experience.acted
-    return Sequences(experience.memory, begins.T, acted.T)
-
-
-def _swapped(tree: Any) -> Any:
-    """Leaves [T, B, ...] as [B, T, ...], and back."""
-    return jax.tree.map(lambda x: x.swapaxes(0, 1), tree)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from rl_rewards.core.types import Key, Memory
+from rl_rewards.core.types import Experience, Key, Memory
 from rl_rewards.models.networks import orthogonal
 
 
@@ -61,8 +61,18 @@ class Recurrence(ABC):
             memory = _where(acted, moved, memory)
             return memory, (memory, output)
 
-        by_time = _swapped((sequences.begins, sequences.acted, x))
-        return _swapped(jax.lax.scan(step, sequences.memory, by_time)[1])
+        by_time = swapped((sequences.begins, sequences.acted, x))
+        return swapped(jax.lax.scan(step, sequences.memory, by_time)[1])
+
+    def around(
+        self, params: dict, sequences: Sequences, x: Float[Array, "N T d"], after: Float[Array, "N T d"]
+    ) -> tuple[Float[Array, "N T outputs"], Float[Array, "N T outputs"]]:
+        """Returns the outputs for the inputs before each step, and for those after it, which continue from ``x``.
+
+        The second have the memory after the step: also at an episode's end, as if it had gone on.
+        """
+        memory, outputs = self.over_time(params, sequences, x)
+        return outputs, jax.vmap(lambda m, y: self.step(params, m, y)[1], 1, 1)(memory, after)
 
 
 @dataclass(frozen=True)
@@ -86,11 +96,20 @@ class GRU(Recurrence):
         return memory, output
 
 
+def sequences_of(experience: Experience) -> Sequences:
+    """Returns the rollout of every environment as one sequence, [B, T]."""
+    rollout = experience.rollout
+    assert rollout is not None, "an algorithm whose policy remembers learns from rollouts"
+    begins = jnp.concatenate([jnp.zeros_like(rollout.done[:1]), rollout.done[:-1]])
+    acted = jnp.ones_like(begins) if experience.acted is None else experience.acted
+    return Sequences(experience.memory, begins.T, acted.T)
+
+
+def swapped(tree: Any) -> Any:
+    """Leaves [N, T, ...] as [T, N, ...], and back."""
+    return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), tree)
+
+
 def _where(mask: Bool[Array, "N"], this: Any, that: Any) -> Any:
     """``this`` where ``mask``, over leaves [N, ...]."""
     return jax.tree.map(lambda x, y: jnp.where(mask.reshape(mask.shape + (1,) * (x.ndim - 1)), x, y), this, that)
-
-
-def _swapped(tree: Any) -> Any:
-    """Leaves [N, T, ...] as [T, N, ...], and back."""
-    return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), tree)

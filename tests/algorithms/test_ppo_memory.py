@@ -1,4 +1,4 @@
-"""PPO with a policy that remembers its episode: it solves what needs memory, and learns from the memory it acted with."""
+"""PPO with a policy that remembers its episode: it solves what needs memory, and learns from the memory that acted."""
 
 from dataclasses import replace
 from functools import partial
