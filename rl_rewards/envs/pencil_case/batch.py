@@ -10,7 +10,7 @@ from rl_rewards.envs.base import HostEnv
 from rl_rewards.envs.pencil_case import formulas, layout
 from rl_rewards.envs.pencil_case.camera import FIX
 from rl_rewards.envs.pencil_case.mujoco_rollout import BatchStepper
-from rl_rewards.envs.pencil_case.table import POINTS, Table
+from rl_rewards.envs.pencil_case.table import POINTS, PencilCaseTable
 
 YAW, POSITIONS = 5, slice(1, 6)
 """Columns of the physics state beside ``POINTS``."""
@@ -19,7 +19,7 @@ YAW, POSITIONS = 5, slice(1, 6)
 class PencilCaseBatch(HostEnv):
     """B copies of the table; see ``HostEnv``."""
 
-    def __init__(self, env: Table, num_envs: int, seed: int) -> None:
+    def __init__(self, env: PencilCaseTable, num_envs: int, seed: int) -> None:
         self.env, self.spec, self.num_envs = env, env.spec, num_envs
         self._rng = np.random.default_rng(seed)
         self._stepper = BatchStepper(env.model, num_envs, env.threads, env.substeps)

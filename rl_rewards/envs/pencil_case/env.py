@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from rl_rewards.envs.base import Environment
 from rl_rewards.envs.pencil_case.batch import PencilCaseBatch
-from rl_rewards.envs.pencil_case.table import Table
+from rl_rewards.envs.pencil_case.table import PencilCaseTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class PencilCase(Table):
+class PencilCase(PencilCaseTable):
     """The table with the choice of its physics engine; keys: configs/env/pencil_case.yaml."""
 
     def make(self, num_envs: int, seed: int) -> PencilCaseBatch:

@@ -25,7 +25,7 @@ from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 from rl_rewards.envs.pencil_case import formulas, layout
-from rl_rewards.envs.pencil_case.table import Table
+from rl_rewards.envs.pencil_case.table import PencilCaseTable
 
 OBSERVATIONS = ("tracker", "true_pose")
 
@@ -52,7 +52,7 @@ class PencilCaseMjx(JaxEnv):
         ConfigError: without mujoco-mjx of mujoco's version, and for pictures as observations.
     """
 
-    table: Table
+    table: PencilCaseTable
 
     def __post_init__(self) -> None:
         require(

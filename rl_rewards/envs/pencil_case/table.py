@@ -37,7 +37,7 @@ SCENE = 9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(HostEnvironment):
+class PencilCaseTable(HostEnvironment):
     """Action = the pusher's wanted velocity [2] in [-1, 1]. ``env_reward`` is 1 on success and 0 elsewhere.
 
     Observations: f32 [8] of the tracker (image coordinates in [-1, 1] over the cropped frame, beyond it where the
