@@ -15,7 +15,7 @@ from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, StepOut, Transition
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.labelers.base import Labeling
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
 
 BATCH = (3, 2)  # T, B of the made-up rollout
 
@@ -60,13 +60,18 @@ def check_env(env: Any, place: str) -> None:
 
 
 def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
-    """Checks an own reward source; it must give one number for each transition."""
+    """Checks an own reward source; it must give one number for each transition.
+
+    Of one that changes the environment, whose transitions nobody has seen yet, only the members.
+    """
     if not is_own(source):
         return
     check_members(source, RewardSource, place)
     _check_requirements(source, place)
     if asks(source):
         check_members(source, AsksForLabels, place)
+    if changes_run(type(source)):
+        return
     unknown = [key for key in source.requirements.info_keys if key not in spec.info]
     require(
         not unknown,

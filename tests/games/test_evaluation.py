@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.games.reward import SelfPlayState
 from rl_rewards.games.rules import ALICE, BOB
 from rl_rewards.loop import build
 from rl_rewards.loop.checkpoint import restore_item
@@ -196,6 +197,6 @@ def test_runs_that_cannot_be_played_are_refused(changes, told):
 
 
 def test_the_reward_item_of_a_game_can_be_restored(played):
-    template = {"games": np.zeros((), np.float32), "task_episodes": np.zeros((), np.float32)}
+    template = SelfPlayState(games=np.zeros((), np.float32), task_episodes=np.zeros((), np.float32))
     counted = restore_item(SavedState(played, "last"), "reward", template)
-    assert float(counted["games"]) > 0
+    assert float(counted.games) > 0
