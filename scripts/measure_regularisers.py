@@ -3,8 +3,8 @@
 ``python scripts/measure_regularisers.py [--seeds 0-2] [SETTING ...]`` trains classifiers of goal examples against
 non-goal examples and states from all over the table (what visited places come to), one per seed and setting, and prints
 D at held-out goals, at the goal's centre, 3 and 8 cm past its far edge and at ordinary non-goals. Development seeds
-only. A setting is a list of the classifier's keys, e.g. ``spectral_norm=true,input_scale=3``; without any, those of
-``SETTINGS`` are measured.
+only. A setting is a list of the classifier's keys, e.g. ``model.spectral_norm=true,input_scale=3``; without any,
+those of ``SETTINGS`` are measured.
 """
 
 import argparse
@@ -28,7 +28,7 @@ FAR_EDGE = layout.GOAL_DEPTH[1]
 PROBES = {"centre": np.mean(layout.GOAL_DEPTH), "3 cm past": FAR_EDGE + 0.03, "8 cm past": FAR_EDGE + 0.08}
 """y of the case in metres, with x = 0 and the pusher touching it from the front."""
 WITHOUT = ("mixup=0", "weight_decay=0")
-SPECTRAL, WGAN = "spectral_norm=true", "gradient_penalty_target=1"
+SPECTRAL, WGAN = "model.spectral_norm=true", "gradient_penalty_target=1"
 R1 = "gradient_penalty_at=goals,gradient_penalty_target=0"
 RAW = "normalize_inputs=false,input_scale=1"
 SETTINGS = [
@@ -36,8 +36,8 @@ SETTINGS = [
     "mixup=1",
     f"{SPECTRAL},{RAW}",
     *(f"{SPECTRAL},input_scale={scale}" for scale in (1, 3, 10, 30, 100)),
-    *(f"{SPECTRAL},activation=leaky_relu,input_scale={scale}" for scale in (10, 30, 100)),
-    f"{SPECTRAL},activation=leaky_relu,input_scale=100,mixup=1",
+    *(f"{SPECTRAL},model.activation=leaky_relu,input_scale={scale}" for scale in (10, 30, 100)),
+    f"{SPECTRAL},model.activation=leaky_relu,input_scale=100,mixup=1",
     *(f"{WGAN},gradient_penalty={weight},{RAW}" for weight in (1, 10)),
     *(f"{WGAN},gradient_penalty={weight},input_scale={scale}" for weight in (1, 10) for scale in (1, 3, 10)),
     f"{R1},gradient_penalty=1,{RAW}",

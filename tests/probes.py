@@ -37,6 +37,12 @@ def make(group: str, name: str, spec: EnvSpec | None = None, **changes: Any) -> 
     return hydra.utils.instantiate({**plain, "_partial_": True}, _convert_="all")(**extra)
 
 
+def with_model(settings: dict[str, Any]) -> dict[str, Any]:
+    """``settings`` with the keys of networks among them where a configuration has them, under ``model``."""
+    model = {key: settings[key] for key in ("hidden", "activation", "dropout", "spectral_norm") if key in settings}
+    return {key: value for key, value in settings.items() if key not in model} | {"model": model}
+
+
 def make_spec(obs: int | tuple[int, ...] = 2, action: int | Discrete | Box = 2, **changes: Any) -> EnvSpec:
     """An unbounded observation of ``obs`` entries and an action of ``action`` entries in [-1, 1], unless told."""
     if isinstance(action, int):

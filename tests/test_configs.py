@@ -11,7 +11,8 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 from tests.runs import ADDED_LATER, composed, usable_envs
 
-WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps"}  # given by build.py, not by the user
+WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps", "inputs"}
+"""What build.py, or a reward, gives, and not the user."""
 NODES = [(group, name) for group in ("env", "reward", "algorithm", "labeler") for name in list_choices(group)]
 
 

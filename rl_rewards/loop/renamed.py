@@ -34,8 +34,16 @@ HAVE_A_MODEL = (
     "algorithms.bc.BehaviorCloning",
     "algorithms.ppo.PPO",
     "algorithms.sac.SAC",
+    "rewards.classifier.classifier.Classifier",
+    "rewards.intrinsic.curiosity.Curiosity",
+    "rewards.null.RandomReward",
+    "rewards.preferences.reward_model.RewardModel",
 )
 """Classes of rl_rewards whose networks are those of their key ``model``."""
+
+
+PREFERENCES = "rl_rewards.rewards.preferences.preferences.Preferences"
+"""A class whose key ``model`` is now ``reward_model``."""
 
 
 def with_new_names(node: Any) -> Any:
@@ -45,6 +53,8 @@ def with_new_names(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     renamed = {key: _new_name(one) if key == "_target_" else with_new_names(one) for key, one in node.items()}
+    if renamed.get("_target_") == PREFERENCES:
+        renamed = {"reward_model" if key == "model" else key: one for key, one in renamed.items()}
     return _with_model(renamed)
 
 

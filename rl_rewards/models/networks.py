@@ -17,19 +17,6 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def check_mlp(group: str, hidden, activation: str) -> None:
-    """Of the keys ``hidden`` and ``activation`` of a group, from which an :class:`MLP` is made.
-
-    Raises:
-        ConfigError: when a layer has no width, or the activation is not known.
-    """
-    require(all(width > 0 for width in hidden), f"{group}.hidden={list(hidden)} must be widths of at least 1.")
-    require(
-        activation in ACTIVATIONS,
-        f"{group}.activation={activation} is not known; choose from {', '.join(ACTIVATIONS)}.",
-    )
-
-
 def orthogonal(gain: float) -> Callable[..., jax.Array]:
     """Initialiser of orthogonal weights times ``gain``; under ``vmap`` one matrix after the other.
 

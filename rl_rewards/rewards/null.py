@@ -14,11 +14,9 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Key, Transition
-from rl_rewards.models.networks import MLP, apply, check_mlp
+from rl_rewards.models.base import Model, check_model, refuse_training_mode
+from rl_rewards.models.networks import apply
 from rl_rewards.rewards.base import RewardSource, feature_size, make_features
-
-ACTIVATION = "tanh"
-"""Of the random reward."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +42,12 @@ class Constant(RewardSource):
 class RandomReward(Constant):
     """r = ``value`` times an untrained network of (s, a), drawn once. Keys: configs/reward/random.yaml."""
 
-    hidden: tuple[int, ...]
+    model: Model
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_mlp("reward", self.hidden, ACTIVATION)
+        check_model(self.model, "reward.model")
+        refuse_training_mode(self.model, "reward.model")
 
     @property
     def requirements(self) -> Requirements:
@@ -56,7 +55,7 @@ class RandomReward(Constant):
 
     @property
     def _network(self) -> nn.Module:
-        return MLP(tuple(self.hidden), 1, ACTIVATION)
+        return self.model.network(1)
 
     def init(self, key: Key) -> Any:
         return dict(self._network.init(key, jnp.zeros((1, feature_size(self.spec, "obs_action")))))

@@ -9,7 +9,7 @@ from rl_rewards.core.intervals import mean_interval
 from scripts.benchmarks.contest import PER, ROOT, Contest, call, module, take_turns, told_once
 from scripts.benchmarks.result import Result, Row, Settings
 
-DISCRIMINATOR = ["reward.classifier.hidden=[32,32]", "reward.classifier.activation=relu"]
+DISCRIMINATOR = ["reward.classifier.model.hidden=[32,32]", "reward.classifier.model.activation=relu"]
 """The peer's; its policy's 2x64 tanh is ours anyway."""
 SCHEDULE = [
     "algorithm.num_envs=8",
@@ -37,12 +37,12 @@ COMPARISONS = [
     "reward.rounds_per_session=4",
     "reward.acquisition=uniform",
     "reward.label_noise=0",
-    "reward.model.hidden=[32,32]",
-    "reward.model.activation=relu",
-    "reward.model.ensemble=1",
+    "reward.reward_model.model.hidden=[32,32]",
+    "reward.reward_model.model.activation=relu",
+    "reward.reward_model.ensemble=1",
     "reward.batch_size=16",
     "reward.updates_per_round=60",
-    "reward.model.learning_rate=3e-3",
+    "reward.reward_model.learning_rate=3e-3",
 ]
 """The peer's networks, fragments and comparisons; the last three chosen among eleven settings on seeds 0-9."""
 PENDULUM_STEPS = 49_152

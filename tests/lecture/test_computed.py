@@ -12,16 +12,17 @@ from rl_rewards.studies.base import run_study
 from tests.runs import ADDED_LATER, composed
 
 FEW = ["heldout=6", "batch_segments=4"]
-REWARD = ["reward.updates_per_round=2", "reward.model.hidden=[4]"]
+REWARD = ["reward.updates_per_round=2", "reward.reward_model.model.hidden=[4]"]
+CLASSIFIER = "reward.classifier.model.hidden=[4]"
 TINY = {
-    "balanced_bound": ["ratios=[1,2]", "gradient_steps=2", "batch_goals=4", "heldout=8", "classifier.hidden=[4]"],
-    "order_statistics": ["reward.pretrain_steps=2", "pool=500", "draws=20", "goals=20", "reward.classifier.hidden=[4]"],
+    "balanced_bound": ["ratios=[1,2]", "gradient_steps=2", "batch_goals=4", "heldout=8", "classifier.model.hidden=[4]"],
+    "order_statistics": ["reward.pretrain_steps=2", "pool=500", "draws=20", "goals=20", CLASSIFIER],
     "irl": ["grid.episodes=[1,2]", "grid.env.size=4", "grid.env.rewards=[[0,0,1]]", "grid.reward.updates_per_round=2"],
     "driver": ["pool=40", "questions=3", "judged_at=2", "sampler.samples=5", "sampler.burn_in=10", "sampler.thin=2"],
     "bradley_terry": ["comparisons=[4,6]", "identity_pairs=4", *FEW, *REWARD],
     "ranking_efficiency": ["k=4", "rankings=[1,2]", "judged_at=2", "counted=[4]", "sorts=2", "rounds=2", *FEW, *REWARD],
     "ratings_vs_pairs": ["judgments=[4,8]", "judged_at=8", "asked_twice=20", "rounds=2", *FEW, *REWARD],
-    "gan": ["updates=6", "evaluations=3", "batch=4", "draws=50", "hidden=[4]", "classifier.hidden=[4]"],
+    "gan": ["updates=6", "evaluations=3", "batch=4", "draws=50", "model.hidden=[4]", "classifier.model.hidden=[4]"],
 }
 WIRED = {"spec"}
 

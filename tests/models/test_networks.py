@@ -97,11 +97,11 @@ def test_actor_shapes(batch):
     [
         ("algorithm.model", ("algorithm=ppo",)),
         ("algorithm.model", ("algorithm=sac",)),
-        ("reward.classifier", ()),
-        ("reward.classifier", ("reward=airl",)),
-        ("reward.model", ("reward=preferences",)),
-        ("reward", ("reward=curiosity",)),
-        ("reward", ("reward=random",)),
+        ("reward.classifier.model", ()),
+        ("reward.classifier.model", ("reward=airl",)),
+        ("reward.reward_model.model", ("reward=preferences",)),
+        ("reward.model", ("reward=curiosity",)),
+        ("reward.model", ("reward=random",)),
     ],
 )
 def test_a_layer_without_width_is_refused(model, overrides):

@@ -9,7 +9,7 @@ import numpy as np
 
 from rl_rewards.core.types import Transition
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
-from tests.probes import experience_of, make, make_rollout, make_spec
+from tests.probes import experience_of, make, make_rollout, make_spec, with_model
 
 PLAIN = {
     "hidden": [32],
@@ -47,14 +47,14 @@ ADVERSARIAL = {
 
 
 def plain_classifier(**changes: Any) -> Classifier:
-    return make("classifier", "mlp", **(PLAIN | changes))
+    return make("classifier", "mlp", **with_model(PLAIN | changes))
 
 
 def source_of(name: str, spec=None, classifier: dict | None = None, **changes: Any):
     """A goal_classifier or an adversarial_classifier, plain but for what a test names."""
     values = SOURCE | (ADVERSARIAL if name == "adversarial_classifier" else {}) | changes
     spec = make_spec(obs=1, action=1) if spec is None else spec
-    return make("reward", name, spec, classifier=PLAIN | (classifier or {}), **values)
+    return make("reward", name, spec, classifier=with_model(PLAIN | (classifier or {})), **values)
 
 
 def tiny_source(name: str = "adversarial_classifier", spec=None, classifier: dict | None = None, **changes: Any):

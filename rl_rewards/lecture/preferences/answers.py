@@ -109,7 +109,7 @@ def _learn_one(
 
     def round_(state: PreferencesState, key: Key) -> tuple[PreferencesState, Array]:
         state, _ = source.update(state, {}, experience, jnp.int32(0), key)
-        return state, jnp.mean(jnp.sum(source.model.rewards(state.model, judged), axis=-1), axis=0)
+        return state, jnp.mean(jnp.sum(source.reward_model.rewards(state.model, judged), axis=-1), axis=0)
 
     return jax.lax.scan(round_, state, keys[1:])[1]
 

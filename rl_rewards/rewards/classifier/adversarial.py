@@ -95,7 +95,7 @@ class AdversarialClassifier(AsksAboutStates):
 
     def init(self, key: Key) -> AdversarialClassifierState:
         capacity = self.keep_visited
-        classifier = self.classifier.init(key, feature_size(self.spec, self.judges))
+        classifier = self.discriminator.init(key, feature_size(self.spec, self.judges))
         visited = VisitedStates(
             obs=jnp.zeros((capacity, *self.spec.obs.shape), self.spec.obs.dtype),
             action=jnp.zeros((capacity, *self.spec.action.shape), self.spec.action.dtype),
@@ -145,14 +145,14 @@ class AdversarialClassifier(AsksAboutStates):
             def step(classifier, rows_and_key):
                 rows, step_key = rows_and_key
                 answers_key = jax.random.fold_in(step_key, 1)
-                return self.classifier.train_step(classifier, *draw(rows, answers_key), step_key)
+                return self.discriminator.train_step(classifier, *draw(rows, answers_key), step_key)
 
             keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(train_key, self.updates_per_round))
             # All rows are drawn at once, which is cheaper than in each step; the states are looked up in the steps.
             rows = jax.vmap(partial(self._rows, data, pool))(keys[:, 0], keys[:, 1])
             classifier, metrics = jax.lax.scan(step, classifier, (rows, keys[:, 2]))
             shown_rows = self._rows(data, pool, *jax.random.split(show_key))
-            shown = self.classifier.dashboard(classifier, *draw(shown_rows, show_answers_key))
+            shown = self.discriminator.dashboard(classifier, *draw(shown_rows, show_answers_key))
             return classifier, jax.tree.map(jnp.mean, metrics) | shown | pool.metrics()
 
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, classifier)[1])
@@ -245,7 +245,7 @@ class AdversarialClassifier(AsksAboutStates):
         """Returns the features that make a state's place [n, k], of states [n, ...]."""
         features = self._inputs(obs, action)
         if pretrained is not None:
-            features = self.classifier.hidden_layer(pretrained, features)
+            features = self.discriminator.hidden_layer(pretrained, features)
         if self._columns is not None:
             features = features[:, jnp.asarray(self._columns)]
         return self.places.projected(features) if self._stores_features else features

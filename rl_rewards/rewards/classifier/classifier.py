@@ -21,11 +21,13 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.losses import bernoulli_entropy, binary_cross_entropy, focal_cross_entropy, non_negative_pu
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.types import Key, Metrics
+from rl_rewards.models.base import Model
+from rl_rewards.models.ensemble import Ensemble
 from rl_rewards.models.mlp import MLPModel
-from rl_rewards.models.networks import apply, check_mlp, last_hidden_layer
+from rl_rewards.models.networks import apply, last_hidden_layer
+from rl_rewards.rewards.classifier.inputs import Inputs
 from rl_rewards.rewards.classifier.mixup import mix, mix_with_unlabelled
 
-INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
 PENALTY_SCALE, SPECTRAL_SCALE = 10.0, 100.0
 """Factors of normalised inputs where the logit's slope is held near 1, or below. In deviations, goals and the states
 beside them are less than 1 apart, and so would be the logits. Under spectral norm the slope stays far below its bound,
@@ -48,13 +50,12 @@ class AveragedState(ClassifierState):
 
 @dataclass(frozen=True, kw_only=True)
 class Classifier:
-    """An ensemble of multi-layer perceptrons with independent weights, batches and optimisers.
+    """An ensemble of networks with independent weights, batches and optimisers.
 
-    Keys and units: configs/classifier/mlp.yaml.
+    Keys and units: configs/classifier/mlp.yaml. A reward says what the rows hold: ``replace(classifier, inputs=...)``.
     """
 
-    hidden: tuple[int, ...]
-    activation: str
+    model: Model
     learning_rate: float
     weight_decay: float
     ensemble: int
@@ -65,14 +66,13 @@ class Classifier:
     gradient_penalty: float
     gradient_penalty_target: float
     entropy_weight: float
-    spectral_norm: bool
-    dropout: float
     goal_prior: float | None
     normalize_inputs: bool | None
     input_scale: float | None = 1.0
     gradient_penalty_at: Literal["between", "goals"] = "between"
     negative_weighting: Literal["none", "focal"] = "none"
     average: float = 0.0
+    inputs: Inputs = Inputs()
 
     def __post_init__(self) -> None:
         group = "reward.classifier"
@@ -82,13 +82,11 @@ class Classifier:
         require(self.mixup >= 0, f"{group}.mixup={self.mixup} must be 0 (off) or positive.")
         require(self.input_noise >= 0, f"{group}.input_noise={self.input_noise} must be 0 (off) or positive.")
         require(0 <= self.label_smoothing < 1, f"{group}.label_smoothing={self.label_smoothing} must lie in [0, 1).")
-        require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
         require(
             self.input_scale is None or self.input_scale > 0,
             f"{group}.input_scale={self.input_scale} must be positive, or null for what fits the regularisers.",
         )
         require(0 <= self.average < 1, f"{group}.average={self.average} must be 0 (off) or lie between 0 and 1.")
-        check_mlp(group, self.hidden, self.activation)
         if self.goal_prior is not None:
             require(
                 0 < self.goal_prior < 1, f"{group}.goal_prior={self.goal_prior} must lie between 0 and 1, or be null."
@@ -109,60 +107,50 @@ class Classifier:
         """The factor that inputs are multiplied by after they are normalised."""
         if self.input_scale is not None:
             return self.input_scale
-        if self.spectral_norm:
-            return SPECTRAL_SCALE
-        return PENALTY_SCALE if self.gradient_penalty > 0.0 and self.gradient_penalty_target > 0.0 else 1.0
+        if self.model.bounds_slope:
+            return self.inputs.scale(SPECTRAL_SCALE)
+        penalised = self.gradient_penalty > 0.0 and self.gradient_penalty_target > 0.0
+        return self.inputs.scale(PENALTY_SCALE if penalised else 1.0)
 
     @property
     def _bounds_slopes(self) -> bool:
-        return self.spectral_norm or self.gradient_penalty > 0.0
+        return self.model.bounds_slope or self.gradient_penalty > 0.0
 
     @property
     def warnings(self) -> list[str]:
         """Sentences about settings that can work but have been seen to fail."""
         found = []
         if self._bounds_slopes and not self.normalizes:
-            which = "spectral_norm=true" if self.spectral_norm else f"gradient_penalty={self.gradient_penalty:g}"
+            penalty = f"gradient_penalty={self.gradient_penalty:g}"
+            which = "model.spectral_norm=true" if self.model.bounds_slope else penalty
             found.append(
                 f"reward.classifier.{which} bounds how fast the classifier's output changes with its inputs, and these "
                 "are not normalised: where goals and other states lie close together in their units, it cannot tell "
                 "them apart. reward.classifier.normalize_inputs=null and reward.classifier.input_scale=null fit them "
                 "to it."
             )
-        if self.spectral_norm and self.activation == "tanh":
+        if isinstance(self.model, MLPModel) and self.model.spectral_norm and self.model.activation == "tanh":
             found.append(
-                "reward.classifier.spectral_norm=true with activation=tanh makes the classifier flatter than it need "
-                "be, since tanh takes slope away in every layer: it can hardly tell goals from states a little beyond "
-                "them. reward.classifier.activation=leaky_relu keeps the slope."
+                "reward.classifier.model.spectral_norm=true with activation=tanh makes the classifier flatter than it "
+                "need be, since tanh takes slope away in every layer: it can hardly tell goals from states a little "
+                "beyond them. reward.classifier.model.activation=leaky_relu keeps the slope."
             )
         return found
 
     @cached_property
     def network(self) -> nn.Module:
-        return self.model.network(1)
-
-    @property
-    def model(self) -> MLPModel:
-        return MLPModel(
-            hidden=self.hidden,
-            activation=self.activation,
-            layer_norm=False,
-            dropout=self.dropout,
-            spectral_norm=self.spectral_norm,
-        )
+        return self.inputs.network(self.model)
 
     @cached_property
-    def optimizer(self) -> optax.GradientTransformation:
-        return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
+    def _members(self) -> Ensemble:
+        return Ensemble(self.ensemble, optax.adamw(self.learning_rate, weight_decay=self.weight_decay))
 
     def init(self, key: Key, features: int) -> ClassifierState:
         """Fresh members for inputs of ``features`` entries."""
-        variables = jax.vmap(lambda k: self.network.init(k, jnp.zeros((1, features))))(
-            jax.random.split(key, self.ensemble)
-        )
+        variables = self._members.init(lambda k: self.network.init(k, jnp.zeros((1, features))), key)
         state = ClassifierState(
             variables=variables,
-            optimizer=jax.vmap(self.optimizer.init)(variables["params"]),
+            optimizer=self._members.init_optimizer(variables["params"]),
             moments=RunningMoments.init((features,)),
         )
         return AveragedState(**vars(state), average=variables["params"]) if self.average > 0.0 else state
@@ -178,8 +166,12 @@ class Classifier:
 
     def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
         """log-odds of being a goal, one per member."""
-        inputs = self._scaled(state, inputs)
-        return jax.vmap(lambda variables: apply(self.network, variables, inputs)[..., 0])(self.paying(state))
+
+        def whole(rows: Array) -> Array:
+            rows = self.scaled(state, rows)
+            return jax.vmap(lambda variables: apply(self.network, variables, rows)[..., 0])(self.paying(state))
+
+        return self.inputs.logits(whole, inputs)
 
     def paying(self, state: ClassifierState) -> dict:
         """The variables that rewards are paid by: the moving average where there is one. Leaves [E, ...]."""
@@ -188,7 +180,7 @@ class Classifier:
     def hidden_layer(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch width"]:
         """Activations of the first member's last hidden layer."""
         first = jax.tree.map(lambda x: x[0], state.variables)
-        return last_hidden_layer(self.network, first, self._scaled(state, inputs))
+        return last_hidden_layer(self.network, first, self.scaled(state, inputs))
 
     def combined(self, values: Float[Array, "E *batch"]) -> Float[Array, "*batch"]:
         """One value from those of the members: their mean, or the least (an exploit must then fool all of them)."""
@@ -202,24 +194,13 @@ class Classifier:
         key: Key,
     ) -> tuple[ClassifierState, Metrics]:
         """One gradient step of every member on its own batch; then its moving average follows, if it keeps one."""
-
-        def member(variables, optimizer, positive, negative, member_key):
-            others = {name: value for name, value in variables.items() if name != "params"}
-            gradients, (others, metrics) = jax.grad(self._loss, has_aux=True)(
-                variables["params"], others, positive, negative, member_key
-            )
-            updates, optimizer = self.optimizer.update(gradients, optimizer, variables["params"])
-            metrics["reward/gradient_norm"] = optax.tree.norm(gradients)
-            return {"params": optax.apply_updates(variables["params"], updates), **others}, optimizer, metrics
-
-        variables, optimizer, metrics = jax.vmap(member)(
-            state.variables,
-            state.optimizer,
-            self._scaled(state, positives),
-            self._scaled(state, negatives),
-            jax.random.split(key, self.ensemble),
-        )
-        state = state.replace(variables=variables, optimizer=optimizer)
+        others = {name: value for name, value in state.variables.items() if name != "params"}
+        rows = (self.scaled(state, inputs) for inputs in (positives, negatives))
+        keys = jax.random.split(key, self.ensemble)
+        stepped = self._members.step(self._loss, state.variables["params"], state.optimizer, others, *rows, keys)
+        others, metrics = stepped.told
+        metrics["reward/gradient_norm"] = stepped.gradient_norm
+        state = state.replace(variables={"params": stepped.params, **others}, optimizer=stepped.optimizer)
         return self._averaged(state), jax.tree.map(jnp.mean, metrics)
 
     def dashboard(
@@ -239,7 +220,7 @@ class Classifier:
                 "reward/prob_negative": jnp.mean(jax.nn.sigmoid(logit_negative)),
             }
 
-        inputs = self._scaled(state, positives), self._scaled(state, negatives)
+        inputs = self.scaled(state, positives), self.scaled(state, negatives)
         return jax.tree.map(jnp.mean, jax.vmap(member)(self.paying(state), *inputs))
 
     def _averaged(self, state: ClassifierState) -> ClassifierState:
@@ -256,9 +237,9 @@ class Classifier:
         average = jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.average, params)
         return state.replace(average=average)
 
-    def _scaled(self, state: ClassifierState, inputs: Array) -> Array:
-        inputs = state.moments.normalize(inputs, INPUT_CLIP) if self.normalizes else inputs
-        return inputs if self.scale == 1.0 else self.scale * inputs
+    def scaled(self, state: ClassifierState, inputs: Array) -> Array:
+        """``inputs`` as the network sees them."""
+        return self.inputs.scaled(inputs, state.moments, self.normalizes, self.scale)
 
     def _loss(self, params: dict, others: dict, positive: Array, negative: Array, key: Key):
         """Loss of one member; auxiliary: the moved statistics and the metrics."""

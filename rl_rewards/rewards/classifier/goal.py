@@ -3,7 +3,8 @@
 r = map(f(s)),  f = argmin BCE over D+ and D-. The lecture's first idea, and the one that a policy learns to fool.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import jax
@@ -15,9 +16,11 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
+from rl_rewards.models.base import check_model
+from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import READS, Judges, RewardSource, feature_size, looked_at, make_features
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
-from rl_rewards.rewards.classifier.image import fitting
+from rl_rewards.rewards.classifier.inputs import inputs_of
 from rl_rewards.rewards.reward_maps import POSITIVE, REWARD_MAPS, RewardMap
 
 
@@ -41,7 +44,8 @@ class GoalClassifier(RewardSource):
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
-        object.__setattr__(self, "classifier", fitting(self.classifier, self.spec.obs))
+        picture = self.spec.obs.shape if is_image(self.spec.obs) else None
+        check_model(self.classifier.model, "reward.classifier.model", picture)
         require(self.batch_goals > 0, f"reward.batch_goals={self.batch_goals} must be at least 1.")
         require(self.pretrain_steps > 0, f"reward.pretrain_steps={self.pretrain_steps} must be at least 1.")
         require(self.negatives_per_goal > 0, f"reward.negatives_per_goal={self.negatives_per_goal} must be positive.")
@@ -50,6 +54,11 @@ class GoalClassifier(RewardSource):
             f"Episodes of {self.spec.name} can end early, so that their length leaks into a goal classifier's reward; "
             "choose an environment of fixed length, or accept it with reward.early_end=allow.",
         )
+
+    @cached_property
+    def discriminator(self) -> Classifier:
+        """The classifier, told what its rows hold."""
+        return replace(self.classifier, inputs=inputs_of(self.spec.obs))
 
     @property
     def requirements(self) -> Requirements:
@@ -62,7 +71,7 @@ class GoalClassifier(RewardSource):
         )
 
     def init(self, key: Key) -> GoalClassifierState:
-        return GoalClassifierState(classifier=self.classifier.init(key, feature_size(self.spec, self.judges)))
+        return GoalClassifierState(classifier=self.discriminator.init(key, feature_size(self.spec, self.judges)))
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
         return self._reward_of(state, self._inputs(*looked_at(transitions, self.judges)))
@@ -81,7 +90,7 @@ class GoalClassifier(RewardSource):
         non_goals = self._inputs(data["non_goal_obs"], data["non_goal_action"])
 
         def probability(inputs: Array) -> Array:
-            return self.classifier.combined(jax.nn.sigmoid(self.classifier.logits(state.classifier, inputs)))
+            return self.classifier.combined(jax.nn.sigmoid(self.discriminator.logits(state.classifier, inputs)))
 
         return {
             "prob_heldout_goals": probability(heldout),
@@ -96,7 +105,7 @@ class GoalClassifier(RewardSource):
         return make_features(self.spec, self.judges)(obs, action)
 
     def _reward_of(self, state: Any, inputs: Array) -> Array:
-        logits = self.classifier.logits(state.classifier, inputs)
+        logits = self.discriminator.logits(state.classifier, inputs)
         return self.classifier.combined(REWARD_MAPS[self.reward_map](logits))
 
     @property
@@ -121,14 +130,14 @@ class GoalClassifier(RewardSource):
 
         def step(state, step_key):
             goal_key, negative_key, train_key = jax.random.split(step_key, 3)
-            return self.classifier.train_step(state, *draw(goal_key, negative_key), train_key)
+            return self.discriminator.train_step(state, *draw(goal_key, negative_key), train_key)
 
         def train(state):
             examples = [(data[f"{kind}_obs"], data[f"{kind}_action"]) for kind in ("goal", "non_goal")]
-            state = self.classifier.set_moments(state, jnp.concatenate([self._inputs(*e) for e in examples]))
+            state = self.discriminator.set_moments(state, jnp.concatenate([self._inputs(*e) for e in examples]))
             show_key = jax.random.fold_in(key, 0)
             state, metrics = jax.lax.scan(step, state, jax.random.split(key, self.pretrain_steps))
-            shown = self.classifier.dashboard(state, *draw(*jax.random.split(show_key)))
+            shown = self.discriminator.dashboard(state, *draw(*jax.random.split(show_key)))
             return state, jax.tree.map(lambda x: x[-1], metrics) | shown
 
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state)[1])

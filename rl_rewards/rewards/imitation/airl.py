@@ -8,7 +8,7 @@ Differs: a termination leads to an absorbing state, of which h and g are learned
 telescopes to the end.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -20,41 +20,31 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Experience, Key, Transition, clip_action
+from rl_rewards.models.base import Model
 from rl_rewards.models.heads import ShapedReward
 from rl_rewards.rewards.base import feature_size, make_features, make_pair_features
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
+from rl_rewards.rewards.classifier.inputs import Inputs
 from rl_rewards.rewards.imitation.gail import Gail, GailState
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShapedClassifier(Classifier):
-    """A classifier of rows [what g sees | s | s' | log pi(a|s)]; the state parts end in their absorbing flags."""
+@dataclass(frozen=True)
+class ShapedInputs(Inputs):
+    """Rows [what g sees | s | s' | log pi(a|s)]; the state parts end in their absorbing flags."""
 
     judged: int  # entries of the first part
     state: int  # of the second and of the third
     discount: float
 
-    @classmethod
-    def like(cls, classifier: Classifier, judged: int, state: int, discount: float) -> "ShapedClassifier":
-        """``classifier``'s settings, for rows of these sizes."""
-        settings = {field.name: getattr(classifier, field.name) for field in fields(Classifier)}
-        return cls(**settings, judged=judged, state=state, discount=discount)
+    def network(self, model: Model) -> nn.Module:
+        return ShapedReward(model, self.judged, self.state, self.discount)
 
-    @cached_property
-    def network(self) -> nn.Module:
-        return ShapedReward(self.model, self.judged, self.state, self.discount)
-
-    def _scaled(self, state: ClassifierState, inputs: Array) -> Array:
+    def scaled(self, rows: Array, moments: RunningMoments, normalizes: bool, scale: float) -> Array:
         """Log-probabilities are neither scaled nor clipped."""
-        return super()._scaled(state, inputs).at[..., -1].set(inputs[..., -1])
-
-    def goal_reward(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        """g alone, combined over members."""
-        inputs = self._scaled(state, inputs)
-        outputs: Any = jax.vmap(lambda v: self.network.apply(v, inputs, method="unshaped"))(self.paying(state))
-        return self.combined(outputs[..., 0])
+        return super().scaled(rows, moments, normalizes, scale).at[..., -1].set(rows[..., -1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +68,16 @@ class Airl(Gail):
             f"reward.classifier.gradient_penalty_target={self.classifier.gradient_penalty_target} is a norm that the "
             "logit of AIRL has by its log-probability alone: nothing would be left for the reward; it must be 0.",
         )
+
+    @cached_property
+    def _layout(self) -> ShapedInputs:
         judged, state = feature_size(self.spec, self.judges) + 1, feature_size(self.spec, "obs") + 1
-        object.__setattr__(self, "classifier", ShapedClassifier.like(self.classifier, judged, state, self.discount))
+        return ShapedInputs(judged, state, self.discount)
+
+    @cached_property
+    def discriminator(self) -> Classifier:
+        """The classifier, told what its rows hold."""
+        return replace(self.classifier, inputs=self._layout)
 
     @property
     def requirements(self) -> Requirements:
@@ -87,26 +85,29 @@ class Airl(Gail):
 
     def portable_reward(self, state: GailState, transitions: Transition) -> Float[Array, "*batch"]:
         """g, without the shaping."""
-        assert isinstance(self.classifier, ShapedClassifier)
-        return self.classifier.goal_reward(state.classifier, self._inputs(transitions))
+        return self._unshaped(state, self._inputs(transitions))
 
     def portable_absorbing_reward(self, state: GailState) -> Float[Array, ""]:
         """g of the absorbing state."""
         if self.early_end != "absorbing":
             return jnp.zeros(())
-        assert isinstance(self.classifier, ShapedClassifier)
-        return self.classifier.goal_reward(state.classifier, self._absorbing)
+        return self._unshaped(state, self._absorbing)
+
+    def _unshaped(self, state: GailState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        """g alone, combined over members."""
+        network, rows = self.discriminator.network, self.discriminator.scaled(state.classifier, inputs)
+        variables = self.discriminator.paying(state.classifier)
+        outputs: Any = jax.vmap(lambda one: network.apply(one, rows, method="unshaped"))(variables)
+        return self.classifier.combined(outputs[..., 0])
 
     @property
     def _input_size(self) -> int:
-        assert isinstance(self.classifier, ShapedClassifier)
-        return self.classifier.judged + 2 * self.classifier.state + 1
+        return self._layout.judged + 2 * self._layout.state + 1
 
     @property
     def _flags(self) -> np.ndarray:
         """Columns of the absorbing flags: of what g sees, of s, of s'."""
-        assert isinstance(self.classifier, ShapedClassifier)
-        judged, state = self.classifier.judged, self.classifier.state
+        judged, state = self._layout.judged, self._layout.state
         return np.array([judged, judged + state, judged + 2 * state]) - 1
 
     @property
@@ -146,10 +147,9 @@ class Airl(Gail):
         """s and s' share theirs; flags and log-probabilities stay as they are."""
         if not self.classifier.normalizes:
             return classifier
-        assert isinstance(self.classifier, ShapedClassifier)
         rows = jnp.concatenate([expert, own], axis=1).reshape(-1, expert.shape[-1])
         moments = classifier.moments.update(rows, rows[:, self._flags[1]] == 0.0)
-        first, state = self.classifier.judged, self.classifier.state
+        first, state = self._layout.judged, self._layout.state
         as_they_are = np.append(self._flags, self._input_size - 1)
 
         def shared(values: Array, unmoved: float) -> Array:

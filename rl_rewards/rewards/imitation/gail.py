@@ -20,6 +20,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
 from rl_rewards.data.demonstrations.records import require_demos, transitions_of
+from rl_rewards.models.base import check_model
 from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import READS, JudgesPairs, RewardSource, feature_size, make_pair_features
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
@@ -55,12 +56,18 @@ class Gail(RewardSource):
         for name in ("batch_size", "updates_per_round", "rounds_per_update"):
             require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be at least 1.")
         require(self.history >= 0, f"reward.history={self.history} must be 0 or more.")
+        check_model(self.classifier.model, "reward.classifier.model")
         require(not is_image(self.spec.obs), "reward=gail works on vectors; choose an environment without pictures.")
         require(
             self.early_end != "refuse" or not self.spec.ends_early,
             f"Episodes of {self.spec.name} can end early, so that their length leaks into the reward; let the "
             "discriminator judge what follows with reward.early_end=absorbing.",
         )
+
+    @property
+    def discriminator(self) -> Classifier:
+        """The classifier, told what its rows hold."""
+        return self.classifier
 
     @property
     def requirements(self) -> Requirements:
@@ -78,7 +85,7 @@ class Gail(RewardSource):
         return make_pair_features(self.spec, self.judges)
 
     def init(self, key: Key) -> GailState:
-        return GailState(classifier=self.classifier.init(key, self._input_size))
+        return GailState(classifier=self.discriminator.init(key, self._input_size))
 
     def reward(self, state: GailState, transitions: Transition) -> Float[Array, "*batch"]:
         return self._reward_of(state, self._inputs(transitions))
@@ -97,13 +104,13 @@ class Gail(RewardSource):
 
         def step(classifier, step_key):
             draw_key, step_key = jax.random.split(step_key)
-            return self.classifier.train_step(classifier, *self._draw(experience, draw_key), step_key)
+            return self.discriminator.train_step(classifier, *self._draw(experience, draw_key), step_key)
 
         def train(classifier):
             shown = self._draw(experience, show_key)
             classifier = self._move_statistics(classifier, *shown)
             classifier, metrics = jax.lax.scan(step, classifier, jax.random.split(train_key, self.updates_per_round))
-            dashboard = self.classifier.dashboard(classifier, *shown)
+            dashboard = self.discriminator.dashboard(classifier, *shown)
             return classifier, jax.tree.map(jnp.mean, metrics) | dashboard
 
         nothing = jax.tree.map(
@@ -172,10 +179,10 @@ class Gail(RewardSource):
         return classifier.replace(moments=flag)
 
     def _probability(self, state: GailState, inputs: Array) -> Array:
-        return self.classifier.combined(jax.nn.sigmoid(self.classifier.logits(state.classifier, inputs)))
+        return self.classifier.combined(jax.nn.sigmoid(self.discriminator.logits(state.classifier, inputs)))
 
     def _reward_of(self, state: GailState, inputs: Array) -> Array:
-        logits = self.classifier.logits(state.classifier, inputs)
+        logits = self.discriminator.logits(state.classifier, inputs)
         return self.classifier.combined(REWARD_MAPS[self.reward_map](logits))
 
 

@@ -7,7 +7,7 @@ termination, so that an episode that ends early forgoes the bonuses to come.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,9 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Discrete, EnvSpec, Examples, Experience, Key, Metrics, Transition, clip_action
+from rl_rewards.models.base import Model, check_model, refuse_training_mode
 from rl_rewards.models.encoders import is_image
-from rl_rewards.models.networks import check_mlp
+from rl_rewards.models.ensemble import Ensemble
 from rl_rewards.models.policy import ActionScale
 from rl_rewards.rewards.base import RewardSource, feature_size, make_features
 from rl_rewards.rewards.intrinsic.predictors import (
@@ -58,8 +59,7 @@ class Curiosity(RewardSource):
 
     spec: EnvSpec
     kind: Literal["prediction_error", "icm", "rnd", "disagreement"]
-    hidden: tuple[int, ...]
-    activation: str
+    model: Model
     features: int
     ensemble: int
     forward_weight: float
@@ -80,19 +80,20 @@ class Curiosity(RewardSource):
         require(0 <= self.forward_weight <= 1, f"reward.forward_weight={self.forward_weight} must lie in [0, 1].")
         for name in ("learning_rate", "obs_clip"):
             require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be positive.")
-        check_mlp("reward", self.hidden, self.activation)
+        check_model(self.model, "reward.model")
+        refuse_training_mode(self.model, "reward.model")
         require(
             not is_image(self.spec.obs), "reward=curiosity works on vectors; choose an environment without pictures."
         )
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=self.model.reads, needs_rollouts=True)
+        return Requirements(reads=self.predictor.reads, needs_rollouts=True)
 
     @cached_property
-    def model(self) -> Predictor:
+    def predictor(self) -> Predictor:
         obs_size = feature_size(self.spec, "obs")
-        network = {"obs_size": obs_size, "hidden": tuple(self.hidden), "activation": self.activation}
+        network: dict[str, Any] = {"model": self.model, "obs_size": obs_size}
         if self.kind == "rnd":
             return Distillation(**network, features=self.features)
         network["action_size"] = feature_size(self.spec, "obs_action") - obs_size
@@ -109,12 +110,12 @@ class Curiosity(RewardSource):
         return self.ensemble if self.kind == "disagreement" else 1
 
     @cached_property
-    def optimizer(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+    def _members(self) -> Ensemble:
+        return Ensemble(self.members, optax.adam(self.learning_rate))
 
     def init(self, key: Key) -> CuriosityState:
         member_key, fixed_key = jax.random.split(key)
-        params = jax.vmap(self.model.init)(jax.random.split(member_key, self.members))
+        params = self._members.init(self.predictor.init, member_key)
         learned = Learned(params=params, moments=RunningMoments.init((feature_size(self.spec, "obs"),)))
         counts = {"visits": jnp.zeros(self.spec.cells, jnp.int32)} if self.spec.cells > 0 else {}
         if "television" in self.spec.info:
@@ -122,8 +123,8 @@ class Curiosity(RewardSource):
         return CuriosityState(
             predictor=learned,
             before=jax.tree.map(jnp.copy, learned),
-            fixed=self.model.fixed(fixed_key),
-            optimizer=jax.vmap(self.optimizer.init)(params),
+            fixed=self.predictor.fixed(fixed_key),
+            optimizer=self._members.init_optimizer(params),
             counts=counts,
         )
 
@@ -175,7 +176,7 @@ class Curiosity(RewardSource):
         return Steps(obs, steps.action, next_obs)
 
     def _bonus(self, learned: Learned, fixed: dict, steps: Steps) -> Float[Array, "*batch"]:
-        return self.model.bonus(learned.params, fixed, self._seen(learned.moments, steps))
+        return self.predictor.bonus(learned.params, fixed, self._seen(learned.moments, steps))
 
     def _train(
         self, state: CuriosityState, before: Learned, steps: Steps, valid: Bool[Array, "*batch"], key: Key
@@ -185,18 +186,16 @@ class Curiosity(RewardSource):
         first_valid = jnp.argsort(~valid.reshape(-1))  # stable: indices of all the valid steps, then of the others
         total = jnp.sum(valid)
 
-        def member(params, optimizer, index):
+        def objective(params, index):
             batch = jax.tree.map(lambda x: x[index], seen)
-            objective = jax.value_and_grad(self.model.loss, has_aux=True)
-            (loss, metrics), gradients = objective(params, state.fixed, batch)
-            updates, optimizer = self.optimizer.update(gradients, optimizer, params)
-            return optax.apply_updates(params, updates), optimizer, {"reward/loss": loss, **metrics}
+            loss, metrics = self.predictor.loss(params, state.fixed, batch)
+            return loss, {"reward/loss": loss, **metrics}
 
         def step(carry, step_key):
             shape = (self.members, self.batch_size)
             index = first_valid[jax.random.randint(step_key, shape, 0, jnp.maximum(total, 1))]
-            params, optimizer, metrics = jax.vmap(member)(carry[0], carry[1], index)
-            return (params, optimizer), metrics
+            stepped = self._members.step(objective, *carry, index)
+            return (stepped.params, stepped.optimizer), stepped.told
 
         start = (before.params, state.optimizer)
         trained, metrics = jax.lax.scan(step, start, jax.random.split(key, self.updates_per_round))

@@ -15,7 +15,8 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.types import Key, Metrics
-from rl_rewards.models.networks import MLP, apply
+from rl_rewards.models.base import Model
+from rl_rewards.models.networks import apply
 
 
 class Steps(NamedTuple):
@@ -59,16 +60,15 @@ class ForwardModel:
     Differs: on observations, which there go through an autoencoder first.
     """
 
+    model: Model
     obs_size: int
     action_size: int
-    hidden: tuple[int, ...]
-    activation: str
 
     reads: tuple[str, ...] = field(default=("obs", "action", "next_obs"), init=False)
 
     @cached_property
     def network(self) -> nn.Module:
-        return MLP(self.hidden, self.obs_size, self.activation)
+        return self.model.network(self.obs_size)
 
     def init(self, key: Key) -> dict:
         return dict(self.network.init(key, jnp.zeros((1, self.obs_size + self.action_size))))
@@ -118,10 +118,9 @@ class InverseFeatures:
     Differs: L_F does not move phi(s'), so that features gain nothing by being dull; the policy's loss is no part of it.
     """
 
+    model: Model
     obs_size: int
     action_size: int
-    hidden: tuple[int, ...]
-    activation: str
     features: int
     discrete: bool
     forward_weight: float
@@ -133,7 +132,7 @@ class InverseFeatures:
         """Each with how many numbers go in."""
         outputs = {"phi": self.features, "inverse": self.action_size, "forward": self.features}
         inputs = {"phi": self.obs_size, "inverse": 2 * self.features, "forward": self.features + self.action_size}
-        return {name: (MLP(self.hidden, outputs[name], self.activation), inputs[name]) for name in outputs}
+        return {name: (self.model.network(outputs[name]), inputs[name]) for name in outputs}
 
     def init(self, key: Key) -> dict:
         keys = jax.random.split(key, len(self.networks))
@@ -181,16 +180,15 @@ class Distillation:
     """A network that imitates a random one, at s'; pays its mean squared error (Burda et al. 2018, arXiv:1810.12894,
     section 2.2). Both have the same form, so that all there is to learn can be learned."""
 
+    model: Model
     obs_size: int
-    hidden: tuple[int, ...]
-    activation: str
     features: int
 
     reads: tuple[str, ...] = field(default=("next_obs",), init=False)
 
     @cached_property
     def network(self) -> nn.Module:
-        return MLP(self.hidden, self.features, self.activation)
+        return self.model.network(self.features)
 
     def init(self, key: Key) -> dict:
         return dict(self.network.init(key, jnp.zeros((1, self.obs_size))))

@@ -52,7 +52,7 @@ class PreferencesState:
 class Preferences(Asking, AsksForLabels):
     """Keys and units: configs/reward/preferences.yaml."""
 
-    model: RewardModel
+    reward_model: RewardModel
     judges: JudgesPairs
     clips: int
     acquisition: Acquisition
@@ -117,7 +117,7 @@ class Preferences(Asking, AsksForLabels):
     @cached_property
     def _fit(self) -> PreferenceFit:
         return PreferenceFit(
-            model=self.model,
+            model=self.reward_model,
             batch_size=self.batch_size,
             label_noise=self.label_noise,
             crop=self.crop,
@@ -126,9 +126,9 @@ class Preferences(Asking, AsksForLabels):
         )
 
     def init(self, key: Key) -> PreferencesState:
-        d, members = feature_size(self.spec, self.judges), self.model.ensemble
+        d, members = feature_size(self.spec, self.judges), self.reward_model.ensemble
         return PreferencesState(
-            model=self.model.init(key, d),
+            model=self.reward_model.init(key, d),
             mean=jnp.zeros(members),
             deviation=jnp.ones(members),
             asked=jnp.zeros((), jnp.int32),
@@ -170,7 +170,7 @@ class Preferences(Asking, AsksForLabels):
 
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state.model)[1])
         model, metrics = jax.lax.cond(jnp.any(trainable), train, lambda m: (m, nothing), state.model)
-        rewards = self.model.rewards(model, inputs)
+        rewards = self.reward_model.rewards(model, inputs)
         state = state.replace(
             model=model, mean=jnp.mean(rewards, axis=1), deviation=jnp.maximum(jnp.std(rewards, axis=1), 1e-6)
         )
@@ -240,7 +240,7 @@ class Preferences(Asking, AsksForLabels):
         heldout = np.flatnonzero(self._heldout)
         if heldout.size == 0:
             return metrics
-        members = jnp.sum(self.model.rewards(state.model, state.inputs[heldout]), axis=-1)  # [E, H, K]
+        members = jnp.sum(self.reward_model.rewards(state.model, state.inputs[heldout]), axis=-1)  # [E, H, K]
         scores = self._scores(state, heldout)
         found, decided = right(jnp.mean(members, axis=0), scores)
         known = jnp.sum(decided)
@@ -250,13 +250,13 @@ class Preferences(Asking, AsksForLabels):
 
     def _probabilities(self, state: PreferencesState, inputs: Float[Array, "N K L d"]) -> Float[Array, "E N P"]:
         if self.clips == 1:
-            return jnp.zeros((self.model.ensemble, len(inputs), max(1, len(pairs_of(1)[0]))))
-        return jax.nn.sigmoid(preference_logits(jnp.sum(self.model.rewards(state.model, inputs), axis=-1)))
+            return jnp.zeros((self.reward_model.ensemble, len(inputs), max(1, len(pairs_of(1)[0]))))
+        return jax.nn.sigmoid(preference_logits(jnp.sum(self.reward_model.rewards(state.model, inputs), axis=-1)))
 
     # What is paid.
 
     def _paid(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        rewards = self.model.rewards(state.model, inputs)
+        rewards = self.reward_model.rewards(state.model, inputs)
         shape = (-1, *[1] * (rewards.ndim - 1))
         return jnp.mean((rewards - state.mean.reshape(shape)) / state.deviation.reshape(shape), axis=0)
 

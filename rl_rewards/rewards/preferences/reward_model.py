@@ -16,7 +16,9 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.types import Key, Metrics
-from rl_rewards.models.networks import MLP, apply, check_mlp
+from rl_rewards.models.base import Model, check_model
+from rl_rewards.models.ensemble import Ensemble
+from rl_rewards.models.networks import apply
 
 INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
 
@@ -32,40 +34,39 @@ class RewardModelState:
 class RewardModel:
     """Members with independent weights, batches and optimisers. Keys and units: configs/reward_model/mlp.yaml."""
 
-    hidden: tuple[int, ...]
-    activation: str
+    model: Model
     output: Literal["linear", "tanh"]
     learning_rate: float
     weight_decay: float
     ensemble: int
-    dropout: float
     normalize_inputs: bool
 
     def __post_init__(self) -> None:
-        group = "reward.model"
+        group = "reward.reward_model"
         check_fields(self, group)
         require(self.ensemble > 0, f"{group}.ensemble={self.ensemble} must be at least 1.")
         require(self.learning_rate > 0, f"{group}.learning_rate={self.learning_rate} must be positive.")
         require(self.weight_decay >= 0, f"{group}.weight_decay={self.weight_decay} must be 0 (off) or positive.")
-        require(0 <= self.dropout < 1, f"{group}.dropout={self.dropout} must lie in [0, 1).")
-        check_mlp(group, self.hidden, self.activation)
+        check_model(self.model, f"{group}.model")
+        require(
+            not self.model.bounds_slope,
+            f"{group}.model has spectral norm, which is for classifiers; choose {group}.model.spectral_norm=false.",
+        )
 
     @cached_property
     def network(self) -> nn.Module:
-        return MLP(tuple(self.hidden), 1, self.activation, dropout=self.dropout)
+        return self.model.network(1)
 
     @cached_property
-    def optimizer(self) -> optax.GradientTransformation:
-        return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
+    def _members(self) -> Ensemble:
+        return Ensemble(self.ensemble, optax.adamw(self.learning_rate, weight_decay=self.weight_decay))
 
     def init(self, key: Key, features: int) -> RewardModelState:
         """Fresh members for inputs of ``features`` entries."""
-        variables = jax.vmap(lambda k: self.network.init(k, jnp.zeros((1, features))))(
-            jax.random.split(key, self.ensemble)
-        )
+        variables = self._members.init(lambda k: self.network.init(k, jnp.zeros((1, features))), key)
         return RewardModelState(
             variables=variables,
-            optimizer=jax.vmap(self.optimizer.init)(variables["params"]),
+            optimizer=self._members.init_optimizer(variables["params"]),
             moments=RunningMoments.init((features,)),
         )
 
@@ -89,21 +90,15 @@ class RewardModel:
             told: what is known of the batches, leaves [E, ...].
         """
 
-        def member(variables, optimizer, some, known, member_key):
-            def objective(params):
-                output = self.network.apply({"params": params}, some, train=True, rngs={"dropout": member_key})
-                return loss(self._bounded(output), known)
+        def objective(params, some, known, member_key):
+            output = self.network.apply({"params": params}, some, train=True, rngs={"dropout": member_key})
+            return loss(self._bounded(output), known)
 
-            gradients, metrics = jax.grad(objective, has_aux=True)(variables["params"])
-            updates, optimizer = self.optimizer.update(gradients, optimizer, variables["params"])
-            metrics["reward/gradient_norm"] = optax.tree.norm(gradients)
-            return {"params": optax.apply_updates(variables["params"], updates)}, optimizer, metrics
-
-        keys = jax.random.split(key, self.ensemble)
-        variables, optimizer, metrics = jax.vmap(member)(
-            state.variables, state.optimizer, self._scaled(state, inputs), told, keys
-        )
-        return state.replace(variables=variables, optimizer=optimizer), jax.tree.map(jnp.mean, metrics)
+        parts = (self._scaled(state, inputs), told, jax.random.split(key, self.ensemble))
+        stepped = self._members.step(objective, state.variables["params"], state.optimizer, *parts)
+        metrics = stepped.told | {"reward/gradient_norm": stepped.gradient_norm}
+        state = state.replace(variables={"params": stepped.params}, optimizer=stepped.optimizer)
+        return state, jax.tree.map(jnp.mean, metrics)
 
     def _bounded(self, output: Array) -> Array:
         return jnp.tanh(output[..., 0]) if self.output == "tanh" else output[..., 0]

@@ -57,8 +57,9 @@ def test_the_bias_of_the_estimate_is_bins_over_eight_draws(study):
 @pytest.mark.parametrize("arm", ["through", "reward_alone"])
 def test_both_generators_climb_the_reward(study, arm):
     """Against one classifier for which higher is better, both move up."""
-    classifier = replace(study.classifier, hidden=(8,), learning_rate=1e-9)
-    small = replace(study, classifier=classifier, hidden=(8,), learning_rate=1e-2)
+    model = replace(study.model, hidden=(8,))
+    classifier = replace(study.classifier, model=model, learning_rate=1e-9)
+    small = replace(study, classifier=classifier, model=model, learning_rate=1e-2)
     generator = small.network.init(jax.random.key(0), jnp.zeros((1, small.noise_size)))
     state = classifier.init(jax.random.key(1), 1)
     line = jnp.linspace(-1.0, 1.0, 64)[None, :, None]

@@ -20,7 +20,8 @@ from tests.runs import composed
 from tests.studies.fake_arms import arm, steady
 from tests.test_calibrate import answered_run
 
-SMALL = ("reward.budget=4", "reward.sessions=2", "reward.model.hidden=[8]", "reward.model.ensemble=1")
+MODEL = ("reward.reward_model.model.hidden=[8]", "reward.reward_model.ensemble=1")
+SMALL = ("reward.budget=4", "reward.sessions=2", *MODEL)
 
 
 @pytest.fixture(scope="module")

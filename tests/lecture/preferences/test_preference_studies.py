@@ -19,7 +19,7 @@ from rl_rewards.loop.sources import instantiate_part
 from tests.runs import composed
 
 SEEDS = np.array([-0.002, 0.0, 0.002])
-SMALL = ("study.reward.model.hidden=[8]", "study.heldout=10")
+SMALL = ("study.reward.reward_model.model.hidden=[8]", "study.heldout=10")
 
 
 def study(name, *changes):
@@ -32,7 +32,7 @@ def bradley_terry():
         "comparisons=[8,40]",
         "identity_pairs=8",
         "reward.updates_per_round=40",
-        "reward.model.learning_rate=0.02",
+        "reward.reward_model.learning_rate=0.02",
     )
     return study("bradley_terry", *(f"study.{change}" for change in changes))
 

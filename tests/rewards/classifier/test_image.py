@@ -9,12 +9,16 @@ import pytest
 
 from rl_rewards.core.types import Box
 from rl_rewards.models import encoders
-from rl_rewards.rewards.classifier.image import ImageClassifier
+from rl_rewards.rewards.classifier.inputs import PictureInputs, inputs_of
 from tests.probes import make_rollout, make_spec
 from tests.rewards.examples import initial, plain_classifier, tiny_source, updater
 
 BOX = Box(shape=(8, 8, 3), dtype="uint8")
 SPEC = replace(make_spec(action=1), obs=BOX)
+
+
+def picture_classifier(**changes):
+    return replace(plain_classifier(**changes), inputs=inputs_of(BOX))
 
 
 def pictures(n: int, bright_left: bool, seed: int = 0) -> np.ndarray:
@@ -40,7 +44,7 @@ def test_it_tells_pictures_apart_and_keeps_visited_ones_as_bytes(monkeypatch):
     source = tiny_source(
         spec=SPEC, judges="obs_action", pretrain_steps=40, batch_goals=32, classifier={"hidden": [8], "mixup": 1.0}
     )
-    assert isinstance(source.classifier, ImageClassifier)
+    assert source.discriminator.inputs == PictureInputs(BOX.shape)
     state, seen = initial(source), rollout_of(pictures(24, True, 3))
     state, metrics = updater(source, data())(state, seen, 0)
     assert float(metrics["reward/accuracy_goal"]) > 0.9
@@ -64,7 +68,7 @@ def test_it_tells_pictures_apart_and_keeps_visited_ones_as_bytes(monkeypatch):
     ids=lambda changes: next(iter(changes)),
 )
 def test_every_regulariser_works_on_pictures(changes):
-    classifier = ImageClassifier.like(plain_classifier(hidden=[4], ensemble=2, **changes), BOX)
+    classifier = picture_classifier(hidden=[4], ensemble=2, **changes)
     size = int(np.prod(BOX.shape))
     state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), size)
     positive, negative = (jnp.asarray(pictures(16, side)).reshape(2, 8, size) / 255.0 for side in (True, False))
@@ -79,10 +83,7 @@ def flat(side: bool, n: int = 32, seed: int = 0) -> jax.Array:
 
 def test_normalised_pictures_are_centred_and_what_follows_them_is_not():
     """The same output as of 2 x - 1 in a classifier that takes inputs as they are."""
-    centring, plain = (
-        ImageClassifier.like(plain_classifier(hidden=[4], normalize_inputs=on, input_scale=None), BOX)
-        for on in (True, False)
-    )
+    centring, plain = (picture_classifier(hidden=[4], normalize_inputs=on, input_scale=None) for on in (True, False))
     inputs = jnp.concatenate([flat(True)[0], jnp.full((32, 1), 0.7)], axis=-1)
     state = jax.jit(plain.init, static_argnums=1)(jax.random.key(0), inputs.shape[1])
     centred = inputs.at[:, :-1].set(2.0 * inputs[:, :-1] - 1.0)
@@ -92,9 +93,7 @@ def test_normalised_pictures_are_centred_and_what_follows_them_is_not():
 
 def test_spectral_norm_still_tells_pictures_apart():
     """Pictures whose halves differ by little: with every layer held at 1, the encoder's layer norm carries the rest."""
-    classifier = ImageClassifier.like(
-        plain_classifier(hidden=[16], spectral_norm=True, normalize_inputs=None, input_scale=None), BOX
-    )
+    classifier = picture_classifier(hidden=[16], spectral_norm=True, normalize_inputs=None, input_scale=None)
     assert classifier.normalizes
     state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), int(np.prod(BOX.shape)))
     step = jax.jit(classifier.train_step)

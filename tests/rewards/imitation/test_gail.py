@@ -10,7 +10,7 @@ from rl_rewards.core.types import Experience, Transition
 from rl_rewards.rewards.base import reward_fn
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import Mixture
-from tests.probes import make, make_rollout, make_spec
+from tests.probes import make, make_rollout, make_spec, with_model
 from tests.rewards.examples import PLAIN, same
 
 SPEC = make_spec(obs=1, action=1)
@@ -30,7 +30,7 @@ def discriminator(name: str = "gail", spec=SPEC, classifier: dict | None = None,
     values = SMALL | changes
     if name == "airl":
         values = {"discount": 0.5, **values, "judges": changes.get("judges", "obs")}
-    return make("reward", name, spec, classifier=PLAIN | (classifier or {}), **values)
+    return make("reward", name, spec, classifier=with_model(PLAIN | (classifier or {})), **values)
 
 
 def rows_of(mean: float, n: int = 400, ends: float = 0.0, seed: int = 0) -> Transition:

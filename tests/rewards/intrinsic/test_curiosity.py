@@ -15,7 +15,7 @@ from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import asks
 from tests.finished import finished_run, resumed_run
-from tests.probes import experience_of, make, make_rollout, make_spec
+from tests.probes import experience_of, make, make_rollout, make_spec, with_model
 from tests.rewards.examples import initial, same, updater
 from tests.runs import composed, digest_of, raw_rows, run_here, usable_envs
 
@@ -30,7 +30,7 @@ SMALL = {
 
 
 def source(kind: str = "rnd", spec=SPEC, **changes):
-    return make("reward", "curiosity", spec, **SMALL | {"kind": kind} | changes)
+    return make("reward", "curiosity", spec, **with_model(SMALL | {"kind": kind} | changes))
 
 
 def steps(seed: int = 0, spec=SPEC, noise: float = 0.0, low: float = -1.0, high: float = 1.0, **changes) -> Transition:
@@ -98,7 +98,7 @@ def test_icms_features_leave_out_what_actions_do_not_influence():
         seen = state.predictor.moments.normalize(test.next_obs, 5.0)
         if kind == "icm":
             params = jax.tree.map(lambda x: x[0], state.predictor.params)
-            seen = curiosity.model.phi(params, seen)
+            seen = curiosity.predictor.phi(params, seen)
             paid = 2.0 * paid / seen.shape[-1]
         share[kind] = paid / np.mean(np.var(np.asarray(seen), axis=(0, 1)))
     assert share["prediction_error"] == pytest.approx(0.5, abs=0.1)
@@ -226,8 +226,8 @@ def test_the_reward_depends_on_what_it_says(kind):
         ({"forward_weight": 1.5}, r"reward\.forward_weight=1\.5 must lie in \[0, 1\]"),
         ({"learning_rate": 0.0}, r"reward\.learning_rate=0\.0 must be positive"),
         ({"obs_clip": -1.0}, r"reward\.obs_clip=-1\.0 must be positive"),
-        ({"hidden": [64, 0]}, r"reward\.hidden=\[64, 0\] must be widths of at least 1"),
-        ({"activation": "sine"}, r"reward\.activation=sine is not known; choose from tanh"),
+        ({"hidden": [64, 0]}, r"model\.hidden=\[64, 0\] must be widths of at least 1"),
+        ({"activation": "sine"}, r"model\.activation=sine is not known; choose from tanh"),
         (
             {"spec": replace(SPEC, obs=Box(shape=(8, 8, 3), dtype="uint8"))},
             r"reward=curiosity works on vectors; choose an environment without pictures",

@@ -14,7 +14,7 @@ from rl_rewards.data.replay import Replay
 from rl_rewards.labelers.oracle import Teacher
 from rl_rewards.rewards.base import asks
 from tests.labelers.assignments import assignment
-from tests.probes import make, make_rollout, make_spec
+from tests.probes import make, make_rollout, make_spec, with_model
 
 SPEC = make_spec(obs=2, action=1)
 MODEL = {
@@ -35,7 +35,7 @@ PERFECT = {
 
 
 def source(spec=SPEC, model=None, **changes):
-    return make("reward", "preferences", spec, model=MODEL | (model or {}), **SMALL | changes)
+    return make("reward", "preferences", spec, reward_model=with_model(MODEL | (model or {})), **SMALL | changes)
 
 
 def rollout(seed: int = 0, steps: int = 100, envs: int = 4) -> Transition:

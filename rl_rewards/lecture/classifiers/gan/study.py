@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +22,8 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Key
 from rl_rewards.lecture.classifiers.gan import outcome
-from rl_rewards.models.networks import MLP, apply
+from rl_rewards.models.base import Model, check_model, refuse_training_mode
+from rl_rewards.models.networks import apply
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.reward_maps import REWARD_MAPS, RewardMap
@@ -49,8 +51,7 @@ class Gan:
     data: NormalMixture
     reward_map: RewardMap
     noise_size: int
-    hidden: tuple[int, ...]
-    activation: str
+    model: Model
     learning_rate: float
     fast: float
     momentum: float
@@ -65,6 +66,8 @@ class Gan:
 
     def __post_init__(self) -> None:
         check_fields(self, "study")
+        check_model(self.model, "study.model")
+        refuse_training_mode(self.model, "study.model")
         require(self.low < self.high, f"study.low={self.low} must be below study.high={self.high}.")
         require(
             self.updates % self.evaluations == 0,
@@ -76,8 +79,9 @@ class Gan:
         )
 
     @property
-    def network(self) -> MLP:
-        return MLP(tuple(self.hidden), 2, self.activation)
+    def network(self) -> nn.Module:
+        """Of the generator: noise to a mean and a log standard deviation."""
+        return self.model.network(2)
 
     def optimizer(self, arm: str) -> optax.GradientTransformation:
         """Of the generator."""

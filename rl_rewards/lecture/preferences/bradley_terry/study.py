@@ -127,11 +127,11 @@ class BradleyTerry:
         """Of a random network of every seed: largest error of the lecture's gradient, relative to autodiff's."""
         source = source_for(self.reward, self.segments, self.identity_pairs, 2, self.batch_segments)
         size = feature_size(self.segments.spec, source.judges)
-        models = jax.vmap(lambda key: source.model.init(key, size))(seed_keys(seeds))
+        models = jax.vmap(lambda key: source.reward_model.init(key, size))(seed_keys(seeds))
         inputs = self.segments.inputs(source.judges, self._pairs(drawn))
         with jax.enable_x64(True):
             exact = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), models)
-            return jax.jit(jax.vmap(partial(_gradient_error, source.model)))(exact, inputs).tolist()
+            return jax.jit(jax.vmap(partial(_gradient_error, source.reward_model)))(exact, inputs).tolist()
 
     def _pairs(self, drawn: Drawn) -> Transition:
         """The first of every seed's segments, in twos [S, Q, 2, L, ...]."""
