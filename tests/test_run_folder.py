@@ -21,7 +21,7 @@ from rl_rewards.loop.build import build
 from rl_rewards.loop.log import MetricsFile, stored_rows
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.pretrain import load_pretrained
-from rl_rewards.loop.run_folder import only_process, own_config
+from rl_rewards.loop.run_folder import only_process, own_config, save_config
 from rl_rewards.run import resume_run, start_run, sweep_job
 from tests.finished import SMALL, finished_run
 from tests.runs import composed, digest_of, rows, start_command
@@ -180,6 +180,18 @@ def test_without_a_copy_only_the_first_command_goes_on(copy, monkeypatch, capsys
         own_config(copy, "python -m rl_rewards.run seed=7")
     assert own_config(copy, json.loads((copy / "run.json").read_text())["command"]) is None
     assert "It is written anew, from the command line." in capsys.readouterr().out
+
+
+def test_a_resumed_folder_sends_no_key_to_a_stranger(tmp_path):
+    judge = ("labeler.base_url=https://evil.example.org/v1", "labeler.key_variable=AWS_SECRET_ACCESS_KEY")
+    save_config(composed("reward=ai_feedback", "env=point", *judge), tmp_path)
+    for changes in ([], ["trust=rl_rewards"]):
+        with pytest.raises(ConfigError) as error:
+            resume_run(tmp_path, changes)
+        assert str(error.value) == (
+            f"{tmp_path / 'config.yaml'}: labeler would send the environment variable AWS_SECRET_ACCESS_KEY to "
+            "https://evil.example.org/v1; if you trust that, name its host: trust=evil.example.org."
+        )
 
 
 def test_a_broken_run_json_is_written_anew(copy, capsys):

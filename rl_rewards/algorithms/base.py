@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from jax import Array
 from jaxtyping import Float
@@ -14,17 +14,26 @@ from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs,
 AgentState = TypeVar("AgentState")
 
 
-class Algorithm(Protocol[AgentState]):
-    """A policy and how it learns. Pure; runs inside jit, scan and vmap.
+class RolloutSizes(Protocol):
+    """How much an algorithm collects in a round."""
 
-    A class that inherits from it needs ``init``, ``act``, ``update`` and the two sizes; the rest has defaults. One that
-    learns from a dataset steps no environment: in the place of the sizes it has ``rounds``, and the ``gradient_steps``
-    of each.
-    """
-
-    data: Literal["rollout", "replay", "dataset"] = "rollout"
     num_envs: int  # B
     rollout_length: int  # T
+
+
+class DatasetSizes(Protocol):
+    """How much an algorithm that learns from a dataset does: it steps no environment."""
+
+    rounds: int  # of the whole run
+    gradient_steps: int  # of a round
+
+
+class Algorithm(RolloutSizes, DatasetSizes, Protocol[AgentState]):
+    """A policy and how it learns. Pure; runs inside jit, scan and vmap.
+
+    A class that inherits from it needs ``init``, ``act``, ``update`` and the two sizes of what it learns from, see
+    :class:`RolloutSizes` and :class:`DatasetSizes`; the rest has defaults.
+    """
 
     @property
     def requirements(self) -> Requirements:

@@ -4,9 +4,8 @@ loss = -mean log pi(a | s) - entropy_weight * H, on demonstrations; the policy w
 the one that acts (Pomerleau 1989; the baseline of every paper on learning rewards from demonstrations).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -57,8 +56,6 @@ class BehaviorCloning(Algorithm):
     normalize_obs: bool
     obs_clip: float
 
-    data: Literal["dataset"] = field(default="dataset", init=False)
-
     def __post_init__(self) -> None:
         check_fields(self, "algorithm")
         require_demos(self.demos, "algorithm=bc")
@@ -71,7 +68,7 @@ class BehaviorCloning(Algorithm):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(demos=self.demos)
+        return Requirements(demos=self.demos, learns_from="dataset")
 
     @cached_property
     def encoder(self) -> ObsEncoder:

@@ -1,6 +1,6 @@
 """The settings of proximal policy optimisation, their checks, and the learning rate of a round."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import jax.numpy as jnp
@@ -48,8 +48,6 @@ class PPOSettings:
     reward_scale_floor: float | None = None
     carry_returns: bool = False
     run_env_steps: int | None = None  # of the whole run; see with_budget
-
-    data: Literal["rollout"] = field(default="rollout", init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "algorithm")

@@ -1,6 +1,6 @@
 """What a run says of soft actor-critic, and what cannot be."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -51,8 +51,6 @@ class SACSettings:
     demo_fraction: float
     bc_weight: float
     carry_returns: bool = False  # of a saved configuration that is older than this key
-
-    data: Literal["replay"] = field(default="replay", init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "algorithm")
@@ -124,6 +122,7 @@ class SACSettings:
             history=self.replay_capacity,
             demos=self.demos,
             memory=("replay_capacity", self.replay_capacity),
+            learns_from="replay",
             demo_fraction=self.demo_fraction,
             discount=self.discount,
         )

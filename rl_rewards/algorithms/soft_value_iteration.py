@@ -4,8 +4,7 @@ pi = argmax of E[sum of gamma^t (r(s_t, a_t, s_{t+1}) + tau H(pi(.|s_t)))], by `
 (Ziebart 2010, PhD thesis, algorithm 9.1). The reward of every step there is, is asked anew in each round.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +36,6 @@ class SoftValueIteration(Algorithm):
     rollout_length: int
     discount: float
     temperature: float
-
-    data: Literal["rollout"] = field(default="rollout", init=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "algorithm")

@@ -21,16 +21,18 @@ def is_own(part: Any) -> bool:
     return made.__module__.split(".")[0] not in (PACKAGE, "builtins", "abc", "typing")
 
 
-def check_members(part: Any, contract: type, place: str) -> None:
+def check_members(part: Any, contract: type, place: str, besides: tuple[type, ...] = ()) -> None:
     """Checks that ``part``, an object or a class, has every member of ``contract``, and that its methods can be called.
 
     Args:
         place: the part's key and class, for the message: ``reward._target_=my_rewards.Near``.
+        besides: contracts that ``contract`` extends, whose members are not asked for.
 
     Raises:
         ConfigError: for what is missing, all of it, or for the first method that takes other arguments.
     """
-    members = _members(contract)
+    left_out = {name for one in besides for name in _members(one)}
+    members = {name: member for name, member in _members(contract).items() if name not in left_out}
     missing = [name for name in members if _is_missing(part, name)]
     if inspect.isclass(part):  # what is no method may still come from its constructor
         missing = [name for name in missing if inspect.isroutine(members[name]) or isinstance(members[name], property)]

@@ -36,6 +36,10 @@ def _least(found: list[int | None]) -> int | None:
     return min((value for value in found if value is not None), default=None)
 
 
+DATA = ("rollout", "replay", "dataset")
+"""What an algorithm can learn from, each farther from the policy's newest steps than the one before."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Requirements:
     """Declares what a part needs of a run, and what a run must know about it.
@@ -75,6 +79,8 @@ class Requirements:
     warnings: tuple[str, ...] = _entry((), _union)
     """Sentences about settings that can work but have been seen to fail."""
 
+    learns_from: Literal["rollout", "replay", "dataset"] = _entry("rollout", lambda found: max(found, key=DATA.index))
+    """The newest rollout, what a replay ring keeps, or demonstrations alone: then it steps no environment."""
     demo_fraction: float = _entry(0.0, max)
     """The share of demonstrations in the batches that the algorithm has judged."""
     discount: float | None = _entry(None, _first)

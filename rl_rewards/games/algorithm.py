@@ -6,9 +6,9 @@ of Alice that ended in goals which Bob then failed. Differs: a plain likelihood 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,11 +52,9 @@ class TwoPlayer(Algorithm):
     make: Callable[[EnvSpec], Algorithm]
     opponents: Opponents
 
-    data: Literal["rollout"] = field(default="rollout", init=False)
-
     def __post_init__(self) -> None:
         require(
-            self.bob.data == "rollout",
+            self.bob.requirements.learns_from == "rollout",
             "reward=self_play needs an algorithm that learns from whole rollouts; choose algorithm=ppo or reinforce.",
         )
 

@@ -26,7 +26,7 @@ def check(parts: Parts, cfg: DictConfig) -> None:
             f"{algorithm.rollout_length} steps = {parts.steps_per_round}.",
         )
     require(
-        needs.scope == "transition" or algorithm.data != "replay",
+        needs.scope == "transition" or offers.learns_from != "replay",
         "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.algorithms.base import Algorithm, DatasetSizes, RolloutSizes
 from rl_rewards.core.checks import require
 from rl_rewards.core.contracts import blamed_on, check_members, is_own
 from rl_rewards.core.requirements import Requirements
@@ -91,8 +91,10 @@ def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
     """Checks an own algorithm; its actions must be those of the environment."""
     if not is_own(algorithm):
         return
-    check_members(algorithm, Algorithm, place)
+    check_members(algorithm, Algorithm, place, besides=(RolloutSizes, DatasetSizes))
     _check_requirements(algorithm, place)
+    offline = algorithm.requirements.learns_from == "dataset"
+    check_members(algorithm, DatasetSizes if offline else RolloutSizes, place)
     key = jax.eval_shape(lambda: jax.random.key(0))
     with blamed_on(place, "init"):
         state = jax.eval_shape(algorithm.init, key)

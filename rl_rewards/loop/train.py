@@ -46,7 +46,7 @@ class Parts(NamedTuple):
     @property
     def offline(self) -> bool:
         """True where nothing is collected: the algorithm learns from demonstrations alone."""
-        return self.algorithm.data == "dataset"
+        return self.algorithm.requirements.learns_from == "dataset"
 
     @property
     def episodes(self) -> Episodes:

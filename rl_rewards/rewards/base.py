@@ -134,7 +134,7 @@ def asks(source: RewardSource) -> TypeGuard[AsksForLabels]:
 def changes_run(kind: Any) -> bool:
     """True if ``kind`` is a class of reward sources that changes the environment or the algorithm of its run."""
     hooks = ("wrap_env", "make_algorithm")
-    inherits = RewardSource in getattr(kind, "__mro__", ())
+    inherits = isinstance(kind, type) and RewardSource in kind.__mro__
     return inherits and any(getattr(kind, name) is not getattr(RewardSource, name) for name in hooks)
 
 

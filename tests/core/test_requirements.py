@@ -28,6 +28,7 @@ DIFFERENT = {
     "pays_after_the_end": True,
     "stands_still": True,
     "warnings": ("Take care.",),
+    "learns_from": "replay",
     "demo_fraction": 0.5,
     "discount": 0.9,
     "reads_if_there": ("scene",),

@@ -14,11 +14,12 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import NOBODY, Query, QueryPlan
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import StepOut
-from rl_rewards.envs.base import ExampleStates, JaxEnv
+from rl_rewards.envs.base import ExampleStates, HostEnvironment, JaxEnv
 from rl_rewards.labelers.at_once import AnswersAtOnce
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.loop import build
 from rl_rewards.loop.build import build_algorithm
+from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.sources import build_source
 from rl_rewards.rewards.base import AsksForLabels, RewardSource
 from tests.probes import experience_of, make_rollout, make_spec
@@ -263,6 +264,18 @@ def test_an_environment_that_does_not_fit_is_one_sentence(kind, sentence):
     refused(env_of, kind, sentence)
 
 
+class Hosted(HostEnvironment):
+    spec = SPEC
+
+    def make(self, num_envs, seed):
+        return type("Unfinished", (), {"__module__": __name__, "spec": SPEC, "num_envs": num_envs})()
+
+
+def test_a_batch_that_lacks_members_is_told_before_it_is_stepped():
+    with pytest.raises(ConfigError, match=r"^env: Unfinished has no physics_seconds, reset, .*base\.HostEnv, which"):
+        make_batches(env_of(Hosted), 2, [0])
+
+
 # Algorithms.
 
 
@@ -279,10 +292,6 @@ class Still(Algorithm):
 
     def update(self, state, experience, reward_fn, round, key):
         return state, {"agent/reward_mean": jnp.mean(reward_fn(experience.rollout))}
-
-
-class NoSizes(Still):
-    num_envs = property()
 
 
 class Flat(Still):
@@ -316,7 +325,7 @@ def algorithm_of(kind: type):
 
 def test_an_algorithm_needs_three_methods_and_two_sizes():
     algorithm = algorithm_of(Still)
-    assert algorithm.data == "rollout" and algorithm.requirements == Requirements()
+    assert algorithm.requirements == Requirements()
     with pytest.raises(ConfigError, match=r"Still has no log_prob, which this reward reads; add that method\."):
         algorithm.log_prob({}, jnp.zeros(2), jnp.zeros(1))
     refused(
@@ -329,14 +338,28 @@ def test_an_algorithm_needs_three_methods_and_two_sizes():
     )
     refused(algorithm_of, NoMemoryBack, r"act must return three things: actions, the memory after this step \(of a ")
     refused(algorithm_of, LosesMemory, r"the memory that act returns has other arrays .*: it was float32 \[2, 4\] and ")
-    refused(
-        algorithm_of, Forgets, r"Forgets has no rollout_length: add it; rl_rewards\.algorithms\.base\.Algorithm says"
-    )
+    refused(algorithm_of, Forgets, r"Forgets has no rollout_length: add it; rl_rewards\.algorithms\.base\.RolloutSizes")
 
 
 class Forgets(Algorithm):
     num_envs = 2
     init, act, update = Still.init, Still.act, Still.update
+
+
+class Clones(Algorithm):
+    requirements = Requirements(learns_from="dataset")
+    rounds, gradient_steps = 5, 3
+    init, act, update = Still.init, Still.act, Still.update
+
+
+class ClonesForEver(Algorithm):
+    requirements, gradient_steps = Clones.requirements, 3
+    init, act, update = Still.init, Still.act, Still.update
+
+
+def test_one_that_learns_from_a_dataset_has_other_sizes():
+    assert algorithm_of(Clones).rounds == 5
+    refused(algorithm_of, ClonesForEver, r"ClonesForEver has no rounds: add it; .*\.base\.DatasetSizes says what each")
 
 
 # Judges.
@@ -387,3 +410,15 @@ def test_a_judge_that_does_not_fit_is_one_sentence():
         ConfigError, match=r"array of the shape \[2, 3\] for a query of 2 segments; it must return 2 num"
     ):
         three.submit(Query(id=np.zeros(1, np.int32), segments=segments), 0)
+
+
+# All of them.
+
+
+@pytest.mark.parametrize(
+    ("kind", "of"), [(Near, reward_of), (Line, env_of), (Still, algorithm_of), (Taller, labeling_of)]
+)
+def test_what_a_part_declares_must_be_requirements(kind, of, monkeypatch):
+    own = type("Own", (kind,), {"requirements": {"reads": ("obs",)}, "__module__": __name__})
+    monkeypatch.setitem(globals(), "Own", own)
+    refused(of, own, r"Own: requirements is dict; it must be a Requirements\.$")
