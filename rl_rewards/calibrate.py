@@ -10,12 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from omegaconf import DictConfig
-
-from rl_rewards.command_line.arguments import mended
-from rl_rewards.command_line.declared import check_numbers
+from rl_rewards.command_line.compose import composed
 from rl_rewards.command_line.exits import guarded
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
@@ -63,7 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="the pairs of this seed of the run; all by default")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the numbers there too")
     chosen = parser.parse_args(arguments)
-    guarded(lambda: _run(chosen))
+    with guarded():
+        _run(chosen)
 
 
 def _run(chosen: argparse.Namespace) -> None:
@@ -129,32 +127,25 @@ def _ask(
     """What the labeler says, its name, and what a person should know of how it was asked."""
     from rl_rewards.loop.build import build_env, build_labeling
 
-    node, env_node = _configs(run_dir, overrides, trust)
+    config, saved = _configs(run_dir, overrides, trust)
     with reading(run_dir):
-        env = build_env(env_node)
-    labeling, notes = build_labeling(node), []
+        env = build_env(saved)
+    labeling, notes = build_labeling(config), []
     describe = env.describe
     if describe is not None and "info.scene" not in pairs.reads:
         describe = None
         if "scene" in labeling.requirements.reads_if_there:
             notes.append("The store holds no scenes: segments are told in numbers, not in the environment's words.")
-    anew = ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
-    return anew, str(node.get("model") or node._target_.rpartition(".")[2].lower()), notes
+    node, anew = config["labeler"], ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
+    return anew, str(node.get("model") or node["_target_"].rpartition(".")[2].lower()), notes
 
 
-def _configs(run_dir: Path, overrides: list[str], trust: Sequence[str]) -> tuple[DictConfig, DictConfig]:
-    """Of the labeler as a run in the same environment would have it, and of the run itself."""
-    import hydra
-
-    from rl_rewards.command_line.help import CONFIGS
-
+def _configs(run_dir: Path, overrides: list[str], trust: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration of a run in the same environment with this labeler, and that of the run itself."""
     saved = read_config(run_dir, ["env"], trust)
     run_file = run_dir / "run.json"
     choice = read_json(run_file).get("env_choice") if run_file.is_file() else None
-    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = hydra.compose("config", [*([f"env={choice}"] if choice else []), *mended(overrides)])
-    check_numbers(cfg)
-    return cfg.labeler, saved
+    return composed([*([f"env={choice}"] if choice else []), *overrides]), saved
 
 
 def in_words(compared: Compared) -> list[str]:

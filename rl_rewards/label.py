@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--import", dest="read", type=Path, metavar="FILE", help="add the JSON lines of FILE and end")
     chosen = parser.parse_args(arguments)
-    guarded(lambda: _run(chosen))
+    with guarded():
+        _run(chosen)
 
 
 def _run(chosen: argparse.Namespace) -> None:

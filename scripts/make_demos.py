@@ -8,9 +8,12 @@ import argparse
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+import yaml
 
 from rl_rewards.command_line.exits import guarded
 from rl_rewards.command_line.help import CONFIGS
@@ -44,7 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
         help="of the training; fewer total_env_steps: imperfect; trust=PACKAGE: of --policy, whose classes may be made",
     )
     chosen = parser.parse_intermixed_args(arguments)  # options may stand before overrides
-    guarded(lambda: _make(chosen))
+    with guarded():
+        _make(chosen)
 
 
 def _make(chosen: argparse.Namespace) -> None:
@@ -68,12 +72,17 @@ def _make(chosen: argparse.Namespace) -> None:
     print("\n".join(describe(str(chosen.out), read_demonstrations(str(chosen.out)))))
 
 
-def _changed(config: DictConfig, change: str) -> DictConfig:
-    key, _, _ = change.partition("=")
+def _changed(config: Mapping[str, Any], change: str) -> dict[str, Any]:
+    """A copy of ``config`` in which one key of its environment has another value."""
+    key, _, value = change.partition("=")
     require(key.startswith("env."), f"--view {change} must change a key of env, such as env.observation=image.")
-    require(OmegaConf.select(config, key) is not None, f"--view {change}: the run has no {key}.")
-    changed = OmegaConf.merge(config, OmegaConf.from_dotlist([change]))
-    assert isinstance(changed, DictConfig)
+    changed = deepcopy(dict(config))
+    *path, last = key.split(".")
+    node: Any = changed
+    for name in path:
+        node = node.get(name) if isinstance(node, dict) else None
+    require(isinstance(node, dict) and node.get(last) is not None, f"--view {change}: the run has no {key}.")
+    node[last] = yaml.safe_load(value)
     return changed
 
 

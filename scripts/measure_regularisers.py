@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from rl_rewards.command_line.compose import composed
 from rl_rewards.core.types import Examples
 from rl_rewards.envs.pencil_case import layout
 from rl_rewards.envs.pencil_case.env import PencilCase
 from rl_rewards.loop import build, supplied
 from rl_rewards.rewards.classifier.goal import GoalClassifier
-from scripts.benchmarks.train import composed
 
 STEPS, TABLE = 3000, 5000
 """Gradient steps, and states from all over the table."""
@@ -64,10 +64,10 @@ def outputs(setting: str, seed: int) -> Float[np.ndarray, "probes"]:
     keys = [*WITHOUT, *filter(None, setting.split(","))]
     overrides = [f"reward.classifier.{key}" for key in keys] + [f"seed={seed}", f"reward.pretrain_steps={STEPS}"]
     cfg = composed(["reward=goal_classifier", *overrides])
-    parts = build.build(cfg)
+    parts, settings = build.build(cfg)
     env, source = parts.env, parts.source
     assert isinstance(env, PencilCase) and isinstance(source, GoalClassifier)
-    data = supplied.build_data(parts, cfg)
+    data = supplied.build_data(parts, settings)
     table = env.look(over_the_table(np.random.default_rng([seed, 0x7AB1])), np.zeros(TABLE))
     trained = source.classifier.init(jax.random.key(seed), table.shape[1])
     trained = jax.jit(lambda state: _train(source, state, data, jnp.asarray(table, jnp.float32), seed))(trained)

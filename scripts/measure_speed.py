@@ -13,9 +13,8 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-from hydra import compose, initialize_config_dir
 
-from rl_rewards.command_line.help import CONFIGS
+from rl_rewards.command_line.compose import composed
 from rl_rewards.core.types import Experience
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.collect import collect_host
@@ -29,10 +28,8 @@ RESULT = Path(__file__).resolve().parent / "results" / "speed.json"
 
 def main() -> None:
     """Measure, print, write."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose("config", sys.argv[1:])
-    parts = build.build(cfg)
-    data = supplied.build_data(parts, cfg)
+    parts, settings = build.build(composed(sys.argv[1:]))
+    data = supplied.build_data(parts, settings)
     state = init_state(parts, 0)
     env = make_host_env(parts, 0)
     assert env is not None, "this split is that of a host environment"

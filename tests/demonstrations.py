@@ -44,16 +44,16 @@ def point_file(folder: Path, **changes: object) -> str:
     """A file of them; ``changes`` replace arrays, None leaves one out."""
     demos = {key: value for key, value in {**point_demos(), **changes}.items() if value is not None}
     path = folder / "demos.npz"
-    save_demonstrations(path, build.build(composed("env=point")).env.spec, demos)
+    save_demonstrations(path, build.build(composed("env=point")).parts.env.spec, demos)
     return str(path)
 
 
 def recorded(folder: Path, *overrides: str, episodes: int = 3) -> str:
     """A file of what an untrained policy does in any environment: good enough to be read."""
     cfg = composed(*overrides, "reward=zero", "debug=smoke")
-    parts = build.build(cfg)
+    parts = build.build(cfg).parts
     state = jax.jit(parts.algorithm.init)(jax.random.key(0))
-    policy = RestoredPolicy(parts.algorithm, state, parts.env.spec, cfg)
+    policy = RestoredPolicy(parts.algorithm, state, parts.env.spec, {})
     recording = record(parts.env, policy, episodes, explore=True, random=0.0, seed=0)
     path = folder / "recorded.npz"
     save_demonstrations(path, parts.env.spec, first_episodes(recording, parts.env.spec))

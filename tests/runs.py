@@ -45,8 +45,8 @@ def run_here(run_dir: Path, *overrides: str) -> dict:
     cfg = composed("debug=smoke", *overrides)
     run_dir.mkdir(parents=True, exist_ok=True)
     with jax.debug_key_reuse(False):  # see conftest
-        parts = build.build(cfg, run_dir)
-        return run_experiment(cfg, parts, supplied.build_data(parts, cfg), run_dir, "test")
+        experiment = build.build(cfg, run_dir)
+        return run_experiment(experiment, supplied.build_data(*experiment), run_dir, "test")
 
 
 def command(*arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:

@@ -16,8 +16,9 @@ import rl_rewards
 from rl_rewards import run as door
 from rl_rewards.command_line import sweep
 from rl_rewards.core.errors import ConfigError, FolderInUse
-from rl_rewards.loop import checkpoint, experiment
+from rl_rewards.loop import experiment
 from rl_rewards.loop.build import build
+from rl_rewards.loop.checkpoint import one_item
 from rl_rewards.loop.log import MetricsFile, stored_rows
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.pretrain import load_pretrained
@@ -172,7 +173,7 @@ def test_a_broken_configuration_is_mended_from_the_checkpoint(copy, content, cap
 
 def test_without_a_copy_only_the_first_command_goes_on(copy, monkeypatch, capsys):
     """As in a folder of an earlier version, whose checkpoints keep no configuration."""
-    monkeypatch.setattr(checkpoint, "stored_config", lambda folder: None)
+    monkeypatch.setattr(one_item, "stored_config", lambda folder: None)
     (copy / "config.yaml").write_text("")
     with pytest.raises(ConfigError, match=r"config\.yaml is empty\. No checkpoint keeps a copy; put"):
         resume_run(copy, [])
@@ -273,7 +274,8 @@ def test_whoever_reads_a_folder_builds_only_what_is_trusted(copy, package):
 
 def pretrained(*overrides: str) -> None:
     cfg = composed(*overrides)
-    load_pretrained(cfg, build(cfg))
+    parts, settings = build(cfg)
+    load_pretrained(settings, parts)
 
 
 def test_the_folders_own_trust_counts_for_nothing(copy):

@@ -61,7 +61,7 @@ def _foreign(env: str, folder: Path) -> list[str]:
     if env not in FOREIGN:
         return []
     choice = ["env.id=Pendulum-v1", "env.ends_early=false", "env.max_episode_steps=40"]
-    spec = build.build(composed(f"env={env}", *choice, "reward=environment")).env.spec
+    spec = build.build(composed(f"env={env}", *choice, "reward=environment")).parts.env.spec
     rng, path = np.random.default_rng(0), folder / "examples.npz"
     names = ("goal_obs", "non_goal_obs")
     np.savez(path, **{name: rng.normal(size=(60, *spec.obs.shape)).astype(np.float32) for name in names})

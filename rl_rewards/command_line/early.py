@@ -1,7 +1,8 @@
 """Refuses a wrong configuration before Hydra makes a folder for it, so that nothing is left behind."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ class RefuseEarly(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Check the configuration of a run or a study; its folder is not there yet."""
-        guarded(lambda: self._check(config))
+        with guarded():
+            self._check(config)
         run_dir = Path(config.hydra.run.dir).absolute()
         _made_here.update(path for path in (run_dir, *run_dir.parents) if not path.exists())
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check what all jobs of a sweep share; what they differ in is checked by each."""
-        guarded(lambda: self._check(config, sweep=True))
+        with guarded():
+            self._check(config, sweep=True)
 
     @staticmethod
     def _check(config: DictConfig, sweep: bool = False) -> None:
@@ -64,10 +67,11 @@ def check_job(cfg: DictConfig) -> None:
     check_numbers(cfg, own_folders(HydraConfig.get()) if HydraConfig.initialized() else ())
 
 
-def leaving_nothing(run_dir: Path, job: Callable[[], Any]) -> Any:
-    """Run ``job``; when it is refused before anything was built, the folder that was made for it goes."""
+@contextmanager
+def leaving_nothing(run_dir: Path) -> Iterator[None]:
+    """Remove the folder that was made for what the block does, if that is refused before anything was built."""
     try:
-        return job()
+        yield
     except ConfigError as error:
         ours = not isinstance(error, FolderInUse) and run_dir.absolute() in _made_here
         if ours and {path.name for path in run_dir.iterdir()} <= WRITTEN_FIRST:

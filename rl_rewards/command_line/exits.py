@@ -6,7 +6,8 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from hydra.errors import HydraException, OverrideParseException
@@ -58,10 +59,11 @@ def _thread_excepthook(failure: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(failure)
 
 
-def guarded(job: Callable[[], Any]) -> Any:
-    """Run ``job``; what goes wrong ends in one sentence and an exit code of its own."""
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Whatever goes wrong in the block ends in one sentence and an exit code of its own."""
     try:
-        return job()
+        yield
     except ConfigError as error:
         leave(f"Error: {error}", REFUSED)
     except HydraException as error:

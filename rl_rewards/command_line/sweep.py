@@ -22,7 +22,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import parse_json, read_json, read_text
 from rl_rewards.core.seed_rows import values
-from rl_rewards.loop.run_folder import read_config
+from rl_rewards.loop.run_folder import plain_values, read_config
 
 
 def override_hash(overrides: Sequence[str]) -> str:
@@ -94,7 +94,7 @@ def folders(cfg: DictConfig, run_dir: Path, overrides: Sequence[str]) -> list[Pa
     found = [run_dir]
     with suppress(ConfigError):  # where there is no such folder, too
         saved = read_config(earlier, built=(), trust=())
-        if _agree(OmegaConf.to_container(saved), OmegaConf.to_container(cfg, resolve=True)):
+        if _agree(saved, plain_values(cfg)):
             found.append(earlier)
     return found
 
@@ -120,7 +120,7 @@ def finished_score(run_dir: Path) -> float | None:
 
 def record_failure(run_dir: Path, error: Exception) -> float:
     """Tell of a failed job, write FAILED.json unless training did, and return its finite score."""
-    from rl_rewards.loop.experiment import worst_score, write_failed
+    from rl_rewards.loop.failures import worst_score, write_failed
 
     print(f"Error: {error or type(error).__name__}\nThe sweep goes on; see {run_dir / 'FAILED.json'}.", file=sys.stderr)
     with suppress(ConfigError, KeyError, TypeError, ValueError):

@@ -26,7 +26,7 @@ def check_fields(settings: Any, group: str) -> None:
     """Check a dataclass's plain fields (numbers, strings, choices, lists of numbers) against their annotations.
 
     Args:
-        group: the config group, for the message: "algorithm" gives "algorithm.clip".
+        group: the config group, for the message: "algorithm" gives "algorithm.clip"; "" is the configuration itself.
 
     Raises:
         ConfigError: at the first field that does not fit.
@@ -37,7 +37,8 @@ def check_fields(settings: Any, group: str) -> None:
             continue
         value = getattr(settings, field.name)
         if not _fits(value, hints[field.name]):
-            raise ConfigError(f"{group}.{field.name}={value} is not valid; it must be {_words(hints[field.name])}.")
+            key = f"{group}.{field.name}".lstrip(".")
+            raise ConfigError(f"{key}={value} is not valid; it must be {_words(hints[field.name])}.")
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl_rewards.command_line.arguments import mended
-from rl_rewards.command_line.declared import check_numbers
+from rl_rewards.command_line.compose import composed
 from rl_rewards.command_line.exits import guarded
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
     from rl_rewards.core.types import EnvSpec
 
 
@@ -34,7 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     examples.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="a run's: env, examples.goals, seed ...")
     examples.set_defaults(job=lambda chosen: _examples(chosen.out, chosen.overrides))
     chosen = parser.parse_args(arguments)
-    guarded(lambda: chosen.job(chosen))
+    with guarded():
+        chosen.job(chosen)
 
 
 def _info(given: list[str]) -> None:
@@ -49,7 +47,7 @@ def _info(given: list[str]) -> None:
     from rl_rewards.data.demonstrations.load import read_demonstrations
     from rl_rewards.loop.build import build_env
 
-    spec = build_env(_composed(overrides)).spec if overrides else None
+    spec = build_env(composed(overrides)).spec if overrides else None
     for name in names:
         print("\n".join(describe(name, read_demonstrations(name), spec)))
 
@@ -128,26 +126,15 @@ def _array(array: np.ndarray) -> str:
 
 
 def _examples(out: Path, overrides: list[str]) -> None:
-    cfg = _composed(overrides)
+    config = composed(overrides)
     from rl_rewards.data.examples import collect_examples, save_examples
     from rl_rewards.loop.build import build  # heavy: only for a configuration that can be right
 
-    env = build(cfg).env
-    arrays = collect_examples(env, cfg.examples.goals, cfg.examples.non_goals, cfg.seed)
+    parts, settings = build(config)
+    env, wanted = parts.env, settings.examples
+    arrays = collect_examples(env, wanted.goals, wanted.non_goals, settings.seed)
     save_examples(out, env.spec, arrays)
-    print(f"{out}: {cfg.examples.goals} goals and {cfg.examples.non_goals} non-goals of {env.spec.name}")
-
-
-def _composed(overrides: list[str]) -> DictConfig:
-    """Returns the configuration of a run with these overrides; ConfigError for a number out of range."""
-    import hydra
-
-    from rl_rewards.command_line.help import CONFIGS
-
-    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = hydra.compose("config", mended(overrides))
-    check_numbers(cfg)
-    return cfg
+    print(f"{out}: {wanted.goals} goals and {wanted.non_goals} non-goals of {env.spec.name}")
 
 
 if __name__ == "__main__":

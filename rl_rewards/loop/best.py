@@ -20,7 +20,7 @@ from rl_rewards.core.strict_json import strict
 from rl_rewards.core.words import short_count
 from rl_rewards.envs.base import Environment
 from rl_rewards.loop.best_criterion import CRITERIA, Choice, Criterion, criterion_for, improves, score
-from rl_rewards.loop.checkpoint import BestCheckpoint, BestState, items_of
+from rl_rewards.loop.checkpoint.best import BestCheckpoint, BestState, items_of
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import TrainState
 from rl_rewards.rewards.base import RewardSource

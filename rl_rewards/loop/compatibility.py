@@ -1,15 +1,14 @@
 """Refuses combinations of parts that cannot work, and says what is known to go wrong. Reads their Requirements."""
 
-from omegaconf import DictConfig, OmegaConf
-
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.loop.best import best_choice
 from rl_rewards.loop.memory import check_memory
+from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.train import Parts
 
 
-def check(parts: Parts, cfg: DictConfig) -> None:
+def check(parts: Parts, settings: Settings) -> None:
     """Refuse what no single part can know to be impossible."""
     source, algorithm = parts.source, parts.algorithm
     needs, offers = source.requirements, algorithm.requirements
@@ -21,9 +20,9 @@ def check(parts: Parts, cfg: DictConfig) -> None:
         )
     else:
         require(
-            cfg.total_env_steps >= parts.steps_per_round,
-            f"total_env_steps={cfg.total_env_steps} is less than one round of {algorithm.num_envs} environments times "
-            f"{algorithm.rollout_length} steps = {parts.steps_per_round}.",
+            settings.total_env_steps >= parts.steps_per_round,
+            f"total_env_steps={settings.total_env_steps} is less than one round of {algorithm.num_envs} environments "
+            f"times {algorithm.rollout_length} steps = {parts.steps_per_round}.",
         )
     require(
         needs.scope == "transition" or offers.learns_from != "replay",
@@ -37,16 +36,14 @@ def check(parts: Parts, cfg: DictConfig) -> None:
     )
     _check_demos(needs, offers)
     _check_labeling(parts)
-    for key in ("evaluation.every", "evaluation.episodes", "checkpoint.every", "checkpoint.keep"):
-        check_whole(cfg, key)
-    copies = max(0 if parts.offline else algorithm.num_envs, cfg.evaluation.episodes) * parts.seeds.count
+    copies = max(0 if parts.offline else algorithm.num_envs, settings.evaluation.episodes) * parts.seeds.count
     most = parts.env.requirements.most_copies
     require(
         most is None or copies <= most,
         f"This environment can step at most {most} copies together on this device, but the larger of "
         f"algorithm.num_envs and evaluation.episodes, times num_seeds, is {copies}.",
     )
-    best_choice(cfg.checkpoint.get("best", "auto"), parts.env, source)
+    best_choice(settings.checkpoint.best, parts.env, source)
     check_memory(parts)
 
 
@@ -96,24 +93,19 @@ def warnings(parts: Parts) -> list[str]:
     return [*found, *parts.source.requirements.warnings]
 
 
-def notes(parts: Parts, cfg: DictConfig) -> list[str]:
+def notes(parts: Parts, total_env_steps: int) -> list[str]:
     """Sentences about what was found out by trying the environment, and about a budget that is rounded down."""
     found = list(parts.env.requirements.notes)
-    if parts.offline or cfg.total_env_steps % parts.steps_per_round == 0:
+    if parts.offline or total_env_steps % parts.steps_per_round == 0:
         return found
-    rounds = rounds_of(parts, cfg)
+    rounds = rounds_of(parts, total_env_steps)
     return [
         *found,
-        f"total_env_steps={cfg.total_env_steps:,} is rounded down to whole rounds of {parts.steps_per_round:,}: "
+        f"total_env_steps={total_env_steps:,} is rounded down to whole rounds of {parts.steps_per_round:,}: "
         f"{rounds:,} of them, {rounds * parts.steps_per_round:,} env steps.",
     ]
 
 
-def check_whole(cfg: DictConfig, key: str) -> None:
-    value = OmegaConf.select(cfg, key)
-    require(isinstance(value, int) and value > 0, f"{key}={value} must be a whole number of at least 1.")
-
-
-def rounds_of(parts: Parts, cfg: DictConfig) -> int:
+def rounds_of(parts: Parts, total_env_steps: int) -> int:
     """How many rounds make ``total_env_steps``, rounded down; offline, how many the algorithm wants."""
-    return parts.algorithm.rounds if parts.offline else cfg.total_env_steps // parts.steps_per_round
+    return parts.algorithm.rounds if parts.offline else total_env_steps // parts.steps_per_round

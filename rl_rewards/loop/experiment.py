@@ -1,29 +1,34 @@
 """One experiment in one folder: restore or start, run the rounds, evaluate, log, checkpoint, finish with DONE."""
 
-import contextlib
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from omegaconf import DictConfig
 
 from rl_rewards.core.errors import ConfigError, EnvironmentFault, Stopped, TrainingFailed
 from rl_rewards.core.files import write_whole
 from rl_rewards.core.seed_rows import steps
-from rl_rewards.core.types import Examples
+from rl_rewards.core.types import Examples, Metrics
 from rl_rewards.data.arrays import fingerprint
 from rl_rewards.loop import compatibility, pretrain
 from rl_rewards.loop.best import BestKeeper, best_choice
-from rl_rewards.loop.checkpoint import BestState, Checkpoints, digest
+from rl_rewards.loop.build import Experiment
+from rl_rewards.loop.checkpoint.best import BestState
+from rl_rewards.loop.checkpoint.everything import Checkpoints
+from rl_rewards.loop.checkpoint.trees import digest
 from rl_rewards.loop.evaluate import Evaluator
+from rl_rewards.loop.failures import write_failed
 from rl_rewards.loop.log import MetricsFile, Progress, stored_rows
 from rl_rewards.loop.questions import HostSide, Questions
 from rl_rewards.loop.rounds import Rounds, check_saving, initial_memory, make_host_env
 from rl_rewards.loop.run_folder import config_text
 from rl_rewards.loop.saved_state import CHECKPOINTS
+from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.stop import StopRequest
 from rl_rewards.loop.train import FINITE, Parts, TrainState, init_state
@@ -33,17 +38,8 @@ from rl_rewards.reporting.outcome import collapses, numbers
 from rl_rewards.rewards.classifier import places
 
 
-class Live(NamedTuple):
-    """What a checkpoint restores."""
-
-    state: TrainState
-    host: HostSide
-    first_round: int
-    best: BestState | None = None
-
-
-def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: Path, title: str) -> dict[str, Any]:
-    """Train to the end of ``cfg.total_env_steps``, from the newest checkpoint in ``run_dir`` if there is one.
+def run_experiment(experiment: Experiment, examples: Examples, run_dir: Path, title: str) -> dict[str, Any]:
+    """Train to the end of ``total_env_steps``, from the newest checkpoint in ``run_dir`` if there is one.
 
     Returns:
         The last row of metrics.jsonl.
@@ -54,180 +50,159 @@ def run_experiment(cfg: DictConfig, parts: Parts, examples: Examples, run_dir: P
         Stopped: after SIGTERM or SIGINT, with the round finished and saved.
     """
     started = time.perf_counter()
-    parts.env.spec.save(run_dir / "spec.json")
-    keep_reward(parts.source, run_dir, cfg.seed, parts.seeds)
-    data_hash = fingerprint(examples)
-    checkpoints = Checkpoints(run_dir / CHECKPOINTS, cfg.checkpoint.keep, config_text(cfg))
-    rows = stored_rows(run_dir / "metrics.jsonl", parts.seeds.count)
-    live = _start_or_restore(cfg, parts, checkpoints, data_hash, run_dir, len(rows))
-    for damaged in checkpoints.damaged:
-        print(f"Warning: {damaged}", flush=True)
-    for marker in ("DONE", "FAILED.json"):  # only now: a refused restart leaves a finished run finished
-        (run_dir / marker).unlink(missing_ok=True)
-    rounds = compatibility.rounds_of(parts, cfg)
-    metrics_file = MetricsFile(run_dir / "metrics.jsonl", rows, live.first_round)
-    progress = Progress(rounds, live.first_round, title)
-    wandb_log = WandbLog(cfg, run_dir, progress.say)
-    try:
-        if live.first_round > 0:
-            progress.say(f"Resumed after round {live.first_round} of {rounds}.")
-            if not parts.env.spec.restores:
-                progress.say(
-                    "The environment cannot save its state: it starts fresh episodes, so that this run is not "
-                    "bit-identical to one that never stopped."
+    session = _Session(experiment, examples, run_dir, title)
+    with session.recorded(), StopRequest() as stop:
+        state = session.begin()
+        if session.first_round >= session.rounds:
+            session.progress.say("Nothing left to do: the newest checkpoint is already at the end.")
+            return session.finish(state, started)
+        run_round = session.compiled_round(state)
+        for i in range(session.first_round, session.rounds):
+            round_started = time.perf_counter()
+            state, metrics, query = run_round(state, i)
+            row = session.row(i, metrics)
+            state = session.host.questions(state, query, i, lambda: stop.name, session.progress.say)
+            row |= session.measured(i, run_round, time.perf_counter() - round_started)
+            last = i + 1 == session.rounds or bool(np.all(row.get("agent/stopped", False)))
+            session.log(row, state, last)
+            asked = stop.name  # once: a signal may come at any time
+            if (i + 1) % experiment.settings.checkpoint.every == 0 or last or asked:
+                session.save(i + 1, state)
+            if last:
+                break
+            if asked:
+                raise Stopped(
+                    f"Stopped by {asked} after round {i + 1} of {session.rounds}, with everything saved; go on with "
+                    f"resume={run_dir}."
                 )
-        choice = best_choice(cfg.checkpoint.get("best", "auto"), parts.env, parts.source)  # earlier versions had none
-        best = BestKeeper(run_dir, choice, parts.source, parts.seeds, live.best)
-        session = _Session(cfg, parts, examples, run_dir, checkpoints, metrics_file, progress, wandb_log, best)
-        with StopRequest() as stop:
-            row, end = session.train(live, rounds, data_hash, stop)
-        done = {
-            "rounds": row["round"] + 1,
-            "env_steps": row["env_steps"],
-            "digest": end,
-            "seconds": round(time.perf_counter() - started, 1),
-            **numbers(metrics_file.rows, cfg.seed),
-        }
-        write_whole(run_dir / "DONE", json.dumps(done) + "\n")
-        return row
-    except EnvironmentFault as fault:
-        failed = TrainingFailed(f"Training stopped in round {len(metrics_file.rows)}: {fault} {kept(checkpoints)}")
-        write_failed(run_dir, failed, parts.env.spec.has_success, metrics_file.rows, fault.trace)
-        raise failed from fault
-    except (ConfigError, Stopped):
-        raise
-    except Exception as error:
-        write_failed(run_dir, error, parts.env.spec.has_success, metrics_file.rows)
-        raise
-    finally:
-        live.host.questions.close()
-        wandb_log.close()
-        progress.close()
-        metrics_file.close()
-        checkpoints.close()
+        return session.finish(state, started)
 
 
-def kept(checkpoints: Checkpoints) -> str:
-    """A sentence that says what of a run that failed is kept."""
-    newest = checkpoints.newest()
-    if newest is None:
-        return "No checkpoint had been written."
-    return f"The last good checkpoint, after round {newest}, is kept."
+class _Live(NamedTuple):
+    """What a checkpoint restores."""
 
-
-def write_failed(
-    run_dir: Path, error: Exception, has_success: bool, rows: list[dict[str, Any]], trace: str | None = None
-) -> None:
-    """FAILED.json: the reason, how far it came, and a finite score for whoever searches over configurations.
-
-    Nothing where it cannot be written: the reason is told anyway.
-
-    Args:
-        trace: the traceback of what a user's own code raised.
-    """
-    last = rows[-1] if rows else {"round": 0, "env_steps": 0}
-    failed = {
-        "error": str(error) or type(error).__name__,
-        "kind": type(error).__name__,
-        "round": last["round"],
-        "env_steps": last["env_steps"],
-        "score": worst_score(has_success),
-    }
-    if trace is not None:
-        failed["traceback"] = trace
-    with contextlib.suppress(OSError):
-        write_whole(run_dir / "FAILED.json", json.dumps(failed) + "\n")
-
-
-def worst_score(has_success: bool) -> float:
-    """Below what any finished run scores: no success, or a true return that no environment goes down to."""
-    return 0.0 if has_success else -1e9
+    state: TrainState
+    host: HostSide
+    first_round: int
+    best: BestState | None = None
 
 
 def _start_or_restore(
-    cfg: DictConfig, parts: Parts, checkpoints: Checkpoints, data_hash: str, run_dir: Path, rows: int
-) -> Live:
-    pretrained = pretrain.load_pretrained(cfg, parts) if checkpoints.newest() is None else None
-    check_saving(parts, cfg.seed)
-    host = HostSide(make_host_env(parts, cfg.seed), Questions(parts, cfg.seed, run_dir))
+    settings: Settings, parts: Parts, checkpoints: Checkpoints, data_hash: str, run_dir: Path, rows: int
+) -> _Live:
+    seed = settings.seed
+    pretrained = pretrain.load_pretrained(settings, parts) if checkpoints.newest() is None else None
+    check_saving(parts, seed)
+    host = HostSide(make_host_env(parts, seed), Questions(parts, seed, run_dir))
     if checkpoints.newest() is None:
-        state = init_state(parts, cfg.seed)
-        return Live(state if pretrained is None else pretrain.adopt(cfg, parts, state, pretrained), host, 0)
-    shapes = jax.eval_shape(lambda: init_state(parts, cfg.seed))  # a fresh state beside the restored one might not fit
+        state = init_state(parts, seed)
+        if pretrained is not None:
+            state = pretrain.adopt(settings.pretrain.part, parts, state, pretrained)
+        return _Live(state, host, 0)
+    shapes = jax.eval_shape(lambda: init_state(parts, seed))  # a fresh state beside the restored one might not fit
     restored = checkpoints.restore(shapes, data_hash, rows)
     host.load(restored.host_env)
     state = restored.state
     if not parts.env.spec.restores and not parts.offline:  # fresh episodes, of which the policy remembers nothing
         fresh = initial_memory(parts, parts.algorithm.num_envs)
         state = state.replace(memory=parts.seeds.split(fresh, axis=0))
-    return Live(state, host, restored.rounds, restored.best)
+    return _Live(state, host, restored.rounds, restored.best)
 
 
 class _Session:
-    """The loop over rounds, with what it writes to."""
+    """A run that has begun: where its rounds are counted, and everything that they are written to."""
 
-    def __init__(
-        self,
-        cfg: DictConfig,
-        parts: Parts,
-        examples: Examples,
-        run_dir: Path,
-        checkpoints: Checkpoints,
-        metrics_file: MetricsFile,
-        progress: Progress,
-        wandb_log: WandbLog,
-        best: BestKeeper,
-    ) -> None:
-        self.cfg, self.parts, self.examples, self.run_dir = cfg, parts, examples, run_dir
-        self.checkpoints, self.metrics_file = checkpoints, metrics_file
-        self.progress, self.wandb_log, self.best = progress, wandb_log, best
-        self.evaluate = Evaluator(parts, examples, cfg.evaluation.episodes, cfg.seed)
+    def __init__(self, experiment: Experiment, examples: Examples, run_dir: Path, title: str) -> None:
+        self.parts, self.settings = parts, settings = experiment
+        self.examples, self.run_dir = examples, run_dir
+        parts.env.spec.save(run_dir / "spec.json")
+        keep_reward(parts.source, run_dir, settings.seed, parts.seeds)
+        self.data_hash = fingerprint(examples)
+        config = config_text(settings.record)
+        self.checkpoints = Checkpoints(run_dir / CHECKPOINTS, settings.checkpoint.keep, config)
+        rows = stored_rows(run_dir / "metrics.jsonl", parts.seeds.count)
+        self._live = _start_or_restore(settings, parts, self.checkpoints, self.data_hash, run_dir, len(rows))
+        self.host, self.first_round = self._live.host, self._live.first_round
+        for damaged in self.checkpoints.damaged:
+            print(f"Warning: {damaged}", flush=True)
+        for marker in ("DONE", "FAILED.json"):  # only now: a refused restart leaves a finished run finished
+            (run_dir / marker).unlink(missing_ok=True)
+        self.rounds = compatibility.rounds_of(parts, settings.total_env_steps)
+        self.metrics_file = MetricsFile(run_dir / "metrics.jsonl", rows, self.first_round)
+        self.progress = Progress(self.rounds, self.first_round, title)
+        self.wandb_log = WandbLog(settings, run_dir, self.progress.say)
         self._warned = False  # once is enough
 
-    def train(self, live: Live, rounds: int, data_hash: str, stop: StopRequest) -> tuple[dict[str, Any], str]:
-        """All rounds still to do; returns the last row and the digest of the final state."""
-        state, host, first_round, _ = live
-        if first_round >= rounds:
-            self.progress.say("Nothing left to do: the newest checkpoint is already at the end.")
-            return self.metrics_file.rows[-1], digest(state, host.save())
-        self.progress.say("Compiling ...")
-        run_round = Rounds(self.parts, self.examples, state, host.env)
-        self.progress.say(f"Compiled in {run_round.compile_seconds:.1f} s.")
-        row: dict[str, Any] = {}
-        for i in range(first_round, rounds):
-            round_started = time.perf_counter()
-            state, metrics, query = run_round(state, i)
-            row = {"round": i, "env_steps": (i + 1) * self.parts.steps_per_round, **jax.device_get(metrics)}
-            self._stop_unless_finite(row)
-            state = host.questions(state, query, i, lambda: stop.name, self.progress.say)
-            row |= host.questions.metrics()
-            seconds = time.perf_counter() - round_started
-            if self.parts.offline:
-                row["gradient_steps"] = (i + 1) * self.parts.algorithm.gradient_steps
-            else:
-                row["time/env_steps_per_second"] = self.parts.seeds.count * self.parts.steps_per_round / seconds
-            row |= {f"time/{name}_seconds": value for name, value in run_round.seconds.items()}
-            row["time/round_seconds"] = seconds
-            if i == first_round:
-                row["time/compile_seconds"] = run_round.compile_seconds
-            last = i + 1 == rounds or bool(np.all(row.get("agent/stopped", False)))
-            self._log(row, state, last)
-            asked = stop.name  # once: a signal may come at any time
-            if (i + 1) % self.cfg.checkpoint.every == 0 or last or asked:
-                self.metrics_file.sync()
-                self.checkpoints.save(i + 1, state, host.save(), data_hash, self.best.state)
-            if last:
-                break
-            if asked:
-                raise Stopped(
-                    f"Stopped by {asked} after round {i + 1} of {rounds}, with everything saved; go on with "
-                    f"resume={self.run_dir}."
-                )
-        return self.metrics_file.rows[-1], digest(state, host.save())
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """In the block a failure is written to FAILED.json; all files are closed after it."""
+        try:
+            yield
+        except EnvironmentFault as fault:
+            sentence = f"Training stopped in round {len(self.metrics_file.rows)}: {fault} {self._kept()}"
+            failed = TrainingFailed(sentence)
+            write_failed(self.run_dir, failed, self.parts.env.spec.has_success, self.metrics_file.rows, fault.trace)
+            raise failed from fault
+        except (ConfigError, Stopped):
+            raise
+        except Exception as error:
+            write_failed(self.run_dir, error, self.parts.env.spec.has_success, self.metrics_file.rows)
+            raise
+        finally:
+            self.host.questions.close()
+            self.wandb_log.close()
+            self.progress.close()
+            self.metrics_file.close()
+            self.checkpoints.close()
 
-    def _log(self, row: dict[str, Any], state: TrainState, last: bool) -> None:
+    def begin(self) -> TrainState:
+        """The state to go on from; what judges it is ready."""
+        say = self.progress.say
+        if self.first_round > 0:
+            say(f"Resumed after round {self.first_round} of {self.rounds}.")
+            if not self.parts.env.spec.restores:
+                say(
+                    "The environment cannot save its state: it starts fresh episodes, so that this run is not "
+                    "bit-identical to one that never stopped."
+                )
+        choice = best_choice(self.settings.checkpoint.best, self.parts.env, self.parts.source)
+        self.best = BestKeeper(self.run_dir, choice, self.parts.source, self.parts.seeds, self._live.best)
+        self.evaluate = Evaluator(self.parts, self.examples, self.settings.evaluation.episodes, self.settings.seed)
+        return self._live.state
+
+    def compiled_round(self, state: TrainState) -> Rounds:
+        """The compiled round, for states like ``state``."""
+        self.progress.say("Compiling ...")
+        run_round = Rounds(self.parts, self.examples, state, self.host.env)
+        self.progress.say(f"Compiled in {run_round.compile_seconds:.1f} s.")
+        return run_round
+
+    def row(self, round: int, metrics: Metrics) -> dict[str, Any]:
+        """The row of a round, with the metrics that it returned.
+
+        Raises:
+            TrainingFailed: where something became NaN or infinite.
+        """
+        row = {"round": round, "env_steps": (round + 1) * self.parts.steps_per_round, **jax.device_get(metrics)}
+        self._stop_unless_finite(row)
+        return row
+
+    def measured(self, round: int, run_round: Rounds, seconds: float) -> dict[str, Any]:
+        """What is counted outside of a round, which took so many ``seconds``."""
+        row = self.host.questions.metrics()
+        if self.parts.offline:
+            row["gradient_steps"] = (round + 1) * self.parts.algorithm.gradient_steps
+        else:
+            row["time/env_steps_per_second"] = self.parts.seeds.count * self.parts.steps_per_round / seconds
+        row |= {f"time/{name}_seconds": value for name, value in run_round.seconds.items()}
+        row["time/round_seconds"] = seconds
+        if round == self.first_round:
+            row["time/compile_seconds"] = run_round.compile_seconds
+        return row
+
+    def log(self, row: dict[str, Any], state: TrainState, last: bool) -> None:
         """Evaluate if due, then write the row everywhere."""
-        if (row["round"] + 1) % self.cfg.evaluation.every == 0 or row["round"] == 0 or last:
+        if (row["round"] + 1) % self.settings.evaluation.every == 0 or row["round"] == 0 or last:
             started = time.perf_counter()
             evaluation = self.evaluate(state, row["round"])
             row |= evaluation.metrics
@@ -250,7 +225,7 @@ class _Session:
         message = next(iter(raised.values())).message
         if self.parts.seeds.count == 1:
             return message
-        seeds = ", ".join(str(self.cfg.seed + i) for i in raised)
+        seeds = ", ".join(str(self.settings.seed + i) for i in raised)
         return f"In {len(raised)} of {self.parts.seeds.count} seeds ({seeds}). The first of them: {message}"
 
     def _stop_unless_finite(self, row: dict[str, Any]) -> None:
@@ -260,9 +235,33 @@ class _Session:
         broken = next((name for name, flags in finite.items() if not flags.all()), None)
         if broken is None:
             return
-        seeds = self.cfg.seed + np.flatnonzero(~finite[broken])
+        seeds = self.settings.seed + np.flatnonzero(~finite[broken])
         where = f" of seed {', '.join(map(str, seeds))}" if self.parts.seeds.count > 1 else ""
         raise TrainingFailed(
-            f"Training stopped in round {row['round']}: {FINITE[broken]}{where} became NaN or infinite. "
-            f"{kept(self.checkpoints)}"
+            f"Training stopped in round {row['round']}: {FINITE[broken]}{where} became NaN or infinite. {self._kept()}"
         )
+
+    def _kept(self) -> str:
+        """A sentence that says what of a run that failed is kept."""
+        newest = self.checkpoints.newest()
+        if newest is None:
+            return "No checkpoint had been written."
+        return f"The last good checkpoint, after round {newest}, is kept."
+
+    def save(self, rounds: int, state: TrainState) -> None:
+        """Checkpoint the state after so many rounds."""
+        self.metrics_file.sync()
+        self.checkpoints.save(rounds, state, self.host.save(), self.data_hash, self.best.state)
+
+    def finish(self, state: TrainState, started: float) -> dict[str, Any]:
+        """Write DONE; returns the last row."""
+        row = self.metrics_file.rows[-1]
+        done = {
+            "rounds": row["round"] + 1,
+            "env_steps": row["env_steps"],
+            "digest": digest(state, self.host.save()),
+            "seconds": round(time.perf_counter() - started, 1),
+            **numbers(self.metrics_file.rows, self.settings.seed),
+        }
+        write_whole(self.run_dir / "DONE", json.dumps(done) + "\n")
+        return row

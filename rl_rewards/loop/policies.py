@@ -1,6 +1,6 @@
 """What another run's policy does: restored from its folder, and recorded as demonstrations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
 from typing import Any, NamedTuple
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from omegaconf import DictConfig
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs, Transition, box_bounds
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.build import build_algorithm
-from rl_rewards.loop.checkpoint import restore_item
+from rl_rewards.loop.checkpoint.one_item import restore_item
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.instantiate import instantiate_part
 from rl_rewards.loop.run_folder import CONFIG, read_config, reading
 from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.seeds import Seeds, make_batches
-from rl_rewards.loop.sources import instantiate_part, seed_index
+from rl_rewards.loop.sources import seed_index
 from rl_rewards.loop.trust import check_targets, trusted_class
 from rl_rewards.rewards.base import changes_run
 
@@ -31,7 +31,7 @@ class RestoredPolicy(NamedTuple):
     algorithm: Algorithm
     state: Any  # the algorithm's state, of one seed
     spec: EnvSpec  # of the environment it was learned on
-    config: DictConfig  # of the run
+    config: Mapping[str, Any]  # of the run
 
 
 def restore_policy(run: str | PathLike, seed: int | None = None, trust: Sequence[str] = ()) -> RestoredPolicy:
@@ -55,10 +55,10 @@ def restore_policy(run: str | PathLike, seed: int | None = None, trust: Sequence
         index = seed_index(run_dir, config, seed)
         spec = EnvSpec.load(run_dir / "spec.json")
         source = None
-        if changes_run(trusted_class(config.reward.get("_target_"), trust)):  # else the reward may be gone
+        if changes_run(trusted_class(config["reward"].get("_target_"), trust)):  # else the reward may be gone
             check_targets(config, ["reward"], trust, str(run_dir / CONFIG))
-            source = instantiate_part(config.reward, spec=spec)
-        algorithm = build_algorithm(config.algorithm, spec, source)
+            source = instantiate_part("reward", config["reward"], spec=spec)
+        algorithm = build_algorithm(config, spec, source)
         seeds = Seeds(config.get("num_seeds", 1))
         template = jax.eval_shape(lambda: seeds.map(algorithm.init, 0)(seeds.keys(0)))
         state = restore_item(saved, "agent", template)

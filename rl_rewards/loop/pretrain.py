@@ -8,41 +8,38 @@ from typing import Any
 
 import jax
 import numpy as np
-from omegaconf import DictConfig
 
 from rl_rewards.core.checks import require
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
 from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.saved_state import saved_state
+from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.train import Parts, TrainState
-from rl_rewards.loop.trust import trusted_packages
 
 
-def load_pretrained(cfg: DictConfig, parts: Parts) -> list[RestoredPolicy] | None:
+def load_pretrained(settings: Settings, parts: Parts) -> list[RestoredPolicy] | None:
     """What every seed of the run begins with; None where ``pretrain.run`` is null.
 
     Raises:
         ConfigError: when there is no such run, its classes are not trusted, or its policy does not fit this one's.
     """
-    settings = cfg.get("pretrain")  # a run of an earlier version has none
-    if settings is None or settings.run is None:
-        require(
-            settings is None or settings.part is None,
-            f"pretrain.part={settings and settings.part} needs pretrain=RUN_DIR.",
-        )
+    run, part, whose = settings.pretrain.run, settings.pretrain.part, settings.pretrain.seed
+    if run is None:
         return None
-    policies, trust = [], trusted_packages(cfg.get("trust"))
-    for seed in range(cfg.seed, cfg.seed + parts.seeds.count):
-        policies.append(restore_policy(settings.run, _whose(settings.run, settings.seed, seed), trust))
-    _check(policies[0], parts, settings.run, settings.part)
+    policies = [restore_policy(run, _whose(run, whose, seed), settings.trust) for seed in settings.seeds]
+    _check(policies[0], parts, run, part)
     return policies
 
 
-def adopt(cfg: DictConfig, parts: Parts, state: TrainState, policies: list[RestoredPolicy]) -> TrainState:
-    """The fresh ``state`` with what ``policies``, one per seed, know."""
+def adopt(part: str | None, parts: Parts, state: TrainState, policies: list[RestoredPolicy]) -> TrainState:
+    """The fresh ``state`` with what ``policies``, one per seed, know.
+
+    Args:
+        part: the learner whose policy is taken, of several; None takes all.
+    """
     learned = parts.seeds.stack([policy.state for policy in policies])
 
-    begin = partial(_adopt, parts.algorithm, cfg.pretrain.part)
+    begin = partial(_adopt, parts.algorithm, part)
     agent = jax.jit(parts.seeds.map(begin, (0, 0)))(state.agent, learned)
     return state.replace(agent=jax.tree.map(lambda x: x.copy(), agent))  # buffers of its own: a round donates them
 

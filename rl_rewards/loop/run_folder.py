@@ -1,9 +1,9 @@
 """A run's folder: one process at a time writes it, and reading someone else's runs no code of theirs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -31,8 +31,8 @@ def only_process(folder: Path) -> AbstractContextManager[None]:
     return locked(folder / LOCK, busy, FolderInUse)
 
 
-def read_config(folder: Path, built: Sequence[str], trust: Sequence[str]) -> DictConfig:
-    """The configuration of the run in ``folder``, which may be someone else's.
+def read_config(folder: Path, built: Sequence[str], trust: Sequence[str]) -> dict[str, Any]:
+    """The configuration, as plain values, of the run in ``folder``, which may be someone else's.
 
     Args:
         built: keys of the configuration of which objects will be made.
@@ -53,7 +53,7 @@ def is_started(folder: Path) -> bool:
     return (folder / CONFIG).is_file() or (folder / CHECKPOINTS).is_dir()
 
 
-def own_config(folder: Path, command: str | None = None) -> DictConfig | None:
+def own_config(folder: Path, command: str | None = None) -> dict[str, Any] | None:
     """The configuration of the run that is to go on in ``folder``; None where nothing is to go on.
 
     Where config.yaml is missing or broken, the newest checkpoint's copy takes its place, with a warning. A checkpoint
@@ -69,12 +69,12 @@ def own_config(folder: Path, command: str | None = None) -> DictConfig | None:
         require(path.is_file(), f"{path} is missing.")
         config = parse_config(read_text(path), str(path))
         lacking = [key for key in NEEDED if key not in config]
-        lacking += [key for key in SECTIONS if key in config and not isinstance(config[key], DictConfig)]
+        lacking += [key for key in SECTIONS if key in config and not isinstance(config[key], dict)]
         require(not lacking, f"{path} is incomplete: it has no {', '.join(lacking)}.")
         return config
     except ConfigError as error:
         broken = error
-    from rl_rewards.loop.checkpoint import is_checkpointed, stored_config  # only here: they take their time
+    from rl_rewards.loop.checkpoint.one_item import is_checkpointed, stored_config  # only here: they take their time
 
     if (kept := stored_config(folder)) is not None:
         print(f"Warning: {broken} It is mended from the newest checkpoint.", flush=True)
@@ -91,8 +91,8 @@ def own_config(folder: Path, command: str | None = None) -> DictConfig | None:
     )
 
 
-def parse_config(text: str, where: str) -> DictConfig:
-    """The configuration that ``text``, a stored config.yaml, holds.
+def parse_config(text: str, where: str) -> dict[str, Any]:
+    """The configuration, as plain values, that ``text``, a stored config.yaml, holds.
 
     Raises:
         ConfigError: when it is empty, no YAML of plain values, or not resolved; the sentence begins with ``where``.
@@ -103,11 +103,11 @@ def parse_config(text: str, where: str) -> DictConfig:
         plain = OmegaConf.to_container(config, resolve=False)
     except Exception as error:  # YAML's, OmegaConf's and its assertions'
         raise ConfigError(f"{where} cannot be read as a configuration: {_one_line(error)}.") from error
-    if not isinstance(config, DictConfig) or not isinstance(plain, dict):
+    if not isinstance(plain, dict):
         raise ConfigError(f"{where} must hold keys and values.")
     place = _interpolation(plain, "")
     require(not place, f"{where} has an interpolation at {place}; a run's configuration is saved with plain values.")
-    return OmegaConf.create(dict(with_new_names(plain)))
+    return with_new_names(plain)
 
 
 def _interpolation(node: Any, place: str) -> str:
@@ -118,18 +118,23 @@ def _interpolation(node: Any, place: str) -> str:
     return next((found for key, one in items if (found := _interpolation(one, f"{place}.{key}".lstrip(".")))), "")
 
 
-def config_text(cfg: DictConfig) -> str:
-    """What config.yaml holds of ``cfg``. Whom to trust is for the command line alone to say."""
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    return OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in plain.items() if key != "trust"}))
+def plain_values(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration, composed or plain already, as dicts, lists and scalars."""
+    if isinstance(config, DictConfig):
+        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    return dict(config)
 
 
-def save_config(cfg: DictConfig, folder: Path) -> None:
+def config_text(config: Mapping[str, Any]) -> str:
+    """What config.yaml holds of ``config``. Whom to trust is for the command line alone to say."""
+    return OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in config.items() if key != "trust"}))
+
+
+def save_config(config: Mapping[str, Any], folder: Path) -> None:
     """Write config.yaml, unless it says that already; only its owner may read it, for it may hold tokens."""
     for copy in (folder / ".hydra").glob("*.yaml"):  # Hydra's own
         copy.chmod(0o600)
-    path, text = folder / CONFIG, config_text(cfg)
+    path, text = folder / CONFIG, config_text(config)
     try:
         if read_text(path) == text:
             return

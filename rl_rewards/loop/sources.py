@@ -5,28 +5,22 @@ it can be resumed, and its reward loaded, when the folder it came from is gone. 
 are in ``RUN_DIR/reward_parts/NAME/reward_run``.
 """
 
-import inspect
 import json
-import pkgutil
 import re
 import shutil
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.contracts import blamed_on, check_members, is_own
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import parse_json, read_text, write_whole
 from rl_rewards.core.types import EnvSpec
-from rl_rewards.loop.checkpoint import restore_item, save_reward
+from rl_rewards.loop.checkpoint.one_item import restore_item, save_reward
+from rl_rewards.loop.instantiate import instantiate_part, place_of
 from rl_rewards.loop.own_parts import check_reward
 from rl_rewards.loop.run_folder import CONFIG, read_config, reading
 from rl_rewards.loop.saved_state import CHECKPOINTS, SavedState, saved_state
@@ -50,9 +44,9 @@ class RestoredReward(NamedTuple):
 
 
 def build_source(
-    node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int], trust: Sequence[str] = ()
+    node: Mapping[str, Any], spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int], trust: Sequence[str] = ()
 ) -> RewardSource:
-    """The reward source of a config node, for environments of ``spec``.
+    """The reward source that the plain values ``node`` describe, for environments of ``spec``.
 
     Args:
         run_dir: the folder of the run that is built, whose copy of a frozen reward goes before the original.
@@ -65,14 +59,17 @@ def build_source(
     if _describes(node, Mixture):
         return _build_mixture(node, spec, run_dir, seeds, trust)
     if not _describes(node, Frozen):
-        source = instantiate_part(node, spec=spec)
-        check_reward(source, spec, place_of(node))
+        source = instantiate_part("reward", node, spec=spec)
+        check_reward(source, spec, place_of("reward", node))
         return source
-    require(node.run is not None, "reward=frozen needs reward.run=RUN_DIR, the folder of the run whose reward to use.")
-    origin = node.run if run_dir is None or not (run_dir / COPY).is_dir() else run_dir
-    wanted = seeds if node.seed == EACH else [node.seed]
+    require(
+        node["run"] is not None, "reward=frozen needs reward.run=RUN_DIR, the folder of the run whose reward to use."
+    )
+    origin = node["run"] if run_dir is None or not (run_dir / COPY).is_dir() else run_dir
+    wanted = seeds if node["seed"] == EACH else [node["seed"]]
     restored = [restore_from_run(origin, seed, trust) for seed in wanted]
     return instantiate_part(
+        "reward",
         node,
         spec=spec,
         source=restored[0].source,
@@ -83,24 +80,24 @@ def build_source(
 
 
 def _build_mixture(
-    node: DictConfig, spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int], trust: Sequence[str]
+    node: Mapping[str, Any], spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int], trust: Sequence[str]
 ) -> Any:
     """Every part as it would be built alone, with a folder of its own in ``run_dir``."""
     parts = {}
     for name, part in (node.get("parts") or {}).items():
-        found = isinstance(part, DictConfig) and "_target_" in part
+        found = isinstance(part, Mapping) and "_target_" in part
         require(found, f"reward.parts.{name} is no reward; choose one with +reward@reward.parts.{name}=REWARD.")
         try:
             parts[name] = build_source(part, spec, None if run_dir is None else run_dir / PARTS / name, seeds, trust)
         except ConfigError as error:  # a part does not know that its keys lie deeper here
             raise ConfigError(re.sub(r"\breward\.(?=[a-z_])", f"reward.parts.{name}.", str(error))) from None
     weights = node.get("weights")
-    told = f"reward.weights={weights} must be a mapping: of each part's name to a number."
-    require(isinstance(weights, DictConfig), told)
-    return Mixture(parts=parts, weights=dict(weights))
+    if not isinstance(weights, dict):
+        raise ConfigError(f"reward.weights={weights} must be a mapping: of each part's name to a number.")
+    return Mixture(parts=parts, weights=weights)
 
 
-def _describes(node: DictConfig, kind: type) -> bool:
+def _describes(node: Mapping[str, Any], kind: type) -> bool:
     return node.get("_target_") == f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -128,26 +125,26 @@ def restore_from_run(run: str | PathLike, seed: int | None = None, trust: Sequen
         index = seed_index(run_dir, config, seed)
         spec = EnvSpec.load(folder / "spec.json")
         seeds = Seeds(config.get("num_seeds", 1))
-        source = build_source(config.reward, spec, folder, range(seeds.count), trust)
+        source = build_source(config["reward"], spec, folder, range(seeds.count), trust)
         template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
         state = restore_item(saved, "reward", template)
         return RestoredReward(source, seeds.each(state)[index], spec)
 
 
-def _of_copy(folder: Path, config: DictConfig, seed: int | None, trust: Sequence[str]) -> RestoredReward:
+def _of_copy(folder: Path, config: Mapping[str, Any], seed: int | None, trust: Sequence[str]) -> RestoredReward:
     """A frozen reward that a run has kept; unless every seed had its own, all have the same."""
     spec = EnvSpec.load(folder / "spec.json")
     told = folder / SEEDS_FILE
     first, count = parse_json(read_text(told), str(told)) if told.is_file() else (0, 1)
-    source = build_source(config.reward, spec, folder, range(count), trust)
+    source = build_source(config["reward"], spec, folder, range(count), trust)
     seeds = Seeds(count)
     template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
     state = restore_item(SavedState(folder, "last"), "reward", template)
-    index = 0 if count == 1 else seed_index(folder, OmegaConf.create({"seed": first, "num_seeds": count}), seed)
+    index = 0 if count == 1 else seed_index(folder, {"seed": first, "num_seeds": count}, seed)
     return RestoredReward(source, seeds.each(state)[index], spec)
 
 
-def seed_index(run_dir: Path, config: DictConfig, seed: int | None) -> int:
+def seed_index(run_dir: Path, config: Mapping[str, Any], seed: int | None) -> int:
     """Which of the seeds that ``run_dir`` trained ``seed`` is.
 
     Raises:
@@ -192,91 +189,3 @@ def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) ->
     write_whole(partial / SEEDS_FILE, json.dumps([seed, seeds.count if source.per_seed else 1]))
     save_reward(partial / CHECKPOINTS, source.learned)
     partial.rename(run_dir / COPY)
-
-
-def instantiate_part(node: DictConfig, **wired: Any) -> Any:
-    """The object that ``node`` describes; its constructor's refusals come out as they were raised.
-
-    Args:
-        wired: what the runner gives besides the keys; a person's own class is given what it takes of that.
-
-    Raises:
-        ConfigError: for keys that do not fit the class, and for a class that lacks what its contract asks for.
-    """
-    plain = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(plain, dict)
-    place = _group_of(node)
-    require("_target_" in plain, f"{place} lacks _target_, the class that is to be made of its keys.")
-    try:
-        made = pkgutil.resolve_name(plain["_target_"])
-    except Exception as error:  # whatever goes wrong where the module is imported
-        raise ConfigError(f"{place}._target_={plain['_target_']} cannot be imported: {error}.") from None
-    if inspect.isabstract(made):
-        contract = next((one for one in made.__mro__ if not is_own(one)), made)
-        check_members(made, contract, place_of(node))
-    wired = _check_keys(place, plain, made, wired)
-    try:
-        with blamed_on(place_of(node), "its constructor") if is_own(made) else nullcontext():
-            # Partial first: instantiate would take a spec among its arguments for more configuration.
-            return instantiate({**plain, "_partial_": True}, _convert_="all")(**wired)
-    except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, ConfigError):
-            cause = cause.__cause__
-        if isinstance(cause, ConfigError):
-            raise ConfigError(_named_in_full(str(cause), place, str(error))) from None
-        raise error from None
-
-
-def _named_in_full(message: str, place: str, said: str) -> str:
-    """``message`` of a model, which does not know where it stands, with the full key in the place of ``model.``.
-
-    Args:
-        said: what Hydra says of it, which ends in the key of what it was making, within ``place``.
-    """
-    key = re.search(r"full_key: ([\w.]+)\s*$", said)
-    return message if key is None else re.sub(r"(?<![\w.])model(?=\.)", f"{place}.{key[1]}", message)
-
-
-def place_of(node: DictConfig) -> str:
-    """The key and the class of a node, as messages about a part begin."""
-    return f"{_group_of(node)}._target_={node._target_}"
-
-
-def _group_of(node: DictConfig) -> str:
-    """The group of a node; of a mixture's part, too: whoever builds that knows where its keys lie."""
-    return node._get_full_key(None).split(".")[0]
-
-
-def _check_keys(place: str, plain: dict, made: Any, wired: dict[str, Any]) -> dict[str, Any]:
-    """What of ``wired`` is to be given to ``made``, whose keys are right.
-
-    An experiment's settings are merged unasked into whatever algorithm, say, was chosen in the place of its own.
-    """
-    bases = [base.__module__.partition(".")[0] for base in (inspect.getmro(made) if inspect.isclass(made) else ())]
-    require(
-        place != "env" or "gymnasium" not in bases,
-        f"env._target_={plain['_target_']} is a Gymnasium environment, one copy that steps; give it as env=gymnasium "
-        f"env.id={':'.join(plain['_target_'].rsplit('.', 1))} instead.",
-    )
-    plainest = inspect.isclass(made) and made.__init__ is RewardSource.__init__  # every contract's: it takes nothing
-    known = [] if plainest else list(inspect.signature(made).parameters.values())
-    if any(one.kind is one.VAR_KEYWORD for one in known):
-        return wired
-    names = {one.name for one in known}
-    unknown = [key for key in plain if key not in names and not key.startswith("_")]
-    if unknown:
-        key = f"{place}.{unknown[0]}"
-        raise ConfigError(
-            f"{key}={plain[unknown[0]]} is no setting of {made.__name__}; it was meant for another choice: leave it "
-            f"out with ~{key}, or where an experiment sets it."
-        )
-    given = {*plain, *wired}
-    needed = [one.name for one in known if one.default is one.empty and one.kind is not one.VAR_POSITIONAL]
-    missing = [name for name in needed if name not in given]
-    require(
-        not missing,
-        f"{place}._target_={plain['_target_']} needs {place}.{', '.join(missing)}, which its YAML does not have; add "
-        "a value, or a default in the class.",
-    )
-    return {name: value for name, value in wired.items() if name in names}

@@ -3,51 +3,49 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
 from rl_rewards.core.types import Examples
 from rl_rewards.data import examples
 from rl_rewards.data.demonstrations import load as demonstrations
+from rl_rewards.loop.settings import ExampleSettings, Settings
 from rl_rewards.loop.train import Parts
 
 
-def build_data(parts: Parts, cfg: DictConfig) -> Examples:
-    """The examples and demonstrations of ``cfg``, those of them that its reward or its algorithm needs.
+def build_data(parts: Parts, settings: Settings) -> Examples:
+    """The examples and demonstrations that ``settings`` name, those of them that reward or algorithm need.
 
     With several seeds every array has a leading seed axis: each seed records, holds out, or chooses its own.
 
     Raises:
         ConfigError: for a file that is wrong, or demonstrations that are needed and not named.
     """
-    seeds = range(cfg.seed, cfg.seed + parts.seeds.count)
+    seeds, wanted = settings.seeds, settings.demonstrations
     found: list[Examples] = [{} for _ in seeds]
     chosen: Sequence[demonstrations.Chosen | None] = [None for _ in seeds]
-    named = _demonstrations(parts, cfg)
+    named = _demonstrations(parts, settings)
     if named is not None:
         name, recorded = named
-        given = [demonstrations.choose(name, recorded, **cfg.demonstrations, seed=seed) for seed in seeds]
+        given = [demonstrations.choose(name, recorded, wanted.episodes, wanted.every, seed) for seed in seeds]
         found, chosen = demonstrations.as_data([one.steps for one in given]), given
     if parts.source.requirements.needs_examples:
-        if cfg.examples.last_steps is not None:
+        if settings.examples.last_steps is not None:
             _warn_of_one_episode(chosen[0])
-        examples_of = [_examples(parts, cfg.examples, *each) for each in zip(seeds, chosen, strict=True)]
-        _check_equally_many([len(one["goal_obs"]) for one in examples_of], cfg.examples)
+        examples_of = [_examples(parts, settings.examples, *each) for each in zip(seeds, chosen, strict=True)]
+        _check_equally_many([len(one["goal_obs"]) for one in examples_of], settings.examples.last_steps)
         found = [one | more for one, more in zip(found, examples_of, strict=True)]
     return parts.seeds.stack(found)
 
 
-def _demonstrations(parts: Parts, cfg: DictConfig) -> tuple[str, demonstrations.Demonstrations] | None:
+def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, demonstrations.Demonstrations] | None:
     """Name and arrays of the set that the reward, the algorithm or the examples come from; None where none does."""
     needs, offers = parts.source.requirements, parts.algorithm.requirements
     names = {name for name in (needs.demos, offers.demos) if name is not None}
-    if needs.needs_examples and cfg.examples.last_steps is not None:
-        steps = cfg.examples.last_steps
+    steps = settings.examples.last_steps
+    if needs.needs_examples and steps is not None:
         told = f"examples.last_steps={steps} takes goals from demonstrations; name some: demos=NAME."
-        require(cfg.demos is not None, told)
-        require(steps >= 1, f"examples.last_steps={steps} must be at least 1.")
-        names.add(cfg.demos)
+        require(settings.demos is not None, told)
+        names.add(settings.demos)
     require(len(names) < 2, "The reward and the algorithm name different demonstrations; name one set with demos=NAME.")
     if not names:
         return None
@@ -62,10 +60,8 @@ def _demonstrations(parts: Parts, cfg: DictConfig) -> tuple[str, demonstrations.
     return name, demos
 
 
-def _examples(parts: Parts, settings: DictConfig, seed: int, demos: demonstrations.Chosen | None) -> Examples:
+def _examples(parts: Parts, settings: ExampleSettings, seed: int, demos: demonstrations.Chosen | None) -> Examples:
     """Of one seed; the ends of the episodes that it is given may be where its goals come from."""
-    for key in ("goals", "non_goals"):
-        require(settings[key] > 0, f"examples.{key}={settings[key]} must be at least 1.")
     if settings.path is not None:
         needs_action = parts.source.requirements.needs_example_actions
         arrays = examples.load_examples(Path(settings.path), parts.env.spec, needs_action)
@@ -87,10 +83,10 @@ def _warn_of_one_episode(demos: demonstrations.Chosen | None) -> None:
         )
 
 
-def _check_equally_many(goals: list[int], settings: DictConfig) -> None:
+def _check_equally_many(goals: list[int], last_steps: int | None) -> None:
     """Seeds in one program have arrays of one length."""
     require(
         len(set(goals)) == 1,
-        f"examples.last_steps={settings.last_steps} gives the seeds from {min(goals)} to {max(goals)} goals to "
+        f"examples.last_steps={last_steps} gives the seeds from {min(goals)} to {max(goals)} goals to "
         "learn from, since the episodes drawn for some are shorter; choose num_seeds=1, or fewer last steps.",
     )

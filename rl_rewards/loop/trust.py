@@ -8,12 +8,10 @@ OpenAI's key is sent to OpenAI, unless the user names the package or the host.
 
 import pkgutil
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from types import FunctionType
 from typing import Any
-
-from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
@@ -41,7 +39,7 @@ def trusted_packages(given: Any) -> tuple[str, ...]:
         given = given.strip("[]").split(",")
     if given in (None, "", "null"):
         return ()
-    names = given if isinstance(given, list | tuple | ListConfig) else [given]
+    names = given if isinstance(given, list | tuple) else [given]
     names = [name.strip() if isinstance(name, str) else name for name in names]
     for name in names:
         known = isinstance(name, str) and HOST.fullmatch(name)
@@ -61,7 +59,7 @@ def take_trust(overrides: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     return trusted_packages(named[-1] if named else None), [one for one in overrides if not one.startswith("trust=")]
 
 
-def check_targets(config: DictConfig, built: Sequence[str], trust: Sequence[str], where: str) -> None:
+def check_targets(config: Mapping[str, Any], built: Sequence[str], trust: Sequence[str], where: str) -> None:
     """Refuse ``config`` unless its keys ``built``, however deep, name trusted classes and endpoints alone.
 
     Nothing of an untrusted package is imported to find that out.
@@ -72,8 +70,7 @@ def check_targets(config: DictConfig, built: Sequence[str], trust: Sequence[str]
     Raises:
         ConfigError: at the first class or endpoint that is not trusted; it tells how to trust it.
     """
-    plain: Any = OmegaConf.to_container(config, resolve=False)
-    for place, node in [found for key in built for found in _nodes(plain.get(key), key)]:
+    for place, node in [found for key in built for found in _nodes(config.get(key), key)]:
         target = node.get("_target_")
         if target is not None:
             told = f"{where}: {place}._target_={target}"

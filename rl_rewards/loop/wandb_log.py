@@ -3,13 +3,12 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from rl_rewards.core.files import write_whole
+from rl_rewards.loop.settings import Settings
 
 NOT_IN_THE_GROUP = ("seed", "num_seeds", "logger", "hydra", "resume", "trust")
 ID_FILE = "wandb_id"
@@ -18,54 +17,55 @@ ID_FILE = "wandb_id"
 class WandbLog:
     """Logs rows under ``logger.mode``: disabled, offline (default; needs no account) or online."""
 
-    def __init__(self, cfg: DictConfig, run_dir: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, run_dir: Path, say: Callable[[str], None]) -> None:
         self._run: Any = None
         self._say = say
-        self._first_seed = cfg.seed
-        if cfg.logger.mode == "disabled":
+        self._settings, self._run_dir = settings, run_dir
+        if settings.logger.mode == "disabled":
             return
         os.environ.setdefault("WANDB_SILENT", "true")
         os.environ.setdefault("WANDB_INIT_TIMEOUT", "30")  # seconds; without a network nobody wants to wait 90
         try:
-            self._start(cfg, run_dir, cfg.logger.mode)
+            self._start(settings.logger.mode)
         except Exception as error:
-            if cfg.logger.mode == "online":
-                self._fall_back(cfg, run_dir, error)
+            if settings.logger.mode == "online":
+                self._fall_back(error)
             else:
                 self._fail(error)
 
-    def _start(self, cfg: DictConfig, run_dir: Path, mode: str) -> None:
+    def _start(self, mode: str) -> None:
         import wandb
 
+        logger, config = self._settings.logger, dict(self._settings.record)
         self._run = wandb.init(
-            project=cfg.logger.project,
-            entity=cfg.logger.entity,
-            group=cfg.logger.group or group_of(cfg),
-            job_type=cfg.logger.job_type,
-            tags=list(cfg.logger.tags),
+            project=logger.project,
+            entity=logger.entity,
+            group=logger.group or group_of(config),
+            job_type=logger.job_type,
+            tags=list(logger.tags),
             mode=mode,
-            dir=str(run_dir),
-            id=_run_id(run_dir),
+            dir=str(self._run_dir),
+            id=_run_id(self._run_dir),
             resume="allow",
-            config=OmegaConf.to_container(cfg, resolve=True),
+            config=config,
             reinit="create_new",
         )
-        offline = "rounds" in cfg.algorithm  # it takes no environment steps
+        offline = "rounds" in config["algorithm"]  # it takes no environment steps
         self._run.define_metric("*", step_metric="gradient_steps" if offline else "env_steps")
 
-    def _fall_back(self, cfg: DictConfig, run_dir: Path, error: Exception) -> None:
+    def _fall_back(self, error: Exception) -> None:
         """No network or no account: kept on disk instead, to be sent later."""
         try:
             import wandb
 
             wandb.teardown()  # else its service may go on trying, and then says that this run's id is in use
-            self._start(cfg, run_dir, "offline")
+            self._start("offline")
         except Exception as second:
             self._fail(second)
             return
         self._say(
             f"wandb cannot be reached ({_first_line(error)}), so this run is logged offline; send it later by: wandb "
-            f"sync {run_dir / 'wandb' / 'offline-run-*'}"
+            f"sync {self._run_dir / 'wandb' / 'offline-run-*'}"
         )
 
     def log(self, row: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ class WandbLog:
         if self._run is None:
             return
         try:
-            self._run.log(series(row, self._first_seed))
+            self._run.log(series(row, self._settings.seed))
         except Exception as error:
             self._fail(error)
 
@@ -91,12 +91,10 @@ class WandbLog:
         self._say(f"wandb is off for this run ({_first_line(error)}); metrics.jsonl has everything.")
 
 
-def group_of(cfg: DictConfig) -> str:
+def group_of(config: Mapping[str, Any]) -> str:
     """The same for runs that differ in their seeds alone: names of the three parts and a hash of the rest."""
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    kept = {key: value for key, value in plain.items() if key not in NOT_IN_THE_GROUP}
-    names = [str(plain[part]["_target_"]).rpartition(".")[2] for part in ("reward", "env", "algorithm")]
+    kept = {key: value for key, value in config.items() if key not in NOT_IN_THE_GROUP}
+    names = [str(config[part]["_target_"]).rpartition(".")[2] for part in ("reward", "env", "algorithm")]
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
     return "-".join([*names, digest])
 

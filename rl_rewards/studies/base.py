@@ -16,13 +16,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from omegaconf import DictConfig, OmegaConf
-
 from rl_rewards.command_line.exits import REFUSED, REQUEUE
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 from rl_rewards.core.files import write_whole
 from rl_rewards.core.strict_json import strict
 from rl_rewards.loop.provenance import code, command_line
+from rl_rewards.loop.settings import StudySettings
 from rl_rewards.reporting.run_files import RunFiles, read_run
 
 FOLDER = "{study}"
@@ -61,7 +60,7 @@ class Study(Protocol):
         ...
 
 
-def run_study(study: Study, cfg: DictConfig, overrides: Sequence[str], folder: Path) -> Path:
+def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], folder: Path) -> Path:
     """Run the arms that are not done, then judge; returns the path of verdict.json.
 
     Args:
@@ -72,13 +71,12 @@ def run_study(study: Study, cfg: DictConfig, overrides: Sequence[str], folder: P
         Stopped: when an arm was asked to stop and has saved everything.
         TrainingFailed: when an arm failed; what the others wrote stays.
     """
-    sizes = dict(cfg.sizes)
-    if cfg.size not in sizes:
-        raise ConfigError(f"size={cfg.size} is not a size of this study; choose from {', '.join(sizes)}.")
-    shared = [*(o for o in overrides if not o.startswith(OF_THE_STUDY)), "study=null", *sizes[cfg.size]]
+    size, sizes, arms = settings.size, settings.sizes, settings.arms
+    if size not in sizes:
+        raise ConfigError(f"size={size} is not a size of this study; choose from {', '.join(sizes)}.")
+    shared = [*(o for o in overrides if not o.startswith(OF_THE_STUDY)), "study=null", *sizes[size]]
     folder.mkdir(parents=True, exist_ok=True)
     runs = {}
-    arms = dict(cfg.arms or {})
     for number, (name, changes) in enumerate(arms.items(), 1):
         run_dir = folder / "arms" / name
         which = f"Arm {number} of {len(arms)}, {name}"
@@ -89,16 +87,16 @@ def run_study(study: Study, cfg: DictConfig, overrides: Sequence[str], folder: P
             placed = [change.replace(FOLDER, str(folder)) for change in changes]
             _run_arm([*shared, *placed, f"hydra.run.dir={run_dir}"], name)
         runs[name] = read_run(run_dir)
-    seeds = _seeds(sizes[cfg.size])
+    seeds = _seeds(sizes[size])
     what = "Judging the arms" if runs else f"Computing what is judged, for {len(seeds)} seed{'s' * (len(seeds) > 1)}"
     with still_at_work(what):
         findings = study.judge(runs, seeds)
     path = folder / "verdict.json"
-    record = _record(cfg.size, seeds, runs, findings, folder)
+    record = _record(size, seeds, runs, findings, folder)
     record |= {"command": _without_folder(command_line(overrides), folder), **code()}
     write_whole(path, json.dumps(strict(record), indent=1, allow_nan=False) + "\n")
     study.draw(runs, findings, folder / "verdict.png")
-    _print(findings.verdicts, cfg.size, path)
+    _print(findings.verdicts, size, path)
     return path
 
 
@@ -124,9 +122,9 @@ def still_at_work(what: str, every_seconds: float = 30.0) -> Iterator[None]:
 
 def _seeds(overrides: Sequence[str]) -> range:
     """The seeds that a size's overrides name."""
-    named = OmegaConf.from_dotlist([o for o in overrides if o.startswith(("seed=", "num_seeds="))])
-    first = named.get("seed", 0)
-    return range(first, first + named.get("num_seeds", 1))
+    named = {key: value for key, _, value in (one.partition("=") for one in overrides)}
+    first = int(named.get("seed", 0))
+    return range(first, first + int(named.get("num_seeds", 1)))
 
 
 def _run_arm(arguments: list[str], name: str) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import jax
 
+from rl_rewards.command_line.compose import composed
 from rl_rewards.loop import build
 from rl_rewards.loop.rounds import Rounds
 from rl_rewards.loop.train import init_state
 from scripts.benchmarks.invariants import compiled_after_first_round, follow_ring
-from scripts.benchmarks.train import composed
 from scripts.benchmarks.worker import tell
 
 SMALL = ["debug=smoke", "logger=none"]
@@ -25,8 +25,8 @@ def main() -> None:
     """Count, tell."""
     if sys.argv[1] == "ring":
         cfg = composed(["env=point", "reward=environment", "algorithm=sac", "algorithm.rollout_length=15"])
-        parts = build.build(cfg)
-        state = init_state(parts, cfg.seed)
+        parts, settings = build.build(cfg)
+        state = init_state(parts, settings.seed)
         ring = follow_ring(Rounds(parts, {}, state, None), state, 8)
         tell(ring._asdict() | {"copies": len(ring.copies)})
         return

@@ -46,8 +46,8 @@ def compiled_after_first_round(cfg, run_dir: Path) -> tuple[list[str], list[str]
     The first round is always evaluated, so that evaluation is compiled by then. Later rounds, evaluations, the log and
     the checkpoints must find everything compiled.
     """
-    parts = build.build(cfg, run_dir)
-    examples = supplied.build_data(parts, cfg)
+    experiment = build.build(cfg, run_dir)
+    examples = supplied.build_data(*experiment)
     append, first_row = MetricsFile.append, []
     with compiled_functions() as names:
 
@@ -57,7 +57,7 @@ def compiled_after_first_round(cfg, run_dir: Path) -> tuple[list[str], list[str]
             return written
 
         with mock.patch.object(MetricsFile, "append", watched):
-            run_experiment(cfg, parts, examples, run_dir, "recompile counter")
+            run_experiment(experiment, examples, run_dir, "recompile counter")
     return names[: first_row[0]], names[first_row[0] :]
 
 

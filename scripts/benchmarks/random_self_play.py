@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
+from rl_rewards.command_line.compose import composed
 from rl_rewards.games.rules import whole_games
 from rl_rewards.loop import build
 from rl_rewards.loop.collect import collect_jax, reset_jax
 from scripts.benchmarks.plain_self_play import ALICE_MOVES, HORIZON
-from scripts.benchmarks.train import composed
 from scripts.benchmarks.worker import serve
 
 ENVS, LENGTH, ROLLOUTS = 1024, 256, 4
@@ -15,7 +15,7 @@ ENVS, LENGTH, ROLLOUTS = 1024, 256, 4
 
 def main() -> None:
     rules = (f"reward.horizon={HORIZON}", f"reward.alice_moves={ALICE_MOVES}")
-    game = build.build(composed(["reward=self_play", "env=key_door", "algorithm.rollout_length=128", *rules])).env
+    game = build.build(composed(["reward=self_play", "env=key_door", "algorithm.rollout_length=128", *rules])).parts.env
 
     def act(memory, obs, key):
         hers = obs[..., -3] > 0.5

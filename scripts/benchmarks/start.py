@@ -11,9 +11,10 @@ import time
 
 import jax
 
+from rl_rewards.command_line.compose import composed
 from rl_rewards.loop.evaluate import Evaluator
 from scripts.benchmarks.invariants import COMPILED
-from scripts.benchmarks.train import Training, composed
+from scripts.benchmarks.train import Training
 from scripts.benchmarks.worker import tell
 
 
@@ -30,7 +31,9 @@ def main() -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     cfg = composed(sys.argv[2:])
     training = Training(cfg)
-    evaluate = Evaluator(training.parts, training.rounds.data, cfg.evaluation.episodes, cfg.seed)
+    evaluate = Evaluator(
+        training.parts, training.rounds.data, training.settings.evaluation.episodes, training.settings.seed
+    )
     training.run(1)
     evaluate(training.state, 0)
     everything = {"all_wall": time.perf_counter() - wall, "all_cpu": time.process_time() - cpu}

@@ -7,14 +7,14 @@ and checkpoints. ``anew:ROUNDS`` starts from nothing at every request: where lab
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
-from rl_rewards.command_line.help import CONFIGS
+from rl_rewards.command_line.compose import composed
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.questions import Questions
 from rl_rewards.loop.rounds import Rounds, make_host_env
@@ -28,10 +28,9 @@ WARM_UP = 3
 def main() -> None:
     """Compile, warm up, serve."""
     anew, _, count = sys.argv[1].rpartition(":")
-    rounds = int(count)
-    cfg = composed(sys.argv[2:])
+    rounds, config = int(count), composed(sys.argv[2:])
     started_wall, started = time.perf_counter(), time.process_time()
-    training = Training(cfg)
+    training = Training(config)
     prepared = {"compile_cpu": time.process_time() - started, "compile_wall": time.perf_counter() - started_wall}
     training.run(WARM_UP)
     prepared["valid_share"] = training.valid_share
@@ -44,21 +43,16 @@ def main() -> None:
     serve(piece, prepared)
 
 
-def composed(overrides: list[str]) -> DictConfig:
-    """The configuration of a command line."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("config", overrides)
-
-
 class Training:
     """A compiled experiment that goes on round by round."""
 
-    def __init__(self, cfg: DictConfig) -> None:
-        self.parts = build.build(cfg)
-        data = supplied.build_data(self.parts, cfg)
-        self.first = init_state(self.parts, cfg.seed)
-        self.questions = Questions(self.parts, cfg.seed, Path(tempfile.gettempdir()))
-        self.rounds = Rounds(self.parts, data, self.first, make_host_env(self.parts, cfg.seed))
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.parts, self.settings = build.build(config)
+        data = supplied.build_data(self.parts, self.settings)
+        seed = self.settings.seed
+        self.first = init_state(self.parts, seed)
+        self.questions = Questions(self.parts, seed, Path(tempfile.gettempdir()))
+        self.rounds = Rounds(self.parts, data, self.first, make_host_env(self.parts, seed))
         self.start()
 
     def start(self) -> None:

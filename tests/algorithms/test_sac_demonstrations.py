@@ -97,21 +97,21 @@ def test_refusals(tmp_path):
 
 def test_goals_from_the_ends_of_demonstrations(tmp_path):
     cfg = composed("env=point", f"demos={point_file(tmp_path)}", "examples.last_steps=5", "examples.heldout_share=0.25")
-    data = supplied.build_data(build.build(cfg), cfg)
+    data = supplied.build_data(*build.build(cfg))
     assert data["goal_obs"].shape == (30, 2) and data["heldout_obs"].shape == (10, 2)
     assert float(jnp.linalg.norm(data["goal_obs"], axis=-1).max()) < 0.15, "in the goal disc"
     ends = point_demos()["next_obs"].reshape(8, 40, 2)[:, -5:]
     heldout = [episode for episode, end in enumerate(ends) if np.isin(end, np.asarray(data["heldout_obs"])).all()]
     assert len(heldout) == 2, "whole episodes"
     with pytest.raises(ConfigError, match=r"examples\.last_steps=5 takes goals from demonstrations; name some"):
-        supplied.build_data(build.build(composed("env=point")), composed("env=point", "examples.last_steps=5"))
+        supplied.build_data(*build.build(composed("env=point", "examples.last_steps=5")))
 
 
 def test_goals_are_of_the_episodes_that_a_seed_is_given_and_of_no_others(tmp_path, capsys):
     """Else a run from one demonstration would learn what success looks like from all."""
     few = ("demonstrations.episodes=1", "demonstrations.every=8", "examples.last_steps=5", "num_seeds=3")
     cfg = composed("env=point", f"demos={point_file(tmp_path)}", *few)
-    demos, goals = point_demos(), supplied.build_data(build.build(cfg), cfg)
+    demos, goals = point_demos(), supplied.build_data(*build.build(cfg))
     assert goals["goal_obs"].shape[:2] == (3, 4) and goals["heldout_obs"].shape[:2] == (3, 1)
     for seed in range(3):
         chosen = demonstrations.choose("x", demos, episodes=1, every=8, seed=seed).episodes
@@ -128,4 +128,4 @@ def test_seeds_of_one_program_need_equally_many_goals(tmp_path):
     few = ("demonstrations.episodes=1", "examples.last_steps=5", "examples.heldout_share=0.5", "num_seeds=8")
     cfg = composed("env=point", f"demos={path}", *few)
     with pytest.raises(ConfigError, match=r"gives the seeds from 1 to \d goals to learn from, .* choose num_seeds=1"):
-        supplied.build_data(build.build(cfg), cfg)
+        supplied.build_data(*build.build(cfg))

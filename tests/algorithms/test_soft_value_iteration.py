@@ -15,7 +15,7 @@ from tests.runs import composed, run_here
 
 GRID = ("env=grid", "env.size=4", "env.rewards=[[3,3,1.0],[2,2,-1.0]]", "env.max_episode_steps=20")
 SOFT = ("algorithm=soft_value_iteration", "algorithm.discount=0.8", "algorithm.temperature=0.1")
-PARTS = build.build(composed(*GRID, *SOFT, "reward=environment"))
+PARTS = build.build(composed(*GRID, *SOFT, "reward=environment")).parts
 ENV, ALGORITHM = PARTS.env, PARTS.algorithm
 TRANSITION = jnp.asarray(ENV.transition_tensor)
 
@@ -85,9 +85,9 @@ def test_a_run_is_solved_in_its_first_round(tmp_path):
 
 def test_the_expert_to_record_is_it():
     cfg = composed("experiment=expert/grid")
-    parts = build.build(cfg)
+    parts = build.build(cfg).parts
     assert type(parts.algorithm) is type(ALGORITHM) and parts.env.spec.name == "grid"
-    assert compatibility.rounds_of(parts, cfg) == 2
+    assert compatibility.rounds_of(parts, cfg.total_env_steps) == 2
 
 
 def test_it_follows_a_classifier_too(tmp_path):

@@ -10,7 +10,7 @@ from rl_rewards.data.demonstrations.load import load_demonstrations
 from tests.demonstrations import STEPS, point_demos, point_file
 from tests.runs import build, composed
 
-SPEC = build.build(composed("env=point")).env.spec
+SPEC = build.build(composed("env=point")).parts.env.spec
 GOOD = point_demos()
 ROWS = len(GOOD["obs"])
 LAST = GOOD["episode_start"] + STEPS - 1

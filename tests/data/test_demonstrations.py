@@ -12,7 +12,7 @@ from tests.demonstrations import STEPS, point_demos, point_file
 from tests.probes import make_rollout, make_spec
 from tests.runs import build, composed
 
-SPEC = build.build(composed("env=point")).env.spec
+SPEC = build.build(composed("env=point")).parts.env.spec
 GOOD = point_demos()
 ROWS = len(GOOD["obs"])
 
@@ -92,7 +92,7 @@ def test_missing_truncated_pickled_and_foreign_files(tmp_path):
     np.save(tmp_path / "one.npy", GOOD["obs"])
     with pytest.raises(ConfigError, match="of plain arrays"):
         demonstrations.load_demonstrations(str(tmp_path / "one.npy"), SPEC)
-    elsewhere = build.build(composed("env=point")).env.spec
+    elsewhere = build.build(composed("env=point")).parts.env.spec
     demonstrations.save_demonstrations(path, make_spec(name="Hopper-v5"), GOOD)
     with pytest.raises(ConfigError, match="recorded on the environment 'Hopper-v5', but this run uses 'point'"):
         demonstrations.load_demonstrations(str(path), elsewhere)

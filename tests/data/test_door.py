@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.data.__main__ import main
-from rl_rewards.data.examples import load_examples
+from rl_rewards.data.examples import collect_examples, load_examples
 from rl_rewards.loop.provenance import digests
 from tests.demonstrations import point_demos, point_file
 from tests.runs import build, composed
@@ -76,9 +76,9 @@ def test_examples_are_those_of_a_run(tmp_path, capsys):
     main(["examples", str(path), "env=point", "examples.goals=12", "seed=3"])
     assert "12 goals and 500 non-goals of point" in capsys.readouterr().out
     cfg = composed("env=point", "examples.goals=12", "seed=3")
-    env = build.build(cfg).env
+    env = build.build(cfg).parts.env
     loaded = load_examples(path, env.spec, needs_action=True)
-    np.testing.assert_array_equal(loaded["goal_obs"], build.examples.collect_examples(env, 12, 500, 3)["goal_obs"])
+    np.testing.assert_array_equal(loaded["goal_obs"], collect_examples(env, 12, 500, 3)["goal_obs"])
 
 
 def test_a_run_records_what_it_was_given(tmp_path):

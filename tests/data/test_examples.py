@@ -10,7 +10,7 @@ from rl_rewards.data.arrays import fingerprint
 from tests.probes import make_spec
 from tests.runs import build, composed
 
-ENV = build.build(composed("env=point")).env
+ENV = build.build(composed("env=point")).parts.env
 GOOD = examples.collect_examples(ENV, goals=20, non_goals=30, seed=0)
 
 

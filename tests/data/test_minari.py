@@ -45,7 +45,7 @@ def dataset(tmp_path, monkeypatch) -> str:
 
 
 def test_a_dataset_is_read_like_a_file(dataset):
-    spec = build.build(composed(*PENDULUM, "reward=environment")).env.spec
+    spec = build.build(composed(*PENDULUM, "reward=environment")).parts.env.spec
     demos = load_demonstrations(f"minari:{dataset}", spec)
     assert list(demos["episode_start"]) == [0, 7, 15] and len(demos["obs"]) == 24
     np.testing.assert_array_equal(np.flatnonzero(demos["truncated"]), [6, 14, 23])
@@ -60,12 +60,12 @@ def test_a_run_learns_from_it(dataset, tmp_path):
 
 
 def test_what_is_wrong_is_said(dataset):
-    spec = build.build(composed(*PENDULUM, "reward=environment")).env.spec
+    spec = build.build(composed(*PENDULUM, "reward=environment")).parts.env.spec
     with pytest.raises(
         ConfigError, match=r"not on this machine \(there are pendulum/random-v0\); .* minari download x-v0"
     ):
         load_demonstrations("minari:x-v0", spec)
-    point = build.build(composed("env=point")).env.spec
+    point = build.build(composed("env=point")).parts.env.spec
     with pytest.raises(ConfigError, match="recorded on the environment 'Pendulum-v1', but this run uses 'point'"):
         load_demonstrations(f"minari:{dataset}", point)
 

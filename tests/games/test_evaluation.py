@@ -13,7 +13,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.games.reward import SelfPlayState
 from rl_rewards.games.rules import ALICE, BOB
 from rl_rewards.loop import build
-from rl_rewards.loop.checkpoint import restore_item
+from rl_rewards.loop.checkpoint.one_item import restore_item
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.saved_state import SavedState
 from tests.finished import finished_run, resumed_run

@@ -7,7 +7,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.build import build_study
 from rl_rewards.studies.base import run_study
 from tests.runs import ADDED_LATER, composed
 
@@ -56,7 +56,7 @@ def _check(node):
 @pytest.mark.parametrize("name", TINY)
 def test_a_study_runs_from_its_configuration_to_its_figure(name, tmp_path):
     cfg = tiny(name)
-    path = run_study(instantiate_part(cfg.study), cfg, ["size=small"], tmp_path)
+    path = run_study(*build_study(cfg), ["size=small"], tmp_path)
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["seeds"] == [0, 1, 2] and record["arms"] == {}
     for verdict in record["verdicts"]:
@@ -66,6 +66,6 @@ def test_a_study_runs_from_its_configuration_to_its_figure(name, tmp_path):
 
 
 def test_the_same_seed_finds_the_same():
-    study = instantiate_part(tiny("gan").study)
+    study = build_study(tiny("gan"))[0]
     one, two = (study.play("reward_alone", [5, 6]) for _ in range(2))
     assert (one["made"] == two["made"]).all() and (one["made"][0] != one["made"][1]).any()

@@ -13,7 +13,9 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import experiment
 from rl_rewards.loop.best import FILE, BestKeeper, best_choice, kept_in_words
 from rl_rewards.loop.best_criterion import best_evaluation
-from rl_rewards.loop.checkpoint import BestCheckpoint, restore_item
+from rl_rewards.loop.build import build
+from rl_rewards.loop.checkpoint.best import BestCheckpoint
+from rl_rewards.loop.checkpoint.one_item import restore_item
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.pretrain import load_pretrained
 from rl_rewards.loop.saved_state import SavedState, saved_state
@@ -203,8 +205,8 @@ def test_rewards_of_the_best_evaluation(run, tmp_path):
 
 def test_a_run_may_begin_with_the_best_policy(run):
     cfg = composed("debug=smoke", "env=point", f"pretrain.run={run}@best")
-    parts = experiment.build.build(cfg)
-    (policy,) = load_pretrained(cfg, parts)
+    parts, settings = build(cfg)
+    (policy,) = load_pretrained(settings, parts)
     assert same(policy.state, restore_policy(f"{run}@best").state)
 
 

@@ -37,7 +37,7 @@ def test_the_counter_sees_a_recompilation():
 def test_replay_is_never_copied(seeds):
     settings = ["algorithm.num_envs=4", "algorithm.rollout_length=10", "algorithm.replay_capacity=1_000_000"]
     cfg = composed("env=point", "reward=environment", *SAC, *settings, f"num_seeds={seeds}")
-    parts = build.build(cfg)
+    parts = build.build(cfg).parts
     with jax.debug_key_reuse(False):  # batched keys look consumed to the checker when one of them is
         state = init_state(parts, 0)
         ring = follow_ring(Rounds(parts, {}, state, None), state, 3)

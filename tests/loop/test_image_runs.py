@@ -62,7 +62,7 @@ def test_other_peoples_pictures(tmp_path):
     """SAC with an adversarial classifier on a registered environment, from examples of a file that were drawn by it."""
     choice = ["env=gymnasium", "env.id=tests.envs.adapters.own_gymnasium:OwnBall-v0", "env.ends_early=false"]
     choice.append("env.success=is_success")
-    spec = build.build(composed(*choice, "reward=environment")).env.spec
+    spec = build.build(composed(*choice, "reward=environment")).parts.env.spec
     assert spec.obs.shape == (12, 12, 3) and spec.obs.dtype == "uint8"
     examples = np.zeros((2, 12, *spec.obs.shape), np.uint8)
     examples[0, :, 4:7, 8:11] = examples[1, :, 4:7, 2:5] = 255

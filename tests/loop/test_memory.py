@@ -15,7 +15,7 @@ def test_pictures_are_kept_as_bytes():
     """Both observations of a transition, and a visited state, take one byte a number; seeds multiply."""
     parts = build.build(
         composed(*PICTURES, "algorithm=sac", "algorithm.replay_capacity=9600", "reward.keep_visited=1000")
-    )
+    ).parts
     kept, work = memory.needed_bytes(parts)
     assert 2 * SIZE * 9600 <= kept["replay"] < (2 * SIZE + 40) * 9600
     classifier = kept["reward"] - 1000 * SIZE

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
-from omegaconf import OmegaConf
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.errors import ConfigError
@@ -27,12 +26,12 @@ from tests.probes import experience_of, make_rollout, make_spec
 SPEC = make_spec(obs=2, action=1, info={"height": ()})
 
 
-def node(group: str, kind: type, **keys):
-    return OmegaConf.create({group: {"_target_": f"{__name__}.{kind.__name__}", **keys}})[group]
+def node(kind: type, **keys):
+    return {"_target_": f"{__name__}.{kind.__name__}", **keys}
 
 
 def reward_of(kind: type, **keys):
-    return build_source(node("reward", kind, **keys), SPEC, None, [0])
+    return build_source(node(kind, **keys), SPEC, None, [0])
 
 
 def refused(build, kind: type, sentence: str, **keys) -> None:
@@ -154,17 +153,13 @@ def test_a_reward_that_does_not_fit_is_one_sentence(kind, sentence):
 
 
 def test_a_part_of_a_mixture_is_told_by_its_own_key():
-    cfg = OmegaConf.create(
-        {
-            "reward": {
-                "_target_": "rl_rewards.rewards.mixture.Mixture",
-                "parts": {"own": {"_target_": f"{__name__}.Column"}},
-                "weights": {"own": 1.0},
-            }
-        }
-    )
+    mixture = {
+        "_target_": "rl_rewards.rewards.mixture.Mixture",
+        "parts": {"own": {"_target_": f"{__name__}.Column"}},
+        "weights": {"own": 1.0},
+    }
     with pytest.raises(ConfigError, match=r"^reward\.parts\.own\._target_=.*Column: reward of transitions"):
-        build_source(cfg.reward, SPEC, None, [0])
+        build_source(mixture, SPEC, None, [0])
 
 
 # Environments.
@@ -197,7 +192,7 @@ class Line(JaxEnv):
 
 
 def env_of(kind: type):
-    return build.build_env(OmegaConf.create({"env": node("env", kind)}))
+    return build.build_env({"env": node(kind)})
 
 
 def test_an_environment_needs_four_members():
@@ -320,7 +315,7 @@ class LosesMemory(Still):
 
 
 def algorithm_of(kind: type):
-    return build_algorithm(node("algorithm", kind), SPEC, None, 100)
+    return build_algorithm({"algorithm": node(kind)}, SPEC, None, 100)
 
 
 def test_an_algorithm_needs_three_methods_and_two_sizes():
@@ -377,7 +372,7 @@ class Mute(Labeling):
 
 
 def labeling_of(kind: type):
-    return build.build_labeling(node("labeler", kind))
+    return build.build_labeling({"labeler": node(kind)})
 
 
 def assignment(clips: int = 2) -> Assignment:

@@ -118,8 +118,8 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path):
     for key in ADDED_LATER:
         cfg.algorithm.pop(key, None)
     with jax.debug_key_reuse(False):
-        parts = build.build(cfg, old)
-        run_experiment(cfg, parts, supplied.build_data(parts, cfg), old, "test")
+        experiment = build.build(cfg, old)
+        run_experiment(experiment, supplied.build_data(*experiment), old, "test")
     run_here(new, *run, "total_env_steps=3200")
     assert digest_of(old) == digest_of(new)
 

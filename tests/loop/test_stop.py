@@ -50,8 +50,8 @@ def test_a_request_to_stop_is_answered_at_once_and_a_second_one_ends_in_one_sent
             assert "SIGINT received: the run stops as soon as this round is finished" in capfd.readouterr().err
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(SystemExit) as left:
-        guarded(asked_twice)
+    with pytest.raises(SystemExit) as left, guarded():
+        asked_twice()
     assert left.value.code == 130 and capfd.readouterr().err.startswith("Stopped at once, by Ctrl-C; ")
 
 

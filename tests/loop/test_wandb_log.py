@@ -7,6 +7,8 @@ from pathlib import Path
 import yaml
 
 from rl_rewards.command_line.help import CONFIGS
+from rl_rewards.loop.build import build_settings
+from rl_rewards.loop.run_folder import plain_values
 from rl_rewards.loop.wandb_log import WandbLog, group_of, series
 from tests.runs import composed
 
@@ -38,7 +40,7 @@ def logged_into(monkeypatch, tmp_path, run: FakeRun, *overrides: str):
     module.__dict__["init"] = init
     monkeypatch.setitem(sys.modules, "wandb", module)
     said: list[str] = []
-    log = WandbLog(composed("env=point", *overrides), tmp_path, said.append)
+    log = WandbLog(build_settings(composed("env=point", *overrides)), tmp_path, said.append)
     return log, told, said
 
 
@@ -57,8 +59,10 @@ def test_group_job_type_tags_and_the_same_run_after_a_resume(monkeypatch, tmp_pa
 
 
 def test_runs_of_other_seeds_are_one_group():
-    cfgs = [composed("env=point", *more) for more in ([], ["seed=3", "num_seeds=2"], ["algorithm.clip=0.3"])]
-    first, seeds, other = map(group_of, cfgs)
+    configs = [
+        plain_values(composed("env=point", *more)) for more in ([], ["seed=3", "num_seeds=2"], ["algorithm.clip=0.3"])
+    ]
+    first, seeds, other = map(group_of, configs)
     assert first == seeds != other
 
 
@@ -78,7 +82,7 @@ def test_a_failure_is_said_once_and_stops_nothing(monkeypatch, tmp_path):
 def test_absent_wandb_is_said_once(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "wandb", None)
     said: list[str] = []
-    WandbLog(composed("env=point"), tmp_path, said.append).log({"round": 0})
+    WandbLog(build_settings(composed("env=point")), tmp_path, said.append).log({"round": 0})
     assert len(said) == 1 and "wandb is off for this run" in said[0]
 
 

@@ -27,7 +27,7 @@ def learned(tmp_path_factory):
 
 
 def frozen(run, *overrides):
-    return build.build(composed("debug=smoke", "env=point", "reward=frozen", f"reward.run={run}", *overrides))
+    return build.build(composed("debug=smoke", "env=point", "reward=frozen", f"reward.run={run}", *overrides)).parts
 
 
 def test_says_what_the_learned_reward_says(learned):
@@ -80,15 +80,15 @@ def still(source, **changes) -> Frozen:
 def test_a_frozen_sqil_is_refused_where_it_would_pay_nothing():
     """It pays demonstrated steps alone, and PPO's batches hold none: without a refusal every step would earn 0."""
     cfg = composed("debug=smoke", "env=point")
-    parts = build.build(cfg)
+    parts, settings = build.build(cfg)
     sqil = make("reward", "sqil", parts.env.spec, demos="any.npz")
     with pytest.raises(ConfigError, match=r"pays demonstrated steps, and the algorithm's batches hold none; choose"):
-        compatibility.check(parts._replace(source=still(sqil)), cfg)
+        compatibility.check(parts._replace(source=still(sqil)), settings)
     assert still(sqil).requirements.demos is None, "it learns nothing from them any more"
 
 
 def test_a_frozen_reward_that_pays_to_linger_is_warned_of():
-    early = build.build(composed("debug=smoke", "env=point", "env.terminate_on_success=true", "reward=zero"))
+    early = build.build(composed("debug=smoke", "env=point", "env.terminate_on_success=true", "reward=zero")).parts
     classifier = tiny_source("goal_classifier", early.env.spec, early_end="allow", reward_map="prob")
     for source in (classifier, still(classifier), Mixture(parts={"a": still(classifier)}, weights={"a": 0.5})):
         (sentence,) = compatibility.warnings(early._replace(source=source))
@@ -209,7 +209,7 @@ def _each_its_own(tmp_path):
     shutil.rmtree(original)
     for seed, state in zip((4, 5), states, strict=True):
         assert same(restore_from_run(run, seed).state, state)
-    parts = build.build(composed("debug=smoke", *arguments), run)
+    parts = build.build(composed("debug=smoke", *arguments), run).parts
     for i, state in enumerate(states):
         assert same(jax.tree.map(lambda x, i=i: x[i], init_state(parts, 4).reward), state)
     with pytest.raises(ConfigError, match=r"has no seed 6; it trained 4 to 5\."):

@@ -195,10 +195,10 @@ def test_the_ring_keeps_the_info_that_the_reward_reads(tmp_path):
         "evaluation.episodes=4",
         "logger=none",
     )
-    parts = build.build(cfg)
-    ring = init_state(parts, 0).replay
+    experiment = build.build(cfg)
+    ring = init_state(experiment.parts, 0).replay
     assert set(ring.data.info) == {"success"}
     assert ring.data.info["success"].dtype == bool
-    last = run_experiment(cfg, parts, supplied.build_data(parts, cfg), tmp_path, "test")
+    last = run_experiment(experiment, supplied.build_data(*experiment), tmp_path, "test")
     assert last["eval/learned_return"] == pytest.approx(3.0 * last["eval/true_return"], rel=1e-5)
     assert np.isfinite(last["agent/reward_mean"])

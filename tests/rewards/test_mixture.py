@@ -15,7 +15,8 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Experience
 from rl_rewards.loop import build
-from rl_rewards.loop.checkpoint import save_reward
+from rl_rewards.loop.checkpoint.one_item import save_reward
+from rl_rewards.loop.run_folder import plain_values
 from rl_rewards.loop.sources import build_source, keep_reward, restore_from_run
 from rl_rewards.loop.train import init_state
 from rl_rewards.rewards.base import asks, reward_fn
@@ -191,7 +192,7 @@ def test_what_does_not_fit_together_is_refused(weights, parts, sentence):
 
 def built(*overrides: str):
     cfg = composed("debug=smoke", "env=point", "reward=mixture", *overrides)
-    return build.build(cfg).source
+    return build.build(cfg).parts.source
 
 
 THIRD = "+reward@reward.parts.third"
@@ -242,7 +243,7 @@ def test_one_part_is_swapped_and_another_added_on_the_command_line():
     cfg = composed("reward=mixture", "reward@reward.parts.task=gail", "demos=any.npz", "reward.parts.task.batch_size=7")
     assert cfg.reward.parts.task._target_.endswith("Gail") and cfg.reward.parts.task.batch_size == 7
     assert "classifier" in cfg.reward.parts.task and "classifier" not in cfg.reward
-    swapped = build_source(cfg.reward, SPEC, None, [0])
+    swapped = build_source(plain_values(cfg.reward), SPEC, None, [0])
     assert swapped.requirements.demos == "any.npz" and swapped.requirements.pays_after_the_end
     added = built(f"{THIRD}=preferences", "+reward.weights.third=0.5", "reward.parts.third.segment_steps=8")
     assert list(added.parts) == ["task", "bonus", "third"] and added.weights["third"] == 0.5
@@ -292,7 +293,7 @@ def test_an_asking_mixture_hands_on_what_the_part_says():
 def untrained(folder: Path, *overrides: str) -> Path:
     """What a run's folder holds of its reward, before the first round."""
     cfg = composed("debug=smoke", "env=point", *overrides)
-    parts = build.build(cfg, folder)
+    parts = build.build(cfg, folder).parts
     folder.mkdir()
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     parts.env.spec.save(folder / "spec.json")

@@ -5,12 +5,12 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from omegaconf import OmegaConf
 
 from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
 from rl_rewards.loop import build, compatibility
+from rl_rewards.loop.settings import StudySettings
 from rl_rewards.studies.base import FOLDER, Findings, Verdict, run_study, still_at_work
 from tests.runs import command, composed
 
@@ -41,8 +41,8 @@ class Computes:
         path.write_text(str(findings.details["curve"]), encoding="utf-8")
 
 
-def settings(**arms):
-    return OmegaConf.create({"size": "small", "sizes": {"small": ["seed=4"], "full": ["seed=100"]}, "arms": arms})
+def settings(size="small", **arms):
+    return StudySettings(size=size, sizes={"small": ["seed=4"], "full": ["seed=100"]}, arms=arms)
 
 
 def test_arms_run_once_and_are_judged_from_their_files(tmp_path, capfd):
@@ -89,11 +89,11 @@ def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path):
         if any(FOLDER in change for change in changes):
             continue  # it needs what another arm has learned
         one = composed(f"experiment=lecture/{name}", "study=null", *cfg.sizes["full"], *changes)
-        assert compatibility.rounds_of(build.build(one, tmp_path), one) > 1
+        assert compatibility.rounds_of(build.build(one, tmp_path).parts, one.total_env_steps) > 1
 
 
 def test_a_study_without_arms_computes_for_the_seeds_of_its_size(tmp_path):
-    cfg = OmegaConf.create({"size": "full", "sizes": {"full": ["seed=100", "num_seeds=3"]}, "arms": None})
+    cfg = StudySettings(size="full", sizes={"full": ["seed=100", "num_seeds=3"]}, arms={})
     record = json.loads(run_study(Computes(), cfg, ["size=full", "hydra.run.dir=x"], tmp_path).read_text("utf-8"))
     assert record["counts"] and record["seeds"] == record["verdicts"][0]["per_seed"]["seed"] == [100, 101, 102]
     assert record["details"] == {"curve": [1, 2]} and record["arms"] == {}
@@ -103,8 +103,7 @@ def test_a_study_without_arms_computes_for_the_seeds_of_its_size(tmp_path):
 
 
 def test_an_unknown_size_is_refused(tmp_path):
-    cfg = settings(one=[])
-    cfg.size = "huge"
+    cfg = settings("huge", one=[])
     with pytest.raises(ConfigError, match="size=huge is not a size of this study; choose from small, full"):
         run_study(Ends(), cfg, TINY, tmp_path)
 

@@ -249,7 +249,7 @@ def test_what_cannot_be_stored_is_saved_without_it_and_said_beforehand(env, tmp_
     batch.load(batch.save())
     changes = [f"+env.kwargs.{key}={value}" for key, value in env.kwargs.items()]
     run = ("env=gymnasium", f"env.id={env.id}", "env.max_episode_steps=20", "reward=environment", *changes)
-    parts = build.build(composed("debug=smoke", *run), tmp_path)
+    parts = build.build(composed("debug=smoke", *run), tmp_path).parts
     assert (
         "cannot save its state: a run that is resumed starts fresh episodes there" in compatibility.warnings(parts)[0]
     )
@@ -262,7 +262,7 @@ def test_a_classic_environment_that_draws_from_elsewhere_is_not_called_restorabl
 
 
 def test_a_state_that_cannot_be_saved_is_refused_before_compiling(monkeypatch):
-    parts = build.build(composed("debug=smoke", "env=gymnasium", "reward=environment"))
+    parts = build.build(composed("debug=smoke", "env=gymnasium", "reward=environment")).parts
     monkeypatch.setattr(
         "rl_rewards.envs.adapters.gymnasium_batch.GymnasiumBatch.save", lambda self: json.dumps(object())
     )

@@ -62,9 +62,9 @@ def test_the_formulas_give_the_same_traced_as_in_numpy(switches):
 
 
 def test_it_is_the_same_environment_in_pure_functions():
-    env = build.build(composed("env=pencil_case", "env.engine=mjx", "reward=environment")).env
+    env = build.build(composed("env=pencil_case", "env.engine=mjx", "reward=environment")).parts.env
     assert isinstance(env, JaxEnv) and not isinstance(env, HostEnvironment)
-    host = build.build(composed("env=pencil_case", "reward=environment")).env
+    host = build.build(composed("env=pencil_case", "reward=environment")).parts.env
     assert isinstance(host, HostEnvironment) and not isinstance(host, JaxEnv)
     assert env.spec == host.spec
     for goal in (True, False):

@@ -7,7 +7,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.lecture.classifiers.balanced_bound.outcome import TrainedOutputs, verdicts
-from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.build import build_study
 from rl_rewards.studies.densities import blend
 from tests.runs import composed
 
@@ -19,7 +19,7 @@ SPREAD = np.linspace(-0.01, 0.01, SEEDS)
 
 @pytest.fixture(scope="module")
 def study():
-    return instantiate_part(composed("experiment=lecture/balanced_bound").study)
+    return build_study(composed("experiment=lecture/balanced_bound"))[0]
 
 
 def outputs(gathered=0.2, on_average=0.8, grid_error=0.0, mixup_error=0.0, by_places=0.6, lowest=0.2):

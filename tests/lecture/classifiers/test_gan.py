@@ -10,7 +10,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.lecture.classifiers.gan.outcome import bin_shares, jensen_shannon, sample_shares, verdicts
 from rl_rewards.lecture.classifiers.gan.study import ARMS, Players
-from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.build import build_study
 from tests.runs import composed
 
 SEEDS = 10
@@ -18,7 +18,7 @@ SEEDS = 10
 
 @pytest.fixture(scope="module")
 def study():
-    return instantiate_part(composed("experiment=lecture/gan").study)
+    return build_study(composed("experiment=lecture/gan"))[0]
 
 
 def details(failing=0, off_half=0.01):

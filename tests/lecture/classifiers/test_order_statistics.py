@@ -9,7 +9,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.lecture.classifiers.order_statistics.outcome import ExpectedMaxima, model, verdicts
 from rl_rewards.lecture.classifiers.order_statistics.study import distance_from_uniform, expected_least
-from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.build import build_study
 from tests.runs import composed
 
 SEEDS = 10
@@ -19,7 +19,7 @@ AROUND_ONE = np.linspace(0.98, 1.02, SEEDS)[:, None]
 
 @pytest.fixture(scope="module")
 def study():
-    return instantiate_part(composed("experiment=lecture/order_statistics").study)
+    return build_study(composed("experiment=lecture/order_statistics"))[0]
 
 
 def made_up(uniform_gap=1.0, classifier_gap=0.01, goal_gap=0.02):

@@ -9,7 +9,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.lecture.demonstrations.irl_grid.outcome import verdicts
-from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.build import build_study
 from tests.runs import composed
 
 SEEDS = 10
@@ -19,7 +19,7 @@ SEEDS = 10
 def on_grid():
     changes = ("size=4", "max_episode_steps=10", "rewards=[[0,0,1.0]]")
     cfg = composed("experiment=lecture/irl", *(f"study.grid.env.{change}" for change in changes))
-    return replace(instantiate_part(cfg.study).grid, episodes=(1, 300))
+    return replace(build_study(cfg)[0].grid, episodes=(1, 300))
 
 
 @pytest.fixture(scope="module")

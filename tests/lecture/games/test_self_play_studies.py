@@ -11,8 +11,7 @@ from rl_rewards.lecture.games.curriculum import Curriculum
 from rl_rewards.lecture.games.degenerate_equilibria import DegenerateEquilibria
 from rl_rewards.lecture.games.self_play_hall import SelfPlayHall
 from rl_rewards.lecture.games.self_play_transfer import SelfPlayTransfer
-from rl_rewards.loop.sources import instantiate_part
-from rl_rewards.loop.trust import trusted_packages
+from rl_rewards.loop.build import build_study
 from tests.finished import finished_run
 from tests.runs import composed
 from tests.studies.fake_arms import arm, steady
@@ -64,7 +63,7 @@ def test_arms_may_make_classes_of_the_packages_that_the_study_trusts(name, tmp_p
         raise Enough
 
     monkeypatch.setattr(hall_paths, "restore_policy", restore)
-    study = instantiate_part(cfg.study, trust=trusted_packages(cfg.trust))
+    study = build_study(cfg)[0]
     games = {"bob_success": 0.5, "goal_distance": 3.0, "t_alice": 4.0, "t_bob": 3.0}
     with pytest.raises(Enough):
         study.judge({arm: played(arm, **games) for arm in cfg.arms}, SEEDS)

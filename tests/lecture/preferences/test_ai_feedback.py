@@ -13,9 +13,8 @@ from rl_rewards.labelers.calibration import calibrate
 from rl_rewards.lecture.preferences.ai_feedback import outcome as ai_feedback_outcome
 from rl_rewards.lecture.preferences.ai_feedback import study as judged
 from rl_rewards.lecture.preferences.ai_feedback.study import AIFeedback, answers, check_teacher, spec_of
-from rl_rewards.loop.build import build
-from rl_rewards.loop.checkpoint import save_reward
-from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.build import build, build_study
+from rl_rewards.loop.checkpoint.one_item import save_reward
 from tests.runs import composed
 from tests.studies.fake_arms import arm, steady
 from tests.test_calibrate import answered_run
@@ -26,7 +25,7 @@ SMALL = ("reward.budget=4", "reward.sessions=2", *MODEL)
 
 @pytest.fixture(scope="module")
 def study():
-    return instantiate_part(composed("experiment=lecture/ai_feedback", "study.count=60").study)
+    return build_study(composed("experiment=lecture/ai_feedback", "study.count=60"))[0]
 
 
 def check(leans_on):
@@ -88,7 +87,7 @@ def test_arms_are_judged_by_their_files(study, monkeypatch, tmp_path):
 
 def test_a_seeds_own_reward_is_read(study, tmp_path):
     cfg = composed("experiment=lecture/ai_feedback", "num_seeds=2", "seed=3", *SMALL)
-    parts = build(cfg)
+    parts = build(cfg).parts
     OmegaConf.save(cfg, tmp_path / "config.yaml", resolve=True)
     parts.env.spec.save(tmp_path / "spec.json")
     state = parts.seeds.map(parts.source.init, 0)(parts.seeds.keys(3))

@@ -9,7 +9,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.envs.driver.world import BIYIK, SADIGH, random_pairs
 from rl_rewards.lecture.preferences.driver import outcome
-from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.build import build_study
 from rl_rewards.rewards.preferences.linear_posterior import METHODS
 from tests.runs import composed
 
@@ -26,7 +26,7 @@ def study():
         "sampler.thin=2",
     )
     cfg = composed("experiment=lecture/driver", *(f"study.{change}" for change in changes))
-    return instantiate_part(cfg.study)
+    return build_study(cfg)[0]
 
 
 def test_the_environments_weights_are_the_studys(study):

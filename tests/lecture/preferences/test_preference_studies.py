@@ -15,7 +15,7 @@ from rl_rewards.lecture.preferences.merge_sort import least_comparisons, sort_al
 from rl_rewards.lecture.preferences.ranking_efficiency import outcome as ranking_efficiency_outcome
 from rl_rewards.lecture.preferences.ratings_vs_pairs import outcome as ratings_vs_pairs_outcome
 from rl_rewards.lecture.preferences.ratings_vs_pairs.study import _without_means
-from rl_rewards.loop.sources import instantiate_part
+from rl_rewards.loop.build import build_study
 from tests.runs import composed
 
 SEEDS = np.array([-0.002, 0.0, 0.002])
@@ -23,7 +23,7 @@ SMALL = ("study.reward.reward_model.model.hidden=[8]", "study.heldout=10")
 
 
 def study(name, *changes):
-    return instantiate_part(composed(f"experiment=lecture/{name}", *SMALL, *changes).study)
+    return build_study(composed(f"experiment=lecture/{name}", *SMALL, *changes))[0]
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,13 @@ from tests.runs import composed, raw_rows, run_here
 GRID = ("env=grid", "env.size=4", "env.rewards=[[3,3,1.0],[0,3,0.5],[2,2,-1.0]]", "env.max_episode_steps=20")
 SETTINGS = ("reward.discount=0.8", "reward.temperature=0.3", "algorithm.discount=0.8", "algorithm.temperature=0.3")
 ALL = (*GRID, "reward=maxent_irl", "algorithm=soft_value_iteration", *SETTINGS)
-ENV = build.build(composed(*GRID, "reward=environment")).env
+ENV = build.build(composed(*GRID, "reward=environment")).parts.env
 TRANSITION = jnp.asarray(ENV.transition_tensor)
 TRUE = tabular.expected_reward(TRANSITION, jnp.asarray(ENV.true_reward))
 
 
 def source(*changes: str) -> MaxEntIRL:
-    return build.build(composed(*ALL, "demos=some", *changes)).source
+    return build.build(composed(*ALL, "demos=some", *changes)).parts.source
 
 
 def expert():
@@ -151,9 +151,9 @@ def test_inspection_tells_how_far_visits_are_from_the_demonstrated():
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """A file of the expert's episodes."""
-    parts = build.build(composed(*GRID, "reward=environment", "algorithm=soft_value_iteration", *SETTINGS[2:]))
+    parts = build.build(composed(*GRID, "reward=environment", "algorithm=soft_value_iteration", *SETTINGS[2:])).parts
     agent = parts.algorithm.init(jax.random.key(0)).replace(log_policy=jnp.log(expert()))
-    policy = RestoredPolicy(parts.algorithm, agent, ENV.spec, OmegaConf.create())
+    policy = RestoredPolicy(parts.algorithm, agent, ENV.spec, {})
     steps = record(parts.env, policy, copies=40, explore=True, random=0.0, seed=0)
     path = tmp_path_factory.mktemp("demos") / "grid.npz"
     save_demonstrations(path, ENV.spec, first_episodes(steps, ENV.spec))

@@ -11,6 +11,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Box, Discrete, Transition
 from rl_rewards.loop import build
+from rl_rewards.loop.run_folder import plain_values
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import asks
@@ -247,7 +248,7 @@ def test_composes_for_every_environment(env):
     spec = build.build_env(cfg).spec
     if is_image(spec.obs):
         pytest.skip("a picture")
-    curiosity = build.build_source(cfg.reward, spec, None, [0])
+    curiosity = build.build_source(plain_values(cfg.reward), spec, None, [0])
     rollout = make_rollout(spec, 2, 3)
     rewards = jax.eval_shape(lambda key: curiosity.reward(curiosity.init(key), rollout), jax.random.key(0))
     assert rewards.shape == (2, 3)

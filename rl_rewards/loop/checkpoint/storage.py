@@ -1,0 +1,86 @@
+"""Numbered checkpoints of named trees of arrays in one folder. The only file that knows orbax.
+
+A checkpoint appears by an atomic rename: a run killed at any instant finds the newest complete one. Orbax is imported
+where it is used: it costs most of a second, and a run that begins has nothing to read.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from rl_rewards.core.errors import as_os_error
+
+META = "meta"
+
+
+class Storage:
+    """The checkpoints in ``folder``.
+
+    Args:
+        keep: how many of the newest stay; None keeps all.
+        read_only: nothing is written, and the folder must be there.
+    """
+
+    def __init__(self, folder: Path, keep: int | None = None, read_only: bool = False) -> None:
+        import orbax.checkpoint
+
+        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of every save
+        self._orbax, self.folder = orbax.checkpoint, folder.absolute()
+        if read_only:
+            options = self._orbax.CheckpointManagerOptions(read_only=True, create=False)
+        else:
+            options = self._orbax.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
+        self._manager = self._orbax.CheckpointManager(self.folder, options=options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def steps(self) -> list[int]:
+        """The numbers of the complete checkpoints, the newest first."""
+        return sorted(self._manager.all_steps(), reverse=True)
+
+    def newest(self) -> int | None:
+        """The number of the newest complete checkpoint."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, items: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """Write trees of arrays by name, and ``meta``, which is JSON; returns when they are on disk.
+
+        Raises:
+            OSError: when they cannot be written.
+        """
+        saved: dict[str, Any] = {name: self._orbax.args.StandardSave(value) for name, value in items.items()}
+        saved[META] = self._orbax.args.JsonSave(dict(meta))
+        try:
+            self._manager.save(step, args=self._orbax.args.Composite(**saved))
+            self._manager.wait_until_finished()
+        except Exception as error:
+            if (plain := as_os_error(error, self.folder)) is not None:
+                raise plain from error
+            raise
+
+    def meta(self, step: int | None) -> dict[str, Any]:
+        """What was saved as ``meta``; of the newest where ``step`` is None."""
+        return self._restored(step, {META: self._orbax.args.JsonRestore()})[META]
+
+    def restore(self, step: int, shapes: Mapping[str, Any]) -> dict[str, Any]:
+        """The items that ``shapes`` names, in its structure, shapes and dtypes."""
+        return self._restored(step, {name: self._orbax.args.StandardRestore(one) for name, one in shapes.items()})
+
+    def _restored(self, step: int | None, wanted: dict[str, Any]) -> Any:
+        return self._manager.restore(step, args=self._orbax.args.Composite(**wanted))
+
+    def delete(self, step: int) -> None:
+        """Remove a checkpoint."""
+        self._manager.delete(step)
+
+    def reload(self) -> None:
+        """Look again at what is in the folder."""
+        self._manager.reload()
+
+    def close(self) -> None:
+        self._manager.close()
