@@ -8,7 +8,7 @@ of Alice that ended in goals which Bob then failed. Differs: a plain likelihood 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,8 @@ from rl_rewards.core.types import (
     Transition,
 )
 from rl_rewards.games.rules import FLAGS, Opponents, outcome
+
+PlayerName = Literal["alice", "bob"]
 
 
 @struct.dataclass
@@ -101,13 +103,13 @@ class TwoPlayer(Algorithm):
         cloning = self._cloning.init(bob.params) if self.opponents.cloning_weight > 0.0 else None
         return TwoPlayerState(alice=alice, bob=bob, past=past, cloning=cloning)
 
-    def initial_memory(self, num_envs: int) -> dict[Part, Memory]:
+    def initial_memory(self, num_envs: int) -> dict[PlayerName, Memory]:
         """Each player's own, before its first turn of a game."""
         return {"alice": self.alice.initial_memory(num_envs), "bob": self.bob.initial_memory(num_envs)}
 
     def act(
-        self, state: TwoPlayerState, memory: dict[Part, Memory], obs: Obs, key: Key, explore: bool
-    ) -> tuple[Action, dict[Part, Memory], dict[str, Array]]:
+        self, state: TwoPlayerState, memory: dict[PlayerName, Memory], obs: Obs, key: Key, explore: bool
+    ) -> tuple[Action, dict[PlayerName, Memory], dict[str, Array]]:
         """Of whoever's turn it is; Bob's actions are padded where Alice's have the entry that stops.
 
         Only the memory of the player who acts moves on. It is a version of another time's where that version plays.
@@ -128,8 +130,15 @@ class TwoPlayer(Algorithm):
         return jax.tree.map(lambda old, new: _where(by_past, old, new), chosen, today)
 
     def _act(
-        self, alice: Any, bob: Any, memory: dict[Part, Memory], seen: Obs, is_alice: Array, key: Key, explore: bool
-    ) -> tuple[Action, dict[Part, Memory], dict[str, Array]]:
+        self,
+        alice: Any,
+        bob: Any,
+        memory: dict[PlayerName, Memory],
+        seen: Obs,
+        is_alice: Array,
+        key: Key,
+        explore: bool,
+    ) -> tuple[Action, dict[PlayerName, Memory], dict[str, Array]]:
         alice_key, bob_key = jax.random.split(key)
         if self._random_alice:
             hers = self._random(alice_key, seen.shape[:-1])
@@ -139,7 +148,7 @@ class TwoPlayer(Algorithm):
             log_prob_hers = told["log_prob"]
         his, bob_memory, told = self.bob.act(bob, memory["bob"], seen, bob_key, explore)
         action = _where(is_alice, hers, self._pad(his))
-        moved: dict[Part, Memory] = {
+        moved: dict[PlayerName, Memory] = {
             "alice": jax.tree.map(lambda new, old: _where(is_alice, new, old), alice_memory, memory["alice"]),
             "bob": jax.tree.map(lambda new, old: _where(~is_alice, new, old), bob_memory, memory["bob"]),
         }
@@ -162,7 +171,7 @@ class TwoPlayer(Algorithm):
         mine = RewardFn(call=lambda _: rewards, absorbing=reward_fn.absorbing)
         alice_key, bob_key = jax.random.split(key)
 
-        def turns(player: Part, of: Array, action: Action) -> Experience:
+        def turns(player: PlayerName, of: Array, action: Action) -> Experience:
             its_own = rollout.replace(obs=seen, next_obs=after, action=action, valid=counts & of)
             return experience._replace(rollout=its_own, memory=experience.memory[player], acted=of)
 

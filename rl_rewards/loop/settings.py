@@ -150,7 +150,7 @@ class StudySettings:
 
     size: str  # the key of ``sizes`` that is run
     sizes: Mapping[str, Sequence[str]]  # size -> overrides of every arm
-    arms: Mapping[str, Sequence[str]]  # name -> overrides; none where the study computes what it judges
+    arms: Mapping[str, Any]  # name -> overrides and arms to extend; none where the study computes what it judges
 
     @staticmethod
     def of(config: Mapping[str, Any]) -> "StudySettings":

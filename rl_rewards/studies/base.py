@@ -1,8 +1,8 @@
 """A study: arms, each an ordinary run under RUN/arms/NAME, and verdicts on claims from their files alone.
 
-``experiment=NAME`` gives ``study``, ``arms`` (name -> overrides) and ``sizes`` (small | full -> overrides of all arms).
-Arms run one after another, each in a process of its own; a study started again goes on where it stopped. A study
-without arms computes what it judges, for each of the size's seeds.
+``experiment=NAME`` gives ``study``, ``arms`` (name -> overrides; see :mod:`rl_rewards.studies.arms`) and ``sizes``
+(small | full -> overrides of all arms). Arms run one after another, each in a process of its own; a study started again
+goes on where it stopped. A study without arms computes what it judges, for each of the size's seeds.
 """
 
 import json
@@ -23,6 +23,7 @@ from rl_rewards.core.strict_json import strict
 from rl_rewards.loop.provenance import code, command_line
 from rl_rewards.loop.settings import StudySettings
 from rl_rewards.reporting.run_files import RunFiles, read_run
+from rl_rewards.studies.arms import resolved_arms
 
 FOLDER = "{study}"
 """In an arm's overrides: the study's folder, so that an arm can use what one before it has learned."""
@@ -71,7 +72,7 @@ def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], f
         Stopped: when an arm was asked to stop and has saved everything.
         TrainingFailed: when an arm failed; what the others wrote stays.
     """
-    size, sizes, arms = settings.size, settings.sizes, settings.arms
+    size, sizes, arms = settings.size, settings.sizes, resolved_arms(settings.arms)
     if size not in sizes:
         raise ConfigError(f"size={size} is not a size of this study; choose from {', '.join(sizes)}.")
     shared = [*(o for o in overrides if not o.startswith(OF_THE_STUDY)), "study=null", *sizes[size]]
