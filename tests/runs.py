@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rl_rewards.command_line.help import CONFIGS, list_choices
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
 from rl_rewards.rewards.classifier.places import Places
+from tests.processes import Command
 
 ADDED_LATER = {"learning_rate_schedule": "constant", "final_learning_rate_share": 0.0, "target_kl": None}
 ADDED_LATER |= {"min_log_std": None, "reward_scale_floor": None}
@@ -50,11 +52,18 @@ def run_here(run_dir: Path, *overrides: str) -> dict:
 
 
 def command(*arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
-    """``python -m rl_rewards.run`` in a new process."""
-    return subprocess.run(start_command(*arguments), capture_output=True, text=True, timeout=timeout, check=False)
+    """``python -m rl_rewards.run`` in a new process, forked from one that has imported the libraries."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        code = Command(*arguments, output=output.fileno(), errors=errors.fileno()).wait(timeout)
+        said = []
+        for file in (output, errors):
+            file.seek(0)
+            said.append(file.read().decode("utf-8"))
+    return subprocess.CompletedProcess(start_command(*arguments), code, *said)
 
 
 def start_command(*arguments: str) -> list[str]:
+    """``python -m rl_rewards.run`` for a new interpreter, which is dearer: for what a fork cannot show."""
     return [sys.executable, "-m", "rl_rewards.run", *arguments]
 
 

@@ -12,7 +12,8 @@ from tests.runs import command, start_command
 def test_a_whole_run(tmp_path, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
     tmp_path = tmp_path / "a folder, (1)=ö"
-    done = command("debug=smoke", "env=point", f"hydra.run.dir={tmp_path}")
+    arguments = start_command("debug=smoke", "env=point", f"hydra.run.dir={tmp_path}")
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "true success" in done.stdout
     for name in ("config.yaml", "run.json", "spec.json", "metrics.jsonl", "checkpoints", "report.html", "DONE"):

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,7 +24,8 @@ from rl_rewards.loop.pretrain import load_pretrained
 from rl_rewards.loop.run_folder import only_process, own_config, save_config
 from rl_rewards.run import resume_run, start_run, sweep_job
 from tests.finished import SMALL, finished_run
-from tests.runs import composed, digest_of, rows, start_command
+from tests.processes import Command
+from tests.runs import command, composed, digest_of, rows
 
 RUN = ("env=point", "checkpoint.every=2")
 REWARD = "rl_rewards.rewards.classifier.adversarial.AdversarialClassifier"
@@ -78,12 +78,12 @@ def test_a_study_is_run_by_one_process(tmp_path):
 @pytest.mark.slow
 def test_the_same_command_twice_loses_no_row_and_no_alarm(tmp_path):
     """Seen: the second, killed after two rounds, left two rows, and the first said that no alarm was ever raised."""
-    arguments = start_command(*SMALL, "env=point", "total_env_steps=32000", f"hydra.run.dir={tmp_path}")
-    first = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    arguments = (*SMALL, "env=point", "total_env_steps=32000", f"hydra.run.dir={tmp_path}")
+    first = Command(*arguments)
     deadline = time.monotonic() + 60
     while not (tmp_path / "run.lock").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    second = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    second = command(*arguments)
     assert second.returncode == 2
     assert second.stderr.startswith(f"Error: {tmp_path} is in use: process {first.pid} on ")
     assert first.wait() == 0

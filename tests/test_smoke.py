@@ -1,4 +1,4 @@
-"""Every reward source on every environment runs a few rounds and leaves what the report needs."""
+"""Reward sources on environments run a few rounds and leave what the report needs."""
 
 import itertools
 from pathlib import Path
@@ -32,7 +32,19 @@ PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 
 
-@pytest.mark.parametrize(("reward", "env"), PAIRS)
+OFTEN = {(reward, "point") for reward in REWARDS if reward not in VARIANTS} | {("random", "point")}
+OFTEN |= {("environment", env) for env in (*ENVS, *ROOMS)}
+OFTEN |= {("adversarial_classifier", env) for env in ("pencil_case", "grid", "gymnasium")}
+OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
+OFTEN |= {("preferences", "gymnasium"), ("self_play", "hall"), ("self_play", "pencil_case")}
+OFTEN |= {("curiosity", "tv_grid"), ("linear_preferences", "driver")}
+"""Every reward once and every environment once; and the pairs of what a reward may find strange in an environment: one
+on the host, discrete choices, and one of other people's that knows neither goals nor success. ``make test-long`` runs
+the other pairs, which join again what these join."""
+RUN = [pytest.param(*pair, marks=[] if pair in OFTEN else pytest.mark.long) for pair in PAIRS]
+
+
+@pytest.mark.parametrize(("reward", "env"), RUN)
 def test_pair(tmp_path, reward, env):
     needed = {
         "hand_designed": ["+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"],

@@ -1,8 +1,8 @@
 """Labelers in whole runs: what is stored replays bit for bit, and people's answers reach the reward."""
 
+import os
 import random
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -18,7 +18,8 @@ from rl_rewards.labelers.records import as_queries
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.labelers.stored import drawer
 from tests.probes import make_rollout, make_spec
-from tests.runs import command, digest_of, raw_rows, rows, run_here, start_command
+from tests.processes import Command
+from tests.runs import command, digest_of, raw_rows, rows, run_here
 
 ROUNDS = 12
 ASKS = (
@@ -45,7 +46,10 @@ def test_answers_teach_an_off_policy_learner_too(tmp_path):
     assert np.isfinite(last["eval/learned_return"]) and np.isfinite(last["eval/true_return"])
 
 
-@pytest.mark.parametrize("labeler", ["oracle", "stored", "recorded"])
+@pytest.mark.parametrize(
+    "labeler",
+    [pytest.param("oracle", marks=pytest.mark.long), "stored", pytest.param("recorded", marks=pytest.mark.long)],
+)
 def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
     if labeler == "recorded":
         source = (*QUIET, "labeler.store=true", f"hydra.run.dir={tmp_path / 'source'}")
@@ -58,7 +62,7 @@ def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert command(*QUIET, *asked, f"hydra.run.dir={whole}").returncode == 0
     chance = random.Random(labeler)
-    process = subprocess.Popen(start_command(*QUIET, *asked, f"hydra.run.dir={killed}"), stdout=subprocess.DEVNULL)
+    process = Command(*QUIET, *asked, f"hydra.run.dir={killed}")
     deadline = time.monotonic() + 120
     while process.poll() is None and _rounds(killed) < 2 and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -122,18 +126,19 @@ def test_training_can_go_on_without_answers(tmp_path):
 
 
 def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
-    started = start_command(*QUIET, "labeler=human", "labeler.page=false", f"hydra.run.dir={tmp_path / 'run'}")
-    process = subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "waits for" in line:
-            break
-    process.send_signal(signal.SIGTERM)
-    asked = time.monotonic()
-    assert process.stdout.readline() == "\n" and "SIGTERM received" in process.stdout.readline()
-    assert time.monotonic() - asked < 5.0, "at once; loose, for the machine may be busy"
-    assert process.wait(60) == 75
-    process.stdout.close()
+    read, write = os.pipe()
+    asks = (*QUIET, "labeler=human", "labeler.page=false", f"hydra.run.dir={tmp_path / 'run'}")
+    process = Command(*asks, output=write, errors=write)
+    os.close(write)
+    with open(read, encoding="utf-8") as said:
+        for line in said:
+            if "waits for" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        assert said.readline() == "\n" and "SIGTERM received" in said.readline()
+        assert time.monotonic() - asked < 5.0, "at once; loose, for the machine may be busy"
+        assert process.wait(60) == 75
     done = threading.Event()
     person = threading.Thread(target=answer_all, args=(tmp_path / "run", done))
     person.start()

@@ -2,7 +2,6 @@
 
 import random
 import signal
-import subprocess
 import time
 
 import jax
@@ -12,22 +11,30 @@ from omegaconf import OmegaConf
 
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
-from tests.runs import command, composed, digest_of, rows, run_here, start_command
+from tests.processes import Command
+from tests.runs import command, composed, digest_of, rows, run_here
 from tests.test_configs import ADDED_LATER
 
 ROUNDS = 24
 COMMON = ("debug=smoke", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3", "video=false", "report=false")
 
 
-@pytest.mark.parametrize("env", ["point", "pencil_case"])
-def test_killed_at_three_random_instants(tmp_path, env):
+@pytest.mark.parametrize(
+    ("env", "kills"),
+    [
+        ("pencil_case", 1),
+        pytest.param("point", 3, marks=pytest.mark.long),
+        pytest.param("pencil_case", 3, marks=pytest.mark.long),
+    ],
+)
+def test_killed_at_random_instants(tmp_path, env, kills):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = (*COMMON, f"env={env}")
     assert command(*arguments, f"hydra.run.dir={whole}").returncode == 0
 
     chance = random.Random(env)
-    for _ in range(3):
-        process = subprocess.Popen(start_command(*arguments, f"hydra.run.dir={killed}"), stdout=subprocess.DEVNULL)
+    for _ in range(kills):
+        process = Command(*arguments, f"hydra.run.dir={killed}")
         first = _count(killed)
         deadline = time.monotonic() + 120
         # Let it get at least a round further than where it began, then kill it somewhere in the next rounds.

@@ -2,15 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
-import subprocess
 import time
 
 import pytest
 
 from rl_rewards.command_line.exits import guarded
 from rl_rewards.loop.stop import StopRequest
-from tests.runs import command, digest_of, raw_rows, rows, start_command
+from tests.finished import resumed_run
+from tests.processes import Command
+from tests.runs import command, digest_of, raw_rows, rows
 
 ROUNDS = 400
 RUN = ("debug=smoke", "env=point", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=1000", "evaluation.every=1000")
@@ -19,17 +21,15 @@ QUIET = ("video=false", "report=false")
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_saves_the_round_and_leaves_with_the_requeue_code(tmp_path, number):
-    process = subprocess.Popen(
-        start_command(*RUN, *QUIET, f"hydra.run.dir={tmp_path}"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with (tmp_path / "errors").open("w") as errors:
+        process = Command(*RUN, *QUIET, f"hydra.run.dir={tmp_path / 'run'}", errors=errors.fileno())
+    tmp_path /= "run"
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not _rows_written(tmp_path):
         time.sleep(0.01)
     process.send_signal(number)
-    _, said = process.communicate(timeout=120)
+    process.wait(120)
+    said = (tmp_path.parent / "errors").read_text(encoding="utf-8")
     assert process.returncode == 75, said
     assert f"Stopped by {signal.Signals(number).name} after round" in said
     done = len(raw_rows(tmp_path))
@@ -65,17 +65,10 @@ def test_handlers_are_put_back():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("finished")
-    assert command("debug=smoke", "env=point", *QUIET, "checkpoint.every=1", f"hydra.run.dir={run_dir}").returncode == 0
-    return run_dir
-
-
 @pytest.mark.parametrize("damage", ["truncated", "changed", "missing"])
-def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, finished, damage):
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, kept_run, damage, capsys):
     run_dir = tmp_path / "run"
-    subprocess.run(["cp", "-r", str(finished), str(run_dir)], check=True)
+    shutil.copytree(kept_run, run_dir)
     (run_dir / "DONE").unlink()
     newest = max((run_dir / "checkpoints").glob("[0-9]*"), key=lambda path: int(path.name))
     target = max((path for path in newest.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
@@ -86,11 +79,10 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, fini
         middle = len(content) // 2
         changed = content[:middle] + bytes(255 - b for b in content[middle : middle + 64]) + content[middle + 64 :]
         target.write_bytes(content[:middle] if damage == "truncated" else changed)
-    done = command(f"resume={run_dir}")
-    assert done.returncode == 0, done.stderr
-    assert f"The checkpoint after round {newest.name} is damaged" in done.stdout
-    assert digest_of(run_dir) == digest_of(finished), "it went on from the one before, to the same bits"
-    assert rows(run_dir) == rows(finished)
+    resumed_run(run_dir, 1_600)
+    assert f"The checkpoint after round {newest.name} is damaged" in capsys.readouterr().out
+    assert digest_of(run_dir) == digest_of(kept_run), "it went on from the one before, to the same bits"
+    assert rows(run_dir) == rows(kept_run)
 
 
 def test_what_is_not_finite_is_named(tmp_path):

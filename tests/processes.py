@@ -1,0 +1,116 @@
+"""New processes that run ``python -m rl_rewards.run``, forked from one that has imported the libraries already.
+
+Importing them costs more processor time than most commands under test. The process that is forked has not started JAX:
+a fork of it is like a process of a new interpreter, with a JAX, signals, an environment and an exit code of its own.
+What a new interpreter alone can show (which libraries are imported, how arguments are decoded) is tested with one.
+"""
+
+import atexit
+import io
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import threading
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+PRELOADED = (
+    "rl_rewards.loop.build",
+    "rl_rewards.loop.experiment",
+    "rl_rewards.reporting.page",
+    "rl_rewards.reporting.video",
+    "rl_rewards.studies.base",
+    "rl_rewards.algorithms.ppo",
+    "rl_rewards.rewards.classifier.adversarial",
+    "rl_rewards.envs.pencil_case.env",
+    "rl_rewards.envs.point",
+    "imageio.v2",
+    "jinja2",
+    "matplotlib.pyplot",
+    "orbax.checkpoint",
+    "scipy.stats",
+)
+
+
+class Command:
+    """A process that runs ``python -m rl_rewards.run ARGUMENTS``, with the part of subprocess.Popen that tests use.
+
+    Args:
+        output: where its standard output goes, a file's number; None is nowhere.
+        errors: as ``output``, for its standard error.
+    """
+
+    def __init__(self, *arguments: str, output: int | None = None, errors: int | None = None) -> None:
+        forkserver = multiprocessing.get_context("forkserver")
+        forkserver.set_forkserver_preload(list(PRELOADED))
+        with open(os.devnull, "wb") as nowhere:
+            sent = [_Sent(nowhere.fileno() if number is None else number) for number in (output, errors)]
+            self._process = forkserver.Process(
+                target=_run, args=(arguments, dict(os.environ), os.getcwd(), *sent), daemon=True
+            )
+            self._process.start()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        assert self.pid is not None
+        os.kill(self.pid, number)
+
+    def wait(self, timeout: float = 300.0) -> int:
+        """Return the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: when there is none after ``timeout`` seconds; the process is killed.
+        """
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            self._process.kill()
+            raise subprocess.TimeoutExpired("rl_rewards.run", timeout)
+        return self._process.exitcode
+
+
+class _Sent:
+    """The number of an open file, which becomes the number that it has in the new process."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (DupFd(self.number),)
+
+
+def _received(duplicate: Any) -> int:
+    return duplicate.detach()
+
+
+def _run(arguments: tuple[str, ...], environment: dict[str, str], folder: str, output: int, errors: int) -> None:
+    """Do what ``python -m rl_rewards.run`` does in a process of its own, from its start to its end."""
+    from jax._src import xla_bridge
+
+    assert not xla_bridge.backends_are_initialized(), "a process that has started JAX must not be forked"
+    os.environ.update(environment)
+    os.chdir(folder)
+    os.dup2(output, 1)
+    os.dup2(errors, 2)
+    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8")
+    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), encoding="utf-8", line_buffering=True)
+    sys.argv = ["run", *arguments]
+    try:
+        runpy.run_module("rl_rewards.run", run_name="__main__", alter_sys=True)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)
+    finally:
+        threading._shutdown()
+        atexit._run_exitfuncs()
