@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from rl_rewards.models.base import MLP
-
 ADAPTERS = ("envpool", "gymnasium", "gymnax")
 ROOMS = ("hall", "key_door", "light_switch", "tv_grid")
 IMITATION = ("airl", "gail", "maxent_irl", "sqil")
@@ -27,6 +25,8 @@ MOVED = {
 """Modules of rl_rewards that held a part, and where that part is now."""
 
 
+MLP = "rl_rewards.models.mlp.MLPModel"
+"""Spelled out, since the answer to ``--help`` reads this module and must not import JAX."""
 NETWORK = {"activation": "tanh", "layer_norm": False, "dropout": 0.0, "spectral_norm": False}
 """What networks were where the configuration said nothing of it. Their keys stood beside those of the algorithm or the
 reward until models had a group of their own."""

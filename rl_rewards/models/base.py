@@ -9,9 +9,6 @@ from rl_rewards.core.checks import require
 from rl_rewards.models.convolutions import Convolutions
 from rl_rewards.models.recurrence import Recurrence
 
-MLP = "rl_rewards.models.mlp.MLPModel"
-"""The model of configs/model/mlp.yaml."""
-
 
 class Model(ABC):
     """Makes networks, as flax modules, for whoever says how many numbers go in and come out.
@@ -69,7 +66,8 @@ def check_model(model: Any, key: str, picture: tuple[int, ...] | None = None, ma
     """
     require(
         isinstance(model, Model),
-        f"{key} must be a model, as {key}._target_={MLP} is; its class inherits from {Model.__module__}.Model.",
+        f"{key} must be a model, as {key}._target_=rl_rewards.models.mlp.MLPModel is; its class inherits from "
+        f"{Model.__module__}.Model.",
     )
     require(
         picture is not None or not model.needs_picture,
