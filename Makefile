@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Passed on to the program: make run ARGS="reward=goal_classifier seed=3"
+# Passed on to the program or to pytest: make run ARGS="reward=goal_classifier seed=3"
 ARGS ?=
 # For make bench: a folder with other people's programs, the items to measure, and where the results go.
 PEERS ?=
@@ -11,7 +11,7 @@ ONLY ?=
 OUT ?= scripts/results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup judge-local run test smoke bench lint format type clean
+.PHONY: help setup judge-local run check test test-long smoke bench lint format type clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -32,8 +32,21 @@ judge-local: $(READY)  ## add the embedded judge, llama.cpp and SmolLM2-135M-Ins
 run: $(READY)  ## learn the main job and write its report (ARGS="..." adds overrides)
 	$(BIN)/python -m rl_rewards.run $(ARGS)
 
-test: $(READY)  ## run the tests, each file in one of up to eight processes
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
+# Folders of tests without whole runs, and one small run; see CONTRIBUTING.md.
+FAST := tests/core tests/models tests/data/test_replay.py tests/loop/test_best_criterion.py tests/loop/test_log.py \
+  tests/loop/test_trust.py tests/reporting/test_alarm.py tests/reporting/test_outcome.py tests/test_configs.py \
+  tests/test_readmes.py tests/test_verdict_table.py tests/algorithms/test_ppo_update.py \
+  "tests/test_smoke.py::test_pair[adversarial_classifier-point]"
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
+check: lint type  ## what to run before every commit: style, contracts, types and the fast tests, two minutes
+	$(PYTEST) -m "not slow and not long" $(FAST) $(ARGS)
+
+test: $(READY)  ## everything that a change can break (ARGS="..." goes to pytest)
+	$(PYTEST) -m "not long" $(ARGS)
+
+test-long: $(READY)  ## what joins again what the other tests join, or repeats it; see CONTRIBUTING.md
+	$(PYTEST) -m long $(ARGS)
 
 smoke: $(READY)  ## every reward source for a few rounds on every environment
 	$(BIN)/python -m pytest tests/test_smoke.py $(ARGS)

@@ -11,6 +11,8 @@ import jaxtyping
 import pytest
 from jaxtyping import _import_hook
 
+from tests.cpu_times import CpuTimes
+
 CHECKED = (
     "core",
     "models",
@@ -66,6 +68,15 @@ KEYS_WATCHED = {"algorithms", "core", "data", "envs", "games", "loop", "models",
 """Folders in whose tests JAX watches that no random key is used twice. Not while whole runs are made (``runs``,
 ``finished``): it does not look into compiled rounds, takes every jitted call through Python, and misjudges keys under
 vmap."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--cpu-times", metavar="FILE", help="write the processor seconds of every test; see cpu_times.py")
+
+
+def pytest_configure(config):
+    if (path := config.getoption("cpu_times", None)) is not None:
+        config.pluginmanager.register(CpuTimes(path))
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,6 @@ from tests.algorithms.small import SMALL_PPO, small_sac
 from tests.games.made import rules
 from tests.probes import experience_of, make
 
-pytestmark = pytest.mark.long
-
 HALL = make("env", "hall", length=7, goal=6, max_episode_steps=16)
 POINT = make("env", "point")
 OPPONENTS = {

@@ -19,8 +19,6 @@ from rl_rewards.loop.saved_state import SavedState
 from tests.finished import finished_run, resumed_run
 from tests.runs import command, composed, digest_of, raw_rows, rows, run_here
 
-pytestmark = pytest.mark.long
-
 SMALL = ("reward=self_play", "reward.horizon=12", "reward.alice_moves=6", "algorithm.rollout_length=40")
 HALL = (*SMALL, "env=hall", "env.length=5", "env.goal=4")
 

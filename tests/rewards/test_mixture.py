@@ -28,8 +28,6 @@ from tests.probes import experience_of, make, make_rollout, make_spec
 from tests.rewards.examples import examples_of, gaussians, same, tiny_source
 from tests.runs import composed, digest_of, rows
 
-pytestmark = pytest.mark.long
-
 SPEC = make_spec(obs=2, action=1)
 FAR = HandDesigned(spec=SPEC, terms={"far": {"weight": 2.0, "of": "next_obs", "map": "norm"}})
 

@@ -20,8 +20,6 @@ from tests.probes import experience_of, make, make_rollout, make_spec, with_mode
 from tests.rewards.examples import initial, same, updater
 from tests.runs import composed, digest_of, raw_rows, run_here, usable_envs
 
-pytestmark = pytest.mark.long
-
 KINDS = ("prediction_error", "icm", "rnd", "disagreement")
 SPEC = make_spec(obs=2, action=1)
 SMALL = {
