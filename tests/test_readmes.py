@@ -1,4 +1,4 @@
-"""The READMEs: the first page stays short, links lead somewhere, and every printed command composes."""
+"""The READMEs: the first pages stay short, links lead somewhere, and every printed command composes."""
 
 import re
 import shlex
@@ -9,9 +9,11 @@ import pytest
 from tests.runs import composed
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(ROOT.joinpath(name) for name in ("README.md", "configs/README.md", "scripts/README.md"))
+PAGES = sorted(
+    ROOT.joinpath(name) for name in ("README.md", "CONTRIBUTING.md", "configs/README.md", "scripts/README.md")
+)
 PAGES += [*sorted((ROOT / "rl_rewards").glob("*/README.md")), *sorted((ROOT / "scripts").glob("*/README.md"))]
-LARGEST_FIRST_PAGE = 12 * 1024  # bytes
+LARGEST = {"README.md": 12 * 1024, "CONTRIBUTING.md": 8 * 1024}  # bytes
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 RUN = re.compile(r"python -m rl_rewards\.run ([^`\n#]*)")
 NOT_A_RUN = ("--config-dir", "resume=", "--help", "NAME")  # of other files, other folders, or any name
@@ -28,8 +30,9 @@ def _commands() -> list[str]:
     return sorted(line for line in found if not any(word in line for word in NOT_A_RUN))
 
 
-def test_the_first_page_stays_short():
-    assert (ROOT / "README.md").stat().st_size < LARGEST_FIRST_PAGE
+@pytest.mark.parametrize("page", LARGEST)
+def test_the_first_pages_stay_short(page):
+    assert (ROOT / page).stat().st_size < LARGEST[page]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -50,7 +53,12 @@ def test_programs_that_a_page_names_are_there(page):
         assert there.with_suffix(".py").is_file() or (there / "__main__.py").is_file(), module
     for script in re.findall(r"python (scripts/\w+\.py)", text):
         assert (ROOT / script).is_file(), script
-    targets = {word.split()[0] for word in re.findall(r"\bmake ((?:run|test|bench|judge-local)\b)", text)}
+    targets = {
+        word.split()[0]
+        for word in re.findall(
+            r"\bmake ((?:run|check|test-long|test|format|lint|type|setup|bench|judge-local)\b)", text
+        )
+    }
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert targets <= set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
 

@@ -59,7 +59,7 @@ def _host_run():
     return ("debug=smoke", "env=pencil_case", *SMALL, "reward.goal_threshold=0.01", *few)
 
 
-@pytest.mark.parametrize("role", [ALICE, BOB], ids=["alice", "bob"])
+@pytest.mark.parametrize("role", [pytest.param(ALICE, marks=pytest.mark.long, id="alice"), pytest.param(BOB, id="bob")])
 def test_killed_in_either_players_turn_it_ends_in_the_same_bits(tmp_path, never_killed, role):
     arguments = (*_host_run(), f"hydra.run.dir={tmp_path}")
     script = [sys.executable, "-c", KILLED, str(role), *arguments]
