@@ -1,6 +1,6 @@
 """The exact soft-optimal policy where the model is known; experience only tells what it earns.
 
-pi = argmax of E[sum of gamma^t (r(s_t, a_t, s_{t+1}) + tau H(pi(.|s_t)))], by ``core.tabular.soft_values``
+pi = argmax of E[sum of gamma^t (r(s_t, a_t, s_{t+1}) + tau H(pi(.|s_t)))], by ``models.tabular.soft_values``
 (Ziebart 2010, PhD thesis, algorithm 9.1). The reward of every step there is, is asked anew in each round.
 """
 

@@ -1,8 +1,8 @@
 """Keeps the policy and the reward of a run's best evaluation, in checkpoints/best and in best.json.
 
-Which evaluation is best follows from the rows of metrics.jsonl alone (``core.best``). The best so far also goes with
-every checkpoint of everything, from which a resumed run takes it back: one that was found after the checkpoint is then
-overwritten, and found again or not.
+Which evaluation is best follows from the rows of metrics.jsonl alone (``loop.best_criterion``). The best so far also
+goes with every checkpoint of everything, from which a resumed run takes it back: one that was found after the
+checkpoint is then overwritten, and found again or not.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Shows on a run's page what it reached and kept: headline, collapse notice, tile of the best, and where it is kept.
 
-The judgements are those of ``core.outcome``; which evaluation was kept is what best.json says.
+The judgements are those of ``reporting.outcome``; which evaluation was kept is what best.json says.
 """
 
 from collections.abc import Mapping

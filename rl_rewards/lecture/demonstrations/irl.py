@@ -1,6 +1,6 @@
 """Inverse RL: a reward that explains demonstrations, and what it is good for.
 
-On ``grid``, computed here for each seed: maximum-entropy IRL with a known model, see ``studies.irl_grid``. The lecture
+On ``grid``, computed here for each seed: maximum-entropy IRL with a known model, see ``irl_grid``. The lecture
 (guide-reward-learning.txt) has demonstrations as one of four sources of rewards.
 """
 
