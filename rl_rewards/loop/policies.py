@@ -100,7 +100,7 @@ def seen_by(view: Environment, recording: Transition, seed: int) -> Transition:
     actions = recording.action
     host_env = make_batches(view, actions.shape[1], [seed])
 
-    def act(agent: Any, memory: Memory, obs: np.ndarray, key: Key, t: int) -> tuple[np.ndarray, Memory, dict[str, Any]]:
+    def act(agent: Any, memory: Memory, obs: np.ndarray, key: Key, t: int) -> tuple[Action, Memory, dict[str, Any]]:
         return actions[t], memory, {}
 
     seen = collect_host(host_env, act, None, jax.random.key(0), len(actions)).rollout

@@ -92,8 +92,8 @@ class GRU(Recurrence):
         return jnp.zeros((size, self.outputs))
 
     def step(self, params: dict, memory: Memory, x: Float[Array, "N d"]) -> tuple[Memory, Float[Array, "N outputs"]]:
-        memory, output = self.cell.apply(params, memory, x)
-        return memory, output
+        stepped: Any = self.cell.apply(params, memory, x)
+        return stepped
 
 
 def sequences_of(experience: Experience) -> Sequences:
