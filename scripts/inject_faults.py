@@ -24,7 +24,7 @@ PASSED, FAILED, ERROR = 0, 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plant the chosen faults; returns how many of them were not caught."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.inject_faults", description="Plant faults and see that the tests catch them.")
+    parser = argparse.ArgumentParser(prog="python -m scripts.inject_faults", description="Plant faults in a copy.")
     parser.add_argument("words", nargs="*", help="part of a fault's name or file; none: all faults")
     words = parser.parse_args(arguments).words
     chosen = [fault for fault in FAULTS if not words or any(word in f"{fault.name} {fault.file}" for word in words)]
