@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parent / "results" / "kills.json"
 COMMON = ["logger=none", "video=false", "report=false"]
 RUNS = {
     "sac, adversarial classifier, point, 4 seeds in one program": [
-        "experiment=lecture/sac_adversarial",
+        "experiment=lecture/classifiers/sac_adversarial",
         "study=null",
         "num_seeds=4",
         "total_env_steps=25600",

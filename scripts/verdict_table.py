@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rl_rewards.command_line.help import list_choices, study_name
+
 RESULTS = Path(__file__).parent / "results"
-EXPERIMENTS = Path(__file__).parents[1] / "configs" / "experiment" / "lecture"
 START, END = "<!-- claims: written by scripts/verdict_table.py -->\n", "<!-- end of claims -->\n"
 
 
@@ -46,8 +47,8 @@ def _studies(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def _links(path: Path, seen_from: Path) -> str:
     """To the file and its figure, under the name by which the experiment is run."""
-    experiments = (one.relative_to(EXPERIMENTS).with_suffix("").as_posix() for one in EXPERIMENTS.rglob("*.yaml"))
-    name = next((one for one in experiments if one.replace("/", "_") == path.stem), path.stem)
+    name = next((one for one in list_choices("experiment") if study_name(one) == path.stem), path.stem)
+    name = name.removeprefix("lecture/")
     figure = path.with_suffix(".png")
     shown = f", [figure]({figure.relative_to(seen_from)})" if figure.is_file() else ""
     return f"[{name}]({path.relative_to(seen_from)}){shown}"

@@ -53,8 +53,8 @@ def test_a_key_that_was_meant_for_another_choice_is_named():
     """What an experiment sets of its reward is merged into whatever was chosen instead."""
     from rl_rewards.loop import build
 
-    told = r"reward\.visited_per_round=640 is no setting of EnvironmentReward; .* out with ~reward\.visited_per_round"
-    swapped = ("experiment=lecture/sac_adversarial", "reward=environment")
+    told = r"reward\.negatives=visits is no setting of EnvironmentReward; .* out with ~reward\.negatives"
+    swapped = ("experiment=lecture/classifiers/sac_adversarial", "reward=environment")
     with pytest.raises(ConfigError, match=told):
         build.build(composed(*swapped))
     rest = ("visited_per_round", "keep_visited", "updates_per_round", "negatives", "classifier")

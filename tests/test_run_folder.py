@@ -171,6 +171,11 @@ def test_a_broken_configuration_is_mended_from_the_checkpoint(copy, content, cap
         start_run(composed(*SMALL, *RUN, "seed=7"), copy, CHOICES)
 
 
+def test_an_arm_goes_on_however_its_study_writes_its_arms(copy):
+    """The study's configuration is in each of its arms; what it says of others changes nothing of the run."""
+    start_run(composed(*SMALL, *RUN, "size=small", "arms={a: [{extends: _b}], _b: []}"), copy, CHOICES)
+
+
 def test_without_a_copy_only_the_first_command_goes_on(copy, monkeypatch, capsys):
     """As in a folder of an earlier version, whose checkpoints keep no configuration."""
     monkeypatch.setattr(one_item, "stored_config", lambda folder: None)

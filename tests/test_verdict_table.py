@@ -42,7 +42,7 @@ def test_superseded_results_say_why(results):
 
 def test_a_study_has_the_name_by_which_it_is_run(results):
     (results / "study.json").rename(results / "gail_benchmark_acrobot.json")
-    assert "| **[gail_benchmark/acrobot](gail_benchmark_acrobot.json)** |" in every_claim(results)
+    assert "| **[demonstrations/gail_benchmark/acrobot](gail_benchmark_acrobot.json)** |" in every_claim(results)
 
 
 def test_stored_results_count_and_come_from_clean_commits():

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from rl_rewards.command_line.help import CONFIGS, list_choices
+from rl_rewards.command_line.help import CONFIGS, list_choices, with_chapter
 from rl_rewards.core.errors import ConfigError
 
 PATHS = (
@@ -100,15 +100,17 @@ def _check_choice(key: str, value: str) -> None:
 
 def _instead(group: str, name: str) -> str:
     """Returns the choices that exist, as the end of a sentence."""
+    if group == "experiment" and (now := with_chapter(name)):
+        return f"; it is experiment={now} now."
     choices = list(list_choices(group))
     last_parts = {choice.rsplit("/", 1)[-1]: choice for choice in choices}
     near = get_close_matches(name, choices, 3, 0.8)
     near += [last_parts[one] for one in get_close_matches(name.rsplit("/", 1)[-1], last_parts, 3, 0.6)]
-    near += [choice for choice in choices if choice.startswith(f"{name}/") or f"/{name}/" in f"/{choice}"]
+    near += [choice for choice in choices if f"/{name.rsplit('/', 1)[-1]}/" in f"/{choice}"]
     if group == "env" and _REGISTERED.fullmatch(name):
         return f"; env=gymnasium env.id={name} takes the environment of that name from Gymnasium."
     if near:
-        meant = [f"{group}={one}" for one in dict.fromkeys(near) if not one.endswith("shared")]
+        meant = [f"{group}={one}" for one in dict.fromkeys(near)]
         return f"; did you mean {' or '.join(meant[:4])}? Available options in '{group}': {_known(group)}."
     return f". Available options in '{group}': {_known(group)}."
 

@@ -21,6 +21,8 @@ from rl_rewards.loop.trust import check_targets, take_trust, trusted_packages
 
 GROUPS = ("env", "reward", "algorithm")
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps", "trust")
+OF_A_STUDY = ("study", "arms", "size", "sizes")
+"""Keys of an arm's configuration that say where it comes from and change nothing of the run."""
 
 
 @contextmanager
@@ -68,6 +70,8 @@ def resumed(run_dir: Path, overrides: list[str]) -> Iterator[tuple[dict[str, Any
             neither of rl_rewards nor of a package that ``trust=`` names.
     """
     if not is_started(run_dir):
+        if (run_dir / "arms").is_dir():
+            raise ConfigError(f"resume={run_dir} is a study's folder; the command that started it goes on with it.")
         raise ConfigError(f"resume={run_dir} is not a run's folder; it has no config.yaml.")
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in RESUMABLE_OVERRIDES:
@@ -119,4 +123,4 @@ def _write_run_json(run_dir: Path, config: Mapping[str, Any], choices: Mapping[s
 
 
 def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in (*RESUMABLE_OVERRIDES, "resume")}
+    return {key: value for key, value in config.items() if key not in (*RESUMABLE_OVERRIDES, *OF_A_STUDY, "resume")}

@@ -70,9 +70,9 @@ def test_what_can_be_no_name_of_a_choice_is_refused(argument):
 @pytest.mark.parametrize(
     ("name", "instead"),
     [
-        ("experiment/balanced_bound", "did you mean experiment=lecture/balanced_bound?"),
-        ("experiment/balanced_bond", "did you mean experiment=lecture/balanced_bound?"),
-        ("experiment/stability", "experiment=lecture/stability/pencil_case or experiment=lecture/stability/point?"),
+        ("experiment/balanced_bound", "did you mean experiment=lecture/classifiers/balanced_bound?"),
+        ("experiment/lecture/balanced_bond", "did you mean experiment=lecture/classifiers/balanced_bound?"),
+        ("experiment/stability", "stability/pencil_case or experiment=lecture/classifiers/stability/point?"),
         ("experiment/lecture/quickstart", "did you mean experiment=quickstart?"),
         ("env/pont", "did you mean env=point?"),
         ("env/Hopper-v5", "env=gymnasium env.id=Hopper-v5 takes"),
@@ -84,6 +84,19 @@ def test_what_can_be_no_name_of_a_choice_is_refused(argument):
 )
 def test_close_matches_are_offered_in_folders_too(name, instead):
     assert instead in missing_choice(f"Could not find '{name}'")
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("lecture/main_job", "lecture/classifiers/main_job"),
+        ("lecture/gail_benchmark/acrobot", "lecture/demonstrations/gail_benchmark/acrobot"),
+    ],
+)
+def test_a_name_from_before_the_chapters_is_answered_with_the_new_one(before, now):
+    assert missing_choice(f"Could not find 'experiment/{before}'") == (
+        f"Could not find 'experiment/{before}'; it is experiment={now} now."
+    )
 
 
 def test_a_value_that_hydra_cannot_read_is_shown_in_quotes():

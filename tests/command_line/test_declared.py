@@ -161,7 +161,7 @@ def test_in_a_mixture_and_in_a_study_too():
     with pytest.raises(ConfigError, match=rf"^{part}=2 is not valid; it must be a number from 0 to 1\.$"):
         check_numbers(composed("reward=mixture", f"{part}=2"))
     with pytest.raises(ConfigError, match=r"^study\.classifier\.mixup=-1 is not valid"):
-        check_numbers(composed("experiment=lecture/balanced_bound", "study.classifier.mixup=-1"))
+        check_numbers(composed("experiment=lecture/classifiers/balanced_bound", "study.classifier.mixup=-1"))
 
 
 def test_whole_floats_are_integers_and_nothing_else_changes():

@@ -72,7 +72,9 @@ def test_a_job_that_an_earlier_version_finished_is_found_by_its_configuration(tm
 
 
 def test_a_study_is_no_job_of_a_sweep(tmp_path):
-    done = command("--multirun", "experiment=lecture/gan", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    done = command(
+        "--multirun", "experiment=lecture/classifiers/gan", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}"
+    )
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("Error: This experiment is a study") and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "sweep").exists()

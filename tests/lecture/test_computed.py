@@ -7,6 +7,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from rl_rewards.command_line.help import list_choices, study_name
 from rl_rewards.loop.build import build_study
 from rl_rewards.studies.base import run_study
 from tests.runs import ADDED_LATER, composed
@@ -27,13 +28,18 @@ TINY = {
 WIRED = {"spec"}
 
 
+def named(study):
+    """The experiment by which a study is run."""
+    return next(one for one in list_choices("experiment") if study_name(one) == study)
+
+
 def tiny(name):
-    return composed(f"experiment=lecture/{name}", *(f"study.{change}" for change in TINY[name]))
+    return composed(f"experiment={named(name)}", *(f"study.{change}" for change in TINY[name]))
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_keys_are_the_constructors_arguments(name):
-    cfg = composed(f"experiment=lecture/{name}")
+    cfg = composed(f"experiment={named(name)}")
     assert not cfg.arms
     assert OmegaConf.to_container(cfg.sizes) == {
         "small": ["seed=0", "num_seeds=3"],

@@ -5,12 +5,14 @@ import time
 from dataclasses import dataclass
 
 import pytest
+from omegaconf import OmegaConf
 
-from rl_rewards.command_line.help import CONFIGS
+from rl_rewards.command_line.help import list_choices
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
 from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.settings import StudySettings
+from rl_rewards.studies.arms import resolved_arms
 from rl_rewards.studies.base import FOLDER, Findings, Verdict, run_study, still_at_work
 from tests.runs import command, composed
 
@@ -78,17 +80,13 @@ def test_an_arm_that_is_refused_or_fails_is_named(tmp_path):
         run_study(Ends(), settings(bad=["algorithm.learning_rate=1e30"]), TINY, tmp_path / "b")
 
 
-LECTURE = CONFIGS / "experiment" / "lecture"
-STUDIES = sorted(str(path.relative_to(LECTURE).with_suffix("")) for path in LECTURE.rglob("*.yaml"))
-
-
-@pytest.mark.parametrize("name", [name for name in STUDIES if "shared" not in name])
+@pytest.mark.parametrize("name", [name for name in list_choices("experiment") if name.startswith("lecture/")])
 def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path):
-    cfg = composed(f"experiment=lecture/{name}")
-    for changes in (cfg.arms or {}).values():
+    cfg = composed(f"experiment={name}")
+    for changes in resolved_arms(StudySettings.of(OmegaConf.to_container(cfg, resolve=True)).arms).values():
         if any(FOLDER in change for change in changes):
             continue  # it needs what another arm has learned
-        one = composed(f"experiment=lecture/{name}", "study=null", *cfg.sizes["full"], *changes)
+        one = composed(f"experiment={name}", "study=null", *cfg.sizes["full"], *changes)
         assert compatibility.rounds_of(build.build(one, tmp_path).parts, one.total_env_steps) > 1
 
 
@@ -112,7 +110,7 @@ def test_an_unknown_size_is_refused(tmp_path):
 def test_a_study_from_the_command_line_ends_in_verdicts_and_a_page(tmp_path):
     fewer = ["~arms.log_prob", "~arms.neg_log_one_minus", "debug=smoke"]
     tmp_path = tmp_path / "a study, (1)=x"  # its arms' folders are given to Hydra
-    done = command("experiment=lecture/reward_maps", *fewer, f"hydra.run.dir={tmp_path}")
+    done = command("experiment=lecture/demonstrations/reward_maps", *fewer, f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "HOLD (indicative): D: success over the last 3 evaluations" in done.stdout
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

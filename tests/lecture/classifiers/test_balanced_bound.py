@@ -19,7 +19,7 @@ SPREAD = np.linspace(-0.01, 0.01, SEEDS)
 
 @pytest.fixture(scope="module")
 def study():
-    return build_study(composed("experiment=lecture/balanced_bound"))[0]
+    return build_study(composed("experiment=lecture/classifiers/balanced_bound"))[0]
 
 
 def outputs(gathered=0.2, on_average=0.8, grid_error=0.0, mixup_error=0.0, by_places=0.6, lowest=0.2):

@@ -18,7 +18,7 @@ SEEDS = 10
 
 @pytest.fixture(scope="module")
 def study():
-    return build_study(composed("experiment=lecture/gan"))[0]
+    return build_study(composed("experiment=lecture/classifiers/gan"))[0]
 
 
 def details(failing=0, off_half=0.01):

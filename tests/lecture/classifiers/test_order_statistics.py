@@ -19,7 +19,7 @@ AROUND_ONE = np.linspace(0.98, 1.02, SEEDS)[:, None]
 
 @pytest.fixture(scope="module")
 def study():
-    return build_study(composed("experiment=lecture/order_statistics"))[0]
+    return build_study(composed("experiment=lecture/classifiers/order_statistics"))[0]
 
 
 def made_up(uniform_gap=1.0, classifier_gap=0.01, goal_gap=0.02):

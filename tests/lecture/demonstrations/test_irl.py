@@ -18,7 +18,7 @@ SEEDS = 10
 @pytest.fixture(scope="module")
 def on_grid():
     changes = ("size=4", "max_episode_steps=10", "rewards=[[0,0,1.0]]")
-    cfg = composed("experiment=lecture/irl", *(f"study.grid.env.{change}" for change in changes))
+    cfg = composed("experiment=lecture/demonstrations/irl", *(f"study.grid.env.{change}" for change in changes))
     return replace(build_study(cfg)[0].grid, episodes=(1, 300))
 
 

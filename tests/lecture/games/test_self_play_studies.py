@@ -53,7 +53,7 @@ def test_bobs_paths_are_read_off_a_run(tmp_path):
 
 @pytest.mark.parametrize("name", ["self_play_hall", "degenerate_equilibria"])
 def test_arms_may_make_classes_of_the_packages_that_the_study_trusts(name, tmp_path, monkeypatch):
-    cfg, asked = composed(f"experiment=lecture/{name}", "trust=mine"), []
+    cfg, asked = composed(f"experiment=lecture/games/{name}", "trust=mine"), []
 
     class Enough(Exception):
         pass

@@ -25,7 +25,7 @@ SMALL = ("reward.budget=4", "reward.sessions=2", *MODEL)
 
 @pytest.fixture(scope="module")
 def study():
-    return build_study(composed("experiment=lecture/ai_feedback", "study.count=60"))[0]
+    return build_study(composed("experiment=lecture/preferences/ai_feedback", "study.count=60"))[0]
 
 
 def check(leans_on):
@@ -86,7 +86,7 @@ def test_arms_are_judged_by_their_files(study, monkeypatch, tmp_path):
 
 
 def test_a_seeds_own_reward_is_read(study, tmp_path):
-    cfg = composed("experiment=lecture/ai_feedback", "num_seeds=2", "seed=3", *SMALL)
+    cfg = composed("experiment=lecture/preferences/ai_feedback", "num_seeds=2", "seed=3", *SMALL)
     parts = build(cfg).parts
     OmegaConf.save(cfg, tmp_path / "config.yaml", resolve=True)
     parts.env.spec.save(tmp_path / "spec.json")

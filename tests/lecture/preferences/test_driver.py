@@ -25,7 +25,7 @@ def study():
         "sampler.burn_in=10",
         "sampler.thin=2",
     )
-    cfg = composed("experiment=lecture/driver", *(f"study.{change}" for change in changes))
+    cfg = composed("experiment=lecture/preferences/driver", *(f"study.{change}" for change in changes))
     return build_study(cfg)[0]
 
 

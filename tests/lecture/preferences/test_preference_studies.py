@@ -23,7 +23,7 @@ SMALL = ("study.reward.reward_model.model.hidden=[8]", "study.heldout=10")
 
 
 def study(name, *changes):
-    return build_study(composed(f"experiment=lecture/{name}", *SMALL, *changes))[0]
+    return build_study(composed(f"experiment=lecture/preferences/{name}", *SMALL, *changes))[0]
 
 
 @pytest.fixture(scope="module")
