@@ -22,6 +22,9 @@ PATHS = (
 MAY_BE_NONE = ("experiment", "debug")
 """Groups of which nothing is chosen by default."""
 
+NETWORK = ("hidden", "activation", "dropout", "spectral_norm")
+"""Keys of networks."""
+
 _UNQUOTED = re.compile(r"[\w/\-+.$%*@?|: \\]*", re.ASCII)  # what Hydra reads as text without quotes
 _NO_NAME = re.compile(r"null|true|false|nan|[+-]?inf|[+-]?[\d_]*\.?[\d_]+(e[+-]?\d+)?", re.IGNORECASE)
 _REGISTERED = re.compile(r"[\w/.-]+-v\d+|\w[\w.]*:[\w/.-]+")
@@ -64,6 +67,23 @@ def missing_choice(said: str) -> str | None:
     if match is None:
         return None
     return f"Could not find '{match[1]}/{match[2]}'" + _instead(match[1].split("@")[0], match[2])
+
+
+def moved_key(said: str) -> str | None:
+    """Returns the sentence that replaces Hydra's "Could not override 'KEY'" for keys of networks where they once stood.
+
+    They are now under the ``model`` of the algorithm or the reward; that of preferences is in its ``reward_model``.
+    """
+    match = re.match(r"Could not override '((?:algorithm|reward|study)\.[\w.]+)'", said)
+    if match is None:
+        return None
+    *place, name = match[1].split(".")
+    if place[-2:] == ["reward", "model"]:
+        place[-1] = "reward_model"
+    if name in NETWORK and place[-1] != "model":
+        place.append("model")
+    now = ".".join([*place, name])
+    return None if now == match[1] else f"Could not override '{match[1]}': it is {now} now."
 
 
 def unreadable(override: str, problem: str) -> str:

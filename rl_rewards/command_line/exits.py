@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from hydra.errors import HydraException, OverrideParseException
 
-from rl_rewards.command_line.arguments import missing_choice, unreadable
+from rl_rewards.command_line.arguments import missing_choice, moved_key, unreadable
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 
 FAILED, REFUSED = 1, 2
@@ -106,6 +106,8 @@ def composition_sentence(error: HydraException) -> str:
             several[1], "its value is several; add --multirun to sweep over them, or write a list as [a,b]"
         )
     if (instead := missing_choice(head)) is not None:
+        return instead
+    if (instead := moved_key(head)) is not None:
         return instead
     if head.startswith("Could not override"):
         return f"{head.rstrip('.')}: there is no such option; --cfg job lists them all."

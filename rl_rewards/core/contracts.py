@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, Protocol
 
+import jax
+
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 
@@ -87,6 +89,14 @@ def _check_arguments(method: Callable, of_contract: Callable, place: str) -> Non
         ) from None
     except ValueError:  # written in C: nobody knows
         return
+
+
+def check_array(found: Any, shape: tuple[int, ...], dtype: str, place: str, name: str) -> None:
+    """Checks that ``found``, called ``name`` in the message, is the shape of an array of this shape and type."""
+    array = isinstance(found, jax.ShapeDtypeStruct)
+    has = f"{found.dtype} {list(found.shape)}" if array else type(found).__name__
+    right = array and tuple(found.shape) == shape and str(found.dtype) == dtype
+    require(right, f"{place}: {name} must be {dtype} {list(shape)}, and is {has}.")
 
 
 @contextmanager

@@ -28,16 +28,11 @@ def instantiate_part(group: str, node: Mapping[str, Any], **wired: Any) -> Any:
         ConfigError: for keys that do not fit the class, and for a class that lacks what its contract asks for.
     """
     require("_target_" in node, f"{group} lacks _target_, the class that is to be made of its keys.")
-    try:
-        made = pkgutil.resolve_name(node["_target_"])
-    except Exception as error:  # whatever goes wrong where the module is imported
-        raise ConfigError(f"{place_of(group, node)} cannot be imported: {error}.") from None
-    if inspect.isabstract(made):
-        contract = next((one for one in made.__mro__ if not is_own(one)), made)
-        check_members(made, contract, place_of(group, node))
+    made = _class_of(group, node)
     wired = _check_keys(group, node, made, wired)
+    own = is_own(made) | _check_inner(group, node)
     try:
-        with blamed_on(place_of(group, node), "its constructor") if is_own(made) else nullcontext():
+        with blamed_on(place_of(group, node), "its constructor") if own else nullcontext():
             # Partial first: instantiate would take a spec among its arguments for more configuration.
             return instantiate({**node, "_partial_": True}, _convert_="all")(**wired)
     except InstantiationException as error:
@@ -47,6 +42,31 @@ def instantiate_part(group: str, node: Mapping[str, Any], **wired: Any) -> Any:
         if isinstance(cause, ConfigError):
             raise ConfigError(_named_in_full(str(cause), group, str(error))) from None
         raise error from None
+
+
+def _class_of(group: str, node: Mapping[str, Any]) -> Any:
+    """The class, or the function, that ``node`` names."""
+    try:
+        made = pkgutil.resolve_name(node["_target_"])
+    except Exception as error:  # whatever goes wrong where the module is imported
+        raise ConfigError(f"{place_of(group, node)} cannot be imported: {error}.") from None
+    if inspect.isabstract(made):
+        contract = next((one for one in made.__mro__ if not is_own(one)), made)
+        check_members(made, contract, place_of(group, node))
+    return made
+
+
+def _check_inner(group: str, node: Mapping[str, Any]) -> bool:
+    """Checks the keys of the parts within a part, such as its model, and returns whether one of them is a person's."""
+    own = False
+    for key, inner in node.items():
+        if isinstance(inner, Mapping) and isinstance(inner.get("_target_"), str):
+            place = f"{group}.{key}"
+            made = _class_of(place, inner)
+            if not inner.get("_partial_"):
+                _check_keys(place, inner, made, {})
+            own |= is_own(made) | _check_inner(place, inner)
+    return own
 
 
 def _named_in_full(message: str, group: str, said: str) -> str:

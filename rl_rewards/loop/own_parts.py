@@ -10,11 +10,12 @@ import jax.numpy as jnp
 
 from rl_rewards.algorithms.base import Algorithm, DatasetSizes, RolloutSizes
 from rl_rewards.core.checks import require
-from rl_rewards.core.contracts import blamed_on, check_members, is_own
+from rl_rewards.core.contracts import blamed_on, check_array, check_members, is_own
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, StepOut, Transition
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.labelers.base import Labeling
+from rl_rewards.loop.own_models import check_models
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
 
 BATCH = (3, 2)  # T, B of the made-up rollout
@@ -37,7 +38,7 @@ def check_env(env: Any, place: str) -> None:
     with blamed_on(place, "reset"):
         state = jax.eval_shape(env.reset, key)
     with blamed_on(place, "observe"):
-        _check_array(jax.eval_shape(env.observe, state), tuple(spec.obs.shape), spec.obs.dtype, place, "observe")
+        check_array(jax.eval_shape(env.observe, state), tuple(spec.obs.shape), spec.obs.dtype, place, "observe")
     with blamed_on(place, "step"):
         returned = jax.eval_shape(env.step, key, state, _action(spec, ()))
     pair = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], StepOut)
@@ -46,10 +47,10 @@ def check_env(env: Any, place: str) -> None:
     told = f"{place}: the state that step returns has other arrays than the one of reset"
     different = _different(state, after)
     require(different is None, f"{told}: {different}.")
-    _check_array(out.next_obs, tuple(spec.obs.shape), spec.obs.dtype, place, "next_obs of step")
-    _check_array(out.env_reward, (), "float32", place, "env_reward of step")
+    check_array(out.next_obs, tuple(spec.obs.shape), spec.obs.dtype, place, "next_obs of step")
+    check_array(out.env_reward, (), "float32", place, "env_reward of step")
     for name in ("terminated", "truncated", "needs_reset"):
-        _check_array(out._asdict()[name], (), "bool", place, f"{name} of step")
+        check_array(out._asdict()[name], (), "bool", place, f"{name} of step")
     require(
         set(out.info) == set(spec.info),
         f"{place}: info of step has the keys {sorted(out.info)}, and spec.info declares {sorted(spec.info)}.",
@@ -64,6 +65,7 @@ def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
 
     Of one that changes the environment, whose transitions nobody has seen yet, only the members.
     """
+    check_models(source, place)
     if not is_own(source):
         return
     check_members(source, RewardSource, place)
@@ -82,13 +84,14 @@ def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
         state = jax.eval_shape(source.init, jax.eval_shape(lambda: jax.random.key(0)))
     with blamed_on(place, "reward"):
         paid = jax.eval_shape(source.reward, state, _rollout(spec, source.requirements.info_keys))
-    _check_array(paid, BATCH, "float32", place, f"reward of transitions {list(BATCH)}")
+    check_array(paid, BATCH, "float32", place, f"reward of transitions {list(BATCH)}")
     with blamed_on(place, "absorbing_reward"):
-        _check_array(jax.eval_shape(source.absorbing_reward, state), (), "float32", place, "absorbing_reward")
+        check_array(jax.eval_shape(source.absorbing_reward, state), (), "float32", place, "absorbing_reward")
 
 
 def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
     """Checks an own algorithm; its actions must be those of the environment."""
+    check_models(algorithm, place)
     if not is_own(algorithm):
         return
     check_members(algorithm, Algorithm, place, besides=(RolloutSizes, DatasetSizes))
@@ -114,7 +117,7 @@ def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
         told = f"{place}: the memory that act returns has other arrays than the one of initial_memory"
         require(different is None, f"{told}: {different}.")
         action = _action(spec, BATCH[1:])
-        _check_array(returned[0], action.shape, str(action.dtype), place, f"actions for {BATCH[1]} observations")
+        check_array(returned[0], action.shape, str(action.dtype), place, f"actions for {BATCH[1]} observations")
 
 
 def check_labeling(labeling: Any, place: str) -> None:
@@ -130,13 +133,6 @@ def _check_requirements(part: Environment | RewardSource | Algorithm | Labeling,
         found = part.requirements
     declared = isinstance(found, Requirements)
     require(declared, f"{place}: requirements is {type(found).__name__}; it must be a Requirements.")
-
-
-def _check_array(found: Any, shape: tuple[int, ...], dtype: str, place: str, name: str) -> None:
-    array = isinstance(found, jax.ShapeDtypeStruct)
-    has = f"{found.dtype} {list(found.shape)}" if array else type(found).__name__
-    right = array and tuple(found.shape) == shape and str(found.dtype) == dtype
-    require(right, f"{place}: {name} must be {dtype} {list(shape)}, and is {has}.")
 
 
 def _action(spec: EnvSpec, batch: tuple[int, ...]) -> jax.ShapeDtypeStruct:

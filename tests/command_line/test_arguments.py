@@ -5,7 +5,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_rewards.command_line.arguments import mended, missing_choice, quoted, unreadable
+from rl_rewards.command_line.arguments import mended, missing_choice, moved_key, quoted, unreadable
 from rl_rewards.core.errors import ConfigError
 
 
@@ -97,6 +97,25 @@ def test_a_name_from_before_the_chapters_is_answered_with_the_new_one(before, no
     assert missing_choice(f"Could not find 'experiment/{before}'") == (
         f"Could not find 'experiment/{before}'; it is experiment={now} now."
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "now"),
+    [
+        ("algorithm.hidden", "algorithm.model.hidden"),
+        ("reward.classifier.spectral_norm", "reward.classifier.model.spectral_norm"),
+        ("reward.parts.bonus.activation", "reward.parts.bonus.model.activation"),
+        ("reward.model.dropout", "reward.reward_model.model.dropout"),
+        ("reward.model.ensemble", "reward.reward_model.ensemble"),
+    ],
+)
+def test_keys_that_have_moved_are_told_where_they_are(key, now):
+    assert moved_key(f"Could not override '{key}'.") == f"Could not override '{key}': it is {now} now."
+
+
+@pytest.mark.parametrize("key", ["algorithm.hiden", "algorithm.model.hidden", "env.speed"])
+def test_other_keys_have_not_moved(key):
+    assert moved_key(f"Could not override '{key}'.") is None
 
 
 def test_a_value_that_hydra_cannot_read_is_shown_in_quotes():

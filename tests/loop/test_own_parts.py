@@ -1,12 +1,16 @@
 """A person's own classes: whatever is missing or has another shape is one sentence, told before anything compiles."""
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
+from omegaconf import OmegaConf
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.errors import ConfigError
@@ -20,8 +24,11 @@ from rl_rewards.loop import build
 from rl_rewards.loop.build import build_algorithm
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.sources import build_source
+from rl_rewards.loop.train import Parts
+from rl_rewards.models.base import Model
 from rl_rewards.rewards.base import AsksForLabels, RewardSource
 from tests.probes import experience_of, make_rollout, make_spec
+from tests.runs import composed
 
 SPEC = make_spec(obs=2, action=1, info={"height": ()})
 
@@ -417,3 +424,80 @@ def test_what_a_part_declares_must_be_requirements(kind, of, monkeypatch):
     own = type("Own", (kind,), {"requirements": {"reads": ("obs",)}, "__module__": __name__})
     monkeypatch.setitem(globals(), "Own", own)
     refused(of, own, r"Own: requirements is dict; it must be a Requirements\.$")
+
+
+# Models.
+
+
+class Linear(nn.Module):
+    """What a person may bring: any flax module."""
+
+    outputs: int
+    spectral: bool = False
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        layer = nn.Dense(self.outputs)
+        return nn.SpectralNorm(layer)(x, update_stats=train) if self.spectral else layer(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearModel(Model):
+    extra: int = 0
+
+    def network(self, outputs, output_gain=1.0):
+        return Linear(outputs + self.extra)
+
+
+class NoModel(Model):
+    """Lacks its network."""
+
+
+class Statistics(LinearModel):
+    def network(self, outputs, output_gain=1.0):
+        return Linear(outputs, spectral=True)
+
+
+PLACES = ("algorithm", "reward.classifier")
+
+
+def with_own_model(kind: type, at: str = "algorithm", **keys) -> Parts:
+    """PPO and a goal classifier, one of which has networks of ``kind``."""
+    config: Any = OmegaConf.to_container(composed("env=point", "reward=goal_classifier", "algorithm=ppo_point"))
+    part = config["algorithm"] if at == "algorithm" else config["reward"]["classifier"]
+    part["model"] = node(kind, **keys)
+    return build.build(config).parts
+
+
+def test_a_model_of_ones_own_is_the_network_of_algorithms_and_rewards():
+    parts = with_own_model(LinearModel)
+    params = jax.eval_shape(parts.algorithm.init, jax.random.key(0)).params
+    assert list(params["critic"]["params"]) == ["Dense_0"] and set(params["actor"]["params"]) == {"Linear_0", "log_std"}
+    source = with_own_model(LinearModel, at="reward.classifier").source
+    variables = jax.eval_shape(source.init, jax.random.key(0)).classifier.variables
+    assert variables["params"]["Dense_0"]["kernel"].shape == (3, 2, 1), "one for each member"
+
+
+@pytest.mark.parametrize("at", PLACES)
+@pytest.mark.parametrize(
+    ("kind", "keys", "sentence"),
+    [
+        (
+            LinearModel,
+            {"extra": 1},
+            r": network of inputs \[3, 2, 5\] must be float32 \[3, 2, 4\], and is float32 \[",
+        ),
+        (NoModel, {}, " has no network: add it"),
+        (Statistics, {}, r": network has variables that are no parameters \(batch_stats\)"),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_a_model_that_does_not_do_what_is_asked_is_refused_before_anything_compiles(at, kind, keys, sentence):
+    place = re.escape(f"{at}.model._target_={__name__}.{kind.__name__}")
+    refused(lambda kind, **keys: with_own_model(kind, at, **keys), kind, place + sentence, **keys)
+
+
+@pytest.mark.parametrize("at", PLACES)
+def test_a_key_that_a_model_does_not_have_is_refused_by_its_place(at):
+    with pytest.raises(ConfigError, match=rf"{at}\.model\.width=3 is no setting of LinearModel"):
+        with_own_model(LinearModel, at, width=3)

@@ -1,6 +1,7 @@
 """What the networks promise: shapes, initial gains, spectral norm, dropout in training only."""
 
 import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
+import rl_rewards
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import build
+from rl_rewards.models.cnn import CNNModel
 from rl_rewards.models.heads import NormalActor
 from rl_rewards.models.networks import MLP
 from tests.probes import make
@@ -107,3 +110,50 @@ def test_actor_shapes(batch):
 def test_a_layer_without_width_is_refused(model, overrides):
     with pytest.raises(ConfigError, match=rf"{model}\.hidden=\[64, 0\] must be widths of at least 1"):
         build.build(composed("env=point", *overrides, f"{model}.hidden=[64,0]"))
+
+
+def test_what_a_part_cannot_learn_with_is_refused():
+    for override, sentence in (
+        ("algorithm.model.dropout=0.1", r"algorithm\.model has dropout or spectral norm, which are for classifiers"),
+        ("model@algorithm.model=cnn", r"algorithm\.model is a CNNModel, which learns from pictures"),
+        ("model@reward.classifier.model=cnn", r"reward\.classifier\.model is a CNNModel, which learns from pictures"),
+        ("algorithm.model.activation=sine", r"^algorithm\.model\.activation=sine is not known; choose from tanh"),
+        ("reward.classifier.model.dropout=1.5", r"^reward\.classifier\.model\.dropout=1\.5 must lie in \[0, 1\)"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            build.build(composed("env=point", override))
+
+
+def test_convolutions_are_of_the_chosen_sizes():
+    model = make("model", "cnn", channels=[4], kernels=[6], strides=[3], features=5)
+    shapes = jax.eval_shape(model.convolutions().init, jax.random.key(0), jnp.zeros((1, 12, 12, 3)))["params"]
+    assert shapes["StridedConvolution_0"]["kernel"].shape == (6 * 6 * 3, 4)
+    assert shapes["Dense_0"]["kernel"].shape == (4 * 4 * 4, 5)
+    for changes, sentence in (
+        ({"kernels": [8]}, r"model\.kernels=\[8\] must be a number"),
+        ({"strides": [3, 2]}, r"model\.kernels=\[8, 4\] must be multiples of model\.strides=\[3, 2\]"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            make_model(**changes)
+
+
+def make_model(**changes):
+    """A CNN whose refusal is raised as it is, without Hydra around it."""
+    settings = {"hidden": (8,), "activation": "tanh", "layer_norm": False, "dropout": 0.0, "spectral_norm": False}
+    return CNNModel(**settings | {"channels": (16, 32), "kernels": (8, 4), "strides": (4, 2), "features": 8} | changes)
+
+
+def test_layer_norm_makes_hidden_layers_blind_to_the_scale_of_inputs():
+    network = MLP((16,), 1, "relu", layer_norm=True)
+    x = jax.random.normal(jax.random.key(1), (4, 8))
+    variables = network.init(jax.random.key(0), x)
+    assert "LayerNorm_0" in variables["params"]
+    np.testing.assert_allclose(network.apply(variables, 100.0 * x), network.apply(variables, 10.0 * x), atol=1e-3)
+
+
+def test_no_network_is_built_outside_of_models():
+    package = Path(rl_rewards.__file__).parent
+    for path in package.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "object.__setattr__" not in text, f"{path}: dataclasses.replace makes another one"
+        assert path.parent.name == "models" or not re.search(r"\bMLP\(|nn\.(compact|Dense|Conv)\b", text), path

@@ -1,0 +1,62 @@
+"""Tries a person's own models once before anything compiles, from shapes alone: networks must map what is asked for."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.contracts import blamed_on, check_array, check_members, is_own
+from rl_rewards.models.base import Model
+
+
+def check_models(part: Any, place: str) -> None:
+    """Checks the own models among the fields of ``part``: their networks must map any inputs to what is asked for."""
+    for key, model in _models(part, place.split("._target_=")[0]):
+        if is_own(model):
+            _check_model(model, f"{key}._target_={type(model).__module__}.{type(model).__qualname__}")
+
+
+def _models(part: Any, key: str) -> Iterator[tuple[str, Model]]:
+    """Every model that a part holds, or a part of it, with its key."""
+    for field in fields(part) if is_dataclass(part) else ():
+        value, here = getattr(part, field.name), f"{key}.{field.name}"
+        if isinstance(value, Model):
+            yield here, value
+        elif is_dataclass(value):
+            yield from _models(value, here)
+
+
+def _check_model(model: Model, place: str) -> None:
+    check_members(model, Model, place)
+    batch, outputs = (3, 2, 5), 4
+    with blamed_on(place, "network"):
+        network = model.network(outputs, output_gain=0.01)
+        _check_network(network, batch, (3, 2, outputs), place, "network", model.has_training_mode)
+    if type(model).convolutions is not Model.convolutions:
+        with blamed_on(place, "convolutions"):
+            network = model.convolutions()
+            wanted = (3, 2, network.features)
+            _check_network(network, (3, 2, 16, 16, 3), wanted, place, "convolutions", model.has_training_mode)
+
+
+def _check_network(
+    network: Any, inputs: tuple[int, ...], outputs: tuple[int, ...], place: str, name: str, trains_apart: bool
+) -> None:
+    x, key = jax.ShapeDtypeStruct(inputs, jnp.float32), jax.eval_shape(lambda: jax.random.key(0))
+    variables = jax.eval_shape(network.init, key, x)
+    others = [kind for kind in variables if kind != "params"]
+    require(
+        trains_apart or not others,
+        f"{place}: {name} has variables that are no parameters ({', '.join(others)}); has_training_mode must be True.",
+    )
+    found = jax.eval_shape(network.apply, variables, x)
+    check_array(found, outputs, "float32", place, f"{name} of inputs {list(inputs)}")
+
+    def train(variables: Any, x: Any, key: Any) -> Any:
+        return network.apply(variables, x, train=True, rngs={"dropout": key}, mutable=others)[0]
+
+    found = jax.eval_shape(train, variables, x, key)
+    check_array(found, outputs, "float32", place, f"{name} of inputs {list(inputs)} with train=True")
