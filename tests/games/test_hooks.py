@@ -82,7 +82,7 @@ def test_only_rewards_that_override_a_hook_change_a_run():
 
 def test_a_persons_own_reward_changes_environment_algorithm_and_evaluation(tmp_path):
     own = (f"reward._target_={HERE}.InShort", "env=point", "reward=environment")
-    parts = build.build(composed("debug=smoke", *own))
+    parts = build.build(composed("debug=smoke", *own)).parts
     assert parts.env.spec.max_episode_steps == parts.algorithm.rollout_length == 5
     finished_run(tmp_path, *own, "total_env_steps=80")
     last = rows(tmp_path)[-1]
