@@ -6,6 +6,7 @@ the environment's observation; optionally ``goal_action`` [n, *action] and ``non
 """
 
 from pathlib import Path
+from typing import Protocol
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,12 +15,19 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, Examples
 from rl_rewards.data.arrays import cast_array, cast_choices, check_env, read_arrays
-from rl_rewards.envs.base import Environment
 
 KINDS = ("goal", "non_goal")
 
 
-def collect_examples(env: Environment, goals: int, non_goals: int, seed: int) -> dict[str, np.ndarray]:
+class RecordsExamples(Protocol):
+    """An environment, as far as it is asked for examples; see ``rl_rewards.envs.base.Environment``."""
+
+    def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> tuple[np.ndarray, np.ndarray]:
+        """``n`` states [n, *obs] inside (``goal``) or outside the goal set, and the actions [n, *action] there."""
+        ...
+
+
+def collect_examples(env: RecordsExamples, goals: int, non_goals: int, seed: int) -> dict[str, np.ndarray]:
     """Examples recorded in ``env`` the ordinary way, in the layout of the file."""
     rng = np.random.default_rng([seed, 0x60A1])  # its own stream: the training seed's other uses do not move it
     arrays: dict[str, np.ndarray] = {}
