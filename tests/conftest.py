@@ -16,6 +16,8 @@ from tests.cpu_times import CpuTimes
 CHECKED = (
     "core",
     "models",
+    "data.dataset",
+    "data.draws",
     "data.replay",
     "data.demonstrations.records",
     "rewards",

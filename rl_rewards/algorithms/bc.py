@@ -21,6 +21,7 @@ from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Action, EnvSpec, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
 from rl_rewards.data.demonstrations.records import require_demos
+from rl_rewards.data.draws import draw_true
 from rl_rewards.models.base import Model
 from rl_rewards.models.encoders import ObsEncoder, check_agent_model
 from rl_rewards.models.policy import PolicyHead
@@ -116,16 +117,16 @@ class BehaviorCloning(Algorithm):
     ) -> tuple[BCState, Metrics]:
         """``gradient_steps`` steps, unless the validation loss has not fallen for ``patience`` rounds."""
         del reward_fn
-        demos = experience.dataset
-        assert demos is not None, "build_data loads demonstrations for an algorithm that names some"
+        dataset = experience.dataset
+        assert dataset is not None, "build_data loads demonstrations for an algorithm that names some"
+        demos = dataset.transitions
         heldout = self._heldout(state, demos)
         state = jax.lax.cond(round == 0, partial(self._set_moments, demos=demos), lambda s: s, state)
         training = demos.valid & ~heldout
 
         def step(carry: tuple, step_key: Key) -> tuple[tuple, Array]:
             params, optimizer = carry
-            rows = _draw(step_key, training, self.batch_size)
-            batch = jax.tree.map(lambda x: x[rows], demos)
+            batch = dataset.at(draw_true(step_key, training, self.batch_size))
             loss, gradients = jax.value_and_grad(self._loss)(params, state, batch)
             updates, optimizer = self.optimizer.update(gradients, optimizer, params)
             return (optax.apply_updates(params, updates), optimizer), loss
@@ -175,10 +176,3 @@ class BehaviorCloning(Algorithm):
         distribution = self._distribution(state, params, batch.obs)
         log_prob = distribution.log_prob(self.policy.from_env(batch.action))
         return -jnp.mean(log_prob) - self.entropy_weight * jnp.mean(distribution.entropy())
-
-
-def _draw(key: Key, among: Bool[Array, "N"], n: int) -> Int[Array, "n"]:
-    """Indices of True entries, uniform with replacement."""
-    cumulative = jnp.cumsum(among)
-    rank = jax.random.randint(key, (n,), 1, jnp.maximum(cumulative[-1], 1) + 1)
-    return jnp.searchsorted(cumulative, rank)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +30,9 @@ Memory = Any
 """What a policy remembers of the episode so far: arrays [B, ...], or ``()`` of one that remembers nothing."""
 Metrics = dict[str, jax.Array]
 """Scalars by name, each prefixed by its owner: ``reward/...``, ``agent/...``, ``eval/...``, ``time/...``."""
-Examples = dict[str, jax.Array]
-"""What a person supplied, unchanging during a run: example states (see ``rl_rewards.data.examples``) and
-demonstrations, by names that begin with ``demo_`` (see ``rl_rewards.data.demonstrations.load``)."""
+Examples = dict[str, Any]
+"""What a person supplied, unchanging during a run: arrays of example states (see ``rl_rewards.data.examples``) and, as
+``demos``, a ``rl_rewards.data.dataset.Dataset`` of demonstrations, with their mean true return as ``demo_return``."""
 
 
 @struct.dataclass
@@ -78,15 +78,28 @@ class RewardFn:
         return self.call(transitions)
 
 
+class RecordedSteps(Protocol):
+    """Steps [N, ...] that the run was supplied with; see ``rl_rewards.data.dataset.Dataset``."""
+
+    @property
+    def transitions(self) -> Transition:
+        """All of them [N, ...], ``valid`` False on padding."""
+        ...
+
+    def at(self, index: jax.Array) -> Transition:
+        """Those number ``index``: leaves [*index.shape, ...]."""
+        ...
+
+
 class Experience(NamedTuple):
     """Read-only view of the data; built inside jit and closed over, never crosses a jit boundary."""
 
     rollout: Transition | None  # [T, B, ...]; None offline
-    sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline, demonstrations
+    sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline, the dataset
     sample_segments: Callable[[Key, int, int], Transition]  # (key, Q, L) -> [Q, L, ...], never across an episode's end
     log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the data
     sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None where there are none
-    dataset: Transition | None = None  # [N, ...] all demonstrations, ``valid`` False on padding
+    dataset: RecordedSteps | None = None  # all demonstrations; None where there are none
     memory: Memory = ()  # [B, ...] of the policy, before the rollout's first step
     acted: Bool[Array, "T B"] | None = None  # where the policy acted and its memory moved on; None: at every step
 

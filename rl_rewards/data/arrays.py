@@ -1,6 +1,5 @@
-"""Plain numpy arrays that a person supplies: read, checked in one sentence each, cast, told apart by a hash."""
+"""Plain numpy arrays that a person supplies: read, checked in one sentence each, and cast."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,20 +7,10 @@ import numpy as np
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.npz import UnreadableArrays, read_npz
-from rl_rewards.core.types import Discrete, EnvSpec, Examples
+from rl_rewards.core.types import Discrete, EnvSpec
 
 REAL = "iuf"
 """Kinds of types that are real numbers; complex ones and durations are not."""
-
-
-def fingerprint(data: Examples) -> str:
-    """A hash of all arrays; a resumed run refuses other data."""
-    digest = hashlib.sha256()
-    for name in sorted(data):
-        array = np.asarray(data[name])
-        digest.update(f"{name}{array.shape}{array.dtype}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def read_arrays(path: Path, key: str, recorder: str) -> dict[str, np.ndarray]:

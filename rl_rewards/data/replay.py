@@ -12,6 +12,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Int
 
 from rl_rewards.core.types import Key, Transition
+from rl_rewards.data.draws import draw_true
 
 
 @struct.dataclass
@@ -70,15 +71,11 @@ class Replay:
         Uniform over all possible starts. Where none exists, ``valid`` is False throughout.
         """
         starts = self._segment_starts(length)  # [B, C], by age
-        flat = starts.reshape(-1)
-        cumulative = jnp.cumsum(flat)
-        total = cumulative[-1]
-        rank = jax.random.randint(key, (n,), 0, jnp.maximum(total, 1)) + 1
-        index = jnp.searchsorted(cumulative, rank)
+        index = draw_true(key, starts.reshape(-1), n)
         env, age = index // self.capacity, index % self.capacity
         slots = self._slot(age[:, None] + jnp.arange(length))
         segments = jax.tree.map(lambda x: x[env[:, None], slots], self.data)
-        return segments.replace(valid=segments.valid & (total > 0))
+        return segments.replace(valid=segments.valid & jnp.any(starts))
 
     def _slot(self, age: Array) -> Array:
         """Ring index of the ``age``-th oldest stored step."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import EnvSpec, Examples, Key, Transition
+from rl_rewards.data.dataset import seed_axes
 from rl_rewards.envs.adapters.faults import check_ends
 from rl_rewards.envs.base import Plane
 from rl_rewards.loop.fresh_rollouts import FreshRollouts
@@ -65,10 +66,10 @@ class Evaluator:
         # A grid of observations has no info: a reward that reads it cannot be drawn there.
         self._plane = None if parts.source.requirements.info_keys else parts.env.plane(PLANE_CELLS)
         self._judges_next = "next_obs" in parts.source.requirements.reads
-        self._judge = jax.jit(parts.seeds.map(partial(_judge, parts), 0))
+        self._judge = jax.jit(parts.seeds.map(partial(_judge, parts), (0, seed_axes, 0)))
         self._pay = jax.jit(parts.seeds.map(partial(_pay, parts), 0))
         self._epic = jax.jit(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
-        self._judge_plane = jax.jit(parts.seeds.map(partial(_judge_plane, parts), (0, 0, None)))
+        self._judge_plane = jax.jit(parts.seeds.map(partial(_judge_plane, parts), (0, seed_axes, None)))
 
     def __call__(self, state: TrainState, round: int) -> Evaluation:
         """Evaluate after round ``round``; its randomness depends on the seed and the round alone."""

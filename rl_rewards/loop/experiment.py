@@ -14,7 +14,7 @@ from rl_rewards.core.errors import ConfigError, EnvironmentFault, Stopped, Train
 from rl_rewards.core.files import write_whole
 from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples, Metrics
-from rl_rewards.data.arrays import fingerprint
+from rl_rewards.data.dataset import fingerprint
 from rl_rewards.loop import compatibility, pretrain
 from rl_rewards.loop.best import BestKeeper, best_choice
 from rl_rewards.loop.build import Experiment

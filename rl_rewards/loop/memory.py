@@ -1,9 +1,10 @@
 """Whether a run fits into memory, from shapes alone: asked before anything is allocated or compiled.
 
-need = 2 * (agent + reward + replay) + 2 * rollout + 2 * the rollout's obs and next_obs in f32
+need = 2 * (agent + reward + replay) + 2 * rollout + 2 * the rollout's obs and next_obs in f32 + data set
 
 Twice, because restoring a checkpoint copies the whole state: a run that could start but not resume is refused too.
-The last term is what the networks' inputs and first layers were seen to take.
+Observations in f32 are what the networks' inputs and first layers were seen to take. A data set is there once, for all
+seeds; it is known, and asked about, only once its file has been read.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from rl_rewards.core.checks import require
+from rl_rewards.data.dataset import Dataset
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import Parts, init_state, rollout_shape
 
@@ -45,11 +47,32 @@ def check_memory(parts: Parts) -> None:
     )
 
 
+def check_data(parts: Parts, name: str, dataset: Dataset) -> None:
+    """Refuse demonstrations that do not fit into memory beside the run that reads them.
+
+    Raises:
+        ConfigError: with the numbers, and the keys to lower.
+    """
+    free = free_bytes()
+    if free is None:
+        return
+    kept, work = needed_bytes(parts)
+    need, data = 2 * sum(kept.values()) + work, _size(dataset)
+    require(
+        need + data <= free,
+        f"The demonstrations of {name} that this run is given need {_gigabytes(data)} of memory and the run itself "
+        f"about {_gigabytes(need)}, but {_gigabytes(free)} are free on this {jax.local_devices()[0].platform} device; "
+        "choose fewer with demonstrations.episodes, or thin them with demonstrations.every.",
+    )
+
+
 def needed_bytes(parts: Parts) -> tuple[dict[str, int], int]:
     """What stays for the whole run, by owner, and what a round needs besides; of all seeds."""
     one = parts._replace(seeds=Seeds())
     state = jax.eval_shape(lambda: init_state(one, 0))
     kept = {name: parts.seeds.count * _size(getattr(state, name)) for name in ("replay", "reward", "agent")}
+    if parts.offline:
+        return kept, 0
     rollout = rollout_shape(one, state.agent)
     observations = 4 * (rollout.obs.size + rollout.next_obs.size)
     return kept, parts.seeds.count * (2 * _size(rollout) + 2 * observations)

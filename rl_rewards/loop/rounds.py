@@ -15,6 +15,7 @@ import numpy as np
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Query
 from rl_rewards.core.types import Examples, Key, Memory, Metrics
+from rl_rewards.data.dataset import seed_axes
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 from rl_rewards.loop.collect import Collected, collect_host, collect_jax, reset_jax
 from rl_rewards.loop.seeds import make_batches
@@ -25,7 +26,7 @@ def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tupl
     """A whole round, offline or of a JAX environment, as one function: (data, state, round) -> as :func:`learn`."""
     env, algorithm, seeds = parts.env, parts.algorithm, parts.seeds
     if parts.offline:
-        return seeds.map(partial(learn_offline, parts), (0, 0, None))
+        return seeds.map(partial(learn_offline, parts), (seed_axes, 0, None))
 
     def round_(data: Examples, state: TrainState, round: jax.Array) -> tuple[TrainState, Metrics, Query | None]:
         collect_key = _collect_key(state.key, round)
@@ -38,14 +39,14 @@ def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tupl
         collected = collect_jax(env, act, state.env, collect_key, length, fresh, state.memory)
         return learn(parts, data, state.replace(env=collected.env_state), collected, round)
 
-    return seeds.map(round_, (0, 0, None))
+    return seeds.map(round_, (seed_axes, 0, None))
 
 
 def make_learn(parts: Parts) -> Callable[..., tuple[TrainState, Metrics, Query | None]]:
     """Learning from what a host environment gave, of S x B copies: (data, state, collected, round) -> as
     :func:`learn`."""
     seeds = parts.seeds
-    learn_all = seeds.map(partial(learn, parts), (0, 0, 0, None))
+    learn_all = seeds.map(partial(learn, parts), (seed_axes, 0, 0, None))
 
     def learn_(data: Examples, state: TrainState, collected: Collected, round: jax.Array):
         rollout, memory = seeds.split(collected.rollout, axis=1), seeds.split(collected.memory, axis=0)

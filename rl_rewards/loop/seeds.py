@@ -23,8 +23,23 @@ class Seeds(NamedTuple):
     count: int = 1
 
     def map(self, function: Callable, in_axes: Any) -> Callable:
-        """``function`` of one seed as a function of all; axes as for ``jax.vmap``."""
-        return function if self.count == 1 else jax.vmap(function, in_axes, axis_size=self.count)
+        """``function`` of one seed as a function of all.
+
+        Args:
+            in_axes: as for ``jax.vmap``, or one for each argument, of which some may be functions: they give the axes
+                of their argument from the argument itself.
+        """
+        if self.count == 1:
+            return function
+
+        def of_all(*arguments: Any) -> Any:
+            axes = in_axes
+            if isinstance(in_axes, tuple):
+                both = zip(in_axes, arguments, strict=True)
+                axes = tuple(axis(argument) if callable(axis) else axis for axis, argument in both)
+            return jax.vmap(function, axes, axis_size=self.count)(*arguments)
+
+        return of_all
 
     def keys(self, seed: int) -> Key:
         """The key of ``seed``, or of ``seed`` .. ``seed + S - 1`` [S]."""

@@ -1,43 +1,55 @@
 """Loads what a person supplies to a run, for every seed: demonstrations, and examples of goals and of other states."""
 
-from collections.abc import Sequence
 from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
 from rl_rewards.core.types import Examples
 from rl_rewards.data import examples
-from rl_rewards.data.demonstrations import load as demonstrations
+from rl_rewards.data.demonstrations.choose import LastStates, as_dataset, choose, last_states
+from rl_rewards.data.demonstrations.fit import Demonstrations
+from rl_rewards.data.demonstrations.load import load_demonstrations
+from rl_rewards.loop.memory import check_data
 from rl_rewards.loop.settings import ExampleSettings, Settings
 from rl_rewards.loop.train import Parts
 
 
 def build_data(parts: Parts, settings: Settings) -> Examples:
-    """The examples and demonstrations that ``settings`` name, those of them that reward or algorithm need.
+    """The examples and demonstrations that ``settings`` name and reward or algorithm need, on the device.
 
-    With several seeds every array has a leading seed axis: each seed records, holds out, or chooses its own.
+    With several seeds every array of examples has a leading seed axis: each seed records or holds out its own. The
+    demonstrations, a data set, are there once, with the rows that each seed has drawn.
 
     Raises:
-        ConfigError: for a file that is wrong, or demonstrations that are needed and not named.
+        ConfigError: for a file that is wrong, for demonstrations that are needed and not named, or that do not fit into
+            memory.
     """
-    seeds, wanted = settings.seeds, settings.demonstrations
-    found: list[Examples] = [{} for _ in seeds]
-    chosen: Sequence[demonstrations.Chosen | None] = [None for _ in seeds]
+    seeds, wanted, last_steps = settings.seeds, settings.demonstrations, settings.examples.last_steps
     named = _demonstrations(parts, settings)
+    found: Examples = {}
+    ends: list[LastStates | None] = [None for _ in seeds]
     if named is not None:
-        name, recorded = named
-        given = [demonstrations.choose(name, recorded, wanted.episodes, wanted.every, seed) for seed in seeds]
-        found, chosen = demonstrations.as_data([one.steps for one in given]), given
+        name, demos = named
+        chosen = [choose(name, demos, wanted.episodes, wanted.every, seed) for seed in seeds]
+        dataset = as_dataset(demos, [one.rows for one in chosen])
+        check_data(parts, name, dataset)
+        returns = [demos["episode_return"][one.episodes].mean() for one in chosen]
+        found = {"demos": dataset, "demo_return": parts.seeds.stack([np.float32(one) for one in returns])}
+        if parts.source.requirements.needs_examples and last_steps is not None:
+            _warn_of_one_episode(len(chosen[0].episodes))
+            ends = [last_states(demos, one.episodes, last_steps) for one in chosen]
     if parts.source.requirements.needs_examples:
-        if settings.examples.last_steps is not None:
-            _warn_of_one_episode(chosen[0])
-        examples_of = [_examples(parts, settings.examples, *each) for each in zip(seeds, chosen, strict=True)]
-        _check_equally_many([len(one["goal_obs"]) for one in examples_of], settings.examples.last_steps)
-        found = [one | more for one, more in zip(found, examples_of, strict=True)]
-    return parts.seeds.stack(found)
+        examples_of = [_examples(parts, settings.examples, *each) for each in zip(seeds, ends, strict=True)]
+        _check_equally_many([len(one["goal_obs"]) for one in examples_of], last_steps)
+        found |= parts.seeds.stack(examples_of)
+    return jax.tree.map(jnp.asarray, found)
 
 
-def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, demonstrations.Demonstrations] | None:
+def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, Demonstrations] | None:
     """Name and arrays of the set that the reward, the algorithm or the examples come from; None where none does."""
     needs, offers = parts.source.requirements, parts.algorithm.requirements
     names = {name for name in (needs.demos, offers.demos) if name is not None}
@@ -50,7 +62,7 @@ def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, demonstratio
     if not names:
         return None
     (name,) = names
-    demos = demonstrations.load_demonstrations(name, parts.env.spec)
+    demos = load_demonstrations(name, parts.env.spec)
     paid = offers.demo_fraction > 0 and "env_reward" in needs.reads
     require(
         not paid or "env_reward" in demos,
@@ -60,23 +72,22 @@ def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, demonstratio
     return name, demos
 
 
-def _examples(parts: Parts, settings: ExampleSettings, seed: int, demos: demonstrations.Chosen | None) -> Examples:
-    """Of one seed; the ends of the episodes that it is given may be where its goals come from."""
+def _examples(parts: Parts, settings: ExampleSettings, seed: int, ends: LastStates | None) -> Examples:
+    """Of one seed; its goals are ``ends``, where the states are given in which its demonstrations end."""
     if settings.path is not None:
         needs_action = parts.source.requirements.needs_example_actions
         arrays = examples.load_examples(Path(settings.path), parts.env.spec, needs_action)
     else:
         arrays = examples.collect_examples(parts.env, settings.goals, settings.non_goals, seed)
     episode_of = None
-    if demos is not None and settings.last_steps is not None:
-        ends = demonstrations.last_states(demos.episodes, settings.last_steps)
+    if ends is not None:
         arrays["goal_obs"], arrays["goal_action"], episode_of = ends
     return examples.hold_out(arrays, settings.heldout_share, seed, episode_of)
 
 
-def _warn_of_one_episode(demos: demonstrations.Chosen | None) -> None:
-    """Tell that its steps are learned from and held out."""
-    if demos is not None and len(demos.episodes["episode_start"]) == 1:
+def _warn_of_one_episode(episodes: int) -> None:
+    """Warn that steps of one episode are both learned from and held out."""
+    if episodes == 1:
         warn(
             "examples.last_steps takes all goals from one demonstration, so that those held out are steps of the same "
             "episode as those learned from, and how well they are recognised says little; give more demonstrations."

@@ -15,7 +15,6 @@ from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import Examples, Experience, Key, Memory, Metrics, Transition
-from rl_rewards.data.demonstrations.records import sampler, transitions_of
 from rl_rewards.data.replay import Replay
 from rl_rewards.envs.base import Environment, Episodes, JaxEnv
 from rl_rewards.labelers.base import Labeling
@@ -139,13 +138,14 @@ def learn(
     assert state.replay is not None, "only an offline run has none"
     rollout, ended = parts.episodes.select(collected.rollout)
     replay = state.replay.add(_for_replay(parts, rollout))
+    demos = data.get("demos")
     experience = Experience(
         rollout=rollout,
         sample=replay.sample,
         sample_segments=replay.sample_segments,
         log_prob=partial(parts.algorithm.log_prob, state.agent),
-        sample_demos=sampler(data),
-        dataset=transitions_of(data),
+        sample_demos=None if demos is None else demos.sample,
+        dataset=demos,
         memory=state.memory,
     )
     state = state.replace(replay=replay, memory=collected.memory)
@@ -158,16 +158,15 @@ def learn(
 def learn_offline(
     parts: Parts, data: Examples, state: TrainState, round: jax.Array
 ) -> tuple[TrainState, Metrics, Query | None]:
-    """One round of one seed's learning from demonstrations alone."""
-    sample = sampler(data)
-    assert sample is not None, "build_data loads demonstrations for an algorithm that names some"
+    """One round of one seed's learning from demonstrations alone, which stand in for the replay ring."""
+    demos = data["demos"]
     experience = Experience(
         rollout=None,
-        sample=sample,
-        sample_segments=_no_segments,
+        sample=demos.sample,
+        sample_segments=demos.sample_segments,
         log_prob=partial(parts.algorithm.log_prob, state.agent),
-        sample_demos=sample,
-        dataset=transitions_of(data),
+        sample_demos=demos.sample,
+        dataset=demos,
     )
     return _update(parts, data, state, experience, round)
 
@@ -198,10 +197,6 @@ def propose(
     _, shape = jax.eval_shape(ask, reward)
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape).replace(id=jnp.full_like(shape.id, NOBODY))
     return jax.lax.cond(source.may_ask(round), ask, lambda reward: (reward, nothing), reward)
-
-
-def _no_segments(key: Key, n: int, length: int) -> Transition:
-    raise NotImplementedError("demonstrations are offered step by step")
 
 
 def _for_replay(parts: Parts, rollout: Transition) -> Transition:

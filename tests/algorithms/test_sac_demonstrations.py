@@ -9,7 +9,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Experience, RewardFn
-from rl_rewards.data.demonstrations import load as demonstrations
+from rl_rewards.data.demonstrations.choose import choose
 from rl_rewards.data.replay import Replay
 from rl_rewards.loop import supplied
 from tests.algorithms.small import LOPSIDED, small_sac
@@ -114,9 +114,10 @@ def test_goals_are_of_the_episodes_that_a_seed_is_given_and_of_no_others(tmp_pat
     demos, goals = point_demos(), supplied.build_data(*build.build(cfg))
     assert goals["goal_obs"].shape[:2] == (3, 4) and goals["heldout_obs"].shape[:2] == (3, 1)
     for seed in range(3):
-        chosen = demonstrations.choose("x", demos, episodes=1, every=8, seed=seed).episodes
+        (episode,) = choose("x", demos, episodes=1, every=8, seed=seed).episodes
+        end = demos["next_obs"].reshape(8, 40, 2)[episode, -5:]
         given = np.concatenate([goals["goal_obs"][seed], goals["heldout_obs"][seed]])
-        assert {tuple(row) for row in given} == {tuple(row) for row in chosen["next_obs"][-5:]}
+        assert {tuple(row) for row in given} == {tuple(row) for row in end}
     assert capsys.readouterr().out.count("Warning: examples.last_steps takes all goals from one demonstration") == 1
 
 

@@ -7,7 +7,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete
 from rl_rewards.data.arrays import read_arrays
 from rl_rewards.data.demonstrations import load as demonstrations
-from rl_rewards.data.demonstrations.records import sampler, transitions_of
+from rl_rewards.data.demonstrations.choose import choose, last_states
 from tests.demonstrations import STEPS, point_demos, point_file
 from tests.probes import make_rollout, make_spec
 from tests.runs import build, composed
@@ -28,7 +28,7 @@ def test_unsigned_starts_are_read(tmp_path):
         point_file(tmp_path, episode_start=GOOD["episode_start"].astype(np.uint64)), SPEC
     )
     np.testing.assert_array_equal(loaded["episode_start"], GOOD["episode_start"])
-    assert len(demonstrations.choose("x", loaded, episodes=3, every=2, seed=0).episodes["obs"]) == 3 * STEPS
+    assert len(choose("x", loaded, episodes=3, every=2, seed=0).rows) == 3 * STEPS / 2
 
 
 def test_round_trip(tmp_path):
@@ -131,61 +131,34 @@ def test_rounding_at_a_bound_is_forgiven(tmp_path):
 
 
 def test_choosing_keeps_whole_episodes_and_every_so_many_steps():
-    whole, chosen = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1)
-    assert len(whole["obs"]) == 3 * STEPS and list(whole["episode_start"]) == [0, STEPS, 2 * STEPS]
-    np.testing.assert_array_equal(whole["episode_return"], chosen["episode_return"])
-    assert len(chosen["obs"]) == 3 * STEPS / 10
-    assert list(chosen["episode_start"]) == [0, 4, 8]
-    again = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=1).steps
-    np.testing.assert_array_equal(chosen["obs"], again["obs"])
-    other = demonstrations.choose("x", GOOD, episodes=3, every=10, seed=2).steps
-    assert not np.array_equal(chosen["obs"], other["obs"])
-    assert {tuple(row) for row in chosen["obs"]} <= {tuple(row) for row in whole["obs"]}
-    index = [int(np.flatnonzero((GOOD["obs"] == row).all(axis=1))[0]) for row in chosen["obs"][:4]]
-    assert set(np.diff(index)) == {10}, "one episode's steps, ten apart"
-    np.testing.assert_array_equal(demonstrations.choose("x", GOOD, None, 1, 0).steps["obs"], GOOD["obs"])
+    episodes, rows = choose("x", GOOD, episodes=3, every=10, seed=1)
+    assert len(episodes) == 3 and len(rows) == 3 * STEPS / 10
+    np.testing.assert_array_equal(np.repeat(episodes, 4), rows // STEPS)
+    assert set(np.diff(rows[:4])) == {10}, "one episode's steps, ten apart"
+    np.testing.assert_array_equal(rows, choose("x", GOOD, episodes=3, every=10, seed=1).rows)
+    assert not np.array_equal(rows, choose("x", GOOD, episodes=3, every=10, seed=2).rows)
+    np.testing.assert_array_equal(choose("x", GOOD, None, 1, 0).rows, np.arange(ROWS))
 
 
 def test_a_termination_is_always_kept():
     last = GOOD["truncated"]
     ended = GOOD | {"terminated": last, "truncated": np.zeros_like(last)}
-    chosen = demonstrations.choose("x", ended, episodes=None, every=25, seed=0).steps
-    assert chosen["terminated"].sum() == 8 and len(chosen["obs"]) < 8 * 4
-    assert set(np.flatnonzero(chosen["terminated"])) == set(
-        np.append(chosen["episode_start"][1:], len(chosen["obs"])) - 1
-    )
+    rows = choose("x", ended, episodes=None, every=25, seed=0).rows
+    assert set(np.flatnonzero(last)) <= set(rows) and len(rows) < 8 * 4
 
 
 @pytest.mark.parametrize("episodes", [0, 9])
 def test_more_episodes_than_there_are(episodes):
     with pytest.raises(ConfigError, match=f"demonstrations.episodes={episodes}, but x has 8; ask for 1 to 8"):
-        demonstrations.choose("x", GOOD, episodes, every=1, seed=0)
+        choose("x", GOOD, episodes, every=1, seed=0)
 
 
 def test_last_states_are_what_an_episode_ended_in():
-    obs, action, episode = demonstrations.last_states(GOOD, steps=2)
-    rows = [start + STEPS - 2 + i for start in GOOD["episode_start"] for i in range(2)]
+    obs, action, episode = last_states(GOOD, np.array([1, 5]), steps=2)
+    rows = [start + STEPS - 2 + i for start in GOOD["episode_start"][[1, 5]] for i in range(2)]
     np.testing.assert_array_equal(obs, GOOD["next_obs"][rows])
     np.testing.assert_array_equal(action, GOOD["action"][rows])
-    assert list(episode) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
-
-
-def test_padding_is_never_sampled():
-    import jax
-
-    short = demonstrations.choose("x", GOOD, episodes=1, every=4, seed=0).steps
-    data = demonstrations.as_data([short, GOOD])
-    assert data[0]["demo_obs"].shape == data[1]["demo_obs"].shape
-    demos, sample = transitions_of(data[0]), sampler(data[0])
-    assert demos is not None and sample is not None
-    assert int(demos.valid.sum()) == len(short["obs"])
-    drawn = sample(jax.random.key(0), 500)
-    assert bool(drawn.valid.all()) and bool(drawn.is_demo.all())
-    assert {tuple(row) for row in np.asarray(drawn.obs)} == {tuple(row) for row in short["obs"]}
-
-
-def test_nothing_named_nothing_sampled():
-    assert transitions_of({}) is None and sampler({}) is None
+    assert list(episode) == [0, 0, 1, 1]
 
 
 def test_a_recording_gives_the_first_episode_of_every_copy():

@@ -6,7 +6,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete
 from rl_rewards.data import examples
-from rl_rewards.data.arrays import fingerprint
+from rl_rewards.data.dataset import fingerprint
 from tests.probes import make_spec
 from tests.runs import build, composed
 

@@ -3,8 +3,9 @@
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.loop import build, memory
+from rl_rewards.loop import build, memory, supplied
 from rl_rewards.loop.seeds import Seeds
+from tests.demonstrations import point_file
 from tests.runs import composed
 
 PICTURES = ("env=pencil_case", "env.observation=image", "env.image_size=32")
@@ -43,6 +44,22 @@ def test_what_does_not_fit_is_refused_in_one_sentence(monkeypatch, overrides, lo
     for words in lower:
         assert words in str(error.value)
     assert str(error.value).count(". ") == 0, "one sentence"
+
+
+@pytest.mark.parametrize("algorithm", ["bc", "ppo"])
+def test_demonstrations_that_do_not_fit_beside_the_run_are_refused(monkeypatch, tmp_path, algorithm):
+    """One set for all seeds: what they share counts once."""
+    wide = ["env=point", "reward=gail" if algorithm == "ppo" else "reward=environment", f"algorithm={algorithm}"]
+    cfg = composed("debug=smoke", *wide, f"demos={point_file(tmp_path)}", "num_seeds=3")
+    parts, settings = build.build(cfg)
+    kept, work = memory.needed_bytes(parts)
+    need = 2 * sum(kept.values()) + work
+    shared = 320 * (2 * 4 * 3 + 4 + 4 * 1 + 4)  # three pairs of numbers, a reward, four flags, and how many follow
+    monkeypatch.setattr(memory, "free_bytes", lambda: need + shared + 100)
+    supplied.build_data(parts, settings)
+    monkeypatch.setattr(memory, "free_bytes", lambda: need + shared)
+    with pytest.raises(ConfigError, match=r"demos.npz that this run is given need 0\.0 GB .* demonstrations\.episodes"):
+        supplied.build_data(parts, settings)
 
 
 def test_nothing_is_refused_where_nobody_tells(monkeypatch):

@@ -9,15 +9,11 @@ has ``step`` [n], which step of its episode each row is, and the last row that w
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
-from rl_rewards.core.types import Discrete, EnvSpec, Examples, Transition, box_bounds
+from rl_rewards.core.types import Discrete, EnvSpec, Transition, box_bounds
 from rl_rewards.data.arrays import read_arrays
 from rl_rewards.data.demonstrations.checks import CHECKS, PER_STEP
 from rl_rewards.data.demonstrations.fit import Demonstrations, doubts, follows
@@ -47,7 +43,7 @@ def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
         check(name, arrays, spec)
     for doubt in doubts(name, arrays, spec):
         warn(doubt)
-    return {key: array for key, array in arrays.items() if key not in ("env", "step")}
+    return {key: array for key, array in arrays.items() if key != "env"}
 
 
 def read_demonstrations(name: str) -> dict[str, np.ndarray]:
@@ -86,90 +82,3 @@ def _align(demos: Demonstrations) -> None:
     if np.issubdtype(after.dtype, np.floating):
         near = np.isclose(after, before, rtol=ROUNDING, atol=ROUNDING)
         demos["next_obs"][rows] = np.where(near, before, after)
-
-
-class Chosen(NamedTuple):
-    """What of a set a seed is given."""
-
-    episodes: Demonstrations  # whole
-    steps: Demonstrations  # those of their steps that are learned from
-
-
-def choose(name: str, demos: Demonstrations, episodes: int | None, every: int, seed: int) -> Chosen:
-    """``episodes`` of them at random, and one step of ``every`` from a random offset in each.
-
-    A termination is always kept: few steps tell of it, and it is what a demonstrator worked for, or shunned. Among
-    what is kept it is then up to ``every`` times as frequent as the demonstrator met it.
-
-    Raises:
-        ConfigError: when there are not so many episodes.
-    """
-    count = len(demos["episode_start"])
-    if episodes is not None:
-        require(
-            1 <= episodes <= count, f"demonstrations.episodes={episodes}, but {name} has {count}; ask for 1 to {count}."
-        )
-    require(every >= 1, f"demonstrations.every={every} must be at least 1.")
-    rng = np.random.default_rng([seed, 0xDE305])
-    spans = _spans(demos)
-    chosen = np.arange(count) if episodes is None else np.sort(rng.permutation(count)[:episodes])
-    whole = [np.arange(*spans[i]) for i in chosen]
-    thinned = [_thinned(rng, *spans[i], every, bool(demos["terminated"][spans[i][1] - 1])) for i in chosen]
-    return Chosen(_of_rows(demos, chosen, whole), _of_rows(demos, chosen, thinned))
-
-
-def _spans(demos: Demonstrations) -> list[tuple[int, int]]:
-    """Every episode's first row and the one after its last."""
-    starts = demos["episode_start"]
-    return list(zip(starts, np.append(starts[1:], len(demos["obs"])), strict=True))
-
-
-def _thinned(rng: np.random.Generator, start: int, end: int, every: int, keep_last: bool) -> np.ndarray:
-    """Rows of one episode."""
-    rows = np.arange(start + rng.integers(min(every, end - start)), end, every)
-    return np.union1d(rows, [end - 1]) if keep_last else rows
-
-
-def _of_rows(demos: Demonstrations, episodes: np.ndarray, rows: list[np.ndarray]) -> Demonstrations:
-    """``episodes`` of ``demos``, of each its ``rows``."""
-    kept = {key: demos[key][np.concatenate(rows)] for key in PER_STEP if key in demos}
-    kept["episode_start"] = np.cumsum([0, *map(len, rows[:-1])])
-    kept["episode_return"] = demos["episode_return"][episodes]
-    return kept
-
-
-class LastStates(NamedTuple):
-    """States that demonstrations end in."""
-
-    obs: np.ndarray  # [n, *obs]
-    action: np.ndarray  # [n, *action] that led there
-    episode: np.ndarray  # [n] which episode each is of
-
-
-def last_states(demos: Demonstrations, steps: int) -> LastStates:
-    """The states reached in the last ``steps`` steps of every episode: the success examples of MEDAL++ (Sharma et al.
-    2023, arXiv:2303.01488)."""
-    spans = _spans(demos)
-    kept = [np.arange(max(start, end - steps), end) for start, end in spans]
-    rows, episode = np.concatenate(kept), np.repeat(np.arange(len(spans)), [len(one) for one in kept])
-    return LastStates(demos["next_obs"][rows], demos["action"][rows], episode)
-
-
-def as_data(sets: list[Demonstrations]) -> list[Examples]:
-    """What a run's ``data`` holds of each seed's demonstrations: keys ``demo_KEY`` [N, ...], ``demo_count`` [] and
-    ``demo_return`` [], the episodes' mean true return.
-
-    All are padded to one length N, so that seeds can be stacked; rows from ``demo_count`` on are padding. For what
-    learners make of it see ``core.demonstrations``.
-    """
-    most = max(len(demos["obs"]) for demos in sets)
-
-    def padded(array: np.ndarray) -> jax.Array:
-        return jnp.asarray(np.concatenate([array, np.repeat(array[-1:], most - len(array), axis=0)]))
-
-    return [
-        {f"demo_{key}": padded(demos[key]) for key in PER_STEP if key in demos}
-        | {"demo_count": jnp.asarray(len(demos["obs"]), jnp.int32)}
-        | {"demo_return": jnp.asarray(demos["episode_return"].mean(), jnp.float32)}
-        for demos in sets
-    ]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.data.dataset import Dataset
 from rl_rewards.lecture.demonstrations.irl_grid.outcome import verdicts
 from rl_rewards.loop.build import build_study
 from tests.runs import composed
@@ -62,13 +63,13 @@ def test_errors_are_none_where_no_policy_differs(on_grid, source):
 
 def test_demonstrations_are_of_the_soft_optimal_policy(on_grid, source):
     true = jnp.arange(16.0) / 16
-    data = jax.jit(lambda key: on_grid.demonstrate(key, source, true))(jax.random.key(0))
-    assert data["demo_obs"].shape == (3000, 16)
-    ends = np.asarray(data["demo_truncated"]).reshape(300, 10)
+    demos = jax.jit(lambda key: on_grid.demonstrate(key, source, true))(jax.random.key(0))
+    assert demos.obs.shape == (3000, 16)
+    ends = np.asarray(demos.truncated).reshape(300, 10)
     assert ends[:, -1].all() and not ends[:, :-1].any(), "episode after episode"
-    inside = np.asarray(data["demo_obs"]).reshape(300, 10, 16)[:, 1:]
-    np.testing.assert_array_equal(inside, np.asarray(data["demo_next_obs"]).reshape(300, 10, 16)[:, :-1])
-    counts = np.asarray(source.demo_counts(data | {"demo_count": jnp.int32(3000)}))
+    inside = np.asarray(demos.obs).reshape(300, 10, 16)[:, 1:]
+    np.testing.assert_array_equal(inside, np.asarray(demos.next_obs).reshape(300, 10, 16)[:, :-1])
+    counts = np.asarray(source.demo_counts({"demos": Dataset.of_single_steps(demos, 3000)}))
     often = counts.sum(axis=1) > 200
     shares = counts[often] / counts[often].sum(axis=1, keepdims=True)
     policy = np.exp(on_grid._log_policy(source, true))

@@ -8,6 +8,8 @@ from omegaconf import OmegaConf
 
 from rl_rewards import load_reward
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Examples
+from rl_rewards.data.dataset import Dataset
 from rl_rewards.data.demonstrations.load import first_episodes, save_demonstrations
 from rl_rewards.loop import build
 from rl_rewards.loop.policies import RestoredPolicy, record
@@ -38,14 +40,14 @@ def visits(policy):
     return 0.2 * tabular.visitation(TRANSITION, policy, jnp.asarray(ENV.start), 0.8)
 
 
-def rows(counts) -> dict[str, jax.Array]:
+def rows(counts) -> Examples:
     """Data in which each action was taken so many times in each state, with padding that must not count."""
     taken = np.argwhere(counts > 0).repeat(counts[counts > 0].astype(int), axis=0)
     state, action = np.concatenate([taken, [[0, 4]] * 7]).T
-    never = np.zeros(len(state), bool)
-    obs = np.eye(16, dtype=np.float32)[state]
-    found = {"obs": obs, "action": action.astype(np.int32), "next_obs": obs, "terminated": never, "truncated": never}
-    return {f"demo_{key}": jnp.asarray(x) for key, x in found.items()} | {"demo_count": jnp.int32(len(taken))}
+    steps = make_rollout(ENV.spec, len(state), 1)
+    obs = jnp.eye(16)[state]
+    steps = jax.tree.map(lambda x: x[:, 0], steps).replace(obs=obs, action=jnp.int32(action), next_obs=obs)
+    return {"demos": Dataset.of_single_steps(steps, len(taken))}
 
 
 def learn(irl: MaxEntIRL, data, rounds: int = 1):

@@ -16,7 +16,8 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Action, Examples, Experience, Key, Memory, Obs
+from rl_rewards.core.types import Action, Experience, Key, Memory, Obs, Transition
+from rl_rewards.data.dataset import Dataset
 from rl_rewards.envs.grid import Grid
 from rl_rewards.loop.collect import collect_jax, reset_jax
 from rl_rewards.models import tabular
@@ -55,8 +56,8 @@ class IrlOnGrid:
             reward_key, demo_key = jax.random.split(key)
             true = self.draw_reward(reward_key)
             first = next(iter(sources.values()))
-            data = self.demonstrate(demo_key, first, true)
-            learned = {name: self._learn_all(source, data, counts) for name, source in sources.items()}
+            demos = self.demonstrate(demo_key, first, true)
+            learned = {name: self._learn_all(source, demos, counts) for name, source in sources.items()}
             judged = {name: jax.vmap(lambda r: self.errors(first, true, r))(r) for name, r in learned.items()}
             last = {name: r[-1] for name, r in learned.items()}
             expert = {"expert_falls_short": self.expert_falls_short(first, true)}
@@ -83,7 +84,7 @@ class IrlOnGrid:
         paid = paid.at[jax.random.randint(one_key, (), 0, count)].set(True)
         return blocks @ jnp.where(paid, jax.random.uniform(amount_key, (count,)), 0.0)
 
-    def demonstrate(self, key: Key, source: MaxEntIRL, true: Float[Array, "states"]) -> Examples:
+    def demonstrate(self, key: Key, source: MaxEntIRL, true: Float[Array, "states"]) -> Transition:
         """As many episodes of the soft-optimal policy as the most that are asked for, one after the other."""
         log_policy = self._log_policy(source, true)
 
@@ -94,17 +95,15 @@ class IrlOnGrid:
         reset_key, collect_key = jax.random.split(key)
         fresh = reset_jax(self.env, reset_key, max(self.episodes))
         steps = collect_jax(self.env, act, fresh, collect_key, self.env.max_episode_steps).rollout
-        rows = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:]), steps)
-        names = ("obs", "action", "next_obs", "terminated", "truncated")
-        return {f"demo_{name}": getattr(rows, name) for name in names}
+        return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:]), steps)
 
-    def _learn_all(self, source: MaxEntIRL, data: Examples, counts: Array) -> Float[Array, "episodes states"]:
+    def _learn_all(self, source: MaxEntIRL, demos: Transition, counts: Array) -> Float[Array, "episodes states"]:
         """The reward of reaching each cell, learned from the first episodes, for each of ``counts``."""
 
         def learn(count: Array) -> Array:
-            chosen = data | {"demo_count": count * self.env.max_episode_steps}
+            data = {"demos": Dataset.of_single_steps(demos, count * self.env.max_episode_steps)}
             key = jax.random.key(0)  # of what is exact; nothing is drawn
-            state, _ = source.update(source.init(key), chosen, _NOTHING, jnp.int32(0), key)
+            state, _ = source.update(source.init(key), data, _NOTHING, jnp.int32(0), key)
             return source.state_rewards(state)
 
         return jax.vmap(learn)(counts)
