@@ -7,6 +7,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, Experience, Transition
+from rl_rewards.data.dataset import Dataset
 from rl_rewards.rewards.base import reward_fn
 from rl_rewards.rewards.environment import EnvironmentReward
 from tests.algorithms.small import LOPSIDED
@@ -40,7 +41,7 @@ def demos_of(spec, expert, n: int = 400) -> Transition:
 def cloned(spec, demos: Transition, rounds: int, **changes):
     algorithm = make("algorithm", "bc", spec, **(SMALL | changes))
     source = EnvironmentReward(spec=spec)
-    experience = Experience(None, *[lambda *_: None] * 3, dataset=demos)
+    experience = Experience(None, *[lambda *_: None] * 3, dataset=Dataset.of_single_steps(demos, len(demos.valid)))
     update = jax.jit(lambda s, i: algorithm.update(s, experience, reward_fn(source, {}), i, jax.random.key(i)))
     state, seen = jax.jit(algorithm.init)(jax.random.key(0)), []
     for i in range(rounds):
