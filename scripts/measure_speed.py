@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from rl_rewards.command_line.compose import composed
 from rl_rewards.core.types import Experience
+from rl_rewards.data.replay import Replay
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.collect import collect_host
 from rl_rewards.loop.rounds import Rounds, host_act, make_host_env
@@ -99,7 +100,8 @@ def _updates(parts, data, state, env) -> dict[str, float]:
     round_ = jnp.asarray(10, jnp.int32)
 
     def experience(rollout):
-        return Experience(rollout, state.replay.sample, state.replay.sample_segments, log_prob, memory=memory)
+        newest = Replay.of(rollout)
+        return Experience(rollout, newest.sample, newest.sample_segments, log_prob, memory=memory)
 
     @jax.jit
     def update_reward(reward, rollout, key):

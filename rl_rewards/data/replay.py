@@ -40,6 +40,12 @@ class Replay:
             data=jax.tree.map(leaf, template), position=jnp.zeros((), jnp.int32), filled=jnp.zeros((), jnp.int32)
         )
 
+    @classmethod
+    def of(cls, rollout: Transition) -> "Replay":
+        """A full ring of ``rollout`` [T, B, ...] alone, as one with room for no more would be after adding it."""
+        length = jnp.int32(rollout.valid.shape[0])
+        return cls(data=jax.tree.map(_environments_first, rollout), position=jnp.zeros((), jnp.int32), filled=length)
+
     @property
     def capacity(self) -> int:
         """Steps kept of each environment."""
@@ -50,7 +56,7 @@ class Replay:
         length = rollout.valid.shape[0]
 
         def write(ring, new):
-            return jax.lax.dynamic_update_slice_in_dim(ring, jnp.swapaxes(new, 0, 1), self.position, axis=1)
+            return jax.lax.dynamic_update_slice_in_dim(ring, _environments_first(new), self.position, axis=1)
 
         return Replay(
             data=jax.tree.map(write, self.data, rollout),
@@ -95,3 +101,8 @@ class Replay:
         same_episode = ends[:, stop - 1] == ends[:, ages]
         no_holes = holes[:, stop] == holes[:, ages]
         return same_episode & no_holes & (ages + length <= self.filled)
+
+
+def _environments_first(leaf: Array) -> Array:
+    """[T, B, ...] as [B, T, ...]."""
+    return jnp.swapaxes(leaf, 0, 1)

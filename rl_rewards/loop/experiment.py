@@ -99,10 +99,11 @@ def _start_or_restore(
         if pretrained is not None:
             state = pretrain.adopt(settings.pretrain.part, parts, state, pretrained)
         return _Live(state, host, 0)
-    shapes = jax.eval_shape(lambda: init_state(parts, seed))  # a fresh state beside the restored one might not fit
-    restored = checkpoints.restore(shapes, data_hash, rows)
+    # Shapes alone: a fresh state beside the restored one might not fit. Earlier versions always kept a ring.
+    shapes, older = (jax.eval_shape(lambda ring=ring: init_state(parts, seed, ring)) for ring in (False, True))
+    restored = checkpoints.restore((shapes, older), data_hash, rows)
     host.load(restored.host_env)
-    state = restored.state
+    state = restored.state if shapes.replay is not None else restored.state.replace(replay=None)
     if not parts.env.spec.restores and not parts.offline:  # fresh episodes, of which the policy remembers nothing
         fresh = initial_memory(parts, parts.algorithm.num_envs)
         state = state.replace(memory=parts.seeds.split(fresh, axis=0))

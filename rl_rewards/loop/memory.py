@@ -99,11 +99,11 @@ def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[
     """Those that a tenth of the memory, or more, hangs on; the greatest first."""
     source, algorithm, seeds = parts.source, parts.algorithm, parts.seeds
     ring, visited = algorithm.requirements.memory, source.requirements.memory
-    if ring is None or ring[1] <= parts.steps_per_round:
-        ring = ("num_envs", algorithm.num_envs)
+    history = ("reward.history", source.requirements.history) if ring is None else (f"algorithm.{ring[0]}", ring[1])
     owners = [
-        (2 * kept["replay"], f"algorithm.{ring[0]}", ring[1]),
+        (2 * kept["replay"], *history),
         *([(2 * kept["reward"], f"reward.{visited[0]}", visited[1])] if visited is not None else []),
+        (work, "algorithm.num_envs", algorithm.num_envs),
         (work, "algorithm.rollout_length", algorithm.rollout_length),
     ]
     total = 2 * sum(kept.values()) + work

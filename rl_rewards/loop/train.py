@@ -64,20 +64,24 @@ class TrainState:
 
     agent: Any
     reward: Any
-    replay: Replay | None  # None offline
+    replay: Replay | None  # None where no more than the newest rollout is asked for, and offline
     env: Any  # states [B, ...] of a JaxEnv; None offline and for a host environment, which keeps its own
     key: Key  # never advanced: round i uses fold_in(key, i)
     memory: Memory = ()  # [B, ...] what the policy remembers of the environments' episodes so far
 
 
-def init_state(parts: Parts, seed: int) -> TrainState:
-    """A fresh state, in buffers of its own (a round donates them); nothing is stepped."""
+def init_state(parts: Parts, seed: int, ring_of_newest: bool = False) -> TrainState:
+    """A fresh state, in buffers of its own (a round donates them); nothing is stepped.
+
+    Args:
+        ring_of_newest: keep a ring of the newest rollout even where it alone is asked for, as earlier versions did.
+    """
     prepared = parts.source.prepared  # a frozen reward of each seed's own
-    init = parts.seeds.map(partial(_init_state, parts), (0, None if prepared is None else 0))
+    init = parts.seeds.map(partial(_init_state, parts, ring_of_newest), (0, None if prepared is None else 0))
     return jax.jit(init)(parts.seeds.keys(seed), prepared)
 
 
-def _init_state(parts: Parts, key: Key, prepared: Any) -> TrainState:
+def _init_state(parts: Parts, ring_of_newest: bool, key: Key, prepared: Any) -> TrainState:
     env, source, algorithm = parts[:3]
     agent_key, reward_key, env_key, train_key = jax.random.split(key, 4)
     agent = algorithm.init(agent_key)
@@ -86,11 +90,12 @@ def _init_state(parts: Parts, key: Key, prepared: Any) -> TrainState:
         return TrainState(agent=agent, reward=reward, replay=None, env=None, key=train_key)
     env_state = reset_jax(env, env_key, algorithm.num_envs) if isinstance(env, JaxEnv) else None
     template = rollout_shape(parts, agent)
-    capacity = max(source.requirements.history, algorithm.requirements.history, template.valid.size)
+    history = max(source.requirements.history, algorithm.requirements.history)
+    keeps = ring_of_newest or history > template.valid.size
     return TrainState(
         agent=agent,
         reward=reward,
-        replay=Replay.init(_for_replay(parts, template), capacity),
+        replay=Replay.init(_for_replay(parts, template), history) if keeps else None,
         env=env_state,
         key=train_key,
         memory=algorithm.initial_memory(algorithm.num_envs),
@@ -135,9 +140,9 @@ def learn(
     ``state.memory`` is still that of before the rollout. ``round`` is never batched over seeds, so that "every k
     rounds" stays a real branch.
     """
-    assert state.replay is not None, "only an offline run has none"
     rollout, ended = parts.episodes.select(collected.rollout)
-    replay = state.replay.add(_for_replay(parts, rollout))
+    newest = _for_replay(parts, rollout)
+    replay = Replay.of(newest) if state.replay is None else state.replay.add(newest)
     demos = data.get("demos")
     experience = Experience(
         rollout=rollout,
@@ -148,7 +153,7 @@ def learn(
         dataset=demos,
         memory=state.memory,
     )
-    state = state.replace(replay=replay, memory=collected.memory)
+    state = state.replace(replay=None if state.replay is None else replay, memory=collected.memory)
     state, metrics, query = _update(parts, data, state, experience, round)
     metrics["finite/environment"] = _all_finite((rollout.obs, rollout.next_obs, rollout.env_reward))
     metrics["finite/learned_reward"] = _all_finite(metrics["agent/reward_mean"])

@@ -72,7 +72,7 @@ class Ring(NamedTuple):
 
 def follow_ring(rounds: Rounds, state: TrainState, count: int) -> Ring:
     """Train for ``count`` rounds and look at the ring, in memory and in the compiled program; donates ``state``."""
-    assert state.replay is not None, "only an offline run has none"
+    assert state.replay is not None, "this run asks for more than its newest rollout"
     before, ring = _addresses(state), jax.tree.leaves(state.replay.data)
     shapes = {f"{HLO_DTYPES[str(x.dtype)]}[{','.join(map(str, x.shape))}]" for x in ring}
     ring_bytes = sum(x.nbytes for x in ring)
@@ -90,5 +90,5 @@ def follow_ring(rounds: Rounds, state: TrainState, count: int) -> Ring:
 
 
 def _addresses(state: TrainState) -> list[int]:
-    assert state.replay is not None, "only an offline run has none"
+    assert state.replay is not None, "this run asks for more than its newest rollout"
     return [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(state.replay.data)]

@@ -128,6 +128,16 @@ def test_an_empty_ring_gives_nothing_valid():
     assert not sample_segments(replay, jax.random.key(0), 5, 2).valid.any()
 
 
+def test_a_rollout_alone_is_as_good_as_a_ring_of_one_rollout():
+    """To the bit, so that nobody needs to keep such a ring."""
+    ring, alone = filled(5, 1), Replay.of(numbered(4 * T))
+    for drawn in (
+        lambda replay: sample(replay, jax.random.key(0), 50),
+        lambda r: sample_segments(r, jax.random.key(1), 50, 3),
+    ):
+        assert all(map(np.array_equal, jax.tree.leaves(drawn(ring)), jax.tree.leaves(drawn(alone))))
+
+
 def test_observations_keep_their_dtype():
     rollout = numbered(0).replace(obs=jnp.full((T, B, 2), 200, jnp.uint8))
     drawn = sample(Replay.init(rollout, 1).add(rollout), jax.random.key(0), 5)

@@ -1,10 +1,12 @@
 """A run that does not fit is refused before anything is allocated; pictures are counted as bytes."""
 
+import jax
 import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import build, memory, supplied
 from rl_rewards.loop.seeds import Seeds
+from rl_rewards.loop.train import init_state
 from tests.demonstrations import point_file
 from tests.runs import composed
 
@@ -23,6 +25,26 @@ def test_pictures_are_kept_as_bytes():
     assert 0 < classifier < 6e6
     assert work > 2 * 960 * 2 * SIZE
     assert memory.needed_bytes(parts._replace(seeds=Seeds(3))) == ({k: 3 * v for k, v in kept.items()}, 3 * work)
+
+
+SAC = ("algorithm=sac", "algorithm.num_envs=4", "algorithm.rollout_length=20", "algorithm.learning_starts=80")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "steps"),
+    [
+        ((), 0),
+        (("reward=gail", "demos=some"), 0),
+        (("reward=preferences", "reward.history=1000"), 1280),
+        (SAC, 1_000_000),
+    ],
+    ids=["PPO", "gail", "preferences", "SAC"],
+)
+def test_a_ring_is_kept_where_more_than_the_newest_rollout_is_asked_for(overrides, steps):
+    parts = build.build(composed("env=point", "algorithm.num_envs=16", "algorithm.rollout_length=20", *overrides))
+    replay = jax.eval_shape(lambda: init_state(parts, 0)).replay
+    assert (0 if replay is None else replay.data.valid.size) == steps
+    assert (memory.needed_bytes(parts)[0]["replay"] > 0) == (steps > 0)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ refused.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -92,10 +93,8 @@ class Checkpoints:
         """Rounds done in the newest complete checkpoint."""
         return None if self._storage is None else self._storage.newest()
 
-    def restore(self, template: TrainState, data_hash: str, rows: int) -> Restored:
-        """The newest good checkpoint.
-
-        ``template`` may be shapes alone.
+    def restore(self, templates: Sequence[TrainState], data_hash: str, rows: int) -> Restored:
+        """The newest good checkpoint, as the first of ``templates`` that it fits; they may be shapes alone.
 
         One that cannot be read, or whose bits are not those that were saved, is put aside (``damaged`` tells) and the
         one before is taken. So is one of more rounds than there are rows in metrics.jsonl: the rounds are run again.
@@ -119,7 +118,7 @@ class Checkpoints:
                 self._put_aside(rounds, f"is ahead of metrics.jsonl, which has the rows of {rows} rounds")
                 continue
             try:
-                found = self._restore(self._storage, rounds, template, data_hash)
+                found = self._restore(self._storage, rounds, templates, data_hash)
             except ConfigError:
                 raise
             except Exception as error:  # whatever a broken file makes three libraries say
@@ -132,16 +131,18 @@ class Checkpoints:
             "run with another one. Start in a new folder."
         )
 
-    def _restore(self, storage: Storage, rounds: int, template: TrainState, data_hash: str) -> Restored:
+    def _restore(self, storage: Storage, rounds: int, templates: Sequence[TrainState], data_hash: str) -> Restored:
         meta = storage.meta(rounds)
         if meta["data_hash"] != data_hash:
             raise ConfigError("The examples differ from those this run was started with; resume it with the same.")
-        shapes = items_by_owner(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), template))
-        if meta["shapes"] != shapes_hash(shapes):
+        fits = (template for template in templates if meta["shapes"] == shapes_hash(_shapes(template)))
+        template = next(fits, None)
+        if template is None:
             raise ConfigError(
                 f"The checkpoint in {self._folder} does not fit this configuration; resume a run with the "
                 "configuration it was started with."
             )
+        shapes = _shapes(template)
         items = dict(shapes)
         if meta["env_bytes"]:
             items["host_env"] = {"bytes": jax.ShapeDtypeStruct((meta["env_bytes"],), np.uint8)}
@@ -174,3 +175,8 @@ class Checkpoints:
     def close(self) -> None:
         if self._storage is not None:
             self._storage.close()
+
+
+def _shapes(template: TrainState) -> dict[str, Any]:
+    """Shapes of the items of a state like ``template``."""
+    return items_by_owner(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), template))
