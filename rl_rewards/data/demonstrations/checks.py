@@ -1,4 +1,4 @@
-"""Refuses demonstrations that are not what their file's layout says; casts those that are to what a run holds."""
+"""Refuses demonstrations that break the layout of their file, and casts the others to the types that a run holds."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ PER_EPISODE = ("episode_start", "episode_return")
 OPTIONAL = ("env_reward", "step", "env")
 KNOWN = (*PER_STEP, "step", *PER_EPISODE, "env")
 AT_THE_BOUND = 1e-5
-"""How far beyond a bound, in units of the range, rounding may take an action; it is clipped."""
+"""The share of the range by which an action may exceed a bound through rounding; such an action is clipped."""
 AFTER = " T steps have T + 1 observations: obs is the one before each action, and next_obs the one after it."
 
 
 def check_layout(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:
-    """Refuse arrays that are not there, or whose rows and episodes do not match; see ``loop.demonstrations``."""
+    """Refuse arrays that are missing or unknown, or whose rows and episodes do not match each other."""
     unknown = sorted(set(arrays) - set(KNOWN))
     require(not unknown, f"{name} has the unknown key '{(unknown or [''])[0]}'; known are {', '.join(KNOWN)}.")
     for key in KNOWN:
@@ -42,7 +42,7 @@ def check_layout(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> Non
 
 
 def _check_episodes(name: str, arrays: Demonstrations) -> None:
-    """Refuse episodes that do not begin and end where their flags say; ``episode_start`` becomes int64."""
+    """Refuse episodes that do not begin and end where their flags say they do; ``episode_start`` becomes int64."""
     rows, starts = len(arrays["obs"]), arrays["episode_start"]
     whole = starts.ndim == 1 and starts.dtype.kind in "iu"
     require(whole, f"{name}: episode_start must be whole numbers, the row at which each episode begins.")
@@ -64,7 +64,7 @@ def _check_episodes(name: str, arrays: Demonstrations) -> None:
 
 
 def _check_step(name: str, arrays: Demonstrations, last: np.ndarray) -> None:
-    """Refuse numbers of steps that do not ascend within an episode; they become int64."""
+    """Refuse numbers of steps that do not ascend within an episode; ``step`` becomes int64."""
     step, rows = arrays["step"], len(arrays["obs"])
     right = step.shape == (rows,) and step.dtype.kind in "iu" and step.min() >= 0 and step.max() < 2**31
     require(bool(right), f"{name}: step must be a whole number from 0 on for every row, its step of its episode.")
@@ -77,7 +77,7 @@ def _check_step(name: str, arrays: Demonstrations, last: np.ndarray) -> None:
 
 
 def check_numbers(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:
-    """Cast all numbers to what a run holds; refuse those of a wrong shape, not finite, or outside their bounds.
+    """Cast all numbers to the types that a run holds; refuse wrong shapes, NaN, infinity, and actions out of bounds.
 
     Without ``spec`` any shape and any bounds are right.
     """
@@ -96,6 +96,7 @@ def check_numbers(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> No
 
 
 def _cast_within_bounds(name: str, arrays: Demonstrations, spec: EnvSpec) -> None:
+    """Cast real actions to float32 and clip what rounding took over a bound; refuse those further outside."""
     assert not isinstance(spec.action, Discrete)
     as_given = arrays["action"]
     cast_array(name, arrays, "action", spec.action.shape, "float32")
@@ -114,13 +115,13 @@ def _cast_within_bounds(name: str, arrays: Demonstrations, spec: EnvSpec) -> Non
 
 Check = Callable[[str, Demonstrations, EnvSpec | None], None]
 CHECKS: tuple[Check, ...] = (check_env, check_layout, check_numbers, check_continuity, check_ends)
-"""Each raises ConfigError; layout and numbers make the arrays what those after them read."""
+"""In this order: each raises ConfigError, and those after layout and numbers rely on arrays that passed both."""
 
 
 def faults(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> tuple[list[str], list[str]]:
-    """Sentences about all that is wrong: why the arrays are refused, and what is only doubted.
+    """Returns sentences about all that is wrong: the reasons for which the arrays are refused, and mere doubts.
 
-    Where the layout or the numbers are wrong, nothing is said about what comes after.
+    Where the layout or the numbers are wrong, the later checks are not made.
     """
     refused = []
     for check in CHECKS:

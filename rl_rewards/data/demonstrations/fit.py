@@ -1,7 +1,7 @@
-"""Holds the rows of demonstrations against each other: what is refused, and what is only told.
+"""Compares the rows of demonstrations with each other: what contradicts is refused, what is unlikely is a doubt.
 
 Within an episode ``next_obs`` of a row must be ``obs`` of the next. In a thinned file, from which steps were left out
-on purpose, ``step`` [n] says which step of its episode each row is, and this holds where two numbers follow each other.
+on purpose, this must hold between rows whose numbers in ``step`` [n] follow each other.
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 
 Demonstrations = dict[str, np.ndarray]
-"""The arrays of a file; see ``loop.demonstrations``."""
+"""The arrays of a file by name; see this folder's ``__init__.py``."""
 
 RETURN_TOLERANCE = 1e-3
-"""How far a return may be from the sum of its rewards, in units of the sum of their magnitudes and 1."""
+"""The largest difference of a return from the sum of its rewards, as a share of 1 plus the sum of their magnitudes."""
 JUMP = 2.0
 """An episode's last step jumps if it changes an entry by more than this times the largest change of any other step."""
 
@@ -36,7 +36,8 @@ def check_continuity(name: str, demos: Demonstrations, spec: EnvSpec | None) -> 
 
 
 def check_ends(name: str, demos: Demonstrations, spec: EnvSpec | None) -> None:
-    """Refuse a last ``next_obs`` that is filled in: far from where most episodes were, and zero or the next's first."""
+    """Refuse a last ``next_obs`` that was filled in: far from its ``obs`` in most episodes, and either 0 or the first
+    ``obs`` of the next episode."""
     if filled := _filled_in(demos):
         first = row_of(demos, last_rows(demos)[0])
         raise ConfigError(
@@ -46,6 +47,7 @@ def check_ends(name: str, demos: Demonstrations, spec: EnvSpec | None) -> None:
 
 
 def _filled_in(demos: Demonstrations) -> str:
+    """Returns in words what stands in the last ``next_obs`` instead of the observation; empty where nothing does."""
     last = last_rows(demos)
     if len(last) < 2 or np.mean(_jumps(demos)) <= 0.5:
         return ""
@@ -56,7 +58,7 @@ def _filled_in(demos: Demonstrations) -> str:
 
 
 def doubts(name: str, demos: Demonstrations, spec: EnvSpec | None) -> list[str]:
-    """Sentences about demonstrations that are not refused, and yet are probably not what they should be."""
+    """Returns sentences about demonstrations that are accepted and yet are probably not what they should be."""
     found = (_return_doubt(demos), _length_doubt(demos, spec), _end_doubt(demos), _thinning_doubt(demos))
     return [f"{name}: {sentence}" for sentence in found if sentence]
 
@@ -123,18 +125,18 @@ def _thinning_doubt(demos: Demonstrations) -> str:
 
 
 def row_of(demos: Demonstrations, row: int) -> str:
-    """A row with its episode and its step there, in words."""
+    """Returns a row, its episode and its step of that episode, in words."""
     episode = int(np.searchsorted(demos["episode_start"], row, side="right")) - 1
     return f"row {row} (episode {episode}, step {steps_of(demos)[row]})"
 
 
 def last_rows(demos: Demonstrations) -> np.ndarray:
-    """The last row of each episode, [E]."""
+    """Returns the last row of each episode, [E]."""
     return np.append(demos["episode_start"][1:], len(demos["obs"])) - 1
 
 
 def steps_of(demos: Demonstrations) -> np.ndarray:
-    """Which step of its episode each row is, [n]."""
+    """Returns the number of each row's step in its episode, [n] from 0."""
     if "step" in demos:
         return demos["step"]
     starts = demos["episode_start"]
@@ -142,7 +144,7 @@ def steps_of(demos: Demonstrations) -> np.ndarray:
 
 
 def follows(demos: Demonstrations) -> np.ndarray:
-    """Where the next row is the next step of the same episode, [n - 1]."""
+    """True where the next row is the next step of the same episode, [n - 1]."""
     same_episode = ~np.isin(np.arange(len(demos["obs"]) - 1), last_rows(demos))
     return same_episode & (np.diff(steps_of(demos)) == 1)
 

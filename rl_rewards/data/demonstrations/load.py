@@ -1,12 +1,4 @@
-"""Demonstrations: whole episodes of someone who can do the task, from a file or a Minari dataset.
-
-The file is an ``.npz`` of plain arrays; n steps of E episodes one after the other: ``obs`` [n, *obs], ``action``
-[n, *action] in the env's units and within its bounds, ``next_obs`` [n, *obs] the true successors, ``terminated`` and
-``truncated`` [n] (exactly every episode's last step is one of them), ``episode_start`` [E] the row each begins at,
-``episode_return`` [E] the true return, ``env`` the environment's name; optionally ``env_reward`` [n]. Discrete actions
-count from 0. Within an episode ``next_obs`` of a row is ``obs`` of the next; a file from which steps were left out also
-has ``step`` [n], which step of its episode each row is, and the last row that was kept of each is its last.
-"""
+"""Reads and writes demonstrations; the layout of their file is described in this folder's ``__init__.py``."""
 
 from pathlib import Path
 
@@ -30,7 +22,7 @@ def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None
 
 
 def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
-    """Read and validate demonstrations of ``spec``'s environment; warn of what is not refused, and yet looks wrong.
+    """Read and validate demonstrations of ``spec``'s environment; warn where they are accepted and yet look wrong.
 
     Args:
         name: a file's path, or ``minari:DATASET-ID``.
@@ -47,7 +39,7 @@ def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
 
 
 def read_demonstrations(name: str) -> dict[str, np.ndarray]:
-    """The arrays of a file or of a Minari dataset, as they are."""
+    """Returns the arrays of a file or of a Minari data set, unchecked."""
     if name.startswith(MINARI):
         from rl_rewards.data.demonstrations.minari import read_minari
 
@@ -56,9 +48,11 @@ def read_demonstrations(name: str) -> dict[str, np.ndarray]:
 
 
 def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
-    """The first episode of every copy of a recording [T, B, ...] that starts with fresh ones and is long enough.
+    """Returns the first episode of every environment in a recording [T, B, ...], in the layout of the file.
 
-    Not all that fit into it: short ones would be too many. Actions are clipped to the bounds, as the environment does.
+    The recording must begin with fresh environments, and T be no less than the longest episode. Later episodes are left
+    out: among all that fit into T steps, short ones would be too frequent. Actions are clipped to the bounds, as the
+    environment clips them.
     """
     done = np.asarray(transitions.terminated) | np.asarray(transitions.truncated)
     lengths = np.argmax(done, axis=0) + 1
@@ -76,7 +70,7 @@ def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
 
 
 def _align(demos: Demonstrations) -> None:
-    """Make ``next_obs`` the next row's ``obs`` to the last bit: a compiled environment computes each on its own."""
+    """Make ``next_obs`` equal the next row's ``obs``: a compiled environment may round each differently."""
     rows = np.flatnonzero(follows(demos))
     after, before = demos["next_obs"][rows], demos["obs"][rows + 1]
     if np.issubdtype(after.dtype, np.floating):

@@ -11,7 +11,7 @@ from rl_rewards.core.errors import ConfigError, one_line
 
 
 def read_minari(dataset_id: str) -> dict[str, np.ndarray]:
-    """All episodes of a dataset on this machine, in the layout of ``loop.demonstrations``.
+    """All episodes of a dataset on this machine, in the layout that this folder's ``__init__.py`` describes.
 
     Choices become what they are inside: actions count from 0, wherever their space starts, and observations are one-hot
     vectors.
