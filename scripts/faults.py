@@ -124,7 +124,7 @@ FAULTS = (
     ),
     Fault(
         "a checkpoint whose bits have changed is restored",
-        "loop/checkpoint.py",
+        "loop/checkpoint/everything.py",
         'if digest(state, env_bytes) != meta["digest"]:',
         "if False:",
         "test_broken_folders.py loop/test_resume.py",
@@ -182,7 +182,7 @@ FAULTS = (
     ),
     Fault(
         "a policy's memory is not in the checkpoint",
-        "loop/checkpoint.py",
+        "loop/checkpoint/trees.py",
         '"key", "memory")}',
         '"key")}',
         "loop/test_resume.py",
