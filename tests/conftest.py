@@ -12,6 +12,7 @@ import pytest
 from jaxtyping import _import_hook
 
 from tests.cpu_times import CpuTimes
+from tests.shared_programs import shared_jit, sharing
 
 CHECKED = (
     "core",
@@ -63,6 +64,10 @@ for name, value in JAX_SETTINGS.items():
     jax.config.update(name, value)
     os.environ[name.upper()] = str(value)  # as XLA_FLAGS: for the processes that tests start, too
 
+jax.jit = shared_jit
+NOT_SHARED = {"test_compiled_once.py", "test_bench.py"}
+"""Files of tests that count what is compiled, or measure it."""
+
 hypothesis.settings.register_profile("rl_rewards", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("rl_rewards")
 
@@ -79,6 +84,13 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if (path := config.getoption("cpu_times", None)) is not None:
         config.pluginmanager.register(CpuTimes(path))
+
+
+@pytest.fixture(autouse=True)
+def _programs_are_shared(request):
+    """But not where a test may replace a part of the code."""
+    with sharing("monkeypatch" not in request.fixturenames and request.path.name not in NOT_SHARED):
+        yield
 
 
 @pytest.fixture(autouse=True)
