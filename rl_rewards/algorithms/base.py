@@ -28,7 +28,7 @@ class DatasetSizes(Protocol):
     gradient_steps: int  # of a round
 
 
-class Algorithm(RolloutSizes, DatasetSizes, Protocol[AgentState]):
+class Algorithm(RolloutSizes, Protocol[AgentState]):
     """A policy and how it learns. Pure; runs inside jit, scan and vmap.
 
     A class that inherits from it needs ``init``, ``act``, ``update`` and the two sizes of what it learns from, see

@@ -39,11 +39,11 @@ def check_members(part: Any, contract: type, place: str, besides: tuple[type, ..
     if inspect.isclass(part):  # what is no method may still come from its constructor
         missing = [name for name in missing if inspect.isroutine(members[name]) or isinstance(members[name], property)]
     inherits = contract in (part if inspect.isclass(part) else type(part)).__mro__
-    where = f"{contract.__module__}.{contract.__qualname__}"
-    if inherits:
-        told = f"add it; {where} says what each returns"
+    where, needed = f"{contract.__module__}.{contract.__qualname__}", _without_default(contract, members)
+    if inherits or len(needed) == len(members):
+        told = f"add it; {where} says what each is"
     else:
-        told = f"inherit from {where}, which has defaults for all but {_listed(_without_default(contract, members))}"
+        told = f"inherit from {where}, which has defaults for all but {_listed(needed)}"
     require(not missing, f"{place} has no {_listed(missing)}: {told}.")
     for name, member in members.items():
         if inspect.isfunction(member):

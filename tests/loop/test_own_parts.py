@@ -140,7 +140,7 @@ class Picky(Near):
     [
         (Alone, r"^reward\._target_=.*\.Alone has no requirements, .* and inspect: inherit from "
          r"rl_rewards\.rewards\.base\.RewardSource, which has defaults for all but reward\.$"),
-        (Nothing, r"Nothing has no reward: add it; rl_rewards\.rewards\.base\.RewardSource says what each returns"),
+        (Nothing, r"Nothing has no reward: add it; rl_rewards\.rewards\.base\.RewardSource says what each is"),
         (AsksLittle, r"AsksLittle has no may_ask and absorb: add it; rl_rewards\.rewards\.base\.AsksForLabels says"),
         (AsksOnItsOwn, r"AsksOnItsOwn has no may_ask and absorb: inherit from .*\.base\.AsksForLabels, "),
         (FewArguments, r"FewArguments: update takes \(state, data, experience, key\), but it is called with "
@@ -361,7 +361,9 @@ class ClonesForEver(Algorithm):
 
 def test_one_that_learns_from_a_dataset_has_other_sizes():
     assert algorithm_of(Clones).rounds == 5
-    refused(algorithm_of, ClonesForEver, r"ClonesForEver has no rounds: add it; .*\.base\.DatasetSizes says what each")
+    refused(
+        algorithm_of, ClonesForEver, r"ClonesForEver has no rounds: add it; .*\.base\.DatasetSizes says what each is"
+    )
 
 
 # Judges.
