@@ -89,7 +89,7 @@ class SelfPlay(Opponents, RewardSource):
 
     def make_algorithm(self, spec: EnvSpec, make: Callable[[EnvSpec], Algorithm]) -> TwoPlayer:
         """Both players. Raises ConfigError when a rollout does not hold all that begins in it."""
-        players = TwoPlayer(spec=spec, make=make, opponents=self)  # pyright: ignore[reportAbstractUsage]
+        players = TwoPlayer(spec=spec, make=make, opponents=self)
         length = players.rollout_length
         require(
             self.target_fraction == 1.0 or length > self.horizon,
