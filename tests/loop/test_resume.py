@@ -106,7 +106,7 @@ def test_stabilisers_go_on_to_the_bit(tmp_path, run):
 def test_a_policys_memory_goes_on_to_the_bit(tmp_path, run):
     """Checkpoints are taken in the middle of episodes of 30 steps; rollouts have 40."""
     short, long = tmp_path / "short", tmp_path / "long"
-    memory = ("model@algorithm.model=gru", "algorithm.model.units=8", "env.max_episode_steps=30")
+    memory = ("model@algorithm.model=gru", "algorithm.model.units=8", "env.max_episode_steps=30", "reward=environment")
     run_here(short, *run, *memory)
     run_here(short, *run, *memory, "total_env_steps=3200")
     run_here(long, *run, *memory, "total_env_steps=3200")
