@@ -3,6 +3,7 @@
 import json
 import subprocess
 from importlib.metadata import version
+from textwrap import dedent
 
 import pytest
 
@@ -28,23 +29,31 @@ def test_a_whole_run(tmp_path, monkeypatch):
 ANSWERED = ["--help", "--version"]
 NO_NAME = ["reward=nonsense", "algorithm.nonsense=1", "hydra/launcher=nonsense", "env=2"]
 NO_NUMBER = ["total_env_steps=1e30", "seed=1.5", "seed=-1", "algorithm.clip=nan", "num_seeds=true", "~seed"]
+HEAVY = ("jax", "flax", "gymnax", "gymnasium", "mujoco", "wandb", "matplotlib")
 
 
-@pytest.mark.parametrize("argument", [*ANSWERED, *NO_NAME, *NO_NUMBER])
-def test_help_and_a_mistyped_option_import_no_heavy_library(argument, tmp_path):
+@pytest.mark.parametrize("arguments", [ANSWERED, NO_NAME, NO_NUMBER], ids=["answered", "no name", "no number"])
+def test_help_and_mistyped_options_import_no_heavy_library(arguments, tmp_path):
     """What keeps their answers within a second; a clock would measure the machine's other work."""
-    heavy = ("jax", "flax", "gymnax", "gymnasium", "mujoco", "wandb", "matplotlib")
-    code = (
-        "import runpy, sys\n"
-        f"sys.argv = ['run', {argument!r}, 'hydra.run.dir={tmp_path}/run']\n"
-        "try:\n    runpy.run_module('rl_rewards.run', run_name='__main__')\n"
-        "except SystemExit as end:\n    ended = end.code\nelse:\n    ended = 0\n"
-        f"sys.exit(f'{{ended}} ' + ' '.join(name for name in {heavy} if name in sys.modules))"
-    )
-    done = subprocess.run([start_command()[0], "-c", code], capture_output=True, text=True, check=False)
-    *told, ended = done.stderr.splitlines()
-    assert ended.strip() == ("0" if argument in ANSWERED else "2"), done.stderr
-    assert len(told) == (argument not in ANSWERED)
+    code = f"""
+        import runpy, sys
+        from hydra.core.global_hydra import GlobalHydra
+        for argument in {arguments}:
+            sys.argv = ["run", argument, "hydra.run.dir={tmp_path}/run"]
+            GlobalHydra.instance().clear()
+            try:
+                runpy.run_module("rl_rewards.run", run_name="__main__")
+                ended = 0
+            except SystemExit as end:
+                ended = end.code
+            print(argument, ended, *(name for name in {HEAVY} if name in sys.modules), sep=" | ", file=sys.stderr)
+    """
+    done = subprocess.run([start_command()[0], "-c", dedent(code)], capture_output=True, text=True, check=False)
+    said = done.stderr.splitlines()
+    if arguments is not ANSWERED:
+        assert all(line.startswith("Error: ") for line in said[::2]), done.stderr
+        said = said[1::2]
+    assert said == [f"{argument} | {0 if arguments is ANSWERED else 2}" for argument in arguments], done.stderr
     assert not (tmp_path / "run").exists()
 
 

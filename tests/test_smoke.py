@@ -54,7 +54,9 @@ def test_pair(tmp_path, reward, env):
     foreign = _foreign(env, tmp_path)
     if "demos" in composed(f"reward={reward}").reward:
         foreign.append(f"demos={recorded(tmp_path, f'env={env}', *foreign)}")
-    last = run_here(tmp_path, f"reward={reward}", f"env={env}", *needed.get(reward, []), *foreign)
+    last = run_here(
+        tmp_path, f"reward={reward}", f"env={env}", *needed.get(reward, []), *foreign, "checkpoint.every=1000"
+    )
     assert last["env_steps"] == 1600
     assert (tmp_path / "DONE").exists()
     success = [] if env in FOREIGN else ["success"]
