@@ -244,8 +244,8 @@ def test_a_checkpoint_of_an_earlier_version_has_no_digest_to_check(copy):
 def package(tmp_path, monkeypatch) -> str:
     """A user's package with a reward and an algorithm of its own."""
     code = (
-        "from rl_rewards.algorithms import ppo\nfrom rl_rewards.rewards import adversarial_classifier\n"
-        "class Mine(adversarial_classifier.AdversarialClassifier):\n    pass\nclass Learner(ppo.PPO):\n    pass\n"
+        "from rl_rewards.algorithms import ppo\nfrom rl_rewards.rewards.classifier import adversarial\n"
+        "class Mine(adversarial.AdversarialClassifier):\n    pass\nclass Learner(ppo.PPO):\n    pass\n"
     )
     (tmp_path / "package_of_mine.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)

@@ -43,6 +43,14 @@ def test_configuration_objects_end_at_build():
     assert "omegaconf" not in modules["loop/instantiate.py"]
 
 
+def test_orbax_is_imported_where_something_is_saved_or_read():
+    """It costs most of a second, which the way to the first round does not need."""
+    users = [path for path in PACKAGE.rglob("*.py") if "orbax" in imported(path)]
+    assert [path.relative_to(PACKAGE).as_posix() for path in users] == ["loop/checkpoint/storage.py"]
+    top = [node for node in ast.parse(users[0].read_text(encoding="utf-8")).body if isinstance(node, ast.Import)]
+    assert not any(one.name.startswith("orbax") for node in top for one in node.names)
+
+
 def test_settings_are_plain_and_stay_as_they_are():
     settings = build_settings(composed("env=point", "num_seeds=3", "seed=4", "logger.tags=[a,b]", "pretrain.run=x"))
     assert settings.seeds == range(4, 7) and settings.logger.tags == ("a", "b") and settings.pretrain.run == "x"
