@@ -138,6 +138,20 @@ FAULTS = (
         "data/test_replay.py",
     ),
     Fault(
+        "a segment of recorded data may cross an episode's end",
+        "data/dataset.py",
+        "(self.follow[rows] >= length) & ",
+        "",
+        "data/test_dataset.py",
+    ),
+    Fault(
+        "a seed sees steps of demonstrations that it was not given",
+        "data/dataset.py",
+        "rows = index if self.rows is None else self.rows[index]",
+        "rows = index",
+        "data/test_dataset.py",
+    ),
+    Fault(
         "the newest segment of a ring is never drawn",
         "data/replay.py",
         "(ages + length <= self.filled)",

@@ -41,7 +41,7 @@ SAC = ("algorithm=sac", "algorithm.num_envs=4", "algorithm.rollout_length=20", "
     ids=["PPO", "gail", "preferences", "SAC"],
 )
 def test_a_ring_is_kept_where_more_than_the_newest_rollout_is_asked_for(overrides, steps):
-    parts = build.build(composed("env=point", "algorithm.num_envs=16", "algorithm.rollout_length=20", *overrides))
+    parts = build.build(composed("env=point", "algorithm.num_envs=16", "algorithm.rollout_length=20", *overrides)).parts
     replay = jax.eval_shape(lambda: init_state(parts, 0)).replay
     assert (0 if replay is None else replay.data.valid.size) == steps
     assert (memory.needed_bytes(parts)[0]["replay"] > 0) == (steps > 0)
