@@ -20,7 +20,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-KEPT = 128
+KEPT = 40
 LARGEST_ARRAY = 1_000_000  # bytes; a function that holds a larger one is not shared, so that it is not kept either
 BY_VALUE = (bool, int, float, complex, str, bytes, type(None), np.dtype, np.generic, enum.Enum, slice)
 plain_jit = jax.jit

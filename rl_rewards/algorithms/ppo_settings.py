@@ -102,8 +102,10 @@ class PPOSettings:
         """The same algorithm in a run of ``env_steps`` env steps.
 
         The budget comes from the run and never from a saved configuration of the algorithm: a resumed run that was
-        made longer continues on the longer schedule.
+        made longer continues on the longer schedule. Where the rate is constant the length is no part of the program.
         """
+        if self.learning_rate_schedule == "constant":
+            return self
         return replace(self, run_env_steps=env_steps)
 
     def learning_rate_share(self, round: Int[Array, ""]) -> float | Float[Array, ""]:
