@@ -16,7 +16,8 @@ from tests.runs import command, composed, digest_of, rows, run_here
 from tests.test_configs import ADDED_LATER
 
 ROUNDS = 24
-COMMON = ("debug=smoke", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3", "video=false", "report=false")
+COMMON = ("debug=smoke", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3", "evaluation.every=8")
+COMMON += ("video=false", "report=false")
 
 
 @pytest.mark.parametrize(
