@@ -59,7 +59,7 @@ def main() -> None:
         print(f"| {setting or 'none'} | " + " | ".join(f"{mean:.2f}" for mean in rows.mean(axis=0)) + " |", flush=True)
 
 
-def outputs(setting: str, seed: int) -> Float[np.ndarray, "probes"]:
+def outputs(setting: str, seed: int) -> Float[np.ndarray, " probes"]:
     """D at held-out goals, at the probes and at ordinary non-goals, of a classifier trained for STEPS steps."""
     keys = [*WITHOUT, *filter(None, setting.split(","))]
     overrides = [f"reward.classifier.{key}" for key in keys] + [f"seed={seed}", f"reward.pretrain_steps={STEPS}"]

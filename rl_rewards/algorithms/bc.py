@@ -151,7 +151,7 @@ class BehaviorCloning(Algorithm):
         stopped = state.rounds_since_best >= self.patience  # told at once: nothing more will change
         return state, metrics | {"agent/best_validation_loss": state.best_loss, "agent/stopped": 1.0 * stopped}
 
-    def _heldout(self, state: BCState, demos: Transition) -> Bool[Array, "N"]:
+    def _heldout(self, state: BCState, demos: Transition) -> Bool[Array, " N"]:
         """``validation_share`` of the steps, at least one on either side."""
         lottery = jax.random.uniform(jax.random.key(state.split_seed), demos.valid.shape)
         lottery = jnp.where(demos.valid, lottery, 2.0)

@@ -48,10 +48,10 @@ class PPOBatch:
 
     inputs: jax.Array  # [*, d] normalised observations, or pictures [*, H, W, C] uint8
     action: jax.Array  # in the policy's own scale
-    log_prob: Float[Array, "N *T"]  # of the behaviour policy
-    advantage: Float[Array, "N *T"]
-    value_target: Float[Array, "N *T"]
-    valid: Bool[Array, "N *T"]
+    log_prob: Float[Array, " N *T"]  # of the behaviour policy
+    advantage: Float[Array, " N *T"]
+    value_target: Float[Array, " N *T"]
+    valid: Bool[Array, " N *T"]
     sequences: Sequences | None = None  # None of single steps
 
 

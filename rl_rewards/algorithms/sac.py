@@ -48,11 +48,11 @@ class SACBatch:
 
     inputs: Array  # [N, d], or pictures [N, H, W, C] uint8
     action: Float[Array, "N A"]  # scaled to [-1, 1]
-    reward: Float[Array, "N"]  # divided by the reward scale
+    reward: Float[Array, " N"]  # divided by the reward scale
     next_inputs: Array
-    terminated: Bool[Array, "N"]
-    valid: Bool[Array, "N"]
-    is_demo: Bool[Array, "N"]
+    terminated: Bool[Array, " N"]
+    valid: Bool[Array, " N"]
+    is_demo: Bool[Array, " N"]
     absorbing_value: Float[Array, ""]  # of having terminated
 
 
@@ -231,7 +231,7 @@ class SAC(SACSettings, Algorithm):
         )
         return state, metrics | actor_metrics
 
-    def target(self, state: SACState, batch: SACBatch, key: Key) -> Float[Array, "N"]:
+    def target(self, state: SACState, batch: SACBatch, key: Key) -> Float[Array, " N"]:
         """y: reward plus the discounted soft value of the successor, by a random subset of the target critics."""
         action_key, subset_key = jax.random.split(key)
         features = self.encoder(state.encoder, batch.next_inputs)

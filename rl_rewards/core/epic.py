@@ -37,7 +37,7 @@ def _canonical(reward: Reward, steps: tuple[Array, Array, Array], others: tuple[
     """C of every step but for a constant, E[g R(S, A, S')], which no correlation sees."""
     obs, action, next_obs = steps
 
-    def expected(states: Array) -> Float[Array, "N"]:
+    def expected(states: Array) -> Float[Array, " N"]:
         def of(state: Array) -> Array:
             return jnp.mean(reward(jnp.broadcast_to(state, (len(others[0]), *state.shape)), *others))
 

@@ -57,8 +57,8 @@ def focal_cross_entropy(logits: Float[Array, "*batch"], targets: Float[Array, "*
 
 
 def non_negative_pu(
-    logits_positive: Float[Array, "N"],
-    logits_unlabelled: Float[Array, "M"],
+    logits_positive: Float[Array, " N"],
+    logits_unlabelled: Float[Array, " M"],
     prior: float,
     smoothing: float = 0.0,
 ) -> Float[Array, ""]:
@@ -75,7 +75,7 @@ def non_negative_pu(
     """
     low = 0.5 * smoothing
 
-    def risk(logits: Float[Array, "N"], wrong: float) -> Float[Array, ""]:
+    def risk(logits: Float[Array, " N"], wrong: float) -> Float[Array, ""]:
         """Mean cross-entropy against 1 - ``wrong``."""
         right = jnp.mean(jax.nn.softplus(-logits))
         return right if wrong == 0.0 else (1.0 - wrong) * right + wrong * jnp.mean(jax.nn.softplus(logits))

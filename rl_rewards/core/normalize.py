@@ -152,7 +152,7 @@ class CarriedRewardScale(RewardScale):
     episodes must end with all of them done.
     """
 
-    running: Float[Array, "B"]  # the return so far of each environment's episode; 0 where it has just ended
+    running: Float[Array, " B"]  # the return so far of each environment's episode; 0 where it has just ended
 
     @classmethod
     def init(cls, num_envs: int) -> Self:

@@ -36,7 +36,7 @@ class QueryPlan:
 class Query:
     """What a round asks."""
 
-    id: Int[Array, "Q"]  # counted up over the run; NOBODY pads
+    id: Int[Array, " Q"]  # counted up over the run; NOBODY pads
     segments: Transition  # leaves [Q, K, L, ...]
 
 
@@ -44,9 +44,9 @@ class Query:
 class Labels:
     """What has come back; higher scores are better."""
 
-    id: Int[Array, "A"]  # of the query; NOBODY pads
+    id: Int[Array, " A"]  # of the query; NOBODY pads
     scores: Float[Array, "A K"]  # equal is a tie, NaN was refused or is padding
-    rater: Int[Array, "A"]  # who answered, counted from 0
+    rater: Int[Array, " A"]  # who answered, counted from 0
 
     @classmethod
     def none(cls, answers: int, clips: int) -> "Labels":

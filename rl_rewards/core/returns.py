@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 
 def discounted_sum(
-    rewards: Float[Array, "T B"], done: Bool[Array, "T B"], discount: float, start: Float[Array, "B"] | None = None
+    rewards: Float[Array, "T B"], done: Bool[Array, "T B"], discount: float, start: Float[Array, " B"] | None = None
 ) -> Float[Array, "T B"]:
     """Reward collected so far in the episode, newest weight 1: R_t = r_t + discount * R_{t-1}; anew after ``done``.
 

@@ -24,7 +24,7 @@ class Dataset:
     """
 
     steps: Transition  # [M, ...] episode after episode
-    follow: Int[Array, "M"]  # the number of consecutive valid steps of one episode that begin here
+    follow: Int[Array, " M"]  # the number of consecutive valid steps of one episode that begin here
     rows: Int[Array, "*seeds N"] | None  # of ``steps``, ascending, the last repeated as padding; None: all of them
     count: Int[Array, "*seeds"]  # of ``rows``, without the padding
     longest: int = struct.field(pytree_node=False)  # steps of the longest segment that every seed can draw
@@ -75,7 +75,7 @@ class Dataset:
         return len(self.follow) if self.rows is None else self.rows.shape[-1]
 
     @property
-    def valid(self) -> Bool[Array, "N"]:
+    def valid(self) -> Bool[Array, " N"]:
         """False on padding and on steps that are not valid in themselves."""
         valid = self.steps.valid if self.rows is None else self.steps.valid[self.rows]
         return valid & (jnp.arange(self.size) < self.count)
@@ -111,7 +111,7 @@ class Dataset:
         first = draw_true(key, self._starts(length), n)
         return self.at(first[:, None] + jnp.arange(length))
 
-    def _starts(self, length: int) -> Bool[Array, "N"]:
+    def _starts(self, length: int) -> Bool[Array, " N"]:
         """True for the seed's steps from which ``length`` consecutive ones follow that it was given."""
         index = jnp.arange(self.size)
         rows = index if self.rows is None else self.rows

@@ -130,7 +130,7 @@ class Environment(Protocol):
         """The true reward [*batch] of transitions, such as never happen too; None where observations hide it."""
         return None
 
-    def goal_features(self, state: Any) -> Float[Array, "g"]:
+    def goal_features(self, state: Any) -> Float[Array, " g"]:
         """What decides whether a goal is reached: f32 [g], of one state (JAX), or [B, g] of states [B, n] (host)."""
         raise ConfigError(f"{self.spec.name} does not tell what a goal is; add goal_features and goal_names.")
 

@@ -51,12 +51,12 @@ def places(width: int, height: int) -> Int[np.ndarray, "cells 2"]:
     return np.stack([x, y], axis=-1)
 
 
-def one_hot_of(place: Int[Array, "2"], size: int) -> Float[Array, "cells"]:
+def one_hot_of(place: Int[Array, "2"], size: int) -> Float[Array, " cells"]:
     """One-hot of a cell of a square world."""
     return jax.nn.one_hot(index_of(place, size), size**2)
 
 
-def words(key: Key, count: int) -> UInt32[Array, "count"]:
+def words(key: Key, count: int) -> UInt32[Array, " count"]:
     """Random words for :func:`below`: drawn at once, since every reset pays for every draw."""
     return jax.random.bits(key, (count,))
 
@@ -72,7 +72,7 @@ def two_different(words: UInt32[Array, "2"], n: Int[Array, ""] | int) -> tuple[I
     return first, (first + 1 + below(words[1], n - 1)) % n
 
 
-def axis_of(n: int, size: int) -> Float[np.ndarray, "n"]:
+def axis_of(n: int, size: int) -> Float[np.ndarray, " n"]:
     """Middles of ``n`` equal parts of ``size`` cells, for a plane."""
     return (np.arange(n, dtype=np.float32) + 0.5) * size / n
 

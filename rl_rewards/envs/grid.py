@@ -88,7 +88,7 @@ class Grid(JaxEnv):
         return np.broadcast_to(self._cell_rewards, self.transition_tensor.shape)
 
     @cached_property
-    def start(self) -> Float[np.ndarray, "states"]:
+    def start(self) -> Float[np.ndarray, " states"]:
         return np.full(self.size**2, 1.0 / self.size**2, np.float32)
 
     @cached_property
@@ -115,14 +115,14 @@ class Grid(JaxEnv):
         return places(self.size, self.size)
 
     @cached_property
-    def _cell_rewards(self) -> Float[np.ndarray, "states"]:
+    def _cell_rewards(self) -> Float[np.ndarray, " states"]:
         paid = np.zeros((self.size, self.size), np.float32)
         for x, y, reward in self.rewards:
             paid[int(y), int(x)] = reward
         return paid.reshape(-1)
 
     @property
-    def _best(self) -> Bool[np.ndarray, "states"]:
+    def _best(self) -> Bool[np.ndarray, " states"]:
         return self._cell_rewards == self._cell_rewards.max()
 
     # The environment.

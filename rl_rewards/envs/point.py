@@ -41,7 +41,7 @@ class PointState:
 
     position: Float[Array, "2"]
     elapsed: Int[Array, ""]  # steps since the reset
-    screen: Float[Array, "television"] | None = None  # what the television shows; None where there is none
+    screen: Float[Array, " television"] | None = None  # what the television shows; None where there is none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,8 @@ class GameState:
 
     inner: Any  # the environment's state
     start: Any  # where Alice began
-    shown: Float[Array, "d"]  # what the player is shown besides its observation
-    goal: Float[Array, "g"]  # features of Bob's goal; before he has one, those of Alice's start
+    shown: Float[Array, " d"]  # what the player is shown besides its observation
+    goal: Float[Array, " g"]  # features of Bob's goal; before he has one, those of Alice's start
     far: Float[Array, ""]  # how far Bob's goal is from where he started, in goal features
     info: dict[str, Array]  # the environment's, of the last move; zeros before the first
     turn: Turn

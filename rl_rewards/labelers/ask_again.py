@@ -25,7 +25,7 @@ class Anew(NamedTuple):
     """What was said of N pairs."""
 
     scores: Float[np.ndarray, "N 2"]  # NaN where it refused
-    probability: Float[np.ndarray, "N"] | None  # that the first is better; NaN where it said no more than which
+    probability: Float[np.ndarray, " N"] | None  # that the first is better; NaN where it said no more than which
     flip_rate: float | None
 
 

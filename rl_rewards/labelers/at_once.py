@@ -22,7 +22,7 @@ class AtOnce(Labeler):
         self._waiting = self._none()
 
     @abstractmethod
-    def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, "K"], int]]:
+    def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, " K"], int]]:
         """Scores of the segments in each of the ``rows`` of ``query``, and the number of the rater who gives them."""
         ...
 
@@ -61,7 +61,7 @@ class AnswersAtOnce(AtOnce):
         super().__init__(assignment)
         self._judge = judge
 
-    def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, "K"], int]]:
+    def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, " K"], int]]:
         """The judge's scores.
 
         Raises:
@@ -70,7 +70,7 @@ class AnswersAtOnce(AtOnce):
         for row in rows:
             yield self._scores(jax.tree.map(lambda x, row=row: np.asarray(x)[row], query.segments)), 0
 
-    def _scores(self, segments: Transition) -> Float[np.ndarray, "K"]:
+    def _scores(self, segments: Transition) -> Float[np.ndarray, " K"]:
         found, clips = np.asarray(self._judge(segments), np.float64), self.assignment.clips
         name = getattr(self._judge, "__qualname__", type(self._judge).__name__)
         require(

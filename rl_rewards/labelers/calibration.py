@@ -41,7 +41,7 @@ def calibrate(
     tested: Float[np.ndarray, "N 2"],
     trusted: Float[np.ndarray, "N 2"],
     features: Mapping[str, Float[np.ndarray, "N 2"]],
-    probability: Float[np.ndarray, "N"] | None = None,
+    probability: Float[np.ndarray, " N"] | None = None,
     flip_rate: float | None = None,
 ) -> Calibration:
     """Compare scores of N pairs of segments; NaN where one of the two gave none.
@@ -97,15 +97,15 @@ def _resamples(n: int) -> Float[np.ndarray, "R N"]:
     return np.random.default_rng(0).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES).astype(np.float64)
 
 
-def _ends(values: Float[np.ndarray, "R"], level: float) -> tuple[float, float]:
+def _ends(values: Float[np.ndarray, " R"], level: float) -> tuple[float, float]:
     low, high = np.quantile(values, [level / 2.0, 1.0 - level / 2.0])
     return float(low), float(high)
 
 
 def _leaning(
-    answer: Float[np.ndarray, "N"],
-    truth: Float[np.ndarray, "N"],
-    difference: Float[np.ndarray, "N"],
+    answer: Float[np.ndarray, " N"],
+    truth: Float[np.ndarray, " N"],
+    difference: Float[np.ndarray, " N"],
     weights: Float[np.ndarray, "R N"],
     level: float,
 ) -> Interval:
@@ -125,13 +125,13 @@ def _leaning(
     return float(solve(products.sum(axis=0))), *_ends(solve(weights @ products), level)
 
 
-def _kappa(answer: Float[np.ndarray, "N"], truth: Float[np.ndarray, "N"]) -> float | None:
+def _kappa(answer: Float[np.ndarray, " N"], truth: Float[np.ndarray, " N"]) -> float | None:
     """(observed - chance) / (1 - chance) agreement of three answers (Cohen 1960)."""
     chance = sum(float(np.mean(answer == kind) * np.mean(truth == kind)) for kind in KINDS)
     return None if chance > 1.0 - 1e-12 else (float(np.mean(answer == truth)) - chance) / (1.0 - chance)
 
 
-def _calibration_error(probability: Float[np.ndarray, "N"], trusted: Float[np.ndarray, "N 2"]) -> float | None:
+def _calibration_error(probability: Float[np.ndarray, " N"], trusted: Float[np.ndarray, "N 2"]) -> float | None:
     known = np.isfinite(probability)
     if not known.any():
         return None

@@ -112,7 +112,7 @@ class Oracle(AtOnce):
         self._total = self._lowest = 0.0  # sum of the returns seen; the lowest of them and 0
         self._features = self._squares = 0.0  # sums of the feature that it is biased towards, and of its square
 
-    def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, "K"], int]]:
+    def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, " K"], int]]:
         ids, rewards = np.asarray(query.id)[rows], np.asarray(query.segments.env_reward, np.float64)[rows]  # [Q', K, L]
         returns = rewards.sum(axis=-1)
         self._returns += float(np.abs(returns).sum())

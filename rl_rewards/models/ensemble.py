@@ -20,7 +20,7 @@ class Stepped(NamedTuple):
     params: Any
     optimizer: optax.OptState
     told: Any  # what the loss gives besides its value
-    gradient_norm: Float[Array, "E"]
+    gradient_norm: Float[Array, " E"]
 
 
 @dataclass(frozen=True)

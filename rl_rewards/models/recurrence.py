@@ -110,6 +110,6 @@ def swapped(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), tree)
 
 
-def _where(mask: Bool[Array, "N"], this: Any, that: Any) -> Any:
+def _where(mask: Bool[Array, " N"], this: Any, that: Any) -> Any:
     """``this`` where ``mask``, over leaves [N, ...]."""
     return jax.tree.map(lambda x, y: jnp.where(mask.reshape(mask.shape + (1,) * (x.ndim - 1)), x, y), this, that)

@@ -40,7 +40,7 @@ class TabularModel(Protocol):
         ...
 
     @property
-    def start(self) -> Float[np.ndarray, "states"]:
+    def start(self) -> Float[np.ndarray, " states"]:
         """P(s_0)."""
         ...
 
@@ -143,7 +143,7 @@ def policy_values(
     reward: Float[Array, "states actions"],
     policy: Float[Array, "states actions"],
     discount: float,
-) -> Float[Array, "states"]:
+) -> Float[Array, " states"]:
     """V of ``policy``, without entropy: V = r_pi + gamma P_pi V, solved as linear equations."""
     return jnp.linalg.solve(_flow(transition, policy, discount), jnp.sum(policy * reward, axis=-1))
 
@@ -151,9 +151,9 @@ def policy_values(
 def visitation(
     transition: Float[Array, "states actions states"],
     policy: Float[Array, "states actions"],
-    start: Float[Array, "states"],
+    start: Float[Array, " states"],
     discount: float,
-) -> Float[Array, "states"]:
+) -> Float[Array, " states"]:
     """Expected discounted number of visits to every state: d = start + gamma P_pi^T d, which sums to 1 / (1 - gamma).
 
     Times ``policy`` it is that of states and actions. The share of steps is 1 - gamma times as much. (Ziebart et al.

@@ -16,9 +16,9 @@ from rl_rewards.core.types import Key
 class NormalMixture:
     """C normal distributions; with leading axes on every leaf, many mixtures."""
 
-    weights: Float[Array, "C"]  # sum to 1
-    means: Float[Array, "C"]
-    deviations: Float[Array, "C"]
+    weights: Float[Array, " C"]  # sum to 1
+    means: Float[Array, " C"]
+    deviations: Float[Array, " C"]
 
     def sample(self, key: Key, shape: tuple[int, ...]) -> Array:
         """Independent draws of ``shape``."""
@@ -27,13 +27,13 @@ class NormalMixture:
         component = jnp.sum(jax.random.uniform(component_key, shape)[..., None] >= ends, axis=-1)
         return self.means[component] + self.deviations[component] * jax.random.normal(normal_key, shape)
 
-    def density(self, x: Float[np.ndarray, "N"]) -> Float[np.ndarray, "N"]:
+    def density(self, x: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         """p(x), in float64."""
         weights, means, deviations = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(self))
         scaled = (np.asarray(x)[:, None] - means) / deviations
         return np.sum(weights * np.exp(-0.5 * scaled**2) / (deviations * np.sqrt(2.0 * np.pi)), axis=-1)
 
-    def cumulative(self, x: Float[np.ndarray, "N"]) -> Float[np.ndarray, "N"]:
+    def cumulative(self, x: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         """P(X <= x), in float64."""
         from scipy.special import ndtr  # slow to import
 

@@ -110,7 +110,7 @@ class Driver(JaxEnv):
             other_controls = scripted(jnp.arange(len(controls)))
         return roll_out(self.world, start, jnp.stack([controls, other_controls], axis=1))
 
-    def features(self, trajectory: Float[Array, "T 2 4"]) -> Float[Array, "d"]:
+    def features(self, trajectory: Float[Array, "T 2 4"]) -> Float[Array, " d"]:
         """Of a trajectory, see :func:`driver_world.trajectory_features`."""
         return trajectory_features(self.world, trajectory)
 

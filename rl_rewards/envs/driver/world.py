@@ -89,7 +89,7 @@ def step_features(world: World, cars: Float[Array, "*batch 2 4"]) -> Float[Array
     return _sadigh_features(cars) if world is SADIGH else _biyik_features(cars)
 
 
-def trajectory_features(world: World, trajectory: Float[Array, "T 2 4"]) -> Float[Array, "d"]:
+def trajectory_features(world: World, trajectory: Float[Array, "T 2 4"]) -> Float[Array, " d"]:
     """Of a whole trajectory: the sum over its steps (sadigh2017) or their mean (biyik2019)."""
     over_steps = step_features(world, trajectory)
     return jnp.sum(over_steps, axis=0) if world is SADIGH else jnp.mean(over_steps, axis=0)

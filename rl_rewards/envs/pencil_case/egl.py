@@ -56,7 +56,7 @@ class EGLCamera:
             ) from error
 
     def pictures(
-        self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, "B"], lamp: Bool[np.ndarray, "B"]
+        self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, " B"], lamp: Bool[np.ndarray, " B"]
     ) -> UInt8[np.ndarray, "B H W 3"]:
         gl, scene, context, camera, option = self._gl
         gl.make_current()  # another environment's may be

@@ -27,7 +27,7 @@ class Camera(Protocol):
     """Takes pictures of the table."""
 
     def pictures(
-        self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, "B"], lamp: Bool[np.ndarray, "B"]
+        self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, " B"], lamp: Bool[np.ndarray, " B"]
     ) -> UInt8[np.ndarray, "B H W 3"]:
         """Of true positions: pusher and case x, y in metres, the case's yaw in radians, whether the lamp is lit."""
         ...
@@ -43,7 +43,7 @@ class PillowCamera:
     has_lamp: bool
 
     def pictures(
-        self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, "B"], lamp: Bool[np.ndarray, "B"]
+        self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, " B"], lamp: Bool[np.ndarray, " B"]
     ) -> UInt8[np.ndarray, "B H W 3"]:
         result = np.empty((len(points), self.size, self.size, 3), np.uint8)
         cases, sticks = self._cases(points[:, 1], yaw).tolist(), self._sticks(points[:, 0]).tolist()
@@ -103,7 +103,7 @@ class PillowCamera:
         centre, half = self.frame
         return ((project(points, height) - centre) / half * [1.0, -1.0] + 1.0) * (self.size * OVERSAMPLE / 2)
 
-    def _cases(self, case: Positions, yaw: Float[np.ndarray, "B"]) -> Float[np.ndarray, "B 3 k"]:
+    def _cases(self, case: Positions, yaw: Float[np.ndarray, " B"]) -> Float[np.ndarray, "B 3 k"]:
         """Outlines at the bottom, half way up and at the top: x, y, x, y, ..."""
         radius = layout.CASE_HALF_SIZE[1]
         angle = np.linspace(-np.pi / 2, np.pi / 2, ROUNDING)

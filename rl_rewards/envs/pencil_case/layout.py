@@ -85,7 +85,7 @@ def sample_goal(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 5"]:
     return goal
 
 
-def _touches_case(offset: Positions, yaw: Float[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
+def _touches_case(offset: Positions, yaw: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     """Whether a pusher at ``offset`` from the centre of the case overlaps it (a capsule)."""
     along = offset[:, 0] * np.cos(yaw) + offset[:, 1] * np.sin(yaw)
     across = offset[:, 1] * np.cos(yaw) - offset[:, 0] * np.sin(yaw)

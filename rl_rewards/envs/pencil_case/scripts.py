@@ -41,7 +41,7 @@ def go(pusher: Positions, target: Positions) -> Positions:
     return action / np.maximum(np.abs(action).max(axis=-1, keepdims=True), 1.0)
 
 
-def _rotate(vector: Positions, yaw: Float[np.ndarray, "B"]) -> Positions:
+def _rotate(vector: Positions, yaw: Float[np.ndarray, " B"]) -> Positions:
     sin, cos = np.sin(yaw), np.cos(yaw)
     return np.stack([cos * vector[:, 0] - sin * vector[:, 1], sin * vector[:, 0] + cos * vector[:, 1]], axis=-1)
 

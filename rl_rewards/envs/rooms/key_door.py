@@ -160,6 +160,6 @@ class KeyDoor(Room):
         return board.picture()
 
 
-def _pick(rng: np.random.Generator, allowed: Bool[np.ndarray, "n cells"]) -> Int[np.ndarray, "n"]:
+def _pick(rng: np.random.Generator, allowed: Bool[np.ndarray, "n cells"]) -> Int[np.ndarray, " n"]:
     """One of the allowed cells of every row, each alike."""
     return np.argmax(rng.uniform(0.1, 1.0, allowed.shape) * allowed, axis=-1)

@@ -68,14 +68,14 @@ class Room(JaxEnv):
     def goal_names(self) -> tuple[str, ...]:
         return ("x, cells", "y, cells", *(f"{flag}, 0 or 1" for flag in self.flags))
 
-    def goal_features(self, state: Any) -> Float[Array, "g"]:
+    def goal_features(self, state: Any) -> Float[Array, " g"]:
         return jnp.concatenate([state.walker, self.flags_of(state)]).astype(jnp.float32)
 
     @abstractmethod
-    def flags_of(self, state: Any) -> Bool[Array, "flags"]: ...
+    def flags_of(self, state: Any) -> Bool[Array, " flags"]: ...
 
     @abstractmethod
-    def seen_of(self, state: Any) -> Bool[Array, "things"]:
+    def seen_of(self, state: Any) -> Bool[Array, " things"]:
         """Which of the things are to be seen."""
         ...
 
@@ -98,7 +98,7 @@ class Room(JaxEnv):
         late = state.elapsed >= self.max_episode_steps
         return state, cells.until_success(self.observe(state), success, late, info)
 
-    def scene_of(self, state: Any) -> Float[Array, "scene"]:
+    def scene_of(self, state: Any) -> Float[Array, " scene"]:
         """x and y of every thing, then the flags."""
         at = [getattr(state, thing) for thing in self.things]
         return jnp.concatenate([*at, self.flags_of(state)]).astype(jnp.float32)

@@ -25,7 +25,7 @@ class TvGridState:
     """One walker and what the screen shows; without batch axes."""
 
     walker: Int[Array, "2"]  # x, y
-    screen: Float[Array, "screen"]
+    screen: Float[Array, " screen"]
     elapsed: Int[Array, ""]  # steps since the reset
 
 
@@ -89,7 +89,7 @@ class TvGrid(JaxEnv):
         return cells.places(self.size, self.size)
 
     @property
-    def _shows(self) -> Bool[np.ndarray, "cells"]:
+    def _shows(self) -> Bool[np.ndarray, " cells"]:
         """Whether the screen shows static to who is on a cell."""
         return np.abs(self._places - np.array(self.television)).max(axis=-1) <= self.near
 
@@ -97,7 +97,7 @@ class TvGrid(JaxEnv):
         walker = jnp.asarray(self.start or [self.size // 2] * 2, jnp.int32)
         return TvGridState(walker=walker, screen=self._screen(key, walker), elapsed=jnp.zeros((), jnp.int32))
 
-    def _screen(self, key: Key, walker: Int[Array, "2"]) -> Float[Array, "screen"]:
+    def _screen(self, key: Key, walker: Int[Array, "2"]) -> Float[Array, " screen"]:
         static = self.noise * jax.random.normal(key, (self.screen,))
         return jnp.where(self._is_near(walker), static, 0.0)
 

@@ -35,7 +35,7 @@ def _directions(run_dir: Path, seed: int, length: int, trust: Sequence[str]) -> 
     return np.asarray(action).reshape(length, length)
 
 
-def _shortest(directions: np.ndarray) -> Bool[np.ndarray, "pairs"]:
+def _shortest(directions: np.ndarray) -> Bool[np.ndarray, " pairs"]:
     """Of all pairs of different cells: whether every cell on the way leads on towards the goal."""
     length = len(directions)
     pairs = [(start, goal) for start in range(length) for goal in range(length) if start != goal]

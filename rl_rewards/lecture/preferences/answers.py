@@ -138,7 +138,7 @@ def learn_accuracy(
     index: Int[np.ndarray, "S W D K"],
     scores: Float[np.ndarray, "S W D K"],
     rounds: int,
-) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, "W"]]:
+) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, " W"]]:
     """Accuracy on held-out pairs, see :func:`learn_returns`, and after how many gradient steps that was.
 
     Of every set it is that after the round that was best in the mean over seeds: few noisy answers are soon learned by

@@ -25,8 +25,8 @@ def merge_sort(items: Sequence[int]) -> Sorting:
 
 
 def sort_all(
-    items: Int[np.ndarray, "R K"], better: Callable[[Int[np.ndarray, "Q 2"]], Bool[np.ndarray, "Q"]]
-) -> tuple[Int[np.ndarray, "R K"], Int[np.ndarray, "R"]]:
+    items: Int[np.ndarray, "R K"], better: Callable[[Int[np.ndarray, "Q 2"]], Bool[np.ndarray, " Q"]]
+) -> tuple[Int[np.ndarray, "R K"], Int[np.ndarray, " R"]]:
     """Every row sorted; the rank of each of its items, 0 for the worst, and how many comparisons each row took.
 
     Args:

@@ -39,7 +39,7 @@ class AskedStates:
 
     obs: Array  # [N, ...]
     action: Array  # [N, ...]
-    answer: Int[Array, "N"]  # YES, NO, or 0: not asked, not answered yet, or refused
+    answer: Int[Array, " N"]  # YES, NO, or 0: not asked, not answered yet, or refused
     count: Int[Array, ""]  # asked so far
 
     @classmethod
@@ -52,7 +52,7 @@ class AskedStates:
             count=jnp.zeros((), jnp.int32),
         )
 
-    def ask(self, obs: Array, action: Array, n: Int[Array, ""]) -> tuple["AskedStates", Int[Array, "Q"]]:
+    def ask(self, obs: Array, action: Array, n: Int[Array, ""]) -> tuple["AskedStates", Int[Array, " Q"]]:
         """With the first ``n`` of the states ``obs`` [Q, ...] and ``action``, and the ids of their queries."""
         place, room = jnp.arange(len(obs)), self.answer.shape[0]
         ids = jnp.where((place < n) & (self.count + place < room), self.count + place, NOBODY)
@@ -196,7 +196,7 @@ def judged_states(rollout: Transition, judges: Judges) -> tuple[Transition, Bool
 
 def earning_most(
     reward: Float[Array, "T B"], askable: Bool[Array, "T B"], done: Bool[Array, "T B"], n: int, key: Key
-) -> tuple[Int[Array, "n"], Bool[Array, "n"]]:
+) -> tuple[Int[Array, " n"], Bool[Array, " n"]]:
     """The ``n`` highest rewards, as indices into the flattened T x B; at most one of an episode.
 
     The second array is False where there was none left. Neighbours in an episode are nearly the same state, and one

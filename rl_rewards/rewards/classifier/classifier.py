@@ -164,7 +164,7 @@ class Classifier:
         constant = jnp.all(inputs == inputs[:1], axis=0)
         return state.replace(moments=moments.replace(variance=jnp.where(constant, 1.0, moments.variance)))
 
-    def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
+    def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"]:
         """log-odds of being a goal, one per member."""
 
         def whole(rows: Array) -> Array:
@@ -182,7 +182,7 @@ class Classifier:
         first = jax.tree.map(lambda x: x[0], state.variables)
         return last_hidden_layer(self.network, first, self.scaled(state, inputs))
 
-    def combined(self, values: Float[Array, "E *batch"]) -> Float[Array, "*batch"]:
+    def combined(self, values: Float[Array, " E *batch"]) -> Float[Array, "*batch"]:
         """One value from those of the members: their mean, or the least (an exploit must then fool all of them)."""
         return jnp.min(values, axis=0) if self.combine == "min" else jnp.mean(values, axis=0)
 

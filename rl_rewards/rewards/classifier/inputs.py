@@ -39,8 +39,8 @@ class Inputs:
         return rows if scale == 1.0 else scale * rows
 
     def logits(
-        self, whole: Callable[[Array], Float[Array, "E *batch"]], rows: Float[Array, "*batch d"]
-    ) -> Float[Array, "E *batch"]:
+        self, whole: Callable[[Array], Float[Array, " E *batch"]], rows: Float[Array, "*batch d"]
+    ) -> Float[Array, " E *batch"]:
         """``whole`` of ``rows``, all at once or in parts."""
         return whole(rows)
 
@@ -74,8 +74,8 @@ class PictureInputs(Inputs):
         return jnp.concatenate([pixels, rows[..., size:]], axis=-1)
 
     def logits(
-        self, whole: Callable[[Array], Float[Array, "E *batch"]], rows: Float[Array, "*batch d"]
-    ) -> Float[Array, "E *batch"]:
+        self, whole: Callable[[Array], Float[Array, " E *batch"]], rows: Float[Array, "*batch d"]
+    ) -> Float[Array, " E *batch"]:
         flat = rows.reshape(-1, rows.shape[-1])
         logits = in_chunks(lambda some: whole(some).T, flat).T
         return logits.reshape(-1, *rows.shape[:-1])

@@ -8,8 +8,8 @@ from rl_rewards.core.types import Key
 
 
 def mix(
-    key: Key, inputs: Float[Array, "N d"], targets: Float[Array, "N"], alpha: float
-) -> tuple[Float[Array, "N d"], Float[Array, "N"]]:
+    key: Key, inputs: Float[Array, "N d"], targets: Float[Array, " N"], alpha: float
+) -> tuple[Float[Array, "N d"], Float[Array, " N"]]:
     """Mixup (Zhang et al. 2018, arXiv:1710.09412): convex mixtures of random pairs, weights Beta(alpha, alpha).
 
     Beta(1, 1) is the uniform distribution and drawn as such: JAX's rejection sampling of it, one number after the other

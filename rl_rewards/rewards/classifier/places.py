@@ -49,7 +49,7 @@ def warning(row: Mapping[str, Any]) -> str | None:
 class ByPlaces(NamedTuple):
     """N states to draw from, each with its share of its place."""
 
-    cumulative: Float[Array, "N"]  # of the weights, 1 / (how many counted states share the place)
+    cumulative: Float[Array, " N"]  # of the weights, 1 / (how many counted states share the place)
     places: Float[Array, ""]
     alone: Float[Array, ""]  # share of the counted states that are the only one of their place
 
@@ -62,7 +62,7 @@ class ByPlaces(NamedTuple):
         return jnp.searchsorted(self.cumulative, total * jax.random.uniform(key, shape), side="right")
 
 
-def by_places(cells: UInt32[Array, "N"], counted: Bool[Array, "N"]) -> ByPlaces:
+def by_places(cells: UInt32[Array, " N"], counted: Bool[Array, " N"]) -> ByPlaces:
     """The weights of states in these ``cells``, of which only those that are ``counted`` are drawn."""
     bits = int(np.ceil(np.log2(BUCKETS_PER_STATE * len(cells))))
     bucket = (cells >> (32 - bits)).astype(jnp.int32)
@@ -125,7 +125,7 @@ class Places:
         directions = np.random.default_rng(0).normal(size=(size, self.dimensions)) / np.sqrt(size)
         return features @ jnp.asarray(directions, jnp.float32)
 
-    def cells(self, features: Float[Array, "N d"], counted: Bool[Array, "N"]) -> UInt32[Array, "N"]:
+    def cells(self, features: Float[Array, "N d"], counted: Bool[Array, " N"]) -> UInt32[Array, " N"]:
         """A hash of the cell of each state: standardised over the counted ones, and rounded to ``side`` deviations."""
         standard = _standardised(features, counted)
         if features.shape[1] > self.dimensions:
@@ -138,7 +138,7 @@ class Places:
         return mixed ^ (mixed >> 16)
 
 
-def _standardised(values: Float[Array, "N d"], counted: Bool[Array, "N"]) -> Float[Array, "N d"]:
+def _standardised(values: Float[Array, "N d"], counted: Bool[Array, " N"]) -> Float[Array, "N d"]:
     """``values`` less the mean of the counted ones, over their deviation."""
     n = jnp.maximum(jnp.sum(counted), 1)
     mean = jnp.sum(values, axis=0, where=counted[:, None]) / n

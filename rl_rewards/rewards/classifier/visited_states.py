@@ -16,7 +16,7 @@ class VisitedStates:
 
     obs: Array
     action: Array
-    round: Int[Array, "C"]  # in which a state was added; -1 while empty
+    round: Int[Array, " C"]  # in which a state was added; -1 while empty
     position: Int[Array, ""]  # where the next one goes
 
     def add(self, obs: Array, action: Array, keep: Array, round: Array, **more: Array) -> Self:
@@ -46,7 +46,7 @@ class VisitedStates:
         """``values`` [C, ...], one per slot, in the order of ``newest``."""
         return jnp.flip(jnp.roll(values, -self.position, axis=0), axis=0)
 
-    def among_newest(self, count: Array) -> Bool[Array, "C"]:
+    def among_newest(self, count: Array) -> Bool[Array, " C"]:
         """True for the slots of the ``count`` newest states."""
         capacity = self.round.shape[0]
         return (self.position - 1 - jnp.arange(capacity)) % capacity < count

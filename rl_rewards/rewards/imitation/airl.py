@@ -111,7 +111,7 @@ class Airl(Gail):
         return np.array([judged, judged + state, judged + 2 * state]) - 1
 
     @property
-    def _absorbing(self) -> Float[Array, "d"]:
+    def _absorbing(self) -> Float[Array, " d"]:
         """From the absorbing state to itself, by the only thing that can be done there (log pi = 0)."""
         return jnp.zeros(self._input_size).at[self._flags].set(1.0)
 

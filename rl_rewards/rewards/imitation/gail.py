@@ -137,7 +137,7 @@ class Gail(RewardSource):
         return feature_size(self.spec, self.judges) + 1
 
     @property
-    def _absorbing(self) -> Float[Array, "d"]:
+    def _absorbing(self) -> Float[Array, " d"]:
         """The input of the absorbing state: nothing but its flag."""
         return jnp.zeros(self._input_size).at[-1].set(1.0)
 

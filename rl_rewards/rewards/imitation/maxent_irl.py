@@ -30,7 +30,7 @@ from rl_rewards.rewards.base import RewardSource
 
 @struct.dataclass
 class MaxEntIRLState:
-    weights: Float[Array, "features"]  # reward per step, of each feature
+    weights: Float[Array, " features"]  # reward per step, of each feature
     optimizer: optax.OptState
 
 
@@ -38,9 +38,9 @@ class Fit(NamedTuple):
     """How well weights explain demonstrations."""
 
     log_likelihood: Float[Array, ""]  # nats per demonstrated step
-    gradient: Float[Array, "features"]  # of it
-    demo_features: Float[Array, "features"]  # mean per step
-    own_features: Float[Array, "features"]  # the same of the soft-optimal policy
+    gradient: Float[Array, " features"]  # of it
+    demo_features: Float[Array, " features"]  # mean per step
+    own_features: Float[Array, " features"]  # the same of the soft-optimal policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class MaxEntIRL(RewardSource):
         gap = _distance(self._mean_features(demos), self._mean_features(transitions))
         return {"feature_gap": gap, "reward_demos": self.reward(state, demos)}
 
-    def state_rewards(self, state: MaxEntIRLState) -> Float[Array, "states"]:
+    def state_rewards(self, state: MaxEntIRLState) -> Float[Array, " states"]:
         """The reward of reaching each state."""
         return jnp.asarray(self.model.features[self.features]) @ state.weights
 
@@ -133,7 +133,7 @@ class MaxEntIRL(RewardSource):
         counts = jnp.zeros(self.model.transition_tensor.shape[:2])
         return counts.at[self.model.state_of(demos.obs), demos.action].add(demos.valid.astype(jnp.float32))
 
-    def fit(self, weights: Float[Array, "features"], counts: Float[Array, "states actions"]) -> Fit:
+    def fit(self, weights: Float[Array, " features"], counts: Float[Array, "states actions"]) -> Fit:
         """The exact log-likelihood of the actions in ``counts``, without the prior, and its gradient.
 
         V's gradient is the features that pi counts from s on, discounted; Q's are those of (s, a) and of all that
@@ -160,7 +160,7 @@ class MaxEntIRL(RewardSource):
         )
 
     @cached_property
-    def _shift(self) -> Float[np.ndarray, "features"]:
+    def _shift(self) -> Float[np.ndarray, " features"]:
         """The unit vector of weights that pay the same everywhere, or 0 where features cannot.
 
         The same reward everywhere moves no policy, so that the prior alone says how much of it there is: none. Adam,
@@ -171,16 +171,16 @@ class MaxEntIRL(RewardSource):
         exact = np.allclose(features @ even, 1.0, atol=1e-5)
         return (even / np.linalg.norm(even) if exact else np.zeros_like(even)).astype(np.float32)
 
-    def _prior_pull(self, weights: Float[Array, "features"]) -> Float[Array, "features"]:
+    def _prior_pull(self, weights: Float[Array, " features"]) -> Float[Array, " features"]:
         """Of the normal prior around 0, over all demonstrated steps together."""
         return weights / self.prior_deviation**2
 
-    def _mean_features(self, transitions: Transition) -> Float[Array, "features"]:
+    def _mean_features(self, transitions: Transition) -> Float[Array, " features"]:
         """Of the states reached, mean over valid steps."""
         reached = jnp.asarray(self.model.features[self.features])[self.model.state_of(transitions.next_obs)]
         return jax.vmap(masked_mean, (-1, None))(reached, transitions.valid)
 
 
-def _distance(one: Float[Array, "features"], other: Float[Array, "features"]) -> Float[Array, ""]:
+def _distance(one: Float[Array, " features"], other: Float[Array, " features"]) -> Float[Array, ""]:
     """Half the sum of absolute differences: of one-hot features the share of steps that would have to go elsewhere."""
     return 0.5 * jnp.sum(jnp.abs(one - other))

@@ -21,28 +21,28 @@ def entropy(prob: Array) -> Array:
     return jax.scipy.special.entr(prob) + jax.scipy.special.entr(1.0 - prob)
 
 
-def _disagreement(probs: Probs) -> Float[Array, "N"]:
+def _disagreement(probs: Probs) -> Float[Array, " N"]:
     """Deviation over members (Christiano et al. 2017, section 2.2.4)."""
     return jnp.mean(jnp.std(probs, axis=0), axis=-1)
 
 
-def _entropy(probs: Probs) -> Float[Array, "N"]:
+def _entropy(probs: Probs) -> Float[Array, " N"]:
     """Of the mean prediction: also where everybody agrees that it is even."""
     return jnp.mean(entropy(jnp.mean(probs, axis=0)), axis=-1)
 
 
-def _mutual_information(probs: Probs) -> Float[Array, "N"]:
+def _mutual_information(probs: Probs) -> Float[Array, " N"]:
     """Between the answer and which member is right (Houlsby et al. 2011, arXiv:1112.5745; Biyik et al. 2019)."""
     return jnp.mean(entropy(jnp.mean(probs, axis=0)) - jnp.mean(entropy(probs), axis=0), axis=-1)
 
 
-def _volume_removal(probs: Probs) -> Float[Array, "N"]:
+def _volume_removal(probs: Probs) -> Float[Array, " N"]:
     """The share of members that either answer removes at least (Sadigh et al. 2017, equation 12)."""
     first = jnp.mean(probs, axis=0)
     return jnp.mean(jnp.minimum(first, 1.0 - first), axis=-1)
 
 
-SCORES: dict[str, Callable[[Probs], Float[Array, "N"]]] = {
+SCORES: dict[str, Callable[[Probs], Float[Array, " N"]]] = {
     "disagreement": _disagreement,
     "entropy": _entropy,
     "mutual_information": _mutual_information,
@@ -50,7 +50,7 @@ SCORES: dict[str, Callable[[Probs], Float[Array, "N"]]] = {
 }
 
 
-def choose(acquisition: Acquisition, probs: Probs, features: Float[Array, "N d"], n: int, key: Key) -> Int[Array, "n"]:
+def choose(acquisition: Acquisition, probs: Probs, features: Float[Array, "N d"], n: int, key: Key) -> Int[Array, " n"]:
     """The ``n`` candidates to ask; equal scores are drawn at random.
 
     Args:
@@ -68,7 +68,7 @@ def choose(acquisition: Acquisition, probs: Probs, features: Float[Array, "N d"]
     return order[jnp.argsort(-scores)[:n]]
 
 
-def _spread_out(points: Float[Array, "N d"], n: int) -> Int[Array, "n"]:
+def _spread_out(points: Float[Array, "N d"], n: int) -> Int[Array, " n"]:
     """Greedy k-centre: the first point, then always the one that is farthest from all those taken."""
 
     def step(distance, _):

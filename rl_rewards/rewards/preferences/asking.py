@@ -83,7 +83,7 @@ class Asking:
 
     def places(
         self, drawn: Transition, round: Int[Array, ""], asked: Int[Array, ""]
-    ) -> tuple[Int[Array, ""], Int[Array, "Q"], Int[Array, "Q"]]:
+    ) -> tuple[Int[Array, ""], Int[Array, " Q"], Int[Array, " Q"]]:
         """How many of ``drawn`` this round asks; their ids, and where to keep them: beyond the budget for none."""
         n = jnp.where(jnp.all(drawn.valid), self.released.due(round, asked), 0)
         place = jnp.arange(self.queries_per_round)

@@ -32,7 +32,7 @@ class PreferenceFit:
         model: RewardModelState,
         inputs: Float[Array, "D K L d"],
         scores: Float[Array, "D K"],
-        trainable: Bool[Array, "D"],
+        trainable: Bool[Array, " D"],
         unlabelled: Float[Array, "U K L d"] | None,
         key: Key,
     ) -> tuple[RewardModelState, Metrics]:

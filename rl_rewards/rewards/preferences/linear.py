@@ -38,11 +38,11 @@ SHOWN_STEPS = 1024
 @struct.dataclass
 class LinearPreferencesState:
     weights: Float[Array, "M d"]  # drawn from the belief
-    scale: Float[Array, "d"]  # deviation of the features on visited steps, as it was before the first question
+    scale: Float[Array, " d"]  # deviation of the features on visited steps, as it was before the first question
     asked: Int[Array, ""]
     questions: Float[Array, "D d"]  # psi = sharpness * (mean scaled features of the first segment, less the second's)
-    answers: Float[Array, "D"]  # 1 the first, -1 the second, 0 for a tie, a refusal, or none yet
-    answered: Bool[Array, "D"]
+    answers: Float[Array, " D"]  # 1 the first, -1 the second, 0 for a tie, a refusal, or none yet
+    answered: Bool[Array, " D"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class LinearPreferences(Asking, AsksForLabels):
     def _scaled(self, state: LinearPreferencesState, transitions: Transition) -> Float[Array, "*batch d"]:
         return transitions.info[self.features] / state.scale
 
-    def _worth(self, state: LinearPreferencesState, psi: Float[Array, "N d"], key: Key) -> Float[Array, "N"]:
+    def _worth(self, state: LinearPreferencesState, psi: Float[Array, "N d"], key: Key) -> Float[Array, " N"]:
         if self.acquisition == "uniform":
             return jax.random.uniform(key, (len(psi),))
         if self.acquisition == "information_gain":

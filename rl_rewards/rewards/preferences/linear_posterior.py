@@ -48,7 +48,7 @@ def log_likelihood(margin: Float[Array, "*batch"], likelihood: Likelihood) -> Fl
     return -jax.nn.relu(-margin) if likelihood == "relu" else jax.nn.log_sigmoid(margin)
 
 
-def log_belief(weights: Float[Array, "d"], answered: Float[Array, "A d"], likelihood: Likelihood) -> Float[Array, ""]:
+def log_belief(weights: Float[Array, " d"], answered: Float[Array, "A d"], likelihood: Likelihood) -> Float[Array, ""]:
     """log p(w) but for a constant, -inf outside of the unit ball.
 
     Args:
@@ -105,7 +105,7 @@ def sample_belief(
 
 def volume_removed(
     weights: Float[Array, "M d"], pool: Float[Array, "P d"], likelihood: Likelihood
-) -> Float[Array, "P"]:
+) -> Float[Array, " P"]:
     """Share of the belief that an answer takes away at least: min over I of E_w[1 - f(I w . psi)] (Sadigh).
 
     With the sigmoid it is a half where psi is 0, the most there can be: the best question has two equal options, and
@@ -116,7 +116,7 @@ def volume_removed(
     return jnp.minimum(*shares)
 
 
-def information_gain(weights: Float[Array, "M d"], pool: Float[Array, "P d"]) -> Float[Array, "P"]:
+def information_gain(weights: Float[Array, "M d"], pool: Float[Array, "P d"]) -> Float[Array, " P"]:
     """Bits that an answer tells of w: H(E_w[p]) - E_w[H(p)], p = sigmoid(w . psi) (Biyik et al. 2019).
 
     The same for both likelihoods: f(z) / (f(z) + f(-z)) is the sigmoid for the relu's f too.
@@ -130,7 +130,7 @@ def _entropy_bits(probability: Float[Array, "*batch"]) -> Float[Array, "*batch"]
     return -(jax.scipy.special.xlogy(probability, probability) + jax.scipy.special.xlogy(other, other)) / jnp.log(2.0)
 
 
-def alignment(weights: Float[Array, "M d"], true: Float[Array, "d"]) -> Float[Array, ""]:
+def alignment(weights: Float[Array, "M d"], true: Float[Array, " d"]) -> Float[Array, ""]:
     """m = E_w[w . w* / (|w| |w*|)], from -1 to 1 (Sadigh et al. 2017)."""
     lengths = jnp.linalg.norm(weights, axis=-1) * jnp.linalg.norm(true)
     return jnp.mean(weights @ true / jnp.maximum(lengths, 1e-12))
@@ -146,7 +146,7 @@ def choose(
     method: Int[Array, ""],
     weights: Float[Array, "M d"],
     pool: Float[Array, "P d"],
-    asked: Float[Array, "P"],
+    asked: Float[Array, " P"],
 ) -> Int[Array, ""]:
     """Index of the next question: the best by ``METHODS[method]``, or any alike. None twice: ``asked`` is 1 there.
 
@@ -165,13 +165,13 @@ def choose(
 def ask(
     key: Key,
     pool: Float[Array, "P d"],
-    true: Float[Array, "d"],
+    true: Float[Array, " d"],
     method: Int[Array, ""],
     likelihood: Likelihood,
     questions: int,
     sampler: Sampler,
     correct: float | None,
-) -> tuple[Float[Array, "questions_and_one"], Float[Array, "M d"]]:
+) -> tuple[Float[Array, " questions_and_one"], Float[Array, "M d"]]:
     """Ask ``questions`` of the pool, one after the other, of somebody who knows ``true``.
 
     Args:

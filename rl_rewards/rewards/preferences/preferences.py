@@ -38,8 +38,8 @@ class PreferencesState:
     """What was asked stays at the index of its id, so that an answer finds it however late it comes."""
 
     model: RewardModelState
-    mean: Float[Array, "E"]  # of each member's rewards on visited steps
-    deviation: Float[Array, "E"]
+    mean: Float[Array, " E"]  # of each member's rewards on visited steps
+    deviation: Float[Array, " E"]
     asked: Int[Array, ""]  # queries so far
     inputs: Float[Array, "D K L d"]  # of their segments
     scores: Float[Array, "D K"]  # their answers
@@ -209,7 +209,7 @@ class Preferences(Asking, AsksForLabels):
 
     # What is known of the answers.
 
-    def _answered(self, state: PreferencesState) -> Bool[Array, "D"]:
+    def _answered(self, state: PreferencesState) -> Bool[Array, " D"]:
         """Of which there is something to learn: one score of a rating, two of anything else."""
         return jnp.sum(state.known, axis=-1) >= min(self.clips, 2)
 

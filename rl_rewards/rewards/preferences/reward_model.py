@@ -70,7 +70,7 @@ class RewardModel:
             moments=RunningMoments.init((features,)),
         )
 
-    def rewards(self, state: RewardModelState, inputs: Float[Array, "*batch d"]) -> Float[Array, "E *batch"]:
+    def rewards(self, state: RewardModelState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"]:
         """Of every step, one per member."""
         inputs = self._scaled(state, inputs)
         return jax.vmap(lambda variables: self._bounded(apply(self.network, variables, inputs)))(state.variables)

@@ -29,17 +29,17 @@ NAMES = {
 }
 
 
-def bin_shares(cumulative: Float[np.ndarray, "edges"]) -> Float[np.ndarray, "edges+1"]:
+def bin_shares(cumulative: Float[np.ndarray, " edges"]) -> Float[np.ndarray, " edges+1"]:
     """Probability of every bin from P(X <= edge), the two open ends included."""
     return np.diff(cumulative, prepend=0.0, append=1.0)
 
 
-def sample_shares(draws: Float[np.ndarray, "N"], edges: Float[np.ndarray, "edges"]) -> Float[np.ndarray, "edges+1"]:
+def sample_shares(draws: Float[np.ndarray, " N"], edges: Float[np.ndarray, " edges"]) -> Float[np.ndarray, " edges+1"]:
     """Share of ``draws`` in every bin, the two open ends included."""
     return np.bincount(np.searchsorted(edges, draws, side="left"), minlength=len(edges) + 1) / len(draws)
 
 
-def jensen_shannon(p: Float[np.ndarray, "bins"], q: Float[np.ndarray, "bins"]) -> float:
+def jensen_shannon(p: Float[np.ndarray, " bins"], q: Float[np.ndarray, " bins"]) -> float:
     """Of two discrete distributions, in nats: 0 to ln 2.
 
     Of binned densities it is a lower bound that rises with the number of bins; of a sample's shares it is biased

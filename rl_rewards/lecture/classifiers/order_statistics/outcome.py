@@ -35,7 +35,7 @@ class ExpectedMaxima:
         return next(iter(self.short))
 
 
-def model(n: list[int]) -> Float[np.ndarray, "n"]:
+def model(n: list[int]) -> Float[np.ndarray, " n"]:
     """1 / (n + 1): what the expected maximum of n uniform numbers lacks to 1."""
     return 1.0 / (np.array(n) + 1.0)
 

@@ -79,7 +79,7 @@ class OrderStatistics:
         del arms
         outcome.draw(findings.details, path)
 
-    def unknown(self, position: Float[Array, "N 2"]) -> Float[Array, "N"]:
+    def unknown(self, position: Float[Array, "N 2"]) -> Float[Array, " N"]:
         """Whether positions are more than ``margin`` away from every possible example of either kind."""
         low, high = NORMAL_QUADRANT
         beside = jnp.maximum(jnp.maximum(low - position, position - high), 0.0)
@@ -147,14 +147,14 @@ def _never(*_: Any) -> Any:
     raise AssertionError("A fixed classifier learns from its examples alone.")
 
 
-def expected_least(values: Float[np.ndarray, "N"], n: int) -> float:
+def expected_least(values: Float[np.ndarray, " N"], n: int) -> float:
     """Expectation of the least of ``n`` independent draws from ``values``: exact, by their distribution function."""
     ascending = np.sort(values)
     above = np.arange(len(values), -1, -1) / len(values)  # share of values from the i-th on
     return float(np.sum(ascending * (above[:-1] ** n - above[1:] ** n)))
 
 
-def distance_from_uniform(values: Float[np.ndarray, "N"]) -> float:
+def distance_from_uniform(values: Float[np.ndarray, " N"]) -> float:
     """Kolmogorov's distance of ``values`` in [0, 1] from the uniform distribution."""
     from scipy import stats  # slow to import
 

@@ -75,7 +75,7 @@ class IrlOnGrid:
             "size": self.env.size,
         }
 
-    def draw_reward(self, key: Key) -> Float[Array, "states"]:
+    def draw_reward(self, key: Key) -> Float[Array, " states"]:
         """True reward of reaching each cell: of a share of the blocks, and at least of one, uniform in [0, 1]."""
         share_key, one_key, amount_key = jax.random.split(key, 3)
         blocks = jnp.asarray(self.env.features["block"])
@@ -84,7 +84,7 @@ class IrlOnGrid:
         paid = paid.at[jax.random.randint(one_key, (), 0, count)].set(True)
         return blocks @ jnp.where(paid, jax.random.uniform(amount_key, (count,)), 0.0)
 
-    def demonstrate(self, key: Key, source: MaxEntIRL, true: Float[Array, "states"]) -> Transition:
+    def demonstrate(self, key: Key, source: MaxEntIRL, true: Float[Array, " states"]) -> Transition:
         """As many episodes of the soft-optimal policy as the most that are asked for, one after the other."""
         log_policy = self._log_policy(source, true)
 
@@ -109,7 +109,7 @@ class IrlOnGrid:
         return jax.vmap(learn)(counts)
 
     def errors(
-        self, source: MaxEntIRL, true: Float[Array, "states"], learned: Float[Array, "states"]
+        self, source: MaxEntIRL, true: Float[Array, " states"], learned: Float[Array, " states"]
     ) -> dict[str, Array]:
         """How far ``learned`` is from as good as ``true``.
 
@@ -130,7 +130,7 @@ class IrlOnGrid:
             "correlation": jnp.corrcoef(true, learned)[0, 1],
         }
 
-    def expert_falls_short(self, source: MaxEntIRL, true: Float[Array, "states"]) -> Float[Array, ""]:
+    def expert_falls_short(self, source: MaxEntIRL, true: Float[Array, " states"]) -> Float[Array, ""]:
         """The same difference of the demonstrator itself, who is only softly optimal."""
         return self._falls_short(source, true, jnp.exp(self._log_policy(source, true)))
 
@@ -145,12 +145,12 @@ class IrlOnGrid:
         random = value(jnp.full_like(policy, 1.0 / policy.shape[1]))
         return (best - value(policy)) / (best - random)
 
-    def _table(self, reward: Float[Array, "states"]) -> Float[Array, "states actions"]:
+    def _table(self, reward: Float[Array, " states"]) -> Float[Array, "states actions"]:
         """Expected reward of every action, from that of the cell reached."""
         transition = jnp.asarray(self.env.transition_tensor)
         return tabular.expected_reward(transition, jnp.broadcast_to(reward, transition.shape))
 
-    def _log_policy(self, source: MaxEntIRL, reward: Float[Array, "states"]) -> Float[Array, "states actions"]:
+    def _log_policy(self, source: MaxEntIRL, reward: Float[Array, " states"]) -> Float[Array, "states actions"]:
         """Soft-optimal under ``reward``, with the discount and the temperature that ``source`` assumes."""
         transition = jnp.asarray(self.env.transition_tensor)
         q = tabular.soft_values(transition, self._table(reward), source.discount, source.temperature)

@@ -71,10 +71,10 @@ class AIFeedback:
         return jax.tree.map(np.asarray, jax.jit(lambda key: self.segments.draw(key, self.count))(key))
 
     @property
-    def _returns(self) -> Float[np.ndarray, "N"]:
+    def _returns(self) -> Float[np.ndarray, " N"]:
         return np.asarray(self._drawn.env_reward, np.float64).sum(axis=-1)
 
-    def learned_returns(self, run_dir: Path, seed: int) -> Float[np.ndarray, "N"]:
+    def learned_returns(self, run_dir: Path, seed: int) -> Float[np.ndarray, " N"]:
         """Of the segments, by the reward that a run has learned in the end."""
         source, state, _ = restore_from_run(run_dir, seed, self.trust)
         return np.asarray(jax.jit(source.reward)(state, self._drawn), np.float64).sum(axis=-1)
@@ -100,7 +100,7 @@ def check_teacher(pairs: Pairs, spec: EnvSpec) -> Calibration:
     return calibrate(pairs.scores, returns, pairs.features(spec))
 
 
-def _correlation(one: Float[np.ndarray, "N"], other: Float[np.ndarray, "N"]) -> float:
+def _correlation(one: Float[np.ndarray, " N"], other: Float[np.ndarray, " N"]) -> float:
     """Pearson's; 0 where one of the two is constant."""
     if min(np.ptp(one), np.ptp(other)) < 1e-12:
         return 0.0

@@ -106,13 +106,13 @@ class BradleyTerry:
             changes = jax.jit(jax.vmap(self._changes))(rewards - jnp.mean(rewards))
         return {name: np.asarray(values).tolist() for name, values in changes.items()}
 
-    def _changes(self, rewards: Float[Array, "Q 2 L"]) -> dict[str, Float[Array, "constants"]]:
+    def _changes(self, rewards: Float[Array, "Q 2 L"]) -> dict[str, Float[Array, " constants"]]:
         constants = jnp.asarray(self.constants)[:, None, None]
         cut = jnp.ones(rewards.shape, bool).at[:, 1, rewards.shape[-1] // 2 :].set(False)
         steps, shorter = jnp.sum(jnp.ones_like(rewards), axis=-1), jnp.sum(cut, axis=-1)  # [Q, 2]
         returns, unequal = jnp.sum(rewards, axis=-1), jnp.sum(rewards * cut, axis=-1)
 
-        def largest(moved: Float[Array, "constants Q 2"]) -> Float[Array, "constants"]:
+        def largest(moved: Float[Array, "constants Q 2"]) -> Float[Array, " constants"]:
             both = (a - b for a, b in zip(_told(moved), _told(returns), strict=True))
             return jnp.max(jnp.stack([jnp.max(jnp.abs(one), axis=-1) for one in both]), axis=0)
 

@@ -107,7 +107,7 @@ class DriverStudy:
         psi = pairs[:, 0] - pairs[:, 1]
         return psi / jnp.maximum(1.0, jnp.linalg.norm(psi, axis=1, keepdims=True)) if world is SADIGH else psi
 
-    def draw_weights(self, world: World, key: Key) -> Float[Array, "d"]:
+    def draw_weights(self, world: World, key: Key) -> Float[Array, " d"]:
         """The paper's of sadigh2017; of biyik2019 of length 1, all directions alike."""
         if world is SADIGH:
             return jnp.array(self.sadigh_weights, jnp.float32)

@@ -31,7 +31,7 @@ class TeacherAnswers:
     """What one teacher of one seed said of the first R rankings and the first P pairs; indices are of its segments."""
 
     ranks: Float[np.ndarray, "R k"]
-    compared: Int[np.ndarray, "R"]  # comparisons that each ranking took
+    compared: Int[np.ndarray, " R"]  # comparisons that each ranking took
     asked: Int[np.ndarray, "C 2"]  # those comparisons, one ranking's after the other's
     answers: Float[np.ndarray, "C 2"]
     scores: Float[np.ndarray, "P 2"]  # of separate pairs
@@ -156,7 +156,7 @@ class RankingEfficiency:
 
     def _of_rankings(
         self, told: Sequence[TeacherAnswers], drawn: Drawn, seeds: Sequence[int]
-    ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, "W"]]:
+    ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, " W"]]:
         """Learned from the first of them, as many as ``rankings`` says."""
         used = np.arange(len(self.ranked))[:, None] < np.array(self.rankings)[:, None, None]  # [W, R, 1]
         scores = np.array([np.where(used, one.ranks, np.nan) for one in told])
@@ -164,7 +164,7 @@ class RankingEfficiency:
 
     def _accuracy(
         self, drawn: Drawn, seeds: Sequence[int], index: Int[np.ndarray, "S W D K"], scores: np.ndarray
-    ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, "W"]]:
+    ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, " W"]]:
         """On held-out segments, and gradient steps, learned from each of W sets of answers."""
         queries, clips = index.shape[2:]
         source = source_for(self.reward, self.segments, queries, clips, self.batch_segments)

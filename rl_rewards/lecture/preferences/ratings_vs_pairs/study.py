@@ -27,8 +27,8 @@ Rows = list[list[float]]
 
 
 class Ratings(NamedTuple):
-    levels: Float[np.ndarray, "N"]  # 1 .. levels
-    rater: Int[np.ndarray, "N"]
+    levels: Float[np.ndarray, " N"]  # 1 .. levels
+    rater: Int[np.ndarray, " N"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class RatingsVsPairs:
         teacher = replace(self.teacher, rater_offset=offset * spread, rating_noise=self.noise * spread)
         return Asked(teacher, seed, self.segments, drawn.seed(i))
 
-    def rate(self, asked: Asked, index: Int[np.ndarray, "N"], drawn: Drawn, i: int) -> Ratings:
+    def rate(self, asked: Asked, index: Int[np.ndarray, " N"], drawn: Drawn, i: int) -> Ratings:
         """Whole levels, that lie evenly over ``span`` deviations around the mean segment; the outer ones are open."""
         labels, means = asked.answer(index[:, None]), _means(drawn, i)
         place = (labels.scores[:, 0] - means.mean()) / (self.span * means.std()) + 0.5
@@ -167,19 +167,19 @@ class RatingsVsPairs:
         return learn_accuracy(source, self.segments, drawn, seeds, where, scores, self.rounds)[0]
 
 
-def _means(drawn: Drawn, i: int) -> Float[np.ndarray, "N"]:
+def _means(drawn: Drawn, i: int) -> Float[np.ndarray, " N"]:
     """True rewards a step of a seed's segments."""
     return np.asarray(drawn.asked.env_reward[i]).mean(axis=-1)
 
 
-def _first(values: Float[np.ndarray, "N *rest"], n: int) -> Float[np.ndarray, "N *rest"]:
+def _first(values: Float[np.ndarray, " N *rest"], n: int) -> Float[np.ndarray, " N *rest"]:
     """NaN from the n-th on."""
     kept = np.array(values, float)
     kept[n:] = np.nan
     return kept
 
 
-def _without_means(values: Float[np.ndarray, "N"], rater: Int[np.ndarray, "N"]) -> Float[np.ndarray, "N"]:
+def _without_means(values: Float[np.ndarray, " N"], rater: Int[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     """Each less the mean of what its rater gave."""
     found = values.copy()
     for one in np.unique(rater[np.isfinite(values)]):
