@@ -29,6 +29,7 @@ class FreshRollouts:
         else:
             self._act = jax.jit(host_act(parts, explore))
             self._env_seeds = jax.jit(parts.seeds.map(_env_seed, 0))
+            self._initial_memory = initial_memory(parts, copies)
 
     def __call__(self, agent: Any, keys: Key) -> Transition:
         """Steps [T, B] in numpy, or [S, T, B] with a key for each of several seeds; ``valid`` is true everywhere."""
@@ -38,8 +39,7 @@ class FreshRollouts:
         assert isinstance(env, HostEnvironment)
         env_seeds, action_keys = self._env_seeds(keys)
         host_env = make_batches(env, self.copies, np.asarray(env_seeds).reshape(-1).tolist())
-        memory = initial_memory(self.parts, self.copies)
-        collected = collect_host(host_env, self._act, agent, action_keys, self.length, memory)
+        collected = collect_host(host_env, self._act, agent, action_keys, self.length, self._initial_memory)
         return seeds.split(collected.rollout, axis=1)
 
 
