@@ -11,7 +11,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete
 from tests.algorithms.small import small_ppo
 from tests.algorithms.test_ppo_update import fresh, recorded, same, update
-from tests.probes import make_spec
+from tests.probes import experience_of, make_spec
 
 
 @pytest.mark.parametrize(("final", "shares"), [(0.0, (1.0, 0.75, 0.5, 0.25)), (0.2, (1.0, 0.8, 0.6, 0.4))])
@@ -66,7 +66,7 @@ def test_target_kl_stops_the_round():
     state = fresh(algorithm)
     rollout = recorded(algorithm, state)
     after, metrics = update(algorithm, state, rollout)
-    batch = algorithm._batch(state, rollout, rollout.env_reward, jnp.zeros(()))
+    batch = algorithm._batch(state, experience_of(rollout), rollout.env_reward, jnp.zeros(()))
     order = jnp.argsort(jax.random.bits(jax.random.split(jax.random.key(3), 3)[0], (32,)))[:8]
     first = jax.tree.map(lambda x: x[order], batch)
     (params, optimizer), _ = algorithm._step((state.params, state.optimizer), first, 1.0)
@@ -106,7 +106,7 @@ def test_each_seed_stops_by_itself():
     algorithm = small_ppo(make_spec(obs=3), target_kl=1e-5, normalize_advantage=False, value_weight=0.0, **FAR)
     state = fresh(algorithm)
     rollout = recorded(algorithm, state)
-    batch = algorithm._batch(state, rollout, rollout.env_reward, jnp.zeros(()))
+    batch = algorithm._batch(state, experience_of(rollout), rollout.env_reward, jnp.zeros(()))
     still = batch.replace(advantage=jnp.zeros_like(batch.advantage))
     both = jax.tree.map(lambda x, y: jnp.stack([x, y]), batch, still)
     learner = (state.params, state.optimizer)
@@ -184,7 +184,8 @@ def test_options_that_are_off_leave_older_checkpoints_readable():
 
 def _worth(algorithm, state, rollout):
     """Returns the advantages that rewards of a thousandth bring."""
-    paid, unpaid = (algorithm._batch(state, rollout, x * rollout.env_reward, jnp.zeros(())) for x in (1e-3, 0.0))
+    experience = experience_of(rollout)
+    paid, unpaid = (algorithm._batch(state, experience, x * rollout.env_reward, jnp.zeros(())) for x in (1e-3, 0.0))
     return np.asarray(paid.advantage - unpaid.advantage)
 
 

@@ -100,8 +100,8 @@ def test_absorbing_reward_is_what_a_termination_is_worth():
     state = fresh(algorithm)
     rollout = recorded(algorithm, state)
     rollout = rollout.replace(terminated=rollout.terminated.at[-1].set(True))
-    batch = jax.jit(algorithm._batch)
-    batches = [batch(state, rollout, rollout.env_reward, jnp.float32(r)) for r in (0.0, 3.0)]
+    batch = jax.jit(lambda rollout, worth: algorithm._batch(state, experience_of(rollout), rollout.env_reward, worth))
+    batches = [batch(rollout, jnp.float32(worth)) for worth in (0.0, 3.0)]
     gain = (batches[1].value_target - batches[0].value_target).reshape(8, 4)
     expected = DISCOUNT * 3.0 / (1.0 - DISCOUNT) * (DISCOUNT * 0.9) ** np.arange(7, -1, -1)
     np.testing.assert_allclose(gain, np.repeat(expected[:, None], 4, axis=1), atol=1e-4)

@@ -190,7 +190,7 @@ def test_random_actions_and_no_learning_before_learning_starts():
     state = fresh(algorithm)
     obs = jnp.zeros((4000, 3))
     act = jax.jit(partial(algorithm.act, explore=True))
-    action = np.asarray(act(state, obs, jax.random.key(0))[0])
+    action = np.asarray(act(state, (), obs, jax.random.key(0))[0])
     low, high = np.percentile(action, [25, 75])
     assert (low, high) == (pytest.approx(0.0, abs=0.3), pytest.approx(4.0, abs=0.3)), "uniform on [-2, 6]"
     after, metrics = run_update(algorithm, state)  # 128 env steps
@@ -200,7 +200,7 @@ def test_random_actions_and_no_learning_before_learning_starts():
     assert not same(state.actor, after.actor)
     assert np.isfinite(metrics["agent/critic_loss"])
     narrow = after.replace(actor=jax.tree.map(lambda x: x - 2.0, after.actor))  # the deviation's head goes down too
-    assert np.std(act(narrow, obs, jax.random.key(0))[0]) < 1.0, "now the policy acts"
+    assert np.std(act(narrow, (), obs, jax.random.key(0))[0]) < 1.0, "now the policy acts"
 
 
 def test_log_prob_of_a_border_action_is_finite():
