@@ -10,10 +10,10 @@ from rl_rewards.reporting.video import MOST_FRAMES, NOBODY, STRIP_HEIGHT, STRIP_
 
 
 def write_evaluation(run_dir, steps: int, episodes: int) -> None:
-    """Scenes [T, N, 2] that hold (t, episode); the second episode is half as long."""
+    """Scenes [T, N, 2] that hold (t, episode); the second episode is half as long. One more was judged and not kept."""
     (run_dir / "evaluations").mkdir()
     t, episode = np.meshgrid(np.arange(steps), np.arange(episodes), indexing="ij")
-    valid = (episode != 1) | (t < steps // 2)
+    valid = np.concatenate([(episode != 1) | (t < steps // 2), np.ones((steps, 1), bool)], axis=1)
     np.savez(run_dir / "evaluations" / "000001.npz", scene=np.stack([t, episode], axis=-1), valid=valid)
 
 
