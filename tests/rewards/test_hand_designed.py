@@ -184,7 +184,7 @@ def test_works_on_pencil_case(tmp_path):
 
 def test_the_ring_keeps_the_info_that_the_reward_reads(tmp_path):
     """SAC asks for rewards of sampled transitions: info.success must be there, and no other key."""
-    small = {"num_envs": 4, "rollout_length": 20, "learning_starts": 80, "batch_size": 16, "model": {"hidden": [8]}}
+    small = {"num_envs": 4, "rollout_length": 20, "learning_starts": 80, "batch_size": 16, "model.hidden": [8]}
     cfg = composed(
         "env=point",
         "reward=hand_designed",
