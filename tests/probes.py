@@ -94,8 +94,7 @@ def experience_of(rollout: Transition) -> Experience:
     return Experience(rollout=rollout, sample=unused, sample_segments=unused, log_prob=unused)
 
 
-@struct.dataclass
-class ProbeState:
+class ProbeState(struct.PyTreeNode):
     obs: jax.Array  # [1]
     elapsed: jax.Array
 

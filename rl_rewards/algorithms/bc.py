@@ -27,8 +27,7 @@ from rl_rewards.models.encoders import ObsEncoder, check_agent_model
 from rl_rewards.models.policy import PolicyHead
 
 
-@struct.dataclass
-class BCState:
+class BCState(struct.PyTreeNode):
     params: dict  # {"actor"}, and where observations are pictures "encoder"; still in training
     optimizer: optax.OptState
     best: dict  # the parameters with the least validation loss so far: those that act

@@ -34,16 +34,14 @@ KL_TOLERANCE = 1.5
 """How many times ``target_kl`` a minibatch may be away before the round's updates stop."""
 
 
-@struct.dataclass
-class PPOState:
+class PPOState(struct.PyTreeNode):
     params: dict  # {"actor", "critic"}; of pictures also "encoder", of a model that remembers also "recurrence"
     optimizer: optax.OptState
     obs_moments: RunningMoments
     reward_scale: RewardScale
 
 
-@struct.dataclass
-class PPOBatch:
+class PPOBatch(struct.PyTreeNode):
     """What one minibatch needs; leaves [N, ...] of N steps, or [N, T, ...] of N sequences."""
 
     inputs: jax.Array  # [*, d] normalised observations, or pictures [*, H, W, C] uint8

@@ -28,8 +28,7 @@ from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import SquashedPolicyHead
 
 
-@struct.dataclass
-class SACState:
+class SACState(struct.PyTreeNode):
     actor: dict
     critics: dict  # leaves [E, ...]
     target_critics: dict  # leaves [E, ...]
@@ -42,8 +41,7 @@ class SACState:
     reward_scale: RewardScale
 
 
-@struct.dataclass
-class SACBatch:
+class SACBatch(struct.PyTreeNode):
     """A sampled minibatch with its rewards, observations ready for the networks."""
 
     inputs: Array  # [N, d], or pictures [N, H, W, C] uint8

@@ -21,8 +21,7 @@ from rl_rewards.models import tabular
 from rl_rewards.models.tabular import TabularModel, require_tabular
 
 
-@struct.dataclass
-class SoftValueIterationState:
+class SoftValueIterationState(struct.PyTreeNode):
     log_policy: Float[Array, "states actions"]  # log pi(a|s)
 
 

@@ -12,8 +12,7 @@ BORDER = 1e-6
 """How near to -1 and 1 an action may lie for the log density of a squashed normal to be finite."""
 
 
-@struct.dataclass
-class DiagonalNormal:
+class DiagonalNormal(struct.PyTreeNode):
     """Independent normals over the last axis."""
 
     mean: Float[Array, "*batch A"]
@@ -36,8 +35,7 @@ class DiagonalNormal:
         return jnp.sum(log_std + 0.5 * (LOG_2_PI + 1.0), axis=-1)
 
 
-@struct.dataclass
-class TanhNormal:
+class TanhNormal(struct.PyTreeNode):
     """tanh of independent normals over the last axis: actions in (-1, 1) (Haarnoja et al. 2018, arXiv:1801.01290).
 
     log p(a) = log N(u; mean, std) - sum log(1 - tanh(u)^2),  a = tanh(u)
@@ -70,8 +68,7 @@ def _log_slope(before: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
     return jnp.sum(2.0 * (jnp.log(2.0) - before - jax.nn.softplus(-2.0 * before)), axis=-1)
 
 
-@struct.dataclass
-class Categorical:
+class Categorical(struct.PyTreeNode):
     """One of n, from unnormalised logits over the last axis."""
 
     logits: Float[Array, "*batch n"]

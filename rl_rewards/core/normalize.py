@@ -10,8 +10,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 from rl_rewards.core.returns import discounted_sum
 
 
-@struct.dataclass
-class RunningMoments:
+class RunningMoments(struct.PyTreeNode):
     """Mean and variance of vectors, merged batch by batch (Chan et al. 1979)."""
 
     count: Float[Array, ""]
@@ -47,8 +46,7 @@ class RunningMoments:
         return jnp.clip(scaled, -clip, clip)
 
 
-@struct.dataclass
-class RewardScale:
+class RewardScale(struct.PyTreeNode):
     """A decaying estimate of the standard deviation of discounted returns, by which rewards are divided.
 
     For RL only: logged rewards stay raw. The estimate decays since a learned reward moves. (Engstrom et al. 2020,
@@ -103,7 +101,6 @@ class RewardScale:
         return jnp.maximum(jnp.sqrt(jnp.maximum(variance, 0.0)), 1e-4)
 
 
-@struct.dataclass
 class FlooredRewardScale(RewardScale):
     """The same estimate, which never falls below a share of the largest value that it has had.
 
@@ -144,7 +141,6 @@ class FlooredRewardScale(RewardScale):
         return jnp.maximum(super().std(), self.floor * self.peak)
 
 
-@struct.dataclass
 class CarriedRewardScale(RewardScale):
     """The same estimate, where the return of an episode that a rollout cuts goes on in the next one.
 
@@ -166,7 +162,6 @@ class CarriedRewardScale(RewardScale):
         return dataclasses.replace(self, running=jnp.where(done[-1], 0.0, returns[-1]))
 
 
-@struct.dataclass
 class CarriedFlooredRewardScale(CarriedRewardScale, FlooredRewardScale):
     """Both: returns go on in the next rollout, and the scale keeps a share of its peak."""
 

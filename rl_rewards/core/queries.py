@@ -32,16 +32,14 @@ class QueryPlan:
     acquisition: str  # how queries are chosen, for the record
 
 
-@struct.dataclass
-class Query:
+class Query(struct.PyTreeNode):
     """What a round asks."""
 
     id: Int[Array, " Q"]  # counted up over the run; NOBODY pads
     segments: Transition  # leaves [Q, K, L, ...]
 
 
-@struct.dataclass
-class Labels:
+class Labels(struct.PyTreeNode):
     """What has come back; higher scores are better."""
 
     id: Int[Array, " A"]  # of the query; NOBODY pads

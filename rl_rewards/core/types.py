@@ -35,8 +35,7 @@ Examples = dict[str, Any]
 ``demos``, a ``rl_rewards.data.dataset.Dataset`` of demonstrations, with their mean true return as ``demo_return``."""
 
 
-@struct.dataclass
-class Transition:
+class Transition(struct.PyTreeNode):
     """One environment step s_t, a_t -> s_{t+1}; leaves share the leading axes ``*batch``."""
 
     obs: Obs  # [*batch, ...] s_t, raw: normalising is the network's job
@@ -67,8 +66,7 @@ class StepOut(NamedTuple):
     info: dict[str, Any]
 
 
-@struct.dataclass
-class RewardFn:
+class RewardFn(struct.PyTreeNode):
     """The current learned reward as a function of transitions; what an algorithm sees of a reward source."""
 
     call: Callable[[Transition], Float[Array, "*batch"]] = struct.field(pytree_node=False)

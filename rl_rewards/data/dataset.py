@@ -15,8 +15,7 @@ from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.data.draws import draw_true
 
 
-@struct.dataclass
-class Dataset:
+class Dataset(struct.PyTreeNode):
     """Transitions with the bounds of their episodes; pure, an argument of the round.
 
     The seeds of a program share ``steps`` and ``follow``. Only ``rows`` and ``count`` are a seed's own and have a

@@ -15,8 +15,7 @@ from rl_rewards.core.types import Key, Transition
 from rl_rewards.data.draws import draw_true
 
 
-@struct.dataclass
-class Replay:
+class Replay(struct.PyTreeNode):
     """``data`` leaves are [B, C, ...]: the time axis second, so that a segment is contiguous."""
 
     data: Transition

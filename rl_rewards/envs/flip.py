@@ -34,8 +34,7 @@ LEGS = 2
 OBS_NAMES = ("height, m", "sin turned", "cos turned", "x speed, m/s", "height speed, m/s", "turning, rad/s")
 
 
-@struct.dataclass
-class FlipState:
+class FlipState(struct.PyTreeNode):
     """One plank; without batch axes."""
 
     body: Float[Array, "6"]  # x, height (m, of the middle), turned (rad, never wrapped), and their rates a second

@@ -19,8 +19,7 @@ from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 from rl_rewards.envs.cells import MOVES, Board, axis_of, places
 
 
-@struct.dataclass
-class GridState:
+class GridState(struct.PyTreeNode):
     """One walker; without batch axes."""
 
     cell: Int[Array, ""]  # y * size + x

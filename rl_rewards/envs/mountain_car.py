@@ -35,8 +35,7 @@ STEP_SECONDS = 1.0 / 30.0
 """As gymnasium shows it."""
 
 
-@struct.dataclass
-class MountainCarState:
+class MountainCarState(struct.PyTreeNode):
     """One car; without batch axes."""
 
     body: Float[Array, "2"]  # position, velocity a step

@@ -35,8 +35,7 @@ POINT_RADIUS, POINT_COLOUR, GOAL_COLOUR = 0.08, (40, 90, 200), (150, 210, 150)
 """In image observations; the radius in units of half the square."""
 
 
-@struct.dataclass
-class PointState:
+class PointState(struct.PyTreeNode):
     """One point; without batch axes."""
 
     position: Float[Array, "2"]

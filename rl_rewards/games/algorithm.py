@@ -38,8 +38,7 @@ from rl_rewards.games.rules import FLAGS, Opponents, outcome
 PlayerName = Literal["alice", "bob"]
 
 
-@struct.dataclass
-class TwoPlayerState:
+class TwoPlayerState(struct.PyTreeNode):
     alice: Any  # of her algorithm
     bob: Any
     past: dict[str, Any] | None  # each player's earlier states [versions, ...]; None where nobody plays them

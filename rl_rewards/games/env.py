@@ -22,8 +22,7 @@ from rl_rewards.games.episodes import GameEpisodes
 from rl_rewards.games.rules import ALICE, BOB, FLAGS, GAME_INFO, TASK, Rules, Turn, distance
 
 
-@struct.dataclass
-class GameState:
+class GameState(struct.PyTreeNode):
     """One game; without batch axes."""
 
     inner: Any  # the environment's state

@@ -27,8 +27,7 @@ from rl_rewards.games.rules import ALICE, BOB, GAME_INFO, TASK, Opponents, Rules
 from rl_rewards.rewards.base import RewardSource
 
 
-@struct.dataclass
-class SelfPlayState:
+class SelfPlayState(struct.PyTreeNode):
     """How much has been played, over the whole run."""
 
     games: Float[Array, ""]

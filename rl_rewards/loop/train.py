@@ -58,8 +58,7 @@ class Parts(NamedTuple):
         return 0 if self.offline else self.algorithm.num_envs * self.algorithm.rollout_length
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     """All that changes during training, but for a host environment's state and the files; leaves [S, ...]."""
 
     agent: Any

@@ -12,8 +12,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.types import Key
 
 
-@struct.dataclass
-class NormalMixture:
+class NormalMixture(struct.PyTreeNode):
     """C normal distributions; with leading axes on every leaf, many mixtures."""
 
     weights: Float[Array, " C"]  # sum to 1

@@ -18,8 +18,7 @@ from rl_rewards.envs.base import JaxEnv
 SECONDS = 0.1  # of a step
 
 
-@struct.dataclass
-class CartState:
+class CartState(struct.PyTreeNode):
     """All that the future depends on."""
 
     place: jax.Array  # m from the middle

@@ -119,8 +119,7 @@ def test_gradients_are_clipped_by_their_global_norm():
         np.testing.assert_allclose(got, -0.1 * clipped / (np.abs(clipped) + 1e-5), rtol=1e-3)
 
 
-@struct.dataclass
-class Tally:
+class Tally(struct.PyTreeNode):
     step: jax.Array
     seen: jax.Array  # [gradient steps, samples] how often
 

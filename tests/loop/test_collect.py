@@ -19,8 +19,7 @@ STARTS = np.arange(B)
 """Environment i starts i steps into an episode, so that the four end at different times."""
 
 
-@struct.dataclass
-class CounterState:
+class CounterState(struct.PyTreeNode):
     value: jax.Array
     elapsed: jax.Array
 

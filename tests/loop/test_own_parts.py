@@ -172,8 +172,7 @@ def test_a_part_of_a_mixture_is_told_by_its_own_key():
 # Environments.
 
 
-@struct.dataclass
-class Place:
+class Place(struct.PyTreeNode):
     x: jax.Array
 
 

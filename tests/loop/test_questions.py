@@ -63,8 +63,7 @@ def questions(tmp_path, seeds):
     return Questions(parts, 4, tmp_path)
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     reward: jax.Array
 
 

@@ -24,8 +24,7 @@ UNBOUNDED = 1e30
 """gymnax writes the largest f32 where there is no bound."""
 
 
-@struct.dataclass
-class GymnaxState:
+class GymnaxState(struct.PyTreeNode):
     """One environment; without batch axes."""
 
     inner: Any  # gymnax's own state

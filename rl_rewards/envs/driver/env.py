@@ -39,8 +39,7 @@ OBS_NAMES = ("x", "sin heading", "cos heading", "speed, 1/s", "other x", "other 
              "other cos heading", "other speed, 1/s")  # fmt: skip
 
 
-@struct.dataclass
-class DriverState:
+class DriverState(struct.PyTreeNode):
     """Both cars; without batch axes."""
 
     cars: Float[Array, "2 4"]  # the learner's and the other: x, y, heading, speed

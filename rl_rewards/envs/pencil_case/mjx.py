@@ -34,8 +34,7 @@ MOST_ON_CPU = 4096
 traced; XLA's CPU runtime is known to hang in batched factorisations, which the solver makes."""
 
 
-@struct.dataclass
-class TableState:
+class TableState(struct.PyTreeNode):
     """One table; without batch axes. Warm starts are not part of it: every step begins from a zero one, as in C."""
 
     qpos: Float[Array, "5"]  # pusher x, y, case x, y in metres, yaw in radians

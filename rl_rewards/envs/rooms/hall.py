@@ -21,8 +21,7 @@ MOVES = (-1, 1)
 """Of the actions 0 and 1: left, right; in cells."""
 
 
-@struct.dataclass
-class HallState:
+class HallState(struct.PyTreeNode):
     """One walker; without batch axes."""
 
     cell: Int[Array, ""]  # from 0 at the left end

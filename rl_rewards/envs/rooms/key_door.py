@@ -21,8 +21,7 @@ KEY, DOOR = (235, 185, 40), (150, 100, 50)
 """Colours."""
 
 
-@struct.dataclass
-class KeyDoorState:
+class KeyDoorState(struct.PyTreeNode):
     """One room and its walker; places are x and y; without batch axes."""
 
     walker: Int[Array, "2"]

@@ -20,8 +20,7 @@ DARK, DARK_GOAL, SWITCH_OFF, SWITCH_ON = (120, 120, 125), (105, 135, 105), (60, 
 """Colours."""
 
 
-@struct.dataclass
-class LightSwitchState:
+class LightSwitchState(struct.PyTreeNode):
     """One room and its walker; places are x and y; without batch axes."""
 
     walker: Int[Array, "2"]

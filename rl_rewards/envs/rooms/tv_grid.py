@@ -20,8 +20,7 @@ CASE, TINTED = (110, 70, 40), (235, 235, 250)
 """Colours of the television and of the cells from which its static is seen."""
 
 
-@struct.dataclass
-class TvGridState:
+class TvGridState(struct.PyTreeNode):
     """One walker and what the screen shows; without batch axes."""
 
     walker: Int[Array, "2"]  # x, y

@@ -23,8 +23,7 @@ MakeReward = Callable[..., Preferences]
 """Preferences of a YAML without what a study sets: the environment, K and how many queries there are."""
 
 
-@struct.dataclass
-class Drawn:
+class Drawn(struct.PyTreeNode):
     """Segments of S seeds, in numpy."""
 
     asked: Transition  # [S, N, L, ...] that queries may be about

@@ -28,13 +28,11 @@ from rl_rewards.rewards.classifier.places import ByPlaces, Places, by_places
 from rl_rewards.rewards.classifier.visited_states import FeaturedStates, VisitedStates
 
 
-@struct.dataclass
-class AdversarialClassifierState:
+class AdversarialClassifierState(struct.PyTreeNode):
     classifier: ClassifierState
     visited: VisitedStates
 
 
-@struct.dataclass
 class AskingClassifierState(AdversarialClassifierState):
     """Where a labeler is asked; a checkpoint of a run without questions holds no ``asked``."""
 

@@ -33,8 +33,7 @@ from rl_rewards.rewards.classifier.goal import GoalClassifier
 YES, NO = 1, -1
 
 
-@struct.dataclass
-class AskedStates:
+class AskedStates(struct.PyTreeNode):
     """The state asked about by query i stays at index i, so that an answer finds it however late it comes."""
 
     obs: Array  # [N, ...]

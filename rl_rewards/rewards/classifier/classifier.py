@@ -34,14 +34,12 @@ beside them are less than 1 apart, and so would be the logits. Under spectral no
 since each layer takes some of it away. Chosen by scripts/measure_regularisers.py."""
 
 
-@struct.dataclass
-class ClassifierState:
+class ClassifierState(struct.PyTreeNode):
     variables: dict  # leaves [E, ...]: "params" and, with spectral norm, "batch_stats"
     optimizer: optax.OptState  # leaves [E, ...]
     moments: RunningMoments  # of the examples, set once; unused unless inputs are normalised
 
 
-@struct.dataclass
 class AveragedState(ClassifierState):
     """With the moving average that :attr:`Classifier.average` asks for; without, checkpoints hold none."""
 

@@ -24,8 +24,7 @@ from rl_rewards.rewards.classifier.inputs import inputs_of
 from rl_rewards.rewards.reward_maps import POSITIVE, REWARD_MAPS, RewardMap
 
 
-@struct.dataclass
-class GoalClassifierState:
+class GoalClassifierState(struct.PyTreeNode):
     classifier: ClassifierState
 
 

@@ -10,8 +10,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 
-@struct.dataclass
-class VisitedStates:
+class VisitedStates(struct.PyTreeNode):
     """Ring of visited states [C, ...], oldest overwritten first."""
 
     obs: Array
@@ -52,7 +51,6 @@ class VisitedStates:
         return (self.position - 1 - jnp.arange(capacity)) % capacity < count
 
 
-@struct.dataclass
 class FeaturedStates(VisitedStates):
     """With what each state's place is made of, stored where it is too dear to compute for all in every round."""
 

@@ -30,8 +30,7 @@ NAMES = {"_goal": "_expert", "_negative": "_policy"}
 """The classifier's metrics, by what its two sides are here."""
 
 
-@struct.dataclass
-class GailState:
+class GailState(struct.PyTreeNode):
     classifier: ClassifierState
 
 

@@ -28,8 +28,7 @@ from rl_rewards.models.tabular import TabularModel, require_tabular
 from rl_rewards.rewards.base import RewardSource
 
 
-@struct.dataclass
-class MaxEntIRLState:
+class MaxEntIRLState(struct.PyTreeNode):
     weights: Float[Array, " features"]  # reward per step, of each feature
     optimizer: optax.OptState
 

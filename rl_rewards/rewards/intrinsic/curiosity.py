@@ -36,16 +36,14 @@ from rl_rewards.rewards.intrinsic.predictors import (
 )
 
 
-@struct.dataclass
-class Learned:
+class Learned(struct.PyTreeNode):
     """A predictor, and the statistics through which it sees observations."""
 
     params: dict  # leaves [E, ...]
     moments: RunningMoments  # of reached states; unused unless normalize_obs
 
 
-@struct.dataclass
-class CuriosityState:
+class CuriosityState(struct.PyTreeNode):
     predictor: Learned  # as it is by now
     before: Learned  # as it was before the newest round: what pays
     fixed: dict  # what is never learned: rnd's random network

@@ -35,8 +35,7 @@ SHOWN_STEPS = 1024
 """Visited steps that features are scaled on."""
 
 
-@struct.dataclass
-class LinearPreferencesState:
+class LinearPreferencesState(struct.PyTreeNode):
     weights: Float[Array, "M d"]  # drawn from the belief
     scale: Float[Array, " d"]  # deviation of the features on visited steps, as it was before the first question
     asked: Int[Array, ""]

@@ -33,8 +33,7 @@ SHOWN_STEPS = 1024
 """Visited steps on which rewards are standardised, and new states compared with."""
 
 
-@struct.dataclass
-class PreferencesState:
+class PreferencesState(struct.PyTreeNode):
     """What was asked stays at the index of its id, so that an answer finds it however late it comes."""
 
     model: RewardModelState

@@ -23,8 +23,7 @@ from rl_rewards.models.networks import apply
 INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
 
 
-@struct.dataclass
-class RewardModelState:
+class RewardModelState(struct.PyTreeNode):
     variables: dict  # leaves [E, ...]
     optimizer: optax.OptState  # leaves [E, ...]
     moments: RunningMoments  # of the inputs; unused unless normalize_inputs
