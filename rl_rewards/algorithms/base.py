@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from jax import Array
 from jaxtyping import Float
@@ -48,7 +48,7 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
         """
         return {}
 
-    def with_budget(self, env_steps: int) -> "Algorithm":
+    def with_budget(self, env_steps: int) -> Self:
         """The same algorithm in a run of ``env_steps`` env steps; for one of which something changes with time."""
         return self
 

@@ -14,7 +14,7 @@ def prepare_jax() -> None:
     logging.getLogger("jax").setLevel(logging.WARNING)  # Hydra's log would tell of every backend that is not there
     import jax
 
-    if not jax.config.jax_compilation_cache_dir:
+    if not jax.config.values["jax_compilation_cache_dir"]:
         place, problem = cache_folder()
         if problem is not None:
             print(f"Warning: {problem}", flush=True)

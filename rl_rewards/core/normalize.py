@@ -62,10 +62,6 @@ class RewardScale(struct.PyTreeNode):
     mean: Float[Array, ""]
     square: Float[Array, ""]
 
-    @classmethod
-    def init(cls) -> Self:
-        return cls(weight=jnp.zeros(()), mean=jnp.zeros(()), square=jnp.zeros(()))
-
     def update(
         self,
         rewards: Float[Array, "T B"],
@@ -119,11 +115,6 @@ class FlooredRewardScale(RewardScale):
     peak: Float[Array, ""]
     floor: float = struct.field(pytree_node=False)  # share, 0 .. 1
 
-    @classmethod
-    def init(cls, floor: float = 1.0) -> Self:
-        zero = jnp.zeros(())
-        return cls(weight=zero, mean=zero, square=zero, peak=zero, floor=floor)
-
     def update(
         self,
         rewards: Float[Array, "T B"],
@@ -150,11 +141,6 @@ class CarriedRewardScale(RewardScale):
 
     running: Float[Array, " B"]  # the return so far of each environment's episode; 0 where it has just ended
 
-    @classmethod
-    def init(cls, num_envs: int) -> Self:
-        zero = jnp.zeros(())
-        return cls(weight=zero, mean=zero, square=zero, running=jnp.zeros(num_envs))
-
     def _returns(self, rewards: Array, done: Array, discount: float) -> Float[Array, "T B"]:
         return discounted_sum(rewards, done, discount, self.running)
 
@@ -165,11 +151,6 @@ class CarriedRewardScale(RewardScale):
 class CarriedFlooredRewardScale(CarriedRewardScale, FlooredRewardScale):
     """Both: returns go on in the next rollout, and the scale keeps a share of its peak."""
 
-    @classmethod
-    def init(cls, num_envs: int, floor: float = 1.0) -> Self:
-        zero = jnp.zeros(())
-        return cls(weight=zero, mean=zero, square=zero, peak=zero, floor=floor, running=jnp.zeros(num_envs))
-
 
 def reward_scale(num_envs: int | None, floor: float | None = None) -> RewardScale:
     """A fresh scale of the kind that is asked for.
@@ -178,6 +159,11 @@ def reward_scale(num_envs: int | None, floor: float | None = None) -> RewardScal
         num_envs: whose returns are carried from rollout to rollout; None: they begin anew with each.
         floor: see :class:`FlooredRewardScale`; None: none.
     """
+    zero = jnp.zeros(())
+    empty = {"weight": zero, "mean": zero, "square": zero}
     if num_envs is None:
-        return RewardScale.init() if floor is None else FlooredRewardScale.init(floor)
-    return CarriedRewardScale.init(num_envs) if floor is None else CarriedFlooredRewardScale.init(num_envs, floor)
+        return RewardScale(**empty) if floor is None else FlooredRewardScale(**empty, peak=zero, floor=floor)
+    running = jnp.zeros(num_envs)
+    if floor is None:
+        return CarriedRewardScale(**empty, running=running)
+    return CarriedFlooredRewardScale(**empty, peak=zero, floor=floor, running=running)

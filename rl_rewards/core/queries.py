@@ -12,7 +12,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from rl_rewards.core.types import Transition
+from rl_rewards.core.types import Transition, make_record
 
 Question = Literal["quality", "success"]
 """The question about a query's segments: which is better, or how good the only one is; or whether the task is done in
@@ -49,7 +49,8 @@ class Labels(struct.PyTreeNode):
     @classmethod
     def none(cls, answers: int, clips: int) -> "Labels":
         """Padding alone."""
-        return cls(
+        return make_record(
+            cls,
             id=np.full(answers, NOBODY, np.int32),
             scores=np.full((answers, clips), np.nan, np.float32),
             rater=np.zeros(answers, np.int32),

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,17 @@ Metrics = dict[str, jax.Array]
 Examples = dict[str, Any]
 """What a person supplied, unchanging during a run: arrays of example states (see ``rl_rewards.data.examples``) and, as
 ``demos``, a ``rl_rewards.data.dataset.Dataset`` of demonstrations, with their mean true return as ``demo_return``."""
+
+
+Record = TypeVar("Record", bound=struct.PyTreeNode)
+
+
+def make_record(kind: type[Record], **leaves: Any) -> Record:
+    """Returns ``kind(**leaves)`` of leaves that are not JAX's: numpy arrays on the host, or abstract shapes.
+
+    Records declare JAX's arrays, which their leaves become inside ``jit``. A type checker cannot follow that.
+    """
+    return kind(**leaves)
 
 
 class Transition(struct.PyTreeNode):

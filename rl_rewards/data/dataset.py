@@ -11,7 +11,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Int
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.types import Examples, Key, Transition
+from rl_rewards.core.types import Examples, Key, Transition, make_record
 from rl_rewards.data.draws import draw_true
 
 
@@ -53,7 +53,8 @@ class Dataset(struct.PyTreeNode):
         padded = [np.searchsorted(kept, np.append(rows, np.repeat(rows[-1], most - len(rows)))) for rows in given]
         own = np.stack(padded).astype(np.int32)
         one_seed = len(given) == 1
-        return cls(
+        return make_record(
+            cls,
             steps=steps,
             follow=np.where(steps.valid, _run_lengths(follows), 0).astype(np.int32),
             rows=None if everything else (own[0] if one_seed else own),

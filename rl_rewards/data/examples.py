@@ -6,7 +6,7 @@ the environment's observation; optionally ``goal_action`` [n, *action] and ``non
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax.numpy as jnp
 import numpy as np
@@ -40,7 +40,8 @@ def collect_examples(env: RecordsExamples, goals: int, non_goals: int, seed: int
 def save_examples(path: Path, env: EnvSpec, arrays: dict[str, np.ndarray]) -> None:
     """Write the documented layout."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, env=np.array(env.name), **arrays)
+    stored: dict[str, Any] = {"env": np.array(env.name), **arrays}
+    np.savez_compressed(path, **stored)
 
 
 def load_examples(path: Path, spec: EnvSpec, needs_action: bool) -> dict[str, np.ndarray]:

@@ -76,7 +76,7 @@ class Environment(Protocol):
     What is not the dynamics has defaults: no pictures, no examples, no map, no words, no goals, one physics engine.
     """
 
-    describe: Callable[[Transition], str] | None = None
+    describe: Callable[..., str] | None = None  # of a Transition; "...", since a method also takes self
     """A method that tells a judge who reads what happens in a segment, leaves [L, ...] in numpy, in a few sentences and
     numbers with their units: facts alone, neither the true reward nor whether it is good. None: there are no words.
     """
@@ -130,7 +130,7 @@ class Environment(Protocol):
         """The true reward [*batch] of transitions, such as never happen too; None where observations hide it."""
         return None
 
-    def goal_features(self, state: Any) -> Float[Array, " g"]:
+    def goal_features(self, state: Any) -> Float[Array, " g"] | Float[np.ndarray, "B g"]:
         """What decides whether a goal is reached: f32 [g], of one state (JAX), or [B, g] of states [B, n] (host)."""
         raise ConfigError(f"{self.spec.name} does not tell what a goal is; add goal_features and goal_names.")
 

@@ -71,12 +71,13 @@ class TwoPlayer(Algorithm):
     def learners(self) -> Mapping[str, Algorithm]:
         return {"alice": self.alice, "bob": self.bob}
 
+    # Others have these two as fields of frozen dataclasses; pyright knows no member that both ways can fulfil.
     @property
-    def num_envs(self) -> int:
+    def num_envs(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.bob.num_envs
 
     @property
-    def rollout_length(self) -> int:
+    def rollout_length(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.bob.rollout_length
 
     @property

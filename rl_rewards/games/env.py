@@ -67,8 +67,12 @@ class Game(Environment):
             "reward=self_play works on vectors; choose an environment without pictures.",
         )
 
-    @cached_property
+    @property
     def spec(self) -> EnvSpec:
+        return self._spec
+
+    @cached_property
+    def _spec(self) -> EnvSpec:
         inner = self.inner.spec
         return EnvSpec(
             name=inner.name,

@@ -108,4 +108,4 @@ def notes(parts: Parts, total_env_steps: int) -> list[str]:
 
 def rounds_of(parts: Parts, total_env_steps: int) -> int:
     """How many rounds make ``total_env_steps``, rounded down; offline, how many the algorithm wants."""
-    return parts.algorithm.rounds if parts.offline else total_env_steps // parts.steps_per_round
+    return parts.dataset_sizes.rounds if parts.offline else total_env_steps // parts.steps_per_round

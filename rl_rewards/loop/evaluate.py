@@ -238,7 +238,7 @@ def _stochastic_only(rollout: Transition, learned: np.ndarray, inspected: dict[s
     learned_return = np.sum(learned * rollout.valid, axis=0)
     true_return = np.sum(rollout.env_reward * rollout.valid, axis=0)
     constant = np.ptp(learned_return) == 0.0 or np.ptp(true_return) == 0.0
-    correlation = np.nan if constant else stats.spearmanr(learned_return, true_return).statistic
+    correlation = np.nan if constant else stats.spearmanr(learned_return, true_return)[0]
     metrics = {
         "eval/learned_reward_final": float(np.mean(learned[_last(rollout)])),
         "eval/return_correlation": float(correlation),

@@ -192,7 +192,7 @@ class _Session:
         """What is counted outside of a round, which took so many ``seconds``."""
         row = self.host.questions.metrics()
         if self.parts.offline:
-            row["gradient_steps"] = (round + 1) * self.parts.algorithm.gradient_steps
+            row["gradient_steps"] = (round + 1) * self.parts.dataset_sizes.gradient_steps
         else:
             row["time/env_steps_per_second"] = self.parts.seeds.count * self.parts.steps_per_round / seconds
         row |= {f"time/{name}_seconds": value for name, value in run_round.seconds.items()}

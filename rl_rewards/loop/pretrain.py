@@ -13,6 +13,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
 from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.saved_state import saved_state
+from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.train import Parts, TrainState
 
@@ -80,7 +81,7 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
             f"pretrain={run} learned by {type(other).__name__}, and this run learns by {type(own).__name__}; choose "
             "the same algorithm.",
         )
-    one = parts.seeds._replace(count=1)
+    one = Seeds()
     fresh = jax.eval_shape(lambda: parts.algorithm.init(one.keys(0)))
     mine, its = (_shapes_of(parts.algorithm, part, fresh, state) for state in (fresh, policy.state))
     require(

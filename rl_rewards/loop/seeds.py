@@ -6,7 +6,8 @@ Seed i of a run with ``seed=s num_seeds=S`` has the keys, environments and recor
 
 import io
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,8 @@ from rl_rewards.core.types import Key, StepOut
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 
 
-class Seeds(NamedTuple):
+@dataclass(frozen=True)
+class Seeds:
     """How many seeds there are, and what follows for the shapes."""
 
     count: int = 1

@@ -5,13 +5,13 @@ leaves out the first two. Evaluation, logging and checkpoints happen between rou
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.algorithms.base import Algorithm, DatasetSizes
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import Examples, Experience, Key, Memory, Metrics, Transition
@@ -46,6 +46,12 @@ class Parts(NamedTuple):
     def offline(self) -> bool:
         """True where nothing is collected: the algorithm learns from demonstrations alone."""
         return self.algorithm.requirements.learns_from == "dataset"
+
+    @property
+    def dataset_sizes(self) -> DatasetSizes:
+        """How much the algorithm learns; only of one that learns from a dataset."""
+        assert self.offline
+        return cast(DatasetSizes, self.algorithm)
 
     @property
     def episodes(self) -> Episodes:

@@ -4,7 +4,7 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -152,7 +152,8 @@ def _write(path: Path, frames: Sequence[Frame], draw: Draw, frames_per_second: f
     path.parent.mkdir(exist_ok=True)
     # ffmpeg is started by a fork that executes at once, which is safe beside JAX's threads.
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
-    with imageio.get_writer(path, fps=frames_per_second, macro_block_size=2) as writer:
+    writer: Any = imageio.get_writer(path, fps=frames_per_second, macro_block_size=2)
+    with writer:
         for frame in frames:
             picture = draw(frame.scene)
             if frame.strip is not None:

@@ -5,9 +5,11 @@ Python. ``SyncPencilCase`` puts Gymnasium's own vector environment in the place 
 everything else, examples and evaluation included, as it is.
 """
 
+# mujoco is written in C and has no stubs:
+# pyright: reportAttributeAccessIssue=false
+
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import gymnasium
 import mujoco
@@ -15,10 +17,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rl_rewards.core.types import StepOut
-from rl_rewards.envs.base import ExampleStates
+from rl_rewards.envs.base import ExampleStates, HostEnv
 from rl_rewards.envs.pencil_case import camera, layout
 from rl_rewards.envs.pencil_case.env import PencilCase
-from rl_rewards.envs.pencil_case.table import MODEL
+from rl_rewards.envs.pencil_case.table import MODEL, PencilCaseTable
+
+NO_CHECKPOINTS = NotImplementedError("A benchmark keeps no checkpoints.")
 
 
 class OrdinaryPencilCase(gymnasium.Env):
@@ -76,7 +80,7 @@ def _clip(value: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyncPencilCase(PencilCase):
+class SyncPencilCase(PencilCaseTable):
     """Like ``env=pencil_case``, stepped by Gymnasium's SyncVectorEnv; ``threads`` has no meaning here."""
 
     def make(self, num_envs: int, seed: int) -> "SyncBatch":
@@ -87,10 +91,10 @@ class SyncPencilCase(PencilCase):
         return PencilCase(**asdict(self)).collect_examples(rng, n, goal)
 
 
-class SyncBatch:
+class SyncBatch(HostEnv):
     """``SyncVectorEnv`` as a ``HostEnv``: it resets only what it is told to, so that ``next_obs`` is the successor."""
 
-    def __init__(self, env: PencilCase, num_envs: int, seed: int) -> None:
+    def __init__(self, env: SyncPencilCase, num_envs: int, seed: int) -> None:
         self.spec, self.num_envs = env.spec, num_envs
         self.vector = SyncVectorEnv(
             [lambda: OrdinaryPencilCase(env.substeps, env.max_episode_steps)] * num_envs,
@@ -116,7 +120,14 @@ class SyncBatch:
             info={"success": np.asarray(info["success"], bool), "scene": self._scene},
         )
 
-    def save(self) -> Any:
-        raise NotImplementedError("A benchmark keeps no checkpoints.")
+    def get_state(self) -> np.ndarray:
+        raise NO_CHECKPOINTS
 
-    get_state = set_state = load = save
+    def set_state(self, mask: np.ndarray, states: np.ndarray) -> None:
+        raise NO_CHECKPOINTS
+
+    def save(self) -> bytes:
+        raise NO_CHECKPOINTS
+
+    def load(self, saved: bytes) -> None:
+        raise NO_CHECKPOINTS

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.types import Transition
+from rl_rewards.core.types import Transition, make_record
 from rl_rewards.data.dataset import Dataset
 from rl_rewards.data.demonstrations.fit import Demonstrations, follows
 
@@ -45,7 +45,8 @@ def choose(name: str, demos: Demonstrations, episodes: int | None, every: int, s
 def as_dataset(demos: Demonstrations, given: Sequence[np.ndarray]) -> Dataset:
     """Returns ``demos`` as a data set of which every seed is given its own rows, see :class:`Chosen`."""
     n = len(demos["obs"])
-    steps = Transition(
+    steps = make_record(
+        Transition,
         obs=demos["obs"],
         action=demos["action"],
         next_obs=demos["next_obs"],
@@ -56,7 +57,7 @@ def as_dataset(demos: Demonstrations, given: Sequence[np.ndarray]) -> Dataset:
         is_demo=np.ones(n, bool),
         behaviour={},
         info={},
-    )  # type: ignore[arg-type]  # arrays of the host until the run puts them on its device
+    )
     return Dataset.of(steps, follows(demos), given, "env_reward" in demos)
 
 

@@ -1,6 +1,7 @@
 """Reads and writes demonstrations; the layout of their file is described in this folder's ``__init__.py``."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ ROUNDING = 1e-5
 def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None:
     """Write the documented layout."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, env=np.array(env.name), **demos)
+    arrays: dict[str, Any] = {"env": np.array(env.name), **demos}
+    np.savez_compressed(path, **arrays)
 
 
 def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:

@@ -44,9 +44,10 @@ class MujocoState:
     def __init__(self, env: gymnasium.Env) -> None:
         import mujoco
 
-        self._mujoco, self._env = mujoco, env.unwrapped
-        self._kind = mujoco.mjtState.mjSTATE_INTEGRATION
-        self._size = mujoco.mj_stateSize(self._env.model, self._kind)
+        self._mujoco: Any = mujoco  # in C, without stubs
+        self._env: Any = env.unwrapped
+        self._kind = self._mujoco.mjtState.mjSTATE_INTEGRATION
+        self._size = self._mujoco.mj_stateSize(self._env.model, self._kind)
 
     def read(self) -> np.ndarray:
         data = self._env.data
@@ -83,7 +84,7 @@ class ClassicControlState:
     """
 
     def __init__(self, env: gymnasium.Env) -> None:
-        self._env = env.unwrapped
+        self._env: Any = env.unwrapped
 
     def read(self) -> np.ndarray:
         state = np.asarray(self._env.state)

@@ -52,8 +52,12 @@ class Gymnax(JaxEnv):
         limit = self.max_episode_steps
         require(limit is None or limit > 0, f"env.max_episode_steps={limit} must be at least 1, or null.")
 
-    @cached_property
+    @property
     def spec(self) -> EnvSpec:
+        return self._spec
+
+    @cached_property
+    def _spec(self) -> EnvSpec:
         env, params = self._made
         with jax.ensure_compile_time_eval():  # it may be asked for inside a trace
             obs, action = env.observation_space(params), env.action_space(params)

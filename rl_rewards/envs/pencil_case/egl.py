@@ -3,6 +3,9 @@
 Looks are added to a copy of the model: the physics keep their own.
 """
 
+# mujoco is written in C and has no stubs:
+# pyright: reportAttributeAccessIssue=false
+
 import atexit
 import logging
 from functools import cached_property

@@ -4,6 +4,9 @@ Every call starts from a zero warm start, so that ``mjSTATE_FULLPHYSICS`` is the
 of it gives the same bits, whatever the number of threads, the chunk size or the other rows of the batch.
 """
 
+# mujoco is written in C and has no stubs:
+# pyright: reportAttributeAccessIssue=false
+
 import time
 
 import mujoco

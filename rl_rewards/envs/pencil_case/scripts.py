@@ -133,6 +133,7 @@ def _ordinary_episodes(
     size = batch.num_envs
     ordinary = np.ones(size, bool)
     observations, actions = [batch.reset(ordinary)], []
+    choice, place = np.zeros(size, int), np.zeros((size, 2))  # until they are drawn, in the first step
     for step in range(steps):
         if step % 10 == 0:
             choice = rng.integers(4, size=size)

@@ -4,6 +4,9 @@ The observation is what a tracker reports of the camera's picture, or the pictur
 the picture foolable, as in the lecture. Success is judged from the true pose only.
 """
 
+# mujoco is written in C and has no stubs:
+# pyright: reportAttributeAccessIssue=false
+
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,8 +92,12 @@ class PencilCaseTable(HostEnvironment):
 
         return EGLCamera(MODEL, self.image_size, frame, self.occlusion, self.background_cue)
 
-    @cached_property
+    @property
     def spec(self) -> EnvSpec:
+        return self._spec
+
+    @cached_property
+    def _spec(self) -> EnvSpec:
         names = {"tracker": TRACKER_NAMES, "true_pose": TRUE_NAMES, "image": ()}[self.observation]
         low, high = [-1.0] * len(names), [1.0] * len(names)
         if self.observation == "tracker":

@@ -51,6 +51,7 @@ class KeyDoor(Room):
     least = (3, ": a wall and a cell on both its sides")
     things = ("walker", "key", "door", "goal")
     flags = ("has key", "door open")
+    goal_names = ("x, cells", "y, cells", "has key, 0 or 1", "door open, 0 or 1")
     reversible = False  # a key that was picked up cannot be put back
 
     def flags_of(self, state: KeyDoorState) -> Bool[Array, "2"]:

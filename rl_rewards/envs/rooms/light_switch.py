@@ -46,6 +46,7 @@ class LightSwitch(Room):
     least = (2, "")
     things = ("walker", "switch", "goal")
     flags = ("light on",)
+    goal_names = ("x, cells", "y, cells", "light on, 0 or 1")
     reversible = True
 
     def flags_of(self, state: LightSwitchState) -> Bool[Array, "1"]:

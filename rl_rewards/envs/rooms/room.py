@@ -64,10 +64,6 @@ class Room(JaxEnv):
     def places(self) -> Int[np.ndarray, "cells 2"]:
         return cells.places(self.size, self.size)
 
-    @property
-    def goal_names(self) -> tuple[str, ...]:
-        return ("x, cells", "y, cells", *(f"{flag}, 0 or 1" for flag in self.flags))
-
     def goal_features(self, state: Any) -> Float[Array, " g"]:
         return jnp.concatenate([state.walker, self.flags_of(state)]).astype(jnp.float32)
 

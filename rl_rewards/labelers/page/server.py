@@ -74,7 +74,7 @@ def create_app(
         routes=routes,
         middleware=[Middleware(Guard, port=port, token=token, admit=admit)],
         exception_handlers={
-            HTTPException: lambda request, error: _error(error.status_code, _HTTP.get(error.status_code, error.detail)),
+            HTTPException: _refused,
             ConfigError: lambda request, error: _error(400, str(error)),
             Conflict: lambda request, error: _error(409, str(error)),
             ClientDisconnect: lambda request, error: _error(400, "The request broke off."),
@@ -82,6 +82,11 @@ def create_app(
             Exception: lambda request, error: _error(500, "The server has made a mistake; its console says more."),
         },
     )
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, _HTTP.get(error.status_code, error.detail))
 
 
 _HTTP = {404: "There is no such address here.", 405: "This address is not asked that way."}

@@ -50,7 +50,7 @@ def _trace(run: RunFiles, key: str) -> np.ndarray:
 def _symptom(learned: np.ndarray, success: np.ndarray) -> Verdict:
     from scipy import stats
 
-    rank = [float(stats.spearmanr(range(len(one)), one).statistic) for one in learned.T]
+    rank = [float(stats.spearmanr(range(len(one)), one)[0]) for one in learned.T]
     mean = success.mean(axis=0).tolist()
     shown = [rho > RISING and rate < NO_SUCCESS for rho, rate in zip(rank, mean, strict=True)]
     trace = ", ".join(f"{value:.2f}" for value in learned.mean(axis=1))

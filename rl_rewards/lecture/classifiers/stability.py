@@ -9,6 +9,7 @@ positive-unlabelled risk and focal weights.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -92,9 +93,9 @@ def _on_successes(run: RunFiles) -> list[float]:
     return np.nanmean(late[:, seen], axis=0).tolist()
 
 
-def _values(row: Mapping[str, object]) -> Sequence[float | None]:
+def _values(row: Mapping[str, Any]) -> Sequence[float | None]:
     found = row.get(ON_SUCCESSES)
-    return found if isinstance(found, list) else [found]  # type: ignore[list-item]
+    return found if isinstance(found, list) else [found]
 
 
 def _steadier(name: str, fallen: Mapping[str, list[float]]) -> Verdict:

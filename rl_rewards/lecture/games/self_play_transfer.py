@@ -69,7 +69,7 @@ class SelfPlayTransfer:
         for one in touched.T:
             known = np.isfinite(one)
             constant = np.ptp(one[known]) == 0.0
-            ranks.append(0.0 if constant else float(stats.spearmanr(np.flatnonzero(known), one[known]).statistic))
+            ranks.append(0.0 if constant else float(stats.spearmanr(np.flatnonzero(known), one[known])[0]))
         _, low, high = mean_interval(ranks)
         thirds = [np.nanmean(third, axis=0).tolist() for third in np.array_split(touched, 3)]
         return Verdict(

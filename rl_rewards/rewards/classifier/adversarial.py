@@ -9,7 +9,7 @@ A labeler may be asked about some of the visited states; see rewards.asked_state
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -24,12 +24,12 @@ from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import feature_size, looked_at
 from rl_rewards.rewards.classifier.asked_states import AskedStates, AsksAboutStates
 from rl_rewards.rewards.classifier.classifier import ClassifierState
+from rl_rewards.rewards.classifier.goal import GoalClassifierState
 from rl_rewards.rewards.classifier.places import ByPlaces, Places, by_places
 from rl_rewards.rewards.classifier.visited_states import FeaturedStates, VisitedStates
 
 
-class AdversarialClassifierState(struct.PyTreeNode):
-    classifier: ClassifierState
+class AdversarialClassifierState(GoalClassifierState):
     visited: VisitedStates
 
 
@@ -39,7 +39,7 @@ class AskingClassifierState(AdversarialClassifierState):
     asked: AskedStates = struct.field(kw_only=True)
 
 
-class Pool(NamedTuple):
+class Pool(struct.PyTreeNode):
     """The states that a round's negatives are drawn from: non-goal examples, then visited states, the newest first."""
 
     visited: VisitedStates
@@ -115,7 +115,7 @@ class AdversarialClassifier(AsksAboutStates):
 
     def update(
         self,
-        state: AdversarialClassifierState,
+        state: Any,  # AdversarialClassifierState
         data: Examples,
         experience: Experience,
         round: Array,
@@ -127,6 +127,7 @@ class AdversarialClassifier(AsksAboutStates):
         classifier, _ = self._pretrain(state.classifier, data, round, pretrain_key)
         visited = state.visited
         if self._by_hidden_layer:
+            assert isinstance(visited, FeaturedStates)
             learned, before = classifier.replace(optimizer=()), visited.pretrained
             visited = visited.replace(pretrained=jax.lax.cond(round == 0, lambda: learned, lambda: before))
         visited = self._add(visited, experience.rollout, round, add_key)
@@ -188,7 +189,7 @@ class AdversarialClassifier(AsksAboutStates):
     def _pool(self, data: Examples, visited: VisitedStates, count: Array, recent: Array) -> Pool:
         """The non-goal examples and the ``count`` newest visited states, of which ``recent`` are recent."""
         if self.negatives == "visits":
-            return Pool(visited, count, recent)
+            return Pool(visited=visited, count=count, recent=recent)
         pretrained = visited.pretrained if isinstance(visited, FeaturedStates) else None
         among = self._features(pretrained, data["non_goal_obs"], data["non_goal_action"])
         if isinstance(visited, FeaturedStates):
@@ -198,7 +199,8 @@ class AdversarialClassifier(AsksAboutStates):
         counted = jnp.concatenate([jnp.ones(len(among), bool), visited.among_newest(count)])
         cells = self.places.cells(jnp.concatenate([among, stored]), counted)
         cells = jnp.concatenate([cells[: len(among)], visited.newest_first(cells[len(among) :])])
-        return Pool(visited, count, recent, by_places(cells, jnp.arange(len(cells)) < len(among) + count))
+        draw = by_places(cells, jnp.arange(len(cells)) < len(among) + count)
+        return Pool(visited=visited, count=count, recent=recent, draw=draw)
 
     def _rows(self, data: Examples, pool: Pool, goal_key: Key, negative_key: Key) -> tuple[Array, Array]:
         """Numbers of goal examples [E, n] and of negatives [E, m], see :class:`Pool`, for one gradient step."""

@@ -76,7 +76,7 @@ class GoalClassifier(RewardSource):
         return self._reward_of(state, self._inputs(*looked_at(transitions, self.judges)))
 
     def update(
-        self, state: GoalClassifierState, data: Examples, experience: Experience, round: Array, key: Key
+        self, state: Any, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[GoalClassifierState, Metrics]:
         """Train in the first round only."""
         del experience

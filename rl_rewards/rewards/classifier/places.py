@@ -12,11 +12,12 @@ A cell is found by hashing standardised, rounded features (counting by hashes: T
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int, UInt32
 
@@ -46,7 +47,7 @@ def warning(row: Mapping[str, Any]) -> str | None:
     return None
 
 
-class ByPlaces(NamedTuple):
+class ByPlaces(struct.PyTreeNode):
     """N states to draw from, each with its share of its place."""
 
     cumulative: Float[Array, " N"]  # of the weights, 1 / (how many counted states share the place)

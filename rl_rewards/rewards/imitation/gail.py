@@ -63,7 +63,7 @@ class Gail(RewardSource):
             "discriminator judge what follows with reward.early_end=absorbing.",
         )
 
-    @property
+    @cached_property
     def discriminator(self) -> Classifier:
         """The classifier, told what its rows hold."""
         return self.classifier

@@ -170,7 +170,7 @@ def _draw_outputs(axes: "Axes", details: Mapping[str, Any]) -> None:
         axes.stairs(
             shares.mean(axis=0), details[name]["bins"], color=colour, linewidth=1.8, label=f"classifiers, {name}"
         )
-    bins = len(details[name]["bins"]) - 1
+    bins = len(details[next(iter(details["gap_to_one"]))]["bins"]) - 1
     axes.axhline(1.0 / bins, color=OTHER, linestyle="--", label="uniform")
     axes.set(xlabel="C(s) at states away from D+ and D-", ylabel=f"share in each of {bins} bins", yscale="log")
     axes.set_title("One unknown state")

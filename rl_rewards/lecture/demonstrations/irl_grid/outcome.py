@@ -59,12 +59,13 @@ def draw(figure: "Figure | SubFigure", found: Mapping[str, Any]) -> None:
         rewards[f"Learned, by {name}"] = np.array(learned[0]) - np.mean(learned[0]) + true.mean()
     low, high = (float(pick([pick(reward) for reward in rewards.values()])) for pick in (np.min, np.max))
     *maps, value, visits = figure.subplots(1, len(rewards) + 2, width_ratios=[1.0] * len(rewards) + [1.25, 1.25])
+    size, image = found["size"], None
     for axes, (title, reward) in zip(maps, rewards.items(), strict=True):
-        size = found["size"]
         square = reward.reshape(size, size)
         image = axes.imshow(square, origin="lower", cmap="cividis", extent=(0, size, 0, size), vmin=low, vmax=high)
         axes.set_title(title)
         axes.grid(False)
+    assert image is not None
     figure.colorbar(image, ax=maps, shrink=0.8, label="reward of reaching a cell")
     _draw_errors(value, found, "value", found["value_tolerance"])
     value.set(ylabel="of best minus random", title="Value lost")
