@@ -73,6 +73,25 @@ def test_padding_has_no_influence():
     assert not same(after, changed), "valid rows must move something, or this test proves nothing"
 
 
+def test_the_loss_is_that_of_the_valid_steps():
+    """-min(rho A, clip(rho) A) + value_weight (V - target)^2 - entropy_weight H, each a mean over what is valid."""
+    algorithm = small_ppo(make_spec(obs=3), entropy_weight=0.3, normalize_advantage=False)
+    state = fresh(algorithm)
+    rollout = recorded(algorithm, state, valid=np.arange(8)[:, None] < np.array([8, 5, 5, 3]))
+    batch = jax.jit(lambda r: algorithm._batch(state, experience_of(r), r.env_reward, jnp.zeros(())))(rollout)
+    ratio = np.exp(np.random.default_rng(2).normal(size=batch.log_prob.shape)).astype(np.float32)
+    batch = batch.replace(log_prob=batch.log_prob - np.log(ratio))
+    loss, metrics = jax.jit(algorithm._loss)(state.params, batch)
+    advantage, valid = np.asarray(batch.advantage), np.asarray(batch.valid)
+    clipped = np.clip(ratio, 1.0 - algorithm.clip, 1.0 + algorithm.clip)
+    surrogate = -np.minimum(ratio * advantage, clipped * advantage)[valid].mean()
+    assert metrics["agent/policy_loss"] == pytest.approx(surrogate, rel=1e-4, abs=1e-5)
+    assert metrics["agent/value_loss"] == pytest.approx(np.square(advantage)[valid].mean(), rel=1e-4)
+    value, entropy = (float(metrics[f"agent/{name}"]) for name in ("value_loss", "entropy"))
+    assert loss == pytest.approx(surrogate + algorithm.value_weight * value - 0.3 * entropy, rel=1e-4, abs=1e-5)
+    assert entropy > 0.5, "its sign matters"
+
+
 def test_reward_scale_does_not_matter():
     algorithm = small_ppo(make_spec(obs=3), normalize_reward=True)
     state = fresh(algorithm)
