@@ -121,8 +121,8 @@ def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[list[Frame]]]
     arrays = read_stored(evaluation, names.__contains__)
     if "scene" not in arrays:
         return {}
-    steps = arrays["scene"].shape[:-1]
-    judged: tuple[int, ...] = arrays["valid"].shape if "valid" in arrays else ()
+    steps = list(arrays["scene"].shape[:-1])
+    judged = list(arrays["valid"].shape) if "valid" in arrays else []
     # Every episode was judged, and the scenes of the first few alone are kept.
     fits = len(judged) in (2, 3) and len(steps) == len(judged) and judged[:-1] == steps[:-1] and judged[-1] >= steps[-1]
     require(fits, f"{evaluation} is malformed: scene and valid differ in shape.")

@@ -73,6 +73,12 @@ def test_an_answer_is_durable_before_the_call_returns(tmp_path):
     assert kept[: len(told)] == told and len(kept) <= len(told) + 1
 
 
+def test_a_commit_waits_for_the_disk(tmp_path):
+    """A killed process does not show it: what it wrote stays with the operating system, which a power cut ends."""
+    with opened(tmp_path).database.reading() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2, "2 is FULL"
+
+
 def test_two_annotators_never_have_the_same_query_and_leases_lapse(tmp_path):
     clock = Clock()
     store = opened(tmp_path, clock=clock)
