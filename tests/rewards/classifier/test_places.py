@@ -165,7 +165,7 @@ def test_negatives_by_places_are_examples_and_the_newest_visited_only(changes):
 
 def test_recent_share_takes_the_newest_visits():
     source = tiny_source(recent_share=0.5, batch_goals=5000)
-    pool = pool_after(source, rounds=2)._replace(recent=jnp.int32(24))
+    pool = pool_after(source, rounds=2).replace(recent=jnp.int32(24))
     _, rows = source._rows(EXAMPLES, pool, jax.random.key(0), jax.random.key(1))
     newest = (np.asarray(source._negatives(EXAMPLES, pool, rows))[..., 0] >= 1000).mean()
     assert newest == pytest.approx(0.5 + 0.5 * 24 / (30 + 48), abs=0.02)
