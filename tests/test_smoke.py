@@ -32,7 +32,7 @@ PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 
 
-OFTEN = {(reward, "point") for reward in REWARDS if reward not in VARIANTS} | {("random", "point")}
+OFTEN = {(reward, "point") for reward in REWARDS}
 OFTEN |= {("environment", env) for env in (*ENVS, *ROOMS)}
 OFTEN |= {("adversarial_classifier", env) for env in ("pencil_case", "grid", "gymnasium")}
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
