@@ -44,7 +44,7 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
     def learners(self) -> Mapping[str, "Algorithm"]:
         """The algorithms that this one is made of, by name; empty where it is one.
 
-        Then :meth:`adopt` takes one of their names, of the one to adopt, after its other arguments.
+        An algorithm that has some gives :meth:`adopt` one more argument: the name of the only learner that adopts.
         """
         return {}
 

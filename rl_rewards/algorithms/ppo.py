@@ -42,7 +42,7 @@ class PPOState(struct.PyTreeNode):
 
 
 class PPOBatch(struct.PyTreeNode):
-    """What one minibatch needs; leaves [N, ...] of N steps, or [N, T, ...] of N sequences."""
+    """The data of one minibatch. Leaves are [N, ...] for N steps, or [N, T, ...] for N sequences of T steps."""
 
     inputs: jax.Array  # [*, d] normalised observations, or pictures [*, H, W, C] uint8
     action: jax.Array  # in the policy's own scale
@@ -158,7 +158,7 @@ class PPO(PPOSettings, Algorithm):
         return self.encoder(params.get("encoder", {}), inputs)
 
     def _features(self, params: dict, batch: PPOBatch) -> Float[Array, "N *T d"]:
-        """What actor and critic see."""
+        """Returns the input of the actor and the critic."""
         encoded = self._encoded(params, batch.inputs)
         if self.recurrence is None or batch.sequences is None:
             return encoded

@@ -1,1 +1,4 @@
-"""What the command line needs besides the doors: arguments, declared ranges, help, exits, sweeps. Light to import."""
+"""Support for the programs that a person starts: arguments, ranges of numbers, help, exit codes and sweeps.
+
+These modules are quick to import: none of them loads JAX at import.
+"""

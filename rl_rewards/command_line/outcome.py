@@ -1,4 +1,4 @@
-"""What a run that is finished says on the console."""
+"""Prints the outcome of a finished run on the console."""
 
 import json
 from pathlib import Path

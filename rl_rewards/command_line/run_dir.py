@@ -97,7 +97,10 @@ def resumed(run_dir: Path, overrides: list[str]) -> Iterator[tuple[dict[str, Any
 
 
 def _stored_choices(run_dir: Path, config: Mapping[str, Any], overrides: list[str]) -> dict[str, str]:
-    """What was chosen of each group, from run.json; a broken one is written anew, with the classes' names."""
+    """Returns the choice that was made in each group, as run.json has it.
+
+    A damaged run.json is written again, with the names of the classes as choices.
+    """
     try:
         record = read_json(run_dir / "run.json")
         return {group: str(record[f"{group}_choice"]) for group in GROUPS}

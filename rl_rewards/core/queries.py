@@ -23,7 +23,7 @@ NOBODY = -1
 
 @dataclass(frozen=True, kw_only=True)
 class QueryPlan:
-    """What a reward source will ask in a run: of which kind, and how much at most."""
+    """The questions of a reward source in one run: their kind, and the largest number of them."""
 
     question: Question
     queries_per_round: int  # Q, the most that a round asks

@@ -37,7 +37,7 @@ def _least(found: list[int | None]) -> int | None:
 
 
 DATA = ("rollout", "replay", "dataset")
-"""What an algorithm can learn from, each farther from the policy's newest steps than the one before."""
+"""The data that an algorithm can learn from, ordered from the newest steps to recorded ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class Requirements:
     needs_rollouts: bool = _entry(False, any)
     """It learns from what the policy does, so that no offline algorithm can be used with it."""
     queries: QueryPlan | None = _entry(None, _first)
-    """What it asks a labeler in the run; None: nothing, and no labeler is made."""
+    """The questions that it asks a labeler in the run. With None it asks nothing, and no labeler is made."""
     needs_demos_in_batches: bool = _entry(False, any)
     """It pays demonstrated steps, which the algorithm must therefore have in its batches."""
     pays_to_linger: bool = _entry(False, any)

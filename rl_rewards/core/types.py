@@ -27,7 +27,7 @@ Key = jax.Array
 Obs = jax.Array
 Action = jax.Array
 Memory = Any
-"""What a policy remembers of the episode so far: arrays [B, ...], or ``()`` of one that remembers nothing."""
+"""The memory of a policy within an episode: arrays [B, ...], or ``()`` for a policy without memory."""
 Metrics = dict[str, jax.Array]
 """Scalars by name, each prefixed by its owner: ``reward/...``, ``agent/...``, ``eval/...``, ``time/...``."""
 Examples = dict[str, Any]

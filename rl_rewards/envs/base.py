@@ -99,7 +99,7 @@ class Environment(Protocol):
 
     @property
     def episodes(self) -> Episodes:
-        """How its episodes are learned from and evaluated: as they come, and here itself."""
+        """Returns the default: episodes go on from rollout to rollout, and this environment is evaluated."""
         return Episodes(evaluated=self)
 
     def in_engine(self) -> "Environment":

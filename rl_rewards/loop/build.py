@@ -86,7 +86,7 @@ def build_algorithm(config: Config, spec: EnvSpec, source: RewardSource | None, 
 
 
 def build_labeling(config: Config) -> Labeling:
-    """Who answers, as ``config`` describes it."""
+    """Returns the labeling that ``config`` describes."""
     node = plain_values(config)["labeler"]
     labeling = instantiate_part("labeler", node)
     check_labeling(labeling, place_of("labeler", node))

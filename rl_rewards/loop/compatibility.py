@@ -107,5 +107,5 @@ def notes(parts: Parts, total_env_steps: int) -> list[str]:
 
 
 def rounds_of(parts: Parts, total_env_steps: int) -> int:
-    """How many rounds make ``total_env_steps``, rounded down; offline, how many the algorithm wants."""
+    """Returns the number of rounds in ``total_env_steps``, rounded down; offline it is the algorithm's own."""
     return parts.dataset_sizes.rounds if parts.offline else total_env_steps // parts.steps_per_round

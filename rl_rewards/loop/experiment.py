@@ -79,7 +79,7 @@ def run_experiment(experiment: Experiment, examples: Examples, run_dir: Path, ti
 
 
 class _Live(NamedTuple):
-    """What a checkpoint restores."""
+    """The contents of a restored checkpoint."""
 
     state: TrainState
     host: HostSide
@@ -189,7 +189,7 @@ class _Session:
         return row
 
     def measured(self, round: int, run_round: Rounds, seconds: float) -> dict[str, Any]:
-        """What is counted outside of a round, which took so many ``seconds``."""
+        """Returns the metrics that are counted outside the compiled round, which took ``seconds``."""
         row = self.host.questions.metrics()
         if self.parts.offline:
             row["gradient_steps"] = (round + 1) * self.parts.dataset_sizes.gradient_steps

@@ -1,4 +1,4 @@
-"""What a run that fails leaves behind: FAILED.json, with the reason and a score for whoever searches."""
+"""Writes FAILED.json for a run that fails, with the reason and a score for whoever searches."""
 
 import contextlib
 import json

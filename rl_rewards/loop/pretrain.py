@@ -96,7 +96,7 @@ def _listed(learners: tuple[str, ...]) -> str:
 
 
 def _adopt(algorithm: Any, part: str | None, fresh: Any, learned: Any) -> Any:
-    """What ``fresh`` is after adopting ``learned``, or one learner's part of it."""
+    """Returns ``fresh`` after it has adopted ``learned``, or one learner's part of it."""
     return algorithm.adopt(fresh, learned) if part is None else algorithm.adopt(fresh, learned, part)
 
 

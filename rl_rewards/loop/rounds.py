@@ -131,7 +131,7 @@ def host_act(parts: Parts, explore: bool) -> Callable:
 
 
 def initial_memory(parts: Parts, num_envs: int) -> Memory:
-    """What the policy remembers where an episode begins, of ``num_envs`` copies for every seed [S x num_envs, ...]."""
+    """Returns the policy's memory at the beginning of an episode, [S x num_envs, ...] for S seeds."""
     return jax.jit(parts.algorithm.initial_memory, static_argnums=0)(parts.seeds.count * num_envs)
 
 

@@ -126,7 +126,7 @@ def plain_values(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config_text(config: Mapping[str, Any]) -> str:
-    """What config.yaml holds of ``config``. Whom to trust is for the command line alone to say."""
+    """Returns the text of config.yaml. ``trust`` is left out, since only the command line may give it."""
     return OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in config.items() if key != "trust"}))
 
 

@@ -52,7 +52,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSettings:
-    """What is saved, and when: ``checkpoint`` of a configuration."""
+    """The checkpoints of a run, and how often they are written: ``checkpoint`` of a configuration."""
 
     every: int  # rounds between two checkpoints; the last round is always saved
     keep: int  # how many of the newest stay
@@ -92,7 +92,7 @@ class LoggerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a run goes on, is judged and is kept. Made by :meth:`of`.
+    """The settings of a run besides its parts: budget, seeds, evaluation and checkpoints. Made by :meth:`of`.
 
     Raises:
         ConfigError: where a value is missing, or is none that it can have.

@@ -49,13 +49,13 @@ class Parts(NamedTuple):
 
     @property
     def dataset_sizes(self) -> DatasetSizes:
-        """How much the algorithm learns; only of one that learns from a dataset."""
+        """Returns the sizes of an algorithm that learns from a dataset; others have none."""
         assert self.offline
         return cast(DatasetSizes, self.algorithm)
 
     @property
     def episodes(self) -> Episodes:
-        """How the environment's episodes are learned from and evaluated."""
+        """Returns how the environment's episodes are used for learning and for evaluation."""
         return self.env.episodes
 
     @property

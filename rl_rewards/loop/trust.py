@@ -98,7 +98,7 @@ def _check_endpoint(node: dict, trust: Sequence[str], place: str) -> None:
 
 
 def trusted_class(target: Any, trust: Sequence[str]) -> Any:
-    """What a ``_target_`` names, if it is of this package or of a trusted one and can be imported; else None."""
+    """Returns the class that a ``_target_`` names, or None if it is not trusted or cannot be imported."""
     if not isinstance(target, str) or not _is_in(target, ("rl_rewards", *trust)):
         return None
     try:

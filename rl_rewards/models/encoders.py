@@ -21,7 +21,7 @@ CHUNK = 1024
 
 
 def is_image(box: Box) -> bool:
-    """Whether observations are pictures [height, width, channels] of bytes."""
+    """Returns True if observations are pictures [height, width, channels] of bytes."""
     return box.dtype == "uint8" and len(box.shape) == 3
 
 
@@ -73,7 +73,7 @@ class ObsEncoder:
 
     @property
     def learns(self) -> bool:
-        """Whether there is anything to learn: only for pictures."""
+        """True if the encoder has parameters, which it has for pictures only."""
         return is_image(self.box)
 
     @property

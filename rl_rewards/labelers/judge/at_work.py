@@ -94,7 +94,7 @@ class Judge(StoredLabeler):
         return told
 
     def probabilities(self) -> dict[int, float]:
-        """Of the pairs that were judged since this labeler was made."""
+        """Returns measures of the pairs that were judged since this labeler was made."""
         with self._lock:
             return dict(self._probabilities)
 

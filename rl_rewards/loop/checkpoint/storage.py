@@ -64,7 +64,7 @@ class Storage:
             raise
 
     def meta(self, step: int | None) -> dict[str, Any]:
-        """What was saved as ``meta``; of the newest where ``step`` is None."""
+        """Returns the item ``meta`` of a checkpoint; of the newest one if ``step`` is None."""
         return self._restored(step, {META: self._orbax.args.JsonRestore()})[META]
 
     def restore(self, step: int, shapes: Mapping[str, Any]) -> dict[str, Any]:

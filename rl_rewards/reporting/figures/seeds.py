@@ -62,7 +62,7 @@ def seeds_figure(run: Origin, rows: Sequence[Row]) -> Drawing | None:
 
 
 def _beside(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    """What stands beside the true outcome: metric, colour, title."""
+    """The metric that is drawn beside the true outcome, its colour and its title."""
     if is_game(rows[-1]):
         return [
             ("eval/game_reached", OTHER, "Alice's goals that Bob reaches"),

@@ -1,1 +1,1 @@
-"""A generator and a classifier in one dimension."""
+"""The adversarial classifier as a GAN on a line."""

@@ -80,7 +80,7 @@ class Gan:
 
     @property
     def network(self) -> nn.Module:
-        """Of the generator: noise to a mean and a log standard deviation."""
+        """Returns the generator's network: noise -> a mean and a log standard deviation."""
         return self.model.network(2)
 
     def optimizer(self, arm: str) -> optax.GradientTransformation:

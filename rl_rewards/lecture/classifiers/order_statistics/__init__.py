@@ -1,1 +1,1 @@
-"""How early in a run success comes by chance."""
+"""The best of n states that a classifier has never seen: expected maxima, and trained classifiers."""

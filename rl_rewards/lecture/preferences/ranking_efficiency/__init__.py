@@ -1,1 +1,1 @@
-"""How many answers a ranking takes."""
+"""Rankings of k segments: the number of comparisons they need, and how much they teach."""
