@@ -20,6 +20,7 @@ from rl_rewards.data.dataset import seed_axes
 from rl_rewards.envs.adapters.faults import check_ends
 from rl_rewards.envs.base import Plane
 from rl_rewards.loop.fresh_rollouts import FreshRollouts
+from rl_rewards.loop.program import Program
 from rl_rewards.loop.train import Parts, TrainState
 from rl_rewards.rewards.base import reward_fn
 
@@ -29,8 +30,10 @@ EPIC_STEPS = 256
 EPIC_DISCOUNT = 0.99
 """Where the algorithm has none."""
 SCENES_KEPT = 8
-MODE, EXPLORED, ALSO_PLAYED = 0, 1, 2
-"""Folded into a round's evaluation key: what the rollout is of."""
+POLICIES = {"": True, "_deterministic": False}
+"""What metrics of an evaluated policy end with -> whether it explores."""
+EVALUATED, ALSO_PLAYED = 0, 1
+"""Folded into a round's evaluation key: what the rollouts are of."""
 
 
 @dataclass(frozen=True)
@@ -52,33 +55,44 @@ class Evaluation:
 
 
 class Evaluator:
-    """Evaluates train states; compiles at its first call."""
+    """Evaluates train states; compiles at its first call, or before it by :meth:`compile`."""
 
     def __init__(self, parts: Parts, data: Examples, episodes: int, seed: int) -> None:
         self._episodes = parts.episodes
         played = self._episodes.also_played
-        self._played = None if played is None else FreshRollouts(parts._replace(env=played), episodes, explore=True)
+        self._played = None if played is None else FreshRollouts(parts._replace(env=played), episodes, [True])
         parts = parts._replace(env=self._episodes.evaluated)
-        self._rollouts = {explore: FreshRollouts(parts, episodes, explore) for explore in (True, False)}
+        self._rollouts = FreshRollouts(parts, episodes, list(POLICIES.values()))
         self.parts, self.data = parts, jax.tree.map(jnp.asarray, data)
         self._keys = jax.jit(parts.seeds.map(_evaluation_key, (0, None, None)))
         self._seed_keys = parts.seeds.keys(seed)
         # A grid of observations has no info: a reward that reads it cannot be drawn there.
         self._plane = None if parts.source.requirements.info_keys else parts.env.plane(PLANE_CELLS)
         self._judges_next = "next_obs" in parts.source.requirements.reads
-        self._judge = jax.jit(parts.seeds.map(partial(_judge, parts), (0, seed_axes, 0)))
+        self._judge = Program(parts.seeds.map(partial(_judge, parts), (0, seed_axes, 0)))
         self._pay = jax.jit(parts.seeds.map(partial(_pay, parts), 0))
-        self._epic = jax.jit(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
-        self._judge_plane = jax.jit(parts.seeds.map(partial(_judge_plane, parts), (0, seed_axes, None)))
+        self._epic = Program(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
+        self._judge_plane = Program(parts.seeds.map(partial(_judge_plane, parts), (0, seed_axes, None)))
+
+    def compile(self, state: TrainState) -> None:
+        """Compile the programs for states of these shapes and dtypes ahead of the first call."""
+        rollout = self._rollouts.compile(state.agent, self._seed_keys)
+        self._judge.compile(state.reward, self.data, rollout)
+        if self._epic is not None:
+            self._epic.compile(state.reward, rollout)
+        if self._plane is not None:
+            self._judge_plane.compile(state.reward, self.data, self._plane.obs)
+        if self._played is not None:
+            self._played.compile(state.agent, self._seed_keys)
 
     def __call__(self, state: TrainState, round: int) -> Evaluation:
         """Evaluate after round ``round``; its randomness depends on the seed and the round alone."""
         seeds = self.parts.seeds
         metrics: list[dict[str, float]] = [{} for _ in range(seeds.count)]
         arrays: list[dict[str, np.ndarray]] = []
-        for explore, suffix in ((True, ""), (False, "_deterministic")):
-            keys = self._keys(self._seed_keys, round, EXPLORED if explore else MODE)
-            rollout = first_episodes(self.parts.env.spec, self._rollouts[explore](state.agent, keys))
+        rollouts = self._rollouts(state.agent, self._keys(self._seed_keys, round, EVALUATED))
+        for (suffix, explore), rollout in zip(POLICIES.items(), rollouts, strict=True):
+            rollout = first_episodes(self.parts.env.spec, rollout)
             learned, inspected = jax.device_get(self._judge(state.reward, self.data, rollout))
             if explore and self._epic is not None:
                 distances = np.atleast_1d(jax.device_get(self._epic(state.reward, rollout)))
@@ -95,7 +109,7 @@ class Evaluator:
                     if "visited_is_goal" in arrays[i]:
                         metrics[i]["eval/prob_successes"] = _mean_on_successes(arrays[i])
         if self._played is not None:
-            rollout = self._played(state.agent, self._keys(self._seed_keys, round, ALSO_PLAYED))
+            (rollout,) = self._played(state.agent, self._keys(self._seed_keys, round, ALSO_PLAYED))
             paid = jax.device_get(self._pay(state.reward, rollout))
             for i, one in enumerate(seeds.each((rollout, paid))):
                 told, played = self._episodes.measure(*one)
@@ -128,8 +142,8 @@ class Evaluator:
         return arrays
 
 
-def _evaluation_key(key: Key, round: jax.Array, explore: jax.Array) -> Key:
-    return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, 0xE7A1), round), explore)
+def _evaluation_key(key: Key, round: jax.Array, of: jax.Array) -> Key:
+    return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, 0xE7A1), round), of)
 
 
 def _pay(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:

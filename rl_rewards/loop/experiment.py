@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -174,8 +175,12 @@ class _Session:
     def compiled_round(self, state: TrainState) -> Rounds:
         """The compiled round, for states like ``state``."""
         self.progress.say("Compiling ...")
-        run_round = Rounds(self.parts, self.examples, state, self.host.env)
-        self.progress.say(f"Compiled in {run_round.compile_seconds:.1f} s.")
+        started = time.perf_counter()
+        with ThreadPoolExecutor(1) as beside:
+            evaluating = beside.submit(self.evaluate.compile, state)
+            run_round = Rounds(self.parts, self.examples, state, self.host.env)
+            evaluating.result()
+        self.progress.say(f"Compiled in {time.perf_counter() - started:.1f} s.")
         return run_round
 
     def row(self, round: int, metrics: Metrics) -> dict[str, Any]:

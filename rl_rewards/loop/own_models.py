@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.contracts import blamed_on, check_array, check_members, is_own
+from rl_rewards.core.keys import new_key
 from rl_rewards.models.base import Model
 
 
@@ -45,7 +46,7 @@ def _check_model(model: Model, place: str) -> None:
 def _check_network(
     network: Any, inputs: tuple[int, ...], outputs: tuple[int, ...], place: str, name: str, trains_apart: bool
 ) -> None:
-    x, key = jax.ShapeDtypeStruct(inputs, jnp.float32), jax.eval_shape(lambda: jax.random.key(0))
+    x, key = jax.ShapeDtypeStruct(inputs, jnp.float32), jax.eval_shape(lambda: new_key(0))
     variables = jax.eval_shape(network.init, key, x)
     others = [kind for kind in variables if kind != "params"]
     require(

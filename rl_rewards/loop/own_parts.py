@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from rl_rewards.algorithms.base import Algorithm, DatasetSizes, RolloutSizes
 from rl_rewards.core.checks import require
 from rl_rewards.core.contracts import blamed_on, check_array, check_members, is_own
+from rl_rewards.core.keys import new_key
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, StepOut, Transition
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
@@ -34,7 +35,7 @@ def check_env(env: Any, place: str) -> None:
     require(isinstance(env.spec, EnvSpec), f"{place}: spec is {type(env.spec).__name__}; it must be an EnvSpec.")
     if not isinstance(env, JaxEnv):
         return
-    spec, key = env.spec, jax.eval_shape(lambda: jax.random.key(0))
+    spec, key = env.spec, jax.eval_shape(lambda: new_key(0))
     with blamed_on(place, "reset"):
         state = jax.eval_shape(env.reset, key)
     with blamed_on(place, "observe"):
@@ -81,7 +82,7 @@ def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
         f"{', '.join(spec.info) or 'nothing'}.",
     )
     with blamed_on(place, "init"):
-        state = jax.eval_shape(source.init, jax.eval_shape(lambda: jax.random.key(0)))
+        state = jax.eval_shape(source.init, jax.eval_shape(lambda: new_key(0)))
     with blamed_on(place, "reward"):
         paid = jax.eval_shape(source.reward, state, _rollout(spec, source.requirements.info_keys))
     check_array(paid, BATCH, "float32", place, f"reward of transitions {list(BATCH)}")
@@ -98,7 +99,7 @@ def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
     _check_requirements(algorithm, place)
     offline = algorithm.requirements.learns_from == "dataset"
     check_members(algorithm, DatasetSizes if offline else RolloutSizes, place)
-    key = jax.eval_shape(lambda: jax.random.key(0))
+    key = jax.eval_shape(lambda: new_key(0))
     with blamed_on(place, "init"):
         state = jax.eval_shape(algorithm.init, key)
     with blamed_on(place, "initial_memory"):

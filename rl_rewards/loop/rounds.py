@@ -72,7 +72,7 @@ class Rounds:
             function = jax.jit(make_round(parts), donate_argnums=1)
             self._round = function.lower(self.data, state, round_zero).compile()
         else:
-            self._act = jax.jit(host_act(parts, explore=True))
+            self._act = jax.jit(host_act(parts, partial(parts.algorithm.act, explore=True)))
             self._keys = jax.jit(parts.seeds.map(_collect_key, (0, None)))
             function = jax.jit(make_learn(parts), donate_argnums=1)
             self._initial_memory = initial_memory(parts, parts.algorithm.num_envs)
@@ -113,21 +113,25 @@ class Rounds:
         return Collected(jax.tree.map(leaf, one), jax.eval_shape(lambda: self._initial_memory))
 
 
-def host_act(parts: Parts, explore: bool) -> Callable:
-    """The policy as collect_host wants it: memory and observations [S x B, ...], an agent and a key for every seed."""
+def host_act(parts: Parts, act: Callable) -> Callable:
+    """The policy as collect_host wants it: memory and observations [S x B, ...], an agent and a key for every seed.
+
+    Args:
+        act: the policy of one seed: (agent, memory, obs [B, ...], key) -> (actions, memory, behaviour).
+    """
     seeds = parts.seeds
 
     def act_one(agent: Any, memory: Memory, obs: jax.Array, key: Key, t: int):
-        return parts.algorithm.act(agent, memory, obs, jax.random.fold_in(key, t), explore)
+        return act(agent, memory, obs, jax.random.fold_in(key, t))
 
     if seeds.count == 1:
         return act_one
     act_all = jax.vmap(act_one, (0, 0, 0, 0, None))
 
-    def act(agent: Any, memory: Memory, obs: jax.Array, keys: Key, t: int):
+    def act_for_all(agent: Any, memory: Memory, obs: jax.Array, keys: Key, t: int):
         return seeds.join(act_all(agent, seeds.split(memory, axis=0), seeds.split(obs, axis=0), keys, t))
 
-    return act
+    return act_for_all
 
 
 def initial_memory(parts: Parts, num_envs: int) -> Memory:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.core.contracts import check_members, is_own
+from rl_rewards.core.keys import new_key
 from rl_rewards.core.types import Key, StepOut
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 
@@ -46,8 +47,8 @@ class Seeds:
     def keys(self, seed: int) -> Key:
         """The key of ``seed``, or of ``seed`` .. ``seed + S - 1`` [S]."""
         if self.count == 1:
-            return jax.random.key(seed)
-        return jax.vmap(jax.random.key)(jnp.arange(seed, seed + self.count))
+            return new_key(seed)
+        return jax.vmap(new_key)(jnp.arange(seed, seed + self.count))
 
     def first(self, tree: Any) -> Any:
         """Shapes of one seed's leaves, from those of all."""

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rl_rewards.algorithms.base import Algorithm, DatasetSizes
+from rl_rewards.core.keys import new_key
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import Examples, Experience, Key, Memory, Metrics, Transition
@@ -107,12 +108,17 @@ def _init_state(parts: Parts, ring_of_newest: bool, key: Key, prepared: Any) -> 
     )
 
 
-def rollout_shape(parts: Parts, agent: Any) -> Transition:
-    """Shapes and dtypes [T, B, ...] of one seed's rollout, from the spec and the policy alone."""
-    env, algorithm = parts.env, parts.algorithm
-    spec, batch = env.spec, (algorithm.rollout_length, algorithm.num_envs)
-    obs = jax.ShapeDtypeStruct((algorithm.num_envs, *spec.obs.shape), spec.obs.dtype)
-    memory, key = jax.eval_shape(lambda: (algorithm.initial_memory(algorithm.num_envs), jax.random.key(0)))
+def rollout_shape(parts: Parts, agent: Any, batch: tuple[int, int] | None = None) -> Transition:
+    """Shapes and dtypes [T, B, ...] of one seed's rollout, from the spec and the policy alone.
+
+    Args:
+        batch: (T, B); None: those of the algorithm's rollouts.
+    """
+    spec, algorithm = parts.env.spec, parts.algorithm
+    batch = (algorithm.rollout_length, algorithm.num_envs) if batch is None else batch
+    length, num_envs = batch
+    obs = jax.ShapeDtypeStruct((num_envs, *spec.obs.shape), spec.obs.dtype)
+    memory, key = jax.eval_shape(lambda: (algorithm.initial_memory(num_envs), new_key(0)))
     action, _, behaviour = jax.eval_shape(partial(algorithm.act, explore=True), agent, memory, obs, key)
     flag = jax.ShapeDtypeStruct(batch, jnp.bool_)
     info = {
@@ -121,7 +127,7 @@ def rollout_shape(parts: Parts, agent: Any) -> Transition:
     }
 
     def steps(x):
-        return jax.ShapeDtypeStruct((algorithm.rollout_length, *x.shape), x.dtype)
+        return jax.ShapeDtypeStruct((length, *x.shape), x.dtype)
 
     return Transition(
         obs=steps(obs),

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rl_rewards.core.keys import key_from_data
 from rl_rewards.loop.train import TrainState
 
 BEST_ITEMS = ("agent", "reward")
@@ -56,7 +57,7 @@ def state_from(items: dict[str, Any], template: TrainState) -> TrainState:
 def rebuilt(like: Any, array: Any) -> jax.Array:
     """A restored leaf. A copy: the arrays that orbax returns may not be donated safely."""
     array = jnp.array(array, copy=True)
-    return jax.random.wrap_key_data(array) if _is_key(like) else array
+    return key_from_data(array) if _is_key(like) else array
 
 
 def _is_key(leaf: Any) -> bool:
