@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.core.keys import new_key
@@ -108,5 +109,5 @@ def test_both_policies_are_played_by_one_program():
     explored, mode = FreshRollouts(parts, 3, [True, False])(state.agent, parts.seeds.keys(5))
     for rollout_, is_mode in ((explored, False), (mode, True)):
         assert rollout_.valid.shape == (parts.env.spec.max_episode_steps, 3)
-        expected, _, _ = parts.algorithm.act(state.agent, (), rollout_.obs, new_key(0), explore=False)
+        expected, _, _ = parts.algorithm.act(state.agent, (), jnp.asarray(rollout_.obs), new_key(0), explore=False)
         assert np.allclose(rollout_.action, expected, atol=1e-5) == is_mode
