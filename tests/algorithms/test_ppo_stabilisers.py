@@ -52,7 +52,7 @@ def test_a_schedule_without_a_budget_is_refused():
 
 @pytest.mark.parametrize("share", [-0.1, 1.5])
 def test_a_share_that_is_none_is_refused(share):
-    with pytest.raises(ConfigError, match=rf"algorithm\.final_learning_rate_share={share} is a share"):
+    with pytest.raises(ConfigError, match=rf"algorithm\.final_learning_rate_share={share} is a fraction"):
         small_ppo(make_spec(), final_learning_rate_share=share)
 
 
@@ -195,7 +195,7 @@ def _worth(algorithm, state, rollout):
         ({"target_kl": 0.0}, r"algorithm\.target_kl=0\.0 must be positive, or null"),
         ({"min_log_std": 0.0}, r"algorithm\.min_log_std=0\.0 must not be above algorithm\.initial_log_std=-0\.5"),
         ({"min_log_std": -1.0, "action": Discrete(3)}, r"min_log_std=-1\.0 is a floor .* of test are discrete"),
-        ({"reward_scale_floor": 2.0, "normalize_reward": True}, r"algorithm\.reward_scale_floor=2\.0 is a share"),
+        ({"reward_scale_floor": 2.0, "normalize_reward": True}, r"algorithm\.reward_scale_floor=2\.0 is a fraction"),
         ({"reward_scale_floor": 0.5}, r"reward_scale_floor=0\.5 needs algorithm\.normalize_reward=true"),
     ],
 )

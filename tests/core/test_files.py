@@ -54,7 +54,7 @@ def test_it_is_on_the_disk_before_it_takes_the_old_ones_place(tmp_path, monkeypa
     ("content", "sentence"),
     [
         (b"", "is empty; it must hold one JSON object."),
-        (b"\x80\x00", "it is not a text file (byte 0 is no UTF-8)."),
+        (b"\x80\x00", "it is not a text file (byte 0 is not UTF-8)."),
         (b"[1]", "must hold one JSON object."),
         (b'{"a": ', "is not valid JSON: Expecting value"),
         (b'{"a": ' + b"[" * 100_000, "is not valid JSON: maximum recursion"),
