@@ -108,15 +108,15 @@ def test_actor_shapes(batch):
     ],
 )
 def test_a_layer_without_width_is_refused(model, overrides):
-    with pytest.raises(ConfigError, match=rf"{model}\.hidden=\[64, 0\] must be widths of at least 1"):
+    with pytest.raises(ConfigError, match=rf"{model}\.hidden=\[64, 0\] must contain only widths of at least 1"):
         build.build(composed("env=point", *overrides, f"{model}.hidden=[64,0]"))
 
 
 def test_what_a_part_cannot_learn_with_is_refused():
     for override, sentence in (
         ("algorithm.model.dropout=0.1", r"algorithm\.model has dropout or spectral norm, which are for classifiers"),
-        ("model@algorithm.model=cnn", r"algorithm\.model is a CNNModel, which learns from pictures"),
-        ("model@reward.classifier.model=cnn", r"reward\.classifier\.model is a CNNModel, which learns from pictures"),
+        ("model@algorithm.model=cnn", r"algorithm\.model is a CNNModel, which needs images"),
+        ("model@reward.classifier.model=cnn", r"reward\.classifier\.model is a CNNModel, which needs images"),
         ("algorithm.model.activation=sine", r"^algorithm\.model\.activation=sine is not known; choose from tanh"),
         ("reward.classifier.model.dropout=1.5", r"^reward\.classifier\.model\.dropout=1\.5 must lie in \[0, 1\)"),
     ):
