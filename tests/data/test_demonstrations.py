@@ -54,10 +54,10 @@ def test_the_environments_reward_is_optional(tmp_path):
         (changed("action", 7, 1.5), "action in row 7 is 1.5, outside the bounds -1 to 1 of point"),
         ({"episode_start": np.zeros(0, int), "episode_return": np.zeros(0)}, "holds no episode"),
         ({"episode_return": np.zeros(3)}, "8 rows in episode_start but 3 in episode_return"),
-        ({"episode_start": np.arange(8) * STEPS + 1}, "ascending order, the first 0"),
+        ({"episode_start": np.arange(8) * STEPS + 1}, "ascending order, beginning with 0"),
         (changed("truncated", 5, True), "row 5 is terminated or truncated, but .* goes on"),
         (changed("truncated", ROWS - 1, False), f"row {ROWS - 1} is neither .* ends there"),
-        ({"terminated": np.zeros(ROWS)}, "terminated must be true or false"),
+        ({"terminated": np.zeros(ROWS)}, "terminated must be an array of booleans"),
         ({"obs": np.array([{"a": 1}], dtype=object)}, "cannot be read .* obs holds pickled Python objects"),
         ({"next_obs": None}, r"lacks the key 'next_obs'; .* T steps have T \+ 1 observations"),
         ({"next_obs": GOOD["next_obs"][:-8]}, rf"{ROWS - 8} in next_obs; .* T steps have T \+ 1 observations"),
@@ -69,7 +69,7 @@ def test_the_environments_reward_is_optional(tmp_path):
         ({"episode_return": np.full(8, 1e39)}, "episode_return has a value too large for float32 in row 0"),
         ({"episode_start": np.array([0, 80, 40, 120, 160, 200, 240, 280], np.uint64)}, "ascending order"),
         ({"episode_start": np.array([0, *[2**63] * 7], np.uint64)}, "starts at row 9223372036854775808, but there are"),
-        ({"episode_start": np.arange(8) * 40.0}, "episode_start must be whole numbers"),
+        ({"episode_start": np.arange(8) * 40.0}, "episode_start must hold whole numbers"),
     ],
 )
 def test_bad_files(tmp_path, changes, message):
@@ -121,7 +121,7 @@ def test_discrete_actions_are_counted(tmp_path):
     assert demonstrations.load_demonstrations(str(path), spec)["action"].dtype == np.int32
     demos["action"][4] = 3
     demonstrations.save_demonstrations(path, spec, demos)
-    with pytest.raises(ConfigError, match="action in row 4 is 3; test has the actions 0 to 2, as files count"):
+    with pytest.raises(ConfigError, match=r"action in row 4 is 3; test has the actions 0 to 2 \(in files"):
         demonstrations.load_demonstrations(str(path), spec)
 
 

@@ -72,5 +72,5 @@ def test_the_reason_is_given(tmp_path):
         with_member(good, "obs.npy", content)
         with pytest.raises(ConfigError, match=reason):
             read_arrays(good, "demos", "recorder")
-    with pytest.raises(ConfigError, match=r"demos=.* is no file"):
+    with pytest.raises(ConfigError, match=r"demos=.* is not a file"):
         read_arrays(tmp_path, "demos", "recorder")

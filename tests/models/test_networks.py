@@ -114,7 +114,10 @@ def test_a_layer_without_width_is_refused(model, overrides):
 
 def test_what_a_part_cannot_learn_with_is_refused():
     for override, sentence in (
-        ("algorithm.model.dropout=0.1", r"algorithm\.model has dropout or spectral norm, which are for classifiers"),
+        (
+            "algorithm.model.dropout=0.1",
+            r"algorithm\.model has dropout or spectral norm, which only classifiers support",
+        ),
         ("model@algorithm.model=cnn", r"algorithm\.model is a CNNModel, which needs images"),
         ("model@reward.classifier.model=cnn", r"reward\.classifier\.model is a CNNModel, which needs images"),
         ("algorithm.model.activation=sine", r"^algorithm\.model\.activation=sine is not known; choose from tanh"),
@@ -130,7 +133,7 @@ def test_convolutions_are_of_the_chosen_sizes():
     assert shapes["StridedConvolution_0"]["kernel"].shape == (6 * 6 * 3, 4)
     assert shapes["Dense_0"]["kernel"].shape == (4 * 4 * 4, 5)
     for changes, sentence in (
-        ({"kernels": [8]}, r"model\.kernels=\[8\] must be a number"),
+        ({"kernels": [8]}, r"model\.kernels=\[8\] must have one number"),
         ({"strides": [3, 2]}, r"model\.kernels=\[8, 4\] must be multiples of model\.strides=\[3, 2\]"),
     ):
         with pytest.raises(ConfigError, match=sentence):

@@ -120,5 +120,5 @@ def test_every_step_is_what_the_model_tells():
 
 def test_an_environment_without_a_model_is_refused():
     tabular.require_tabular(make("env", "grid"), "This")
-    with pytest.raises(ConfigError, match=r"^This needs .* whose model is known, such as env=grid; point is none\.$"):
+    with pytest.raises(ConfigError, match=r"^This needs .* a known model, such as env=grid; point has none\.$"):
         tabular.require_tabular(make("env", "point"), "This")
