@@ -89,5 +89,5 @@ def test_what_cannot_learn_from_sequences_is_refused():
         replace(remembering_ppo(spec), minibatches=3, rollout_length=9)
     algorithm = remembering_ppo(spec)
     state = jax.eval_shape(algorithm.init, jax.random.key(0))
-    with pytest.raises(ConfigError, match=r"a step alone has no log_prob, which this reward reads"):
+    with pytest.raises(ConfigError, match=r"a single step has no log_prob, which this reward needs"):
         algorithm.log_prob(state, jnp.zeros((1, 2)), jnp.zeros((1, 2)))

@@ -46,7 +46,7 @@ def test_the_scheduled_learning_rate_is_the_one_that_steps_are_made_with():
 def test_a_schedule_without_a_budget_is_refused():
     algorithm = small_ppo(make_spec(obs=3), learning_rate_schedule="linear")
     state = fresh(algorithm)
-    with pytest.raises(ConfigError, match=r"needs the length of the run; give it with with_budget"):
+    with pytest.raises(ConfigError, match=r"needs the length of the run; call with_budget"):
         update(algorithm, state, recorded(algorithm, state))
 
 
@@ -194,7 +194,10 @@ def _worth(algorithm, state, rollout):
     [
         ({"target_kl": 0.0}, r"algorithm\.target_kl=0\.0 must be positive, or null"),
         ({"min_log_std": 0.0}, r"algorithm\.min_log_std=0\.0 must not be above algorithm\.initial_log_std=-0\.5"),
-        ({"min_log_std": -1.0, "action": Discrete(3)}, r"min_log_std=-1\.0 is a floor .* of test are discrete"),
+        (
+            {"min_log_std": -1.0, "action": Discrete(3)},
+            r"min_log_std=-1\.0 is only for continuous actions, .* of test are discrete",
+        ),
         ({"reward_scale_floor": 2.0, "normalize_reward": True}, r"algorithm\.reward_scale_floor=2\.0 is a fraction"),
         ({"reward_scale_floor": 0.5}, r"reward_scale_floor=0\.5 needs algorithm\.normalize_reward=true"),
     ],

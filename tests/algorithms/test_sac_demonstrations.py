@@ -77,7 +77,7 @@ def test_a_discriminator_teaches_sac_what_was_demonstrated(tmp_path):
 def test_refusals(tmp_path):
     for changes, message in (
         ({"demo_fraction": 0.25}, r"demo_fraction=0\.25 learns from demonstrations; name some"),
-        ({"bc_weight": 1.0}, r"bc_weight=1\.0 acts on the demonstrations in a batch; set algorithm.demo_fraction too"),
+        ({"bc_weight": 1.0}, r"bc_weight=1\.0 needs demonstrations in every batch; set algorithm.demo_fraction too"),
         ({"demos": "x", "demo_fraction": 1.0}, r"demo_fraction=1\.0 must lie in \[0, 1\)"),
     ):
         with pytest.raises(ConfigError, match=message):

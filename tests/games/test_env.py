@@ -162,9 +162,14 @@ def test_whoever_is_put_back_sees_it_at_once(kind):
 @pytest.mark.parametrize(
     ("name", "changes", "agreed", "told"),
     [
-        ("driver", {}, {}, r"does not tell what a goal is"),
-        ("key_door", {}, {"mode": "reverse"}, r"reward\.mode=reverse has Bob undo .* choose reward\.mode=repeat"),
-        ("point", {"observation": "image"}, {}, r"reward=self_play works on vectors"),
+        ("driver", {}, {}, r"needs an environment with goals"),
+        (
+            "key_door",
+            {},
+            {"mode": "reverse"},
+            r"reward\.mode=reverse needs .* is not reversible; choose reward\.mode=repeat",
+        ),
+        ("point", {"observation": "image"}, {}, r"reward=self_play needs vectors"),
     ],
 )
 def test_environments_that_cannot_carry_a_game_are_refused(name, changes, agreed, told):

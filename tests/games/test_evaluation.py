@@ -181,9 +181,12 @@ def test_the_command_line_takes_a_folder_as_pretrain(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (("env=gymnax",), r"cannot restore a state|does not tell what a goal is"),
-        (("algorithm.rollout_length=12",), r"algorithm\.rollout_length=12 holds no whole game of reward\.horizon=12"),
-        (("reward.target_fraction=0.5",), r"algorithm\.rollout_length=20 holds no whole episode of the task"),
+        (("env=gymnax",), r"cannot restore a state|needs an environment with goals"),
+        (
+            ("algorithm.rollout_length=12",),
+            r"algorithm\.rollout_length=12 is too short for a whole game of reward\.horizon=12",
+        ),
+        (("reward.target_fraction=0.5",), r"algorithm\.rollout_length=20 is too short for a whole episode of the task"),
         (("algorithm=sac",), r"algorithm=sac needs real actions|judges whole trajectories|learns from whole rollouts"),
     ],
 )

@@ -141,13 +141,13 @@ def test_a_round_tells_of_whole_games_alone():
     ("changes", "told"),
     [
         ({"goal_threshold": 0.0}, r"reward\.goal_threshold=0\.0 must be positive"),
-        ({"horizon": 5}, r"reward\.horizon=5 moves of both together leave Bob none after .*alice_moves=5"),
+        ({"horizon": 5}, r"reward\.horizon=5, the moves of both .* leaves Bob no move after .*alice_moves=5"),
         ({"alice_moves": 0}, r"reward\.alice_moves=0 must be at least 1"),
         ({"time_scale": 0.0}, r"reward\.time_scale=0\.0 must be positive"),
         ({"target_fraction": 1.5}, r"reward\.target_fraction=1\.5 is a fraction"),
         ({"past_share": -0.1}, r"reward\.past_share=-0\.1 is a fraction"),
         ({"past_every": 0}, r"reward\.past_every=0 must be at least 1"),
-        ({"cloning_weight": 0.5, "mode": "reverse"}, r"reward\.cloning_weight clones what Alice did"),
+        ({"cloning_weight": 0.5, "mode": "reverse"}, r"reward\.cloning_weight makes Bob clone Alice's actions"),
         ({"form": "money"}, r"reward\.form=money is not valid; it must be time or win"),
     ],
 )

@@ -327,7 +327,7 @@ def algorithm_of(kind: type):
 def test_an_algorithm_needs_three_methods_and_two_sizes():
     algorithm = algorithm_of(Still)
     assert algorithm.requirements == Requirements()
-    with pytest.raises(ConfigError, match=r"Still has no log_prob, which this reward reads; add that method\."):
+    with pytest.raises(ConfigError, match=r"Still has no method log_prob, which this reward needs; add it\."):
         algorithm.log_prob({}, jnp.zeros(2), jnp.zeros(1))
     refused(
         algorithm_of,
