@@ -1,4 +1,4 @@
-"""Rows of demonstrations that do not fit each other, or the environment: refused or warned of, and where."""
+"""Tests of errors and warnings for rows of demonstrations that do not fit each other or the environment."""
 
 import re
 
@@ -17,7 +17,7 @@ LAST = GOOD["episode_start"] + STEPS - 1
 
 
 def filled(value) -> np.ndarray:
-    """``next_obs`` with another last row of each episode."""
+    """Return ``next_obs`` with the last row of each episode replaced by ``value``."""
     next_obs = GOOD["next_obs"].copy()
     next_obs[LAST] = value
     return next_obs
@@ -58,7 +58,7 @@ def test_rows_are_compared_as_a_run_holds_them(tmp_path):
 
 
 def thinned(every: int) -> dict[str, np.ndarray]:
-    """One step of so many of each episode; what was kept last ends it."""
+    """Return demonstrations with every ``every``-th step of each episode; the last kept step ends the episode."""
     rows = np.flatnonzero(np.arange(ROWS) % STEPS % every == 0)
     kept = {key: GOOD[key][rows] for key in ("obs", "action", "next_obs", "terminated", "env_reward")}
     step, starts = rows % STEPS, np.searchsorted(rows, GOOD["episode_start"])

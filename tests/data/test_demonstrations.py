@@ -1,4 +1,4 @@
-"""Demonstration files: the documented layout comes back; every way to be wrong is one clear sentence."""
+"""Tests of demonstration files: the documented layout is read, and every fault gives one clear sentence."""
 
 import numpy as np
 import pytest
@@ -100,7 +100,7 @@ def test_missing_truncated_pickled_and_foreign_files(tmp_path):
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_a_file_with_one_wrong_byte_is_read_or_refused(tmp_path, compressed):
-    """Whatever it hits: a name, a length, a checksum, the kind of compression, the bits themselves."""
+    """The byte may belong to a name, a length, a checksum, the type of compression or the data."""
     (np.savez_compressed if compressed else np.savez)(tmp_path / "good.npz", obs=np.linspace(0, 1, 6).reshape(3, 2))
     good, bad = (tmp_path / "good.npz").read_bytes(), tmp_path / "bad.npz"
     refused = 0
@@ -134,7 +134,7 @@ def test_choosing_keeps_whole_episodes_and_every_so_many_steps():
     episodes, rows = choose("x", GOOD, episodes=3, every=10, seed=1)
     assert len(episodes) == 3 and len(rows) == 3 * STEPS / 10
     np.testing.assert_array_equal(np.repeat(episodes, 4), rows // STEPS)
-    assert set(np.diff(rows[:4])) == {10}, "one episode's steps, ten apart"
+    assert set(np.diff(rows[:4])) == {10}, "the steps of one episode are ten apart"
     np.testing.assert_array_equal(rows, choose("x", GOOD, episodes=3, every=10, seed=1).rows)
     assert not np.array_equal(rows, choose("x", GOOD, episodes=3, every=10, seed=2).rows)
     np.testing.assert_array_equal(choose("x", GOOD, None, 1, 0).rows, np.arange(ROWS))
@@ -171,7 +171,7 @@ def test_a_recording_gives_the_first_episode_of_every_copy():
     np.testing.assert_array_equal(demos["obs"][:3], rollout.obs[:3, 0])
     np.testing.assert_array_equal(demos["obs"][3:], rollout.obs[:, 1])
     np.testing.assert_allclose(demos["episode_return"][1], np.sum(rollout.env_reward[:, 1]), rtol=1e-6)
-    assert np.abs(demos["action"]).max() <= 1.0, "as the environment carried them out"
+    assert np.abs(demos["action"]).max() <= 1.0, "actions are clipped as in the environment"
 
 
 def test_a_recording_follows_itself_to_the_last_bit():
@@ -179,8 +179,8 @@ def test_a_recording_follows_itself_to_the_last_bit():
     rollout = make_rollout(spec, 6, 1)
     ended = np.arange(6)[:, None] == 5
     next_obs = np.concatenate([np.asarray(rollout.obs)[1:], np.asarray(rollout.next_obs)[-1:]])
-    next_obs[2] = np.nextafter(next_obs[2], np.float32(1e9))  # as a compiler may round it
-    next_obs[3] += 0.5  # as an environment may not
+    next_obs[2] = np.nextafter(next_obs[2], np.float32(1e9))  # a rounding difference, which is removed
+    next_obs[3] += 0.5  # a real difference, which is kept
     demos = demonstrations.first_episodes(
         rollout.replace(next_obs=next_obs, terminated=ended, truncated=np.zeros_like(ended)), spec
     )

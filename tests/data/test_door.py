@@ -1,4 +1,4 @@
-"""The door to data: what it tells of good and of broken sets, and examples recorded to a file."""
+"""Tests of ``python -m rl_rewards.data``: descriptions of valid and invalid files, and recording of examples."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the networks promise: shapes, initial gains, spectral norm, dropout in training only."""
+"""Tests of networks: shapes, initial gains, spectral norm, and dropout in training only."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_initial_weights_are_orthogonal_with_the_stated_gains():
 
 
 def test_batched_initialisation_is_that_of_every_key_alone():
-    """As many batched QR factorisations at once as there are threads would wait for ever; none is batched."""
+    """As many concurrent batched QR factorisations as there are threads would deadlock, so none is batched."""
     network, x = MLP((16, 16), 4, "tanh"), jnp.zeros((1, 8))
     keys = jax.random.split(jax.random.key(0), 3)
     program = jax.jit(jax.vmap(lambda key: network.init(key, x)))
@@ -41,7 +41,7 @@ def test_batched_initialisation_is_that_of_every_key_alone():
         factorisations = [line for line in lines if 'custom_call_target="lapack_sgeqrf_ffi"' in line]
         assert factorisations
         for line in factorisations:
-            assert re.search(r"= \(f32\[\d+,\d+\]", line), "a single matrix"
+            assert re.search(r"= \(f32\[\d+,\d+\]", line), "each QR is of a single matrix"
     together = program(keys)
     for i, key in enumerate(keys):
         alone = kernels(network.init(key, x))
@@ -50,7 +50,7 @@ def test_batched_initialisation_is_that_of_every_key_alone():
 
 
 def test_spectral_norm_holds_every_layer_at_one():
-    """After enough training calls the applied weights have largest singular value 1, whatever the raw ones have."""
+    """After enough training calls, the largest singular value of the applied weights is 1 for any raw weights."""
     network = MLP((16,), 4, "relu", spectral_norm=True)
     x = jax.random.normal(jax.random.key(1), (32, 8))
     variables = network.init(jax.random.key(0), x)
@@ -141,7 +141,7 @@ def test_convolutions_are_of_the_chosen_sizes():
 
 
 def make_model(**changes):
-    """A CNN whose refusal is raised as it is, without Hydra around it."""
+    """Return a CNN built without Hydra, so that its errors are raised unchanged."""
     settings = {"hidden": (8,), "activation": "tanh", "layer_norm": False, "dropout": 0.0, "spectral_norm": False}
     return CNNModel(**settings | {"channels": (16, 32), "kernels": (8, 4), "strides": (4, 2), "features": 8} | changes)
 
@@ -158,5 +158,5 @@ def test_no_network_is_built_outside_of_models():
     package = Path(rl_rewards.__file__).parent
     for path in package.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        assert "object.__setattr__" not in text, f"{path}: dataclasses.replace makes another one"
+        assert "object.__setattr__" not in text, f"{path}: use dataclasses.replace instead"
         assert path.parent.name == "models" or not re.search(r"\bMLP\(|nn\.(compact|Dense|Conv)\b", text), path
