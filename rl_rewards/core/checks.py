@@ -1,4 +1,4 @@
-"""Checks of user-given values: each problem is one sentence that names the key, the value and what would be right."""
+"""Checks of the user's values; each error is one sentence with the key, the value and what would be right."""
 
 import types
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Checks that a user's own classes fulfil the contracts; each problem, such as a wrong shape, is one sentence."""
+"""Checks that a user's own classes fulfil the contracts; each problem is reported in one sentence."""
 
 import inspect
 import traceback

@@ -7,7 +7,7 @@ import numpy as np
 
 RESAMPLES = 9999
 METHOD = "95% percentile bootstrap over seeds of the mean"
-IQM_METHOD = "the same of the interquartile mean, which leaves out the lowest and the highest quarter of the seeds"
+IQM_METHOD = "the same for the interquartile mean, which leaves out the lowest and the highest quarter of the seeds"
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:

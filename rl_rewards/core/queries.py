@@ -16,8 +16,8 @@ from jaxtyping import Array, Bool, Float, Int
 from rl_rewards.core.types import Transition, make_record
 
 Question = Literal["quality", "success"]
-"""``quality`` asks which of a query's segments is better, or how good its only segment is. ``success`` asks whether the
-task is done in the single state that the query shows (K = L = 1): a score of 1 is yes and 0 is no."""
+"""The question about a query's segments. ``quality`` asks which one is better, or how good the only one is. ``success``
+asks whether the task is done in the single state that the query shows (K = L = 1): a score of 1 is yes and 0 is no."""
 NOBODY = -1
 """The id of padding in a batch of queries or answers."""
 

@@ -59,8 +59,8 @@ class Requirements:
     info.KEY."""
 
     scope: Literal["transition", "trajectory"] = _entry("transition", _widest)
-    """``trajectory``: the reward of a step depends on other steps of its rollout, so single steps cannot be replayed.
-    """
+    """With ``trajectory``, the reward of a step depends on other steps of its rollout, so single steps cannot be
+    replayed."""
     needs_examples: bool = _entry(False, any)
     """It learns from examples of goals and of other states; if False, none are required and ``data`` is empty."""
     needs_example_actions: bool = _entry(False, any)

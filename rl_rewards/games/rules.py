@@ -23,7 +23,7 @@ Either = Array | np.ndarray
 ALICE, BOB, TASK = 0, 1, 2
 """The roles; Bob acts in ``BOB`` and in ``TASK``. Recorded games contain these numbers, and ``reporting.video`` uses
 them."""
-FLAGS = ("Alice's turn", "task", "opponent of another time")
+FLAGS = ("Alice's turn", "task", "past opponent")
 """The last entries of every observation. The third is hidden from the networks: 0 if both players are current; k > 0 if
 Alice is her k-th past version; k < 0 if Bob is his -k-th past version."""
 

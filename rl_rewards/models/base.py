@@ -86,7 +86,7 @@ def check_model(model: Any, key: str, picture: tuple[int, ...] | None = None, ma
 
 
 def refuse_training_mode(model: Model, key: str) -> None:
-    """Refuse a model with a training mode; for networks that behave the same in training and in use.
+    """Check that a model has no training mode, for networks that behave the same in training and in use.
 
     Raises:
         ConfigError: if the model has dropout or spectral norm.
