@@ -123,7 +123,7 @@ class BehaviorCloning(Algorithm):
         """Take ``gradient_steps`` steps, or none if the validation loss has not fallen for ``patience`` rounds."""
         del reward_fn
         dataset = experience.dataset
-        assert dataset is not None, "build_data loads demonstrations for an algorithm that names some"
+        assert dataset is not None, "build_data loads demonstrations if the algorithm has demos"
         demos = dataset.transitions
         heldout = self._heldout(state, demos)
         state = jax.lax.cond(round == 0, partial(self._set_moments, demos=demos), lambda s: s, state)

@@ -125,7 +125,7 @@ class PPO(PPOSettings, Algorithm):
         self, state: PPOState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[PPOState, Metrics]:
         rollout = experience.rollout
-        assert rollout is not None, "compatibility.check gives an on-policy algorithm rollouts"
+        assert rollout is not None, "compatibility.check ensures that an on-policy algorithm gets rollouts"
         rewards = reward_fn(rollout)
         state = self._update_reward_scale(state, rewards, rollout)
         batch = self._batch(state, experience, rewards, reward_fn.absorbing)

@@ -139,7 +139,7 @@ class SAC(SACSettings, Algorithm):
         self, state: SACState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[SACState, Metrics]:
         rollout = experience.rollout
-        assert rollout is not None, "compatibility.check gives an algorithm with replay rollouts"
+        assert rollout is not None, "compatibility.check ensures that an algorithm with replay gets rollouts"
         rewards = reward_fn(rollout)
         if self.normalize_reward:
             scale = state.reward_scale.update(
@@ -173,7 +173,7 @@ class SAC(SACSettings, Algorithm):
         """Return a batch of sampled experience and demonstrations."""
         if self.batch_demos == 0:
             return experience.sample(key, self.batch_size)
-        assert experience.sample_demos is not None, "build_data loads demonstrations for an algorithm that names some"
+        assert experience.sample_demos is not None, "build_data loads demonstrations if the algorithm has demos"
         own_key, demo_key = jax.random.split(key)
         own = experience.sample(own_key, self.batch_size - self.batch_demos)
         demos = experience.sample_demos(demo_key, self.batch_demos)

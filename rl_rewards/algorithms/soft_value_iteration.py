@@ -73,7 +73,7 @@ class SoftValueIteration(Algorithm):
     ) -> tuple[SoftValueIterationState, Metrics]:
         del round, key
         rollout = experience.rollout
-        assert rollout is not None, "compatibility.check gives an on-policy algorithm rollouts"
+        assert rollout is not None, "compatibility.check ensures that an on-policy algorithm gets rollouts"
         transition = jnp.asarray(self.model.transition_tensor)
         reward = tabular.expected_reward(transition, reward_fn(tabular.every_step(self.model)))
         q = tabular.soft_values(transition, reward, self.discount, self.temperature)

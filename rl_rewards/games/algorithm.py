@@ -168,7 +168,7 @@ class TwoPlayer(Algorithm):
         self, state: TwoPlayerState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[TwoPlayerState, Metrics]:
         rollout = experience.rollout
-        assert rollout is not None, "compatibility.check gives an on-policy algorithm rollouts"
+        assert rollout is not None, "compatibility.check ensures that an on-policy algorithm gets rollouts"
         rewards = reward_fn(rollout)
         seen, is_alice, opponent = self._split(rollout.obs)
         counts = rollout.valid & ~self._acts_in_the_past(is_alice, opponent)
