@@ -86,7 +86,7 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
     def adopt(self, state: AgentState, learned: AgentState) -> AgentState:
         """Return ``state`` with the networks and observation statistics of ``learned``, which is from another run.
 
-        The optimiser is not taken over. The default takes over everything.
+        Subclasses should keep the optimiser of ``state``; this default returns all of ``learned``.
         """
         return learned
 

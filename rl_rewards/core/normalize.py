@@ -69,7 +69,7 @@ class RewardScale(struct.PyTreeNode):
         discount: float,
         decay: float,
     ) -> Self:
-        """Return the estimate after one rollout; the past keeps the weight ``decay``, in [0, 1]."""
+        """Return the estimate after one rollout; the past keeps the weight ``decay``, in [0, 1)."""
         returns = self._returns(jnp.where(valid, rewards, 0.0), done, discount)
         n = jnp.maximum(jnp.sum(valid), 1.0)
         mean = jnp.sum(returns * valid) / n
