@@ -1,4 +1,4 @@
-"""Intervals over seeds: how sure a handful of runs makes us."""
+"""Confidence intervals over seeds."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,16 +7,19 @@ import numpy as np
 
 RESAMPLES = 9999
 METHOD = "95% percentile bootstrap over seeds of the mean"
-IQM_METHOD = "the same of the interquartile mean, which leaves out the lowest and the highest quarter of the seeds"
+IQM_METHOD = "the same for the interquartile mean, which leaves out the lowest and the highest quarter of the seeds"
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean and its 95% percentile bootstrap interval over seeds; the mean three times for one or equal values."""
+    """Return the mean over seeds and its 95% percentile bootstrap interval (mean, low, high).
+
+    For a single value, or values that are all equal, the interval is that value.
+    """
     return _interval(values, np.mean)
 
 
 def interquartile_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Interquartile mean and its 95% percentile bootstrap interval over seeds, as :func:`mean_interval`."""
+    """Return the interquartile mean over seeds and its 95% interval, as :func:`mean_interval` does for the mean."""
     return _interval(values, _middle_half)
 
 
@@ -39,7 +42,7 @@ def _middle_half(values: np.ndarray, axis: int) -> np.ndarray:
 
 
 def share_interval(successes: int, n: int) -> tuple[float, float]:
-    """95% Clopper-Pearson interval of a share of ``n`` seeds."""
+    """Return the 95% Clopper-Pearson interval (low, high) of the success rate, given ``successes`` of ``n`` seeds."""
     from scipy import stats
 
     interval = stats.binomtest(successes, n).proportion_ci(0.95)
@@ -47,5 +50,5 @@ def share_interval(successes: int, n: int) -> tuple[float, float]:
 
 
 def interquartile_mean(values: Sequence[float]) -> float:
-    """Mean of the middle half (Agarwal et al. 2021, arXiv:2108.13264)."""
+    """Return the mean of the middle half of the values (Agarwal et al. 2021, arXiv:2108.13264)."""
     return float(_middle_half(np.asarray(values), 0))

@@ -1,4 +1,4 @@
-"""Random indices, as every record here draws them."""
+"""Random indices, for replay and data sets."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ SHUFFLE_ROUNDS = 24
 
 
 def draw_true(key: Key, mask: Bool[Array, " N"], n: int) -> Int[Array, " n"]:
-    """Returns ``n`` indices of True entries of ``mask``, uniform with replacement; any where there is none."""
+    """Return ``n`` indices of True entries of ``mask``, drawn uniformly with replacement; arbitrary if none is True."""
     cumulative = jnp.cumsum(mask)
     rank = jax.random.randint(key, (n,), 1, jnp.maximum(cumulative[-1], 1) + 1)
     return jnp.searchsorted(cumulative, rank)

@@ -1,4 +1,4 @@
-"""The report of self-play tells of the games beside the task, and that of curiosity where training has been."""
+"""Tests of reports: self-play shows the games as well as the task, and curiosity shows where training has been."""
 
 import json
 
@@ -36,14 +36,14 @@ def test_page_of_games(plain_run):
         "How far Bob gets",
         "The games over training",
         "1,200 games and 0 task episodes",
-        "Alice earns the same",  # of form=time
+        "Alice earns the same",  # with form=time
         "reward.target_fraction=0",
         " of Alice&#39;s goals.",
         "reward/goal_distance",
         "things in the world Alice changed",
     ):
         assert words in text, words
-    # Evaluation's learned reward is the task's own: nothing to compare it with.
+    # In evaluation the learned reward is the true reward, so there is nothing to compare.
     for words in ("Learned reward beside the true outcome", "Episodes of the last evaluation", "Rank correlation"):
         assert words not in text, words
 
@@ -116,7 +116,7 @@ def test_coverage_maps_and_bonuses(plain_run, prefix, cells):
     maps, courses = coverage_figures(run)
     assert len(maps.pictures) == TIMES and "100% of the cells" in maps.pictures[-1].alt
     assert ("in a row" in maps.caption) == (cells == 21)
-    assert len(courses.pictures) == 2  # coverage, and both bonuses in one
+    assert len(courses.pictures) == 2  # coverage, and one with both bonuses
     drawn = training_figure(run)
     assert drawn is not None
     assert not any("coverage" in picture.alt or "bonus_" in picture.alt for picture in drawn.pictures)

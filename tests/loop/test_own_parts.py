@@ -140,13 +140,13 @@ class Picky(Near):
     [
         (Alone, r"^reward\._target_=.*\.Alone has no requirements, .* and inspect: inherit from "
          r"rl_rewards\.rewards\.base\.RewardSource, which has defaults for all but reward\.$"),
-        (Nothing, r"Nothing has no reward: add it; rl_rewards\.rewards\.base\.RewardSource says what each is"),
+        (Nothing, r"Nothing has no reward: add it; rl_rewards\.rewards\.base\.RewardSource documents every member"),
         (AsksLittle, r"AsksLittle has no may_ask and absorb: add it; rl_rewards\.rewards\.base\.AsksForLabels says"),
         (AsksOnItsOwn, r"AsksOnItsOwn has no may_ask and absorb: inherit from .*\.base\.AsksForLabels, "),
         (FewArguments, r"FewArguments: update takes \(state, data, experience, key\), but it is called with "
          r"\(state, data, experience, round, key\)\.$"),
-        (Column, r"Column: reward of transitions \[3, 2\] must be float32 \[3, 2\], and is float32 \[3, 2, 1\]\.$"),
-        (Whole, r"must be float32 \[3, 2\], and is int32 \[\]\.$"),
+        (Column, r"Column: reward of transitions \[3, 2\] must be float32 \[3, 2\], but it is float32 \[3, 2, 1\]\.$"),
+        (Whole, r"must be float32 \[3, 2\], but it is int32 \[\]\.$"),
         (Breaks, r"Breaks: reward raised TypeError \(test_own_parts\.py, line \d+\): "),
         (ReadsInSecret, r"ReadsInSecret: reward raised KeyError \(test_own_parts\.py, line \d+\): 'height'\.$"),
         (ReadsElsewhere, r"it reads depth from info, which test does not have; there is height\.$"),
@@ -252,11 +252,11 @@ class Silent(Line):
     [
         (Undrawn, r"^env\._target_=.*Undrawn has no describe, .*, plane, .* from rl_rewards\.envs\.base\.JaxEnv, "
          r"which has defaults for all but reset, observe, step and spec\.$"),
-        (Narrow, r"Narrow: observe must be float32 \[2\], and is float32 \[1\]\.$"),
+        (Narrow, r"Narrow: observe must be float32 \[2\], but it is float32 \[1\]\.$"),
         (Grows, r"the state that step returns has other arrays than the one of reset: x was float32 \[2\] and "),
         (FourValues, r"step must return two things, the next state and a StepOut\.$"),
-        (ColumnReward, r"env_reward of step must be float32 \[\], and is float32 \[2\]\.$"),
-        (IntegerEnds, r"terminated of step must be bool \[\], and is int32 \[\]\.$"),
+        (ColumnReward, r"env_reward of step must be float32 \[\], but it is float32 \[2\]\.$"),
+        (IntegerEnds, r"terminated of step must be bool \[\], but it is int32 \[\]\.$"),
         (Silent, r"info of step has the keys \[\], and spec\.info declares \['height'\]\.$"),
     ],
     ids=lambda x: x.__name__ if isinstance(x, type) else "",
@@ -327,10 +327,12 @@ def algorithm_of(kind: type):
 def test_an_algorithm_needs_three_methods_and_two_sizes():
     algorithm = algorithm_of(Still)
     assert algorithm.requirements == Requirements()
-    with pytest.raises(ConfigError, match=r"Still has no log_prob, which this reward reads; add that method\."):
+    with pytest.raises(ConfigError, match=r"Still has no method log_prob, which this reward needs; add it\."):
         algorithm.log_prob({}, jnp.zeros(2), jnp.zeros(1))
     refused(
-        algorithm_of, Flat, r"^algorithm\._target_=.*Flat: actions for 2 observations must be float32 \[2, 1\], and is "
+        algorithm_of,
+        Flat,
+        r"^algorithm\._target_=.*Flat: actions for 2 observations must be float32 \[2, 1\], but it is ",
     )
     refused(
         algorithm_of,
@@ -361,7 +363,9 @@ class ClonesForEver(Algorithm):
 def test_one_that_learns_from_a_dataset_has_other_sizes():
     assert algorithm_of(Clones).rounds == 5
     refused(
-        algorithm_of, ClonesForEver, r"ClonesForEver has no rounds: add it; .*\.base\.DatasetSizes says what each is"
+        algorithm_of,
+        ClonesForEver,
+        r"ClonesForEver has no rounds: add it; .*\.base\.DatasetSizes documents every member",
     )
 
 
@@ -486,7 +490,7 @@ def test_a_model_of_ones_own_is_the_network_of_algorithms_and_rewards():
         (
             LinearModel,
             {"extra": 1},
-            r": network of inputs \[3, 2, 5\] must be float32 \[3, 2, 4\], and is float32 \[",
+            r": network of inputs \[3, 2, 5\] must be float32 \[3, 2, 4\], but it is float32 \[",
         ),
         (NoModel, {}, " has no network: add it"),
         (Statistics, {}, r": network has variables that are no parameters \(batch_stats\)"),
