@@ -173,7 +173,7 @@ def test_states_and_pictures_are_refused():
         batch.set_state(np.ones(1, bool), np.zeros((1, 1)))
     with pytest.raises(CannotDraw, match="record no scenes"):
         env.draw(np.zeros(1))
-    with pytest.raises(ConfigError, match=r"no ordinary way to record examples in Pendulum-v1"):
+    with pytest.raises(ConfigError, match=r"learns from examples, and Pendulum-v1 cannot generate them"):
         env.collect_examples(np.random.default_rng(0), 3, True)
 
 
