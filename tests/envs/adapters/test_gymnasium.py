@@ -251,7 +251,7 @@ def test_an_endless_environment_runs_with_a_given_limit():
 
 
 def test_examples_are_asked_for_only_by_a_reward_that_needs_them(tmp_path):
-    with pytest.raises(ConfigError, match=r"examples in Pendulum-v1, .*examples\.path=FILE\.npz"):
+    with pytest.raises(ConfigError, match=r"Pendulum-v1 cannot generate them; .*examples\.path=FILE\.npz"):
         run_here(tmp_path / "a", "env=gymnasium", "env.ends_early=false", "reward=goal_classifier")
     last = run_here(tmp_path / "b", "env=gymnasium", "reward=environment")
     assert last["eval/learned_return"] == pytest.approx(last["eval/true_return"])

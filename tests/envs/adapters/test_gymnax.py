@@ -155,7 +155,7 @@ def test_mistakes_are_one_sentence(env_id, changes, sentence):
 
 def test_what_people_need_is_refused_in_a_sentence():
     env = make_env("CartPole-v1")
-    with pytest.raises(ConfigError, match=r"examples in CartPole-v1, .*examples\.path=FILE\.npz"):
+    with pytest.raises(ConfigError, match=r"CartPole-v1 cannot generate them; .*examples\.path=FILE\.npz"):
         env.collect_examples(np.random.default_rng(0), 3, goal=True)
     with pytest.raises(CannotDraw, match="CartPole-v1 is not drawn"):
         env.draw(np.zeros(4))

@@ -90,7 +90,7 @@ def test_what_cannot_work_is_one_sentence(monkeypatch):
         PencilCaseMjx(SimpleNamespace(observation="image"))
     monkeypatch.setattr(pencil_case_mjx, "version", {"mujoco": "3.11.0", "mujoco-mjx": "3.10.0"}.get)
     pytest.importorskip("mujoco.mjx")
-    with pytest.raises(ConfigError, match=r"of one version, but they are 3\.11\.0 and 3\.10\.0; pip install mujoco-mj"):
+    with pytest.raises(ConfigError, match=r"of the same version, but they are 3\.11\.0 and 3\.10\.0; pip install"):
         make_env(engine="mjx").in_engine()
 
 
