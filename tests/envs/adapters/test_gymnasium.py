@@ -232,7 +232,7 @@ def test_a_module_of_the_current_folder_is_found(tmp_path, monkeypatch):
         ("Hopper-v5", {"kwargs": {"legs": 2}}, r"env\.id=Hopper-v5 cannot be made: .*legs"),
         (f"{OWN}Endless-v0", {}, r"no registered step limit; give one with env\.max_episode_steps=N"),
         (f"{OWN}Dict-v0", {}, r"observes a Dict, but only Box and Discrete .*env\.flatten_observations=true"),
-        (f"{OWN}Pair-v0", {}, r"acts in MultiDiscrete\(.*only Discrete and real Box actions"),
+        (f"{OWN}Pair-v0", {}, r"action space MultiDiscrete\(.*only Discrete and real Box actions"),
         (f"{OWN}Limit-v0", {"info": ["speed"]}, r"no number 'speed' in a step's info, .* it gives count, is_success\."),
         (f"{OWN}Limit-v0", {"success": "pair"}, r"no number 'pair' in a step's info"),
         ("Hopper-v5", {"info": ["success"]}, r"env\.info has 'success'"),

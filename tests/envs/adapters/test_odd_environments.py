@@ -66,10 +66,10 @@ def refusal(env: Gymnasium) -> str:
     [
         (odd.REAL, np.zeros(1, np.float32), r"of the shape \[1\], where \[3\] is declared"),
         (odd.REAL, np.float32(0.0), r"of the shape \[\], where \[3\] is declared"),
-        (odd.REAL, [[1.0], [2.0, 3.0]], r"that is no array of numbers, but \[\[1.0\], "),
-        (odd.REAL, {"a": 1.0}, "that is no array of numbers, but {'a': 1.0}"),
-        (odd.REAL, None, "that is no array of numbers, but None"),
-        (odd.REAL, np.zeros(3, complex), "that is no array of numbers"),
+        (odd.REAL, [[1.0], [2.0, 3.0]], r"that is not an array of numbers but \[\[1.0\], "),
+        (odd.REAL, {"a": 1.0}, "that is not an array of numbers but {'a': 1.0}"),
+        (odd.REAL, None, "that is not an array of numbers but None"),
+        (odd.REAL, np.zeros(3, complex), "that is not an array of numbers"),
         (odd.REAL, np.array([0.0, np.nan, 0.0], np.float32), r"with nan in entry \[1\]; all must be finite"),
         (DOUBLE, np.array([0.0, 0.0, 1e300]), r"with 1e\+300 in entry \[2\]; all must be finite as float32"),
         (odd.BYTES, np.full(3, 0.9, np.float32), r"of float32 .* where whole numbers \(uint8\) are declared"),
@@ -97,10 +97,10 @@ def test_an_observation_is_held_against_its_space(space, observation, sentence):
         ({"terminated": "False"}, "terminated='False', which must be true or false"),
         ({"terminated": None}, "terminated=None"),
         ({"told": None}, "nothing as info, which must be a dict"),
-        ({"told": {"is_success": float("nan")}}, r"info\['is_success'\]=nan; env.success=is_success must be true or "),
-        ({"told": {"is_success": 0.1}}, r"info\['is_success'\]=0.1; env.success=is_success must be"),
-        ({"told": {"is_success": "False"}}, r"info\['is_success'\]='False'; env.success=is_success must be"),
-        ({"told": {"is_success": None}}, r"info\['is_success'\]=None; env.success=is_success must be"),
+        ({"told": {"is_success": float("nan")}}, r"info\['is_success'\]=nan; the value of env.success=is_success must"),
+        ({"told": {"is_success": 0.1}}, r"info\['is_success'\]=0.1; the value of env.success=is_success "),
+        ({"told": {"is_success": "False"}}, r"info\['is_success'\]='False'; the value of env.success=is_success "),
+        ({"told": {"is_success": None}}, r"info\['is_success'\]=None; the value of env.success=is_success "),
         ({"told": {"is_success": np.zeros(2)}}, "gives no number 'is_success'"),
         ({"told": lambda _: {"x": "far"}, "info": ["x"], "since": 0}, r"info\['x'\] 'far', which must be one number"),
         ({"told": lambda t: {"x": [0, 1, np.inf][min(t, 2)]}, "info": ["x"], "since": 0}, r"info\['x'\]=inf, .*finite"),
@@ -168,7 +168,7 @@ def test_what_their_code_raises_and_the_old_interface_are_told_as_theirs(name, s
 def test_success_is_found_by_itself_and_said():
     env = returning(told={"is_success": True})
     assert env.spec.has_success and env.requirements.notes == (
-        "Success is read from info['is_success'], as env.success=auto found; env.success=null reads none.",
+        "Success is read from info['is_success'], since env.success=auto; env.success=null turns this off.",
     )
     assert play(env)[-1].info["success"].all()
     none = returning(told={"is_success": True}, success=None)
@@ -302,7 +302,7 @@ def test_the_numbers_of_a_choice_start_where_the_environments_do():
 
 
 def test_a_dict_is_refused_with_the_option_that_flattens_it_and_then_is_a_vector():
-    with pytest.raises(ConfigError, match=r"observes a Dict, .*env\.flatten_observations=true makes one vector of it"):
+    with pytest.raises(ConfigError, match=r"observes a Dict, .*env\.flatten_observations=true flattens it"):
         make_env("Nested").spec  # noqa: B018
     env = make_env("Nested", flatten_observations=True)
     out = play(env)[0]
