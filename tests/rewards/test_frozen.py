@@ -156,7 +156,7 @@ def test_a_copy_cut_short_is_made_anew(tmp_path, learned):
 
 
 def test_another_environments_reward_is_refused(learned):
-    with pytest.raises(ConfigError, match=r"is a reward run of another env: .* point with obs \[2\] .* pencil_case wi"):
+    with pytest.raises(ConfigError, match=r"is a run of another environment: .* point with obs \[2\] .* pencil_case "):
         frozen(learned, "env=pencil_case")
 
 

@@ -168,17 +168,17 @@ def test_reports_find_a_classifiers_keys_where_there_is_one():
         (
             {"a": 1.0},
             {"a": fake(), "b": fake()},
-            r"reward\.weights has none for b; give one with \+reward\.weights\.b=",
+            r"reward\.weights has no weight for b; give one with \+reward\.weights\.b=",
         ),
-        ({"a": 1.0, "c": 1.0}, {"a": fake()}, r"reward\.weights names c, which is no part; there is a\."),
+        ({"a": 1.0, "c": 1.0}, {"a": fake()}, r"reward\.weights names c, which is not a part; the parts are a\."),
         ({"a/b": 1.0}, {"a/b": fake()}, r"a part named a/b; a name must be of letters"),
         (None, {"a": fake(demos="x"), "b": fake(demos="y")}, r"different demonstrations, x and y; name one set with"),
         (
             None,
             {"a": OfEachSeed(spec=SPEC, value=1.0)},
-            r"reward\.parts\.a\.seed=each gives every seed a reward of its own, which",
+            r"reward\.parts\.a\.seed=each gives every seed its own reward, which",
         ),
-        (None, {"a": ASKER, "b": ASKER}, r"The parts a and b both ask for labels, and"),
+        (None, {"a": ASKER, "b": ASKER}, r"More than one part asks for labels \(a and b\), and"),
     ],
     ids=["empty", "lacks", "unknown", "name", "demos", "each", "ask"],
 )
@@ -200,8 +200,8 @@ THIRD = "+reward@reward.parts.third"
     ("overrides", "sentence"),
     [
         (("~reward.parts.task", "~reward.parts.bonus"), r"reward\.parts is empty"),
-        ((f"{THIRD}=zero",), r"reward\.weights has none for third"),
-        (("+reward.weights.third=1.0",), r"reward\.weights names third, which is no part; there is task, bonus\."),
+        ((f"{THIRD}=zero",), r"reward\.weights has no weight for third"),
+        (("+reward.weights.third=1.0",), r"reward\.weights names third, which is not a part; the parts are task, "),
         (("reward.weights.task=much",), r"reward\.weights\.task=much must be a number"),
         (("reward.weights=1.0",), r"reward\.weights=1\.0 must be a mapping: of each part's name to a number"),
         (("+reward.parts.third={value: 1.0}",), r"reward\.parts\.third is no reward; choose one with \+reward@"),
@@ -214,7 +214,7 @@ THIRD = "+reward@reward.parts.third"
         ((f"{THIRD}=frozen", "+reward.weights.third=1.0"), r"needs reward\.parts\.third\.run=RUN_DIR"),
         (
             (f"{THIRD}=self_play", "+reward.weights.third=1.0"),
-            r"^reward\.parts\.third changes the environment that the run learns in, for all parts; choose it alone",
+            r"^reward\.parts\.third changes the environment of the run, for all parts; choose it alone",
         ),
     ],
     ids=lambda x: x[0] if isinstance(x, tuple) else "",

@@ -230,9 +230,9 @@ def test_airls_g_sees_the_state_alone():
 
 
 def test_airl_refuses_what_blurs_its_densities():
-    with pytest.raises(ConfigError, match=r"mixup=1\.0 would blur log-probabilities"):
+    with pytest.raises(ConfigError, match=r"mixup=1\.0 would change log-probabilities"):
         discriminator("airl", classifier={"mixup": 1.0})
-    with pytest.raises(ConfigError, match=r"gradient_penalty_target=1\.0 is a norm .* must be 0"):
+    with pytest.raises(ConfigError, match=r"gradient_penalty_target=1\.0 leaves no slope .* must be 0"):
         discriminator("airl", classifier={"gradient_penalty": 1.0, "gradient_penalty_target": 1.0})
 
 

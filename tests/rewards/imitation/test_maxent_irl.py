@@ -185,7 +185,7 @@ def test_what_cannot_work_is_refused():
         refused("demos=null")
     with pytest.raises(ConfigError, match=r"^reward=maxent_irl needs .* such as env=grid; point is none\.$"):
         build.build(composed("env=point", "reward=maxent_irl", "demos=some"))
-    with pytest.raises(ConfigError, match=r"reward\.features=pixel is not known of grid; choose from cell, block\."):
+    with pytest.raises(ConfigError, match=r"reward\.features=pixel is unknown in grid; choose from cell, block\."):
         refused("reward.features=pixel")
     with pytest.raises(ConfigError, match=r"reward\.discount=1 must lie between 0 and 1"):
         refused("reward.discount=1")

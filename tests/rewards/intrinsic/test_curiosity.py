@@ -227,7 +227,7 @@ def test_the_reward_depends_on_what_it_says(kind):
         ({"obs_clip": -1.0}, r"reward\.obs_clip=-1\.0 must be positive"),
         (
             {"spec": replace(SPEC, obs=Box(shape=(8, 8, 3), dtype="uint8"))},
-            r"reward=curiosity works on vectors; choose an environment without pictures",
+            r"reward=curiosity needs vectors; choose an environment without pictures",
         ),
     ],
     ids=lambda x: next(iter(x)) if isinstance(x, dict) else "",

@@ -75,8 +75,8 @@ def test_before_any_answer_nothing_is_known():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"features": "shape"}, r"reward\.features=shape is no vector that .* records in info; there is: features"),
-        ({"features": "colour"}, r"reward\.features=colour is no vector"),
+        ({"features": "shape"}, r"reward\.features=shape is not a vector that .* in info; its vectors are: features"),
+        ({"features": "colour"}, r"reward\.features=colour is not a vector"),
         ({"sharpness": 0.0}, r"reward\.sharpness=0\.0 must be positive"),
     ],
 )
