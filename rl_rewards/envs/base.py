@@ -1,7 +1,7 @@
 """Base classes of environments: pure JAX functions of a state, or a batch that is stepped on the host.
 
 Neither kind resets itself. ``next_obs`` is always the true successor, and ``needs_reset`` asks the collector, the only
-code that resets, to begin a new episode. Methods for people (pictures, example states) sit beside the dynamics.
+code that resets, to begin a new episode. Methods for people (pictures, example states) are in the same class.
 """
 
 from abc import abstractmethod

@@ -93,7 +93,7 @@ class KeyDoor(Room):
         walker = jnp.where((aim[0] != state.door[0]) | in_doorway, aim, state.walker)
         uses = action == ACT
         takes = uses & ~state.has_key & jnp.all(state.walker == state.key)
-        beside = jnp.sum(jnp.abs(state.walker - state.door)) == 1  # so the doorway is free
+        beside = jnp.sum(jnp.abs(state.walker - state.door)) == 1  # so it is not in the doorway
         turns = uses & state.has_key & beside
         door_open = state.door_open ^ turns
         success = jnp.all(walker == state.goal)
