@@ -1,4 +1,4 @@
-"""grid: what steps do is what its model says, and every way to be wrong is a sentence."""
+"""grid: steps agree with its model, and there is one sentence for every wrong setting."""
 
 import jax
 import jax.numpy as jnp
@@ -86,9 +86,9 @@ def test_what_people_are_given():
     assert picture.shape == (240, 240, 3) and picture.dtype == np.uint8
     assert picture[200, 200].tolist() == [40, 90, 200], "the walker, at the lower right"
     red, green, _ = picture[40, 200].tolist()
-    assert green > red, "what pays is green"
+    assert green > red, "positive rewards are green"
     red, green, _ = picture[200, 120].tolist()
-    assert red > green, "what costs is red"
+    assert red > green, "negative rewards are red"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Environments that are not what they say: one sentence with environment, step and key, before anything is learned."""
+"""Environments that break their own declaration: one sentence with environment, step and key, before any learning."""
 
 import dataclasses
 import json
@@ -36,13 +36,13 @@ def make_env(name: str, **changes) -> Gymnasium:
 
 
 def returning(space=odd.REAL, **how) -> Gymnasium:
-    """An environment whose steps, from the third on, are ``how``."""
+    """Return an environment whose steps return ``how`` from the third step on."""
     changes = {name: how.pop(name) for name in ("success", "info", "ends_early") if name in how}
     return make_env("Returns", kwargs={"space": space, **how}, **changes)
 
 
 def play(env: Gymnasium, steps: int = 5) -> list:
-    """Steps of two copies, reset where they ask for it."""
+    """Return the steps of two copies, which are reset when they ask for it."""
     batch, action = env.make(2, seed=0), env.spec.action
     batch.reset(np.ones(2, bool))
     outs = []
@@ -54,7 +54,7 @@ def play(env: Gymnasium, steps: int = 5) -> list:
 
 
 def refusal(env: Gymnasium) -> str:
-    """What is said of an environment that does not do what it says."""
+    """Return the message for an environment that breaks its own declaration."""
     with pytest.raises(EnvironmentFault) as caught:
         play(env)
     assert "\n" not in str(caught.value)
@@ -181,7 +181,7 @@ def test_success_is_found_by_itself_and_said():
 
 def test_success_may_be_told_at_an_episodes_end_alone():
     env = returning(told=lambda t: {"is_success": True} if t == 5 else {}, terminated=lambda t: t == 5, since=0)
-    assert not env.spec.has_success, "it is looked for in the first step alone"
+    assert not env.spec.has_success, "the key is searched for only in the first step"
     env = returning(
         told=lambda t: {"is_success": True} if t == 5 else {},
         terminated=lambda t: t == 5,
@@ -197,14 +197,14 @@ def test_a_key_that_no_step_has_is_refused_and_a_silent_limit_is_told(capsys):
         ConfigError, match=r"step 20\) gives no number 'is_sucess' .*env\.success asks for; it gives none"
     ):
         make_env("Plain", success="is_sucess").spec  # noqa: B018
-    env = make_env("Returns", kwargs={"told": {}}, max_episode_steps=5)  # says it in the first two steps
+    env = make_env("Returns", kwargs={"told": {}}, max_episode_steps=5)  # success is reported in the first two steps
     assert not any(out.info["success"].any() for out in play(env, 11))
     assert capsys.readouterr().out.count("gives no 'is_success' where the step limit cuts an episode") == 1
     ending = returning(told={}, terminated=lambda t: t == 4)
     assert "step 4) gives no number 'is_success' in a step's info, which env.success asks for" in refusal(ending)
 
 
-# What is declared is kept.
+# The declared length of episodes.
 
 
 @pytest.mark.parametrize("cuts", [True, False])
@@ -218,7 +218,7 @@ def test_an_episode_that_ends_though_none_does_stops_the_run(cuts):
 def test_an_environment_inside_jax_that_ends_early_is_found_by_an_evaluation():
     spec = make_spec(max_episode_steps=4)
     terminated = np.zeros((4, 3), bool)
-    terminated[[3, 2], [0, 1]] = True  # at the limit, and before it
+    terminated[[3, 2], [0, 1]] = True  # one at the limit, one before it
     rollout = jax.device_get(make_rollout(spec, 4, 3, terminated=terminated))
     with pytest.raises(
         EnvironmentFault, match=r"environment 1, step 3\) ended .* limit of 4 steps, but env\.ends_early"

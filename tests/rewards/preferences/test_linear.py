@@ -1,4 +1,4 @@
-"""Weights from answers: found in few questions, in fewer where these are chosen."""
+"""Weights learned from answers: few queries suffice, and fewer if they are selected."""
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ def experience(seed: int = 0) -> Experience:
 
 
 def taught(reward, seed: int = 0, rounds: int = 13):
-    """The state after some rounds with a teacher that is never wrong, and the last metrics."""
+    """Return the state after some rounds with a teacher that is never wrong, and the last metrics."""
     state, oracle = reward.init(jax.random.key(seed)), Teacher(**PERFECT).make(assignment(reward.queries_per_round))
     data = experience(seed)
     update = jax.jit(lambda s, r, k: reward.update(s, {}, data, r, k))
