@@ -93,7 +93,9 @@ class Environment(Protocol):
 
     @property
     @abstractmethod
-    def spec(self) -> EnvSpec: ...
+    def spec(self) -> EnvSpec:
+        """Return the spaces, the step limit and the contents of ``info``."""
+        ...
 
     @property
     def requirements(self) -> Requirements:
@@ -177,7 +179,9 @@ class HostEnv(Protocol):
         ...
 
     @abstractmethod
-    def step(self, action: np.ndarray) -> StepOut: ...
+    def step(self, action: np.ndarray) -> StepOut:
+        """Step all environments with ``action`` [B, ...], which may exceed its bounds, and return the outcomes."""
+        ...
 
     @abstractmethod
     def get_state(self) -> np.ndarray:
@@ -185,7 +189,9 @@ class HostEnv(Protocol):
         ...
 
     @abstractmethod
-    def set_state(self, mask: np.ndarray, states: np.ndarray) -> None: ...
+    def set_state(self, mask: np.ndarray, states: np.ndarray) -> None:
+        """Restore the rows of ``states`` [B, n] from :meth:`get_state` where ``mask`` [B] is True."""
+        ...
 
     @abstractmethod
     def save(self) -> bytes:
@@ -193,7 +199,9 @@ class HostEnv(Protocol):
         ...
 
     @abstractmethod
-    def load(self, saved: bytes) -> None: ...
+    def load(self, saved: bytes) -> None:
+        """Continue from the bytes that :meth:`save` returned."""
+        ...
 
 
 @runtime_checkable

@@ -138,7 +138,7 @@ class Flip(JaxEnv):
         pushed = push * reached * jnp.maximum(jnp.cos(body[2]), 0.0)
         return jnp.stack([friction, normal.at[:LEGS].add(pushed)], axis=-1)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Return goals as in photographs of a back-flip (upside down, turning) or non-goals (on its feet)."""

@@ -100,7 +100,7 @@ class Grid(JaxEnv):
 
     @cached_property
     def features(self) -> Mapping[str, Float[np.ndarray, "states features"]]:
-        """Return ``cell``, the one-hot of the cell, and ``block``, that of its block of ``block_size`` cells a side."""
+        """Return ``cell``, one-hot of the cell, and ``block``, that of its square of ``block_size`` cells per side."""
         x, y = self._places.T // self.block_size
         blocks = self.size // self.block_size
         return {"cell": self.observations, "block": np.eye(blocks**2, dtype=np.float32)[y * blocks + x]}
@@ -152,7 +152,7 @@ class Grid(JaxEnv):
         del obs, action
         return next_obs @ jnp.asarray(self._cell_rewards)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Return goals (uniform on the cells of the highest reward) or non-goals (on the others), random actions."""

@@ -1,8 +1,8 @@
 """Gymnasium's MountainCarContinuous-v0 in pure JAX, with discrete forces and a sparse reward: a task for exploration.
 
 The engine is too weak for the slope, so the car must first drive away from the goal to gain speed (Moore 1990). The
-reward is paid only at the top, as in Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4), so that nothing on the way
-tells the policy so.
+reward is paid only at the top, as in Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4), so that the policy must
+discover this without a reward.
 Differs: the reward is 1 at the goal and 0 elsewhere, where Gymnasium pays 100 and subtracts 0.1 force^2 per step; the
 force takes discrete values.
 """
@@ -111,7 +111,7 @@ class MountainCar(JaxEnv):
         del obs, action
         return _is_goal(next_obs).astype(jnp.float32)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Return goals (arriving at the top) or non-goals (rolling in the valley), with random actions."""

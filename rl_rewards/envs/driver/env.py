@@ -152,7 +152,7 @@ class Driver(JaxEnv):
         on_road = jnp.abs(cars[..., 0, 0]) < 1.5 * self.world.lane_width
         return on_road & ~touches & (cars[..., 0, 1] - cars[..., 1, 1] > CAR_LENGTH)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Return cars in lanes, ahead of the other car (goals) or behind it (non-goals), with random controls."""

@@ -87,7 +87,7 @@ class Hall(JaxEnv):
         del obs, action
         return next_obs[..., self.goal]
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Return goals (on the goal's cell) or non-goals (uniform on all other cells), with random actions."""

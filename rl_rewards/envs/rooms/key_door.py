@@ -105,7 +105,7 @@ class KeyDoor(Room):
         )
         return self.after(state, success)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Return goals (on the goal, with the door open) or non-goals (any other reachable cell), in random rooms.

@@ -77,7 +77,7 @@ class LightSwitch(Room):
         touched = state.touched | jnp.stack([toggles, success])
         return self.after(state.replace(walker=walker, light=light, touched=touched), success)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Return goals (on the goal, with the light on) or non-goals, in random rooms.

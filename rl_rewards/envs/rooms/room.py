@@ -68,7 +68,9 @@ class Room(JaxEnv):
         return jnp.concatenate([state.walker, self.flags_of(state)]).astype(jnp.float32)
 
     @abstractmethod
-    def flags_of(self, state: Any) -> Bool[Array, " flags"]: ...
+    def flags_of(self, state: Any) -> Bool[Array, " flags"]:
+        """Return the values of ``flags``."""
+        ...
 
     @abstractmethod
     def seen_of(self, state: Any) -> Bool[Array, " things"]:
@@ -76,7 +78,9 @@ class Room(JaxEnv):
         ...
 
     @abstractmethod
-    def reset(self, key: Key) -> Any: ...
+    def reset(self, key: Key) -> Any:
+        """Return the first state of an episode."""
+        ...
 
     def observe(self, state: Any) -> Obs:
         at = jnp.stack([getattr(state, thing) for thing in self.things])
@@ -105,7 +109,7 @@ class Room(JaxEnv):
         axes = next_obs[..., : -len(self.flags)].reshape(*next_obs.shape[:-1], len(self.things), 2, self.size)
         return jnp.prod(jnp.sum(axes[..., 0, :, :] * axes[..., -1, :, :], axis=-1), axis=-1)
 
-    # What people need.
+    # Methods for people.
 
     def drawn(self, rng: np.random.Generator, n: int) -> Any:
         """Return ``n`` states at the start of an episode, in numpy."""

@@ -131,7 +131,7 @@ class TvGrid(JaxEnv):
         del obs, action
         return next_obs[..., self.size**2 - 1] / self.size
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
         """Return goals (in the corner) or non-goals (uniform on other cells), random actions and a true screen."""
