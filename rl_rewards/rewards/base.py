@@ -147,7 +147,7 @@ def reward_fn(source: RewardSource, state: Any) -> RewardFn:
 def make_features(spec: EnvSpec, judges: Judges) -> Callable[[Array, Array], Float[Array, "*batch d"]]:
     """Return a function (obs, action) -> flat network input, for environments of ``spec``.
 
-    Actions are clipped to their bounds (by unclipped actions a classifier could tell the policy from examples) and
+    Actions are clipped to their bounds (otherwise a classifier could recognise the policy by its unclipped actions) and
     one-hot if discrete.
     """
 

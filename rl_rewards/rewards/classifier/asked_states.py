@@ -6,11 +6,11 @@ yes: D+ <- D+ + s*;  no: D- <- D- + s*
 
 p+ = (1 - a) p_goals + a p_yes,  p- = (1 - a) p_negatives + a p_no,  and still D = p+ / (p+ + p-)
 
-The paper draws uniformly from D+ including the answers, and its published code ignores the answer no of VICE-RAQ. Here
-a dozen answers no would be lost among the visited states, and a dozen answers yes among the goal examples. A state with
-the answer yes can also be among the visited negatives, as every visited goal state is, and is not removed from them. In
-the worst case the policy visits only that state, so that all of p_negatives is there: then D = a if some states have
-the answer no, and D = a / (1 + a) if none has.
+The paper draws uniformly from D+ including the answers, and its published code ignores the "no" answers of VICE-RAQ.
+With uniform draws, a dozen "no" answers would be lost among the visited states, and a dozen "yes" answers among the
+goal examples. A state answered "yes" can also be among the visited negatives, as every visited goal state is, and is
+not removed from them. In the worst case the policy visits only that state, so that all of p_negatives is there: then
+D = a if other states were answered "no", and D = a / (1 + a) if none was.
 """
 
 from dataclasses import dataclass, replace
@@ -147,8 +147,8 @@ class AsksAboutStates(GoalClassifier, AsksForLabels):
     ) -> tuple[Float[Array, "E n d"], Float[Array, "E m d"]]:
         """Return both halves of a batch, with ``query_share`` of each replaced by answered states, if there are any.
 
-        States with the answer yes replace the first rows and those with the answer no the last ones: the gradient
-        penalty, which pairs rows by their index, then pairs them with the other rows of the batch.
+        States answered "yes" replace the first rows, and those answered "no" the last rows: the gradient penalty, which
+        pairs rows by their index, then pairs them with the other rows of the batch.
         """
         if self.queries == 0:
             return positives, negatives
@@ -179,7 +179,7 @@ class AsksAboutStates(GoalClassifier, AsksForLabels):
 
 
 def judged_states(rollout: Transition, judges: Judges) -> tuple[Transition, Bool[Array, "T B"]]:
-    """Return the states of ``rollout`` [T, B, ...] that ``judges`` selects, and a mask of those that can be asked.
+    """Return the states of ``rollout`` [T, B, ...] that ``judges`` selects, and True for those a query can show.
 
     Each is a step whose ``obs`` and ``next_obs`` are both the state, with the ``env_reward`` and ``info`` of reaching
     it, so that a labeler or an oracle sees exactly the state that is judged. If ``judges`` selects ``obs``, the first
