@@ -91,7 +91,7 @@ def test_keep_rounds_forgets(keep_rounds, expected):
 
 
 def test_negatives_are_uniform_over_examples_and_the_newest_visited():
-    """Of 48 visited states the 24 newest count; they and the 30 examples are drawn with equal probability."""
+    """The 24 newest of 48 visited states count; they and the 30 examples are drawn with equal probability."""
     source = tiny_source(batch_goals=5400, classifier={"ensemble": 2})
     update, state = updater(tiny_source(classifier={"ensemble": 2}), EXAMPLES), initial(source)
     for i in range(2):

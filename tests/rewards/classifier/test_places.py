@@ -153,7 +153,7 @@ def pool_after(source, rounds: int, count: int | None = None):
 
 @pytest.mark.parametrize("changes", [{}, {"keep_visited": 40, "visited_per_round": 24}])
 def test_negatives_by_places_are_examples_and_the_newest_visited_only(changes):
-    """Of two rounds the 24 newest states count: no older one and no empty slot is drawn, even after wrapping."""
+    """The 24 newest states of two rounds count: no older one and no empty slot is drawn, even after wrapping."""
     source = tiny_source(negatives="places", batch_goals=5000, **changes)
     pool = pool_after(source, rounds=2, count=24)
     _, rows = source._rows(EXAMPLES, pool, jax.random.key(0), jax.random.key(1))
