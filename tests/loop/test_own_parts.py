@@ -205,7 +205,7 @@ def test_an_environment_needs_four_members():
     env = env_of(Line)
     assert isinstance(env, JaxEnv) and env.plane(3) is None
     with pytest.raises(
-        ConfigError, match="no ordinary way to record examples in test, and this reward learns from exa"
+        ConfigError, match="This reward learns from examples, and test cannot generate them; give a file"
     ):
         env.collect_examples(np.random.default_rng(0), 5, goal=True)
 
