@@ -147,7 +147,7 @@ def test_what_is_told(tmp_path):
     ("overrides", "seed", "words"),
     [
         (["env=flip"], None, "env=flip says nothing of a labeler"),
-        (["labeler=human"], None, "People answer in a run of their own"),
+        (["labeler=human"], None, "A labeler that asks people cannot be used here"),
         (["labeler=oracle", "labeler.mistake=2"], None, r"labeler\.mistake=2"),
         ([], 7, "no answered pair of seed 7"),
     ],

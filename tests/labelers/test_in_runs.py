@@ -156,7 +156,7 @@ def test_the_terminal_asks_and_takes_back(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("builtins.input", lambda prompt: next(said))
     run_here(tmp_path, *ASKS, "labeler=human_terminal")
     shown = capsys.readouterr().out
-    assert "'nonsense' is no answer: 1 or 2 for the better one, = for equal" in shown
+    assert "'nonsense' is not an answer: 1 or 2 for the better one, = for equal" in shown
     assert raw_rows(tmp_path)[-1]["reward/labels"] == 23  # one was skipped
     assert (tmp_path / "clips" / "2.png").stat().st_size > 100
 
@@ -204,7 +204,7 @@ def test_answers_in_the_terminal():
             ("labeler=human", "env=gymnax", "env.id=Pendulum-v1", "reward.early_end=allow"),
             "records no scenes to draw clips from",
         ),
-        (("labeler=human_terminal",), "asks in a terminal, and there is none"),
+        (("labeler=human_terminal",), "needs a terminal, but standard input is none"),
         (("labeler=recorded",), "labeler=recorded needs labeler.path"),
         (("labeler=recorded", "labeler.path=nowhere"), "labeler.path=nowhere holds no label store"),
     ],
@@ -218,9 +218,9 @@ def test_recorded_answers_fit_their_own_run_alone(tmp_path):
     source = tmp_path / "source"
     run_here(source, *ASKS, "labeler.store=true")
     recorded = ("labeler=recorded", f"labeler.path={source}")
-    with pytest.raises(ConfigError, match="holds answers for seed 0, none for seed 3"):
+    with pytest.raises(ConfigError, match="holds answers for seed 0, but none for seed 3"):
         run_here(tmp_path / "a", *ASKS, *recorded, "seed=3")
-    with pytest.raises(ConfigError, match="is about other segments than the recorded one"):
+    with pytest.raises(ConfigError, match="is about other segments than the recorded query"):
         run_here(tmp_path / "b", *ASKS, *recorded, "algorithm.learning_rate=0.01")
     with pytest.raises(ConfigError, match="holds no run called other"):
         run_here(tmp_path / "c", *ASKS, *recorded, "labeler.run=other")

@@ -153,7 +153,7 @@ def test_yes_and_no_are_turned_round_with_the_share_of_mistakes():
      {"rating_noise": 0.5}, {"bias": 1.0}],
 )  # fmt: skip
 def test_what_is_about_returns_is_refused_where_the_answer_is_yes_or_no(changes):
-    with pytest.raises(ConfigError, match=f"labeler.{list(changes)[-1]}=.* is about returns"):
+    with pytest.raises(ConfigError, match=f"labeler.{list(changes)[-1]}=.* applies to returns"):
         said([True], **changes)
 
 

@@ -196,7 +196,7 @@ def test_requests_that_are_not_from_the_page_are_refused(client, headers, status
 def test_malformed_and_huge_bodies_get_one_sentence(client, body, status):
     for name in ("state", "answer", "undo", "release"):
         said = client.post(f"/api/{name}", content=body, headers={**OURS, "content-type": "application/json"})
-        assert said.status_code == status and said.json()["error"].endswith((".", "letters."))
+        assert said.status_code == status and said.json()["error"].endswith(".")
     chunks = client.post("/api/state", content=iter([body]), headers={**OURS, "content-type": "application/json"})
     assert chunks.status_code == status
 

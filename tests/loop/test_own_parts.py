@@ -410,7 +410,7 @@ def test_a_judge_that_does_not_fit_is_one_sentence():
     segments = jax.tree.map(np.asarray, make_rollout(SPEC, 1, 2))
     three = AnswersAtOnce(assignment(), lambda segments: np.zeros((2, 3)))
     with pytest.raises(
-        ConfigError, match=r"array of the shape \[2, 3\] for a query of 2 segments; it must return 2 num"
+        ConfigError, match=r"array of shape \[2, 3\] for a query of 2 segments; it must return 2 num"
     ):
         three.submit(Query(id=np.zeros(1, np.int32), segments=segments), 0)
 
