@@ -120,7 +120,7 @@ def test_an_answer_given_while_the_server_is_gone_is_kept_and_sent_once(tmp_path
             process.wait()
         page.press("ArrowLeft")
         page.wait("document.getElementById('saved').textContent === 'Not saved yet'")
-        assert "server is gone" in page.read("document.getElementById('notice').textContent")
+        assert "server is not running" in page.read("document.getElementById('notice').textContent")
         assert progress(store.database).labels == 0
         with served(tmp_path, port):
             page.wait("document.getElementById('saved').textContent === 'Saved'")
@@ -199,7 +199,7 @@ def test_a_question_that_was_given_to_someone_else_and_a_new_name(tmp_path):
         page.press("ArrowLeft")
         page.wait(f"{IDLE} && question && question.number !== {first}")
         assert page.read("document.getElementById('saved').textContent") == "Not saved"
-        assert "not yours any more" in page.read("document.getElementById('notice').textContent")
+        assert "no longer reserved for you" in page.read("document.getElementById('notice').textContent")
         page.read("document.getElementById('name').focus(), document.getElementById('name').value = ''")
         for key in "lz":  # in the name, z takes nothing back
             page.press(key)

@@ -255,7 +255,7 @@ def test_it_is_said_that_many_names_have_questions(client, monkeypatch):
         monkeypatch.setattr(module, "MOST_LEASES", 2)
     states = [call(client, "state", annotator=name) for name in ("ann", "bob", "cy")]
     assert [state["status"] for state in states] == ["ask", "ask", "crowded"]
-    assert "people have a question now, the most at once" in states[2]["words"]
+    assert "people are labelling now, which is the limit" in states[2]["words"]
 
 
 json_values = st.recursive(
