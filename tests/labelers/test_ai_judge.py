@@ -473,13 +473,13 @@ def test_log_probabilities_of_the_answers_own_token_count():
     ("changes", "words"),
     [
         ({"base_url": "localhost:80"}, "must be the address of an endpoint"),
-        ({"base_url": "https://me:secret@host/v1"}, "holds a password"),
+        ({"base_url": "https://me:secret@host/v1"}, "has a password"),
         ({"mode": "listwise"}, r"labeler\.mode=listwise"),
         ({"task": None}, r"labeler\.task is empty"),
         ({"tries": 0}, r"labeler\.tries=0 must be at least 1"),
         ({"timeout_seconds": 0.0}, "must be positive"),
         ({"parameters": {"stream": True}}, "which the judge sets itself"),
-        ({"parameters": "hot"}, "must be names and values"),
+        ({"parameters": "hot"}, "must map the endpoint"),
     ],
 )
 def test_refusals(changes, words):
@@ -497,7 +497,7 @@ def test_what_cannot_be_made(tmp_path, monkeypatch):
         with pytest.raises(ConfigError, match="JUDGE_NONE is not set in the environment"):
             judge_of(tmp_path, settings(server, key_variable="JUDGE_NONE"))
         pictures = assignment(8, folder=tmp_path, spec=make_spec(obs=(8, 8, 3), action=1))
-        with pytest.raises(ConfigError, match="has no words for its segments and shows pictures"):
+        with pytest.raises(ConfigError, match="cannot describe its segments in words"):
             settings(server).make(pictures)
         judge = judge_of(tmp_path, settings(server, show="frames"), draw=undrawn)
         with pytest.raises(ConfigError, match="there is no screen"):
