@@ -124,7 +124,7 @@ def test_rows_count_up_to_the_first_gap(tmp_path, capsys):
     broken = ['{"round": 3, "env_st', "3", "{}", '{"round": 3, "env_steps": 1, "loss": [1, 2]}']
     path.write_text("\n".join([*lines, *broken]))
     assert [(row["round"], row["loss"]) for row in stored_rows(path, 1)] == [(0, 0.5), (1, None), (2, 0.5)]
-    assert capsys.readouterr().err.count("which is no row") == len(broken)
+    assert capsys.readouterr().err.count("which is not a valid row") == len(broken)
 
 
 def test_a_metrics_file_that_was_replaced_meanwhile_is_written_anew(tmp_path, capsys):
@@ -273,7 +273,7 @@ def test_whoever_reads_a_folder_builds_only_what_is_trusted(copy, package):
     assert package not in sys.modules, "its code did not run"
     for _, made in readers[:-1]:
         made()
-    with pytest.raises(ConfigError, match="this run learns by PPO"):
+    with pytest.raises(ConfigError, match="this run uses PPO"):
         readers[-1][1]()
 
 

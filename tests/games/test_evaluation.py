@@ -150,13 +150,13 @@ def test_each_seed_goes_on_with_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (("env=key_door", "env.max_episode_steps=12"), r"learned on hall, and this run's environment is key_door"),
-        (("reward=environment",), r"has the learners alice and bob, and this run has one learner"),
-        (("algorithm.model.hidden=[32]",), r"has networks of another shape"),
-        (("env.length=6",), r"learned with other observations"),
+        (("env=key_door", "env.max_episode_steps=12"), r"learned on hall, but this run's environment is key_door"),
+        (("reward=environment",), r"has the learners alice and bob, but this run has one learner"),
+        (("algorithm.model.hidden=[32]",), r"has networks of other shapes"),
+        (("env.length=6",), r"learned with observations"),
         (
             ("pretrain.part=carol",),
-            r"pretrain\.part=carol is none of this run's learners",
+            r"pretrain\.part=carol is not a learner of this run",
         ),
         (("pretrain.run=/nowhere",), r"/nowhere does not exist"),
         (("pretrain.run=null",), r"pretrain\.part=bob needs pretrain=RUN_DIR"),
@@ -184,7 +184,7 @@ def test_the_command_line_takes_a_folder_as_pretrain(tmp_path):
         (("env=gymnax",), r"cannot restore a state|does not tell what a goal is"),
         (("algorithm.rollout_length=12",), r"algorithm\.rollout_length=12 holds no whole game of reward\.horizon=12"),
         (("reward.target_fraction=0.5",), r"algorithm\.rollout_length=20 holds no whole episode of the task"),
-        (("algorithm=sac",), r"algorithm=sac needs real actions|judges whole trajectories|learns from whole rollouts"),
+        (("algorithm=sac",), r"algorithm=sac needs real actions|scores whole trajectories|learns from whole rollouts"),
     ],
 )
 def test_runs_that_cannot_be_played_are_refused(changes, told):

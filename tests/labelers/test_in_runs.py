@@ -168,7 +168,7 @@ def test_the_terminal_asks_whether_the_task_is_done(tmp_path, monkeypatch, capsy
     queries = ("reward.queries=5", "reward.rounds_per_session=1", "total_env_steps=1920")
     last = run_here(tmp_path, "env=point", *queries, "labeler=human_terminal")
     shown = capsys.readouterr().out
-    assert "'perhaps' is no answer: is the task done in this picture? y or n" in shown
+    assert "'perhaps' is not an answer: is the task done in this picture? y or n" in shown
     assert "In 1 steps the point goes" in shown, "the state is told in the environment's words"
     answered = [last[f"reward/answered_{kind}"] for kind in ("yes", "no")]
     assert answered == [3.0, 1.0] and last["reward/queries"] == 5.0
@@ -199,7 +199,7 @@ def test_answers_in_the_terminal():
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (("labeler=human", "num_seeds=2"), "num_seeds=2: people can answer for one seed at a time"),
+        (("labeler=human", "num_seeds=2"), "num_seeds=2: people can answer for only one seed at a time"),
         (
             ("labeler=human", "env=gymnax", "env.id=Pendulum-v1", "reward.early_end=allow"),
             "records no scenes to draw clips from",

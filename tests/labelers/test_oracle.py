@@ -218,7 +218,7 @@ def test_a_bias_needs_a_feature_that_is_there():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bias_towards": "colour"}, r"labeler\.bias_towards=colour is no feature"),
+        ({"bias_towards": "colour"}, r"labeler\.bias_towards=colour is not a nuisance feature"),
         ({"mistake": 2.0}, r"labeler\.mistake=2\.0"),
         ({"myopia": 0.0}, "myopia"),
         ({"rationality": -1.0}, "rationality"),

@@ -409,9 +409,7 @@ def test_a_judge_that_does_not_fit_is_one_sentence():
     )
     segments = jax.tree.map(np.asarray, make_rollout(SPEC, 1, 2))
     three = AnswersAtOnce(assignment(), lambda segments: np.zeros((2, 3)))
-    with pytest.raises(
-        ConfigError, match=r"array of shape \[2, 3\] for a query of 2 segments; it must return 2 num"
-    ):
+    with pytest.raises(ConfigError, match=r"array of shape \[2, 3\] for a query of 2 segments; it must return 2 num"):
         three.submit(Query(id=np.zeros(1, np.int32), segments=segments), 0)
 
 
@@ -489,7 +487,7 @@ def test_a_model_of_ones_own_is_the_network_of_algorithms_and_rewards():
             r": network of inputs \[3, 2, 5\] must be float32 \[3, 2, 4\], and is float32 \[",
         ),
         (NoModel, {}, " has no network: add it"),
-        (Statistics, {}, r": network has variables that are no parameters \(batch_stats\)"),
+        (Statistics, {}, r": network has variables other than parameters \(batch_stats\)"),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )

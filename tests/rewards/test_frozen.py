@@ -82,7 +82,9 @@ def test_a_frozen_sqil_is_refused_where_it_would_pay_nothing():
     cfg = composed("debug=smoke", "env=point")
     parts, settings = build.build(cfg)
     sqil = make("reward", "sqil", parts.env.spec, demos="any.npz")
-    with pytest.raises(ConfigError, match=r"pays demonstrated steps, and the algorithm's batches hold none; choose"):
+    with pytest.raises(
+        ConfigError, match=r"pays for demonstrated steps, but the algorithm's batches have none; choose"
+    ):
         compatibility.check(parts._replace(source=still(sqil)), settings)
     assert still(sqil).requirements.demos is None, "it learns nothing from them any more"
 
@@ -92,7 +94,7 @@ def test_a_frozen_reward_that_pays_to_linger_is_warned_of():
     classifier = tiny_source("goal_classifier", early.env.spec, early_end="allow", reward_map="prob")
     for source in (classifier, still(classifier), Mixture(parts={"a": still(classifier)}, weights={"a": 0.5})):
         (sentence,) = compatibility.warnings(early._replace(source=source))
-        assert "hovering beside the goal pays more than finishing" in sentence
+        assert "staying near the goal pays more than finishing" in sentence
 
 
 def test_a_frozen_reward_forgets_what_only_learning_reads():
