@@ -164,7 +164,7 @@ def test_a_broken_configuration_is_mended_from_the_checkpoint(copy, content, cap
             path.write_bytes(content)
         start()
         told = capsys.readouterr().out
-        assert f"Warning: {path}" in told and "It is mended from the newest checkpoint." in told
+        assert f"Warning: {path}" in told and "It is restored from the newest checkpoint." in told
         assert path.read_text() == text
     path.write_bytes(b"")
     with pytest.raises(ConfigError, match="holds a run with another configuration"):
@@ -180,12 +180,12 @@ def test_without_a_copy_only_the_first_command_goes_on(copy, monkeypatch, capsys
     """As in a folder of an earlier version, whose checkpoints keep no configuration."""
     monkeypatch.setattr(one_item, "stored_config", lambda folder: None)
     (copy / "config.yaml").write_text("")
-    with pytest.raises(ConfigError, match=r"config\.yaml is empty\. No checkpoint keeps a copy; put"):
+    with pytest.raises(ConfigError, match=r"config\.yaml is empty\. No checkpoint has a copy; restore"):
         resume_run(copy, [])
-    with pytest.raises(ConfigError, match=r"go on by the command that started the run: python -m "):
+    with pytest.raises(ConfigError, match=r"repeat the command that started the run: python -m "):
         own_config(copy, "python -m rl_rewards.run seed=7")
     assert own_config(copy, json.loads((copy / "run.json").read_text())["command"]) is None
-    assert "It is written anew, from the command line." in capsys.readouterr().out
+    assert "It is written again from the command line." in capsys.readouterr().out
 
 
 def test_a_resumed_folder_sends_no_key_to_a_stranger(tmp_path):

@@ -1,4 +1,4 @@
-"""Rollouts of fresh environments, for evaluation: no state goes on from one to the next."""
+"""Rollouts in fresh environments, for evaluation; no state is carried from one to the next."""
 
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from rl_rewards.loop.train import Parts
 
 
 class FreshRollouts:
-    """Plays ``copies`` fresh environments of ``parts``, for as long as an episode can last; compiles at its first call.
+    """Runs the policy in ``copies`` fresh environments for the longest episode length; compiles at the first call.
 
     Args:
         explore: sample from the policy instead of taking its mode.
@@ -32,7 +32,7 @@ class FreshRollouts:
             self._initial_memory = initial_memory(parts, copies)
 
     def __call__(self, agent: Any, keys: Key) -> Transition:
-        """Steps [T, B] in numpy, or [S, T, B] with a key for each of several seeds; ``valid`` is true everywhere."""
+        """Return a rollout, numpy [T, B, ...], or [S, T, B, ...] for several seeds; all steps are valid."""
         env, seeds = self.parts.env, self.parts.seeds
         if isinstance(env, JaxEnv):
             return jax.device_get(self._play(agent, keys))
@@ -52,6 +52,6 @@ def _play(parts: Parts, copies: int, length: int, explore: bool, agent: Any, key
 
 
 def _env_seed(key: Key) -> tuple[jax.Array, Key]:
-    """Seed of a host environment, and the key of the policy's randomness."""
+    """Return the seed of a host environment, and the key for the policy's sampling."""
     env_key, action_key = jax.random.split(key)
     return jax.random.randint(env_key, (), 0, 2**31 - 1), action_key

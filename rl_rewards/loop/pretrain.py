@@ -69,7 +69,7 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
     )
     require(
         part is None or part in ours,
-        f"pretrain.part={part} is not a learner of this run, which has {_listed(ours)}; choose one of several, or null.",
+        f"pretrain.part={part} is not a learner of this run, which has {_listed(ours)}; choose one, or null.",
     )
     for kind, name in (("observations", "obs"), ("actions", "action")):
         here, there = getattr(parts.env.spec, name), getattr(policy.spec, name)

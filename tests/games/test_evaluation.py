@@ -174,7 +174,7 @@ def test_what_does_not_fit_is_refused_before_anything_compiles(tmp_path, played,
 def test_the_command_line_takes_a_folder_as_pretrain(tmp_path):
     done = command("env=point", "reward=environment", "debug=smoke", "pretrain=/nowhere", f"hydra.run.dir={tmp_path}")
     assert done.returncode != 0
-    assert "/nowhere does not exist; name the folder of a run whose policy is to be used." in done.stderr + done.stdout
+    assert "/nowhere does not exist; name the run folder of the policy." in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 

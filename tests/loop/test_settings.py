@@ -82,7 +82,7 @@ def test_a_run_from_before_a_key_existed_has_its_default():
         ),
         ({"evaluation": {"every": 2}}, r"^The configuration has no evaluation\.episodes\.$"),
         ({"evaluation": None}, r"^The configuration has no evaluation\.$"),
-        ({"logger": 3}, r"^logger=3 must hold keys and values\.$"),
+        ({"logger": 3}, r"^logger=3 must be a mapping of keys to values\.$"),
         (
             {"logger": {"mode": "on", "project": "p"}},
             r"^logger\.mode=on is not valid; it must be disabled or",

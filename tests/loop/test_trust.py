@@ -173,7 +173,7 @@ def test_trust_that_names_none_is_refused(given):
         ("\0\0\0\n", "is empty"),
         ("a: [", "cannot be read as a configuration"),
         ("a: !!python/object/apply:os.system [true]", "cannot be read as a configuration"),
-        ("- 1", "must hold keys and values"),
+        ("- 1", "must be a mapping of keys to values"),
         ("3", "cannot be read as a configuration"),
         ("a: {b: ['${oc.env:HOME}']}", "has an interpolation at a.b.0;"),
         ("[" * 5000, "cannot be read as a configuration"),

@@ -174,7 +174,7 @@ def test_folders_without_a_reward_are_refused(tmp_path, learned):
         frozen("null")
     with pytest.raises(ConfigError, match="nowhere does not exist"):
         frozen(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="is not a run's folder; it has no config"):
+    with pytest.raises(ConfigError, match="is not a run folder; it has no config"):
         frozen(tmp_path)
     shutil.copyfile(learned / "config.yaml", tmp_path / "config.yaml")
     for name in ("spec.json", None):  # killed before the first checkpoint: before and after spec.json is written
