@@ -119,7 +119,7 @@ def test_a_command_line_that_does_not_compose(argument, sentence):
 
 
 def test_resume_refuses_what_would_change_the_run(tmp_path):
-    assert "is not a run folder" in command(f"resume={tmp_path}").stderr
+    assert "is not a run's folder" in command(f"resume={tmp_path}").stderr
     (tmp_path / "study" / "arms").mkdir(parents=True)
     assert "is a study's folder; the command that" in command(f"resume={tmp_path / 'study'}").stderr
     (tmp_path / "config.yaml").write_text("seed: 0\n", encoding="utf-8")

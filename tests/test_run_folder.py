@@ -102,7 +102,7 @@ def test_rows_that_are_lost_are_made_again_from_an_earlier_checkpoint(copy, kept
     cut_rows(copy, 3)
     start_again(copy)
     assert (
-        "is ahead of metrics.jsonl, which has the rows of 3 rounds; it was put aside as damaged_5"
+        "is ahead of metrics.jsonl, which has the rows of 3 rounds; it was moved to damaged_5"
         in capsys.readouterr().out
     )
     assert rows(copy) == rows(kept_run) and digest_of(copy) == digest_of(kept_run)
@@ -112,7 +112,7 @@ def test_rows_that_are_lost_are_made_again_from_an_earlier_checkpoint(copy, kept
 def test_rows_that_no_checkpoint_comes_before_are_refused(copy, count):
     cut_rows(copy, count)
     for start in (lambda: start_again(copy), lambda: resume_run(copy, [])):
-        with pytest.raises(ConfigError, match=rf"has the rows of {count} rounds, and the checkpoints are of 5, 4, 2 "):
+        with pytest.raises(ConfigError, match=rf"has the rows of {count} rounds, but the checkpoints are of 5, 4, 2 "):
             start()
     assert (copy / "DONE").exists() and (copy / "checkpoints" / "5").is_dir()
 
@@ -224,7 +224,7 @@ def test_load_reward_refuses_other_bits_than_were_saved(copy):
         rl_rewards.load_reward(run)
         shutil.rmtree(folder / "reward")
         shutil.copytree(copy / "checkpoints" / "2" / "reward", folder / "reward")  # whole, and another
-        with pytest.raises(ConfigError, match=r"The reward in .* is damaged: its bits are not those that were saved"):
+        with pytest.raises(ConfigError, match=r"The reward in .* is damaged: its digest is not the saved one"):
             rl_rewards.load_reward(run)
 
 
@@ -268,7 +268,7 @@ def test_whoever_reads_a_folder_builds_only_what_is_trusted(copy, package):
         (lambda: pretrained(*pretrain), lambda: pretrained(*pretrain, trust)),
     ]
     for refused, _ in readers:
-        with pytest.raises(ConfigError, match=rf"_target_={package}\.\w+ is no class of rl_rewards, .*: {trust}\.$"):
+        with pytest.raises(ConfigError, match=rf"_target_={package}\.\w+ is not a class of rl_rewards, .*: {trust}\.$"):
             refused()
     assert package not in sys.modules, "its code did not run"
     for _, made in readers[:-1]:
@@ -286,7 +286,7 @@ def pretrained(*overrides: str) -> None:
 def test_the_folders_own_trust_counts_for_nothing(copy):
     text = (copy / "config.yaml").read_text().replace(REWARD, "os.system")
     (copy / "config.yaml").write_text(text + "trust: [os]\n")
-    with pytest.raises(ConfigError, match=r"reward\._target_=os\.system is no class of rl_rewards"):
+    with pytest.raises(ConfigError, match=r"reward\._target_=os\.system is not a class of rl_rewards"):
         resume_run(copy, [])
 
 

@@ -156,7 +156,7 @@ def reading(folder: Path) -> Iterator[None]:
         raise
     except Exception as error:  # a broken file can cause any error in any library
         raise ConfigError(
-            f"{folder} cannot be used as a run folder ({_one_line(error)}); its files are damaged, or of another version."
+            f"{folder} is not a usable run folder ({_one_line(error)}); its files are damaged or of another version."
         ) from error
 
 

@@ -80,7 +80,7 @@ def test_demonstrations_that_do_not_fit_beside_the_run_are_refused(monkeypatch, 
     monkeypatch.setattr(memory, "free_bytes", lambda: need + shared + 100)
     supplied.build_data(parts, settings)
     monkeypatch.setattr(memory, "free_bytes", lambda: need + shared)
-    with pytest.raises(ConfigError, match=r"demos.npz that this run is given need 0\.0 GB .* demonstrations\.episodes"):
+    with pytest.raises(ConfigError, match=r"this run takes from .*demos.npz need 0\.0 GB .* demonstrations\.episodes"):
         supplied.build_data(parts, settings)
 
 

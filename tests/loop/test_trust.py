@@ -51,7 +51,7 @@ def test_other_packages_are_refused_with_the_way_to_trust_them(node, place):
         check(node)
     package = place.partition("=")[2].partition(".")[0]
     assert str(error.value) == (
-        f"config.yaml: {place} is no class of rl_rewards, and making it runs its code; if you trust that, name its "
+        f"config.yaml: {place} is not a class of rl_rewards, and using it executes its code; if you trust that, name its "
         f"package: trust={package}."
     )
 
@@ -140,7 +140,7 @@ def test_a_key_goes_where_it_belongs_without_trust():
     "address", ["https://good.org@evil.org/v1", "https://good.org\\@evil.org", "https://good.org?x", "", None]
 )
 def test_an_address_that_can_be_read_differently_is_trusted_by_no_name(address):
-    with pytest.raises(ConfigError, match=r"to .*; that is no plain address of an endpoint\.$"):
+    with pytest.raises(ConfigError, match=r"to .*; that is not a plain address of an endpoint\.$"):
         check({**JUDGE, "base_url": address}, "good.org", "evil.org")
 
 
