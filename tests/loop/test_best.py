@@ -172,12 +172,12 @@ def test_what_may_judge():
     assert best_choice("auto", knows_not, own) == "true_return"
     assert best_choice("auto", knows_not, moves) == "learned"
     assert best_choice(None, knows, moves) is None
-    with pytest.raises(ConfigError, match=r"does not tell success; choose true_return or learned\.$"):
+    with pytest.raises(ConfigError, match=r"does not record success; choose true_return or learned\.$"):
         best_choice("success", knows_not, moves)
     with pytest.raises(ConfigError, match="must be auto, success, true_return, learned or null"):
         best_choice("newest", knows, moves)
     preferences = make("reward", "preferences", make_spec(), segment_steps=5)
-    with pytest.raises(ConfigError, match="has neither goals nor demonstrations to measure it by"):
+    with pytest.raises(ConfigError, match="has neither goals nor demonstrations to compare with"):
         best_choice("learned", knows, preferences)
 
 

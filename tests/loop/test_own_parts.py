@@ -149,7 +149,7 @@ class Picky(Near):
         (Whole, r"must be float32 \[3, 2\], and is int32 \[\]\.$"),
         (Breaks, r"Breaks: reward raised TypeError \(test_own_parts\.py, line \d+\): "),
         (ReadsInSecret, r"ReadsInSecret: reward raised KeyError \(test_own_parts\.py, line \d+\): 'height'\.$"),
-        (ReadsElsewhere, r"it reads depth from info, which test does not have; there is height\.$"),
+        (ReadsElsewhere, r"it reads depth from info, which test does not have; info has height\.$"),
         (Picky, r"Picky: its constructor raised ValueError \(test_own_parts\.py, line \d+\): of little use\.$"),
         (Weighted, r"Weighted needs reward\.weight, which its YAML does not have; add a value, or "),
     ],
@@ -253,11 +253,11 @@ class Silent(Line):
         (Undrawn, r"^env\._target_=.*Undrawn has no describe, .*, plane, .* from rl_rewards\.envs\.base\.JaxEnv, "
          r"which has defaults for all but reset, observe, step and spec\.$"),
         (Narrow, r"Narrow: observe must be float32 \[2\], and is float32 \[1\]\.$"),
-        (Grows, r"the state that step returns has other arrays than the one of reset: x was float32 \[2\] and "),
-        (FourValues, r"step must return two things, the next state and a StepOut\.$"),
+        (Grows, r"the state that step returns has other arrays than the state of reset: x was float32 \[2\] and "),
+        (FourValues, r"step must return a pair, the next state and a StepOut\.$"),
         (ColumnReward, r"env_reward of step must be float32 \[\], and is float32 \[2\]\.$"),
         (IntegerEnds, r"terminated of step must be bool \[\], and is int32 \[\]\.$"),
-        (Silent, r"info of step has the keys \[\], and spec\.info declares \['height'\]\.$"),
+        (Silent, r"info of step has the keys \[\], but spec\.info declares \['height'\]\.$"),
     ],
     ids=lambda x: x.__name__ if isinstance(x, type) else "",
 )  # fmt: skip
@@ -337,7 +337,9 @@ def test_an_algorithm_needs_three_methods_and_two_sizes():
         OldAct,
         r"OldAct: act takes \(state, obs, key, explore\), but it is called with \(state, memory, obs, .*\)\.$",
     )
-    refused(algorithm_of, NoMemoryBack, r"act must return three things: actions, the memory after this step \(of a ")
+    refused(
+        algorithm_of, NoMemoryBack, r"act must return three values: actions, the memory after this step \(without a "
+    )
     refused(algorithm_of, LosesMemory, r"the memory that act returns has other arrays .*: it was float32 \[2, 4\] and ")
     refused(algorithm_of, Forgets, r"Forgets has no rollout_length: add it; rl_rewards\.algorithms\.base\.RolloutSizes")
 
@@ -498,5 +500,5 @@ def test_a_model_that_does_not_do_what_is_asked_is_refused_before_anything_compi
 
 @pytest.mark.parametrize("at", PLACES)
 def test_a_key_that_a_model_does_not_have_is_refused_by_its_place(at):
-    with pytest.raises(ConfigError, match=rf"{at}\.model\.width=3 is no setting of LinearModel"):
+    with pytest.raises(ConfigError, match=rf"{at}\.model\.width=3 is not a setting of LinearModel"):
         with_own_model(LinearModel, at, width=3)

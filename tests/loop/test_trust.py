@@ -51,8 +51,8 @@ def test_other_packages_are_refused_with_the_way_to_trust_them(node, place):
         check(node)
     package = place.partition("=")[2].partition(".")[0]
     assert str(error.value) == (
-        f"config.yaml: {place} is not a class of rl_rewards, and using it executes its code; if you trust that, name its "
-        f"package: trust={package}."
+        f"config.yaml: {place} is not a class of rl_rewards, and using it executes its code; if you trust that, name "
+        f"its package: trust={package}."
     )
 
 

@@ -336,7 +336,7 @@ def test_every_part_of_a_dict_is_held_against_its_own_space(wrong, sentence):
 
 def test_a_gymnasium_class_as_target_is_told_where_it_belongs():
     with pytest.raises(
-        ConfigError, match=r"env\._target_=tests\.envs\.adapters\.odd\.Plain is a Gymnasium environment, .*"
+        ConfigError, match=r"env\._target_=tests\.envs\.adapters\.odd\.Plain is a single Gymnasium environment; .*"
     ) as caught:
         build.build_env(OmegaConf.create({"env": {"_target_": "tests.envs.adapters.odd.Plain", "unknown": 1}}))
     assert "env=gymnasium env.id=tests.envs.adapters.odd:Plain" in str(caught.value)
