@@ -1,4 +1,4 @@
-"""The labelling page's server through its test client: what it does, and all that it refuses."""
+"""The labelling page's server with a test client: its calls, and all requests that it refuses."""
 
 import json
 import sqlite3
@@ -312,7 +312,7 @@ def test_answering_stays_fast_with_ten_thousand_labels(tmp_path):
         state = say(client, state)
         seconds.append(time.perf_counter() - began)
     print(f"answering with 10,000 labels: {1000 * sorted(seconds)[4]:.1f} ms")
-    assert min(seconds) < 1.0, "loose: the machine may be busy"
+    assert min(seconds) < 1.0, "the limit is loose, because the machine may be busy"
 
 
 def test_a_second_server_on_one_store_is_refused(store, tmp_path, capsys):
@@ -345,7 +345,7 @@ def nothing_is_served(monkeypatch):
 def test_where_nothing_was_asked_nothing_is_served_and_no_file_made(tmp_path, capsys):
     for done in (False, True):
         if done:
-            opened(tmp_path).close()  # of a run that could have asked, and is over
+            opened(tmp_path).close()  # the run could have asked, and is over
             (tmp_path / "DONE").touch()
         before = sorted(path.name for path in tmp_path.iterdir())
         with pytest.raises(SystemExit) as left:

@@ -1,4 +1,4 @@
-"""A person's own classes: whatever is missing or has another shape is one sentence, told before anything compiles."""
+"""Users' own classes: a missing member or a wrong shape is reported in one sentence before anything compiles."""
 
 import re
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def refused(build, kind: type, sentence: str, **keys) -> None:
 
 
 class Near(RewardSource):
-    """All that a reward needs."""
+    """A reward with only the required members."""
 
     def reward(self, state, transitions):
         return -jnp.linalg.norm(transitions.next_obs, axis=-1)
@@ -67,7 +67,7 @@ def test_a_reward_needs_a_single_method():
 
 
 class Alone:
-    """As the README showed it once, but for what such a class often lacked."""
+    """A class as the README once showed it, without members that such classes often lacked."""
 
     def init(self, key):
         return {}
@@ -177,7 +177,7 @@ class Place(struct.PyTreeNode):
 
 
 class Line(JaxEnv):
-    """All that an environment needs."""
+    """An environment with only the required members."""
 
     spec = SPEC
 
@@ -281,7 +281,7 @@ def test_a_batch_that_lacks_members_is_told_before_it_is_stepped():
 
 
 class Still(Algorithm):
-    """All that an algorithm needs."""
+    """An algorithm with only the required members."""
 
     num_envs, rollout_length = 2, 3
 
@@ -301,7 +301,7 @@ class Flat(Still):
 
 
 class OldAct(Still):
-    """As the contract was before policies had a memory."""
+    """An algorithm for the contract before policies had a memory."""
 
     def act(self, state, obs, key, explore):
         return jnp.zeros((len(obs), 1)), {}
@@ -415,7 +415,7 @@ def test_a_judge_that_does_not_fit_is_one_sentence():
         three.submit(Query(id=np.zeros(1, np.int32), segments=segments), 0)
 
 
-# All of them.
+# All parts.
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_what_a_part_declares_must_be_requirements(kind, of, monkeypatch):
 
 
 class Linear(nn.Module):
-    """What a person may bring: any flax module."""
+    """A user's own network: any flax module."""
 
     outputs: int
     spectral: bool = False
@@ -451,7 +451,7 @@ class LinearModel(Model):
 
 
 class NoModel(Model):
-    """Lacks its network."""
+    """A model without its network."""
 
 
 class Statistics(LinearModel):
@@ -463,7 +463,7 @@ PLACES = ("algorithm", "reward.classifier")
 
 
 def with_own_model(kind: type, at: str = "algorithm", **keys) -> Parts:
-    """PPO and a goal classifier, one of which has networks of ``kind``."""
+    """Return PPO and a goal classifier, one of which has networks of ``kind``."""
     config: Any = OmegaConf.to_container(composed("env=point", "reward=goal_classifier", "algorithm=ppo_point"))
     part = config["algorithm"] if at == "algorithm" else config["reward"]["classifier"]
     part["model"] = node(kind, **keys)
@@ -476,7 +476,7 @@ def test_a_model_of_ones_own_is_the_network_of_algorithms_and_rewards():
     assert list(params["critic"]["params"]) == ["Dense_0"] and set(params["actor"]["params"]) == {"Linear_0", "log_std"}
     source = with_own_model(LinearModel, at="reward.classifier").source
     variables = jax.eval_shape(source.init, jax.random.key(0)).classifier.variables
-    assert variables["params"]["Dense_0"]["kernel"].shape == (3, 2, 1), "one for each member"
+    assert variables["params"]["Dense_0"]["kernel"].shape == (3, 2, 1), "one kernel for each member"
 
 
 @pytest.mark.parametrize("at", PLACES)

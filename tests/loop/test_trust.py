@@ -1,4 +1,4 @@
-"""What a configuration from a folder may build, and whom it may send a key: ours, and whom the user names."""
+"""A stored configuration may only build parts, and send keys to hosts, that are ours or that the user trusts."""
 
 import sys
 
@@ -18,7 +18,7 @@ def check(node: dict, *trust: str) -> None:
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A user's package with a reward of its own."""
+    """A user's package with its own reward."""
     code = (
         "import os\nfrom os import system\nfrom pathlib import Path\nclass Reward:\n    pass\ndef make():\n    pass\n"
     )
@@ -59,12 +59,12 @@ def test_other_packages_are_refused_with_the_way_to_trust_them(node, place):
 @pytest.mark.parametrize(
     "target",
     [
-        "rl_rewards.run.os.system",  # another module, through one of ours
+        "rl_rewards.run.os.system",  # another module, through our module
         "rl_rewards.core.files.write_whole",  # a function
         "rl_rewards.loop.provenance._git",
         "rl_rewards.studies.base._run_arm",
         "rl_rewards.loop.experiment.Path",  # a class of another package
-        "rl_rewards.labelers.store.LabelStore",  # a class, and no part: it makes a file
+        "rl_rewards.labelers.store.LabelStore",  # a class that is not a part: it creates a file
         "rl_rewards.loop.checkpoint.everything.Checkpoints",
         "rl_rewards.rewards.imitation.gail",
     ],

@@ -1,4 +1,4 @@
-"""What wandb is told, and that nothing it does stops a run."""
+"""The data that wandb receives; no failure of wandb stops a run."""
 
 import sys
 import types
