@@ -44,15 +44,15 @@ def encode_clip(frames: np.ndarray, frames_per_second: float) -> tuple[bytes, Sh
 
     shaped = isinstance(frames, np.ndarray) and frames.ndim == 4 and frames.shape[-1] == 3 and frames.size > 0
     right = shaped and frames.dtype == np.uint8
-    require(right, f"the frames of a clip must be uint8 [L, H, W, 3], not {_told(frames)}.")
+    require(right, f"the frames of a clip must be uint8 [L, H, W, 3], not {_described(frames)}.")
     playable = math.isfinite(frames_per_second) and frames_per_second > 0
     require(playable, f"frames_per_second={frames_per_second} must be a number above 0.")
     count, height, width, _ = frames.shape
     columns = min(count, max(1, round(math.sqrt(count * height / width))))
     rows = math.ceil(count / columns)
     fits = columns * width <= MAX_SIDE and rows * height <= MAX_SIDE
-    told = f"{count} frames of {width} x {height} pixels make a sheet of {columns * width} x {rows * height} pixels"
-    require(fits, f"{told}; a side may have {MAX_SIDE} pixels at most; show fewer or smaller frames.")
+    message = f"{count} frames of {width} x {height} pixels make a sheet of {columns * width} x {rows * height} pixels"
+    require(fits, f"{message}; a side may have {MAX_SIDE} pixels at most; show fewer or smaller frames.")
     grid = np.zeros((rows * columns, height, width, 3), np.uint8)
     grid[:count] = frames
     sheet = grid.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
@@ -95,5 +95,5 @@ def unpack_array(packed: bytes) -> np.ndarray:
     return npy.read_array(io.BytesIO(packed), allow_pickle=False)
 
 
-def _told(frames: Any) -> str:
+def _described(frames: Any) -> str:
     return f"{frames.dtype} {list(frames.shape)}" if isinstance(frames, np.ndarray) else type(frames).__name__

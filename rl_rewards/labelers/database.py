@@ -87,8 +87,8 @@ class Database(SqliteFile):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
             found = VERSION
-        told = f"{self.path} is a database of another kind or version ({found})"
-        require(found == VERSION, f"{told}; a label store of version {VERSION} is needed.")
+        message = f"{self.path} is a database of another kind or version ({found})"
+        require(found == VERSION, f"{message}; a label store of version {VERSION} is needed.")
         connection.execute(DETAILS)
         connection.execute(REFUSALS)
 

@@ -205,11 +205,11 @@ def export_chosen_rejected(database: Database, path: Path) -> int:
         for row in connection.execute(STANDING + "AND q.kind NOT IN ('rating', 'yes_no') ORDER BY q.answer").fetchall():
             clips, scores = json.loads(row["clips"]), unpacked(row["scores"]) or ()
             sides = {clip: _side(connection, clip) for clip in clips}
-            told = {key: row[key] for key in ("run", "seed", "query_id", "env", "labeler", "source")}
+            source = {key: row[key] for key in ("run", "seed", "query_id", "env", "labeler", "source")}
             for better, high in zip(clips, scores, strict=True):
                 for worse, low in zip(clips, scores, strict=True):
                     if high > low:
-                        file.write(json.dumps({"chosen": sides[better], "rejected": sides[worse], **told}) + "\n")
+                        file.write(json.dumps({"chosen": sides[better], "rejected": sides[worse], **source}) + "\n")
                         pairs += 1
     return pairs
 

@@ -123,20 +123,20 @@ def scores_of(kind: str, said: str, clips: int) -> list[float]:
     Raises:
         ConfigError: when the text is not an answer.
     """
-    told = f"'{said}' is not an answer: {HOW[kind]}; {KEYS}."
+    message = f"'{said}' is not an answer: {HOW[kind]}; {KEYS}."
     if kind == "rating":
         try:
             return [float(said)]
         except ValueError as error:
-            raise ConfigError(told) from error
+            raise ConfigError(message) from error
     if kind == "yes_no":
         answer = {"y": [1.0], "yes": [1.0], "n": [0.0], "no": [0.0]}.get(said)
-        require(answer is not None, told)
+        require(answer is not None, message)
         return answer or []
     if kind == "pair":
         found = {"1": [1.0, 0.0], "2": [0.0, 1.0], "=": [0.0, 0.0]}.get(said)
-        require(found is not None, told)
+        require(found is not None, message)
         return found or []
     order = said.replace(",", " ").split()
-    require(sorted(order) == sorted(map(str, range(1, clips + 1))), told)
+    require(sorted(order) == sorted(map(str, range(1, clips + 1))), message)
     return [float(clips - 1 - order.index(str(place + 1))) for place in range(clips)]

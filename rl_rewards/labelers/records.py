@@ -74,8 +74,8 @@ class NewQuery:
     def __post_init__(self) -> None:
         require(self.kind in get_args(Kind), f"kind={self.kind} must be one of {', '.join(get_args(Kind))}.")
         low, high = {"pair": (2, 2), "ranking": (2, MOST_CLIPS), "rating": (1, 1), "yes_no": (1, 1)}[self.kind]
-        told = f"a query of kind {self.kind} has {len(self.clips)} clips"
-        require(low <= len(self.clips) <= high, f"{told}; it must have {low} to {high}.")
+        message = f"a query of kind {self.kind} has {len(self.clips)} clips"
+        require(low <= len(self.clips) <= high, f"{message}; it must have {low} to {high}.")
         require(self.query_id >= 0, f"query_id={self.query_id} must be 0 or more; -1 marks padding.")
 
 

@@ -36,7 +36,7 @@ class SqliteFile:
         self._connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
         try:
-            with self._told():
+            with self._as_os_errors():
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: every commit is on the disk
                 self._connection.execute("PRAGMA foreign_keys = ON")
@@ -72,7 +72,7 @@ class SqliteFile:
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         """Commit at the end of the block, or roll back if the block raises."""
-        with self._lock, self._told():
+        with self._lock, self._as_os_errors():
             self._check_identity()
             self._connection.execute(begin)
             try:
@@ -88,7 +88,7 @@ class SqliteFile:
             self._connection.close()
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_os_errors(self) -> Iterator[None]:
         """Convert SQLite's errors about a locked, full, missing or damaged file to OSError; let other errors pass."""
         try:
             yield
@@ -103,8 +103,8 @@ class SqliteFile:
 
     def _check_identity(self) -> None:
         if self._files and self._identities() != self._identity:
-            said = "the file was deleted, renamed or replaced while it was in use"
-            raise OSError(errno.ENOENT, said, str(self.path))
+            message = "the file was deleted, renamed or replaced while it was in use"
+            raise OSError(errno.ENOENT, message, str(self.path))
 
 
 def _make(path: Path) -> None:

@@ -72,8 +72,8 @@ def _check_labeling(parts: Parts) -> None:
         return
     needs, spec = parts.labeling.requirements, parts.env.spec
     for name in needs.info_keys:
-        told = "records no scenes to draw clips from" if name == "scene" else f"has no info {name}"
-        require(name in spec.info, f"{spec.name} {told}, which this labeler needs; choose labeler=oracle.")
+        lack = "records no scenes to draw clips from" if name == "scene" else f"has no info {name}"
+        require(name in spec.info, f"{spec.name} {lack}, which this labeler needs; choose labeler=oracle.")
     require(
         parts.seeds.count == 1 or not needs.asks_people,
         f"num_seeds={parts.seeds.count}: people can answer for only one seed at a time; choose num_seeds=1.",

@@ -98,8 +98,8 @@ class Evaluator:
             rollout = self._played(state.agent, self._keys(self._seed_keys, round, ALSO_PLAYED))
             paid = jax.device_get(self._pay(state.reward, rollout))
             for i, one in enumerate(seeds.each((rollout, paid))):
-                told, played = self._episodes.measure(*one)
-                metrics[i] |= told
+                measured, played = self._episodes.measure(*one)
+                metrics[i] |= measured
                 arrays[i] |= played
         stacked = seeds.stack(arrays)
         if self._plane is not None:

@@ -74,7 +74,7 @@ class Progress:
     def __init__(self, rounds: int, first_round: int, title: str) -> None:
         self._rounds, self._first, self._title = rounds, first_round, title
         self._started: float | None = None  # set after the first round, which compiles
-        self._told = time.monotonic()
+        self._last_line = time.monotonic()
         self._latest: dict[str, Any] = {}
         self._alarm: str | None = None
         self._collapse: str | None = None
@@ -92,8 +92,8 @@ class Progress:
         self._alarm, self._collapse = alarm, collapse
         if self._live is not None:
             self._live.update(self._table())
-        elif evaluated or time.monotonic() - self._told >= QUIET_SECONDS:
-            self._told = time.monotonic()
+        elif evaluated or time.monotonic() - self._last_line >= QUIET_SECONDS:
+            self._last_line = time.monotonic()
             print(self._line(), flush=True)
             for message in new:
                 print(message, flush=True)

@@ -44,9 +44,9 @@ def check_env(env: Any, place: str) -> None:
     pair = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], StepOut)
     require(pair, f"{place}: step must return a pair, the next state and a StepOut.")
     after, out = returned
-    told = f"{place}: the state that step returns has other arrays than the state of reset"
+    message = f"{place}: the state that step returns has other arrays than the state of reset"
     different = _different(state, after)
-    require(different is None, f"{told}: {different}.")
+    require(different is None, f"{message}: {different}.")
     check_array(out.next_obs, tuple(spec.obs.shape), spec.obs.dtype, place, "next_obs of step")
     check_array(out.env_reward, (), "float32", place, "env_reward of step")
     for name in ("terminated", "truncated", "needs_reset"):
@@ -114,8 +114,8 @@ def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
             "() that it was given), and a dict of values to record.",
         )
         different = _different(memory, returned[1])
-        told = f"{place}: the memory that act returns has other arrays than that of initial_memory"
-        require(different is None, f"{told}: {different}.")
+        message = f"{place}: the memory that act returns has other arrays than that of initial_memory"
+        require(different is None, f"{message}: {different}.")
         action = _action(spec, BATCH[1:])
         check_array(returned[0], action.shape, str(action.dtype), place, f"actions for {BATCH[1]} observations")
 

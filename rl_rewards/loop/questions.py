@@ -64,11 +64,11 @@ class Questions:
         return state.replace(reward=self._absorb(state.reward, self._seeds.stack(labels)))
 
     def _until_answered(self, round: int, stopped: Callable[[], Any], say: Callable[[str], None]) -> None:
-        told = False
+        announced = False
         while (waiting := sum(labeler.open(round) for labeler in self._labelers)) and not stopped():
-            if not told:
+            if not announced:
                 say(f"Round {round} waits for {waiting} answers.")
-                told = True
+                announced = True
             time.sleep(POLL_SECONDS)
 
     def metrics(self) -> dict[str, Any]:

@@ -134,8 +134,8 @@ def restore_from_run(run: str | PathLike, seed: int | None = None, trust: Sequen
 def _of_copy(folder: Path, config: Mapping[str, Any], seed: int | None, trust: Sequence[str]) -> RestoredReward:
     """Return the frozen reward in a run's copy, which has one state for all seeds or one per seed."""
     spec = EnvSpec.load(folder / "spec.json")
-    told = folder / SEEDS_FILE
-    first, count = parse_json(read_text(told), str(told)) if told.is_file() else (0, 1)
+    path = folder / SEEDS_FILE
+    first, count = parse_json(read_text(path), str(path)) if path.is_file() else (0, 1)
     source = build_source(config["reward"], spec, folder, range(count), trust)
     seeds = Seeds(count)
     template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))

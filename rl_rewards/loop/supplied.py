@@ -54,8 +54,8 @@ def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, Demonstratio
     names = {name for name in (needs.demos, offers.demos) if name is not None}
     steps = settings.examples.last_steps
     if needs.needs_examples and steps is not None:
-        told = f"examples.last_steps={steps} takes goals from demonstrations; name some with demos=NAME."
-        require(settings.demos is not None, told)
+        message = f"examples.last_steps={steps} takes goals from demonstrations; name some with demos=NAME."
+        require(settings.demos is not None, message)
         names.add(settings.demos)
     require(len(names) < 2, "The reward and the algorithm name different demonstrations; name one set with demos=NAME.")
     if not names:

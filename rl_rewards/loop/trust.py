@@ -73,9 +73,9 @@ def check_targets(config: Mapping[str, Any], built: Sequence[str], trust: Sequen
     for place, node in [found for key in built for found in _nodes(config.get(key), key)]:
         target = node.get("_target_")
         if target is not None:
-            told = f"{where}: {place}._target_={target}"
-            require(isinstance(target, str) and bool(NAME.fullmatch(target)), f"{told} is not the name of a class.")
-            _check_target(target, trust, told)
+            named = f"{where}: {place}._target_={target}"
+            require(isinstance(target, str) and bool(NAME.fullmatch(target)), f"{named} is not the name of a class.")
+            _check_target(target, trust, named)
         module, colon, _ = str(node.get("id", "")).partition(":")  # Gymnasium imports the module in module:Id
         require(
             not colon or _is_in(module, trust),
@@ -107,22 +107,22 @@ def trusted_class(target: Any, trust: Sequence[str]) -> Any:
         return None
 
 
-def _check_target(target: str, trust: Sequence[str], told: str) -> None:
+def _check_target(target: str, trust: Sequence[str], place: str) -> None:
     own = _is_in(target, ("rl_rewards",))
     require(
         own or _is_in(target, trust),
-        f"{told} is not a class of rl_rewards, and using it executes its code; {_how(target)}.",
+        f"{place} is not a class of rl_rewards, and using it executes its code; {_how(target)}.",
     )
     try:
         found = pkgutil.resolve_name(target)
     except Exception as error:  # any error while the module is imported
-        raise ConfigError(f"{told} cannot be imported: {error}.") from None
+        raise ConfigError(f"{place} cannot be imported: {error}.") from None
     home = found.__module__ if isinstance(found, type | FunctionType) else ""
     part = isinstance(found, type) and is_dataclass(found) and _is_in(home, OWN)
     named = _is_in(home, trust)
     require(
         named or (own and part),
-        f"{told} is not a part of a run" + ("." if own else f" that is defined in {', '.join(trust)}."),
+        f"{place} is not a part of a run" + ("." if own else f" that is defined in {', '.join(trust)}."),
     )
 
 

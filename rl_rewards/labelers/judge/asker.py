@@ -107,12 +107,12 @@ class Asker:
                 raise JudgeFailed(f"refuses ({outcome.error})")
         raise JudgeFailed(f"did not answer in {self._limits.tries} tries (the last: {outcome.error})")
 
-    def _pause(self, attempt: int, told: float | None) -> None:
+    def _pause(self, attempt: int, seconds: float | None) -> None:
         """Wait as long as the endpoint says, or else twice as long after each attempt, times a random 0.5 to 1.5."""
         limits = self._limits
-        if told is None:
-            told = limits.backoff_seconds * 2.0 ** (attempt - 1) * self._random.uniform(0.5, 1.5)
-        self._stopping.wait(min(told, limits.backoff_most_seconds))
+        if seconds is None:
+            seconds = limits.backoff_seconds * 2.0 ** (attempt - 1) * self._random.uniform(0.5, 1.5)
+        self._stopping.wait(min(seconds, limits.backoff_most_seconds))
 
     def _reserve(self) -> None:
         """Count a request before it is sent, unless a cap forbids it."""

@@ -110,11 +110,11 @@ class Endpoint:
             return Response(error=f"no connection ({self._words(error.__cause__ or error)})", again=True)
         except openai.APIStatusError as error:
             status, raw = error.status_code, self._without_key(error.response.text)
-            told = f"HTTP {status}: {_sentence(raw) or self._words(error)}"[:MOST_LETTERS]
-            if sent and status in (400, 422) and "logprob" in told:
+            message = f"HTTP {status}: {_sentence(raw) or self._words(error)}"[:MOST_LETTERS]
+            if sent and status in (400, 422) and "logprob" in message:
                 self._logprobs = False  # not offered here: leave them out from now on
-                return Response(raw=raw, error=told, again=True, wait_seconds=0.0)
-            return _failed(status, told, raw, retry_after(error.response.headers))
+                return Response(raw=raw, error=message, again=True, wait_seconds=0.0)
+            return _failed(status, message, raw, retry_after(error.response.headers))
         except (openai.OpenAIError, ValueError) as error:  # an unreadable body with HTTP 200
             return Response(raw=raw, error=self._words(error), again=True)
 
@@ -130,11 +130,11 @@ class Endpoint:
         return text.replace(key, "[key]") if key else text
 
 
-def _failed(status: int, told: str, raw: str, wait_seconds: float | None = None) -> Response:
+def _failed(status: int, message: str, raw: str, wait_seconds: float | None = None) -> Response:
     again = status in RETRIED or status >= 500
-    filtered = any(word in told.lower() for word in FILTERED)
+    filtered = any(word in message.lower() for word in FILTERED)
     of_prompt = not again and (filtered or status not in OF_ALL)
-    return Response(raw=raw, error=told, again=again, of_prompt=of_prompt, wait_seconds=wait_seconds)
+    return Response(raw=raw, error=message, again=again, of_prompt=of_prompt, wait_seconds=wait_seconds)
 
 
 def _status(code: str | int | None) -> int:

@@ -100,15 +100,15 @@ def error_of(body: Any) -> tuple[str | int | None, str] | None:
         return None
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    told = body.get("error") or (first.get("error") if isinstance(first, dict) else None)
-    if told is None and first is None:
-        told = body.get("detail") or body.get("message")
-    if not told:
+    error = body.get("error") or (first.get("error") if isinstance(first, dict) else None)
+    if error is None and first is None:
+        error = body.get("detail") or body.get("message")
+    if not error:
         return None
-    if not isinstance(told, dict):
-        return None, told if isinstance(told, str) else json.dumps(told)
-    code = told.get("code") or told.get("status") or told.get("type")
-    return code if isinstance(code, str | int) else None, str(told.get("message") or json.dumps(told))
+    if not isinstance(error, dict):
+        return None, error if isinstance(error, str) else json.dumps(error)
+    code = error.get("code") or error.get("status") or error.get("type")
+    return code if isinstance(code, str | int) else None, str(error.get("message") or json.dumps(error))
 
 
 def _text(content: Any) -> str:
