@@ -1,4 +1,4 @@
-"""Evaluates the policy by the true and by the learned reward, with separate keys and environments.
+"""Evaluates the policy by the true and by the learned reward, with separate keys and environments; no state is changed.
 
 Every evaluation runs whole episodes of the stochastic policy (``eval/...``) and of its mode (``..._deterministic``).
 Success is that of the last state of an episode. The environment determines which environment is evaluated, and which
