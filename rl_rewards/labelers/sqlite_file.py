@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 WAIT_SECONDS = 30.0
-"""How long to wait for another process that is writing."""
+"""The longest wait for another process that is writing."""
 OWNER_ALONE = 0o600
 """The mode of a new file: only its owner may read what people and judges answered."""
 

@@ -25,7 +25,7 @@ from rl_rewards.labelers.records import MOST_LETTERS
 from rl_rewards.labelers.stored import StoredLabeler
 
 GRACE_SECONDS = 5.0
-"""How long a stopping run waits for replies to requests already sent, because they cost money."""
+"""The longest wait of a stopping run for replies to requests already sent, because they cost money."""
 
 
 class _Task(NamedTuple):
