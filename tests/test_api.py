@@ -152,7 +152,7 @@ def test_a_reward_that_reads_info_is_given_info():
 
 
 def test_folders_without_a_reward_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="is not a run's folder"):
+    with pytest.raises(ConfigError, match="is not a run folder"):
         rl_rewards.load_reward(tmp_path)
     with pytest.raises(ConfigError, match="does not exist"):
         rl_rewards.load_reward(tmp_path / "nowhere")

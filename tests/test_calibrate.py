@@ -131,7 +131,7 @@ def test_what_is_known_of_clips_travels_with_them_and_may_be_missing(tmp_path):
     copy.close()
     with pytest.raises(ConfigError, match="does not know the true return"):
         compare(other, [])
-    with pytest.raises(ConfigError, match="looks at env_reward, which the store does not know"):
+    with pytest.raises(ConfigError, match="reads env_reward, which the label store does not have"):
         compare(other, ["labeler=oracle"])
     with JudgeServer(lambda body: "A") as server:
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=null"]
@@ -147,7 +147,7 @@ def test_what_is_told(tmp_path):
     ("overrides", "seed", "words"),
     [
         (["env=flip"], None, "env=flip says nothing of a labeler"),
-        (["labeler=human"], None, "People answer in a run of their own"),
+        (["labeler=human"], None, "A labeler that asks people cannot be used here"),
         (["labeler=oracle", "labeler.mistake=2"], None, r"labeler\.mistake=2"),
         ([], 7, "no answered pair of seed 7"),
     ],
@@ -173,5 +173,5 @@ def test_what_is_no_run_with_pairs(tmp_path, capsys):
         compare(unanswered, [])
     other = answered_run(tmp_path / "other", n=20)
     build_env(composed("env=flip")).spec.save(other / "spec.json")
-    with pytest.raises(ConfigError, match="answers about point, and its run is of"):
+    with pytest.raises(ConfigError, match="answers about point, but its run uses"):
         compare(other, [])

@@ -53,7 +53,7 @@ def test_a_key_that_was_meant_for_another_choice_is_named():
     """What an experiment sets of its reward is merged into whatever was chosen instead."""
     from rl_rewards.loop import build
 
-    told = r"reward\.negatives=visits is no setting of EnvironmentReward; .* out with ~reward\.negatives"
+    told = r"reward\.negatives=visits is not a setting of EnvironmentReward; .* remove it with ~reward\.negatives"
     swapped = ("experiment=lecture/classifiers/sac_adversarial", "reward=environment")
     with pytest.raises(ConfigError, match=told):
         build.build(composed(*swapped))
@@ -66,7 +66,7 @@ def test_a_key_that_was_meant_for_another_choice_is_named():
     [
         (["env._target_=nowhere.Env"], r"env\._target_=nowhere\.Env cannot be imported: .*No module named 'nowhere'"),
         (["env._target_=rl_rewards.envs.point.Pont"], r"_target_=rl_rewards\.envs\.point\.Pont cannot be imported: "),
-        (["~env._target_"], r"env lacks _target_, the class that is to be made of its keys"),
+        (["~env._target_"], r"env has no _target_; it must name the class to make"),
     ],
 )
 def test_a_class_that_is_not_there_is_named(overrides, told):

@@ -89,7 +89,7 @@ def test_an_expert_trained_otherwise_has_a_folder_that_hydra_can_read(monkeypatc
 
 def test_what_cannot_be_seen_again(expert, capsys):
     for change, message in (
-        ("env.observation=image", "Steps of point cannot be seen again"),
+        ("env.observation=image", "Steps of point cannot be observed again"),
         ("env.observations=image", "the run has no env.observations"),
         ("seed=3", "must change a key of env"),
     ):
@@ -102,7 +102,7 @@ def test_what_cannot_be_seen_again(expert, capsys):
     ("arguments", "message"),
     [
         (["of", "x.npz"], "Name the run to record"),
-        (["of", "x.npz", "--policy", "nowhere"], "nowhere does not exist; name the folder of a run whose policy"),
+        (["of", "x.npz", "--policy", "nowhere"], "nowhere does not exist; name the run folder of the policy"),
         (["cartpole", "x.npz", "--episodes", "0"], "--episodes 0 must be at least 1"),
         (["cartpole", "x.npz", "--random", "2"], r"--random 2\.0 must lie in \[0, 1\]"),
     ],

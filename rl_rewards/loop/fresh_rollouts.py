@@ -1,4 +1,4 @@
-"""Rollouts of fresh environments, for evaluation: no state goes on from one to the next."""
+"""Rollouts in fresh environments, for evaluation; no state is carried from one to the next."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,7 +21,7 @@ ActOf = Callable[[Any, Memory, Obs, Key], tuple[Action, Memory, dict[str, jax.Ar
 
 
 class FreshRollouts:
-    """Plays fresh environments of ``parts``, for as long as an episode can last.
+    """Runs the policy in fresh environments of ``parts``, for the longest episode length.
 
     The environments of all rollouts are stepped together, by one program.
 
@@ -71,13 +71,13 @@ class FreshRollouts:
         return self._groups(seeds.split(collected.rollout, axis=1))
 
     def _groups(self, rollouts: Transition) -> list[Transition]:
-        """The rollouts of steps [T, B] or [S, T, B], one after the other on the axis of the environments."""
+        """Split rollouts [T, B, ...] or [S, T, B, ...], which lie one after the other on the axis of the environments."""
         axis = 1 if self.parts.seeds.count == 1 else 2
         return [_group(rollouts, i, self.copies, axis) for i in range(len(self.explore))]
 
 
 def _group(tree: Any, i: int, size: int, axis: int) -> Any:
-    """Returns the ``i``-th group of ``size`` environments of leaves whose environments are on ``axis``."""
+    """Return the ``i``-th group of ``size`` environments from leaves whose environments are on ``axis``."""
     part = (*[slice(None)] * axis, slice(i * size, (i + 1) * size))
     return jax.tree.map(lambda x: x[part], tree)
 
@@ -85,7 +85,7 @@ def _group(tree: Any, i: int, size: int, axis: int) -> Any:
 def _act_in_groups(
     parts: Parts, explore: tuple[bool, ...], agent: Any, memory: Memory, obs: Obs, key: Key
 ) -> tuple[Action, Memory, dict[str, jax.Array]]:
-    """The policy of one seed, on equal groups of environments [B, ...]: one group for each entry of ``explore``."""
+    """Act in equal groups of environments [B, ...], one for each entry of ``explore``, with the policy of one seed."""
     size = obs.shape[0] // len(explore)
     acted = [
         parts.algorithm.act(agent, _group(memory, i, size, 0), obs[i * size : (i + 1) * size], group_key, explores)
@@ -102,6 +102,6 @@ def _play(parts: Parts, act: ActOf, num_envs: int, length: int, agent: Any, key:
 
 
 def _env_seed(key: Key) -> tuple[jax.Array, Key]:
-    """Seed of a host environment, and the key of the policy's randomness."""
+    """Return the seed of a host environment, and the key for the policy's sampling."""
     env_key, action_key = jax.random.split(key)
     return jax.random.randint(env_key, (), 0, 2**31 - 1), action_key

@@ -84,10 +84,12 @@ def test_refusals(tmp_path):
             small_sac(SPEC, **changes)
     path = point_file(tmp_path, env_reward=None)
     sac = ("env=point", "algorithm=sac", f"demos={path}")
-    with pytest.raises(ConfigError, match="This reward pays demonstrated steps, and the algorithm's batches hold none"):
+    with pytest.raises(
+        ConfigError, match="This reward pays for demonstrated steps, but the algorithm's batches have none"
+    ):
         build.build(composed(*sac, "reward=sqil"))
     term = "+reward.terms.near={weight: -1.0, of: info.scene, map: norm}"
-    with pytest.raises(ConfigError, match="this reward reads scene from info, which they do not have"):
+    with pytest.raises(ConfigError, match="this reward reads scene from info, which demonstrations do not have"):
         build.build(composed(*sac, "algorithm.demo_fraction=0.5", "reward=hand_designed", term))
     with pytest.raises(ConfigError, match="lacks env_reward, which this reward reads"):
         run_here(tmp_path / "run", *sac, "algorithm.demo_fraction=0.5", "reward=environment")
@@ -128,5 +130,5 @@ def test_seeds_of_one_program_need_equally_many_goals(tmp_path):
     path = point_file(tmp_path, **rows, episode_return=np.ones(2))
     few = ("demonstrations.episodes=1", "examples.last_steps=5", "examples.heldout_share=0.5", "num_seeds=8")
     cfg = composed("env=point", f"demos={path}", *few)
-    with pytest.raises(ConfigError, match=r"gives the seeds from 1 to \d goals to learn from, .* choose num_seeds=1"):
+    with pytest.raises(ConfigError, match=r"gives each seed between 1 and \d training goals, .* choose num_seeds=1"):
         supplied.build_data(*build.build(cfg))

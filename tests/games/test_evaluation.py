@@ -152,13 +152,13 @@ def test_each_seed_goes_on_with_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (("env=key_door", "env.max_episode_steps=12"), r"learned on hall, and this run's environment is key_door"),
-        (("reward=environment",), r"has the learners alice and bob, and this run has one learner"),
-        (("algorithm.model.hidden=[32]",), r"has networks of another shape"),
-        (("env.length=6",), r"learned with other observations"),
+        (("env=key_door", "env.max_episode_steps=12"), r"learned on hall, but this run's environment is key_door"),
+        (("reward=environment",), r"has the learners alice and bob, but this run has one learner"),
+        (("algorithm.model.hidden=[32]",), r"has networks of other shapes"),
+        (("env.length=6",), r"learned with observations"),
         (
             ("pretrain.part=carol",),
-            r"pretrain\.part=carol is none of this run's learners",
+            r"pretrain\.part=carol is not a learner of this run",
         ),
         (("pretrain.run=/nowhere",), r"/nowhere does not exist"),
         (("pretrain.run=null",), r"pretrain\.part=bob needs pretrain=RUN_DIR"),
@@ -176,7 +176,7 @@ def test_what_does_not_fit_is_refused_before_anything_compiles(tmp_path, played,
 def test_the_command_line_takes_a_folder_as_pretrain(tmp_path):
     done = command("env=point", "reward=environment", "debug=smoke", "pretrain=/nowhere", f"hydra.run.dir={tmp_path}")
     assert done.returncode != 0
-    assert "/nowhere does not exist; name the folder of a run whose policy is to be used." in done.stderr + done.stdout
+    assert "/nowhere does not exist; name the run folder of the policy." in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -189,7 +189,7 @@ def test_the_command_line_takes_a_folder_as_pretrain(tmp_path):
             r"algorithm\.rollout_length=12 is too short for a whole game of reward\.horizon=12",
         ),
         (("reward.target_fraction=0.5",), r"algorithm\.rollout_length=20 is too short for a whole episode of the task"),
-        (("algorithm=sac",), r"algorithm=sac needs real actions|judges whole trajectories|learns from whole rollouts"),
+        (("algorithm=sac",), r"algorithm=sac needs real actions|scores whole trajectories|learns from whole rollouts"),
     ],
 )
 def test_runs_that_cannot_be_played_are_refused(changes, told):

@@ -1,4 +1,4 @@
-"""Files of demonstrations and examples that are damaged are read, or refused in one sentence."""
+"""Damaged files of demonstrations and examples are either read, or refused in one sentence."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ SPEC = make_spec(obs=2, action=2)
 
 
 def small_file(folder: Path) -> Path:
-    """Two episodes of five steps."""
+    """Return two episodes of five steps."""
     demos = {key: array for key, array in point_demos(1).items() if not key.startswith("episode")}
     demos = {key: array[:10] for key, array in demos.items()}
     demos |= {"truncated": np.arange(10) % 5 == 4, "episode_start": np.array([0, 5]), "episode_return": np.zeros(2)}

@@ -1,4 +1,4 @@
-"""What an evaluation stores beside its metrics: the truth about judged states, and the failure worth looking at."""
+"""The arrays that an evaluation stores: the truth about scored states, and the most rewarded failure."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from tests.runs import composed
 
 
 def rollout(success: np.ndarray, valid: np.ndarray) -> Transition:
-    """Scenes [T, N, 2] that hold (t, episode)."""
+    """Return scenes [T, N, 2] with the values (t, episode)."""
     t, episode = np.meshgrid(*map(np.arange, valid.shape), indexing="ij")
     zeros = np.zeros(valid.shape, np.float32)
     return Transition(
@@ -72,8 +72,8 @@ def test_scenes_lie_where_the_plane_shows_them():
         table = instantiate(composed("env=pencil_case", f"env.observation={choice}").env)
         centre, half = table.tracker.frame
         scene = np.zeros((1, 9))
-        scene[:, 5:7] = [0.3, -0.4]  # what the tracker reports
-        scene[:, :2] = unproject(np.array([[0.5, 0.2]]) * half + centre)  # where the case is
+        scene[:, 5:7] = [0.3, -0.4]  # the tracker's report
+        scene[:, :2] = unproject(np.array([[0.5, 0.2]]) * half + centre)  # the position of the case
         np.testing.assert_allclose(table.place(scene), [[0.3, -0.4]] if choice == "tracker" else [[0.5, 0.2]])
 
 

@@ -1,4 +1,4 @@
-"""A run that does not fit is refused before anything is allocated; pictures are counted as bytes."""
+"""A run that does not fit into memory is refused before anything is allocated; pictures count one byte per value."""
 
 import jax
 import pytest
@@ -15,7 +15,7 @@ SIZE = 32 * 32 * 3
 
 
 def test_pictures_are_kept_as_bytes():
-    """Both observations of a transition, and a visited state, take one byte a number; seeds multiply."""
+    """Both observations of a transition, and a visited state, take one byte per value, times the number of seeds."""
     parts = build.build(
         composed(*PICTURES, "algorithm=sac", "algorithm.replay_capacity=9600", "reward.keep_visited=1000")
     ).parts
@@ -70,17 +70,17 @@ def test_what_does_not_fit_is_refused_in_one_sentence(monkeypatch, overrides, lo
 
 @pytest.mark.parametrize("algorithm", ["bc", "ppo"])
 def test_demonstrations_that_do_not_fit_beside_the_run_are_refused(monkeypatch, tmp_path, algorithm):
-    """One set for all seeds: what they share counts once."""
+    """A data set that all seeds share counts once."""
     wide = ["env=point", "reward=gail" if algorithm == "ppo" else "reward=environment", f"algorithm={algorithm}"]
     cfg = composed("debug=smoke", *wide, f"demos={point_file(tmp_path)}", "num_seeds=3")
     parts, settings = build.build(cfg)
     kept, work = memory.needed_bytes(parts)
     need = 2 * sum(kept.values()) + work
-    shared = 320 * (2 * 4 * 3 + 4 + 4 * 1 + 4)  # three pairs of numbers, a reward, four flags, and how many follow
+    shared = 320 * (2 * 4 * 3 + 4 + 4 * 1 + 4)  # three pairs, a reward, four flags, and a count of following steps
     monkeypatch.setattr(memory, "free_bytes", lambda: need + shared + 100)
     supplied.build_data(parts, settings)
     monkeypatch.setattr(memory, "free_bytes", lambda: need + shared)
-    with pytest.raises(ConfigError, match=r"demos.npz that this run is given need 0\.0 GB .* demonstrations\.episodes"):
+    with pytest.raises(ConfigError, match=r"this run takes from .*demos.npz need 0\.0 GB .* demonstrations\.episodes"):
         supplied.build_data(parts, settings)
 
 

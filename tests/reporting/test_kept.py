@@ -89,7 +89,7 @@ def test_without_success_the_best_return_has_its_tile(tmp_path):
     assert kept_words(read_run(run_dir)) is None
     assert "Best true return" in page(run_dir)
     words = kept_words(read_run(keep(run_dir, criterion="goals")))
-    assert "true success is not asked" in words
+    assert "true success is not used" in words
 
 
 @pytest.mark.parametrize(

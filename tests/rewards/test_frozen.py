@@ -82,7 +82,9 @@ def test_a_frozen_sqil_is_refused_where_it_would_pay_nothing():
     cfg = composed("debug=smoke", "env=point")
     parts, settings = build.build(cfg)
     sqil = make("reward", "sqil", parts.env.spec, demos="any.npz")
-    with pytest.raises(ConfigError, match=r"pays demonstrated steps, and the algorithm's batches hold none; choose"):
+    with pytest.raises(
+        ConfigError, match=r"pays for demonstrated steps, but the algorithm's batches have none; choose"
+    ):
         compatibility.check(parts._replace(source=still(sqil)), settings)
     assert still(sqil).requirements.demos is None, "it no longer learns from demonstrations"
 
@@ -92,7 +94,7 @@ def test_a_frozen_reward_that_pays_to_linger_is_warned_of():
     classifier = tiny_source("goal_classifier", early.env.spec, early_end="allow", reward_map="prob")
     for source in (classifier, still(classifier), Mixture(parts={"a": still(classifier)}, weights={"a": 0.5})):
         (sentence,) = compatibility.warnings(early._replace(source=source))
-        assert "hovering beside the goal pays more than finishing" in sentence
+        assert "staying near the goal pays more than finishing" in sentence
 
 
 def test_a_frozen_reward_forgets_what_only_learning_reads():
@@ -172,7 +174,7 @@ def test_folders_without_a_reward_are_refused(tmp_path, learned):
         frozen("null")
     with pytest.raises(ConfigError, match="nowhere does not exist"):
         frozen(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="is not a run's folder; it has no config"):
+    with pytest.raises(ConfigError, match="is not a run folder; it has no config"):
         frozen(tmp_path)
     shutil.copyfile(learned / "config.yaml", tmp_path / "config.yaml")
     for name in ("spec.json", None):  # killed before the first checkpoint: before and after spec.json is written

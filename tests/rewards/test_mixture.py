@@ -203,9 +203,9 @@ THIRD = "+reward@reward.parts.third"
         ((f"{THIRD}=zero",), r"reward\.weights has no weight for third"),
         (("+reward.weights.third=1.0",), r"reward\.weights names third, which is not a part; the parts are task, "),
         (("reward.weights.task=much",), r"reward\.weights\.task=much must be a number"),
-        (("reward.weights=1.0",), r"reward\.weights=1\.0 must be a mapping: of each part's name to a number"),
-        (("+reward.parts.third={value: 1.0}",), r"reward\.parts\.third is no reward; choose one with \+reward@"),
-        (("+reward.parts.bonus.batches=3",), r"^reward\.parts\.bonus\.batches=3 is no setting of Curiosity; "),
+        (("reward.weights=1.0",), r"reward\.weights=1\.0 must be a mapping of each part's name to a number"),
+        (("+reward.parts.third={value: 1.0}",), r"reward\.parts\.third is not a reward; choose one with \+reward@"),
+        (("+reward.parts.bonus.batches=3",), r"^reward\.parts\.bonus\.batches=3 is not a setting of Curiosity; "),
         (("reward.parts.bonus.batch_size=0",), r"^reward\.parts\.bonus\.batch_size=0 must be at least 1\.$"),
         (
             (f"{THIRD}=mixture", "+reward.weights.third=1.0", "reward.parts.third.parts.bonus.features=0"),

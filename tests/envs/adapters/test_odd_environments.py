@@ -250,9 +250,7 @@ def test_what_cannot_be_stored_is_saved_without_it_and_said_beforehand(env, tmp_
     changes = [f"+env.kwargs.{key}={value}" for key, value in env.kwargs.items()]
     run = ("env=gymnasium", f"env.id={env.id}", "env.max_episode_steps=20", "reward=environment", *changes)
     parts = build.build(composed("debug=smoke", *run), tmp_path).parts
-    assert (
-        "cannot save its state: a run that is resumed starts fresh episodes there" in compatibility.warnings(parts)[0]
-    )
+    assert "cannot save its state. A resumed run starts fresh episodes" in compatibility.warnings(parts)[0]
     check_saving(parts, 0)
 
 
@@ -267,7 +265,7 @@ def test_a_state_that_cannot_be_saved_is_refused_before_compiling(monkeypatch):
         "rl_rewards.envs.adapters.gymnasium_batch.GymnasiumBatch.save", lambda self: json.dumps(object())
     )
     with pytest.raises(
-        ConfigError, match=r"^Pendulum-v1 cannot be saved and loaded, which every checkpoint does: .*Type"
+        ConfigError, match=r"^Pendulum-v1 cannot be saved and loaded, as every checkpoint needs: .*Type"
     ):
         check_saving(parts, 0)
 
@@ -338,7 +336,7 @@ def test_every_part_of_a_dict_is_held_against_its_own_space(wrong, sentence):
 
 def test_a_gymnasium_class_as_target_is_told_where_it_belongs():
     with pytest.raises(
-        ConfigError, match=r"env\._target_=tests\.envs\.adapters\.odd\.Plain is a Gymnasium environment, .*"
+        ConfigError, match=r"env\._target_=tests\.envs\.adapters\.odd\.Plain is a single Gymnasium environment; .*"
     ) as caught:
         build.build_env(OmegaConf.create({"env": {"_target_": "tests.envs.adapters.odd.Plain", "unknown": 1}}))
     assert "env=gymnasium env.id=tests.envs.adapters.odd:Plain" in str(caught.value)

@@ -280,5 +280,5 @@ def test_runs_on_replayed_steps(tmp_path):
 
 
 def test_an_offline_algorithm_has_nothing_for_it():
-    with pytest.raises(ConfigError, match="This reward learns from what the policy does"):
+    with pytest.raises(ConfigError, match="This reward learns from rollouts of the policy"):
         build.build(composed("env=point", "reward=curiosity", "algorithm=bc", "demos=any.npz"))
