@@ -98,7 +98,7 @@ def test_games_that_miss_an_array_are_refused_in_one_sentence(plain_run):
     with np.load(file) as stored:
         arrays = {name: stored[name] for name in stored.files if name != "game_goal"}
     np.savez(file, **arrays)
-    with pytest.raises(ConfigError, match="games in .* cannot be read by this version"):
+    with pytest.raises(ConfigError, match=r"games in .* cannot be read by this version"):
         read_run(plain_run)
 
 

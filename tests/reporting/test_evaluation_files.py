@@ -56,7 +56,7 @@ def test_arrays_without_entries(tmp_path, key):
         with pytest.raises(ConfigError, match=f"000000.npz is malformed: .*{key}"):
             read_all(folder)
     elif key in ("game_t_bob", "game_distance", "game_reached", "game_goal"):
-        with pytest.raises(ConfigError, match="games in .* cannot be read by this version"):
+        with pytest.raises(ConfigError, match=r"games in .* cannot be read by this version"):
             read_all(folder)
     else:
         (evaluation,), _, _, _ = read_all(folder)

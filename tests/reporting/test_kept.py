@@ -50,7 +50,7 @@ def test_what_was_lost_is_said_first(tmp_path):
     for words in (
         "Success reached 1.00 at 123k env steps, fell to 0.19 after 205k (64 episodes); no exploit alarm.",
         "The policy learned the task and lost it again",
-        "Collapse: in 3 evaluations in a row success was below two thirds of its earlier level: it was 0.99 around 164k",
+        "success was below two thirds of its earlier level: it was 0.99 around 164k env steps",
         "First noticed at 328k env steps.",
         "kept in checkpoints/best",
         "Best success",
