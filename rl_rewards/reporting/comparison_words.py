@@ -10,7 +10,7 @@ from rl_rewards.reporting.figures.comparison import last_values, true_key
 from rl_rewards.reporting.find_runs import FoundRuns, StudyFiles
 from rl_rewards.reporting.verdict import Notice, learns_reward, wilson_interval
 
-STANDS = "stands"
+ACTIVE = "active"
 LEARNED_KEY = "eval/learned_reward_final"
 NOTES = (
     "Values are from the last evaluation that all seeds of an arm have, with 95% intervals in brackets. For several "
@@ -36,7 +36,7 @@ def headline(arms: Sequence[Arm], studies: Sequence[StudyFiles]) -> str:
     if standing:
         return f"{words}; EXPLOIT ALARM in {', '.join(standing[:3])}{' and others' if len(standing) > 3 else ''}."
     learned = any(learns_reward(run) for arm in arms for run in arm.runs)
-    return f"{words}; no exploit alarm stands." if learned else f"{words}."
+    return f"{words}; no exploit alarm is active." if learned else f"{words}."
 
 
 def comparison_notices(arms: Sequence[Arm], found: FoundRuns) -> list[Notice]:
@@ -45,7 +45,7 @@ def comparison_notices(arms: Sequence[Arm], found: FoundRuns) -> list[Notice]:
     for arm in arms:
         if seeds := _standing(arm):
             told = f" in {len(seeds)} of {arm.num_seeds} seeds ({seeds_in_words(seeds)})" if arm.num_seeds > 1 else ""
-            notices.append(Notice("alarm", f"{arm.name}: the exploit alarm stands at the last evaluation{told}."))
+            notices.append(Notice("alarm", f"{arm.name}: the exploit alarm is active at the last evaluation{told}."))
     envs = list(dict.fromkeys(arm.choices[0] for arm in arms))
     if len(envs) > 1:
         text = f"The runs are on different environments ({', '.join(envs)}): do not compare their success or returns."
@@ -97,7 +97,7 @@ def _line(arm: Arm, index: int, keys: Sequence[str]) -> Line:
         _counted([run.status for run in arm.runs]),
         "; ".join(arm.commits),
     ]
-    return Line(arm.name, f"arm-{index + 1}", cells, STANDS in arm.alarms)
+    return Line(arm.name, f"arm-{index + 1}", cells, ACTIVE in arm.alarms)
 
 
 def _alarms(arm: Arm) -> str:
@@ -138,8 +138,8 @@ def _with_interval(key: str, *numbers: float) -> str:
 
 
 def _standing(arm: Arm) -> list[int]:
-    """Return the seeds whose alarm stands at the last evaluation."""
-    return [seed for seed, words in zip(arm.seeds, arm.alarms, strict=True) if words == STANDS]
+    """Return the seeds whose alarm is active at the last evaluation."""
+    return [seed for seed, words in zip(arm.seeds, arm.alarms, strict=True) if words == ACTIVE]
 
 
 def _claims(studies: Sequence[StudyFiles]) -> str:

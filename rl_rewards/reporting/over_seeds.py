@@ -93,7 +93,7 @@ def over_seeds(run: ManySeeds) -> OverSeeds:
         SeedRow(seed, [_cell(last, key, i) for key, _ in present], alarms[i], i == typical)
         for i, seed in enumerate(run.seeds)
     ]
-    standing = [seed for seed, words in zip(run.seeds, alarms, strict=True) if words == "stands"]
+    standing = [seed for seed, words in zip(run.seeds, alarms, strict=True) if words == "active"]
     tiles, best = [_tile(last, key, name) for key, name in present], best_tile_of_many(run.evaluation_rows)
     return OverSeeds(
         headline=_headline(run, last, len(standing)),
@@ -125,7 +125,9 @@ def _headline(run: ManySeeds, last: Row, standing: int) -> str:
         return f"{run.num_seeds} seeds, never evaluated."
     mean, low, high = mean_interval(found)
     name = "Success" if key == "eval/success" else "True return"
-    alarm = f"EXPLOIT ALARM in {standing} seed{'s' if standing > 1 else ''}" if standing else "no exploit alarm stands"
+    alarm = (
+        f"EXPLOIT ALARM in {standing} seed{'s' if standing > 1 else ''}" if standing else "no exploit alarm is active"
+    )
     if is_game(last):
         alarm = f"Bob reaches {mean_interval(values(last, 'eval/game_reached'))[0]:.0%} of Alice's goals"
     told = verdict(run.evaluation_rows, run.seeds[0])
@@ -137,7 +139,7 @@ def _notices(standing: list[int], count: int) -> list[Notice]:
     if not standing:
         return []
     named = ", ".join(map(str, standing))
-    text = f"The exploit alarm stands at the last evaluation in {len(standing)} of {count} seeds ({named})."
+    text = f"The exploit alarm is active at the last evaluation in {len(standing)} of {count} seeds ({named})."
     return [Notice("alarm", text)]
 
 

@@ -30,7 +30,7 @@ class RunSummary:
     headline: str
     notices: list[Notice]
     tiles: list[Tile]
-    alarms: list[Alarm]  # of all evaluations at which the alarm stood, oldest first
+    alarms: list[Alarm]  # of all evaluations at which the alarm was active, oldest first
 
 
 def judge(run: RunFiles) -> RunSummary:
@@ -64,14 +64,14 @@ def learns_reward(run: RunFiles) -> bool:
 
 
 def alarm_words(run: RunFiles) -> str:
-    """Return ``never raised``, ``stands`` (now), ``raised, cleared``, or, for games, ``does not apply``."""
+    """Return ``never raised``, ``active``, ``raised, cleared``, or, for games, ``does not apply``."""
     if run.is_game:
         return "does not apply"
     rows = run.evaluation_rows
     raised = [end for end in range(1, len(rows) + 1) if exploit_alarm(rows[:end])]
     if not raised:
         return "never raised"
-    return "stands" if raised[-1] == len(rows) else "raised, cleared"
+    return "active" if raised[-1] == len(rows) else "raised, cleared"
 
 
 def duration(seconds: float) -> str:
@@ -156,7 +156,7 @@ def judge_notices(run: RunFiles) -> list[Notice]:
 
 
 def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:
-    """Return warnings about suspicious results for which no alarm stands."""
+    """Return warnings about suspicious results without an active alarm."""
     if now or not run.evaluation_rows or not learns_reward(run):
         return []
     row = run.evaluation_rows[-1]

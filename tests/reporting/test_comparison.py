@@ -105,7 +105,7 @@ def test_one_run_is_reported_in_its_own_folder(capsys, sweep):
 @pytest.mark.parametrize("part", ["", "arms", "arms/*"])
 def test_a_study_opens_with_its_verdicts(capsys, tmp_path, part):
     found = page(capsys, write_study(tmp_path / "study") / part)
-    assert "1 of 3 claims holds; no exploit alarm stands." in found.text
+    assert "1 of 3 claims holds; no exploit alarm is active." in found.text
     assert "indicative" not in found.text
     for words in (
         "It learns.",
