@@ -26,7 +26,7 @@ def header_only(shape: tuple[int, ...], dtype: str = "<f4") -> bytes:
 
 
 def corruptions(good: Path, key: str, count: int) -> Iterator[Path]:
-    """Yield damaged copies of ``good``, each in one way, always under the same path beside it.
+    """Yield damaged copies of ``good``, each in one way, all under the same path in its folder.
 
     Args:
         good: a valid file.

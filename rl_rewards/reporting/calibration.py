@@ -39,28 +39,30 @@ class Reliability:
     count: np.ndarray  # number of states, unweighted
 
 
-def roc(told: KnownOutputs) -> Roc | None:
-    """Return the ROC curve of ``told``; None if there are no goals or no other states."""
-    if not told.goals.size or not told.others.size:
+def roc(outputs: KnownOutputs) -> Roc | None:
+    """Return the ROC curve of ``outputs``; None if there are no goals or no other states."""
+    if not outputs.goals.size or not outputs.others.size:
         return None
-    thresholds = np.unique(np.concatenate([told.goals, told.others]))[::-1]
-    shares = [1.0 - np.searchsorted(np.sort(part), thresholds, side="left") / part.size for part in told]
+    thresholds = np.unique(np.concatenate([outputs.goals, outputs.others]))[::-1]
+    shares = [1.0 - np.searchsorted(np.sort(part), thresholds, side="left") / part.size for part in outputs]
     goals, others = (np.concatenate([[0.0], share]) for share in shares)
     return Roc(others_called_goal=others, goals_called_goal=goals)
 
 
-def reliability(told: KnownOutputs, balanced: bool) -> Reliability | None:
+def reliability(outputs: KnownOutputs, balanced: bool) -> Reliability | None:
     """Return the share of goals among states with similar outputs; None if a kind of states that it needs is missing.
 
     Args:
         balanced: weight goals and other states so that each kind has half of the total weight, as in balanced training
             batches.
     """
-    if not (told.goals.size if balanced else told.goals.size + told.others.size) or (balanced and not told.others.size):
+    if not (outputs.goals.size if balanced else outputs.goals.size + outputs.others.size) or (
+        balanced and not outputs.others.size
+    ):
         return None
-    output = np.concatenate(told)
-    is_goal = np.arange(output.size) < told.goals.size
-    weight = np.where(is_goal, 0.5 / max(told.goals.size, 1), 0.5 / max(told.others.size, 1)) if balanced else 1.0
+    output = np.concatenate(outputs)
+    is_goal = np.arange(output.size) < outputs.goals.size
+    weight = np.where(is_goal, 0.5 / max(outputs.goals.size, 1), 0.5 / max(outputs.others.size, 1)) if balanced else 1.0
     weight = np.broadcast_to(weight, output.shape)
     in_bin = np.minimum((output * BINS).astype(int), BINS - 1)
     count = np.bincount(in_bin, minlength=BINS)

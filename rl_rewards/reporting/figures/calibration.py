@@ -29,7 +29,7 @@ def calibration_figure(run: RunFiles) -> Drawing | None:
     """Return the figure; None for a run without a classifier."""
     pictures, words = [], []
     for name, get, balanced in ((_VISITED, visited, False), (_EXAMPLES, examples, True)):
-        found = [(evaluation, told) for evaluation in run.evaluations if (told := get(evaluation)) is not None]
+        found = [(evaluation, outputs) for evaluation in run.evaluations if (outputs := get(evaluation)) is not None]
         if found:
             pictures += [_roc_picture(run, name, found), _reliability_picture(run, name, found, balanced)]
             words.append(_positives(name, found[-1][1]))
@@ -68,17 +68,17 @@ def _shares(values: np.ndarray) -> np.ndarray:
     return np.clip(values.ravel().astype(np.float64), 0.0, 1.0)
 
 
-def _positives(name: str, told: KnownOutputs) -> str:
+def _positives(name: str, outputs: KnownOutputs) -> str:
     """Say which states count as positives and negatives, and how many there are at the last evaluation."""
     if name == _VISITED:
         return (
             "Visited states are all steps of the evaluation episodes: positives are states in which the environment "
-            f"reports success ({told.goals.size:,} at the last evaluation), negatives all other states "
-            f"({told.others.size:,})."
+            f"reports success ({outputs.goals.size:,} at the last evaluation), negatives all other states "
+            f"({outputs.others.size:,})."
         )
     return (
-        f"Examples: positives are held-out goals ({told.goals.size:,}), negatives are non-goal examples "
-        f"({told.others.size:,}, which the classifier was trained on). For reliability, both kinds have the same total "
+        f"Examples: positives are held-out goals ({outputs.goals.size:,}), negatives are non-goal examples "
+        f"({outputs.others.size:,}, which the classifier was trained on). For reliability, both kinds have the same total "
         "weight, as in training."
     )
 
@@ -97,10 +97,10 @@ def _roc_picture(run: RunFiles, name: str, found: Sequence[tuple[StoredEvaluatio
     return to_picture(figure, f"ROC curves of the classifier on {name}.", run)
 
 
-def _draw_roc(axes: "Axes", told: KnownOutputs, **options) -> str:
-    curve = roc(told)
+def _draw_roc(axes: "Axes", outputs: KnownOutputs, **options) -> str:
+    curve = roc(outputs)
     if curve is None:
-        return "no goals" if not told.goals.size else "only goals"
+        return "no goals" if not outputs.goals.size else "only goals"
     axes.plot(curve.others_called_goal, curve.goals_called_goal, **options)
     return f"AUC {curve.area:.3f}"
 
@@ -110,8 +110,8 @@ def _reliability_picture(
 ) -> Picture:
     figure, (axes, counts) = new_figure(4.6, 4.6, panels=2, heights=(3.2, 1.0))
 
-    def draw(axes: "Axes", told: KnownOutputs, **options) -> str:
-        bins = reliability(told, balanced)
+    def draw(axes: "Axes", outputs: KnownOutputs, **options) -> str:
+        bins = reliability(outputs, balanced)
         if bins is None:
             return "no goals"
         axes.plot(bins.mean_output, bins.share_of_goals, marker="o", **options)
@@ -138,7 +138,7 @@ def _draw_counts(axes: "Axes", bins: Reliability, **options) -> None:
 
 def _each(axes: "Axes", found: Sequence[tuple[StoredEvaluation, KnownOutputs]], draw: Callable[..., str]) -> None:
     """Draw every evaluation in its style, with the words that ``draw`` returns in the legend."""
-    for (evaluation, told), (colour, line) in zip(found, EARLY_TO_LATE[-len(found) :], strict=True):
-        words = draw(axes, told, color=colour, linestyle=line)
+    for (evaluation, outputs), (colour, line) in zip(found, EARLY_TO_LATE[-len(found) :], strict=True):
+        words = draw(axes, outputs, color=colour, linestyle=line)
         label = f"{evaluation.env_steps:,} env steps: {words}"
         axes.plot([], [], color=colour, linestyle=line, label=label)
