@@ -78,8 +78,8 @@ def _positives(name: str, outputs: KnownOutputs) -> str:
         )
     return (
         f"Examples: positives are held-out goals ({outputs.goals.size:,}), negatives are non-goal examples "
-        f"({outputs.others.size:,}, which the classifier was trained on). For reliability, both kinds have the same total "
-        "weight, as in training."
+        f"({outputs.others.size:,}, which the classifier was trained on). For reliability, both kinds have the same "
+        "total weight, as in training."
     )
 
 
