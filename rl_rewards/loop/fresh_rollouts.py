@@ -71,7 +71,7 @@ class FreshRollouts:
         return self._groups(seeds.split(collected.rollout, axis=1))
 
     def _groups(self, rollouts: Transition) -> list[Transition]:
-        """Split rollouts [T, B, ...] or [S, T, B, ...], which lie one after the other on the axis of the environments."""
+        """Split rollouts [T, B, ...] or [S, T, B, ...] that follow one another on the axis of the environments."""
         axis = 1 if self.parts.seeds.count == 1 else 2
         return [_group(rollouts, i, self.copies, axis) for i in range(len(self.explore))]
 

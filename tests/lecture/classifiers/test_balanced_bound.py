@@ -1,4 +1,4 @@
-"""The law and its counterexample, by exact densities, by short training, and verdicts on made-up outputs."""
+"""Study balanced_bound: the law and its counterexample by exact densities and short training, and its verdicts."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def held(found):
 
 def test_the_lectures_one_in_eleven():
     assert LAW[3, 3] == pytest.approx(0.0909, abs=1e-4)
-    assert LAW[0, 3] == 1.0, "and only if every negative is distributed as a success"
+    assert LAW[0, 3] == 1.0, "and only if every negative is distributed like a success"
 
 
 def test_exact_densities_obey_the_law(study):
@@ -82,11 +82,11 @@ def test_what_holds_and_what_does_not():
 def test_each_verdict_follows_its_data():
     assert held(outputs(grid_error=0.05))[0] is False
     assert held(outputs(grid_error=0.05))[1] is False
-    assert held(outputs(gathered=0.6))[3] is True, "the lecture's claim survives where nothing is below its bound"
+    assert held(outputs(gathered=0.6))[3] is True, "the lecture's claim holds if no output is below its bound"
     assert held(outputs(gathered=0.497))[3] is True, "an interval around the bound is no counterexample"
     assert held(outputs(on_average=0.4))[4] is False
     assert held(outputs(by_places=0.45))[5] is False
-    assert held(outputs(lowest=0.55))[6] is False, "the other width is below"
+    assert held(outputs(lowest=0.55))[6] is False, "the other width is below the bound"
     assert held(outputs(mixup_error=0.05))[7] is False
 
 

@@ -1,4 +1,4 @@
-"""Expected maxima by arithmetic, where states are unknown, and verdicts on made-up outputs."""
+"""Study order_statistics: expected maxima by arithmetic, unknown states, and verdicts on invented outputs."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def study():
 
 
 def made_up(uniform_gap=1.0, classifier_gap=0.01, goal_gap=0.02):
-    """Gaps to 1: of the uniform draws and of the classifier in gaps of the model, and of the best goal."""
+    """Return maxima with these gaps to 1; the first two are relative to the model's gap."""
     short = classifier_gap * AROUND_ONE * model(STATES)
     return ExpectedMaxima(
         uniforms=UNIFORMS,
@@ -76,13 +76,13 @@ def test_the_distance_from_uniform():
 def test_classifiers_that_are_sooner_near_one_than_the_model():
     formula, describes, no_slower, beats = verdicts(made_up(), 0.05, 0.05)
     assert formula.holds and no_slower.holds and beats.holds
-    assert not describes.holds, "0.5 at n = 1 is not what they say"
+    assert not describes.holds, "0.5 at n = 1 differs from the formula"
     assert describes.interval[0] > 0.4 and "10 with n=10" in beats.measured
 
 
 def test_each_verdict_follows_its_data():
     assert held(made_up(uniform_gap=1.2))[0] is False
-    assert held(made_up(classifier_gap=1.0))[1] is True, "uniform outputs are described"
+    assert held(made_up(classifier_gap=1.0))[1] is True, "the formula describes uniform outputs"
     assert held(made_up(classifier_gap=1.5))[2] is False
     assert held(made_up(goal_gap=1e-9))[3] is False
 

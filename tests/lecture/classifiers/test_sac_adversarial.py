@@ -1,4 +1,4 @@
-"""Verdicts of the study on made-up arms whose answer is known."""
+"""Study sac_adversarial: its verdicts on invented arms with known answers."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_learning_and_losing_are_told_apart():
     assert learns.holds and "10 of 10" in learns.measured
     assert learns.interval == pytest.approx((0.6915, 1.0), abs=1e-3)  # Clopper-Pearson of 10 of 10
     assert terminal.holds
-    assert not recent.holds, "it swings, and ends where the other does"
+    assert not recent.holds, "it swings, but ends at the same success"
     assert falls.holds
     assert falls.per_seed["recent_negatives"] == pytest.approx([1 / 3] * SEEDS)
     assert falls.per_seed["as_it_is"] == [0.0] * SEEDS

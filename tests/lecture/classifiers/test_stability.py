@@ -1,4 +1,4 @@
-"""Verdicts on what keeps a task, and on the main job, on made-up arms whose answer is known."""
+"""Studies stability and main_job: their verdicts on invented arms with known answers."""
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_one_seed_below_nine_tenths_at_the_end_refutes_that_every_seed_ends_well
     nearly = arm([*rows[:-1], [0.89, *rows[-1][1:]]])
     verdicts = Stability().judge({"visits": LOSES, "places": nearly}, SEEDS).verdicts
     assert [v.holds for v in verdicts if "last evaluation of every seed" in v.claim] == [False]
-    assert [v.holds for v in verdicts if "no evaluation after" in v.claim] == [True], "it is not below .8"
+    assert [v.holds for v in verdicts if "no evaluation after" in v.claim] == [True], "success is not below 0.8"
 
 
 def test_the_main_job_beside_its_baselines(tmp_path):

@@ -1,4 +1,4 @@
-"""The lecture's sums are exact; behaviours are named from speed and uprightness."""
+"""Study walker_hack: the lecture's sums are exact, and behaviours are named by speed and uprightness."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_the_sums_and_the_window_are_exact():
         (0.0, 0.99, 1.2, "stands"),
         (0.0, 0.5, 1.0, "leans"),
         (1.0, 0.1, 0.4, "crawls"),
-        (0.1, 0.98, 0.5, "sits upright"),  # a torso held upright is not yet a robot on its feet
+        (0.1, 0.98, 0.5, "sits upright"),  # with an upright torso the robot can still sit
         (0.0, -0.2, 0.2, "lies"),
         (1.5, 0.99, 0.5, "slides sitting upright"),
     ],
