@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def _functions_only(transformer, node):
 _import_hook.JaxtypingTransformer.visit_ClassDef = _functions_only
 BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # ints pass as floats, as in pyright
 jaxtyping.install_import_hook([f"rl_rewards.{name}" for name in CHECKED], BEARTYPE)
+
+# Tests write many small files, flush them to the disk and remove them again. A file system in memory makes that cheap;
+# the disk is used if there is little room in memory, or if the variable is set already.
+IN_MEMORY, BYTES_NEEDED = Path("/dev/shm"), 2 << 30
+if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > BYTES_NEEDED:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 # Tests compile much and run little. These flags halve the processor time of compiling; XLA reads them at its first use.
 FAST_TO_COMPILE = (
