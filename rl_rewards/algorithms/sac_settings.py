@@ -121,7 +121,7 @@ class SACSettings:
         return Requirements(
             history=self.replay_capacity,
             demos=self.demos,
-            memory=("replay_capacity", self.replay_capacity),
+            size_key=("replay_capacity", self.replay_capacity),
             learns_from="replay",
             demo_fraction=self.demo_fraction,
             discount=self.discount,

@@ -52,8 +52,8 @@ class Requirements:
     """Environment steps of experience that the replay ring keeps for it; with 0 the newest rollout is enough."""
     demos: str | None = _entry(None, _first)
     """The demonstrations that it learns from, a file or ``minari:ID``; None if it needs none."""
-    memory: tuple[str, int] | None = _entry(None, _first)
-    """If its memory use can be large: the config key to lower when memory runs out, and the key's value."""
+    size_key: tuple[str, int] | None = _entry(None, _first)
+    """If it can take much of the machine's memory: the config key to lower when that runs out, and the key's value."""
     reads: tuple[str, ...] = _entry(("obs", "action", "next_obs"), _union)
     """The fields of a transition that a reward or a labeler reads: obs, action, next_obs, env_reward, is_demo,
     info.KEY."""

@@ -94,7 +94,7 @@ class Point(JaxEnv):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(memory=("image_size", self.image_size) if self.observation == "image" else None)
+        return Requirements(size_key=("image_size", self.image_size) if self.observation == "image" else None)
 
     @property
     def _obs_box(self) -> Box:

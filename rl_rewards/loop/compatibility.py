@@ -3,7 +3,7 @@
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.loop.best import best_choice
-from rl_rewards.loop.memory import check_memory
+from rl_rewards.loop.ram import check_ram
 from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.train import Parts
 
@@ -48,7 +48,7 @@ def check(parts: Parts, settings: Settings) -> None:
         f"algorithm.num_envs and evaluation.episodes, times num_seeds, is {copies}.",
     )
     best_choice(settings.checkpoint.best, parts.env, source)
-    check_memory(parts)
+    check_ram(parts)
 
 
 def _check_demos(needs: Requirements, offers: Requirements) -> None:

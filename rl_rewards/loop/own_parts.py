@@ -14,7 +14,7 @@ from rl_rewards.core.contracts import blamed_on, check_array, check_members, is_
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, StepOut, Transition
-from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
+from rl_rewards.envs.base import Environment, Episodes, HostEnvironment, JaxEnv
 from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.own_models import check_models
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
@@ -33,6 +33,11 @@ def check_env(env: Any, place: str) -> None:
     check_members(env, HostEnvironment if hasattr(env, "make") else JaxEnv, place)
     _check_requirements(env, place)
     require(isinstance(env.spec, EnvSpec), f"{place}: spec is {type(env.spec).__name__}; it must be an EnvSpec.")
+    require(
+        isinstance(env.episodes, Episodes),
+        f"{place}: episodes is {type(env.episodes).__name__}; the runner reads an Episodes there, so that an attribute "
+        "of your own needs another name.",
+    )
     if not isinstance(env, JaxEnv):
         return
     spec, key = env.spec, jax.eval_shape(lambda: new_key(0))
@@ -96,6 +101,10 @@ def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
     if not is_own(algorithm):
         return
     check_members(algorithm, Algorithm, place, besides=(RolloutSizes, DatasetSizes))
+    require(
+        not isinstance(vars(type(algorithm)).get("data"), str),
+        f"{place}: data is no longer read; declare Requirements(learns_from=...) as its requirements instead.",
+    )
     _check_requirements(algorithm, place)
     offline = algorithm.requirements.learns_from == "dataset"
     check_members(algorithm, DatasetSizes if offline else RolloutSizes, place)

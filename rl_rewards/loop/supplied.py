@@ -13,7 +13,7 @@ from rl_rewards.data import examples
 from rl_rewards.data.demonstrations.choose import LastStates, as_dataset, choose, last_states
 from rl_rewards.data.demonstrations.fit import Demonstrations
 from rl_rewards.data.demonstrations.load import load_demonstrations
-from rl_rewards.loop.memory import check_data
+from rl_rewards.loop.ram import check_data
 from rl_rewards.loop.settings import ExampleSettings, Settings
 from rl_rewards.loop.train import Parts
 

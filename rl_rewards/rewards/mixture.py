@@ -159,8 +159,8 @@ class Mixture(AsksForLabels):
 
     def _requirements_of(self, name: str) -> Requirements:
         its = self.parts[name].requirements
-        memory = None if its.memory is None else (f"parts.{name}.{its.memory[0]}", its.memory[1])
-        return replace(its, memory=memory, pays_to_linger=its.pays_to_linger and self.weights[name] > 0)
+        size_key = None if its.size_key is None else (f"parts.{name}.{its.size_key[0]}", its.size_key[1])
+        return replace(its, size_key=size_key, pays_to_linger=its.pays_to_linger and self.weights[name] > 0)
 
     def _summed(self, term: Callable[[str], Array]) -> Array:
         return sum((self.weights[name] * term(name) for name in self.parts), start=jnp.zeros(()))

@@ -16,7 +16,7 @@ from tests.probes import make_spec
 DIFFERENT = {
     "history": 7,
     "demos": "some.npz",
-    "memory": ("keep_visited", 9),
+    "size_key": ("keep_visited", 9),
     "reads": ("env_reward",),
     "scope": "trajectory",
     "needs_examples": True,

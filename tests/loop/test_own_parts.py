@@ -247,9 +247,14 @@ class Silent(Line):
         return state, self.out(state, info={})
 
 
+class Counts(Line):
+    episodes = 0
+
+
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
+        (Counts, r"Counts: episodes is int; the runner reads an Episodes there, so that an attribute of your own "),
         (Undrawn, r"^env\._target_=.*Undrawn has no describe, .*, plane, .* from rl_rewards\.envs\.base\.JaxEnv, "
          r"which has defaults for all but reset, observe, step and spec\.$"),
         (Narrow, r"Narrow: observe must be float32 \[2\], but it is float32 \[1\]\.$"),
@@ -307,6 +312,12 @@ class OldAct(Still):
         return jnp.zeros((len(obs), 1)), {}
 
 
+class OldData(Still):
+    """An algorithm for the contract before requirements were declared."""
+
+    data = "replay"
+
+
 class NoMemoryBack(Still):
     def act(self, state, memory, obs, key, explore):
         return jnp.zeros((len(obs), 1)), {}
@@ -343,6 +354,7 @@ def test_an_algorithm_needs_three_methods_and_two_sizes():
         algorithm_of, NoMemoryBack, r"act must return three values: actions, the memory after this step \(without a "
     )
     refused(algorithm_of, LosesMemory, r"the memory that act returns has other arrays .*: it was float32 \[2, 4\] and ")
+    refused(algorithm_of, OldData, r"OldData: data is no longer read; declare Requirements\(learns_from=")
     refused(algorithm_of, Forgets, r"Forgets has no rollout_length: add it; rl_rewards\.algorithms\.base\.RolloutSizes")
 
 

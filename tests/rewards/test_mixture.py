@@ -134,8 +134,8 @@ def test_it_needs_and_reads_what_any_part_does():
     assert source.requirements == Requirements(reads=("obs", "info.height", "next_obs"), history=7, pays_to_linger=True)
     modest = mixed({"a": 1.0, "b": 0.0}, a=fake(), b=fake(pays_to_linger=True))
     assert modest.requirements == Requirements(), "a part with weight 0 does not pay to linger"
-    kept = mixed(inner=mixed(a=fake(), b=fake(memory=("keep_visited", 9))))
-    assert kept.requirements.memory == ("parts.inner.parts.b.keep_visited", 9)
+    kept = mixed(inner=mixed(a=fake(), b=fake(size_key=("keep_visited", 9))))
+    assert kept.requirements.size_key == ("parts.inner.parts.b.keep_visited", 9)
 
 
 def test_reports_find_a_classifiers_keys_where_there_is_one():

@@ -126,7 +126,7 @@ class PencilCaseTable(HostEnvironment):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(memory=("image_size", self.image_size) if self.observation == "image" else None)
+        return Requirements(size_key=("image_size", self.image_size) if self.observation == "image" else None)
 
     def observe(
         self, points: np.ndarray, yaw: np.ndarray, fix: np.ndarray, pusher: np.ndarray, lamp: np.ndarray

@@ -89,7 +89,7 @@ class AdversarialClassifier(AsksAboutStates):
 
     @property
     def requirements(self) -> Requirements:
-        return replace(super().requirements, needs_rollouts=True, memory=("keep_visited", self.keep_visited))
+        return replace(super().requirements, needs_rollouts=True, size_key=("keep_visited", self.keep_visited))
 
     def init(self, key: Key) -> AdversarialClassifierState:
         capacity = self.keep_visited

@@ -26,7 +26,7 @@ CGROUPS = (
 """The files with a container's memory limit and use, of cgroups version 2 and version 1."""
 
 
-def check_memory(parts: Parts) -> None:
+def check_ram(parts: Parts) -> None:
     """Check that a run fits into the free memory.
 
     Raises:
@@ -98,7 +98,7 @@ def free_bytes() -> int | None:
 def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[str, Any]]:
     """Return the keys and values that determine a tenth of the memory or more, the largest share first."""
     source, algorithm, seeds = parts.source, parts.algorithm, parts.seeds
-    ring, visited = algorithm.requirements.memory, source.requirements.memory
+    ring, visited = algorithm.requirements.size_key, source.requirements.size_key
     history = ("reward.history", source.requirements.history) if ring is None else (f"algorithm.{ring[0]}", ring[1])
     owners = [
         (2 * kept["replay"], *history),
@@ -108,7 +108,7 @@ def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[
     ]
     total = 2 * sum(kept.values()) + work
     found = [(key, value) for size, key, value in sorted(owners, reverse=True) if size >= total / 10]
-    picture = parts.env.requirements.memory
+    picture = parts.env.requirements.size_key
     found += [] if picture is None else [(f"env.{picture[0]}", picture[1])]
     return found + ([("num_seeds", seeds.count)] if seeds.count > 1 or not found else [])
 
