@@ -55,7 +55,7 @@ def test_the_environments_reward_is_optional(tmp_path):
         ({"episode_start": np.zeros(0, int), "episode_return": np.zeros(0)}, "holds no episode"),
         ({"episode_return": np.zeros(3)}, "8 rows in episode_start but 3 in episode_return"),
         ({"episode_start": np.arange(8) * STEPS + 1}, "ascending order, beginning with 0"),
-        (changed("truncated", 5, True), "row 5 is terminated or truncated, but .* goes on"),
+        (changed("truncated", 5, True), "row 5 is terminated or truncated, but .* continues"),
         (changed("truncated", ROWS - 1, False), f"row {ROWS - 1} is neither .* ends there"),
         ({"terminated": np.zeros(ROWS)}, "terminated must be an array of booleans"),
         ({"obs": np.array([{"a": 1}], dtype=object)}, "cannot be read .* obs holds pickled Python objects"),
