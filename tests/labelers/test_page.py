@@ -321,7 +321,7 @@ def test_a_second_server_on_one_store_is_refused(store, tmp_path, capsys):
             pass
         with pytest.raises(SystemExit) as left:
             main([str(tmp_path), "--port", "0"])
-        assert left.value.code == 2 and "served already" in capsys.readouterr().err
+        assert left.value.code == 2 and "already has a labelling page" in capsys.readouterr().err
     with only_server(tmp_path / "labels.sqlite"):
         pass
 
