@@ -141,7 +141,7 @@ class Picky(Near):
         (Alone, r"^reward\._target_=.*\.Alone has no requirements, .* and inspect: inherit from "
          r"rl_rewards\.rewards\.base\.RewardSource, which has defaults for all but reward\.$"),
         (Nothing, r"Nothing has no reward: add it; rl_rewards\.rewards\.base\.RewardSource documents every member"),
-        (AsksLittle, r"AsksLittle has no may_ask and absorb: add it; rl_rewards\.rewards\.base\.AsksForLabels documents"),
+        (AsksLittle, r"has no may_ask and absorb: add it; rl_rewards\.rewards\.base\.AsksForLabels documents"),
         (AsksOnItsOwn, r"AsksOnItsOwn has no may_ask and absorb: inherit from .*\.base\.AsksForLabels, "),
         (FewArguments, r"FewArguments: update takes \(state, data, experience, key\), but it is called with "
          r"\(state, data, experience, round, key\)\.$"),
@@ -423,7 +423,9 @@ def test_a_judge_answers_by_a_single_function():
 
 def test_a_judge_that_does_not_fit_is_one_sentence():
     refused(
-        labeling_of, Mute, r"^labeler\._target_=.*Mute has no make: add it; rl_rewards\.labelers\.base\.Labeling documents"
+        labeling_of,
+        Mute,
+        r"^labeler\._target_=.*Mute has no make: add it; rl_rewards\.labelers\.base\.Labeling documents",
     )
     segments = jax.tree.map(np.asarray, make_rollout(SPEC, 1, 2))
     three = AnswersAtOnce(assignment(), lambda segments: np.zeros((2, 3)))
