@@ -63,7 +63,8 @@ def test_a_sweep_is_told_arm_by_arm(capsys, sweep):
     for words in (
         "2 arms",
         "3 runs",
-        "Highest true success: learning_rate=0.0003",
+        "Highest true success: 0.",
+        "] (learning_rate=0.0003), lowest: ",
         "EXPLOIT ALARM in learning_rate=0.001.",
         "algorithm.learning_rate",
         "0, 1",
