@@ -167,7 +167,7 @@ def test_what_cannot_be_reported_gives_one_sentence(capsys, sweep, tmp_path):
     assert "is not a folder" in refusal(capsys, tmp_path / "nowhere")
     assert "is not a folder" in refusal(capsys, sweep / "a", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    assert "holds config.yaml, run.json, spec.json, metrics.jsonl" in refusal(capsys, tmp_path / "empty")
+    assert "it lacks config.yaml, run.json, spec.json, metrics.jsonl" in refusal(capsys, tmp_path / "empty")
     assert "is not the folder of a run, a study or a sweep" in refusal(capsys, sweep, tmp_path / "empty")
     (tmp_path / "broken" / "x").mkdir(parents=True)
     (tmp_path / "broken" / "x" / "config.yaml").write_text("a: 1\n")
