@@ -8,13 +8,14 @@ from rl_rewards.core.words import digits
 from rl_rewards.reporting.arms import Arm, seeds_in_words
 from rl_rewards.reporting.figures.comparison import last_values, true_key
 from rl_rewards.reporting.find_runs import FoundRuns, StudyFiles
+from rl_rewards.reporting.stored_claims import count_outcomes
 from rl_rewards.reporting.verdict import Notice, learns_reward, wilson_interval
 
 STANDS = "stands"
 LEARNED_KEY = "eval/learned_reward_final"
 NOTES = (
     "Values are of the last evaluation that all seeds of an arm have; in brackets 95% intervals. Of several seeds: "
-    "over seeds, by bootstrap; an interval of one seed, marked *, is Wilson's over its evaluation episodes, and says "
+    "over seeds, by Student's t; an interval of one seed, marked *, is Wilson's over its evaluation episodes, and says "
     "nothing about other seeds."
 )
 
@@ -145,8 +146,7 @@ def _claims(studies: Sequence[StudyFiles]) -> str:
     if not verdicts:
         return ""
     indicative = "" if all(study.verdict.get("counts") for study in judged) else " (indicative: not at full size)"
-    hold, count = sum(bool(one.get("holds")) for one in verdicts), len(verdicts)
-    return f"{hold} of {count} claim{'s' if count > 1 else ''} hold{'s' if hold == 1 else ''}{indicative}"
+    return f"{count_outcomes(verdicts)}{indicative}"
 
 
 def _ranking(arms: Sequence[Arm]) -> str:

@@ -1,8 +1,8 @@
 """A study: arms, each an ordinary run under RUN/arms/NAME, and verdicts on claims from their files alone.
 
 ``experiment=NAME`` gives ``study``, ``arms`` (name -> overrides; see :mod:`rl_rewards.studies.arms`) and ``sizes``
-(small | full -> overrides of all arms). Arms run one after another, each in a process of its own; a study started again
-goes on where it stopped. A study without arms computes what it judges, for each of the size's seeds.
+(small | full -> overrides of all arms). Arms run one after another, each in a process of its own. A study that is
+started again resumes where it stopped. A study without arms computes its numbers itself, for each of the size's seeds.
 """
 
 import json
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +24,9 @@ from rl_rewards.core.strict_json import strict
 from rl_rewards.loop.provenance import code, command_line
 from rl_rewards.loop.settings import StudySettings
 from rl_rewards.reporting.run_files import RunFiles, read_run
+from rl_rewards.reporting.stored_claims import judged_in_words
 from rl_rewards.studies.arms import resolved_arms
+from rl_rewards.studies.claims import Claim, Verdict, conclude
 
 FOLDER = "{study}"
 """In an arm's overrides: the study's folder, so that an arm can use what one before it has learned."""
@@ -32,23 +35,16 @@ OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "hydra.", "+hydra.")
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What was claimed, what was measured, and whether it holds."""
-
-    claim: str
-    measured: str
-    holds: bool
-    interval: tuple[float, float] | None  # of ``interval_of``
-    interval_of: str
-    per_seed: Mapping[str, Sequence[float]]  # arm -> the value of every seed
-
-
-@dataclass(frozen=True)
 class Findings:
-    """What a study found: its verdicts, and the numbers behind them that its figure shows."""
+    """What a study found: its claims with their evidence, and the numbers behind them that its figure shows."""
 
-    verdicts: list[Verdict]
+    claims: Sequence[Claim]
     details: Mapping[str, Any] = field(default_factory=dict)  # plain data, for verdict.json
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """The claims, judged together."""
+        return conclude(self.claims)
 
 
 class Study(Protocol):
@@ -95,15 +91,16 @@ def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], f
     path = folder / "verdict.json"
     record = _record(size, seeds, runs, findings, folder)
     record |= {"command": _without_folder(command_line(overrides), folder), **code()}
-    write_whole(path, json.dumps(strict(record), indent=1, allow_nan=False) + "\n")
+    record = strict(record)
+    write_whole(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
     study.draw(runs, findings, folder / "verdict.png")
-    _print(findings.verdicts, size, path)
+    _print(record["verdicts"], size, path)
     return path
 
 
 @contextmanager
 def still_at_work(what: str, every_seconds: float = 30.0) -> Iterator[None]:
-    """Print ``what`` is done, and how long it has taken so far as long as it goes on."""
+    """Print ``what`` at the start, and then every so often how long it has taken so far."""
     print(f"\n{what} ...", flush=True)
     started, over = time.monotonic(), threading.Event()
 
@@ -167,9 +164,10 @@ def _without_folder(command: str, folder: Path) -> str:
     return " ".join(words).replace(str(folder), FOLDER)
 
 
-def _print(verdicts: Sequence[Verdict], size: str, path: Path) -> None:
+def _print(verdicts: Sequence[Mapping[str, Any]], size: str, path: Path) -> None:
     print()
-    for verdict in verdicts:
-        word = "HOLDS" if verdict.holds else "DOES NOT HOLD"
-        print(f"{word}{' (indicative)' if size != 'full' else ''}: {verdict.claim}\n  {verdict.measured}", flush=True)
+    indicative = " (indicative)" if size != "full" else ""
+    for one in verdicts:
+        print(f"{one['outcome'].upper()}{indicative}: {one['claim']}\n  {one['measured']}", flush=True)
+        print(f"  {judged_in_words(one)}")
     print(f"  {path}")

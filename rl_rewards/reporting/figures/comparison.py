@@ -59,7 +59,7 @@ def comparison_figure(arms: Sequence[Arm]) -> Drawing | None:
         f"Blue: {name}. Orange: the learned reward on the policy's final states, which is what training raises. Charts "
         "of one environment have the same axes, those of learned reward if its scale is the same too. Where orange is "
         "high and blue is not, the policy pleases its reward without doing the task. Of several seeds, a thin line "
-        f"each; thick, their mean; shaded, its interval ({METHOD})."
+        f"each; thick, their mean; shaded, the {METHOD}."
     )
     if len(arms) > len(drawn):
         caption += f" Not drawn: {', '.join(arm.name for arm in arms if arm not in drawn)}."

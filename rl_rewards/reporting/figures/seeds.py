@@ -56,7 +56,7 @@ def seeds_figure(run: Origin, rows: Sequence[Row]) -> Drawing | None:
         steps_axis(axes[-1], run)
         shown = "the players' rewards" if is_game(rows[-1]) else "learned reward"
         alt = f"True outcome and {shown} over environment steps, a thin line per seed and their mean."
-        caption = f"A thin line for every seed; thick, their mean; shaded, its interval ({METHOD})."
+        caption = f"A thin line for every seed; thick, their mean; shaded, the {METHOD}."
         title = f"{shown[0].upper()}{shown[1:]} beside the true outcome, all seeds"
         return Drawing(title, caption, [to_picture(figure, alt, run)])
 

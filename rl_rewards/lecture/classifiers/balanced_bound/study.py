@@ -84,7 +84,7 @@ class BalancedBound:
         )
         curve = self._curve(gathered["on_line"], placed["on_line"])
         details = outcome.summary(found) | self._exact() | {"curve": curve}
-        return Findings(outcome.verdicts(found, self.tolerance), details)
+        return Findings(outcome.claims(found, self.tolerance), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms

@@ -102,7 +102,7 @@ class Gan:
             "floor": self._floor(seeds, edges, exact),
             "arms": found,
         }
-        return Findings(outcome.verdicts(details), details)
+        return Findings(outcome.claims(details), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms

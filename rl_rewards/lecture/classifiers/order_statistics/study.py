@@ -73,7 +73,7 @@ class OrderStatistics:
             | {"goal_radius": self.env.goal_radius}
             | {name: self._described(one) for name, one in trained.items()}
         )
-        return Findings(outcome.verdicts(found, self.tolerance_formula, self.tolerance_model), details)
+        return Findings(outcome.claims(found, self.tolerance_formula, self.tolerance_model), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms

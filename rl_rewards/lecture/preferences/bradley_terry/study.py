@@ -77,7 +77,7 @@ class BradleyTerry:
             "correlation_above": self.correlation_above,
             "learned": self.recovered(drawn, seeds),
         }
-        return Findings(outcome.verdicts(found), found)
+        return Findings(outcome.claims(found), found)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms

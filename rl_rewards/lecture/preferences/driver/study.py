@@ -67,7 +67,7 @@ class DriverStudy:
         del arms
         found = {"judged_at": self.judged_at, "worlds": {name: self.find(name, seeds) for name in LIKELIHOODS}}
         return Findings(
-            outcome.verdicts(found, self.gain_above, self.random_below, self.difference_above, self.volume_margin),
+            outcome.claims(found, self.gain_above, self.random_below, self.difference_above, self.volume_margin),
             found,
         )
 

@@ -91,7 +91,7 @@ class RankingEfficiency:
             "counts": {str(k): self.counts(k, drawn, seeds) for k in self.counted},
             "teachers": {name: self.find(rationality, drawn, seeds) for name, rationality in teachers.items()},
         }
-        return Findings(outcome.verdicts(found, self.margin), found)
+        return Findings(outcome.claims(found, self.margin), found)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms

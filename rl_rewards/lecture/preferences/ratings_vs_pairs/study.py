@@ -77,7 +77,7 @@ class RatingsVsPairs:
             "consistency": self.consistency(drawn, seeds),
             "accuracy": self.learned(drawn, seeds),
         }
-        return Findings(outcome.verdicts(found), found)
+        return Findings(outcome.claims(found), found)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
