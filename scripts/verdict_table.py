@@ -10,7 +10,7 @@ from typing import Any
 
 from rl_rewards.command_line.help import list_choices, study_name
 from rl_rewards.core.intervals import LEVEL
-from rl_rewards.reporting.stored_claims import judged_in_words
+from rl_rewards.reporting.stored_claims import claimed_in_words, interval_in_words, seeds_in_words
 from rl_rewards.studies.evidence import stored_evidence
 
 RESULTS = Path(__file__).parent / "results"
@@ -31,10 +31,10 @@ def every_claim(results: Path = RESULTS) -> str:
 
     Where a person has put ``superseded`` into a record, the reason is shown beside its conditions.
     """
-    lines = ["| claim | measured | |", "|---|---|---|"]
+    lines = ["| claim | measured | interval | claimed | |", "|---|---|---|---|---|"]
     for path, record in stored_studies(results):
         why = f"; **superseded**: {record['superseded']}" if "superseded" in record else ""
-        lines.append(f"| **{_links(path, path.parent)}** | {_conditions(record)}{why} | |")
+        lines.append(f"| **{_links(path, path.parent)}** | {_conditions(record)}{why} | | | |")
         lines += [f"| {' | '.join(_told(verdict))} |" for verdict in record["verdicts"]]
     return "\n".join(lines)
 
@@ -43,17 +43,22 @@ def every_change(results: Path = RESULTS) -> str:
     """Return the verdicts that the older statistics judged otherwise, as Markdown.
 
     A verdict's ``before`` is its outcome by the older statistics: percentile bootstraps of 95%, shares of seeds as
-    they were counted, most margins 0, and no correction. Claims that did not hold, and are undecided now, stand last.
+    they were counted, most margins 0, and no correction. Claims that did not hold, and are undecided now, are counted
+    at the end.
     """
     lines = ["| study | claim | before | now | why |", "|---|---|---|---|---|"]
     opened = []
     for path, record in stored_studies(results):
-        for verdict in record["verdicts"]:
-            before, now = verdict.get("before"), verdict["outcome"]
-            if before is None or now == AS_BEFORE[before]:
-                continue
-            row = f"| {path.stem} | {_cell(verdict['claim'])} | {before} | **{now}** | {_why(verdict, before)} |"
-            (opened if before == "did not hold" and now == "undecided" else lines).append(row)
+        judged_twice = [one for one in record["verdicts"] if "before" in one]
+        changed = [one for one in judged_twice if one["outcome"] != AS_BEFORE[one["before"]]]
+        for one in changed:
+            if one["before"] == "held":
+                told = (path.stem, _cell(one["claim"]), "held", f"**{one['outcome']}**", _why(one))
+                lines.append(f"| {' | '.join(told)} |")
+        count = sum(one["before"] == "did not hold" for one in changed)
+        if count:
+            claims = "1 claim" if count == 1 else f"{count} claims"
+            opened.append(f"| {path.stem} | {claims} | did not hold | **undecided** | neither shown nor excluded |")
     return "\n".join(lines + opened)
 
 
@@ -96,29 +101,29 @@ def _conditions(record: dict[str, Any]) -> str:
     return told if record["counts"] else f"{told}; indicative only"
 
 
-def _told(verdict: Mapping[str, Any]) -> tuple[str, str, str]:
-    sentences = [_cell(verdict["measured"]), _cell(judged_in_words(verdict))]
+def _told(verdict: Mapping[str, Any]) -> tuple[str, ...]:
+    measured = _cell(verdict["measured"])
     if "not_judged_anew" in verdict:
-        sentences.append(f"Not judged anew: {verdict['not_judged_anew']}")
-    return _cell(verdict["claim"]), ".<br>".join(one for one in sentences if one), f"**{verdict['outcome']}**"
+        measured += f"; **not judged anew**: {verdict['not_judged_anew']}"
+    outcome = f"**{verdict['outcome']}**"
+    if verdict["outcome"] == "undecided":
+        outcome += f"; {seeds_in_words(verdict['seeds_needed'])}"
+    return _cell(verdict["claim"]), measured, interval_in_words(verdict), claimed_in_words(verdict), outcome
 
 
-def _why(verdict: Mapping[str, Any], before: str) -> str:
-    """Name the part of the new statistics that changes a verdict."""
+def _why(verdict: Mapping[str, Any]) -> str:
+    """Name the part of the new statistics by which a claim that held is not supported."""
     evidence = next(
         one for one in map(stored_evidence, verdict["evidence"]) if one.outcome(verdict["level"]) == verdict["outcome"]
     )
     low, high = evidence.interval(LEVEL)
     if evidence.method == "share":
         count, seeds = round(sum(evidence.values)), len(evidence.values)
-        return f"{count} of {seeds} seeds: the exact interval is {low:.2f} to {high:.2f}"
-    if evidence.outcome(LEVEL) == AS_BEFORE[before]:
-        return f"corrected for the study's claims, the interval is one of {verdict['level']:.1%}"
-    if evidence.method == "ratio of medians":
-        return "the exact interval of the ratio is wider"
-    if before == "held" and low > 0.0 and evidence.claimed[0] > 0.0:
-        return f"above 0, but not by the margin of {evidence.claimed[0]:g}"
-    return "neither shown nor excluded" if before == "did not hold" else "Student's t interval is wider"
+        return f"{count} of {seeds} seeds: the exact 95% interval is {low:.2f} to {high:.2f}"
+    if evidence.outcome(LEVEL) == "supported":
+        return f"corrected for the study's claims, the level is {100.0 * verdict['level']:.3g}%"
+    least = evidence.claimed[0]
+    return f"above 0, but not surely by {least:g}" if 0.0 < low < least else "Student's t interval is wider"
 
 
 def _cell(text: str) -> str:

@@ -50,28 +50,32 @@ def count_outcomes(records: Sequence[Mapping[str, Any]]) -> str:
 def judged_in_words(record: Mapping[str, Any]) -> str:
     """Return one sentence: the interval that decides a claim, the range claimed, and the seeds that would decide."""
     if "outcome" not in record:
-        return (
-            f"An older version judged this by the interval {_range(record['interval'])}."
-            if record.get("interval")
-            else ""
-        )
+        interval = record.get("interval")
+        return f"An older version judged this by the interval {_range(interval)}." if interval else ""
     if record["method"] == "exact":
-        return f"Computed exactly, for {record['interval_of']}."
-    told = (
-        f"{record['interval_of'][:1].upper()}{record['interval_of'][1:]}: {_range(record['interval'])} "
-        f"({_percent(record['level'])} interval, {record['method']}); claimed: {_claimed(*record['margin'])}"
-    )
+        return f"Computed exactly: {record['interval_of']}."
+    measure = f"{record['interval_of'][:1].upper()}{record['interval_of'][1:]}"
+    told = f"{measure}: {interval_in_words(record)}, {record['method']}; claimed: {claimed_in_words(record)}"
     needed = record["seeds_needed"]
-    if needed is None:
-        return f"{told}."
-    seeds = f"more than {MOST_SEEDS:,}" if needed > MOST_SEEDS else f"{needed:,}"
-    return f"{told}; {seeds} seeds would decide."
+    return f"{told}." if needed is None else f"{told}; {seeds_in_words(needed)} would decide."
 
 
-def _claimed(least: float | None, most: float | None) -> str:
+def interval_in_words(record: Mapping[str, Any]) -> str:
+    """Return the interval of a verdict and its level."""
+    return "exact" if record["method"] == "exact" else f"{_range(record['interval'])} ({_percent(record['level'])})"
+
+
+def claimed_in_words(record: Mapping[str, Any]) -> str:
+    """Return the range that a verdict's claim allows."""
+    least, most = (None if end is None else _number(end) for end in record["margin"])
     if most is None:
-        return f"at least {_number(least)}"
-    return f"at most {_number(most)}" if least is None else f"{_number(least)} to {_number(most)}"
+        return f"at least {least}"
+    return f"at most {most}" if least is None else f"{least} to {most}"
+
+
+def seeds_in_words(needed: int) -> str:
+    """Return how many seeds would decide a claim."""
+    return f"more than {MOST_SEEDS:,} seeds" if needed > MOST_SEEDS else f"{needed:,} seeds"
 
 
 def _range(interval: Sequence[float | None]) -> str:
