@@ -13,7 +13,7 @@ from rl_rewards.lecture.preferences.ai_feedback.study import answers, check_teac
 from rl_rewards.reporting.figures.drawing import LEARNED, TRUE
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
-from rl_rewards.studies.claims import Claim, at_least, in_words
+from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, in_words
 from rl_rewards.studies.drawing import draw_curves
 from rl_rewards.studies.measures import SUCCESS, last_mean
 
@@ -49,7 +49,7 @@ class SmallJudge:
                 + f"; the check of it names {', '.join(leanings)}.",
                 "share of decided pairs",
                 agreed,
-                CHANCE,
+                CHANCE + PRACTICAL,
                 {"judge": agreed},
             ),
             at_least(
