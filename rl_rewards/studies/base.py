@@ -29,9 +29,9 @@ from rl_rewards.studies.arms import resolved_arms
 from rl_rewards.studies.claims import Claim, Verdict, conclude
 
 FOLDER = "{study}"
-"""In an arm's overrides: the study's folder, so that an arm can use what one before it has learned."""
+"""Stands for the study's folder in an arm's overrides, so that an arm can use what an earlier one has learned."""
 OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "hydra.", "+hydra.")
-"""Overrides that an arm does not inherit from the study's command line."""
+"""Overrides of the study's command line that an arm does not inherit."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Findings:
 
 
 class Study(Protocol):
-    """Judges its arms by their run folders, or, without arms, what it computes itself."""
+    """Judges its arms by their run folders; a study without arms judges what it computes."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings: ...
 
@@ -58,10 +58,10 @@ class Study(Protocol):
 
 
 def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], folder: Path) -> Path:
-    """Run the arms that are not done, then judge; returns the path of verdict.json.
+    """Run the arms that are not done, then judge; return the path of verdict.json.
 
     Args:
-        overrides: of the command line, which every arm gets too.
+        overrides: of the command line; every arm gets them too.
 
     Raises:
         ConfigError: for an unknown size or a refused arm.
@@ -119,7 +119,7 @@ def still_at_work(what: str, every_seconds: float = 30.0) -> Iterator[None]:
 
 
 def _seeds(overrides: Sequence[str]) -> range:
-    """The seeds that a size's overrides name."""
+    """Return the seeds that a size's overrides name."""
     named = {key: value for key, _, value in (one.partition("=") for one in overrides)}
     first = int(named.get("seed", 0))
     return range(first, first + int(named.get("num_seeds", 1)))
@@ -159,7 +159,7 @@ def _record(
 
 
 def _without_folder(command: str, folder: Path) -> str:
-    """As anyone can type it: where it was run says nothing."""
+    """Return a command as anyone can type it, without the folder in which it was run."""
     words = [word for word in command.split() if not word.startswith("hydra.run.dir=")]
     return " ".join(words).replace(str(folder), FOLDER)
 

@@ -1,9 +1,9 @@
 """A judge's bias: it goes into the reward and the policy, and a check of the judge finds it.
 
 "If your AI judge prefers verbose responses, your trained model will be verbose": here a scripted judge prefers long
-paths, and a reward is learned from its answers while a policy learns from that reward. Beside it a judge without
-bias, and both again with answers turned round by chance, which is no bias. The paths of the policies themselves are
-not compared: here the noise of PPO's actions makes them almost as long as they can be.
+paths, and a reward is learned from its answers while a policy learns from that reward. The other arms have a judge
+without bias, and both judges with randomly flipped answers, which is no bias. The paths of the policies themselves are
+not compared: the noise of PPO's actions makes them almost as long as they can be.
 """
 
 from collections.abc import Mapping, Sequence
