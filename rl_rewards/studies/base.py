@@ -36,7 +36,7 @@ OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "hydra.", "+hydra.")
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study found: its claims with their evidence, and the numbers behind them that its figure shows."""
+    """The claims of a study with their evidence, and the numbers that its figure shows."""
 
     claims: Sequence[Claim]
     details: Mapping[str, Any] = field(default_factory=dict)  # plain data, for verdict.json

@@ -21,12 +21,12 @@ METHODS: Mapping[Method, str] = {
     "ratio of medians": "exact, order statistics",
     "exact": "exact",
 }
-"""How each kind of interval is computed, in words."""
+"""The methods of intervals, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the seeds measured, and the range in which it lies if the claim is true.
+    """The numbers that the seeds measured, and the range of their measure if the claim is true.
 
     Attributes:
         of: names the measure.

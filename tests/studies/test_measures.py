@@ -1,4 +1,4 @@
-"""What is read off an arm, on made-up evaluations whose answer is known."""
+"""Numbers that are read from an arm, on made-up evaluations whose answer is known."""
 
 import pytest
 

@@ -29,7 +29,7 @@ BALANCED = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialClassifierStudy:
-    """Judges the arms of configs/experiment/lecture/adversarial_classifier.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/adversarial_classifier.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

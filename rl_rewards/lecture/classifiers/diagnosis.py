@@ -28,7 +28,7 @@ TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """Judges the arms of configs/experiment/lecture/diagnosis.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/diagnosis.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
@@ -46,7 +46,7 @@ class Diagnosis:
 
 
 def _trace(run: RunFiles, key: str) -> np.ndarray:
-    """[iterations, seeds] at the end of each of the first iterations."""
+    """Return a metric [iterations, seeds] at the end of each of the first iterations."""
     return series(run, key)[:ITERATIONS]
 
 

@@ -24,7 +24,7 @@ LEARNED_ABOVE, SUCCESS_BELOW, NEEDED = 0.9, 0.2, 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class FixedClassifier:
-    """Judges the arms of configs/experiment/lecture/fixed_classifier.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/fixed_classifier.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

@@ -1,7 +1,7 @@
-"""The main job and its baselines: what is learned from examples alone, and whether it is kept.
+"""The main job and its baselines: is the task learned from examples alone, and is it kept?
 
-Beside the adversarial classifier with negatives by places (the main job as it is): negatives by visits, the fixed
-classifier, the true sparse reward, and the main job with twice the env steps.
+The main job is the adversarial classifier with negatives by places. Its baselines are negatives by visits, the fixed
+classifier and the true sparse reward; one more arm has twice the env steps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ PANELS = (
 
 @dataclass(frozen=True, kw_only=True)
 class MainJob:
-    """Judges the arms of configs/experiment/lecture/main_job.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/main_job.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
@@ -57,7 +57,7 @@ class MainJob:
         return Findings(claims, {name: arm_numbers(run) for name, run in arms.items()})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
-        """True success and learned reward over env steps: means over seeds and their 95% intervals."""
+        """Draw true success and learned reward over env steps: means over seeds and their 95% intervals."""
         del findings
         with styled():
             figure = canvas(10.0, 3.6)

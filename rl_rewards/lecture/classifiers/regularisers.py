@@ -1,4 +1,4 @@
-"""Which regulariser of the classifier helps the adversarial loop on ``pencil_case``, in success and in steadiness?
+"""Regularisers of the classifier on ``pencil_case``: which one brings success or steadiness to the adversarial loop?
 
 The lecture's robot recipe regularises its classifier (mixup, spectral norm) without saying what each is worth.
 """
@@ -23,7 +23,7 @@ STEADIER = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Regularisers:
-    """Judges the arms of configs/experiment/lecture/regularisers.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/regularisers.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

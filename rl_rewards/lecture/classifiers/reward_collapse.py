@@ -27,7 +27,7 @@ COLLAPSED, HEALTHY, LARGE_LOSS = 0.1, 0.5, 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class RewardCollapse:
-    """Judges the arms of configs/experiment/lecture/reward_collapse.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/reward_collapse.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

@@ -1,9 +1,9 @@
 """The lecture's robot: 26% of successes by imitating fifty demonstrations, 62% with a learned classifier on top.
 
 Its recipe (MEDAL++, Sharma et al. 2023, arXiv:2303.01488): final states of demonstrations as success examples,
-demonstrations in every batch, a cloning term in the actor's loss, a regularised classifier that is updated. Here each
-part is also left out alone, both are given less (one demonstration, or, in an experiment of its own, pictures instead
-of a tracker's numbers), and other demonstrators, who leave the case elsewhere behind the notebook.
+demonstrations in every batch, a cloning term in the actor's loss, and a regularised classifier that is updated. Here
+each part is also left out alone. Recipe and cloning also get less: one demonstration, or, in a separate experiment,
+pictures instead of a tracker's numbers; and other demonstrators, who leave the case elsewhere behind the notebook.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ GIVEN = {
     ("recipe_1", "cloning_1"): "one demonstration",
     ("recipe_pictures", "cloning_pictures"): "fifty demonstrations in pictures",
 }
-"""What both had, by their arms."""
+"""The data that both arms had."""
 CASE_Y = 1
-"""Column of a scene of pencil_case."""
+"""The column of the case's y in a scene of pencil_case."""
 LAST_EVALUATIONS = 5
 GAIN, SPREAD = 0.25, 2.0
 """The least gain of success over cloning, and the least ratio of its spread without regularisers to that with them."""
@@ -43,7 +43,7 @@ GAIN, SPREAD = 0.25, 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class RobotRecipe:
-    """Judges the arms of configs/experiment/lecture/robot_recipe.yaml, or of robot_recipe_pictures.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/robot_recipe.yaml, or of robot_recipe_pictures.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

@@ -40,7 +40,7 @@ CURVES = (SUCCESS_CURVE, ("eval/prob_visited", LEARNED, "D, visited states"))
 
 @dataclass(frozen=True, kw_only=True)
 class SacAdversarial:
-    """Judges the arms of configs/experiment/lecture/sac_adversarial.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/sac_adversarial.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

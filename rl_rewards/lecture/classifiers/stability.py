@@ -1,8 +1,8 @@
 """Does the adversarial classifier's policy keep a task that it has learned, and what helps it to?
 
 A policy that masters a task gathers where the task is done. Negatives by visits then crowd out the goals there, the
-classifier unlearns them, and success is lost again; see rewards.places for the optimum. Beside negatives by places the
-arms are remedies that leave visits as they are: a learning-rate schedule, an averaged classifier, recent negatives, the
+classifier unlearns them, and success is lost again; see rewards.places for the optimum. The arms are negatives by
+places, and remedies that keep negatives by visits: a learning-rate schedule, an averaged classifier, recent negatives, the
 positive-unlabelled risk and focal weights.
 """
 
@@ -36,12 +36,12 @@ KEPT = 0.9
 """The share of all seeds that must keep the task, and end with it."""
 HALF = 0.5
 ROUNDING = 1e-9
-"""Of a mean of shares in single precision."""
+"""Rounding of a mean of shares in single precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stability:
-    """Judges the arms of configs/experiment/lecture/stability; all but ``visits`` are optional."""
+    """Judges the arms of configs/experiment/lecture/classifiers/stability; all but ``visits`` are optional."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

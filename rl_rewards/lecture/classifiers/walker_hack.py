@@ -1,8 +1,8 @@
-"""The lecture's walking robot: which behaviour its weights reward most, and which one a real learner finds.
+"""The lecture's walking robot: the behaviour that its weights reward most, and the one that a learner finds.
 
 r = 2 v_forward + w_upright upright + 0.5 foot_contacts; falling 10.0, walking 4.4, standing 2.0 at w_upright = 1.
-Walking is best exactly for 7.22 < w_upright < 25. Differs: Walker2d reports no foot contacts, so its arms have no such
-term; without it the window is 7.78 to 30.
+Walking is best exactly for 7.22 < w_upright < 25. Walker2d reports no foot contacts, so its arms lack that term;
+without it the window is 7.78 to 30.
 """
 
 import math
@@ -34,7 +34,7 @@ FORWARD, UPRIGHTNESS, HEIGHT = "eval/term_forward", "eval/term_upright", "eval/t
 
 @dataclass(frozen=True, kw_only=True)
 class WalkerHack:
-    """Judges the arms of configs/experiment/lecture/walker_hack.yaml, and the lecture's sums."""
+    """Judges the arms of configs/experiment/lecture/classifiers/walker_hack.yaml, and the lecture's sums."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

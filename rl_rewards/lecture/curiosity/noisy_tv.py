@@ -35,7 +35,7 @@ STAYS, LIKE_ONE_OVER_N = -0.1, -0.8
 
 @dataclass(frozen=True, kw_only=True)
 class NoisyTv:
-    """Judges the arms of configs/experiment/lecture/noisy_tv.yaml."""
+    """Judges the arms of configs/experiment/lecture/curiosity/noisy_tv.yaml."""
 
     episodes: int
     error_below: float
@@ -114,7 +114,7 @@ class NoisyTv:
         ]
 
     def _coverage(self, run: RunFiles) -> list[float]:
-        """Share of the cells after ``episodes`` episodes of each seed."""
+        """Return the share of the cells seen after ``episodes`` episodes, of each seed."""
         steps = [row["env_steps"] for row in run.rows]
         wanted = self.episodes * int(run.spec["max_episode_steps"])
         at = next((i for i, step in enumerate(steps) if step >= wanted), len(steps) - 1)
@@ -158,13 +158,13 @@ class NoisyTv:
 
 
 def _key(run: RunFiles, name: str) -> str:
-    """The key of a metric of curiosity, which a mixture logs under its part's name."""
+    """Return the key of a metric of curiosity, which a mixture logs under its part's name."""
     keys = run.rows[-1].keys()
     return next(key for key in (f"reward/{name}", f"reward/bonus/{name}") if key in keys)
 
 
 def _watching(run: RunFiles) -> np.ndarray:
-    """Share of each round's steps [rounds, seeds] that ended before the television."""
+    """Return the share of each round's steps [rounds, seeds] that ended before the television."""
     visits = over_rounds(run, _key(run, "television_visits"))
     steps = np.diff([0, *(row["env_steps"] for row in run.rows)])
     return np.diff(visits, axis=0, prepend=0.0) / steps[:, None]
@@ -176,7 +176,7 @@ def _share_at_television(run: RunFiles) -> list[float]:
 
 
 def _slopes(run: RunFiles) -> list[float]:
-    """Exponent p of bonus ~ visits^p at the television, of each seed: least squares of the logarithms."""
+    """Fit the exponent p of bonus ~ visits^p at the television, of each seed, by least squares of the logarithms."""
     visits = over_rounds(run, _key(run, "television_visits"))[SKIPPED:]
     paid = over_rounds(run, _key(run, "bonus_television"))[SKIPPED:]
     found = []
@@ -206,7 +206,7 @@ def _falls(slopes: list[float], claim: str, bound: float, above: bool) -> Claim:
 
 
 def _smooth(found: np.ndarray, width: int = 10) -> np.ndarray:
-    """A running mean over rounds, for drawing; at both ends over what there is."""
+    """Return a running mean over rounds, for drawing; its window is cut at both ends."""
     kernel = np.ones(width)
     rounds = np.convolve(np.ones(len(found)), kernel, mode="same")
     return np.apply_along_axis(lambda one: np.convolve(one, kernel, mode="same") / rounds, 0, found)

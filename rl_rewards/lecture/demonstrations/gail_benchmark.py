@@ -21,7 +21,7 @@ from rl_rewards.studies.drawing import canvas
 from rl_rewards.studies.measures import last_mean, series
 
 RETURN = "eval/true_return_deterministic"
-"""Of the policy's mode, as in the paper. All that is compared is measured so: arms, demonstrator and score 0."""
+"""The true return of the policy's mode, as in the paper. Arms, demonstrator and score 0 are all measured so."""
 PAPER: Mapping[str, Mapping[str, Mapping[int, float]]] = {
     "cartpole": {"gail": {1: 200, 4: 200, 7: 200, 10: 200}, "bc": {1: 72.0, 4: 169.2, 7: 188.6, 10: 177.2}},
     "acrobot": {
@@ -65,7 +65,7 @@ class Anchors:
 
 @dataclass(frozen=True, kw_only=True)
 class GailBenchmark:
-    """Judges the arms of one file in configs/experiment/lecture/gail_benchmark/."""
+    """Judges the arms of one file in configs/experiment/lecture/demonstrations/gail_benchmark/."""
 
     row: str
     target: float  # that counts as solved

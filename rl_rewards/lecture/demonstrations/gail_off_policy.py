@@ -1,8 +1,8 @@
 """Does GAIL need less of the environment with an off-policy learner?
 
-(Kostrikov et al. 2019, arXiv:1809.02925, section 5, of discriminator-actor-critic: a tenth on average.) SAC asks the
-newest discriminator for the rewards of replayed steps whenever it samples them; PPO learns from each step once. Beside
-both: cloning the same demonstrations, and SAC from demonstrations of random actions, which should learn nothing.
+(Kostrikov et al. 2019, arXiv:1809.02925, section 5: a tenth on average, with discriminator-actor-critic.) SAC asks the
+newest discriminator for the rewards of replayed steps whenever it samples them; PPO learns from each step once. Two
+more arms clone the same demonstrations, and run SAC from demonstrations of random actions, which should learn nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ TITLES = {OFF: "GAIL with SAC", ON: "GAIL with PPO"}
 COLOURS = {OFF: "#0072B2", ON: "#D55E00"}
 BESIDE = {"cloning": ("cloning", "--"), "dummy": ("SAC, random demonstrations", ":")}
 NEEDED = 0.8
-"""The share of seeds that must get there."""
+"""The share of seeds that must solve the task."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GailOffPolicy:
-    """Judges the arms of one file in configs/experiment/lecture/gail_off_policy/."""
+    """Judges the arms of one file in configs/experiment/lecture/demonstrations/gail_off_policy/."""
 
     row: str
     metric: str  # of an evaluation; more is better

@@ -18,7 +18,7 @@ from rl_rewards.studies.drawing import canvas
 
 @dataclass(frozen=True, kw_only=True)
 class Irl:
-    """Keys and units: configs/experiment/lecture/irl.yaml."""
+    """Keys and units: configs/experiment/lecture/demonstrations/irl.yaml."""
 
     grid: IrlOnGrid
 

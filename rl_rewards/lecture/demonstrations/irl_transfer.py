@@ -1,8 +1,8 @@
 """Is a reward learned from demonstrations still right when the dynamics change?
 
-On ``point``, whose actions are turned by a right angle after the reward has been learned. A reward of states, without
-what shapes it to the old dynamics, should not mind (Fu et al. 2018, arXiv:1710.11248, section 7.2); one of states and
-actions pays for what was right before; and a cloned policy goes on doing that.
+On ``point``, actions are turned by a right angle after the reward has been learned. A reward of states, disentangled
+from the old dynamics, should stay right (Fu et al. 2018, arXiv:1710.11248, section 7.2). A reward of states and actions
+pays for what was right before, and a cloned policy goes on doing that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ NEEDED = 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class IrlTransfer:
-    """Judges the arms of configs/experiment/lecture/irl_transfer.yaml."""
+    """Judges the arms of configs/experiment/lecture/demonstrations/irl_transfer.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

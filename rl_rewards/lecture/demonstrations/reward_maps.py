@@ -1,6 +1,6 @@
 """The classifier's logit f as a reward in four ways: D = sigmoid(f), f itself, log D, -log(1 - D).
 
-The lecture warns of unbounded ones; the adversarial literature uses all four (VICE and AIRL f, MEDAL++ log D, GAIL
+The lecture warns of unbounded rewards; the adversarial literature uses all four (VICE and AIRL f, MEDAL++ log D, GAIL
 -log(1 - D)).
 """
 
@@ -19,12 +19,12 @@ BOUNDS = {"prob": (0.0, 1.0), "logit": (-ANY, ANY), "log_prob": (-ANY, 0.0), "ne
 TITLES = {"prob": "D", "logit": "f, the logit", "log_prob": "log D", "neg_log_one_minus": "-log(1 - D)"}
 NEEDED = 0.8
 LEAVES = 1e-6
-"""How far beyond 0 or 1 a reward counts as outside."""
+"""The least distance beyond 0 or 1 at which a reward counts as outside."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardMaps:
-    """Judges the arms of configs/experiment/lecture/reward_maps.yaml."""
+    """Judges the arms of configs/experiment/lecture/demonstrations/reward_maps.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

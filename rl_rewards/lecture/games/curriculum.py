@@ -1,7 +1,7 @@
 """Does self-play make a curriculum: do Alice's goals get harder as Bob gets better, and never too hard to learn?
 
-The lecture's claim for asymmetric self-play. How hard a goal is: its shortest-path distance, which in the hall is how
-far the goal's cell is from the start.
+This is the lecture's claim for asymmetric self-play. The difficulty of a goal is its shortest-path distance; in the
+hall, the distance of the goal's cell from the start.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ STYLES = {"time": ("#0072B2", "times"), "win": ("#D55E00", "plus and minus one")
 
 @dataclass(frozen=True, kw_only=True)
 class Curriculum:
-    """Judges the arms of configs/experiment/lecture/curriculum.yaml."""
+    """Judges the arms of configs/experiment/lecture/games/curriculum.yaml."""
 
     easiest: float  # Bob's success above which a goal teaches nothing
     hardest: float  # Bob's success below which a goal teaches nothing either

@@ -1,9 +1,9 @@
 """A degenerate equilibrium of self-play: goals that Bob never reaches, since Alice leaves him no time.
 
-Both share one clock. Paid plus and minus one, an Alice who may spend most of it wins by walking on and ending a few
-cells away; her goal is one that she reached, and still Bob cannot. (The lecture: she cannot propose impossible goals.
-Sukhbaatar et al. 2018, arXiv:1703.05407, section 2.1: times pay her nothing for it, since only what he needs beyond her
-own moves counts.)
+Both share one clock. If rewards are plus and minus one and Alice may use most of the time, she wins by walking on and
+ending a few cells away: she has reached her goal, and Bob has no time left to. (The lecture: she cannot propose
+impossible goals. Sukhbaatar et al. 2018, arXiv:1703.05407, section 2.1: times pay her nothing for this, since only the
+moves that Bob needs beyond her own count.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class DegenerateEquilibria:
-    """Judges the arms of configs/experiment/lecture/degenerate_equilibria.yaml."""
+    """Judges the arms of configs/experiment/lecture/games/degenerate_equilibria.yaml."""
 
     stuck: float
     trust: tuple[str, ...] = ()  # packages of which the arms may make classes

@@ -1,7 +1,7 @@
 """Does self-play teach Bob the shortest path between any two cells of a hall, and does it take times for rewards?
 
-(Sukhbaatar et al. 2018, arXiv:1703.05407, section 2.3: where both players are at their best against each other, Bob is
-the fastest to any state. The lecture's guide pays plus and minus one instead.)
+(Sukhbaatar et al. 2018, arXiv:1703.05407, section 2.3: in equilibrium Bob reaches every state by a fastest path. The
+lecture's guide pays plus and minus one instead.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ STYLES = {TIME: ("#0072B2", "times"), WIN: ("#D55E00", "plus and minus one"), RA
 
 @dataclass(frozen=True, kw_only=True)
 class SelfPlayHall:
-    """Judges the arms of configs/experiment/lecture/self_play_hall.yaml."""
+    """Judges the arms of configs/experiment/lecture/games/self_play_hall.yaml."""
 
     target: float  # share of pairs of cells
     trust: tuple[str, ...] = ()  # packages of which the arms may make classes
@@ -80,6 +80,6 @@ def _against(shares: Mapping[str, list[float]], other: str, claim: str) -> Claim
 
 
 def _games(run: RunFiles) -> dict[str, tuple[float, float, float]]:
-    """Mean and interval over seeds, in the last third of training."""
+    """Return means and intervals over seeds, in the last third of training."""
     names = ("goal_distance", "bob_success", "t_alice", "t_bob")
     return {name: mean_interval(last_third(over_rounds(run, f"reward/{name}"))) for name in names}

@@ -1,6 +1,6 @@
-"""How many supervised episodes does self-play save a task?
+"""Does self-play save supervised episodes of a task?
 
-(Sukhbaatar et al. 2018, arXiv:1703.05407, section 4.) An episode of the task counts, a game does not. Every arm is the
+(Sukhbaatar et al. 2018, arXiv:1703.05407, section 4.) Episodes of the task count, games do not. Every arm is the
 same learner on the same observations; ``supervised`` plays no games.
 """
 
@@ -32,7 +32,7 @@ STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class SelfPlayTransfer:
-    """Judges the arms of one file in configs/experiment/lecture/self_play_transfer/."""
+    """Judges the arms of one file in configs/experiment/lecture/games/self_play_transfer/."""
 
     row: str
     solved: float  # success that counts as learned

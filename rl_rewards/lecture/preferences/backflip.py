@@ -29,10 +29,10 @@ TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Backflip:
-    """Judges the arms of configs/experiment/lecture/backflip.yaml."""
+    """Judges the arms of configs/experiment/lecture/preferences/backflip.yaml."""
 
-    target: float  # share of episodes that turn a whole turn or more, net
-    queries: int  # that suffice
+    target: float  # least share of episodes that turn a whole turn or more, net
+    queries: int  # number that is enough
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

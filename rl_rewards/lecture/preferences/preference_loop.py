@@ -1,4 +1,4 @@
-"""How many comparisons are worth the true reward, and must they be asked while the policy learns?
+"""Are hundreds of comparisons worth the true reward, and must they be asked while the policy learns?
 
 (Christiano et al. 2017, arXiv:1706.03741, figures 1 and 5: 700 synthetic labels nearly match the true reward, 1400 do
 as well or better, and labels that are all asked at the start do not.) Score: 0 is an untrained policy's true return, 1
@@ -27,11 +27,11 @@ SHADES = ("#9ECAE1", "#4292C6", "#08519C")
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceLoop:
-    """Judges the arms of one file in configs/experiment/lecture/preference_loop/."""
+    """Judges the arms of one file in configs/experiment/lecture/preferences/preference_loop/."""
 
     row: str
-    target: float  # score that counts as made up for
-    judged: int = 700  # labels that the target is for
+    target: float  # score that counts as enough
+    judged: int = 700  # number of labels for which the target is claimed
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs

@@ -1,7 +1,7 @@
 """A very small language model as the judge: does it agree with the truth, and does its reward teach the task?
 
 "AI feedback" of the size that everybody can run: SmolLM2-135M-Instruct (arXiv:2502.02737) rates clips of ``point`` by
-what it is told of them in words. Beside it a teacher who knows the true reward. Reported as it is.
+their description in words. The other arm has a teacher who knows the true reward.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ TITLES = {"teacher": "a teacher who is never wrong", "judge": "SmolLM2-135M-Inst
 
 @dataclass(frozen=True, kw_only=True)
 class SmallJudge:
-    """Judges the arms of configs/experiment/lecture/small_judge.yaml."""
+    """Judges the arms of configs/experiment/lecture/preferences/small_judge.yaml."""
 
     success: float  # share of episodes that counts as the task learned
 

@@ -24,7 +24,7 @@ def learned(value: float):
 
 @pytest.fixture
 def constant(monkeypatch):
-    """What constant actions are made to earn: a list of one number."""
+    """Make constant actions earn the one number of a list."""
     earned = [10.0]
     monkeypatch.setattr(gail_benchmark, "constant_action_return", lambda config, episodes, seeds: earned[0])
     return earned

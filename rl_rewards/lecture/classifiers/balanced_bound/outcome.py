@@ -38,7 +38,7 @@ class TrainedOutputs:
 
     @property
     def law(self) -> Float[np.ndarray, "shares ratios"]:
-        """1 / (1 + k a)."""
+        """Compute 1 / (1 + k a)."""
         return 1.0 / (1.0 + np.outer(self.shares, self.ratios))
 
 
@@ -156,7 +156,7 @@ def summary(found: TrainedOutputs) -> dict[str, Any]:
 
 
 def draw(details: Mapping[str, Any], path: Path) -> None:
-    """The grid; what mixup does to its balanced column; the counterexample on the line."""
+    """Draw the grid, the effect of mixup on its balanced column, and the counterexample on the line."""
     with styled():
         figure = canvas(13.0, 3.9)
         grid, balanced, line = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.35])

@@ -37,7 +37,7 @@ CENTRAL = 1.96
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedBound:
-    """Keys and units: configs/experiment/lecture/balanced_bound.yaml."""
+    """Keys and units: configs/experiment/lecture/classifiers/balanced_bound.yaml."""
 
     classifier: Classifier
     success: NormalMixture

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LAST = 3
-"""Evaluations at the end over which a seed is judged."""
+"""The number of evaluations at the end over which a seed is judged."""
 NEEDED = 0.9
 """The share of seeds that must be below the threshold."""
 EQUILIBRIUM = 0.05
@@ -40,7 +40,7 @@ def sample_shares(draws: Float[np.ndarray, " N"], edges: Float[np.ndarray, " edg
 def jensen_shannon(p: Float[np.ndarray, " bins"], q: Float[np.ndarray, " bins"]) -> float:
     """Compute the Jensen-Shannon divergence of two discrete distributions, in nats: 0 to ln 2.
 
-    Of binned densities it is a lower bound that rises with the number of bins; of a sample's shares it is biased
+    For binned densities it is a lower bound that rises with the number of bins; for shares of a sample it is biased
     upwards by about bins / (8 N).
     """
     middle = 0.5 * (p + q)
@@ -85,12 +85,12 @@ def _equilibrium(arm: Mapping[str, Any]) -> Claim:
 
 
 def _last(series: list[list[float]]) -> list[float]:
-    """Mean over the last evaluations of each seed."""
+    """Return the mean over the last evaluations of each seed."""
     return np.array(series)[:, -LAST:].mean(axis=1).tolist()
 
 
 def draw(details: Mapping[str, Any], path: Path) -> None:
-    """For every arm: the divergence over updates, and what is made in the end, every seed."""
+    """Draw, for every arm and seed, the divergence over updates and the final samples."""
     with styled():
         figure = canvas(13.0, 6.4)
         panels = figure.subplots(2, len(details["arms"]), sharey="row", sharex="row", squeeze=False)

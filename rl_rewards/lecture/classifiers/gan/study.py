@@ -45,7 +45,7 @@ class Players(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Gan:
-    """Keys and units: configs/experiment/lecture/gan.yaml."""
+    """Keys and units: configs/experiment/lecture/classifiers/gan.yaml."""
 
     classifier: Classifier
     data: NormalMixture

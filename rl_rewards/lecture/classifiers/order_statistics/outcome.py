@@ -125,7 +125,7 @@ def _digits(value: float) -> str:
 
 
 def summary(found: ExpectedMaxima) -> dict[str, Any]:
-    """Per seed, as plain data."""
+    """Return the numbers of every seed, as plain data."""
     return {
         "uniforms": found.uniforms,
         "uniform_maximum": found.uniform_maximum.tolist(),
@@ -138,7 +138,7 @@ def summary(found: ExpectedMaxima) -> dict[str, Any]:
 
 
 def draw(details: Mapping[str, Any], path: Path) -> None:
-    """The gap to 1 against n, how outputs at unknown states are distributed, and the square of the first seed."""
+    """Draw the gap to 1 against n, the distribution of outputs at unknown states, and the first seed's square."""
     with styled():
         figure = canvas(13.0, 4.0)
         gap, outputs, square = figure.subplots(1, 3, width_ratios=[1.2, 1.1, 1.0])

@@ -33,7 +33,7 @@ PLANE = 41
 
 @dataclass(frozen=True, kw_only=True)
 class OrderStatistics:
-    """Keys and units: configs/experiment/lecture/order_statistics.yaml."""
+    """Keys and units: configs/experiment/lecture/classifiers/order_statistics.yaml."""
 
     env: Point
     reward: Callable[..., GoalClassifier]

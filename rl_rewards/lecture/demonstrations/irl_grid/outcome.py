@@ -19,7 +19,7 @@ COLOURS = (LEARNED, TRUE)
 def claims(found: Mapping[str, Any]) -> list[Claim]:
     """Claim of each kind of features that the errors are small with the most demonstrations.
 
-    Value is counted from a random policy's: a constant added to the reward must change no share of it.
+    Value is counted from that of a random policy, so that a constant added to the reward changes no share.
     """
     learned = f"Maximum-entropy IRL from {found['episodes'][-1]} episodes of {found['steps_of_an_episode']} steps"
     value, visits = found["value_tolerance"], found["visits_tolerance"]
@@ -52,7 +52,7 @@ def _below(found: Mapping[str, Any], name: str, error: str, claim: str, toleranc
 
 
 def draw(figure: "Figure | SubFigure", found: Mapping[str, Any]) -> None:
-    """The first seed's true and learned reward, and both errors against the number of demonstrations."""
+    """Draw the first seed's true and learned reward, and both errors against the number of demonstrations."""
     true = np.array(found["true_reward"][0])
     rewards = {"True reward, first seed": true}
     for name, learned in found["learned_reward"].items():  # a constant moves no policy: shown with the true mean

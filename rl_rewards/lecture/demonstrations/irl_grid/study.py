@@ -27,7 +27,7 @@ from rl_rewards.studies.densities import seed_keys
 
 @dataclass(frozen=True, kw_only=True)
 class IrlOnGrid:
-    """Keys and units: configs/experiment/lecture/irl.yaml."""
+    """Keys and units: configs/experiment/lecture/demonstrations/irl.yaml."""
 
     env: Grid
     reward: Callable[..., MaxEntIRL]

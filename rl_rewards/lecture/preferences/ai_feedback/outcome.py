@@ -41,7 +41,7 @@ def claims(found: Mapping[str, Mapping[str, Any]]) -> list[Claim]:
 
 
 def _leans(found: Mapping[str, Mapping[str, Any]], biased: str, plain: str) -> Claim:
-    """By a difference, since the correlation without bias may be near 0; its size counts, whatever its sign."""
+    """Judge by a difference, since the correlation without bias may be near 0; its size counts, whatever its sign."""
     one, other = found[biased]["correlation"], found[plain]["correlation"]
     more = [abs(a) - TIMES * abs(b) for a, b in zip(one, other, strict=True)]
     return at_least(
@@ -95,7 +95,7 @@ def _coefficients(checks: list) -> list[float]:
 
 
 def draw(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """A row for every arm: correlations of the learned reward, success, and what the check finds. A dot is a seed."""
+    """Draw a row for every arm: correlations of the learned reward, success, and the check. A dot is a seed."""
     with styled():
         figure = canvas(11.5, 1.3 + 0.75 * len(found))
         reward, success, check = figure.subplots(1, 3, sharey=True)
@@ -121,7 +121,7 @@ def draw(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 
 
 def _dots(axes: "Axes", row: float, values: list[float], colour: str, label: str | None) -> None:
-    """Every seed pale, their mean and its interval full."""
+    """Draw every seed pale, and their mean with its interval."""
     mean, low, high = mean_interval(values)
     axes.plot(values, np.full(len(values), row), "o", color=colour, alpha=0.3, markersize=4, linestyle="none")
     axes.plot([low, high], [row, row], color=colour, linewidth=2.0)

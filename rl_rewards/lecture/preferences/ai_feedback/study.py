@@ -35,7 +35,7 @@ SEGMENTS_SEED = 7_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class AIFeedback:
-    """Judges the arms of configs/experiment/lecture/ai_feedback.yaml, where the keys are explained."""
+    """Judges the arms of configs/experiment/lecture/preferences/ai_feedback.yaml, where the keys are explained."""
 
     segments: Segments
     count: int

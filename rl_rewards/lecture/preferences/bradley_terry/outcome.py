@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 NEVER_WRONG = "never wrong"
 COLOURS = (TRUE, GOALS, LEARNED, OTHER)
 SHOWN = 300
-"""Pairs of the first seed in the figure."""
+"""The number of pairs of the first seed in the figure."""
 HAND = {"return_winner": 2.5, "return_loser": 1.4, "exp_minus_difference": 0.3329, "probability": 0.7503}
 DIGITS = 5e-5
 """Half of the last digit of the lecture's numbers."""
 
 
 def sigmoid(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """1 / (1 + exp(-x)), without overflow."""
+    """Compute 1 / (1 + exp(-x)), without overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
@@ -79,7 +79,7 @@ def _identity(claim: str, what: str, worst: list[float], tolerance: float) -> Cl
 
 
 def _unequal(found: Mapping[str, Any]) -> Claim:
-    """The lecture's sentence as it stands, about rewards; its formula is about returns."""
+    """Judge the lecture's sentence as it stands, about rewards; its formula is about returns."""
     changes = np.array(found["shift"]["unequal_lengths"])  # [S, constants]
     by_constant = {f"{c:g} a step": changes[:, i].tolist() for i, c in enumerate(found["constants"])}
     listed = ", ".join(f"{in_words(moved, 3)} for {c}" for c, moved in by_constant.items())
@@ -96,7 +96,7 @@ def _unequal(found: Mapping[str, Any]) -> Claim:
 
 
 def _recovers(found: Mapping[str, Any]) -> list[Claim]:
-    """At the largest number of comparisons, of the most rational noisy teacher."""
+    """Claim recovery from the most comparisons of the most rational noisy teacher."""
     name, most = f"{found['rationalities'][-1]:g}", found["comparisons"][-1]
     after = f"From {most} answers (Bradley-Terry, beta {name})"
     correlation, off = (_last(found, name, what) for what in ("correlation", "calibration"))
@@ -143,7 +143,7 @@ def _scale(found: Mapping[str, Any]) -> Claim:
 
 
 def _last(found: Mapping[str, Any], name: str, what: str) -> list[float]:
-    """Of every seed, from the most comparisons."""
+    """Return a measure of every seed, from the most comparisons."""
     return np.array(found["learned"][name][what])[:, -1].tolist()
 
 
@@ -153,7 +153,7 @@ def _told(found: Mapping[str, Any], name: str, what: str) -> str:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """The lecture's sigmoid, correlation against answers, and the first seed's learned against true differences."""
+    """Draw the lecture's sigmoid, correlation against answers, and the first seed's learned and true differences."""
     with styled():
         figure = canvas(14.0, 4.2)
         curve, correlation, pairs = figure.subplots(1, 3)

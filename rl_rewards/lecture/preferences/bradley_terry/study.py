@@ -34,7 +34,7 @@ from rl_rewards.studies.densities import seed_keys
 
 @dataclass(frozen=True, kw_only=True)
 class BradleyTerry:
-    """Keys and units: configs/experiment/lecture/bradley_terry.yaml."""
+    """Keys and units: configs/experiment/lecture/preferences/bradley_terry.yaml."""
 
     segments: Segments
     reward: MakeReward

@@ -93,7 +93,7 @@ def _told(world: Mapping[str, Any], method: str) -> str:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Alignment against answers in both worlds, and what the first seed believes of each weight in the end."""
+    """Draw alignment against answers in both worlds, and the first seed's final belief of each weight."""
     with styled():
         figure = canvas(15.0, 4.2)
         biyik, sadigh, belief = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.1])
@@ -120,7 +120,7 @@ def _draw_alignment(axes: "Axes", alignment: Mapping[str, Any], judged_at: int) 
 
 
 def _draw_belief(axes: "Axes", world: Mapping[str, Any]) -> None:
-    """Samples of every weight, by the first and the last method, with the truth as a line across."""
+    """Draw samples of every weight, by the first and the last method, with the truth as a line across."""
     true = world["true_weights"][0]
     for shift, method in ((-0.18, METHODS[0]), (0.18, METHODS[-1])):
         samples = np.array(world["belief_first_seed"][method])

@@ -31,7 +31,7 @@ LIKELIHOODS: dict[str, Likelihood] = {"biyik2019": "logistic", "sadigh2017": "re
 
 @dataclass(frozen=True, kw_only=True)
 class DriverStudy:
-    """Keys and units: configs/experiment/lecture/driver.yaml."""
+    """Keys and units: configs/experiment/lecture/preferences/driver.yaml."""
 
     pool: int
     questions: int

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SEPARATE = ("pairs_as_operations", "pairs_as_comparisons", "pairs_as_pairs")
-"""Numbers of separate pairs: as a ranking's operations by the lecture's count, its real comparisons, and its pairs."""
+"""Numbers of separate pairs: a ranking's operations by the lecture's count, its real comparisons, and its pairs."""
 
 ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-"""Marked on an axis."""
+"""Ticks of an axis."""
 
 
 def claims(found: Mapping[str, Any], margin: float) -> list[Claim]:
@@ -90,7 +90,7 @@ def _gain(found: Mapping[str, Any]) -> Claim:
 
 
 def _lectures_gain(found: Mapping[str, Any]) -> float:
-    """Pairs by the lecture's count of k - 1 operations: k / 2."""
+    """Return k / 2, the pairs per operation by the lecture's count of k - 1 operations."""
     return found["k"] / 2.0
 
 
@@ -132,7 +132,7 @@ def _difference(found: Mapping[str, Any], name: str, claim: str, other: str, tol
 
 
 def _signal(found: Mapping[str, Any], name: str) -> Claim:
-    """In separate answers: as many as have the error of a ranking, on their own curve of error against number."""
+    """Express a ranking in separate answers: the number that has its error, on their curve of error against number."""
     at = found["rankings"].index(found["judged_at"])
     comparisons = np.array(found["teachers"][name]["comparisons"])[:, at]
     answers = worth(found, name)[:, at]
@@ -156,9 +156,9 @@ def _signal(found: Mapping[str, Any], name: str) -> Claim:
 
 
 def worth(found: Mapping[str, Any], name: str) -> Float[np.ndarray, "S rankings"]:
-    """How many separate answers teach as much as those rankings.
+    """Return the number of separate answers that teach as much as those rankings.
 
-    log error = a + b log answers, with b common to all seeds and each seed's own a, by least squares.
+    It fits log error = a + b log answers by least squares, with one b for all seeds and an a for each seed.
     """
     error = {
         which: np.log(np.maximum(1.0 - np.array(values), 1e-4))
@@ -173,7 +173,7 @@ def worth(found: Mapping[str, Any], name: str) -> Float[np.ndarray, "S rankings"
 
 
 def _answers(found: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
-    """How many answers [S, rankings] each way of learning had."""
+    """Return the numbers of answers [S, rankings] of each way of learning."""
     spent = np.array(found["teachers"][name]["comparisons"], float)
     rankings = np.tile(np.array(found["rankings"], float), (len(spent), 1))
     k = found["k"]
@@ -187,13 +187,13 @@ def _answers(found: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
 
 
 def _accuracy(found: Mapping[str, Any], name: str, which: str) -> np.ndarray:
-    """[S], where claims are judged."""
+    """Return the accuracy [S] on which claims are judged."""
     at = found["rankings"].index(found["judged_at"])
     return np.array(found["teachers"][name]["accuracy"][which])[:, at]
 
 
 def _teacher(found: Mapping[str, Any], name: str) -> str:
-    """Whose mistakes are told apart by their rationality."""
+    """Name a teacher by its mistakes."""
     return "Answers never wrong" if name == "never wrong" else f"Noisy answers (beta {found['noisy_rationality']:g})"
 
 
@@ -202,7 +202,7 @@ def _listed(values: Mapping[str, int]) -> str:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """What a sort takes; then for each teacher the error against the comparisons that people really made."""
+    """Draw the cost of a sort; then, for each teacher, the error against the real number of comparisons."""
     with styled():
         figure = canvas(14.0, 4.3)
         count, *panels = figure.subplots(1, 1 + len(found["teachers"]), width_ratios=[0.8, 1.0, 1.0])

@@ -1,4 +1,4 @@
-"""How many comparisons do the C(k, 2) pairs of a ranking take, and how much do they teach? There is no RL.
+"""The worth of a ranking: how many comparisons do its C(k, 2) pairs take, and how much do they teach? No RL is run.
 
 The lecture (guide-reward-learning.txt, chapter 7): ranking 15 trajectories gives 105 pairs from 14 operations, "7.5x
 more training signal per human judgment". Here a teacher sorts by comparisons, which are counted; rewards learned from
@@ -39,7 +39,7 @@ class TeacherAnswers:
 
 @dataclass(frozen=True, kw_only=True)
 class RankingEfficiency:
-    """Keys and units: configs/experiment/lecture/ranking_efficiency.yaml."""
+    """Keys and units: configs/experiment/lecture/preferences/ranking_efficiency.yaml."""
 
     segments: Segments
     reward: MakeReward

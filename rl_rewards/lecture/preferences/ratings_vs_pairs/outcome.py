@@ -52,7 +52,7 @@ def _six_or_seven(found: Mapping[str, Any]) -> Claim:
 
 
 def _disagree(found: Mapping[str, Any]) -> Claim:
-    """As the lecture has it; one of ten levels is naturally hit less often than one of two: see _order."""
+    """Judge the lecture's words; ten levels naturally agree less often than two: see _order for a fair unit."""
     ratings = found["consistency"]["ratings_differ"][found["offsets"].index(found["judged_offset"])]
     pairs = found["consistency"]["pairs_disagree"]
     return _more(
@@ -66,7 +66,7 @@ def _disagree(found: Mapping[str, Any]) -> Claim:
 
 
 def _order(found: Mapping[str, Any], offset: float) -> Claim:
-    """In one unit: how often the order of two segments comes out wrong."""
+    """Judge both in one unit: the share of pairs of segments that are ordered wrongly."""
     ratings = found["consistency"]["ratings_wrong"][found["offsets"].index(offset)]
     pairs = found["consistency"]["pairs_wrong"]
     return _more(
@@ -117,7 +117,7 @@ def _by_offset(found: Mapping[str, Any], shares: list[list[float]]) -> str:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Disagreement against the raters' offsets; accuracy against those, and against the number of answers."""
+    """Draw disagreement against raters' offsets, and accuracy against those and against the number of answers."""
     with styled():
         figure = canvas(14.0, 4.6)
         told, by_offset, by_number = figure.subplots(1, 3)
@@ -180,7 +180,7 @@ def _label_offsets(axes: "Axes", found: Mapping[str, Any]) -> None:
 
 
 def _draw_line(axes: "Axes", x: list[float], values: np.ndarray, colour: str, style: str, label: str) -> None:
-    """Mean and interval over seeds of ``values`` [x, S]."""
+    """Draw mean and interval over seeds of ``values`` [x, S]."""
     middle, low, high = np.array([mean_interval(row.tolist()) for row in values]).T
     axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0.0)
     axes.plot(x, middle, style, color=colour, label=label)

@@ -33,7 +33,7 @@ class Ratings(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RatingsVsPairs:
-    """Keys and units: configs/experiment/lecture/ratings_vs_pairs.yaml."""
+    """Keys and units: configs/experiment/lecture/preferences/ratings_vs_pairs.yaml."""
 
     segments: Segments
     reward: MakeReward
