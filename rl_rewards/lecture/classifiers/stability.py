@@ -2,7 +2,7 @@
 
 A policy that masters a task gathers where the task is done. Negatives by visits then crowd out the goals there, the
 classifier unlearns them, and success is lost again; see rewards.places for the optimum. The arms are negatives by
-places, and remedies that keep negatives by visits: a learning-rate schedule, an averaged classifier, recent negatives, the
+places, and remedies with negatives by visits: a learning-rate schedule, an averaged classifier, recent negatives, the
 positive-unlabelled risk and focal weights.
 """
 
