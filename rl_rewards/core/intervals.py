@@ -77,17 +77,12 @@ def median_interval(values: Sequence[float], level: float = LEVEL) -> tuple[floa
 
     Too few values for the level give minus infinity to infinity: a level of 95% needs six.
     """
-    found = np.sort(np.asarray(values, float))
-    rank = median_rank(len(found), level)
-    return (float(found[rank]), float(found[-1 - rank])) if rank >= 0 else (-math.inf, math.inf)
-
-
-def median_rank(n: int, level: float) -> int:
-    """Return how many of ``n`` sorted values lie below the median's interval; -1 where ``n`` is too small."""
     from scipy.special import bdtr
 
-    below = bdtr(np.arange(n), n, 0.5)  # P(at most k of n values lie below the median)
-    return int(np.sum(below <= 0.5 * (1.0 - level))) - 1
+    found = np.sort(np.asarray(values, float))
+    at_most = bdtr(np.arange(len(found)), len(found), 0.5)  # P(at most k of the values lie below the median)
+    rank = int(np.sum(at_most <= 0.5 * (1.0 - level))) - 1
+    return (float(found[rank]), float(found[-1 - rank])) if rank >= 0 else (-math.inf, math.inf)
 
 
 def ratio_of_medians(one: Sequence[float], other: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:

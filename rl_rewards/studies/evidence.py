@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rl_rewards.core.intervals import mean_interval, median_rank, ratio_of_medians, share_interval
+from rl_rewards.core.intervals import mean_interval, ratio_of_medians, share_interval
 from rl_rewards.reporting.stored_claims import MOST_SEEDS
 
 Outcome = Literal["supported", "refuted", "undecided"]
@@ -65,12 +65,13 @@ class Evidence:
     def seeds_needed(self, level: float) -> int:
         """Return the least number of seeds that would decide, were more seeds distributed as these are.
 
-        A mean needs at least two seeds. ``MOST_SEEDS`` + 1 stands for more than ``MOST_SEEDS``.
+        An interval needs at least two. ``MOST_SEEDS`` + 1 stands for more than ``MOST_SEEDS``.
         """
         if len(self.values) < 2:
             return 2
         interval = _INTERVAL_OF_MORE[self.method](self, level)
-        decide = (n for n in range(2, MOST_SEEDS + 1) if _outcome(interval(n), self.claimed) != "undecided")
+        more = range(len(self.values) + 1, MOST_SEEDS + 1)
+        decide = (n for n in more if _outcome(interval(n), self.claimed) != "undecided")
         return next(decide, MOST_SEEDS + 1)
 
 
@@ -106,12 +107,7 @@ def _more_ratios(evidence: Evidence, level: float) -> Callable[[int], Interval]:
         """``n`` values at the quantiles of these."""
         return np.sort(values)[np.arange(n) * len(values) // n].tolist()
 
-    def interval(n: int) -> Interval:
-        if median_rank(n, 1.0 - 0.5 * (1.0 - level)) < 0:
-            return -math.inf, math.inf
-        return ratio_of_medians(at(evidence.values, n), at(evidence.others, n), level)[1:]
-
-    return interval
+    return lambda n: ratio_of_medians(at(evidence.values, n), at(evidence.others, n), level)[1:]
 
 
 _INTERVAL_OF_MORE: Mapping[str, Callable[[Evidence, float], Callable[[int], Interval]]] = {
