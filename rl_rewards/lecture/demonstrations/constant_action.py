@@ -1,6 +1,6 @@
 """The return of a policy that always takes the same action: what doing nothing earns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 import jax
@@ -31,18 +31,14 @@ class _Constant:
         return jnp.broadcast_to(self._action, (len(obs), *self._action.shape)), memory, {}
 
 
-def constant_action_return(config: Mapping[str, Any], episodes: int, seeds: Sequence[int]) -> float:
+def constant_action_return(config: Mapping[str, Any], episodes: int, seed: int) -> float:
     """Return the mean true return of whole episodes with one action: zeros, or, of several choices, the best one.
 
     Args:
         config: of a run, whose environment is played.
-        episodes: of each seed.
     """
     env = build_env(config)
-    returns = [
-        np.mean([_mean_return(env, action, config, episodes, seed) for seed in seeds]) for action in _actions(env.spec)
-    ]
-    return float(max(returns))
+    return max(_mean_return(env, action, config, episodes, seed) for action in _actions(env.spec))
 
 
 def _actions(spec: EnvSpec) -> list[np.ndarray]:

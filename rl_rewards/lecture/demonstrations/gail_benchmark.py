@@ -74,11 +74,10 @@ class GailBenchmark:
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         returns = {name: last_mean(run, RETURN) for name, run in arms.items()}
         shown = arms[next(name for name in arms if name.startswith("gail_"))]
+        config = arms["zero"].config
         anchors = Anchors(
             untrained_mode=float(series(arms["zero"], RETURN)[0].mean()),
-            constant_action=constant_action_return(
-                arms["zero"].config, int(arms["zero"].config["evaluation"]["episodes"]), seeds
-            ),
+            constant_action=constant_action_return(config, config["evaluation"]["episodes"] * len(seeds), seeds[0]),
             demonstrator=float(series(shown, "eval/demo_return")[-1].mean()),
         )
         return Findings(self.claims(returns, anchors), self.details(returns, anchors))
