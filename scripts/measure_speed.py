@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from rl_rewards.command_line.compose import composed
+from rl_rewards.core.keys import new_key
 from rl_rewards.core.types import Experience
 from rl_rewards.data.replay import Replay
 from rl_rewards.loop import build, supplied
@@ -93,9 +94,9 @@ def _timed_steps(env) -> list[float]:
 def _updates(parts, data, state, env) -> dict[str, float]:
     """Return the updates of the reward and of the policy, each as a separate program."""
     _, source, algorithm, _ = parts
-    act = jax.jit(host_act(parts, explore=True))
+    act = jax.jit(host_act(parts, partial(algorithm.act, explore=True)))
     memory = algorithm.initial_memory(algorithm.num_envs)
-    collected = collect_host(env, act, state.agent, jax.random.key(1), algorithm.rollout_length, memory)
+    collected = collect_host(env, act, state.agent, new_key(1), algorithm.rollout_length, memory)
     rollout = jax.tree.map(jnp.asarray, collected.rollout)
     log_prob = partial(algorithm.log_prob, state.agent)
     round_ = jnp.asarray(10, jnp.int32)
@@ -112,7 +113,7 @@ def _updates(parts, data, state, env) -> dict[str, float]:
     def update_policy(agent, reward, rollout, key):
         return algorithm.update(agent, experience(rollout), reward_fn(source, reward), round_, key)
 
-    key = jax.random.key(2)
+    key = new_key(2)
     return {
         "reward_update": _median_seconds(lambda: update_reward(state.reward, rollout, key)),
         "policy_update": _median_seconds(lambda: update_policy(state.agent, state.reward, rollout, key)),

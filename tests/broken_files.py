@@ -1,4 +1,4 @@
-"""Damages ``.npz`` files in every way that was seen to end in a traceback, and in random ones of a fixed seed."""
+"""Damages ``.npz`` files in every way that has caused a traceback, and at random with a fixed seed."""
 
 import io
 import zipfile
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def with_member(path: Path, name: str, content: bytes) -> None:
-    """The archive with one member replaced or added, whatever it holds."""
+    """Replace or add one member of the archive ``path``; its content need not be valid."""
     with zipfile.ZipFile(path) as archive:
         members = {one: archive.read(one) for one in archive.namelist()} | {name: content}
     with zipfile.ZipFile(path, "w") as archive:
@@ -19,17 +19,19 @@ def with_member(path: Path, name: str, content: bytes) -> None:
 
 
 def header_only(shape: tuple[int, ...], dtype: str = "<f4") -> bytes:
-    """An array's header without its entries."""
+    """Return the header of an array file, without the array's entries."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
     return header.getvalue()
 
 
 def corruptions(good: Path, key: str, count: int) -> Iterator[Path]:
-    """Files beside ``good``, each damaged in one way; ``key`` is one of its arrays.
+    """Yield damaged copies of ``good``, each in one way, all under the same path in its folder.
 
     Args:
-        count: how many are cut, and in how many bytes are changed, at random.
+        good: a valid file.
+        key: the array that is damaged.
+        count: the number of copies that are cut at random, and of copies with random bytes.
     """
     whole, bad, rng = good.read_bytes(), good.with_name("bad.npz"), np.random.default_rng(0)
     contents = (
@@ -70,7 +72,7 @@ def corruptions(good: Path, key: str, count: int) -> Iterator[Path]:
 
 
 def refusal(kind: type[Exception], job: Callable[..., Any], *arguments: Any) -> str:
-    """The text of the ``kind`` of error that ``job`` raises, empty where it raises none."""
+    """Return the message of the error of type ``kind`` that ``job`` raises; "" if it raises none."""
     try:
         job(*arguments)
     except kind as error:

@@ -1,7 +1,8 @@
-"""What every test runs under: key-reuse checks, run-time types on functions, a compilation cache, few examples."""
+"""The settings of every test: checks of key reuse and of types at run time, a compilation cache, few examples."""
 
 import ast
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -28,7 +29,7 @@ CHECKED = (
     "games.algorithm",
     "loop.collect",
 )
-"""Packages whose functions check their annotations in tests."""
+"""Modules of rl_rewards whose functions check their type annotations in tests."""
 
 
 def _functions_only(transformer, node):
@@ -37,7 +38,7 @@ def _functions_only(transformer, node):
         node.decorator_list.append(ast.parse("__import__('typing').runtime_checkable", mode="eval").body)
     for child in ast.walk(node):
         if isinstance(child, ast.FunctionDef) and isinstance(child.returns, ast.Name) and child.returns.id == "Self":
-            child.returns = ast.Constant(node.name)  # beartype knows Self in classes that it decorates only
+            child.returns = ast.Constant(node.name)  # beartype supports Self only in classes that it decorates
     transformer._parents.append(node)
     transformer.generic_visit(node)
     transformer._parents.pop()
@@ -45,10 +46,16 @@ def _functions_only(transformer, node):
 
 
 _import_hook.JaxtypingTransformer.visit_ClassDef = _functions_only
-BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float, as pyright has it
+BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # ints pass as floats, as in pyright
 jaxtyping.install_import_hook([f"rl_rewards.{name}" for name in CHECKED], BEARTYPE)
 
-# Tests compile much and run little. These halve the processor time of compiling; XLA reads them at its first use.
+# Tests write many small files, flush them to the disk and remove them again. A file system in memory makes that cheap;
+# the disk is used if there is little room in memory, or if the variable is set already.
+IN_MEMORY, BYTES_NEEDED = Path("/dev/shm"), 2 << 30
+if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > BYTES_NEEDED:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+# Tests compile much and run little. These flags halve the processor time of compiling; XLA reads them at its first use.
 FAST_TO_COMPILE = (
     "--xla_cpu_use_fusion_emitters=false",
     "--xla_cpu_opt_preset=FAST_COMPILE",
@@ -62,19 +69,21 @@ JAX_SETTINGS = {
 }
 for name, value in JAX_SETTINGS.items():
     jax.config.update(name, value)
-    os.environ[name.upper()] = str(value)  # as XLA_FLAGS: for the processes that tests start, too
+    os.environ[name.upper()] = str(value)  # also for the processes that tests start
 
 jax.jit = shared_jit
 NOT_SHARED = {"test_compiled_once.py", "test_bench.py"}
-"""Files of tests that count what is compiled, or measure it."""
+"""Test files that count or measure compilations."""
 
 hypothesis.settings.register_profile("rl_rewards", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("rl_rewards")
 
 KEYS_WATCHED = {"algorithms", "core", "data", "envs", "games", "loop", "models", "rewards"}
-"""Folders in whose tests JAX watches that no random key is used twice. Not while whole runs are made (``runs``,
-``finished``): it does not look into compiled rounds, takes every jitted call through Python, and misjudges keys under
-vmap."""
+"""Folders of tests in which JAX checks that no random key is used twice.
+
+The check is off during complete runs (``runs``, ``finished``): it does not see inside compiled rounds, makes every
+jitted call go through Python, and has false positives under vmap.
+"""
 
 
 def pytest_addoption(parser):
@@ -88,7 +97,7 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def _programs_are_shared(request):
-    """But not where a test may replace a part of the code."""
+    """Share compiled programs, except in tests that may replace a part of the code."""
     with sharing("monkeypatch" not in request.fixturenames and request.path.name not in NOT_SHARED):
         yield
 
@@ -101,7 +110,7 @@ def _keys_are_watched(request):
 
 @pytest.fixture(scope="session")
 def kept_run(tmp_path_factory) -> Path:
-    """A finished run of five rounds with the checkpoints of rounds 2, 4 and 5. Copy it before you change it."""
+    """Return the folder of a finished run of five rounds, with checkpoints of rounds 2, 4 and 5. Change only a copy."""
     from tests.finished import finished_run
 
     folder = tmp_path_factory.mktemp("kept") / "run"

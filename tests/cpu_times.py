@@ -1,7 +1,7 @@
-"""Processor seconds of every test, for whoever makes the tests faster: ``make test ARGS="--cpu-times FILE"``.
+"""Writes the processor seconds of every test, to help make the tests faster: ``make test ARGS="--cpu-times FILE"``.
 
-Other than a clock's, they do not depend on what else the machine does. A line of FILE is ``seconds test``, with the
-processes that the test started; each process of pytest-xdist writes a file of its own, FILE.gw0 and so on.
+Unlike the time on a clock, they do not depend on the machine's other work. Each line of FILE is ``seconds test``, and
+includes the processes that the test started. Each worker of pytest-xdist writes its own file, FILE.gw0 and so on.
 """
 
 import os
@@ -13,7 +13,7 @@ import pytest
 
 
 def _seconds() -> float:
-    """Processor time of this process, of its children that have ended, and of those forked for it (tests.processes)."""
+    """Return the processor time of this process, its ended children, and those forked for it (tests.processes)."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     seconds = sum(one.ru_utime + one.ru_stime for one in used)
     stat = Path(f"/proc/{forkserver._forkserver._forkserver_pid}/stat")

@@ -1,4 +1,4 @@
-"""Small demonstrations of ``point``: to somewhere in the goal disc, with a trembling hand."""
+"""Small demonstrations of ``point``: noisy moves to a place in the goal disc."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SPEED, STEPS = 0.1, 40
 
 
 def point_demos(episodes: int = 8, seed: int = 0) -> Demonstrations:
-    """Whole episodes [episodes * 40, ...] in the layout of the file."""
+    """Return complete episodes [episodes * 40, ...] in the layout of a demonstrations file."""
     rng = np.random.default_rng(seed)
     position = rng.uniform(-1.0, -0.2, (episodes, 2)).astype(np.float32)
     target = rng.uniform(-0.08, 0.08, (episodes, 2))
@@ -41,7 +41,7 @@ def point_demos(episodes: int = 8, seed: int = 0) -> Demonstrations:
 
 
 def point_file(folder: Path, **changes: object) -> str:
-    """A file of them; ``changes`` replace arrays, None leaves one out."""
+    """Write ``point_demos`` to a file and return its path; ``changes`` replace arrays, or omit them if None."""
     demos = {key: value for key, value in {**point_demos(), **changes}.items() if value is not None}
     path = folder / "demos.npz"
     save_demonstrations(path, build.build(composed("env=point")).parts.env.spec, demos)
@@ -49,7 +49,7 @@ def point_file(folder: Path, **changes: object) -> str:
 
 
 def recorded(folder: Path, *overrides: str, episodes: int = 3) -> str:
-    """A file of what an untrained policy does in any environment: good enough to be read."""
+    """Record an untrained policy in any environment, and return the path of the demonstrations file."""
     cfg = composed(*overrides, "reward=zero", "debug=smoke")
     parts = build.build(cfg).parts
     state = jax.jit(parts.algorithm.init)(jax.random.key(0))

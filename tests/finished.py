@@ -1,4 +1,4 @@
-"""Small runs with all their files, made in this process the way the command line makes them."""
+"""Makes small runs with all their files in this process, as the command line does."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ SMALL = ("debug=smoke", "video=false", "report=false")
 
 
 def finished_run(run_dir: Path, *overrides: str) -> Path:
-    """``debug=smoke`` with ``overrides``, to its end; returns the folder."""
+    """Run ``debug=smoke`` with ``overrides`` to the end, and return the run folder."""
     choices = {"env": "point", "algorithm": "ppo", "reward": "adversarial_classifier"}
     choices |= dict(part.split("=", 1) for part in overrides if part.split("=")[0] in choices)
     with jax.debug_key_reuse(False):  # see conftest

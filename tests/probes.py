@@ -1,7 +1,7 @@
-"""Analytic environments whose values are known, and small factories that all tests share.
+"""Analytic environments with known values, and small factories that all tests share.
 
-The probes are the usual five, each adding one thing that can be wrong: the critic alone, its inputs, discounting,
-the policy, and the policy given its inputs.
+There are the usual five probes; each adds one part that can be wrong: the critic, its inputs, discounting, the policy,
+and the policy's inputs.
 """
 
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 
 @lru_cache
 def config(group: str, name: str):
-    """The YAML ``configs/GROUP/NAME.yaml`` with its defaults."""
+    """Return the configuration ``configs/GROUP/NAME.yaml`` with its defaults."""
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         return hydra.compose(config_name=None, overrides=[f"+{group}={name}"])[group]
 
 
 def make(group: str, name: str, spec: EnvSpec | None = None, **changes: Any) -> Any:
-    """The object that a YAML describes, with some of its values changed."""
+    """Return the object that a YAML describes, with some values changed."""
     cfg = OmegaConf.merge(config(group, name), changes)
     extra = {} if spec is None else {"spec": spec}
     plain = OmegaConf.to_container(cfg, resolve=True)
@@ -38,13 +38,13 @@ def make(group: str, name: str, spec: EnvSpec | None = None, **changes: Any) -> 
 
 
 def with_model(settings: dict[str, Any]) -> dict[str, Any]:
-    """``settings`` with the keys of networks among them where a configuration has them, under ``model``."""
+    """Return ``settings`` with their network keys moved under ``model``, as in a configuration."""
     model = {key: settings[key] for key in ("hidden", "activation", "dropout", "spectral_norm") if key in settings}
     return {key: value for key, value in settings.items() if key not in model} | {"model": model}
 
 
 def make_spec(obs: int | tuple[int, ...] = 2, action: int | Discrete | Box = 2, **changes: Any) -> EnvSpec:
-    """An unbounded observation of ``obs`` entries and an action of ``action`` entries in [-1, 1], unless told."""
+    """Return a spec, by default with ``obs`` unbounded observations and ``action`` actions in [-1, 1]."""
     if isinstance(action, int):
         action = Box(shape=(action,), low=(-1.0,) * action, high=(1.0,) * action)
     shape = obs if isinstance(obs, tuple) else (obs,)
@@ -62,7 +62,7 @@ def make_spec(obs: int | tuple[int, ...] = 2, action: int | Discrete | Box = 2, 
 
 
 def make_rollout(spec: EnvSpec, length: int, num_envs: int, seed: int = 0, **changes: Any) -> Transition:
-    """Random transitions [T, B, ...] of one endless episode each, all valid, unless told."""
+    """Return random transitions [T, B, ...], by default all valid and without ends of episodes."""
     rng = np.random.default_rng(seed)
     batch = (length, num_envs)
     if isinstance(spec.action, Discrete):
@@ -86,7 +86,7 @@ def make_rollout(spec: EnvSpec, length: int, num_envs: int, seed: int = 0, **cha
 
 
 def experience_of(rollout: Transition) -> Experience:
-    """A view of ``rollout`` alone, for what needs nothing else."""
+    """Return an experience with ``rollout`` only, for rewards that need nothing else."""
 
     def unused(*_: Any) -> Any:
         raise AssertionError("nothing in this test should need this part of the experience")
@@ -101,11 +101,11 @@ class ProbeState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class Probe(JaxEnv):
-    """Base: one step long, observation 0, reward 1, a choice of two actions."""
+    """Base class: episodes of one step, observation 0, reward 1, two discrete actions."""
 
     action: Discrete | Box = Discrete(2)
     steps: int = 1
-    truncates: bool = False  # cut by a limit rather than terminated
+    truncates: bool = False  # True if episodes are truncated instead of terminated
 
     @property
     def spec(self) -> EnvSpec:
@@ -135,7 +135,7 @@ class Probe(JaxEnv):
 
 
 class ConstantReward(Probe):
-    """Observation 0, reward 1: V = 1, or 1 / (1 - discount) where the episode is cut instead of terminated."""
+    """Observation 0, reward 1: V = 1, or 1 / (1 - discount) if the episode is truncated instead of terminated."""
 
 
 class ObsReward(Probe):
@@ -159,7 +159,10 @@ class DiscountedReward(Probe):
 
 
 def right_action(action: jax.Array, target: jax.Array) -> jax.Array:
-    """Discrete: 1 for action 1 where ``target`` > 0 and 0 where it is not, else -1. Box: 1 - (a - target)^2."""
+    """Return the reward for hitting ``target``.
+
+    For discrete actions it is 1 if the action is 1 exactly when ``target`` > 0, else -1; for a Box, 1 - (a - target)^2.
+    """
     if jnp.issubdtype(action.dtype, jnp.integer):
         return jnp.where((action == 1) == (target > 0), 1.0, -1.0)
     return 1.0 - jnp.square(action[0] - target)
@@ -181,9 +184,9 @@ class ObsActionReward(ObsReward):
 
 @dataclass(frozen=True, kw_only=True)
 class RememberedCue(Probe):
-    """A cue of -1 or 1 is shown before the first step and then never again; the last step pays 1 for its sign.
+    """A cue of -1 or 1 is visible only before the first step; the last step pays 1 for an action of its sign.
 
-    Whoever remembers nothing is right half of the time.
+    A policy without memory is right half of the time.
     """
 
     steps: int = 5
@@ -196,7 +199,7 @@ class RememberedCue(Probe):
 
     def step(self, key, state, action):
         state, out = super().step(key, state, action)
-        cue = state.obs - state.elapsed  # the probe has counted in it
+        cue = state.obs - state.elapsed  # the base class adds 1 to the observation at every step
         right = (action == 1) == (cue[0] > 0.0)
         reward = jnp.where(out.needs_reset, right, False).astype(jnp.float32)
         return state, out._replace(next_obs=self.observe(state), env_reward=reward)

@@ -1,8 +1,8 @@
 """New processes that run ``python -m rl_rewards.run``, forked from one that has imported the libraries already.
 
-Importing them costs more processor time than most commands under test. The process that is forked has not started JAX:
-a fork of it is like a process of a new interpreter, with a JAX, signals, an environment and an exit code of its own.
-What a new interpreter alone can show (which libraries are imported, how arguments are decoded) is tested with one.
+Importing them costs more processor time than most commands under test. The forked process has not started JAX, so that
+a fork behaves like a new interpreter, with its own JAX, signals, environment and exit code. Tests that need a new
+interpreter (for the imported libraries, or the decoding of arguments) start one.
 """
 
 import atexit
@@ -35,11 +35,12 @@ PRELOADED = (
 
 
 class Command:
-    """A process that runs ``python -m rl_rewards.run ARGUMENTS``, with the part of subprocess.Popen that tests use.
+    """A process that runs ``python -m rl_rewards.run ARGUMENTS``, with the methods of subprocess.Popen that tests use.
 
     Args:
-        output: where its standard output goes, a file's number; None is nowhere.
-        errors: as ``output``, for its standard error.
+        arguments: of the command line.
+        output: the file descriptor for its standard output; None to discard it.
+        errors: the file descriptor for its standard error; None to discard it.
     """
 
     def __init__(self, *arguments: str, output: int | None = None, errors: int | None = None) -> None:
@@ -71,7 +72,7 @@ class Command:
         """Return the exit code.
 
         Raises:
-            subprocess.TimeoutExpired: when there is none after ``timeout`` seconds; the process is killed.
+            subprocess.TimeoutExpired: if the process has not ended after ``timeout`` seconds; it is killed.
         """
         self._process.join(timeout)
         if self._process.exitcode is None:
@@ -81,7 +82,7 @@ class Command:
 
 
 class _Sent:
-    """The number of an open file, which becomes the number that it has in the new process."""
+    """A file descriptor, which becomes the new process's descriptor of the same file when it is pickled."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -95,7 +96,7 @@ def _received(duplicate: Any) -> int:
 
 
 def _run(arguments: tuple[str, ...], environment: dict[str, str], folder: str, output: int, errors: int) -> None:
-    """Do what ``python -m rl_rewards.run`` does in a process of its own, from its start to its end."""
+    """Do everything that ``python -m rl_rewards.run`` does in its own process, from start to exit."""
     from jax._src import xla_bridge
 
     assert not xla_bridge.backends_are_initialized(), "a process that has started JAX must not be forked"

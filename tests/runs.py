@@ -1,4 +1,4 @@
-"""Helpers that run whole experiments, in this process or in a new one."""
+"""Helpers that run complete experiments, in this process or in a new one."""
 
 import json
 import subprocess
@@ -26,11 +26,11 @@ ADDED_LATER |= {"queries": 0, "queries_per_session": 1, "rounds_per_session": 4,
 ADDED_LATER |= {"carry_returns": False}
 ADDED_LATER |= {"ask_done": "Is the task done in this picture?"}
 ADDED_LATER |= {"flatten_observations": False}
-"""Off, in the class too: the saved configurations of older runs lack these keys."""
+"""Keys with a default in their class, because saved configurations of older runs lack them; the default is off."""
 
 
 def composed(*overrides: str) -> DictConfig:
-    """The configuration of a command line."""
+    """Return the configuration of a command line."""
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("config", list(overrides))
     OmegaConf.set_struct(cfg, True)
@@ -38,12 +38,12 @@ def composed(*overrides: str) -> DictConfig:
 
 
 def usable_envs() -> list[str]:
-    """Environment choices without envpool where that extra is not installed."""
+    """Return the choices of env, without envpool if that extra is not installed."""
     return [name for name in list_choices("env") if name != "envpool" or find_spec("envpool") is not None]
 
 
 def run_here(run_dir: Path, *overrides: str) -> dict:
-    """A small run in this process, without video and report; returns the last row of metrics.jsonl."""
+    """Make a small run in this process, without video and report, and return the last row of metrics.jsonl."""
     cfg = composed("debug=smoke", *overrides)
     run_dir.mkdir(parents=True, exist_ok=True)
     with jax.debug_key_reuse(False):  # see conftest
@@ -52,7 +52,7 @@ def run_here(run_dir: Path, *overrides: str) -> dict:
 
 
 def command(*arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
-    """``python -m rl_rewards.run`` in a new process, forked from one that has imported the libraries."""
+    """Run ``python -m rl_rewards.run`` in a new process, forked from one that has imported the libraries."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         code = Command(*arguments, output=output.fileno(), errors=errors.fileno()).wait(timeout)
         said = []
@@ -63,20 +63,20 @@ def command(*arguments: str, timeout: float = 300.0) -> subprocess.CompletedProc
 
 
 def start_command(*arguments: str) -> list[str]:
-    """``python -m rl_rewards.run`` for a new interpreter, which is dearer: for what a fork cannot show."""
+    """Return the command for a new interpreter, which is slower than a fork, for tests that need one."""
     return [sys.executable, "-m", "rl_rewards.run", *arguments]
 
 
 def raw_rows(run_dir: Path) -> list[dict]:
-    """metrics.jsonl as it is."""
+    """Return the rows of metrics.jsonl."""
     return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def rows(run_dir: Path) -> list[dict]:
-    """metrics.jsonl without what a clock measured."""
+    """Return the rows of metrics.jsonl without measured times."""
     return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in raw_rows(run_dir)]
 
 
 def digest_of(run_dir: Path) -> str:
-    """Digest of the final whole state, from DONE."""
+    """Return the digest of the complete final state, from DONE."""
     return json.loads((run_dir / "DONE").read_text(encoding="utf-8"))["digest"]

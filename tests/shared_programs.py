@@ -1,9 +1,9 @@
-"""``jax.jit`` that traces and compiles a function once for all tests that make the same one.
+"""A ``jax.jit`` that traces and compiles equal functions of different tests only once.
 
-Tests make the same small algorithm, reward or whole run again and again, and each of them would trace, lower and
-compile it anew: most of the tests' time. Two functions are the same when they are of the same code and what they hold
-(closure, defaults, ``self``, the arguments of a partial) is equal: settings by value, arrays by their bytes, anything
-else by identity. A test that replaces a part of the code, by ``monkeypatch``, shares nothing; see conftest.
+Many tests build the same small algorithm, reward or run. Tracing, lowering and compiling it in each of them would take
+most of the tests' time. Two functions are equal if they have the same code and hold equal values (closure, defaults,
+``self``, the arguments of a partial): settings are compared by value, arrays by their bytes, anything else by identity.
+A test that replaces a part of the code with ``monkeypatch`` shares nothing; see conftest.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 KEPT = 40
-LARGEST_ARRAY = 1_000_000  # bytes; a function that holds a larger one is not shared, so that it is not kept either
+LARGEST_ARRAY = 1_000_000  # bytes; functions with larger arrays are not shared, so that these arrays can be freed
 BY_VALUE = (bool, int, float, complex, str, bytes, type(None), np.dtype, np.generic, enum.Enum, slice)
 plain_jit = jax.jit
 _enabled = True
@@ -31,7 +31,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def sharing(enabled: bool) -> Iterator[None]:
-    """Share programs, or do not, in a with block."""
+    """Turn sharing on or off within a with block."""
     global _enabled
     before, _enabled = _enabled, enabled
     try:
@@ -41,14 +41,14 @@ def sharing(enabled: bool) -> Iterator[None]:
 
 
 def shared_jit(fun: Callable | None = None, **options: Any) -> Any:
-    """``jax.jit(fun, **options)``, the same one as before for the same function and options."""
+    """Return ``jax.jit(fun, **options)``; equal functions with equal options get the same object."""
     if fun is None:
         return functools.partial(shared_jit, **options)
-    held: list = []  # what is compared by identity stays alive, so that no other object gets its id
+    held: list = []  # keeps objects alive that are compared by identity, so that no other object gets their id
     try:
         if not _enabled:
             return plain_jit(fun, **options)
-        # Keys of random numbers are watched at a program's first call only.
+        # JAX checks the reuse of random keys only at a program's first call.
         key = (jax.config.jax_debug_key_reuse, _key(fun, held, ()), _key(tuple(sorted(options.items())), held, ()))
     except _TooLarge:
         return plain_jit(fun, **options)
@@ -67,21 +67,22 @@ class _TooLarge(Exception):
 
 
 class _Settings:
-    """A list or a mapping that nobody changes, since an object of settings holds it; others have their identity."""
+    """A list or mapping inside an object of settings, where nobody changes it; others are compared by identity."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
 def _key(thing: Any, held: list, inside: tuple[int, ...]) -> Any:
-    """A hashable value that is equal for things that are the same.
+    """Return a hashable value that is equal for equal things.
 
     Args:
-        held: takes what is compared by identity.
-        inside: ids of the things that ``thing`` is a part of.
+        thing: a function, or a value that it holds.
+        held: a list to which objects are added that are compared by identity.
+        inside: ids of the objects that contain ``thing``.
     """
     if isinstance(thing, BY_VALUE):
-        return type(thing), repr(thing)  # 0.0 is not -0.0, and True not 1
+        return type(thing), repr(thing)  # distinguishes 0.0 from -0.0, and True from 1
     if id(thing) in inside:
         return _identity(thing, held)
     parts = _parts(thing, held)
@@ -91,7 +92,7 @@ def _key(thing: Any, held: list, inside: tuple[int, ...]) -> Any:
 
 
 def _parts(thing: Any, held: list) -> tuple | None:
-    """What makes ``thing`` what it is, beside its type; None where that is its identity."""
+    """Return the parts of ``thing`` that determine its equality, besides its type; None to compare by identity."""
     if isinstance(thing, _Settings):
         return _parts_of_settings(thing.value)
     if isinstance(thing, types.MethodType):
@@ -120,7 +121,7 @@ def _parts_of_settings(value: Any) -> tuple:
 def _parts_of_function(function: types.FunctionType, held: list) -> tuple | None:
     try:
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    except ValueError:  # a cell that is not filled yet
+    except ValueError:  # an empty cell
         return None
     code = _identity(function.__code__, held)
     return *code, *cells, _Settings(function.__defaults__), _Settings(function.__kwdefaults__)
@@ -137,11 +138,11 @@ def _parts_of_array(array: Any) -> tuple | None:
 
 
 def _parts_of_dataclass(thing: Any) -> tuple | None:
-    """Fields, and whatever else a frozen object was given, such as arrays that it has read from a file.
+    """Return the fields of a frozen object and its other attributes, such as arrays that it has read from a file.
 
-    Not its cached properties, which follow from the others and are there once they were used.
+    Cached properties are left out: they follow from the others, and exist only after their first use.
     """
-    if isinstance(thing, nn.Module):  # frozen, but not by name; what it has beside its fields is its own bookkeeping
+    if isinstance(thing, nn.Module):  # frozen, although not declared so; its other attributes are internal
         return tuple(_Settings(getattr(thing, field.name, None)) for field in dataclasses.fields(thing))
     if not type(thing).__dataclass_params__.frozen or not hasattr(thing, "__dict__"):
         return None

@@ -1,4 +1,4 @@
-"""The learned reward elsewhere: as a function of numpy arrays, and under another library's agent."""
+"""A learned reward outside of a run: as a function of NumPy arrays, and with another library's agent."""
 
 import subprocess
 import sys
@@ -25,19 +25,19 @@ START = np.array([-0.7, -0.7], np.float32)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished run whose classifier was trained on point's examples."""
+    """Return the folder of a finished run whose classifier was trained on point's examples."""
     folder = tmp_path_factory.mktemp("learned") / "run"
     return finished_run(folder, "env=point", "reward=goal_classifier", "reward.pretrain_steps=400")
 
 
 def loaded(spec, **changes) -> LoadedReward:
-    """A fresh classifier, as if it had been restored."""
+    """Return an untrained classifier, wrapped as if it had been restored."""
     source = tiny_source("goal_classifier", spec, **changes)
     return LoadedReward(RestoredReward(source, source.init(jax.random.key(0)), spec))
 
 
 def test_says_what_the_run_says(run):
-    """Any batch axes, any float type; the numbers are those of the source under the checkpoint's state."""
+    """The rewards equal those of the source with the checkpoint's state, for any batch axes and float type."""
     reward = rl_rewards.load_reward(str(run))
     assert reward.reads == ("next_obs",)
     source, state, spec = restore_from_run(run)
@@ -48,11 +48,11 @@ def test_says_what_the_run_says(run):
     assert type(given) is np.ndarray and given.dtype == np.float32
     np.testing.assert_allclose(given, expected, atol=1e-6)
     np.testing.assert_allclose(reward(obs[0, 0], next_obs=next_obs[0, 0]), expected[0, 0], atol=1e-6)
-    assert reward(START, next_obs=[0.0, 0.0]) > 0.6 > 0.4 > reward(START, next_obs=START), "it was trained"
+    assert reward(START, next_obs=[0.0, 0.0]) > 0.6 > 0.4 > reward(START, next_obs=START), "the classifier is trained"
 
 
 def test_of_several_seeds_one_must_be_named(tmp_path):
-    """The rewards of seeds trained together are those of the seeds, each its own; frozen uses one and keeps it."""
+    """Each seed of a run has its own reward; a frozen reward uses one of them and stores it."""
     quick = ("env=point", "reward=goal_classifier", "total_env_steps=320")
     finished_run(tmp_path / "both", *quick, "seed=3", "num_seeds=2")
     states = [restore_from_run(tmp_path / "both", seed).state for seed in (3, 4)]
@@ -126,7 +126,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(judges, given, sentence):
 
 
 def test_pictures_must_be_uint8():
-    """Pictures as shares of 1 would all become black if they were converted."""
+    """Images with values from 0 to 1 would become black if they were converted to uint8."""
     spec = replace(make_spec(), obs=Box(shape=(2, 2), dtype="uint8"))
     reward = loaded(spec, judges="obs")
     assert reward(np.full((5, 2, 2), 255, np.uint8)).shape == (5,)
@@ -152,7 +152,7 @@ def test_a_reward_that_reads_info_is_given_info():
 
 
 def test_folders_without_a_reward_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="is not a run's folder"):
+    with pytest.raises(ConfigError, match="is not a run folder"):
         rl_rewards.load_reward(tmp_path)
     with pytest.raises(ConfigError, match="does not exist"):
         rl_rewards.load_reward(tmp_path / "nowhere")
@@ -161,11 +161,11 @@ def test_folders_without_a_reward_are_refused(tmp_path):
         rl_rewards.load_reward(tmp_path)
 
 
-# Another library's agent.
+# Another library's agent
 
 
 class PlainPoint(gymnasium.Env):
-    """``point`` as anyone would write it for Gymnasium; writes every observation into the same buffer."""
+    """``point`` as a plain Gymnasium environment, which writes every observation into the same buffer."""
 
     observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -186,7 +186,7 @@ class PlainPoint(gymnasium.Env):
 
 
 def episode(env, parameters) -> tuple[float, float]:
-    """Learned and true return of the linear policy a = W s + b."""
+    """Return the learned and the true return of the linear policy a = W s + b."""
     weights, bias = parameters[:4].reshape(2, 2), parameters[4:]
     obs, _ = env.reset(seed=0)
     learned = true = 0.0
@@ -198,7 +198,7 @@ def episode(env, parameters) -> tuple[float, float]:
 
 
 def test_another_librarys_agent_trains_on_it(run):
-    """scipy's differential evolution finds a policy that the learned reward pays near its most of 1 per step."""
+    """SciPy's differential evolution finds a policy with a learned reward near its maximum of 1 per step."""
     env = rl_rewards.LearnedReward(PlainPoint(), run)
     standing, _ = episode(env, np.zeros(6))
     assert standing < 0.4 * 40
@@ -209,7 +209,7 @@ def test_another_librarys_agent_trains_on_it(run):
 
 
 def test_the_wrapper_judges_each_step_by_its_own_states(run):
-    """s, a and s' of the step just made, though the environment writes them into one buffer; the true reward stays."""
+    """The wrapper uses each step's own s, a and s', although they share a buffer, and keeps the true reward."""
     seen = []
 
     def reward(obs, action, next_obs):
@@ -230,7 +230,7 @@ def test_the_wrapper_judges_each_step_by_its_own_states(run):
 
 
 class Buttons(PlainPoint):
-    """Three buttons, which it counts from 1; nothing moves."""
+    """An environment with three buttons that are counted from 1, in which nothing moves."""
 
     action_space = gymnasium.spaces.Discrete(3, start=1)
 

@@ -1,4 +1,4 @@
-"""What ``make bench`` compares with must be the same task, and its verdicts must follow from its figures."""
+"""The programs that ``make bench`` compares have the same task, and its verdicts follow from its figures."""
 
 import random
 
@@ -16,14 +16,16 @@ from tests.runs import composed
 
 
 def test_the_ordinary_gymnasium_pencil_case_is_ours():
-    """The same starts and actions give the same observations, rewards and ends, also beyond the picture's border."""
+    """Equal starts and actions give equal observations, rewards and ends, also outside of the picture."""
     settings = {k: v for k, v in composed("env=pencil_case").env.items() if k != "_target_"}
     env, n = PencilCase(**settings), 32
     ordinary, ours = SyncBatch(env, n, 0), env.make(n, 0)
     ours.reset(np.ones(n, bool))
     rng, states, unseen = np.random.default_rng(0), ours.get_state(), 0
     for one in ordinary.vector.envs[n // 2 :]:
-        one.unwrapped.data.qpos[2:4] = rng.uniform((-0.33, -0.28), (0.33, 0.28))  # anywhere, out of the picture too
+        one.unwrapped.data.qpos[2:4] = rng.uniform(
+            (-0.33, -0.28), (0.33, 0.28)
+        )  # anywhere, also outside of the picture
     for i, one in enumerate(ordinary.vector.envs):
         states[i, 1:6] = one.unwrapped.data.qpos
         states[i, -4:-2] = one.unwrapped.yaw_seen
@@ -41,7 +43,7 @@ def test_the_ordinary_gymnasium_pencil_case_is_ours():
 
 
 def test_the_plain_rooms_of_self_play_are_key_doors():
-    """The same room and the same actions give the same observations."""
+    """Equal rooms and actions give equal observations."""
     env, chance = make("env", "key_door"), random.Random(0)
     step = jax.jit(env.step)
     reset = jax.jit(env.reset)
@@ -53,7 +55,9 @@ def test_the_plain_rooms_of_self_play_are_key_doors():
         )
         np.testing.assert_array_equal(room.observe(), env.observe(state))
         for _ in range(60):
-            wanted = room.key if not room.has_key else room.door  # half of the time on the way, to see doors opened
+            wanted = (
+                room.key if not room.has_key else room.door
+            )  # half of the actions are purposeful, so that doors are opened
             x, y = (b - a for a, b in zip(room.walker, wanted, strict=True))
             action = chance.randrange(5)
             if chance.random() < 0.5:
@@ -68,7 +72,7 @@ def test_the_plain_rooms_of_self_play_are_key_doors():
 def test_a_plain_game_ends_as_the_rules_say():
     chance = random.Random(1)
     lengths = [plain_self_play.play(plain_self_play.Room(chance), chance)[0] for _ in range(300)]
-    assert max(lengths) == plain_self_play.HORIZON + 1, "all moves, and the step that stops"
+    assert max(lengths) == plain_self_play.HORIZON + 1, "all moves and the final step"
     assert min(lengths) == 1
 
 

@@ -1,4 +1,4 @@
-"""Files of a run's folder, broken at random: whoever reads it does so, or refuses it in one sentence."""
+"""Random damage to the files of a run folder: every reader reads it, or refuses it with a one-sentence message."""
 
 import json
 import random
@@ -19,7 +19,7 @@ YAML_TAG = "!!python/object/apply:os.system [exit 1]"
 
 
 def whole(content: bytes, chance: random.Random) -> bytes:
-    """Another content in the place of the whole file."""
+    """Replace the content of the whole file."""
     return chance.choice((b"", b"\0" * 100, b"\n", chance.randbytes(200), b"[]", b"3", b"{}", YAML_TAG.encode()))
 
 
@@ -28,7 +28,7 @@ def cut(content: bytes, chance: random.Random) -> bytes:
 
 
 def flipped(content: bytes, chance: random.Random) -> bytes:
-    """A few bytes are others."""
+    """Change a few bytes."""
     changed = bytearray(content)
     for _ in range(3):
         changed[chance.randrange(len(changed))] = chance.randrange(256)
@@ -36,7 +36,7 @@ def flipped(content: bytes, chance: random.Random) -> bytes:
 
 
 def replaced_value(content: bytes, chance: random.Random) -> bytes:
-    """One value of a YAML or JSON file, however deep, is another, or its key is gone; of JSON lines in one of them."""
+    """Replace one value of a YAML or JSON file, or of one JSON line, at any depth, or remove its key."""
     lines = content.splitlines()
     if lines and lines[0].startswith(b'{"round"'):
         number = chance.randrange(len(lines))
@@ -61,7 +61,7 @@ def replaced_value(content: bytes, chance: random.Random) -> bytes:
 
 
 def broken_copy(run: Path, folder: Path, chance: random.Random) -> tuple[Path, str]:
-    """A copy of ``run`` in which one file is broken, and what was done to it."""
+    """Copy ``run``, damage one file of the copy, and return the folder and a description of the damage."""
     shutil.copytree(run, folder)
     small = ["config.yaml", "spec.json", "run.json", "metrics.jsonl", "DONE", "best.json"]
     stored = sorted(path for name in ("checkpoints", "evaluations") for path in (run / name).rglob("*"))
@@ -75,7 +75,7 @@ def broken_copy(run: Path, folder: Path, chance: random.Random) -> tuple[Path, s
 
 
 def check(read) -> None:
-    """Whatever ``read`` raises but a refusal of one sentence goes through."""
+    """Call ``read``; only a refusal with a one-sentence message is accepted, other errors are raised."""
     try:
         read()
     except ConfigError as refusal:
@@ -88,7 +88,7 @@ def check(read) -> None:
 
 
 class WouldTrain(Exception):
-    """The folder was good enough to go on."""
+    """The folder is good enough to resume the run."""
 
 
 def would_train(*_):

@@ -1,4 +1,4 @@
-"""The door to a check of labelers, against stores that teachers have filled and a judge on this machine."""
+"""``python -m rl_rewards.calibrate`` checks labelers, here with stores of synthetic teachers and a local judge."""
 
 import json
 import re
@@ -26,7 +26,7 @@ STEPS = 6
 
 
 def walks(spec, n):
-    """Pairs of walks in the square, of lengths and returns that have nothing to do with each other."""
+    """Return pairs of walks in the square, whose lengths are independent of their returns."""
     rng = np.random.default_rng(0)
     shape = (n, 2, STEPS)
     action = rng.normal(size=(*shape, 2)) * rng.uniform(0.1, 1.0, size=(n, 2, 1, 1))
@@ -43,7 +43,7 @@ def walks(spec, n):
 
 
 def answered_run(folder, n=200, seed=0, **teacher):
-    """The folder of a run on ``point`` whose teacher has answered ``n`` pairs."""
+    """Return the folder of a run on ``point`` whose teacher has answered ``n`` pairs."""
     folder.mkdir(exist_ok=True)
     cfg = composed("env=point")
     spec = build_env(cfg).spec
@@ -76,7 +76,7 @@ def test_a_labeler_is_asked_about_trusted_pairs(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "leans most on: path_length" in printed and "no probabilities given" in printed
     wavering = compare(run, ["labeler=oracle", "labeler.rationality=1", "labeler.store=true"]).found
-    assert wavering.flip_rate > 0.1, "its noise goes by the place"
+    assert wavering.flip_rate > 0.1, "its noise depends on the order of the clips"
 
 
 def test_the_pairs_of_one_seed(tmp_path):
@@ -88,7 +88,7 @@ def test_the_pairs_of_one_seed(tmp_path):
 
 
 def by_speed(body):
-    """What moves faster is better, in the words of ``point``; sure of it by 0.9."""
+    """Answer from the text of ``point`` that the faster clip is better, with a confidence of 0.9."""
     fast = [float(x) for x in re.findall(r"speed wanted: (\d+\.\d+)", body["messages"][1]["content"])]
     first = 0.9 if fast[0] > fast[1] else 0.1
     return ("A" if first > 0.5 else "B", {"A": float(np.log(first)), "B": float(np.log(1.0 - first))})
@@ -101,7 +101,7 @@ def test_an_ai_judge_is_asked_in_both_orders_and_never_twice(tmp_path):
         compared = compare(run, ["labeler=ai_judge", *judge])
         asked = len(server.asked)
         again = compare(run, ["labeler=ai_judge", *judge])
-        assert asked == 80 == len(server.asked), "both ways round, and replies are kept"
+        assert asked == 80 == len(server.asked), "each pair is asked in both orders, and replies are stored"
     found = compared.found
     assert again.found == found and compared.notes == [] and compared.tested == "gpt-4.1-mini"
     assert found.leans_on in ("action_size", "path_length") and found.nuisances["action_size"][1] > 0.3
@@ -111,7 +111,7 @@ def test_an_ai_judge_is_asked_in_both_orders_and_never_twice(tmp_path):
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=null", "labeler.model=a"]
         one_sided = compare(run, ["labeler=ai_judge", *judge]).found
     assert one_sided.flip_rate == 1.0 and one_sided.agreement[0] == 0.0
-    assert one_sided.calibration_error is None, "it never says how sure it is"
+    assert one_sided.calibration_error is None, "this judge never reports its confidence"
 
 
 def test_what_is_known_of_clips_travels_with_them_and_may_be_missing(tmp_path):
@@ -127,11 +127,11 @@ def test_what_is_known_of_clips_travels_with_them_and_may_be_missing(tmp_path):
     np.testing.assert_array_equal(known.segments(swapped=False).next_obs[:, :, -1], asked.next_obs[:, :, -1])
     np.testing.assert_array_equal(known.segments(swapped=True).info["scene"], asked.info["scene"][:, ::-1])
     with copy.database.writing() as connection:
-        connection.execute("DROP TABLE details")  # as in a store from before
+        connection.execute("DROP TABLE details")  # as in an older store
     copy.close()
     with pytest.raises(ConfigError, match="does not know the true return"):
         compare(other, [])
-    with pytest.raises(ConfigError, match="looks at env_reward, which the store does not know"):
+    with pytest.raises(ConfigError, match="reads env_reward, which the label store does not have"):
         compare(other, ["labeler=oracle"])
     with JudgeServer(lambda body: "A") as server:
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=null"]
@@ -147,7 +147,7 @@ def test_what_is_told(tmp_path):
     ("overrides", "seed", "words"),
     [
         (["env=flip"], None, "env=flip says nothing of a labeler"),
-        (["labeler=human"], None, "People answer in a run of their own"),
+        (["labeler=human"], None, "A labeler that asks people cannot be used here"),
         (["labeler=oracle", "labeler.mistake=2"], None, r"labeler\.mistake=2"),
         ([], 7, "no answered pair of seed 7"),
     ],
@@ -161,7 +161,7 @@ def test_what_is_no_run_with_pairs(tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         main([str(tmp_path)])
     assert left.value.code == 2 and "holds no label store" in capsys.readouterr().err
-    run = answered_run(tmp_path / "empty", n=20, skip=1.0)  # refuses what falls short of a typical return
+    run = answered_run(tmp_path / "empty", n=20, skip=1.0)  # skips pairs with less than a typical return
     with pytest.raises(SystemExit):
         main([str(run), "labeler=nobody"])
     assert "nobody" in capsys.readouterr().err
@@ -173,5 +173,5 @@ def test_what_is_no_run_with_pairs(tmp_path, capsys):
         compare(unanswered, [])
     other = answered_run(tmp_path / "other", n=20)
     build_env(composed("env=flip")).spec.save(other / "spec.json")
-    with pytest.raises(ConfigError, match="answers about point, and its run is of"):
+    with pytest.raises(ConfigError, match="answers about point, but its run uses"):
         compare(other, [])

@@ -1,4 +1,4 @@
-"""Every YAML composes, and its keys are exactly its class's arguments."""
+"""Every YAML composes, and its keys are exactly the arguments of its class."""
 
 import inspect
 
@@ -12,7 +12,7 @@ from rl_rewards.core.types import EnvSpec
 from tests.runs import ADDED_LATER, composed, usable_envs
 
 WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps", "inputs"}
-"""What build.py, or a reward, gives, and not the user."""
+"""Arguments that build.py or a reward supplies, not the user."""
 NODES = [(group, name) for group in ("env", "reward", "algorithm", "labeler") for name in list_choices(group)]
 
 
@@ -26,7 +26,7 @@ def _check(node):
     parameters = inspect.signature(get_class(node["_target_"])).parameters.values()
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters), "a YAML names every argument"
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in WIRED}
-    assert defaults.items() <= ADDED_LATER.items(), "defaults live once, in the YAML"
+    assert defaults.items() <= ADDED_LATER.items(), "defaults are only in the YAML"
     assert {p.name for p in parameters} - WIRED == set(node) - {"_target_"}
     for value in node.values():
         if isinstance(value, dict) and "_target_" in value:
@@ -35,11 +35,11 @@ def _check(node):
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda p: str(p.relative_to(CONFIGS)))
 def test_every_yaml_says_what_it_is(path):
-    assert path.read_text(encoding="utf-8").startswith("# "), "the first line is what --help shows"
+    assert path.read_text(encoding="utf-8").startswith("# "), "--help shows the first line"
 
 
 OF_ARMS = ("lecture/", "expert/")
-"""Experiments that have tests of their own."""
+"""Experiments that other tests cover."""
 PRESETS = [f"debug={name}" for name in list_choices("debug")]
 PRESETS += [f"experiment={name}" for name in list_choices("experiment") if not name.startswith(OF_ARMS)]
 
@@ -50,10 +50,10 @@ def test_presets_compose(preset):
 
 
 def test_a_key_that_was_meant_for_another_choice_is_named():
-    """What an experiment sets of its reward is merged into whatever was chosen instead."""
+    """An experiment's settings of its reward are merged into the reward that is chosen instead."""
     from rl_rewards.loop import build
 
-    told = r"reward\.negatives=visits is no setting of EnvironmentReward; .* out with ~reward\.negatives"
+    told = r"reward\.negatives=visits is not a setting of EnvironmentReward; .* remove it with ~reward\.negatives"
     swapped = ("experiment=lecture/classifiers/sac_adversarial", "reward=environment")
     with pytest.raises(ConfigError, match=told):
         build.build(composed(*swapped))
@@ -66,7 +66,7 @@ def test_a_key_that_was_meant_for_another_choice_is_named():
     [
         (["env._target_=nowhere.Env"], r"env\._target_=nowhere\.Env cannot be imported: .*No module named 'nowhere'"),
         (["env._target_=rl_rewards.envs.point.Pont"], r"_target_=rl_rewards\.envs\.point\.Pont cannot be imported: "),
-        (["~env._target_"], r"env lacks _target_, the class that is to be made of its keys"),
+        (["~env._target_"], r"env has no _target_; it must name the class to make"),
     ],
 )
 def test_a_class_that_is_not_there_is_named(overrides, told):

@@ -1,4 +1,4 @@
-"""scripts/examples: every printed command is right, and the parts train together."""
+"""scripts/examples: every printed command works, and the parts train together."""
 
 import re
 import shlex
@@ -52,7 +52,7 @@ def test_a_printed_command_builds(line):
 
 
 def test_environment_reward_and_judge_in_one_run(tmp_path):
-    """The cart, paid by the judge's preferences and by what is unusual."""
+    """The cart is rewarded by the judge's preferences and for unusual states."""
     names = ("env=cart", "reward=mixture", "algorithm=ppo_control", "labeler=gentle", "evaluation.episodes=2")
     parts = ("reward@reward.parts.task=preferences", "reward@reward.parts.bonus=unusual")
     asks = [f"reward.parts.task.{key}" for key in ("segment_steps=10", "budget=12", "sessions=2", "candidates=2")]
@@ -66,7 +66,7 @@ def test_the_controller_does_the_task(file):
     spec = build.build_env(composed(CONFIGS, "env=cart")).spec
     demos = load_demonstrations(str(file), spec)
     last = demos["next_obs"][demos["truncated"]]
-    assert len(last) == 10 and np.abs(last).max() < 0.1, "at rest in the middle"
+    assert len(last) == 10 and np.abs(last).max() < 0.1, "the cart rests in the middle"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:minari")

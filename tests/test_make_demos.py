@@ -1,4 +1,4 @@
-"""Experts recorded: any run's policy, noisy ones, and what cannot be recorded."""
+"""scripts/make_demos.py records the policy of any run, also with noise, and refuses what it cannot record."""
 
 import re
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ NAMES = sorted(path.stem for path in EXPERTS.glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def expert(tmp_path_factory):
-    """A policy that has cloned good demonstrations of point."""
+    """Return the folder of a run whose policy has cloned good demonstrations of point."""
     folder = tmp_path_factory.mktemp("expert")
     options = ("env=point", "reward=environment", "algorithm=bc", f"demos={point_file(folder)}")
     return finished_run(folder / "run", *options, "algorithm.rounds=10", "algorithm.gradient_steps=100")
@@ -32,7 +32,7 @@ def test_every_expert_can_be_trained(name):
     cfg = composed(f"experiment=expert/{name}")
     parts = build.build(cfg).parts
     assert compatibility.rounds_of(parts, cfg.total_env_steps) >= 1
-    assert "env_reward" in parts.source.requirements.reads or name == "grid", "on the true reward"
+    assert "env_reward" in parts.source.requirements.reads or name == "grid", "experts learn from the true reward"
 
 
 def test_a_runs_policy_is_recorded_as_it_acts(expert, tmp_path, capsys):
@@ -41,7 +41,7 @@ def test_a_runs_policy_is_recorded_as_it_acts(expert, tmp_path, capsys):
     assert "6 episodes of 40 steps, 240 in all" in capsys.readouterr().out
     policy = restore_policy(expert)
     demos = load_demonstrations(str(out), policy.spec)
-    assert (demos["episode_return"] > 25).all(), "at the goal within fifteen steps of forty"
+    assert (demos["episode_return"] > 25).all(), "the expert is at the goal for more than 25 of the 40 steps"
     action, _, _ = policy.algorithm.act(
         policy.state, (), jnp.asarray(demos["obs"][:50]), jax.random.key(0), explore=False
     )
@@ -89,7 +89,7 @@ def test_an_expert_trained_otherwise_has_a_folder_that_hydra_can_read(monkeypatc
 
 def test_what_cannot_be_seen_again(expert, capsys):
     for change, message in (
-        ("env.observation=image", "Steps of point cannot be seen again"),
+        ("env.observation=image", "Steps of point cannot be observed again"),
         ("env.observations=image", "the run has no env.observations"),
         ("seed=3", "must change a key of env"),
     ):
@@ -102,7 +102,7 @@ def test_what_cannot_be_seen_again(expert, capsys):
     ("arguments", "message"),
     [
         (["of", "x.npz"], "Name the run to record"),
-        (["of", "x.npz", "--policy", "nowhere"], "nowhere does not exist; name the folder of a run whose policy"),
+        (["of", "x.npz", "--policy", "nowhere"], "nowhere does not exist; name the run folder of the policy"),
         (["cartpole", "x.npz", "--episodes", "0"], "--episodes 0 must be at least 1"),
         (["cartpole", "x.npz", "--random", "2"], r"--random 2\.0 must lie in \[0, 1\]"),
     ],

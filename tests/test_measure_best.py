@@ -1,4 +1,4 @@
-"""How well a criterion without the truth finds the best policy is measured as it says."""
+"""scripts/measure_best.py measures how well a criterion without the true reward finds the best policy."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""One meaning for each name, and one direction for imports."""
+"""No two public classes have the same name."""
 
 import ast
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The READMEs: the first pages stay short, links lead somewhere, and every printed command composes."""
+"""READMEs: the main pages stay short, links have targets, and every printed command composes."""
 
 import re
 import shlex
@@ -16,11 +16,11 @@ PAGES += [*sorted((ROOT / "rl_rewards").glob("*/README.md")), *sorted((ROOT / "s
 LARGEST = {"README.md": 12 * 1024, "CONTRIBUTING.md": 8 * 1024}  # bytes
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 RUN = re.compile(r"python -m rl_rewards\.run ([^`\n#]*)")
-NOT_A_RUN = ("--config-dir", "resume=", "--help", "NAME")  # of other files, other folders, or any name
+NOT_A_RUN = ("--config-dir", "resume=", "--help", "NAME")  # commands that do not compose a run from this repository
 
 
 def _anchors(page: Path) -> set[str]:
-    """The places in a page that a link can name, as GitHub makes them of headings."""
+    """Return the anchors of a page that a link can name, as GitHub derives them from headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -65,7 +65,9 @@ def test_programs_that_a_page_names_are_there(page):
 
 @pytest.mark.parametrize("line", _commands())
 def test_a_printed_command_composes(line):
-    words = [re.sub("^pretrain=", "pretrain.run=", word) for word in shlex.split(line)]  # as rl_rewards.run reads it
+    words = [
+        re.sub("^pretrain=", "pretrain.run=", word) for word in shlex.split(line)
+    ]  # the command line accepts this short form
     sweep = "--multirun" in words
     words = [re.sub(",.*", "", word) if sweep else word for word in words if not word.startswith("--")]
     words = [word for word in words if word != "job" and not word.startswith("hydra")]

@@ -1,4 +1,4 @@
-"""The command line: quick answers, one clear sentence for a mistake, a whole run folder at the end."""
+"""The command line answers fast, has a one-sentence message for every mistake, and leaves a complete run folder."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ def test_a_whole_run(tmp_path, monkeypatch):
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert record["command"].startswith("python -m rl_rewards.run debug=smoke env=point")
     assert record["reward_choice"] == "adversarial_classifier"
-    assert record["data_sha256"] == {}, "it was given neither demonstrations nor examples"
+    assert record["data_sha256"] == {}, "the run reads neither demonstrations nor examples"
 
 
 ANSWERED = ["--help", "--version"]
@@ -34,7 +34,7 @@ HEAVY = ("jax", "flax", "gymnax", "gymnasium", "mujoco", "wandb", "matplotlib")
 
 @pytest.mark.parametrize("arguments", [ANSWERED, NO_NAME, NO_NUMBER], ids=["answered", "no name", "no number"])
 def test_help_and_mistyped_options_import_no_heavy_library(arguments, tmp_path):
-    """What keeps their answers within a second; a clock would measure the machine's other work."""
+    """This keeps answers within a second; measuring the time itself would depend on the machine's other work."""
     code = f"""
         import runpy, sys
         from hydra.core.global_hydra import GlobalHydra

@@ -1,4 +1,4 @@
-"""A run's folder: one process at a time, whole files, rows for every round, and no code of whoever made it."""
+"""A run folder is used by one process at a time, and has complete files, a row per round, and no untrusted code."""
 
 import json
 import os
@@ -34,7 +34,7 @@ CHOICES = {"env": "point", "reward": "adversarial_classifier", "algorithm": "ppo
 
 @pytest.fixture
 def copy(kept_run, tmp_path) -> Path:
-    """A finished run of five rounds, to be changed."""
+    """Return a copy of the finished run of five rounds, which a test may change."""
     return Path(shutil.copytree(kept_run, tmp_path / "run"))
 
 
@@ -77,7 +77,8 @@ def test_a_study_is_run_by_one_process(tmp_path):
 
 @pytest.mark.slow
 def test_the_same_command_twice_loses_no_row_and_no_alarm(tmp_path):
-    """Seen: the second, killed after two rounds, left two rows, and the first said that no alarm was ever raised."""
+    """This once failed: the second process was killed after two rounds and left two rows, so that the first lost its
+    alarm."""
     arguments = (*SMALL, "env=point", "total_env_steps=32000", f"hydra.run.dir={tmp_path}")
     first = Command(*arguments)
     deadline = time.monotonic() + 60
@@ -102,7 +103,7 @@ def test_rows_that_are_lost_are_made_again_from_an_earlier_checkpoint(copy, kept
     cut_rows(copy, 3)
     start_again(copy)
     assert (
-        "is ahead of metrics.jsonl, which has the rows of 3 rounds; it was put aside as damaged_5"
+        "is ahead of metrics.jsonl, which has the rows of 3 rounds; it was moved to damaged_5"
         in capsys.readouterr().out
     )
     assert rows(copy) == rows(kept_run) and digest_of(copy) == digest_of(kept_run)
@@ -112,7 +113,7 @@ def test_rows_that_are_lost_are_made_again_from_an_earlier_checkpoint(copy, kept
 def test_rows_that_no_checkpoint_comes_before_are_refused(copy, count):
     cut_rows(copy, count)
     for start in (lambda: start_again(copy), lambda: resume_run(copy, [])):
-        with pytest.raises(ConfigError, match=rf"has the rows of {count} rounds, and the checkpoints are of 5, 4, 2 "):
+        with pytest.raises(ConfigError, match=rf"has the rows of {count} rounds, but the checkpoints are of 5, 4, 2 "):
             start()
     assert (copy / "DONE").exists() and (copy / "checkpoints" / "5").is_dir()
 
@@ -124,7 +125,7 @@ def test_rows_count_up_to_the_first_gap(tmp_path, capsys):
     broken = ['{"round": 3, "env_st', "3", "{}", '{"round": 3, "env_steps": 1, "loss": [1, 2]}']
     path.write_text("\n".join([*lines, *broken]))
     assert [(row["round"], row["loss"]) for row in stored_rows(path, 1)] == [(0, 0.5), (1, None), (2, 0.5)]
-    assert capsys.readouterr().err.count("which is no row") == len(broken)
+    assert capsys.readouterr().err.count("which is not a valid row") == len(broken)
 
 
 def test_a_metrics_file_that_was_replaced_meanwhile_is_written_anew(tmp_path, capsys):
@@ -151,7 +152,7 @@ def test_an_equal_configuration_is_not_rewritten_and_is_the_owners_alone(copy):
     start_again(copy)
     assert path.stat().st_ino == before.st_ino and path.stat().st_mtime_ns == before.st_mtime_ns
     for file in (copy / "checkpoints" / "5" / "meta").iterdir():
-        assert file.stat().st_mode & 0o777 == 0o600, "a copy is there"
+        assert file.stat().st_mode & 0o777 == 0o600, "a copy exists"
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80", b"env:\n  _target_: rl_rewards.envs.point.Point\n", None])
@@ -164,7 +165,7 @@ def test_a_broken_configuration_is_mended_from_the_checkpoint(copy, content, cap
             path.write_bytes(content)
         start()
         told = capsys.readouterr().out
-        assert f"Warning: {path}" in told and "It is mended from the newest checkpoint." in told
+        assert f"Warning: {path}" in told and "It is restored from the newest checkpoint." in told
         assert path.read_text() == text
     path.write_bytes(b"")
     with pytest.raises(ConfigError, match="holds a run with another configuration"):
@@ -172,20 +173,20 @@ def test_a_broken_configuration_is_mended_from_the_checkpoint(copy, content, cap
 
 
 def test_an_arm_goes_on_however_its_study_writes_its_arms(copy):
-    """The study's configuration is in each of its arms; what it says of others changes nothing of the run."""
+    """Each arm stores the study's configuration, but other arms' settings do not affect its run."""
     start_run(composed(*SMALL, *RUN, "size=small", "arms={a: [{extends: _b}], _b: []}"), copy, CHOICES)
 
 
 def test_without_a_copy_only_the_first_command_goes_on(copy, monkeypatch, capsys):
-    """As in a folder of an earlier version, whose checkpoints keep no configuration."""
+    """This is a folder of an earlier version, whose checkpoints store no configuration."""
     monkeypatch.setattr(one_item, "stored_config", lambda folder: None)
     (copy / "config.yaml").write_text("")
-    with pytest.raises(ConfigError, match=r"config\.yaml is empty\. No checkpoint keeps a copy; put"):
+    with pytest.raises(ConfigError, match=r"config\.yaml is empty\. No checkpoint has a copy; restore"):
         resume_run(copy, [])
-    with pytest.raises(ConfigError, match=r"go on by the command that started the run: python -m "):
+    with pytest.raises(ConfigError, match=r"repeat the command that started the run: python -m "):
         own_config(copy, "python -m rl_rewards.run seed=7")
     assert own_config(copy, json.loads((copy / "run.json").read_text())["command"]) is None
-    assert "It is written anew, from the command line." in capsys.readouterr().out
+    assert "It is written again from the command line." in capsys.readouterr().out
 
 
 def test_a_resumed_folder_sends_no_key_to_a_stranger(tmp_path):
@@ -223,8 +224,8 @@ def test_load_reward_refuses_other_bits_than_were_saved(copy):
     for run, folder in ((copy, copy / "checkpoints" / "5"), (f"{copy}@best", best)):
         rl_rewards.load_reward(run)
         shutil.rmtree(folder / "reward")
-        shutil.copytree(copy / "checkpoints" / "2" / "reward", folder / "reward")  # whole, and another
-        with pytest.raises(ConfigError, match=r"The reward in .* is damaged: its bits are not those that were saved"):
+        shutil.copytree(copy / "checkpoints" / "2" / "reward", folder / "reward")  # complete, but of another checkpoint
+        with pytest.raises(ConfigError, match=r"The reward in .* is damaged: its digest is not the saved one"):
             rl_rewards.load_reward(run)
 
 
@@ -242,7 +243,7 @@ def test_a_checkpoint_of_an_earlier_version_has_no_digest_to_check(copy):
 
 @pytest.fixture
 def package(tmp_path, monkeypatch) -> str:
-    """A user's package with a reward and an algorithm of its own."""
+    """Create a user's package with its own reward and algorithm."""
     code = (
         "from rl_rewards.algorithms import ppo\nfrom rl_rewards.rewards.classifier import adversarial\n"
         "class Mine(adversarial.AdversarialClassifier):\n    pass\nclass Learner(ppo.PPO):\n    pass\n"
@@ -268,12 +269,12 @@ def test_whoever_reads_a_folder_builds_only_what_is_trusted(copy, package):
         (lambda: pretrained(*pretrain), lambda: pretrained(*pretrain, trust)),
     ]
     for refused, _ in readers:
-        with pytest.raises(ConfigError, match=rf"_target_={package}\.\w+ is no class of rl_rewards, .*: {trust}\.$"):
+        with pytest.raises(ConfigError, match=rf"_target_={package}\.\w+ is not a class of rl_rewards, .*: {trust}\.$"):
             refused()
     assert package not in sys.modules, "its code did not run"
     for _, made in readers[:-1]:
         made()
-    with pytest.raises(ConfigError, match="this run learns by PPO"):
+    with pytest.raises(ConfigError, match="this run uses PPO"):
         readers[-1][1]()
 
 
@@ -286,12 +287,12 @@ def pretrained(*overrides: str) -> None:
 def test_the_folders_own_trust_counts_for_nothing(copy):
     text = (copy / "config.yaml").read_text().replace(REWARD, "os.system")
     (copy / "config.yaml").write_text(text + "trust: [os]\n")
-    with pytest.raises(ConfigError, match=r"reward\._target_=os\.system is no class of rl_rewards"):
+    with pytest.raises(ConfigError, match=r"reward\._target_=os\.system is not a class of rl_rewards"):
         resume_run(copy, [])
 
 
 def test_a_run_that_is_composed_needs_no_trust(tmp_path, package, monkeypatch):
-    """The user's own classes, and their own run again by the same command."""
+    """Users may use their own classes, and start their own run again by the same command."""
 
     class WouldTrain(Exception):
         pass

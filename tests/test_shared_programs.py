@@ -1,4 +1,4 @@
-"""What counts as the same function, of which the tests compile one."""
+"""The functions that count as equal, of which the tests compile only one."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -60,7 +60,7 @@ def test_what_differs_has_a_program_of_its_own(one, other):
     [(0.0, -0.0), (1, True), (1, 1.0), (np.zeros(2), np.zeros(3)), (jnp.zeros(2), np.zeros(2)), ([], [])],
 )
 def test_closures_over_what_differs(one, other):
-    """A list that is not a setting may still change: two of them are never the same."""
+    """A list that is not in an object of settings may change, so that two of them are never equal."""
     assert closing_over(one) is not closing_over(other)
 
 

@@ -1,4 +1,4 @@
-"""Reward sources on environments run a few rounds and leave what the report needs."""
+"""Pairs of reward sources and environments run for a few rounds and leave the files that the report needs."""
 
 import itertools
 from pathlib import Path
@@ -13,15 +13,16 @@ from tests.runs import composed, raw_rows, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
 ELSEWHERE = {"walking_robot", "frozen", "maxent_irl", "linear_preferences", "ai_feedback", "self_play"}
-"""The reward of one robot alone, one that needs an earlier run, those for grid and for driver alone, one that needs an
-endpoint, and one for environments with goals: all have tests of their own, or a pair below."""
+"""Rewards for a single environment, or that need an earlier run, an endpoint, or goals to set. They have their own
+tests, or pairs below."""
 REWARDS = sorted({*list_choices("reward")} - ELSEWHERE)
 VARIANTS = ("constant", "fairl", "gaifo", "gail_softplus", "pugail", "random", "zero")
-"""The same code as another YAML, or none that an environment could matter to: on one of them."""
+"""Rewards whose code another YAML shares, or that do not depend on the environment. Each runs on one environment."""
 FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
-"""What sees of an environment what gail sees, or what others of these see: on one of ours and one of other people's."""
+"""Rewards that read the same of an environment as gail or as each other. Each runs on one environment of this package,
+and on one from another library."""
 ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "tv_grid")
-"""Environments for self-play and curiosity: to a reward that is learned like others, they are what grid is."""
+"""Environments for self-play and curiosity. For any other learned reward they are like grid."""
 ENVS = [name for name in usable_envs() if name not in ROOMS]
 PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, ENVS) if reward not in VARIANTS + FAMILY]
 PAIRS += [("environment", env) for env in ROOMS]
@@ -38,9 +39,9 @@ OFTEN |= {("adversarial_classifier", env) for env in ("pencil_case", "grid", "gy
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
 OFTEN |= {("preferences", "gymnasium"), ("self_play", "hall"), ("self_play", "pencil_case")}
 OFTEN |= {("curiosity", "tv_grid"), ("linear_preferences", "driver")}
-"""Every reward once and every environment once; and the pairs of what a reward may find strange in an environment: one
-on the host, discrete choices, and one of other people's that knows neither goals nor success. ``make test-long`` runs
-the other pairs, which join again what these join."""
+"""The pairs of ``make test``: every reward once, every environment once, and the environments that are hard for a
+reward: one on the host, one with discrete actions, and one from another library without goals or success. The parts of
+the other pairs are all in some of these; ``make test-long`` runs them."""
 RUN = [pytest.param(*pair, marks=[] if pair in OFTEN else pytest.mark.long) for pair in PAIRS]
 
 
@@ -71,7 +72,7 @@ def test_pair(tmp_path, reward, env):
 
 
 def _foreign(env: str, folder: Path) -> list[str]:
-    """What an adapter of other people's environments cannot know by itself: examples, and that nothing ends early."""
+    """Return the overrides that another library's environment needs: that no episode ends early, and examples."""
     if env not in FOREIGN:
         return []
     choice = ["env.id=Pendulum-v1", "env.ends_early=false", "env.max_episode_steps=40"]

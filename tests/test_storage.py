@@ -1,4 +1,4 @@
-"""A full disk, a folder that cannot be written, no network: one sentence, and nothing already written is lost."""
+"""A full disk, a read-only folder or a missing network give a one-sentence message, and lose no written file."""
 
 import json
 import logging
@@ -13,11 +13,11 @@ from tests.runs import command, digest_of, rows, start_command
 
 RUN = ("debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=3200", "checkpoint.every=1")
 NAMESPACE = ["unshare", "--map-root-user", "--mount"]
-"""A file system of a process's own, which is gone when it ends."""
+"""Runs a command with its own mounts, which disappear when it ends."""
 
 
 def in_namespace(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell script that mounts what it likes; skips the test where that is not allowed."""
+    """Run a shell script that may mount file systems; skip the test if this is not permitted."""
     try:
         allowed = subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def test_a_read_only_folder_is_one_sentence(tmp_path):
 
 
 def test_an_existing_folder_that_is_read_only_is_one_sentence(tmp_path):
-    """Hydra's log is the first that cannot be written there."""
+    """Hydra's log is the first file that cannot be written."""
     script = 'mount -t tmpfs none "$1"; mkdir "$1/x"; mount -o remount,ro "$1"; shift; exec "$@"'
     done = in_namespace(script, str(tmp_path), *start_command(f"hydra.run.dir={tmp_path}/x"))
     assert done.returncode == 1
@@ -73,7 +73,7 @@ def test_an_existing_folder_that_is_read_only_is_one_sentence(tmp_path):
 
 
 def test_a_thread_that_cannot_write_a_checkpoint_says_nothing_itself(monkeypatch, capsys):
-    """Its error is raised where the checkpoint is waited for; other threads' errors are shown."""
+    """Its error is raised when the run waits for the checkpoint; errors of other threads are shown."""
     for hook in ("excepthook", "unraisablehook"):
         monkeypatch.setattr(sys, hook, getattr(sys, hook))
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
@@ -103,8 +103,8 @@ def test_a_folder_inside_a_file_is_one_sentence(tmp_path):
 @pytest.mark.parametrize("key", ["a" * 40, ""], ids=["no network", "no account"])
 def test_without_a_network_wandb_keeps_the_run_on_disk(tmp_path, monkeypatch, key):
     pytest.importorskip("wandb")
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nothing listens there
-    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "10")  # seconds; going offline has to fit into them too
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # no server listens there
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "10")  # seconds, which include going offline
     monkeypatch.setenv("WANDB_API_KEY", key)
     done = command(*RUN, "logger=wandb", "logger.mode=online", f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr

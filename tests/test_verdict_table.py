@@ -1,4 +1,4 @@
-"""The table of claims comes from the stored verdicts."""
+"""The table of claims is made from the stored verdicts."""
 
 import json
 

@@ -1,1 +1,1 @@
-"""Learning algorithms, one file each, behind the contract in base.py."""
+"""Learning algorithms, which implement the contract in base.py."""

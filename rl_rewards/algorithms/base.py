@@ -1,4 +1,4 @@
-"""What a learning algorithm is. It knows nothing of where rewards come from."""
+"""The contract of a learning algorithm, which does not depend on the source of its rewards."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -15,50 +15,52 @@ AgentState = TypeVar("AgentState")
 
 
 class RolloutSizes(Protocol):
-    """How much an algorithm collects in a round."""
+    """The amount of experience that an algorithm collects in a round."""
 
-    num_envs: int  # B
-    rollout_length: int  # T
+    num_envs: int  # B, environments stepped together
+    rollout_length: int  # T, environment steps in each
 
 
 class DatasetSizes(Protocol):
-    """How much an algorithm that learns from a dataset does: it steps no environment."""
+    """The amount of training of an algorithm that learns from a data set and steps no environment."""
 
-    rounds: int  # of the whole run
-    gradient_steps: int  # of a round
+    rounds: int  # in the whole run
+    gradient_steps: int  # in each round
 
 
 class Algorithm(RolloutSizes, Protocol[AgentState]):
-    """A policy and how it learns. Pure; runs inside jit, scan and vmap.
+    """A policy and its learning rule. All methods are pure and run inside jit, scan and vmap.
 
-    A class that inherits from it needs ``init``, ``act``, ``update`` and the two sizes of what it learns from, see
-    :class:`RolloutSizes` and :class:`DatasetSizes`; the rest has defaults.
+    A subclass must define ``init``, ``act``, ``update`` and the two sizes of :class:`RolloutSizes` or of
+    :class:`DatasetSizes`, depending on the data that it learns from; the rest has defaults.
     """
 
     @property
     def requirements(self) -> Requirements:
-        """Returns what this part needs of a run, and what a run must know about it."""
+        """The needs of this algorithm, and the properties that the other parts of a run must know."""
         return Requirements()
 
     @property
     def learners(self) -> Mapping[str, "Algorithm"]:
-        """The algorithms that this one is made of, by name; empty where it is one.
+        """The algorithms that this one combines, by name; empty if it combines none.
 
-        An algorithm that has some gives :meth:`adopt` one more argument: the name of the only learner that adopts.
+        If it does, its :meth:`adopt` takes one more argument: the name of the learner that adopts.
         """
         return {}
 
     def with_budget(self, env_steps: int) -> Self:
-        """The same algorithm in a run of ``env_steps`` env steps; for one of which something changes with time."""
+        """Return the same algorithm for a run of ``env_steps`` env steps; schedules over the whole run need it."""
         return self
 
     @abstractmethod
-    def init(self, key: Key) -> AgentState: ...
+    def init(self, key: Key) -> AgentState:
+        """Return the initial state; ``key`` is consumed."""
+        ...
 
     def initial_memory(self, num_envs: int) -> Memory:
-        """Returns what the policy remembers before an episode's first step, arrays [num_envs, ...].
+        """Return the policy's memory before an episode's first step, arrays [num_envs, ...].
 
-        ``()``: it remembers nothing, and acts on each observation alone.
+        It is ``()`` for a policy without memory, which acts on each observation alone.
         """
         return ()
 
@@ -66,33 +68,48 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
     def act(
         self, state: AgentState, memory: Memory, obs: Obs, key: Key, explore: bool
     ) -> tuple[Action, Memory, dict[str, Array]]:
-        """Chooses an action in each of B environments.
+        """Choose an action in each of B environments.
 
         Args:
-            memory: [B, ...] of the steps before in the same episode. Whoever steps the environments carries it from
-                call to call, and gives ``initial_memory`` where an episode begins.
-            explore: False for the policy's mode.
+            memory: [B, ...] of the earlier steps of the same episode. The caller carries it from step to step and
+                resets it to ``initial_memory`` where an episode begins.
+            obs: [B, ...] raw observations.
+            key: consumed.
+            explore: True for sampled actions, False for the policy's mode.
 
         Returns:
-            The actions [B, ...] in the env's units; the memory after this step, in the arrays of the one before; and
-            what to record as ``behaviour``, by name, [B, ...].
+            The actions [B, ...] in the env's units; the memory after this step, with the shapes of ``memory``; and the
+            arrays [B, ...] to record as ``behaviour``, by name.
         """
         ...
 
     def adopt(self, state: AgentState, learned: AgentState) -> AgentState:
-        """``state`` with what ``learned``, of another run, knows: networks and observation statistics, no optimiser.
+        """Return ``state`` with the networks and observation statistics of ``learned``, which is from another run.
 
-        Where an algorithm does not tell that apart, all of ``learned``.
+        Subclasses should keep the optimiser of ``state``; this default returns all of ``learned``.
         """
         return learned
 
     def log_prob(self, state: AgentState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
-        """log pi(a|s); read by rewards that compare with it (``airl``)."""
-        raise ConfigError(f"{type(self).__name__} has no log_prob, which this reward reads; add that method.")
+        """Return log pi(a|s) in nats, which some rewards read (``airl``).
+
+        Raises:
+            ConfigError: if the algorithm does not define it.
+        """
+        raise ConfigError(f"{type(self).__name__} has no method log_prob, which this reward needs; add it.")
 
     @abstractmethod
     def update(
         self, state: AgentState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[AgentState, Metrics]:
-        """Learn from the newest experience; ``reward_fn(transitions)`` is what each step earns."""
+        """Learn from the experience of a round.
+
+        Args:
+            reward_fn: gives the current learned reward of each step: ``reward_fn(transitions)``.
+            round: number of the round, counted from 0.
+            key: consumed.
+
+        Returns:
+            The new state, and metrics with the prefix ``agent/``.
+        """
         ...

@@ -1,7 +1,7 @@
-"""Behaviour cloning: imitate demonstrated actions by supervised learning, with no environment and no reward.
+"""Behaviour cloning: supervised learning of demonstrated actions, without an environment or a reward.
 
-loss = -mean log pi(a | s) - entropy_weight * H, on demonstrations; the policy with the least loss on held-out steps is
-the one that acts (Pomerleau 1989; the baseline of every paper on learning rewards from demonstrations).
+loss = -mean log pi(a | s) - entropy_weight * H, on demonstrations. The policy that acts is the one with the lowest loss
+on held-out steps (Pomerleau 1989; the usual baseline for learning rewards from demonstrations).
 """
 
 from dataclasses import dataclass
@@ -28,18 +28,24 @@ from rl_rewards.models.policy import PolicyHead
 
 
 class BCState(struct.PyTreeNode):
-    params: dict  # {"actor"}, and where observations are pictures "encoder"; still in training
+    params: dict  # {"actor"}, and for images also "encoder"; the parameters in training
     optimizer: optax.OptState
-    best: dict  # the parameters with the least validation loss so far: those that act
+    best: dict  # the parameters with the lowest validation loss so far, which act
     best_loss: Float[Array, ""]  # nats
     rounds_since_best: Int[Array, ""]
     obs_moments: RunningMoments  # of the demonstrations, set in the first round
-    split_seed: UInt32[Array, ""]  # of the draw of held-out steps, the same in every round
+    split_seed: UInt32[Array, ""]  # seed of the choice of held-out steps, the same in every round
 
 
 @dataclass(frozen=True, kw_only=True)
 class BehaviorCloning(Algorithm):
-    """Discrete and continuous actions. Keys: configs/algorithm/bc.yaml."""
+    """Behaviour cloning of discrete or continuous actions.
+
+    configs/algorithm/bc.yaml explains its arguments.
+
+    Raises:
+        ConfigError: if an argument is invalid, or no demonstrations are given.
+    """
 
     spec: EnvSpec
     demos: str | None
@@ -90,7 +96,7 @@ class BehaviorCloning(Algorithm):
         return BCState(
             params=params,
             optimizer=self.optimizer.init(params),
-            best=jax.tree.map(jnp.copy, params),  # a buffer of its own: the state is donated
+            best=jax.tree.map(jnp.copy, params),  # a separate buffer, because the state is donated
             best_loss=jnp.array(jnp.inf),
             rounds_since_best=jnp.zeros((), jnp.int32),
             obs_moments=RunningMoments.init(() if self.encoder.learns else self.spec.obs.shape),
@@ -98,7 +104,7 @@ class BehaviorCloning(Algorithm):
         )
 
     def adopt(self, state: BCState, learned: BCState) -> BCState:
-        """``state`` with the best network of ``learned``, which is not yet the best of this run's held-out steps."""
+        """Return ``state`` with the best networks of ``learned``; their loss on this run is not known yet."""
         return state.replace(params=learned.best, best=learned.best, obs_moments=learned.obs_moments)
 
     def act(
@@ -114,10 +120,10 @@ class BehaviorCloning(Algorithm):
     def update(
         self, state: BCState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[BCState, Metrics]:
-        """``gradient_steps`` steps, unless the validation loss has not fallen for ``patience`` rounds."""
+        """Take ``gradient_steps`` steps, or none if the validation loss has not fallen for ``patience`` rounds."""
         del reward_fn
         dataset = experience.dataset
-        assert dataset is not None, "build_data loads demonstrations for an algorithm that names some"
+        assert dataset is not None, "build_data loads demonstrations if the algorithm has demos"
         demos = dataset.transitions
         heldout = self._heldout(state, demos)
         state = jax.lax.cond(round == 0, partial(self._set_moments, demos=demos), lambda s: s, state)
@@ -147,11 +153,11 @@ class BehaviorCloning(Algorithm):
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state)[1])
         stopped = state.rounds_since_best >= self.patience
         state, metrics = jax.lax.cond(stopped, lambda s: (s, nothing), train, state)
-        stopped = state.rounds_since_best >= self.patience  # told at once: nothing more will change
+        stopped = state.rounds_since_best >= self.patience  # reported already in the round in which training stops
         return state, metrics | {"agent/best_validation_loss": state.best_loss, "agent/stopped": 1.0 * stopped}
 
     def _heldout(self, state: BCState, demos: Transition) -> Bool[Array, " N"]:
-        """``validation_share`` of the steps, at least one on either side."""
+        """Return True for the held-out steps, a fraction ``validation_share``; at least one on each side."""
         lottery = jax.random.uniform(jax.random.key(state.split_seed), demos.valid.shape)
         lottery = jnp.where(demos.valid, lottery, 2.0)
         count = jnp.sum(demos.valid)

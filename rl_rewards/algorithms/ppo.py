@@ -2,7 +2,7 @@
 
 loss = mean[-min(rho A, clip(rho, 1-e, 1+e) A)] + value_weight * mean[(V - A - V_old)^2] - entropy_weight * H
 
-Rewards are computed once per rollout from the current reward source, so they are never stale.
+Rewards are computed once per rollout by the current reward source, so they are never outdated.
 """
 
 import math
@@ -25,17 +25,18 @@ from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_varian
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
+from rl_rewards.data.draws import shuffled
 from rl_rewards.models.encoders import ObsEncoder
 from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
 from rl_rewards.models.recurrence import Recurrence, Sequences, sequences_of, swapped
 
 KL_TOLERANCE = 1.5
-"""How many times ``target_kl`` a minibatch may be away before the round's updates stop."""
+"""The round's updates stop when the KL divergence on a minibatch exceeds this times ``target_kl``."""
 
 
 class PPOState(struct.PyTreeNode):
-    params: dict  # {"actor", "critic"}; of pictures also "encoder", of a model that remembers also "recurrence"
+    params: dict  # {"actor", "critic"}; for images also "encoder", for a recurrent model also "recurrence"
     optimizer: optax.OptState
     obs_moments: RunningMoments
     reward_scale: RewardScale
@@ -44,23 +45,23 @@ class PPOState(struct.PyTreeNode):
 class PPOBatch(struct.PyTreeNode):
     """The data of one minibatch. Leaves are [N, ...] for N steps, or [N, T, ...] for N sequences of T steps."""
 
-    inputs: jax.Array  # [*, d] normalised observations, or pictures [*, H, W, C] uint8
+    inputs: jax.Array  # [*, d] normalised observations, or images [*, H, W, C] uint8
     action: jax.Array  # in the policy's own scale
     log_prob: Float[Array, " N *T"]  # of the behaviour policy
     advantage: Float[Array, " N *T"]
     value_target: Float[Array, " N *T"]
     valid: Bool[Array, " N *T"]
-    sequences: Sequences | None = None  # None of single steps
+    sequences: Sequences | None = None  # None for single steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class PPO(PPOSettings, Algorithm):
-    """On-policy actor and critic, discrete and bounded continuous actions.
+    """On-policy actor and critic for discrete or continuous actions.
 
-    Where observations are pictures, actor and critic share one encoder, which both losses train (as in the paper's
-    Atari agent). So they share the recurrence of a model that remembers. It learns from whole sequences: those of a
-    minibatch's environments over the rollout, from the memory with which the rollout began, anew at each episode's
-    beginning. What that memory goes back to, the steps before the rollout, gets no gradient.
+    If observations are images, actor and critic share one encoder, which both losses train (as in the paper's Atari
+    agent). They also share the recurrent layer of a model with memory. Such a model learns from whole sequences: the
+    rollouts of the minibatch's environments, starting from the memory with which the rollout began and reset at the
+    beginning of each episode. No gradient flows to steps before the rollout.
     """
 
     @cached_property
@@ -115,8 +116,8 @@ class PPO(PPOSettings, Algorithm):
     def log_prob(self, state: PPOState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
         require(
             self.recurrence is None,
-            f"algorithm.model is a {type(self.model).__name__}, which remembers the steps of an episode: a step alone "
-            "has no log_prob, which this reward reads; choose model@algorithm.model=mlp.",
+            f"algorithm.model is a {type(self.model).__name__}, which remembers the steps of an episode, so a single "
+            "step has no log_prob, which this reward needs; choose model@algorithm.model=mlp.",
         )
         distribution = self._distribution(state.params, self._encoded(state.params, self._inputs(state, obs)))
         return distribution.log_prob(self.policy.from_env(action))
@@ -125,28 +126,28 @@ class PPO(PPOSettings, Algorithm):
         self, state: PPOState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[PPOState, Metrics]:
         rollout = experience.rollout
-        assert rollout is not None, "compatibility.check gives an on-policy algorithm rollouts"
+        assert rollout is not None, "compatibility.check ensures that an on-policy algorithm gets rollouts"
         rewards = reward_fn(rollout)
         state = self._update_reward_scale(state, rewards, rollout)
         batch = self._batch(state, experience, rewards, reward_fn.absorbing)
         rate_share = self.learning_rate_share(round)
         (params, optimizer), metrics = self._passes((state.params, state.optimizer), batch, rate_share, key)
-        if self.learning_rate_schedule != "constant":  # a constant one stands in the configuration
+        if self.learning_rate_schedule != "constant":  # a constant one is known from the configuration
             metrics["agent/learning_rate"] = self.learning_rate * rate_share
         metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
         metrics["agent/reward_scale"] = state.reward_scale.std()
         # target - V_old = advantage
         spread = jnp.maximum(masked_variance(batch.value_target, batch.valid), 1e-8)
         metrics["agent/explained_variance"] = 1.0 - masked_variance(batch.advantage, batch.valid) / spread
-        # Observation statistics move last, so that the next rollout's recorded log-probabilities are those of the
-        # very policy that the first minibatch of its update sees.
+        # Observation statistics are updated last, so that the log-probabilities recorded in the next rollout are those
+        # of the policy at the first minibatch of its update.
         moments = state.obs_moments
         if not self.encoder.learns:
             moments = moments.update(rollout.obs, rollout.valid)
         return state.replace(params=params, optimizer=optimizer, obs_moments=moments), metrics
 
     def adopt(self, state: PPOState, learned: PPOState) -> PPOState:
-        """``state`` with the policy, critic and observation statistics of ``learned``; the optimiser stays fresh."""
+        """Return ``state`` with the policy, the critic and the observation statistics of ``learned``."""
         params = {**learned.params, "actor": self.policy.above_floor(learned.params["actor"])}
         return state.replace(params=params, obs_moments=learned.obs_moments)
 
@@ -158,7 +159,7 @@ class PPO(PPOSettings, Algorithm):
         return self.encoder(params.get("encoder", {}), inputs)
 
     def _features(self, params: dict, batch: PPOBatch) -> Float[Array, "N *T d"]:
-        """Returns the input of the actor and the critic."""
+        """Return the input of the actor and the critic."""
         encoded = self._encoded(params, batch.inputs)
         if self.recurrence is None or batch.sequences is None:
             return encoded
@@ -177,7 +178,7 @@ class PPO(PPOSettings, Algorithm):
         return state.replace(reward_scale=scale)
 
     def _batch(self, state: PPOState, experience: Experience, rewards: jax.Array, absorbing: jax.Array) -> PPOBatch:
-        """The whole rollout with its advantages: steps [T * B, ...], or sequences [B, T, ...]."""
+        """Return the whole rollout with its advantages: steps [T * B, ...], or sequences [B, T, ...]."""
         rollout = experience.rollout
         assert rollout is not None
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
@@ -192,7 +193,7 @@ class PPO(PPOSettings, Algorithm):
             rollout.truncated,
             self.discount,
             self.trace_decay,
-            # Undiscounted, compatibility.check has refused rewards that pay after the end.
+            # Without discounting there is no such value: compatibility.check refuses rewards that pay after the end.
             absorbing_value=absorbing / scale / (1.0 - self.discount) if self.discount < 1.0 else 0.0,
         )
         batch = PPOBatch(
@@ -210,10 +211,10 @@ class PPO(PPOSettings, Algorithm):
     def _values(
         self, params: dict, inputs: jax.Array, next_inputs: jax.Array, sequences: Sequences | None
     ) -> tuple[Float[Array, "T B"], Float[Array, "T B"]]:
-        """V of the observation before each step and of the true one after it.
+        """Return V of the observation before each step and of the true observation after it.
 
-        Of a model that remembers, the second has the memory after the step: also where an episode ends, so that a
-        truncated one is worth what it would have gone on to.
+        With a recurrent model, the latter uses the memory after the step, even at the end of an episode, so that a
+        truncated episode is valued as if it continued.
         """
         encoded, next_encoded = self._encoded(params, inputs), self._encoded(params, next_inputs)
         if self.recurrence is not None and sequences is not None:
@@ -224,12 +225,12 @@ class PPO(PPOSettings, Algorithm):
     def _passes(
         self, learner: tuple, batch: PPOBatch, rate_share: float | jax.Array, key: Key
     ) -> tuple[tuple, Metrics]:
-        """(params, optimizer) after ``epochs`` shuffled passes over ``batch``, and the metrics' mean over minibatches.
+        """Return (params, optimizer) after ``epochs`` shuffled passes over ``batch``, and the mean metrics.
 
-        With ``target_kl`` the remaining minibatches of all passes are skipped as soon as the policy is, on one of them,
-        further than 1.5 target_kl from the one that collected (the k3 estimate, before that minibatch's own update;
-        as in Stable-Baselines3 and Spinning Up). The critic stops too. With several seeds in one program a skipped
-        update saves no time: ``cond`` becomes a selection where one seed may have stopped and another not.
+        With ``target_kl``, all remaining minibatches are skipped as soon as the KL divergence from the policy that
+        collected the rollout exceeds 1.5 target_kl on a minibatch (the k3 estimate, before that minibatch's own update,
+        as in Stable-Baselines3 and Spinning Up). The critic stops too. With several seeds in one program, skipping
+        saves no time: under ``vmap``, ``cond`` computes both branches and selects one for each seed.
         """
 
         farthest = math.inf if self.target_kl is None else KL_TOLERANCE * self.target_kl
@@ -252,9 +253,7 @@ class PPO(PPOSettings, Algorithm):
             return (learner, far), (metrics, ~stopped, ~far)
 
         def epoch(carry: tuple, epoch_key: Key) -> tuple[tuple, Any]:
-            # One sort of random bits: a permutation at a third of the cost of jax.random.permutation on a CPU.
-            order = jnp.argsort(jax.random.bits(epoch_key, batch.log_prob.shape[:1]))
-            order = order.reshape(self.minibatches, -1)
+            order = shuffled(epoch_key, len(batch.log_prob)).reshape(self.minibatches, -1)
             one = step if self.target_kl is None else step_unless_far
             return jax.lax.scan(lambda c, i: one(c, jax.tree.map(lambda x: x[i], batch)), carry, order)
 
@@ -279,7 +278,7 @@ class PPO(PPOSettings, Algorithm):
         features = self._features(params, batch)
         distribution = self._distribution(params, features)
         log_ratio = distribution.log_prob(batch.action) - batch.log_prob
-        log_ratio = jnp.where(batch.valid, log_ratio, 0.0)  # padding may hold anything: exp must stay finite
+        log_ratio = jnp.where(batch.valid, log_ratio, 0.0)  # padding may hold any value, and exp must stay finite
         advantage = batch.advantage
         if self.normalize_advantage:
             std = jnp.sqrt(masked_variance(advantage, batch.valid))

@@ -15,10 +15,10 @@ from rl_rewards.models.encoders import check_agent_model
 
 @dataclass(frozen=True, kw_only=True)
 class PPOSettings:
-    """Keys of configs/algorithm/ppo.yaml.
+    """The arguments of PPO, which configs/algorithm/ppo.yaml explains.
 
     Raises:
-        ConfigError: for a value with which it cannot learn.
+        ConfigError: if a value is invalid, or values contradict each other.
     """
 
     spec: EnvSpec
@@ -40,14 +40,14 @@ class PPOSettings:
     obs_clip: float
     normalize_reward: bool
     reward_scale_decay: float
-    # Of a saved configuration that is older than these keys: off.
+    # Saved configurations that are older than these keys get the defaults, which are off.
     learning_rate_schedule: Literal["constant", "linear"] = "constant"
     final_learning_rate_share: float = 0.0
     target_kl: float | None = None
     min_log_std: float | None = None
     reward_scale_floor: float | None = None
     carry_returns: bool = False
-    run_env_steps: int | None = None  # of the whole run; see with_budget
+    run_env_steps: int | None = None  # env steps of the whole run; see with_budget
 
     def __post_init__(self) -> None:
         check_fields(self, "algorithm")
@@ -66,21 +66,21 @@ class PPOSettings:
         check_agent_model(self.model, self.spec.obs, may_remember=True)
         require(
             self.model.recurrence() is None or self.num_envs % self.minibatches == 0,
-            f"algorithm.minibatches={self.minibatches} must divide algorithm.num_envs={self.num_envs}: a model that "
-            "remembers learns from whole sequences, of which each environment gives one in a rollout.",
+            f"algorithm.minibatches={self.minibatches} must divide algorithm.num_envs={self.num_envs}, because a "
+            "recurrent model learns from whole sequences, and each environment gives one sequence per rollout.",
         )
-        told = f"algorithm.target_kl={self.target_kl} must be positive, or null for no stop."
+        told = f"algorithm.target_kl={self.target_kl} must be positive, or null to never stop early."
         require(self.target_kl is None or self.target_kl > 0, told)
         self._check_floors()
 
     def _check_floors(self) -> None:
-        """Refuse a floor of the deviation or of the reward scale where there is nothing that it could limit."""
+        """Check that the lower bounds of the log std and of the reward scale can have an effect."""
         lowest, initial, floor = self.min_log_std, self.initial_log_std, self.reward_scale_floor
         if lowest is not None:
             require(
                 not isinstance(self.spec.action, Discrete),
-                f"algorithm.min_log_std={lowest} is a floor for the deviation of real actions, and the actions of "
-                f"{self.spec.name} are discrete; set it to null, and algorithm.entropy_weight to keep it exploring.",
+                f"algorithm.min_log_std={lowest} is only for continuous actions, but the actions of {self.spec.name} "
+                "are discrete; set it to null, and use algorithm.entropy_weight to keep the policy exploring.",
             )
             told = f"algorithm.min_log_std={lowest} must not be above algorithm.initial_log_std={initial}."
             require(lowest <= initial, told)
@@ -95,31 +95,35 @@ class PPOSettings:
 
     @property
     def carries_returns(self) -> bool:
-        """True where the deviation of returns is needed and counts over rollouts."""
+        """True if rewards are divided by a reward scale that continues returns from rollout to rollout."""
         return self.normalize_reward and self.carry_returns
 
     def with_budget(self, env_steps: int) -> Self:
-        """The same algorithm in a run of ``env_steps`` env steps.
+        """Return the same algorithm for a run of ``env_steps`` env steps.
 
-        The budget comes from the run and never from a saved configuration of the algorithm: a resumed run that was
-        made longer continues on the longer schedule. Where the rate is constant the length is no part of the program.
+        The budget comes from the run and not from a saved configuration of the algorithm, so that a resumed run that
+        was made longer continues on the longer schedule. With a constant learning rate the budget is ignored, so that
+        it is not part of the compiled program.
         """
         if self.learning_rate_schedule == "constant":
             return self
         return replace(self, run_env_steps=env_steps)
 
     def learning_rate_share(self, round: Int[Array, ""]) -> float | Float[Array, ""]:
-        """The share of ``learning_rate`` with which round ``round`` (from 0) of R learns; exactly 1.0 when constant.
+        """Return the fraction of ``learning_rate`` to use in round ``round`` (from 0) of R; exactly 1.0 if constant.
 
-        linear: 1 - (1 - final) * round / R, so that the first round has all of it and ``final`` is reached where the
-        round after the last would begin (as CleanRL's annealing, where final is 0; Engstrom et al. 2020,
-        arXiv:2005.12729, count it among what makes PPO work).
+        linear: 1 - (1 - final) * round / R. The first round has the full rate, and ``final`` would be reached in the
+        round after the last (as in CleanRL's annealing, where final is 0; Engstrom et al. 2020, arXiv:2005.12729, list
+        annealing among the details that make PPO work).
+
+        Raises:
+            ConfigError: if the schedule is linear and :meth:`with_budget` was not called.
         """
         if self.learning_rate_schedule == "constant":
             return 1.0
         require(
             self.run_env_steps is not None,
-            "algorithm.learning_rate_schedule=linear needs the length of the run; give it with with_budget(env_steps).",
+            "algorithm.learning_rate_schedule=linear needs the length of the run; call with_budget(env_steps) first.",
         )
         assert self.run_env_steps is not None
         rounds = self.run_env_steps // (self.num_envs * self.rollout_length)

@@ -1,9 +1,10 @@
-"""Soft actor-critic on a replay ring; every reward is computed at sample time, from the current reward state.
+"""Soft actor-critic with a replay ring; rewards are computed at sample time by the current reward source.
 
 critic:       sum over i of (Q_i(s, a) - y)^2,  y = r + gamma (min_{i in M} Q'_i(s', a') - alpha log pi(a'|s'))
 actor:        alpha log pi(a|s) - min_i Q_i(s, a)       temperature:  -log alpha (log pi(a|s) + target entropy)
-With demonstrations: a share of every batch is theirs (RLPD, arXiv:2302.02948, section 4.1), and the actor's loss gains
-c mean|Q| |mode(s) - a|^2 of those (TD3+BC, arXiv:2106.06860, equation 5; cloned as in MEDAL++, arXiv:2303.01488).
+With demonstrations, they make up a fraction of every batch (RLPD, arXiv:2302.02948, section 4.1), and the actor's loss
+has an additional term c mean|Q| |mode(s) - a|^2 on them (TD3+BC, arXiv:2106.06860, equation 5; cloning as in MEDAL++,
+arXiv:2303.01488).
 (Haarnoja et al. 2018, arXiv:1812.05905, equations 5-6, 7-9, 18; random subset M: REDQ, arXiv:2101.05982, algorithm 1.)
 """
 
@@ -32,36 +33,36 @@ class SACState(struct.PyTreeNode):
     actor: dict
     critics: dict  # leaves [E, ...]
     target_critics: dict  # leaves [E, ...]
-    encoder: dict  # of pictures; empty where observations are vectors
+    encoder: dict  # of images; empty for vectors
     target_encoder: dict
     log_temperature: Float[Array, ""]
     optimizers: dict[str, optax.OptState]
-    env_steps: Int[Array, ""]  # seen so far; stops counting at learning_starts
+    env_steps: Int[Array, ""]  # env steps so far; counted only up to learning_starts
     obs_moments: RunningMoments
     reward_scale: RewardScale
 
 
 class SACBatch(struct.PyTreeNode):
-    """A sampled minibatch with its rewards, observations ready for the networks."""
+    """A sampled minibatch with rewards and with observations in the form that the networks need."""
 
-    inputs: Array  # [N, d], or pictures [N, H, W, C] uint8
+    inputs: Array  # [N, d], or images [N, H, W, C] uint8
     action: Float[Array, "N A"]  # scaled to [-1, 1]
     reward: Float[Array, " N"]  # divided by the reward scale
     next_inputs: Array
     terminated: Bool[Array, " N"]
     valid: Bool[Array, " N"]
     is_demo: Bool[Array, " N"]
-    absorbing_value: Float[Array, ""]  # of having terminated
+    absorbing_value: Float[Array, ""]  # the value after a termination
 
 
 @dataclass(frozen=True, kw_only=True)
 class SAC(SACSettings, Algorithm):
     """Off-policy actor and critics for bounded real actions.
 
-    Where observations are pictures, one encoder serves all: the critics' loss alone trains it, the actor looks at its
-    features without moving them (an actor's gradients would spoil what the critics need: SAC-AE, Yarats et al. 2019,
-    arXiv:1910.01741, section 4), and the target critics have a slow copy. Sampled pictures are shifted at random (DrQ).
-    Differs: the projection after the convolutions is shared too, where SAC-AE and DrQ give the actor its own.
+    If observations are images, actor and critics share one encoder. Only the critics' loss trains it; the actor's
+    gradient stops at the features, because it would harm the critics (SAC-AE, Yarats et al. 2019, arXiv:1910.01741,
+    section 4). The target critics use a slowly updated copy. Sampled images are shifted at random (DrQ). Unlike in
+    SAC-AE and DrQ, the projection after the convolutions is shared too.
     """
 
     @cached_property
@@ -101,7 +102,7 @@ class SAC(SACSettings, Algorithm):
         return SACState(
             actor=actor,
             critics=critics,
-            target_critics=jax.tree.map(jnp.copy, critics),  # a buffer of its own: the state is donated
+            target_critics=jax.tree.map(jnp.copy, critics),  # a separate buffer, because the state is donated
             encoder=encoder,
             target_encoder=jax.tree.map(jnp.copy, encoder),
             log_temperature=log_temperature,
@@ -112,7 +113,10 @@ class SAC(SACSettings, Algorithm):
         )
 
     def adopt(self, state: SACState, learned: SACState) -> SACState:
-        """``state`` with what ``learned`` knows; optimisers, and the wait for the first steps, begin anew."""
+        """Return ``learned`` with the optimisers, the reward scale and the count of env steps of ``state``.
+
+        The new run therefore begins with random actions again until ``learning_starts``.
+        """
         return learned.replace(optimizers=state.optimizers, env_steps=state.env_steps, reward_scale=state.reward_scale)
 
     def act(
@@ -135,7 +139,7 @@ class SAC(SACSettings, Algorithm):
         self, state: SACState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[SACState, Metrics]:
         rollout = experience.rollout
-        assert rollout is not None, "compatibility.check gives an algorithm with replay rollouts"
+        assert rollout is not None, "compatibility.check ensures that an algorithm with replay gets rollouts"
         rewards = reward_fn(rollout)
         if self.normalize_reward:
             scale = state.reward_scale.update(
@@ -157,7 +161,7 @@ class SAC(SACSettings, Algorithm):
             return state, jax.tree.map(jnp.nanmean, metrics)
 
         nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(learn, state)[1])
-        due = round + 1 >= math.ceil(self.learning_starts / self.round_steps)  # not of a seed's state: a real branch
+        due = round + 1 >= math.ceil(self.learning_starts / self.round_steps)  # equal for all seeds: a real branch
         state, metrics = jax.lax.cond(due, learn, lambda s: (s, nothing), state)
         metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
         moments = state.obs_moments
@@ -166,10 +170,10 @@ class SAC(SACSettings, Algorithm):
         return state.replace(obs_moments=moments), metrics
 
     def _transitions(self, experience: Experience, key: Key) -> Transition:
-        """A batch of experience, part of it demonstrated."""
+        """Return a batch of sampled experience and demonstrations."""
         if self.batch_demos == 0:
             return experience.sample(key, self.batch_size)
-        assert experience.sample_demos is not None, "build_data loads demonstrations for an algorithm that names some"
+        assert experience.sample_demos is not None, "build_data loads demonstrations if the algorithm has demos"
         own_key, demo_key = jax.random.split(key)
         own = experience.sample(own_key, self.batch_size - self.batch_demos)
         demos = experience.sample_demos(demo_key, self.batch_demos)
@@ -199,7 +203,7 @@ class SAC(SACSettings, Algorithm):
         )
 
     def _gradient_step(self, state: SACState, batch: SACBatch, index: Array, key: Key) -> tuple[SACState, Metrics]:
-        """One step of the critics, and of actor and temperature where it is their turn."""
+        """Take one step of the critics, and every ``actor_every``-th time one of the actor and the temperature."""
         target_key, actor_key = jax.random.split(key)
         target = self.target(state, batch, target_key)
         gradients, metrics = jax.grad(self._critic_loss, argnums=(0, 1), has_aux=True)(
@@ -230,7 +234,7 @@ class SAC(SACSettings, Algorithm):
         return state, metrics | actor_metrics
 
     def target(self, state: SACState, batch: SACBatch, key: Key) -> Float[Array, " N"]:
-        """y: reward plus the discounted soft value of the successor, by a random subset of the target critics."""
+        """Return y, the reward plus the discounted soft value of the successor by a random subset of target critics."""
         action_key, subset_key = jax.random.split(key)
         features = self.encoder(state.encoder, batch.next_inputs)
         next_action, log_prob = self.policy.distribution(state.actor, features).sample_and_log_prob(action_key)
@@ -247,7 +251,7 @@ class SAC(SACSettings, Algorithm):
     def _critic_loss(self, critics: dict, encoder: dict, batch: SACBatch, target: Array) -> tuple[Array, Metrics]:
         values = self._values(critics, self.encoder(encoder, batch.inputs), batch.action)
         squares = jnp.square(values - jax.lax.stop_gradient(target))
-        loss = masked_mean(jnp.sum(squares, axis=0), batch.valid)  # a sum: no critic's gradient depends on their number
+        loss = masked_mean(jnp.sum(squares, axis=0), batch.valid)  # a sum, so the gradients do not depend on E
         return loss, {
             "agent/critic_loss": loss / self.critics,
             "agent/q_mean": masked_mean(jnp.mean(values, axis=0), batch.valid),
@@ -259,7 +263,7 @@ class SAC(SACSettings, Algorithm):
         state = state.replace(actor=actor, optimizers=state.optimizers | {"actor": optimizer})
         if self.temperature == "auto":
             surplus = jax.lax.stop_gradient(masked_mean(log_prob, batch.valid) + self._wanted_entropy)
-            # The gradient of -log alpha * surplus.
+            # -surplus is the gradient of the temperature's loss, -log alpha * surplus.
             log_temperature, optimizer = self._descend(
                 "temperature", -surplus, state.optimizers["temperature"], state.log_temperature
             )
@@ -284,7 +288,7 @@ class SAC(SACSettings, Algorithm):
         loss = masked_mean(jnp.exp(state.log_temperature) * log_prob - value, batch.valid)
         metrics = {"agent/actor_loss": loss, "agent/entropy": -masked_mean(log_prob, batch.valid)}
         if self.bc_weight > 0.0:
-            # A log-likelihood would ask for ever less entropy and the temperature for its return, without end.
+            # Not the log-likelihood: it would reduce the entropy without end, and the temperature would counteract.
             error = jnp.sum(jnp.square(distribution.mode() - batch.action), axis=-1)
             imitation_loss = masked_mean(error, batch.is_demo)
             metrics["agent/imitation_loss"] = imitation_loss

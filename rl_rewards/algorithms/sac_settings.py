@@ -1,4 +1,4 @@
-"""What a run says of soft actor-critic, and what cannot be."""
+"""The settings of soft actor-critic and their checks."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,10 +15,10 @@ from rl_rewards.models.encoders import check_agent_model
 
 @dataclass(frozen=True, kw_only=True)
 class SACSettings:
-    """Keys of configs/algorithm/sac.yaml.
+    """The arguments of SAC, which configs/algorithm/sac.yaml explains.
 
     Raises:
-        ConfigError: for a value, or an action space, with which it cannot learn.
+        ConfigError: if a value is invalid, or the action space is not real and bounded.
     """
 
     spec: EnvSpec
@@ -50,7 +50,7 @@ class SACSettings:
     demos: str | None
     demo_fraction: float
     bc_weight: float
-    carry_returns: bool = False  # of a saved configuration that is older than this key
+    carry_returns: bool = False  # the default is for saved configurations that are older than this key
 
     def __post_init__(self) -> None:
         check_fields(self, "algorithm")
@@ -58,8 +58,8 @@ class SACSettings:
         bounded = isinstance(action, Box) and bool(np.all(np.isfinite(box_bounds(action))))
         require(
             bounded,
-            f"algorithm=sac needs real actions within bounds, and those of {self.spec.name} are not (a bound beyond "
-            f"{LARGEST_BOUND:.1e} counts as none); algorithm=ppo takes any.",
+            f"algorithm=sac needs real actions within bounds, which those of {self.spec.name} are not (a bound beyond "
+            f"{LARGEST_BOUND:.1e} counts as none); algorithm=ppo supports all actions.",
         )
         for name in ("num_envs", "rollout_length", "replay_capacity", "batch_size", "critics", "actor_every"):
             require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be at least 1.")
@@ -84,36 +84,36 @@ class SACSettings:
             require(value == "auto" or value > 0, f"algorithm.{name}={value} must be positive.")
         require(
             len(self.log_std_range) == 2 and self.log_std_range[0] < self.log_std_range[1],
-            f"algorithm.log_std_range={list(self.log_std_range)} must be two numbers, the lesser first.",
+            f"algorithm.log_std_range={list(self.log_std_range)} must be two numbers, the smaller one first.",
         )
         check_agent_model(self.model, self.spec.obs)
 
         share, weight = self.demo_fraction, self.bc_weight
         require(0 <= share < 1, f"algorithm.demo_fraction={share} must lie in [0, 1).")
         require(weight >= 0, f"algorithm.bc_weight={weight} must be 0 (off) or positive.")
-        told = f"algorithm.bc_weight={weight} acts on the demonstrations in a batch; set algorithm.demo_fraction too."
+        told = f"algorithm.bc_weight={weight} needs demonstrations in every batch; set algorithm.demo_fraction too."
         require(weight == 0 or self.batch_demos > 0, told)
         if self.batch_demos > 0:
             require_demos(self.demos, f"algorithm.demo_fraction={share}")
 
     @property
     def carries_returns(self) -> bool:
-        """True where the deviation of returns is needed and counts over rollouts."""
+        """True if rewards are divided by a reward scale that continues returns from rollout to rollout."""
         return self.normalize_reward and self.carry_returns
 
     @property
     def batch_demos(self) -> int:
-        """How many demonstrated steps a batch holds."""
+        """The number of demonstrated steps in a batch."""
         return round(self.demo_fraction * self.batch_size)
 
     @property
     def round_steps(self) -> int:
-        """Env steps of a round."""
+        """The number of env steps in a round."""
         return self.num_envs * self.rollout_length
 
     @property
     def gradient_steps(self) -> int:
-        """Of a round."""
+        """The number of gradient steps in a round."""
         return round(self.update_ratio * self.round_steps)
 
     @property
@@ -121,7 +121,7 @@ class SACSettings:
         return Requirements(
             history=self.replay_capacity,
             demos=self.demos,
-            memory=("replay_capacity", self.replay_capacity),
+            size_key=("replay_capacity", self.replay_capacity),
             learns_from="replay",
             demo_fraction=self.demo_fraction,
             discount=self.discount,

@@ -1,7 +1,7 @@
-"""The exact soft-optimal policy where the model is known; experience only tells what it earns.
+"""The exact soft-optimal policy of a known model; experience is only used for metrics.
 
 pi = argmax of E[sum of gamma^t (r(s_t, a_t, s_{t+1}) + tau H(pi(.|s_t)))], by ``models.tabular.soft_values``
-(Ziebart 2010, PhD thesis, algorithm 9.1). The reward of every step there is, is asked anew in each round.
+(Ziebart 2010, PhD thesis, algorithm 9.1). In each round, the rewards of all possible steps are computed again.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,11 @@ class SoftValueIterationState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class SoftValueIteration(Algorithm):
-    """Keys and units: configs/algorithm/soft_value_iteration.yaml."""
+    """Soft value iteration; configs/algorithm/soft_value_iteration.yaml explains its arguments.
+
+    Raises:
+        ConfigError: if a value is invalid, or the environment has no known model.
+    """
 
     spec: EnvSpec
     model: TabularModel
@@ -49,7 +53,7 @@ class SoftValueIteration(Algorithm):
         return Requirements(discount=self.discount)
 
     def init(self, key: Key) -> SoftValueIterationState:
-        """Every action alike."""
+        """Return the uniform policy."""
         del key
         states, actions, _ = self.model.transition_tensor.shape
         return SoftValueIterationState(log_policy=jnp.full((states, actions), -jnp.log(float(actions))))
@@ -69,7 +73,7 @@ class SoftValueIteration(Algorithm):
     ) -> tuple[SoftValueIterationState, Metrics]:
         del round, key
         rollout = experience.rollout
-        assert rollout is not None, "compatibility.check gives an on-policy algorithm rollouts"
+        assert rollout is not None, "compatibility.check ensures that an on-policy algorithm gets rollouts"
         transition = jnp.asarray(self.model.transition_tensor)
         reward = tabular.expected_reward(transition, reward_fn(tabular.every_step(self.model)))
         q = tabular.soft_values(transition, reward, self.discount, self.temperature)

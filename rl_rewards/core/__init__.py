@@ -1,1 +1,1 @@
-"""Pure shared pieces: types, requirements, distributions, returns, losses, normalisation. Imports nothing above it."""
+"""Pure code that all other packages share: types, requirements, distributions, returns, losses, normalisation."""

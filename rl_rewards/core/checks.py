@@ -1,4 +1,4 @@
-"""Checks of user-given values: each problem is one sentence that names the key, the value and what would be right."""
+"""Checks of the user's values; each error is one sentence with the key, the value and what would be right."""
 
 import types
 from dataclasses import fields
@@ -14,22 +14,22 @@ def require(condition: bool, message: str) -> None:
 
 
 def check_share(name: str, value: float) -> None:
-    """Of a key called ``name``, which must lie in [0, 1].
+    """Check that the value of the key ``name`` lies in [0, 1].
 
     Raises:
-        ConfigError: when it does not.
+        ConfigError: if it does not.
     """
-    require(0.0 <= value <= 1.0, f"{name}={value} is a share; it must lie in [0, 1].")
+    require(0.0 <= value <= 1.0, f"{name}={value} is a fraction; it must lie in [0, 1].")
 
 
 def check_fields(settings: Any, group: str) -> None:
     """Check a dataclass's plain fields (numbers, strings, choices, lists of numbers) against their annotations.
 
     Args:
-        group: the config group, for the message: "algorithm" gives "algorithm.clip"; "" is the configuration itself.
+        group: the config group, used in the message: "algorithm" gives "algorithm.clip"; "" is the top level.
 
     Raises:
-        ConfigError: at the first field that does not fit.
+        ConfigError: for the first field whose value does not match its annotation.
     """
     hints = get_type_hints(type(settings))
     for field in fields(settings):

@@ -1,4 +1,4 @@
-"""Checks of a person's own parts against the contracts: a missing member is one sentence, and so is a wrong shape."""
+"""Checks that a user's own classes fulfil the contracts; each problem is reported in one sentence."""
 
 import inspect
 import traceback
@@ -14,34 +14,34 @@ from rl_rewards.core.errors import ConfigError
 
 PACKAGE = __name__.split(".")[0]
 LIBRARIES = ("site-packages", "dist-packages", "lib/python")
-"""The parts of a path that the person who wrote the code did not write."""
+"""A file whose path contains one of these belongs to a library, not to the user."""
 
 
 def is_own(part: Any) -> bool:
-    """True for a class or a function that comes from outside this package, and for an object of such a class."""
+    """Return True for a class or function defined outside this package, and for an instance of such a class."""
     made = part if inspect.isclass(part) or inspect.isroutine(part) else type(part)
     return made.__module__.split(".")[0] not in (PACKAGE, "builtins", "abc", "typing")
 
 
 def check_members(part: Any, contract: type, place: str, besides: tuple[type, ...] = ()) -> None:
-    """Checks that ``part``, an object or a class, has every member of ``contract``, and that its methods can be called.
+    """Check that ``part``, an object or a class, has every member of ``contract`` and that its methods can be called.
 
     Args:
         place: the part's key and class, for the message: ``reward._target_=my_rewards.Near``.
-        besides: contracts that ``contract`` extends, whose members are not asked for.
+        besides: contracts that ``contract`` extends and whose members are not required.
 
     Raises:
-        ConfigError: for what is missing, all of it, or for the first method that takes other arguments.
+        ConfigError: if members are missing (the message lists all of them) or a method takes other arguments.
     """
     left_out = {name for one in besides for name in _members(one)}
     members = {name: member for name, member in _members(contract).items() if name not in left_out}
     missing = [name for name in members if _is_missing(part, name)]
-    if inspect.isclass(part):  # what is no method may still come from its constructor
+    if inspect.isclass(part):  # the constructor may still set the attributes
         missing = [name for name in missing if inspect.isroutine(members[name]) or isinstance(members[name], property)]
     inherits = contract in (part if inspect.isclass(part) else type(part)).__mro__
     where, needed = f"{contract.__module__}.{contract.__qualname__}", _without_default(contract, members)
     if inherits or len(needed) == len(members):
-        told = f"add it; {where} says what each is"
+        told = f"add it; {where} documents every member"
     else:
         told = f"inherit from {where}, which has defaults for all but {_listed(needed)}"
     require(not missing, f"{place} has no {_listed(missing)}: {told}.")
@@ -51,7 +51,7 @@ def check_members(part: Any, contract: type, place: str, besides: tuple[type, ..
 
 
 def _members(contract: type) -> dict[str, Any]:
-    """The public members of ``contract`` and of the contracts that it extends, by name; None where only annotated."""
+    """Return the public members of ``contract`` and its bases by name; None for one that is only annotated."""
     found: dict[str, Any] = {}
     for one in contract.__mro__:
         if one in (object, Protocol, Generic):
@@ -87,24 +87,32 @@ def _check_arguments(method: Callable, of_contract: Callable, place: str) -> Non
         raise ConfigError(
             f"{place}: {of_contract.__name__} takes ({given}), but it is called with ({', '.join(names)})."
         ) from None
-    except ValueError:  # written in C: nobody knows
+    except ValueError:  # a function written in C has no signature
         return
 
 
 def check_array(found: Any, shape: tuple[int, ...], dtype: str, place: str, name: str) -> None:
-    """Checks that ``found``, called ``name`` in the message, is the shape of an array of this shape and type."""
+    """Check that ``found`` is the ``ShapeDtypeStruct`` of an array of this shape and type.
+
+    Args:
+        place: the part's key and class, for the message.
+        name: the name of the array, for the message.
+
+    Raises:
+        ConfigError: if the shape or the type differs, or if it is no array.
+    """
     array = isinstance(found, jax.ShapeDtypeStruct)
     has = f"{found.dtype} {list(found.shape)}" if array else type(found).__name__
     right = array and tuple(found.shape) == shape and str(found.dtype) == dtype
-    require(right, f"{place}: {name} must be {dtype} {list(shape)}, and is {has}.")
+    require(right, f"{place}: {name} must be {dtype} {list(shape)}, but it is {has}.")
 
 
 @contextmanager
 def blamed_on(place: str, method: str) -> Iterator[None]:
-    """Turns whatever a person's code raises within ``method`` into a ConfigError that names the line.
+    """Convert any exception from a user's ``method`` into a ConfigError that names the file and line.
 
     Raises:
-        ConfigError: with the type and the text of what was raised; another ConfigError passes as it is.
+        ConfigError: with the type and the message of the exception; a ConfigError is passed on unchanged.
     """
     try:
         yield

@@ -9,11 +9,11 @@ from rl_rewards.core.types import Key
 
 LOG_2_PI = 1.8378770664093453
 BORDER = 1e-6
-"""How near to -1 and 1 an action may lie for the log density of a squashed normal to be finite."""
+"""The smallest distance from -1 and 1 at which the log density of a squashed normal is computed, so it is finite."""
 
 
 class DiagonalNormal(struct.PyTreeNode):
-    """Independent normals over the last axis."""
+    """Independent normal distributions over the last axis."""
 
     mean: Float[Array, "*batch A"]
     log_std: Float[Array, "*batch A"]
@@ -25,18 +25,20 @@ class DiagonalNormal(struct.PyTreeNode):
         return self.mean + jnp.exp(self.log_std) * jax.random.normal(key, self.mean.shape)
 
     def log_prob(self, value: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
-        """Log density in nats."""
+        """Return the log density in nats."""
         z = (value - self.mean) * jnp.exp(-self.log_std)
         return jnp.sum(-0.5 * jnp.square(z) - self.log_std - 0.5 * LOG_2_PI, axis=-1)
 
     def entropy(self) -> Float[Array, "*batch"]:
-        """Differential entropy in nats."""
+        """Return the differential entropy in nats."""
         log_std = jnp.broadcast_to(self.log_std, self.mean.shape)
         return jnp.sum(log_std + 0.5 * (LOG_2_PI + 1.0), axis=-1)
 
 
 class TanhNormal(struct.PyTreeNode):
-    """tanh of independent normals over the last axis: actions in (-1, 1) (Haarnoja et al. 2018, arXiv:1801.01290).
+    """tanh of independent normal variables over the last axis (Haarnoja et al. 2018, arXiv:1801.01290).
+
+    Actions lie in (-1, 1):
 
     log p(a) = log N(u; mean, std) - sum log(1 - tanh(u)^2),  a = tanh(u)
     """
@@ -45,31 +47,31 @@ class TanhNormal(struct.PyTreeNode):
     log_std: Float[Array, "*batch A"]
 
     def mode(self) -> Float[Array, "*batch A"]:
-        """tanh of the mean: the usual deterministic action, not the density's maximum."""
+        """Return tanh of the mean, the usual deterministic action; it is not the maximum of the density."""
         return jnp.tanh(self.mean)
 
     def sample(self, key: Key) -> Float[Array, "*batch A"]:
         return self.sample_and_log_prob(key)[0]
 
     def sample_and_log_prob(self, key: Key) -> tuple[Float[Array, "*batch A"], Float[Array, "*batch"]]:
-        """An action, differentiable in the parameters, and its log density; exact also where tanh saturates."""
+        """Return an action, differentiable in the parameters, and its log density, exact even where tanh saturates."""
         normal = DiagonalNormal(self.mean, self.log_std)
         before = normal.sample(key)
         return jnp.tanh(before), normal.log_prob(before) - _log_slope(before)
 
     def log_prob(self, value: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
-        """Log density in nats; actions on or beyond the border (an expert's) are moved just inside."""
+        """Return the log density in nats; actions at or beyond -1 and 1 (an expert's) are moved just inside."""
         before = jnp.arctanh(jnp.clip(value, -1.0 + BORDER, 1.0 - BORDER))
         return DiagonalNormal(self.mean, self.log_std).log_prob(before) - _log_slope(before)
 
 
 def _log_slope(before: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
-    """sum log(1 - tanh(u)^2), without cancellation at large |u|."""
+    """Return sum log(1 - tanh(u)^2), without cancellation at large |u|."""
     return jnp.sum(2.0 * (jnp.log(2.0) - before - jax.nn.softplus(-2.0 * before)), axis=-1)
 
 
 class Categorical(struct.PyTreeNode):
-    """One of n, from unnormalised logits over the last axis."""
+    """A choice among n actions, with unnormalised logits over the last axis."""
 
     logits: Float[Array, "*batch n"]
 
@@ -80,11 +82,11 @@ class Categorical(struct.PyTreeNode):
         return jax.random.categorical(key, self.logits, axis=-1).astype(jnp.int32)
 
     def log_prob(self, value: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
-        """Log probability in nats."""
+        """Return the log probability in nats."""
         log_probs = jax.nn.log_softmax(self.logits)
         return jnp.take_along_axis(log_probs, value[..., None], axis=-1)[..., 0]
 
     def entropy(self) -> Float[Array, "*batch"]:
-        """Entropy in nats."""
+        """Return the entropy in nats."""
         log_probs = jax.nn.log_softmax(self.logits)
         return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)

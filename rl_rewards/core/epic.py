@@ -1,9 +1,9 @@
-"""How far a learned reward is from the true one, whatever policies it leads to: the EPIC distance.
+"""The EPIC distance between a learned reward and the true reward; it needs no policy.
 
-Both rewards are brought to a form in which shaping by any potential is gone (Gleave et al. 2021, arXiv:2006.13900,
+Both rewards are first canonicalised, which removes any potential-based shaping (Gleave et al. 2021, arXiv:2006.13900,
 definition 4.1):  C(s, a, s') = R(s, a, s') + E[g R(s', A, S') - R(s, A, S') - g R(S, A, S')].
-The distance is sqrt((1 - Pearson's correlation of the two) / 2): 0 where they rank all policies alike whatever the
-dynamics, 0.71 where they have nothing to do with each other, 1 for the opposite.
+The distance is sqrt((1 - Pearson's correlation of the two) / 2): 0 if both rank all policies alike under any
+dynamics, 0.71 if they are uncorrelated, 1 if they are opposites.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Reward = Callable[[Array, Array, Array], Float[Array, "*batch"]]
-"""Of obs, action and next_obs, each [*batch, ...]."""
+"""A reward as a function of obs, action and next_obs, each [*batch, ...]."""
 
 
 def epic_distance(
@@ -23,18 +23,19 @@ def epic_distance(
     others: tuple[Array, Array],
     discount: float,
 ) -> Float[Array, ""]:
-    """The distance over a sample of transitions.
+    """Return the EPIC distance, in [0, 1], over a sample of transitions.
 
     Args:
-        steps: obs, action, next_obs, leaves [N, ...]: where the two are compared.
-        others: action, next_obs, leaves [M, ...]: from the distribution that A and S' are drawn from.
+        steps: obs, action, next_obs, leaves [N, ...]: the transitions on which the two rewards are compared.
+        others: action, next_obs, leaves [M, ...]: samples of A and S' in the definition.
+        discount: g in the definition.
     """
     one, other = (_canonical(reward, steps, others, discount) for reward in (learned, true))
     return jnp.sqrt(jnp.maximum(1.0 - pearson(one, other, jnp.ones(one.shape)), 0.0) / 2.0)
 
 
 def _canonical(reward: Reward, steps: tuple[Array, Array, Array], others: tuple[Array, Array], discount: float):
-    """C of every step but for a constant, E[g R(S, A, S')], which no correlation sees."""
+    """Return C of every step without its constant term E[g R(S, A, S')], which does not change a correlation."""
     obs, action, next_obs = steps
 
     def expected(states: Array) -> Float[Array, " N"]:
@@ -47,7 +48,7 @@ def _canonical(reward: Reward, steps: tuple[Array, Array, Array], others: tuple[
 
 
 def pearson(one: Float[Array, "*n"], other: Float[Array, "*n"], weight: Array) -> Float[Array, ""]:
-    """Correlation over entries where ``weight`` is not 0; 0 where one of the two is constant."""
+    """Return the correlation weighted by ``weight`` [*n], in [-1, 1]; 0 if one of the two is constant."""
     weight = weight / jnp.maximum(jnp.sum(weight), 1e-12)
     one, other = one - jnp.sum(weight * one), other - jnp.sum(weight * other)
     spread = jnp.sqrt(jnp.sum(weight * one**2) * jnp.sum(weight * other**2))

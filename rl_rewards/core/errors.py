@@ -1,4 +1,4 @@
-"""What is raised for mistakes of the user's; light to import, so that they are told at once."""
+"""The exceptions of this package; quick to import, so that a user's mistake is reported at once."""
 
 import errno
 import os
@@ -7,14 +7,14 @@ _OF_THE_SYSTEM = {errno.ENOSPC: "No space left", errno.EROFS: "Read-only file", 
 
 
 class ConfigError(Exception):
-    """Bad input from a user; its text is one plain sentence: what is wrong, where, and what would be right."""
+    """Invalid input from a user; its message is one sentence: what is wrong, where, and what would be right."""
 
 
 class EnvironmentFault(ConfigError):
-    """An environment raised or returned what cannot be used; the text says what, in which copy of it, at which step.
+    """An environment raised an error or returned an invalid value; the message names the problem, copy and step.
 
     Attributes:
-        trace: the traceback of what its code raised; None where it returned.
+        trace: the traceback of the environment's error; None if it returned an invalid value.
     """
 
     def __init__(self, message: str, trace: str | None = None) -> None:
@@ -23,23 +23,23 @@ class EnvironmentFault(ConfigError):
 
 
 class FolderInUse(ConfigError):
-    """Another process runs in the folder of a run; its text names the process."""
+    """The run folder is in use by another process, which the message names."""
 
 
 class Stopped(Exception):
-    """Asked to stop from outside, with everything saved; its text says how to go on."""
+    """The run was asked to stop and has saved everything; the message says how to resume it."""
 
 
 class TrainingFailed(Exception):
-    """Training cannot go on; its text says why and where. FAILED.json holds the same."""
+    """Training cannot continue; the message says why and where, and is also in FAILED.json."""
 
 
 class CannotDraw(Exception):
-    """A scene cannot be drawn on this machine; its text says why. A run goes on without its video."""
+    """A scene cannot be drawn on this machine; the message says why. The run continues without a video."""
 
 
 def as_os_error(error: Exception, where: object) -> OSError | None:
-    """The operating system's error that a storage library has wrapped in one of its own, if that is what it is."""
+    """Return the operating system's error that a storage library may have wrapped in its own; None if it is another."""
     if isinstance(error, OSError):
         return error if error.filename else OSError(error.errno, error.strerror, str(where))
     for number, words in _OF_THE_SYSTEM.items():
@@ -49,11 +49,11 @@ def as_os_error(error: Exception, where: object) -> OSError | None:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an error's text, or its kind where it has none, without a full stop."""
+    """Return the first line of an error's message without its full stop, or its type if the message is empty."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def warn(sentence: str) -> None:
-    """Tell the person at the console about something that is allowed, and probably not what is wanted."""
+    """Print a warning about something that is allowed but probably not intended."""
     print(f"Warning: {sentence}", flush=True)

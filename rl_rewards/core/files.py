@@ -1,4 +1,4 @@
-"""Small files that are whole or absent, read in one sentence each, and locks that die with their process."""
+"""Atomic writing of small files, reading with clear errors, and locks that are released when their process ends."""
 
 import errno
 import fcntl
@@ -13,25 +13,26 @@ from typing import IO, Any
 from rl_rewards.core.errors import ConfigError
 
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""Errors of a file system that has no locks."""
+"""The errors of a file system that does not support locks."""
 HOLDER = "{holder}"
-"""In the sentence of a refused lock: the process that holds it, and its machine."""
+"""In the message about a lock that is taken, this stands for the process that holds it and its machine."""
 
 
 @contextmanager
 def replaced(path: Path, *, binary: bool = False, private: bool = False) -> Iterator[IO[Any]]:
-    """A file that appears at ``path`` at once and whole, and is on the disk when the block is left.
+    """Open a file that replaces ``path`` atomically and is flushed to disk at the end of the block.
 
     Args:
-        private: only its owner may read it (mode 0600).
+        binary: write bytes, not text.
+        private: only the owner may read the file (mode 0600).
 
     Raises:
-        OSError: when it cannot be written; what was at ``path`` stays.
+        OSError: if it cannot be written; an earlier file at ``path`` is kept.
     """
     temporary = path.with_name(path.name + ".tmp")
     mode = 0o600 if private else 0o666
     try:
-        temporary.unlink(missing_ok=True)  # of a process that was killed, with whatever mode
+        temporary.unlink(missing_ok=True)  # a killed process may have left one, with another mode
         with open(
             temporary,
             "wb" if binary else "w",
@@ -48,13 +49,13 @@ def replaced(path: Path, *, binary: bool = False, private: bool = False) -> Iter
 
 
 def write_whole(path: Path, text: str, *, private: bool = False) -> None:
-    """Put ``text`` at ``path`` as :func:`replaced` does."""
+    """Write ``text`` to ``path`` atomically, as :func:`replaced` does."""
     with replaced(path, private=private) as file:
         file.write(text)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the new name itself on the disk, where the file system can."""
+    """Flush the folder's entry of the new file to disk if the file system supports it."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -68,24 +69,24 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """Return the text of a file.
 
     Raises:
-        ConfigError: when it cannot be read, or is not text.
+        ConfigError: if it cannot be read, or is not UTF-8 text.
     """
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} cannot be read: it is not a text file (byte {error.start} is no UTF-8).") from error
+        raise ConfigError(f"{path} cannot be read: it is not a text file (byte {error.start} is not UTF-8).") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
+    """Return the JSON object in a file.
 
     Raises:
-        ConfigError: when it cannot be read, or holds anything else.
+        ConfigError: if the file cannot be read or holds anything else.
     """
     text = read_text(path)
     if not text.strip():
@@ -97,31 +98,31 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def parse_json(text: str, where: str) -> Any:
-    """Returns what ``text`` says.
+    """Return the value that the JSON ``text`` encodes.
 
     Raises:
-        ConfigError: when it is not JSON; the sentence begins with ``where``.
+        ConfigError: if it is not JSON; the message begins with ``where``.
     """
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of too many digits is no JSONDecodeError
+    except (ValueError, RecursionError) as error:  # a number with too many digits raises a plain ValueError
         raise ConfigError(f"{where} is not valid JSON: {error}.") from error
 
 
 @contextmanager
 def locked(path: Path, busy: str, refusal: type[ConfigError] = ConfigError) -> Iterator[None]:
-    """Holds the lock file ``path`` while the block runs; the lock dies with the process, the file stays.
+    """Hold the lock file ``path`` while the block runs; the lock ends with the process, the file stays.
 
-    The file names the process and the machine that hold it. Where the file system has no locks that alone tells: of a
-    process of this machine whether it still lives, and a warning of any other.
+    The file names the process and the machine that hold the lock. On a file system without locks, only this entry is
+    checked: if its process runs on this machine, the lock is taken; if it ran on another machine, a warning is printed.
 
     Args:
-        busy: the sentence of the refusal, in which ``HOLDER`` stands for who holds the lock.
-        refusal: what is raised when another process holds it.
+        busy: the message if the lock is taken, in which ``HOLDER`` stands for the process that holds it.
+        refusal: the exception to raise if another process holds the lock.
 
     Raises:
-        ConfigError: ``refusal``.
-        OSError: when the file cannot be opened.
+        ConfigError: ``refusal``, if the lock is taken.
+        OSError: if the file cannot be opened.
     """
     with path.open("a+", encoding="utf-8") as file:
         try:
@@ -140,7 +141,7 @@ def locked(path: Path, busy: str, refusal: type[ConfigError] = ConfigError) -> I
 
 
 def _holder(path: Path) -> dict[str, Any]:
-    """Process and machine that the lock file names; empty where it names none."""
+    """Return the process and the machine that the lock file names; empty if it names none."""
     try:
         found = read_json(path)
     except ConfigError:
@@ -153,7 +154,7 @@ def _in_words(holder: dict[str, Any]) -> str:
 
 
 def _ask_the_file(path: Path, busy: str, refusal: type[ConfigError]) -> None:
-    """Returns what is known, without locks, about the process that the file names."""
+    """Raise ``refusal`` if the process that the file names still runs here; warn if it ran on another machine."""
     holder = _holder(path)
     if not holder:
         return
@@ -162,7 +163,7 @@ def _ask_the_file(path: Path, busy: str, refusal: type[ConfigError]) -> None:
             raise refusal(busy.replace(HOLDER, _in_words(holder)))
         return
     print(
-        f"Warning: {path.parent} lies on a file system without locks, and {_in_words(holder)} was the last to use it; "
-        "see that it has ended, or both will write there.",
+        f"Warning: {path.parent} is on a file system without locks, and {_in_words(holder)} was the last to use it; "
+        "make sure that it has ended, or both will write there.",
         flush=True,
     )

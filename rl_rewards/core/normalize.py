@@ -1,4 +1,4 @@
-"""Running statistics for observations and rewards. Pure: reading never moves them."""
+"""Running statistics of observations and rewards; only ``update`` changes them."""
 
 import dataclasses
 from typing import Self
@@ -11,7 +11,7 @@ from rl_rewards.core.returns import discounted_sum
 
 
 class RunningMoments(struct.PyTreeNode):
-    """Mean and variance of vectors, merged batch by batch (Chan et al. 1979)."""
+    """Running mean and variance of vectors, updated batch by batch (Chan et al. 1979)."""
 
     count: Float[Array, ""]
     mean: Float[Array, "*shape"]
@@ -19,11 +19,11 @@ class RunningMoments(struct.PyTreeNode):
 
     @classmethod
     def init(cls, shape: tuple[int, ...]) -> Self:
-        """Mean 0 and variance 1 until the first update."""
+        """Return statistics with mean 0 and variance 1, which hold until the first update."""
         return cls(count=jnp.zeros(()), mean=jnp.zeros(shape), variance=jnp.ones(shape))
 
     def update(self, values: Shaped[Array, "..."], valid: Bool[Array, "*batch"]) -> Self:
-        """Merge the valid ones of ``values`` [*batch, *shape]; ``valid`` is [*batch]."""
+        """Return the statistics after merging the entries of ``values`` [*batch, *shape] where ``valid`` is True."""
         axes = tuple(range(valid.ndim))
         mask = valid.reshape(valid.shape + (1,) * self.mean.ndim).astype(jnp.float32)
         values = values.astype(jnp.float32)
@@ -41,24 +41,23 @@ class RunningMoments(struct.PyTreeNode):
         )
 
     def normalize(self, values: Shaped[Array, "*batch"], clip: float) -> Float[Array, "*batch"]:
-        """(values - mean) / std, clipped to [-clip, clip]."""
+        """Return (values - mean) / std, clipped to [-clip, clip]."""
         scaled = (values.astype(jnp.float32) - self.mean) / jnp.sqrt(self.variance + 1e-6)
         return jnp.clip(scaled, -clip, clip)
 
 
 class RewardScale(struct.PyTreeNode):
-    """A decaying estimate of the standard deviation of discounted returns, by which rewards are divided.
+    """A decaying estimate of the standard deviation of discounted returns; training rewards are divided by it.
 
-    For RL only: logged rewards stay raw. The estimate decays since a learned reward moves. (Engstrom et al. 2020,
-    arXiv:2005.12729, section 3, "reward scaling", with a decaying instead of an all-time average.)
+    It is for RL only: logged rewards stay raw. The estimate decays because a learned reward changes over time
+    (Engstrom et al. 2020, arXiv:2005.12729, section 3, "reward scaling", with a decaying instead of an all-time
+    average).
 
-    Here an episode's return begins anew with every rollout, as it did in runs of earlier versions; where episodes are
-    longer than rollouts that is another deviation: see :class:`CarriedRewardScale`.
+    The return of an episode restarts at 0 with every rollout, as in earlier versions. If episodes are longer than
+    rollouts, this is another difference from the paper; :class:`CarriedRewardScale` avoids it.
     """
 
-    weight: Float[
-        Array, ""
-    ]  # how much of the average has been filled, 0 .. 1: corrects the start like Adam's bias term
+    weight: Float[Array, ""]  # total weight of the averages so far, 0 .. 1: corrects their bias towards 0, as Adam does
     mean: Float[Array, ""]
     square: Float[Array, ""]
 
@@ -70,7 +69,7 @@ class RewardScale(struct.PyTreeNode):
         discount: float,
         decay: float,
     ) -> Self:
-        """Fold in one rollout; ``decay`` is the weight that the past keeps, per rollout."""
+        """Return the estimate after one rollout; the past keeps the weight ``decay``, in [0, 1)."""
         returns = self._returns(jnp.where(valid, rewards, 0.0), done, discount)
         n = jnp.maximum(jnp.sum(valid), 1.0)
         mean = jnp.sum(returns * valid) / n
@@ -83,37 +82,38 @@ class RewardScale(struct.PyTreeNode):
         )
 
     def _returns(self, rewards: Array, done: Array, discount: float) -> Float[Array, "T B"]:
-        """The return collected so far in the episode, at every step."""
+        """Return, at every step, the discounted return of its episode so far."""
         return discounted_sum(rewards, done, discount)
 
     def _after(self, returns: Array, done: Array) -> Self:
-        """The scale with what the next rollout goes on from."""
+        """Return the scale with the returns that the next rollout continues from."""
         return self
 
     def std(self) -> Float[Array, ""]:
-        """Standard deviation of the discounted return; at least 1e-4."""
+        """Return the standard deviation of the discounted return, at least 1e-4."""
         weight = jnp.maximum(self.weight, 1e-8)
         variance = self.square / weight - jnp.square(self.mean / weight)
         return jnp.maximum(jnp.sqrt(jnp.maximum(variance, 0.0)), 1e-4)
 
 
 class FlooredRewardScale(RewardScale):
-    """The same estimate, which never falls below a share of the largest value that it has had.
+    """A reward scale that never falls below a fraction of its largest value so far.
 
-    A learned reward's spread shrinks as the policy masters the task, and dividing by it makes ever smaller differences
-    as large as the first ones were. Rewards of round t are divided by
+    The spread of a learned reward shrinks as the policy masters the task, and dividing by it makes ever smaller
+    differences as large as the first ones. Rewards of round t are divided by
 
         scale_t = max(std_t, floor * max(std_0, ..., std_t))
 
-    so that a difference is never enlarged by more than 1 / floor times what it would be by the widest spread so far.
-    The largest deviation is the measure, not that of the first rounds: an untrained reward's is small by chance. One
-    burst of large rewards holds the scale up for good; choose less than 1 where rewards have no bounds.
+    so that a difference is amplified at most 1 / floor times as much as by the largest standard deviation so far.
+    The reference is the largest standard deviation and not the first one, because that of an untrained reward may be
+    small by chance. One burst of large rewards raises the scale for the rest of the run, so choose ``floor`` below 1
+    if rewards are unbounded.
 
-    A class of its own, since a field more in ``RewardScale`` would make older checkpoints unreadable.
+    This is a separate class because another field in ``RewardScale`` would make older checkpoints unreadable.
     """
 
     peak: Float[Array, ""]
-    floor: float = struct.field(pytree_node=False)  # share, 0 .. 1
+    floor: float = struct.field(pytree_node=False)  # fraction, 0 .. 1
 
     def update(
         self,
@@ -123,20 +123,20 @@ class FlooredRewardScale(RewardScale):
         discount: float,
         decay: float,
     ) -> Self:
-        """As :meth:`RewardScale.update`; the peak follows."""
+        """Return the estimate and its peak after one rollout; see :meth:`RewardScale.update`."""
         moved = super().update(rewards, done, valid, discount, decay)
         return dataclasses.replace(moved, peak=jnp.maximum(self.peak, RewardScale.std(moved)))
 
     def std(self) -> Float[Array, ""]:
-        """The deviation, or where that is larger ``floor`` of its peak."""
+        """Return the standard deviation, or ``floor`` times its peak if that is larger."""
         return jnp.maximum(super().std(), self.floor * self.peak)
 
 
 class CarriedRewardScale(RewardScale):
-    """The same estimate, where the return of an episode that a rollout cuts goes on in the next one.
+    """A reward scale that continues the return of an unfinished episode in the next rollout.
 
-    A class of its own, as :class:`FlooredRewardScale` is. Rollouts must follow each other: one that begins with fresh
-    episodes must end with all of them done.
+    It is a separate class for the same reason as :class:`FlooredRewardScale`. Rollouts must be consecutive: if the next
+    rollout begins with new episodes, all episodes of this one must be done at its end.
     """
 
     running: Float[Array, " B"]  # the return so far of each environment's episode; 0 where it has just ended
@@ -149,15 +149,16 @@ class CarriedRewardScale(RewardScale):
 
 
 class CarriedFlooredRewardScale(CarriedRewardScale, FlooredRewardScale):
-    """Both: returns go on in the next rollout, and the scale keeps a share of its peak."""
+    """A reward scale that carries returns over to the next rollout and keeps a fraction of its peak."""
 
 
 def reward_scale(num_envs: int | None, floor: float | None = None) -> RewardScale:
-    """A fresh scale of the kind that is asked for.
+    """Return a new reward scale.
 
     Args:
-        num_envs: whose returns are carried from rollout to rollout; None: they begin anew with each.
-        floor: see :class:`FlooredRewardScale`; None: none.
+        num_envs: the number of environments whose returns are carried over to the next rollout; with None, returns
+            restart at 0 in every rollout.
+        floor: the fraction of :class:`FlooredRewardScale`, in [0, 1]; with None there is no floor.
     """
     zero = jnp.zeros(())
     empty = {"weight": zero, "mean": zero, "square": zero}

@@ -1,4 +1,4 @@
-"""Reads ``.npz`` files that anybody may have written or damaged: plain arrays, or one clear reason why not."""
+"""Safe reading of ``.npz`` files from any source: plain arrays only, or one clear reason why a file is refused."""
 
 import math
 import zipfile
@@ -10,18 +10,18 @@ import numpy as np
 from rl_rewards.core.errors import one_line
 
 READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-"""By version of the array's format; the third is for structured arrays alone."""
+"""The header's reader for each version of numpy's array format; version 3 is only for structured arrays."""
 
 
 class UnreadableArrays(Exception):
-    """A file that holds no plain arrays; its text is the reason, without the file's name and without a full stop."""
+    """A file that cannot be read as plain arrays; the message is the reason, without file name and full stop."""
 
 
 def read_npz(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, np.ndarray]:
-    """The arrays of a file by name, those of them whose names are ``wanted``.
+    """Return the arrays of a file by name, only those for whose name ``wanted`` returns True.
 
     Raises:
-        UnreadableArrays: for anything else than an archive of plain arrays.
+        UnreadableArrays: if the file is not an archive of plain arrays.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -31,22 +31,22 @@ def read_npz(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> d
         raise
     except OSError as error:
         raise UnreadableArrays(error.strerror or one_line(error)) from error
-    except Exception as error:  # a damaged file makes zipfile and numpy raise many kinds
-        raise UnreadableArrays(f"it is truncated, damaged or of another kind ({one_line(error)})") from error
+    except Exception as error:  # zipfile and numpy raise many types of error for a damaged file
+        raise UnreadableArrays(f"it is truncated, damaged or not an .npz file ({one_line(error)})") from error
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> np.ndarray:
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
         if version not in READ_HEADER:
-            raise UnreadableArrays(f"{name} is no plain array")
+            raise UnreadableArrays(f"{name} is not a plain array")
         shape, _, dtype = READ_HEADER[version](member)
         if dtype.hasobject:
             raise UnreadableArrays(f"{name} holds pickled Python objects; save arrays of numbers")
         declared, found = math.prod(shape) * dtype.itemsize, info.file_size - member.tell()
-        if declared != found:  # or numpy would ask for the memory first
-            raise UnreadableArrays(f"{name} should have {declared:,} bytes by its header and has {found:,}")
+        if declared != found:  # checked here because numpy would allocate the declared size first
+            raise UnreadableArrays(f"the header of {name} declares {declared:,} bytes, but the file has {found:,}")
     with archive.open(info) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
-        member.read(1)  # at the end the checksum is compared
+        member.read(1)  # zipfile compares the checksum when it reaches the end
         return array

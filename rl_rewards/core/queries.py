@@ -1,6 +1,7 @@
-"""Questions about segments: what is asked, what comes back, and how likely an answer is under a reward.
+"""Queries about segments, their answers, and the likelihood of an answer under a reward.
 
-Shape letters: Q queries, K segments in a query (2 a pair, more a ranking, 1 a rating), L steps, A answers, E members.
+Shape letters: Q queries, K segments in a query (2 for a pair, more for a ranking, 1 for a rating), P pairs of segments
+in a query, L steps, A answers, E ensemble members.
 """
 
 from dataclasses import dataclass
@@ -15,40 +16,40 @@ from jaxtyping import Array, Bool, Float, Int
 from rl_rewards.core.types import Transition, make_record
 
 Question = Literal["quality", "success"]
-"""The question about a query's segments: which is better, or how good the only one is; or whether the task is done in
-the one state that it shows (K = L = 1), where a score of 1 is yes and 0 is no."""
+"""The question about a query's segments. ``quality`` asks which one is better, or how good the only one is. ``success``
+asks whether the task is done in the single state that the query shows (K = L = 1): a score of 1 is yes and 0 is no."""
 NOBODY = -1
-"""The id of a place in a batch of queries or answers that holds none."""
+"""The id of padding in a batch of queries or answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueryPlan:
-    """The questions of a reward source in one run: their kind, and the largest number of them."""
+    """The kind of queries that a reward source asks in a run, and their largest number."""
 
     question: Question
-    queries_per_round: int  # Q, the most that a round asks
+    queries_per_round: int  # Q, the largest number of queries in a round
     clips: int  # K, segments in a query
-    budget: int  # queries that the whole run asks, at most
-    acquisition: str  # how queries are chosen, for the record
+    budget: int  # the largest number of queries in the whole run
+    acquisition: str  # how queries are chosen; only recorded
 
 
 class Query(struct.PyTreeNode):
-    """What a round asks."""
+    """The queries of one round."""
 
-    id: Int[Array, " Q"]  # counted up over the run; NOBODY pads
+    id: Int[Array, " Q"]  # counts up over the whole run; NOBODY is padding
     segments: Transition  # leaves [Q, K, L, ...]
 
 
 class Labels(struct.PyTreeNode):
-    """What has come back; higher scores are better."""
+    """Answers to queries; higher scores are better."""
 
-    id: Int[Array, " A"]  # of the query; NOBODY pads
-    scores: Float[Array, "A K"]  # equal is a tie, NaN was refused or is padding
-    rater: Int[Array, " A"]  # who answered, counted from 0
+    id: Int[Array, " A"]  # id of the query; NOBODY is padding
+    scores: Float[Array, "A K"]  # equal scores are a tie; NaN means no answer, or is padding
+    rater: Int[Array, " A"]  # number of the rater, counted from 0
 
     @classmethod
     def none(cls, answers: int, clips: int) -> "Labels":
-        """Padding alone."""
+        """Return ``answers`` rows of padding."""
         return make_record(
             cls,
             id=np.full(answers, NOBODY, np.int32),
@@ -58,12 +59,15 @@ class Labels(struct.PyTreeNode):
 
 
 def pairs_of(clips: int) -> tuple[np.ndarray, np.ndarray]:
-    """First and second of all C(K, 2) pairs of ``clips`` segments."""
+    """Return the first and the second index of all C(K, 2) pairs of ``clips`` segments."""
     return np.triu_indices(clips, 1)
 
 
 def pair_targets(scores: Float[Array, "*batch K"]) -> tuple[Float[Array, "*batch P"], Bool[Array, "*batch P"]]:
-    """Of every pair: 1 where the first is better, 0 where the second is, 1/2 for a tie; and whether it is known."""
+    """Return the target of every pair and a mask of the pairs whose target is known.
+
+    The target is 1 if the first segment is better, 0 if the second is, and 1/2 for a tie or if it is unknown.
+    """
     first, second = pairs_of(scores.shape[-1])
     difference = scores[..., first] - scores[..., second]
     known = jnp.isfinite(difference)
@@ -71,9 +75,10 @@ def pair_targets(scores: Float[Array, "*batch K"]) -> tuple[Float[Array, "*batch
 
 
 def preference_logits(returns: Float[Array, "*batch K"]) -> Float[Array, "*batch P"]:
-    """Bradley-Terry: the log-odds that a pair's first segment is preferred are the difference of their returns.
+    """Return the log-odds that the first segment of each pair is preferred, under the Bradley-Terry model.
 
-    (Christiano et al. 2017, arXiv:1706.03741, equation 1.) Adding a constant to every return changes nothing.
+    They are the difference of the two returns (Christiano et al. 2017, arXiv:1706.03741, equation 1), so adding a
+    constant to every return changes nothing.
     """
     first, second = pairs_of(returns.shape[-1])
     return returns[..., first] - returns[..., second]
@@ -82,10 +87,10 @@ def preference_logits(returns: Float[Array, "*batch K"]) -> Float[Array, "*batch
 def preference_loss(
     returns: Float[Array, "*batch K"], scores: Float[Array, "*batch K"], noise: float
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
-    """Cross-entropy of the answers, in nats, summed over a query's pairs; and how many pairs that were.
+    """Return the cross-entropy of the answers in nats, summed over a query's known pairs, and the number of those.
 
     Args:
-        noise: share of answers taken to be random (Christiano et al. 2017, section 2.2.3: 0.1).
+        noise: fraction of answers assumed to be random, in [0, 1] (Christiano et al. 2017, section 2.2.3: 0.1).
     """
     target, known = pair_targets(scores)
     logits = preference_logits(returns)
@@ -100,7 +105,10 @@ def preference_loss(
 def right(
     returns: Float[Array, "*batch K"], scores: Float[Array, "*batch K"]
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
-    """How many of a query's decided pairs are ordered as answered (equal returns count half), and of how many."""
+    """Return the number of a query's decided pairs that the returns order as answered, and the number of decided pairs.
+
+    A pair is decided if its answer is known and is not a tie. Equal returns count as half.
+    """
     target, known = pair_targets(scores)
     decided = known & (target != 0.5)
     agrees = 0.5 * (1.0 + jnp.sign(preference_logits(returns)) * jnp.sign(target - 0.5))
@@ -108,14 +116,16 @@ def right(
 
 
 CALIBRATION_BINS = 5
-"""Of confidence, 0.5 to 1: few, for few answers are held out."""
+"""The number of bins of confidence from 0.5 to 1; it is small because few answers are held out."""
 
 
 def calibration_error(first: Float[Array, "*batch P"], scores: Float[Array, "*batch K"]) -> Float[Array, ""]:
-    """Expected calibration error of decided pairs (Guo et al. 2017, arXiv:1706.04599, equation 3); NaN without any.
+    """Return the expected calibration error of decided pairs (Guo et al. 2017, arXiv:1706.04599, equation 3).
+
+    It lies in [0, 1], and is NaN if no pair is decided.
 
     Args:
-        first: probability that a pair's first segment is preferred.
+        first: the predicted probability that the first segment of each pair is preferred.
     """
     target, known = pair_targets(scores)
     decided = known & (target != 0.5)
@@ -123,6 +133,6 @@ def calibration_error(first: Float[Array, "*batch P"], scores: Float[Array, "*ba
     place = jnp.clip(((confidence - 0.5) * 2.0 * CALIBRATION_BINS).astype(int), 0, CALIBRATION_BINS - 1)
     inside = (place[..., None] == jnp.arange(CALIBRATION_BINS)) & decided[..., None]
     axes = tuple(range(inside.ndim - 1))
-    gap = jnp.abs(jnp.sum(inside * (confidence - hit)[..., None], axis=axes))  # of each bin, times what it holds
+    gap = jnp.abs(jnp.sum(inside * (confidence - hit)[..., None], axis=axes))  # of each bin, times its count
     total = jnp.sum(decided)
     return jnp.where(total > 0, jnp.sum(gap) / jnp.maximum(total, 1), jnp.nan)

@@ -1,11 +1,11 @@
-"""Requirements: the parts of a run declare here what they need, each in one :class:`Requirements`.
+"""The :class:`Requirements` with which every part of a run declares what it needs.
 
-Whatever combines or wraps parts makes its own out of theirs by :func:`merge` and :meth:`Requirements.frozen`, so that
-an entry that is added here is handed on everywhere.
+A class that combines or wraps parts derives its own requirements from theirs with :func:`merge` and
+:meth:`Requirements.frozen`, so that a new entry is passed on everywhere.
 
-A new capability touches four files: the entry here, with its default and how those of several parts become one; a value
-that differs from the default in ``tests/core/test_requirements.py``; the part that declares it; and the one that reads
-it, mostly ``loop/compatibility.py``.
+A new capability touches four files: the entry here, with its default and the function that merges it; a value other
+than the default in ``tests/core/test_requirements.py``; the part that declares it; and the code that reads it, usually
+``loop/compatibility.py``.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from rl_rewards.core.queries import QueryPlan
 
 
 def _entry(default: Any, merge: Callable[[list[Any]], Any]) -> Any:
-    """A field with a default, and how those of several parts become one."""
+    """Return a dataclass field with a default and the function that merges the values of several parts."""
     return field(default=default, metadata={"merge": merge})
 
 
@@ -42,69 +42,70 @@ DATA = ("rollout", "replay", "dataset")
 
 @dataclass(frozen=True, kw_only=True)
 class Requirements:
-    """Declares what a part needs of a run, and what a run must know about it.
+    """The needs of a part, and the properties that the other parts of a run must know.
 
-    A part names the entries that differ from the defaults. The first group is declared by parts of several kinds, the
-    others by reward sources, by algorithms, by labelers and by environments, in this order.
+    A part sets only the entries that differ from the defaults. The first group is for several kinds of parts; the
+    following groups are for reward sources, algorithms, labelers and environments, in this order.
     """
 
     history: int = _entry(0, max)
-    """Env steps of experience that the replay ring keeps for it; with 0 the newest rollout is enough."""
+    """Environment steps of experience that the replay ring keeps for it; with 0 the newest rollout is enough."""
     demos: str | None = _entry(None, _first)
-    """The demonstrations that it learns from, a file or ``minari:ID``; None: it needs none."""
-    memory: tuple[str, int] | None = _entry(None, _first)
-    """The key that most of its memory hangs on and its value, where that can be large: whoever runs out lowers it."""
+    """The demonstrations that it learns from, a file or ``minari:ID``; None if it needs none."""
+    size_key: tuple[str, int] | None = _entry(None, _first)
+    """If it can take much of the machine's memory: the config key to lower when that runs out, and the key's value."""
     reads: tuple[str, ...] = _entry(("obs", "action", "next_obs"), _union)
-    """The parts of a transition that a reward or a labeler reads: obs, action, next_obs, env_reward, is_demo, info.KEY.
-    """
+    """The fields of a transition that a reward or a labeler reads: obs, action, next_obs, env_reward, is_demo,
+    info.KEY."""
 
     scope: Literal["transition", "trajectory"] = _entry("transition", _widest)
-    """``trajectory``: what a step earns depends on other steps of its rollout, so that none can be replayed alone."""
+    """With ``trajectory``, the reward of a step depends on other steps of its rollout, so single steps cannot be
+    replayed."""
     needs_examples: bool = _entry(False, any)
-    """It learns from examples of goals and of other states; without, nobody is asked for them and ``data`` is empty."""
+    """It learns from examples of goals and of other states; if False, none are required and ``data`` is empty."""
     needs_example_actions: bool = _entry(False, any)
     """These examples must have actions."""
     needs_rollouts: bool = _entry(False, any)
-    """It learns from what the policy does, so that no offline algorithm can be used with it."""
+    """It learns from the policy's own steps, so it cannot be combined with an offline algorithm."""
     queries: QueryPlan | None = _entry(None, _first)
-    """The questions that it asks a labeler in the run. With None it asks nothing, and no labeler is made."""
+    """The queries that it asks a labeler during the run; with None it asks nothing, and no labeler is made."""
     needs_demos_in_batches: bool = _entry(False, any)
-    """It pays demonstrated steps, which the algorithm must therefore have in its batches."""
+    """It rewards demonstrated steps, so the algorithm must have demonstrations in its batches."""
     pays_to_linger: bool = _entry(False, any)
-    """Every step earns something, so that ending an episode early is a loss."""
+    """Every step has a positive reward, so ending an episode early costs reward."""
     pays_after_the_end: bool = _entry(False, any)
-    """A termination leads to an absorbing state that is paid at every step, for ever."""
+    """A termination leads to an absorbing state that has a reward at every step, forever."""
     stands_still: bool = _entry(False, all)
-    """The reward never changes; only then do learned returns of different rounds compare."""
+    """The reward never changes; only then can learned returns of different rounds be compared."""
     warnings: tuple[str, ...] = _entry((), _union)
     """Sentences about settings that can work but have been seen to fail."""
 
     learns_from: Literal["rollout", "replay", "dataset"] = _entry("rollout", lambda found: max(found, key=DATA.index))
-    """The newest rollout, what a replay ring keeps, or demonstrations alone: then it steps no environment."""
+    """The newest rollout, a replay ring, or demonstrations only; in the last case it steps no environment."""
     demo_fraction: float = _entry(0.0, max)
-    """The share of demonstrations in the batches that the algorithm has judged."""
+    """The fraction of demonstrations, in [0, 1], in the batches for which the algorithm computes rewards."""
     discount: float | None = _entry(None, _first)
-    """The discount factor of future rewards, per env step; None: the algorithm discounts none."""
+    """The discount factor of future rewards, per environment step; None if the algorithm does not use one."""
 
     reads_if_there: tuple[str, ...] = _entry((), _union)
-    """Keys of info that it reads where the environment has them."""
+    """Keys of info that it reads if the environment has them."""
     waits_for_answers: bool = _entry(True, any)
-    """Training waits until everything asked is answered; else answers are learned from as they come."""
+    """Training waits until every query is answered; if False, answers are used as they arrive."""
     asks_people: bool = _entry(False, any)
-    """People answer, whose labels are too dear to be asked for several times: the run has one seed."""
+    """People answer. Their labels are too expensive to ask for repeatedly, so the run has one seed."""
 
     most_copies: int | None = _entry(None, _least)
-    """The most copies of the environment that can be stepped together on this device; None: there is no limit."""
+    """The largest number of environment copies that this device can step together; None if there is no limit."""
     notes: tuple[str, ...] = _entry((), _union)
-    """Sentences about what was found by trying the environment, for a person to know."""
+    """Sentences for the user about what was found by trying the environment."""
 
     @property
     def info_keys(self) -> tuple[str, ...]:
-        """The keys of ``transitions.info`` that it reads, whatever the environment."""
+        """The keys of ``transitions.info`` that it reads in every environment."""
         return tuple(name.removeprefix("info.") for name in self.reads if name.startswith("info."))
 
     def frozen(self) -> "Requirements":
-        """Those of the same reward once it learns no more: it needs nothing to learn from, and the rest holds."""
+        """Return the requirements of the same reward when it no longer learns: it needs no data to learn from."""
         nothing_to_learn: dict[str, Any] = {"history": 0, "demos": None, "needs_rollouts": False, "queries": None}
         return replace(self, **nothing_to_learn, stands_still=True, warnings=())
 
@@ -113,7 +114,7 @@ Declared = TypeVar("Declared", bound=Requirements)
 
 
 def merge(parts: Iterable[Declared]) -> Declared:
-    """The requirements of several parts, at least one, that are used together as one."""
+    """Return the merged requirements of several parts (at least one) that are used together as one."""
     found = list(parts)
     kind = type(found[0])
     return kind(**{one.name: one.metadata["merge"]([vars(each)[one.name] for each in found]) for one in fields(kind)})

@@ -11,10 +11,10 @@ from jaxtyping import Array, Bool, Float
 def discounted_sum(
     rewards: Float[Array, "T B"], done: Bool[Array, "T B"], discount: float, start: Float[Array, " B"] | None = None
 ) -> Float[Array, "T B"]:
-    """Reward collected so far in the episode, newest weight 1: R_t = r_t + discount * R_{t-1}; anew after ``done``.
+    """Return the discounted reward of the episode so far: R_t = r_t + discount * R_{t-1}, restarted after ``done``.
 
     Args:
-        start: R before the first step; None: every episode begins with it.
+        start: R before the first step; None means that episodes begin there.
     """
 
     def step(running, inputs):
@@ -36,13 +36,13 @@ def generalized_advantage(
     trace_decay: float,
     absorbing_value: Float[Array, ""] | float = 0.0,
 ) -> Float[Array, "T B"]:
-    """GAE (Schulman et al. 2016, arXiv:1506.02438, equation 16).
+    """Return generalised advantage estimates (Schulman et al. 2016, arXiv:1506.02438, equation 16).
 
     Args:
-        next_values: V of the true successor, also where an episode was cut: a truncation bootstraps, a termination
-            does not.
-        trace_decay: lambda.
-        absorbing_value: value of having terminated, used in place of V(s_{t+1}) there.
+        next_values: V of the true successor, also where an episode was truncated: a truncation bootstraps from it, a
+            termination does not.
+        trace_decay: lambda, in [0, 1].
+        absorbing_value: the value after a termination, which replaces V(s_{t+1}) there.
     """
     bootstrap = jnp.where(terminated, absorbing_value, next_values)
     deltas = rewards + discount * bootstrap - values

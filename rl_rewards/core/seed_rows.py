@@ -7,30 +7,30 @@ Row = Mapping[str, Any]
 
 
 def steps(row: Row) -> tuple[int, str]:
-    """How far a run has come, and in what: environment steps, or gradient steps where it takes none of those."""
+    """Return a run's progress and its unit: environment steps, or gradient steps if the run steps no environment."""
     if row["env_steps"] == 0 and row.get("gradient_steps"):
         return int(row["gradient_steps"]), "gradient steps"
     return int(row["env_steps"] or 0), "env steps"
 
 
 def steps_in_words(row: Row) -> str:
-    """As in ``12,800 env steps``."""
+    """Return the progress as text, such as ``12,800 env steps``."""
     count, name = steps(row)
     return f"{count:,} {name}"
 
 
 def seed_count(row: Row) -> int:
-    """How many seeds a row tells of."""
+    """Return the number of seeds in a row."""
     return max((len(value) for value in row.values() if isinstance(value, list)), default=1)
 
 
 def of_seed(row: Row, index: int) -> dict[str, Any]:
-    """The row as seed number ``index`` alone would have written it."""
+    """Return the row as a run of the seed number ``index`` alone would have written it."""
     return {key: value[index] if isinstance(value, list) else value for key, value in row.items()}
 
 
 def values(row: Row, key: str) -> list[float]:
-    """The finite values of a metric, one per seed; empty where it has none."""
+    """Return the values of a metric that are not null, one per seed; empty if the row does not have the metric."""
     value = row.get(key)
     found: Sequence[Any] = value if isinstance(value, list) else [value]
     return [float(v) for v in found if v is not None]

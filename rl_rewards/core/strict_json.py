@@ -1,4 +1,4 @@
-"""Numbers as strict JSON can hold them: its readers, browsers among them, refuse NaN and Infinity."""
+"""Conversion of values to strict JSON, because browsers and other readers refuse NaN and Infinity."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def strict(value: Any) -> Any:
-    """``value`` with lists for arrays, floats for their scalars, and null for what is infinite or not a number."""
+    """Return ``value`` with arrays as lists, their scalars as floats, and None for NaN and infinite numbers."""
     if isinstance(value, Mapping):
         return {key: strict(one) for key, one in value.items()}
     if isinstance(value, int | str | bool) or value is None:

@@ -3,7 +3,7 @@
 Shape letters used everywhere: T rollout steps, B parallel environments, N minibatch, L segment length,
 E ensemble members, S seeds. ``*batch`` stands for any leading axes.
 
-A training reward is never stored: ``Transition`` has ``env_reward`` only, and learners get a ``RewardFn``.
+A training reward is never stored: ``Transition`` only has ``env_reward``, and learners receive a ``RewardFn``.
 """
 
 import json
@@ -31,17 +31,19 @@ Memory = Any
 Metrics = dict[str, jax.Array]
 """Scalars by name, each prefixed by its owner: ``reward/...``, ``agent/...``, ``eval/...``, ``time/...``."""
 Examples = dict[str, Any]
-"""What a person supplied, unchanging during a run: arrays of example states (see ``rl_rewards.data.examples``) and, as
-``demos``, a ``rl_rewards.data.dataset.Dataset`` of demonstrations, with their mean true return as ``demo_return``."""
+"""The user's data, which does not change during a run: arrays of example states (see ``rl_rewards.data.examples``) and,
+as ``demos``, a ``rl_rewards.data.dataset.Dataset`` of demonstrations, with their mean true return as ``demo_return``.
+"""
 
 
 Record = TypeVar("Record", bound=struct.PyTreeNode)
 
 
 def make_record(kind: type[Record], **leaves: Any) -> Record:
-    """Returns ``kind(**leaves)`` of leaves that are not JAX's: numpy arrays on the host, or abstract shapes.
+    """Return ``kind(**leaves)`` with leaves that are not JAX arrays: numpy arrays on the host, or abstract shapes.
 
-    Records declare JAX's arrays, which their leaves become inside ``jit``. A type checker cannot follow that.
+    Records declare JAX arrays, because their leaves are JAX arrays inside ``jit``. This function hides the difference
+    from type checkers.
     """
     return kind(**leaves)
 
@@ -49,10 +51,10 @@ def make_record(kind: type[Record], **leaves: Any) -> Record:
 class Transition(struct.PyTreeNode):
     """One environment step s_t, a_t -> s_{t+1}; leaves share the leading axes ``*batch``."""
 
-    obs: Obs  # [*batch, ...] s_t, raw: normalising is the network's job
+    obs: Obs  # [*batch, ...] s_t, raw: networks normalise it themselves
     action: Action  # [*batch, ...] a_t in the env's units, before the env clips it
     next_obs: Obs  # [*batch, ...] the true successor, never a reset observation
-    env_reward: Float[Array, "*batch"]  # for the environment's own source and evaluation only
+    env_reward: Float[Array, "*batch"]  # read only by the source `environment` and by evaluation
     terminated: Bool[Array, "*batch"]  # the MDP ended: bootstrap with 0 (or the absorbing value)
     truncated: Bool[Array, "*batch"]  # cut by a limit: bootstrap with V(next_obs)
     valid: Bool[Array, "*batch"]  # False on padding and on the other player's turns
@@ -67,18 +69,18 @@ class Transition(struct.PyTreeNode):
 
 
 class StepOut(NamedTuple):
-    """What one environment step gives; arrays with leading axes ``*batch`` (numpy from a host environment)."""
+    """The result of one environment step; arrays with leading axes ``*batch`` (numpy from a host environment)."""
 
     next_obs: Any  # [*batch, ...] the true successor
     env_reward: Any  # [*batch] f32
     terminated: Any  # [*batch] bool
     truncated: Any  # [*batch] bool
-    needs_reset: Any  # [*batch] bool; usually terminated | truncated, but not when only one player's part ended
+    needs_reset: Any  # [*batch] bool; terminated | truncated, except when only one player's part of a game ended
     info: dict[str, Any]
 
 
 class RewardFn(struct.PyTreeNode):
-    """The current learned reward as a function of transitions; what an algorithm sees of a reward source."""
+    """The current learned reward as a function of transitions; algorithms see nothing else of a reward source."""
 
     call: Callable[[Transition], Float[Array, "*batch"]] = struct.field(pytree_node=False)
     absorbing: Float[Array, ""]  # reward per step after a termination
@@ -88,34 +90,34 @@ class RewardFn(struct.PyTreeNode):
 
 
 class RecordedSteps(Protocol):
-    """Steps [N, ...] that the run was supplied with; see ``rl_rewards.data.dataset.Dataset``."""
+    """Recorded steps [N, ...] that the user supplied; see ``rl_rewards.data.dataset.Dataset``."""
 
     @property
     def transitions(self) -> Transition:
-        """All of them [N, ...], ``valid`` False on padding."""
+        """All steps [N, ...]; ``valid`` is False on padding."""
         ...
 
     def at(self, index: jax.Array) -> Transition:
-        """Those number ``index``: leaves [*index.shape, ...]."""
+        """Return the steps at ``index``: leaves [*index.shape, ...]."""
         ...
 
 
 class Experience(NamedTuple):
-    """Read-only view of the data; built inside jit and closed over, never crosses a jit boundary."""
+    """A read-only view of the data, built inside jit; it never crosses a jit boundary."""
 
     rollout: Transition | None  # [T, B, ...]; None offline
     sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline, the dataset
     sample_segments: Callable[[Key, int, int], Transition]  # (key, Q, L) -> [Q, L, ...], never across an episode's end
     log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the data
-    sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None where there are none
-    dataset: RecordedSteps | None = None  # all demonstrations; None where there are none
+    sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None without demonstrations
+    dataset: RecordedSteps | None = None  # all demonstrations; None without demonstrations
     memory: Memory = ()  # [B, ...] of the policy, before the rollout's first step
-    acted: Bool[Array, "T B"] | None = None  # where the policy acted and its memory moved on; None: at every step
+    acted: Bool[Array, "T B"] | None = None  # where the policy acted and its memory advanced; None means everywhere
 
 
 @dataclass(frozen=True)
 class Box:
-    """A real array; ``low`` and ``high`` are flat, of the array's size, or None where it is unbounded."""
+    """A space of real arrays; ``low`` and ``high`` are flattened bounds, or None if it is unbounded."""
 
     shape: tuple[int, ...]
     low: tuple[float, ...] | None = None
@@ -125,7 +127,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Discrete:
-    """One of ``n`` actions, as int32 0 .. n-1."""
+    """A space of ``n`` actions, which are int32 0 .. n-1."""
 
     n: int
 
@@ -135,7 +137,7 @@ class Discrete:
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """What rewards, algorithms and reports may know of an environment; plain data, saved as spec.json."""
+    """The properties of an environment that rewards, algorithms and reports may use; saved as spec.json."""
 
     name: str
     obs: Box
@@ -143,24 +145,24 @@ class EnvSpec:
     max_episode_steps: int
     info: Mapping[
         str, tuple[int, ...]
-    ]  # key -> shape of one environment's value; "success" and "scene" are float or bool
+    ]  # key -> shape of the value in one environment; "success" and "scene" are float or bool
     ends_early: bool  # True if an episode can end before max_episode_steps
-    restores: bool  # True if a state can be put back exactly
+    restores: bool  # True if a saved state can be restored exactly
     has_success: bool  # True if info["success"] tells whether the task is done in the state just reached
     obs_names: tuple[str, ...] = ()  # one per entry of a flat observation, with its unit
     step_seconds: float = 1.0  # simulated seconds per environment step
-    cells: int = 0  # info["cell"], the place just reached, is one of 0 .. cells - 1; 0: places are not counted
+    cells: int = 0  # info["cell"], the cell just reached, is one of 0 .. cells - 1; with 0 there are no cells
 
     def save(self, path: Path) -> None:
-        """Write as JSON."""
+        """Write the spec to ``path`` as JSON."""
         write_whole(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "EnvSpec":
-        """Read what :meth:`save` wrote.
+        """Return the spec that :meth:`save` wrote.
 
         Raises:
-            ConfigError: when the file is damaged.
+            ConfigError: if the file is damaged.
         """
         raw = read_json(path)
         try:
@@ -172,11 +174,11 @@ class EnvSpec:
             _whole(raw["max_episode_steps"], 1)
             return cls(**raw)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ConfigError(f"{path} is no description of an environment: {type(error).__name__}: {error}.") from None
+            raise ConfigError(f"{path} is not a valid environment spec: {type(error).__name__}: {error}.") from None
 
 
 LARGEST = 10**8
-"""Entries of an observation or an action; a damaged file may say any number."""
+"""The largest number of entries in an observation or an action; a damaged file may contain any number."""
 
 
 def _box(raw: Any) -> Box:
@@ -197,16 +199,17 @@ def _shape(raw: Any) -> tuple[int, ...]:
 
 def _whole(value: Any, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
-        raise ValueError(f"{value} is no whole number from {least} to {LARGEST}")
+        raise ValueError(f"{value} is not a whole number from {least} to {LARGEST}")
     return value
 
 
 LARGEST_BOUND = float(np.sqrt(np.finfo(np.float32).max))
-"""A bound beyond this is none: its square overflows f32. Environments write the largest float where they have none."""
+"""A bound beyond this counts as infinite, because its square overflows f32. Environments often write the largest float
+where they have no bound."""
 
 
 def box_bounds(box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of ``box`` as f32 arrays of its shape; infinite where it is unbounded, see ``LARGEST_BOUND``."""
+    """Return the bounds of ``box`` as f32 arrays of its shape, infinite where it is unbounded (``LARGEST_BOUND``)."""
     if box.low is None or box.high is None:
         return np.full(box.shape, -np.inf, np.float32), np.full(box.shape, np.inf, np.float32)
     low, high = (np.asarray(side, np.float64).reshape(box.shape) for side in (box.low, box.high))
@@ -217,8 +220,8 @@ def box_bounds(box: Box) -> tuple[np.ndarray, np.ndarray]:
 
 
 def clip_action(space: Box | Discrete, action: Action) -> Action:
-    """What an environment of action space ``space`` does when given ``action`` [*batch, ...], in the env's units.
+    """Return the action that an environment executes when given ``action`` [*batch, ...], in the env's units.
 
-    A real one is clipped to the bounds, a discrete one stays as it is.
+    A real action is clipped to the bounds of ``space``; a discrete one is returned unchanged.
     """
     return action if isinstance(space, Discrete) else jnp.clip(action, *box_bounds(space))

@@ -1,8 +1,8 @@
-"""Numbers as a reader wants them, wherever a person reads them. Pure Python."""
+"""Formatting of numbers for people. Pure Python."""
 
 
 def digits(value: float | None) -> str:
-    """A number with three significant digits, and thousands with commas; ``n/a`` where there is none."""
+    """Return a number with three significant digits, and commas in thousands; ``n/a`` for None."""
     if value is None:
         return "n/a"
     if abs(value) >= 1000:
@@ -13,7 +13,7 @@ def digits(value: float | None) -> str:
 
 
 def short_count(count: int) -> str:
-    """A large count in few characters: 3.1M, 820k, 9,600."""
+    """Return a large count in few characters: 3.1M, 820k, 9,600."""
     if count >= 999_500:
         return f"{count / 1e6:.1f}M"
     return f"{count / 1e3:.0f}k" if count >= 10_000 else f"{count:,}"

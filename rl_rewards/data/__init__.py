@@ -1,1 +1,1 @@
-"""Records of experience and of what people supply: replay, demonstrations, examples; read, checked and sampled here."""
+"""Reading, checking, storing and sampling of data: replay, demonstrations and examples."""

@@ -1,4 +1,4 @@
-"""The door to data that people supply: ``python -m rl_rewards.data info PATH``, or ``examples`` to record some."""
+"""The command for the user's data: ``python -m rl_rewards.data info PATH``, or ``examples`` to record examples."""
 
 from __future__ import annotations
 
@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Do what the arguments say; leaves with an exit code where that cannot be done."""
-    parser = argparse.ArgumentParser(prog="python -m rl_rewards.data", description="Data that people supply.")
+    """Run the command that the arguments name; an error ends the process with an exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rl_rewards.data", description="Describe demonstrations and examples, or record examples."
+    )
     commands = parser.add_subparsers(required=True, metavar="info | examples")
-    info = commands.add_parser("info", help="what demonstrations or examples hold: episodes, returns, ranges, NaN")
+    info = commands.add_parser("info", help="describe demonstrations or examples: episodes, returns, ranges, NaN")
     info.add_argument(
-        "names", nargs="+", metavar="PATH", help="an .npz file, or minari:DATASET-ID; env=NAME checks it against that"
+        "names",
+        nargs="+",
+        metavar="PATH",
+        help="an .npz file, or minari:DATASET-ID; add env=NAME to check it against that environment",
     )
     info.set_defaults(job=lambda chosen: _info(chosen.names))
-    examples = commands.add_parser("examples", help="record the example states that a run records for itself")
+    examples = commands.add_parser("examples", help="write the example states that a run would otherwise record itself")
     examples.add_argument("out", type=Path, metavar="FILE.npz", help="the file to write")
-    examples.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="a run's: env, examples.goals, seed ...")
+    examples.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="config keys of a run: env, examples.goals, seed ..."
+    )
     examples.set_defaults(job=lambda chosen: _examples(chosen.out, chosen.overrides))
     chosen = parser.parse_args(arguments)
     with guarded():
@@ -36,13 +43,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _info(given: list[str]) -> None:
-    """Describe files and datasets; what has the form KEY=VALUE names the environment to hold them against."""
+    """Print a description of files and datasets; arguments KEY=VALUE choose the environment to check them against."""
     overrides = [one for one in given if "=" in one and not Path(one).exists()]
     names = [one for one in given if one not in overrides]
-    require(len(names) > 0, "Name what to describe: an .npz file, or minari:DATASET-ID.")
+    require(len(names) > 0, "There is nothing to describe; name an .npz file, or minari:DATASET-ID.")
     for name in names:
         is_file = name.startswith("minari:") or Path(name).is_file()
-        told = "is no file" if Path(name).exists() else "does not exist"
+        told = "is not a file" if Path(name).exists() else "does not exist"
         require(is_file, f"{name} {told}; name an .npz file of demonstrations or examples, or minari:DATASET-ID.")
     from rl_rewards.data.demonstrations.load import read_demonstrations
     from rl_rewards.loop.build import build_env
@@ -53,10 +60,11 @@ def _info(given: list[str]) -> None:
 
 
 def describe(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None = None) -> list[str]:
-    """Lines about a set of arrays, whatever is wrong with it.
+    """Return lines that describe a set of arrays, even an invalid one, and its faults.
 
     Args:
-        spec: of the environment to hold it against; without one the bounds and the step limit are not checked.
+        name: the file or the dataset, for the first line and the messages.
+        spec: the environment to check against; with None, bounds and step limit are not checked.
     """
     env = str(arrays["env"]) if "env" in arrays and arrays["env"].ndim == 0 else "an unnamed environment"
     numbers = [key for key in sorted(arrays) if key not in ("env", "episode_start", "episode_return")]
@@ -66,7 +74,7 @@ def describe(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None = No
     elif spec is not None:
         lines += _faults_of_examples(name, dict(arrays), spec)
     if spec is None:
-        lines.append("  name its environment to check it against that, too: add for example env=point")
+        lines.append("  to check it against its environment too, add for example env=point")
     return [f"{name}: recorded on {env}", *lines]
 
 
@@ -76,7 +84,7 @@ def _episodes(name: str, arrays: dict[str, np.ndarray]) -> list[str]:
 
     try:
         check_layout(name, arrays, None)
-    except ConfigError:  # told with the other faults
+    except ConfigError:  # it is reported with the other faults
         return []
     lengths = steps_of(arrays)[last_rows(arrays)] + 1
     kept = f"{len(arrays['obs']):,} of {lengths.sum():,} kept" if is_thinned(arrays) else f"{lengths.sum():,} in all"
@@ -84,7 +92,7 @@ def _episodes(name: str, arrays: dict[str, np.ndarray]) -> list[str]:
     lines = [f"  {episodes} of {_spread(lengths)} steps, {kept}"]
     if arrays["episode_return"].dtype.kind in "iuf":
         lines.append(f"  true return {_spread(arrays['episode_return'])}")
-    lines.append(f"  {int(arrays['terminated'].sum())} of them end early, the others at a limit")
+    lines.append(f"  {int(arrays['terminated'].sum())} of the episodes terminate, the others are truncated")
     return lines
 
 
@@ -93,7 +101,7 @@ def _faults(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None) -> l
 
     refused, doubted = faults(name, arrays, spec)
     found = [f"  refused: {one}" for one in refused] + [f"  warning: {one}" for one in doubted]
-    return found or ["  nothing wrong was found"]
+    return found or ["  no faults were found"]
 
 
 def _faults_of_examples(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec) -> list[str]:
@@ -103,7 +111,7 @@ def _faults_of_examples(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec)
         check_examples(name, arrays, spec, needs_action="goal_action" in arrays)
     except ConfigError as error:
         return [f"  refused: {error}"]
-    return ["  nothing wrong was found"]
+    return ["  no faults were found"]
 
 
 def _spread(values: np.ndarray) -> str:
@@ -115,7 +123,7 @@ def _spread(values: np.ndarray) -> str:
 def _array(array: np.ndarray) -> str:
     told = f"{array.dtype} {list(array.shape)}"
     if not array.size or array.dtype.kind not in "iuf":
-        return told if array.dtype.kind in "iufb" else f"{told}, which are no real numbers"
+        return told if array.dtype.kind in "iufb" else f"{told}, which are not real numbers"
     finite = np.isfinite(array)
     with np.errstate(over="ignore"):
         large = int(np.sum(finite & ~np.isfinite(array.astype(np.float32))))
@@ -128,7 +136,7 @@ def _array(array: np.ndarray) -> str:
 def _examples(out: Path, overrides: list[str]) -> None:
     config = composed(overrides)
     from rl_rewards.data.examples import collect_examples, save_examples
-    from rl_rewards.loop.build import build  # heavy: only for a configuration that can be right
+    from rl_rewards.loop.build import build  # slow to import, so only after the configuration is valid
 
     parts, settings = build(config)
     env, wanted = parts.env, settings.examples

@@ -1,4 +1,4 @@
-"""Plain numpy arrays that a person supplies: read, checked in one sentence each, and cast."""
+"""Reading, checking and casting of the user's plain numpy arrays; each error is one sentence."""
 
 from pathlib import Path
 
@@ -10,17 +10,21 @@ from rl_rewards.core.npz import UnreadableArrays, read_npz
 from rl_rewards.core.types import Discrete, EnvSpec
 
 REAL = "iuf"
-"""Kinds of types that are real numbers; complex ones and durations are not."""
+"""The kinds of numpy types that are real numbers, unlike complex numbers and durations."""
 
 
 def read_arrays(path: Path, key: str, recorder: str) -> dict[str, np.ndarray]:
-    """All arrays of an ``.npz`` file, which ``key`` of the configuration names and ``recorder`` writes.
+    """Return all arrays of an ``.npz`` file.
+
+    Args:
+        key: the config key that names the file, for the message.
+        recorder: the command that writes such a file, for the message.
 
     Raises:
-        ConfigError: when it is not there, or not a file of plain arrays.
+        ConfigError: if the file does not exist, or does not hold plain arrays only.
     """
     require(path.exists(), f"{key}={path} does not exist; record one with '{recorder}'.")
-    require(path.is_file(), f"{key}={path} is no file; name an .npz file.")
+    require(path.is_file(), f"{key}={path} is not a file; name an .npz file.")
     try:
         return read_npz(path)
     except UnreadableArrays as error:
@@ -28,10 +32,17 @@ def read_arrays(path: Path, key: str, recorder: str) -> dict[str, np.ndarray]:
 
 
 def check_env(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpec | None) -> None:
-    """Refuse what was recorded on another environment than ``spec``'s, as its ``env`` says; None allows any."""
+    """Check that arrays with an entry ``env`` were recorded on ``spec``'s environment; None allows any.
+
+    Raises:
+        ConfigError: if they were recorded on another environment, or ``env`` is not a text.
+    """
     if "env" not in arrays:
         return
-    require(arrays["env"].ndim == 0 and arrays["env"].dtype.kind == "U", f"{path}: env must be one name, a text.")
+    require(
+        arrays["env"].ndim == 0 and arrays["env"].dtype.kind == "U",
+        f"{path}: env must be a single text, the environment's name.",
+    )
     name = str(arrays["env"])
     if spec is not None and name != spec.name:
         raise ConfigError(f"{path} was recorded on the environment '{name}', but this run uses '{spec.name}'.")
@@ -40,11 +51,11 @@ def check_env(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpec | N
 def cast_array(
     path: Path | str, arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], dtype: str, required: bool = True
 ) -> None:
-    """Replace ``arrays[key]`` by the same numbers [rows, *shape] as ``dtype``, float32 or uint8.
+    """Cast ``arrays[key]``, which must have the shape [rows, *shape], to ``dtype``, float32 or uint8, in place.
 
     Raises:
-        ConfigError: unless they are real numbers of that shape, and finite as ``dtype`` too. A picture must be uint8:
-            the scale of a picture of floats is anybody's guess.
+        ConfigError: if the key is required and missing, the shape is another, the values are not real numbers, or some
+            are not finite after the cast. Images must be uint8, because the scale of a float image is unknown.
     """
     if key not in arrays:
         require(not required, f"{path} lacks the key '{key}'; it has {', '.join(sorted(arrays)) or 'none'}.")
@@ -52,7 +63,7 @@ def cast_array(
     array = arrays[key]
     told = f"{path}: {key} has the type {array.dtype}"
     require(array.dtype.kind in REAL, f"{told}; real numbers are needed.")
-    require(dtype != "uint8" or array.dtype == np.uint8, f"{told}; this environment's pictures are uint8.")
+    require(dtype != "uint8" or array.dtype == np.uint8, f"{told}; this environment's images are uint8.")
     if array.shape[1:] != tuple(shape) or array.ndim == 0:
         wanted = ", ".join(["rows", *map(str, shape)])
         raise ConfigError(f"{path}: {key} has the shape {array.shape}; this environment needs [{wanted}].")
@@ -65,10 +76,10 @@ def cast_array(
 
 
 def cast_choices(path: Path | str, arrays: dict[str, np.ndarray], key: str, spec: EnvSpec) -> None:
-    """Replace ``arrays[key]``, discrete actions [rows] of ``spec``'s environment, by the same as int32.
+    """Cast ``arrays[key]``, discrete actions [rows] of ``spec``'s environment, to int32 in place.
 
     Raises:
-        ConfigError: unless each is one of 0 .. n-1, whatever number the environment itself begins with.
+        ConfigError: if an action is not one of 0 .. n-1; files count from 0 even if the environment does not.
     """
     assert isinstance(spec.action, Discrete)
     as_given, last = arrays.get(key), spec.action.n - 1
@@ -77,5 +88,5 @@ def cast_choices(path: Path | str, arrays: dict[str, np.ndarray], key: str, spec
     wrong = np.flatnonzero((action < 0) | (action > last) | (action != np.round(action)))
     if len(wrong):
         told = f"{path}: the action in row {wrong[0]} is {action[wrong[0]]}"
-        raise ConfigError(f"{told}; {spec.name} has the actions 0 to {last}, as files count them.")
+        raise ConfigError(f"{told}; {spec.name} has the actions 0 to {last} (in files they count from 0).")
     arrays[key] = action.astype(np.int32)

@@ -1,4 +1,4 @@
-"""Recorded steps of whole episodes, kept once for all seeds of a program, and which of them each seed was given."""
+"""A data set of recorded episodes, stored once for all seeds of a program, with the steps that each seed may use."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -16,29 +16,30 @@ from rl_rewards.data.draws import draw_true
 
 
 class Dataset(struct.PyTreeNode):
-    """Transitions with the bounds of their episodes; pure, an argument of the round.
+    """Transitions with the bounds of their episodes.
 
-    The seeds of a program share ``steps`` and ``follow``. Only ``rows`` and ``count`` are a seed's own and have a
-    leading seed axis where there are several seeds (:attr:`seed_axes`); all methods are of one seed.
+    All seeds of a program share ``steps`` and ``follow``. Only ``rows`` and ``count`` differ between seeds; they have a
+    leading seed axis if there are several seeds (:attr:`seed_axes`). The methods are for one seed.
     """
 
     steps: Transition  # [M, ...] episode after episode
     follow: Int[Array, " M"]  # the number of consecutive valid steps of one episode that begin here
-    rows: Int[Array, "*seeds N"] | None  # of ``steps``, ascending, the last repeated as padding; None: all of them
-    count: Int[Array, "*seeds"]  # of ``rows``, without the padding
+    rows: Int[Array, "*seeds N"] | None  # the seed's rows of ``steps``, ascending, padded with the last; None means all
+    count: Int[Array, "*seeds"]  # the number of ``rows`` without the padding
     longest: int = struct.field(pytree_node=False)  # steps of the longest segment that every seed can draw
-    has_env_reward: bool = struct.field(pytree_node=False, default=True)  # False: not recorded, and 0 in ``steps``
+    has_env_reward: bool = struct.field(pytree_node=False, default=True)  # False if not recorded: 0 in ``steps``
 
     @classmethod
     def of(
         cls, steps: Transition, follows: np.ndarray, given: Sequence[np.ndarray], has_env_reward: bool = True
     ) -> "Dataset":
-        """A data set of numpy arrays, without the steps that no seed was given.
+        """Return a data set of numpy arrays, without the steps that no seed may use.
 
         Args:
             steps: [M, ...] episode after episode.
             follows: [M - 1] True where the next row is the next step of the same episode.
-            given: of every seed, the ascending rows of ``steps`` that it may see, at least one.
+            given: for each seed, the ascending rows of ``steps`` that it may use, at least one.
+            has_env_reward: False if the true reward was not recorded.
         """
         follows = follows & steps.valid[:-1] & steps.valid[1:]
         goes_on = [follows[rows[:-1]] & (np.diff(rows) == 1) for rows in given]
@@ -65,54 +66,54 @@ class Dataset(struct.PyTreeNode):
 
     @classmethod
     def of_single_steps(cls, steps: Transition, count: int | Int[Array, ""]) -> "Dataset":
-        """The first ``count`` of ``steps`` [N, ...], given to one seed; they follow each other nowhere. Jittable."""
+        """Return the first ``count`` of ``steps`` [N, ...] as one seed's data set of unconnected steps. Jittable."""
         alone = jnp.ones(steps.valid.shape, jnp.int32)
         return cls(steps=steps, follow=alone, rows=None, count=jnp.asarray(count, jnp.int32), longest=1)
 
     @property
     def size(self) -> int:
-        """N, the most steps that a seed was given."""
+        """N, the largest number of steps that a seed may use."""
         return len(self.follow) if self.rows is None else self.rows.shape[-1]
 
     @property
     def valid(self) -> Bool[Array, " N"]:
-        """False on padding and on steps that are not valid in themselves."""
+        """False on padding and on steps that are recorded as invalid."""
         valid = self.steps.valid if self.rows is None else self.steps.valid[self.rows]
         return valid & (jnp.arange(self.size) < self.count)
 
     @property
     def transitions(self) -> Transition:
-        """All steps that the seed was given [N, ...]: a copy of its own, unless all seeds were given everything."""
+        """All steps [N, ...] that the seed may use; a copy, unless every seed may use all steps."""
         given = self.steps if self.rows is None else self.at(jnp.arange(self.size))
         return given.replace(valid=self.valid)
 
     def at(self, index: Int[Array, "*batch"]) -> Transition:
-        """The seed's steps number ``index``, each from 0 to N - 1: leaves [*batch, ...]."""
+        """Return the seed's steps at ``index``, each from 0 to N - 1: leaves [*batch, ...]."""
         rows = index if self.rows is None else self.rows[index]
         return jax.tree.map(lambda x: x[rows], self.steps)
 
     def sample(self, key: Key, n: int) -> Transition:
-        """``n`` steps, uniform with replacement: leaves [n, ...]."""
+        """Return ``n`` steps drawn uniformly with replacement: leaves [n, ...]."""
         return self.at(jax.random.randint(key, (n,), 0, self.count))
 
     def sample_segments(self, key: Key, n: int, length: int) -> Transition:
-        """``n`` segments of ``length`` consecutive steps of one episode: leaves [n, length, ...].
+        """Return ``n`` segments of ``length`` consecutive steps of one episode: leaves [n, length, ...].
 
-        Uniform over all possible starts, with replacement.
+        They are drawn uniformly over all possible starts, with replacement.
 
         Raises:
-            ConfigError: where some seed has no segment that long, for example because steps were left out.
+            ConfigError: if some seed has no segment of this length, for example because steps were left out.
         """
         require(
             1 <= length <= self.longest,
-            f"Segments of {length} steps cannot be drawn from this data: the longest that every seed can draw has "
-            f"{self.longest}; choose shorter ones, more episodes, or demonstrations.every=1.",
+            f"Segments of {length} steps cannot be drawn from this data, because the longest that every seed can draw "
+            f"has {self.longest}; choose shorter segments, more episodes, or demonstrations.every=1.",
         )
         first = draw_true(key, self._starts(length), n)
         return self.at(first[:, None] + jnp.arange(length))
 
     def _starts(self, length: int) -> Bool[Array, " N"]:
-        """True for the seed's steps from which ``length`` consecutive ones follow that it was given."""
+        """Return True for those of the seed's steps at which a segment of ``length`` of its steps can begin."""
         index = jnp.arange(self.size)
         rows = index if self.rows is None else self.rows
         last = rows[jnp.minimum(index + length - 1, self.size - 1)]
@@ -120,12 +121,15 @@ class Dataset(struct.PyTreeNode):
 
     @property
     def seed_axes(self) -> "Dataset":
-        """Axes for ``jax.vmap`` over seeds: 0 for what is a seed's own, None for what all share."""
+        """The axes for ``jax.vmap`` over seeds: 0 for leaves that differ between seeds, None for shared leaves."""
         shared: Any = None
         return self.replace(steps=shared, follow=shared, rows=None if self.rows is None else 0, count=0)
 
     def copies(self) -> dict[str, tuple[tuple[int, ...], np.dtype, Iterator[np.ndarray]]]:
-        """Shape, type and pieces of the arrays ``demo_KEY`` that earlier versions held, one copy for each seed."""
+        """Return shape, type and content (in pieces) of the arrays ``demo_KEY`` of earlier versions, by name.
+
+        Earlier versions held one copy of the demonstrations for each seed.
+        """
         counts = np.asarray(self.count)
         everything = np.broadcast_to(np.arange(self.size), (*counts.shape, self.size))
         rows = everything if self.rows is None else np.asarray(self.rows)
@@ -139,14 +143,14 @@ class Dataset(struct.PyTreeNode):
 
 
 def seed_axes(data: Examples) -> dict[str, Any]:
-    """Axes for ``jax.vmap`` over the seeds of what a run was supplied with; see :attr:`Dataset.seed_axes`."""
+    """Return the axes for ``jax.vmap`` over the seeds of the user's data; see :attr:`Dataset.seed_axes`."""
     return {name: value.seed_axes if isinstance(value, Dataset) else 0 for name, value in data.items()}
 
 
 def fingerprint(data: Examples) -> str:
-    """Returns a hash of all that a run was supplied with; a resumed run refuses other data.
+    """Return a hash of the user's data; a resumed run refuses data with another hash.
 
-    Of a data set it hashes the copies for every seed that earlier versions held, so that their runs go on.
+    A data set is hashed as the copies per seed that earlier versions held, so that their runs can be resumed.
     """
     arrays: dict[str, tuple] = {}
     for name, value in data.items():
@@ -165,7 +169,7 @@ def fingerprint(data: Examples) -> str:
 
 
 def _run_lengths(goes_on: np.ndarray) -> np.ndarray:
-    """The number of entries from each on that belong together, [n], where [n - 1] tells whether the next one does."""
+    """Return, for each of n entries, the number of connected entries from it on; ``goes_on`` [n - 1] connects them."""
     ends = np.append(np.flatnonzero(~goes_on), len(goes_on))
     index = np.arange(len(goes_on) + 1)
     return ends[np.searchsorted(ends, index)] - index + 1

@@ -1,8 +1,8 @@
-"""Reads and writes what a person supplies: example states inside and outside the goal set.
+"""Reading, checking and writing of example states inside and outside the goal set.
 
 The file is an ``.npz`` without pickled objects: ``goal_obs`` [n, *obs] and ``non_goal_obs`` [m, *obs], in the layout of
 the environment's observation; optionally ``goal_action`` [n, *action] and ``non_goal_action`` [m, *action] (needed by
-``reward.judges=obs_action``) and ``env`` (the environment's name, checked when present).
+``reward.judges=obs_action``) and ``env`` (the environment's name, which is checked).
 """
 
 from pathlib import Path
@@ -20,16 +20,16 @@ KINDS = ("goal", "non_goal")
 
 
 class RecordsExamples(Protocol):
-    """An environment, as far as it is asked for examples; see ``rl_rewards.envs.base.Environment``."""
+    """An environment that can record examples; see ``rl_rewards.envs.base.Environment``."""
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> tuple[np.ndarray, np.ndarray]:
-        """``n`` states [n, *obs] inside (``goal``) or outside the goal set, and the actions [n, *action] there."""
+        """Return ``n`` states [n, *obs] inside (``goal``) or outside the goal set, and actions [n, *action] in them."""
         ...
 
 
 def collect_examples(env: RecordsExamples, goals: int, non_goals: int, seed: int) -> dict[str, np.ndarray]:
-    """Examples recorded in ``env`` the ordinary way, in the layout of the file."""
-    rng = np.random.default_rng([seed, 0x60A1])  # its own stream: the training seed's other uses do not move it
+    """Return examples recorded in ``env``, in the layout of the file."""
+    rng = np.random.default_rng([seed, 0x60A1])  # a separate stream, independent of the seed's other uses
     arrays: dict[str, np.ndarray] = {}
     for kind, n in zip(KINDS, (goals, non_goals), strict=True):
         states = env.collect_examples(rng, n, goal=kind == "goal")
@@ -38,17 +38,17 @@ def collect_examples(env: RecordsExamples, goals: int, non_goals: int, seed: int
 
 
 def save_examples(path: Path, env: EnvSpec, arrays: dict[str, np.ndarray]) -> None:
-    """Write the documented layout."""
+    """Write examples to an ``.npz`` file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     stored: dict[str, Any] = {"env": np.array(env.name), **arrays}
     np.savez_compressed(path, **stored)
 
 
 def load_examples(path: Path, spec: EnvSpec, needs_action: bool) -> dict[str, np.ndarray]:
-    """Read and validate an examples file.
+    """Return the checked examples of a file.
 
     Raises:
-        ConfigError: with one sentence for each way in which the file can be wrong.
+        ConfigError: if the file cannot be read, or breaks the layout.
     """
     arrays = read_arrays(path, "examples.path", "python -m rl_rewards.data examples")
     check_examples(path, arrays, spec, needs_action)
@@ -56,10 +56,10 @@ def load_examples(path: Path, spec: EnvSpec, needs_action: bool) -> dict[str, np
 
 
 def check_examples(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpec, needs_action: bool) -> None:
-    """Cast the arrays of a file to what a run holds, and add actions of 0 where they are not needed and not there.
+    """Check and cast the arrays of a file in place; missing actions become 0 if they are not needed.
 
     Raises:
-        ConfigError: as :func:`load_examples`.
+        ConfigError: if the arrays break the layout of the file.
     """
     check_env(path, arrays, spec)
     unknown = sorted(set(arrays) - {"env", *(f"{kind}_{part}" for kind in KINDS for part in ("obs", "action"))})
@@ -86,14 +86,18 @@ def check_examples(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpe
 
 
 def hold_out(arrays: dict[str, np.ndarray], share: float, seed: int, episode_of: np.ndarray | None = None) -> Examples:
-    """Set ``share`` of the goals aside as ``heldout_obs`` and ``heldout_action``: never trained on, always logged.
+    """Return the examples with the fraction ``share`` of the goals held out as ``heldout_obs`` and ``heldout_action``.
+
+    Held-out goals are never used for training; the accuracy on them is logged.
 
     Args:
-        episode_of: the episode that each goal comes from. Neighbouring steps look alike, so whole episodes are set
-            aside, at least one. Of a single episode, some of its steps are.
+        share: fraction of the goals to hold out, in (0, 1).
+        seed: seed of the random choice.
+        episode_of: the episode [n] of each goal. Neighbouring steps look alike, so whole episodes are held out, at
+            least one. If there is only one episode, some of its steps are held out.
 
     Raises:
-        ConfigError: when that would leave no goal on one of the sides.
+        ConfigError: if no goal would be held out, or none would be left to train on.
     """
     require(
         0.0 < share < 1.0, f"examples.heldout_share={share} must lie between 0 and 1; at least one must be held out."
@@ -106,7 +110,7 @@ def hold_out(arrays: dict[str, np.ndarray], share: float, seed: int, episode_of:
         if not 0 < heldout < n:
             raise ConfigError(
                 f"examples.heldout_share={share} of {n} goal examples holds out {heldout}; at least one must be held "
-                "out and one be left to train on."
+                "out and one left to train on."
             )
         order = rng.permutation(n)
         aside, rest = order[:heldout], order[heldout:]

@@ -1,7 +1,8 @@
-"""A ring of past transitions [B, C], oldest overwritten first; pure, lives in the train state.
+"""A ring buffer of past transitions [B, C], in which new transitions overwrite the oldest.
 
 Rollouts are written whole: the capacity is rounded up to a multiple of the rollout length, so that a write never
-wraps. Sampling is uniform over everything stored, segments never cross an episode's end or the write position.
+wraps around. Sampling is uniform over all stored transitions. Segments never cross the end of an episode or the write
+position.
 """
 
 import math
@@ -16,18 +17,18 @@ from rl_rewards.data.draws import draw_true
 
 
 class Replay(struct.PyTreeNode):
-    """``data`` leaves are [B, C, ...]: the time axis second, so that a segment is contiguous."""
+    """A ring buffer; the leaves of ``data`` are [B, C, ...], with time as second axis to make segments contiguous."""
 
     data: Transition
-    position: Int[Array, ""]  # where the next rollout starts
-    filled: Int[Array, ""]  # steps stored of each environment, at most C
+    position: Int[Array, ""]  # index at which the next rollout is written
+    filled: Int[Array, ""]  # steps stored per environment, at most C
 
     @classmethod
     def init(cls, template: Transition, capacity: int) -> "Replay":
-        """An empty ring for rollouts like ``template`` ([T, B, ...] shapes or arrays).
+        """Return an empty ring for rollouts like ``template`` ([T, B, ...] shapes or arrays).
 
         Args:
-            capacity: transitions to keep in total, rounded up to whole rollouts and at least one.
+            capacity: transitions to keep in total, rounded up to a whole number of rollouts, at least one.
         """
         length, num_envs = template.valid.shape
         rollouts = max(1, math.ceil(capacity / (length * num_envs)))
@@ -41,17 +42,17 @@ class Replay(struct.PyTreeNode):
 
     @classmethod
     def of(cls, rollout: Transition) -> "Replay":
-        """A full ring of ``rollout`` [T, B, ...] alone, as one with room for no more would be after adding it."""
+        """Return a full ring that holds exactly ``rollout`` [T, B, ...]."""
         length = jnp.int32(rollout.valid.shape[0])
         return cls(data=jax.tree.map(_environments_first, rollout), position=jnp.zeros((), jnp.int32), filled=length)
 
     @property
     def capacity(self) -> int:
-        """Steps kept of each environment."""
+        """C, the number of steps kept per environment."""
         return self.data.valid.shape[1]
 
     def add(self, rollout: Transition) -> "Replay":
-        """Write a rollout [T, B, ...]."""
+        """Return the ring after writing a rollout [T, B, ...]."""
         length = rollout.valid.shape[0]
 
         def write(ring, new):
@@ -64,16 +65,16 @@ class Replay(struct.PyTreeNode):
         )
 
     def sample(self, key: Key, n: int) -> Transition:
-        """``n`` transitions, uniform with replacement: leaves [n, ...]."""
+        """Return ``n`` transitions drawn uniformly with replacement: leaves [n, ...]."""
         env_key, time_key = jax.random.split(key)
         env = jax.random.randint(env_key, (n,), 0, self.data.valid.shape[0])
         age = jax.random.randint(time_key, (n,), 0, jnp.maximum(self.filled, 1))
         return jax.tree.map(lambda x: x[env, self._slot(age)], self.data)
 
     def sample_segments(self, key: Key, n: int, length: int) -> Transition:
-        """``n`` segments of ``length`` consecutive steps of one episode: leaves [n, length, ...].
+        """Return ``n`` segments of ``length`` consecutive steps of one episode: leaves [n, length, ...].
 
-        Uniform over all possible starts. Where none exists, ``valid`` is False throughout.
+        They are drawn uniformly over all possible starts. If there are none, ``valid`` is False everywhere.
         """
         starts = self._segment_starts(length)  # [B, C], by age
         index = draw_true(key, starts.reshape(-1), n)
@@ -83,16 +84,16 @@ class Replay(struct.PyTreeNode):
         return segments.replace(valid=segments.valid & jnp.any(starts))
 
     def _slot(self, age: Array) -> Array:
-        """Ring index of the ``age``-th oldest stored step."""
+        """Return the ring index of the ``age``-th oldest stored step."""
         oldest = jnp.where(self.filled == self.capacity, self.position, 0)
         return (oldest + age) % self.capacity
 
     def _segment_starts(self, length: int) -> Bool[Array, "B C"]:
-        """True at the ages from which ``length`` valid steps of one episode follow."""
+        """Return True at the ages at which a segment of ``length`` valid steps of one episode can begin."""
         ages = jnp.arange(self.capacity)
         ordered = jax.tree.map(lambda x: x[:, self._slot(ages)], (self.data.done, self.data.valid))
         done, valid = ordered
-        # ends[i]: episode ends strictly before age i; a segment may contain an end only at its last step.
+        # ends[i] counts the episode ends strictly before age i; a segment may contain an end only at its last step.
         zero = jnp.zeros((done.shape[0], 1), jnp.int32)
         ends = jnp.concatenate([zero, jnp.cumsum(done, axis=1)], axis=1)
         holes = jnp.concatenate([zero, jnp.cumsum(~valid, axis=1)], axis=1)
@@ -103,5 +104,5 @@ class Replay(struct.PyTreeNode):
 
 
 def _environments_first(leaf: Array) -> Array:
-    """[T, B, ...] as [B, T, ...]."""
+    """Return the leaf [T, B, ...] as [B, T, ...]."""
     return jnp.swapaxes(leaf, 0, 1)

@@ -1,7 +1,7 @@
-"""What an environment is: pure JAX functions of a state, or a batch stepped on the host.
+"""Base classes of environments: pure JAX functions of a state, or a batch that is stepped on the host.
 
-Both kinds never reset themselves: ``next_obs`` is always the true successor and ``needs_reset`` asks the collector,
-the only place that resets, to start anew. What a person needs (pictures, example states) sits beside the dynamics.
+Neither kind resets itself. ``next_obs`` is always the true successor, and ``needs_reset`` asks the collector, the only
+code that resets, to begin a new episode. Methods for people (pictures, example states) are in the same class.
 """
 
 from abc import abstractmethod
@@ -32,81 +32,86 @@ class Plane(NamedTuple):
 
 
 class ExampleStates(NamedTuple):
-    """States a person would hand over as examples, with the actions that led on from them."""
+    """States that a person would give as examples, with the actions taken in them."""
 
     obs: np.ndarray  # [n, ...]
-    action: np.ndarray  # [n, ...] what was done in that state
+    action: np.ndarray  # [n, ...] the action taken in that state
 
 
 def without_examples(name: str) -> ConfigError:
-    """The refusal of a reward that needs examples, which nobody can record in the environment ``name``."""
+    """Return the error for a reward that needs examples in the environment ``name``, which cannot generate them."""
     return ConfigError(
-        f"There is no ordinary way to record examples in {name}, and this reward learns from examples; give a file of "
-        "them with examples.path=FILE.npz (its layout is in configs/README.md)."
+        f"This reward learns from examples, and {name} cannot generate them; give a file of examples with "
+        "examples.path=FILE.npz (its layout is in configs/README.md)."
     )
 
 
 @dataclass(frozen=True)
 class Episodes:
-    """How a run learns from the episodes of an environment, and in which episodes it is evaluated."""
+    """The episodes that a run learns from, and those in which it is evaluated."""
 
     evaluated: "Environment"
-    """The environment whose episodes evaluation judges."""
+    """The environment in which the policy is evaluated."""
     also_played: "Environment | None" = None
-    """An environment of which every evaluation also plays one episode in each copy; see :meth:`measure`."""
+    """Every evaluation also plays one episode in each copy of this environment; see :meth:`measure`."""
     begin_with_rollout: bool = False
-    """Every rollout begins with fresh episodes; else episodes go on from one rollout to the next."""
+    """True if every rollout begins new episodes; False if episodes continue from one rollout to the next."""
 
     def select(self, rollout: Transition) -> tuple[Transition, Bool[Array, "T B"]]:
-        """The rollout [T, B, ...] with ``valid`` where a step counts, and the steps that end an episode of the task."""
+        """Return the rollout [T, B, ...], with ``valid`` True at the steps that count, and a mask of the steps that end
+        an episode of the task."""
         return rollout, rollout.done & rollout.valid
 
     def measure(self, rollout: Transition, paid: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Metrics (``eval/NAME``) and arrays for the report, of episodes [T, N, ...] in ``also_played``.
+        """Return metrics (``eval/NAME``) and arrays for the report, from episodes [T, N, ...] in ``also_played``.
 
         Args:
             paid: the learned reward of every step [T, N].
         """
-        raise NotImplementedError("whoever names also_played says what is measured there")
+        raise NotImplementedError("A class that sets also_played must implement measure.")
 
 
 class Environment(Protocol):
-    """The members that both kinds of environment have. Constructing one is cheap and compiles nothing.
+    """The members that both kinds of environment have. Constructing an environment is cheap and compiles nothing.
 
-    What is not the dynamics has defaults: no pictures, no examples, no map, no words, no goals, one physics engine.
+    Everything but the dynamics has a default: no pictures, no examples, no map, no description, no goals, and one
+    physics engine.
     """
 
-    describe: Callable[..., str] | None = None  # of a Transition; "...", since a method also takes self
-    """A method that tells a judge who reads what happens in a segment, leaves [L, ...] in numpy, in a few sentences and
-    numbers with their units: facts alone, neither the true reward nor whether it is good. None: there are no words.
+    describe: Callable[..., str] | None = None  # takes a Transition; "...", since a method also takes self
+    """A method that describes a segment (a Transition with leaves [L, ...] in numpy) to a judge that reads text. It
+    returns a few sentences with numbers and their units. They state facts only: neither the true reward nor whether the
+    segment is good. None if there is no such description.
     """
     goal_names: tuple[str, ...] = ()
-    """The entries of :meth:`goal_features`, each with its unit. Where there are any, states can be set as goals, by one
-    player for another."""
+    """The names of the entries of :meth:`goal_features`, each with its unit. If there are any, one player can set
+    states as goals for another."""
     goal_threshold: float = 0.0
-    """A goal is reached within this distance of its features, where a run's config names no other."""
+    """A goal is reached within this distance of its features, unless the run's configuration sets another distance."""
     reversible: bool = False
-    """True if every state can be left again for the one before, so that a way can be gone back."""
+    """True if every step can be undone by later steps, so that a player can go back the way it came."""
 
     @property
     @abstractmethod
-    def spec(self) -> EnvSpec: ...
+    def spec(self) -> EnvSpec:
+        """Return the spaces, the step limit and the contents of ``info``."""
+        ...
 
     @property
     def requirements(self) -> Requirements:
-        """Returns what this part needs of a run, and what a run must know about it."""
+        """Return what this environment needs from a run, and what a run must know about it."""
         return Requirements()
 
     @property
     def episodes(self) -> Episodes:
-        """Returns the default: episodes go on from rollout to rollout, and this environment is evaluated."""
+        """Return the default: episodes continue from rollout to rollout, and this environment is evaluated."""
         return Episodes(evaluated=self)
 
     def in_engine(self) -> "Environment":
-        """The environment in the physics engine that was chosen, where there are several.
+        """Return this environment in the physics engine that was chosen, if there are several.
 
         Raises:
-            ConfigError: where that engine cannot be used.
+            ConfigError: if that engine cannot be used.
         """
         return self
 
@@ -115,43 +120,44 @@ class Environment(Protocol):
         raise CannotDraw(f"{self.spec.name} draws no pictures.")
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """``n`` example states inside (``goal``) or outside the goal set, collected as a person ordinarily would."""
+        """Return ``n`` example states inside (``goal``) or outside the goal set, such as a person would collect."""
         raise without_examples(self.spec.name)
 
     def plane(self, n: int) -> Plane | None:
-        """A grid of n x n observations over the picture, or None where there is no natural 2-D picture."""
+        """Return a grid of n x n observations over the picture, or None if there is no natural 2-D picture."""
         return None
 
     def place(self, scene: np.ndarray) -> np.ndarray | None:
-        """x and y of :meth:`plane` [*batch, 2] for scenes [*batch, k]; None where scenes have no place on it."""
+        """Return the positions of scenes [*batch, k] on :meth:`plane`, x and y [*batch, 2]; None if they have none."""
         return None
 
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
-        """The true reward [*batch] of transitions, such as never happen too; None where observations hide it."""
+        """Return the true reward [*batch] of any transitions, even impossible ones; None if observations hide it."""
         return None
 
     def goal_features(self, state: Any) -> Float[Array, " g"] | Float[np.ndarray, "B g"]:
-        """What decides whether a goal is reached: f32 [g], of one state (JAX), or [B, g] of states [B, n] (host)."""
-        raise ConfigError(f"{self.spec.name} does not tell what a goal is; add goal_features and goal_names.")
+        """Return the features by which a goal counts as reached: f32 [g] of one state (JAX), or [B, g] of states [B, n]
+        (host)."""
+        raise ConfigError(f"{self.spec.name} does not define goals; add goal_features and goal_names to its class.")
 
 
 @runtime_checkable
 class JaxEnv(Environment, Protocol[EnvState]):
-    """Pure functions of an explicit state of one environment; vmapped over B by the collector."""
+    """Pure functions of an explicit state of one environment; the collector maps them over B environments."""
 
     @abstractmethod
     def reset(self, key: Key) -> EnvState:
-        """The first state of an episode: a pytree of arrays."""
+        """Return the first state of an episode, a pytree of arrays."""
         ...
 
     @abstractmethod
     def observe(self, state: EnvState) -> Obs:
-        """Returns the observation of ``state``, of the shape and dtype of ``spec.obs``."""
+        """Return the observation of ``state``, with the shape and dtype of ``spec.obs``."""
         ...
 
     @abstractmethod
     def step(self, key: Key, state: EnvState, action) -> tuple[EnvState, StepOut]:
-        """The next state and what the step gives; ``action`` may lie outside its bounds, and is for this to clip."""
+        """Return the next state and the step's outcome; ``action`` may exceed its bounds, and this method clips it."""
         ...
 
 
@@ -164,39 +170,45 @@ class HostEnv(Protocol):
 
     @property
     def physics_seconds(self) -> float:
-        """Wall time spent inside the simulators so far; 0 where nobody counts it."""
+        """Return the wall time spent inside the simulators so far, in seconds; 0 if it is not measured."""
         return 0.0
 
     @abstractmethod
     def reset(self, mask: np.ndarray) -> np.ndarray:
-        """Start new episodes where ``mask`` [B] bool; returns the observations [B, ...] of all, fresh or not."""
+        """Begin new episodes where ``mask`` [B] is True, and return the observations [B, ...] of all environments."""
         ...
 
     @abstractmethod
-    def step(self, action: np.ndarray) -> StepOut: ...
+    def step(self, action: np.ndarray) -> StepOut:
+        """Step all environments with ``action`` [B, ...], which may exceed its bounds, and return the outcomes."""
+        ...
 
     @abstractmethod
     def get_state(self) -> np.ndarray:
-        """[B, n] f64: everything the dynamics depend on, so that :meth:`set_state` continues bit for bit."""
+        """Return all that the dynamics depend on, f64 [B, n]; after :meth:`set_state` they continue bit for bit."""
         ...
 
     @abstractmethod
-    def set_state(self, mask: np.ndarray, states: np.ndarray) -> None: ...
+    def set_state(self, mask: np.ndarray, states: np.ndarray) -> None:
+        """Restore the rows of ``states`` [B, n] from :meth:`get_state` where ``mask`` [B] is True."""
+        ...
 
     @abstractmethod
     def save(self) -> bytes:
-        """States, random generator and step counts."""
+        """Return the states, the random generator and the step counts."""
         ...
 
     @abstractmethod
-    def load(self, saved: bytes) -> None: ...
+    def load(self, saved: bytes) -> None:
+        """Continue from the bytes that :meth:`save` returned."""
+        ...
 
 
 @runtime_checkable
 class HostEnvironment(Environment, Protocol):
-    """A description of a host environment, from which batches are made."""
+    """A host environment that makes batches of itself."""
 
     @abstractmethod
     def make(self, num_envs: int, seed: int) -> HostEnv:
-        """``num_envs`` copies with their own random stream; every environment still needs a first reset."""
+        """Return ``num_envs`` copies with their own random stream; each of them still needs a first reset."""
         ...

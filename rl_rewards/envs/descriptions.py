@@ -1,13 +1,13 @@
-"""What happens in a segment of our environments, in a few sentences for a judge that reads: facts and their units.
+"""Descriptions of a segment in a few sentences, for a judge that reads text: facts with their units.
 
-Every function takes ``info["scene"]`` of the segment's steps, [L, k], as it is drawn for people too.
+Every function takes ``info["scene"]`` of the segment's steps, [L, k], from which pictures are drawn as well.
 """
 
 import numpy as np
 
 
 def of_point(scene: np.ndarray, action: np.ndarray) -> str:
-    """``scene``: x, y; ``action`` [L, 2]."""
+    """Describe a segment of ``point``; ``scene``: x, y; ``action`` [L, 2]."""
     distance = np.hypot(scene[:, 0], scene[:, 1])
     return (
         f"In {len(scene)} steps the point goes from {_at(scene[0])} to {_at(scene[-1])}; the square reaches from -1 to "
@@ -17,7 +17,12 @@ def of_point(scene: np.ndarray, action: np.ndarray) -> str:
 
 
 def of_pencil_case(scene: np.ndarray, notebook_half_width: float) -> str:
-    """``scene``: case x, y, yaw; pusher x, y; reported u, v; visible; lamp. Told in centimetres; given in metres."""
+    """Describe a segment of ``pencil_case`` in centimetres.
+
+    Args:
+        scene: x, y and yaw of the case, x and y of the pusher, u and v as reported, visible, lamp; in metres.
+        notebook_half_width: in metres.
+    """
     case, pusher, turned = 100.0 * scene[:, :2], 100.0 * scene[:, 3:5], np.degrees(scene[:, 2])
     half = 100.0 * notebook_half_width
     gap = np.hypot(*(case - pusher).T)
@@ -31,7 +36,8 @@ def of_pencil_case(scene: np.ndarray, notebook_half_width: float) -> str:
 
 
 def of_flip(scene: np.ndarray, seconds: float) -> str:
-    """``scene``: x, height of the middle (m), turned (rad, never wrapped); ``seconds`` a step."""
+    """Describe a segment of ``flip``; ``scene``: x and height of the centre (m), angle turned (rad, never wrapped);
+    ``seconds`` per step."""
     x, height, turned = scene[:, 0], scene[:, 1], np.degrees(scene[:, 2])
     past = turned - turned[0]
     return (
@@ -43,7 +49,8 @@ def of_flip(scene: np.ndarray, seconds: float) -> str:
 
 
 def of_driver(scene: np.ndarray, lane_width: float, car_length: float, seconds: float) -> str:
-    """``scene``: x, y, heading, speed of the learner's car, then of the other; ``seconds`` a step."""
+    """Describe a segment of ``driver``; ``scene``: x, y, heading and speed of the learner's car, then of the other;
+    ``seconds`` per step."""
     cars = scene.reshape(len(scene), 2, 4)
     own, apart = cars[:, 0], cars[:, 0, :2] - cars[:, 1, :2]
     off = np.degrees(np.abs((own[:, 2] - np.pi / 2.0 + np.pi) % (2.0 * np.pi) - np.pi))
@@ -64,7 +71,7 @@ def _at(place: np.ndarray, digits: int = 2) -> str:
 
 
 def _course(values: np.ndarray, unit: str, digits: int = 2) -> str:
-    """How a quantity goes: at first, at last, on average, at the least."""
+    """Return the first and the last value, the mean and the minimum, as text."""
     first, last, mean, least = (f"{x:.{digits}f}{unit}" for x in (values[0], values[-1], values.mean(), values.min()))
     return f"{first} at first, {last} at last, {mean} on average, {least} at the least"
 

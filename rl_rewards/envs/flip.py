@@ -1,7 +1,7 @@
-"""A plank on two legs that can jump and turn a back-flip, in pure JAX: the cheap stand-in for a hopping robot.
+"""A plank on two legs that can jump and do a back-flip, in pure JAX: a cheap stand-in for a hopping robot.
 
-The task of Christiano et al. 2017 (arXiv:1706.03741, section 3.2): a back-flip is easy to recognise and hard to write
-down as a reward. The plank faces right; counter-clockwise, nose up and over backward, is the direction of a back-flip.
+The task is that of Christiano et al. 2017 (arXiv:1706.03741, section 3.2): a back-flip is easy to recognise and hard to
+write down as a reward. The plank faces right. A back-flip turns counter-clockwise: nose up and over backward.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from rl_rewards.envs import descriptions
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 LENGTH, HEIGHT, MASS = 0.5, 0.2, 1.0  # m, m, kg; a uniform plank
-INERTIA = MASS * (LENGTH**2 + HEIGHT**2) / 12.0  # kg m^2, about its middle
+INERTIA = MASS * (LENGTH**2 + HEIGHT**2) / 12.0  # kg m^2, about its centre
 CORNERS = 0.5 * np.array([[-LENGTH, -HEIGHT], [LENGTH, -HEIGHT], [-LENGTH, HEIGHT], [LENGTH, HEIGHT]], np.float32)
-"""Tail and nose underneath, where the legs are, then on the back; [4, 2] m in the plank's own frame."""
+"""The lower corners at tail and nose, where the legs are, then the upper two; [4, 2] m in the plank's own frame."""
 
 SUBSTEPS, SUBSTEP_SECONDS = 10, 0.002
-STIFFNESS, DAMPING = 5000.0, 40.0  # N/m, N s/m of the ground at a corner: the stiffest sway is a tenth of a kilohertz,
-# which a substep follows, and force grows with depth without end, so that nothing passes through the ground
+STIFFNESS, DAMPING = 5000.0, 40.0  # N/m, N s/m of the ground at a corner. The stiffest oscillation has 0.1 kHz, which
+# substeps resolve. The force grows with depth without limit, so that nothing passes through the ground.
 FRICTION, SLIDING = 0.8, 0.05  # share of the normal force; m/s at which it is reached
-WHOLE_TURN = 2.0 * np.pi - 0.1  # rad; who has landed on its feet rests at a whole turn, give or take a rounding
+WHOLE_TURN = 2.0 * np.pi - 0.1  # rad; a plank that landed on its feet rests at one turn, up to a small error
 PICTURE_PIXELS = 240
 VIEW = 1.8  # m, side of the picture
 LEGS = 2
@@ -37,21 +37,22 @@ OBS_NAMES = ("height, m", "sin turned", "cos turned", "x speed, m/s", "height sp
 class FlipState(struct.PyTreeNode):
     """One plank; without batch axes."""
 
-    body: Float[Array, "6"]  # x, height (m, of the middle), turned (rad, never wrapped), and their rates a second
+    body: Float[Array, "6"]  # x and height of the centre (m), angle turned (rad, never wrapped), their rates per second
     elapsed: Int[Array, ""]  # steps since the reset
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flip(JaxEnv):
-    """``flip``: obs = height, turn and speeds [6]; action = how hard the tail's and the nose's leg push [2] in [-1, 1].
+    """``flip``: obs = height, angle and speeds [6]; action = push of the tail's and of the nose's leg [2] in [-1, 1].
 
     A leg pushes straight down on the ground with up to ``leg_force`` while its corner is less than ``leg_reach`` above
-    it, the less the higher; 0 or less is no push. Legs are underneath: tilted they push less, and upside down not at
-    all, so that a whole turn needs a flight; pushing cannot roll it over. Friction with the ground, none with the air.
+    the ground; the higher the corner, the weaker the push. An action of 0 or less is no push. The legs are underneath:
+    when the plank is tilted they push less, and when it is upside down not at all, so that a whole turn needs a jump:
+    pushing alone cannot roll the plank over. There is friction with the ground and none with the air.
 
-    ``env_reward`` = radians turned backward in the step: the return is the net turn, and nothing else earns any.
-    Success: the net turn since the reset is a whole one, ``WHOLE_TURN``, or more; how it lands does not matter.
-    ``info["angle"]``: that turn in radians, never wrapped.
+    ``env_reward`` = radians turned backward in the step: the return is the net turn, and nothing else earns reward.
+    Success: the net turn since the reset is at least ``WHOLE_TURN``; how the plank lands does not matter.
+    ``info["angle"]``: that net turn in radians, never wrapped.
     """
 
     leg_force: float  # N
@@ -84,7 +85,7 @@ class Flip(JaxEnv):
         )
 
     def reset(self, key: Key) -> FlipState:
-        """On its feet, but for height and speeds that differ by up to ``start_spread``."""
+        """Return a plank on its feet, with height and speeds that vary by up to ``start_spread``."""
         rise, *speeds = jax.random.uniform(key, (4,), minval=-self.start_spread, maxval=self.start_spread)
         height = HEIGHT / 2.0 + jnp.abs(rise)
         body = jnp.stack([jnp.zeros(()), height, jnp.zeros(()), *speeds])
@@ -110,13 +111,13 @@ class Flip(JaxEnv):
         return FlipState(body=body, elapsed=elapsed), out
 
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
-        """Turned backward from one to the other, by less than half a turn."""
+        """Return the radians turned backward from ``obs`` to ``next_obs``, taken to be less than half a turn."""
         del action
         sin, cos, next_sin, next_cos = obs[..., 1], obs[..., 2], next_obs[..., 1], next_obs[..., 2]
         return jnp.arctan2(next_sin * cos - next_cos * sin, next_cos * cos + next_sin * sin)
 
     def _advanced(self, body: Float[Array, "6"], push: Float[Array, "2"]) -> Float[Array, "6"]:
-        """A substep of semi-implicit Euler: speeds first, by the forces; then places, by the new speeds."""
+        """Return the body after a substep of semi-implicit Euler: new speeds, then positions by the new speeds."""
         place, speed = body[:3], body[3:]
         forces = self.forces(body, push)
         arms = _arms(body[2])
@@ -127,7 +128,7 @@ class Flip(JaxEnv):
         return jnp.concatenate([place + SUBSTEP_SECONDS * speed, speed])
 
     def forces(self, body: Float[Array, "6"], push: Float[Array, "2"]) -> Float[Array, "4 2"]:
-        """N of the ground on every corner: a damped spring that never pulls, friction, and what the legs push."""
+        """Return the ground's force on every corner in N: a damped spring that never pulls, friction and the legs."""
         arms = _arms(body[2])
         above = body[1] + arms[:, 1]
         sliding, sinking = body[3] - body[5] * arms[:, 1], -(body[4] + body[5] * arms[:, 0])
@@ -137,10 +138,10 @@ class Flip(JaxEnv):
         pushed = push * reached * jnp.maximum(jnp.cos(body[2]), 0.0)
         return jnp.stack([friction, normal.at[:LEGS].add(pushed)], axis=-1)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """Goals as in photographs of a back-flip: upside down in the air, turning on. Non-goals: on its feet."""
+        """Return goals as in photographs of a back-flip (upside down, turning) or non-goals (on its feet)."""
         body = np.zeros((n, 6))
         if goal:
             body[:, 1] = rng.uniform(0.4, 0.8, n)
@@ -163,7 +164,7 @@ class Flip(JaxEnv):
             obs=_as_seen(body),
             x=turned,
             y=height,
-            x_label="turned backward, rad, but for whole turns",
+            x_label="turned backward, rad, without whole turns",
             y_label="height, m",
             caption="at rest",
         )
@@ -176,7 +177,7 @@ class Flip(JaxEnv):
         return descriptions.of_flip(np.asarray(segment.info["scene"]), self.spec.step_seconds)
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """The plank, its belly dark, its nose red, its legs as far as they reach; the ground marked every 0.5 m."""
+        """Draw the plank (belly dark, nose red, legs as long as they reach) and the ground, marked every 0.5 m."""
         x, height, turned = (float(value) for value in scene)
         scale, ground = PICTURE_PIXELS / VIEW, 0.2
 
@@ -201,14 +202,14 @@ class Flip(JaxEnv):
 
 
 def _arms(turned: Float[Array, ""] | float) -> Float[Array, "4 2"]:
-    """From the middle to every corner, in the world's frame, m."""
+    """Return the vectors from the centre to every corner in the world's frame, in m."""
     cos, sin = jnp.cos(turned), jnp.sin(turned)
     along, across = CORNERS[:, 0], CORNERS[:, 1]
     return jnp.stack([cos * along - sin * across, sin * along + cos * across], axis=-1)
 
 
 def _seen(body: Float[Array, "*batch 6"]) -> Obs:
-    """``OBS_NAMES``: where it is along the ground, and how many whole turns it has made, are not seen."""
+    """Return ``OBS_NAMES``; the position along the ground and the number of whole turns are not observed."""
     turned = body[..., 2]
     parts = [body[..., 1], jnp.sin(turned), jnp.cos(turned), body[..., 3], body[..., 4], body[..., 5]]
     return jnp.stack(parts, axis=-1)

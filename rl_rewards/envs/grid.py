@@ -1,6 +1,6 @@
-"""Square cells to walk on, with a slip, whose model is known exactly: what tabular methods are for, in pure JAX.
+"""A grid world with random slips and an exactly known model, for tabular methods, in pure JAX.
 
-Every step samples from the very tensor that ``transition_tensor`` tells, so that environment and model cannot disagree.
+Every step samples from ``transition_tensor`` itself, so that the environment and its model cannot disagree.
 """
 
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ class GridState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class Grid(JaxEnv):
-    """``grid``: obs = one-hot of the cell [size^2], action = one of ``MOVES``; a step into the wall stays.
+    """``grid``: obs = one-hot of the cell [size^2], action = one of ``MOVES``; a step into the wall does not move.
 
-    Episodes start on any cell alike and last ``max_episode_steps``. ``env_reward`` is that of the cell reached;
-    success: it is the highest there is.
+    Episodes start on a uniformly random cell and last ``max_episode_steps``. ``env_reward`` is the reward of the cell
+    reached. Success: that cell has the highest reward.
     """
 
     size: int
@@ -53,10 +53,10 @@ class Grid(JaxEnv):
             inside = len(entry) == 3 and all(at == int(at) and 0 <= at < self.size for at in entry[:2])
             require(
                 inside,
-                f"env.rewards has the entry {list(entry)}; each is x, y from 0 to {self.size - 1}, and a reward.",
+                f"env.rewards has the entry {list(entry)}; each must be x, y (0 to {self.size - 1}) and a reward.",
             )
         differ = len(set(self._cell_rewards.tolist())) > 1
-        require(differ, "env.rewards pays the same on every cell; name one that pays otherwise.")
+        require(differ, "env.rewards pays the same on every cell; give at least one cell another reward.")
 
     @property
     def spec(self) -> EnvSpec:
@@ -77,7 +77,7 @@ class Grid(JaxEnv):
 
     @cached_property
     def transition_tensor(self) -> Float[np.ndarray, "states actions states"]:
-        """The chosen move, or with probability ``slip`` any of the five alike."""
+        """Return P(next state | state, action): the chosen move or, with probability ``slip``, any of the five."""
         reached = np.clip(self._places[:, None] + np.array(MOVES), 0, self.size - 1)
         sure = np.eye(self.size**2, dtype=np.float32)[reached[..., 1] * self.size + reached[..., 0]]
         return (1.0 - self.slip) * sure + np.float32(self.slip) * sure.mean(axis=1, keepdims=True)
@@ -100,7 +100,7 @@ class Grid(JaxEnv):
 
     @cached_property
     def features(self) -> Mapping[str, Float[np.ndarray, "states features"]]:
-        """``cell``: one-hot of the cell. ``block``: of the square of ``block_size`` cells a side that it lies in."""
+        """Return ``cell``, one-hot of the cell, and ``block``, that of its square of ``block_size`` cells per side."""
         x, y = self._places.T // self.block_size
         blocks = self.size // self.block_size
         return {"cell": self.observations, "block": np.eye(blocks**2, dtype=np.float32)[y * blocks + x]}
@@ -110,7 +110,7 @@ class Grid(JaxEnv):
 
     @cached_property
     def _places(self) -> Int[np.ndarray, "states 2"]:
-        """x and y of every cell."""
+        """Return x and y of every cell."""
         return places(self.size, self.size)
 
     @cached_property
@@ -152,10 +152,10 @@ class Grid(JaxEnv):
         del obs, action
         return next_obs @ jnp.asarray(self._cell_rewards)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """Uniform on the cells of the highest reward, or on all others; any action."""
+        """Return goals (uniform on the cells of the highest reward) or non-goals (on the others), random actions."""
         cells = rng.choice(np.flatnonzero(self._best if goal else ~self._best), n)
         return ExampleStates(obs=self.observations[cells], action=rng.integers(0, len(MOVES), n, dtype=np.int32))
 
@@ -169,7 +169,7 @@ class Grid(JaxEnv):
         return scene + 0.5  # the middle of the cell
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """Cells that pay green, those that cost red, by how much; the walker blue."""
+        """Draw positive rewards green and negative ones red, darker for larger ones, and the walker blue."""
         board = Board(self.size, self.size)
         for (x, y), reward in zip(self._places, self._cell_rewards, strict=True):
             share = abs(float(reward)) / np.abs(self._cell_rewards).max()

@@ -1,8 +1,10 @@
-"""Gymnasium's MountainCarContinuous-v0 in pure JAX, its force in bins and its reward sparse: a task for exploration.
+"""Gymnasium's MountainCarContinuous-v0 in pure JAX, with discrete forces and a sparse reward: a task for exploration.
 
-An engine too weak for the slope must swing the car up, away from the goal first (Moore 1990); whoever is paid only at
-the top, as in Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4), must find that out unpaid.
-Differs: reward 1 at the goal and 0 elsewhere, where gymnasium pays 100 and takes 0.1 force^2 a step; force in bins.
+The engine is too weak for the slope, so the car must first drive away from the goal to gain speed (Moore 1990). The
+reward is paid only at the top, as in Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4), so that the policy must
+discover this without a reward.
+Differs: the reward is 1 at the goal and 0 elsewhere, where Gymnasium pays 100 and subtracts 0.1 force^2 per step; the
+force takes discrete values.
 """
 
 from dataclasses import dataclass
@@ -20,36 +22,36 @@ from rl_rewards.envs import cells
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 LOW, HIGH = np.array([-1.2, -0.07], np.float32), np.array([0.6, 0.07], np.float32)
-"""Of position and velocity, as all numbers here from gymnasium."""
+"""Bounds of position and velocity. All numbers here are Gymnasium's."""
 
 POWER, GRAVITY = 0.0015, 0.0025
 START = (-0.6, -0.4)
-"""Positions where the car starts, at rest."""
+"""The range of positions in which the car starts, at rest."""
 
 GOAL_POSITION = 0.45
 BINS = 20
-"""Along position and along velocity, of the places that are counted."""
+"""Cells along position and along velocity, for counting visited places."""
 
 PICTURE_WIDTH, PICTURE_HEIGHT, PIXELS_PER_UNIT = 240, 176, 240 / 1.8
 STEP_SECONDS = 1.0 / 30.0
-"""As gymnasium shows it."""
+"""The rate at which Gymnasium renders it."""
 
 
 class MountainCarState(struct.PyTreeNode):
     """One car; without batch axes."""
 
-    body: Float[Array, "2"]  # position, velocity a step
+    body: Float[Array, "2"]  # position, velocity per step
     elapsed: Int[Array, ""]  # steps since the reset
 
 
 @dataclass(frozen=True, kw_only=True)
 class MountainCar(JaxEnv):
     """``mountain_car``: obs = position in [-1.2, 0.6] and velocity in [-0.07, 0.07]; action = one of ``force_bins``
-    forces, evenly from -1 (left) to 1 (right).
+    forces, evenly spaced from -1 (left) to 1 (right).
 
-    Success: the position is 0.45 or more and the velocity not negative, which ends the episode; ``env_reward`` is 1
-    there and 0 elsewhere. Force costs nothing. ``info["cell"]``: the place reached among 20 x 20 of position and
-    velocity.
+    Success: the position is at least 0.45 and the velocity is not negative. It ends the episode; ``env_reward`` is 1
+    there and 0 elsewhere. Force costs nothing. ``info["cell"]``: the index of the state reached on a grid of 20 x 20
+    cells of position and velocity.
     """
 
     force_bins: int
@@ -78,7 +80,7 @@ class MountainCar(JaxEnv):
 
     goal_names = ("position, -1 to 1", "velocity, -1 to 1")
     goal_threshold = 0.2
-    reversible = False  # a way down a slope is not a way up
+    reversible = False  # the car can roll down a slope that it cannot climb
 
     def goal_features(self, state: MountainCarState) -> Float[Array, "2"]:
         return 2.0 * _share(state.body) - 1.0
@@ -97,7 +99,7 @@ class MountainCar(JaxEnv):
         velocity = velocity + force * POWER - GRAVITY * jnp.cos(3.0 * position)
         velocity = jnp.clip(velocity, LOW[1], HIGH[1])
         position = jnp.clip(position + velocity, LOW[0], HIGH[0])
-        velocity = jnp.where((position == LOW[0]) & (velocity < 0.0), 0.0, velocity)  # the left end alone is a wall
+        velocity = jnp.where((position == LOW[0]) & (velocity < 0.0), 0.0, velocity)  # only the left end is a wall
         body = jnp.stack([position, velocity])
         elapsed = state.elapsed + 1
         bins = jnp.clip(jnp.floor(BINS * _share(body)), 0.0, BINS - 1.0)
@@ -109,10 +111,10 @@ class MountainCar(JaxEnv):
         del obs, action
         return _is_goal(next_obs).astype(jnp.float32)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """Goals: arriving at the top. Non-goals: rolling to and fro in the valley. Any action."""
+        """Return goals (arriving at the top) or non-goals (rolling in the valley), with random actions."""
         low, high = ((GOAL_POSITION, 0.0), (0.6, 0.05)) if goal else ((-1.0, -0.03), (0.0, 0.03))
         obs = np.clip(rng.uniform(low, high, (n, 2)).astype(np.float32), LOW, HIGH)
         return ExampleStates(obs=obs, action=rng.integers(0, self.force_bins, n, dtype=np.int32))
@@ -121,14 +123,14 @@ class MountainCar(JaxEnv):
         position, velocity = (np.linspace(low, high, n, dtype=np.float32) for low, high in zip(LOW, HIGH, strict=True))
         obs = np.stack(np.meshgrid(position, velocity), axis=-1)
         return Plane(
-            obs=obs, x=position, y=velocity, x_label="position", y_label="velocity a step", caption="every state"
+            obs=obs, x=position, y=velocity, x_label="position", y_label="velocity per step", caption="every state"
         )
 
     def place(self, scene: np.ndarray) -> np.ndarray:
         return scene  # position and velocity themselves
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """The hill, a green flag where success begins, the car blue, and its velocity as a red line ahead of it."""
+        """Draw the hill, a green flag where success begins, the blue car, and its velocity as a red line in front."""
         position, velocity = (float(value) for value in scene)
         image = Image.new("RGB", (PICTURE_WIDTH, PICTURE_HEIGHT), "white")
         canvas = ImageDraw.Draw(image)
@@ -141,7 +143,7 @@ class MountainCar(JaxEnv):
         slope = np.array([1.0, 1.35 * np.cos(3.0 * position)])
         along = slope / np.linalg.norm(slope)
         middle = np.array([position, _height(position)]) + 0.05 * np.array([-along[1], along[0]])
-        # From the edge of the car, so that the least is seen.
+        # The line begins at the car's edge, so that even a low velocity is visible.
         arrow = middle + (0.06 * np.sign(velocity) + 0.35 * velocity / HIGH[1]) * along
         canvas.line([_pixel(*middle), _pixel(*arrow)], fill=(210, 60, 50), width=4)
         x, y = _pixel(*middle)
@@ -150,7 +152,7 @@ class MountainCar(JaxEnv):
 
 
 def _share(body: Float[Array, "2"]) -> Float[Array, "2"]:
-    """Position and velocity in [0, 1] of what they can be."""
+    """Return position and velocity scaled from their bounds to [0, 1]."""
     return (body - LOW) / (HIGH - LOW)
 
 
@@ -159,7 +161,7 @@ def _is_goal(body: Float[Array, "*batch 2"]) -> Bool[Array, "*batch"]:
 
 
 def _height(position: float) -> float:
-    """Of the hill; gymnasium's own, for the picture alone."""
+    """Return the height of the hill by Gymnasium's formula, which only the picture needs."""
     return float(0.45 * np.sin(3.0 * position) + 0.55)
 
 

@@ -1,8 +1,8 @@
 """A point in the square [-1, 1]^2 that must come to rest near the origin, in pure JAX.
 
 Non-goal examples come from one quadrant only, [-1, -0.2]^2, where episodes also start. A classifier trained on them
-extrapolates: everything away from that quadrant looks like success, so that a policy can fool it without any trick
-(the lecture's exploitation problem in its smallest form).
+extrapolates: everything far from that quadrant looks like success, so that a policy can fool it easily (the lecture's
+exploitation problem in its smallest form).
 """
 
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ from rl_rewards.envs import descriptions
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 NORMAL_QUADRANT = (-1.0, -0.2)
-"""Episodes start, and non-goal examples lie, where both coordinates are in this range."""
+"""Both coordinates are in this range where episodes start and in non-goal examples."""
 
 STATIC_QUADRANT = 0.4
-"""With a television, static is seen where x is below minus this and y above it: the corner at the upper left."""
+"""If there is a television, static is seen where x < -0.4 and y > 0.4, in the upper left corner."""
 
 CELLS_A_SIDE = 16
-"""Squares of the plane, of the places that are counted."""
+"""Cells per side of the square, for counting visited places."""
 
 PICTURE_PIXELS = 240
 POINT_RADIUS, POINT_COLOUR, GOAL_COLOUR = 0.08, (40, 90, 200), (150, 210, 150)
-"""In image observations; the radius in units of half the square."""
+"""Used in image observations; the radius is in units of half the square's side."""
 
 
 class PointState(struct.PyTreeNode):
@@ -40,18 +40,18 @@ class PointState(struct.PyTreeNode):
 
     position: Float[Array, "2"]
     elapsed: Int[Array, ""]  # steps since the reset
-    screen: Float[Array, " television"] | None = None  # what the television shows; None where there is none
+    screen: Float[Array, " television"] | None = None  # what the television shows; None without a television
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point(JaxEnv):
     """``point``: obs = position [2] in [-1, 1], or a picture [image_size, image_size, 3] uint8 of the square.
 
-    With ``television`` above 0, as many more numbers follow the position: static, N(0, 1) anew at every step, in the
-    square at the upper left (``STATIC_QUADRANT``), zeros elsewhere. ``info["television"]``: 1 where the state just
+    If ``television`` is above 0, that many numbers follow the position: static, drawn from N(0, 1) at every step, in
+    the upper left corner (``STATIC_QUADRANT``), and zeros elsewhere. ``info["television"]`` is 1 if the state just
     reached shows static.
 
-    Action = velocity [2] in [-1, 1], turned by ``turn``, times ``speed`` a step.
+    Action = velocity [2] in [-1, 1], rotated by ``turn``, times ``speed`` per step.
     Success: within ``goal_radius`` of the origin. ``env_reward`` is 1 on success and 0 elsewhere.
     """
 
@@ -67,10 +67,10 @@ class Point(JaxEnv):
     def __post_init__(self) -> None:
         check_fields(self, "env")
         require(self.image_size >= 8, f"env.image_size={self.image_size} must be at least 8 pixels.")
-        require(self.television >= 0, f"env.television={self.television} must not be negative; 0 is none.")
+        require(self.television >= 0, f"env.television={self.television} must not be negative; 0 turns it off.")
         require(
             self.television == 0 or self.observation == "position",
-            f"env.television={self.television} adds numbers to a position, and env.observation=image shows none; "
+            f"env.television={self.television} adds numbers to a position, and env.observation=image has no position; "
             "choose env.television=0 or env.observation=position.",
         )
 
@@ -94,14 +94,14 @@ class Point(JaxEnv):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(memory=("image_size", self.image_size) if self.observation == "image" else None)
+        return Requirements(size_key=("image_size", self.image_size) if self.observation == "image" else None)
 
     @property
     def _obs_box(self) -> Box:
         if self.observation == "image":
             return Box(shape=(self.image_size, self.image_size, 3), dtype="uint8")
         if self.television:
-            return Box(shape=(2 + self.television,))  # static knows no bounds
+            return Box(shape=(2 + self.television,))  # static is unbounded
         return Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0))
 
     goal_names = ("x", "y")
@@ -112,7 +112,7 @@ class Point(JaxEnv):
         return state.position
 
     def reset(self, key: Key) -> PointState:
-        """Start uniformly in the normal quadrant, where no static is seen."""
+        """Return a state uniform in the normal quadrant, where no static is seen."""
         low, high = NORMAL_QUADRANT
         position = jax.random.uniform(key, (2,), minval=low, maxval=high)
         screen = jnp.zeros(self.television) if self.television else None
@@ -124,7 +124,7 @@ class Point(JaxEnv):
         return state.position if state.screen is None else jnp.concatenate([state.position, state.screen])
 
     def _picture(self, position: Float[Array, "2"]) -> UInt8[Array, "H W 3"]:
-        """The goal disc and the point on white, with edges a pixel soft, so that the least motion is seen."""
+        """Return a picture of the goal disc and the point on white; soft edges show motions of less than a pixel."""
         pixel = 2.0 / self.image_size
         axis = (jnp.arange(self.image_size) + 0.5) * pixel - 1.0
         x, y = jnp.meshgrid(axis, -axis)
@@ -172,13 +172,13 @@ class Point(JaxEnv):
 
     @property
     def _rotation(self) -> Float[np.ndarray, "2 2"]:
-        """Exact at right angles, so that 90 degrees are no little more."""
+        """Return the rotation by ``turn``, rounded so that multiples of 90 degrees are exact."""
         angle = np.deg2rad(self.turn)
         cos, sin = np.round([np.cos(angle), np.sin(angle)], 12)
         return np.array([[cos, -sin], [sin, cos]], np.float32)
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """Goals uniform on the goal disc, non-goals uniform on the normal quadrant; small random actions."""
+        """Return goals (uniform on the goal disc) or non-goals (uniform on the normal quadrant), random actions."""
         if goal:
             angle = rng.uniform(0.0, 2.0 * np.pi, n)
             radius = self.goal_radius * np.sqrt(rng.uniform(0.0, 1.0, n))
@@ -191,7 +191,7 @@ class Point(JaxEnv):
         return ExampleStates(obs=self._all_seen(obs, np.where(_shows_static(obs)[:, None], static, 0.0)), action=action)
 
     def _all_seen(self, positions: np.ndarray, screens: np.ndarray) -> np.ndarray:
-        """Observations [n, ...] of ``positions`` [n, 2] while the television shows ``screens`` [n, television]."""
+        """Return observations [n, ...] of ``positions`` [n, 2] with ``screens`` [n, television] on the television."""
         if self.observation == "image":
             return np.asarray(jax.vmap(self._picture)(positions))
         return np.concatenate([positions, screens.astype(np.float32)], axis=-1)
@@ -210,7 +210,7 @@ class Point(JaxEnv):
         return descriptions.of_point(np.asarray(segment.info["scene"]), np.asarray(segment.action))
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """Goal disc green, normal quadrant grey, the point blue; where a television shows static, hatched."""
+        """Draw the goal disc green, the normal quadrant grey, the point blue, and hatch where static is seen."""
 
         def pixel(value: float) -> float:
             return (float(value) + 1.0) / 2.0 * PICTURE_PIXELS
@@ -233,5 +233,5 @@ class Point(JaxEnv):
 
 
 def _shows_static(position: Float[Array, "*batch 2"]) -> Bool[Array, "*batch"]:
-    """Whether a television, if there is one, shows static to who is there."""
+    """Return True at the positions from which a television, if there is one, shows static."""
     return (position[..., 0] < -STATIC_QUADRANT) & (position[..., 1] > STATIC_QUADRANT)

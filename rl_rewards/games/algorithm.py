@@ -1,8 +1,9 @@
-"""Alice and Bob as one algorithm: two policies of any rollout algorithm, each learning from its own turns.
+"""Alice and Bob as one algorithm: two learners of any on-policy algorithm, each trained on its own turns.
 
-Who acts stands in the observation (``rules.FLAGS``). Optional, both from OpenAI et al. 2021 (arXiv:2101.04882):
-play against past opponents, and behavioural cloning of Alice, loss = -weight * E[log pi_B(a_A | s, s*)] over the turns
-of Alice that ended in goals which Bob then failed. Differs: a plain likelihood step, not a clipped ratio.
+The observation says who acts (``rules.FLAGS``). Two options are from OpenAI et al. 2021 (arXiv:2101.04882): games
+against past opponents, and behaviour cloning of Alice with loss = -weight * E[log pi_B(a_A | s, s*)] over those of
+Alice's turns that led to goals which Bob then failed to reach. Unlike there, cloning takes plain likelihood steps,
+without a clipped ratio.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,17 +40,21 @@ PlayerName = Literal["alice", "bob"]
 
 
 class TwoPlayerState(struct.PyTreeNode):
-    alice: Any  # of her algorithm
-    bob: Any
-    past: dict[str, Any] | None  # each player's earlier states [versions, ...]; None where nobody plays them
-    cloning: optax.OptState | None  # of Bob's imitation of Alice
+    alice: Any  # state of her algorithm
+    bob: Any  # state of his algorithm
+    past: dict[str, Any] | None  # past states of each player [versions, ...]; None without games against them
+    cloning: optax.OptState | None  # the optimiser with which Bob clones Alice; None without cloning
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoPlayer(Algorithm):
-    """Two learners built by ``make`` from a spec each, on observations and actions of ``games.env``."""
+    """Two learners, each built by ``make`` from its own spec, on observations and actions of ``games.env``.
 
-    spec: EnvSpec  # of the game
+    Raises:
+        ConfigError: if the learners do not learn from rollouts.
+    """
+
+    spec: EnvSpec  # spec of the game
     make: Callable[[EnvSpec], Algorithm]
     opponents: Opponents
 
@@ -71,7 +76,7 @@ class TwoPlayer(Algorithm):
     def learners(self) -> Mapping[str, Algorithm]:
         return {"alice": self.alice, "bob": self.bob}
 
-    # Others have these two as fields of frozen dataclasses; pyright knows no member that both ways can fulfil.
+    # Other algorithms have these two as fields; pyright cannot declare a member that a field or a property may fulfil.
     @property
     def num_envs(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.bob.num_envs
@@ -90,7 +95,7 @@ class TwoPlayer(Algorithm):
 
     @property
     def _shown(self) -> Box:
-        """What networks see: all but which opponent acts."""
+        """The observations of the networks: everything except the flag of the opponent."""
         return Box(shape=(self.spec.obs.shape[0] - 1,))
 
     def init(self, key: Key) -> TwoPlayerState:
@@ -104,15 +109,15 @@ class TwoPlayer(Algorithm):
         return TwoPlayerState(alice=alice, bob=bob, past=past, cloning=cloning)
 
     def initial_memory(self, num_envs: int) -> dict[PlayerName, Memory]:
-        """Each player's own, before its first turn of a game."""
+        """Return the memory of each player before its first move in a game."""
         return {"alice": self.alice.initial_memory(num_envs), "bob": self.bob.initial_memory(num_envs)}
 
     def act(
         self, state: TwoPlayerState, memory: dict[PlayerName, Memory], obs: Obs, key: Key, explore: bool
     ) -> tuple[Action, dict[PlayerName, Memory], dict[str, Array]]:
-        """Of whoever's turn it is; Bob's actions are padded where Alice's have the entry that stops.
+        """Return the action of the player whose turn it is; Bob's actions are padded where Alice's have the stop entry.
 
-        Only the memory of the player who acts moves on. It is a version of another time's where that version plays.
+        Only the memory of the player who acts is updated. If a past version plays, it acts and updates the memory.
         """
         seen, is_alice, opponent = self._split(obs)
         now_key, past_key = jax.random.split(key)
@@ -163,7 +168,7 @@ class TwoPlayer(Algorithm):
         self, state: TwoPlayerState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
     ) -> tuple[TwoPlayerState, Metrics]:
         rollout = experience.rollout
-        assert rollout is not None, "compatibility.check gives an on-policy algorithm rollouts"
+        assert rollout is not None, "compatibility.check ensures that an on-policy algorithm gets rollouts"
         rewards = reward_fn(rollout)
         seen, is_alice, opponent = self._split(rollout.obs)
         counts = rollout.valid & ~self._acts_in_the_past(is_alice, opponent)
@@ -190,19 +195,19 @@ class TwoPlayer(Algorithm):
         return TwoPlayerState(alice=alice, bob=bob, past=self._remember(state, round), cloning=cloning), metrics
 
     def adopt(self, state: TwoPlayerState, learned: TwoPlayerState, part: str | None = None) -> TwoPlayerState:
-        """The policies, or one of them, of another run; see ``PPO.adopt``."""
+        """Return ``state`` with both players of another run, or with the one named ``part``; see ``PPO.adopt``."""
         chosen = self.learners if part is None else {part: self.learners[part]}
         adopted = {name: own.adopt(getattr(state, name), getattr(learned, name)) for name, own in chosen.items()}
         return state.replace(**adopted)
 
-    # Alice's turns as demonstrations.
+    # Cloning of Alice.
 
     @cached_property
     def _cloning(self) -> optax.GradientTransformation:
         return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(self.opponents.cloning_learning_rate))
 
     def _clone(self, bob: Any, optimizer: optax.OptState, rollout: Transition) -> tuple[Any, optax.OptState, Array]:
-        """``cloning_steps`` gradient steps on what Alice did on her way to goals that Bob failed."""
+        """Take ``cloning_steps`` gradient steps on Alice's actions on her way to goals that Bob failed to reach."""
         obs, counts = self._as_bobs(rollout)
         action = self._unpad(rollout.action)
 
@@ -220,7 +225,7 @@ class TwoPlayer(Algorithm):
         return bob.replace(params=params), optimizer, values[0]
 
     def _as_bobs(self, rollout: Transition) -> tuple[Obs, Array]:
-        """Alice's steps as Bob would have seen them, with where she ended as his goal, and which of them count."""
+        """Return Alice's steps as Bob's observations, with the state where she ended as goal, and which steps count."""
         seen, is_alice, _ = self._split(rollout.obs)
         size = (self.spec.obs.shape[0] - len(FLAGS)) // 2
         ended = is_alice & rollout.terminated
@@ -235,11 +240,11 @@ class TwoPlayer(Algorithm):
         _, bob_reached = outcome(rollout)
         stopped = self._is_stop(rollout.action)
         counts = rollout.valid & is_alice & ~bob_reached & ~stopped
-        not_alice = jnp.zeros_like(seen[..., 2 * size :])  # neither Alice's turn nor a task
+        not_alice = jnp.zeros_like(seen[..., 2 * size :])  # the flags of Bob's turn in a game
         return jnp.concatenate([seen[..., :size], goal, not_alice], axis=-1), counts
 
     def _remember(self, state: TwoPlayerState, round: Array) -> dict[str, Any] | None:
-        """Every ``past_every`` rounds the players of today replace the oldest past ones."""
+        """Return the past versions; every ``past_every`` rounds, the current players replace the oldest ones."""
         if state.past is None:
             return None
         due = round % self.opponents.past_every == 0
@@ -247,10 +252,10 @@ class TwoPlayer(Algorithm):
         today = {"alice": state.alice, "bob": state.bob}
         return jax.tree.map(lambda old, new: old.at[slot].set(jnp.where(due, new, old[slot])), state.past, today)
 
-    # Observations and actions of the game.
+    # The observations and actions of the game.
 
     def _split(self, obs: Obs) -> tuple[Obs, Array, Array]:
-        """What networks see, whether it is Alice's turn, and the opponent."""
+        """Return the networks' observations, whether it is Alice's turn, and the flag of the opponent."""
         return obs[..., :-1], obs[..., -len(FLAGS)] > 0.5, obs[..., -1]
 
     @staticmethod
@@ -272,13 +277,13 @@ class TwoPlayer(Algorithm):
         return jnp.concatenate([action, jnp.full_like(action[..., :1], -1.0)], axis=-1)
 
     def _unpad(self, action: Action) -> Action:
-        """Bob's part of an action; of Alice's stop, which is none of his, any."""
+        """Return Bob's part of an action; Alice's discrete stop, which Bob cannot take, becomes an arbitrary action."""
         if isinstance(self.spec.action, Discrete):
             return jnp.minimum(action, self.spec.action.n - 2)
         return action[..., :-1]
 
     def _random(self, key: Key, batch: tuple[int, ...]) -> Action:
-        """Uniform moves; she stops after about half of the moves that she has."""
+        """Return uniformly random moves of Alice, who stops after ``alice_moves / 2`` moves on average."""
         move_key, stop_key = jax.random.split(key)
         stops = jax.random.bernoulli(stop_key, 2.0 / self.opponents.alice_moves, batch)
         action = self.spec.action
@@ -290,10 +295,10 @@ class TwoPlayer(Algorithm):
 
 
 def without_stop(action: Box | Discrete) -> Box | Discrete:
-    """The environment's own actions, of the game's."""
+    """Return the action space of the environment, given that of the game."""
     if isinstance(action, Discrete):
         return Discrete(action.n - 1)
-    assert action.low is not None and action.high is not None, "the game bounds them"
+    assert action.low is not None and action.high is not None, "a game's actions have bounds"
     return Box(shape=(action.shape[0] - 1,), low=action.low[:-1], high=action.high[:-1])
 
 
@@ -302,5 +307,5 @@ def _of(player: str, metrics: Metrics) -> Metrics:
 
 
 def _where(condition: Array, this: Array, that: Array) -> Array:
-    """Over leaves [*batch, ...]."""
+    """Return ``this`` where ``condition`` [*batch] is True and ``that`` elsewhere, for arrays [*batch, ...]."""
     return jnp.where(condition.reshape(condition.shape + (1,) * (this.ndim - condition.ndim)), this, that)

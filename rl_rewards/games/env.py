@@ -1,7 +1,8 @@
-"""An environment on which Alice sets goals for Bob: the game around any environment that can restore a state.
+"""The game in which Alice sets goals for Bob, around any environment that can restore a state.
 
-What a player sees is the environment's observation, what it is shown besides (Alice: where she began; Bob: his goal; in
-a task episode zeros) and ``FLAGS``. The action is the environment's, with one more for Alice: to stop.
+A player's observation consists of the environment's observation, a second observation (for Alice, the one where she
+began; for Bob, his goal; in a task episode, zeros) and ``FLAGS``. The action is that of the environment, extended by
+one with which Alice stops.
 """
 
 from dataclasses import dataclass, replace
@@ -23,23 +24,24 @@ from rl_rewards.games.rules import ALICE, BOB, FLAGS, GAME_INFO, TASK, Rules, Tu
 
 
 class GameState(struct.PyTreeNode):
-    """One game; without batch axes."""
+    """The state of one game, without batch axes."""
 
     inner: Any  # the environment's state
-    start: Any  # where Alice began
-    shown: Float[Array, " d"]  # what the player is shown besides its observation
-    goal: Float[Array, " g"]  # features of Bob's goal; before he has one, those of Alice's start
-    far: Float[Array, ""]  # how far Bob's goal is from where he started, in goal features
-    info: dict[str, Array]  # the environment's, of the last move; zeros before the first
+    start: Any  # the environment's state where Alice began
+    shown: Float[Array, " d"]  # the second observation of the player
+    goal: Float[Array, " g"]  # goal features of Bob's goal; during Alice's turn, those of her start
+    far: Float[Array, ""]  # distance of Bob's goal from his start, in goal features
+    info: dict[str, Array]  # the environment's info of the last move; zeros before the first
     turn: Turn
 
 
 @dataclass(frozen=True)
 class Game(Environment):
-    """``inner`` as a game under ``rules``; what both kinds of environment share.
+    """The environment ``inner`` as a game under ``rules``; base class of both kinds of games.
 
     Raises:
-        ConfigError: when ``inner`` cannot restore a state, has no goals, or shows pictures.
+        ConfigError: if ``inner`` cannot restore a state, has no goals, has images as observations, or is not reversible
+            although ``rules.mode`` needs it.
     """
 
     inner: Any  # an environment of either kind
@@ -49,22 +51,22 @@ class Game(Environment):
         spec, inner = self.inner.spec, self.inner
         require(
             spec.restores,
-            f"reward=self_play puts Bob back to where Alice started, and {spec.name} cannot restore a state; choose "
-            "one that can, such as env=hall, key_door, point or pencil_case.",
+            f"reward=self_play moves Bob back to Alice's start, but {spec.name} cannot restore a state; choose an "
+            "environment that can, such as env=hall, key_door, point or pencil_case.",
         )
         require(
             len(inner.goal_names) > 0,
-            f"reward=self_play needs to know when a goal is reached, and {spec.name} does not tell what a goal is (see "
+            f"reward=self_play needs an environment with goals, but {spec.name} does not define them (see "
             "goal_features); choose env=hall, key_door, light_switch, mountain_car, point or pencil_case.",
         )
         require(
             self.rules.mode == "repeat" or inner.reversible,
-            f"reward.mode=reverse has Bob undo what Alice did, which cannot be undone in {spec.name}; choose "
-            "reward.mode=repeat.",
+            f"reward.mode=reverse needs an environment in which Bob can undo Alice's actions, but {spec.name} is not "
+            "reversible; choose reward.mode=repeat.",
         )
         require(
             len(spec.obs.shape) == 1 and spec.obs.dtype != "uint8",
-            "reward=self_play works on vectors; choose an environment without pictures.",
+            "reward=self_play needs vectors as observations; choose an environment without images.",
         )
 
     @property
@@ -92,20 +94,20 @@ class Game(Environment):
         return self.inner.requirements
 
     def is_reached(self, features: Any, goal: Any) -> Any:
-        """[*batch] bool, of features [*batch, g]."""
+        """Return, [*batch] bool, whether ``features`` [*batch, g] are close enough to ``goal`` [*batch, g]."""
         threshold = self.inner.goal_threshold if self.rules.threshold is None else self.rules.threshold
         return distance(features, goal) <= threshold
 
     @property
     def _longest(self) -> int:
-        """A game has one step more than moves: to stop."""
+        """The largest number of steps in an episode; a game has one more step than moves, with which Alice stops."""
         game, task = self.rules.horizon + 1, self.inner.spec.max_episode_steps
         share = self.rules.target_fraction
         return game if share == 0.0 else task if share == 1.0 else max(game, task)
 
     @property
     def episodes(self) -> GameEpisodes:
-        """What Bob truly can do is judged on the task alone; besides, today's players play games with each other."""
+        """The episodes of a run: Bob is evaluated on the task, and the current players also play games."""
         return GameEpisodes(
             evaluated=self._with(target_fraction=1.0),
             also_played=self._with(target_fraction=0.0, past_share=0.0),
@@ -114,24 +116,24 @@ class Game(Environment):
         )
 
     def _with(self, **changes: Any) -> Any:
-        """The same environment under other rules."""
+        """Return the same environment with changed rules."""
         return replace(self, rules=replace(self.rules, **changes))
 
-    # What people need.
+    # Drawing, for people.
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         return self.inner.draw(scene)
 
     def place(self, scene: np.ndarray) -> np.ndarray | None:
-        """x and y of scenes on the inner environment's plane; None where it has none."""
+        """Return x and y of scenes on the inner environment's plane, or None if it has no plane."""
         return self.inner.place(scene)
 
 
 class JaxGame(Game, JaxEnv):
-    """The game inside JAX; see :class:`JaxEnv`."""
+    """A game on a JAX environment; see :class:`JaxEnv`."""
 
     def reset(self, key: Key) -> GameState:
-        """Alice's turn, or with probability ``target_fraction`` a task episode."""
+        """Begin a game with Alice's turn, or with probability ``target_fraction`` a task episode."""
         inner_key, role_key, past_key = jax.random.split(key, 3)
         inner = self.inner.reset(inner_key)
         share = self.rules.target_fraction
@@ -203,13 +205,13 @@ class JaxGame(Game, JaxEnv):
 
 
 def tell(turn: Turn, after: Turn, over: Any, reached: Any, far: Any) -> dict[str, Any]:
-    """``GAME_INFO`` of a step, f32."""
+    """Return ``GAME_INFO`` of a step by name, f32."""
     values = (turn.role, after.t_alice, after.t_bob, over, reached, far)
     return {name: value.astype(np.float32) for name, value in zip(GAME_INFO, values, strict=True)}
 
 
 def draw_opponent(key: Key, rules: Rules) -> Array:
-    """Mostly 0; see ``FLAGS``."""
+    """Return the opponent flag of a new game, int32: 0, or with probability ``past_share`` +-k; see ``FLAGS``."""
     if rules.past_share == 0.0:
         return jnp.zeros((), jnp.int32)
     share_key, version_key, side_key = jax.random.split(key, 3)
@@ -219,8 +221,11 @@ def draw_opponent(key: Key, rules: Rules) -> Array:
 
 
 def split_action(spec: EnvSpec, action: Any) -> tuple[Any, Any]:
-    """The environment's own action, and whether [*batch] bool Alice would stop: by the last of a Discrete, or by a last
-    entry that is at its upper bound, 1. What the environment does in the meantime does not count."""
+    """Return the environment's own action, and whether the action stops Alice's turn, [*batch] bool.
+
+    The stop is the last action of a Discrete space, or a last entry of at least 1, its upper bound, in a Box. The
+    caller discards the environment's step in that case.
+    """
     if isinstance(spec.action, Discrete):
         stops = action == spec.action.n
         return action * ~stops, stops

@@ -1,4 +1,4 @@
-"""What a run does with the episodes of a game: learns from whole games, judges Bob on the task, and looks at games."""
+"""The use of a game's episodes in a run: learning from whole games, evaluating Bob on the task, measuring games."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rl_rewards.games.rules import ALICE, TASK, whole_games
 from rl_rewards.reporting.video import NOBODY
 
 SHOWN = 4
-"""Games of each evaluation whose scenes are kept, for a video."""
+"""The number of games in each evaluation whose scenes are kept for a video."""
 RETURN_OF = {"alice": lambda role: role == ALICE, "bob": lambda role: role != ALICE}
 
 
@@ -23,23 +23,26 @@ class GameEpisodes(Episodes):
 
     begin_with_rollout: bool = True
     horizon: int
-    place: Callable[[np.ndarray], np.ndarray | None]  # of the game's environment
+    place: Callable[[np.ndarray], np.ndarray | None]  # see Game.place
 
     def select(self, rollout: Transition) -> tuple[Transition, Bool[Array, "T B"]]:
-        """Only games that end in the rollout whatever happens count; a game says nothing of success on the task."""
+        """Return the rollout in which only whole games are valid, and a mask of the ends of task episodes.
+
+        Only these ends count for success, because a game says nothing about success on the task.
+        """
         rollout = whole_games(rollout, self.horizon)
         return rollout, rollout.done & rollout.valid & (rollout.info["role"] == TASK)
 
     def measure(self, rollout: Transition, paid: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Of one game in each copy: every game ends within its horizon.
+        """Return metrics and arrays of the first game in each copy, which ends within the horizon.
 
-        ``scene_player`` [T, SHOWN]: whose move led to each scene; ``NOBODY`` where there is none to show.
+        The array ``scene_player`` [T, SHOWN] says whose move led to each scene; it is ``NOBODY`` if there is no scene.
         """
         info, columns = rollout.info, np.arange(rollout.valid.shape[1])
         over = info["over"] > 0.0
         valid = np.cumsum(over, axis=0) - over == 0
         end = valid.sum(axis=0) - 1
-        handed = np.argmax((info["role"] == ALICE) & rollout.terminated, axis=0)  # her last step
+        handed = np.argmax((info["role"] == ALICE) & rollout.terminated, axis=0)  # Alice's last step
         arrays: dict[str, Any] = {
             "game_t_alice": info["t_alice"][end, columns],
             "game_t_bob": info["t_bob"][end, columns],
@@ -52,7 +55,7 @@ class GameEpisodes(Episodes):
         arrays["game_goal"] = info["goal"][end, columns]
         if "scene" in info:
             scene = np.asarray(info["scene"])
-            has_moved = info["t_alice"] + info["t_bob"] > 0.0  # before that a game has no scene
+            has_moved = info["t_alice"] + info["t_bob"] > 0.0  # before the first move a game has no scene
             places = self.place(scene[handed, columns])
             if places is not None:
                 arrays["game_place"] = np.where(has_moved[handed, columns][:, None], places, np.nan)

@@ -1,6 +1,6 @@
-"""The game of ``games.env`` around a batch that is stepped on the host: the same rules, in numpy.
+"""The game of ``games.env`` around a batch of environments on the host, with the same rules in numpy.
 
-Bob is put back by the simulator's own state, so that he starts from the very bits that Alice started from.
+Restoring the simulator's own state moves Bob back, so his start equals Alice's bit for bit.
 """
 
 import io
@@ -14,18 +14,18 @@ from rl_rewards.games.env import Game, info_dtype, split_action, tell
 from rl_rewards.games.rules import ALICE, BOB, TASK, Rules, Turn, distance
 
 KEPT = ("start", "start_obs", "obs", "shown", "goal", "far")
-"""What a game remembers besides the simulator's state, its turn and the last info."""
+"""The attributes that, with the simulator's state, the turn and the last info, make up the state of a game."""
 
 
 class HostGame(Game, HostEnvironment):
-    """The game on a host environment; see :class:`HostEnvironment`."""
+    """A game on a host environment; see :class:`HostEnvironment`."""
 
     def make(self, num_envs: int, seed: int) -> "GameBatch":
         return GameBatch(self, self.inner.make(num_envs, seed), seed)
 
 
 class GameBatch(HostEnv):
-    """B games; see ``HostEnv``."""
+    """A batch of B games; see ``HostEnv``."""
 
     def __init__(self, env: HostGame, batch: HostEnv, seed: int) -> None:
         self.env, self.batch, self.rules = env, batch, env.rules
@@ -45,7 +45,10 @@ class GameBatch(HostEnv):
         return self.batch.physics_seconds
 
     def reset(self, mask: np.ndarray) -> np.ndarray:
-        """Draws roles for all, used or not, so that the random stream does not depend on the mask."""
+        """Begin new episodes where ``mask`` is True.
+
+        Roles are drawn for all games, so that the random stream does not depend on the mask.
+        """
         obs = self.batch.reset(mask)
         is_task = self._rng.random(self.num_envs) < self.rules.target_fraction
         opponent = np.where(is_task, 0, _draw_opponents(self._rng, self.rules, self.num_envs))
@@ -105,7 +108,7 @@ class GameBatch(HostEnv):
         return np.concatenate([obs, self.shown, flags], axis=-1).astype(np.float32)
 
     def get_state(self) -> np.ndarray:
-        """[B, n] f64: the simulator's state now and at the start, and where the game stands."""
+        """Return the states of the games and of the simulator, [B, n] f64."""
         kept = [getattr(self, name) for name in KEPT]
         rows = [self.batch.get_state(), *kept, self.turn.T, *self.info.values()]
         return np.concatenate([np.asarray(x, np.float64).reshape(self.num_envs, -1) for x in rows], axis=1)
@@ -133,7 +136,7 @@ class GameBatch(HostEnv):
 
 
 def _draw_opponents(rng: np.random.Generator, rules: Rules, size: int) -> np.ndarray:
-    """Mostly 0; see ``rules.FLAGS``."""
+    """Return the opponent flags of ``size`` new games: 0, or with probability ``past_share`` +-k; see ``FLAGS``."""
     share, version = rng.random(size), rng.integers(1, rules.past_versions + 1, size)
     side = rng.choice([-1, 1], size)
     return np.where(share < rules.past_share, side * version, 0)

@@ -1,8 +1,8 @@
-"""Asymmetric self-play: Alice sets goals for Bob, and each is paid by what the other does.
+"""The reward of asymmetric self-play: Alice sets goals for Bob, and each player's reward depends on the other.
 
-time:  R_B = -gamma t_B,  R_A = gamma max(0, t_B - t_A),  t_B = t_max - t_A where Bob fails
-win:   R_A = 1 where Bob fails and -1 where he does not,  R_B = -R_A            (the lecture's guide)
-(Sukhbaatar et al. 2018, arXiv:1703.05407, equations 1 and 2.) Task episodes pay Bob the environment's own reward.
+time:  R_B = -gamma t_B,  R_A = gamma max(0, t_B - t_A),  t_B = t_max - t_A if Bob fails
+win:   R_A = 1 if Bob fails and -1 if he succeeds,  R_B = -R_A                  (the lecture's guide)
+(Sukhbaatar et al. 2018, arXiv:1703.05407, equations 1 and 2.) In task episodes Bob gets the environment's reward.
 """
 
 from collections.abc import Callable
@@ -28,17 +28,23 @@ from rl_rewards.rewards.base import RewardSource
 
 
 class SelfPlayState(struct.PyTreeNode):
-    """How much has been played, over the whole run."""
+    """Counts over the whole run."""
 
-    games: Float[Array, ""]
-    task_episodes: Float[Array, ""]  # that were played to their end: the supervised ones
+    games: Float[Array, ""]  # whole games
+    task_episodes: Float[Array, ""]  # finished task episodes, which use the true reward
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelfPlay(Opponents, RewardSource):
-    """Keys: configs/reward/self_play.yaml. It makes the run a game, of environment and algorithm alike."""
+    """The reward of self-play, which also turns the run's environment and algorithm into those of a game.
 
-    spec: EnvSpec  # of the environment, or of the game around it
+    configs/reward/self_play.yaml explains its arguments.
+
+    Raises:
+        ConfigError: if an argument is invalid, or arguments contradict each other.
+    """
+
+    spec: EnvSpec  # spec of the environment, or of the game around it
     form: Literal["time", "win"]
     mode: Literal["repeat", "reverse"]
     time_scale: float
@@ -51,17 +57,17 @@ class SelfPlay(Opponents, RewardSource):
         require(self.time_scale > 0.0, f"reward.time_scale={self.time_scale} must be positive.")
         require(
             self.goal_threshold is None or self.goal_threshold > 0.0,
-            f"reward.goal_threshold={self.goal_threshold} must be positive: no goal is met to the last bit.",
+            f"reward.goal_threshold={self.goal_threshold} must be positive, because no goal is reached exactly.",
         )
         require(
             self.horizon > self.alice_moves,
-            f"reward.horizon={self.horizon} moves of both together leave Bob none after Alice's "
-            f"reward.alice_moves={self.alice_moves}; make the horizon longer, or her turn shorter.",
+            f"reward.horizon={self.horizon}, the moves of both players together, leaves Bob no move after Alice's "
+            f"reward.alice_moves={self.alice_moves}; choose a longer horizon or fewer moves for Alice.",
         )
         check_share("reward.target_fraction", self.target_fraction)
         require(
             self.cloning_weight == 0.0 or self.mode == "repeat",
-            "reward.cloning_weight clones what Alice did, which Bob can use only where he repeats it; choose "
+            "reward.cloning_weight makes Bob clone Alice's actions, which only helps if he repeats them; choose "
             "reward.mode=repeat or reward.cloning_weight=0.",
         )
 
@@ -83,22 +89,30 @@ class SelfPlay(Opponents, RewardSource):
         )
 
     def wrap_env(self, env: Any) -> Game:
-        """The game on ``env``. Raises ConfigError when ``env`` cannot carry one."""
+        """Return the game on ``env``.
+
+        Raises:
+            ConfigError: if self-play is not possible on ``env``; see :class:`~rl_rewards.games.env.Game`.
+        """
         return JaxGame(env, self.rules) if isinstance(env, JaxEnv) else HostGame(env, self.rules)
 
     def make_algorithm(self, spec: EnvSpec, make: Callable[[EnvSpec], Algorithm]) -> TwoPlayer:
-        """Both players. Raises ConfigError when a rollout does not hold all that begins in it."""
+        """Return both players as one algorithm.
+
+        Raises:
+            ConfigError: if a rollout is shorter than a game or a task episode.
+        """
         players = TwoPlayer(spec=spec, make=make, opponents=self)
         length = players.rollout_length
         require(
             self.target_fraction == 1.0 or length > self.horizon,
-            f"algorithm.rollout_length={length} holds no whole game of reward.horizon={self.horizon} moves and one "
-            f"step more; make it at least {self.horizon + 1}, or the horizon shorter.",
+            f"algorithm.rollout_length={length} is too short for a whole game of reward.horizon={self.horizon} moves "
+            f"and one more step; make it at least {self.horizon + 1}, or choose a shorter horizon.",
         )
         require(
             length >= spec.max_episode_steps,
-            f"algorithm.rollout_length={length} holds no whole episode of the task, which lasts up to "
-            f"{spec.max_episode_steps} steps; make it as long, or choose reward.target_fraction=0.",
+            f"algorithm.rollout_length={length} is too short for a whole episode of the task, which may have "
+            f"{spec.max_episode_steps} steps; make it at least as long, or choose reward.target_fraction=0.",
         )
         return players
 
@@ -107,14 +121,17 @@ class SelfPlay(Opponents, RewardSource):
         return SelfPlayState(games=jnp.zeros(()), task_episodes=jnp.zeros(()))
 
     def reward(self, state: SelfPlayState, transitions: Transition) -> Float[Array, "T B"]:
-        """Of rollouts [T, B] that hold whole games: Alice is paid when her turn ends, from how Bob's then goes."""
+        """Return the rewards of a rollout of whole games.
+
+        Alice's reward is given at the end of her turn and depends on Bob's following turn.
+        """
         del state
         info, role = transitions.info, transitions.info["role"]
         t_bob, reached = outcome(transitions)
         alice_ends = (role == ALICE) & transitions.terminated
         if self.form == "time":
             alices = self.time_scale * jnp.maximum(0.0, t_bob - info["t_alice"])
-            bobs = jnp.full_like(role, -self.time_scale)  # for every move: t_B of them in all
+            bobs = jnp.full_like(role, -self.time_scale)  # for each of his t_B moves
         else:
             alices = jnp.where(reached, -1.0, 1.0)
             bobs = jnp.where(info["over"] > 0.0, -alices, 0.0)
@@ -124,7 +141,7 @@ class SelfPlay(Opponents, RewardSource):
     def update(
         self, state: SelfPlayState, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[SelfPlayState, Metrics]:
-        """Learns nothing: counts, and tells of the round's games."""
+        """Count games and task episodes, and return metrics of the round's games; nothing is learned."""
         del data, round, key
         rollout = experience.rollout
         assert rollout is not None, "a game needs an algorithm that learns from rollouts"
@@ -134,7 +151,10 @@ class SelfPlay(Opponents, RewardSource):
 
 
 def told(rollout: Transition) -> tuple[Metrics, Array, Array]:
-    """What the whole games of a rollout were like; how many there were, and how many task episodes. NaN of none."""
+    """Return metrics of the whole games in a rollout, the number of those games, and the number of task episodes.
+
+    A metric is NaN if there is nothing to average.
+    """
     info, valid = rollout.info, rollout.valid
     is_game, over = info["role"] != TASK, (info["over"] > 0.0) & valid
     games, task_ends = over & is_game, over & ~is_game

@@ -1,10 +1,10 @@
-"""The rules of asymmetric self-play: whose turn it is, when it ends, and what a game pays.
+"""The rules of asymmetric self-play: whose turn it is, when a turn or a game ends, and which games count.
 
-Alice acts from s_0 until she stops, in s*; then Bob is put back to s_0 and must reach s* (repeat), or goes on from s*
-and must get back to s_0 (reverse). A game has ``horizon`` moves for both together (Sukhbaatar et al. 2018,
-arXiv:1703.05407, algorithm 1). In a task episode Bob plays the environment's own task instead, without a goal.
+Alice acts from s_0 until she stops in s*. Then Bob starts from s_0 and must reach s* (repeat), or continues from s* and
+must return to s_0 (reverse). Both together have ``horizon`` moves in a game (Sukhbaatar et al. 2018,
+arXiv:1703.05407, algorithm 1). In a task episode, Bob performs the environment's own task instead, without a goal.
 
-The functions hold for JAX and for numpy alike, of one game or of a batch of them.
+``Rules.after`` and ``distance`` work with JAX and numpy arrays, for one game or a batch of games.
 """
 
 from dataclasses import dataclass
@@ -21,52 +21,55 @@ from rl_rewards.core.types import Transition
 Either = Array | np.ndarray
 
 ALICE, BOB, TASK = 0, 1, 2
-"""Roles: Bob plays in ``BOB`` and in ``TASK``. Recorded games hold these numbers; ``reporting.video`` draws them."""
-FLAGS = ("Alice's turn", "task", "opponent of another time")
-"""What ends every observation. The last says who acts, and is shown to no network: 0 both of today; k > 0, Alice is her
-k-th past version; k < 0, Bob is his."""
+"""The roles; Bob acts in ``BOB`` and in ``TASK``. Recorded games contain these numbers, and ``reporting.video`` uses
+them."""
+FLAGS = ("Alice's turn", "task", "past opponent")
+"""The last entries of every observation. The third is hidden from the networks: 0 if both players are current; k > 0 if
+Alice is her k-th past version; k < 0 if Bob is his -k-th past version."""
 
 GAME_INFO = ("role", "t_alice", "t_bob", "over", "reached", "distance")
-"""What every step's info tells of the game, f32: who acted; moves so far; whether the game, or the task's episode,
-ended; whether Bob's goal was reached; and, in games, how far in goal features the goal is from where Bob started."""
+"""The entries of every step's info about the game, f32: the role that acted; the moves of Alice and of Bob so far;
+whether the game or the task episode ended; whether Bob reached his goal; and, in games, the distance of the goal from
+Bob's start in goal features."""
 
 
 class Turn(NamedTuple):
-    """Where a game stands; int32, of one game [] or of a batch [B]."""
+    """The progress of one game [] or of a batch of games [B], int32."""
 
     role: Int[Either, "*batch"]
-    t_alice: Int[Either, "*batch"]  # her moves; to stop is none
-    t_bob: Int[Either, "*batch"]
+    t_alice: Int[Either, "*batch"]  # Alice's moves so far; stopping is not a move
+    t_bob: Int[Either, "*batch"]  # Bob's moves so far
     opponent: Int[Either, "*batch"]  # see ``FLAGS``
 
 
 class After(NamedTuple):
-    """What one step means for the game."""
+    """The effect of one step on the game."""
 
     turn: Turn
-    switches: Bool[Either, "*batch"]  # Alice's turn is over, whether or not Bob has anything left to do
-    over: Bool[Either, "*batch"]  # the game is; never of a task episode
+    switches: Bool[Either, "*batch"]  # Alice's turn is over, even if nothing is left for Bob to do
+    over: Bool[Either, "*batch"]  # the game is over; always False in task episodes
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the players have agreed on."""
+    """The settings of the game."""
 
-    horizon: int
-    alice_moves: int  # the most that Alice has
-    threshold: float | None  # a goal is reached within this distance of its features; None: the environment's own
+    horizon: int  # moves of both players together
+    alice_moves: int  # the largest number of Alice's moves
+    threshold: float | None  # a goal is reached within this distance in goal features; None: the environment's own
     mode: Literal["repeat", "reverse"]
-    target_fraction: float  # share of episodes that are the task's
-    past_share: float = 0.0  # share of games in which one of the two, either alike, is a past version
-    past_versions: int = 1  # how many of them there are
+    target_fraction: float  # fraction of task episodes, 0 .. 1
+    past_share: float = 0.0  # fraction of games, 0 .. 1, in which Alice or Bob, equally often, is a past version
+    past_versions: int = 1  # number of past versions of each player
 
     def after(self, turn: Turn, stops: Any, reached: Any, goal_is_start: Any) -> After:
-        """One step on.
+        """Return the turn after one step, and whether it ended Alice's turn or the game.
 
         Args:
-            stops: whether Alice chose to stop; ignored when it is not her turn.
-            reached: whether the state reached is within Bob's goal; ignored unless it is his turn.
-            goal_is_start: whether, should Alice's turn end here, Bob has nothing to do.
+            turn: the turn before the step.
+            stops: whether Alice chose to stop; ignored if it is not her turn.
+            reached: whether the state after the step meets Bob's goal; ignored if it is not his turn.
+            goal_is_start: whether that state meets a goal at Alice's start, so that Bob would have nothing to do.
         """
         alices = turn.role == ALICE
         bobs = turn.role == BOB
@@ -81,9 +84,13 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Opponents:
-    """How Alice plays, whom the two play against, and how Bob copies her: keys of configs/reward/self_play.yaml."""
+    """The settings of Alice, of past opponents, and of Bob's cloning; configs/reward/self_play.yaml explains them.
 
-    alice: Literal["learned", "random"]  # random: she moves at random and never learns
+    Raises:
+        ConfigError: if a value is invalid.
+    """
+
+    alice: Literal["learned", "random"]  # a random Alice moves at random and never learns
     alice_moves: int
     past_share: float
     past_versions: int
@@ -105,17 +112,18 @@ class Opponents:
 
 
 def distance(features: Float[Either, "*batch g"], goal: Float[Either, "*batch g"]) -> Float[Either, "*batch"]:
-    """Euclidean, in goal features."""
+    """Return the Euclidean distance in goal features."""
     return ((features - goal) ** 2).sum(axis=-1) ** 0.5
 
 
 def whole_games(rollout: Transition, horizon: int) -> Transition:
-    """A rollout [T, B, ...] that begins with new games, in which only those count that end in it whatever happens.
+    """Return a rollout [T, B, ...] in which only those games are valid that end within it in any case.
 
-    Nobody knows what Alice's last goal was worth when Bob's turn was cut. To drop the games that were cut would keep
-    the short ones of those that begin late, and short games are easy: Bob would seem to fail too seldom. So a game is
-    ``valid`` if it begins early enough for ``horizon`` moves and the step in which Alice stops, however long it turns
-    out to be. The next rollout begins anew: whatever is going on at the end is ``truncated``.
+    The rollout must begin with new games. Alice's reward is unknown if Bob's turn was truncated. Dropping only the
+    truncated games would keep the short ones among those that begin late, and short games are easy, so Bob would seem
+    to fail too rarely. Therefore a game is ``valid`` if it begins early enough for ``horizon`` moves and the step in
+    which Alice stops, even if it turns out shorter. The next rollout begins with new games, so unfinished ones become
+    ``truncated``.
     """
     over = rollout.info["over"] > 0.0
     length = over.shape[0]
@@ -130,7 +138,7 @@ def whole_games(rollout: Transition, horizon: int) -> Transition:
 
 
 def outcome(rollout: Transition) -> tuple[Float[Array, "T B"], Bool[Array, "T B"]]:
-    """How many moves Bob needed, and whether he reached the goal, told to every step [T, B] of a game: from its end."""
+    """Return Bob's number of moves and whether he reached the goal, as of the game's end, at every step [T, B]."""
     info = rollout.info
 
     def step(carry, row):

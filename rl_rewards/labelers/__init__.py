@@ -1,1 +1,1 @@
-"""Labelers: who answers queries, and the durable store of what they said."""
+"""Labelers, which answer queries, and the durable store of their answers."""

@@ -1,9 +1,9 @@
 """A language model that judges segments, through any OpenAI-compatible endpoint or embedded in this process.
 
-Segments are told in words and numbers, or shown as frames; pairs are asked both ways round; where a reward asks whether
-the task is done, the judge says yes or no, in either mode. Threads ask while the run goes on; every answer goes through
-the run's label store, so that a killed run is told the same again, and every request through the judge's journal, so
-that none is made twice. (Constitution: Bai et al. 2022, arXiv:2212.08073.)
+Segments are described in words and numbers, or shown as frames. Pairs are asked in both orders. Where a reward asks
+whether the task is done, the judge answers yes or no, in either mode. Threads send requests while the run goes on.
+Every answer goes through the run's label store, so that a run that was killed receives the same answers again; every
+request goes through the judge's journal, so that none is sent twice. (Constitution: Bai et al. 2022, arXiv:2212.08073.)
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class AIJudge(JudgeSettings, Labeling):
         return Requirements(reads=reads, reads_if_there=("scene",), waits_for_answers=self.wait)
 
     def make(self, assignment: Assignment) -> Judge:
-        """The judge of one seed.
+        """Return the judge of one seed.
 
         Raises:
-            ConfigError: when the key or a package is missing, or the queries do not suit it.
+            ConfigError: when the key or a package is missing, or the settings do not suit the queries.
         """
         require(
             assignment.clips > 1 or self.mode == "pointwise" or assignment.question == "success",
-            "labeler.mode=pairwise compares clips, and reward.clips=1 asks how good one is; choose "
+            "labeler.mode=pairwise compares clips, but reward.clips=1 asks for a rating of one clip; choose "
             "labeler.mode=pointwise.",
         )
         if self.show == "words":

@@ -1,4 +1,4 @@
-"""Asks a labeler about pairs that somebody else has answered, in both orders."""
+"""Ask a labeler about pairs that another rater has answered, in both orders."""
 
 import time
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from rl_rewards.labelers.store import STORE_NAME
 
 POLL_SECONDS = 0.05
 FLIP_RATE = "labeler/flip_rate"
-"""Of a labeler that asks both ways round itself, and reports how often it was told two things."""
+"""The metric of a labeler that asks each pair in both orders itself: the share of contradictory answers."""
 
 
 class Anew(NamedTuple):
-    """What was said of N pairs."""
+    """The new answers to N pairs."""
 
-    scores: Float[np.ndarray, "N 2"]  # NaN where it refused
-    probability: Float[np.ndarray, " N"] | None  # that the first is better; NaN where it said no more than which
+    scores: Float[np.ndarray, "N 2"]  # NaN for a refusal
+    probability: Float[np.ndarray, " N"] | None  # P(first is better); NaN where it is not known
     flip_rate: float | None
 
 
@@ -37,21 +37,21 @@ def ask_again(
     describe: Callable[[Transition], str] | None,
     folder: Path,
 ) -> Anew:
-    """Ask about all ``pairs`` at once and wait; what a judge was told is kept in ``folder``, and not asked twice.
+    """Ask about all ``pairs`` at once and wait. A judge's replies are kept in ``folder`` and not requested again.
 
     Raises:
-        ConfigError: when the labeler asks people, or looks at what is not known of the pairs.
-        TrainingFailed: when a judge has failed for good; what it said so far is kept.
+        ConfigError: when the labeler asks people, or reads data that the pairs do not have.
+        TrainingFailed: when a judge has failed for good; its replies so far are kept.
     """
     require(
         not labeling.requirements.asks_people,
-        "People answer in a run of their own; name a labeler that answers by itself.",
+        "A labeler that asks people cannot be used here; choose one that answers by itself.",
     )
     missing = [name for name in labeling.requirements.reads if name not in pairs.reads]
     require(
         not missing,
-        f"This labeler looks at {', '.join(missing)}, which the store does not know of its clips; choose another one, "
-        "or pairs of a run that records it.",
+        f"This labeler reads {', '.join(missing)}, which the label store does not have for its clips; choose another "
+        "labeler, or pairs of a run that records it.",
     )
     folder.mkdir(parents=True, exist_ok=True)
     asked = Assignment(
@@ -72,7 +72,7 @@ def ask_again(
 
 
 def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Transition) -> Anew:
-    for ending in ("", "-wal", "-shm"):  # answers of another labeler, or to the other order, would stand
+    for ending in ("", "-wal", "-shm"):  # old answers (of another labeler or order) would be kept
         (asked.folder / f"{STORE_NAME}{ending}").unlink(missing_ok=True)
     count = asked.answers
     labeler = make(asked)

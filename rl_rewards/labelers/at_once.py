@@ -1,4 +1,7 @@
-"""Labelers that answer every query at once; by a function of its segments, it is the shortest way to an own judge."""
+"""Labelers that answer every query at once.
+
+:class:`AnswersAtOnce`, which takes a function of the segments, is the shortest way to a labeler of your own.
+"""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
@@ -15,7 +18,7 @@ from rl_rewards.labelers.base import Assignment, Labeler
 
 
 class AtOnce(Labeler):
-    """Gives in each round the answers to all of its queries; how they are answered is for a subclass to say."""
+    """Answers all queries of a round in the same round; a subclass defines ``answers``."""
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
@@ -23,7 +26,7 @@ class AtOnce(Labeler):
 
     @abstractmethod
     def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, " K"], int]]:
-        """Scores of the segments in each of the ``rows`` of ``query``, and the number of the rater who gives them."""
+        """Return for each of the ``rows`` of ``query`` the scores of its segments and the rater's number."""
         ...
 
     def submit(self, query: Query, round: int) -> None:
@@ -49,12 +52,12 @@ class AtOnce(Labeler):
 
 
 class AnswersAtOnce(AtOnce):
-    """Answers with the scores that ``judge`` gives to the segments of each query.
+    """Answers with the scores that ``judge`` computes from the segments of each query.
 
     Args:
-        judge: takes a query's segments, leaves [K, L, ...] in numpy, and returns K scores: the higher the better, equal
-            ones for a tie, NaN where it cannot tell. Where the question is whether a task is done, K is 1 and the score
-            1 (yes) or 0 (no). It must be deterministic: a resumed run asks again.
+        judge: takes a query's segments, numpy leaves [K, L, ...], and returns K scores: higher is better, equal scores
+            are a tie, and NaN refuses to answer. Where the question is whether the task is done, K is 1 and the score
+            is 1 (yes) or 0 (no). It must be deterministic, because a resumed run asks again.
     """
 
     def __init__(self, assignment: Assignment, judge: Callable[[Transition], Any]) -> None:
@@ -62,10 +65,10 @@ class AnswersAtOnce(AtOnce):
         self._judge = judge
 
     def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, " K"], int]]:
-        """The judge's scores.
+        """Yield the judge's scores, with rater 0.
 
         Raises:
-            ConfigError: when it returns something else than one score for each segment.
+            ConfigError: when the judge does not return one score for each segment.
         """
         for row in rows:
             yield self._scores(jax.tree.map(lambda x, row=row: np.asarray(x)[row], query.segments)), 0
@@ -75,7 +78,7 @@ class AnswersAtOnce(AtOnce):
         name = getattr(self._judge, "__qualname__", type(self._judge).__name__)
         require(
             found.size == clips,
-            f"{name} returned an array of the shape {list(found.shape)} for a query of {clips} segments; it must "
+            f"{name} returned an array of shape {list(found.shape)} for a query of {clips} segments; it must "
             f"return {clips} numbers, one score for each segment.",
         )
         return found.reshape(clips)

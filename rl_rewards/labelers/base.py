@@ -1,4 +1,7 @@
-"""What answers queries: a synthetic teacher, a person, a language model. Host code between two jitted rounds."""
+"""The contract of labelers: synthetic teachers, people and language models that answer queries.
+
+Labelers run on the host, between two jitted rounds.
+"""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -15,79 +18,78 @@ from rl_rewards.core.types import EnvSpec, Transition
 
 @dataclass(frozen=True)
 class Assignment:
-    """The run whose queries a labeler is to answer, one of its seeds."""
+    """One seed of a run, whose queries a labeler answers."""
 
     seed: int
-    answers: int  # most that are collected at once
-    clips: int  # K, segments in a query
-    budget: int  # most that the whole run asks
-    folder: Path  # of the run
+    answers: int  # the most answers that one call of collect returns
+    clips: int  # K, the number of segments in a query
+    budget: int  # the most queries that the whole run asks
+    folder: Path  # the run folder
     spec: EnvSpec
-    draw: Callable[[np.ndarray], np.ndarray]  # info["scene"] [k] -> picture uint8 [height, width, 3]
-    describe: Callable[[Transition], str] | None  # a segment, leaves [L, ...], in words; None: the environment has none
-    acquisition: str  # how its queries are chosen, for the record
+    draw: Callable[[np.ndarray], np.ndarray]  # info["scene"] [k] -> image uint8 [height, width, 3]
+    describe: Callable[[Transition], str] | None  # a segment, leaves [L, ...], in words; None: not offered
+    acquisition: str  # how queries are chosen; only stored with them
     question: Question = "quality"
 
 
 class Labeling(Protocol):
-    """A way of answering, as a YAML under configs/labeler describes it.
+    """The settings of a labeler, as a YAML in configs/labeler gives them.
 
-    A class that inherits from it needs ``make`` alone; the rest has defaults, which are those of a teacher that answers
-    at once.
+    A subclass must define only ``make``. The defaults of everything else suit a teacher that answers at once.
     """
 
     @property
     def requirements(self) -> Requirements:
-        """Returns what this part needs of a run, and what a run must know about it."""
+        """Return what the labeler needs from a run, and what a run must know about it."""
         return Requirements()
 
     @abstractmethod
     def make(self, assignment: Assignment) -> "Labeler":
-        """The labeler of one seed's run."""
+        """Return the labeler of one seed."""
         ...
 
 
 class Labeler(Protocol):
-    """The labeler of one seed. What it answers to a query must not depend on when it is asked.
+    """The labeler of one seed. Its answer to a query must not depend on when it is asked.
 
-    For one that answers at once :class:`rl_rewards.labelers.at_once.AnswersAtOnce` does all this.
+    :class:`rl_rewards.labelers.at_once.AnswersAtOnce` implements all of this for a labeler that answers at once.
     """
 
     @abstractmethod
     def submit(self, query: Query, round: int) -> None:
-        """Take the queries of a round that asks some, leaves [Q, K, L, ...] in numpy; returns at once."""
+        """Receive the queries of a round, numpy leaves [Q, K, L, ...], and return without waiting for answers."""
         ...
 
     @abstractmethod
     def open(self, round: int) -> int:
-        """How many queries, of rounds up to ``round``, are neither answered nor refused yet, and may still be."""
+        """Return how many queries of rounds up to ``round`` are still waiting for an answer or a refusal."""
         ...
 
     @abstractmethod
     def collect(self, round: int) -> Labels:
-        """What has been answered since the last call, perhaps to queries of earlier rounds; padded to one length."""
+        """Return the answers since the last call, also to queries of earlier rounds, padded to a fixed length."""
         ...
 
     def save(self) -> bytes:
-        """Everything that later answers depend on."""
+        """Return all state that later answers depend on."""
         return b""
 
     def load(self, saved: bytes) -> None:
-        """Go on from what :meth:`save` returned."""
+        """Restore the state that :meth:`save` returned."""
         return None
 
     def close(self) -> None:
-        """The run is over, or stops: give back what is open."""
+        """Release all resources, because the run has ended or is stopping."""
         return None
 
     def metrics(self) -> dict[str, float]:
-        """Numbers on its work so far, by full names that begin with ``labeler/``: finite, and always the same names."""
+        """Return finite numbers about the work so far; the names begin with ``labeler/`` and are always the same."""
         return {}
 
     def news(self) -> list[str]:
-        """Sentences that a person should hear, each once."""
+        """Return new messages for the user; each message is returned once."""
         return []
 
     def probabilities(self) -> dict[int, float]:
-        """Query id -> probability that the first of its two segments is better, where it has said more than which."""
+        """Return query id -> P(first of the two segments is better), for those pairs for which it is known."""
         return {}

@@ -1,7 +1,8 @@
-"""A labeler held against answers that are trusted: does it agree, is it as sure as it is right, what does it lean on?
+"""Compares a labeler with trusted answers: its agreement, its calibration, and its bias towards nuisance features.
 
-Leaning on a feature f:  answer = a * trusted + b * (f of the first - f of the second), by least squares, answers 1
-(first better), 0 (tie), -1. b is 0 for a labeler whose mistakes have nothing to do with f, however many they are.
+The bias towards a feature f is the coefficient b of the least-squares fit
+answer = a * trusted + b * (f of the first - f of the second), where answers are 1 (first better), 0 (tie) and -1.
+b is 0 for a labeler whose mistakes are independent of f, however many there are.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.queries import calibration_error
 
 RESAMPLES = 2000
-"""Of the bootstrap over pairs."""
+"""The number of bootstrap resamples of the pairs."""
 CONFIDENCE = 0.95
 KINDS = (-1.0, 0.0, 1.0)
 Interval = tuple[float, float, float]
@@ -24,17 +25,17 @@ Interval = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Calibration:
-    """What came out; None where it cannot be told."""
+    """The results of a comparison; None where a result is not defined."""
 
-    pairs: int  # that both have answered
-    unanswered: int  # that the labeler under test refused
-    agreement: Interval  # share of pairs with the same answer of first, second and tie; 95% bootstrap over pairs
-    agreement_decided: float | None  # the same among pairs that neither calls a tie
-    kappa: float | None  # Cohen's: 0 is chance, 1 the same always; None where both always say one thing
-    calibration_error: float | None  # expected, of P(first better), on pairs that the trusted answer decides
-    flip_rate: float | None  # share of pairs whose answer turns round when the clips change places
-    nuisances: Mapping[str, Interval]  # b of each feature in deviations; all intervals together hold with 95%
-    leans_on: str | None  # the one with the largest |b|, of those whose interval excludes 0
+    pairs: int  # pairs that both raters have answered
+    unanswered: int  # pairs that the tested labeler refused
+    agreement: Interval  # share of pairs with the same answer (first, second or tie); 95% bootstrap over pairs
+    agreement_decided: float | None  # the agreement on pairs that neither rater calls a tie
+    kappa: float | None  # Cohen's: 0 is chance, 1 full agreement; None if both always give one answer
+    calibration_error: float | None  # expected error of P(first better), on pairs without a trusted tie
+    flip_rate: float | None  # share of pairs whose answer changes when the clips are swapped
+    nuisances: Mapping[str, Interval]  # b of each standardised feature; 95% intervals, simultaneous for all features
+    leans_on: str | None  # the feature with the largest |b| among those whose interval excludes 0
 
 
 def calibrate(
@@ -44,25 +45,25 @@ def calibrate(
     probability: Float[np.ndarray, " N"] | None = None,
     flip_rate: float | None = None,
 ) -> Calibration:
-    """Compare scores of N pairs of segments; NaN where one of the two gave none.
+    """Compare the scores that two raters gave to N pairs of segments; NaN where a rater gave none.
 
-    Features that go together (a longer path takes larger actions) are blamed together: the table shows it.
+    Correlated features (a longer path takes larger actions) all show a bias.
 
     Args:
-        features: of each segment, by name.
-        probability: that the first is better, as the labeler under test has it; NaN where it has none.
+        features: name -> one number for each segment.
+        probability: P(first is better) according to the tested labeler; NaN where it gives none.
 
     Raises:
-        ConfigError: when there is no pair that both have answered.
+        ConfigError: when there is no pair that both raters have answered.
     """
     answered = np.isfinite(trusted).all(axis=-1)
     both = answered & np.isfinite(tested).all(axis=-1)
-    require(bool(both.any()), f"None of the {int(answered.sum())} pairs was answered: there is nothing to compare.")
+    require(bool(both.any()), f"None of the {int(answered.sum())} pairs was answered by the tested labeler.")
     answer, truth = (np.sign(scores[both, 0] - scores[both, 1]) for scores in (tested, trusted))
     weights = _resamples(len(answer))
     same = (answer == truth).astype(np.float64)
     decided = (answer != 0) & (truth != 0)
-    level = (1.0 - CONFIDENCE) / max(1, len(features))  # several are looked at: each is held to more
+    level = (1.0 - CONFIDENCE) / max(1, len(features))  # Bonferroni's correction over the features
     leaning = {
         name: _leaning(answer, truth, values[both, 0] - values[both, 1], weights, level)
         for name, values in features.items()
@@ -82,10 +83,10 @@ def calibrate(
 
 
 def flips(forth: Float[np.ndarray, "N 2"], back: Float[np.ndarray, "N 2"]) -> float | None:
-    """Share of pairs answered otherwise once the clips have changed places; None without a pair answered both times.
+    """Return the share of pairs whose answer changes when the clips are swapped; None if no pair has both answers.
 
     Args:
-        forth, back: scores, each in the order in which the clips were shown: ``back`` has the second clip first.
+        forth, back: scores in the order in which the clips were shown; ``back`` has the second clip first.
     """
     one, other = (np.sign(scores[:, 0] - scores[:, 1]) for scores in (forth, back))
     known = np.isfinite(one) & np.isfinite(other)
@@ -93,7 +94,7 @@ def flips(forth: Float[np.ndarray, "N 2"], back: Float[np.ndarray, "N 2"]) -> fl
 
 
 def _resamples(n: int) -> Float[np.ndarray, "R N"]:
-    """How often each pair is drawn."""
+    """Return how often each bootstrap resample draws each pair."""
     return np.random.default_rng(0).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES).astype(np.float64)
 
 
@@ -109,7 +110,7 @@ def _leaning(
     weights: Float[np.ndarray, "R N"],
     level: float,
 ) -> Interval:
-    """b of the least squares, no intercept (which clip comes first is chance), and its bootstrap interval."""
+    """Return b, fitted without intercept (the order of the clips is random), and its bootstrap interval."""
     size = np.sqrt(np.mean(np.square(difference)))
     if size < 1e-9:
         return 0.0, 0.0, 0.0
@@ -118,15 +119,15 @@ def _leaning(
 
     def solve(moments: np.ndarray) -> np.ndarray:
         aa, ab, bb, ay, by = np.moveaxis(moments, -1, 0)
-        rest = bb - np.where(aa > 0.0, ab**2 / np.maximum(aa, 1e-12), 0.0)  # of the feature, once truth is out of it
+        rest = bb - np.where(aa > 0.0, ab**2 / np.maximum(aa, 1e-12), 0.0)  # the feature without the truth's share
         shared = by - np.where(aa > 0.0, ab * ay / np.maximum(aa, 1e-12), 0.0)
-        return np.round(np.where(rest > 1e-6, shared / np.maximum(rest, 1e-6), 0.0), 9)  # else 1e-17 would count
+        return np.round(np.where(rest > 1e-6, shared / np.maximum(rest, 1e-6), 0.0), 9)  # so that a bias of 1e-17 is 0
 
     return float(solve(products.sum(axis=0))), *_ends(solve(weights @ products), level)
 
 
 def _kappa(answer: Float[np.ndarray, " N"], truth: Float[np.ndarray, " N"]) -> float | None:
-    """(observed - chance) / (1 - chance) agreement of three answers (Cohen 1960)."""
+    """Return (observed - chance) / (1 - chance), the kappa of three possible answers (Cohen 1960)."""
     chance = sum(float(np.mean(answer == kind) * np.mean(truth == kind)) for kind in KINDS)
     return None if chance > 1.0 - 1e-12 else (float(np.mean(answer == truth)) - chance) / (1.0 - chance)
 

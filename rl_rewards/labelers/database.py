@@ -1,9 +1,9 @@
-"""The file of a label store (sqlite_file.py), and the statements that its readers share; several processes may use it.
+"""The tables of a label store (an SQLite file, see sqlite_file.py), and the statements that several modules use.
 
-Rows are only ever added: an undo is an answer of its own, a query asked anew with other clips supersedes the old one.
-``details`` holds what else is known of a clip, by names: next_obs (of its last step), env_reward, info.KEY.
-Four columns follow from the answers and are kept for speed: ``queries.answer`` the answer that stands, its
-``labeler``, ``refused`` whether it holds no scores, and ``superseded``.
+Queries and answers are only ever added: an undo is a new row of ``answers``, and a query that is asked again with other
+clips supersedes the old one. ``details`` holds other arrays of a clip by name: next_obs (of its last step), env_reward,
+info.KEY. Four columns of ``queries`` could be derived from the answers, and are kept for speed: ``answer`` (the current
+answer), its ``labeler``, ``refused`` (1 if the answer has no scores) and ``superseded``.
 """
 
 import sqlite3
@@ -20,9 +20,9 @@ DETAILS = (
     "CREATE TABLE IF NOT EXISTS details (hash TEXT NOT NULL REFERENCES clips, name TEXT NOT NULL, "
     "value BLOB NOT NULL, PRIMARY KEY (hash, name)) WITHOUT ROWID"
 )
-"""Came later; a store without it gets it, and reads as one that knows none."""
+"""A table that older stores lack; it is added, empty, when such a store is opened."""
 REFUSALS = "CREATE INDEX IF NOT EXISTS refusals ON queries(run, seed) WHERE refused = 1"
-"""Came later too."""
+"""An index that older stores lack, too."""
 TABLES = """
 CREATE TABLE clips (
   hash TEXT PRIMARY KEY, media BLOB, sheet TEXT NOT NULL, obs BLOB NOT NULL, action BLOB NOT NULL
@@ -68,8 +68,8 @@ class Database(SqliteFile):
     """The connection of a process to a label store.
 
     Raises:
-        ConfigError: when the file is no label store, or one of another version.
-        OSError: when it cannot be used now.
+        ConfigError: when the file is not a label store of this version.
+        OSError: when the file cannot be used now.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,14 +87,14 @@ class Database(SqliteFile):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
             found = VERSION
-        told = f"{self.path} is a database of another kind or version ({found})"
-        require(found == VERSION, f"{told}; a label store of version {VERSION} is needed.")
+        message = f"{self.path} is a database of another kind or version ({found})"
+        require(found == VERSION, f"{message}; a label store of version {VERSION} is needed.")
         connection.execute(DETAILS)
         connection.execute(REFUSALS)
 
 
 def room(connection: sqlite3.Connection, run: str, seed: int) -> float:
-    """Labels that the budget still allows."""
+    """Return how many labels the budget still allows; infinity without a budget."""
     budget = connection.execute("SELECT labels FROM budgets WHERE run = ? AND seed = ?", (run, seed)).fetchone()
     if budget is None:
         return float("inf")
@@ -107,7 +107,7 @@ def room(connection: sqlite3.Connection, run: str, seed: int) -> float:
 
 
 def leased(connection: sqlite3.Connection, run: str, seed: int, now: float) -> int:
-    """Queries that annotators have now and will answer."""
+    """Return the number of unanswered queries that annotators have on lease now."""
     return connection.execute(
         "SELECT count(*) FROM leases l JOIN queries q ON q.number = l.query WHERE q.run = ? AND q.seed = ? "
         "AND q.repeat_of IS NULL AND q.answer IS NULL AND l.until > ?",
@@ -116,6 +116,7 @@ def leased(connection: sqlite3.Connection, run: str, seed: int, now: float) -> i
 
 
 def write_answer(connection: sqlite3.Connection, number: int, row: dict[str, Any]) -> None:
+    """Add the answer ``row`` to the query ``number`` and end its lease."""
     answer = insert(connection, "answers", row | {"query": number})
     connection.execute(
         "UPDATE queries SET answer = ?, labeler = ?, refused = ? WHERE number = ?",
@@ -125,5 +126,6 @@ def write_answer(connection: sqlite3.Connection, number: int, row: dict[str, Any
 
 
 def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> int | None:
+    """Insert ``row`` (column -> value) and return its row number."""
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     return connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values())).lastrowid

@@ -1,7 +1,8 @@
-"""The label store as people use it: take a question, answer it, take the answer back. Several at once.
+"""The label store as annotators use it: they take a question, answer it, and may take the answer back.
 
-A question on lease is nobody else's until the time is up. The order in which its clips are shown follows from the
-question and the annotator alone, so that a page which was reloaded, or is open twice, means the same by "left".
+Several annotators may work at once. A question on lease is reserved for one annotator until the time is up. The order
+in which its clips are shown depends only on the question and the annotator, so that "left" means the same clip on a
+page that was reloaded or is open twice.
 """
 
 import json
@@ -15,19 +16,19 @@ from rl_rewards.labelers.database import Database, insert, leased, room, write_a
 from rl_rewards.labelers.records import Conflict, Leased, check_labeler, check_scores, packed
 
 MOST_LEASES = 50
-"""Questions that annotators have at once, each of them one: whoever may label may do so by any name."""
+"""The most questions on lease at once, one for each annotator, because a visitor may use any number of names."""
 SPACING = 5
-"""At least so many answers lie between a pair and its repeat, or it would be remembered."""
+"""The least number of answers between a pair and its repeat, so that people do not answer from memory."""
 
 
 class Desk:
-    """Where annotators work on the store ``database``.
+    """Gives the questions of the store ``database`` to annotators and records their answers.
 
     Args:
-        run: only this run's questions; of all runs if None.
-        lease_seconds: how long a question is one annotator's; then others may get it.
-        repeat_share: of an annotator's pairs that are asked a second time, to measure agreement with oneself.
-        clock: seconds since 1970.
+        run: the run whose questions are asked; None asks those of all runs.
+        lease_seconds: how long a question is reserved for one annotator.
+        repeat_share: the share of an annotator's pairs that are asked twice, to measure their consistency.
+        clock: returns seconds since 1970.
     """
 
     def __init__(
@@ -41,12 +42,12 @@ class Desk:
     ) -> None:
         self.database, self.run = database, run
         self._lease_seconds, self._repeat_share, self._clock = lease_seconds, repeat_share, clock
-        self._random = random.Random()  # which pair is repeated: nothing that a run's numbers depend on
+        self._random = random.Random()  # chooses the pairs to repeat; no result of a run depends on it
 
     def lease(self, annotator: str) -> Leased | None:
-        """A question for ``annotator`` alone: the one they have, or the oldest that is free.
+        """Return a question reserved for ``annotator``: the one they have, or else the oldest free one.
 
-        None if there is none, or others have MOST_LEASES already.
+        Returns None if no question is free, or others have MOST_LEASES questions already.
         """
         annotator, now, run = check_labeler(annotator), self._clock(), self.run
         with self.database.writing() as connection:
@@ -67,7 +68,7 @@ class Desk:
             return self._give(connection, repeat or query["number"], annotator)
 
     def _free(self, connection: sqlite3.Connection, annotator: str, now: float) -> sqlite3.Row | None:
-        """The oldest query that nobody else has, for whose answer there is room in the budget."""
+        """Return the oldest query that nobody else has and whose answer fits into the budget."""
         rows = connection.execute(
             "SELECT q.number, q.run, q.seed, q.repeat_of FROM queries q WHERE q.answer IS NULL "
             "AND q.superseded = 0 AND (? IS NULL OR q.run = ?) AND (q.repeat_of IS NULL OR q.repeat_for = ?) "
@@ -85,17 +86,17 @@ class Desk:
         return None
 
     def _repeat(self, connection: sqlite3.Connection, annotator: str, now: float) -> int | None:
-        """A new query that asks one of the annotator's pairs again, when one is due."""
+        """Return the number of a new query that repeats one of the annotator's pairs, if a repeat is due."""
         repeats = connection.execute(
             "SELECT repeat_of, answer IS NOT NULL AS answered FROM queries WHERE repeat_of IS NOT NULL "
             "AND repeat_for = ?",
             (annotator,),
         ).fetchall()
-        given = connection.execute(  # an index alone tells; repeats are among them
+        given = connection.execute(  # answered from an index alone; this includes repeats
             "SELECT count(*) FROM queries WHERE labeler = ? AND answer IS NOT NULL", (annotator,)
         ).fetchone()[0]
         answered = given - sum(row["answered"] for row in repeats)
-        if len(repeats) >= int(self._repeat_share * answered):  # nearly always: the pairs need not be read
+        if len(repeats) >= int(self._repeat_share * answered):  # the usual case: skip reading the pairs
             return None
         pairs = [
             row["number"]
@@ -130,7 +131,7 @@ class Desk:
         )
 
     def release(self, annotator: str) -> None:
-        """Give back what ``annotator`` has, so that others get it at once."""
+        """End the lease of ``annotator``, so that others can get the question at once."""
         with self.database.writing() as connection:
             connection.execute("DELETE FROM leases WHERE annotator = ?", (check_labeler(annotator),))
 
@@ -144,14 +145,14 @@ class Desk:
         shown_at: float | None = None,
         replays: int | None = None,
     ) -> None:
-        """Write down a person's answer to the query ``number``, which they have or had on lease.
+        """Store a person's answer to the query ``number``, which they have or had on lease.
 
         Args:
-            scores_shown: one for each clip in the order shown, higher is better, equal is a tie; None refuses.
-            token: names this answer; saying the same again under the same token does nothing.
+            scores_shown: one for each clip in the order shown; higher is better, equal is a tie, None refuses.
+            token: identifies this answer; sending the same answer again with the same token does nothing.
 
         Raises:
-            Conflict: when it has been given to someone else, answered, taken back by the run, or is beyond the budget.
+            Conflict: when the query is on lease to someone else, answered or superseded, or the budget is used up.
         """
         annotator = check_labeler(annotator)
         with self.database.writing() as connection:
@@ -164,30 +165,32 @@ class Desk:
             if _said_before(connection, token, annotator, number, packed(scores)):
                 return
             if not _may_answer(connection, query, annotator):
-                raise Conflict("This question was not yours any more: it took too long, or it is no longer asked.")
+                raise Conflict(
+                    "This question was no longer reserved for you: your time was up, or it is no longer asked."
+                )
             if given is not None and query["repeat_of"] is None and room(connection, query["run"], query["seed"]) < 1:
-                raise Conflict("The label budget is used up; this answer was not needed any more.")
+                raise Conflict("The label budget is used up; this answer is no longer needed.")
             row = {"labeler": annotator, "source": "human", "scores": packed(scores), "shown": packed(shown)}
             row |= {"shown_at": shown_at, "answered_at": self._clock(), "replays": replays, "token": token}
             write_answer(connection, number, row)
 
     def undo(self, annotator: str, *, token: str) -> Leased | None:
-        """Take back the annotator's newest answer that stands and ask its query again, in the same order.
+        """Take back the annotator's newest valid answer and ask its query again, in the same order.
 
         Returns:
-            The query; None when there is nothing to take back.
+            The query, or None when there is nothing to take back.
 
         Raises:
-            Conflict: when the reward has learned from it already.
+            Conflict: when the reward has learned from the answer already.
         """
         annotator = check_labeler(annotator)
         with self.database.writing() as connection:
             again = connection.execute(
                 "SELECT query, labeler, undo_of FROM answers WHERE token = ?", (token,)
             ).fetchone()
-            if again is not None:  # said before: the question is on lease already, or answered anew
+            if again is not None:  # a repeated request: the question is on lease already, or answered again
                 own = again["undo_of"] is not None and again["labeler"] == annotator
-                require(own, "this token names something else that was said.")
+                require(own, "this token belongs to another request; use a new one.")
                 held = connection.execute(
                     "SELECT 1 FROM leases WHERE annotator = ? AND query = ?", (annotator, again["query"])
                 ).fetchone()
@@ -201,7 +204,7 @@ class Desk:
             if last is None:
                 return None
             if connection.execute("SELECT 1 FROM absorbed WHERE answer = ?", (last["number"],)).fetchone():
-                raise Conflict("Your last answer cannot be taken back: the reward has learned from it already.")
+                raise Conflict("Your last answer cannot be taken back, because the reward has learned from it already.")
             row = {"labeler": annotator, "source": "human", "answered_at": self._clock(), "token": token}
             insert(connection, "answers", row | {"query": last["query"], "undo_of": last["number"]})
             connection.execute(
@@ -210,27 +213,27 @@ class Desk:
             return self._give(connection, last["query"], annotator)
 
     def media(self, clip: str) -> bytes | None:
-        """The picture of a clip, by its hash."""
+        """Return the picture of a clip, a PNG, by its hash; None if there is none."""
         with self.database.reading() as connection:
             row = connection.execute("SELECT media FROM clips WHERE hash = ?", (clip,)).fetchone()
         return row and row["media"]
 
     def sheets(self, clips: Sequence[str]) -> list[dict | None]:
-        """How the frames lie in the pictures of ``clips``; None for a clip without one."""
+        """Return the layouts of the pictures of ``clips``; None for a clip without a picture."""
         with self.database.reading() as connection:
             rows = [connection.execute("SELECT sheet FROM clips WHERE hash = ?", (clip,)).fetchone() for clip in clips]
         return [row and json.loads(row["sheet"]) for row in rows]
 
 
 def _order(number: int, annotator: str, clips: int) -> list[int]:
-    """Entry i is the clip that is shown at place i."""
+    """Return the order of clips: entry i is the index of the clip that is shown at position i."""
     order = list(range(clips))
     random.Random(f"{number} {annotator}").shuffle(order)
     return order
 
 
 def _may_answer(connection: sqlite3.Connection, query: sqlite3.Row, annotator: str) -> bool:
-    """Whether ``annotator`` has or had it on lease, nobody else got it since, and it is still asked."""
+    """Return True if the query is still asked, and ``annotator`` was the last one to have it on lease."""
     held = connection.execute(
         "SELECT 1 FROM leases WHERE query = ? AND annotator = ?", (query["number"], annotator)
     ).fetchone()
@@ -238,11 +241,11 @@ def _may_answer(connection: sqlite3.Connection, query: sqlite3.Row, annotator: s
 
 
 def _said_before(connection: sqlite3.Connection, token: str, annotator: str, number: int, scores: str | None) -> bool:
-    """Whether just this was said under this token.
+    """Return True if the same answer is stored under this token.
 
     Raises:
-        ConfigError: when the token names an answer to another question.
-        Conflict: when it names another answer, or one that was taken back since.
+        ConfigError: when the token belongs to an answer to another question.
+        Conflict: when it belongs to another answer, or to one that was taken back later.
     """
     said = connection.execute(
         "SELECT number, query, labeler, scores, undo_of FROM answers WHERE token = ?", (token,)
@@ -250,9 +253,9 @@ def _said_before(connection: sqlite3.Connection, token: str, annotator: str, num
     if said is None:
         return False
     same = (said["query"], said["labeler"], said["undo_of"]) == (number, annotator, None)
-    require(same, "this token names an answer to another question.")
+    require(same, "this token belongs to an answer to another question; use a new one.")
     if said["scores"] != scores:
         raise Conflict("Not saved: another answer to this question was saved under the same token.")
     if connection.execute("SELECT 1 FROM answers WHERE undo_of = ?", (said["number"],)).fetchone():
-        raise Conflict("Not saved: this answer was taken back since.")
+        raise Conflict("Not saved: this answer was taken back in the meantime.")
     return True

@@ -1,7 +1,7 @@
-"""Label sets that leave a store and enter another: JSON lines, PreferenceTransformer's arrays, chosen and rejected.
+"""Exports and imports of label stores: JSON lines, PreferenceTransformer's arrays, and chosen and rejected segments.
 
-The JSON lines lose nothing and can be read back: the first names format and version, every other is one row of one
-table, ``{"table": ..., column: value, ...}``, bytes as base64. Leases stay behind. Nothing is ever unpickled.
+JSON lines are lossless and can be imported. The first line names the format and its version; every other line is one
+row of a table, ``{"table": ..., column: value, ...}``, with bytes as base64. Leases are left out. Nothing is unpickled.
 """
 
 import base64
@@ -22,7 +22,7 @@ from rl_rewards.labelers.database import VERSION, Database
 from rl_rewards.labelers.records import NewQuery, Source, check_labeler, check_scores, unpacked
 
 FORMAT = "rl_rewards labels"
-TABLES = {  # in an order in which every row comes after those it names
+TABLES = {  # in this order, rows come after the rows that they refer to
     "clips": "hash",
     "details": "hash, name",
     "budgets": "run, seed",
@@ -32,7 +32,7 @@ TABLES = {  # in an order in which every row comes after those it names
     "absorbed": "number",
 }
 BYTES = {"clips": ("media", "obs", "action"), "details": ("value",)}
-NAMES = {  # columns that hold another row's number
+NAMES = {  # columns with the number of another row
     "queries": {"repeat_of": "queries", "answer": "answers"},
     "answers": {"query": "queries", "undo_of": "answers"},
     "absorbed": {"query": "queries", "answer": "answers"},
@@ -44,7 +44,7 @@ STANDING = (
 
 
 def export_lines(database: Database, path: Path) -> int:
-    """Write all of the store as JSON lines; returns how many rows."""
+    """Write the whole store as JSON lines; return the number of rows."""
     rows = 0
     with replaced(path) as file, database.reading() as connection:
         file.write(json.dumps({"format": FORMAT, "version": VERSION}) + "\n")
@@ -59,10 +59,10 @@ def export_lines(database: Database, path: Path) -> int:
 
 
 def import_lines(database: Database, path: Path) -> int:
-    """Add what :func:`export_lines` wrote to the store, all of it or nothing; returns how many rows.
+    """Add a file of :func:`export_lines` to the store, all of it or nothing; return the number of rows.
 
     Raises:
-        ConfigError: when a line is not what it should be, or the store has labels of the same run already.
+        ConfigError: when a line is not valid, or the store has labels of the same run already.
     """
     numbers: dict[str, dict[int, int]] = {"queries": {}, "answers": {}, "absorbed": {}}
     rows, where = 0, f"{path}"
@@ -70,13 +70,16 @@ def import_lines(database: Database, path: Path) -> int:
         with path.open(encoding="utf-8") as file, database.writing() as connection:
             _check_head(path, file.readline())
             known = {row["run"] for row in connection.execute("SELECT DISTINCT run FROM queries")}
-            connection.execute("PRAGMA defer_foreign_keys = ON")  # a query names its answer, which comes later
+            connection.execute("PRAGMA defer_foreign_keys = ON")  # a query refers to its answer, which comes later
             answer_of: list[tuple[int, int]] = []
             for count, line in enumerate(file, start=2):
                 where = f"{path}, line {count}"
                 table, row = _read_row(connection, where, line)
                 run = row.get("run")
-                require(run not in known, f"{where}: the store has labels of the run {run} already.")
+                require(
+                    run not in known,
+                    f"{where}: the store already has labels of the run {run}; import into another store.",
+                )
                 if table == "queries" and row["answer"] is not None:
                     answer_of.append((row["number"], row.pop("answer")))
                 _insert(connection, table, row, numbers)
@@ -95,7 +98,7 @@ def _check_head(path: Path, line: str) -> None:
     except ValueError:
         head = None
     right = head == {"format": FORMAT, "version": VERSION}
-    require(right, f"{path} is no file of labels of version {VERSION}: its first line does not say so.")
+    require(right, f"{path} is not a label export of version {VERSION}: its first line does not say so.")
 
 
 def _read_row(connection: sqlite3.Connection, where: str, line: str) -> tuple[str, dict[str, Any]]:
@@ -117,11 +120,11 @@ def _read_row(connection: sqlite3.Connection, where: str, line: str) -> tuple[st
 
 
 def _check_meaning(where: str, table: str, row: dict[str, Any]) -> None:
-    """What is not the database's to check: that later readers find in it what they expect."""
+    """Check the values that the database itself does not check, so that later readers can rely on them."""
     try:
         if table == "clips":
             sheet = json.loads(row["sheet"])
-            require((sheet is None) == (row["media"] is None), "media and sheet must be both there or both null.")
+            require((sheet is None) == (row["media"] is None), "media and sheet must both be given or both be null.")
             _ = sheet and Sheet(**sheet)
         elif table == "details":
             unpack_array(row["value"])
@@ -149,24 +152,25 @@ def _decoded(where: str, key: str, value: Any) -> bytes:
 def _insert(
     connection: sqlite3.Connection, table: str, row: dict[str, Any], numbers: dict[str, dict[int, int]]
 ) -> None:
-    """Add a row under a new number; the numbers it names are those that the rows got here."""
+    """Insert a row under a new number, and translate its references to the new numbers of other rows."""
     old = row.pop("number", None)
     for key, other in NAMES.get(table, {}).items():
         if row.get(key) is not None:
             row[key] = numbers[other][row[key]]
     names, marks = ", ".join(row), ", ".join("?" * len(row))
-    ignore = "OR IGNORE " if table in ("clips", "details") else ""  # the same content may be there already
+    ignore = "OR IGNORE " if table in ("clips", "details") else ""  # a clip with the same content may exist
     cursor = connection.execute(f"INSERT {ignore}INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
     if table in numbers and old is not None and cursor.lastrowid is not None:
         numbers[table][old] = cursor.lastrowid
 
 
 def export_preference_transformer(database: Database, path: Path) -> int:
-    """Write the pairs as arrays of PreferenceTransformer's names (Kim et al. 2023, arXiv:2303.00957); returns how many.
+    """Write the pairs as PreferenceTransformer's arrays (Kim et al. 2023, arXiv:2303.00957); return their number.
 
-    N pairs of segments of L steps: ``observations`` and ``observations_2`` [N, L, ...], ``actions`` and ``actions_2``
-    [N, L, ...], ``timestep_1`` and ``timestep_2`` [N, L] from 1, ``human_labels`` [N] (0 the first is better, 1 the
-    second, -1 equal) and ``labels`` [N, 2], the same as shares. Refusals and repeats are left out.
+    The arrays of N pairs of segments of L steps are ``observations`` and ``observations_2`` [N, L, ...], ``actions``
+    and ``actions_2`` [N, L, ...], ``timestep_1`` and ``timestep_2`` [N, L] from 1, ``human_labels`` [N] (0: the first
+    is better, 1: the second, -1: equal) and ``labels`` [N, 2], the same as probabilities.
+    Refusals and repeats are left out.
 
     Raises:
         ConfigError: when there is no pair, or their segments differ in shape.
@@ -178,7 +182,7 @@ def export_preference_transformer(database: Database, path: Path) -> int:
     try:
         (obs, action), (obs_2, action_2) = [tuple(np.stack(arrays) for arrays in side) for side in sides]
     except ValueError as error:
-        raise ConfigError(f"{database.path}: the pairs' segments differ in shape and make no array.") from error
+        raise ConfigError(f"{database.path}: the pairs' segments differ in shape and cannot form one array.") from error
     scores = np.array([json.loads(row["scores"]) for row in rows])
     human = np.where(scores[:, 0] == scores[:, 1], -1, scores[:, 1] > scores[:, 0]).astype(np.int64)
     shares = np.where(human[:, None] == -1, 0.5, human[:, None] == np.arange(2)).astype(np.float32)
@@ -191,9 +195,9 @@ def export_preference_transformer(database: Database, path: Path) -> int:
 
 
 def export_chosen_rejected(database: Database, path: Path) -> int:
-    """Write every strict preference as a JSON line with ``chosen`` and ``rejected``; returns how many.
+    """Write every strict preference as a JSON line with ``chosen`` and ``rejected``; return their number.
 
-    Each side is ``{"hash", "obs", "action"}``. A ranking gives all its pairs; ties, ratings, yes or no, and
+    Each side is ``{"hash", "obs", "action"}``. A ranking gives all its pairs; ties, ratings, yes-or-no answers and
     refusals give none.
     """
     pairs = 0
@@ -201,11 +205,11 @@ def export_chosen_rejected(database: Database, path: Path) -> int:
         for row in connection.execute(STANDING + "AND q.kind NOT IN ('rating', 'yes_no') ORDER BY q.answer").fetchall():
             clips, scores = json.loads(row["clips"]), unpacked(row["scores"]) or ()
             sides = {clip: _side(connection, clip) for clip in clips}
-            told = {key: row[key] for key in ("run", "seed", "query_id", "env", "labeler", "source")}
+            source = {key: row[key] for key in ("run", "seed", "query_id", "env", "labeler", "source")}
             for better, high in zip(clips, scores, strict=True):
                 for worse, low in zip(clips, scores, strict=True):
                     if high > low:
-                        file.write(json.dumps({"chosen": sides[better], "rejected": sides[worse], **told}) + "\n")
+                        file.write(json.dumps({"chosen": sides[better], "rejected": sides[worse], **source}) + "\n")
                         pairs += 1
     return pairs
 

@@ -1,6 +1,7 @@
-"""People who judge clips in a browser while the policy learns; the page is a process of its own.
+"""People who judge clips in a browser while the policy learns.
 
-So the page lives on when training dies, and what has been answered is in the store whatever dies.
+The page runs in a separate process, so that it survives when training is killed. Every answer is in the label store,
+whichever process dies.
 """
 
 import contextlib
@@ -33,19 +34,19 @@ class People(Labeling):
 
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
-        require(0 <= self.port < 65_536, f"labeler.port={self.port} must be 0 (a free one) to 65535.")
+        require(0 <= self.port < 65_536, f"labeler.port={self.port} must be a port up to 65535, or 0 for any free one.")
 
     @property
     def requirements(self) -> Requirements:
         return Requirements(reads=WHAT_PEOPLE_SEE, waits_for_answers=self.wait, asks_people=True)
 
     def make(self, assignment: Assignment) -> "Human":
-        """Asks through the store and, if ``page``, serves it."""
+        """Return the labeler of one seed, which also starts the page's server if ``page`` is true."""
         return Human(self, assignment)
 
 
 class Human(StoredLabeler):
-    """The people of one run."""
+    """The people who label for one seed."""
 
     def __init__(self, people: People, assignment: Assignment) -> None:
         path = None if people.store is None else Path(people.store)
@@ -53,7 +54,7 @@ class Human(StoredLabeler):
         self._server = _serve(people, assignment.folder, self.store.path) if people.page else None
 
     def close(self) -> None:
-        """The page ends with the run; it goes on where training was killed."""
+        """Stop the page's server, because the run has ended. The server goes on if training was killed."""
         super().close()
         if self._server is not None:
             self._server.terminate()
@@ -62,19 +63,19 @@ class Human(StoredLabeler):
 
 
 def _serve(people: People, folder: Path, store: Path) -> "subprocess.Popen | None":
-    """The page in a process of its own, which prints its address; None where one serves this store already."""
+    """Start the page's server, which prints its address; return None if a server for this store is running."""
     try:
         from rl_rewards.labelers.page.server import only_server
     except ImportError as error:
         raise ConfigError(
-            "labeler=human needs starlette and uvicorn, which are not installed; pip install 'rl_rewards[label]', or "
-            "choose labeler=human_terminal."
+            "labeler=human needs starlette and uvicorn, which are not installed; run pip install 'rl_rewards[label]', "
+            "or choose labeler=human_terminal."
         ) from error
     try:
         with only_server(store):
             pass
     except ConfigError:
-        print("The labelling page is served already, at the address that it printed.", flush=True)
+        print("The labelling page is already running, at the address that it printed when it started.", flush=True)
         return None
     command = [sys.executable, "-m", "rl_rewards.label", str(folder), "--port", str(people.port), "--ask", people.ask]
     command += ["--ask-done", people.ask_done]

@@ -1,4 +1,4 @@
-"""A person who judges clips in the terminal, where there is no browser; pictures of the clips lie beside the run."""
+"""A person who judges clips in the terminal, where there is no browser; pictures of the clips are in the run folder."""
 
 import sys
 import uuid
@@ -17,10 +17,10 @@ from rl_rewards.labelers.records import Conflict, Leased, check_labeler
 from rl_rewards.labelers.stored import WHAT_PEOPLE_SEE, StoredLabeler
 
 FOLDER = "clips"
-KEYS = "s skips, z takes the last answer back, q leaves the rest for the next time"
+KEYS = "s skips, z takes back the last answer, q leaves the remaining questions for later"
 HOW = {
     "pair": "1 or 2 for the better one, = for equal",
-    "ranking": "the numbers from the best to the worst, such as 2 1 3",
+    "ranking": "the clips' numbers from best to worst, such as 2 1 3",
     "rating": "a number, higher is better",
     "yes_no": "is the task done in this picture? y or n",
 }
@@ -38,17 +38,24 @@ class PersonAtTerminal(Labeling):
 
     @property
     def requirements(self) -> Requirements:
-        """Nothing is waited for: it is while answers are collected that they are asked for."""
+        """Return the needs of a labeler that is never waited for, because ``collect`` itself asks the person."""
         return Requirements(reads=WHAT_PEOPLE_SEE, waits_for_answers=False, asks_people=True)
 
     def make(self, assignment: Assignment) -> "Terminal":
-        """Asks where standard input and output are."""
-        require(sys.stdin.isatty(), "labeler=human_terminal asks in a terminal, and there is none; start it in one.")
+        """Return the labeler of one seed.
+
+        Raises:
+            ConfigError: when standard input is not a terminal.
+        """
+        require(
+            sys.stdin.isatty(),
+            "labeler=human_terminal needs a terminal, but standard input is none; start the run in one.",
+        )
         return Terminal(self.name, assignment)
 
 
 class Terminal(StoredLabeler):
-    """The person of one run."""
+    """The person who labels for one seed."""
 
     def __init__(self, name: str, assignment: Assignment) -> None:
         super().__init__(assignment, draws=True)
@@ -65,7 +72,7 @@ class Terminal(StoredLabeler):
             self._words[int(query.id[row])] = [describe(segment) for segment in one]
 
     def collect(self, round: int) -> Labels:
-        """Ask until everything is answered or the person leaves; then what there is."""
+        """Ask until everything is answered or the person leaves; return the answers so far."""
         staying = True
         while staying and (leased := self._desk.lease(self._name)) is not None:
             self._show(leased)
@@ -84,7 +91,7 @@ class Terminal(StoredLabeler):
         print(f"{HOW[leased.kind]}; {KEYS}.", flush=True)
 
     def _ask(self, leased: Leased) -> bool:
-        """Until there is an answer; False when the person leaves."""
+        """Ask until there is an answer; return False when the person leaves."""
         while True:
             try:
                 said = input("> ").strip().lower()
@@ -99,7 +106,7 @@ class Terminal(StoredLabeler):
                     print(
                         "Taken back." if self._desk.undo(self._name, token=token) else "There is nothing to take back."
                     )
-                    return True  # what was taken back is asked again first
+                    return True  # the query that was taken back is asked again first
                 scores = None if said == "s" else scores_of(leased.kind, said, len(leased.clips))
                 self._desk.answer(self._name, leased.number, scores, token=token)
                 return True
@@ -111,25 +118,25 @@ class Terminal(StoredLabeler):
 
 
 def scores_of(kind: str, said: str, clips: int) -> list[float]:
-    """Of the clips in the order shown.
+    """Return the scores of the clips, in the order shown, that the typed text ``said`` means.
 
     Raises:
-        ConfigError: for what is no answer.
+        ConfigError: when the text is not an answer.
     """
-    told = f"'{said}' is no answer: {HOW[kind]}; {KEYS}."
+    message = f"'{said}' is not an answer: {HOW[kind]}; {KEYS}."
     if kind == "rating":
         try:
             return [float(said)]
         except ValueError as error:
-            raise ConfigError(told) from error
+            raise ConfigError(message) from error
     if kind == "yes_no":
         answer = {"y": [1.0], "yes": [1.0], "n": [0.0], "no": [0.0]}.get(said)
-        require(answer is not None, told)
+        require(answer is not None, message)
         return answer or []
     if kind == "pair":
         found = {"1": [1.0, 0.0], "2": [0.0, 1.0], "=": [0.0, 0.0]}.get(said)
-        require(found is not None, told)
+        require(found is not None, message)
         return found or []
     order = said.replace(",", " ").split()
-    require(sorted(order) == sorted(map(str, range(1, clips + 1))), told)
+    require(sorted(order) == sorted(map(str, range(1, clips + 1))), message)
     return [float(clips - 1 - order.index(str(place + 1))) for place in range(clips)]

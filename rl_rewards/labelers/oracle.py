@@ -1,13 +1,15 @@
-"""Synthetic teachers that know the true reward, and make people's mistakes (B-Pref, Lee et al. 2021, arXiv:2111.03026).
+"""Synthetic teachers that know the true reward but make human mistakes (B-Pref, Lee et al. 2021, arXiv:2111.03026).
 
-value = sum_t myopia^(L - 1 - t) r_t;  P(first preferred) = sigmoid(rationality * difference); then, in this order:
-skipped where no segment's return reaches the skip threshold, equal where returns differ by less than the equal one,
-flipped with the share of mistakes. Both thresholds are for true returns, sum_t r_t, however the teacher values them.
-Skipping counts returns from the lowest one seen, or from 0 where none is below it, so that it refuses no more where
-rewards are negative. What it answers to a query depends on (seed, id) and the returns alone. A planted bias adds to a
-segment's value what nobody asked for, ``bias * typical |return| * feature in deviations``.
+A teacher values a segment at sum_t myopia^(L - 1 - t) r_t and prefers the first of two segments with probability
+sigmoid(rationality * difference of values). In this order, it refuses a query in which no segment's return reaches the
+skip threshold, calls segments equal if their returns differ by less than the equal threshold, and reverses its answer
+with probability ``mistake``. Both thresholds apply to true returns, sum_t r_t, whatever the teacher's values are. The
+skip threshold counts returns from the lowest return seen, or from 0 if that is lower, so that negative rewards do not
+cause more refusals. The answer to a query depends only on (seed, id) and the returns. A planted bias adds
+``bias * mean |return| * standardised nuisance feature`` to a segment's value.
 
-Asked whether the task is done in a state, a teacher goes by true success, flipped with the share of mistakes.
+Where the question is whether the task is done in a state, the answer is the true success, reversed with probability
+``mistake``.
 """
 
 import json
@@ -26,7 +28,7 @@ from rl_rewards.labelers.nuisance import NUISANCES, measure, nuisances_of
 from rl_rewards.labelers.stored import StoredLabeler
 
 ABOUT_RETURNS = ("skip", "equal", "rater_offset", "rating_noise", "bias")
-"""Settings that mean nothing where the answer is yes or no; 0 is off."""
+"""Settings that do not apply to yes-or-no questions; 0 is off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Teacher(Labeling):
         require(0 < self.myopia <= 1, f"labeler.myopia={self.myopia} must lie in (0, 1]; 1 is off.")
         require(
             self.rationality is None or self.rationality > 0,
-            f"labeler.rationality={self.rationality} must be positive, or null: never wrong.",
+            f"labeler.rationality={self.rationality} must be positive, or null for a teacher without noise.",
         )
         require(self.raters > 0, f"labeler.raters={self.raters} must be at least 1.")
         for name in ("rater_offset", "rating_noise"):
@@ -61,7 +63,7 @@ class Teacher(Labeling):
             require(value >= 0, f"labeler.{name}={value} must be 0 (off) or positive.")
         require(
             self.bias_towards in NUISANCES,
-            f"labeler.bias_towards={self.bias_towards} is no feature of a segment; choose from {', '.join(NUISANCES)}.",
+            f"labeler.bias_towards={self.bias_towards} is not a nuisance feature; choose from {', '.join(NUISANCES)}.",
         )
 
     @property
@@ -69,17 +71,16 @@ class Teacher(Labeling):
         return Requirements(reads=("env_reward", "obs", "action") if self.store or self.bias else ("env_reward",))
 
     def make(self, assignment: Assignment) -> "Oracle | StoredOracle":
-        """The teacher of one seed.
+        """Return the teacher of one seed.
 
         Raises:
-            ConfigError: when it is to be biased towards what its environment's segments do not have, or to say whether
-                the task is done where that is not known.
+            ConfigError: when the environment lacks the bias's feature, or the true success that is asked about.
         """
         if assignment.question == "success":
             self._check_success(assignment)
         require(
             self.bias == 0 or self.bias_towards in nuisances_of(assignment.spec),
-            f"labeler.bias_towards={self.bias_towards} cannot be told of {assignment.spec.name}, whose "
+            f"labeler.bias_towards={self.bias_towards} is not defined for {assignment.spec.name}, whose "
             f"{NUISANCES[self.bias_towards].taken_from} is not a vector of numbers; choose labeler.bias=0.",
         )
         oracle = Oracle(self, assignment)
@@ -97,20 +98,20 @@ class Teacher(Labeling):
             value = getattr(self, name)
             require(
                 value == off,
-                f"labeler.{name}={value} is about returns, and this reward asks whether the task is done; leave it "
-                "out, or choose labeler.mistake=SHARE for answers that are wrong.",
+                f"labeler.{name}={value} applies to returns, but this reward asks whether the task is done; leave it "
+                "out, and set labeler.mistake=PROBABILITY if some answers should be wrong.",
             )
 
 
 class Oracle(AtOnce):
-    """A teacher at work."""
+    """The teacher of one seed."""
 
     def __init__(self, teacher: Teacher, assignment: Assignment) -> None:
         super().__init__(assignment)
         self._teacher, self._seed = teacher, assignment.seed
-        self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen, and of how many segments
-        self._total = self._lowest = 0.0  # sum of the returns seen; the lowest of them and 0
-        self._features = self._squares = 0.0  # sums of the feature that it is biased towards, and of its square
+        self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen; number of segments seen
+        self._total = self._lowest = 0.0  # sum of the returns seen; the minimum of them and 0
+        self._features = self._squares = 0.0  # sums of the bias feature and of its square
 
     def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, " K"], int]]:
         ids, rewards = np.asarray(query.id)[rows], np.asarray(query.segments.env_reward, np.float64)[rows]  # [Q', K, L]
@@ -135,13 +136,13 @@ class Oracle(AtOnce):
 
     @property
     def _typical(self) -> float:
-        """Mean |return| of what was seen so far."""
+        """Return the mean |return| of all segments seen so far."""
         return self._returns / max(self._segments, 1.0)
 
     def _extra(self, query: Query, rows: np.ndarray) -> Float[np.ndarray, "rows K"]:
-        """What the bias adds to the segments of these ``rows`` of a query, in units of return; 0 without one.
+        """Return the bias terms [rows, K] of the values of these ``rows``, in units of return; 0 without a bias.
 
-        The feature counts in deviations from its mean, of all segments seen so far.
+        The feature is standardised by its mean and standard deviation over all segments seen so far.
         """
         teacher, shape = self._teacher, np.shape(query.segments.env_reward)[1:2]
         if teacher.bias == 0:
@@ -155,7 +156,7 @@ class Oracle(AtOnce):
         return teacher.bias * self._typical * (found - mean) / deviation
 
     def _answer(self, query: int, rewards: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, int]:
-        """Scores [K] of one query's segments [K, L], worth ``extra`` [K] besides; and whose they are."""
+        """Return the scores [K] of a query's segments [K, L] and the rater; ``extra`` [K] is added to their values."""
         teacher, rng = self._teacher, np.random.default_rng([self._seed, query])
         rater = int(rng.integers(teacher.raters))
         if len(rewards) == 1:
@@ -173,26 +174,26 @@ class Oracle(AtOnce):
         return ranks, rater
 
     def _skips(self, returns: np.ndarray) -> bool:
-        """Whether none of ``returns`` [K] reaches the share ``skip`` of the mean one, both counted from the lowest."""
+        """Return True if no return [K] reaches ``skip`` times the mean, both counted from the lowest return."""
         mean = self._total / max(self._segments, 1.0)
         reached, typical = returns.max() - self._lowest, mean - self._lowest
         return self._teacher.skip > 0 and bool(reached < self._teacher.skip * typical)
 
     def _yes_or_no(self, query: int, done: bool) -> tuple[Float[np.ndarray, "1"], int]:
-        """1 where the task is done, turned round with the share of mistakes; and whose answer it is."""
+        """Return 1 if the task is done, else 0, reversed with probability ``mistake``; and the rater."""
         rng = np.random.default_rng([self._seed, query])
         rater = int(rng.integers(self._teacher.raters))
         return np.array([done != (rng.uniform() < self._teacher.mistake)], float), rater
 
     def _rating(self, rewards: np.ndarray, rater: int, rng: np.random.Generator) -> np.ndarray:
-        """Mean reward per step, as this rater sees it: everybody has an offset of their own."""
+        """Return the mean reward per step with this rater's own offset and noise."""
         teacher = self._teacher
         offset = teacher.rater_offset * np.random.default_rng([self._seed, 1 << 31, rater]).normal()
         return np.array([rewards.mean() + offset + teacher.rating_noise * rng.normal()])
 
 
 class StoredOracle(StoredLabeler):
-    """A teacher whose answers go through the run's label store, to be exported or replayed."""
+    """A teacher whose answers go through the run's label store, so that they can be exported or replayed."""
 
     def __init__(self, assignment: Assignment, oracle: Oracle) -> None:
         super().__init__(assignment)
@@ -215,8 +216,9 @@ class StoredOracle(StoredLabeler):
 
 
 def _ranks(values: np.ndarray, returns: np.ndarray, equal: float) -> np.ndarray:
-    """Ranks by ``values``, 0 for the worst, then up; neighbours share one where their ``returns`` differ by less than
-    ``equal``, or their values not at all.
+    """Return the ranks of ``values``, 0 for the worst.
+
+    Neighbours share a rank if their ``returns`` differ by less than ``equal`` or their values are equal.
     """
     order = np.argsort(values, kind="stable")
     steps = (np.diff(values[order]) > 0.0) & (np.abs(np.diff(returns[order])) >= equal)

@@ -1,4 +1,4 @@
-"""Pairs of a label store with the answers that stand, as arrays: what a check of labelers compares and asks anew."""
+"""The pairs of a label store with their current answers, as arrays, for the calibration of labelers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,32 +18,32 @@ from rl_rewards.labelers.store import LabelStore
 
 @dataclass(frozen=True)
 class Pairs:
-    """N of them, in the order in which they were asked."""
+    """N pairs of segments, in the order in which they were asked."""
 
     obs: np.ndarray  # [N, 2, L, ...]
     action: np.ndarray  # [N, 2, L, ...]
-    details: Mapping[str, np.ndarray]  # [N, 2, ...] next_obs of the last step, env_reward, info.KEY; those of all clips
+    details: Mapping[str, np.ndarray]  # [N, 2, ...] last next_obs, env_reward, info.KEY, where all clips have them
     scores: Float[np.ndarray, "N 2"]
-    labelers: tuple[str, ...]  # whose answers these are
-    seeds: np.ndarray  # [N] of the run that asked
+    labelers: tuple[str, ...]  # the raters who gave these answers
+    seeds: np.ndarray  # [N] the seed that asked each pair
 
     @property
     def returns(self) -> Float[np.ndarray, "N 2"] | None:
-        """True ones; None where the store does not know them."""
+        """The true returns; None if the store does not have the true rewards."""
         rewards = self.details.get("env_reward")
         return None if rewards is None else rewards.astype(np.float64).sum(axis=-1)
 
     @property
     def reads(self) -> set[str]:
-        """What a labeler that is asked about them can look at, by the names of ``Requirements.reads``."""
+        """The data that a labeler can read from these pairs, by the names of ``Requirements.reads``."""
         return {"obs", "action", *self.details}
 
     def features(self, spec: EnvSpec) -> dict[str, Float[np.ndarray, "N 2"]]:
-        """Of each segment, what nobody was asked about."""
+        """Return the nuisance features of each segment."""
         return {name: measure(one, self.obs, self.action) for name, one in nuisances_of(spec).items()}
 
     def of_seed(self, seed: int) -> "Pairs":
-        """Those that one seed asked."""
+        """Return the pairs that one seed asked."""
         own = self.seeds == seed
         return Pairs(
             self.obs[own],
@@ -55,7 +55,10 @@ class Pairs:
         )
 
     def segments(self, swapped: bool) -> Transition:
-        """Leaves [N, 2, L, ...]; ``swapped`` has the second clip of every pair first. What is not known is 0."""
+        """Return the segments, leaves [N, 2, L, ...]; ``swapped`` puts the second clip of each pair first.
+
+        Data that the store does not have is 0.
+        """
         turn = slice(None, None, -1 if swapped else 1)
         obs, action = self.obs[:, turn], self.action[:, turn]
         details = {name: values[:, turn] for name, values in self.details.items()}
@@ -76,16 +79,16 @@ class Pairs:
 
 
 def read_pairs(store: LabelStore, env: str) -> Pairs:
-    """All answered pairs of the environment ``env``; ties are answers, refusals and repeats are not.
+    """Return all answered pairs of the environment ``env``; ties are included, refusals and repeats are not.
 
     Raises:
-        ConfigError: when there is none, they are about another environment, or their segments differ in shape.
+        ConfigError: when there is no pair, when a pair is of another environment, or when segments differ in shape.
     """
     with store.database.reading() as connection:
         rows = connection.execute(STANDING + "AND q.kind = 'pair' ORDER BY q.number").fetchall()
-        require(len(rows) > 0, f"{store.path} has no answered pair, and only pairs can be compared.")
+        require(len(rows) > 0, f"{store.path} has no answered pair; name a label store that has some.")
         others = sorted({row["env"] for row in rows} - {env})
-        require(not others, f"{store.path} holds answers about {', '.join(others)}, and its run is of {env}.")
+        require(not others, f"{store.path} holds answers about {', '.join(others)}, but its run uses {env}.")
         names = [unpacked(row["clips"]) or () for row in rows]
         clips = {row["hash"]: row for row in connection.execute("SELECT hash, obs, action FROM clips")}
         found: dict[str, dict[str, bytes]] = {}
@@ -106,4 +109,4 @@ def read_pairs(store: LabelStore, env: str) -> Pairs:
             seeds=np.array([row["seed"] for row in rows]),
         )
     except ValueError as error:
-        raise ConfigError(f"{store.path}: the pairs' segments differ in shape; ask them of one run.") from error
+        raise ConfigError(f"{store.path}: the pairs' segments differ in shape; use the pairs of one run.") from error

@@ -1,4 +1,4 @@
-"""How far the labelling has come, and how well annotators agree with themselves."""
+"""The progress of the labelling, and how consistently annotators answer repeated pairs."""
 
 import time
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from rl_rewards.labelers.records import unpacked
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """Counts over all seeds of the run asked about, or of all runs; repeats are in none but ``repeats``."""
+    """Counts over all seeds of one run or of all runs; only ``repeats`` and ``agreements`` include repeated pairs."""
 
     labels: int  # answers with scores
     refused: int
-    absorbed: int  # answers, refusals too, that the reward has learned from
+    absorbed: int  # answers and refusals that the reward has received
     open: int  # queries without an answer
-    leased: int  # of these, how many annotators have now
+    leased: int  # open queries that annotators have now
     budget: int | None  # None: unlimited for at least one run and seed
-    repeats: int  # repeated pairs that can be compared
-    agreements: int  # of these, how many were answered the same way
+    repeats: int  # repeated pairs with two answers to compare
+    agreements: int  # repeated pairs that were answered the same way
 
 
 def progress(database: Database, run: str | None = None) -> LabelCounts:
-    """The counts of ``run``, or of all runs."""
+    """Return the counts of ``run``, or of all runs."""
     mine, chosen = "(? IS NULL OR q.run = ?)", (run, run)
     with database.reading() as connection:
-        labels, refused, waiting = (  # one by one, because each has an index of its own
+        labels, refused, waiting = (  # three statements, because each has its own index
             connection.execute(
                 f"SELECT count(*) FROM queries q WHERE {which} AND repeat_of IS NULL AND {mine}", chosen
             ).fetchone()[0]
@@ -53,9 +53,9 @@ def progress(database: Database, run: str | None = None) -> LabelCounts:
 
 
 def consistency(database: Database, run: str | None = None, annotator: str | None = None) -> tuple[int, int]:
-    """Of the repeated pairs: how many were answered the same way (or tied both times), of how many.
+    """Return how many repeated pairs were answered the same way (or as a tie both times), and how many there are.
 
-    Refusals and pairs whose first answer was taken back since are left out.
+    Refusals, and pairs whose first answer was taken back later, are left out.
     """
     with database.reading() as connection:
         rows = connection.execute(

@@ -1,4 +1,4 @@
-"""What goes into a label store and what comes out of it, as plain records; each checks itself."""
+"""Records that go into a label store and come out of it, with the checks of their values."""
 
 import json
 import math
@@ -13,30 +13,30 @@ from rl_rewards.core.queries import Question
 from rl_rewards.labelers.clips import Sheet, encode_clip, segment_hash
 
 Kind = Literal["pair", "ranking", "rating", "yes_no"]
-"""The last is a rating on two levels: 1 is yes, the task is done in the one state shown; 0 is no."""
+"""A ``yes_no`` query shows one state; its score is 1 (yes, the task is done) or 0 (no)."""
 Source = Literal["human", "scripted", "judge"]
 DONE = "Is the task done in this picture?"
-"""The question that people get where the answer is yes or no, unless a labeler has another."""
+"""The default question to people where the answer is yes or no."""
 MOST_CLIPS = 9
-"""Of one query: number keys are what a person ranks with."""
+"""The most clips in a query, because people rank clips with the keys 1 to 9."""
 MOST_LETTERS = 40
-"""Of an annotator's name."""
+"""The longest name of an annotator, in characters."""
 
 
 class Conflict(Exception):
-    """What is asked cannot be done any more; the text says why in one sentence. Nothing was changed."""
+    """Raised when a request is no longer possible; the message says why. Nothing was changed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A segment by its content: obs [L, ...], action [L, ...], and its picture if there is one."""
+    """A segment, identified by its content: obs [L, ...], action [L, ...], and its picture if there is one."""
 
     hash: str
     obs: np.ndarray
     action: np.ndarray
     media: bytes | None
     sheet: Sheet | None
-    details: Mapping[str, np.ndarray] = field(default_factory=dict)  # what else is known of it, for later checks
+    details: Mapping[str, np.ndarray] = field(default_factory=dict)  # other arrays of the segment, by name
 
 
 def make_clip(
@@ -46,18 +46,21 @@ def make_clip(
     frames_per_second: float = 15.0,
     details: Mapping[str, np.ndarray] | None = None,
 ) -> Clip:
-    """A clip of obs [L, ...] and action [L, ...]; frames uint8 [F, H, W, 3] are needed where people are to see it."""
+    """Return a clip of obs [L, ...] and action [L, ...]; people need frames, uint8 [F, H, W, 3], to see it."""
     obs, action = np.asarray(obs), np.asarray(action)
     plain = all(array.ndim and np.issubdtype(array.dtype, np.number) for array in (obs, action))
-    require(plain and len(obs) == len(action) > 0, "a clip needs numbers obs [L, ...] and action [L, ...], L above 0.")
+    require(plain and len(obs) == len(action) > 0, "a clip needs numbers obs [L, ...] and action [L, ...] with L > 0.")
     media, sheet = (None, None) if frames is None else encode_clip(frames, frames_per_second)
     return Clip(segment_hash(obs, action), obs, action, media, sheet, details or {})
 
 
 @dataclass(frozen=True)
 class NewQuery:
-    """Something to ask about ``clips`` (their hashes): which of two, the order of several, how good one is, or whether
-    the task is done in it."""
+    """A question about ``clips`` (given by their hashes).
+
+    It asks which of two clips is better, for a ranking of several clips, for a rating of one clip, or whether the task
+    is done in one state.
+    """
 
     run: str
     seed: int
@@ -71,8 +74,8 @@ class NewQuery:
     def __post_init__(self) -> None:
         require(self.kind in get_args(Kind), f"kind={self.kind} must be one of {', '.join(get_args(Kind))}.")
         low, high = {"pair": (2, 2), "ranking": (2, MOST_CLIPS), "rating": (1, 1), "yes_no": (1, 1)}[self.kind]
-        told = f"a {self.kind} of {len(self.clips)} clips"
-        require(low <= len(self.clips) <= high, f"{told} cannot be asked; it has {low} to {high}.")
+        message = f"a query of kind {self.kind} has {len(self.clips)} clips"
+        require(low <= len(self.clips) <= high, f"{message}; it must have {low} to {high}.")
         require(self.query_id >= 0, f"query_id={self.query_id} must be 0 or more; -1 marks padding.")
 
 
@@ -91,13 +94,13 @@ def as_queries(
     details: Mapping[str, np.ndarray] | None = None,
     question: Question = "quality",
 ) -> tuple[list[NewQuery], list[Clip]]:
-    """What a ``Query`` holds, as :meth:`LabelStore.submit` takes it; rows with the id -1 are padding and left out.
+    """Convert the arrays of a ``Query`` to the arguments of :meth:`LabelStore.submit`; id -1 marks padding rows.
 
     Args:
-        ids: [Q]; obs: [Q, K, L, ...]; action: [Q, K, L, ...]: K = 1 is a rating, 2 a pair, more a ranking.
-        draw: (row, k) -> uint8 frames [F, H, W, 3] of that segment; needed where people are to see it.
-        details: [Q, K, ...] what else is known of the segments, by names.
-        question: about success, it is answered by yes or no, and K is 1.
+        ids: [Q]; obs: [Q, K, L, ...]; action: [Q, K, L, ...]. K = 1 is a rating, K = 2 a pair, K > 2 a ranking.
+        draw: (row, k) -> uint8 frames [F, H, W, 3] of that segment; needed if people label.
+        details: name -> [Q, K, ...], other arrays of the segments.
+        question: "success" asks for yes or no about one state, so that K is 1.
     """
     kind: Kind = "rating" if obs.shape[1] == 1 else "pair" if obs.shape[1] == 2 else "ranking"
     kind = "yes_no" if question == "success" else kind
@@ -121,35 +124,38 @@ def as_queries(
 
 @dataclass(frozen=True)
 class Leased:
-    """A query that one annotator alone has until ``until`` (seconds since 1970)."""
+    """A query that is reserved for one annotator until ``until`` (seconds since 1970)."""
 
-    number: int  # the store's own name of the query
+    number: int  # the row number of the query in the store
     run: str
     seed: int
     query_id: int
     round: int
     kind: Kind
-    clips: tuple[str, ...]  # hashes in the query's order
-    shown: tuple[int, ...]  # shown[i] is the clip to be shown at place i
+    clips: tuple[str, ...]  # hashes, in the query's order
+    shown: tuple[int, ...]  # shown[i] is the index of the clip that is shown at position i
     until: float
     is_repeat: bool
 
 
 @dataclass(frozen=True)
 class Absorbed:
-    """An answer as it goes into the reward: scores [K] in the query's order, or None when it was refused."""
+    """An answer that the reward learns from: scores [K] in the query's order, or None for a refusal."""
 
     query_id: int
     scores: tuple[float, ...] | None
-    rater: int  # 0, 1, ... in the order in which this run first absorbed from them
+    rater: int  # 0, 1, ... in the order in which this run first absorbed an answer of each rater
     labeler: str
     source: Source
 
 
 def label_arrays(absorbed: Sequence[Absorbed], rows: int, clips: int) -> dict[str, np.ndarray]:
-    """The fields of a ``Labels`` of fixed length: id [rows] int32 (-1 pads), scores [rows, clips] float32 (NaN pads
-    and marks what was refused), rater [rows] int32 (0 pads)."""
-    require(len(absorbed) <= rows, f"{len(absorbed)} answers do not fit into {rows} rows.")
+    """Return the fields of a ``Labels`` of fixed length.
+
+    They are id [rows] int32 (padding: -1), scores [rows, clips] float32 (padding and refusals: NaN) and rater [rows]
+    int32 (padding: 0).
+    """
+    require(len(absorbed) <= rows, f"{len(absorbed)} answers do not fit into {rows} rows of labels.")
     arrays = {
         "id": np.full(rows, -1, np.int32),
         "scores": np.full((rows, clips), np.nan, np.float32),
@@ -163,20 +169,20 @@ def label_arrays(absorbed: Sequence[Absorbed], rows: int, clips: int) -> dict[st
 
 
 def check_scores(scores: Any, clips: int, kind: str | None = None) -> tuple[float, ...] | None:
-    """``scores`` as numbers, one for each clip, or None for a refusal.
+    """Return ``scores`` as floats, one for each clip, or None for a refusal.
 
     Args:
-        kind: of the query, where it is known: yes or no has the scores 1 and 0 alone.
+        kind: the query's kind, if it is known; a ``yes_no`` query allows only the scores 1 and 0.
 
     Raises:
-        ConfigError: when they are anything else.
+        ConfigError: when ``scores`` is anything else.
     """
     if scores is None:
         return None
     listed = isinstance(scores, list | tuple) and len(scores) == clips and all(map(_is_score, scores))
-    require(listed, f"scores must be {clips} numbers from -1000 to 1000, one for each clip, or null to refuse.")
+    require(listed, f"scores must be {clips} numbers from -1000 to 1000, one for each clip, or null for a refusal.")
     decided = kind != "yes_no" or scores[0] in (0, 1)
-    require(decided, "scores of a yes or no must be [1] for yes or [0] for no, or null to refuse.")
+    require(decided, "scores of a yes_no query must be [1] for yes, [0] for no, or null for a refusal.")
     return tuple(map(float, scores))
 
 
@@ -186,16 +192,21 @@ def _is_score(value: Any) -> bool:
 
 
 def check_labeler(name: Any) -> str:
-    """The name of an annotator or of a scripted teacher, without spaces around it."""
+    """Return the name of a rater without surrounding spaces.
+
+    Raises:
+        ConfigError: when it is no printable text of 1 to MOST_LETTERS characters.
+    """
     right = isinstance(name, str) and name.isprintable() and 1 <= len(name.strip()) <= MOST_LETTERS
-    require(right, f"a labeler's name must be a text of 1 to {MOST_LETTERS} letters.")
+    require(right, f"a labeler's name must be a printable text of 1 to {MOST_LETTERS} characters.")
     return name.strip()
 
 
 def packed(values: Sequence[Any] | None) -> str | None:
-    """As the store's columns hold lists."""
+    """Return a list as the JSON text that the store's columns hold."""
     return None if values is None else json.dumps(list(values))
 
 
 def unpacked(text: str | None) -> tuple[Any, ...] | None:
+    """Return the tuple that :func:`packed` wrote."""
     return None if text is None else tuple(json.loads(text))

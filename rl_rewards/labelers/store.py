@@ -1,8 +1,8 @@
-"""The label store as a run uses it: ask, receive what was answered, the same again after a restart.
+"""The label store as a run uses it: the run submits queries and receives answers, the same ones after a restart.
 
-One file, shared by the training process, the people at their desks (desk.py) and whoever exports. An answer is on
-the disk before a call returns. What a round absorbed is written down before it is handed out and handed out again
-unchanged whenever the same round asks, so that a run which was killed learns from the same labels in the same rounds.
+The store is one file, shared by the training process, the annotators (desk.py) and exports. An answer is on the disk
+before a call returns. The set of answers that a round absorbs is stored before it is returned, and the same round
+always receives the same set, so that a run that was killed learns from the same labels in the same rounds.
 """
 
 import json
@@ -28,17 +28,17 @@ from rl_rewards.labelers.records import (
 )
 
 STORE_NAME = "labels.sqlite"
-"""In the folder of a run."""
+"""The file's name in a run folder."""
 
 
 class LabelStore:
-    """Open the store in ``path``; it is created when it is not there.
+    """Opens the label store at ``path``, and creates it if it does not exist.
 
     Args:
-        clock: seconds since 1970.
+        clock: returns seconds since 1970.
 
     Raises:
-        ConfigError: when ``path`` is something else.
+        ConfigError: when the file at ``path`` is not a label store.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -50,16 +50,16 @@ class LabelStore:
         self.database.close()
 
     def set_budget(self, run: str, seed: int, labels: int) -> None:
-        """At most ``labels`` answers with scores for this run and seed; repeats and refusals do not count."""
-        require(labels >= 0, f"a label budget of {labels} must be 0 or more.")
+        """Allow at most ``labels`` answers with scores for this run and seed; repeats and refusals do not count."""
+        require(labels >= 0, f"the label budget is {labels}; it must be 0 or more.")
         with self.database.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO budgets VALUES (?, ?, ?)", (run, seed, labels))
 
     def submit(self, queries: Sequence[NewQuery], clips: Iterable[Clip]) -> None:
-        """Ask ``queries`` about ``clips``. Asking the same again does nothing.
+        """Add ``queries`` about ``clips``. Adding the same query again does nothing.
 
-        The same id with other clips (a resumed run whose environment could not be restored) supersedes the old query
-        together with its answer, which no round receives any more: its segments are gone.
+        A query with an old id but other clips (from a resumed run whose environment could not be restored) supersedes
+        the old query and its answer, which no round receives any more, because its segments no longer exist.
         """
         with self.database.writing() as connection:
             for clip in clips:
@@ -70,7 +70,7 @@ class LabelStore:
     def _ask(self, connection: sqlite3.Connection, query: NewQuery) -> None:
         for clip in query.clips:
             known = connection.execute("SELECT 1 FROM clips WHERE hash = ?", (clip,)).fetchone()
-            require(known is not None, f"query {query.query_id} asks about the clip {clip}, which was never added.")
+            require(known is not None, f"query {query.query_id} is about the clip {clip}, which is not in the store.")
         old = connection.execute(
             "SELECT number, kind, clips FROM queries WHERE run = ? AND seed = ? AND query_id = ? "
             "AND repeat_of IS NULL AND superseded = 0",
@@ -95,13 +95,13 @@ class LabelStore:
     def record(
         self, run: str, seed: int, labeler: str, source: Source, answers: Mapping[int, Sequence[float] | None]
     ) -> int:
-        """Write down what a scripted teacher or a judge says: query id -> scores [K] in the query's order, or None.
+        """Store the answers of a scripted teacher or a judge: query id -> scores [K] in the query's order, or None.
 
-        What has an answer already keeps it, so that a resumed run may say the same again; what is beyond the budget is
+        A query that has an answer keeps it, so that a resumed run may repeat its answers. Answers beyond the budget are
         left out.
 
         Returns:
-            How many were new.
+            The number of new answers.
         """
         labeler = check_labeler(labeler)
         new = 0
@@ -112,7 +112,7 @@ class LabelStore:
                     "AND superseded = 0",
                     (run, seed, query_id),
                 ).fetchone()
-                require(query is not None, f"query {query_id} of run {run}, seed {seed} was never asked.")
+                require(query is not None, f"query {query_id} of run {run}, seed {seed} is not in the store.")
                 if query["answer"] is None and (scores is None or room(connection, run, seed) > 0):
                     values = check_scores(scores, len(unpacked(query["clips"]) or ()), query["kind"])
                     row = {"labeler": labeler, "source": source, "scores": packed(values)}
@@ -121,9 +121,9 @@ class LabelStore:
         return new
 
     def open(self, run: str, seed: int, round: int) -> int:
-        """Queries up to ``round`` without an answer, as far as the budget leaves room for one; repeats do not count.
+        """Return how many queries up to ``round`` wait for an answer that the budget allows; repeats do not count.
 
-        A run that was killed goes on from an earlier round: what it will only ask again later is not waited for.
+        A run that was killed goes on from an earlier round, and must not wait for queries that it asks again later.
         """
         with self.database.reading() as connection:
             waiting = connection.execute(
@@ -134,7 +134,7 @@ class LabelStore:
             return int(min(waiting, room(connection, run, seed)))
 
     def unanswered(self, run: str, seed: int) -> set[int]:
-        """Ids of the queries that have no answer yet, and were not refused; repeats are not among them."""
+        """Return the ids of the queries with neither an answer nor a refusal, without repeats."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT query_id FROM queries WHERE run = ? AND seed = ? AND answer IS NULL AND superseded = 0 "
@@ -144,11 +144,11 @@ class LabelStore:
         return {row["query_id"] for row in rows}
 
     def absorb(self, run: str, seed: int, round: int, limit: int) -> list[Absorbed]:
-        """The answers that go into the reward in ``round``, at most ``limit`` of them, in the order of arrival.
+        """Return the answers that the reward receives in ``round``, at most ``limit``, in the order of arrival.
 
-        The first call of a round decides, durably; every later one returns the same. What is beyond the limit waits
-        for the next round. Refusals are among them, so that the source may forget their segments; repeats are not.
-        A round before the newest decided one that was skipped then stays empty.
+        The first call in a round stores its result, and every later call returns the same. Answers beyond the limit
+        wait for the next round. Refusals are included, so that the reward source can drop their segments; repeats are
+        not. A round that was skipped stays empty once a later round has been stored.
         """
         with self.database.writing() as connection:
             newest = connection.execute(
@@ -167,18 +167,18 @@ class LabelStore:
             return _absorbed(connection, run, seed, round)
 
     def recorded(self, run: str, seed: int, round: int) -> list[Absorbed]:
-        """What :meth:`absorb` has given in ``round``; decides nothing."""
+        """Return what :meth:`absorb` returned in ``round``, without changing the store."""
         with self.database.reading() as connection:
             return _absorbed(connection, run, seed, round)
 
     def runs(self) -> list[tuple[str, int]]:
-        """Whose questions there are: run and seed."""
+        """Return the runs and seeds that have queries in the store."""
         with self.database.reading() as connection:
             rows = connection.execute("SELECT DISTINCT run, seed FROM queries ORDER BY run, seed").fetchall()
         return [(row["run"], row["seed"]) for row in rows]
 
     def asked(self, run: str, seed: int) -> dict[int, tuple[str, ...]]:
-        """Query id -> the names of its clips."""
+        """Return query id -> the hashes of its clips."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT query_id, clips FROM queries WHERE run = ? AND seed = ? AND repeat_of IS NULL "

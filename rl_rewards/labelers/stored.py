@@ -1,6 +1,6 @@
-"""Labelers whose questions and answers go through a label store: people, judges, and who replays them.
+"""The base of labelers whose queries and answers go through a label store.
 
-What a round receives is decided once, on the disk; a run that was killed asks again and is told the same.
+The store decides once which answers a round receives, so that a run that was killed receives the same ones again.
 """
 
 from collections.abc import Callable
@@ -16,22 +16,22 @@ from rl_rewards.labelers.records import as_queries, label_arrays
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 
 WHAT_PEOPLE_SEE = ("obs", "action", "info.scene")
-"""The parts of a transition that a labeler reads who shows clips to people."""
+"""The parts of a transition that a labeler needs to show clips to people."""
 RUN = "run"
-"""What a run is called in a store of its own."""
+"""The name of a run in a store that no other run shares."""
 FRAMES_PER_SECOND = 20.0
-"""At most; clips play in real time, but never slower than SLOWEST."""
+"""The highest frame rate. Clips play in real time, but not at fewer than SLOWEST frames per second."""
 SLOWEST = 10.0
 WIDEST = 320
-"""Pixels of a frame's longer side: what a page shows, and 900 pairs of MuJoCo's pictures would take gigabytes."""
+"""The longer side of a frame, in pixels, as the page shows it. 900 pairs of full MuJoCo frames take gigabytes."""
 
 
 class StoredLabeler(Labeler):
-    """Asks through a label store, and receives what has been answered there; it saves nothing besides.
+    """Submits queries to a label store and collects its answers; it has no other state to save.
 
     Args:
-        draws: whether people must see the segments.
-        path: a store that several runs share; None is the run's own.
+        draws: true if people must see the segments.
+        path: a store that several runs share; None uses a store in the run folder.
     """
 
     def __init__(self, assignment: Assignment, draws: bool = False, path: Path | None = None) -> None:
@@ -57,7 +57,7 @@ class StoredLabeler(Labeler):
             draw=draw,
             frames_per_second=frames_per_second,
             details={
-                "next_obs": np.asarray(segments.next_obs)[:, :, -1],  # the others are the next step's obs
+                "next_obs": np.asarray(segments.next_obs)[:, :, -1],  # the others equal the obs of the next step
                 "env_reward": np.asarray(segments.env_reward),
                 **{f"info.{key}": np.asarray(value) for key, value in segments.info.items()},
             },
@@ -80,10 +80,10 @@ class StoredLabeler(Labeler):
 def drawer(
     query: Query, spec: EnvSpec, draw: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[Callable[[int, int], np.ndarray], float]:
-    """A function (row, k) -> frames uint8 [F, H, W, 3] of that segment of ``query``, and frames a second.
+    """Return a function (row, k) -> frames uint8 [F, H, W, 3] of a segment of ``query``, and the frames per second.
 
     Raises:
-        ConfigError: when the environment cannot be drawn.
+        ConfigError: by that function, when the environment cannot be drawn.
     """
     every = max(1, round(1.0 / (FRAMES_PER_SECOND * spec.step_seconds)))  # steps per frame
     scenes = np.asarray(query.segments.info["scene"])
@@ -92,13 +92,13 @@ def drawer(
         try:
             return np.stack([_shrunk(draw(scene)) for scene in scenes[row, k, ::every]])
         except CannotDraw as error:
-            raise ConfigError(f"People are to judge what they see, but {error}.") from error
+            raise ConfigError(f"People must see the segments that they judge, but {error}.") from error
 
     return frames, float(np.clip(1.0 / (every * spec.step_seconds), SLOWEST, FRAMES_PER_SECOND))
 
 
 def _shrunk(frame: np.ndarray) -> np.ndarray:
-    """A picture [H, W, 3] with no side longer than WIDEST."""
+    """Return the frame [H, W, 3], scaled down so that no side is longer than WIDEST."""
     from PIL import Image
 
     height, width, _ = frame.shape

@@ -1,1 +1,1 @@
-"""How an experiment runs: build, collect, learn, evaluate, log, checkpoint."""
+"""Runs experiments: build, collect, learn, evaluate, log, checkpoint."""

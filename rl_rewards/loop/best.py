@@ -1,8 +1,8 @@
 """Keeps the policy and the reward of a run's best evaluation, in checkpoints/best and in best.json.
 
-Which evaluation is best follows from the rows of metrics.jsonl alone (``loop.best_criterion``). The best so far also
-goes with every checkpoint of everything, from which a resumed run takes it back: one that was found after the
-checkpoint is then overwritten, and found again or not.
+The best evaluation depends only on the rows of metrics.jsonl (``loop.best_criterion``). Every checkpoint also contains
+the best state so far, from which a resumed run restores it. A best state that was found after that checkpoint is
+overwritten, and the resumed run may find it again.
 """
 
 import json
@@ -28,30 +28,30 @@ from rl_rewards.rewards.base import RewardSource
 FILE = "best.json"
 SETTINGS = ("auto", "success", "true_return", "learned", None)
 RECORDED = ("success", "true_return", "learned_return", "learned_reward_final")
-"""Metrics of an evaluation that best.json repeats."""
+"""The metrics of an evaluation that best.json contains."""
 
 
 def best_choice(setting: str | None, env: Environment, source: RewardSource) -> Choice | None:
-    """Returns the choice that ``checkpoint.best`` makes; None where no best is kept.
+    """Return the choice that ``checkpoint.best`` means; None if no best state is kept.
 
-    ``auto`` takes the truth where the environment tells success, and its own reward where the run learns from that; in
-    all other runs nobody may know what the environment's reward is worth, and the learned one judges.
+    ``auto`` is true success if the environment records it, or the true return if the run learns from the environment's
+    reward. In all other runs the environment's reward may be meaningless, so that the learned reward judges.
 
     Raises:
-        ConfigError: for another setting, or one that this environment has no numbers for.
+        ConfigError: when the setting is not valid, or this environment and reward cannot measure it.
     """
     known = f"checkpoint.best={setting} is not valid; it must be auto, success, true_return, learned or null."
     require(setting in SETTINGS, known)
     require(
         setting != "success" or env.spec.has_success,
-        f"checkpoint.best=success, but {env.spec.name} does not tell success; choose true_return or learned.",
+        f"checkpoint.best=success, but {env.spec.name} does not record success; choose true_return or learned.",
     )
     needs = source.requirements
     measured = needs.needs_examples or needs.demos is not None
     require(
         setting != "learned" or measured or needs.stands_still,
         "checkpoint.best=learned, but this reward changes while it learns and has neither goals nor demonstrations to "
-        "measure it by; choose success, true_return or null.",
+        "compare with; choose success, true_return or null.",
     )
     if setting == "auto":
         if env.spec.has_success:
@@ -61,7 +61,7 @@ def best_choice(setting: str | None, env: Environment, source: RewardSource) -> 
 
 
 class BestKeeper:
-    """The best so far of a run; every seed has its own, and they are kept in one checkpoint."""
+    """The best states so far of a run; every seed has its own, and all are in one checkpoint."""
 
     def __init__(
         self, run_dir: Path, choice: Choice | None, source: RewardSource, seeds: Seeds, resumed: BestState | None
@@ -72,10 +72,10 @@ class BestKeeper:
         self._put_right()
 
     def consider(self, rows: Sequence[dict[str, Any]], state: TrainState) -> None:
-        """Keep what ``state`` has for every seed whose newest evaluation is its best; written at once if any is.
+        """Keep ``state`` for every seed whose newest evaluation is its best, and write it at once.
 
         Args:
-            rows: of metrics.jsonl; the last of them is of ``state``, and nothing happens unless it was evaluated.
+            rows: the rows of metrics.jsonl; the last one belongs to ``state``, and must have an evaluation to count.
         """
         if self.choice is None or "eval/learned_return" not in rows[-1]:
             return
@@ -100,14 +100,14 @@ class BestKeeper:
         self._write(self.state)
 
     def _criterion(self, row: dict[str, Any]) -> Criterion | None:
-        """One for the whole run: scores by different ones do not compare."""
+        """Return the criterion of the whole run, because scores of different criteria are not comparable."""
         if self.state is not None:
             return self.state.record["criterion"]
         assert self.choice is not None
         return criterion_for(self.choice, row, self.source.requirements.stands_still)
 
     def _merged(self, items: dict[str, Any], better: list[bool]) -> dict[str, Any]:
-        """``items`` where a seed did better, what was kept for the others."""
+        """Return ``items`` for the seeds that improved, and the kept items for the others."""
         if self.state is None or all(better):
             return items
 
@@ -117,7 +117,7 @@ class BestKeeper:
         return {name: jax.tree.map(leaf, items[name], self.state.items[name]) for name in items}
 
     def _put_right(self) -> None:
-        """Make the folder agree with this run, which may have been killed after the checkpoint that it goes on from."""
+        """Make the folder agree with the restored state; the run may have been killed after that checkpoint."""
         if self.state is None:
             self._folder.remove()
             (self.run_dir / FILE).unlink(missing_ok=True)
@@ -130,7 +130,7 @@ class BestKeeper:
 
 
 def kept_in_words(run_dir: Path) -> str | None:
-    """When the best evaluation of a run was, and its criterion; None where the run keeps no best."""
+    """Return when a run's best evaluation was, and its criterion, in words; None if the run keeps no best state."""
     record = _read(run_dir / FILE)
     if record is None:
         return None
@@ -142,7 +142,7 @@ def kept_in_words(run_dir: Path) -> str | None:
 
 
 def _entry(row: dict[str, Any], found: tuple[float, ...]) -> dict[str, Any]:
-    """One seed's best evaluation, as it is recorded."""
+    """Return the record of one seed's best evaluation."""
     unit: Literal["gradient_steps", "env_steps"] = "gradient_steps" if "gradient_steps" in row else "env_steps"
     metrics = {
         f"{name}{suffix}": row[f"eval/{name}{suffix}"]

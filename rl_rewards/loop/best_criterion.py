@@ -1,14 +1,15 @@
-"""Which evaluation of a run was its best, by a criterion that has a name. Plain Python over rows of metrics.jsonl.
+"""Finds the best evaluation of a run by a named criterion, in plain Python on rows of metrics.jsonl.
 
-Where the truth is known it decides: mean success of the policy as trained and without exploration, so that twice the
-episodes count and no evaluation wins by luck in one of the two; of equal ones the higher true return, then the newest.
+If true success is known, it decides: the mean over the stochastic policy and its mode, which doubles the number of
+episodes and avoids a win by luck in one of the two. Ties are broken by the higher true return, then by the newer round.
 
-Where nobody knows it, a learned reward has to judge, and it moves while it learns: returns of different rounds are sums
-of different rewards. So each evaluation is compared with what the reward of the same round says of something that stays
-the same: goals that were held out (how much less the policy's final states earn) or demonstrations (how much less often
-the policy is taken for the demonstrator). Earning more than those is no merit, since nothing is better than a goal:
-that would rather be an exploit. The worst of three evaluations in a row counts, so that a policy has to stay near them:
-a single one may have met a reward that was briefly blind. Only of a reward that stands still returns themselves count.
+Otherwise a learned reward must judge. It changes while it learns, so that returns of different rounds are not
+comparable. Each evaluation is therefore compared with the same round's reward of a fixed reference: held-out goals
+(how much lower the reward of the policy's final states is) or demonstrations (how much less often the discriminator
+takes the policy for the demonstrator). Exceeding the reference does not count, because nothing is better than a goal,
+and a higher reward is rather an exploit. The worst of three consecutive evaluations counts, so that the policy must
+stay near the reference and not profit from a reward that was wrong for a short time. Returns themselves are compared
+only for a reward that never changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,34 +18,33 @@ from typing import Any, Literal
 Row = Mapping[str, Any]
 Criterion = Literal["success", "true_return", "goals", "demonstrations", "learned_return"]
 Choice = Literal["success", "true_return", "learned"]
-"""The choices of a configuration; ``learned`` becomes one of the last three criteria, by what evaluations measured."""
+"""The choices of a configuration; ``learned`` becomes one of the last three criteria, depending on the metrics."""
 
 CRITERIA: dict[Criterion, str] = {
-    "success": "the highest success, mean of the policy as trained and without exploration; of equal ones the higher "
-    "true return, then the newest",
-    "true_return": "the highest true return, mean of the policy as trained and without exploration",
+    "success": "the highest success, mean of the stochastic policy and its mode; ties: the higher true return, then "
+    "the newest",
+    "true_return": "the highest true return, mean of the stochastic policy and its mode",
     "goals": "final states whose learned reward comes nearest to that of held-out goals, in the worst of three "
-    "evaluations in a row; true success is not asked",
-    "demonstrations": "episodes that the discriminator takes for demonstrations nearly as often as it does those, in "
-    "the worst of three evaluations in a row; the true return is not asked",
-    "learned_return": "the highest learned return, mean of the policy as trained and without exploration; the truth is "
-    "not asked",
+    "consecutive evaluations; true success is not used",
+    "demonstrations": "episodes that the discriminator takes for demonstrations most nearly as often as it does real "
+    "demonstrations, in the worst of three consecutive evaluations; the true return is not used",
+    "learned_return": "the highest learned return, mean of the stochastic policy and its mode; the truth is not used",
 }
-"""How the best evaluation is chosen, in words that follow 'the best evaluation is that with'."""
+"""Descriptions of the criteria, which continue the sentence 'the best evaluation is that with'."""
 WINDOW = 3
-"""Evaluations in a row that a reward which moves is asked about."""
+"""The number of consecutive evaluations that a score of a changing reward considers."""
 REFERENCES: dict[Criterion, tuple[str, str]] = {
     "goals": ("eval/learned_reward_final", "eval/reward_heldout_goals"),
     "demonstrations": ("eval/prob_policy", "eval/prob_demos"),
 }
-"""The metric of the policy and the metric that it is compared with, for each criterion."""
+"""For each criterion, the metric of the policy and the metric of the reference."""
 
 
 def criterion_for(choice: Choice, row: Row, stands_still: bool) -> Criterion | None:
-    """The criterion that ``choice`` means for evaluations like ``row``; None where none of its kind can be told.
+    """Return the criterion that ``choice`` means for evaluations like ``row``; None if its metrics are missing.
 
     Args:
-        stands_still: whether the reward never changes, so that learned returns of different rounds compare.
+        stands_still: True if the reward never changes, so that learned returns of different rounds are comparable.
     """
     if choice != "learned":
         return choice
@@ -55,10 +55,10 @@ def criterion_for(choice: Choice, row: Row, stands_still: bool) -> Criterion | N
 
 
 def score(rows: Sequence[Row], criterion: Criterion) -> tuple[float, ...] | None:
-    """How good the newest evaluation of one seed is: tuples compare, the larger is the better; None if not measured.
+    """Return the score of one seed's newest evaluation, a tuple where larger is better; None if it was not measured.
 
     Args:
-        rows: of metrics.jsonl up to that evaluation, which is the last of them.
+        rows: the rows of metrics.jsonl up to that evaluation, which is the last row.
     """
     newest = rows[-1]
     if criterion in REFERENCES:
@@ -75,12 +75,12 @@ def score(rows: Sequence[Row], criterion: Criterion) -> tuple[float, ...] | None
 
 
 def improves(new: Sequence[float] | None, old: Sequence[float] | None) -> bool:
-    """Returns True if an evaluation takes the place of an older best; of equal ones the newer is kept."""
+    """Return True if the score ``new`` is at least the ``old`` best, so that a newer evaluation wins a tie."""
     return new is not None and (old is None or tuple(new) >= tuple(old))
 
 
 def best_evaluation(rows: Sequence[Row], criterion: Criterion) -> Row | None:
-    """The row that a whole run's best policy comes from."""
+    """Return the row of a run's best evaluation, or None."""
     best, best_score = None, None
     for i in range(len(rows)):
         found = score(rows[: i + 1], criterion)
@@ -90,7 +90,7 @@ def best_evaluation(rows: Sequence[Row], criterion: Criterion) -> Row | None:
 
 
 def _both(row: Row, name: str) -> float | None:
-    """Mean of the two policies that an evaluation judges, or of the one that was measured."""
+    """Return the mean over the stochastic policy and its mode, or the one that was measured; None if neither was."""
     found = [row.get(f"eval/{name}{suffix}") for suffix in ("", "_deterministic")]
     present = [float(value) for value in found if value is not None]
     return sum(present) / len(present) if present else None

@@ -1,7 +1,7 @@
-"""From a composed configuration to live objects and settings; what cannot work is refused. Hydra ends here.
+"""Builds the parts and settings of a run from its configuration. Hydra ends here.
 
-These functions alone are given a configuration, composed or read from a run's folder. What they return, and everything
-that works with it, knows plain values: :class:`Settings`.
+Only these functions take a configuration, composed or read from a run folder. All other code uses the plain values that
+they return (:class:`Settings`).
 """
 
 from collections.abc import Mapping
@@ -29,20 +29,20 @@ Config = DictConfig | Mapping[str, Any]
 
 
 class Experiment(NamedTuple):
-    """Everything that a run is made of, besides its folder and the data that people give."""
+    """The parts and settings of a run, which are everything except its folder and the users' data."""
 
     parts: Parts
     settings: Settings
 
 
 def build(config: Config, run_dir: Path | None = None) -> Experiment:
-    """Environment, reward source and algorithm of ``config``, and the settings of their run.
+    """Return the environment, reward source, algorithm, labeler and settings of ``config``.
 
     Args:
-        run_dir: the run's folder, where a resumed run finds its copy of a frozen reward.
+        run_dir: the run folder, which has a resumed run's copy of a frozen reward.
 
     Raises:
-        ConfigError: for a value or a combination that cannot work.
+        ConfigError: when a value or a combination cannot work.
     """
     plain, settings = plain_values(config), build_settings(config)
     env = build_env(plain)
@@ -56,12 +56,12 @@ def build(config: Config, run_dir: Path | None = None) -> Experiment:
 
 
 def build_settings(config: Config) -> Settings:
-    """The settings of ``config``: what it says besides the parts."""
+    """Return the settings of ``config``, which are everything besides the parts."""
     return Settings.of(plain_values(config))
 
 
 def build_env(config: Config) -> Environment:
-    """The environment of ``config``, in the engine that it asks for."""
+    """Return the environment of ``config``, in the engine that it names."""
     node = plain_values(config)["env"]
     env = instantiate_part("env", node)
     check_env(env, place_of("env", node))
@@ -69,11 +69,11 @@ def build_env(config: Config) -> Environment:
 
 
 def build_algorithm(config: Config, spec: EnvSpec, source: RewardSource | None, budget: int | None = None) -> Algorithm:
-    """The algorithm of ``config``, for environments of ``spec``, as ``source`` would have it.
+    """Return the algorithm of ``config`` for environments of ``spec``, which ``source`` may wrap.
 
     Args:
-        source: the reward of the run; None where it has no say in the algorithm.
-        budget: env steps of the run in which it learns; None where it only acts.
+        source: the reward of the run; None if it does not change the algorithm.
+        budget: the env steps of the run in which it learns; None if it only acts.
     """
     node = plain_values(config)["algorithm"]
 
@@ -86,7 +86,7 @@ def build_algorithm(config: Config, spec: EnvSpec, source: RewardSource | None, 
 
 
 def build_labeling(config: Config) -> Labeling:
-    """Returns the labeling that ``config`` describes."""
+    """Return the labeler settings that ``config`` describes."""
     node = plain_values(config)["labeler"]
     labeling = instantiate_part("labeler", node)
     check_labeling(labeling, place_of("labeler", node))
@@ -94,7 +94,7 @@ def build_labeling(config: Config) -> Labeling:
 
 
 def build_study(config: Config) -> tuple[Any, StudySettings]:
-    """The study of ``config``, and the runs that it compares."""
+    """Return the study of ``config``, and the runs that it compares."""
     plain = plain_values(config)
     trust = trusted_packages(plain.get("trust"))
     return instantiate_part("study", plain["study"], trust=trust), StudySettings.of(plain)

@@ -1,8 +1,8 @@
-"""Steps environments with a policy; the only place that resets them.
+"""Steps environments with a policy. Environments are reset only here.
 
 Both collectors return transitions [T, B, ...] whose ``next_obs`` is the true successor. An environment that needs a
-reset gets it right after its last transition is recorded, and the policy's memory of it begins anew, so that between
-rollouts every environment is ready.
+reset is reset immediately after its last transition is recorded, together with the policy's memory of it, so that every
+environment is ready between rollouts.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Act = Callable[[Memory, Obs, Key], tuple[Action, Memory, dict[str, jax.Array]]]
 
 
 class HostAct(Protocol):
-    """A jitted policy: as ``Act``, of the agent ``agent`` in step ``t``; splits the key inside the jit."""
+    """A jitted policy: like ``Act``, with the state ``agent`` at step ``t``, which it folds into the key."""
 
     def __call__(
         self, agent: Any, memory: Memory, obs: np.ndarray, key: Key, t: int
@@ -28,15 +28,15 @@ class HostAct(Protocol):
 
 
 class Collected(NamedTuple):
-    """A rollout, and how the environments and the policy's memory of them are left."""
+    """A rollout, and the policy's memory and the environments' states after it."""
 
     rollout: Transition  # [T, B, ...]
-    memory: Memory  # [B, ...]; anew where an episode ended in the last step
-    env_state: Any = None  # [B, ...]; None of a host environment, which keeps its own
+    memory: Memory  # [B, ...]; the initial one where an episode ended in the last step
+    env_state: Any = None  # [B, ...]; None for a host environment, which keeps its own state
 
 
 def reset_jax(env: JaxEnv, key: Key, num_envs: int) -> Any:
-    """Fresh states of ``num_envs`` environments."""
+    """Return the initial states [num_envs, ...] of new episodes."""
     return jax.vmap(env.reset)(jax.random.split(key, num_envs))
 
 
@@ -49,11 +49,11 @@ def collect_jax(
     initial_memory: Memory = (),
     memory: Memory | None = None,
 ) -> Collected:
-    """Makes ``length`` steps of every environment in ``env_state``, in one scan.
+    """Take ``length`` steps in each environment of ``env_state``, in one scan.
 
     Args:
-        initial_memory: [B, ...] what the policy remembers where an episode begins.
-        memory: [B, ...] what it remembers at the first step; None: all episodes begin there.
+        initial_memory: [B, ...] the policy's memory at the beginning of an episode.
+        memory: [B, ...] its memory at the first step; None means that all episodes begin there.
     """
 
     def step(carry, step_key):
@@ -94,17 +94,17 @@ def collect_host(
     initial_memory: Memory = (),
     memory: Memory | None = None,
 ) -> Collected:
-    """Makes ``length`` steps of every environment of ``env``, in a Python loop; the rollout's leaves are numpy arrays.
+    """Take ``length`` steps in each environment of ``env``, in a Python loop; the rollout's leaves are numpy arrays.
 
     Args:
-        initial_memory: [B, ...] what the policy remembers where an episode begins.
-        memory: [B, ...] what it remembers at the first step; None: all episodes begin there.
+        initial_memory: [B, ...] the policy's memory at the beginning of an episode.
+        memory: [B, ...] its memory at the first step; None means that all episodes begin there.
     """
     memory = initial_memory if memory is None else memory
     obs = env.reset(np.zeros(env.num_envs, bool))
     rollout: Transition | None = None
     for t in range(length):
-        obs = np.array(obs)  # an environment may write the next one into the same buffer
+        obs = np.array(obs)  # a copy, because an environment may reuse its buffer
         action, memory, behaviour = act(agent, memory, obs, key, t)
         action = np.asarray(action)
         out = env.step(action)
@@ -124,7 +124,7 @@ def collect_host(
             _write(getattr(rollout, name), t, value)
         if jax.tree.leaves(memory) and _ended(out).any():
             memory = _select_jitted(_ended(out), initial_memory, memory)
-        ended = out.needs_reset | out.terminated  # where one player's part ended, the other sees something else
+        ended = out.needs_reset | out.terminated  # when one player's part has ended, the other observes something else
         obs = env.reset(out.needs_reset) if ended.any() else out.next_obs
     assert rollout is not None, "length is at least 1"
     return Collected(rollout, memory)
@@ -145,12 +145,12 @@ def _write(target: Any, t: int, value: Any) -> None:
 
 
 def _ended(out: StepOut) -> Any:
-    """[B] where the memory begins anew: where learners too take the next step for another episode's."""
+    """Return where [B] the memory is reset, which is where learners also see the beginning of a new episode."""
     return out.terminated | out.truncated | out.needs_reset
 
 
 def _select(mask: jax.Array, new: Any, old: Any) -> Any:
-    """``new`` where ``mask`` [B], over leaves [B, ...]; works on key arrays too."""
+    """Return ``new`` where ``mask`` [B] is true, else ``old``, for leaves [B, ...] including key arrays."""
     return jax.tree.map(lambda x, y: jnp.where(mask.reshape(mask.shape + (1,) * (x.ndim - 1)), x, y), new, old)
 
 

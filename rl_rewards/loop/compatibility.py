@@ -1,22 +1,26 @@
-"""Refuses combinations of parts that cannot work, and says what is known to go wrong. Reads their Requirements."""
+"""Refuses combinations of parts that cannot work and warns of those known to fail, by their Requirements."""
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.loop.best import best_choice
-from rl_rewards.loop.memory import check_memory
+from rl_rewards.loop.ram import check_ram
 from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.train import Parts
 
 
 def check(parts: Parts, settings: Settings) -> None:
-    """Refuse what no single part can know to be impossible."""
+    """Refuse combinations that no single part can check.
+
+    Raises:
+        ConfigError: when the parts and settings cannot work together.
+    """
     source, algorithm = parts.source, parts.algorithm
     needs, offers = source.requirements, algorithm.requirements
     if parts.offline:
         require(
             not needs.needs_rollouts,
-            "This reward learns from what the policy does, and this algorithm does nothing in the environment while it "
-            "learns; choose reward=environment, which only shows how well it does.",
+            "This reward learns from rollouts of the policy, but this algorithm collects none while it learns; choose "
+            "reward=environment, which only measures the policy.",
         )
     else:
         require(
@@ -26,13 +30,13 @@ def check(parts: Parts, settings: Settings) -> None:
         )
     require(
         needs.scope == "transition" or offers.learns_from != "replay",
-        "This reward judges whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
+        "This reward scores whole trajectories, which an algorithm that learns from replayed transitions cannot use; "
         "choose algorithm=ppo.",
     )
     require(
         offers.discount is None or offers.discount < 1.0 or not needs.pays_after_the_end,
-        "algorithm.discount=1 makes what this reward pays after an episode's end infinite; choose a smaller discount, "
-        "or reward.early_end=allow.",
+        "With algorithm.discount=1 the rewards that are paid after an episode's end have an infinite sum; choose a "
+        "smaller discount, or reward.early_end=allow.",
     )
     _check_demos(needs, offers)
     _check_labeling(parts)
@@ -44,57 +48,57 @@ def check(parts: Parts, settings: Settings) -> None:
         f"algorithm.num_envs and evaluation.episodes, times num_seeds, is {copies}.",
     )
     best_choice(settings.checkpoint.best, parts.env, source)
-    check_memory(parts)
+    check_ram(parts)
 
 
 def _check_demos(needs: Requirements, offers: Requirements) -> None:
-    """Demonstrations in an algorithm's batches, and the reward that judges them there."""
+    """Check that the reward can score the demonstrations in the algorithm's batches."""
     share, read = offers.demo_fraction, needs.info_keys
     require(
         share > 0 or not needs.needs_demos_in_batches,
-        "This reward pays demonstrated steps, and the algorithm's batches hold none; choose algorithm=sac "
+        "This reward pays for demonstrated steps, but the algorithm's batches have none; choose algorithm=sac "
         "algorithm.demo_fraction=0.5.",
     )
     require(
         share == 0 or not read,
-        f"algorithm.demo_fraction={share} puts demonstrations into batches, and this reward reads {', '.join(read)} "
-        "from info, which they do not have.",
+        f"algorithm.demo_fraction={share} puts demonstrations into batches, but this reward reads {', '.join(read)} "
+        "from info, which demonstrations do not have; set algorithm.demo_fraction=0.",
     )
 
 
 def _check_labeling(parts: Parts) -> None:
-    """Whoever answers needs what the environment records, and people have time for one seed."""
+    """Check that the environment records what the labeler needs, and that people answer for one seed only."""
     if parts.labeling is None:
         return
     needs, spec = parts.labeling.requirements, parts.env.spec
     for name in needs.info_keys:
-        told = "records no scenes to draw clips from" if name == "scene" else f"has no info {name}"
-        require(name in spec.info, f"{spec.name} {told}, which this labeler needs; choose labeler=oracle.")
+        lack = "records no scenes to draw clips from" if name == "scene" else f"has no info {name}"
+        require(name in spec.info, f"{spec.name} {lack}, which this labeler needs; choose labeler=oracle.")
     require(
         parts.seeds.count == 1 or not needs.asks_people,
-        f"num_seeds={parts.seeds.count}: people can answer for one seed at a time; choose num_seeds=1.",
+        f"num_seeds={parts.seeds.count}: people can answer for only one seed at a time; choose num_seeds=1.",
     )
 
 
 def warnings(parts: Parts) -> list[str]:
-    """Sentences about settings that can work but have been seen to fail."""
+    """Return warnings about settings that can work but have been seen to fail."""
     found = []
     if parts.env.spec.ends_early and parts.source.requirements.pays_to_linger:
         found.append(
-            f"Episodes of {parts.env.spec.name} can end early while this reward is positive at every step: hovering "
-            "beside the goal pays more than finishing. reward.reward_map=log_prob, or an environment of fixed length, "
-            "takes that away."
+            f"Episodes of {parts.env.spec.name} can end early while this reward is positive at every step, so that "
+            "staying near the goal pays more than finishing. reward.reward_map=log_prob, or an environment with "
+            "episodes of fixed length, avoids this."
         )
     if not parts.offline and not parts.env.spec.restores:
         found.append(
-            f"{parts.env.spec.name} cannot save its state: a run that is resumed starts fresh episodes there, so that "
-            "it is not bit-identical to one that never stopped."
+            f"{parts.env.spec.name} cannot save its state. A resumed run starts fresh episodes, so that it is not "
+            "bit-identical to one that never stopped."
         )
     return [*found, *parts.source.requirements.warnings]
 
 
 def notes(parts: Parts, total_env_steps: int) -> list[str]:
-    """Sentences about what was found out by trying the environment, and about a budget that is rounded down."""
+    """Return notes: what a trial of the environment has shown, and a rounding of total_env_steps, if there is one."""
     found = list(parts.env.requirements.notes)
     if parts.offline or total_env_steps % parts.steps_per_round == 0:
         return found
@@ -107,5 +111,5 @@ def notes(parts: Parts, total_env_steps: int) -> list[str]:
 
 
 def rounds_of(parts: Parts, total_env_steps: int) -> int:
-    """Returns the number of rounds in ``total_env_steps``, rounded down; offline it is the algorithm's own."""
+    """Return the number of rounds in ``total_env_steps``, rounded down; offline, the algorithm's number of rounds."""
     return parts.dataset_sizes.rounds if parts.offline else total_env_steps // parts.steps_per_round

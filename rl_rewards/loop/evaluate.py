@@ -1,8 +1,8 @@
-"""How good is the policy, truly and by the learned reward? Has its own keys and environments, moves no state.
+"""Evaluates the policy by the true and by the learned reward, with separate keys and environments; no state is changed.
 
 Every evaluation runs whole episodes of the stochastic policy (``eval/...``) and of its mode (``..._deterministic``).
-Success is judged in the state an episode ends in. Which environment is evaluated, and whether something else is played
-there besides, is the environment's to say (``envs.base.Episodes``).
+Success is that of the last state of an episode. The environment determines which environment is evaluated, and which
+other episodes are played (``envs.base.Episodes``).
 """
 
 from dataclasses import dataclass, field
@@ -20,22 +20,25 @@ from rl_rewards.data.dataset import seed_axes
 from rl_rewards.envs.adapters.faults import check_ends
 from rl_rewards.envs.base import Plane
 from rl_rewards.loop.fresh_rollouts import FreshRollouts
+from rl_rewards.loop.program import Program
 from rl_rewards.loop.train import Parts, TrainState
 from rl_rewards.rewards.base import reward_fn
 
 PLANE_CELLS = 48
 EPIC_STEPS = 256
-"""Transitions that rewards are compared on, and as many pairs (A, S') for each."""
+"""The number of transitions that rewards are compared on, and of pairs (A, S') for each."""
 EPIC_DISCOUNT = 0.99
-"""Where the algorithm has none."""
+"""The discount for algorithms that have none."""
 SCENES_KEPT = 8
-MODE, EXPLORED, ALSO_PLAYED = 0, 1, 2
-"""Folded into a round's evaluation key: what the rollout is of."""
+POLICIES = {"": True, "_deterministic": False}
+"""The suffix of a policy's metrics -> whether that policy samples its actions; otherwise they are its mode."""
+EVALUATED, ALSO_PLAYED = 0, 1
+"""The kinds of rollouts, which are folded into a round's evaluation key."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``metrics`` for metrics.jsonl, ``arrays`` for the report, by the names in ``reporting.evaluation_files``.
+    """``metrics`` for metrics.jsonl, and ``arrays`` for the report, with the names of ``reporting.evaluation_files``.
 
     With several seeds every metric is an array [S] and every array has a leading seed axis.
     """
@@ -52,33 +55,44 @@ class Evaluation:
 
 
 class Evaluator:
-    """Evaluates train states; compiles at its first call."""
+    """Evaluates train states; compiles at its first call, or before it by :meth:`compile`."""
 
     def __init__(self, parts: Parts, data: Examples, episodes: int, seed: int) -> None:
         self._episodes = parts.episodes
         played = self._episodes.also_played
-        self._played = None if played is None else FreshRollouts(parts._replace(env=played), episodes, explore=True)
+        self._played = None if played is None else FreshRollouts(parts._replace(env=played), episodes, [True])
         parts = parts._replace(env=self._episodes.evaluated)
-        self._rollouts = {explore: FreshRollouts(parts, episodes, explore) for explore in (True, False)}
+        self._rollouts = FreshRollouts(parts, episodes, list(POLICIES.values()))
         self.parts, self.data = parts, jax.tree.map(jnp.asarray, data)
         self._keys = jax.jit(parts.seeds.map(_evaluation_key, (0, None, None)))
         self._seed_keys = parts.seeds.keys(seed)
-        # A grid of observations has no info: a reward that reads it cannot be drawn there.
+        # A grid of observations has no info, so that a reward that reads info cannot be drawn on it.
         self._plane = None if parts.source.requirements.info_keys else parts.env.plane(PLANE_CELLS)
         self._judges_next = "next_obs" in parts.source.requirements.reads
-        self._judge = jax.jit(parts.seeds.map(partial(_judge, parts), (0, seed_axes, 0)))
+        self._judge = Program(parts.seeds.map(partial(_judge, parts), (0, seed_axes, 0)))
         self._pay = jax.jit(parts.seeds.map(partial(_pay, parts), 0))
-        self._epic = jax.jit(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
-        self._judge_plane = jax.jit(parts.seeds.map(partial(_judge_plane, parts), (0, seed_axes, None)))
+        self._epic = Program(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
+        self._judge_plane = Program(parts.seeds.map(partial(_judge_plane, parts), (0, seed_axes, None)))
+
+    def compile(self, state: TrainState) -> None:
+        """Compile the programs for states of these shapes and dtypes ahead of the first call."""
+        rollout = self._rollouts.compile(state.agent, self._seed_keys)
+        self._judge.compile(state.reward, self.data, rollout)
+        if self._epic is not None:
+            self._epic.compile(state.reward, rollout)
+        if self._plane is not None:
+            self._judge_plane.compile(state.reward, self.data, self._plane.obs)
+        if self._played is not None:
+            self._played.compile(state.agent, self._seed_keys)
 
     def __call__(self, state: TrainState, round: int) -> Evaluation:
-        """Evaluate after round ``round``; its randomness depends on the seed and the round alone."""
+        """Return the evaluation after round ``round``; its randomness depends only on the seed and the round."""
         seeds = self.parts.seeds
         metrics: list[dict[str, float]] = [{} for _ in range(seeds.count)]
         arrays: list[dict[str, np.ndarray]] = []
-        for explore, suffix in ((True, ""), (False, "_deterministic")):
-            keys = self._keys(self._seed_keys, round, EXPLORED if explore else MODE)
-            rollout = first_episodes(self.parts.env.spec, self._rollouts[explore](state.agent, keys))
+        rollouts = self._rollouts(state.agent, self._keys(self._seed_keys, round, EVALUATED))
+        for (suffix, explore), rollout in zip(POLICIES.items(), rollouts, strict=True):
+            rollout = first_episodes(self.parts.env.spec, rollout)
             learned, inspected = jax.device_get(self._judge(state.reward, self.data, rollout))
             if explore and self._epic is not None:
                 distances = np.atleast_1d(jax.device_get(self._epic(state.reward, rollout)))
@@ -95,11 +109,11 @@ class Evaluator:
                     if "visited_is_goal" in arrays[i]:
                         metrics[i]["eval/prob_successes"] = _mean_on_successes(arrays[i])
         if self._played is not None:
-            rollout = self._played(state.agent, self._keys(self._seed_keys, round, ALSO_PLAYED))
+            (rollout,) = self._played(state.agent, self._keys(self._seed_keys, round, ALSO_PLAYED))
             paid = jax.device_get(self._pay(state.reward, rollout))
             for i, one in enumerate(seeds.each((rollout, paid))):
-                told, played = self._episodes.measure(*one)
-                metrics[i] |= told
+                measured, played = self._episodes.measure(*one)
+                metrics[i] |= measured
                 arrays[i] |= played
         stacked = seeds.stack(arrays)
         if self._plane is not None:
@@ -114,7 +128,7 @@ class Evaluator:
     def _arrays(
         self, rollout: Transition, learned: np.ndarray, inspected: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """What one seed's stochastic episodes leave for the report."""
+        """Return the arrays of one seed's stochastic episodes for the report."""
         arrays = {"learned_reward": learned, "env_reward": rollout.env_reward, "valid": rollout.valid, **inspected}
         if "success" in rollout.info:
             arrays["success"] = rollout.info["success"]
@@ -128,8 +142,8 @@ class Evaluator:
         return arrays
 
 
-def _evaluation_key(key: Key, round: jax.Array, explore: jax.Array) -> Key:
-    return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, 0xE7A1), round), explore)
+def _evaluation_key(key: Key, round: jax.Array, of: jax.Array) -> Key:
+    return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, 0xE7A1), round), of)
 
 
 def _pay(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
@@ -141,7 +155,7 @@ def _judge(parts: Parts, reward: Any, data: Examples, rollout: Transition):
 
 
 def _has_epic(parts: Parts) -> bool:
-    """Whether both rewards can be asked about transitions that never happened."""
+    """Return True if both rewards can score arbitrary transitions."""
     env, reads = parts.env, parts.source.requirements.reads
     if not {"obs", "action", "next_obs"}.issuperset(reads):
         return False
@@ -150,12 +164,12 @@ def _has_epic(parts: Parts) -> bool:
 
 
 def _epic(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
-    """EPIC distance between learned and true reward, over transitions and pairs that the policy visits."""
+    """Return the EPIC distance of learned and true reward, on transitions and pairs of the policy's rollout."""
     discount = parts.algorithm.requirements.discount
     valid = rollout.valid.reshape(-1)
     steps = (rollout.obs, rollout.action, rollout.next_obs)
     obs, action, next_obs = (x.reshape(-1, *x.shape[2:]) for x in steps)
-    keys = jax.random.split(jax.random.key(0))  # the same steps' places whenever it is measured
+    keys = jax.random.split(jax.random.key(0))  # a constant, so that every evaluation takes the same indices
     drawn, other = (jax.random.choice(key, len(valid), (EPIC_STEPS,), p=valid / valid.sum()) for key in keys)
 
     def learned(obs: jax.Array, action: jax.Array, next_obs: jax.Array) -> jax.Array:
@@ -171,8 +185,10 @@ def _epic(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
 
 
 def _judge_plane(parts: Parts, reward: Any, data: Examples, obs: jax.Array) -> dict[str, jax.Array]:
-    """Of standing still at every observation of a grid (s = s' = obs, the middle action): the learned reward, and a
-    classifier's probability of a goal."""
+    """Return the learned reward, and a classifier's probability of a goal, on a grid of observations.
+
+    The transitions stand still (s = s' = obs) with action 0.
+    """
     batch = obs.shape[: obs.ndim - len(parts.env.spec.obs.shape)]
     action = parts.env.spec.action
     standing = _alone(obs, jnp.zeros((*batch, *action.shape), action.dtype), obs, batch)
@@ -184,7 +200,7 @@ def _judge_plane(parts: Parts, reward: Any, data: Examples, obs: jax.Array) -> d
 
 
 def _alone(obs: jax.Array, action: jax.Array, next_obs: jax.Array, batch: tuple[int, ...]) -> Transition:
-    """Transitions [*batch] of which nothing else is known."""
+    """Return transitions [*batch] with only these arrays; everything else is zero or empty."""
     flag = jnp.zeros(batch, bool)
     return Transition(
         obs=obs,
@@ -201,11 +217,11 @@ def _alone(obs: jax.Array, action: jax.Array, next_obs: jax.Array, batch: tuple[
 
 
 def first_episodes(spec: EnvSpec, rollout: Transition) -> Transition:
-    """A rollout [*, T, B] of fresh environments in which ``valid`` ends with the first episode of each.
+    """Return a rollout [*, T, B] in which only the first episode of each environment is ``valid``.
 
     Raises:
-        EnvironmentFault: when one was terminated early though none is by env.ends_early. (A host environment has
-            refused that by itself.)
+        EnvironmentFault: when an episode terminated early although spec.ends_early is False. (A host environment checks
+            this itself.)
     """
     done = rollout.terminated | rollout.truncated
     earlier_ends = np.cumsum(done, axis=-2) - done
@@ -217,7 +233,7 @@ def first_episodes(spec: EnvSpec, rollout: Transition) -> Transition:
 
 
 def _last(rollout: Transition) -> tuple[np.ndarray, np.ndarray]:
-    """Index of every episode's last transition."""
+    """Return the index of the last transition of each episode."""
     return np.asarray(rollout.valid).sum(axis=0) - 1, np.arange(rollout.valid.shape[1])
 
 
@@ -250,16 +266,16 @@ def _stochastic_only(rollout: Transition, learned: np.ndarray, inspected: dict[s
 
 
 def _mean_on_successes(arrays: dict[str, np.ndarray]) -> float:
-    """Mean output of the classifier on the visited states that are true successes; NaN where none was visited."""
+    """Return the classifier's mean output on visited states that are true successes; NaN if there is none."""
     outputs = arrays["prob_visited"][arrays["visited_is_goal"] == 1]
     return float(np.mean(outputs)) if outputs.size else np.nan
 
 
 def _visited_is_goal(rollout: Transition, judges_next: bool) -> np.ndarray:
-    """Whether the state that the source judged at each step is a goal [T, N] int8: 1, 0, or -1 where nobody knows.
+    """Return whether the state that the source scored at each step is a goal, [T, N] int8: 1, 0, or -1 if unknown.
 
-    Success is told of the state a step leads to; a source that judges the state it starts from sees it a step later,
-    and of an episode's first state it is unknown.
+    Success is recorded for the state that a step leads to. A source that scores the state before the step sees it one
+    step later, and the success of an episode's first state is unknown.
     """
     success, valid = np.asarray(rollout.info["success"], np.int8), np.asarray(rollout.valid)
     if not judges_next:
@@ -268,9 +284,9 @@ def _visited_is_goal(rollout: Transition, judges_next: bool) -> np.ndarray:
 
 
 def _scenes(rollout: Transition, learned: np.ndarray) -> dict[str, np.ndarray]:
-    """Scenes for videos: of the first episodes, and of the failure that the learned reward likes best.
+    """Return scenes for videos: the first episodes, and the failed episode with the highest learned return.
 
-    ``failure_episode`` [] is that episode's number, -1 if all succeed; without a known success there are no failures.
+    ``failure_episode`` [] is the index of that episode, or -1 if all succeed. Both are missing if success is unknown.
     """
     scene = np.asarray(rollout.info["scene"])
     scenes = {"scene": scene[:, :SCENES_KEPT]}

@@ -1,8 +1,9 @@
-"""One experiment in one folder: restore or start, run the rounds, evaluate, log, checkpoint, finish with DONE."""
+"""Runs an experiment in a run folder: restore or start, run the rounds, evaluate, log, checkpoint, and write DONE."""
 
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,22 +40,22 @@ from rl_rewards.rewards.classifier import places
 
 
 def run_experiment(experiment: Experiment, examples: Examples, run_dir: Path, title: str) -> dict[str, Any]:
-    """Train to the end of ``total_env_steps``, from the newest checkpoint in ``run_dir`` if there is one.
+    """Train for ``total_env_steps``, starting from the newest checkpoint in ``run_dir`` if there is one.
 
     Returns:
         The last row of metrics.jsonl.
 
     Raises:
-        ConfigError: when a checkpoint is there but does not fit.
-        TrainingFailed: when something stops being finite, or the environment fails or breaks its word.
-        Stopped: after SIGTERM or SIGINT, with the round finished and saved.
+        ConfigError: when there is a checkpoint that does not fit.
+        TrainingFailed: when a value is not finite, or the environment fails or violates its declaration.
+        Stopped: after SIGTERM or SIGINT, when the round is finished and saved.
     """
     started = time.perf_counter()
     session = _Session(experiment, examples, run_dir, title)
     with session.recorded(), StopRequest() as stop:
         state = session.begin()
         if session.first_round >= session.rounds:
-            session.progress.say("Nothing left to do: the newest checkpoint is already at the end.")
+            session.progress.say("Nothing is left to do: the newest checkpoint is already at the end.")
             return session.finish(state, started)
         run_round = session.compiled_round(state)
         for i in range(session.first_round, session.rounds):
@@ -65,21 +66,21 @@ def run_experiment(experiment: Experiment, examples: Examples, run_dir: Path, ti
             row |= session.measured(i, run_round, time.perf_counter() - round_started)
             last = i + 1 == session.rounds or bool(np.all(row.get("agent/stopped", False)))
             session.log(row, state, last)
-            asked = stop.name  # once: a signal may come at any time
+            asked = stop.name  # read once, because a signal may arrive at any time
             if (i + 1) % experiment.settings.checkpoint.every == 0 or last or asked:
                 session.save(i + 1, state)
             if last:
                 break
             if asked:
                 raise Stopped(
-                    f"Stopped by {asked} after round {i + 1} of {session.rounds}, with everything saved; go on with "
+                    f"Stopped by {asked} after round {i + 1} of {session.rounds}, with everything saved; continue with "
                     f"resume={run_dir}."
                 )
         return session.finish(state, started)
 
 
 class _Live(NamedTuple):
-    """The contents of a restored checkpoint."""
+    """The start of a session: a fresh state, or the contents of a checkpoint."""
 
     state: TrainState
     host: HostSide
@@ -99,19 +100,20 @@ def _start_or_restore(
         if pretrained is not None:
             state = pretrain.adopt(settings.pretrain.part, parts, state, pretrained)
         return _Live(state, host, 0)
-    # Shapes alone: a fresh state beside the restored one might not fit. Earlier versions always kept a ring.
+    # Only shapes, because a fresh state beside the restored one might not fit into memory. Earlier versions always had
+    # a replay ring.
     shapes, older = (jax.eval_shape(lambda ring=ring: init_state(parts, seed, ring)) for ring in (False, True))
     restored = checkpoints.restore((shapes, older), data_hash, rows)
     host.load(restored.host_env)
     state = restored.state if shapes.replay is not None else restored.state.replace(replay=None)
-    if not parts.env.spec.restores and not parts.offline:  # fresh episodes, of which the policy remembers nothing
+    if not parts.env.spec.restores and not parts.offline:  # fresh episodes need a fresh memory of the policy
         fresh = initial_memory(parts, parts.algorithm.num_envs)
         state = state.replace(memory=parts.seeds.split(fresh, axis=0))
     return _Live(state, host, restored.rounds, restored.best)
 
 
 class _Session:
-    """A run that has begun: where its rounds are counted, and everything that they are written to."""
+    """A run in progress: its first and last round, and the files and objects that rounds are written to."""
 
     def __init__(self, experiment: Experiment, examples: Examples, run_dir: Path, title: str) -> None:
         self.parts, self.settings = parts, settings = experiment
@@ -126,17 +128,17 @@ class _Session:
         self.host, self.first_round = self._live.host, self._live.first_round
         for damaged in self.checkpoints.damaged:
             print(f"Warning: {damaged}", flush=True)
-        for marker in ("DONE", "FAILED.json"):  # only now: a refused restart leaves a finished run finished
+        for marker in ("DONE", "FAILED.json"):  # only now, so that a refused restart does not remove DONE
             (run_dir / marker).unlink(missing_ok=True)
         self.rounds = compatibility.rounds_of(parts, settings.total_env_steps)
         self.metrics_file = MetricsFile(run_dir / "metrics.jsonl", rows, self.first_round)
         self.progress = Progress(self.rounds, self.first_round, title)
         self.wandb_log = WandbLog(settings, run_dir, self.progress.say)
-        self._warned = False  # once is enough
+        self._warned = False  # warn only once
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """In the block a failure is written to FAILED.json; all files are closed after it."""
+        """Write a failure of the block to FAILED.json, and close all files at its end."""
         try:
             yield
         except EnvironmentFault as fault:
@@ -157,13 +159,13 @@ class _Session:
             self.checkpoints.close()
 
     def begin(self) -> TrainState:
-        """The state to go on from; what judges it is ready."""
+        """Return the state to start from, after creating the evaluator and the keeper of the best state."""
         say = self.progress.say
         if self.first_round > 0:
             say(f"Resumed after round {self.first_round} of {self.rounds}.")
             if not self.parts.env.spec.restores:
                 say(
-                    "The environment cannot save its state: it starts fresh episodes, so that this run is not "
+                    "The environment cannot save its state. It starts fresh episodes, so that this run is not "
                     "bit-identical to one that never stopped."
                 )
         choice = best_choice(self.settings.checkpoint.best, self.parts.env, self.parts.source)
@@ -172,24 +174,28 @@ class _Session:
         return self._live.state
 
     def compiled_round(self, state: TrainState) -> Rounds:
-        """The compiled round, for states like ``state``."""
+        """Return the compiled round for states like ``state``."""
         self.progress.say("Compiling ...")
-        run_round = Rounds(self.parts, self.examples, state, self.host.env)
-        self.progress.say(f"Compiled in {run_round.compile_seconds:.1f} s.")
+        started = time.perf_counter()
+        with ThreadPoolExecutor(1) as beside:
+            evaluating = beside.submit(self.evaluate.compile, state)
+            run_round = Rounds(self.parts, self.examples, state, self.host.env)
+            evaluating.result()
+        self.progress.say(f"Compiled in {time.perf_counter() - started:.1f} s.")
         return run_round
 
     def row(self, round: int, metrics: Metrics) -> dict[str, Any]:
-        """The row of a round, with the metrics that it returned.
+        """Return the row of a round, with the metrics that it returned.
 
         Raises:
-            TrainingFailed: where something became NaN or infinite.
+            TrainingFailed: when a checked value is NaN or infinite.
         """
         row = {"round": round, "env_steps": (round + 1) * self.parts.steps_per_round, **jax.device_get(metrics)}
         self._stop_unless_finite(row)
         return row
 
     def measured(self, round: int, run_round: Rounds, seconds: float) -> dict[str, Any]:
-        """Returns the metrics that are counted outside the compiled round, which took ``seconds``."""
+        """Return the metrics that are measured outside the compiled round, which took ``seconds``."""
         row = self.host.questions.metrics()
         if self.parts.offline:
             row["gradient_steps"] = (round + 1) * self.parts.dataset_sizes.gradient_steps
@@ -202,7 +208,7 @@ class _Session:
         return row
 
     def log(self, row: dict[str, Any], state: TrainState, last: bool) -> None:
-        """Evaluate if due, then write the row everywhere."""
+        """Evaluate if it is due, then write the row to all logs."""
         if (row["round"] + 1) % self.settings.evaluation.every == 0 or row["round"] == 0 or last:
             started = time.perf_counter()
             evaluation = self.evaluate(state, row["round"])
@@ -220,7 +226,7 @@ class _Session:
         self.wandb_log.log(row)
 
     def _in_words(self, raised: dict[int, Alarm]) -> str | None:
-        """The alarm or notice that stands, if any; with several seeds, in which of them."""
+        """Return the message of the raised alarm or notice, if any; with several seeds, also the affected seeds."""
         if not raised:
             return None
         message = next(iter(raised.values())).message
@@ -230,7 +236,7 @@ class _Session:
         return f"In {len(raised)} of {self.parts.seeds.count} seeds ({seeds}). The first of them: {message}"
 
     def _stop_unless_finite(self, row: dict[str, Any]) -> None:
-        """The last good checkpoint stays; where it arose is named."""
+        """Raise TrainingFailed if a checked value is not finite; the message names where this happened first."""
         checked = [name for name in FINITE if f"finite/{name}" in row]
         finite = {name: np.atleast_1d(row.pop(f"finite/{name}")) for name in checked}
         broken = next((name for name, flags in finite.items() if not flags.all()), None)
@@ -243,19 +249,19 @@ class _Session:
         )
 
     def _kept(self) -> str:
-        """A sentence that says what of a run that failed is kept."""
+        """Return a sentence about the checkpoint that a failed run keeps."""
         newest = self.checkpoints.newest()
         if newest is None:
             return "No checkpoint had been written."
         return f"The last good checkpoint, after round {newest}, is kept."
 
     def save(self, rounds: int, state: TrainState) -> None:
-        """Checkpoint the state after so many rounds."""
+        """Write a checkpoint of the state after ``rounds`` rounds."""
         self.metrics_file.sync()
         self.checkpoints.save(rounds, state, self.host.save(), self.data_hash, self.best.state)
 
     def finish(self, state: TrainState, started: float) -> dict[str, Any]:
-        """Write DONE; returns the last row."""
+        """Write DONE and return the last row."""
         row = self.metrics_file.rows[-1]
         done = {
             "rounds": row["round"] + 1,

@@ -1,4 +1,4 @@
-"""Writes FAILED.json for a run that fails, with the reason and a score for whoever searches."""
+"""Writes FAILED.json for a failed run, with the reason and a score for searches over configurations."""
 
 import contextlib
 import json
@@ -11,12 +11,12 @@ from rl_rewards.core.files import write_whole
 def write_failed(
     run_dir: Path, error: Exception, has_success: bool, rows: list[dict[str, Any]], trace: str | None = None
 ) -> None:
-    """FAILED.json: the reason, how far it came, and a finite score for whoever searches over configurations.
+    """Write FAILED.json: the error, the progress, and a finite score for searches over configurations.
 
-    Nothing where it cannot be written: the reason is told anyway.
+    A failure to write it is ignored, because the error is also printed.
 
     Args:
-        trace: the traceback of what a user's own code raised.
+        trace: the traceback of an error in a user's own code.
     """
     last = rows[-1] if rows else {"round": 0, "env_steps": 0}
     failed = {
@@ -33,5 +33,5 @@ def write_failed(
 
 
 def worst_score(has_success: bool) -> float:
-    """Below what any finished run scores: no success, or a true return that no environment goes down to."""
+    """Return a score that no finished run falls below: no success, or a true return below that of any environment."""
     return 0.0 if has_success else -1e9

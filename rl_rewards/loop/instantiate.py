@@ -1,4 +1,4 @@
-"""Makes the objects that a configuration describes by ``_target_`` and the keys beside it."""
+"""Makes the objects that a configuration describes with ``_target_`` and the other keys of a node."""
 
 import inspect
 import pkgutil
@@ -17,23 +17,23 @@ from rl_rewards.rewards.base import RewardSource
 
 
 def instantiate_part(group: str, node: Mapping[str, Any], **wired: Any) -> Any:
-    """The object that ``node`` describes; its constructor's refusals come out as they were raised.
+    """Return the object that ``node`` describes; a ConfigError of its constructor is raised unchanged.
 
     Args:
-        group: the key of the configuration under which ``node`` stands; messages begin with it.
+        group: the key of ``node`` in the configuration; messages begin with it.
         node: plain values.
-        wired: what the runner gives besides the keys; a person's own class is given what it takes of that.
+        wired: further arguments from the runner; only those that the class takes are passed.
 
     Raises:
-        ConfigError: for keys that do not fit the class, and for a class that lacks what its contract asks for.
+        ConfigError: when the keys do not fit the class, or the class lacks members of its contract.
     """
-    require("_target_" in node, f"{group} lacks _target_, the class that is to be made of its keys.")
+    require("_target_" in node, f"{group} has no _target_; it must name the class to make.")
     made = _class_of(group, node)
     wired = _check_keys(group, node, made, wired)
     own = is_own(made) | _check_inner(group, node)
     try:
         with blamed_on(place_of(group, node), "its constructor") if own else nullcontext():
-            # Partial first: instantiate would take a spec among its arguments for more configuration.
+            # Partial first, because instantiate would treat a spec among its arguments as configuration.
             return instantiate({**node, "_partial_": True}, _convert_="all")(**wired)
     except InstantiationException as error:
         cause: BaseException | None = error
@@ -45,10 +45,10 @@ def instantiate_part(group: str, node: Mapping[str, Any], **wired: Any) -> Any:
 
 
 def _class_of(group: str, node: Mapping[str, Any]) -> Any:
-    """The class, or the function, that ``node`` names."""
+    """Return the class or function that ``node`` names."""
     try:
         made = pkgutil.resolve_name(node["_target_"])
-    except Exception as error:  # whatever goes wrong where the module is imported
+    except Exception as error:  # any error while the module is imported
         raise ConfigError(f"{place_of(group, node)} cannot be imported: {error}.") from None
     if inspect.isabstract(made):
         contract = next((one for one in made.__mro__ if not is_own(one)), made)
@@ -57,7 +57,7 @@ def _class_of(group: str, node: Mapping[str, Any]) -> Any:
 
 
 def _check_inner(group: str, node: Mapping[str, Any]) -> bool:
-    """Checks the keys of the parts within a part, such as its model, and returns whether one of them is a person's."""
+    """Check the keys of the parts within a part, such as its model; return True if one of them is a user's own."""
     own = False
     for key, inner in node.items():
         if isinstance(inner, Mapping) and isinstance(inner.get("_target_"), str):
@@ -70,32 +70,32 @@ def _check_inner(group: str, node: Mapping[str, Any]) -> bool:
 
 
 def _named_in_full(message: str, group: str, said: str) -> str:
-    """``message`` of a model, which does not know where it stands, with the full key in the place of ``model.``.
+    """Return a model's ``message`` with its full key instead of ``model.``.
 
     Args:
-        said: what Hydra says of it, which ends in the key of what it was making, within ``group``.
+        said: Hydra's error message, which ends in the key of the object, relative to ``group``.
     """
     key = re.search(r"full_key: ([\w.]+)\s*$", said)
     return message if key is None else re.sub(r"(?<![\w.])model(?=\.)", f"{group}.{key[1]}", message)
 
 
 def place_of(group: str, node: Mapping[str, Any]) -> str:
-    """The key and the class of a node, as messages about a part begin."""
+    """Return the key and the class of a node, with which messages about a part begin."""
     return f"{group}._target_={node['_target_']}"
 
 
 def _check_keys(group: str, node: Mapping[str, Any], made: Any, wired: dict[str, Any]) -> dict[str, Any]:
-    """What of ``wired`` is to be given to ``made``, whose keys are right.
+    """Check the keys of ``node`` for the class ``made``, and return those arguments of ``wired`` that it takes.
 
-    An experiment's settings are merged unasked into whatever algorithm, say, was chosen in the place of its own.
+    Keys may be wrong because an experiment's settings are also merged into a part that replaces its own choice.
     """
     bases = [base.__module__.partition(".")[0] for base in (inspect.getmro(made) if inspect.isclass(made) else ())]
     require(
         group != "env" or "gymnasium" not in bases,
-        f"env._target_={node['_target_']} is a Gymnasium environment, one copy that steps; give it as env=gymnasium "
+        f"env._target_={node['_target_']} is a single Gymnasium environment; use it with env=gymnasium "
         f"env.id={':'.join(node['_target_'].rsplit('.', 1))} instead.",
     )
-    plainest = inspect.isclass(made) and made.__init__ is RewardSource.__init__  # every contract's: it takes nothing
+    plainest = inspect.isclass(made) and made.__init__ is RewardSource.__init__  # a contract's, without arguments
     known = [] if plainest else list(inspect.signature(made).parameters.values())
     if any(one.kind is one.VAR_KEYWORD for one in known):
         return wired
@@ -104,8 +104,8 @@ def _check_keys(group: str, node: Mapping[str, Any], made: Any, wired: dict[str,
     if unknown:
         key = f"{group}.{unknown[0]}"
         raise ConfigError(
-            f"{key}={node[unknown[0]]} is no setting of {made.__name__}; it was meant for another choice: leave it "
-            f"out with ~{key}, or where an experiment sets it."
+            f"{key}={node[unknown[0]]} is not a setting of {made.__name__}, but perhaps of another choice; remove "
+            f"it with ~{key}, or in the experiment that sets it."
         )
     given = {*node, *wired}
     needed = [one.name for one in known if one.default is one.empty and one.kind is not one.VAR_POSITIONAL]

@@ -1,4 +1,4 @@
-"""One metrics dict a round -> metrics.jsonl (the truth), the console, and wandb if asked for."""
+"""Writes one dict of metrics per round to metrics.jsonl and to the console."""
 
 import itertools
 import json
@@ -19,12 +19,12 @@ from rl_rewards.core.strict_json import strict
 
 
 class MetricsFile:
-    """metrics.jsonl: one JSON object per round, NaN as null, a list where there are several seeds.
+    """The file metrics.jsonl: one JSON object per round, with NaN as null and a list for several seeds.
 
-    Cut back to the checkpoint when a run resumes.
+    When a run resumes, the rows after its checkpoint are removed.
 
     Args:
-        rows: those of all rounds before ``first_round``, and perhaps later ones; see :func:`stored_rows`.
+        rows: the rows of all rounds before ``first_round``, and perhaps later ones; see :func:`stored_rows`.
     """
 
     def __init__(self, path: Path, rows: list[dict[str, Any]], first_round: int) -> None:
@@ -38,7 +38,7 @@ class MetricsFile:
         return self._path.open("a", encoding="utf-8")
 
     def append(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Write a row at once; returns it as it is stored."""
+        """Write a row without delay, and return it as it is stored."""
         stored = strict(row)
         self.rows.append(stored)
         self._file.write(json.dumps(stored) + "\n")
@@ -46,9 +46,9 @@ class MetricsFile:
         return stored
 
     def sync(self) -> None:
-        """On disk before a checkpoint is, so that a checkpoint never has fewer rows than rounds.
+        """Force all rows to the disk before a checkpoint is saved, so that every round of a checkpoint has its row.
 
-        Where the file was removed or replaced meanwhile, it is written anew with all rows.
+        If the file was removed or replaced, it is written again with all rows.
         """
         os.fsync(self._file.fileno())
         try:
@@ -56,9 +56,7 @@ class MetricsFile:
         except FileNotFoundError:
             there = False
         if not there:
-            print(
-                f"Warning: {self._path} was removed or replaced while the run went on; it is written anew.", flush=True
-            )
+            print(f"Warning: {self._path} was removed or replaced during the run; it is written again.", flush=True)
             self._file.close()
             self._file = self._rewritten()
 
@@ -67,16 +65,16 @@ class MetricsFile:
 
 
 QUIET_SECONDS = 30.0
-"""A run that is evaluated seldom still says how far it is after so long."""
+"""The longest time between two lines of progress, for runs with rare evaluations."""
 
 
 class Progress:
-    """A live table on a terminal, otherwise a plain line per evaluation, and in between where those take long."""
+    """A live table on a terminal; otherwise a line per evaluation, and at least one every QUIET_SECONDS."""
 
     def __init__(self, rounds: int, first_round: int, title: str) -> None:
         self._rounds, self._first, self._title = rounds, first_round, title
         self._started: float | None = None  # set after the first round, which compiles
-        self._told = time.monotonic()
+        self._last_line = time.monotonic()
         self._latest: dict[str, Any] = {}
         self._alarm: str | None = None
         self._collapse: str | None = None
@@ -86,7 +84,7 @@ class Progress:
             self._live.start()
 
     def update(self, row: dict[str, Any], alarm: str | None, collapse: str | None = None) -> None:
-        """Show a row of metrics.jsonl, and the exploit alarm and the collapse notice where they stand."""
+        """Show a row of metrics.jsonl, with the exploit alarm and the collapse notice if they are raised."""
         self._started = self._started or time.monotonic()
         new = [one for one, before in ((alarm, self._alarm), (collapse, self._collapse)) if one and not before]
         evaluated = "eval/learned_return" in row
@@ -94,14 +92,14 @@ class Progress:
         self._alarm, self._collapse = alarm, collapse
         if self._live is not None:
             self._live.update(self._table())
-        elif evaluated or time.monotonic() - self._told >= QUIET_SECONDS:
-            self._told = time.monotonic()
+        elif evaluated or time.monotonic() - self._last_line >= QUIET_SECONDS:
+            self._last_line = time.monotonic()
             print(self._line(), flush=True)
             for message in new:
                 print(message, flush=True)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays on the screen."""
         if self._live is not None:
             self._live.console.print(text, highlight=False)
         else:
@@ -134,7 +132,7 @@ class Progress:
         return " | ".join([*parts, *standing])
 
     def _rate(self) -> float:
-        """Env steps of all seeds a second, or gradient steps of each."""
+        """Return the env steps per second of all seeds, or offline the gradient steps per second of each seed."""
         row = self._latest
         return (
             row.get("time/env_steps_per_second")
@@ -145,7 +143,7 @@ class Progress:
         row = self._latest
         table = Table(title=self._title, show_header=False, expand=False)
         table.add_row("round", f"{row['round'] + 1} of {self._rounds}, {self._left()} left")
-        table.add_row("done", f"{seed_rows.steps_in_words(row)} at {self._rate():,.0f} a second")
+        table.add_row("done", f"{seed_rows.steps_in_words(row)} at {self._rate():,.0f} per second")
         table.add_row("learned reward, final states", in_words(row, "eval/learned_reward_final"))
         if row.get("eval/reward_heldout_goals") is not None:
             table.add_row("learned reward, held-out goals", in_words(row, "eval/reward_heldout_goals"))
@@ -159,7 +157,7 @@ class Progress:
 
 
 def in_words(row: dict[str, Any], key: str, places: int = 3) -> str:
-    """A metric in words: its value, or mean and interval over seeds."""
+    """Return a metric as text: its value, or mean and interval over seeds."""
     found = seed_rows.values(row, key)
     if not found:
         return "-"
@@ -170,9 +168,9 @@ def in_words(row: dict[str, Any], key: str, places: int = 3) -> str:
 
 
 def stored_rows(path: Path, seeds: int) -> list[dict[str, Any]]:
-    """The rows of rounds 0, 1, ... in a metrics.jsonl, up to the first round that has none; the last line may be cut.
+    """Return the rows of rounds 0, 1, ... in a metrics.jsonl, up to the first round without a row.
 
-    A line that is no row of a run of so many ``seeds`` is dropped with a warning.
+    A line that is not a row of a run with ``seeds`` seeds, such as an incomplete last line, is dropped with a warning.
     """
     if not path.exists():
         return []
@@ -184,12 +182,12 @@ def stored_rows(path: Path, seeds: int) -> list[dict[str, Any]]:
                 raise ValueError
             by_round.setdefault(row["round"], row)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            print(f"Warning: dropped line {number} of {path}, which is no row.", file=sys.stderr)
+            print(f"Warning: dropped line {number} of {path}, which is not a valid row.", file=sys.stderr)
     return [by_round[number] for number in itertools.takewhile(by_round.__contains__, itertools.count())]
 
 
 def _is_metric(value: Any, seeds: int) -> bool:
-    """A number or null; of several seeds also one for each."""
+    """Return True for a number or null, and with several seeds also for a list with one of them per seed."""
     if isinstance(value, list):
         return len(value) == seeds > 1 and all(_is_metric(one, 1) for one in value)
     return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**1000)

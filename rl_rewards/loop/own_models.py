@@ -1,4 +1,4 @@
-"""Tries a person's own models once before anything compiles, from shapes alone: networks must map what is asked for."""
+"""Checks a user's own models before anything compiles, by evaluating the shapes of their networks' outputs."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -9,18 +9,23 @@ import jax.numpy as jnp
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.contracts import blamed_on, check_array, check_members, is_own
+from rl_rewards.core.keys import new_key
 from rl_rewards.models.base import Model
 
 
 def check_models(part: Any, place: str) -> None:
-    """Checks the own models among the fields of ``part``: their networks must map any inputs to what is asked for."""
+    """Check that the networks of the user's own models in ``part`` have outputs of the requested shapes.
+
+    Raises:
+        ConfigError: in one sentence that begins with the model's key.
+    """
     for key, model in _models(part, place.split("._target_=")[0]):
         if is_own(model):
             _check_model(model, f"{key}._target_={type(model).__module__}.{type(model).__qualname__}")
 
 
 def _models(part: Any, key: str) -> Iterator[tuple[str, Model]]:
-    """Every model that a part holds, or a part of it, with its key."""
+    """Yield the models in the fields of ``part``, however deep, with their keys."""
     for field in fields(part) if is_dataclass(part) else ():
         value, here = getattr(part, field.name), f"{key}.{field.name}"
         if isinstance(value, Model):
@@ -45,12 +50,12 @@ def _check_model(model: Model, place: str) -> None:
 def _check_network(
     network: Any, inputs: tuple[int, ...], outputs: tuple[int, ...], place: str, name: str, trains_apart: bool
 ) -> None:
-    x, key = jax.ShapeDtypeStruct(inputs, jnp.float32), jax.eval_shape(lambda: jax.random.key(0))
+    x, key = jax.ShapeDtypeStruct(inputs, jnp.float32), jax.eval_shape(lambda: new_key(0))
     variables = jax.eval_shape(network.init, key, x)
     others = [kind for kind in variables if kind != "params"]
     require(
         trains_apart or not others,
-        f"{place}: {name} has variables that are no parameters ({', '.join(others)}); has_training_mode must be True.",
+        f"{place}: {name} has variables other than parameters ({', '.join(others)}); set has_training_mode to True.",
     )
     found = jax.eval_shape(network.apply, variables, x)
     check_array(found, outputs, "float32", place, f"{name} of inputs {list(inputs)}")

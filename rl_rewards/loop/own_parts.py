@@ -1,6 +1,6 @@
-"""Tries a person's own part once before anything compiles, from shapes alone: what it gives must be what is declared.
+"""Checks a user's own part before anything compiles, from shapes alone: its results must have the declared shapes.
 
-Parts of this package are not tried: their tests do that.
+The parts of this package are not checked here, because their tests do that.
 """
 
 from typing import Any
@@ -11,30 +11,36 @@ import jax.numpy as jnp
 from rl_rewards.algorithms.base import Algorithm, DatasetSizes, RolloutSizes
 from rl_rewards.core.checks import require
 from rl_rewards.core.contracts import blamed_on, check_array, check_members, is_own
+from rl_rewards.core.keys import new_key
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, StepOut, Transition
-from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
+from rl_rewards.envs.base import Environment, Episodes, HostEnvironment, JaxEnv
 from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.own_models import check_models
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
 
-BATCH = (3, 2)  # T, B of the made-up rollout
+BATCH = (3, 2)  # T, B of the abstract rollout
 
 
 def check_env(env: Any, place: str) -> None:
-    """Checks an own environment: of a JAX one also what its functions return, against its spec.
+    """Check a user's own environment; if it is a JAX environment, also the results of its functions against its spec.
 
     Raises:
-        ConfigError: in one sentence that begins with ``place``, as the checks below.
+        ConfigError: like the checks below, in one sentence that begins with ``place``.
     """
     if not is_own(env):
         return
     check_members(env, HostEnvironment if hasattr(env, "make") else JaxEnv, place)
     _check_requirements(env, place)
     require(isinstance(env.spec, EnvSpec), f"{place}: spec is {type(env.spec).__name__}; it must be an EnvSpec.")
+    require(
+        isinstance(env.episodes, Episodes),
+        f"{place}: episodes is {type(env.episodes).__name__}; the runner reads an Episodes there, so that an attribute "
+        "of your own needs another name.",
+    )
     if not isinstance(env, JaxEnv):
         return
-    spec, key = env.spec, jax.eval_shape(lambda: jax.random.key(0))
+    spec, key = env.spec, jax.eval_shape(lambda: new_key(0))
     with blamed_on(place, "reset"):
         state = jax.eval_shape(env.reset, key)
     with blamed_on(place, "observe"):
@@ -42,18 +48,18 @@ def check_env(env: Any, place: str) -> None:
     with blamed_on(place, "step"):
         returned = jax.eval_shape(env.step, key, state, _action(spec, ()))
     pair = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], StepOut)
-    require(pair, f"{place}: step must return two things, the next state and a StepOut.")
+    require(pair, f"{place}: step must return a pair, the next state and a StepOut.")
     after, out = returned
-    told = f"{place}: the state that step returns has other arrays than the one of reset"
+    message = f"{place}: the state that step returns has other arrays than the state of reset"
     different = _different(state, after)
-    require(different is None, f"{told}: {different}.")
+    require(different is None, f"{message}: {different}.")
     check_array(out.next_obs, tuple(spec.obs.shape), spec.obs.dtype, place, "next_obs of step")
     check_array(out.env_reward, (), "float32", place, "env_reward of step")
     for name in ("terminated", "truncated", "needs_reset"):
         check_array(out._asdict()[name], (), "bool", place, f"{name} of step")
     require(
         set(out.info) == set(spec.info),
-        f"{place}: info of step has the keys {sorted(out.info)}, and spec.info declares {sorted(spec.info)}.",
+        f"{place}: info of step has the keys {sorted(out.info)}, but spec.info declares {sorted(spec.info)}.",
     )
     for name, shape in spec.info.items():
         found = jnp.shape(out.info[name])
@@ -61,9 +67,9 @@ def check_env(env: Any, place: str) -> None:
 
 
 def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
-    """Checks an own reward source; it must give one number for each transition.
+    """Check a user's own reward source, which must return one number for each transition.
 
-    Of one that changes the environment, whose transitions nobody has seen yet, only the members.
+    If it changes the environment, only its members are checked, because its transitions are not known yet.
     """
     check_models(source, place)
     if not is_own(source):
@@ -77,11 +83,11 @@ def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
     unknown = [key for key in source.requirements.info_keys if key not in spec.info]
     require(
         not unknown,
-        f"{place}: it reads {', '.join(unknown)} from info, which {spec.name} does not have; there is "
-        f"{', '.join(spec.info) or 'nothing'}.",
+        f"{place}: it reads {', '.join(unknown)} from info, which {spec.name} does not have; info has "
+        f"{', '.join(spec.info) or 'no keys'}.",
     )
     with blamed_on(place, "init"):
-        state = jax.eval_shape(source.init, jax.eval_shape(lambda: jax.random.key(0)))
+        state = jax.eval_shape(source.init, jax.eval_shape(lambda: new_key(0)))
     with blamed_on(place, "reward"):
         paid = jax.eval_shape(source.reward, state, _rollout(spec, source.requirements.info_keys))
     check_array(paid, BATCH, "float32", place, f"reward of transitions {list(BATCH)}")
@@ -90,15 +96,19 @@ def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
 
 
 def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
-    """Checks an own algorithm; its actions must be those of the environment."""
+    """Check a user's own algorithm, whose actions must have the shape and dtype of the environment's."""
     check_models(algorithm, place)
     if not is_own(algorithm):
         return
     check_members(algorithm, Algorithm, place, besides=(RolloutSizes, DatasetSizes))
+    require(
+        not isinstance(vars(type(algorithm)).get("data"), str),
+        f"{place}: data is no longer read; declare Requirements(learns_from=...) as its requirements instead.",
+    )
     _check_requirements(algorithm, place)
     offline = algorithm.requirements.learns_from == "dataset"
     check_members(algorithm, DatasetSizes if offline else RolloutSizes, place)
-    key = jax.eval_shape(lambda: jax.random.key(0))
+    key = jax.eval_shape(lambda: new_key(0))
     with blamed_on(place, "init"):
         state = jax.eval_shape(algorithm.init, key)
     with blamed_on(place, "initial_memory"):
@@ -110,25 +120,25 @@ def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
         triple = isinstance(returned, tuple) and len(returned) == 3 and isinstance(returned[2], dict)
         require(
             triple,
-            f"{place}: act must return three things: actions, the memory after this step (of a policy without memory "
-            "the () that it was given), and a dict of what to record.",
+            f"{place}: act must return three values: actions, the memory after this step (without a memory, the "
+            "() that it was given), and a dict of values to record.",
         )
         different = _different(memory, returned[1])
-        told = f"{place}: the memory that act returns has other arrays than the one of initial_memory"
-        require(different is None, f"{told}: {different}.")
+        message = f"{place}: the memory that act returns has other arrays than that of initial_memory"
+        require(different is None, f"{message}: {different}.")
         action = _action(spec, BATCH[1:])
         check_array(returned[0], action.shape, str(action.dtype), place, f"actions for {BATCH[1]} observations")
 
 
 def check_labeling(labeling: Any, place: str) -> None:
-    """Checks an own labeler."""
+    """Check a user's own labeler."""
     if is_own(labeling):
         check_members(labeling, Labeling, place)
         _check_requirements(labeling, place)
 
 
 def _check_requirements(part: Environment | RewardSource | Algorithm | Labeling, place: str) -> None:
-    """Checks that what a part declares is what every reader of it expects."""
+    """Check that the requirements of a part are a Requirements."""
     with blamed_on(place, "requirements"):
         found = part.requirements
     declared = isinstance(found, Requirements)
@@ -157,7 +167,7 @@ def _rollout(spec: EnvSpec, info_keys: tuple[str, ...]) -> Transition:
 
 
 def _different(before: Any, after: Any) -> str | None:
-    """The first array that differs between two states, in words; None where all have one type and shape."""
+    """Return a description of the first array with another dtype or shape, or None if all are equal."""
     first, then = (_layout(tree) for tree in (before, after))
     for name in [*first, *then]:
         if first.get(name) != then.get(name):

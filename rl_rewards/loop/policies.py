@@ -1,4 +1,4 @@
-"""What another run's policy does: restored from its folder, and recorded as demonstrations."""
+"""Restores the policy of another run, and records its behaviour as demonstrations."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -26,36 +26,36 @@ from rl_rewards.rewards.base import changes_run
 
 
 class RestoredPolicy(NamedTuple):
-    """A policy as a run left it."""
+    """The policy of a run, as its checkpoint has it."""
 
     algorithm: Algorithm
-    state: Any  # the algorithm's state, of one seed
-    spec: EnvSpec  # of the environment it was learned on
-    config: Mapping[str, Any]  # of the run
+    state: Any  # the algorithm's state for one seed
+    spec: EnvSpec  # of the environment that it was trained on
+    config: Mapping[str, Any]  # the run's configuration
 
 
 def restore_policy(run: str | PathLike, seed: int | None = None, trust: Sequence[str] = ()) -> RestoredPolicy:
-    """Restores the policy of a run from its newest checkpoint; nothing in the folder changes.
+    """Return the policy of a run from its newest checkpoint; nothing in the folder changes.
 
     Args:
         run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation.
-        seed: whose policy, of a run that trained several seeds in one program.
-        trust: packages, besides this one, whose classes its configuration may name: making them runs their code.
+        seed: the seed of the policy, if the run trained several seeds in one program.
+        trust: other packages whose classes its configuration may name; their code is executed.
 
     Raises:
-        ConfigError: when the folder is not a run's, has no checkpoint that fits, a file is damaged, a class is not
-            trusted, or it has several seeds and none is named.
+        ConfigError: when the folder is not a run folder, has no checkpoint that fits, a file is damaged, a class is not
+            trusted, or the run has several seeds and none is named.
     """
     saved = saved_state(run)
     run_dir = saved.run_dir
-    require(run_dir.is_dir(), f"{run_dir} does not exist; name the folder of a run whose policy is to be used.")
+    require(run_dir.is_dir(), f"{run_dir} does not exist; name the run folder of the policy.")
     config = read_config(run_dir, ["algorithm"], trust)
-    require((run_dir / "spec.json").is_file(), f"{run_dir} has no checkpoint; let its run reach the first one.")
+    require((run_dir / "spec.json").is_file(), f"{run_dir} has no checkpoint yet; let its run reach the first one.")
     with reading(run_dir):
         index = seed_index(run_dir, config, seed)
         spec = EnvSpec.load(run_dir / "spec.json")
         source = None
-        if changes_run(trusted_class(config["reward"].get("_target_"), trust)):  # else the reward may be gone
+        if changes_run(trusted_class(config["reward"].get("_target_"), trust)):  # otherwise the reward may be missing
             check_targets(config, ["reward"], trust, str(run_dir / CONFIG))
             source = instantiate_part("reward", config["reward"], spec=spec)
         algorithm = build_algorithm(config, spec, source)
@@ -68,11 +68,11 @@ def restore_policy(run: str | PathLike, seed: int | None = None, trust: Sequence
 def record(
     env: Environment, policy: RestoredPolicy, copies: int, explore: bool, random: float, seed: int
 ) -> Transition:
-    """Steps of ``copies`` fresh environments [T, copies, ...], T the longest that an episode can last.
+    """Return steps [T, copies, ...] of the policy in fresh environments, where T is the longest episode length.
 
     Args:
-        explore: sample from the policy instead of taking its mode.
-        random: the share of steps at which it does something uniformly random instead.
+        explore: sample actions from the policy instead of taking its mode.
+        random: the share of steps with a uniformly random action instead.
     """
     reset_key, act_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0xDE305))
     act, length = partial(_act, policy, explore, random), policy.spec.max_episode_steps
@@ -88,15 +88,17 @@ def record(
 
 
 def seen_by(view: Environment, recording: Transition, seed: int) -> Transition:
-    """The same steps as ``view`` observes them, an environment that differs in its observation alone.
+    """Return the same steps with the observations of ``view``, an environment that differs only in its observations.
 
     Args:
-        recording: what :func:`record` made with the same ``seed``.
+        recording: the result of :func:`record` with the same ``seed``.
 
     Raises:
-        ConfigError: when ``view`` runs inside JAX, or when its rewards or ends turn out to be others.
+        ConfigError: when ``view`` is a JAX environment, or its rewards or episode ends differ.
     """
-    require(isinstance(view, HostEnvironment), f"Steps of {view.spec.name} cannot be seen again; record it as it is.")
+    require(
+        isinstance(view, HostEnvironment), f"Steps of {view.spec.name} cannot be observed again; record without --view."
+    )
     actions = recording.action
     host_env = make_batches(view, actions.shape[1], [seed])
 
@@ -108,9 +110,7 @@ def seen_by(view: Environment, recording: Transition, seed: int) -> Transition:
         np.array_equal(getattr(seen, name), getattr(recording, name))
         for name in ("env_reward", "terminated", "truncated")
     )
-    require(
-        same, f"With other observations {view.spec.name} went another way; --view may change the observation alone."
-    )
+    require(same, f"With --view, {view.spec.name} took other steps; --view may change only the observations.")
     return seen
 
 
@@ -125,7 +125,7 @@ def _act(
 
 
 def _random_action(spec: EnvSpec, key: Key, like: Action) -> Action:
-    """Uniform over the actions; of an unbounded one, over [-1, 1]."""
+    """Return uniformly random actions; the range of an unbounded entry is [-1, 1]."""
     if isinstance(spec.action, Discrete):
         return jax.random.randint(key, like.shape, 0, spec.action.n, like.dtype)
     low, high = box_bounds(spec.action)

@@ -1,6 +1,6 @@
-"""A run that begins with what another run has learned: its networks and observation statistics, a fresh optimiser.
+"""Starts a run with the networks and observation statistics of another run, and with a fresh optimiser.
 
-Looked at once, when the run starts: a resumed one has everything in its own checkpoints.
+The other run is read only when a run starts, because a resumed run has everything in its own checkpoints.
 """
 
 from functools import partial
@@ -19,10 +19,10 @@ from rl_rewards.loop.train import Parts, TrainState
 
 
 def load_pretrained(settings: Settings, parts: Parts) -> list[RestoredPolicy] | None:
-    """What every seed of the run begins with; None where ``pretrain.run`` is null.
+    """Return the policy that each seed begins with; None if ``pretrain.run`` is null.
 
     Raises:
-        ConfigError: when there is no such run, its classes are not trusted, or its policy does not fit this one's.
+        ConfigError: when the run does not exist, its classes are not trusted, or its policy does not fit this run.
     """
     run, part, whose = settings.pretrain.run, settings.pretrain.part, settings.pretrain.seed
     if run is None:
@@ -33,52 +33,52 @@ def load_pretrained(settings: Settings, parts: Parts) -> list[RestoredPolicy] | 
 
 
 def adopt(part: str | None, parts: Parts, state: TrainState, policies: list[RestoredPolicy]) -> TrainState:
-    """The fresh ``state`` with what ``policies``, one per seed, know.
+    """Return the fresh ``state`` with the networks and statistics of ``policies``, one per seed.
 
     Args:
-        part: the learner whose policy is taken, of several; None takes all.
+        part: the learner whose policy is adopted, if there are several; None adopts all.
     """
     learned = parts.seeds.stack([policy.state for policy in policies])
 
     begin = partial(_adopt, parts.algorithm, part)
     agent = jax.jit(parts.seeds.map(begin, (0, 0)))(state.agent, learned)
-    return state.replace(agent=jax.tree.map(lambda x: x.copy(), agent))  # buffers of its own: a round donates them
+    return state.replace(agent=jax.tree.map(lambda x: x.copy(), agent))  # copies: a round donates its buffers
 
 
 def _whose(run: str, named: int | None, seed: int) -> int | None:
-    """Of a run of several seeds the named one, or each seed its own."""
+    """Return the seed whose policy is taken from ``run``: the named one, or else the same seed."""
     run_dir = saved_state(run).run_dir
-    if named is not None or not (run_dir / "config.yaml").is_file():  # restore_policy tells what is wrong
+    if named is not None or not (run_dir / "config.yaml").is_file():  # restore_policy raises the error
         return named
     return None if read_config(run_dir, (), ()).get("num_seeds", 1) == 1 else seed
 
 
 def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> None:
-    """Refuse what does not fit, before anything is compiled."""
+    """Refuse a policy that does not fit this run, before anything is compiled."""
     ours, theirs = (tuple(algorithm.learners) for algorithm in (parts.algorithm, policy.algorithm))
     require(
         policy.spec.name == parts.env.spec.name,
-        f"pretrain={run} learned on {policy.spec.name}, and this run's environment is {parts.env.spec.name}; name "
-        "a run of the same environment.",
+        f"pretrain={run} learned on {policy.spec.name}, but this run's environment is {parts.env.spec.name}; name "
+        "a run on the same environment.",
     )
     require(
         ours == theirs,
-        f"pretrain={run} has {_listed(theirs)}, and this run has {_listed(ours)}; choose that run's reward here too, "
-        "and name who is to go on by pretrain.part (Bob alone: reward=self_play reward.target_fraction=1 "
+        f"pretrain={run} has {_listed(theirs)}, but this run has {_listed(ours)}; choose that run's reward here too, "
+        "and name the learner with pretrain.part (for Bob alone: reward=self_play reward.target_fraction=1 "
         "pretrain.part=bob).",
     )
     require(
         part is None or part in ours,
-        f"pretrain.part={part} is none of this run's learners; it has {_listed(ours)}. Choose one of several, or null.",
+        f"pretrain.part={part} is not a learner of this run, which has {_listed(ours)}; choose one, or null.",
     )
     for kind, name in (("observations", "obs"), ("actions", "action")):
         here, there = getattr(parts.env.spec, name), getattr(policy.spec, name)
-        require(here == there, f"pretrain={run} learned with other {kind} ({there}) than this run's ({here}).")
+        require(here == there, f"pretrain={run} learned with {kind} {there}; they must be {here}.")
     for name in ours or (None,):
         own, other = (one if name is None else one.learners[name] for one in (parts.algorithm, policy.algorithm))
         require(
             type(own) is type(other),
-            f"pretrain={run} learned by {type(other).__name__}, and this run learns by {type(own).__name__}; choose "
+            f"pretrain={run} learned with {type(other).__name__}, but this run uses {type(own).__name__}; choose "
             "the same algorithm.",
         )
     one = Seeds()
@@ -86,8 +86,8 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
     mine, its = (_shapes_of(parts.algorithm, part, fresh, state) for state in (fresh, policy.state))
     require(
         mine == its,
-        f"pretrain={run} has networks of another shape; choose its algorithm.model.hidden and the like (its "
-        "config.yaml tells them).",
+        f"pretrain={run} has networks of other shapes; choose the same algorithm.model.hidden and related keys (see "
+        "its config.yaml).",
     )
 
 
@@ -96,12 +96,12 @@ def _listed(learners: tuple[str, ...]) -> str:
 
 
 def _adopt(algorithm: Any, part: str | None, fresh: Any, learned: Any) -> Any:
-    """Returns ``fresh`` after it has adopted ``learned``, or one learner's part of it."""
+    """Return ``fresh`` with the networks of ``learned``, or only those of one learner."""
     return algorithm.adopt(fresh, learned) if part is None else algorithm.adopt(fresh, learned, part)
 
 
 def _shapes_of(algorithm: Any, part: str | None, fresh: Any, learned: Any) -> list[tuple]:
-    """Names and shapes of what a state would be after adopting ``learned``."""
+    """Return the names and shapes of a state after adopting ``learned``."""
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), learned)
     state = _adopt(algorithm, part, fresh, shapes)
     return [(jax.tree_util.keystr(path), leaf.shape) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]

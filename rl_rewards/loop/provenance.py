@@ -1,4 +1,4 @@
-"""Where a result came from: the command as anyone can type it, the commit of the code, the data it was given."""
+"""The provenance of a result: its command, the commit of the code, and the hashes of its data files."""
 
 import hashlib
 import shlex
@@ -8,18 +8,18 @@ from pathlib import Path
 
 
 def command_line(overrides: Sequence[str]) -> str:
-    """The shell command of a run with these overrides."""
+    """Return the shell command of a run with these overrides."""
     return " ".join(["python -m rl_rewards.run", *map(shlex.quote, overrides)])
 
 
 def code() -> dict[str, str | bool | None]:
-    """``git_sha`` of the source tree, and whether package or configs differ from it; None without repository or git."""
+    """Return ``git_sha``, and ``git_dirty`` (package or configs differ from it); None without git or a repository."""
     status = _git("status", "--porcelain", "--", ":/rl_rewards", ":/configs")
     return {"git_sha": _git("rev-parse", "HEAD"), "git_dirty": None if status is None else bool(status)}
 
 
 def digests(names: Iterable[str | None]) -> dict[str, str]:
-    """The SHA-256 of those ``names`` that are files: the same name can hold other demonstrations tomorrow."""
+    """Return the SHA-256 of those ``names`` that are files, because their contents may change later."""
     files = [Path(name) for name in names if name and Path(name).is_file()]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 

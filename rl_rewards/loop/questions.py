@@ -1,4 +1,4 @@
-"""Between two rounds: questions go to the labelers, answers into the reward; one labeler for every seed."""
+"""Sends queries to the labelers and their answers to the reward, between two rounds; each seed has a labeler."""
 
 import io
 import time
@@ -20,14 +20,14 @@ POLL_SECONDS = 0.1
 
 
 class Questions:
-    """Who answers the queries of all seeds; nothing where the reward asks none."""
+    """The labelers of all seeds; there are none if the reward asks no queries."""
 
     def __init__(self, parts: Parts, seed: int, run_dir: Path) -> None:
         self._seeds, self._labelers, source = parts.seeds, [], parts.source
         if asks(source):
-            assert parts.labeling is not None, "build gives a reward that asks somebody to answer"
+            assert parts.labeling is not None, "build gives a labeler to a reward that asks"
             plan = source.requirements.queries
-            assert plan is not None, "it asks"
+            assert plan is not None, "a reward that asks has a plan"
             self._wait = parts.labeling.requirements.waits_for_answers
             self._labelers = [
                 parts.labeling.make(_assignment(parts, plan, seed + i, run_dir)) for i in range(parts.seeds.count)
@@ -44,15 +44,15 @@ class Questions:
         stopped: Callable[[], Any],
         say: Callable[[str], None],
     ) -> TrainState:
-        """``state`` (donated) with the answers that have come, all of them where training waits for them.
+        """Submit ``query``, and return ``state`` (donated) with the new answers; this may wait for all answers.
 
         Args:
-            stopped: whether somebody has asked to stop; then nothing is waited for.
-            say: tells the person at the console.
+            stopped: returns a true value if the run should stop, which ends the wait.
+            say: prints a message on the console.
         """
         if query is None:
             return state
-        if np.any(jax.device_get(query.id) != NOBODY):  # most rounds ask nothing: their padding stays on the device
+        if np.any(jax.device_get(query.id) != NOBODY):  # most rounds ask nothing: leave their padding on the device
             for labeler, one in zip(self._labelers, self._seeds.each(jax.device_get(query)), strict=True):
                 labeler.submit(one, round)
         if self._wait:
@@ -64,15 +64,15 @@ class Questions:
         return state.replace(reward=self._absorb(state.reward, self._seeds.stack(labels)))
 
     def _until_answered(self, round: int, stopped: Callable[[], Any], say: Callable[[str], None]) -> None:
-        told = False
+        announced = False
         while (waiting := sum(labeler.open(round) for labeler in self._labelers)) and not stopped():
-            if not told:
+            if not announced:
                 say(f"Round {round} waits for {waiting} answers.")
-                told = True
+                announced = True
             time.sleep(POLL_SECONDS)
 
     def metrics(self) -> dict[str, Any]:
-        """What the labelers report of their work: a number each, or one per seed."""
+        """Return the labelers' metrics: scalars, or [S] for several seeds."""
         found = [labeler.metrics() for labeler in self._labelers]
         return self._seeds.stack(found) if found else {}
 
@@ -81,7 +81,7 @@ class Questions:
             labeler.close()
 
     def save(self) -> list[bytes]:
-        """Of every seed's labeler."""
+        """Return the saved state of each seed's labeler."""
         return [labeler.save() for labeler in self._labelers]
 
     def load(self, saved: list[bytes]) -> None:
@@ -90,7 +90,7 @@ class Questions:
 
 
 class HostSide:
-    """What a run keeps outside the train state: a host environment and labelers, either or both or none."""
+    """The state of a run outside the train state: a host environment, labelers, both or neither."""
 
     def __init__(self, env: HostEnv | None, questions: Questions) -> None:
         self.env, self.questions = env, questions

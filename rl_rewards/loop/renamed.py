@@ -1,4 +1,4 @@
-"""Classes and keys that have moved, so that the configuration of an older run still says what it was made with."""
+"""The new names of classes and keys that have moved, so that configurations of older runs remain valid."""
 
 from typing import Any
 
@@ -22,14 +22,14 @@ MOVED = {
     "rewards.self_play": "games.reward",
     "core.linear_preferences": "rewards.preferences.linear_posterior",
 }
-"""Modules of rl_rewards that held a part, and where that part is now."""
+"""Former modules of parts in rl_rewards -> their modules now."""
 
 
 MLP = "rl_rewards.models.mlp.MLPModel"
-"""Spelled out, since the answer to ``--help`` reads this module and must not import JAX."""
+"""A string, because ``--help`` imports this module and must not import JAX."""
 NETWORK = {"activation": "tanh", "layer_norm": False, "dropout": 0.0, "spectral_norm": False}
-"""What networks were where the configuration said nothing of it. Their keys stood beside those of the algorithm or the
-reward until models had a group of their own."""
+"""The settings of networks in configurations that do not give them. The keys of networks used to be those of the
+algorithm or the reward, before models became a group."""
 HAVE_A_MODEL = (
     "algorithms.bc.BehaviorCloning",
     "algorithms.ppo.PPO",
@@ -39,15 +39,15 @@ HAVE_A_MODEL = (
     "rewards.null.RandomReward",
     "rewards.preferences.reward_model.RewardModel",
 )
-"""Classes of rl_rewards whose networks are those of their key ``model``."""
+"""Classes of rl_rewards whose networks are configured by their key ``model``."""
 
 
 PREFERENCES = "rl_rewards.rewards.preferences.preferences.Preferences"
-"""A class whose key ``model`` is now ``reward_model``."""
+"""The class whose key ``model`` is now ``reward_model``."""
 
 
 def with_new_names(node: Any) -> Any:
-    """A copy of the plain configuration ``node`` in which every class, and every key, stands where it is now."""
+    """Return a copy of the plain configuration ``node`` with the current names of classes and keys."""
     if isinstance(node, list):
         return [with_new_names(one) for one in node]
     if not isinstance(node, dict):
@@ -59,7 +59,7 @@ def with_new_names(node: Any) -> Any:
 
 
 def _with_model(node: dict) -> dict:
-    """``node`` with its networks' keys in a model of their own, where its class has one and ``node`` has not."""
+    """Return ``node`` with the keys of its networks moved into a key ``model``, if its class has one."""
     if "model" in node or node.get("_target_") not in {f"rl_rewards.{name}" for name in HAVE_A_MODEL}:
         return node
     moved = {key: node[key] for key in ("hidden", *NETWORK) if key in node}
@@ -68,7 +68,7 @@ def _with_model(node: dict) -> dict:
 
 
 def _new_name(target: Any) -> Any:
-    """The name of a class as it is now; whatever is no text is left for others to refuse."""
+    """Return the current name of a class; values other than strings are returned unchanged."""
     if not isinstance(target, str) or not target.startswith("rl_rewards."):
         return target
     module, _, name = target.removeprefix("rl_rewards.").rpartition(".")

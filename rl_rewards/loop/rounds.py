@@ -1,6 +1,6 @@
-"""Runs rounds: for a JAX environment one jitted function, for a host environment a Python loop and a jitted ``learn``.
+"""Runs rounds: one jitted function for a JAX environment, a Python loop and a jitted ``learn`` for a host environment.
 
-Compiled once, ahead of time; with several seeds everything is vmapped over their leading axis, see ``loop.seeds``.
+The functions are compiled once, ahead of time. With several seeds they are vmapped over the seed axis (loop/seeds.py).
 """
 
 import time
@@ -23,7 +23,7 @@ from rl_rewards.loop.train import Parts, TrainState, learn, learn_offline, rollo
 
 
 def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tuple[TrainState, Metrics, Query | None]]:
-    """A whole round, offline or of a JAX environment, as one function: (data, state, round) -> as :func:`learn`."""
+    """Return a round, offline or with a JAX environment, as a function (data, state, round) -> as :func:`learn`."""
     env, algorithm, seeds = parts.env, parts.algorithm, parts.seeds
     if parts.offline:
         return seeds.map(partial(learn_offline, parts), (seed_axes, 0, None))
@@ -43,8 +43,10 @@ def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tupl
 
 
 def make_learn(parts: Parts) -> Callable[..., tuple[TrainState, Metrics, Query | None]]:
-    """Learning from what a host environment gave, of S x B copies: (data, state, collected, round) -> as
-    :func:`learn`."""
+    """Return a function that learns from a rollout of S x B host environments.
+
+    It maps (data, state, collected, round) to what :func:`learn` returns.
+    """
     seeds = parts.seeds
     learn_all = seeds.map(partial(learn, parts), (seed_axes, 0, 0, None))
 
@@ -60,7 +62,7 @@ def _collect_key(key: Key, round: jax.Array) -> Key:
 
 
 class Rounds:
-    """Runs rounds: compiles once, ahead of time, and accounts for where the time goes."""
+    """Compiles the round once, ahead of time, and runs it; ``seconds`` has the time of the last round's collection."""
 
     def __init__(self, parts: Parts, data: Examples, state: TrainState, host_env: HostEnv | None) -> None:
         self.parts, self.data = parts, jax.tree.map(jnp.asarray, data)
@@ -72,7 +74,7 @@ class Rounds:
             function = jax.jit(make_round(parts), donate_argnums=1)
             self._round = function.lower(self.data, state, round_zero).compile()
         else:
-            self._act = jax.jit(host_act(parts, explore=True))
+            self._act = jax.jit(host_act(parts, partial(parts.algorithm.act, explore=True)))
             self._keys = jax.jit(parts.seeds.map(_collect_key, (0, None)))
             function = jax.jit(make_learn(parts), donate_argnums=1)
             self._initial_memory = initial_memory(parts, parts.algorithm.num_envs)
@@ -81,7 +83,7 @@ class Rounds:
         self.compile_seconds = time.perf_counter() - started
 
     def __call__(self, state: TrainState, round: int) -> tuple[TrainState, Metrics, Query | None]:
-        """Round number ``round``; ``state`` is donated. Metrics and questions are on the device, not yet waited for."""
+        """Run the round ``round``; ``state`` is donated. The returned arrays are on the device and may not be ready."""
         index = jnp.asarray(round, jnp.int32)
         if self.host_env is None:
             return self._round(self.data, state, index)
@@ -91,7 +93,7 @@ class Rounds:
             fresh = jax.tree.map(jnp.copy, self._initial_memory)
             state = state.replace(memory=self.parts.seeds.split(fresh, axis=0))
         keys = self._keys(state.key, index)
-        memory = jax.tree.map(jnp.copy, self.parts.seeds.join(state.memory))  # the state's own buffers are donated
+        memory = jax.tree.map(jnp.copy, self.parts.seeds.join(state.memory))  # the state's buffers are donated
         length = self.parts.algorithm.rollout_length
         collected = collect_host(self.host_env, self._act, state.agent, keys, length, self._initial_memory, memory)
         self.seconds["collect"] = time.perf_counter() - started
@@ -99,11 +101,11 @@ class Rounds:
 
     @property
     def learning(self) -> jax.stages.Compiled:
-        """The compiled program that learns (and, with a JAX environment, collects), to be looked at."""
+        """The compiled program that learns (and collects, with a JAX environment), for inspection."""
         return self._round if self.host_env is None else self._learn
 
     def _host_shapes(self, state: TrainState) -> Collected:
-        """Shapes of what collect_host gives: the rollout [T, S x B, ...] and the memory [S x B, ...]."""
+        """Return the shapes of collect_host's result: the rollout [T, S x B, ...] and the memory [S x B, ...]."""
         seeds = self.parts.seeds
         one = rollout_shape(self.parts, seeds.first(state.agent))
 
@@ -113,30 +115,34 @@ class Rounds:
         return Collected(jax.tree.map(leaf, one), jax.eval_shape(lambda: self._initial_memory))
 
 
-def host_act(parts: Parts, explore: bool) -> Callable:
-    """The policy as collect_host wants it: memory and observations [S x B, ...], an agent and a key for every seed."""
+def host_act(parts: Parts, act: Callable) -> Callable:
+    """Return the policy for collect_host: memory and observations [S x B, ...], an agent and a key for each seed.
+
+    Args:
+        act: the policy of one seed: (agent, memory, obs [B, ...], key) -> (actions, memory, behaviour).
+    """
     seeds = parts.seeds
 
     def act_one(agent: Any, memory: Memory, obs: jax.Array, key: Key, t: int):
-        return parts.algorithm.act(agent, memory, obs, jax.random.fold_in(key, t), explore)
+        return act(agent, memory, obs, jax.random.fold_in(key, t))
 
     if seeds.count == 1:
         return act_one
     act_all = jax.vmap(act_one, (0, 0, 0, 0, None))
 
-    def act(agent: Any, memory: Memory, obs: jax.Array, keys: Key, t: int):
+    def act_for_all(agent: Any, memory: Memory, obs: jax.Array, keys: Key, t: int):
         return seeds.join(act_all(agent, seeds.split(memory, axis=0), seeds.split(obs, axis=0), keys, t))
 
-    return act
+    return act_for_all
 
 
 def initial_memory(parts: Parts, num_envs: int) -> Memory:
-    """Returns the policy's memory at the beginning of an episode, [S x num_envs, ...] for S seeds."""
+    """Return the policy's memory at the beginning of an episode, [S x num_envs, ...] for S seeds."""
     return jax.jit(parts.algorithm.initial_memory, static_argnums=0)(parts.seeds.count * num_envs)
 
 
 def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
-    """The training batch of a host environment, reset and ready; None offline and for a JAX environment."""
+    """Return the training environments, reset, of a host environment; None offline and for a JAX environment."""
     if parts.offline or not isinstance(parts.env, HostEnvironment):
         return None
     seeds = range(seed, seed + parts.seeds.count)
@@ -144,10 +150,10 @@ def make_host_env(parts: Parts, seed: int) -> HostEnv | None:
 
 
 def check_saving(parts: Parts, seed: int) -> None:
-    """Save and load a host environment once, in copies of its own, as every checkpoint will.
+    """Save and load a separate copy of a host environment once, as every checkpoint does.
 
     Raises:
-        ConfigError: where that fails, before anything is compiled.
+        ConfigError: when that fails, before anything is compiled.
     """
     if parts.offline or not isinstance(parts.env, HostEnvironment):
         return
@@ -157,8 +163,8 @@ def check_saving(parts: Parts, seed: int) -> None:
         batch.load(batch.save())
     except ConfigError:
         raise
-    except Exception as error:  # whatever an environment's own code raises
+    except Exception as error:  # any error of an environment's own code
         raise ConfigError(
-            f"{parts.env.spec.name} cannot be saved and loaded, which every checkpoint does: its save() or load() "
+            f"{parts.env.spec.name} cannot be saved and loaded, as every checkpoint needs: its save() or load() "
             f"raised {type(error).__name__}: {error}."
         ) from error

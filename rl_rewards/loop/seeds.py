@@ -1,7 +1,7 @@
-"""Many seeds in one program: every state leaf gains a leading axis S, and the round is vmapped over it.
+"""Trains many seeds in one program: every leaf of the state gets a leading axis S, over which the round is vmapped.
 
 Seed i of a run with ``seed=s num_seeds=S`` has the keys, environments and recorded examples of a single run with
-``seed=s+i`` and agrees with it to rounding. With one seed there is no axis at all.
+``seed=s+i``, and agrees with it up to rounding. With one seed there is no seed axis.
 """
 
 import io
@@ -14,22 +14,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.core.contracts import check_members, is_own
+from rl_rewards.core.keys import new_key
 from rl_rewards.core.types import Key, StepOut
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """How many seeds there are, and what follows for the shapes."""
+    """The number of seeds, with the functions that add and remove the seed axis."""
 
     count: int = 1
 
     def map(self, function: Callable, in_axes: Any) -> Callable:
-        """``function`` of one seed as a function of all.
+        """Return ``function``, which takes one seed's arguments, mapped over all seeds.
 
         Args:
-            in_axes: as for ``jax.vmap``, or one for each argument, of which some may be functions: they give the axes
-                of their argument from the argument itself.
+            in_axes: as for ``jax.vmap``; in a tuple, an entry may also be a function that returns the axes of its
+                argument.
         """
         if self.count == 1:
             return function
@@ -44,19 +45,19 @@ class Seeds:
         return of_all
 
     def keys(self, seed: int) -> Key:
-        """The key of ``seed``, or of ``seed`` .. ``seed + S - 1`` [S]."""
+        """Return the key of ``seed``, or with several seeds the keys [S] of ``seed`` to ``seed + S - 1``."""
         if self.count == 1:
-            return jax.random.key(seed)
-        return jax.vmap(jax.random.key)(jnp.arange(seed, seed + self.count))
+            return new_key(seed)
+        return jax.vmap(new_key)(jnp.arange(seed, seed + self.count))
 
     def first(self, tree: Any) -> Any:
-        """Shapes of one seed's leaves, from those of all."""
+        """Return the shapes of one seed's leaves."""
         if self.count == 1:
             return tree
         return jax.eval_shape(lambda t: jax.tree.map(lambda x: x[0], t), tree)
 
     def split(self, tree: Any, axis: int) -> Any:
-        """Leaves whose ``axis`` runs over S x B: a seed axis in front instead."""
+        """Split the axis of size S x B at ``axis`` into a leading seed axis and B."""
         if self.count == 1:
             return tree
 
@@ -67,24 +68,24 @@ class Seeds:
         return jax.tree.map(leaf, tree)
 
     def join(self, tree: Any) -> Any:
-        """Leaves with a seed axis and one of copies in front: one axis [S x B] instead; inverse of split, axis 0."""
+        """Join the leading axes [S, B] into one [S x B]; the inverse of :meth:`split` with axis 0."""
         if self.count == 1:
             return tree
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
 
     def stack(self, trees: Sequence[Any]) -> Any:
-        """The inverse of :meth:`each`."""
+        """Stack one tree per seed; the inverse of :meth:`each`."""
         return trees[0] if self.count == 1 else jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
     def each(self, tree: Any) -> list[Any]:
-        """One tree per seed, of a tree whose leaves have a leading seed axis if there are several seeds."""
+        """Return one tree per seed; with several seeds, the leaves of ``tree`` have a leading seed axis."""
         if self.count == 1:
             return [tree]
         return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(self.count)]
 
 
 class SeedBatches(HostEnv):
-    """S batches of B copies as one ``HostEnv`` of S x B: every seed keeps its own random stream."""
+    """S batches of B environments as one ``HostEnv`` of S x B; every seed keeps its own random stream."""
 
     def __init__(self, batches: Sequence[HostEnv]) -> None:
         self.batches = list(batches)
@@ -125,10 +126,10 @@ class SeedBatches(HostEnv):
 
 
 def make_batches(env: HostEnvironment, num_envs: int, seeds: Sequence[int]) -> HostEnv:
-    """``num_envs`` copies for each of ``seeds``, reset and ready.
+    """Return ``num_envs`` reset environments for each of ``seeds``.
 
     Raises:
-        ConfigError: when a person's own batch lacks a member.
+        ConfigError: when a user's own batch class lacks a member.
     """
     batches = [env.make(num_envs, seed) for seed in seeds]
     for batch in filter(is_own, batches[:1]):

@@ -1,7 +1,7 @@
-"""What a run is told besides its parts: plain values that are checked when they are made, and never change.
+"""The settings of a run besides its parts, as immutable classes of plain values that check themselves.
 
-``loop.build`` makes them from the composed configuration, and nothing beyond it sees that. A default in a class is what
-a run means that was saved before the key existed; the defaults of new runs are in ``configs/config.yaml``.
+``loop.build`` makes them from the composed configuration, which no other code sees. A default in a class applies to
+runs that were saved before the key existed; the defaults of new runs are in ``configs/config.yaml``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ Section = TypeVar("Section")
 
 @dataclass(frozen=True, kw_only=True)
 class DemonstrationSettings:
-    """Which of the given demonstrations are used: ``demonstrations`` of a configuration."""
+    """The choice among the given demonstrations (the key ``demonstrations``)."""
 
-    episodes: int | None = None  # how many, drawn at random by the seed; None takes all
-    every: int = 1  # one step of so many is kept
+    episodes: int | None = None  # how many, drawn at random by the seed; None: all
+    every: int = 1  # one of every so many steps is kept
 
     def __post_init__(self) -> None:
         _check(self, "demonstrations", at_least_one=("episodes", "every"))
@@ -27,13 +27,13 @@ class DemonstrationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleSettings:
-    """States inside and outside the goal set, for rewards that learn from them: ``examples`` of a configuration."""
+    """Examples of states inside and outside the goal set, for rewards that learn from them (the key ``examples``)."""
 
-    goals: int  # how many goals are recorded
-    non_goals: int  # how many other states
-    path: str | None  # the .npz file that has them; None records them in the environment
-    heldout_share: float  # of the goals, in (0, 1): never trained on
-    last_steps: int | None = None  # goals are what the last so many steps of each demonstration reached
+    goals: int  # number of goals to record
+    non_goals: int  # number of other states to record
+    path: str | None  # an .npz file with the examples; None: record them in the environment
+    heldout_share: float  # share of the goals, in (0, 1), that are never trained on
+    last_steps: int | None = None  # goals: the states that the last so many steps of each demonstration reached
 
     def __post_init__(self) -> None:
         _check(self, "examples", at_least_one=("goals", "non_goals", "last_steps"))
@@ -41,10 +41,10 @@ class ExampleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
-    """When and how thoroughly the policy is judged: ``evaluation`` of a configuration."""
+    """The frequency and size of evaluations (the key ``evaluation``)."""
 
     every: int  # rounds between two evaluations; the first and the last round are always evaluated
-    episodes: int  # whole episodes of the stochastic policy, and as many of its mode
+    episodes: int  # episodes of the stochastic policy, and again as many of its mode
 
     def __post_init__(self) -> None:
         _check(self, "evaluation", at_least_one=("every", "episodes"))
@@ -52,10 +52,10 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSettings:
-    """The checkpoints of a run, and how often they are written: ``checkpoint`` of a configuration."""
+    """The frequency and number of checkpoints (the key ``checkpoint``)."""
 
     every: int  # rounds between two checkpoints; the last round is always saved
-    keep: int  # how many of the newest stay
+    keep: int  # how many of the newest are kept
     best: str | None = "auto"  # the criterion of the best evaluation; see loop.best.best_choice
 
     def __post_init__(self) -> None:
@@ -64,11 +64,11 @@ class CheckpointSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings:
-    """The run whose policy this one begins with: ``pretrain`` of a configuration."""
+    """The run whose policy this one begins with (the key ``pretrain``)."""
 
-    run: str | None = None  # its folder, perhaps with @best; None begins with a policy that knows nothing
-    part: str | None = None  # of a run of two players the one that is taken; None takes both
-    seed: int | None = None  # of a run of several seeds the one that is taken; None gives each seed its own
+    run: str | None = None  # its folder, perhaps with @best; None: begin with a new policy
+    part: str | None = None  # the player, in a run of two players; None: both
+    seed: int | None = None  # the seed, in a run of several; None: each seed its own
 
     def __post_init__(self) -> None:
         _check(self, "pretrain")
@@ -77,12 +77,12 @@ class PretrainSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LoggerSettings:
-    """Weights & Biases: ``logger`` of a configuration. The names are those of ``wandb.init``."""
+    """The settings of Weights & Biases (the key ``logger``); the names are those of ``wandb.init``."""
 
     mode: Literal["disabled", "offline", "online"]
     project: str
-    entity: str | None = None  # a user or a team; None is the account's default
-    group: str | None = None  # None groups runs that differ in their seeds alone
+    entity: str | None = None  # a user or a team; None: the account's default
+    group: str | None = None  # None: one group for runs that differ only in their seeds
     job_type: str = "train"
     tags: tuple[str, ...] = ()
 
@@ -92,27 +92,27 @@ class LoggerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of a run besides its parts: budget, seeds, evaluation and checkpoints. Made by :meth:`of`.
+    """The settings of a run besides its parts: budget, seeds, evaluation and checkpoints; :meth:`of` makes them.
 
     Raises:
-        ConfigError: where a value is missing, or is none that it can have.
+        ConfigError: when a value is missing or not valid.
     """
 
-    seed: int  # of everything random; of several seeds the first
-    num_seeds: int  # trained in one program: seed, seed + 1, ...
-    total_env_steps: int  # of each seed; rounded down to whole rounds
+    seed: int  # the seed of all randomness; with several seeds, the first
+    num_seeds: int  # number of seeds trained in one program: seed, seed + 1, ...
+    total_env_steps: int  # for each seed; rounded down to whole rounds
     evaluation: EvaluationSettings
     checkpoint: CheckpointSettings
     examples: ExampleSettings
     logger: LoggerSettings
-    demos: str | None = None  # a file of demonstrations, or minari:DATASET-ID; None where nobody learns from any
+    demos: str | None = None  # a file, or minari:DATASET-ID; None: no demonstrations
     demonstrations: DemonstrationSettings = field(default_factory=DemonstrationSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
-    trust: tuple[str, ...] = ()  # packages whose classes another run's folder may name, when this run reads it
+    trust: tuple[str, ...] = ()  # packages whose classes may be loaded from another run's folder
     video: bool = True  # record the final policy
     report: bool = True  # write report.html
     record: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """The whole configuration, only to be written: into checkpoints, and for wandb."""
+    """The whole configuration, which is only written to checkpoints and to wandb."""
 
     def __post_init__(self) -> None:
         _check(self, "", at_least_one=("num_seeds", "total_env_steps"))
@@ -120,12 +120,12 @@ class Settings:
 
     @property
     def seeds(self) -> range:
-        """All seeds of the run."""
+        """The seeds of the run."""
         return range(self.seed, self.seed + self.num_seeds)
 
     @staticmethod
     def of(config: Mapping[str, Any]) -> "Settings":
-        """The settings that a configuration of plain values holds; it is also their ``record``."""
+        """Return the settings in a configuration of plain values, which also becomes their ``record``."""
         sections = {name: _section(kind, config[name], name) for name, kind in SECTIONS.items() if config.get(name)}
         plain = {name: value for name, value in config.items() if name not in SECTIONS}
         return _section(
@@ -141,26 +141,26 @@ SECTIONS: dict[str, type] = {
     "demonstrations": DemonstrationSettings,
     "pretrain": PretrainSettings,
 }
-"""The keys of a configuration that hold keys of their own."""
+"""The keys of a configuration that have a settings class of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """The runs that a study compares, and how large they are."""
+    """The runs that a study compares, and their size."""
 
-    size: str  # the key of ``sizes`` that is run
-    sizes: Mapping[str, Sequence[str]]  # size -> overrides of every arm
-    arms: Mapping[str, Any]  # name -> overrides and arms to extend; none where the study computes what it judges
+    size: str  # the chosen key of ``sizes``
+    sizes: Mapping[str, Sequence[str]]  # size -> overrides for every arm
+    arms: Mapping[str, Any]  # name -> overrides and arms to extend; empty if the study needs no runs
 
     @staticmethod
     def of(config: Mapping[str, Any]) -> "StudySettings":
-        """The settings of the study that a configuration of plain values holds."""
+        """Return the settings of the study in a configuration of plain values."""
         return StudySettings(size=config["size"], sizes=config["sizes"] or {}, arms=config["arms"] or {})
 
 
 def _section(kind: type[Section], values: Mapping[str, Any], place: str = "") -> Section:
-    """A settings class from the keys that belong to it; a list becomes a tuple."""
-    require(isinstance(values, Mapping), f"{place}={values} must hold keys and values.")
+    """Return a settings class with the values of its keys; a list becomes a tuple."""
+    require(isinstance(values, Mapping), f"{place}={values} must be a mapping of keys to values.")
     known = [one for one in fields(kind) if one.name in values]  # type: ignore[arg-type]
     lacking = [
         one.name
@@ -173,7 +173,7 @@ def _section(kind: type[Section], values: Mapping[str, Any], place: str = "") ->
 
 
 def _check(settings: Any, group: str, at_least_one: Sequence[str] = ()) -> None:
-    """Refuse a field of another type than is declared, and a count of nothing."""
+    """Refuse fields of a wrong type, and counts below 1."""
     for name in at_least_one:
         value = getattr(settings, name)
         good = (type(value) is int and value > 0) or value is None

@@ -1,8 +1,8 @@
-"""Reward sources: from a config, or from the folder of a run with what that run has learned.
+"""Makes reward sources from a configuration, or restores them, with what they learned, from a run folder.
 
-A run with a frozen reward keeps its own copy of it in ``RUN_DIR/reward_run``, in the layout of a run's folder, so that
-it can be resumed, and its reward loaded, when the folder it came from is gone. Of a mixture's frozen parts the copies
-are in ``RUN_DIR/reward_parts/NAME/reward_run``.
+A run with a frozen reward keeps a copy of it in ``RUN_DIR/reward_run``, in the layout of a run folder, so that the run
+can be resumed, and its reward loaded, when the original folder is gone. The copies of a mixture's frozen parts are in
+``RUN_DIR/reward_parts/NAME/reward_run``.
 """
 
 import json
@@ -30,31 +30,31 @@ from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import Mixture
 
 COPY = "reward_run"
-PARTS = "reward_parts"  # of a mixture: a folder for each part that holds a copy
-SEEDS_FILE = "seeds.json"  # of a copy: the first seed, and how many have a reward of their own
+PARTS = "reward_parts"  # for a mixture: a folder with a copy for each frozen part
+SEEDS_FILE = "seeds.json"  # in a copy: the first seed, and the number of separate rewards
 EACH = "each"
 
 
 class RestoredReward(NamedTuple):
-    """A reward as a run left it."""
+    """The reward of a run, as its checkpoint has it."""
 
     source: RewardSource
     state: Any  # the source's state
-    spec: EnvSpec  # of the environment it was learned on
+    spec: EnvSpec  # of the environment that it was learned on
 
 
 def build_source(
     node: Mapping[str, Any], spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int], trust: Sequence[str] = ()
 ) -> RewardSource:
-    """The reward source that the plain values ``node`` describe, for environments of ``spec``.
+    """Return the reward source that the plain values ``node`` describe, for environments of ``spec``.
 
     Args:
-        run_dir: the folder of the run that is built, whose copy of a frozen reward goes before the original.
-        seeds: of that run; ``seed=each`` of a frozen reward gives every one of them its own.
-        trust: packages, besides this one, whose classes the run of a frozen reward may name.
+        run_dir: the folder of the run to build; its copy of a frozen reward is preferred to the original.
+        seeds: the seeds of that run; a frozen reward with ``seed=each`` gives each of them its own reward.
+        trust: other packages whose classes the run of a frozen reward may name.
 
     Raises:
-        ConfigError: when it cannot work.
+        ConfigError: when the source cannot be made.
     """
     if _describes(node, Mixture):
         return _build_mixture(node, spec, run_dir, seeds, trust)
@@ -82,18 +82,18 @@ def build_source(
 def _build_mixture(
     node: Mapping[str, Any], spec: EnvSpec, run_dir: Path | None, seeds: Sequence[int], trust: Sequence[str]
 ) -> Any:
-    """Every part as it would be built alone, with a folder of its own in ``run_dir``."""
+    """Return a mixture whose parts are built like single rewards, each with its own folder in ``run_dir``."""
     parts = {}
     for name, part in (node.get("parts") or {}).items():
         found = isinstance(part, Mapping) and "_target_" in part
-        require(found, f"reward.parts.{name} is no reward; choose one with +reward@reward.parts.{name}=REWARD.")
+        require(found, f"reward.parts.{name} is not a reward; choose one with +reward@reward.parts.{name}=REWARD.")
         try:
             parts[name] = build_source(part, spec, None if run_dir is None else run_dir / PARTS / name, seeds, trust)
-        except ConfigError as error:  # a part does not know that its keys lie deeper here
+        except ConfigError as error:  # complete the keys in the part's message
             raise ConfigError(re.sub(r"\breward\.(?=[a-z_])", f"reward.parts.{name}.", str(error))) from None
     weights = node.get("weights")
     if not isinstance(weights, dict):
-        raise ConfigError(f"reward.weights={weights} must be a mapping: of each part's name to a number.")
+        raise ConfigError(f"reward.weights={weights} must be a mapping of each part's name to a number.")
     return Mixture(parts=parts, weights=weights)
 
 
@@ -102,23 +102,23 @@ def _describes(node: Mapping[str, Any], kind: type) -> bool:
 
 
 def restore_from_run(run: str | PathLike, seed: int | None = None, trust: Sequence[str] = ()) -> RestoredReward:
-    """Restores the reward of a run from its newest checkpoint; nothing in the folder changes.
+    """Return the reward of a run from its newest checkpoint; nothing in the folder changes.
 
     Args:
         run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the reward of its best evaluation. A frozen reward has one state.
-        seed: whose reward, of a run that trained several seeds in one program.
-        trust: packages, besides this one, whose classes its configuration may name: making them runs their code.
+        seed: the seed of the reward, if the run trained several seeds in one program.
+        trust: other packages whose classes its configuration may name; their code is executed.
 
     Raises:
-        ConfigError: when there is no such folder, it is not a run's, it has no checkpoint that fits, a file is damaged,
-            a class is not trusted, or it has several seeds and none, or another, is named.
+        ConfigError: when the folder does not exist or is not a run folder, it has no checkpoint that fits, a file is
+            damaged, a class is not trusted, or ``seed`` is missing or not one of the run's seeds.
     """
     saved = saved_state(run)
     run_dir = saved.run_dir
-    require(run_dir.is_dir(), f"{run_dir} does not exist; name the folder of a run whose reward is to be used.")
+    require(run_dir.is_dir(), f"{run_dir} does not exist; name the run folder of the reward.")
     folder = run_dir / COPY if (run_dir / COPY).is_dir() else run_dir
     config = read_config(folder, ["reward"], trust)
-    require((folder / "spec.json").is_file(), f"{run_dir} has no checkpoint; let its run reach the first one.")
+    require((folder / "spec.json").is_file(), f"{run_dir} has no checkpoint yet; let its run reach the first one.")
     with reading(folder):
         if folder != run_dir:
             return _of_copy(folder, config, seed, trust)
@@ -132,10 +132,10 @@ def restore_from_run(run: str | PathLike, seed: int | None = None, trust: Sequen
 
 
 def _of_copy(folder: Path, config: Mapping[str, Any], seed: int | None, trust: Sequence[str]) -> RestoredReward:
-    """A frozen reward that a run has kept; unless every seed had its own, all have the same."""
+    """Return the frozen reward in a run's copy, which has one state for all seeds or one per seed."""
     spec = EnvSpec.load(folder / "spec.json")
-    told = folder / SEEDS_FILE
-    first, count = parse_json(read_text(told), str(told)) if told.is_file() else (0, 1)
+    path = folder / SEEDS_FILE
+    first, count = parse_json(read_text(path), str(path)) if path.is_file() else (0, 1)
     source = build_source(config["reward"], spec, folder, range(count), trust)
     seeds = Seeds(count)
     template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
@@ -145,17 +145,17 @@ def _of_copy(folder: Path, config: Mapping[str, Any], seed: int | None, trust: S
 
 
 def seed_index(run_dir: Path, config: Mapping[str, Any], seed: int | None) -> int:
-    """Which of the seeds that ``run_dir`` trained ``seed`` is.
+    """Return the index of ``seed`` among the seeds that the run in ``run_dir`` trained.
 
     Raises:
-        ConfigError: when it is none of them, or there are several and none is named.
+        ConfigError: when it is not one of them, or there are several and ``seed`` is None.
     """
     first, count = config.get("seed", 0), config.get("num_seeds", 1)
     whole = all(isinstance(number, int) for number in (first, count)) and count >= 1
     require(whole, f"{run_dir}: seed={first} and num_seeds={count} in its configuration must be whole numbers.")
     require(
         count == 1 or seed is not None,
-        f"{run_dir} trained the seeds {first} to {first + count - 1}, each with a state of its own; name one of "
+        f"{run_dir} trained the seeds {first} to {first + count - 1}, each with its own state; name one of "
         "them with seed=N (reward.seed=N for reward=frozen).",
     )
     index = 0 if seed is None else seed - first
@@ -167,9 +167,9 @@ def seed_index(run_dir: Path, config: Mapping[str, Any], seed: int | None) -> in
 
 
 def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) -> None:
-    """Copy a frozen reward, or those of a mixture, to ``run_dir``, unless it is there or ``source`` is of another kind.
+    """Copy a frozen reward, or those in a mixture, to ``run_dir``, if there is no copy yet; ignore other sources.
 
-    The copy appears by a rename: a run killed meanwhile finds all of it or nothing.
+    The copy appears by a rename, so that a run that is killed meanwhile leaves a complete copy or none.
     """
     if isinstance(source, Mixture):
         for name, part in source.parts.items():
@@ -183,7 +183,7 @@ def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) ->
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     write_whole(partial / CONFIG, read_text(origin / CONFIG), private=True)
-    if (origin / PARTS).is_dir():  # a mixture's: its own frozen rewards go with it
+    if (origin / PARTS).is_dir():  # a mixture: copy its frozen parts, too
         shutil.copytree(origin / PARTS, partial / PARTS)
     source.learned_spec.save(partial / "spec.json")
     write_whole(partial / SEEDS_FILE, json.dumps([seed, seeds.count if source.per_seed else 1]))

@@ -1,7 +1,7 @@
-"""Stopping when asked: SIGTERM and SIGINT let the round end and be saved; a second SIGINT stops at once.
+"""Stops a run on SIGTERM or SIGINT after the round is finished and saved, or at once on a second SIGINT.
 
-The first is answered on the console at once, for what is left of a round (its evaluation, which may have to be
-compiled) can take a minute.
+The first signal is confirmed on the console at once, because the rest of a round can take a minute (its evaluation may
+have to be compiled).
 """
 
 import os
@@ -13,20 +13,20 @@ from typing import Any, Self
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
 ANSWER = (
-    "\n{} received: the run stops as soon as this round is finished, evaluated and saved. Ctrl-C again stops it at "
-    "once; then only what was saved before is kept.\n"
+    "\n{} received: the run stops as soon as this round is finished, evaluated and saved. Press Ctrl-C again to stop "
+    "at once; then only earlier checkpoints are kept.\n"
 )
 
 
 class StopRequest:
-    """While entered, remembers the first signal instead of dying of it; only where signals can be caught."""
+    """Inside its block, remembers the first signal instead of being killed by it; only in the main thread."""
 
     def __init__(self) -> None:
         self.name: str | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
+        if threading.current_thread() is threading.main_thread():  # Python allows signal handlers only there
             self._previous = {number: signal.signal(number, self._remember) for number in SIGNALS}
         return self
 
@@ -41,4 +41,4 @@ class StopRequest:
         if self.name is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.name = signal.Signals(number).name
-        os.write(STDERR, ANSWER.format(self.name).encode())  # print may be interrupted in the midst of itself
+        os.write(STDERR, ANSWER.format(self.name).encode())  # not print, which the signal may have interrupted

@@ -1,4 +1,4 @@
-"""Loads what a person supplies to a run, for every seed: demonstrations, and examples of goals and of other states."""
+"""Loads the data that users supply to a run, for every seed: demonstrations, and examples of goals and other states."""
 
 from pathlib import Path
 
@@ -13,20 +13,19 @@ from rl_rewards.data import examples
 from rl_rewards.data.demonstrations.choose import LastStates, as_dataset, choose, last_states
 from rl_rewards.data.demonstrations.fit import Demonstrations
 from rl_rewards.data.demonstrations.load import load_demonstrations
-from rl_rewards.loop.memory import check_data
+from rl_rewards.loop.ram import check_data
 from rl_rewards.loop.settings import ExampleSettings, Settings
 from rl_rewards.loop.train import Parts
 
 
 def build_data(parts: Parts, settings: Settings) -> Examples:
-    """The examples and demonstrations that ``settings`` name and reward or algorithm need, on the device.
+    """Return the examples and demonstrations that the reward or the algorithm needs, on the device.
 
-    With several seeds every array of examples has a leading seed axis: each seed records or holds out its own. The
-    demonstrations, a data set, are there once, with the rows that each seed has drawn.
+    With several seeds every array of examples has a leading seed axis, because each seed records or holds out its own.
+    The data set of demonstrations exists once, with the indices of the rows that each seed has drawn.
 
     Raises:
-        ConfigError: for a file that is wrong, for demonstrations that are needed and not named, or that do not fit into
-            memory.
+        ConfigError: when a file is not valid, or demonstrations are needed but not given, or do not fit into memory.
     """
     seeds, wanted, last_steps = settings.seeds, settings.demonstrations, settings.examples.last_steps
     named = _demonstrations(parts, settings)
@@ -50,13 +49,13 @@ def build_data(parts: Parts, settings: Settings) -> Examples:
 
 
 def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, Demonstrations] | None:
-    """Name and arrays of the set that the reward, the algorithm or the examples come from; None where none does."""
+    """Return the name and arrays of the demonstrations that the reward, algorithm or examples need, or None."""
     needs, offers = parts.source.requirements, parts.algorithm.requirements
     names = {name for name in (needs.demos, offers.demos) if name is not None}
     steps = settings.examples.last_steps
     if needs.needs_examples and steps is not None:
-        told = f"examples.last_steps={steps} takes goals from demonstrations; name some: demos=NAME."
-        require(settings.demos is not None, told)
+        message = f"examples.last_steps={steps} takes goals from demonstrations; name some with demos=NAME."
+        require(settings.demos is not None, message)
         names.add(settings.demos)
     require(len(names) < 2, "The reward and the algorithm name different demonstrations; name one set with demos=NAME.")
     if not names:
@@ -66,14 +65,14 @@ def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, Demonstratio
     paid = offers.demo_fraction > 0 and "env_reward" in needs.reads
     require(
         not paid or "env_reward" in demos,
-        f"{name} lacks env_reward, which this reward reads of the demonstrations in a batch; record it, or choose "
+        f"{name} lacks env_reward, which this reward reads from the demonstrations in a batch; record it, or choose "
         "algorithm.demo_fraction=0.",
     )
     return name, demos
 
 
 def _examples(parts: Parts, settings: ExampleSettings, seed: int, ends: LastStates | None) -> Examples:
-    """Of one seed; its goals are ``ends``, where the states are given in which its demonstrations end."""
+    """Return the examples of one seed; its goals are ``ends``, the last states of its demonstrations, if given."""
     if settings.path is not None:
         needs_action = parts.source.requirements.needs_example_actions
         arrays = examples.load_examples(Path(settings.path), parts.env.spec, needs_action)
@@ -86,18 +85,19 @@ def _examples(parts: Parts, settings: ExampleSettings, seed: int, ends: LastStat
 
 
 def _warn_of_one_episode(episodes: int) -> None:
-    """Warn that steps of one episode are both learned from and held out."""
+    """Warn if training goals and held-out goals come from one episode."""
     if episodes == 1:
         warn(
-            "examples.last_steps takes all goals from one demonstration, so that those held out are steps of the same "
-            "episode as those learned from, and how well they are recognised says little; give more demonstrations."
+            "examples.last_steps takes all goals from one demonstration, so that held-out and training goals come from "
+            "one episode, and the accuracy on held-out goals says little; give more demonstrations."
         )
 
 
 def _check_equally_many(goals: list[int], last_steps: int | None) -> None:
-    """Seeds in one program have arrays of one length."""
+    """Check that all seeds have equally many goals, because one program needs arrays of one length."""
     require(
         len(set(goals)) == 1,
-        f"examples.last_steps={last_steps} gives the seeds from {min(goals)} to {max(goals)} goals to "
-        "learn from, since the episodes drawn for some are shorter; choose num_seeds=1, or fewer last steps.",
+        f"examples.last_steps={last_steps} gives each seed between {min(goals)} and {max(goals)} training "
+        "goals, because some episodes are shorter, but all seeds need the same number; choose num_seeds=1, or fewer "
+        "last steps.",
     )

@@ -1,7 +1,7 @@
-"""What a round does: (collect ->) replay.add -> source.update -> algorithm.update, of one seed and inside jit.
+"""The computation of a round, for one seed in jit: (collect ->) replay.add -> source.update -> algorithm.update.
 
-The same ``learn`` follows whatever collected, see ``loop.rounds``; an algorithm that learns from demonstrations alone
-leaves out the first two. Evaluation, logging and checkpoints happen between rounds.
+The same ``learn`` follows both kinds of collection (``loop.rounds``). An algorithm that learns only from demonstrations
+skips the first two steps. Evaluation, logging and checkpoints happen between rounds.
 """
 
 from functools import partial
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rl_rewards.algorithms.base import Algorithm, DatasetSizes
+from rl_rewards.core.keys import new_key
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import Examples, Experience, Key, Memory, Metrics, Transition
@@ -23,65 +24,65 @@ from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, reward_fn
 
 QUESTIONS = 1
-"""Folded into the reward's key of a round: asking draws nothing from what updates draw from."""
+"""Folded into the reward's key of a round, so that queries and updates use different random streams."""
 FINITE = {
     "environment": "an observation or reward of the environment",
     "reward": "a parameter of the reward model",
     "learned_reward": "the learned reward",
     "agent": "a parameter of the agent",
 }
-"""What each round checks, in causal order; metrics ``finite/NAME``."""
+"""The values that each round checks, in causal order; the metrics are ``finite/NAME``."""
 
 
 class Parts(NamedTuple):
-    """The three independent objects that make an experiment, for how many seeds it is run, and who answers."""
+    """The three independent parts of an experiment, its seeds, and its labeler."""
 
     env: Environment
     source: RewardSource
     algorithm: Algorithm
     seeds: Seeds = Seeds()
-    labeling: Labeling | None = None  # who answers a reward that asks
+    labeling: Labeling | None = None  # answers a reward that asks queries
 
     @property
     def offline(self) -> bool:
-        """True where nothing is collected: the algorithm learns from demonstrations alone."""
+        """True if nothing is collected, because the algorithm learns only from demonstrations."""
         return self.algorithm.requirements.learns_from == "dataset"
 
     @property
     def dataset_sizes(self) -> DatasetSizes:
-        """Returns the sizes of an algorithm that learns from a dataset; others have none."""
+        """The sizes of an algorithm that learns from a dataset; other algorithms have none."""
         assert self.offline
         return cast(DatasetSizes, self.algorithm)
 
     @property
     def episodes(self) -> Episodes:
-        """Returns how the environment's episodes are used for learning and for evaluation."""
+        """The use of the environment's episodes for learning and for evaluation."""
         return self.env.episodes
 
     @property
     def steps_per_round(self) -> int:
-        """Env steps of each seed in a round."""
+        """The env steps of a round, for each seed."""
         return 0 if self.offline else self.algorithm.num_envs * self.algorithm.rollout_length
 
 
 class TrainState(struct.PyTreeNode):
-    """All that changes during training, but for a host environment's state and the files; leaves [S, ...]."""
+    """All state that changes during training, except that of a host environment and of files; leaves [S, ...]."""
 
     agent: Any
     reward: Any
-    replay: Replay | None  # None where no more than the newest rollout is asked for, and offline
+    replay: Replay | None  # None offline, or if only the newest rollout is needed
     env: Any  # states [B, ...] of a JaxEnv; None offline and for a host environment, which keeps its own
     key: Key  # never advanced: round i uses fold_in(key, i)
-    memory: Memory = ()  # [B, ...] what the policy remembers of the environments' episodes so far
+    memory: Memory = ()  # [B, ...] the policy's memory of the current episodes
 
 
 def init_state(parts: Parts, seed: int, ring_of_newest: bool = False) -> TrainState:
-    """A fresh state, in buffers of its own (a round donates them); nothing is stepped.
+    """Return a fresh state, in separate buffers (a round donates them), without taking a step.
 
     Args:
-        ring_of_newest: keep a ring of the newest rollout even where it alone is asked for, as earlier versions did.
+        ring_of_newest: keep a replay ring even if only the newest rollout is needed, as earlier versions did.
     """
-    prepared = parts.source.prepared  # a frozen reward of each seed's own
+    prepared = parts.source.prepared  # the separate frozen rewards of all seeds, if there are any
     init = parts.seeds.map(partial(_init_state, parts, ring_of_newest), (0, None if prepared is None else 0))
     return jax.jit(init)(parts.seeds.keys(seed), prepared)
 
@@ -107,12 +108,17 @@ def _init_state(parts: Parts, ring_of_newest: bool, key: Key, prepared: Any) -> 
     )
 
 
-def rollout_shape(parts: Parts, agent: Any) -> Transition:
-    """Shapes and dtypes [T, B, ...] of one seed's rollout, from the spec and the policy alone."""
-    env, algorithm = parts.env, parts.algorithm
-    spec, batch = env.spec, (algorithm.rollout_length, algorithm.num_envs)
-    obs = jax.ShapeDtypeStruct((algorithm.num_envs, *spec.obs.shape), spec.obs.dtype)
-    memory, key = jax.eval_shape(lambda: (algorithm.initial_memory(algorithm.num_envs), jax.random.key(0)))
+def rollout_shape(parts: Parts, agent: Any, batch: tuple[int, int] | None = None) -> Transition:
+    """Return the shapes [T, B, ...] and dtypes of one seed's rollout, from the spec and the policy.
+
+    Args:
+        batch: (T, B); None: those of the algorithm's rollouts.
+    """
+    spec, algorithm = parts.env.spec, parts.algorithm
+    batch = (algorithm.rollout_length, algorithm.num_envs) if batch is None else batch
+    length, num_envs = batch
+    obs = jax.ShapeDtypeStruct((num_envs, *spec.obs.shape), spec.obs.dtype)
+    memory, key = jax.eval_shape(lambda: (algorithm.initial_memory(num_envs), new_key(0)))
     action, _, behaviour = jax.eval_shape(partial(algorithm.act, explore=True), agent, memory, obs, key)
     flag = jax.ShapeDtypeStruct(batch, jnp.bool_)
     info = {
@@ -121,7 +127,7 @@ def rollout_shape(parts: Parts, agent: Any) -> Transition:
     }
 
     def steps(x):
-        return jax.ShapeDtypeStruct((algorithm.rollout_length, *x.shape), x.dtype)
+        return jax.ShapeDtypeStruct((length, *x.shape), x.dtype)
 
     return Transition(
         obs=steps(obs),
@@ -140,10 +146,10 @@ def rollout_shape(parts: Parts, agent: Any) -> Transition:
 def learn(
     parts: Parts, data: Examples, state: TrainState, collected: Collected, round: jax.Array
 ) -> tuple[TrainState, Metrics, Query | None]:
-    """One round of one seed's learning from a rollout [T, B, ...]: the same for both kinds of environment.
+    """Run the learning of one round for one seed, from a rollout [T, B, ...] of either kind of environment.
 
-    ``state.memory`` is still that of before the rollout. ``round`` is never batched over seeds, so that "every k
-    rounds" stays a real branch.
+    ``state.memory`` is the policy's memory before the rollout. ``round`` is not batched over seeds, so that "every k
+    rounds" remains a real branch.
     """
     rollout, ended = parts.episodes.select(collected.rollout)
     newest = _for_replay(parts, rollout)
@@ -168,7 +174,7 @@ def learn(
 def learn_offline(
     parts: Parts, data: Examples, state: TrainState, round: jax.Array
 ) -> tuple[TrainState, Metrics, Query | None]:
-    """One round of one seed's learning from demonstrations alone, which stand in for the replay ring."""
+    """Run the learning of one round for one seed, from demonstrations, which replace the replay ring."""
     demos = data["demos"]
     experience = Experience(
         rollout=None,
@@ -184,7 +190,7 @@ def learn_offline(
 def _update(
     parts: Parts, data: Examples, state: TrainState, experience: Experience, round: jax.Array
 ) -> tuple[TrainState, Metrics, Query | None]:
-    """The reward's update and its questions, then the agent's update under the new reward."""
+    """Update the reward, let it ask queries, then update the agent with the new reward."""
     source, algorithm = parts.source, parts.algorithm
     _, reward_key, agent_key = jax.random.split(jax.random.fold_in(state.key, round), 3)
     reward, metrics = source.update(state.reward, data, experience, round, reward_key)
@@ -199,7 +205,7 @@ def _update(
 def propose(
     source: AsksForLabels, reward: Any, experience: Experience, round: jax.Array, key: Key
 ) -> tuple[Any, Query]:
-    """What the source asks; in a round that asks nothing, no candidate is drawn or judged."""
+    """Return the source's queries; in a round without queries, no candidates are drawn or scored."""
 
     def ask(reward: Any) -> tuple[Any, Query]:
         return source.propose(reward, experience, round, key)
@@ -210,7 +216,7 @@ def propose(
 
 
 def _for_replay(parts: Parts, rollout: Transition) -> Transition:
-    """Without what only evaluation and drawing read: the ring keeps the info that reward and labeler read, no other."""
+    """Return the rollout with only those info keys that the reward or the labeler reads, to save memory in the ring."""
     keys = set(parts.source.requirements.info_keys)
     if parts.labeling is not None:
         needs = parts.labeling.requirements
@@ -219,11 +225,11 @@ def _for_replay(parts: Parts, rollout: Transition) -> Transition:
 
 
 def _rollout_metrics(rollout: Transition, ended: jax.Array) -> Metrics:
-    """Means of a rollout's true rewards, and of its success in the steps where ``ended`` [T, B] bool."""
+    """Return the means of a rollout's true rewards, and of its success at the steps where ``ended`` [T, B] is true."""
     metrics = {"train/true_reward": masked_mean(rollout.env_reward, rollout.valid)}
     if "success" in rollout.info:
         success = masked_mean(rollout.info["success"].astype(jnp.float32), ended)
-        metrics["train/success"] = jnp.where(jnp.any(ended), success, jnp.nan)  # no episode ended: nothing is known
+        metrics["train/success"] = jnp.where(jnp.any(ended), success, jnp.nan)  # unknown if no episode ended
     return metrics
 
 

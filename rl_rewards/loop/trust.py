@@ -1,9 +1,9 @@
-"""Whose code a configuration that was read from a folder may run, and who may be sent the user's keys.
+"""Restricts the code that a stored configuration may execute, and the hosts that it may send the user's keys to.
 
-A configuration names classes by ``_target_``, and any importable function could stand there; it names an environment
-variable and the endpoint that is sent its value, and any of both could stand there. What a user composes on the command
-line is theirs; what is read from a run's folder may be someone else's: only rl_rewards' own parts are made, and only
-OpenAI's key is sent to OpenAI, unless the user names the package or the host.
+A configuration names classes with ``_target_``, which could be any importable function. It also names an environment
+variable and the endpoint that receives its value, and both could be anything. A configuration from the command line is
+the user's own, but one from a run folder may be another person's. From it, only rl_rewards' own parts are made, and
+only OpenAI's key is sent to OpenAI, unless the user names the package or the host with ``trust=``.
 """
 
 import pkgutil
@@ -17,23 +17,23 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 
 OWN = tuple(f"rl_rewards.{folder}" for folder in ("algorithms", "envs", "games", "labelers", "models", "rewards"))
-"""Packages of parts. Others have functions that start processes and write files."""
+"""Packages of parts. Other packages have functions that start processes and write files."""
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:\d+)?")
-"""A host, with its port where an address names one; every name of a package reads as one, too."""
+"""A host, perhaps with a port; every package name matches, too."""
 ENDPOINT = re.compile(rf"https?://({HOST.pattern})(/[\w./-]*)?")
-"""An address without anything that two programs could read differently."""
+"""A plain address, without parts that two programs could interpret differently."""
 EMBEDDED = "embedded"
-"""In the place of an address: a model in this process, which is sent no key."""
+"""The value of ``base_url`` for a model in this process, which receives no key."""
 OPENAI = ("OPENAI_API_KEY", "https://api.openai.com/v1")
-"""The key and the endpoint of configs/labeler/ai_judge.yaml, which belong together."""
+"""The key and the endpoint of configs/labeler/ai_judge.yaml, which are trusted as a pair."""
 
 
 def trusted_packages(given: Any) -> tuple[str, ...]:
-    """The packages and hosts that ``trust=`` names: nothing, one, or a list of them.
+    """Return the packages and hosts in the value of ``trust``: nothing, one name, or a list of names.
 
     Raises:
-        ConfigError: when they are no such names.
+        ConfigError: when a name is not valid.
     """
     if isinstance(given, str) and given.startswith("["):
         given = given.strip("[]").split(",")
@@ -50,7 +50,7 @@ def trusted_packages(given: Any) -> tuple[str, ...]:
 
 
 def take_trust(overrides: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The packages that ``trust=`` names among the overrides of a command line, and the other overrides.
+    """Split the overrides of a command line into the names that ``trust=`` gives and the other overrides.
 
     Raises:
         ConfigError: as :func:`trusted_packages`.
@@ -60,23 +60,23 @@ def take_trust(overrides: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 
 
 def check_targets(config: Mapping[str, Any], built: Sequence[str], trust: Sequence[str], where: str) -> None:
-    """Refuse ``config`` unless its keys ``built``, however deep, name trusted classes and endpoints alone.
+    """Check that the parts ``built`` of ``config``, however deep, name only trusted classes and endpoints.
 
-    Nothing of an untrusted package is imported to find that out.
+    No untrusted package is imported for this check.
 
     Args:
         where: the file that it was read from, for the message.
 
     Raises:
-        ConfigError: at the first class or endpoint that is not trusted; it tells how to trust it.
+        ConfigError: for the first class or endpoint that is not trusted; the message says how to trust it.
     """
     for place, node in [found for key in built for found in _nodes(config.get(key), key)]:
         target = node.get("_target_")
         if target is not None:
-            told = f"{where}: {place}._target_={target}"
-            require(isinstance(target, str) and bool(NAME.fullmatch(target)), f"{told} is not the name of a class.")
-            _check_target(target, trust, told)
-        module, colon, _ = str(node.get("id", "")).partition(":")  # Gymnasium imports the module of module:Id
+            named = f"{where}: {place}._target_={target}"
+            require(isinstance(target, str) and bool(NAME.fullmatch(target)), f"{named} is not the name of a class.")
+            _check_target(target, trust, named)
+        module, colon, _ = str(node.get("id", "")).partition(":")  # Gymnasium imports the module in module:Id
         require(
             not colon or _is_in(module, trust),
             f"{where}: {place}.id={node.get('id')} would import {module}; {_how(module)}.",
@@ -86,11 +86,11 @@ def check_targets(config: Mapping[str, Any], built: Sequence[str], trust: Sequen
 
 
 def _check_endpoint(node: dict, trust: Sequence[str], place: str) -> None:
-    """Refuse a judge that would send an environment variable to a host that is not trusted: it can hold any secret."""
+    """Refuse a judge that would send an environment variable, which may be any secret, to an untrusted host."""
     variable, address = node["key_variable"], str(node.get("base_url"))
     found = ENDPOINT.fullmatch(address)
     host = found[1] if found else ""
-    way = f"if you trust that, name its host: trust={host}" if host else "that is no plain address of an endpoint"
+    way = f"if you trust that, name its host: trust={host}" if host else "that is not a plain address of an endpoint"
     require(
         (variable, address) == OPENAI or (host != "" and host in trust),
         f"{place} would send the environment variable {variable} to {address}; {way}.",
@@ -98,30 +98,31 @@ def _check_endpoint(node: dict, trust: Sequence[str], place: str) -> None:
 
 
 def trusted_class(target: Any, trust: Sequence[str]) -> Any:
-    """Returns the class that a ``_target_`` names, or None if it is not trusted or cannot be imported."""
+    """Return the class that a ``_target_`` names, or None if it is not trusted or cannot be imported."""
     if not isinstance(target, str) or not _is_in(target, ("rl_rewards", *trust)):
         return None
     try:
         return pkgutil.resolve_name(target)
-    except Exception:  # whatever goes wrong where the module is imported
+    except Exception:  # any error while the module is imported
         return None
 
 
-def _check_target(target: str, trust: Sequence[str], told: str) -> None:
+def _check_target(target: str, trust: Sequence[str], place: str) -> None:
     own = _is_in(target, ("rl_rewards",))
     require(
-        own or _is_in(target, trust), f"{told} is no class of rl_rewards, and making it runs its code; {_how(target)}."
+        own or _is_in(target, trust),
+        f"{place} is not a class of rl_rewards, and using it executes its code; {_how(target)}.",
     )
     try:
         found = pkgutil.resolve_name(target)
-    except Exception as error:  # whatever goes wrong where the module is imported
-        raise ConfigError(f"{told} cannot be imported: {error}.") from None
+    except Exception as error:  # any error while the module is imported
+        raise ConfigError(f"{place} cannot be imported: {error}.") from None
     home = found.__module__ if isinstance(found, type | FunctionType) else ""
     part = isinstance(found, type) and is_dataclass(found) and _is_in(home, OWN)
     named = _is_in(home, trust)
     require(
         named or (own and part),
-        f"{told} is no part of a run" + ("." if own else f" that is defined in {', '.join(trust)}."),
+        f"{place} is not a part of a run" + ("." if own else f" that is defined in {', '.join(trust)}."),
     )
 
 
@@ -130,7 +131,7 @@ def _how(target: str) -> str:
 
 
 def _nodes(node: Any, place: str) -> Iterator[tuple[str, dict]]:
-    """Every mapping at and below ``node``, with its key."""
+    """Yield ``node`` and every mapping below it, with their keys."""
     if isinstance(node, dict):
         yield place, node
     items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()

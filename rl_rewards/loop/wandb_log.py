@@ -1,4 +1,4 @@
-"""Sends rows to Weights & Biases; optional in every way: off, absent or failing, a run goes on without it."""
+"""Logs rows to Weights & Biases. It is optional: if it is off, not installed or fails, the run goes on without it."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ ID_FILE = "wandb_id"
 
 
 class WandbLog:
-    """Logs rows under ``logger.mode``: disabled, offline (default; needs no account) or online."""
+    """Logs rows with ``logger.mode``: disabled, offline (the default, which needs no account) or online."""
 
     def __init__(self, settings: Settings, run_dir: Path, say: Callable[[str], None]) -> None:
         self._run: Any = None
@@ -24,7 +24,7 @@ class WandbLog:
         if settings.logger.mode == "disabled":
             return
         os.environ.setdefault("WANDB_SILENT", "true")
-        os.environ.setdefault("WANDB_INIT_TIMEOUT", "30")  # seconds; without a network nobody wants to wait 90
+        os.environ.setdefault("WANDB_INIT_TIMEOUT", "30")  # seconds; the default of 90 is long without a network
         try:
             self._start(settings.logger.mode)
         except Exception as error:
@@ -50,26 +50,26 @@ class WandbLog:
             config=config,
             reinit="create_new",
         )
-        offline = "rounds" in config["algorithm"]  # it takes no environment steps
+        offline = "rounds" in config["algorithm"]  # it takes no env steps
         self._run.define_metric("*", step_metric="gradient_steps" if offline else "env_steps")
 
     def _fall_back(self, error: Exception) -> None:
-        """No network or no account: kept on disk instead, to be sent later."""
+        """Log offline if there is no network or no account; the files can be sent later."""
         try:
             import wandb
 
-            wandb.teardown()  # else its service may go on trying, and then says that this run's id is in use
+            wandb.teardown()  # otherwise its service may retry and report that this run's id is in use
             self._start("offline")
         except Exception as second:
             self._fail(second)
             return
         self._say(
-            f"wandb cannot be reached ({_first_line(error)}), so this run is logged offline; send it later by: wandb "
+            f"wandb cannot be reached ({_first_line(error)}), so this run is logged offline; send it later with: wandb "
             f"sync {self._run_dir / 'wandb' / 'offline-run-*'}"
         )
 
     def log(self, row: dict[str, Any]) -> None:
-        """One row of metrics.jsonl; nulls are left out."""
+        """Log a row of metrics.jsonl without its nulls."""
         if self._run is None:
             return
         try:
@@ -78,7 +78,7 @@ class WandbLog:
             self._fail(error)
 
     def close(self) -> None:
-        """Finish the wandb run, so that the next job in this process starts its own."""
+        """Finish the wandb run, so that the next job in this process starts another one."""
         if self._run is not None:
             run, self._run = self._run, None
             try:
@@ -88,11 +88,11 @@ class WandbLog:
 
     def _fail(self, error: Exception) -> None:
         self._run = None
-        self._say(f"wandb is off for this run ({_first_line(error)}); metrics.jsonl has everything.")
+        self._say(f"wandb is off for this run ({_first_line(error)}); metrics.jsonl has all metrics.")
 
 
 def group_of(config: Mapping[str, Any]) -> str:
-    """The same for runs that differ in their seeds alone: names of the three parts and a hash of the rest."""
+    """Return a name that runs share which differ only in their seeds: the names of the parts and a hash of the rest."""
     kept = {key: value for key, value in config.items() if key not in NOT_IN_THE_GROUP}
     names = [str(config[part]["_target_"]).rpartition(".")[2] for part in ("reward", "env", "algorithm")]
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
@@ -100,7 +100,7 @@ def group_of(config: Mapping[str, Any]) -> str:
 
 
 def series(row: dict[str, Any], first_seed: int) -> dict[str, Any]:
-    """Without nulls; a metric of several seeds as one series for each, and their mean under its own name."""
+    """Return the row without nulls; a metric of several seeds becomes one series per seed, and their mean."""
     flat: dict[str, Any] = {}
     for key, value in row.items():
         if isinstance(value, list):
@@ -116,7 +116,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _run_id(run_dir: Path) -> str:
-    """Kept in the run's folder: a resumed run goes on in the same wandb run."""
+    """Return the wandb id in the run folder, so that a resumed run continues the same wandb run."""
     path = run_dir / ID_FILE
     if not path.exists():
         write_whole(path, os.urandom(6).hex() + "\n")

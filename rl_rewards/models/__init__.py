@@ -1,1 +1,1 @@
-"""Neural networks and tabular models: how an algorithm or a reward maps inputs to outputs."""
+"""Neural networks and tabular models for algorithms and rewards."""

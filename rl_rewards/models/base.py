@@ -1,4 +1,4 @@
-"""The contract of a model: how inputs are mapped to outputs. What is mapped to what, an algorithm or a reward says."""
+"""The contract of a model, which builds networks. Algorithms and rewards decide what the networks compute."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -11,84 +11,88 @@ from rl_rewards.models.recurrence import Recurrence
 
 
 class Model(ABC):
-    """Makes networks, as flax modules, for whoever says how many numbers go in and come out.
+    """A builder of networks, as flax modules, for any number of inputs and outputs.
 
-    A class that inherits from it needs ``network``; the rest has defaults. Models hold settings and no parameters.
+    A subclass must define ``network``; the rest has defaults. Models hold settings and no parameters.
     """
 
     @abstractmethod
     def network(self, outputs: int, output_gain: float = 1.0) -> nn.Module:
-        """A network called as ``(x, train=False)``: [*batch, d] float32 -> [*batch, outputs] float32, for any d.
+        """Return a network called as ``(x, train=False)``: [*batch, d] float32 -> [*batch, outputs] float32, any d.
 
         Args:
-            output_gain: factor of the last layer's initial weights; small for a policy, which begins near the middle.
+            output_gain: scale of the last layer's initial weights; policies use a small one, so that their first
+                actions are near the middle of the range.
         """
         ...
 
     def convolutions(self) -> Convolutions | Any:
-        """A network called as ``(x, train=False)``: pictures [*batch, H, W, C] in [0, 1] -> [*batch, features].
+        """Return a network called as ``(x, train=False)``: images [*batch, H, W, C] in [0, 1] -> [*batch, features].
 
-        It has ``features``, their number, as an attribute.
+        The network's attribute ``features`` is the number of features.
         """
         return Convolutions()
 
     def recurrence(self) -> Recurrence | None:
-        """A layer that remembers the steps of an episode, and whose outputs the networks get; None: there is none."""
+        """Return a recurrent layer whose outputs the networks take as inputs, or None for a model without memory."""
         return None
 
     @property
     def needs_picture(self) -> bool:
-        """True where inputs must begin with a picture."""
+        """True if the inputs must begin with an image."""
         return False
 
     @property
     def bounds_slope(self) -> bool:
-        """True where the output cannot change faster than the inputs: they must then be scaled to what is to be told
-        apart."""
+        """True if the output cannot change faster than the inputs.
+
+        The inputs must then be scaled so that those to be distinguished are far enough apart.
+        """
         return False
 
     @property
     def has_training_mode(self) -> bool:
-        """True where a network does another thing with ``train=True``: it draws from the "dropout" key, or moves
-        variables that are no parameters."""
+        """True if a network behaves differently with ``train=True``.
+
+        It then draws from the "dropout" key or updates variables that are not parameters.
+        """
         return False
 
 
 def check_model(model: Any, key: str, picture: tuple[int, ...] | None = None, may_remember: bool = False) -> None:
-    """Checks the model that stands at ``key`` of the configuration.
+    """Check the model at ``key`` of the configuration.
 
     Args:
-        picture: height, width and channels of the picture that the inputs begin with; None for vectors.
-        may_remember: True where whole episodes are learned from, in their order.
+        picture: height, width and channels of the image that the inputs begin with; None for vectors.
+        may_remember: True if the learner uses whole episodes in order, so that the model may be recurrent.
 
     Raises:
-        ConfigError: when it is no model, needs a picture where there is none, or remembers where it may not.
+        ConfigError: if it is not a model, needs an image but gets vectors, or is recurrent where this is not allowed.
     """
     require(
         isinstance(model, Model),
-        f"{key} must be a model, as {key}._target_=rl_rewards.models.mlp.MLPModel is; its class inherits from "
+        f"{key} must be a model, such as {key}._target_=rl_rewards.models.mlp.MLPModel; its class must inherit from "
         f"{Model.__module__}.Model.",
     )
     require(
         picture is not None or not model.needs_picture,
-        f"{key} is a {type(model).__name__}, which learns from pictures, and these inputs are vectors; choose "
-        f"model@{key}=mlp.",
+        f"{key} is a {type(model).__name__}, which needs images, but these inputs are vectors; choose model@{key}=mlp.",
     )
     require(
         may_remember or model.recurrence() is None,
-        f"{key} is a {type(model).__name__}, which remembers the steps of an episode, and here single steps are "
-        f"learned from; choose model@{key}=mlp, or algorithm=ppo for a policy that remembers.",
+        f"{key} is a {type(model).__name__}, which remembers the steps of an episode, but this part learns from single "
+        f"steps; choose model@{key}=mlp, or algorithm=ppo for a policy with memory.",
     )
 
 
 def refuse_training_mode(model: Model, key: str) -> None:
-    """Refuses a model with a training mode where networks are trained as they are used.
+    """Check that a model has no training mode, for networks that behave the same in training and in use.
 
     Raises:
-        ConfigError: naming the model's key.
+        ConfigError: if the model has dropout or spectral norm.
     """
     require(
         not model.has_training_mode,
-        f"{key} has dropout or spectral norm, which are for classifiers: these networks are trained as they are used; "
-        f"choose {key}.dropout=0 and {key}.spectral_norm=false.",
+        f"{key} has dropout or spectral norm, which only classifiers support; choose {key}.dropout=0 and "
+        f"{key}.spectral_norm=false.",
     )

@@ -1,4 +1,4 @@
-"""Convolutions of chosen sizes on pictures, and multi-layer perceptrons on their features."""
+"""Convolutions of chosen sizes on images, followed by multi-layer perceptrons."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from rl_rewards.models.mlp import MLPModel
 
 @dataclass(frozen=True, kw_only=True)
 class CNNModel(MLPModel):
-    """Keys and units: configs/model/cnn.yaml.
+    """A model with convolutions of chosen sizes; configs/model/cnn.yaml explains its arguments.
 
     Raises:
-        ConfigError: for layers that do not fit together.
+        ConfigError: if the lists differ in length, a size is below 1, or a kernel is not a multiple of its stride.
     """
 
     channels: tuple[int, ...]
@@ -26,8 +26,8 @@ class CNNModel(MLPModel):
         for name, values in sizes.items():
             require(
                 all(value > 0 for value in values) and len(values) == len(self.channels) > 0,
-                f"model.{name}={list(values)} must be a number of at least 1 for each of the layers, of which "
-                f"model.channels={list(self.channels)} has {len(self.channels)}.",
+                f"model.{name}={list(values)} must have one number of at least 1 for each of the "
+                f"{len(self.channels)} layers of model.channels={list(self.channels)}.",
             )
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             require(

@@ -1,7 +1,7 @@
-"""Convolutions on pictures, in flax.linen.
+"""Convolutional networks for images, in flax.linen.
 
-Pixels are scaled to [0, 1] before they come here; they are not normalised by running statistics, since a pixel that
-is constant but for an object passing through it would be divided by next to nothing, and all pixels share one scale.
+Their inputs are pixels scaled to [0, 1]. Pixels are not normalised by running statistics, because all pixels share one
+scale, and because a pixel that rarely changes would be divided by a standard deviation near zero.
 """
 
 from math import ceil
@@ -17,10 +17,11 @@ from rl_rewards.models.networks import orthogonal
 class StridedConvolution(nn.Module):
     """A convolution whose kernel is a multiple of its stride: [*batch, H, W, C] -> [*batch, H / s, W / s, channels].
 
-    Equals ``nn.Conv`` with padded borders, as one matrix product: every square of ``stride`` pixels times all parts of
-    the kernel that meet it, added up where they belong. XLA on a CPU takes ten times as long for the gradient of its
-    own convolution inside a scan, where all training happens, and five times as long for several networks' convolutions
-    at once (jax 0.10). Copying every output's patch first takes twice as long forwards.
+    It equals ``nn.Conv`` with padded borders, but uses one matrix product: each square of ``stride`` x ``stride``
+    pixels is multiplied by all parts of the kernel that cover it, and the products are added to their outputs. On a
+    CPU, the gradient of XLA's own convolution is ten times as slow inside a scan, where all training happens, and five
+    times as slow for the convolutions of several networks at once (jax 0.10). Copying the patch of every output first
+    (im2col) doubles the time of the forward pass.
     """
 
     channels: int
@@ -47,17 +48,17 @@ class StridedConvolution(nn.Module):
 
 
 class Convolutions(nn.Module):
-    """A picture's features: [*batch, H, W, C] in [0, 1] -> [*batch, features] in [-1, 1].
+    """A network from images to features: [*batch, H, W, C] in [0, 1] -> [*batch, features] in [-1, 1].
 
-    The convolutions are by default those of the first DQN (Mnih et al. 2013, arXiv:1312.5602; the shallow model of
-    IMPALA, arXiv:1802.01561): 16 of 8x8, stride 4, then 32 of 4x4, stride 2; borders are padded, so that pictures of
-    any size fit.
+    The default convolutions are those of the first DQN (Mnih et al. 2013, arXiv:1312.5602; the shallow model of
+    IMPALA, arXiv:1802.01561): 16 of 8x8, stride 4, then 32 of 4x4, stride 2. Borders are padded, so images may have
+    any size.
 
-    Ends in a projection with layer norm and tanh (SAC-AE, Yarats et al. 2019, arXiv:1910.01741), which keeps the
-    features' scale whatever the pictures show. With ``spectral_norm`` a kernel is normalised as a matrix, as in
-    Miyato et al. 2018, arXiv:1802.05957. The layer norm stays: layers held at 1 shrink what pictures differ in (one
-    pixel's change meets one kernel after the other), and without it a head that is held at 1 too could not tell them
-    apart. So what is bounded is the kernels, and the head's output in the features, not the output in the pixels.
+    The last layer is a projection with layer norm and tanh (SAC-AE, Yarats et al. 2019, arXiv:1910.01741), which gives
+    the features the same scale for all images. With ``spectral_norm``, each kernel is normalised as a matrix (Miyato
+    et al. 2018, arXiv:1802.05957), but the layer norm stays: normalised kernels shrink the differences between images,
+    and without the layer norm, a head with spectral norm could not distinguish them. Therefore the slope of each kernel
+    is bounded, and that of the head with respect to the features, but not that of the output with respect to pixels.
     """
 
     layers: tuple[tuple[int, int, int], ...] = ((16, 8, 4), (32, 4, 2))  # channels, kernel and stride of each

@@ -1,4 +1,4 @@
-"""What networks see of an observation: vectors as they are, pictures through a model's convolutions."""
+"""Encoders of observations for networks: vectors pass unchanged, images go through a model's convolutions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,39 +17,39 @@ from rl_rewards.models.convolutions import Convolutions
 from rl_rewards.models.networks import apply
 
 CHUNK = 1024
-"""Pictures encoded at once where there are more: intermediate layers of a whole rollout would take gigabytes."""
+"""The largest number of images encoded at once; the intermediate layers of a whole rollout would take gigabytes."""
 
 
 def is_image(box: Box) -> bool:
-    """Returns True if observations are pictures [height, width, channels] of bytes."""
+    """Return True if observations are images [height, width, channels] of bytes."""
     return box.dtype == "uint8" and len(box.shape) == 3
 
 
 def in_chunks(function: Callable[[Array], Array], rows: Shaped[Array, "N ..."]) -> Array:
-    """``function`` of an array of rows, [N, ...] -> [N, ...], computed for ``CHUNK`` rows at a time."""
+    """Return ``function(rows)``, [N, ...] -> [N, ...], computed for ``CHUNK`` rows at a time."""
     if len(rows) <= CHUNK:
         return function(rows)
     return jax.lax.map(lambda row: function(row[None])[0], rows, batch_size=CHUNK)
 
 
 def check_agent_model(model: Model, box: Box, may_remember: bool = False) -> None:
-    """Refuses a model with which an algorithm cannot learn from observations in ``box``.
+    """Check that an algorithm can use ``model`` with observations in ``box``.
 
     Args:
-        may_remember: True for an algorithm that learns from whole episodes in their order.
+        may_remember: True for an algorithm that learns from whole episodes in order.
 
     Raises:
-        ConfigError: for what is no model, for one with a training mode, which agents' networks have not, and for one
-            that is not made for such observations.
+        ConfigError: if it is not a model, does not support these observations, or has a training mode, which agents
+            do not use.
     """
     check_model(model, "algorithm.model", box.shape if is_image(box) else None, may_remember)
     refuse_training_mode(model, "algorithm.model")
 
 
 class PictureNetwork(nn.Module):
-    """A network on flat inputs that begin with a picture: [*batch, H * W * C + more] -> [*batch, outputs].
+    """A network on flat inputs that begin with an image: [*batch, H * W * C + more] -> [*batch, outputs].
 
-    The picture, in [0, 1], goes through convolutions; what follows it (an action) joins its features.
+    The image, in [0, 1], goes through convolutions; the rest of the inputs (an action) is appended to its features.
     """
 
     model: Model
@@ -66,19 +66,19 @@ class PictureNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class ObsEncoder:
-    """An agent's view of observations in ``box``: a flat vector, learned by ``model`` where they are pictures."""
+    """An encoder of observations in ``box`` as flat vectors; it has convolutions by ``model`` if they are images."""
 
     model: Model
     box: Box
 
     @property
     def learns(self) -> bool:
-        """True if the encoder has parameters, which it has for pictures only."""
+        """True if the encoder has parameters, which is the case only for images."""
         return is_image(self.box)
 
     @property
     def size(self) -> int:
-        """Length of the flat vector."""
+        """The length of the flat vector."""
         return self.network.features if self.learns else prod(self.box.shape)
 
     @cached_property
@@ -86,11 +86,11 @@ class ObsEncoder:
         return self.model.convolutions()
 
     def init(self, key: Key) -> dict:
-        """Parameters; none for vectors."""
+        """Return initial parameters; empty for vectors."""
         return dict(self.network.init(key, jnp.zeros((1, *self.box.shape)))) if self.learns else {}
 
     def __call__(self, params: dict, inputs: Shaped[Array, "..."]) -> Float[Array, "*batch d"]:
-        """Pictures [*batch, H, W, C] uint8, or flat vectors [*batch, d], which stay as they are."""
+        """Return features [*batch, d] of images [*batch, H, W, C] uint8; flat vectors are returned unchanged."""
         if not self.learns:
             return inputs
         batch = inputs.shape[:-3]
@@ -101,10 +101,12 @@ class ObsEncoder:
         return features.reshape(*batch, self.size)
 
     def flat(self, obs: Obs, normalize: Callable[[Any], Any] | None) -> Shaped[Array, "..."]:
-        """What is stored of observations [*batch, ...] for learning: pictures as bytes, others flat f32, normalised.
+        """Return observations [*batch, ...] in the form that learners store.
+
+        Images stay bytes; other observations become flat f32 vectors [*batch, d], normalised.
 
         Args:
-            normalize: for vectors only.
+            normalize: normalises vectors; None leaves them raw. It is not used for images.
         """
         if self.learns:
             return obs
@@ -114,8 +116,10 @@ class ObsEncoder:
 
 
 def random_shift(key: Key, pictures: UInt8[Array, "N H W C"], most: int) -> UInt8[Array, "N H W C"]:
-    """Each picture moved by up to ``most`` pixels a way, its border repeated (DrQ: Kostrikov et al. 2020,
-    arXiv:2004.13649, section 3.1): without it a critic overfits to pixels."""
+    """Return each image randomly shifted by up to ``most`` pixels in each direction, with its border repeated.
+
+    Without this a critic overfits to pixels (DrQ: Kostrikov et al. 2020, arXiv:2004.13649, section 3.1).
+    """
     if most == 0:
         return pictures
     padded = jnp.pad(pictures, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
@@ -125,5 +129,5 @@ def random_shift(key: Key, pictures: UInt8[Array, "N H W C"], most: int) -> UInt
         picture, corner = picture_and_corner
         return jax.lax.dynamic_slice(picture, (corner[0], corner[1], 0), pictures.shape[1:])
 
-    # In two halves, since XLA fuses nothing with a loop: on a CPU it would draw corners anew for every pixel read.
+    # The loop (over two halves) stops XLA from fusing: on a CPU, it would draw the corners again for every pixel.
     return jax.lax.map(crop, (padded, corners), batch_size=ceil(len(pictures) / 2))

@@ -1,4 +1,4 @@
-"""Several members that learn the same from batches of their own: classifiers, reward models, predictors."""
+"""Ensembles whose members learn the same task from separate batches: classifiers, reward models, predictors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ Loss = Callable[..., tuple[Array, Any]]
 
 
 class Stepped(NamedTuple):
-    """Every member after a gradient step; leaves [E, ...]."""
+    """The ensemble after a gradient step; leaves [E, ...]."""
 
     params: Any
     optimizer: optax.OptState
-    told: Any  # what the loss gives besides its value
+    told: Any  # the loss's auxiliary output
     gradient_norm: Float[Array, " E"]
 
 
@@ -31,19 +31,19 @@ class Ensemble:
     optimizer: optax.GradientTransformation
 
     def init(self, init_member: Callable[[Key], Any], key: Key) -> Any:
-        """Variables of every member, leaves [E, ...], each from a key of its own."""
+        """Return the variables of all members, leaves [E, ...], each initialised with its own key."""
         return jax.vmap(init_member)(jax.random.split(key, self.members))
 
     def init_optimizer(self, params: Any) -> optax.OptState:
-        """The optimisers' states, leaves [E, ...]."""
+        """Return the states of the optimisers, leaves [E, ...]."""
         return jax.vmap(self.optimizer.init)(params)
 
     def step(self, loss: Loss, params: Any, optimizer: optax.OptState, *parts: Any) -> Stepped:
-        """One gradient step of every member.
+        """Take one gradient step with every member.
 
         Args:
-            loss: of one member: (its params, its part of each of ``parts``) -> (loss, what else it tells).
-            parts: leaves [E, ...].
+            loss: the loss of one member: (its params, its share of each of ``parts``) -> (loss, auxiliary output).
+            parts: further arguments of ``loss`` for all members, leaves [E, ...].
         """
 
         def member(params: Any, optimizer: optax.OptState, *part: Any) -> Stepped:

@@ -1,4 +1,4 @@
-"""Gated recurrent units in front of multi-layer perceptrons: a policy that remembers its episode."""
+"""Gated recurrent units followed by multi-layer perceptrons, for a policy with memory."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from rl_rewards.models.recurrence import GRU
 
 @dataclass(frozen=True, kw_only=True)
 class GRUModel(MLPModel):
-    """Keys and units: configs/model/gru.yaml.
+    """A recurrent model; configs/model/gru.yaml explains its arguments.
 
     Raises:
-        ConfigError: when there are no units.
+        ConfigError: if ``units`` is below 1.
     """
 
     units: int

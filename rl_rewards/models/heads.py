@@ -1,6 +1,6 @@
-"""What one network alone does not map: a policy's distribution, an action's value, a reward with its shaping.
+"""Modules built from the networks of a :class:`~rl_rewards.models.base.Model`.
 
-Each says what goes in and what comes out; the networks inside are those of a :class:`~rl_rewards.models.base.Model`.
+They compute the parameters of a policy's distribution, the value of an action, and a reward with learned shaping.
 """
 
 import flax.linen as nn
@@ -12,7 +12,7 @@ from rl_rewards.models.base import Model
 
 
 class NormalActor(nn.Module):
-    """Mean and a state-independent log standard deviation of a normal over actions scaled to [-1, 1]."""
+    """Mean and state-independent log standard deviation of a normal over actions scaled to [-1, 1]."""
 
     model: Model
     action_size: int
@@ -26,7 +26,7 @@ class NormalActor(nn.Module):
 
 
 class SquashedActor(nn.Module):
-    """Mean and log standard deviation, both of the state, of a normal that is squashed by tanh afterwards."""
+    """Mean and log standard deviation, both state-dependent, of a normal whose samples are then squashed by tanh."""
 
     model: Model
     action_size: int
@@ -37,7 +37,7 @@ class SquashedActor(nn.Module):
         output = self.model.network(2 * self.action_size, output_gain=0.01)(x)
         mean, raw = jnp.split(output, 2, axis=-1)
         low, high = self.log_std_range
-        return mean, low + 0.5 * (high - low) * (jnp.tanh(raw) + 1.0)  # a smooth clamp: the gradient never vanishes
+        return mean, low + 0.5 * (high - low) * (jnp.tanh(raw) + 1.0)  # smooth, so the gradient is never 0
 
 
 class ActionValue(nn.Module):
@@ -51,14 +51,14 @@ class ActionValue(nn.Module):
 
 
 class ShapedReward(nn.Module):
-    """f - log pi of rows [what g sees | s | s' | log pi], f = g + gamma h(s') - h(s) (arXiv:1710.11248, equation 4).
+    """f - log pi with f = g + gamma h(s') - h(s), as in AIRL (arXiv:1710.11248, equation 4); output [*batch, 1].
 
-    Output [*batch, 1].
+    The input rows are [input of g | s | s' | log pi].
     """
 
-    model: Model  # of g and of h, each
-    judged: int  # entries of what g sees
-    state: int  # of s, and of s'
+    model: Model  # builds the two networks g and h
+    judged: int  # entries in the input of g
+    state: int  # entries in s, which is as long as s'
     discount: float
 
     def setup(self) -> None:
@@ -71,5 +71,5 @@ class ShapedReward(nn.Module):
         return self.g(judged, train) + shaping - log_prob
 
     def unshaped(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch 1"]:
-        """g alone."""
+        """Return g alone, [*batch, 1]."""
         return self.g(x[..., : self.judged])

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons, on pictures behind convolutions."""
+"""Multi-layer perceptrons; images go through convolutions first."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from rl_rewards.models.networks import ACTIVATIONS, MLP
 
 @dataclass(frozen=True, kw_only=True)
 class MLPModel(Model):
-    """A multi-layer perceptron for every map, behind the default convolutions where inputs are pictures.
+    """A model of multi-layer perceptrons, after the default convolutions if inputs are images.
 
-    Keys and units: configs/model/mlp.yaml.
+    configs/model/mlp.yaml explains its arguments.
 
     Raises:
-        ConfigError: when a layer has no width, or the activation is not known.
+        ConfigError: if a layer's width is below 1, the activation is unknown, or ``dropout`` is outside [0, 1).
     """
 
     hidden: tuple[int, ...]
@@ -26,7 +26,7 @@ class MLPModel(Model):
 
     def __post_init__(self) -> None:
         check_fields(self, "model")
-        told = f"model.hidden={list(self.hidden)} must be widths of at least 1."
+        told = f"model.hidden={list(self.hidden)} must contain only widths of at least 1."
         require(all(width > 0 for width in self.hidden), told)
         require(
             self.activation in ACTIVATIONS,

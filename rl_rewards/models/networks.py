@@ -1,4 +1,4 @@
-"""The multi-layer perceptron, and what all networks of the project share, in flax.linen."""
+"""The multi-layer perceptron, and functions shared by all networks, in flax.linen."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,10 +18,10 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def orthogonal(gain: float) -> Callable[..., jax.Array]:
-    """Initialiser of orthogonal weights times ``gain``; under ``vmap`` one matrix after the other.
+    """Return an initialiser of orthogonal weights times ``gain``; under ``vmap`` it makes one matrix after another.
 
-    A batched QR factorisation shares its matrices out over XLA's CPU threads and waits for them inside one of those
-    threads: as many of them at once as there are threads wait for ever (jax 0.10, two cores).
+    A batched QR factorisation distributes its matrices over XLA's CPU threads and waits for them inside one of those
+    threads. If as many factorisations run at once as there are threads, they deadlock (jax 0.10, two cores).
     """
     initializer = nn.initializers.orthogonal(gain)
 
@@ -32,17 +32,18 @@ def orthogonal(gain: float) -> Callable[..., jax.Array]:
 
 
 def apply(network: nn.Module, variables: dict, *inputs: jax.Array) -> Any:
-    """The network's output in evaluation mode; an array, or a tuple of them."""
+    """Return the network's output in evaluation mode: an array or a tuple of arrays."""
     return network.apply(variables, *inputs)
 
 
 class MLP(nn.Module):
     """A multi-layer perceptron: [*batch, d] -> [*batch, outputs].
 
-    Orthogonal weights (gain sqrt 2 in hidden layers, ``output_gain`` at the end), zero biases. With ``layer_norm``
-    hidden layers are normalised before their activation (Ba et al. 2016, arXiv:1607.06450). With ``spectral_norm``
-    every layer's largest singular value is held at 1 (Miyato et al. 2018, arXiv:1802.05957); call with ``train=True``
-    and the collection ``batch_stats`` mutable to move its power iteration.
+    Initial weights are orthogonal (gain sqrt 2 in hidden layers, ``output_gain`` in the last layer), and biases are
+    zero. With ``layer_norm``, hidden layers are normalised before their activation (Ba et al. 2016, arXiv:1607.06450).
+    With ``spectral_norm``, the largest singular value of every layer is kept at 1 (Miyato et al. 2018,
+    arXiv:1802.05957); call it with ``train=True`` and the collection ``batch_stats`` mutable to advance the power
+    iteration.
     """
 
     hidden: tuple[int, ...]
@@ -71,16 +72,16 @@ class MLP(nn.Module):
 
 
 def last_hidden_layer(network: nn.Module, variables: dict, inputs: jax.Array) -> Float[Array, "*batch width"]:
-    """Activations of the last hidden layer of an :class:`MLP`, or of a network that ends in one.
+    """Return the activations of the last hidden layer of an :class:`MLP`, or of a network that ends in one.
 
     Raises:
-        ConfigError: when the network, a person's own, does not ``sow`` them as "last_hidden" into "intermediates".
+        ConfigError: if a user's own network does not ``sow`` them as "last_hidden" into "intermediates".
     """
     _, kept = network.apply(variables, inputs, mutable=["intermediates"])
     found = jax.tree.leaves(kept.get("intermediates", {}))
     require(
         len(found) == 1,
-        f"{type(network).__name__} does not show its last hidden layer, which features=hidden asks for; let it call "
+        f"{type(network).__name__} does not provide its last hidden layer, which features=hidden needs; it must call "
         'self.sow("intermediates", "last_hidden", x) once.',
     )
     return found[0]

@@ -1,4 +1,4 @@
-"""Recurrent layers between a policy's encoder and its networks: the memory of an episode, by steps and by sequences."""
+"""Recurrent layers between a policy's encoder and its networks, applied to single steps or to whole sequences."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -15,42 +15,43 @@ from rl_rewards.models.networks import orthogonal
 
 
 class Sequences(NamedTuple):
-    """Says of N sequences of T steps where the memory begins anew and where it moves on."""
+    """The initial memory of N sequences of T steps, and the steps at which memory is reset or advances."""
 
     memory: Memory  # [N, ...] before the first step
-    begins: Bool[Array, "N T"]  # the first step of an episode: the memory before it is the initial one
-    acted: Bool[Array, "N T"]  # the policy acted and its memory moves on; elsewhere another player acted
+    begins: Bool[Array, "N T"]  # True at the first step of an episode, before which the memory is reset
+    acted: Bool[Array, "N T"]  # True where the policy acted, so its memory advances; elsewhere another player acted
 
 
 class Recurrence(ABC):
-    """A layer with a memory. It holds settings and no parameters.
+    """A layer with memory. It holds settings and no parameters.
 
-    A class that inherits from it needs ``outputs``, ``init``, ``initial_memory`` and ``step``.
+    A subclass must define ``outputs``, ``init``, ``initial_memory`` and ``step``.
     """
 
-    outputs: int  # how many numbers come out of a step
+    outputs: int  # size of the output of a step
 
     @abstractmethod
     def init(self, key: Key, inputs: int) -> dict:
-        """Returns parameters, for inputs of ``inputs`` numbers."""
+        """Return initial parameters for inputs of size ``inputs``."""
         ...
 
     @abstractmethod
     def initial_memory(self, size: int) -> Memory:
-        """Returns the memory before an episode's first step, arrays [size, ...] whose rows are all alike."""
+        """Return the memory before an episode's first step: arrays [size, ...] with equal rows."""
         ...
 
     @abstractmethod
     def step(self, params: dict, memory: Memory, x: Float[Array, "N d"]) -> tuple[Memory, Float[Array, "N outputs"]]:
-        """Returns the memory after one step, and the output in it."""
+        """Return the memory after one step, and the step's output."""
         ...
 
     def over_time(
         self, params: dict, sequences: Sequences, x: Float[Array, "N T d"]
     ) -> tuple[Memory, Float[Array, "N T outputs"]]:
-        """Returns the memory after each step, [N, T, ...], before it begins anew, and the outputs.
+        """Return the memory after each step, [N, T, ...], and the outputs.
 
-        Gradients go through the whole sequence, back to an episode's first step or to the sequence's.
+        The memory after an episode's last step is that before the reset. Gradients flow back to the first step of the
+        episode or of the sequence.
         """
         initial = self.initial_memory(len(x))
 
@@ -67,9 +68,9 @@ class Recurrence(ABC):
     def around(
         self, params: dict, sequences: Sequences, x: Float[Array, "N T d"], after: Float[Array, "N T d"]
     ) -> tuple[Float[Array, "N T outputs"], Float[Array, "N T outputs"]]:
-        """Returns the outputs for the inputs before each step, and for those after it, which continue from ``x``.
+        """Return the outputs for the inputs ``x`` before each step, and for the inputs ``after`` it.
 
-        The second have the memory after the step: also at an episode's end, as if it had gone on.
+        The latter use the memory after the step; at the end of an episode too, as if the episode continued.
         """
         memory, outputs = self.over_time(params, sequences, x)
         return outputs, jax.vmap(lambda m, y: self.step(params, m, y)[1], 1, 1)(memory, after)
@@ -77,13 +78,13 @@ class Recurrence(ABC):
 
 @dataclass(frozen=True)
 class GRU(Recurrence):
-    """Gated recurrent units (Cho et al. 2014, arXiv:1406.1078): their state is the memory, and the output too."""
+    """Gated recurrent units (Cho et al. 2014, arXiv:1406.1078); their state is both the memory and the output."""
 
     outputs: int
 
     @cached_property
     def cell(self) -> nn.GRUCell:
-        return nn.GRUCell(self.outputs, recurrent_kernel_init=orthogonal(1.0))  # flax's own hangs under vmap
+        return nn.GRUCell(self.outputs, recurrent_kernel_init=orthogonal(1.0))  # flax's default deadlocks under vmap
 
     def init(self, key: Key, inputs: int) -> dict:
         return dict(self.cell.init(key, self.initial_memory(1), jnp.zeros((1, inputs))))
@@ -97,19 +98,19 @@ class GRU(Recurrence):
 
 
 def sequences_of(experience: Experience) -> Sequences:
-    """Returns the rollout of every environment as one sequence, [B, T]."""
+    """Return the rollout of every environment as one sequence, [B, T]."""
     rollout = experience.rollout
-    assert rollout is not None, "an algorithm whose policy remembers learns from rollouts"
+    assert rollout is not None, "a policy with memory can only learn from rollouts"
     begins = jnp.concatenate([jnp.zeros_like(rollout.done[:1]), rollout.done[:-1]])
     acted = jnp.ones_like(begins) if experience.acted is None else experience.acted
     return Sequences(experience.memory, begins.T, acted.T)
 
 
 def swapped(tree: Any) -> Any:
-    """Leaves [N, T, ...] as [T, N, ...], and back."""
+    """Return the tree with the first two axes of every leaf swapped: [N, T, ...] becomes [T, N, ...]."""
     return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), tree)
 
 
 def _where(mask: Bool[Array, " N"], this: Any, that: Any) -> Any:
-    """``this`` where ``mask``, over leaves [N, ...]."""
+    """Return ``this`` where ``mask`` is True and ``that`` elsewhere, for trees with leaves [N, ...]."""
     return jax.tree.map(lambda x, y: jnp.where(mask.reshape(mask.shape + (1,) * (x.ndim - 1)), x, y), this, that)

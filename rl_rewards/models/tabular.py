@@ -1,9 +1,9 @@
-"""Decision problems with finitely many states and actions and a known model, solved exactly.
+"""Exact solutions of finite Markov decision processes with a known model.
 
 soft:  Q(s, a) = r(s, a) + gamma E V(s'),  V(s) = tau log sum_a exp(Q(s, a) / tau),  tau log pi(a|s) = Q(s, a) - V(s)
 hard:  the same with V(s) = max_a Q(s, a)
-(Ziebart 2010, PhD thesis, algorithm 9.1.) Differs: the horizon is infinite and discounted. In this package a time limit
-only cuts an episode (``truncated``) and no policy sees the time, so that a stationary one must do.
+(Ziebart 2010, PhD thesis, algorithm 9.1.) Unlike there, the horizon is infinite and discounted, because in this package
+a time limit only truncates an episode and policies do not see the time, so they are stationary.
 """
 
 import math
@@ -19,12 +19,12 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.types import EnvSpec, Obs, Transition
 
 PRECISION = 1e-7
-"""What is left of the first value's error when iteration stops, as a share of the largest value there can be: f32."""
+"""The error of the values when iteration stops, as a fraction of the largest possible value; f32 allows no less."""
 
 
 @runtime_checkable
 class TabularModel(Protocol):
-    """An environment that can tell its dynamics and its reward exactly. Arrays are numpy, the same for all seeds."""
+    """An environment whose dynamics and reward are known exactly. Arrays are numpy and the same for all seeds."""
 
     @property
     def spec(self) -> EnvSpec: ...
@@ -36,7 +36,7 @@ class TabularModel(Protocol):
 
     @property
     def true_reward(self) -> Float[np.ndarray, "states actions states"]:
-        """``env_reward`` of s, a, s'."""
+        """The true reward ``env_reward`` of s, a, s'."""
         ...
 
     @property
@@ -46,42 +46,46 @@ class TabularModel(Protocol):
 
     @property
     def observations(self) -> Float[np.ndarray, "states ..."]:
-        """What is seen of every state."""
+        """The observation of every state."""
         ...
 
     @property
     def reached_info(self) -> Mapping[str, np.ndarray]:
-        """``info`` of the state that a step reaches [states, ...]."""
+        """The ``info`` of a step by the state that it reaches, [states, ...]."""
         ...
 
     @property
     def features(self) -> Mapping[str, Float[np.ndarray, "states features"]]:
-        """Descriptions of a state that a linear reward can be learned over, by name."""
+        """State features for learning a linear reward, by the name of the feature set."""
         ...
 
     def state_of(self, obs: Obs) -> Int[Array, "*batch"]:
-        """The number of the state that ``obs`` [*batch, ...] shows."""
+        """Return the index of the state that ``obs`` [*batch, ...] shows."""
         ...
 
 
 def require_tabular(model: Any, what: str) -> None:
-    """Refuse ``what``, which solves a known model, on an environment that has none."""
+    """Check that ``model`` is a :class:`TabularModel`, which ``what`` needs.
+
+    Raises:
+        ConfigError: if it is not.
+    """
     name = getattr(getattr(model, "spec", None), "name", type(model).__name__)
     require(
         isinstance(model, TabularModel),
-        f"{what} needs an environment of finitely many states whose model is known, such as env=grid; {name} is none.",
+        f"{what} needs an environment with finitely many states and a known model, such as env=grid; {name} has none.",
     )
 
 
 def every_step(model: TabularModel) -> Transition:
-    """All steps s, a, s' as transitions [states, actions, states]; ``valid`` where they are possible."""
+    """Return all steps s, a, s' as transitions [states, actions, states]; ``valid`` marks the possible ones."""
     shape = model.transition_tensor.shape
 
     def over(table: np.ndarray, axis: int) -> Array:
-        """``table`` [n, ...] along one of the three axes, repeated along the others."""
+        """Return ``table`` [n, ...] along one of the three axes, repeated along the others."""
         lead = [1, 1, 1]
         lead[axis] = len(table)
-        # The barrier keeps XLA from computing a reward of constants while it compiles, which takes it a minute.
+        # The barrier stops XLA from evaluating the reward of these constants at compile time, which takes a minute.
         hidden = jax.lax.optimization_barrier(jnp.asarray(table))
         return jnp.broadcast_to(hidden.reshape(*lead, *table.shape[1:]), (*shape, *table.shape[1:]))
 
@@ -103,7 +107,7 @@ def every_step(model: TabularModel) -> Transition:
 def expected_reward(
     transition: Float[Array, "states actions states"], reward: Float[Array, "states actions states"]
 ) -> Float[Array, "states actions"]:
-    """sum_s' P(s'|s, a) r(s, a, s'); what ``reward`` says of impossible steps does not count."""
+    """Return sum_s' P(s'|s, a) r(s, a, s'), ignoring ``reward`` on impossible steps."""
     return jnp.sum(transition * jnp.where(transition > 0.0, reward, 0.0), axis=-1)
 
 
@@ -113,7 +117,7 @@ def soft_values(
     discount: float,
     temperature: float,
 ) -> Float[Array, "states actions"]:
-    """Q of the policy that maximises reward + temperature * entropy (nats); differentiable in ``reward``."""
+    """Return Q of the policy that maximises reward + temperature * entropy (nats); differentiable in ``reward``."""
 
     def value(q: Array) -> Array:
         return temperature * jax.nn.logsumexp(q / temperature, axis=-1)
@@ -122,19 +126,19 @@ def soft_values(
 
 
 def soft_policy(q: Float[Array, "states actions"], temperature: float) -> Float[Array, "states actions"]:
-    """log pi(a|s) of the soft-optimal policy."""
+    """Return log pi(a|s) of the soft-optimal policy."""
     return jax.nn.log_softmax(q / temperature, axis=-1)
 
 
 def optimal_values(
     transition: Float[Array, "states actions states"], reward: Float[Array, "states actions"], discount: float
 ) -> Float[Array, "states actions"]:
-    """Q of the policy that maximises reward alone."""
+    """Return Q of the policy that maximises reward alone."""
     return _iterate(transition, reward, discount, lambda q: jnp.max(q, axis=-1))
 
 
 def greedy_policy(q: Float[Array, "states actions"]) -> Float[Array, "states actions"]:
-    """pi(a|s), all on the first of the best actions."""
+    """Return pi(a|s) with probability 1 on the first of the best actions."""
     return jax.nn.one_hot(jnp.argmax(q, axis=-1), q.shape[-1])
 
 
@@ -144,7 +148,7 @@ def policy_values(
     policy: Float[Array, "states actions"],
     discount: float,
 ) -> Float[Array, " states"]:
-    """V of ``policy``, without entropy: V = r_pi + gamma P_pi V, solved as linear equations."""
+    """Return V of ``policy`` without entropy: the solution of the linear equations V = r_pi + gamma P_pi V."""
     return jnp.linalg.solve(_flow(transition, policy, discount), jnp.sum(policy * reward, axis=-1))
 
 
@@ -154,21 +158,21 @@ def visitation(
     start: Float[Array, " states"],
     discount: float,
 ) -> Float[Array, " states"]:
-    """Expected discounted number of visits to every state: d = start + gamma P_pi^T d, which sums to 1 / (1 - gamma).
+    """Return the expected discounted number of visits to every state: d = start + gamma P_pi^T d.
 
-    Times ``policy`` it is that of states and actions. The share of steps is 1 - gamma times as much. (Ziebart et al.
-    2008, AAAI, algorithm 1, of the limit.)
+    The visits sum to 1 / (1 - gamma). Multiplied by ``policy``, they are the visits to state-action pairs; multiplied
+    by 1 - gamma, they are the fraction of steps. (The limit of Ziebart et al. 2008, AAAI, algorithm 1.)
     """
     return jnp.linalg.solve(_flow(transition, policy, discount).T, start)
 
 
 def _flow(transition: Array, policy: Array, discount: float) -> Float[Array, "states states"]:
-    """1 - gamma P_pi."""
+    """Return 1 - gamma P_pi."""
     return jnp.eye(transition.shape[0]) - discount * jnp.einsum("sa,sat->st", policy, transition)
 
 
 def _iterate(transition: Array, reward: Array, discount: float, value: Any) -> Float[Array, "states actions"]:
-    """The fixed point of Q = r + gamma P value(Q), a contraction, from 0 to ``PRECISION``."""
+    """Return the fixed point of Q = r + gamma P value(Q), which is a contraction, iterated to ``PRECISION``."""
     sweeps = math.ceil(math.log(PRECISION * (1.0 - discount)) / math.log(discount)) if discount > 0.0 else 1
 
     def sweep(q: Array, _: None) -> tuple[Array, None]:

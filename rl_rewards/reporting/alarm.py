@@ -1,9 +1,10 @@
-"""The exploit alarm: is the learned reward being fooled? Pure Python over rows of metrics.jsonl.
+"""The exploit alarm: detects a policy that exploits its learned reward. Pure Python over the rows of metrics.jsonl.
 
-With goals and a known success (the lecture's exploitation inequality): in three evaluations in a row true success is
-below 5% while the learned reward on the policy's final states is at least that on held-out goals. Without: over five
-evaluations the learned return rose and the true return did not (Spearman's rank correlation with time), nor has it
-reached the demonstrator's, where there is one: a discriminator's scale goes on moving when nothing is left to learn.
+Where the run has goal examples and the environment reports success, the alarm follows the lecture's exploitation
+inequality: in three evaluations in a row, true success is below 5% while the learned reward of the policy's final
+states is at least that of held-out goals. Otherwise it compares trends: over five evaluations the learned return rose
+and the true return did not (Spearman's rank correlation with time). It is not raised once the true return has reached
+the demonstrator's, because a discriminator's scale keeps moving when nothing is left to learn.
 """
 
 from collections.abc import Sequence
@@ -15,18 +16,18 @@ from rl_rewards.core.seed_rows import of_seed, seed_count
 EVALUATIONS_IN_A_ROW = 3
 SUCCESS_BELOW = 0.05
 TREND_EVALUATIONS = 5
-TREND_CORRELATION = 0.8  # learned return counts as rising from here on; the true return as not rising below 0
+TREND_CORRELATION = 0.8  # the learned return rises if its correlation with time is at least this; the true one, above 0
 
 FIXES = (
-    "The lecture's three fixes: more RL between classifier updates (reward.rounds_per_update), all visited states as "
-    "negatives (reward=adversarial_classifier reward.visited=all), or an ensemble that an exploit must fool as a "
-    "whole (reward.classifier.ensemble=5 reward.classifier.combine=min)."
+    "The lecture gives three fixes: more RL between classifier updates (reward.rounds_per_update), all visited states "
+    "as negatives (reward=adversarial_classifier reward.visited=all), or an ensemble, whose members an exploit must "
+    "all fool (reward.classifier.ensemble=5 reward.classifier.combine=min)."
 )
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """Raised at the evaluation that completed the evidence."""
+    """An alarm, with the evaluation that completed its evidence."""
 
     round: int
     env_steps: int
@@ -34,10 +35,10 @@ class Alarm:
 
 
 def exploit_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:
-    """The newest alarm if the newest evaluations give reason for one, else None.
+    """Return the alarm if the newest evaluations meet its criterion, else None.
 
     Args:
-        rows: of metrics.jsonl, oldest first; those without an evaluation are passed over.
+        rows: the rows of metrics.jsonl of one seed, oldest first; rows without an evaluation are ignored.
     """
     evaluations = [row for row in rows if row.get("eval/learned_return") is not None]
     if not evaluations:
@@ -51,7 +52,7 @@ def exploit_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:
 
 
 def exploit_alarms(rows: Sequence[dict[str, Any]]) -> dict[int, Alarm]:
-    """:func:`exploit_alarm` of every seed for which it stands, by the seed's number in the run."""
+    """Return the :func:`exploit_alarm` of every seed that has one, by the seed's index in the run."""
     if not rows:
         return {}
     found = {i: exploit_alarm([of_seed(row, i) for row in rows]) for i in range(seed_count(rows[-1]))}
@@ -59,7 +60,7 @@ def exploit_alarms(rows: Sequence[dict[str, Any]]) -> dict[int, Alarm]:
 
 
 def first_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:
-    """The earliest alarm of a whole run."""
+    """Return the earliest alarm of a run of one seed; None if it was never raised."""
     for end in range(1, len(rows) + 1):
         if rows[end - 1].get("eval/learned_return") is not None and (alarm := exploit_alarm(rows[:end])):
             return alarm
@@ -102,7 +103,7 @@ def _diverging_returns(evaluations: list[dict[str, Any]]) -> str | None:
 
 
 def _trend(values: list[float]) -> float:
-    """Spearman's correlation of ``values`` with time; 0 when they are all alike."""
+    """Return Spearman's rank correlation of ``values`` with time, in -1 .. 1; 0 if all values are equal."""
     ranks = [sum(other < v for other in values) + (sum(other == v for other in values) - 1) / 2 for v in values]
     middle = (len(values) - 1) / 2
     covariance = sum((i - middle) * (rank - middle) for i, rank in enumerate(ranks))

@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but their seeds as one arm, and what tells the arms apart."""
+"""Groups runs that differ only in their seeds into arms, and finds the settings in which the arms differ."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.reporting.verdict import alarm_words
 
 IGNORED = ("seed", "num_seeds", "resume", "logger", "checkpoint", "video", "report", "study", "arms", "size", "sizes")
-"""Top-level keys of a configuration that do not change what a seed learns."""
+"""Top-level configuration keys that do not change what a seed learns."""
 GROUPS = ("env", "reward", "algorithm")
 LONGEST_NAME = 60
 ABSENT = "-"
@@ -21,7 +21,7 @@ ABSENT = "-"
 
 @dataclass(frozen=True)
 class Arm:
-    """Offers what a run of several seeds does (see ``over_seeds``), whichever runs the seeds come from."""
+    """One or more runs that differ only in their seeds, used like one run of several seeds (see ``over_seeds``)."""
 
     name: str
     runs: Sequence[RunFiles]
@@ -36,7 +36,7 @@ class Arm:
 
     @cached_property
     def evaluation_rows(self) -> list[Row]:
-        """Rows of the evaluations that all runs have at the same env steps; a metric has one value per seed."""
+        """The evaluations that all runs made at the same env steps; each metric is a list with one value per seed."""
         if len(self.runs) == 1:
             return list(self.runs[0].evaluation_rows)
         by_steps = [{row["env_steps"]: row for row in run.evaluation_rows} for run in self.runs]
@@ -53,26 +53,26 @@ class Arm:
         return joined
 
     def of_seed(self, index: int) -> RunFiles:
-        """One seed's run, by its number in the arm."""
+        """Return the run of one seed, by the seed's index in the arm."""
         for run in self.runs:
             if index < run.num_seeds:
                 return run.of_seed(index)
             index -= run.num_seeds
-        raise IndexError(f"An arm of {self.num_seeds} seeds has no number {index}.")
+        raise IndexError(f"An arm of {self.num_seeds} seeds has no seed with that index.")
 
     @cached_property
     def alarms(self) -> list[str]:
-        """What became of the exploit alarm, in words, of each seed."""
+        """The state of each seed's exploit alarm, in words."""
         return [alarm_words(self.of_seed(i)) for i in range(self.num_seeds)]
 
     @property
     def env_steps(self) -> int:
-        """Of the run that has come least far."""
+        """The steps of the shortest run."""
         return min(run.env_steps for run in self.runs)
 
     @property
     def steps_name(self) -> str:
-        """What those are, in words."""
+        """The unit of ``env_steps`` in words."""
         return self.runs[0].steps_name
 
     @property
@@ -85,18 +85,18 @@ class Arm:
 
     @property
     def facts(self) -> str:
-        """What the footer of a figure tells."""
+        """The text of a figure's footer."""
         seeds = f"seed{'s' if self.num_seeds > 1 else ''} {seeds_in_words(self.seeds)}"
         return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} {self.steps_name}; {'; '.join(self.commits)}"
 
     @property
     def command(self) -> str:
-        """Of the first run; the page lists all."""
+        """The command of the first run; the page lists all commands."""
         return self.runs[0].command
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
-    """``0 to 4``, or a list where there are gaps."""
+    """Return ``0 to 4``, or a list such as ``0, 2, 3`` if the seeds are not consecutive."""
     ordered = sorted(seeds)
     if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
         return f"{ordered[0]} to {ordered[-1]}"
@@ -104,7 +104,10 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
 
 
 def group(runs: Sequence[RunFiles]) -> list[Arm]:
-    """Arms in the order of their first run. A seed that comes twice starts an arm of its own: it is no new evidence."""
+    """Group ``runs`` into arms, in the order of their first runs.
+
+    A run that repeats a seed of its arm starts another arm: the same seed twice is not new evidence.
+    """
     members: list[tuple[str, list[RunFiles]]] = []
     for run in runs:
         identity = json.dumps(_compared(run), sort_keys=True, default=str)
@@ -120,9 +123,10 @@ def group(runs: Sequence[RunFiles]) -> list[Arm]:
 
 
 def differences(arms: Sequence[Arm]) -> dict[str, list[str]]:
-    """Configuration key -> its value in each arm, only for keys in which arms differ.
+    """Return the values of each configuration key in which the arms differ, one per arm.
 
-    Where arms have different rewards, say, keys that only one of these has are left out: the choice implies them.
+    Where the arms differ in a group, such as the reward, keys that only some of the choices have are left out: the
+    choice implies them.
     """
     choices = {key: [arm.choices[i] for arm in arms] for i, key in enumerate(GROUPS)}
     differing = {key: names for key, names in choices.items() if len(set(names)) > 1}
@@ -136,7 +140,7 @@ def differences(arms: Sequence[Arm]) -> dict[str, list[str]]:
 
 
 def _compared(run: RunFiles) -> dict[str, Any]:
-    """The configuration flat, by dotted key, without what does not change a seed's course."""
+    """Return the configuration by dotted key, without the keys that do not change what a seed learns."""
     return _flat({key: value for key, value in run.config.items() if key not in IGNORED})
 
 
@@ -156,7 +160,7 @@ def _in_words(value: Any) -> str:
 
 
 def _names(arms: Sequence[Arm]) -> list[str]:
-    """An arm of a study has one; else what tells it apart, or its folder where that is long or not enough."""
+    """Return a name per arm: the study's, or the settings that differ, or the folder if those are long or ambiguous."""
     if all(arm.runs[0].path.parent.name == "arms" for arm in arms):
         names = [arm.runs[0].path.name for arm in arms]
         if len(set(names)) == len(names):
@@ -179,7 +183,7 @@ def _name(differing: Mapping[str, Sequence[str]], index: int) -> str:
 
 
 def _folders(arms: Sequence[Arm]) -> list[str]:
-    """Each arm's first folder, below the one that holds all."""
+    """Return the first folder of each arm, relative to the folder that holds all of them."""
     paths = [arm.runs[0].path.resolve() for arm in arms]
     if len(paths) == 1:
         return [paths[0].name]

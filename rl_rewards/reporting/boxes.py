@@ -1,14 +1,14 @@
-"""The parts of a page above its figures: notices and tiles."""
+"""The notices and tiles at the top of a page."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 HEADINGS = {
-    "alarm": "The learned reward is being fooled",
-    "collapse": "The task was learned and lost again",
+    "alarm": "The policy exploits the learned reward",
+    "collapse": "The policy learned the task and lost it again",
     "failed": "The run failed",
 }
-"""Headings of the boxes, which say what the colour alone would not."""
+"""Headings of the notices, so that colour alone carries no meaning."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Tile:
-    """One key number; ``colour`` is true, learned or plain."""
+    """One key number; its colour says whether it is about the true reward, the learned reward, or neither."""
 
     label: str
     value: str

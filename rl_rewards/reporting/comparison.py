@@ -1,4 +1,4 @@
-"""The report of several runs side by side: verdicts of a study first, then arm by arm, one HTML file."""
+"""The report of several runs side by side, as one HTML file: a study's verdicts first, then one section per arm."""
 
 import base64
 import os
@@ -23,16 +23,16 @@ from rl_rewards.reporting.verdict import Notice, duration, judge
 
 MAPS_OF_AN_ARM = 3
 BYTES_OF_VIDEOS = 2_500_000
-"""Of all arms together; the others stay in their runs' folders."""
+"""The size of all arms' videos on a page together; larger videos stay in their run folders."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One run of an arm, for its table and for repeating it."""
+    """One run of an arm, for the list of runs and for the section on how to repeat them."""
 
     seeds: str
     status: str
-    steps: str  # as in 12,800 env steps
+    steps: str  # such as "12,800 env steps"
     commit: str
     command: str
     folder: str
@@ -41,7 +41,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Details:
-    """What the page says of one arm."""
+    """The section of one arm."""
 
     anchor: str
     arm: Arm
@@ -57,7 +57,7 @@ class Details:
 
 @dataclass(frozen=True)
 class StudyWords:
-    """A study's verdicts and figure."""
+    """The section of one study: its verdicts and its figure."""
 
     name: str
     verdicts: list[StoredClaim]
@@ -66,11 +66,11 @@ class StudyWords:
     seeds: str
     command: str
     code: str
-    picture: str | None  # for an ``img`` element's ``src``
+    picture: str | None  # a data URL for an ``img`` element
 
 
 def write_comparison(found: FoundRuns, path: Path) -> None:
-    """Write the page of all runs to ``path``."""
+    """Write the page of all ``found`` runs to ``path``."""
     arms = group(found.runs)
     studies = [_study(study) for study in found.studies]
     differing = differences(arms)
@@ -84,7 +84,7 @@ def write_comparison(found: FoundRuns, path: Path) -> None:
         "runs": len(found.runs),
         "figure": comparison_figure(arms),
         "differing": differing,
-        "by_arm": len(arms) > len(differing),  # rows are whatever there are more of
+        "by_arm": len(arms) > len(differing),  # one row per arm or per key, whichever makes the table narrower
         "details": [_details(arm, i, len(arms), path) for i, arm in enumerate(arms)],
         "times": [(arm.name, _times(arm)) for arm in arms if _times(arm)],
         "glossary": glossary(*found.runs),
@@ -150,7 +150,7 @@ def _relative(path: Path, page: Path) -> str:
 
 
 def _times(arm: Arm) -> list[tuple[str, str, str]]:
-    """Part of the work, seconds over all runs of the arm, share."""
+    """Return rows (part of the work, time over all runs of the arm, share of the total)."""
     spent: dict[str, float] = {}
     for run in arm.runs:
         for part, seconds in time_parts(run).items():

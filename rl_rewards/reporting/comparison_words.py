@@ -1,4 +1,4 @@
-"""What several runs come to, in words: the headline, notices, and the table with one line per arm."""
+"""The texts of a page of several runs: its headline, its notices, and a table with one line per arm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from rl_rewards.reporting.find_runs import FoundRuns, StudyFiles
 from rl_rewards.reporting.stored_claims import count_outcomes
 from rl_rewards.reporting.verdict import Notice, learns_reward, wilson_interval
 
-STANDS = "stands"
+ACTIVE = "active"
 LEARNED_KEY = "eval/learned_reward_final"
 NOTES = (
-    "Values are of the last evaluation that all seeds of an arm have; in brackets 95% intervals. Of several seeds: "
-    "over seeds, by Student's t; an interval of one seed, marked *, is Wilson's over its evaluation episodes, and says "
-    "nothing about other seeds."
+    "Values are from the last evaluation that all seeds of an arm have, with 95% intervals in brackets. For several "
+    "seeds the interval is Student's t over seeds. For one seed, marked *, it is a Wilson interval over evaluation "
+    "episodes, which says nothing about other seeds."
 )
 
 
 @dataclass(frozen=True)
 class Line:
-    """An arm in the table."""
+    """The line of an arm in the table."""
 
     name: str
     anchor: str
@@ -31,25 +31,25 @@ class Line:
 
 
 def headline(arms: Sequence[Arm], studies: Sequence[StudyFiles]) -> str:
-    """Verdicts of studies if there are any, else the best and the worst arm; then the alarm."""
+    """Return the headline: the studies' verdicts if there are any, else the best and the worst arm; then the alarms."""
     words = _claims(studies) or _ranking(arms)
     standing = [arm.name for arm in arms if _standing(arm)]
     if standing:
         return f"{words}; EXPLOIT ALARM in {', '.join(standing[:3])}{' and others' if len(standing) > 3 else ''}."
     learned = any(learns_reward(run) for arm in arms for run in arm.runs)
-    return f"{words}; no exploit alarm stands." if learned else f"{words}."
+    return f"{words}; no exploit alarm is active." if learned else f"{words}."
 
 
 def comparison_notices(arms: Sequence[Arm], found: FoundRuns) -> list[Notice]:
-    """What a reader must know before comparing."""
+    """Return notices of what a reader must know before comparing the arms."""
     notices = []
     for arm in arms:
         if seeds := _standing(arm):
-            told = f"in {len(seeds)} of {arm.num_seeds} seeds ({seeds_in_words(seeds)})" if arm.num_seeds > 1 else ""
-            notices.append(Notice("alarm", f"{arm.name}: the exploit alarm stands at the end {told}".rstrip() + "."))
+            told = f" in {len(seeds)} of {arm.num_seeds} seeds ({seeds_in_words(seeds)})" if arm.num_seeds > 1 else ""
+            notices.append(Notice("alarm", f"{arm.name}: the exploit alarm is active at the last evaluation{told}."))
     envs = list(dict.fromkeys(arm.choices[0] for arm in arms))
     if len(envs) > 1:
-        text = f"The runs are on different environments ({', '.join(envs)}): success and returns do not compare."
+        text = f"The runs are on different environments ({', '.join(envs)}): do not compare their success or returns."
         notices.append(Notice("warning", text))
     for word, kind in (("unfinished", "warning"), ("FAILED", "failed")):
         folders = [run.path.name for run in found.runs if run.status == word]
@@ -59,11 +59,14 @@ def comparison_notices(arms: Sequence[Arm], found: FoundRuns) -> list[Notice]:
             notices.append(Notice(kind, text))
     steps = sorted({run.env_steps for run in found.runs if run.steps_name == "env steps"})
     if len(steps) > 1:
-        text = f"The runs have between {steps[0]:,} and {steps[-1]:,} env steps; the table has each arm's last values."
+        text = (
+            f"The runs have between {steps[0]:,} and {steps[-1]:,} env steps; the table shows each arm's last "
+            "evaluation."
+        )
         notices.append(Notice("note", text))
     commits = {run.commit for run in found.runs}
     if len(commits) > 1:
-        text = f"The runs were made by different versions of the code ({', '.join(sorted(commits))})."
+        text = f"The runs were made with different versions of the code ({', '.join(sorted(commits))})."
         notices.append(Notice("note", text))
     notices += [
         Notice("warning", f"{study.path.name} has no verdict yet.") for study in found.studies if not study.verdict
@@ -76,7 +79,7 @@ AFTER_OUTCOME = ("learned reward, final states", "exploit alarm", "env steps", "
 
 
 def table(arms: Sequence[Arm]) -> tuple[list[str], list[Line]]:
-    """Names of the columns, and a line per arm."""
+    """Return the names of the columns, and one line per arm."""
     keys = ["eval/success"] if any(last_values(arm, "eval/success") for arm in arms) else []
     keys += ["eval/true_return"] if not keys or true_key(arms) == "eval/true_return" else []
     names = ["true " + key.removeprefix("eval/").removeprefix("true_").replace("_", " ") for key in keys]
@@ -95,7 +98,7 @@ def _line(arm: Arm, index: int, keys: Sequence[str]) -> Line:
         _counted([run.status for run in arm.runs]),
         "; ".join(arm.commits),
     ]
-    return Line(arm.name, f"arm-{index + 1}", cells, STANDS in arm.alarms)
+    return Line(arm.name, f"arm-{index + 1}", cells, ACTIVE in arm.alarms)
 
 
 def _alarms(arm: Arm) -> str:
@@ -105,13 +108,13 @@ def _alarms(arm: Arm) -> str:
 
 
 def _counted(words: Sequence[str]) -> str:
-    """``DONE``, or ``DONE: 2, unfinished: 1`` where they differ."""
+    """Return ``DONE``, or counts such as ``DONE: 2, unfinished: 1`` if the words differ."""
     counts = {word: words.count(word) for word in dict.fromkeys(words)}
     return words[0] if len(counts) == 1 else ", ".join(f"{word}: {count}" for word, count in counts.items())
 
 
 def _mean(arm: Arm, key: str) -> str:
-    """Mean and interval; of one seed Wilson's, marked, where it is a share of episodes."""
+    """Return the mean with its interval; the success of one seed gets a Wilson interval, marked with *."""
     found = last_values(arm, key)
     if not found:
         return "-"
@@ -130,14 +133,14 @@ def _middle(arm: Arm, key: str) -> str:
 
 
 def _with_interval(key: str, *numbers: float) -> str:
-    """Middle, low and high; shares of episodes with two places."""
+    """Format middle, low and high; shares of episodes get two decimal places."""
     middle, low, high = (f"{x:.2f}" if key == "eval/success" else digits(x) for x in numbers)
     return f"{middle} [{low}, {high}]"
 
 
 def _standing(arm: Arm) -> list[int]:
-    """Seeds whose alarm stands at the end."""
-    return [seed for seed, words in zip(arm.seeds, arm.alarms, strict=True) if words == STANDS]
+    """Return the seeds whose alarm is active at the last evaluation."""
+    return [seed for seed, words in zip(arm.seeds, arm.alarms, strict=True) if words == ACTIVE]
 
 
 def _claims(studies: Sequence[StudyFiles]) -> str:
@@ -150,7 +153,7 @@ def _claims(studies: Sequence[StudyFiles]) -> str:
 
 
 def _ranking(arms: Sequence[Arm]) -> str:
-    """Best and worst arm of each environment."""
+    """Return a sentence about the best and the worst arm of each environment."""
     key = true_key(arms)
     name = "success" if key == "eval/success" else "return"
     envs = list(dict.fromkeys(arm.choices[0] for arm in arms))
@@ -162,7 +165,7 @@ def _ranking(arms: Sequence[Arm]) -> str:
             where = f" on {env}" if len(envs) > 1 else ""
             words = f"rue {name}{where}: {found[0][1].name} {_mean(found[0][1], key)}"
             if len(found) > 1:
-                words = f"Highest t{words}, lowest {found[-1][1].name} {_mean(found[-1][1], key)}"
+                words = f"Highest t{words}, lowest: {found[-1][1].name} {_mean(found[-1][1], key)}"
             else:
                 words = f"T{words}"
             sentences.append(words)

@@ -1,4 +1,4 @@
-"""Reads of many evaluations the few small arrays whose course over training is drawn: games, and visits to cells."""
+"""Reads the small arrays that figures follow over many evaluations: games, and visits to cells."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,25 +10,25 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.reporting.evaluation_files import evaluation_paths, read_count, read_stored, spread
 
 GAMES_READ = 60
-"""Evaluations whose games are read: some thousands of marks, beyond which a map is but a blot."""
+"""How many evaluations' games are read: with more than a few thousand marks a map is unreadable."""
 TIMES = 4
-"""Evaluations whose visits are read; the first and the last are among them."""
+"""How many evaluations' visits are read; the first and the last are among them."""
 
 
 @dataclass(frozen=True)
 class Games:
-    """Games of Alice and Bob from evaluations over training, oldest first; M of them; see :meth:`of_seed`."""
+    """M games of Alice and Bob from evaluations over training, oldest first; see :meth:`of_seed` for several seeds."""
 
-    env_steps: np.ndarray  # [M] of the evaluation
-    t_alice: np.ndarray  # [M] her moves; 0: she stopped at once
-    t_bob: np.ndarray  # [M] his moves; 0: her goal was where he began
-    reached: np.ndarray  # [M] bool
-    distance: np.ndarray  # [M] of the goal from where Bob began, in goal features
-    goal: np.ndarray  # [M, g] its features
-    place: np.ndarray | None  # [M, 2] where it lies on the environment's plane; None if that has none
+    env_steps: np.ndarray  # [M] env steps at the evaluation
+    t_alice: np.ndarray  # [M] Alice's moves; 0 if she stopped at once
+    t_bob: np.ndarray  # [M] Bob's moves; 0 if he began at her goal
+    reached: np.ndarray  # [M] bool; True if Bob reached the goal
+    distance: np.ndarray  # [M] from Bob's start to the goal, in the units of goal features
+    goal: np.ndarray  # [M, g] features of the goal
+    place: np.ndarray | None  # [M, 2] the goal's place on the environment's plane; None if that has no plane
 
     def of_seed(self, index: int) -> "Games":
-        """One seed's part, where there is a leading seed axis (``env_steps`` has none)."""
+        """Return the part of one seed; the whole if there is no seed axis (``env_steps`` never has one)."""
         if self.t_alice.ndim == 1:
             return self
         names = ("t_alice", "t_bob", "reached", "distance", "goal")
@@ -36,30 +36,34 @@ class Games:
         return replace(self, **{name: getattr(self, name)[index] for name in names}, place=place)
 
     def where(self, members: np.ndarray) -> "Games":
-        """Those of one seed's games that are ``members`` [M] bool."""
+        """Return the games of one seed that are selected by ``members``, [M] bool."""
         parts = {name: None if part is None else part[members] for name, part in vars(self).items()}
         return replace(self, **parts)
 
 
 @dataclass(frozen=True)
 class Visits:
-    """How often training had been in each cell by an evaluation; see :meth:`of_seed`."""
+    """Counts of training's visits to each cell, up to one evaluation; see :meth:`of_seed` for several seeds."""
 
     env_steps: int
     counts: np.ndarray  # [cells]
 
     def of_seed(self, index: int) -> "Visits":
-        """One seed's part, where there is a leading seed axis."""
+        """Return the part of one seed; the whole if there is no seed axis."""
         return self if self.counts.ndim == 1 else replace(self, counts=self.counts[index])
 
     @property
     def coverage(self) -> float:
-        """Share of cells that training has been in."""
+        """Share of cells that were visited at least once, in 0 .. 1."""
         return float(np.mean(self.counts > 0))
 
 
 def read_games(folder: Path, rounds: set[Any]) -> Games | None:
-    """None where no games were played."""
+    """Read the games of ``GAMES_READ`` evaluations at most; None if no games were played.
+
+    Raises:
+        ConfigError: if the stored games cannot be read.
+    """
     paths = spread(evaluation_paths(folder, rounds), GAMES_READ)
     stored = [(path, read_stored(path, _is_of_game)) for path in paths]
     stored = [(path, arrays) for path, arrays in stored if "game_t_alice" in arrays]
@@ -82,11 +86,14 @@ def read_games(folder: Path, rounds: set[Any]) -> Games | None:
             place=joined("place", -2) if all("game_place" in arrays for arrays in found) else None,
         )
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise ConfigError(f"{folder} holds games that this version cannot read: {error}.") from error
+        raise ConfigError(f"The games in {folder} cannot be read by this version: {error}.") from error
 
 
 def read_visits(folder: Path, rounds: set[Any]) -> list[Visits]:
-    """Up to ``TIMES`` of them, oldest first; of several sources that count the same cells the first."""
+    """Read the visits of ``TIMES`` evaluations at most, oldest first.
+
+    If several parts of a mixture count visits, the first by name is read.
+    """
     visits = []
     for path in spread(evaluation_paths(folder, rounds), TIMES):
         arrays = read_stored(path, _is_of_visits)
@@ -101,5 +108,5 @@ def _is_of_game(name: str) -> bool:
 
 
 def _is_of_visits(name: str) -> bool:
-    """A mixture of rewards puts the name of the one that counts before."""
+    """In a mixture, the name of the part that counts visits comes before ``_visits``."""
     return name in ("visits", "env_steps") or name.endswith("_visits")

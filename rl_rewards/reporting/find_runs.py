@@ -1,4 +1,4 @@
-"""From what a person types (folders, globs, a study, a sweep) to the runs that a report is of."""
+"""Finds the runs of a report from its arguments: run folders, globs, a study or a sweep."""
 
 import glob
 import json
@@ -24,16 +24,16 @@ class StudyFiles:
 
 @dataclass
 class FoundRuns:
-    """The runs that were asked for, in order and each once."""
+    """The runs that the arguments name, in their order and without repetition."""
 
     runs: list[RunFiles] = field(default_factory=list)
     studies: list[StudyFiles] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)  # sentences: which folder, and why
-    asked: list[Path] = field(default_factory=list)  # the folders that the arguments named
+    left_out: list[str] = field(default_factory=list)  # one sentence per unreadable run: which folder, and why
+    asked: list[Path] = field(default_factory=list)  # the folders that the arguments name
 
 
 def single_run(arguments: Sequence[str]) -> Path | None:
-    """The folder, if the arguments name one run and nothing else."""
+    """Return the run folder if the arguments name exactly one run and nothing else, else None."""
     folders = {path.resolve(): path for argument in arguments for path in _expand(argument)}
     if len(folders) != 1:
         return None
@@ -42,10 +42,12 @@ def single_run(arguments: Sequence[str]) -> Path | None:
 
 
 def find_runs(arguments: Sequence[str]) -> FoundRuns:
-    """Read every run that ``arguments`` name; those below a folder or behind a glob may fail, which is told.
+    """Read every run that ``arguments`` name.
+
+    A run below a folder or matched by a glob that cannot be read is skipped and listed in ``left_out``.
 
     Raises:
-        ConfigError: if an argument matches nothing or names no run, a named run cannot be read, or none is left.
+        ConfigError: if an argument matches nothing or names no run, a named run cannot be read, or no run is left.
     """
     found, seen = FoundRuns(), set()
     for argument in arguments:
@@ -53,23 +55,23 @@ def find_runs(arguments: Sequence[str]) -> FoundRuns:
         for path in _expand(argument):
             _add(found, path, named, seen)
     if not found.runs and not found.studies:
-        reason = found.left_out[0] if found.left_out else "There is no run's folder among them."
-        raise ConfigError(f"{' '.join(arguments)} holds no run that can be reported. {reason}")
+        reason = found.left_out[0] if found.left_out else "No run folder is among the matches."
+        raise ConfigError(f"No run in {' '.join(arguments)} can be reported. {reason}")
     return found
 
 
 def home_of(found: FoundRuns) -> Path:
-    """Where a page of all of them belongs: the folder that was asked for, or the one above all of those.
+    """Return the folder for a page of all ``found`` runs: the lowest one that holds all folders that were asked for.
 
     Raises:
-        ConfigError: if that is itself the folder of a run, whose own report it would replace.
+        ConfigError: if that is a run folder, whose own report would be replaced.
     """
     folders = [path.resolve() for path in found.asked]
     home = folders[0]
     while not all(folder.is_relative_to(home) for folder in folders):
         home = home.parent
     if _is_run(home):
-        raise ConfigError(f"A report of several runs would replace that of the run in {home}; give --out FILE.")
+        raise ConfigError(f"A report of several runs would replace the report of the run in {home}; add --out FILE.")
     return home
 
 
@@ -78,7 +80,7 @@ def _expand(argument: str) -> list[Path]:
     if path.is_dir():
         return [path]
     if not glob.has_magic(argument):
-        raise ConfigError(f"{path} is not a folder; give the folder of a run, the one that holds metrics.jsonl.")
+        raise ConfigError(f"{path} is not a folder; name a run folder, which holds metrics.jsonl.")
     folders = [Path(match) for match in sorted(glob.glob(argument, recursive=True)) if Path(match).is_dir()]
     if not folders:
         raise ConfigError(f"{argument} matches no folder.")
@@ -97,7 +99,7 @@ def _add(found: FoundRuns, path: Path, named: bool, seen: set[Path]) -> None:
         added = sum(_add_run(found, run, False, seen) for run in runs) > 0
     elif named:
         raise ConfigError(
-            f"{path} is not a run's folder: it lacks {', '.join(_OF_A_RUN[:4])}; nor is it a study's or a sweep's."
+            f"{path} is not the folder of a run, a study or a sweep: a run folder holds {', '.join(_OF_A_RUN[:4])}."
         )
     else:
         added = False  # a glob may match anything
@@ -126,11 +128,11 @@ def _why_left_out(path: Path, error: ConfigError) -> str:
         failed = json.loads((path / "FAILED.json").read_text(encoding="utf-8"))["error"]
     except (OSError, ValueError, KeyError, TypeError):
         return f"Left out: {error}"
-    return f"Left out: {path} failed before it had anything to report: {failed}"
+    return f"Left out: the run in {path} failed before there was anything to report: {failed}"
 
 
 def _arms_of(study: StudyFiles) -> list[Path]:
-    """In the study's own order, where it tells one."""
+    """Return the study's arms in the order of its verdict, if it has one."""
     order = list(study.verdict.get("arms", {}))
     folders = _runs_below(study.path / "arms")
     return sorted(folders, key=lambda arm: order.index(arm.name) if arm.name in order else len(order))
@@ -148,7 +150,9 @@ def _add_study(found: FoundRuns, path: Path) -> StudyFiles:
         except (OSError, ValueError, KeyError, TypeError):
             complete = False
         if not complete:
-            raise ConfigError(f"{path / 'verdict.json'} is not a verdict that this version can read.")
+            raise ConfigError(
+                f"{path / 'verdict.json'} cannot be read by this version: it must have a list 'verdicts'."
+            )
     picture = path / "verdict.png"
     added = StudyFiles(path, verdict, picture if picture.is_file() else None)
     found.studies.append(added)
@@ -164,7 +168,7 @@ def _is_study(path: Path) -> bool:
 
 
 def _runs_below(path: Path) -> list[Path]:
-    """Not hidden ones: Hydra's own folder has a config.yaml too."""
+    """Return the run folders in ``path``, without hidden folders: Hydra's own folder has a config.yaml too."""
     if not path.is_dir():
         return []
     return sorted(child for child in path.iterdir() if child.is_dir() and child.name[0] != "." and _is_run(child))

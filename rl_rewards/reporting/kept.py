@@ -1,6 +1,6 @@
-"""Shows on a run's page what it reached and kept: headline, collapse notice, tile of the best, and where it is kept.
+"""The texts of a run's page about its best policy: headline, collapse notice, tile, and where the policy is kept.
 
-The judgements are those of ``reporting.outcome``; which evaluation was kept is what best.json says.
+The judgements come from ``reporting.outcome``; best.json says which evaluation's policy was kept.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from rl_rewards.reporting.run_files import RunFiles
 
 
 def outcome_words(run: RunFiles) -> str | None:
-    """The verdict on a run of one seed, and over how many episodes; None where nothing was evaluated."""
+    """Return the verdict on a run of one seed, with its number of episodes; None if nothing was evaluated."""
     rows = run.evaluation_rows
     ended = run.status == "DONE" and bool(rows) and rows[-1] is run.rows[-1]
     words = verdict(rows, ended=ended)
@@ -23,7 +23,7 @@ def outcome_words(run: RunFiles) -> str | None:
 
 
 def collapse_notices(run: RunFiles) -> list[Notice]:
-    """The notice that stands at the last evaluation, or that one stood before and success came back."""
+    """Return the collapse notice of the last evaluation, or a warning about an earlier collapse that was recovered."""
     rows = run.evaluation_rows
     raised = [found for end in range(1, len(rows) + 1) if (found := collapse(rows[:end], bool(run.best)))]
     if not raised:
@@ -33,40 +33,43 @@ def collapse_notices(run: RunFiles) -> list[Notice]:
         return [Notice("collapse", f"{last.message} First noticed at {first} {unit}.")]
     until = short_count(last.env_steps)
     between = f"at {first}" if first == until else f"from {first} to {until}"
-    text = f"Success had collapsed {between} {unit}, and came back. The notice said: {raised[0].message}"
+    text = f"Success collapsed {between} {unit} and has recovered since. The notice was: {raised[0].message}"
     return [Notice("warning", text)]
 
 
 def best_tile(run: RunFiles) -> Tile | None:
-    """The best value of an evaluation, when it was reached, and which policy was kept; None where all were alike."""
+    """Return the best evaluation's value and time, and the kept policy's time; None if all evaluations were equal."""
     found = outcome(run.evaluation_rows)
     if found is None or found.constant:
         return None
     note = f"first at {short_count(found.best_steps)} {run.steps_name}"
     kept = best_of(run)
     if kept is not None:
-        note += f"; kept is the policy after {short_count(_steps(kept))}"
+        note += f"; the kept policy is from {short_count(_steps(kept))}"
     return Tile(f"Best {_name(found)}", _value(found, found.best), note, "true")
 
 
 def best_tile_of_many(rows: list[dict[str, Any]]) -> Tile | None:
-    """Mean over seeds of every seed's best."""
+    """Return the mean over seeds of each seed's best evaluation; None if no seed's evaluations differed."""
     found = outcomes(rows)
     if not found or all(one.constant for one in found):
         return None
     best = [one.best for one in found]
-    note = f"each seed's best evaluation, mean; the least of them {_value(found[0], min(best))}"
+    note = f"mean over seeds of each seed's best evaluation; the lowest is {_value(found[0], min(best))}"
     return Tile(f"Best {_name(found[0])}", _value(found[0], sum(best) / len(best)), note, "true")
 
 
 def best_of(run: RunFiles) -> Mapping[str, Any] | None:
-    """Returns the entry of the only seed of ``run`` in best.json."""
+    """Return the entry in best.json of a run of one seed; None if it has none."""
     seeds = run.best.get("seeds")
     return seeds[0] if isinstance(seeds, list) and seeds and isinstance(seeds[0], Mapping) else None
 
 
 def kept_words(run: RunFiles) -> str | None:
-    """Which policy checkpoints/best holds, how good it was, and by what criterion it was chosen."""
+    """Describe the policy in checkpoints/best: when it was evaluated, its results, and the criterion that chose it.
+
+    The text continues the words "The policy". None if no policy was kept.
+    """
     kept = best_of(run)
     if kept is None:
         return None
@@ -80,7 +83,7 @@ def kept_words(run: RunFiles) -> str | None:
                 value += f", without exploration {shown}"
             measured.append(f"{name} {value}")
     return (
-        f"after {short_count(_steps(kept))} {run.steps_name}: {'; '.join(measured)}. It is the evaluation with "
+        f"after {short_count(_steps(kept))} {run.steps_name}: {'; '.join(measured)}. Its evaluation is the one with "
         f"{run.best.get('words', 'an unknown criterion')}."
     )
 

@@ -1,14 +1,14 @@
-"""Judges what a run reached and whether it kept it, and raises the collapse notice. Plain Python over metrics.jsonl.
+"""Judges what a run reached and whether it kept it, and detects a collapse. Pure Python over metrics.jsonl.
 
-Console, report and the DONE file take their words and numbers from here. The outcome is true success where the
-environment knows it, else the true return; of a return nobody knows how much is much, so that it is told in numbers and
-never said to have been reached or lost.
+The console, the report and the DONE file take their words and numbers from here. The outcome is true success if the
+environment reports it, else the true return. No scale says which return is high, so that returns are reported as
+numbers and never as reached or lost.
 
-A collapse is told of success alone: in three evaluations in a row it was below two thirds of what it had held. What a
-run held is its highest mean over three evaluations in a row, and below 0.5 nothing counts as held: simulated runs of
-36 evaluations with 64 episodes each, of a policy that never changes, get the notice in at most 0.5% of cases whatever
-its success (4% with 100 evaluations; 11% with 32 episodes each). Against the single best evaluation, and with 0.2
-in place of 0.5, they would in 92% of cases where success is 0.15 and in 33% where it is 0.35.
+A collapse is reported for success alone: in three evaluations in a row it was below two thirds of the level that the
+run had held. That level is the highest mean over three evaluations in a row; below 0.5 it does not count. In
+simulations of a policy that never changes, with 36 evaluations of 64 episodes each, at most 0.5% of the runs get a
+false notice, whatever the success (4% with 100 evaluations; 11% with 32 episodes each). If the level were the single
+best evaluation, and 0.2 replaced 0.5, 92% of the runs would get one at a success of 0.15, and 33% at 0.35.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,35 +22,35 @@ from rl_rewards.reporting.alarm import Alarm
 Row = Mapping[str, Any]
 
 REACHED = 0.9
-"""Success from which on a task counts as learned."""
+"""A task counts as learned from this success on."""
 KEPT_SHARE = 2 / 3
-"""Success below this share of its best counts as fallen."""
+"""Success has fallen when it is below this share of its best."""
 HELD_FROM = 0.5
-"""A best below this is too near the noise of an evaluation for a fall from it to say anything."""
+"""The lowest best success from which a fall is reported: lower ones are too close to an evaluation's noise."""
 EVALUATIONS_IN_A_ROW = 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one seed. Steps are counted in ``unit``, and None stands for what never happened."""
+    """The outcome of one seed. Steps are counted in ``unit``; None means that it never happened."""
 
     measure: Literal["success", "true_return"]
     unit: Literal["env_steps", "gradient_steps"]
     evaluations: int
     best: float  # the highest value of an evaluation
-    best_steps: int  # where that was measured first
+    best_steps: int  # when that was first measured
     last: float
     last_steps: int
-    reached_steps: int | None  # the first evaluation with a success of REACHED or more
-    fell_after_steps: int | None  # the last evaluation that had kept two thirds of the best, where the newest has not
-    constant: bool  # every evaluation measured the same
+    reached_steps: int | None  # the first evaluation with a success of at least REACHED
+    fell_after_steps: int | None  # the last evaluation with at least KEPT_SHARE of the best; None if the newest has it
+    constant: bool  # True if all evaluations measured the same value
 
 
 def outcome(rows: Sequence[Row]) -> Outcome | None:
-    """Returns the outcome of a run of one seed so far; None where no evaluation has measured anything.
+    """Return the outcome so far of a run of one seed; None if nothing was evaluated yet.
 
     Args:
-        rows: of metrics.jsonl, oldest first; those without an evaluation are passed over.
+        rows: the rows of metrics.jsonl, oldest first; rows without an evaluation are ignored.
     """
     measure = "success" if any(row.get("eval/success") is not None for row in rows) else "true_return"
     evaluations = [row for row in rows if row.get(f"eval/{measure}") is not None]
@@ -77,19 +77,19 @@ def outcome(rows: Sequence[Row]) -> Outcome | None:
 
 
 def outcomes(rows: Sequence[Row]) -> list[Outcome]:
-    """:func:`outcome` of every seed that was evaluated, in their order."""
+    """Return the :func:`outcome` of every seed that was evaluated, in the order of the seeds."""
     rows = [row for row in rows if "eval/true_return" in row or "eval/success" in row]
     found = [outcome([of_seed(row, i) for row in rows]) for i in range(seed_count(rows[-1]) if rows else 0)]
     return [one for one in found if one is not None]
 
 
 def verdict(rows: Sequence[Row], first_seed: int = 0, ended: bool = True) -> str | None:
-    """A sentence (without its full stop) about what the run reached and kept; None where nothing was evaluated.
+    """Return a sentence, without its full stop, about what the run reached and kept; None if nothing was evaluated.
 
     Args:
-        rows: of metrics.jsonl; with several seeds it says in how many of them what happened.
-        first_seed: the number of the first, to name those that fell.
-        ended: False while the run goes on, or where it stopped early.
+        rows: the rows of metrics.jsonl; with several seeds the sentence counts the seeds.
+        first_seed: the first seed of the run, to name the seeds that fell.
+        ended: False if the run is still going on or stopped early.
     """
     found = outcomes(rows)
     if not found:
@@ -98,7 +98,7 @@ def verdict(rows: Sequence[Row], first_seed: int = 0, ended: bool = True) -> str
 
 
 def numbers(rows: Sequence[Row], first_seed: int = 0) -> dict[str, Any]:
-    """The verdict and its numbers for the DONE file; with several seeds each number is a list with one per seed."""
+    """Return the verdict and its numbers for the DONE file; with several seeds each number is a list, one per seed."""
     found = outcomes(rows)
     if not found:
         return {}
@@ -116,22 +116,24 @@ def numbers(rows: Sequence[Row], first_seed: int = 0) -> dict[str, Any]:
 
 
 def collapse(rows: Sequence[Row], kept: bool) -> Alarm | None:
-    """The notice that the newest evaluations of one seed give reason for, else None.
+    """Return the collapse notice if the newest evaluations of one seed meet its criterion, else None.
 
     Args:
-        kept: whether checkpoints/best holds the policy of the best evaluation, which the notice then says.
+        rows: the rows of metrics.jsonl, oldest first.
+        kept: True if checkpoints/best holds the policy of the best evaluation; then the notice says so.
     """
     evaluations = [row for row in rows if row.get("eval/success") is not None]
     values = [float(row["eval/success"]) for row in evaluations]
     n = EVALUATIONS_IN_A_ROW
-    held = [sum(values[i : i + n]) / n for i in range(len(values) - 2 * n + 1)]  # those before the newest n
+    held = [sum(values[i : i + n]) / n for i in range(len(values) - 2 * n + 1)]  # without the newest n evaluations
     if not held or max(held) < HELD_FROM or max(values[-n:]) >= KEPT_SHARE * max(held):
         return None
     middle, last = evaluations[held.index(max(held)) + n // 2], evaluations[-1]
     found = [key for row in evaluations for key in row]
     message = (
-        f"Collapse: in {n} evaluations in a row success was below two thirds of what it had been: {max(held):.2f} "
-        f"around {short_count(_steps(middle))} {_unit(last)}, now {values[-1]:.2f}. {_advice(found)}"
+        f"Collapse: in {n} evaluations in a row success was below two thirds of its earlier level: it was "
+        f"{max(held):.2f} around {short_count(_steps(middle))} {_unit(last)} and is now {values[-1]:.2f}. "
+        f"{_advice(found)}"
     )
     if kept:
         message += " The policy of the best evaluation is kept in checkpoints/best."
@@ -139,22 +141,22 @@ def collapse(rows: Sequence[Row], kept: bool) -> Alarm | None:
 
 
 def collapses(rows: Sequence[Row], kept: bool) -> dict[int, Alarm]:
-    """:func:`collapse` of every seed for which it stands, by the seed's number in the run."""
-    rows = [row for row in rows if row.get("eval/success") is not None]  # asked every round: few of many
+    """Return the :func:`collapse` notice of every seed that has one, by the seed's index in the run."""
+    rows = [row for row in rows if row.get("eval/success") is not None]  # once, because it runs after every round
     count = seed_count(rows[-1]) if rows else 0
     found = {i: collapse([of_seed(row, i) for row in rows], kept) for i in range(count)}
     return {i: notice for i, notice in found.items() if notice is not None}
 
 
 def _advice(metrics: Sequence[str]) -> str:
-    """Returns a sentence that names what to try, chosen by the run's metrics."""
+    """Return a sentence that names what to try, chosen by the names of the run's ``metrics``."""
     tries = []
     own = [key.removeprefix("reward/") for key in metrics if key.startswith("reward/")]
     if any(key.endswith("negatives") for key in own) and not any(key.endswith("places") for key in own):
-        tries.append("negatives drawn evenly over the places visited (reward.negatives=places)")
+        tries.append("negatives drawn evenly from the visited places (reward.negatives=places)")
     if "agent/clip_fraction" in metrics:
-        tries.append("a learning rate that falls (algorithm.learning_rate_schedule=linear)")
-        tries.append("a limit on what a round may change (algorithm.target_kl)")
+        tries.append("a learning rate that decays (algorithm.learning_rate_schedule=linear)")
+        tries.append("a limit on the policy's change per round (algorithm.target_kl)")
     else:
         tries.append("a smaller algorithm.learning_rate")
     return f"Try {' or '.join(filter(None, [', '.join(tries[:-1]), tries[-1]]))}."
@@ -167,11 +169,11 @@ def _of_one(found: Outcome, ended: bool) -> str:
     if found.evaluations == 1:
         return f"{name} {last} {when}"
     if found.constant:
-        return f"{name} {last} {when}, as at every evaluation"
+        return f"{name} {last} {when}, the same as at every evaluation"
     if found.best == found.last and found.best_steps == found.last_steps:
         return f"{name} {last} {when}, the best of {found.evaluations} evaluations"
     if found.measure == "true_return":
-        return f"True return {last} {when}; its best was {digits(found.best)} at {steps} {unit}"
+        return f"True return {last} {when}; the best was {digits(found.best)} at {steps} {unit}"
     if found.fell_after_steps is None:
         return f"Success reached {found.best:.2f} at {steps} {unit}; {last} {when}"
     fell = short_count(found.fell_after_steps)
@@ -182,25 +184,27 @@ def _of_many(found: Sequence[Outcome], first_seed: int, ended: bool) -> str:
     n = len(found)
     if found[0].measure == "true_return":
         best, last = (digits(sum(values) / n) for values in ([o.best for o in found], [o.last for o in found]))
-        return f"Mean over {n} seeds: each seed's best true return {best}, {last} {'at the end' if ended else 'by now'}"
+        when = "at the end" if ended else "so far"
+        return f"True return {last} {when}, mean over {n} seeds; the mean of each seed's best is {best}"
     reached = [one for one in found if one.reached_steps is not None]
     fallen = {first_seed + i: one for i, one in enumerate(found) if one.fell_after_steps is not None}
     words = f"Success reached {REACHED} in {len(reached)} of {n} seeds"
     if reached:
         first = sorted(one.reached_steps or 0 for one in reached)
-        words += f" (the median of them at {short_count(first[len(first) // 2])} {found[0].unit.replace('_', ' ')})"
+        words += f" (median: at {short_count(first[len(first) // 2])} {found[0].unit.replace('_', ' ')})"
     if not fallen:
-        return f"{words}; none fell by more than a third from its best"
+        return f"{words}; no seed fell by more than a third from its best"
     told = [
         f"seed {seed} from {one.best:.2f} to {one.last:.2f} after {short_count(one.fell_after_steps or 0)}"
         for seed, one in list(fallen.items())[:3]
     ]
     more = f", and {len(fallen) - 3} more" if len(fallen) > 3 else ""
-    return f"{words}; {len(fallen)} fell by more than a third from its best ({', '.join(told)}{more})"
+    who, whose = ("1 seed", "its") if len(fallen) == 1 else (f"{len(fallen)} seeds", "their")
+    return f"{words}; {who} fell by more than a third from {whose} best ({', '.join(told)}{more})"
 
 
 def _steps(row: Row) -> int:
-    """Env steps, or gradient steps where none are taken in the environment."""
+    """Return env steps, or gradient steps if the run takes no steps in the environment."""
     return int(row["env_steps"] or row.get("gradient_steps") or 0)
 
 

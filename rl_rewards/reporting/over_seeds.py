@@ -1,7 +1,7 @@
-"""A run of several seeds as a whole: the outcome with its interval, every seed's line and row, the typical seed.
+"""The summary of a run of several seeds: the outcome with its interval, a table of the seeds, and the typical seed.
 
-Details (episodes, classifier, maps, video) are those of the typical seed: the median by final success, or by true
-return where the environment does not tell success.
+Details (episodes, classifier, maps, video) are shown for the typical seed: the median by final success, or by true
+return if the environment does not report success.
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ GAME_COLUMNS = (
     ("eval/alice_return", "Alice's return"),
     ("eval/bob_return", "Bob's return"),
 )
-"""In a game evaluation's learned reward is the task's own."""
+"""These replace ``LEARNED_COLUMNS`` for games, whose evaluations use the task's own reward as the learned reward."""
 
 
 class ManySeeds(Origin, Protocol):
-    """A run of several seeds, or several runs that differ in their seeds alone."""
+    """A run of several seeds, or several runs that differ only in their seeds."""
 
     @property
     def num_seeds(self) -> int: ...
@@ -61,7 +61,7 @@ class SeedRow:
 
 @dataclass(frozen=True)
 class OverSeeds:
-    """What the page says before it turns to one seed."""
+    """The part of a page about all seeds, above the details of one seed."""
 
     headline: str
     notices: list[Notice]
@@ -75,7 +75,7 @@ class OverSeeds:
 
 
 def typical_index(run: ManySeeds) -> int:
-    """Number of the seed with the (lower) median outcome at the last evaluation."""
+    """Return the index of the seed with the median outcome at the last evaluation (the lower of two)."""
     outcome = _outcome(run.evaluation_rows)
     if len(outcome) < run.num_seeds:
         return 0
@@ -83,7 +83,7 @@ def typical_index(run: ManySeeds) -> int:
 
 
 def over_seeds(run: ManySeeds) -> OverSeeds:
-    """Weigh all seeds of ``run``."""
+    """Summarise all seeds of ``run``."""
     last: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
     typical = typical_index(run)
     alarms = [alarm_words(run.of_seed(i)) for i in range(run.num_seeds)]
@@ -93,7 +93,7 @@ def over_seeds(run: ManySeeds) -> OverSeeds:
         SeedRow(seed, [_cell(last, key, i) for key, _ in present], alarms[i], i == typical)
         for i, seed in enumerate(run.seeds)
     ]
-    standing = [seed for seed, words in zip(run.seeds, alarms, strict=True) if words == "stands"]
+    standing = [seed for seed, words in zip(run.seeds, alarms, strict=True) if words == "active"]
     tiles, best = [_tile(last, key, name) for key, name in present], best_tile_of_many(run.evaluation_rows)
     return OverSeeds(
         headline=_headline(run, last, len(standing)),
@@ -125,7 +125,9 @@ def _headline(run: ManySeeds, last: Row, standing: int) -> str:
         return f"{run.num_seeds} seeds, never evaluated."
     mean, low, high = mean_interval(found)
     name = "Success" if key == "eval/success" else "True return"
-    alarm = f"EXPLOIT ALARM in {standing} of them" if standing else "no exploit alarm stands"
+    alarm = (
+        f"EXPLOIT ALARM in {standing} seed{'s' if standing > 1 else ''}" if standing else "no exploit alarm is active"
+    )
     if is_game(last):
         alarm = f"Bob reaches {mean_interval(values(last, 'eval/game_reached'))[0]:.0%} of Alice's goals"
     told = verdict(run.evaluation_rows, run.seeds[0])
@@ -137,14 +139,15 @@ def _notices(standing: list[int], count: int) -> list[Notice]:
     if not standing:
         return []
     named = ", ".join(map(str, standing))
-    return [Notice("alarm", f"The exploit alarm stands at the end in {len(standing)} of {count} seeds: {named}.")]
+    text = f"The exploit alarm is active at the last evaluation in {len(standing)} of {count} seeds ({named})."
+    return [Notice("alarm", text)]
 
 
 def _judge_notices(run: ManySeeds) -> list[Notice]:
     found = [said for i in range(run.num_seeds) if (said := judge_notices(run.of_seed(i)))]
     if not found:
         return []
-    text = f"The AI judge is to be doubted in {len(found)} of {run.num_seeds} seeds. {found[0][0].text}"
+    text = f"The AI judge is unreliable in {len(found)} of {run.num_seeds} seeds. {found[0][0].text}"
     return [Notice("warning", text)]
 
 
@@ -155,7 +158,10 @@ def _collapse_notices(run: ManySeeds) -> list[Notice]:
         return []
     named = ", ".join(map(str, standing))
     first = next(iter(standing.values())).text
-    text = f"In {len(standing)} of {run.num_seeds} seeds ({named}) at the last evaluation. The first of them: {first}"
+    text = (
+        f"This is the state of {len(standing)} of {run.num_seeds} seeds ({named}) at the last evaluation. The notice "
+        f"of the first one: {first}"
+    )
     return [Notice("collapse", text)]
 
 
@@ -164,7 +170,7 @@ def _tile(row: Row, key: str, name: str) -> Tile:
     mean, low, high = mean_interval(found)
     middle, lowest, highest = interquartile_interval(found)
     note = (
-        f"95% interval {digits(low)} to {digits(high)}; interquartile mean {digits(middle)} [{digits(lowest)}, "
+        f"mean, 95% interval {digits(low)} to {digits(high)}; interquartile mean {digits(middle)} [{digits(lowest)}, "
         f"{digits(highest)}]"
     )
     if key == "eval/true_return":

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing beside it, verdict first."""
+"""The report of a run, as one HTML file without external parts. The verdict comes first."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +11,13 @@ TEMPLATES = Path(__file__).parent
 
 
 def write_report(run_dir: Path, path: Path | None = None) -> Path:
-    """Write the report of the run in ``run_dir`` from its files, to ``path`` or to ``run_dir``/report.html.
+    """Write the report of the run in ``run_dir`` to ``path``, by default ``run_dir``/report.html.
 
     Returns:
         The path of the report.
 
     Raises:
-        ConfigError: if ``run_dir`` is not a run's folder or has a broken file.
+        ConfigError: if ``run_dir`` is not a run folder or has a damaged file.
     """
     path = path or run_dir / "report.html"
     write_page(path, "page.html.j2", _content(read_run(run_dir)))
@@ -25,7 +25,7 @@ def write_report(run_dir: Path, path: Path | None = None) -> Path:
 
 
 def write_page(path: Path, template: str, content: Mapping[str, Any]) -> None:
-    """Fill ``template``, one of this folder's, and put it at ``path`` at once: a reader who reloads never sees half."""
+    """Fill ``template``, a file of this folder, and write it to ``path`` atomically: no reader sees half of a page."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -1,4 +1,4 @@
-"""Reads a run's folder; nothing here imports jax, so that a report takes seconds and works on any machine."""
+"""Reads a run folder. Nothing here imports JAX, so that a report takes seconds and works on any machine."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,44 +14,44 @@ from rl_rewards.reporting.evaluation_parts import Games, Visits, read_games, rea
 
 Status = Literal["DONE", "FAILED", "unfinished"]
 Row = dict[str, Any]
-"""A number or None by metric; in a run of several seeds a list of them, see ``RunFiles.of_seed``."""
+"""The value of each metric: a number or None, or a list of these, one per seed; see ``RunFiles.of_seed``."""
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """A run as its folder tells it."""
+    """The content of a run folder."""
 
     path: Path
     config: Mapping[str, Any]
-    config_text: str  # config.yaml as it stands
+    config_text: str  # the text of config.yaml
     spec: Mapping[str, Any]
     run: Mapping[str, Any]  # run.json: command, git_sha, git_dirty, started, versions, *_choice
-    rows: Sequence[Row]  # of metrics.jsonl, oldest first; NaN and infinity read as None
-    evaluations: Sequence[StoredEvaluation]  # first, middle and last of those stored (fewer if there are fewer)
+    rows: Sequence[Row]  # of metrics.jsonl, oldest first; NaN and infinity are read as None
+    evaluations: Sequence[StoredEvaluation]  # the first, the middle and the last (fewer if fewer were stored)
     status: Status
     outcome: Mapping[str, Any]  # of DONE or FAILED.json; empty for an unfinished run
     video: Path | None  # of the final policy
-    failure_video: Path | None = None  # of the most rewarded failure
+    failure_video: Path | None = None  # of the failure with the most learned reward
     games_video: Path | None = None  # of self-play
     maps: Sequence[PlaneMap] = ()  # of a few evaluations over training, oldest first
     games: Games | None = None  # None unless Alice and Bob play
-    visits: Sequence[Visits] = ()  # of a few evaluations over training, oldest first, where cells are counted
-    best: Mapping[str, Any] = field(default_factory=dict)  # of best.json: which evaluation checkpoints/best is of
-    best_video: Path | None = None  # of the policy kept there, where it is much better than the final one
+    visits: Sequence[Visits] = ()  # of a few evaluations over training, oldest first; empty if cells are not counted
+    best: Mapping[str, Any] = field(default_factory=dict)  # best.json: which evaluation's policy checkpoints/best holds
+    best_video: Path | None = None  # of the policy in checkpoints/best, if it is much better than the final one
 
     @property
     def num_seeds(self) -> int:
-        """How many seeds were trained in one program."""
+        """Number of seeds that were trained in one program."""
         return seed_count(self.rows[-1]) if self.rows else 1
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds themselves."""
+        """The seeds, from the configuration's first seed."""
         first = int(number(self.config.get("seed")) or 0)
         return list(range(first, first + self.num_seeds))
 
     def of_seed(self, index: int) -> "RunFiles":
-        """The run as if seed number ``index`` had been trained alone."""
+        """Return the run as if the seed with that index had been trained alone."""
         return replace(
             self,
             config={**self.config, "seed": self.seeds[index], "num_seeds": 1},
@@ -65,7 +65,7 @@ class RunFiles:
 
     @property
     def is_game(self) -> bool:
-        """Whether Alice and Bob play; then what evaluation calls the learned reward is the task's own."""
+        """True if Alice and Bob play; then evaluations report the task's own reward as the learned reward."""
         return any(row.get("reward/games") is not None for row in self.rows)
 
     @property
@@ -80,7 +80,7 @@ class RunFiles:
 
     @property
     def steps_name(self) -> str:
-        """What those are, in words."""
+        """The unit of ``env_steps`` in words."""
         return "gradient steps" if self.rows and "gradient_steps" in self.rows[-1] else "env steps"
 
     @property
@@ -97,18 +97,18 @@ class RunFiles:
 
     @property
     def facts(self) -> str:
-        """What the footer of a figure tells: choices, seeds, env steps and commit."""
+        """The text of a figure's footer: choices, seeds, steps and commit."""
         seeds = f"seed {self.seeds[0]}" + (f" to {self.seeds[-1]}" if self.num_seeds > 1 else "")
         return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} {self.steps_name}; {self.commit}"
 
     @property
     def command(self) -> str:
-        """The shell command that started the run; empty if unknown."""
+        """The shell command that started the run; "" if it is unknown."""
         return " ".join(str(self.run.get("command", "")).split())
 
     @property
     def commit(self) -> str:
-        """Short commit and whether files differed from it, in words."""
+        """The abbreviated git commit in words, and whether there were uncommitted changes."""
         sha = self.run.get("git_sha")
         if not sha:
             return "no git commit"
@@ -116,21 +116,22 @@ class RunFiles:
 
 
 def read_run(path: Path, evaluations: int = 3) -> RunFiles:
-    """Read the folder ``path``.
+    """Read the run folder ``path``.
 
     Args:
-        evaluations: how many to read whole, the last one among them; of many runs together they would fill memory.
+        evaluations: how many evaluations to read completely, the last one among them; a report of many runs reads few
+            to save memory.
 
     Raises:
-        ConfigError: if it is not a run's folder, or one of its files is missing or cannot be read.
+        ConfigError: if ``path`` is not a run folder, or one of its files is missing or cannot be read.
     """
     if not path.is_dir():
-        raise ConfigError(f"{path} is not a folder; give the folder of a run, the one that holds metrics.jsonl.")
+        raise ConfigError(f"{path} is not a folder; name a run folder, which holds metrics.jsonl.")
     missing = [name for name in ("config.yaml", "run.json", "spec.json") if not (path / name).is_file()]
     if not (path / "metrics.jsonl").is_file() and not (path / "FAILED.json").is_file():
-        missing.append("metrics.jsonl")  # a run may fail before its first round; then the failure is the report
+        missing.append("metrics.jsonl")  # a run that failed before its first round has none, and is still reported
     if missing:
-        raise ConfigError(f"{path} is not a run's folder: it lacks {', '.join(missing)}.")
+        raise ConfigError(f"{path} is not a run folder: it lacks {', '.join(missing)}.")
     status, outcome = _read_status(path)
     rows = read_rows(path / "metrics.jsonl")
     if not rows and status != "FAILED":
@@ -159,17 +160,17 @@ def read_run(path: Path, evaluations: int = 3) -> RunFiles:
 
 
 def number(value: Any) -> float | None:
-    """``value`` as a finite float; None for anything else, so that NaN never reaches a sentence or an axis."""
+    """Return ``value`` as a finite float, or None: NaN must not appear in a sentence or on an axis."""
     if not isinstance(value, (bool, int, float)):
         return None
     try:
         return float(value) if math.isfinite(value) else None
-    except OverflowError:  # an integer beyond any float
+    except OverflowError:  # an integer that is too large for a float
         return None
 
 
 def series(rows: Sequence[Row], key: str) -> tuple[list[float], list[float]]:
-    """Env steps and values of metric ``key`` where it has one."""
+    """Return the env steps and the values of metric ``key``, without the rows that have no value."""
     pairs = [(row["env_steps"], row[key]) for row in rows if row.get(key) is not None]
     return [float(steps) for steps, _ in pairs if steps is not None], [float(v) for _, v in pairs if v is not None]
 
@@ -192,27 +193,27 @@ def _parse_config(path: Path, text: str) -> dict[str, Any]:
 
     try:
         config = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date of no calendar is a ValueError
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # an impossible date raises ValueError
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(config, dict):
-        raise ConfigError(f"{path} must hold keys and values.")
+        raise ConfigError(f"{path} must hold a mapping of keys to values.")
     return config
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a metrics.jsonl, oldest first; none where there is no such file."""
+    """Return the rows of a metrics.jsonl, oldest first; an empty list if there is no such file."""
     if not path.is_file():
         return []
     lines = read_text(path).splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
-        lines.pop()  # the run was killed, or is just now, in the middle of writing this row
+        lines.pop()  # incomplete: the run is writing this row, or was killed while it did
     return [_read_row(path, i + 1, line) for i, line in enumerate(lines) if line.strip()]
 
 
 def _read_row(path: Path, line_number: int, line: str) -> Row:
     row = parse_json(line, f"{path} line {line_number}")
     if not isinstance(row, dict) or number(row.get("round")) is None or number(row.get("env_steps")) is None:
-        raise ConfigError(f"{path} line {line_number} has no round and env_steps.")
+        raise ConfigError(f"{path} line {line_number} must have the numbers round and env_steps.")
     counters = {"round": int(row["round"]), "env_steps": steps(row)[0]}
     return {**{key: _numbers(value) for key, value in row.items()}, **counters}
 

@@ -1,4 +1,4 @@
-"""Puts a run's outcome into words: the headline, notices (exploit alarm and collapse first) and key numbers."""
+"""Writes the top of a run's page: the headline, notices (exploit alarm and collapse first) and key numbers."""
 
 import math
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from rl_rewards.reporting.boxes import Notice, Tile
 from rl_rewards.reporting.kept import best_tile, collapse_notices, outcome_words
 from rl_rewards.reporting.run_files import Row, RunFiles, number
 
-SUSPECT_SUCCESS = 0.5  # below this, a learned reward as high as on goals deserves a look even without an alarm
-SUSPECT_CORRELATION = -0.25  # of learned and true return; two standard errors below 0 with 64 episodes
+SUSPECT_SUCCESS = 0.5  # below this success, a learned reward as high as the goals' is suspicious even without an alarm
+SUSPECT_CORRELATION = -0.25  # of learned and true return: two standard errors below 0 with 64 episodes
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class RunSummary:
     headline: str
     notices: list[Notice]
     tiles: list[Tile]
-    alarms: list[Alarm]  # one per evaluation that gave reason for one, oldest first
+    alarms: list[Alarm]  # of all evaluations at which the alarm was active, oldest first
 
 
 def judge(run: RunFiles) -> RunSummary:
-    """Weigh the run's last evaluation and all its alarms."""
+    """Return the top of the page of a run of one seed, from its last evaluation and all its alarms."""
     rows = run.evaluation_rows
     alarms = [alarm for end in range(1, len(rows) + 1) if (alarm := exploit_alarm(rows[:end]))]
     now = alarms[-1] if alarms and alarms[-1].round == rows[-1]["round"] else None
@@ -49,7 +49,7 @@ def judge(run: RunFiles) -> RunSummary:
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """95% Wilson score interval of a share of ``n`` independent episodes."""
+    """Return the 95% Wilson score interval (low, high) of a share of ``n`` independent episodes."""
     z = 1.96
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(max(share * (1 - share), 0.0) / n + z * z / (4 * n * n))
@@ -57,25 +57,25 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 
 
 def learns_reward(run: RunFiles) -> bool:
-    """False if the policy was trained on the environment's own reward."""
+    """Return False if the policy was trained on the environment's own reward, else True."""
     reward = run.config.get("reward")
     target = str(reward.get("_target_", "")) if isinstance(reward, Mapping) else ""
     return run.run.get("reward_choice") != "environment" and ".rewards.environment." not in target
 
 
 def alarm_words(run: RunFiles) -> str:
-    """``never raised``, ``stands`` (at the last evaluation) or ``raised, cleared``; of a game ``does not apply``."""
+    """Return ``never raised``, ``active``, ``raised, cleared``, or, for games, ``does not apply``."""
     if run.is_game:
         return "does not apply"
     rows = run.evaluation_rows
     raised = [end for end in range(1, len(rows) + 1) if exploit_alarm(rows[:end])]
     if not raised:
         return "never raised"
-    return "stands" if raised[-1] == len(rows) else "raised, cleared"
+    return "active" if raised[-1] == len(rows) else "raised, cleared"
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words."""
+    """Format ``seconds`` with a unit: seconds, minutes or hours."""
     if seconds < 120:
         return f"{seconds:.1f} s"
     if seconds < 7200:
@@ -89,8 +89,11 @@ def _outcome(run: RunFiles) -> str:
         return "The run failed before its first round was complete"
     if row is None:
         learned, true = run.rows[-1].get("agent/reward_mean"), run.rows[-1].get("train/true_reward")
-        return f"Never evaluated; last training round: learned reward {digits(learned)} a step, true {digits(true)}"
-    return outcome_words(run) or "True return n/a at the last evaluation"
+        return (
+            f"Never evaluated; in the last training round the learned reward was {digits(learned)} per step, the true "
+            f"reward {digits(true)}"
+        )
+    return outcome_words(run) or "The last evaluation has no true return"
 
 
 def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:
@@ -100,9 +103,9 @@ def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:
         reached = run.evaluation_rows[-1].get("eval/game_reached")
         return f"Bob reaches {reached:.0%} of Alice's goals" if reached is not None else "Alice and Bob play"
     if not learns_reward(run):
-        return "trained on the environment's own reward, no learned one"
+        return "trained on the environment's own reward, without a learned reward"
     if alarms:
-        return "an exploit alarm was raised on the way and has cleared"
+        return "an exploit alarm was raised earlier and has cleared"
     needed, seen = _evaluations_needed(run), len(run.evaluation_rows)
     if seen < needed:
         return f"too few evaluations to judge exploitation ({seen} of {needed})"
@@ -118,7 +121,7 @@ def _evaluations_needed(run: RunFiles) -> int:
 def _failure(run: RunFiles) -> list[Notice]:
     notices = []
     if run.status == "FAILED":
-        error, failed_round = run.outcome.get("error", "no reason was written"), run.outcome.get("round", "?")
+        error, failed_round = run.outcome.get("error", "no reason was recorded"), run.outcome.get("round", "?")
         notices.append(Notice("failed", f"In round {failed_round}: {error}"))
     if run.status == "unfinished":
         steps = number(run.config.get("total_env_steps"))
@@ -133,24 +136,27 @@ def _failure(run: RunFiles) -> list[Notice]:
 
 def _alarm_notices(alarms: list[Alarm], now: Alarm | None) -> list[Notice]:
     if now:
-        text = f"{now.message} First raised at {alarms[0].env_steps:,} env steps."
+        text = f"{now.message} It was first raised at {alarms[0].env_steps:,} env steps."
         return [Notice("alarm", text)]
     if alarms:
         last = alarms[-1]
-        text = f"Raised between {alarms[0].env_steps:,} and {last.env_steps:,} env steps, and cleared since. It said: "
+        text = (
+            f"An exploit alarm was raised between {alarms[0].env_steps:,} and {last.env_steps:,} env steps and has "
+            "cleared since. The alarm was: "
+        )
         return [Notice("warning", text + last.message)]
     return []
 
 
 def judge_notices(run: RunFiles) -> list[Notice]:
-    """What is to be said against the AI judge of a run of one seed, by what the run's folder keeps of it."""
+    """Return warnings about the AI judge of a run of one seed, from the judge's journal in the run folder."""
     (seed,) = run.seeds
     totals = read_totals(run.path / JOURNAL_NAME)
     return [Notice("warning", text) for text in doubts(seed, totals[seed])] if seed in totals else []
 
 
 def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:
-    """What a careful reader would ask about although no alarm stands."""
+    """Return warnings about suspicious results without an active alarm."""
     if now or not run.evaluation_rows or not learns_reward(run):
         return []
     row = run.evaluation_rows[-1]
@@ -160,7 +166,10 @@ def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:
     if suspicious and on_policy is not None and on_goals is not None and on_policy >= on_goals:
         return [_fooled_in_part(success, on_policy, on_goals)]
     if correlation is not None and correlation < SUSPECT_CORRELATION:
-        text = f"Look closer: episodes with more learned return have less true return (correlation {correlation:.2f})."
+        text = (
+            "Look closer: episodes with a higher learned return have a lower true return (rank correlation "
+            f"{correlation:.2f})."
+        )
         return [Notice("warning", text)]
     return []
 
@@ -171,26 +180,26 @@ def _tiles(run: RunFiles) -> list[Tile]:
     if not row and run.rows:
         last = run.rows[-1]
         tiles += [
-            Tile("True reward a step", digits(last.get("train/true_reward")), "last training round", "true"),
-            Tile("Learned reward a step", digits(last.get("agent/reward_mean")), "last training round", "learned"),
+            Tile("True reward per step", digits(last.get("train/true_reward")), "last training round", "true"),
+            Tile("Learned reward per step", digits(last.get("agent/reward_mean")), "last training round", "learned"),
         ]
     if row.get("eval/return_correlation") is not None and not run.is_game:
-        tiles.append(Tile("Rank correlation", f"{row['eval/return_correlation']:.2f}", "learned with true return"))
+        tiles.append(Tile("Rank correlation", f"{row['eval/return_correlation']:.2f}", "of learned and true return"))
     rounds = len(run.rows)
     tiles.append(
         Tile(run.steps_name.capitalize(), f"{run.env_steps:,}", f"{rounds:,} round{'s' if rounds != 1 else ''}")
     )
     seconds = number(run.outcome.get("seconds"))
     if seconds is not None:
-        tiles.append(Tile("Time", duration(seconds), "since it was last started"))
+        tiles.append(Tile("Time", duration(seconds), "since the last start or resume"))
     return tiles
 
 
 def _fooled_in_part(success: float, on_policy: float, on_goals: float) -> Notice:
     text = (
         f"Look closer: final states earn as much learned reward ({digits(on_policy)}) as held-out goals "
-        f"({digits(on_goals)}), yet only {success:.0%} of episodes succeed. (The alarm itself asks for "
-        f"{EVALUATIONS_IN_A_ROW} evaluations in a row below {SUCCESS_BELOW:.0%}.)"
+        f"({digits(on_goals)}), but only {success:.0%} of the episodes succeed. (The exploit alarm requires "
+        f"{EVALUATIONS_IN_A_ROW} evaluations in a row with success below {SUCCESS_BELOW:.0%}.)"
     )
     return Notice("warning", text)
 
@@ -212,7 +221,7 @@ def _true_tiles(run: RunFiles, row: Row) -> list[Tile]:
 
 
 def demonstrator_words(row: Row) -> str:
-    """Where the run learns from demonstrations: their mean true return, over seeds that may draw others."""
+    """Return the demonstrations' mean true return in words, over seeds that may use different ones; "" without any."""
     shown = values(row, "eval/demo_return")
     return f"; demonstrator's {digits(sum(shown) / len(shown))}" if shown else ""
 
@@ -224,7 +233,7 @@ def _learned_tiles(row: Row) -> list[Tile]:
         tiles.append(Tile("Learned return", digits(row["eval/learned_return"]), note, "learned"))
     if row.get("eval/learned_reward_final") is not None:
         goals = row.get("eval/reward_heldout_goals")
-        note = f"held-out goals: {digits(goals)}" if goals is not None else "mean, per step"
+        note = f"held-out goals: {digits(goals)}" if goals is not None else "mean per step"
         tiles.append(Tile("Learned reward, final states", digits(row["eval/learned_reward_final"]), note, "learned"))
     return tiles
 
@@ -232,7 +241,7 @@ def _learned_tiles(row: Row) -> list[Tile]:
 def _game_tiles(row: Row) -> list[Tile]:
     tiles = []
     if row.get("eval/game_reached") is not None:
-        tiles.append(Tile("Bob reaches", f"{row['eval/game_reached']:.0%}", "of Alice's goals, in games of evaluation"))
+        tiles.append(Tile("Bob reaches", f"{row['eval/game_reached']:.0%}", "of Alice's goals, in evaluation games"))
     for player in ("Alice", "Bob"):
         if (paid := row.get(f"eval/{player.lower()}_return")) is not None:
             tiles.append(Tile(f"{player}'s return", digits(paid), "per game", "learned"))

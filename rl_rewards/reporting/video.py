@@ -1,4 +1,4 @@
-"""Videos from recorded scenes: the environment draws, imageio writes."""
+"""Makes videos from recorded scenes: the environment draws the frames, and imageio writes them."""
 
 import json
 import warnings
@@ -17,13 +17,13 @@ from rl_rewards.reporting.run_files import read_rows
 
 EPISODES = 4
 MOST_FRAMES = 600
-"""Then the video ends: long episodes are seen in part."""
+"""The longest video; the rest of its episodes is left out."""
 
 NOTABLY = 0.1
-"""The success by which a best policy must be better to get a video of its own."""
+"""The best policy gets its own video if its success is at least this much higher than the final policy's."""
 
 STRIP_HEIGHT = 12
-"""Pixels above a game's picture."""
+"""Height in pixels of the coloured strip above the picture of a game."""
 
 
 def _bytes_of(colour: str) -> tuple[int, ...]:
@@ -31,36 +31,37 @@ def _bytes_of(colour: str) -> tuple[int, ...]:
 
 
 STRIP_OF = {0: _bytes_of(ALICE), 1: _bytes_of(BOB)}
-"""By the number of whoever moves, as ``scene_player`` of an evaluation's file has it: 0 Alice, 1 Bob."""
+"""The strip's colour by player; ``scene_player`` in an evaluation's file has the same numbers: 0 Alice, 1 Bob."""
 NOBODY = -1
-"""The number where nobody moves: the game has not begun, or is over."""
+"""The player's number when nobody moves: the game has not begun, or is over."""
 
 Draw = Callable[[np.ndarray], np.ndarray]
-"""From a scene [k] to a picture [height, width, 3] uint8."""
+"""A function from a scene [k] to a picture [height, width, 3] uint8."""
 
 
 class Frame(NamedTuple):
-    """A picture of a video."""
+    """One frame of a video, before it is drawn."""
 
     scene: np.ndarray  # [k]
     strip: tuple[int, ...] | None  # red, green and blue of the strip above it
 
 
 def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int = 0) -> list[Path]:
-    """Videos of a run's evaluations.
+    """Write the videos of a run's evaluations to ``run_dir``/videos.
 
-    Of the newest evaluation: its first episodes one after another as videos/final.mp4, as
-    videos/most_rewarded_failure.mp4 the episode without success that has the highest learned return, and of self-play
-    its first games as videos/games.mp4, with a strip in the colour of whoever moves. Where
-    the best evaluation was much better (:func:`best_round`), its first episodes as videos/best.mp4.
+    From the newest evaluation, final.mp4 shows the first episodes one after another, most_rewarded_failure.mp4 the
+    unsuccessful episode with the highest learned return, and games.mp4 the first games of self-play, under a strip in
+    the colour of the player that moves. If an earlier evaluation was much better (:func:`best_round`), best.mp4 shows
+    its first episodes.
 
     Args:
-        step_seconds: simulated time of a step; the video runs in real time, between 10 and 30 frames a second.
-        seed_index: whose episodes, in a run of several seeds.
+        draw: draws one scene.
+        step_seconds: simulated seconds per step; videos run in real time, at 10 to 30 frames per second.
+        seed_index: the index of the seed whose episodes are shown.
 
     Returns:
-        What was written: nothing if the run recorded no scenes; nor if their file is damaged or nothing here can draw
-        them, which is printed.
+        The paths of the written videos. If the run recorded no scenes, there are none; if the scenes' file is damaged
+        or they cannot be drawn here, a sentence is printed as well.
     """
     newest = max((run_dir / "evaluations").glob("*.npz"), default=None)
     if newest is None:
@@ -80,7 +81,7 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
         recorded["best.mp4"] = better.get("final.mp4", [])
     for name, episodes in recorded.items():
         path = run_dir / "videos" / name
-        path.unlink(missing_ok=True)  # of an earlier end of this run: a failure may be gone
+        path.unlink(missing_ok=True)  # a resumed run may have a video from before, of a failure that no longer happens
         frames = [frame for episode in episodes for frame in episode[::every]][:MOST_FRAMES]
         try:
             if frames:
@@ -93,10 +94,10 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
 
 
 def best_round(run_dir: Path, seed_index: int = 0) -> int | None:
-    """The round of the evaluation that checkpoints/best is of, where the final policy is worth less; else None.
+    """Return the round of the evaluation whose policy is in checkpoints/best, if the final policy is worse, else None.
 
-    Less is a success at least 0.1 below the best, as few episodes may differ by less; by any other criterion, whose
-    noise nobody knows, it is every policy that is not the best itself.
+    By the criterion of success, worse means at least ``NOTABLY`` below the best, because a smaller difference can be
+    noise. The noise of the other criteria is unknown; by them every later policy counts as worse.
     """
     if not (run_dir / "best.json").is_file():
         return None
@@ -112,10 +113,10 @@ def best_round(run_dir: Path, seed_index: int = 0) -> int | None:
 
 
 def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[list[Frame]]]:
-    """Episodes, by the video's name.
+    """Return the recorded episodes by the name of their video.
 
     Raises:
-        ConfigError: when the file is damaged.
+        ConfigError: if the file is damaged.
     """
     names = ("scene", "valid", "scene_failure", "failure_episode", "scene_games", "scene_player")
     arrays = read_stored(evaluation, names.__contains__)
@@ -123,16 +124,19 @@ def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[list[Frame]]]
         return {}
     steps = list(arrays["scene"].shape[:-1])
     judged = list(arrays["valid"].shape) if "valid" in arrays else []
-    # Every episode was judged, and the scenes of the first few alone are kept.
+    # valid covers every episode, but only the first few have scenes.
     fits = len(judged) in (2, 3) and len(steps) == len(judged) and judged[:-1] == steps[:-1] and judged[-1] >= steps[-1]
-    require(fits, f"{evaluation} is malformed: scene and valid differ in shape.")
+    require(fits, f"{evaluation} is malformed: the shapes of scene and valid do not fit each other.")
     if arrays["valid"].ndim == 3:
         arrays = {name: array[seed_index] for name, array in arrays.items()}
     scene, lengths = arrays["scene"], arrays["valid"].astype(bool).sum(axis=0)
     found = {"final.mp4": [_frames(scene[: lengths[i], i]) for i in range(min(EPISODES, scene.shape[1]))]}
     if "scene_failure" in arrays:
         episode = read_count(evaluation, arrays, "failure_episode")  # -1: every episode succeeded
-        require(episode < len(lengths), f"{evaluation} is malformed: failure_episode={episode} is no episode.")
+        require(
+            episode < len(lengths),
+            f"{evaluation} is malformed: failure_episode={episode}, but there are {len(lengths)} episodes.",
+        )
         failure = arrays["scene_failure"][: lengths[episode]]
         found["most_rewarded_failure.mp4"] = [_frames(failure)] if episode >= 0 else []
     if "scene_games" in arrays:
@@ -149,9 +153,9 @@ def _frames(scenes: np.ndarray, players: np.ndarray | None = None) -> list[Frame
 def _write(path: Path, frames: Sequence[Frame], draw: Draw, frames_per_second: float) -> None:
     import imageio.v2 as imageio
 
-    draw(frames[0].scene)  # may be impossible, which should leave no file
+    draw(frames[0].scene)  # raises CannotDraw before a file is created
     path.parent.mkdir(exist_ok=True)
-    # ffmpeg is started by a fork that executes at once, which is safe beside JAX's threads.
+    # imageio starts ffmpeg by a fork and an immediate exec, which is safe despite JAX's threads.
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
     writer: Any = imageio.get_writer(path, fps=frames_per_second, macro_block_size=2)
     with writer:

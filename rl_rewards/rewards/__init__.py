@@ -1,1 +1,1 @@
-"""Reward sources, one file each, behind the contract in base.py."""
+"""Reward sources, one file each, that implement the base class in base.py."""

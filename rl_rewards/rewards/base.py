@@ -1,4 +1,4 @@
-"""What a reward source is, and which part of a transition it looks at."""
+"""Base classes of reward sources, and the network inputs that they make of transitions."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -26,127 +26,129 @@ from rl_rewards.core.types import (
 
 RewardState = TypeVar("RewardState")
 Judges = Literal["obs", "obs_action", "next_obs"]
-"""What a classifier sees: the state s, the state and action (s, a), or the state reached s'."""
+"""Inputs of a classifier: the state s, the state and action (s, a), or the next state s'."""
 JudgesPairs = Literal["obs", "obs_action", "next_obs", "obs_next_obs"]
-"""What one that has whole transitions to learn from can see besides: s and s' together."""
+"""Inputs of a reward that learns from whole transitions; it can also take s and s' together."""
 
 
 class RewardSource(Protocol[RewardState]):
-    """Where the training reward comes from. Pure; runs inside jit, scan and vmap.
+    """A source of the training reward. Its methods are pure and run inside jit, scan and vmap.
 
-    A class that inherits from it needs ``reward`` alone; the rest has defaults, which are those of a fixed reward
-    without a state.
+    A class that inherits from it needs to define only ``reward``; the defaults of the other methods are those of a
+    fixed reward without a state.
     """
 
     @property
     def requirements(self) -> Requirements:
-        """Returns what this part needs of a run, and what a run must know about it."""
+        """Return what this reward needs from a run, and what a run must know about it."""
         return Requirements()
 
     @property
     def prepared(self) -> RewardState | None:
-        """The states of all seeds, in place of what :meth:`init` makes of a key; None where there are none."""
+        """Return the states of all seeds, which replace those of :meth:`init`; None if :meth:`init` is used."""
         return None
 
     def init(self, key: Key) -> RewardState:
-        """The first state: a pytree of arrays."""
+        """Return the first state, a pytree of arrays."""
         return cast(RewardState, {})
 
     @abstractmethod
     def reward(self, state: RewardState, transitions: Transition) -> Float[Array, "*batch"]:
-        """r(s, a, s') under ``state``. Deterministic; reading moves no statistics."""
+        """Return r(s, a, s') under ``state``. It is deterministic, and calling it updates no statistics."""
         ...
 
     def absorbing_reward(self, state: RewardState) -> Float[Array, ""]:
-        """Reward per step after a termination; 0 unless it learns what follows."""
+        """Return the reward per step after a termination; 0 unless the source learns an absorbing state."""
         return jnp.zeros(())
 
     def portable_reward(self, state: RewardState, transitions: Transition) -> Float[Array, "*batch"]:
-        """The reward without what fits the dynamics of the run that it was learned in (AIRL's shaping)."""
+        """Return the reward without the part that fits the dynamics of the run that learned it (AIRL's shaping)."""
         return self.reward(state, transitions)
 
     def portable_absorbing_reward(self, state: RewardState) -> Float[Array, ""]:
-        """The same of :meth:`absorbing_reward`."""
+        """Return :meth:`absorbing_reward` without that part."""
         return self.absorbing_reward(state)
 
     def update(
         self, state: RewardState, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[RewardState, Metrics]:
-        """Learn from the newest experience; called once a round, before the policy's update."""
+        """Learn from the newest experience; called once per round, before the policy's update."""
         return state, {}
 
     def wrap_env(self, env: Any) -> Any:
-        """The environment that the run learns in, made of the chosen one ``env``; by default ``env`` itself."""
+        """Return the environment that the run learns in, made from the chosen ``env``; by default ``env`` itself."""
         return env
 
     def make_algorithm(self, spec: EnvSpec, make: Callable[[EnvSpec], Any]) -> Any:
-        """The algorithm of the run, for the environment of :meth:`wrap_env`, whose spec is ``spec``.
+        """Return the algorithm of the run; by default ``make(spec)``.
 
         Args:
-            make: gives the chosen algorithm for environments of any spec; by default the algorithm is ``make(spec)``.
+            spec: of the environment that :meth:`wrap_env` returned.
+            make: returns the chosen algorithm for environments of a given spec.
         """
         return make(spec)
 
     def without_memory(self, state: RewardState) -> RewardState:
-        """``state`` without experience that is kept for learning alone; its reward and its shapes are the same.
+        """Return ``state`` with the experience that is kept only for learning removed; reward and shapes do not change.
 
-        Leaves may have axes in front.
+        Leaves may have additional leading axes.
         """
         return state
 
     def inspect(self, state: RewardState, data: Examples, transitions: Transition) -> dict[str, Array]:
-        """What the source says of the supplied examples and of ``transitions``; read by evaluation alone.
+        """Return the source's outputs on the examples and on ``transitions``, for evaluation only.
 
-        Keys are free; means are logged as ``eval/KEY`` and the arrays stored for the report. Classifiers give
-        ``prob_heldout_goals``, ``prob_non_goals``, ``prob_visited`` and ``reward_heldout_goals``.
+        Any keys are allowed; means are logged as ``eval/KEY``, and the arrays are stored for the report. Classifiers
+        return ``prob_heldout_goals``, ``prob_non_goals``, ``prob_visited`` and ``reward_heldout_goals``.
         """
         return {}
 
 
 class AsksForLabels(RewardSource[RewardState], Protocol[RewardState]):
-    """A source that can be fed by a labeler. All methods are pure; the wait for answers is on the host.
+    """A source that can ask a labeler. All methods are pure; the host waits for the answers.
 
-    Its requirements name the ``queries`` of the run. Where these are None it asks nothing, and none of its methods
+    Its requirements contain the ``queries`` of the run. If these are None, it asks nothing, and none of the methods
     below is called; see :func:`asks`.
     """
 
     @abstractmethod
     def may_ask(self, round: Array) -> Bool[Array, ""]:
-        """Whether ``propose`` is called in this round; the same for every seed, so that a round can skip it."""
+        """Return True if ``propose`` is called in this round; equal for all seeds, so that a round can skip it."""
         ...
 
     @abstractmethod
     def propose(self, state: RewardState, experience: Experience, round: Array, key: Key) -> tuple[RewardState, Query]:
-        """What this round asks; the source keeps its segments by id."""
+        """Return the query of this round; the source keeps the query's segments by their ids."""
         ...
 
     @abstractmethod
     def absorb(self, state: RewardState, labels: Labels) -> RewardState:
-        """Learn of answers, to queries of this round or of earlier ones."""
+        """Return the state after answers to queries of this round or of earlier ones."""
         ...
 
 
 def asks(source: RewardSource) -> TypeGuard[AsksForLabels]:
-    """True if ``source`` asks a labeler anything in its run."""
+    """Return True if ``source`` asks a labeler in its run."""
     return source.requirements.queries is not None
 
 
 def changes_run(kind: Any) -> bool:
-    """True if ``kind`` is a class of reward sources that changes the environment or the algorithm of its run."""
+    """Return True if ``kind`` is a reward source class that changes the environment or the algorithm of its run."""
     hooks = ("wrap_env", "make_algorithm")
     inherits = isinstance(kind, type) and RewardSource in kind.__mro__
     return inherits and any(getattr(kind, name) is not getattr(RewardSource, name) for name in hooks)
 
 
 def reward_fn(source: RewardSource, state: Any) -> RewardFn:
-    """The source's current reward as one function of transitions."""
+    """Return the source's current reward as one function of transitions."""
     return RewardFn(call=partial(source.reward, state), absorbing=source.absorbing_reward(state))
 
 
 def make_features(spec: EnvSpec, judges: Judges) -> Callable[[Array, Array], Float[Array, "*batch d"]]:
-    """A function (obs, action) -> flat network input, for environments of ``spec``.
+    """Return a function (obs, action) -> flat network input, for environments of ``spec``.
 
-    Actions are clipped to the bounds (an unclipped one would be a trivial tell) and one-hot encoded when discrete.
+    Actions are clipped to their bounds (otherwise a classifier could recognise the policy by its unclipped actions) and
+    one-hot if discrete.
     """
 
     def flat_obs(obs: Array) -> Array:
@@ -169,12 +171,12 @@ def make_features(spec: EnvSpec, judges: Judges) -> Callable[[Array, Array], Flo
 
 
 def looked_at(transitions: Transition, judges: Judges) -> tuple[Array, Array]:
-    """The (obs, action) pair of each transition that a source with ``judges`` looks at."""
+    """Return the observation (s or s', by ``judges``) and the action of each transition."""
     return (transitions.next_obs if judges == "next_obs" else transitions.obs), transitions.action
 
 
 def make_pair_features(spec: EnvSpec, judges: JudgesPairs) -> Callable[[Transition], Float[Array, "*batch d"]]:
-    """A function transitions -> flat network input; see :func:`make_features`."""
+    """Return a function transitions -> flat network input; see :func:`make_features`."""
     if judges == "obs_next_obs":
         flat = make_features(spec, "obs")
         return lambda t: jnp.concatenate([flat(t.obs, t.action), flat(t.next_obs, t.action)], axis=-1)
@@ -183,7 +185,7 @@ def make_pair_features(spec: EnvSpec, judges: JudgesPairs) -> Callable[[Transiti
 
 
 def feature_size(spec: EnvSpec, judges: JudgesPairs) -> int:
-    """d, how many numbers those inputs have."""
+    """Return d, the size of those inputs."""
     size = int(np.prod(spec.obs.shape))
     if judges == "obs_next_obs":
         return 2 * size
@@ -198,4 +200,4 @@ READS: dict[str, tuple[str, ...]] = {
     "next_obs": ("next_obs",),
     "obs_next_obs": ("obs", "next_obs"),
 }
-"""What of a transition each way of judging depends on."""
+"""The fields of a transition that each kind of input reads."""

@@ -1,4 +1,4 @@
-"""The environment's own reward, passed on: the baseline that every learned reward is compared with."""
+"""The environment's own reward, unchanged: the baseline for every learned reward."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from rl_rewards.rewards.base import RewardSource
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentReward(RewardSource):
-    """r = env_reward; has no state and learns nothing."""
+    """r = env_reward. It has no state and learns nothing."""
 
     spec: EnvSpec
 

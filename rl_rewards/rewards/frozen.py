@@ -1,4 +1,4 @@
-"""A reward that another run learned, as that run left it: nothing here trains it further."""
+"""A reward that another run learned, in its final state and without further training."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,12 +16,13 @@ from rl_rewards.rewards.base import RewardSource
 
 @dataclass(frozen=True, kw_only=True)
 class Frozen(RewardSource):
-    """``source`` under the state ``learned``; keys: configs/reward/frozen.yaml.
+    """The reward ``source`` with the state ``learned``; keys: configs/reward/frozen.yaml.
 
-    The state is the source's own, so that a run's checkpoint holds the reward it trained on.
+    The state is the source's own, so that a run's checkpoint contains the reward that the run trained on.
 
     Raises:
-        ConfigError: when the reward was learned on an environment of another shape, or needs info that is not there.
+        ConfigError: if the reward was learned on an environment of another shape, or if it needs info keys that this
+            environment does not have.
     """
 
     spec: EnvSpec
@@ -38,7 +39,7 @@ class Frozen(RewardSource):
         here, there = (f"{s.name} with {_words(s)}" for s in (self.spec, self.learned_spec))
         require(
             _shapes(self.spec) == _shapes(self.learned_spec),
-            f"reward.run={self.run} is a reward run of another env: it was learned on {there}, and this run is on "
+            f"reward.run={self.run} is a run of another environment: it was learned on {there}, and this run uses "
             f"{here}.",
         )
         missing = [key for key in self.source.requirements.info_keys if key not in self.spec.info]
@@ -48,18 +49,18 @@ class Frozen(RewardSource):
         )
         require(
             self.early_end == "allow" or self.learned_spec.ends_early or not self.spec.ends_early,
-            f"Episodes of {self.spec.name} can end early and those that reward.run={self.run} was learned on cannot, "
-            "so that their length leaks into the reward; accept it with reward.early_end=allow.",
+            f"Episodes of {self.spec.name} can end early, but those of reward.run={self.run} could not, so that their "
+            "length leaks into the reward; accept it with reward.early_end=allow.",
         )
 
     @property
     def requirements(self) -> Requirements:
-        """As of the wrapped source; examples, too: without held-out goals nobody could tell that it is being fooled."""
+        """Return those of the source, examples included: only held-out goals can show that the reward is fooled."""
         return self.source.requirements.frozen()
 
     @property
     def prepared(self) -> Any:
-        """The states of all seeds, in place of what :meth:`init` makes of a key; None where all have the same."""
+        """Return the states of all seeds, which replace those of :meth:`init`; None if all seeds share one state."""
         return jax.tree.map(jnp.asarray, self.learned) if self.per_seed else None
 
     def init(self, key: Key) -> Any:
@@ -68,7 +69,7 @@ class Frozen(RewardSource):
         return jax.tree.map(jnp.asarray, self.learned)
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
-        """Without what was fitted to the other run's dynamics."""
+        """Return the reward without the part that was fitted to the other run's dynamics."""
         return self.source.portable_reward(state, transitions)
 
     def absorbing_reward(self, state: Any) -> Float[Array, ""]:
@@ -78,7 +79,7 @@ class Frozen(RewardSource):
         return self.source.without_memory(state)
 
     def inspect(self, state: Any, data: Examples, transitions: Transition) -> dict[str, Array]:
-        """What the source says, where there are examples for it to judge."""
+        """Return the source's outputs if there are examples, else nothing."""
         return self.source.inspect(state, data, transitions) if data else {}
 
 

@@ -1,7 +1,7 @@
 """A reward written by hand: a weighted sum of named terms, each a map of one quantity of the transition.
 
 r(s, a, s') = sum over terms of weight * map(quantity)
-The lecture's first way of specifying a task: each fix of a hand-designed reward opens a new way to fool it.
+This is the lecture's first way to specify a task: every fix of a hand-designed reward opens a new way to fool it.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from rl_rewards.rewards.terms import Term, parse_term
 
 @dataclass(frozen=True, kw_only=True)
 class HandDesigned(RewardSource):
-    """Has no state and learns nothing. Keys and the grammar of terms: configs/reward/hand_designed.yaml.
+    """A reward without a state that learns nothing. Keys and syntax of terms: configs/reward/hand_designed.yaml.
 
     Raises:
-        ConfigError: when a term asks for what is not there, before anything compiles.
+        ConfigError: if a term asks for something that does not exist, before anything compiles.
     """
 
     spec: EnvSpec
@@ -37,7 +37,7 @@ class HandDesigned(RewardSource):
             "reward.terms is empty; add at least one, for example "
             "'+reward.terms.near={weight: -1.0, of: next_obs, map: norm}'.",
         )
-        _ = self._terms  # each is checked as it is read
+        _ = self._terms  # reading the terms checks them
 
     @cached_property
     def _terms(self) -> tuple[Term, ...]:
@@ -55,14 +55,14 @@ class HandDesigned(RewardSource):
     def update(
         self, state: dict, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[dict, Metrics]:
-        """Learns nothing; logs each term's mean over the rollout, raw: mapped but not weighted."""
+        """Learn nothing, and log the mean of each term over the rollout, mapped but not weighted."""
         del data, round, key
         if experience.rollout is None:
             return state, {}
         return state, {f"reward/{name}": mean for name, mean in self._means(experience.rollout).items()}
 
     def inspect(self, state: dict, data: Examples, transitions: Transition) -> dict[str, Array]:
-        """``term_NAME``: each term's mean over the evaluation episodes, raw."""
+        """Return ``term_NAME``, the mean of each term over the evaluation episodes, not weighted."""
         del state, data
         return self._means(transitions)
 

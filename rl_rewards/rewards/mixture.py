@@ -1,7 +1,7 @@
 """A weighted sum of reward sources, each of which learns as if it were alone:  r = sum over parts of w_i r_i.
 
-Parts keep their own states, by name, and draw from keys that depend on their names alone, so that another part more or
-less changes nothing for the others. Questions to a labeler come from one part at most.
+Every part keeps its own state, by name, and its random keys depend only on its name, so that adding or removing a part
+changes nothing for the others. At most one part may ask a labeler.
 """
 
 import zlib
@@ -22,62 +22,62 @@ from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
 
 OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
-"""What :meth:`Mixture.inspect` tells under its plain name where one part alone has it: reports look for these."""
+"""Keys that :meth:`Mixture.inspect` returns without a prefix if only one part has them: reports look for these."""
 
 States = dict[str, Any]
-"""Of the parts, by name."""
+"""States of the parts, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture(AsksForLabels):
-    """Keys: configs/reward/mixture.yaml. It asks for labels if a part does: the questions of that part are its own.
+    """A weighted sum of rewards; keys: configs/reward/mixture.yaml. It asks a labeler if one of its parts does.
 
     Raises:
-        ConfigError: when weights do not fit the parts, or parts do not fit together.
+        ConfigError: if the weights do not fit the parts, or the parts do not fit together.
     """
 
     parts: Mapping[str, RewardSource]
-    weights: Mapping[str, float]  # a person's, to be checked
+    weights: Mapping[str, float]  # from the configuration, to be checked
 
     def __post_init__(self) -> None:
         require(len(self.parts) > 0, "reward.parts is empty; add a reward with +reward@reward.parts.NAME=REWARD.")
         for name in self.parts:
             plain = isinstance(name, str) and name.isidentifier()
-            require(plain, f"reward.parts has a part named {name}; a name must be of letters, digits and _ alone.")
+            require(plain, f"reward.parts has a part named {name}; a name may have only letters, digits and _.")
             require(
                 name in self.weights,
-                f"reward.weights has none for {name}; give one with +reward.weights.{name}=NUMBER.",
+                f"reward.weights has no weight for {name}; give one with +reward.weights.{name}=NUMBER.",
             )
         for name, weight in self.weights.items():
             known = ", ".join(self.parts)
-            require(name in self.parts, f"reward.weights names {name}, which is no part; there is {known}.")
+            require(name in self.parts, f"reward.weights names {name}, which is not a part; the parts are {known}.")
             number = isinstance(weight, int | float) and not isinstance(weight, bool)
             require(number, f"reward.weights.{name}={weight} must be a number.")
         for name, part in self.parts.items():
             require(
                 not changes_run(type(part)),
-                f"reward.parts.{name} changes the environment that the run learns in, for all parts; choose it alone, "
-                "as reward=NAME.",
+                f"reward.parts.{name} changes the environment of the run, for all parts; choose it alone, as "
+                "reward=NAME.",
             )
             require(
                 part.prepared is None,
-                f"reward.parts.{name}.seed=each gives every seed a reward of its own, which only reward=frozen alone "
-                "can; name one of that run's seeds.",
+                f"reward.parts.{name}.seed=each gives every seed its own reward, which works only with reward=frozen "
+                "outside of a mixture; choose one of that run's seeds.",
             )
         require(
             len(self._demos) < 2,
-            f"The parts of this mixture name different demonstrations, {' and '.join(sorted(self._demos))}; name one "
+            f"The parts of this mixture use different demonstrations, {' and '.join(sorted(self._demos))}; choose one "
             "set with demos=NAME.",
         )
         require(
             len(self._asking) < 2,
-            f"The parts {' and '.join(self._asking)} both ask for labels, and a mixture has one labeler; keep one of "
-            "them.",
+            f"More than one part asks for labels ({' and '.join(self._asking)}), and a mixture has one labeler; keep "
+            "one of these parts.",
         )
 
     @property
     def requirements(self) -> Requirements:
-        """Those of all parts together; one that counts for nothing keeps nobody in an episode."""
+        """Return the merged requirements of all parts; a part with weight 0 or less does not pay to linger."""
         return merge(self._requirements_of(name) for name in self.parts)
 
     def init(self, key: Key) -> States:
@@ -90,7 +90,7 @@ class Mixture(AsksForLabels):
         return self._summed(lambda name: self.parts[name].reward(state[name], transitions))
 
     def portable_reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
-        """Without what a part fitted to its own run's dynamics."""
+        """Return the reward without the parts' terms that were fitted to the dynamics of their own run."""
         return self._summed(lambda name: self.parts[name].portable_reward(state[name], transitions))
 
     def portable_absorbing_reward(self, state: States) -> Float[Array, ""]:
@@ -102,7 +102,7 @@ class Mixture(AsksForLabels):
     def update(
         self, state: States, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[States, Metrics]:
-        """Every part's; and of every part the mean that the rollout is paid by it, before weighting."""
+        """Update every part, and log the mean reward of every part over the rollout, not weighted."""
         state, metrics = dict(state), {}
         for name, part in self.parts.items():
             state[name], told = part.update(state[name], data, experience, round, _key_of(name, key))
@@ -126,9 +126,9 @@ class Mixture(AsksForLabels):
         return {**state, name: asker.absorb(state[name], labels)}
 
     def inspect(self, state: States, data: Examples, transitions: Transition) -> dict[str, Array]:
-        """What every part tells, as NAME_KEY; what a classifier tells as KEY, where there is one of them.
+        """Return the outputs of every part as NAME_KEY, but those of a classifier as KEY if only one part is one.
 
-        What its goals are worth is then weighted: the exploit alarm compares it with what the mixture pays.
+        The reward of that classifier's goals is then weighted: the exploit alarm compares it with the mixture's reward.
         """
         told = {name: part.inspect(state[name], data, transitions) for name, part in self.parts.items()}
         tell = [name for name, found in told.items() if not found.keys().isdisjoint(OF_A_CLASSIFIER)]
@@ -151,7 +151,7 @@ class Mixture(AsksForLabels):
 
     @property
     def _asker(self) -> tuple[str, AsksForLabels]:
-        """The part that asks, with its name."""
+        """Return the name of the part that asks, and the part."""
         (name,) = self._asking
         part = self.parts[name]
         assert asks(part)
@@ -159,8 +159,8 @@ class Mixture(AsksForLabels):
 
     def _requirements_of(self, name: str) -> Requirements:
         its = self.parts[name].requirements
-        memory = None if its.memory is None else (f"parts.{name}.{its.memory[0]}", its.memory[1])
-        return replace(its, memory=memory, pays_to_linger=its.pays_to_linger and self.weights[name] > 0)
+        size_key = None if its.size_key is None else (f"parts.{name}.{its.size_key[0]}", its.size_key[1])
+        return replace(its, size_key=size_key, pays_to_linger=its.pays_to_linger and self.weights[name] > 0)
 
     def _summed(self, term: Callable[[str], Array]) -> Array:
         return sum((self.weights[name] * term(name) for name in self.parts), start=jnp.zeros(()))

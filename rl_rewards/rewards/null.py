@@ -1,6 +1,6 @@
-"""Rewards that know nothing, for comparison: what a policy seems to learn under them, it has not learned from a reward.
+"""Rewards without information, as baselines: whatever a policy seems to learn with them does not come from a reward.
 
-On an environment whose episodes end early a constant reward alone decides how long they last.
+In an environment whose episodes can end early, even a constant reward influences how long they last.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from rl_rewards.rewards.base import RewardSource, feature_size, make_features
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(RewardSource):
-    """r = value, and 0 after the end, so that the sign decides. Keys: configs/reward/constant.yaml."""
+    """r = value, and 0 after a termination, so that its sign favours long or short episodes. Keys:
+    configs/reward/constant.yaml."""
 
     spec: EnvSpec
     value: float
@@ -40,7 +41,7 @@ class Constant(RewardSource):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomReward(Constant):
-    """r = ``value`` times an untrained network of (s, a), drawn once. Keys: configs/reward/random.yaml."""
+    """r = ``value`` times the output of an untrained network of (s, a). Keys: configs/reward/random.yaml."""
 
     model: Model
 

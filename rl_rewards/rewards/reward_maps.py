@@ -1,4 +1,4 @@
-"""From a classifier's logit to a reward. With the classifier's loss, the map makes the kind of adversarial reward."""
+"""Maps from a classifier's logit to a reward. Loss and map together define the kind of adversarial reward."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 RewardMap = Literal["prob", "logit", "log_prob", "neg_log_one_minus", "fairl"]
-FAIRL_CLIP = 5.0  # of the logit: -h e^h falls to -742 there
+FAIRL_CLIP = 5.0  # bound of the logit, at which -h e^h is -742
 
 
 def _fairl(logit: Array) -> Array:
@@ -22,7 +22,7 @@ REWARD_MAPS = {
     "neg_log_one_minus": jax.nn.softplus,  # -log(1 - D) >= 0: GAIL's (arXiv:1606.03476)
     "fairl": _fairl,  # -h e^h: the forward KL divergence (Ghasemipour et al. 2020, arXiv:1911.02256)
 }
-"""From the logit of "goal" or "expert" to the reward."""
+"""Functions from the logit h of "goal" or "expert" to the reward, where D = sigmoid(h)."""
 
 POSITIVE = ("prob", "neg_log_one_minus")
-"""Maps under which every step earns something."""
+"""Maps whose reward is always positive, so that longer episodes earn more."""

@@ -1,6 +1,6 @@
-"""The terms of a hand-designed reward: a quantity of the transition, a map to one number, a weight.
+"""Terms of a hand-designed reward: a quantity of the transition, a map to one number, and a weight.
 
-``{weight: 10.0, of: "next_obs[0]", map: above, threshold: 0.8}`` is 10 wherever the first entry of s' exceeds 0.8.
+``{weight: 10.0, of: "next_obs[0]", map: above, threshold: 0.8}`` is 10 where the first entry of s' exceeds 0.8.
 """
 
 import math
@@ -20,7 +20,7 @@ from rl_rewards.core.types import Discrete, EnvSpec, Transition, clip_action
 
 @dataclass(frozen=True)
 class Map:
-    """From a quantity to one number."""
+    """A map from a quantity to one number."""
 
     function: Callable[..., Array]  # (quantity, **parameters)
     parameters: tuple[str, ...] = ()
@@ -39,14 +39,14 @@ MAPS = {
     "norm": Map(lambda x: jnp.linalg.norm(x, axis=-1), takes_vectors=True),
     "squared_norm": Map(lambda x: jnp.sum(jnp.square(x), axis=-1), takes_vectors=True),
 }
-"""What ``map`` may name; parameters stand beside it in the term."""
+"""The values of ``map``; a term has the map's parameters next to it."""
 
 _OF = re.compile(r"(?P<base>obs|next_obs|action|info\.(?P<key>\w+))(\[(?P<index>\d+(\s*,\s*\d+)*)\])?")
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A part of every transition: an observation, the action or an entry of info, or one number of it."""
+    """A part of every transition: an observation, the action, an entry of info, or one number of these."""
 
     spec: EnvSpec
     base: str  # obs | next_obs | action | info
@@ -55,14 +55,14 @@ class Quantity:
 
     @property
     def reads(self) -> str:
-        """As reward sources declare it: the transition's field, or ``info.KEY``."""
+        """Return the name that reward sources declare: the transition's field, or ``info.KEY``."""
         return f"info.{self.key}" if self.base == "info" else self.base
 
     @property
     def whole_shape(self) -> tuple[int, ...]:
-        """Of the array that is indexed; a discrete action is one-hot."""
+        """Return the shape of the array that is indexed; a discrete action is one-hot."""
         if self.base == "info":
-            assert self.key is not None, "parsed together"
+            assert self.key is not None, "base and key are parsed together"
             return tuple(self.spec.info[self.key])
         if self.base == "action":
             action = self.spec.action
@@ -74,7 +74,7 @@ class Quantity:
         return self.whole_shape if self.index is None else ()
 
     def of(self, transitions: Transition) -> Float[Array, "..."]:
-        """[*batch, *shape]; real actions within their bounds, as the environment carries them out."""
+        """Return values [*batch, *shape]; real actions are clipped to their bounds, as the environment does."""
         value = self._whole(transitions).astype(jnp.float32)
         return value if self.index is None else value[(..., *self.index)]
 
@@ -90,7 +90,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Term:
-    """One named summand, without its weight."""
+    """One named term."""
 
     name: str
     weight: float
@@ -99,7 +99,7 @@ class Term:
     parameters: dict[str, float]
 
     def value(self, transitions: Transition) -> Float[Array, "*batch"]:
-        """map(quantity), raw: not weighted."""
+        """Return map(quantity), not weighted."""
         value = self.quantity.of(transitions)
         if self.map.takes_vectors:
             batch = value.shape[: value.ndim - len(self.quantity.shape)]
@@ -108,10 +108,10 @@ class Term:
 
 
 def parse_term(name: Any, raw: Any, spec: EnvSpec) -> Term:
-    """The term ``reward.terms.NAME`` for environments of ``spec``.
+    """Return the term ``reward.terms.NAME`` for environments of ``spec``.
 
     Raises:
-        ConfigError: naming the key that is wrong and what there is to choose from.
+        ConfigError: if a key is wrong; the message names the key and the possible values.
     """
     key = f"reward.terms.{name}"
     require(isinstance(raw, dict), f"{key}={raw} is not valid; it must have the keys weight, of and map.")
@@ -138,13 +138,13 @@ def _parse_quantity(key: str, of: Any, spec: EnvSpec) -> Quantity:
     if match is None:
         require(
             False,
-            f"{key}={of} is not a quantity; write obs, next_obs, action or info.KEY, the whole or an entry such as "
+            f"{key}={of} is not a quantity; write obs, next_obs, action or info.KEY, or one entry of these, such as "
             "obs[0].",
         )
     assert match is not None
     info_key, index = match["key"], match["index"]
     if info_key is not None:
-        there = ", ".join(spec.info) or "no key at all"
+        there = ", ".join(spec.info) or "no keys"
         require(info_key in spec.info, f"{key}={of}: {spec.name} has no '{info_key}' in info; it has {there}.")
     base = "info" if info_key is not None else match["base"]
     quantity = Quantity(spec, base, info_key, tuple(map(int, index.split(","))) if index else None)

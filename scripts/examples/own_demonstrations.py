@@ -1,11 +1,11 @@
-"""Demonstrations of one's own, written down by a program: a controller stops the cart, with some noise.
+"""An example of your own demonstrations: a program records a noisy controller that stops the cart.
 
     PYTHONPATH=scripts/examples python scripts/examples/own_demonstrations.py cart.npz
     python -m rl_rewards.data info cart.npz
     PYTHONPATH=scripts/examples python -m rl_rewards.run --config-dir scripts/examples/configs \
         env=cart reward=gail demos=cart.npz algorithm=ppo_control total_env_steps=200_000
 
-With Minari (``pip install minari``) the same steps as one of its data sets:
+With Minari (``pip install minari``) the same steps become one of its data sets:
 
     PYTHONPATH=scripts/examples python scripts/examples/own_demonstrations.py minari:cart/controller-v0
     PYTHONPATH=scripts/examples python -m rl_rewards.run --config-dir scripts/examples/configs \
@@ -23,7 +23,7 @@ MINARI = "minari:"
 
 
 def record(cart: Cart, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """One episode: T + 1 observations, and T actions and rewards."""
+    """Return one episode of T steps: ``obs`` [T + 1, 2], ``action`` [T, 1] and ``reward`` [T]."""
     step = jax.jit(cart.step)
     state = cart.reset(jax.random.key(int(rng.integers(2**31))))
     obs, actions, rewards = [np.asarray(cart.observe(state))], [], []
@@ -38,11 +38,11 @@ def record(cart: Cart, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def save_npz(path: str, episodes: list[dict[str, np.ndarray]]) -> None:
-    """All steps of all episodes, one after the other; configs/README.md describes the layout."""
+    """Write the steps of all episodes, one after another, in the layout of configs/README.md."""
     lengths = [len(one["action"]) for one in episodes]
     last = np.cumsum(lengths) - 1
     truncated = np.zeros(sum(lengths), bool)
-    truncated[last] = True  # every episode was cut by its limit, none ended by itself
+    truncated[last] = True  # every episode ends at the step limit, none terminates
     np.savez(
         path,
         obs=np.concatenate([one["obs"][:-1] for one in episodes]),
@@ -58,7 +58,7 @@ def save_npz(path: str, episodes: list[dict[str, np.ndarray]]) -> None:
 
 
 def save_minari(dataset_id: str, episodes: list[dict[str, np.ndarray]]) -> None:
-    """The same as a local data set of Minari."""
+    """Write the same steps as a local data set of Minari."""
     import minari
     from gymnasium import spaces
     from minari.data_collector import EpisodeBuffer
@@ -83,7 +83,7 @@ def save_minari(dataset_id: str, episodes: list[dict[str, np.ndarray]]) -> None:
 
 
 def main(name: str) -> None:
-    """Records the episodes and writes them to a file, or to a Minari data set."""
+    """Record the episodes, and write them to the file or the Minari data set ``name``."""
     rng = np.random.default_rng(0)
     episodes = [record(Cart(width=4.0, max_episode_steps=60), rng) for _ in range(EPISODES)]
     if name.startswith(MINARI):

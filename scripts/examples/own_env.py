@@ -1,4 +1,4 @@
-"""An environment of one's own, as pure JAX functions: a cart on a rail is to stand still in the middle.
+"""An example of your own environment in pure JAX: a cart on a rail must stand still in the middle.
 
     PYTHONPATH=scripts/examples python -m rl_rewards.run --config-dir scripts/examples/configs \
         env=cart reward=environment algorithm=ppo_control total_env_steps=200_000
@@ -15,11 +15,11 @@ from flax import struct
 from rl_rewards.core.types import Box, EnvSpec, StepOut
 from rl_rewards.envs.base import JaxEnv
 
-SECONDS = 0.1  # of a step
+SECONDS = 0.1  # per step
 
 
 class CartState(struct.PyTreeNode):
-    """All that the future depends on."""
+    """The state of the simulation."""
 
     place: jax.Array  # m from the middle
     speed: jax.Array  # m/s
@@ -28,7 +28,7 @@ class CartState(struct.PyTreeNode):
 
 @dataclass(frozen=True)
 class Cart(JaxEnv):
-    """It observes place and speed and is pushed by one force in [-1, 1] m/s^2; every episode has its full length."""
+    """A cart with a force in [-1, 1] m/s^2, observed by place and speed; episodes end only at the step limit."""
 
     width: float  # m from one end of the rail to the other
     max_episode_steps: int
@@ -56,7 +56,7 @@ class Cart(JaxEnv):
         return jnp.stack([state.place, state.speed])
 
     def step(self, key: jax.Array, state: CartState, action: jax.Array) -> tuple[CartState, StepOut]:
-        speed = state.speed + SECONDS * jnp.clip(action[0], -1.0, 1.0)  # a policy's action may lie beyond the bounds
+        speed = state.speed + SECONDS * jnp.clip(action[0], -1.0, 1.0)  # actions can exceed the bounds
         place = state.place + SECONDS * speed
         hit = jnp.abs(place) > 0.5 * self.width  # the end of the rail stops the cart
         place = jnp.clip(place, -0.5 * self.width, 0.5 * self.width)
@@ -65,7 +65,7 @@ class Cart(JaxEnv):
         out = StepOut(
             next_obs=self.observe(state),
             env_reward=-jnp.abs(state.place) - 0.1 * jnp.abs(state.speed),
-            terminated=jnp.array(False),  # the task goes on; only the time is up
+            terminated=jnp.array(False),  # the step limit truncates an episode and does not terminate it
             truncated=over,
             needs_reset=over,
             info={"success": (jnp.abs(state.place) < 0.1) & (jnp.abs(state.speed) < 0.1)},

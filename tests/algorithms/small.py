@@ -1,4 +1,4 @@
-"""Algorithms small enough for tests, and what trains them on a probe."""
+"""Small algorithms for tests, and a function that trains them on a probe environment."""
 
 import jax
 
@@ -13,7 +13,7 @@ from tests.probes import make
 
 DISCOUNT = 0.5
 LOPSIDED = Box(shape=(1,), low=(-2.0,), high=(6.0,))
-"""The network's [-1, 1] is neither centred nor scaled like this."""
+"""An action space that differs from the network's [-1, 1] in centre and in scale."""
 
 SMALL_PPO = {
     "num_envs": 32,
@@ -40,7 +40,7 @@ SMALL_PPO = {
     "reward_scale_decay": 0.9,
     "carry_returns": False,
 }
-"""Every value is given, so that the YAML's defaults may be tuned freely."""
+"""All values are set here, so that the tests do not depend on the defaults in the YAML."""
 
 SMALL_SAC = {
     "num_envs": 16,
@@ -84,7 +84,7 @@ def small_sac(spec: EnvSpec, **changes) -> SAC:
 
 
 def train(env, algorithm: Algorithm, rounds: int, seed: int = 0):
-    """The state after ``rounds`` rounds with the environment's own reward, and the metrics of each."""
+    """Return the state after ``rounds`` rounds with the environment's own reward, and the metrics of each round."""
     parts = Parts(env, EnvironmentReward(spec=env.spec), algorithm)
     state = init_state(parts, seed)
     run = Rounds(parts, {}, state, None)

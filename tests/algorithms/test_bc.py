@@ -1,4 +1,4 @@
-"""Behaviour cloning: it imitates, stops in time, never trains on what judges it, and takes no environment step."""
+"""Tests that behaviour cloning imitates, stops early, never trains on held-out steps, and steps no environment."""
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +60,7 @@ def test_it_imitates_real_actions_in_the_envs_units():
     algorithm, state, seen = cloned(spec, demos, rounds=15)
     fresh = jnp.asarray(np.random.default_rng(5).normal(size=(100, 2)), jnp.float32)
     action, _, _ = algorithm.act(state, (), fresh, jax.random.key(0), explore=False)
-    assert float(jnp.abs(action - expert(fresh)).mean()) < 0.3, "of a range of 6"
+    assert float(jnp.abs(action - expert(fresh)).mean()) < 0.3, "small for a range of 6"
     assert seen[-1]["agent/validation_loss"] < seen[0]["agent/validation_loss"] - 1.0
 
 
@@ -77,16 +77,16 @@ def test_it_imitates_discrete_actions():
 
 
 def test_the_best_on_heldout_steps_acts_and_it_stops():
-    """Actions that are pure noise: the training loss falls on, the validation loss does not."""
+    """With actions of pure noise, the training loss keeps falling, but the validation loss does not."""
     spec = make_spec(obs=2, action=Discrete(2))
     noise = np.random.default_rng(1).integers(0, 2, 60).astype(np.int32)
     demos = demos_of(spec, lambda obs: jnp.asarray(noise), n=60)
     algorithm, state, seen = cloned(spec, demos, rounds=20, patience=3, model={"hidden": [64]})
     losses = [m["agent/validation_loss"] for m in seen if np.isfinite(m["agent/validation_loss"])]
     assert float(state.best_loss) == min(losses) < losses[-1]
-    assert len(losses) == int(np.argmin(losses)) + 1 + 3 < 20, "three rounds without a better one, then nothing more"
+    assert len(losses) == int(np.argmin(losses)) + 1 + 3 < 20, "training stops after three rounds without improvement"
     stopped = [bool(m["agent/stopped"]) for m in seen]
-    assert stopped == [i >= len(losses) - 1 for i in range(20)], "told in the round in which it stops"
+    assert stopped == [i >= len(losses) - 1 for i in range(20)], "reported in the round in which it stops"
     best = algorithm.act(state, (), demos.obs, jax.random.key(0), explore=False)[2]["log_prob"]
     trained = state.replace(best=state.params)
     moved = algorithm.act(trained, (), demos.obs, jax.random.key(0), explore=False)[2]["log_prob"]

@@ -1,4 +1,4 @@
-"""PPO and SAC on pictures: they learn what is in them, and SAC's encoder is moved by its critics alone."""
+"""Tests of PPO and SAC on images: they learn from them, and only the critics' loss trains SAC's encoder."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,11 +17,11 @@ SIDE = 8
 SPEC = replace(make_spec(action=UNIT, max_episode_steps=1), obs=Box(shape=(SIDE, SIDE, 3), dtype="uint8"))
 PICTURES = np.zeros((2, SIDE, SIDE, 3), np.uint8)
 PICTURES[0, :, : SIDE // 2] = PICTURES[1, :, SIDE // 2 :] = 255
-"""White on the left, white on the right."""
+"""One image is white on the left, the other is white on the right."""
 
 
 class PictureProbe(ObsActionReward):
-    """ObsActionReward whose observation, -1 or 1, is a picture: reward 1 for the action -1 or 1."""
+    """ObsActionReward with its observation, -1 or 1, as an image; the reward is 1 for the same action."""
 
     @property
     def spec(self):
@@ -55,7 +55,7 @@ def test_it_learns_what_a_picture_shows(algorithm, rounds):
     assert left < -0.3 and right > 0.3
     assert rows[-1]["agent/reward_mean"] > rows[0]["agent/reward_mean"] + 0.2
     moments = agent.obs_moments
-    assert moments.mean.shape == () and moments.count == 0, "pictures have no running statistics"
+    assert moments.mean.shape == () and moments.count == 0, "images have no running statistics"
 
 
 def test_only_the_critics_move_sacs_encoder():

@@ -1,4 +1,4 @@
-"""PPO on environments whose values are known."""
+"""Tests of PPO on environments whose values are known."""
 
 from functools import partial
 
@@ -44,7 +44,7 @@ def test_values_on_probes(name):
 @pytest.mark.parametrize("probe", [probes.ActionReward, probes.ObsActionReward])
 def test_policy_and_values_on_probes(probe, action):
     env = probe(action=action)
-    # In env units the initial deviation of the lopsided action is 4 exp(-2) = 0.5, which costs 0.3 of value.
+    # In env units, the initial std of the lopsided action is 4 exp(-2) = 0.5, which lowers the value by 0.3.
     algorithm = small_ppo(env.spec, initial_log_std=-2.0)
     agent, _ = train(env, algorithm, rounds=80)
     obs = np.array([0.0] if probe is probes.ActionReward else [-1.0, 1.0])
@@ -54,13 +54,13 @@ def test_policy_and_values_on_probes(probe, action):
     expected = 1.0
     if not isinstance(action, Discrete):
         std = 4.0 * np.exp(np.asarray(agent.params["actor"]["params"]["log_std"]))
-        expected -= float(std[0]) ** 2  # what exploring costs
+        expected -= float(std[0]) ** 2  # the cost of exploration
     np.testing.assert_allclose(values, expected, atol=0.15)
 
 
 @pytest.mark.parametrize("action", [Discrete(3), LOPSIDED], ids=["discrete", "continuous"])
 def test_first_ratio_is_one_in_every_round(action):
-    """The recorded log-probabilities are those of the policy that the update starts from, whatever moved before."""
+    """The recorded log-probabilities are those of the policy at the start of the update."""
     env = probes.ObsActionReward(action=action)
     algorithm = small_ppo(env.spec, epochs=1, minibatches=1, learning_rate=0.1, normalize_obs=True)
     _, rows = train(env, algorithm, rounds=4)
@@ -68,11 +68,11 @@ def test_first_ratio_is_one_in_every_round(action):
     assert all(row["agent/clip_fraction"] == 0.0 for row in rows)
     policy_losses = np.array([row["agent/policy_loss"] for row in rows])
     np.testing.assert_allclose(policy_losses, 0.0, atol=1e-4, err_msg="a ratio of 1 weighs a zero-mean advantage")
-    assert rows[0]["agent/entropy"] != rows[-1]["agent/entropy"], "the policy did move between the rounds"
+    assert rows[0]["agent/entropy"] != rows[-1]["agent/entropy"], "the policy must change between rounds"
 
 
 def test_whole_round_reuses_no_key():
-    """Under jax_debug_key_reuse: the compiled Rounds are not checked by JAX, a plain jit is."""
+    """A plain jit is checked here, because JAX's jax_debug_key_reuse does not check compiled rounds."""
     env = probes.ObsActionReward()
     parts = Parts(env, EnvironmentReward(spec=env.spec), small_ppo(env.spec, epochs=1))
     state = init_state(parts, 0)

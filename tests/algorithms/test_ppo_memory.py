@@ -1,4 +1,4 @@
-"""PPO with a policy that remembers its episode: it solves what needs memory, and learns from the memory that acted."""
+"""Tests of PPO with a recurrent policy: it solves a memory task, and updates use the memory with which it acted."""
 
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ def remembering_ppo(spec, **changes) -> PPO:
 
 @pytest.mark.parametrize("remembers", [True, False], ids=["gru", "mlp"])
 def test_a_cue_must_be_remembered(remembers):
-    """Rollouts of 8 steps cut the episodes of 5: the memory goes on from one to the next."""
+    """Rollouts of 8 steps cut episodes of 5 steps, so the memory must continue in the next rollout."""
     algorithm = remembering_ppo(CUE.spec) if remembers else small_ppo(CUE.spec)
     agent, _ = train(CUE, algorithm, rounds=50)
     act, games = partial(algorithm.act, agent, explore=False), 256
@@ -35,16 +35,16 @@ def test_a_cue_must_be_remembered(remembers):
 
 
 def test_first_ratio_is_one_in_every_round():
-    """The memory is recomputed as it was when acting: over ends of episodes, and on from the rollout before."""
+    """The update recomputes the memory of acting, across episode ends and continued from the previous rollout."""
     algorithm = remembering_ppo(CUE.spec, epochs=1, minibatches=1, learning_rate=0.1)
     _, rows = train(CUE, algorithm, rounds=5)
     np.testing.assert_allclose([row["agent/kl"] for row in rows], 0.0, atol=1e-6)
     assert all(row["agent/clip_fraction"] == 0.0 for row in rows)
-    assert rows[0]["agent/entropy"] != rows[-1]["agent/entropy"], "the policy did move between the rounds"
+    assert rows[0]["agent/entropy"] != rows[-1]["agent/entropy"], "the policy must change between rounds"
 
 
 def test_value_targets_are_those_of_a_walk_step_by_step():
-    """With lambda = 0 the target is r + gamma V(next_obs), of the memory after the step; also where one is cut."""
+    """With lambda = 0, the target is r + gamma V(next_obs) with the memory after the step, also if truncated."""
     algorithm = remembering_ppo(make_spec(obs=3), trace_decay=0.0)
     ends = {"truncated": (2, 0), "terminated": (4, 1)}
     flags = {name: np.zeros((6, 2), bool) for name in ends}
@@ -89,5 +89,5 @@ def test_what_cannot_learn_from_sequences_is_refused():
         replace(remembering_ppo(spec), minibatches=3, rollout_length=9)
     algorithm = remembering_ppo(spec)
     state = jax.eval_shape(algorithm.init, jax.random.key(0))
-    with pytest.raises(ConfigError, match=r"a step alone has no log_prob, which this reward reads"):
+    with pytest.raises(ConfigError, match=r"a single step has no log_prob, which this reward needs"):
         algorithm.log_prob(state, jnp.zeros((1, 2)), jnp.zeros((1, 2)))

@@ -1,4 +1,4 @@
-"""Tests PPO's stabilisers: each option by its effect on one update."""
+"""Tests of PPO's stabilisers, each by its effect on one update."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from tests.probes import experience_of, make_spec
 
 @pytest.mark.parametrize(("final", "shares"), [(0.0, (1.0, 0.75, 0.5, 0.25)), (0.2, (1.0, 0.8, 0.6, 0.4))])
 def test_linear_learning_rate_falls_over_the_whole_budget(final, shares):
-    """Four rounds of 256 steps, and what is left over: the last round still learns, the one after would have final."""
+    """The budget is four rounds of 256 steps and a remainder; only a round after the last would have the final rate."""
     linear = {"learning_rate_schedule": "linear", "final_learning_rate_share": final}
     algorithm = small_ppo(make_spec(), **linear).with_budget(4 * 256 + 255)
     found = [float(algorithm.learning_rate_share(jnp.int32(i))) for i in range(5)]
@@ -26,7 +26,7 @@ def test_linear_learning_rate_falls_over_the_whole_budget(final, shares):
 
 
 def test_the_scheduled_learning_rate_is_the_one_that_steps_are_made_with():
-    """A round with half of the learning rate moves what a constant half moves; its optimiser's state is the same."""
+    """A round at half of the rate has the same update as a constant half rate, and the same optimiser state."""
     half = {"epochs": 1, "minibatches": 1}
     linear = small_ppo(make_spec(obs=3), learning_rate_schedule="linear", **half).with_budget(4 * 256)
     constant = small_ppo(make_spec(obs=3), learning_rate=5e-3, **half)
@@ -40,28 +40,28 @@ def test_the_scheduled_learning_rate_is_the_one_that_steps_are_made_with():
     assert same(after.optimizer, expected.optimizer)
     first, _ = update(linear, state, rollout, round=0)
     full, _ = update(replace(constant, learning_rate=1e-2), state, rollout)
-    assert same(first, full), "the first round has all of it"
+    assert same(first, full), "the first round has the full rate"
 
 
 def test_a_schedule_without_a_budget_is_refused():
     algorithm = small_ppo(make_spec(obs=3), learning_rate_schedule="linear")
     state = fresh(algorithm)
-    with pytest.raises(ConfigError, match=r"needs the length of the run; give it with with_budget"):
+    with pytest.raises(ConfigError, match=r"needs the length of the run; call with_budget"):
         update(algorithm, state, recorded(algorithm, state))
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5])
 def test_a_share_that_is_none_is_refused(share):
-    with pytest.raises(ConfigError, match=rf"algorithm\.final_learning_rate_share={share} is a share"):
+    with pytest.raises(ConfigError, match=rf"algorithm\.final_learning_rate_share={share} is a fraction"):
         small_ppo(make_spec(), final_learning_rate_share=share)
 
 
 FAR = {"learning_rate": 0.1, "epochs": 3, "minibatches": 4}
-"""Each step leaves the policy that collected by far more than any of the small targets here."""
+"""With these settings, one step moves the policy much further than any of the small targets here."""
 
 
 def test_target_kl_stops_the_round():
-    """Nothing is learned after the first minibatch, whose own KL divergence is 0, in this pass or in a later one."""
+    """No pass learns from any minibatch after the first, whose own KL divergence is 0."""
     algorithm = small_ppo(make_spec(obs=3), target_kl=1e-5, **FAR)
     state = fresh(algorithm)
     rollout = recorded(algorithm, state)
@@ -93,7 +93,7 @@ def test_target_kl_that_is_never_reached_changes_nothing():
 
 
 def test_metrics_of_a_stopped_round_are_those_of_the_minibatches_it_looked_at():
-    """Two of twelve: the one that was learned from, of KL divergence 0, and the one that was too far away."""
+    """Two of twelve minibatches count: the first, with KL divergence 0, and the one that was beyond target_kl."""
     algorithm = small_ppo(make_spec(obs=3), target_kl=1e-5, **FAR)
     state = fresh(algorithm)
     _, metrics = update(algorithm, state, recorded(algorithm, state))
@@ -102,7 +102,7 @@ def test_metrics_of_a_stopped_round_are_those_of_the_minibatches_it_looked_at():
 
 
 def test_each_seed_stops_by_itself():
-    """In one program: a seed whose advantages are 0 moves the critic alone, and goes on to the end."""
+    """In one program with a seed that stops, a seed with advantages of 0 trains only its critic, to the end."""
     algorithm = small_ppo(make_spec(obs=3), target_kl=1e-5, normalize_advantage=False, value_weight=0.0, **FAR)
     state = fresh(algorithm)
     rollout = recorded(algorithm, state)
@@ -117,7 +117,7 @@ def test_each_seed_stops_by_itself():
 
 
 def test_the_deviation_never_falls_below_its_floor_and_can_rise_from_it():
-    """Entropy is first fought with all weight, then wanted: the floor holds, and is left at once."""
+    """The entropy is first minimised, then maximised: the lower bound holds, and the log std rises from it at once."""
     settings = {"learning_rate": 0.1, "initial_log_std": -0.5, "min_log_std": -0.6}
     narrow = small_ppo(make_spec(obs=3), entropy_weight=-100.0, **settings)
     state = fresh(narrow)
@@ -125,7 +125,7 @@ def test_the_deviation_never_falls_below_its_floor_and_can_rise_from_it():
     state, _ = update(narrow, state, rollout)
     np.testing.assert_array_equal(state.params["actor"]["params"]["log_std"], np.float32(-0.6))
     free, _ = update(replace(narrow, min_log_std=None), fresh(narrow), rollout)
-    assert np.all(free.params["actor"]["params"]["log_std"] < -0.7), "without a floor it falls further"
+    assert np.all(free.params["actor"]["params"]["log_std"] < -0.7), "without a lower bound it falls further"
     wide = replace(narrow, entropy_weight=100.0)
     state = state.replace(optimizer=wide.optimizer.init(state.params))
     state, _ = update(wide, state, rollout)
@@ -133,7 +133,7 @@ def test_the_deviation_never_falls_below_its_floor_and_can_rise_from_it():
 
 
 def test_a_policy_from_elsewhere_is_lifted_to_the_floor():
-    """A policy from a run with a lower floor is lifted: acting and adopting both keep the deviation up."""
+    """A policy from a run with a lower bound below this one's is raised to it, in acting and in adopting."""
     spec = make_spec(obs=3)
     learned = fresh(small_ppo(spec, initial_log_std=-3.0))
     algorithm = small_ppo(spec, min_log_std=-1.0)
@@ -148,7 +148,7 @@ def test_a_policy_from_elsewhere_is_lifted_to_the_floor():
 
 
 def test_the_reward_scale_keeps_a_share_of_its_peak():
-    """Rewards shrink a thousandfold: the scale goes down to the share of its largest value, and no further."""
+    """If rewards shrink to a thousandth, the scale falls to the given fraction of its peak, and no further."""
     floored = small_ppo(make_spec(obs=3), normalize_reward=True, reward_scale_decay=0.0, reward_scale_floor=0.5)
     plain = replace(floored, reward_scale_floor=None)
     state, free = fresh(floored), fresh(plain)
@@ -171,7 +171,7 @@ def test_the_reward_scale_keeps_a_share_of_its_peak():
 
 
 def test_options_that_are_off_leave_older_checkpoints_readable():
-    """orbax refuses a field more or less, even one that holds None."""
+    """orbax refuses a checkpoint with one field more or less, even if its value is None."""
     state = fresh(small_ppo(make_spec()))
     assert set(vars(state)) == {"params", "optimizer", "obs_moments", "reward_scale"}
     assert set(vars(state.reward_scale)) == {"weight", "mean", "square"}
@@ -183,7 +183,7 @@ def test_options_that_are_off_leave_older_checkpoints_readable():
 
 
 def _worth(algorithm, state, rollout):
-    """Returns the advantages that rewards of a thousandth bring."""
+    """Return the advantages of rewards that are a thousandth of the others."""
     experience = experience_of(rollout)
     paid, unpaid = (algorithm._batch(state, experience, x * rollout.env_reward, jnp.zeros(())) for x in (1e-3, 0.0))
     return np.asarray(paid.advantage - unpaid.advantage)
@@ -194,8 +194,11 @@ def _worth(algorithm, state, rollout):
     [
         ({"target_kl": 0.0}, r"algorithm\.target_kl=0\.0 must be positive, or null"),
         ({"min_log_std": 0.0}, r"algorithm\.min_log_std=0\.0 must not be above algorithm\.initial_log_std=-0\.5"),
-        ({"min_log_std": -1.0, "action": Discrete(3)}, r"min_log_std=-1\.0 is a floor .* of test are discrete"),
-        ({"reward_scale_floor": 2.0, "normalize_reward": True}, r"algorithm\.reward_scale_floor=2\.0 is a share"),
+        (
+            {"min_log_std": -1.0, "action": Discrete(3)},
+            r"min_log_std=-1\.0 is only for continuous actions, .* of test are discrete",
+        ),
+        ({"reward_scale_floor": 2.0, "normalize_reward": True}, r"algorithm\.reward_scale_floor=2\.0 is a fraction"),
         ({"reward_scale_floor": 0.5}, r"reward_scale_floor=0\.5 needs algorithm\.normalize_reward=true"),
     ],
 )

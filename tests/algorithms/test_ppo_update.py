@@ -1,4 +1,4 @@
-"""One PPO update on a made-up rollout: what influences it, and what does not."""
+"""Tests of one PPO update on an artificial rollout: what influences it, and what does not."""
 
 from dataclasses import replace
 from functools import partial
@@ -20,7 +20,7 @@ def fresh(algorithm: PPO):
 
 
 def recorded(algorithm: PPO, state, length=8, num_envs=4, **changes) -> Transition:
-    """A random rollout whose actions and log-probabilities are the policy's own."""
+    """Return a random rollout with actions and log-probabilities of the policy."""
     rollout = make_rollout(algorithm.spec, length, num_envs, **changes)
     act = jax.jit(partial(algorithm.act, explore=True))
     action, _, behaviour = act(state, (), rollout.obs, jax.random.key(7))
@@ -47,7 +47,7 @@ def test_log_prob_is_what_act_recorded(action):
 
 
 def test_padding_has_no_influence():
-    """Whatever stands in invalid rows behind an episode's end: the new state is the same to the bit."""
+    """The values in invalid rows after an episode's end do not change a bit of the new state."""
     algorithm = small_ppo(make_spec(obs=3), normalize_reward=True, entropy_weight=0.01)
     state = fresh(algorithm)
     valid = np.ones((8, 4), bool)
@@ -65,16 +65,16 @@ def test_padding_has_no_influence():
 
     after, _ = update(algorithm, state, rollout)
     garbage, metrics = update(algorithm, state, take(~rollout.valid))
-    assert same(after, garbage), "invalid rows moved something"
+    assert same(after, garbage), "invalid rows must not change the state"
     assert metrics["agent/reward_mean"] == pytest.approx(
         float(np.mean(np.asarray(rollout.env_reward)[valid])), abs=1e-5
     )
     changed, _ = update(algorithm, state, take(rollout.valid))
-    assert not same(after, changed), "valid rows must move something, or this test proves nothing"
+    assert not same(after, changed), "valid rows must change the state, or this test proves nothing"
 
 
 def test_the_loss_is_that_of_the_valid_steps():
-    """-min(rho A, clip(rho) A) + value_weight (V - target)^2 - entropy_weight H, each a mean over what is valid."""
+    """-min(rho A, clip(rho) A) + value_weight (V - target)^2 - entropy_weight H, each a mean over valid steps."""
     algorithm = small_ppo(make_spec(obs=3), entropy_weight=0.3, normalize_advantage=False)
     state = fresh(algorithm)
     rollout = recorded(algorithm, state, valid=np.arange(8)[:, None] < np.array([8, 5, 5, 3]))
@@ -89,7 +89,7 @@ def test_the_loss_is_that_of_the_valid_steps():
     assert metrics["agent/value_loss"] == pytest.approx(np.square(advantage)[valid].mean(), rel=1e-4)
     value, entropy = (float(metrics[f"agent/{name}"]) for name in ("value_loss", "entropy"))
     assert loss == pytest.approx(surrogate + algorithm.value_weight * value - 0.3 * entropy, rel=1e-4, abs=1e-5)
-    assert entropy > 0.5, "its sign matters"
+    assert entropy > 0.5, "the entropy must be large enough to notice a wrong sign"
 
 
 def test_reward_scale_does_not_matter():
@@ -102,7 +102,7 @@ def test_reward_scale_does_not_matter():
         np.testing.assert_allclose(x, y, atol=1e-4)
     assert large_metrics["agent/reward_mean"] == pytest.approx(
         1000.0 * float(metrics["agent/reward_mean"]), rel=1e-4
-    ), "what is logged stays raw"
+    ), "logged rewards stay raw"
     plain = replace(algorithm, normalize_reward=False)
     small, _ = update(plain, state, rollout)
     large, _ = update(plain, state, rollout, scale=1000.0)
@@ -127,7 +127,7 @@ def test_absorbing_reward_is_what_a_termination_is_worth():
 
 
 def test_gradients_are_clipped_by_their_global_norm():
-    """Against a hand-made first Adam step on g * max_norm / |g|; an elementwise clip would give another direction."""
+    """The first Adam step equals one computed by hand on g * max_norm / |g|; elementwise clipping would differ."""
     algorithm = small_ppo(make_spec(), max_gradient_norm=1e-5, learning_rate=0.1)
     gradients = {"actor": np.array([3.0, 0.0, -1.0]), "critic": np.array([[4.0], [0.5]])}
     gradients = jax.tree.map(lambda x: jnp.asarray(100.0 * x, jnp.float32), gradients)
@@ -140,11 +140,11 @@ def test_gradients_are_clipped_by_their_global_norm():
 
 class Tally(struct.PyTreeNode):
     step: jax.Array
-    seen: jax.Array  # [gradient steps, samples] how often
+    seen: jax.Array  # [gradient steps, samples] how often each step used each sample
 
 
 class TallyingPPO(PPO):
-    """Counts, in place of learning, which samples each gradient step sees; they carry their index as log_prob."""
+    """PPO that only counts which samples each gradient step uses; the log_prob of a sample is its index."""
 
     def _step(self, carry, batch, rate_share):
         params, optimizer = carry
@@ -165,8 +165,8 @@ def test_every_epoch_sees_every_sample_once():
     seen = np.asarray(after.params["tally"].seen).reshape(3, 4, 32)
     np.testing.assert_array_equal(seen.sum(axis=1), 1, err_msg="once an epoch")
     np.testing.assert_array_equal(seen.sum(axis=2), 8, err_msg="minibatches of equal size")
-    assert not np.array_equal(seen[0], seen[1]), "every epoch shuffles anew"
-    assert not np.array_equal(seen[0].argmax(axis=0), np.repeat(np.arange(4), 8)), "samples are shuffled at all"
+    assert not np.array_equal(seen[0], seen[1]), "every epoch has another order"
+    assert not np.array_equal(seen[0].argmax(axis=0), np.repeat(np.arange(4), 8)), "samples must be shuffled"
 
 
 def test_observation_statistics_move_once_after_the_update():

@@ -1,4 +1,4 @@
-"""Soft actor-critic: values on probes, and one gradient step against sums done by hand."""
+"""Tests of soft actor-critic: values on probe environments, and one gradient step against explicit computations."""
 
 from functools import partial
 
@@ -45,7 +45,7 @@ def test_values_on_probes(name):
 
 @pytest.mark.parametrize("probe", [probes.ActionReward, probes.ObsActionReward])
 def test_policy_on_probes(probe):
-    """In env units, on an action space that is neither centred nor scaled like the network's."""
+    """The action space differs from the network's in centre and scale; results are in env units."""
     env = probe(action=LOPSIDED)
     algorithm = small_sac(env.spec)
     agent, _ = train(env, algorithm, rounds=100)
@@ -71,7 +71,7 @@ def batch_of(spec, n=6, **changes) -> SACBatch:
 
 
 def test_target_against_a_loop():
-    """y = r + gamma (min Q' - alpha log pi), and the absorbing value after a termination."""
+    """The target is y = r + gamma (min Q' - alpha log pi), with the absorbing value after a termination."""
     algorithm = small_sac(make_spec(obs=3), temperature=0.3)
     state, batch = fresh(algorithm), batch_of(make_spec(obs=3))
     target = jax.jit(algorithm.target)(state, batch, jax.random.key(5))
@@ -90,7 +90,7 @@ def test_target_against_a_loop():
 
 
 def test_target_of_a_random_subset_of_critics():
-    """REDQ: with one of three critics drawn per step, targets are those of single critics, and all are drawn."""
+    """With one of three critics drawn per step (REDQ), each target is that of one critic, and all are drawn."""
     algorithm = small_sac(make_spec(obs=3), critics=3, target_critics=1, temperature=1e-9)
     state, batch = fresh(algorithm), batch_of(make_spec(obs=3), terminated=jnp.zeros(6, bool))
     drawn = set()
@@ -175,7 +175,7 @@ def run_update(algorithm: SAC, state, reward: float = 0.0, round: int = 0):
 
 
 def test_rewards_are_those_of_the_current_reward_state():
-    """The same replay under another reward gives other values: nothing was stored."""
+    """The same replay gives other values with another reward, so no reward was stored."""
     algorithm = small_sac(make_spec(obs=3), rollout_length=32, learning_starts=0)
     state = fresh(algorithm)
     low, low_metrics = run_update(algorithm, state, reward=0.0)
@@ -199,7 +199,7 @@ def test_random_actions_and_no_learning_before_learning_starts():
     after, metrics = run_update(algorithm, after, round=1)
     assert not same(state.actor, after.actor)
     assert np.isfinite(metrics["agent/critic_loss"])
-    narrow = after.replace(actor=jax.tree.map(lambda x: x - 2.0, after.actor))  # the deviation's head goes down too
+    narrow = after.replace(actor=jax.tree.map(lambda x: x - 2.0, after.actor))  # this lowers the log std too
     assert np.std(act(narrow, (), obs, jax.random.key(0))[0]) < 1.0, "now the policy acts"
 
 

@@ -1,4 +1,4 @@
-"""SAC with demonstrations: how many are in a batch, what they are paid, and how they pull the actor."""
+"""Tests of SAC with demonstrations: their number in a batch, their rewards, and their effect on the actor."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ from tests.runs import build, composed, run_here
 SPEC = make_spec(obs=3, action=LOPSIDED)
 DEMOS = {"demos": "any.npz", "demo_fraction": 0.25}
 SHOWN = 5.0
-"""The demonstrated action everywhere, in [-2, 6]."""
+"""The demonstrated action in every state, in [-2, 6]."""
 
 
 def experience(algorithm, state) -> Experience:
@@ -67,7 +67,7 @@ def test_the_imitation_term_pulls_the_actor_to_what_was_shown():
 
 
 def test_a_discriminator_teaches_sac_what_was_demonstrated(tmp_path):
-    """Eight demonstrations and 12,800 env steps: its policy then goes to the goal disc from nearly everywhere."""
+    """After eight demonstrations and 12,800 env steps, the policy reaches the goal disc from nearly every start."""
     small = ("rollout_length=40", "num_envs=16", "model.hidden=[64,64]", "batch_size=128", "update_ratio=0.5")
     sac = ("env=point", "algorithm=sac", *(f"algorithm.{key}" for key in small), f"demos={point_file(tmp_path)}")
     length = ("total_env_steps=12_800", "evaluation.every=20", "evaluation.episodes=20")
@@ -77,17 +77,19 @@ def test_a_discriminator_teaches_sac_what_was_demonstrated(tmp_path):
 def test_refusals(tmp_path):
     for changes, message in (
         ({"demo_fraction": 0.25}, r"demo_fraction=0\.25 learns from demonstrations; name some"),
-        ({"bc_weight": 1.0}, r"bc_weight=1\.0 acts on the demonstrations in a batch; set algorithm.demo_fraction too"),
+        ({"bc_weight": 1.0}, r"bc_weight=1\.0 needs demonstrations in every batch; set algorithm.demo_fraction too"),
         ({"demos": "x", "demo_fraction": 1.0}, r"demo_fraction=1\.0 must lie in \[0, 1\)"),
     ):
         with pytest.raises(ConfigError, match=message):
             small_sac(SPEC, **changes)
     path = point_file(tmp_path, env_reward=None)
     sac = ("env=point", "algorithm=sac", f"demos={path}")
-    with pytest.raises(ConfigError, match="This reward pays demonstrated steps, and the algorithm's batches hold none"):
+    with pytest.raises(
+        ConfigError, match="This reward pays for demonstrated steps, but the algorithm's batches have none"
+    ):
         build.build(composed(*sac, "reward=sqil"))
     term = "+reward.terms.near={weight: -1.0, of: info.scene, map: norm}"
-    with pytest.raises(ConfigError, match="this reward reads scene from info, which they do not have"):
+    with pytest.raises(ConfigError, match="this reward reads scene from info, which demonstrations do not have"):
         build.build(composed(*sac, "algorithm.demo_fraction=0.5", "reward=hand_designed", term))
     with pytest.raises(ConfigError, match="lacks env_reward, which this reward reads"):
         run_here(tmp_path / "run", *sac, "algorithm.demo_fraction=0.5", "reward=environment")
@@ -99,16 +101,16 @@ def test_goals_from_the_ends_of_demonstrations(tmp_path):
     cfg = composed("env=point", f"demos={point_file(tmp_path)}", "examples.last_steps=5", "examples.heldout_share=0.25")
     data = supplied.build_data(*build.build(cfg))
     assert data["goal_obs"].shape == (30, 2) and data["heldout_obs"].shape == (10, 2)
-    assert float(jnp.linalg.norm(data["goal_obs"], axis=-1).max()) < 0.15, "in the goal disc"
+    assert float(jnp.linalg.norm(data["goal_obs"], axis=-1).max()) < 0.15, "goals are in the goal disc"
     ends = point_demos()["next_obs"].reshape(8, 40, 2)[:, -5:]
     heldout = [episode for episode, end in enumerate(ends) if np.isin(end, np.asarray(data["heldout_obs"])).all()]
-    assert len(heldout) == 2, "whole episodes"
+    assert len(heldout) == 2, "whole episodes are held out"
     with pytest.raises(ConfigError, match=r"examples\.last_steps=5 takes goals from demonstrations; name some"):
         supplied.build_data(*build.build(composed("env=point", "examples.last_steps=5")))
 
 
 def test_goals_are_of_the_episodes_that_a_seed_is_given_and_of_no_others(tmp_path, capsys):
-    """Else a run from one demonstration would learn what success looks like from all."""
+    """Otherwise a run with one demonstration would learn goals from all demonstrations."""
     few = ("demonstrations.episodes=1", "demonstrations.every=8", "examples.last_steps=5", "num_seeds=3")
     cfg = composed("env=point", f"demos={point_file(tmp_path)}", *few)
     demos, goals = point_demos(), supplied.build_data(*build.build(cfg))
@@ -128,5 +130,5 @@ def test_seeds_of_one_program_need_equally_many_goals(tmp_path):
     path = point_file(tmp_path, **rows, episode_return=np.ones(2))
     few = ("demonstrations.episodes=1", "examples.last_steps=5", "examples.heldout_share=0.5", "num_seeds=8")
     cfg = composed("env=point", f"demos={path}", *few)
-    with pytest.raises(ConfigError, match=r"gives the seeds from 1 to \d goals to learn from, .* choose num_seeds=1"):
+    with pytest.raises(ConfigError, match=r"gives each seed between 1 and \d training goals, .* choose num_seeds=1"):
         supplied.build_data(*build.build(cfg))

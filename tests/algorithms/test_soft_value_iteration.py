@@ -1,4 +1,4 @@
-"""Soft value iteration: acts as it says, is best under whatever reward it is given, refuses what it cannot solve."""
+"""Tests that soft value iteration acts by its policy, is optimal for any reward, and refuses unknown models."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ TRANSITION = jnp.asarray(ENV.transition_tensor)
 
 
 def solved(rewards: RewardFn):
-    """The state after one round with ``rewards``, and its metrics."""
+    """Return the state after one round with ``rewards``, and the metrics."""
     state = ALGORITHM.init(jax.random.key(0))
     cells = np.random.default_rng(0).integers(0, 16, (2, 6, 3))
     obs, next_obs = np.eye(16, dtype=np.float32)[cells]
@@ -30,7 +30,7 @@ def solved(rewards: RewardFn):
 
 
 def value(log_policy, reward):
-    """True worth and entropy of a policy, together, from where episodes start."""
+    """Return the value of a policy at the start of episodes, including its entropy."""
     policy = jnp.exp(log_policy)
     worth = reward - 0.1 * jnp.where(policy > 0.0, log_policy, 0.0)
     return float(jnp.asarray(ENV.start) @ tabular.policy_values(TRANSITION, worth, policy, 0.8))
@@ -45,12 +45,14 @@ def test_it_is_best_under_the_environments_reward():
         assert value(jax.nn.log_softmax(state.log_policy + noise), reward) < best
     assert value(ALGORITHM.init(jax.random.key(0)).log_policy, reward) < best
     walk = jnp.argmax(state.log_policy, axis=-1)
-    assert walk[15] in (0, 1, 4) and walk[11] == 1 and walk[14] == 0, "stay in the goal's corner, go there from beside"
+    assert walk[15] in (0, 1, 4) and walk[11] == 1 and walk[14] == 0, (
+        "stay in the goal's corner, and enter it from the neighbouring cells"
+    )
     assert float(metrics["agent/kl"]) > 0.0 and 0.0 < float(metrics["agent/entropy"]) < np.log(5)
 
 
 def test_it_asks_the_reward_of_every_step():
-    """A reward of s, a and s' alike is solved as the model would have it."""
+    """A reward that depends on s, a and s' is solved with the model's transition probabilities."""
     table = jax.random.normal(jax.random.key(3), (16, 5, 16))
 
     def reward(steps):

@@ -1,4 +1,4 @@
-"""What a person types becomes what Hydra reads, or is refused in a sentence."""
+"""Command-line arguments are converted to Hydra's syntax, or refused with a one-sentence message."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser

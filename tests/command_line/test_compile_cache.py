@@ -1,4 +1,4 @@
-"""Compiled programs are kept where there is a place for them, and a run goes on where there is none."""
+"""Compiled programs are cached in a folder, and a run continues without a cache if there is no folder for it."""
 
 import os
 

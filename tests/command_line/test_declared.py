@@ -1,4 +1,4 @@
-"""Every number of every YAML has a declared range, and what is outside of it is refused in a sentence."""
+"""Every number of every YAML has a declared range; values outside of it are refused with a one-sentence message."""
 
 import inspect
 import math
@@ -18,7 +18,7 @@ from tests.runs import composed
 
 
 def _numeric(node, key=()):
-    """The keys whose values are numbers, or lists with numbers."""
+    """Yield the keys whose values are numbers, or lists with numbers."""
     if isinstance(node, dict):
         for name, value in node.items():
             yield from _numeric(value, (*key, str(name)))
@@ -36,7 +36,7 @@ TOGETHER = zip_longest(*([f"{group}={name}" for name in list_choices(group)] for
 
 @pytest.mark.parametrize("words", [[one for one in words if one] for words in TOGETHER], ids=" ".join)
 def test_every_number_has_a_range_and_is_in_it(words):
-    """Write the range at the beginning of the key's comment; rl_rewards/command_line/ranges.py says how."""
+    """If this fails, write a range at the beginning of the key's comment; see rl_rewards/command_line/ranges.py."""
     plain = OmegaConf.to_container(composed(*words), resolve=True)
     found = list(numbers(plain))
     known = {number.key for number in found}
@@ -51,7 +51,7 @@ IN_EXPERIMENTS = [path for group in ("experiment", "debug") for path in sorted((
 
 @pytest.mark.parametrize("path", IN_EXPERIMENTS, ids=lambda path: str(path.relative_to(CONFIGS)))
 def test_every_number_of_an_experiment_has_a_range(path):
-    """Of its own class where the YAML names that, and otherwise of some class that the experiment may choose."""
+    """The range is that of its own class if the YAML names it, else of any class that the experiment may choose."""
     ranges = ranges_of_classes()
     anywhere = {key for _, key in ranges}
     classes = read(path, CONFIGS).classes
@@ -65,7 +65,7 @@ def test_every_number_of_an_experiment_has_a_range(path):
 
 
 def _written():
-    """The keys of every class that YAMLs write: (class, key)."""
+    """Yield (class, key) for every class that a YAML names."""
     for path in sorted(CONFIGS.rglob("*.yaml")):
         said = read(path, CONFIGS)
         for key in said.keys:
@@ -74,11 +74,11 @@ def _written():
 
 
 NAMED_BY_NUMBER = {"features"}
-"""Arguments whose numbers are places in a list: their class refuses what is not there."""
+"""Arguments whose numbers are indices: their class checks them."""
 
 
 def test_every_argument_that_takes_a_number_has_a_range():
-    """Also where the YAML's own value is null or a word."""
+    """The range is needed even if the YAML's own value is null or a word."""
     ranges = ranges_of_classes()
     for name, key in sorted(set(_written())):
         parameter = inspect.signature(get_object(name)).parameters.get(key)
@@ -101,7 +101,7 @@ def test_every_bracket_is_a_range():
 
 
 def _wrong(range_):
-    """Values that a range cannot have."""
+    """Return values outside of the range."""
     wrong = [math.nan, math.inf, -math.inf, True, 1e300, -(10**400)]
     wrong += [] if range_.inside == "within" else ["abc", {"a": 1}]
     wrong += [2**63 - 1, 0.5] if range_.whole else []
@@ -174,7 +174,7 @@ def test_whole_floats_are_integers_and_nothing_else_changes():
         and repr(cfg.algorithm.model.hidden) == "[8, 8]"
     )
     after = OmegaConf.to_container(cfg)
-    assert after == before, "equal as numbers, and what points to other keys still does"
+    assert after == before, "the values are equal, and references to other keys remain"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_key_that_is_taken_out_is_named(arguments, told):
 
 
 def test_only_what_is_changed_of_a_saved_configuration_is_checked():
-    """An older one may lack keys, and may hold what is refused by now."""
+    """An older configuration may lack keys, and may hold values that are no longer allowed."""
     saved = OmegaConf.create({"seed": -1, "total_env_steps": 1e5})
     check_changed(saved, ["total_env_steps=1e5"])
     assert repr(saved.total_env_steps) == "100000"
@@ -201,14 +201,14 @@ def test_only_what_is_changed_of_a_saved_configuration_is_checked():
 
 
 OWN = """
-# An algorithm of somebody else's.
+# A user's own algorithm.
 defaults:
   - ppo
   - _self_
 _target_: own.Algorithm
 clip: 0.3
-heads: 4                      # [whole 1 to 8] a number that we do not know
-freedom: -1                   # is not checked
+heads: 4                      # [whole 1 to 8] an argument of the user's own class
+freedom: -1                   # without a range, which is not checked
 """
 
 

@@ -1,4 +1,4 @@
-"""How a command ends where something goes wrong that no part of it can foresee."""
+"""A command's exit code and message after an unexpected error."""
 
 import jax.numpy as jnp
 import pytest

@@ -1,4 +1,4 @@
-"""``--help`` lists every choice in 80 columns, experiments by chapter and with their time, and no shared parts."""
+"""``--help`` lists every choice in 80 columns, experiments by chapter with their duration, and no shared parts."""
 
 import re
 
@@ -32,7 +32,9 @@ def test_every_experiment_has_a_line_with_its_time_below_its_chapter(lines):
         chapter = next((i for i, line in enumerate(lines) if line.startswith(f"{chapter_of(name)}/...")), 0)
         last = name.removeprefix(f"{chapter_of(name)}/")
         line = next(line for line in lines[chapter:] if line.startswith(f"  {last} "))
-        assert re.match(rf"  {last} +\d+ (s|min|h)  \S.*[.?]$", line), "its YAML says # About N minutes on two cores."
+        assert re.match(rf"  {last} +\d+ (s|min|h)  \S.*[.?]$", line), (
+            "its YAML needs the line # About N minutes on two cores."
+        )
 
 
 def test_parts_that_others_share_are_no_choices(lines):

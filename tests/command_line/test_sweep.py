@@ -1,4 +1,4 @@
-"""Sweeps: folders by overrides, done jobs skipped, failures recorded and passed over."""
+"""Sweeps name folders by overrides, skip finished jobs, and record failed jobs and continue."""
 
 import hashlib
 import json
@@ -25,7 +25,9 @@ def test_a_failed_job_ends_nothing_and_a_second_start_repeats_nothing(tmp_path):
     failed = [json.loads((path / "FAILED.json").read_text()) for path in folders if (path / "FAILED.json").exists()]
     assert len(done) == 1
     scores = {one["kind"]: one["score"] for one in failed}
-    assert scores == {"TrainingFailed": 0.0, "ConfigError": -1e9}, "refused before it was known what success is"
+    assert scores == {"TrainingFailed": 0.0, "ConfigError": -1e9}, (
+        "the score of a job that is refused before it can measure success"
+    )
 
     written = (done[0] / "metrics.jsonl").stat().st_mtime_ns
     second = command(*arguments, timeout=600)
@@ -59,7 +61,7 @@ def test_the_same_value_is_the_same_job():
 
 
 def test_a_job_that_an_earlier_version_finished_is_found_by_its_configuration(tmp_path):
-    """Its folder was named by pieces of the overrides, which another job can share."""
+    """Its folder was named by pieces of the overrides, so that another job could have the same name."""
     overrides = ["a=[1,2]", "b=[3,4]"]
     cfg = OmegaConf.create({"a": [1, 2], "b": [3, 4], "added_later": None})
     old = tmp_path / hashlib.sha256(b"2],4],a=[1,b=[3").hexdigest()[:10]

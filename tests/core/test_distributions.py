@@ -1,4 +1,4 @@
-"""Distributions against scipy, and samples against their own densities."""
+"""Tests of distributions against scipy, and of samples against their own densities."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def test_normal_agrees_with_scipy():
 
 
 def test_normal_entropy_with_a_shared_deviation():
-    """A log deviation [A] that broadcasts over a batch still counts once per row and entry."""
+    """A log std [A] that broadcasts over a batch counts once for each row and entry."""
     ours = DiagonalNormal(jnp.zeros((5, 3)), jnp.full((3,), -0.5))
     expected = 3 * scipy.stats.norm(0.0, np.exp(-0.5)).entropy()
     np.testing.assert_allclose(ours.entropy(), np.full(5, expected), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""EPIC sees through shaping and scale, and nothing else."""
+"""Tests that the EPIC distance ignores shaping and scale, but no other difference."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Small files that are whole or absent, and locks that die with their process."""
+"""Tests of atomic writes, and of locks that are released when their process ends."""
 
 import errno
 import fcntl
@@ -47,14 +47,14 @@ def test_it_is_on_the_disk_before_it_takes_the_old_ones_place(tmp_path, monkeypa
         real = getattr(os, name)
         monkeypatch.setattr(files.os, name, lambda *a, real=real, name=name: (order.append(name), real(*a)))
     write_whole(tmp_path / "DONE", "{}")
-    assert order == ["fsync", "replace", "fsync"], "the folder's entry last"
+    assert order == ["fsync", "replace", "fsync"], "the folder's entry is flushed last"
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         (b"", "is empty; it must hold one JSON object."),
-        (b"\x80\x00", "it is not a text file (byte 0 is no UTF-8)."),
+        (b"\x80\x00", "it is not a text file (byte 0 is not UTF-8)."),
         (b"[1]", "must hold one JSON object."),
         (b'{"a": ', "is not valid JSON: Expecting value"),
         (b'{"a": ' + b"[" * 100_000, "is not valid JSON: maximum recursion"),
@@ -70,7 +70,7 @@ def test_a_broken_file_is_one_sentence(tmp_path, content, sentence):
 
 
 def hold(path) -> subprocess.Popen:
-    """Another process that holds the lock ``path`` until it is killed."""
+    """Start another process, which holds the lock ``path`` until it is killed."""
     code = (
         "import sys, time; from pathlib import Path; from rl_rewards.core.files import locked\n"
         "with locked(Path(sys.argv[1]), ''): print('held', flush=True); time.sleep(60)"

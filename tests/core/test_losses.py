@@ -1,4 +1,4 @@
-"""Losses against their definitions in numpy and against numbers worked out by hand."""
+"""Tests of losses against their definitions in numpy and against numbers computed by hand."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -32,9 +32,9 @@ def test_cross_entropy_of_a_sure_and_wrong_output_is_finite():
     [
         (1.0, 2.0, -2.0),
         (1.5, 2.0, -2.4),  # gain is capped at 1 + clip
-        (0.5, 2.0, -1.0),  # a loss of gain is not
+        (0.5, 2.0, -1.0),  # a smaller gain is not capped
         (0.5, -2.0, 1.6),  # avoiding a bad action is capped at 1 - clip
-        (1.5, -2.0, 3.0),  # doing it more is not
+        (1.5, -2.0, 3.0),  # choosing it more often is not capped
     ],
 )
 def test_clipped_surrogate(ratio, advantage, expected):
@@ -43,9 +43,9 @@ def test_clipped_surrogate(ratio, advantage, expected):
 
 
 def test_positive_unlabelled_risk_on_known_numbers():
-    """Losses softplus(-f) = 1 and softplus(f) = 3 on goals, softplus(f) = 2 on the rest, prior 0.25.
+    """The losses are softplus(-f) = 1 and softplus(f) = 3 on goals, softplus(f) = 2 on the rest; the prior is 0.25.
 
-    0.25 * 1 + max(0, 2 - 0.25 * 3) = 1.5; with prior 0.75 the second part would be negative and is held at 0.
+    0.25 * 1 + max(0, 2 - 0.25 * 3) = 1.5; with prior 0.75, the second part would be negative and is clipped at 0.
     """
 
     def logit(loss):  # softplus(logit) = loss
@@ -56,7 +56,9 @@ def test_positive_unlabelled_risk_on_known_numbers():
     as_goal = float(np.log1p(np.exp(-on_goals)))  # softplus(-f)
     goals = jnp.array([on_goals, on_goals])
     assert float(non_negative_pu(goals, unlabelled, 0.25)) == pytest.approx(0.25 * as_goal + 1.25, rel=1e-5)
-    assert float(non_negative_pu(goals, unlabelled, 0.75)) == pytest.approx(0.75 * as_goal, rel=1e-5), "never negative"
+    assert float(non_negative_pu(goals, unlabelled, 0.75)) == pytest.approx(0.75 * as_goal, rel=1e-5), (
+        "the second part is never negative"
+    )
 
 
 def test_positive_unlabelled_risk_averages_each_kind_by_itself():

@@ -1,4 +1,4 @@
-"""What a part can do is declared by it: no code asks an object whether it happens to have an attribute."""
+"""Tests that parts declare their capabilities: no code checks whether an object happens to have an attribute."""
 
 import ast
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ ALLOWED = {
     "labelers/at_once.py: getattr(self._judge, '__qualname__', ": "the name of a person's function, or of its class",
     "loop/own_parts.py: hasattr(env, 'make')": "a person's class that may lack anything, to say what it lacks",
 }
-"""What a probe may begin with, and why it is none of a part's capabilities."""
+"""The beginnings of allowed probes, and why they do not ask for a capability of a part."""
 
 
 def nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Every node of the floors' code, with its file."""
+    """Yield every node of the package's code, with its file."""
     for floor in FLOORS:
         for path in sorted((PACKAGE / floor).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -25,7 +25,7 @@ def nodes() -> Iterator[tuple[str, ast.AST]]:
 
 
 def is_probe(node: ast.AST) -> bool:
-    """True for hasattr, and for getattr with a default."""
+    """Return True for hasattr, and for getattr with a default."""
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         return False
     return node.func.id == "hasattr" or (node.func.id == "getattr" and len(node.args) > 2)
@@ -35,11 +35,13 @@ def test_no_part_is_probed_for_an_attribute():
     found = [f"{file}: {ast.unparse(node)}" for file, node in nodes() if is_probe(node)]
     unknown = [probe for probe in found if not probe.startswith(tuple(ALLOWED))]
     assert not unknown, "declare it in the part's base class, or as an entry of Requirements"
-    assert all(any(probe.startswith(allowed) for probe in found) for allowed in ALLOWED), "some are gone"
+    assert all(any(probe.startswith(allowed) for probe in found) for allowed in ALLOWED), (
+        "an entry of ALLOWED is no longer needed"
+    )
 
 
 def test_members_are_compared_for_the_kinds_of_environment_alone():
-    """isinstance with a protocol that can be checked when a program runs is a probe, too."""
+    """isinstance with a runtime-checkable protocol is a probe, too."""
     classes = [node for _, node in nodes() if isinstance(node, ast.ClassDef)]
     compared = {one.name for one in classes if any(ast.unparse(of) == "runtime_checkable" for of in one.decorator_list)}
     assert compared == {"JaxEnv", "HostEnvironment", "HostEnv"}

@@ -1,4 +1,4 @@
-"""Running statistics against numpy on everything seen so far."""
+"""Tests of running statistics against numpy on all values so far."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ masks = st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, ma
 
 @given(masks, st.integers(0, 1000), st.sampled_from([0.0, 30.0]))
 def test_moments_equal_numpy_on_all_valid_values(masks, seed, offset):
-    """Several batches [3, 2, 4], some empty: the same as one pass over what was valid."""
+    """Several batches [3, 2, 4], some empty, give the same as one pass over all valid values."""
     rng = np.random.default_rng(seed)
     moments, seen = RunningMoments.init((4,)), np.zeros((0, 4))
     for flat in masks:
@@ -47,14 +47,14 @@ def test_normalize_centres_scales_and_clips():
 
 
 def test_image_statistics_of_whole_pictures():
-    """Moments have the observation's shape, also for uint8 pictures."""
+    """Moments have the observation's shape, also for uint8 images."""
     values = np.random.default_rng(0).integers(0, 255, (5, 2, 3, 3)).astype(np.uint8)
     moments = RunningMoments.init((3, 3)).update(jnp.asarray(values), jnp.ones((5, 2), bool))
     np.testing.assert_allclose(moments.mean, values.reshape(-1, 3, 3).mean(axis=0), rtol=1e-4)
 
 
 def loop_returns(rewards, done, valid, discount, since=0):
-    """Discounted reward so far in the episode, of the valid steps from ``since`` on."""
+    """Return the discounted reward of the episode so far, at the valid steps from ``since`` on."""
     collected = []
     for b in range(rewards.shape[1]):
         running = 0.0
@@ -68,7 +68,7 @@ def loop_returns(rewards, done, valid, discount, since=0):
 
 
 def test_reward_scale_is_the_deviation_of_discounted_returns():
-    """A first rollout counts in full (no bias towards the empty start); later ones decay it."""
+    """The first rollout has full weight (no bias towards the empty start), which later ones reduce."""
     rng = np.random.default_rng(1)
     scale, weights, moments = reward_scale(None), [], []
     for i in range(3):
@@ -83,11 +83,11 @@ def test_reward_scale_is_the_deviation_of_discounted_returns():
 
 
 CONSTANT_SCALE = np.std((1.0 - 0.99 ** np.arange(1, 1001)) / 0.01)
-"""Deviation of the discounted return of a reward of 1 over a 1,000-step episode: 19.9."""
+"""Standard deviation of the discounted return with reward 1 over an episode of 1,000 steps: 19.9."""
 
 
 def rollouts_of_ones(num_envs: int = 4, length: int = 250):
-    """Rollouts of episodes of 1,000 steps that pay 1; the environments begin at different places of them."""
+    """Yield rollouts of episodes of 1,000 steps with reward 1; each environment begins at another step of them."""
     steps = np.arange(num_envs) * 1000 // num_envs
     while True:
         at = steps + np.arange(1, length + 1)[:, None]
@@ -97,18 +97,18 @@ def rollouts_of_ones(num_envs: int = 4, length: int = 250):
 
 @pytest.mark.parametrize("floor", [None, 0.5])
 def test_returns_of_episodes_longer_than_a_rollout_go_on(floor):
-    """Of four environments a quarter of an episode apart, every rollout holds all of an episode."""
+    """Four environments are a quarter of an episode apart, so each rollout contains all steps of an episode."""
     scales = {"carried": reward_scale(4, floor), "anew": reward_scale(None, floor)}
     for _, rollout in zip(range(8), rollouts_of_ones(), strict=False):
         scales = {name: scale.update(*rollout, 0.99, 0.0) for name, scale in scales.items()}
     assert pytest.approx(19.86, abs=0.01) == CONSTANT_SCALE
     assert float(scales["carried"].std()) == pytest.approx(CONSTANT_SCALE, rel=1e-3)
-    assert float(scales["anew"].std()) == pytest.approx(25.2, abs=0.1), "what older runs divided by"
+    assert float(scales["anew"].std()) == pytest.approx(25.2, abs=0.1), "older runs divided by this"
 
 
 def test_carried_returns_are_those_of_one_long_rollout_with_masks_and_seeds():
     rng = np.random.default_rng(2)
-    rewards = jnp.asarray(rng.normal(size=(2, 30, 5)), jnp.float32)  # of two seeds
+    rewards = jnp.asarray(rng.normal(size=(2, 30, 5)), jnp.float32)  # for two seeds
     done, valid = (jnp.asarray(rng.random((2, 30, 5)) < share) for share in (0.1, 0.8))
 
     def update(scale, *rollout):

@@ -1,4 +1,4 @@
-"""Bradley-Terry on segments: the lecture's numbers, its invariance, its gradient; rankings, ties and refusals."""
+"""Tests of Bradley-Terry: the lecture's numbers, its invariance and gradient; rankings, ties and missing answers."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ def test_a_constant_added_to_every_return_changes_nothing():
 
 
 def test_the_gradient_is_the_lectures():
-    """-(1 - sigma) (grad R_w - grad R_l)."""
+    """The gradient is -(1 - sigma) (grad R_w - grad R_l)."""
     returns = jnp.array([0.7, -0.4])
     gradient = jax.grad(lambda r: preference_loss(r, jnp.array([1.0, 0.0]), 0.0)[0])(returns)
     wrong = 1.0 - jax.nn.sigmoid(returns[0] - returns[1])

@@ -1,4 +1,4 @@
-"""What parts declare: every entry is handed on by whatever wraps or combines parts, also one that is added later."""
+"""Tests that every class that wraps or combines parts passes on every requirement, also one that is added later."""
 
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.probes import make_spec
 DIFFERENT = {
     "history": 7,
     "demos": "some.npz",
-    "memory": ("keep_visited", 9),
+    "size_key": ("keep_visited", 9),
     "reads": ("env_reward",),
     "scope": "trajectory",
     "needs_examples": True,
@@ -38,7 +38,7 @@ DIFFERENT = {
     "notes": ("Success was found.",),
 }
 OF_ALL_PARTS = {"stands_still": False, "waits_for_answers": True}
-"""Entries of a whole whose parts differ, where one part alone does not decide: it moves, or waits, with any of them."""
+"""Merged entries that one part with the default decides: the reward changes, or training waits, if one part does."""
 OF_LEARNING = {
     "history": 0,
     "demos": None,
@@ -47,7 +47,7 @@ OF_LEARNING = {
     "stands_still": True,
     "warnings": (),
 }
-"""What a reward that learns no more has of these."""
+"""The entries that a frozen reward replaces, and their new values."""
 
 
 def test_every_entry_is_tried_here():
@@ -83,21 +83,21 @@ def test_a_frozen_reward_keeps_all_but_what_it_learned_with(name):
     assert getattr(found, name) == OF_LEARNING.get(name, DIFFERENT[name])
 
 
-# A capability that is added: needs_gravity, of a reward.
+# A new capability of a reward, needs_gravity.
 
 SPEC = make_spec(obs=2, action=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WithGravity(Requirements):
-    """One entry more, as it would stand among the others."""
+    """Requirements with one more entry."""
 
     needs_gravity: bool = field(default=False, metadata={"merge": any})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Falls(Constant):
-    """A reward of which that entry says what a test gives it."""
+    """A reward whose new entry has the value that a test sets."""
 
     declares: bool
 
@@ -128,7 +128,7 @@ def test_a_new_entry_reaches_the_check_through_everything_that_wraps_a_reward():
     ],
 )
 def test_a_capability_touches_its_declaration_one_part_one_reader_and_this_file(entry, files):
-    """A new one is four files: core/requirements.py, the part that declares it, what reads it, and DIFFERENT here."""
+    """A new capability touches core/requirements.py, the part that declares it, its reader, and DIFFERENT here."""
     package = Path(rl_rewards.__file__).parent
     named = {
         path.relative_to(package).as_posix()

@@ -1,4 +1,4 @@
-"""The shipped discounted sums and advantages against plain loops over one environment at a time."""
+"""Tests of discounted sums and advantages against plain loops over one environment at a time."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ sums_of = jax.jit(discounted_sum, static_argnums=2)
 
 
 def loop_advantages(rewards, values, next_values, terminated, truncated, discount, trace_decay, absorbing):
-    """A_t as the sum over k of (discount * lambda)^k delta_{t+k}, up to and with the episode's last step."""
+    """Return A_t as the sum over k of (discount * lambda)^k delta_{t+k}, including the episode's last step."""
     out = np.zeros((T, B))
     for b in range(B):
         for t in range(T):
@@ -52,8 +52,10 @@ def test_discounted_sums_equal_the_loop(seed, done, rates):
 
 
 def test_truncation_bootstraps_and_termination_does_not():
-    """One step, reward 1, V(s) = 2, V(s') = 10, discount 0.5: -1 where it terminates, 4 where it is cut."""
+    """One step with reward 1, V(s) = 2, V(s') = 10, discount 0.5 has advantage -1 if terminated, 4 if truncated."""
     one, yes, no = jnp.ones((1, 1)), jnp.ones((1, 1), bool), jnp.zeros((1, 1), bool)
     assert float(generalized_advantage(one, 2 * one, 10 * one, yes, no, 0.5, 0.9)[0, 0]) == 1 - 2
     assert float(generalized_advantage(one, 2 * one, 10 * one, no, yes, 0.5, 0.9)[0, 0]) == 1 + 0.5 * 10 - 2
-    assert float(generalized_advantage(one, 2 * one, 10 * one, yes, yes, 0.5, 0.9)[0, 0]) == 1 - 2, "an end is an end"
+    assert float(generalized_advantage(one, 2 * one, 10 * one, yes, yes, 0.5, 0.9)[0, 0]) == 1 - 2, (
+        "a step that is both counts as terminated"
+    )

@@ -1,4 +1,4 @@
-"""A budget is spent whole and never exceeded, early or evenly."""
+"""Tests that schedules spend the whole budget, never exceed it, and differ in when they spend it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Only numbers that strict JSON knows get through."""
+"""Tests that only numbers allowed in strict JSON remain."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Specs survive the way to disk and back; a policy head's two scalings undo each other."""
+"""Tests that specs are saved and loaded unchanged, and that a policy head's two scalings are inverse."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +22,7 @@ def test_spec_round_trip(tmp_path, action):
 
 
 def test_every_field_of_a_spec_survives(tmp_path):
-    """Each value is unlike its default, so that a field that load forgets shows."""
+    """Each value differs from its default, so that a field that ``load`` forgets is noticed."""
     changes = {"restores": False, "has_success": True, "max_episode_steps": 77, "step_seconds": 0.25, "name": "other"}
     spec = make_spec(**changes)
     spec.save(tmp_path / "spec.json")
@@ -57,7 +57,7 @@ def test_policy_scalings_undo_each_other(action):
 
 
 def test_half_bounded_actions_are_left_as_they_are():
-    """There is no middle between a bound and infinity."""
+    """An interval with one infinite bound has no middle to centre on."""
     action = Box(shape=(2,), low=(-1.0, -float("inf")), high=(3.0, 1.0))
     outer = head(action).to_env(jnp.array([[0.5, 0.5]]))
     np.testing.assert_allclose(outer, [[2.0, 0.5]])

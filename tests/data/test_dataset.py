@@ -1,4 +1,4 @@
-"""A data set against the copies that it replaces. A step is recognised by its row, which is its observation."""
+"""Tests of a data set against separate copies for each seed. The observation of a step is its row number."""
 
 import hashlib
 
@@ -22,7 +22,7 @@ PER_STEP = ("obs", "action", "next_obs", "terminated", "truncated", "env_reward"
 
 
 def numbered(lengths: list[int]) -> tuple[Transition, np.ndarray]:
-    """Episodes of these lengths, one after the other, and where the next row is the next step of the same one."""
+    """Return consecutive episodes of these lengths, and a mask of rows whose next row continues the episode."""
     n = sum(lengths)
     obs = np.arange(n, dtype=np.float32)[:, None]
     ends = np.isin(np.arange(n), np.cumsum(lengths) - 1)
@@ -35,7 +35,7 @@ def on_device(dataset: Dataset) -> Dataset:
 
 
 def starts_of(rows: np.ndarray, follows: np.ndarray, length: int) -> set[int]:
-    """Rows from which ``length`` consecutive ones were given, by looking at every start."""
+    """Return the rows at which a segment of ``length`` given rows can begin, by trying every row."""
     given = set(rows)
     return {
         int(row)
@@ -47,7 +47,7 @@ def starts_of(rows: np.ndarray, follows: np.ndarray, length: int) -> set[int]:
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(1, 4), st.floats(0.3, 1.0), st.integers(0, 99))
 @settings(max_examples=30)
 def test_segments_are_all_possible_ones_and_no_others(lengths, length, share, seed):
-    """Never across an episode's end, never over a step that the seed was not given; refused where there is none."""
+    """Segments never cross an episode's end or a step that the seed may not use; it is an error if there are none."""
     steps, follows = numbered(lengths)
     rng = np.random.default_rng(seed)
     given = [np.flatnonzero(rng.random(sum(lengths)) <= share) for _ in range(2)]
@@ -63,7 +63,7 @@ def test_segments_are_all_possible_ones_and_no_others(lengths, length, share, se
     draw = jax.vmap(lambda one, key: sample_segments(one, key, 400, length), (dataset.seed_axes, 0))
     obs = np.asarray(draw(dataset, keys).obs).astype(int)[..., 0]
     assert obs.shape == (2, 400, length)
-    assert (np.diff(obs, axis=-1) == 1).all(), "consecutive"
+    assert (np.diff(obs, axis=-1) == 1).all(), "the steps are consecutive"
     for found, expected in zip(obs, possible, strict=True):
         assert set(found[:, 0]) == expected
 
@@ -78,7 +78,7 @@ def test_segments_are_uniform_over_starts():
 
 
 def copies(rows: list[np.ndarray]) -> list[dict[str, jax.Array]]:
-    """What a run held before there was a data set: padded copies of every seed's own steps."""
+    """Return the data that earlier versions held: a padded copy of the steps of every seed."""
     most = max(map(len, rows))
     padded = [np.append(one, np.repeat(one[-1], most - len(one))) for one in rows]
     return [
@@ -89,12 +89,12 @@ def copies(rows: list[np.ndarray]) -> list[dict[str, jax.Array]]:
 
 @pytest.mark.parametrize(("episodes", "every"), [(None, 1), (3, 1), (2, 7)], ids=["everything", "some", "thinned"])
 def test_per_seed_rows_are_as_good_as_the_copies_that_they_replace(episodes, every):
-    """Under vmap and jit: all steps, drawn steps, and the hash by which older runs know their data again."""
+    """All steps, sampled steps and the hash, by which older runs recognise their data, are equal under vmap and jit."""
     rows = [choose("x", DEMOS, episodes, every, seed).rows for seed in range(3)]
     rows[1] = rows[1][: len(rows[1]) // 2] if episodes else rows[1]
     dataset, old = on_device(as_dataset(DEMOS, rows)), copies(rows)
-    assert (dataset.rows is None) == (episodes is None), "given everything, a seed needs no list of it"
-    assert len(dataset.steps.obs) == len(np.unique(np.concatenate(rows))), "only what somebody was given is kept"
+    assert (dataset.rows is None) == (episodes is None), "seeds that use all steps need no list of rows"
+    assert len(dataset.steps.obs) == len(np.unique(np.concatenate(rows))), "only steps that some seed uses are kept"
 
     def look(data, seed):
         return transitions_of(data), data["demos"].sample(jax.random.key(seed), 50)
@@ -114,7 +114,7 @@ def test_per_seed_rows_are_as_good_as_the_copies_that_they_replace(episodes, eve
 
 
 def test_the_hash_is_that_of_the_arrays():
-    """Written out once, so that it cannot change without notice: resumed runs compare it with an older one."""
+    """The hash is written out here to notice any change, because resumed runs compare it with an older one."""
     x = np.arange(3, dtype=np.float32)
     assert fingerprint({"x": x}) == hashlib.sha256(b"x(3,)float32" + x.tobytes()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Rows of demonstrations that do not fit each other, or the environment: refused or warned of, and where."""
+"""Tests of errors and warnings for rows of demonstrations that do not fit each other or the environment."""
 
 import re
 
@@ -17,7 +17,7 @@ LAST = GOOD["episode_start"] + STEPS - 1
 
 
 def filled(value) -> np.ndarray:
-    """``next_obs`` with another last row of each episode."""
+    """Return ``next_obs`` with the last row of each episode replaced by ``value``."""
     next_obs = GOOD["next_obs"].copy()
     next_obs[LAST] = value
     return next_obs
@@ -58,7 +58,7 @@ def test_rows_are_compared_as_a_run_holds_them(tmp_path):
 
 
 def thinned(every: int) -> dict[str, np.ndarray]:
-    """One step of so many of each episode; what was kept last ends it."""
+    """Return demonstrations with every ``every``-th step of each episode; the last kept step ends the episode."""
     rows = np.flatnonzero(np.arange(ROWS) % STEPS % every == 0)
     kept = {key: GOOD[key][rows] for key in ("obs", "action", "next_obs", "terminated", "env_reward")}
     step, starts = rows % STEPS, np.searchsorted(rows, GOOD["episode_start"])
@@ -70,7 +70,7 @@ def test_a_thinned_file_says_which_steps_it_has(tmp_path, capsys):
     loaded = load_demonstrations(point_file(tmp_path, **thinned(3)), SPEC)
     assert len(loaded["obs"]) == 8 * 14 and set(np.diff(loaded["step"][:14])) == {3}
     assert "Warning" not in capsys.readouterr().out
-    with pytest.raises(ConfigError, match=r"is not obs in row 1: .* the key step \[n\] must say which step"):
+    with pytest.raises(ConfigError, match=r"is not obs in row 1: .* the key step \[n\] must give each row"):
         load_demonstrations(point_file(tmp_path, **(thinned(3) | {"step": None})), SPEC)
 
 
@@ -87,8 +87,8 @@ def test_steps_that_do_follow_each_other_in_a_thinned_file_are_held_to_it(tmp_pa
     ("step", "message"),
     [
         (np.zeros(ROWS, int), r"step in row 1 \(episode 0, step 0\) is 0; it must ascend"),
-        (np.arange(ROWS) - 1, "step must be a whole number from 0 on"),
-        (np.arange(ROWS) / 2, "step must be a whole number from 0 on"),
+        (np.arange(ROWS) - 1, "step must hold whole numbers of at least 0"),
+        (np.arange(ROWS) / 2, "step must hold whole numbers of at least 0"),
         (np.arange(ROWS)[:-1], f"{ROWS - 1} in step; they must match"),
     ],
 )
@@ -102,10 +102,10 @@ def test_steps_that_cannot_be(tmp_path, step, message):
     [
         (
             {"env_reward": np.full(ROWS, -1.0)},
-            "in 8 of 8 episodes episode_return is not the sum of env_reward; of episode 0 .*, and the sum is -40.",
+            "in 8 of 8 episodes episode_return is not the sum of env_reward; in episode 0 .*, and the sum is -40.",
         ),
         ({"next_obs": filled(5.0)}, r"in 8 of 8 episodes the last step changes obs more .*, first in row 39"),
-        ({"next_obs": filled(GOOD["obs"][LAST])}, "the last next_obs of every episode is its last obs, as if"),
+        ({"next_obs": filled(GOOD["obs"][LAST])}, "the last next_obs of every episode equals its last obs"),
         ({"step": np.arange(ROWS) % STEPS * 2}, "8 of 8 episodes are longer than the 40 .*; episode 0 has 79"),
         ({"step": np.arange(ROWS) % STEPS * 2}, "next_obs is the obs of the next row although steps between them were"),
     ],

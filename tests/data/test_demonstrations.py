@@ -1,4 +1,4 @@
-"""Demonstration files: the documented layout comes back; every way to be wrong is one clear sentence."""
+"""Tests of demonstration files: the documented layout is read, and every fault gives one clear sentence."""
 
 import numpy as np
 import pytest
@@ -54,10 +54,10 @@ def test_the_environments_reward_is_optional(tmp_path):
         (changed("action", 7, 1.5), "action in row 7 is 1.5, outside the bounds -1 to 1 of point"),
         ({"episode_start": np.zeros(0, int), "episode_return": np.zeros(0)}, "holds no episode"),
         ({"episode_return": np.zeros(3)}, "8 rows in episode_start but 3 in episode_return"),
-        ({"episode_start": np.arange(8) * STEPS + 1}, "ascending order, the first 0"),
-        (changed("truncated", 5, True), "row 5 is terminated or truncated, but .* goes on"),
+        ({"episode_start": np.arange(8) * STEPS + 1}, "ascending order, beginning with 0"),
+        (changed("truncated", 5, True), "row 5 is terminated or truncated, but .* continues"),
         (changed("truncated", ROWS - 1, False), f"row {ROWS - 1} is neither .* ends there"),
-        ({"terminated": np.zeros(ROWS)}, "terminated must be true or false"),
+        ({"terminated": np.zeros(ROWS)}, "terminated must be an array of booleans"),
         ({"obs": np.array([{"a": 1}], dtype=object)}, "cannot be read .* obs holds pickled Python objects"),
         ({"next_obs": None}, r"lacks the key 'next_obs'; .* T steps have T \+ 1 observations"),
         ({"next_obs": GOOD["next_obs"][:-8]}, rf"{ROWS - 8} in next_obs; .* T steps have T \+ 1 observations"),
@@ -69,7 +69,7 @@ def test_the_environments_reward_is_optional(tmp_path):
         ({"episode_return": np.full(8, 1e39)}, "episode_return has a value too large for float32 in row 0"),
         ({"episode_start": np.array([0, 80, 40, 120, 160, 200, 240, 280], np.uint64)}, "ascending order"),
         ({"episode_start": np.array([0, *[2**63] * 7], np.uint64)}, "starts at row 9223372036854775808, but there are"),
-        ({"episode_start": np.arange(8) * 40.0}, "episode_start must be whole numbers"),
+        ({"episode_start": np.arange(8) * 40.0}, "episode_start must hold whole numbers"),
     ],
 )
 def test_bad_files(tmp_path, changes, message):
@@ -100,7 +100,7 @@ def test_missing_truncated_pickled_and_foreign_files(tmp_path):
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_a_file_with_one_wrong_byte_is_read_or_refused(tmp_path, compressed):
-    """Whatever it hits: a name, a length, a checksum, the kind of compression, the bits themselves."""
+    """The byte may belong to a name, a length, a checksum, the type of compression or the data."""
     (np.savez_compressed if compressed else np.savez)(tmp_path / "good.npz", obs=np.linspace(0, 1, 6).reshape(3, 2))
     good, bad = (tmp_path / "good.npz").read_bytes(), tmp_path / "bad.npz"
     refused = 0
@@ -121,7 +121,7 @@ def test_discrete_actions_are_counted(tmp_path):
     assert demonstrations.load_demonstrations(str(path), spec)["action"].dtype == np.int32
     demos["action"][4] = 3
     demonstrations.save_demonstrations(path, spec, demos)
-    with pytest.raises(ConfigError, match="action in row 4 is 3; test has the actions 0 to 2, as files count"):
+    with pytest.raises(ConfigError, match=r"action in row 4 is 3; test has the actions 0 to 2 \(in files"):
         demonstrations.load_demonstrations(str(path), spec)
 
 
@@ -134,7 +134,7 @@ def test_choosing_keeps_whole_episodes_and_every_so_many_steps():
     episodes, rows = choose("x", GOOD, episodes=3, every=10, seed=1)
     assert len(episodes) == 3 and len(rows) == 3 * STEPS / 10
     np.testing.assert_array_equal(np.repeat(episodes, 4), rows // STEPS)
-    assert set(np.diff(rows[:4])) == {10}, "one episode's steps, ten apart"
+    assert set(np.diff(rows[:4])) == {10}, "the steps of one episode are ten apart"
     np.testing.assert_array_equal(rows, choose("x", GOOD, episodes=3, every=10, seed=1).rows)
     assert not np.array_equal(rows, choose("x", GOOD, episodes=3, every=10, seed=2).rows)
     np.testing.assert_array_equal(choose("x", GOOD, None, 1, 0).rows, np.arange(ROWS))
@@ -171,7 +171,7 @@ def test_a_recording_gives_the_first_episode_of_every_copy():
     np.testing.assert_array_equal(demos["obs"][:3], rollout.obs[:3, 0])
     np.testing.assert_array_equal(demos["obs"][3:], rollout.obs[:, 1])
     np.testing.assert_allclose(demos["episode_return"][1], np.sum(rollout.env_reward[:, 1]), rtol=1e-6)
-    assert np.abs(demos["action"]).max() <= 1.0, "as the environment carried them out"
+    assert np.abs(demos["action"]).max() <= 1.0, "actions are clipped as in the environment"
 
 
 def test_a_recording_follows_itself_to_the_last_bit():
@@ -179,8 +179,8 @@ def test_a_recording_follows_itself_to_the_last_bit():
     rollout = make_rollout(spec, 6, 1)
     ended = np.arange(6)[:, None] == 5
     next_obs = np.concatenate([np.asarray(rollout.obs)[1:], np.asarray(rollout.next_obs)[-1:]])
-    next_obs[2] = np.nextafter(next_obs[2], np.float32(1e9))  # as a compiler may round it
-    next_obs[3] += 0.5  # as an environment may not
+    next_obs[2] = np.nextafter(next_obs[2], np.float32(1e9))  # a rounding difference, which is removed
+    next_obs[3] += 0.5  # a real difference, which is kept
     demos = demonstrations.first_episodes(
         rollout.replace(next_obs=next_obs, terminated=ended, truncated=np.zeros_like(ended)), spec
     )

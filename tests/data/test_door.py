@@ -1,4 +1,4 @@
-"""The door to data: what it tells of good and of broken sets, and examples recorded to a file."""
+"""Tests of ``python -m rl_rewards.data``: descriptions of valid and invalid files, and recording of examples."""
 
 import hashlib
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_info_tells_episodes_returns_ranges_and_nan(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "recorded on point" in told
     assert "8 episodes of 40 steps, 320 in all" in told
-    assert "0 of them end early" in told and "true return" in told
+    assert "0 of the episodes terminate" in told and "true return" in told
     assert "action           float32 [320, 2], -1 to 1, 1 NaN or infinite" in told
     assert "refused: " in told and "action has a NaN or infinite value in row 3" in told
 
@@ -37,7 +37,7 @@ def test_info_tells_what_a_run_would_refuse_and_warn_of(tmp_path, capsys):
     assert "in 8 of 8 episodes episode_return is not the sum of env_reward" in told
     main(["info", point_file(tmp_path)])
     told = capsys.readouterr().out
-    assert "nothing wrong was found" in told and "add for example env=point" in told
+    assert "no faults were found" in told and "add for example env=point" in told
 
 
 def test_info_holds_a_set_against_an_environment_that_is_named(tmp_path, capsys):

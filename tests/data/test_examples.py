@@ -1,4 +1,4 @@
-"""Example files: the documented layout comes back; every way to be wrong is one clear sentence."""
+"""Tests of example files: the documented layout is read, and every fault gives one clear sentence."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ GOOD = examples.collect_examples(ENV, goals=20, non_goals=30, seed=0)
 
 
 def write(path, **changes):
-    """The good file with some arrays replaced, None leaving one out."""
+    """Write the valid file with some arrays replaced; None leaves an array out."""
     arrays = {"env": np.array("point"), **GOOD, **changes}
     np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
     return path

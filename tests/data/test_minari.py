@@ -1,4 +1,4 @@
-"""Minari datasets, made on the spot, as demonstrations."""
+"""Tests of Minari data sets, recorded by the tests, as demonstrations."""
 
 import contextlib
 
@@ -21,7 +21,7 @@ PENDULUM = ("env=gymnasium", "env.id=Pendulum-v1", "env.ends_early=false", "env.
 
 @pytest.fixture
 def dataset(tmp_path, monkeypatch) -> str:
-    """Three episodes of 7, 8 and 9 steps of a random policy on Pendulum; the recording of the last just stops."""
+    """Record a random policy on Pendulum in episodes of 7, 8 and 9 steps; the last one stops without an end flag."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     env, rng, buffers = gymnasium.make("Pendulum-v1"), np.random.default_rng(0), []
     for length in (7, 8, 9):
@@ -50,7 +50,7 @@ def test_a_dataset_is_read_like_a_file(dataset):
     assert list(demos["episode_start"]) == [0, 7, 15] and len(demos["obs"]) == 24
     np.testing.assert_array_equal(np.flatnonzero(demos["truncated"]), [6, 14, 23])
     np.testing.assert_array_equal(demos["obs"][1:7], demos["next_obs"][:6])
-    assert not np.array_equal(demos["obs"][7], demos["next_obs"][6]), "another episode"
+    assert not np.array_equal(demos["obs"][7], demos["next_obs"][6]), "row 7 begins another episode"
     np.testing.assert_allclose(demos["episode_return"][0], demos["env_reward"][:7].sum(), rtol=1e-5)
 
 
@@ -74,7 +74,7 @@ ODD = gymnasium.spaces.Discrete(3, start=1)
 
 
 def own_dataset(tmp_path, monkeypatch, episodes, observations=None):
-    """A dataset of these (observations, actions), whose actions are 1 to 3."""
+    """Record a data set of these (observations, actions), whose actions are 1 to 3."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     buffers = []
     for obs, actions in episodes:

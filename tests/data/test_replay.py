@@ -1,4 +1,4 @@
-"""The ring of transitions against a plain list, with wrap. A transition is told by its (env, time) observation."""
+"""Tests of the replay ring against a plain list, with wrap-around. The observation of a transition is (env, time)."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ sample_segments = jax.jit(Replay.sample_segments, static_argnums=(2, 3))
 
 
 def numbered(first: int, done=None, valid=None):
-    """A rollout whose observations are (env, time), with time counted from ``first``."""
+    """Return a rollout whose observations are (env, time), with time counted from ``first``."""
     time, env = np.meshgrid(np.arange(first, first + T), np.arange(B), indexing="ij")
     changes = {
         "obs": np.stack([env, time], axis=-1).astype(np.float32),
@@ -28,7 +28,7 @@ def numbered(first: int, done=None, valid=None):
 
 
 def filled(rollouts: int, kept: int, done=None, valid=None) -> Replay:
-    """A ring of ``kept`` rollouts after ``rollouts`` of them; ``done`` and ``valid`` are [rollouts * T, B]."""
+    """Return a ring for ``kept`` rollouts after adding ``rollouts``; ``done`` and ``valid`` are [rollouts * T, B]."""
     replay = Replay.init(numbered(0), kept * T * B)
     for i in range(rollouts):
         rows = slice(i * T, (i + 1) * T)
@@ -48,7 +48,7 @@ def test_capacity_is_rounded_up_to_whole_rollouts(asked, kept):
 @given(st.integers(1, 7), st.integers(1, 3))
 @settings(max_examples=12)
 def test_holds_exactly_the_newest_rollouts(rollouts, kept):
-    """Like a list of rollouts cut to the last ``kept``; the first and the last slot are sampled like any other."""
+    """The ring holds the last ``kept`` rollouts; its first and its last slot are sampled like any other."""
     listed = [numbered(i * T) for i in range(rollouts)][-kept:]
     expected = set().union(*map(rows_of, listed))
     drawn = sample(filled(rollouts, kept), jax.random.key(rollouts), 3000)
@@ -68,7 +68,7 @@ def test_whole_transitions_stay_together():
 
 @pytest.mark.parametrize("rollouts", [2, 5], ids=["part_filled", "wrapped"])
 def test_sampling_is_uniform(rollouts):
-    """Each of the stored transitions gets its share, within five standard deviations."""
+    """Each stored transition is sampled equally often, within five standard deviations."""
     n = 30_000
     drawn = np.asarray(sample(filled(rollouts, 3), jax.random.key(1), n).obs).astype(int)
     _, counts = np.unique(drawn, axis=0, return_counts=True)
@@ -78,7 +78,7 @@ def test_sampling_is_uniform(rollouts):
 
 
 def possible_segments(done, valid, first: int, length: int) -> set[tuple[int, int]]:
-    """(env, time of the first step), by looking at every start."""
+    """Return (env, time of the first step) of every possible segment, by trying every start."""
     return {
         (env, start)
         for env in range(B)
@@ -92,7 +92,7 @@ def possible_segments(done, valid, first: int, length: int) -> set[tuple[int, in
 )
 @settings(max_examples=40)
 def test_segments_are_all_possible_ones_and_no_others(rollouts, kept, length, seed, ends):
-    """Never across an episode's end, an invalid step, the write position or the empty part."""
+    """Segments never cross an episode's end, an invalid step, the write position or the empty part."""
     rng = np.random.default_rng(seed)
     done = rng.random((rollouts * T, B)) < ends
     valid = rng.random((rollouts * T, B)) >= 0.5 * ends
@@ -101,12 +101,12 @@ def test_segments_are_all_possible_ones_and_no_others(rollouts, kept, length, se
     obs = np.asarray(segments.obs).astype(int)
     assert obs.shape == (2000, length, 2)
     if not possible:
-        assert not segments.valid.any(), "where nothing can be drawn, nothing is valid"
+        assert not segments.valid.any(), "if there are no segments, no step is valid"
         return
     assert segments.valid.all()
     assert rows_of(segments.replace(obs=obs[:, 0])) == possible
-    assert np.all(obs[:, :, 0] == obs[:, :1, 0]), "one environment"
-    assert np.all(np.diff(obs[:, :, 1], axis=1) == 1), "consecutive in time"
+    assert np.all(obs[:, :, 0] == obs[:, :1, 0]), "a segment is from one environment"
+    assert np.all(np.diff(obs[:, :, 1], axis=1) == 1), "its steps are consecutive"
     assert not np.asarray(segments.done)[:, :-1].any(), "an episode may end at the last step only"
 
 
@@ -129,7 +129,7 @@ def test_an_empty_ring_gives_nothing_valid():
 
 
 def test_a_rollout_alone_is_as_good_as_a_ring_of_one_rollout():
-    """To the bit, so that nobody needs to keep such a ring."""
+    """Both give the same bits, so that no such ring needs to be stored."""
     ring, alone = filled(5, 1), Replay.of(numbered(4 * T))
     for drawn in (
         lambda replay: sample(replay, jax.random.key(0), 50),

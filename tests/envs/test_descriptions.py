@@ -1,4 +1,4 @@
-"""What our environments tell a judge of a segment: the facts of its scenes, and no reward."""
+"""Descriptions of segments for a judge: they state the facts of the scenes and no reward."""
 
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ def test_point():
     told = descriptions.of_point(scene, np.tile([3.0, 0.0], (5, 1)))
     assert "In 5 steps" in told and "from (1.00, 0.00) to (0.00, 0.00)" in told
     assert "1.00 at first, 0.00 at last, 0.50 on average, 0.00 at the least" in told
-    assert "speed wanted: 1.00" in told, "an action beyond its bounds does no more"
+    assert "speed wanted: 1.00" in told, "an action beyond its bounds counts as the bound"
 
 
 def test_pencil_case_in_centimetres():

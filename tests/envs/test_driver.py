@@ -1,4 +1,4 @@
-"""driver: cars move as by hand, features are the papers', episodes and trajectories agree, pictures are true."""
+"""driver: dynamics agree with calculations by hand and features with the papers; episodes agree with trajectories."""
 
 import jax
 import jax.numpy as jnp
@@ -23,14 +23,14 @@ def test_one_euler_step_by_hand():
 
 
 def test_features_of_sadigh_by_hand():
-    """On a lane's middle, turned by 30 degrees, one deviation ahead of the other car and one beside it."""
+    """On a lane's centre, turned by 30 degrees, one deviation ahead of the other car and one to its side."""
     cars = np.array([[0.13, 0.27, np.pi / 3, 0.4], [0.16, 0.2, np.pi / 2, 0.9]])
     one_lane_off, three_off = (np.exp(-0.5 * (k * 0.13) ** 2 / (0.25 * 0.13**2 / 4)) for k in (1.0, 3.0))
     lanes = 1.0 + one_lane_off + np.exp(-0.5 * 0.26**2 / (0.25 * 0.13**2 / 4))
     expected = [lanes, one_lane_off + three_off, np.sin(np.pi / 3), np.exp(-1.0), 0.36]
     np.testing.assert_allclose(step_features(SADIGH, jnp.asarray(cars)), expected, rtol=1e-4)
     turned = cars.copy()
-    turned[1] = [0.13 + 0.03, 0.27 + 0.07, 0.0, 0.9]  # across the road: what was along is beside
+    turned[1] = [0.13 + 0.03, 0.27 + 0.07, 0.0, 0.9]  # across the road, so that ahead becomes sideways
     collision = step_features(SADIGH, jnp.asarray(turned))[3]
     np.testing.assert_allclose(collision, np.exp(-0.5 * ((0.03 / 0.07) ** 2 + (0.07 / 0.03) ** 2)), rtol=1e-4)
 
@@ -43,7 +43,7 @@ def test_features_of_biyik_by_hand():
 
 
 def test_the_other_car_of_biyik_keeps_to_its_script():
-    """Straight, a turn to the left, back again, then faster; the learner's car coasts to a stop."""
+    """It drives straight, left, back and then faster, while the learner's car coasts to a stop."""
     after = np.asarray(jax.jit(biyik().trajectory)(jnp.zeros((50, 2))))
     assert after.shape == (50, 2, 4)
     np.testing.assert_allclose(after[:10, 1, 2], np.pi / 2, atol=1e-6)
@@ -56,7 +56,7 @@ def test_the_other_car_of_biyik_keeps_to_its_script():
 
 @pytest.mark.parametrize("variant", ["sadigh2017", "biyik2019"])
 def test_an_episode_pays_its_trajectory(variant):
-    """Steps of the environment are those of ``trajectory``; rewards are the weights times its features."""
+    """The environment's steps equal ``trajectory``, and the rewards equal the weights times its features."""
     env = make("env", "driver") if variant == "sadigh2017" else biyik()
     low, high = env.world.control_low, env.world.control_high
     controls = jax.random.uniform(jax.random.key(1), (5, 2), minval=1.5 * jnp.array(low), maxval=jnp.array(high))
@@ -77,7 +77,7 @@ def test_an_episode_pays_its_trajectory(variant):
 
 
 def test_pools_of_questions():
-    """Pairs within the bounds; those of sadigh2017 share the situation, so that only the learner's car differs."""
+    """Pairs are within the bounds; in those of sadigh2017 only the learner's car differs."""
     for world in (SADIGH, BIYIK):
         pairs = np.asarray(random_pairs(world, jax.random.key(0), 40))
         assert pairs.shape == (40, 2, len(world.features)) and np.isfinite(pairs).all()
@@ -100,7 +100,7 @@ def test_examples_plane_and_picture():
     for goal in (True, False):
         examples = env.collect_examples(np.random.default_rng(0), 20, goal)
         assert examples.obs.shape == (20, 9) and examples.action.shape == (20, 2)
-        assert ((examples.obs[:, 5] < 0) == goal).all(), "the other car is behind where it was passed"
+        assert ((examples.obs[:, 5] < 0) == goal).all(), "the other car is behind in goals"
     plane = env.plane(5)
     cars = np.tile(np.array([0.0, 0.0, np.pi / 2, 0.5], np.float32), (2, 1))
     cars[0, :2] = plane.x[3], plane.y[1]

@@ -1,4 +1,4 @@
-"""flip: falls, stands and bounces as it must, cannot roll, can back-flip when told how, and does not by chance."""
+"""flip: it falls, stands and bounces by the laws of physics; it can do a back-flip, but does not by chance."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def body(**given) -> jax.Array:
 
 @jax.jit
 def play(start, actions):
-    """Bodies [T, 6], rewards and success [T] under ``actions`` [T, 2]."""
+    """Return bodies [T, 6], rewards and success [T] under ``actions`` [T, 2]."""
 
     def step(state, action):
         state, out = ENV.step(jax.random.key(0), state, action)
@@ -31,7 +31,7 @@ def play(start, actions):
 
 
 def test_flight_is_a_parabola_and_turns_evenly():
-    """Semi-implicit Euler of n substeps of h falls g h^2 n (n + 1) / 2; legs out of reach do nothing."""
+    """In n substeps of h, semi-implicit Euler falls by g h^2 n (n + 1) / 2; legs out of reach do nothing."""
     bodies, _, _ = play(body(height=5.0, vx=1.0, vz=2.0, turning=3.0), jnp.ones((5, 2)))
     n, h = 50, SUBSTEP_SECONDS
     expected = [n * h, 5.0 + 2.0 * n * h - ENV.gravity * h**2 * n * (n + 1) / 2, 3.0 * n * h]
@@ -40,7 +40,7 @@ def test_flight_is_a_parabola_and_turns_evenly():
 
 
 def test_a_push_turns_and_lifts_by_hand():
-    """The nose's leg alone, from rest in the air, halfway out of reach: force F / 2, at half the length."""
+    """Only the nose's leg pushes, from rest, at half its reach: with force F / 2, at half the plank's length."""
     height = HEIGHT / 2 + ENV.leg_reach / 2
     forces = ENV.forces(body(height=height), jnp.array([0.0, ENV.leg_force]))
     np.testing.assert_allclose(forces, [[0, 0], [0, ENV.leg_force / 2], [0, 0], [0, 0]], atol=1e-4)
@@ -61,7 +61,7 @@ def test_it_stands_without_a_push():
 
 @pytest.mark.parametrize("turned", [0.0, 0.4, 1.5, 2.5, np.pi])
 def test_nothing_goes_through_the_ground_and_nothing_is_gained(turned):
-    """Dropped from 4 m while spinning: corners sink a few centimetres at most, and energy only falls."""
+    """Dropped from 4 m while spinning, corners sink by a few centimetres at most, and the energy only decreases."""
     start = body(height=4.0, turned=turned, vx=2.0, turning=10.0)
     bodies, _, _ = play(start, jnp.zeros((150, 2)))
     bodies = np.concatenate([np.asarray(start)[None], bodies])
@@ -71,13 +71,13 @@ def test_nothing_goes_through_the_ground_and_nothing_is_gained(turned):
     assert lowest.min() > -0.1 and abs(lowest[-1]) < 0.02
     energy = ENV.gravity * bodies[:, 1] + 0.5 * (bodies[:, 3] ** 2 + bodies[:, 4] ** 2 + INERTIA * bodies[:, 5] ** 2)
     touched = np.maximum.accumulate(np.maximum(-lowest, 0.0)).max()
-    spring = 2 * 0.5 * 5000.0 * touched**2  # what the ground may hold for a while
+    spring = 2 * 0.5 * 5000.0 * touched**2  # energy that the ground may store for a while
     assert (energy[1:] <= np.minimum.accumulate(energy)[:-1] + spring + 0.2).all()
     assert energy[-1] < 0.2 * energy[0]
 
 
 def test_a_back_flip_is_possible():
-    """Once it stands, the nose's leg in full and the tail's a little: up and over backward, and down on its feet."""
+    """From standing, a full push of the nose's leg and a small one of the tail's turn it over onto its feet."""
     actions = np.full((100, 2), -1.0, np.float32)
     actions[10:13] = 0.2, 1.0
     starts = jax.vmap(ENV.reset)(jax.random.split(jax.random.key(0), 8))
@@ -89,7 +89,7 @@ def test_a_back_flip_is_possible():
     assert (np.asarray(bodies)[:, :, 1].max(axis=1) > 0.5 * (LENGTH + HEIGHT)).all(), "in flight"
     forward = play(starts.body[0], jnp.asarray(actions[:, ::-1].copy()))
     np.testing.assert_allclose(forward[0][-1, 2], -2 * np.pi, atol=0.02)
-    assert not forward[2].any(), "a front flip is none"
+    assert not forward[2].any(), "a front flip is not a success"
 
 
 def test_chance_does_not_flip():
@@ -111,7 +111,10 @@ def test_episodes_last_and_are_seen():
     assert out.info["angle"] == state.body[2]
     turned = FlipState(body=body(turned=0.5 + 2 * np.pi, x=3.0), elapsed=state.elapsed)
     np.testing.assert_allclose(
-        ENV.observe(turned), [HEIGHT / 2, np.sin(0.5), np.cos(0.5), 0, 0, 0], atol=1e-5, err_msg="no whole turns, no x"
+        ENV.observe(turned),
+        [HEIGHT / 2, np.sin(0.5), np.cos(0.5), 0, 0, 0],
+        atol=1e-5,
+        err_msg="whole turns and x are not observed",
     )
 
 
@@ -129,7 +132,7 @@ def test_examples_plane_and_picture():
     for turned, left in ((0.0, False), (np.pi, True)):
         picture = ENV.draw(np.array([3.0, 0.7, turned], np.float32))
         red = (picture == (210, 60, 50)).all(axis=-1).nonzero()[1].mean()
-        assert (red < 120) == left, "the nose is where it points"
+        assert (red < 120) == left, "the nose is drawn on the side to which the plank points"
 
 
 def test_what_cannot_be_is_refused():

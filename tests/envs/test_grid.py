@@ -1,4 +1,4 @@
-"""grid: what steps do is what its model says, and every way to be wrong is a sentence."""
+"""grid: steps agree with its model, and there is one sentence for every wrong setting."""
 
 import jax
 import jax.numpy as jnp
@@ -86,9 +86,9 @@ def test_what_people_are_given():
     assert picture.shape == (240, 240, 3) and picture.dtype == np.uint8
     assert picture[200, 200].tolist() == [40, 90, 200], "the walker, at the lower right"
     red, green, _ = picture[40, 200].tolist()
-    assert green > red, "what pays is green"
+    assert green > red, "positive rewards are green"
     red, green, _ = picture[200, 120].tolist()
-    assert red > green, "what costs is red"
+    assert red > green, "negative rewards are red"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_people_are_given():
         ({"slip": 1.5}, r"env\.slip=1\.5 is a probability"),
         ({"block_size": 3}, r"env\.block_size=3 must divide env\.size=8"),
         ({"max_episode_steps": 0}, r"env\.max_episode_steps=0 must be at least 1"),
-        ({"rewards": [[8, 0, 1.0]]}, r"has the entry \[8, 0, 1\.0\]; each is x, y from 0 to 7, and a reward"),
+        ({"rewards": [[8, 0, 1.0]]}, r"has the entry \[8, 0, 1\.0\]; each must be x, y \(0 to 7\) and a reward"),
         ({"rewards": [[1, 1.0]]}, r"has the entry \[1, 1\.0\]"),
         ({"rewards": []}, r"pays the same on every cell"),
         ({"rewards": [1]}, r"env\.rewards=\[1\] is not valid; it must be a list, each entry a list"),

@@ -1,4 +1,4 @@
-"""mountain_car: what gymnasium's car does, this one does; it can be solved, though not by force alone."""
+"""mountain_car: steps agree with Gymnasium's; the task can be solved, but not with full force to the right only."""
 
 import gymnasium
 import jax
@@ -22,7 +22,7 @@ def at(position, velocity, elapsed=0):
 
 
 def gymnasium_steps(bodies, forces):
-    """What gymnasium's own car does from every body: [n, 2] and whether it ended [n]."""
+    """Return the bodies [n, 2] after a step of Gymnasium's own car from every body, and True where it ended [n]."""
     theirs = gymnasium.make("MountainCarContinuous-v0").unwrapped
     theirs.reset(seed=0)
     reached, ended = [], []

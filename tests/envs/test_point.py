@@ -1,4 +1,4 @@
-"""point in pictures and with a television: what is seen is where the point is, and static in one corner alone."""
+"""point in pictures and with a television: pictures show the position, and static is seen only in one corner."""
 
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ def picture_env(**changes) -> Point:
 
 
 def test_pictures_are_true():
-    """The blue centre is the position; next_obs shows the state reached; half a pixel's motion is seen."""
+    """The blue centre is the position; next_obs shows the state reached; half a pixel of motion is visible."""
     env = picture_env(image_size=20)
     assert env.spec.obs.shape == (20, 20, 3) and env.spec.obs.dtype == "uint8" and env.spec.obs_names == ()
     state = env.reset(jax.random.key(0)).replace(position=jnp.array([-0.8, -0.55]))
@@ -53,7 +53,7 @@ def test_what_cannot_be_is_refused():
 
 
 def test_a_turn_turns_actions_and_nothing_else():
-    """At 90 degrees what was to the right goes up; the goal stays where it is."""
+    """At 90 degrees an action to the right moves the point up; the goal does not move."""
     straight, turned = make("env", "point"), make("env", "point", turn=90.0)
     state = PointState(position=jnp.array([-0.5, -0.5]), elapsed=jnp.zeros((), jnp.int32))
     after = turned.step(jax.random.key(0), state, jnp.array([1.0, 0.0]))[0].position
@@ -85,7 +85,7 @@ def test_goals_and_cells():
 def test_without_a_television_nothing_is_drawn_or_seen_of_it():
     env = make("env", "point")
     state = env.reset(jax.random.key(0))
-    assert state.screen is None and len(jax.tree.leaves(state)) == 2, "as many leaves as a checkpoint had before"
+    assert state.screen is None and len(jax.tree.leaves(state)) == 2, "older checkpoints have the same leaves"
     runs = [env.step(jax.random.key(i), state, jnp.array([0.3, -0.2])) for i in range(2)]
     jax.tree.map(np.testing.assert_array_equal, *runs)
     assert "television" not in env.spec.info and env.spec.obs.high == (1.0, 1.0)

@@ -1,4 +1,4 @@
-"""Where observations tell the true reward, what they tell is what the environment pays."""
+"""``reward_of`` agrees with the reward that the environment pays, where observations show the true reward."""
 
 import jax
 import jax.numpy as jnp
@@ -31,11 +31,11 @@ def test_reward_of_what_happened(overrides):
     told = env.reward_of(jnp.asarray(obs), jnp.asarray(action), jnp.asarray(next_obs))
     assert told is not None
     np.testing.assert_allclose(np.asarray(told), paid, atol=2e-5)
-    assert np.ptp(paid) > 0.0, "nothing was paid, so that nothing was tested"
+    assert np.ptp(paid) > 0.0, "the reward was constant, so that nothing was tested"
 
 
 def rollout(env):
-    """obs, action, next_obs and env_reward, leaves [T, B, ...], of random actions."""
+    """Return obs, action, next_obs and env_reward, leaves [T, B, ...], of random actions."""
     if isinstance(env, HostEnvironment):
         return host_rollout(env)
     act_space = env.spec.action
@@ -55,7 +55,7 @@ def host_rollout(env):
     batch, rng, found = env.make(ENVS, 0), np.random.default_rng(0), []
     batch.reset(np.ones(ENVS, bool))
     batch.positions[:, 2] = rng.uniform(-0.2, 0.2, ENVS)
-    batch.positions[:, 3] = rng.uniform(0.0, 0.4, ENVS)  # some behind the notebook, some before it
+    batch.positions[:, 3] = rng.uniform(0.0, 0.4, ENVS)  # some behind the notebook, some in front of it
     obs = batch.reset(np.zeros(ENVS, bool))
     for _ in range(3):
         action = rng.uniform(-1.0, 1.0, (ENVS, 2)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A hall stepped on the host, and a game played by hand: what the tests of two players share."""
+"""A hall that is stepped on the host, and a plain reference game; shared by the tests of games."""
 
 import io
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def rules(**changes) -> Rules:
 
 @dataclass(frozen=True)
 class HostHall(HostEnvironment):
-    """``hall`` of 9 cells in numpy, whose simulator's state is the cell and the time."""
+    """``hall`` with 9 cells in numpy; the state of its simulator is the cell and the time."""
 
     goal_names = ("cell",)
     goal_threshold = 0.5
@@ -92,7 +92,7 @@ class HostHallBatch(HostEnv):
 
 
 def by_hand(agreed: Rules, start: int, actions: list[int]) -> list[dict]:
-    """Algorithm 1 of the paper on a hall, one game, as plainly as it can be told; stops when the game is over."""
+    """Return the rows of one game on a hall by the paper's algorithm 1, as simply as possible, until it is over."""
     rows, cell, t_alice, t_bob = [], start, 0, 0
     actions = iter(actions)
 

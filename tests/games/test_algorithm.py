@@ -1,4 +1,4 @@
-"""Two players as one algorithm: each learns from its own turns, and from nothing else."""
+"""Tests of two players as one algorithm: each learns only from its own turns."""
 
 from dataclasses import fields, replace
 from functools import cache, partial
@@ -45,7 +45,7 @@ def players(env=HALL, agreed=None, **changes) -> tuple[JaxGame, TwoPlayer]:
 
 
 _COMPILED = {}
-"""Of players, which all tests share: by what they are called and whom they belong to."""
+"""Compiled functions, shared by all tests, by algorithm and name."""
 
 
 def _compiled(algorithm, name, function):
@@ -93,7 +93,7 @@ def test_who_acts_and_with_which_actions(env):
 
 
 class Counting(PPO):
-    """Remembers how many steps it has acted in."""
+    """PPO whose memory is the number of steps in which it has acted."""
 
     def initial_memory(self, num_envs):
         return jnp.zeros(num_envs)
@@ -126,7 +126,7 @@ def test_each_player_remembers_its_own_turns_of_the_game(past_share):
 
 
 def test_players_that_remember_learn_from_the_memory_they_acted_with():
-    """The ratio of the first minibatch is 1 for both, over games that end and others' turns between."""
+    """The ratio in the first minibatch is 1 for both players, across ends of games and turns of the other player."""
     game, algorithm = players()
     gru = make("model", "gru", units=8, hidden=(8,))
     learner = replace(algorithm.bob, model=gru, epochs=1, minibatches=1)
@@ -177,7 +177,7 @@ def test_past_opponents_act_as_they_were_and_teach_nobody():
     game, algorithm = players(agreed=rules(past_share=1.0, past_versions=2), past_share=1.0)
     state = fresh(algorithm)
     past = jax.tree.map(lambda x: x.copy(), state.past)
-    # Version 2 of Bob always goes right: its output layer's bias says so.
+    # The bias of the output layer makes version 2 of Bob always go right.
     leaves, tree = jax.tree_util.tree_flatten_with_path(past["bob"].params["actor"])
     last = next(str(path) for path, leaf in leaves if leaf.shape[-1:] == (2,) and leaf.ndim == 2)
     changed = [leaf.at[1].set(jnp.array([-50.0, 50.0])) if str(path) == last else leaf for path, leaf in leaves]
@@ -190,12 +190,12 @@ def test_past_opponents_act_as_they_were_and_teach_nobody():
     assert set(np.unique(opponent)) == {-2.0, -1.0, 1.0, 2.0}
     action = np.asarray(rollout.action)
     assert (action[bobs & (opponent == -2.0)] == 1).all()
-    assert 0.2 < np.mean(action[bobs & (opponent == -1.0)]) < 0.8, "the other version explores"
+    assert 0.2 < np.mean(action[bobs & (opponent == -1.0)]) < 0.8, "the other version acts at random"
     by_past = jnp.asarray(np.where(bobs, opponent < 0.0, opponent > 0.0))
     rewards = jax.random.normal(jax.random.key(6), by_past.shape)
     before, _ = updated(algorithm, state, rollout, rewards)
     changed_rewards = jnp.where(by_past, rewards * 3.0 + 1.0, rewards)
-    # Advantages never cross a turn's end, so that what a past player got moves nobody.
+    # Advantages never cross the end of a turn, so the rewards of a past player affect no learner.
     after, _ = updated(algorithm, state, rollout, changed_rewards)
     assert same(before.alice, after.alice) and same(before.bob, after.bob)
 
@@ -206,7 +206,8 @@ def test_the_oldest_past_players_make_room():
     rollout = collected(game, algorithm, state)
     first, _ = updated(algorithm, state, rollout, rollout.env_reward)
     newer = jax.tree.map(lambda x: x + 1 if jnp.issubdtype(x.dtype, jnp.floating) else x, first.bob)
-    remembered = algorithm._remember(first.replace(bob=newer), jnp.int32(3))  # an odd round: the second place
+    # In an odd round, the second version is replaced.
+    remembered = algorithm._remember(first.replace(bob=newer), jnp.int32(3))
 
     def version(i):
         return jax.tree.map(lambda x: x[i], remembered["bob"])
@@ -222,7 +223,7 @@ def test_bob_imitates_alice_where_he_failed_her_goal():
     counts = np.asarray(counts)
     hers = np.asarray(rollout.info["role"]) == ALICE
     assert counts.any() and not counts[~hers].any()
-    # Where it counts, the goal shown is where her turn ends, and that goal was then missed.
+    # At the steps that count, the goal is where Alice's turn ended, and Bob failed to reach it.
     for b in range(counts.shape[1]):
         ends = np.flatnonzero(np.asarray(rollout.terminated)[:, b] & hers[:, b])
         overs = np.flatnonzero(np.asarray(rollout.info["over"])[:, b])

@@ -1,4 +1,4 @@
-"""The game around an environment: every game goes as the paper's algorithm says, inside JAX and on the host alike."""
+"""Tests of games around environments: every game follows the paper's algorithm, in JAX and on the host."""
 
 from functools import partial
 
@@ -21,12 +21,12 @@ MODES = ("repeat", "reverse")
 
 
 def drawn_actions(seed: int) -> np.ndarray:
-    """[STEPS, GAMES] some of which stop; of Bob they never do."""
+    """Return random actions [STEPS, GAMES], some of which stop Alice's turn."""
     return np.random.default_rng(seed).choice(3, (STEPS, GAMES), p=[0.3, 0.5, 0.2]).astype(np.int32)
 
 
 def played_in_jax(env, actions):
-    """Starting cells, observations and outputs [T, B, ...] of one game in every environment, however it goes on."""
+    """Return the starting cells, observations and outputs [T, B, ...] of one game in each environment."""
     states = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), GAMES))
 
     def step(states, inputs):
@@ -64,7 +64,7 @@ def test_games_go_as_the_paper_says(kind, mode):
     build, play = PLAYERS[kind]
     actions = drawn_actions(seed=MODES.index(mode))
     bobs_never_stop = np.where(actions == STOP, 0, actions)
-    # Who acts when follows from the rules alone: let the hand say where Bob's turn begins, and take his stops away.
+    # The reference game says where Bob's turn begins; his stops are removed there.
     starts, _, _ = play(build(agreed), actions)
     for b, start in enumerate(starts):
         hers = sum(row["role"] == 0 for row in by_hand(agreed, int(start), actions[:, b].tolist()))
@@ -81,11 +81,11 @@ def test_games_go_as_the_paper_says(kind, mode):
             assert not out.truncated[t, b] and out.env_reward[t, b] == 0.0
         ends.add((expected[-1]["role"], expected[-1]["reached"]))
         _check_what_they_see(obs[:, b], expected, int(start), mode)
-    assert ends == {(0, True), (1, True), (1, False)}, "all ways to end a game came up"
+    assert ends == {(0, True), (1, True), (1, False)}, "all ways to end a game must occur"
 
 
 def _check_what_they_see(obs, rows, start, mode):
-    """[T, 2 LENGTH + flags]: their cell, and Alice's start or Bob's goal."""
+    """Check the observations [T, 2 LENGTH + flags]: the player's cell, and Alice's start or Bob's goal."""
     alice_end = next(row["cell"] for row in rows if row["role"] == ALICE and row["terminated"])
     cell = start
     for t, row in enumerate(rows):
@@ -139,7 +139,7 @@ def test_a_host_game_goes_on_from_what_it_saved():
 
     one, other = env.make(GAMES, seed=1), env.make(GAMES, seed=2)
     one.reset(np.ones(GAMES, bool))
-    collect_host(one, act, None, jax.random.key(0), 4)  # in the middle of some turns of Alice, and of some of Bob
+    collect_host(one, act, None, jax.random.key(0), 4)  # now some games are in Alice's turn and some in Bob's
     assert {ALICE, BOB} <= set(one.turn[0])
     other.load(one.save())
     other.batch.rng.bit_generator.state = one.batch.rng.bit_generator.state
@@ -149,7 +149,7 @@ def test_a_host_game_goes_on_from_what_it_saved():
 
 @pytest.mark.parametrize("kind", PLAYERS)
 def test_whoever_is_put_back_sees_it_at_once(kind):
-    """The next observation is the next player's, not the one that Alice's last step led to."""
+    """After Alice's last step, the observation is that of Bob at his start, not her next_obs."""
     env, play = PLAYERS[kind][0](rules()), PLAYERS[kind][1]
     actions = np.full((STEPS, GAMES), 1, np.int32)
     starts, obs, out = play(env, actions)
@@ -162,9 +162,14 @@ def test_whoever_is_put_back_sees_it_at_once(kind):
 @pytest.mark.parametrize(
     ("name", "changes", "agreed", "told"),
     [
-        ("driver", {}, {}, r"does not tell what a goal is"),
-        ("key_door", {}, {"mode": "reverse"}, r"reward\.mode=reverse has Bob undo .* choose reward\.mode=repeat"),
-        ("point", {"observation": "image"}, {}, r"reward=self_play works on vectors"),
+        ("driver", {}, {}, r"needs an environment with goals"),
+        (
+            "key_door",
+            {},
+            {"mode": "reverse"},
+            r"reward\.mode=reverse needs .* is not reversible; choose reward\.mode=repeat",
+        ),
+        ("point", {"observation": "image"}, {}, r"reward=self_play needs vectors"),
     ],
 )
 def test_environments_that_cannot_carry_a_game_are_refused(name, changes, agreed, told):
@@ -173,7 +178,7 @@ def test_environments_that_cannot_carry_a_game_are_refused(name, changes, agreed
 
 
 def test_pencil_cases_game_puts_the_table_back():
-    """She pushes the case until she stops; he finds the table to the bit as she found it."""
+    """Alice pushes the case until she stops; Bob's table then equals that at her start bit for bit."""
     env = HostGame(make("env", "pencil_case"), rules(threshold=0.01, alice_moves=30, horizon=60))
     batch = env.make(4, seed=0)
     first, start = batch.reset(np.ones(4, bool)), batch.batch.get_state()
@@ -184,7 +189,7 @@ def test_pencil_cases_game_puts_the_table_back():
         ends = np.full((4, 1), 1.0 if t == stop else -1.0)
         out = batch.step(np.concatenate([push, ends], axis=-1).astype(np.float32))
     assert out.terminated.all() and (out.info["t_alice"] == stop).all()
-    playing = ~out.needs_reset  # not where the case has not moved
+    playing = ~out.needs_reset  # games in which the case has not moved are over
     assert playing.any() and np.array_equal(batch.turn[0] == BOB, playing)
     np.testing.assert_array_equal(batch.batch.get_state()[playing], start[playing])
     size = env.inner.spec.obs.shape[0]

@@ -1,4 +1,4 @@
-"""Runs of two players: killed in either's turn, fine-tuned, evaluated; and what is refused before anything compiles."""
+"""Tests of runs with two players: kills in either's turn, fine-tuning, evaluation, and early refusals."""
 
 import signal
 import subprocess
@@ -77,18 +77,20 @@ def test_a_game_leaves_what_the_report_shows(tmp_path):
     last = run_here(tmp_path, *HALL, "reward.target_fraction=0.5", "env.max_episode_steps=12")
     for name in ("alice_return", "bob_return", "game_reached", "game_t_alice", "success", "true_return"):
         assert np.isfinite(last[f"eval/{name}"])
-    assert last["eval/learned_return"] == pytest.approx(last["eval/true_return"]), "the task pays its own reward"
+    assert last["eval/learned_return"] == pytest.approx(last["eval/true_return"]), (
+        "in the task, the learned reward is the true one"
+    )
     assert last["reward/games"] > 0 and last["reward/task_episodes"] > 0
     with np.load(tmp_path / "evaluations" / "000004.npz") as file:
         for name, shape in (("goal", (4, 1)), ("reached", (4,)), ("place", (4, 2))):
             assert file[f"game_{name}"].shape == shape
         far = file["game_t_alice"]
         assert (file["game_distance"] <= far).all() and (far + file["game_t_bob"] <= 12).all()
-        assert file["scene"].shape[0] == 12, "the task's episodes, for the video"
+        assert file["scene"].shape[0] == 12, "scenes of task episodes, for the video"
         player, moves = file["scene_player"], np.stack([far, file["game_t_bob"]])
         assert file["scene_games"].shape[:2] == player.shape == (13, 4)
         for role, made in zip((ALICE, BOB), moves, strict=True):
-            stops = (player == role).sum(axis=0) - made[:4]  # her stop repeats the scene before it
+            stops = (player == role).sum(axis=0) - made[:4]  # Alice's stop repeats the previous scene
             assert ((stops == 0) | ((stops == 1) & (role == ALICE))).all()
 
 
@@ -118,9 +120,9 @@ def test_bob_goes_on_with_what_he_has_learned(tmp_path, played):
         close = [np.allclose(a, b, atol=1e-6) for a, b in zip(*map(jax.tree.leaves, (before, after)), strict=True)]
         assert all(close) == is_same, name
     counts = [int(policy.state.bob.optimizer[1][0].count) for policy in (learned, tuned)]
-    assert counts[1] * 5 == counts[0], "one round's steps of a fresh optimiser, against five rounds'"
+    assert counts[1] * 5 == counts[0], "a new optimiser has taken the steps of one round, the other those of five"
     before, after = (policy.state.bob.obs_moments.count for policy in (learned, tuned))
-    assert after > before, "the observation statistics go on from his"
+    assert after > before, "the observation statistics continue from those of the adopted Bob"
 
 
 def test_any_run_can_begin_with_another_and_is_resumed_without_it(tmp_path):
@@ -150,20 +152,20 @@ def test_each_seed_goes_on_with_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (("env=key_door", "env.max_episode_steps=12"), r"learned on hall, and this run's environment is key_door"),
-        (("reward=environment",), r"has the learners alice and bob, and this run has one learner"),
-        (("algorithm.model.hidden=[32]",), r"has networks of another shape"),
-        (("env.length=6",), r"learned with other observations"),
+        (("env=key_door", "env.max_episode_steps=12"), r"learned on hall, but this run's environment is key_door"),
+        (("reward=environment",), r"has the learners alice and bob, but this run has one learner"),
+        (("algorithm.model.hidden=[32]",), r"has networks of other shapes"),
+        (("env.length=6",), r"learned with observations"),
         (
             ("pretrain.part=carol",),
-            r"pretrain\.part=carol is none of this run's learners",
+            r"pretrain\.part=carol is not a learner of this run",
         ),
         (("pretrain.run=/nowhere",), r"/nowhere does not exist"),
         (("pretrain.run=null",), r"pretrain\.part=bob needs pretrain=RUN_DIR"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_compiles(tmp_path, played, changes, told, monkeypatch):
-    monkeypatch.setattr("rl_rewards.loop.experiment.init_state", None)  # the first thing that would compile
+    monkeypatch.setattr("rl_rewards.loop.experiment.init_state", None)  # the first function that would compile
     fit = [c for c in FINE_TUNED if not (changes[0] == "reward=environment" and c.startswith("reward"))]
     if changes[0].startswith("env=key"):
         fit = [c for c in fit if not c.startswith(("env=", "env.length", "env.goal"))]
@@ -174,17 +176,20 @@ def test_what_does_not_fit_is_refused_before_anything_compiles(tmp_path, played,
 def test_the_command_line_takes_a_folder_as_pretrain(tmp_path):
     done = command("env=point", "reward=environment", "debug=smoke", "pretrain=/nowhere", f"hydra.run.dir={tmp_path}")
     assert done.returncode != 0
-    assert "/nowhere does not exist; name the folder of a run whose policy is to be used." in done.stderr + done.stdout
+    assert "/nowhere does not exist; name the run folder of the policy." in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (("env=gymnax",), r"cannot restore a state|does not tell what a goal is"),
-        (("algorithm.rollout_length=12",), r"algorithm\.rollout_length=12 holds no whole game of reward\.horizon=12"),
-        (("reward.target_fraction=0.5",), r"algorithm\.rollout_length=20 holds no whole episode of the task"),
-        (("algorithm=sac",), r"algorithm=sac needs real actions|judges whole trajectories|learns from whole rollouts"),
+        (("env=gymnax",), r"cannot restore a state|needs an environment with goals"),
+        (
+            ("algorithm.rollout_length=12",),
+            r"algorithm\.rollout_length=12 is too short for a whole game of reward\.horizon=12",
+        ),
+        (("reward.target_fraction=0.5",), r"algorithm\.rollout_length=20 is too short for a whole episode of the task"),
+        (("algorithm=sac",), r"algorithm=sac needs real actions|scores whole trajectories|learns from whole rollouts"),
     ],
 )
 def test_runs_that_cannot_be_played_are_refused(changes, told):

@@ -1,4 +1,4 @@
-"""The report of self-play tells of the games beside the task, and that of curiosity where training has been."""
+"""The report of self-play shows the games beside the task; that of curiosity shows where training has been."""
 
 import json
 
@@ -36,14 +36,14 @@ def test_page_of_games(plain_run):
         "How far Bob gets",
         "The games over training",
         "1,200 games and 0 task episodes",
-        "Alice earns the same",  # of form=time
+        "Alice earns the same",  # with form=time
         "reward.target_fraction=0",
         " of Alice&#39;s goals.",
         "reward/goal_distance",
-        "things in the world Alice changed",
+        "objects in the world that Alice changed",
     ):
         assert words in text, words
-    # Evaluation's learned reward is the task's own: nothing to compare it with.
+    # Evaluations report the task's own reward as the learned reward: there is nothing to compare it with.
     for words in ("Learned reward beside the true outcome", "Episodes of the last evaluation", "Rank correlation"):
         assert words not in text, words
 
@@ -98,7 +98,7 @@ def test_games_that_miss_an_array_are_refused_in_one_sentence(plain_run):
     with np.load(file) as stored:
         arrays = {name: stored[name] for name in stored.files if name != "game_goal"}
     np.savez(file, **arrays)
-    with pytest.raises(ConfigError, match="games that this version cannot read"):
+    with pytest.raises(ConfigError, match=r"games in .* cannot be read by this version"):
         read_run(plain_run)
 
 
@@ -115,7 +115,7 @@ def test_coverage_maps_and_bonuses(plain_run, prefix, cells):
     assert run.visits[0].coverage < 0.2 and run.visits[-1].coverage == 1.0
     maps, courses = coverage_figures(run)
     assert len(maps.pictures) == TIMES and "100% of the cells" in maps.pictures[-1].alt
-    assert ("in a row" in maps.caption) == (cells == 21)
+    assert ("form a row" in maps.caption) == (cells == 21)
     assert len(courses.pictures) == 2  # coverage, and both bonuses in one
     drawn = training_figure(run)
     assert drawn is not None
@@ -138,7 +138,7 @@ def test_visits_of_seeds(plain_run):
 
 def test_page_of_curiosity(plain_run):
     text = _text(add_visits(plain_run, prefix="novelty"))
-    for words in ("Where training has been", "Coverage and what static is paid", "reward/novelty/coverage"):
+    for words in ("Where training has been", "Coverage and the bonus for static", "reward/novelty/coverage"):
         assert words in text, words
 
 
@@ -153,7 +153,9 @@ def test_parts_of_a_mixture():
 
 
 def test_metrics_of_parts_and_players_have_entries(plain_run):
-    assert meaning("reward/novelty/coverage") == f"{meaning('reward/coverage')} Of the mixture's part novelty."
+    assert (
+        meaning("reward/novelty/coverage") == f"{meaning('reward/coverage')} Measured for the mixture's part novelty."
+    )
     assert meaning("eval/novelty_visits") and meaning("agent/bob_entropy") and not meaning("reward/novelty/unheard_of")
     add_visits(add_games(plain_run))
     rows = [json.loads(line) for line in (plain_run / "metrics.jsonl").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""The three hooks by which a reward makes a run another one: the loop calls them, whoever gives them."""
+"""Tests that the loop calls the three hooks by which any reward may change the environment, algorithm and episodes."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ HERE = __name__
 
 
 class OddSteps(Episodes):
-    """Only every other step of a rollout counts, and no episode ends in success."""
+    """Episodes of which only every other step counts, and none ends in success."""
 
     def select(self, rollout):
         odd = jnp.arange(len(rollout.valid))[:, None] % 2 == 1
@@ -32,7 +32,7 @@ class OddSteps(Episodes):
 
 
 class Shorter(JaxEnv):
-    """An environment whose episodes are cut after ``length`` steps."""
+    """An environment whose episodes are truncated after ``length`` steps."""
 
     def __init__(self, inner, length: int):
         self.inner, self.length = inner, length
@@ -60,7 +60,7 @@ class Shorter(JaxEnv):
 
 @dataclass(frozen=True)
 class InShort(RewardSource):
-    """Pays the environment's own reward in episodes of five steps, to a learner with a smaller step."""
+    """The environment's own reward, with episodes of five steps and a smaller learning rate."""
 
     requirements = Requirements(reads=("env_reward",))
 

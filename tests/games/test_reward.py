@@ -1,4 +1,4 @@
-"""What a game pays, to whom and when; and what cannot be played."""
+"""Tests of the rewards of a game for both players, and of settings that are refused."""
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +19,12 @@ def self_play(**changes):
 
 
 def rollout_of(*games, length: int):
-    """[length, 1] transitions of ``games``: (t_alice, t_bob, reached) with her stop, or "task" of three steps."""
+    """Return transitions [length, 1] of ``games``: (t_alice, t_bob, reached) plus Alice's stop, or a 3-step "task"."""
     return side_by_side([rows_of(games)[:length]])
 
 
 def rows_of(games) -> list[tuple]:
-    """A row for every step: role, t_alice, t_bob, terminated, over, reached."""
+    """Return a row for every step: role, t_alice, t_bob, terminated, over, reached."""
     rows = []
     for game in games:
         if game == "task":
@@ -38,7 +38,7 @@ def rows_of(games) -> list[tuple]:
 
 
 def side_by_side(copies: list[list[tuple]]):
-    """Transitions [T, B] of the rows of B copies."""
+    """Return transitions [T, B] from the rows of B copies."""
     role, t_alice, t_bob, terminated, over, reached = np.array(copies, np.float32).transpose(2, 1, 0)
     info = {"role": role, "t_alice": t_alice, "t_bob": t_bob, "over": over, "reached": reached * over}
     info |= {"distance": np.full_like(role, 2.0), "success": reached * (role == TASK)}
@@ -52,10 +52,10 @@ def paid(source, rollout):
 @pytest.mark.parametrize(
     ("game", "alice", "bob"),
     [
-        ((3, 5, True), SCALE * 2, -SCALE * 5),  # he needs two moves more than she did
-        ((4, 2, True), 0.0, -SCALE * 2),  # he is faster: she gets nothing, and loses nothing
-        ((4, HORIZON - 4, False), SCALE * 4, -SCALE * 8),  # he fails: t_B = t_max - t_A
-        ((2, 0, True), 0.0, 0.0),  # she ends where she began
+        ((3, 5, True), SCALE * 2, -SCALE * 5),  # Bob needs two moves more than Alice
+        ((4, 2, True), 0.0, -SCALE * 2),  # Bob is faster, so Alice gets 0
+        ((4, HORIZON - 4, False), SCALE * 4, -SCALE * 8),  # Bob fails: t_B = t_max - t_A
+        ((2, 0, True), 0.0, 0.0),  # Alice ends at her start
     ],
 )
 def test_times_pay_as_in_the_paper(game, alice, bob):
@@ -63,7 +63,7 @@ def test_times_pay_as_in_the_paper(game, alice, bob):
     reward, role = paid(self_play(), rollout), np.asarray(rollout.info["role"])[:, 0]
     assert reward[role == ALICE].sum() == pytest.approx(alice)
     assert reward[role == BOB].sum() == pytest.approx(bob)
-    assert reward[game[0]] == pytest.approx(alice), "she is paid when her turn ends"
+    assert reward[game[0]] == pytest.approx(alice), "Alice's reward comes at the end of her turn"
 
 
 @pytest.mark.parametrize(("game", "alice"), [((3, 5, True), -1.0), ((4, 8, False), 1.0), ((2, 0, True), -1.0)])
@@ -89,15 +89,15 @@ def test_games_one_after_the_other_do_not_mix_and_tasks_pay_the_environments_rew
 
 
 def test_games_that_begin_too_late_to_end_whatever_happens_do_not_count():
-    """The second game begins after 9 steps, has 11, and could have had 13."""
+    """The second game begins after 9 steps, has 11 steps, and could have had 13."""
     games = ((3, 5, True), (4, 6, True), (1, 2, True))
     for length, counted in ((24, 20), (22, 20), (21, 9), (13, 9), (12, 0)):
         cut = whole_games(rollout_of(*games, length=length), HORIZON)
         assert np.asarray(cut.valid)[:, 0].tolist() == [step < counted for step in range(length)], length
         ended = np.asarray(cut.terminated)[-1, 0]
-        assert np.asarray(cut.truncated)[:, 0].tolist() == [False] * (length - 1) + [not ended], "nothing goes on"
+        assert np.asarray(cut.truncated)[:, 0].tolist() == [False] * (length - 1) + [not ended], "no game continues"
     task = whole_games(rollout_of((3, 5, True), "task", "task", length=14), HORIZON)
-    assert np.asarray(task.valid).all(), "a task episode is cut like any other"
+    assert np.asarray(task.valid).all(), "a task episode may be truncated and stays valid"
     assert np.asarray(task.truncated)[:, 0].tolist() == [False] * 13 + [True]
     complete = whole_games(rollout_of((3, 5, True), "task", "task", length=15), HORIZON)
     assert np.asarray(complete.valid).all() and not np.asarray(complete.truncated).any()
@@ -105,7 +105,7 @@ def test_games_that_begin_too_late_to_end_whatever_happens_do_not_count():
 
 @pytest.mark.parametrize("length", [13, 20, 33])
 def test_the_share_of_games_that_bob_wins_does_not_depend_on_the_rollouts_length(length):
-    """Half of all games are won in 2 steps, half are lost after 13: of those that count half are lost as well."""
+    """Bob wins half of all games in 2 steps and loses half after 13; he also loses half of those that count."""
     rng, kinds = np.random.default_rng(0), ((1, 0, True), (1, HORIZON - 1, False))
     copies = [rows_of(kinds[i] for i in rng.integers(2, size=length))[:length] for _ in range(2000)]
     rollout, source = whole_games(side_by_side(copies), HORIZON), self_play()
@@ -141,13 +141,13 @@ def test_a_round_tells_of_whole_games_alone():
     ("changes", "told"),
     [
         ({"goal_threshold": 0.0}, r"reward\.goal_threshold=0\.0 must be positive"),
-        ({"horizon": 5}, r"reward\.horizon=5 moves of both together leave Bob none after .*alice_moves=5"),
+        ({"horizon": 5}, r"reward\.horizon=5, the moves of both .* leaves Bob no move after .*alice_moves=5"),
         ({"alice_moves": 0}, r"reward\.alice_moves=0 must be at least 1"),
         ({"time_scale": 0.0}, r"reward\.time_scale=0\.0 must be positive"),
-        ({"target_fraction": 1.5}, r"reward\.target_fraction=1\.5 is a share"),
-        ({"past_share": -0.1}, r"reward\.past_share=-0\.1 is a share"),
+        ({"target_fraction": 1.5}, r"reward\.target_fraction=1\.5 is a fraction"),
+        ({"past_share": -0.1}, r"reward\.past_share=-0\.1 is a fraction"),
         ({"past_every": 0}, r"reward\.past_every=0 must be at least 1"),
-        ({"cloning_weight": 0.5, "mode": "reverse"}, r"reward\.cloning_weight clones what Alice did"),
+        ({"cloning_weight": 0.5, "mode": "reverse"}, r"reward\.cloning_weight makes Bob clone Alice's actions"),
         ({"form": "money"}, r"reward\.form=money is not valid; it must be time or win"),
     ],
 )

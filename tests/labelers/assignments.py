@@ -10,7 +10,7 @@ from tests.probes import make_spec
 
 
 def assignment(answers: int, clips: int = 2, seed: int = 0, folder: Path = Path(), spec: EnvSpec | None = None, **more):
-    """Of an environment whose pictures show its scene as grey."""
+    """Return an assignment of an environment whose pictures show the scene as a grey level."""
     return Assignment(
         seed=seed,
         answers=answers,
@@ -24,5 +24,5 @@ def assignment(answers: int, clips: int = 2, seed: int = 0, folder: Path = Path(
 
 
 def draw(scene: np.ndarray) -> np.ndarray:
-    """[k] -> uint8 [6, 8, 3]."""
+    """Return a picture uint8 [6, 8, 3] of a scene [k]."""
     return np.full((6, 8, 3), int(abs(float(scene[0])) * 40.0) % 256, np.uint8)

@@ -1,4 +1,4 @@
-"""A headless Chromium driven through its DevTools: enough to press keys, read the page and take its picture."""
+"""A headless Chromium, controlled through its DevTools: it presses keys, reads the page and takes screenshots."""
 
 import base64
 import contextlib
@@ -21,11 +21,11 @@ def found() -> str | None:
 
 
 class Page:
-    """One tab."""
+    """One tab of the browser."""
 
     def __init__(self, socket: Any) -> None:
         self._socket, self._ids = socket, itertools.count(1)
-        self.problems: list[str] = []  # what the page's console complains of
+        self.problems: list[str] = []  # errors and warnings in the page's console
 
     def command(self, method: str, **params: Any) -> dict:
         number = next(self._ids)
@@ -47,7 +47,7 @@ class Page:
         return said["result"].get("value")
 
     def wait(self, expression: str, seconds: float = 30.0) -> Any:
-        """Until ``expression`` is true."""
+        """Wait until ``expression`` is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(AssertionError):  # the page is being replaced
@@ -74,7 +74,7 @@ class Page:
 
 @contextlib.contextmanager
 def browsing(folder: Path) -> Iterator[Page]:
-    """A browser with a profile of its own in ``folder``."""
+    """Start a browser with its own profile in ``folder``."""
     from websockets.sync.client import connect
 
     program = found()

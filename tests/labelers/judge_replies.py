@@ -1,4 +1,4 @@
-"""Replies that endpoints have been seen to give, and the right reading of each; None is no answer."""
+"""Replies seen from real endpoints, and the right reading of each; None means no answer."""
 
 import json
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ class Case(NamedTuple):
     content: Any = None
     finish: str | None = "stop"
     message: Mapping[str, Any] = MappingProxyType({})
-    likely: tuple[tuple[str, dict[str, float]], ...] = ()  # per token: itself, and log-probabilities
+    likely: tuple[tuple[str, dict[str, float]], ...] = ()  # for each token: its text and log-probabilities
 
     @property
     def body(self) -> str:
-        """The JSON of the chat completion."""
+        """Return the JSON of the chat completion."""
         choice: dict[str, Any] = {
             "index": 0,
             "message": {"role": "assistant", "content": self.content, **self.message},
@@ -35,7 +35,7 @@ class Case(NamedTuple):
 
 
 NEAR, FAR = -0.1, -2.4
-"""Log-probabilities of about .9 and .1."""
+"""Log-probabilities of about 0.9 and 0.1."""
 CASES = [
     # Thoughts.
     Case("letters", "a thought cut by the limit", None, "<think>\nOkay, the question is about clip A", "length"),
@@ -54,7 +54,7 @@ CASES = [
     ),
     Case("letters", "an answer after a thought, cut behind it", "B", "<think>A?</think>B. It stays", "length"),
     Case("yes_no", "a thought about yes", None, "<think>Yes", "length"),
-    # What is no answer.
+    # Replies that are not answers.
     Case("letters", "an article", None, "A tie."),
     Case("letters", "an article and more", None, "A clear choice is not possible."),
     Case("letters", "an article behind a colon", None, "Answer: A tie"),
@@ -69,7 +69,7 @@ CASES = [
     Case("digits", "a negative rating", None, "-3"),
     Case("digits", "a step and no rating", None, "It reaches the goal at step 3."),
     Case("digits", "a rating cut within", None, "7.5", "length"),
-    # What is one.
+    # Replies that are answers.
     Case("letters", "content in parts", "A", [{"type": "text", "text": "A"}]),
     Case("letters", "a thought among the parts", "B", [{"type": "thinking", "thinking": "A"}, {"text": "B"}]),
     Case("letters", "full width", "B", "\uff22"),

@@ -9,22 +9,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Answer = Callable[[dict[str, Any]], Any]
-"""What to say to a request's body: text, (text, log-probabilities of the first token), or one of the faults below."""
+"""A function of a request's body that returns text, (text, log-probabilities of the first token), or a fault."""
 
 
 class Fault:
-    """Instead of a reply: a status with headers and a body, after so many seconds."""
+    """A fault instead of a reply: a status with headers and a body, after a delay in seconds."""
 
     def __init__(self, status: int = 200, body: str = "{}", seconds: float = 0.0, **headers: str) -> None:
         self.status, self.body, self.seconds, self.headers = status, body, seconds, headers
 
 
 class JudgeServer:
-    """Answers by ``answer``; before that it gives the ``faults`` in their order, one a request.
+    """Answers with ``answer``, after it has returned the ``faults`` in order, one per request.
 
     Attributes:
         asked: the bodies of all requests.
-        keys: their Authorization headers.
+        keys: the Authorization headers of all requests.
     """
 
     def __init__(self, answer: Answer, faults: list[Fault] | None = None) -> None:
@@ -55,7 +55,7 @@ class JudgeServer:
 
 
 def completion(said: Any) -> str:
-    """The JSON of a chat completion."""
+    """Return the JSON of a chat completion."""
     text, likely = said if isinstance(said, tuple) else (said, None)
     choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     if likely is not None:
@@ -67,12 +67,12 @@ def completion(said: Any) -> str:
 
 
 def last(body: dict[str, Any]) -> str:
-    """What a request asks last."""
+    """Return the text of a request's last message."""
     return body["messages"][-1]["content"]
 
 
 def prefers_more(body: dict[str, Any]) -> str:
-    """The letter of the clip, or the digit, by the number that each clip's description ends with."""
+    """Answer with the letter of the better clip, or a digit, by the number at the end of each clip's description."""
     numbers = [float(x) for x in re.findall(r"worth (-?[\d.]+);", body["messages"][1]["content"])]
     if len(numbers) == 1:
         return str(int(numbers[0]))

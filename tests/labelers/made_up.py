@@ -1,4 +1,4 @@
-"""Made-up clips and queries for the label store and its page."""
+"""Synthetic clips and queries for tests of the label store and its page."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ RUN = "made-up"
 
 
 def clip(number: int, frames: bool = False, steps: int = 4, side: int = 8) -> Clip:
-    """A segment like no other; with ``frames``, a bar that crosses the picture at a speed of its own."""
+    """Return a unique segment; with ``frames``, a bar crosses the picture at a unique speed."""
     rng = np.random.default_rng(number)
     obs, action = rng.normal(size=(steps, 3)).astype(np.float32), rng.normal(size=(steps, 2)).astype(np.float32)
     if not frames:
@@ -24,7 +24,7 @@ def clip(number: int, frames: bool = False, steps: int = 4, side: int = 8) -> Cl
 
 
 def ask(store: LabelStore, count: int, *, first: int = 0, kind: str = "pair", clips: int = 2, **options) -> None:
-    """``count`` queries with the ids from ``first`` on, each about clips of its own."""
+    """Return ``count`` queries with ids from ``first`` on, each about its own clips."""
     seed, round, offset = options.pop("seed", 0), options.pop("round", 0), options.pop("offset", 0)
     queries, made = [], []
     for query_id in range(first, first + count):

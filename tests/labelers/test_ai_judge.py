@@ -1,4 +1,4 @@
-"""An AI judge through the official client, against a small endpoint on this machine, and once the embedded model."""
+"""The AI judge with the official client: against a small endpoint on this machine, and once with the embedded model."""
 
 import base64
 import io
@@ -50,7 +50,7 @@ def settings(server, **changes):
 
 
 def asking(values, ids=None):
-    """A query about clips that are worth ``values`` [Q, K]; the same values are the same clips."""
+    """Return a query about clips with ``values`` [Q, K]; equal values give equal clips."""
     values = np.asarray(values, np.float32)
     scene = np.repeat(values[..., None], 4, axis=-1)[..., None]  # [Q, K, L, 1]
     segments = make_rollout(SPEC, 4, 1)
@@ -70,16 +70,16 @@ def judge_of(folder, judge, answers=8, clips=2, seed=0, describe=worth, **more):
 
 
 def answered(judge, round=0):
-    """What has been answered once nothing is open."""
+    """Wait until no query is open, and return the answers."""
     until = time.monotonic() + 20.0
     while judge.open(round):
-        assert time.monotonic() < until, "the judge answers"
+        assert time.monotonic() < until, "the judge did not answer in time"
         time.sleep(0.005)
     return judge.collect(round)
 
 
 def judged(folder, server, values, clips=2, ids=None, question="quality", **changes):
-    """Scores by id, and the metrics, of one round."""
+    """Return the scores by id, and the metrics, of one round."""
     judge = judge_of(folder, settings(server, **changes), clips=clips, question=question)
     judge.submit(asking(values, ids), 0)
     labels = answered(judge)
@@ -90,7 +90,7 @@ def judged(folder, server, values, clips=2, ids=None, question="quality", **chan
 
 
 def everything_written(folder):
-    """All that a run's folder holds, as one text."""
+    """Return the contents of all files in a run folder, as one text."""
     return "".join(path.read_bytes().decode("latin1") for path in folder.iterdir())
 
 
@@ -118,7 +118,7 @@ def test_a_judge_that_goes_by_the_place_flips_and_says_nothing(tmp_path):
 
 
 def likes_the_first_place(body):
-    """A at P = 0.9 where the first clip is worth more, at 0.6 otherwise."""
+    """Answer A with P = 0.9 if the first clip is worth more, else with P = 0.6."""
     share = 0.9 if prefers_more(body) == "A" else 0.6
     return "A", {"A": np.log(share / 2), " A": np.log(share / 2), "B": np.log(1 - share), "Well": -0.1}
 
@@ -240,7 +240,7 @@ def test_it_tries_again_after(tmp_path, name):
     with JudgeServer(prefers_more, [FAULTS[name]] * 2) as server:
         scores, metrics, _ = judged(tmp_path, server, [[3, 1]], parallel=1, timeout_seconds=0.3)
     assert scores == {0: [1, 0]}
-    assert len(server.asked) == metrics["labeler/calls"] == 4, "every request is counted, failed ones too"
+    assert len(server.asked) == metrics["labeler/calls"] == 4, "every request is counted, even if it fails"
 
 
 def test_it_waits_as_long_as_the_endpoint_says(tmp_path):
@@ -269,7 +269,7 @@ def test_a_judge_that_fails_for_good_stops_training_in_one_sentence(tmp_path, fa
             judge.collect(0)
         judge.close()
     assert len(server.asked) == requests and KEY not in str(raised.value)
-    with JudgeServer(prefers_more) as server:  # mended: the run goes on, and has lost nothing
+    with JudgeServer(prefers_more) as server:  # the endpoint works again: the run goes on and has lost nothing
         judge = judge_of(tmp_path, settings(server))
         np.testing.assert_array_equal(answered(judge).scores[0], [1, 0])
         judge.close()
@@ -306,7 +306,7 @@ def test_a_cap_ends_asking_and_is_told_once(tmp_path, cap, most):
         assert all(np.isnan(scores[i]).all() for i in range(2, 6)) and metrics["labeler/refused"] == 4
         assert len(news) == 1 and f"{next(iter(cap))}=" in news[0]
         assert len(server.asked) == most
-        judge = judge_of(tmp_path, settings(server, **cap))  # over restarts too
+        judge = judge_of(tmp_path, settings(server, **cap))  # the cap also holds over restarts
         judge.submit(asking([[9, 8]], [6]), 1)
         assert np.isnan(answered(judge, 1).scores[0]).all() and len(server.asked) == most
         judge.close()
@@ -318,7 +318,7 @@ def test_a_restarted_run_asks_nothing_twice_and_is_told_the_same(tmp_path):
         before = judged(tmp_path, server, values)
         asked = len(server.asked)
         assert judged(tmp_path, server, values) == before and len(server.asked) == asked
-        (tmp_path / STORE_NAME).unlink()  # the journal alone knows every reply too
+        (tmp_path / STORE_NAME).unlink()  # the journal also has every reply
         assert judged(tmp_path, server, values)[0] == before[0] and len(server.asked) == asked
 
 
@@ -336,19 +336,19 @@ def test_a_run_killed_while_it_waits_goes_on_where_it_was(tmp_path):
         while len(server.asked) < 3:
             time.sleep(0.005)
         assert one.open(0) == 2
-        early = one.collect(0)  # asked to stop: what has come is absorbed, the rest is for later
+        early = one.collect(0)  # stopping: answers that have arrived are absorbed, the others later
         one._stopping.set()
         free.set()
         one.close()
         two = judge_of(tmp_path, settings(server))
-        late = answered(two, 1)  # without being submitted again
+        late = answered(two, 1)  # the query is not submitted again
         again = two.collect(0)
         two.close()
     np.testing.assert_array_equal(early.id[:2], [0, NOBODY])
     assert sorted(late.id[:2].tolist()) == [1, 2] and (late.scores[:2] == [1, 0]).all()
     np.testing.assert_array_equal(again.id, early.id)
     prompts = [last(body) for body in server.asked]
-    assert len(prompts) == len(set(prompts)) == 6, "a reply that was under way is kept, and nothing asked twice"
+    assert len(prompts) == len(set(prompts)) == 6, "an outstanding reply is kept, and nothing is asked twice"
 
 
 def test_a_query_asked_anew_about_other_clips_supersedes_the_old_one(tmp_path):
@@ -473,13 +473,13 @@ def test_log_probabilities_of_the_answers_own_token_count():
     ("changes", "words"),
     [
         ({"base_url": "localhost:80"}, "must be the address of an endpoint"),
-        ({"base_url": "https://me:secret@host/v1"}, "holds a password"),
+        ({"base_url": "https://me:secret@host/v1"}, "has a password"),
         ({"mode": "listwise"}, r"labeler\.mode=listwise"),
         ({"task": None}, r"labeler\.task is empty"),
         ({"tries": 0}, r"labeler\.tries=0 must be at least 1"),
         ({"timeout_seconds": 0.0}, "must be positive"),
         ({"parameters": {"stream": True}}, "which the judge sets itself"),
-        ({"parameters": "hot"}, "must be names and values"),
+        ({"parameters": "hot"}, "must map the endpoint"),
     ],
 )
 def test_refusals(changes, words):
@@ -497,7 +497,7 @@ def test_what_cannot_be_made(tmp_path, monkeypatch):
         with pytest.raises(ConfigError, match="JUDGE_NONE is not set in the environment"):
             judge_of(tmp_path, settings(server, key_variable="JUDGE_NONE"))
         pictures = assignment(8, folder=tmp_path, spec=make_spec(obs=(8, 8, 3), action=1))
-        with pytest.raises(ConfigError, match="has no words for its segments and shows pictures"):
+        with pytest.raises(ConfigError, match="cannot describe its segments in words"):
             settings(server).make(pictures)
         judge = judge_of(tmp_path, settings(server, show="frames"), draw=undrawn)
         with pytest.raises(ConfigError, match="there is no screen"):
@@ -532,7 +532,7 @@ def test_ai_feedback_is_preferences_with_this_labeler():
 
 
 def by_distance(body):
-    """What comes nearer to the middle on average is better, in the words of ``point``."""
+    """Prefer the clip that is nearer to the middle on average, by the descriptions of ``point``."""
     near = [float(x) for x in re.findall(r"([\d.]+) on average", body["messages"][1]["content"])]
     return "A" if near[0] < near[1] else "B"
 

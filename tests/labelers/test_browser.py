@@ -1,4 +1,4 @@
-"""The labelling page in a real browser, by keyboard alone."""
+"""The labelling page in a real browser, used only with the keyboard."""
 
 import contextlib
 import itertools
@@ -18,7 +18,7 @@ from tests.labelers import browser
 from tests.labelers.made_up import RUN, ask, opened
 
 REQUIRED = os.environ.get("RL_REWARDS_BROWSER") == "required"
-"""As in .ci/run, where nothing here may be skipped."""
+"""True in .ci/run, where no test of this file may be skipped."""
 if not REQUIRED:
     pytest.importorskip("starlette", reason="the extra 'label' is not installed")
     pytest.importorskip("websockets", reason="websockets is not installed")
@@ -33,7 +33,7 @@ NUMBER = "question && question.number"
 
 @contextlib.contextmanager
 def served(run_dir, port=0):
-    """The address that a server prints, and its process."""
+    """Start a server; yield the address that it prints, and its process."""
     command = [sys.executable, "-m", "rl_rewards.label", str(run_dir), "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -49,7 +49,7 @@ def free_port():
 
 
 def press_and_wait(page, key, said="Saved"):
-    """Press the key of an answer; wait until the server has it and the next question is there."""
+    """Press the key of an answer, and wait until the server has it and the next question is shown."""
     before = page.read(NUMBER)
     page.press(key)
     page.wait(f"{IDLE} && (question === null || question.number !== {before} || '{said}' === 'Taken back')")
@@ -79,7 +79,7 @@ def test_label_ten_pairs_undo_one_reload_and_finish(tmp_path):
         press_and_wait(page, "ArrowDown", "Skipped")
         held = page.read(NUMBER)
         page.open(address)
-        page.wait(f"{NUMBER} === {held}")  # a reload gets the same question
+        page.wait(f"{NUMBER} === {held}")  # after a reload, the question is the same
         press_and_wait(page, "ArrowRight")
         page.press("z")
         page.wait(f"{IDLE} && {NUMBER} === {held}")
@@ -120,7 +120,7 @@ def test_an_answer_given_while_the_server_is_gone_is_kept_and_sent_once(tmp_path
             process.wait()
         page.press("ArrowLeft")
         page.wait("document.getElementById('saved').textContent === 'Not saved yet'")
-        assert "server is gone" in page.read("document.getElementById('notice').textContent")
+        assert "server is not running" in page.read("document.getElementById('notice').textContent")
         assert progress(store.database).labels == 0
         with served(tmp_path, port):
             page.wait("document.getElementById('saved').textContent === 'Saved'")
@@ -140,15 +140,15 @@ def test_a_ranking_and_a_rating_by_keys(tmp_path):
         page.press("Enter")  # does nothing yet
         assert page.read("drop(2, 0), order.join()") == "2,0,1,3"
         for key in "1234":
-            page.press(key)  # each taken off again
+            page.press(key)  # a second press removes each again
         for key in "314":
             page.press(key)
-        page.press("4")  # taken off again
+        page.press("4")  # a second press removes it again
         page.press("4")
         assert page.read("document.getElementById('save-order').disabled")
         page.press("2")
         boxes = page.read("clips.map((c) => c.figure.getBoundingClientRect()).map((b) => [b.left, b.right])")
-        assert all(left[1] <= right[0] for left, right in itertools.pairwise(sorted(boxes))), "none covers another"
+        assert all(left[1] <= right[0] for left, right in itertools.pairwise(sorted(boxes))), "no clip covers another"
         page.picture(tmp_path / "ranking.png")
         press_and_wait(page, "Enter")
         page.wait("question && question.kind === 'rating'")
@@ -172,7 +172,7 @@ def test_yes_or_no_by_keys(tmp_path):
         page.open(address)
         page.wait("question && clips.length === 1 && clips[0].frame === 0")
         assert page.read("document.getElementById('words').textContent") == "Is the task done in this picture?"
-        assert page.read("document.getElementById('playing').hidden"), "one picture stands still"
+        assert page.read("document.getElementById('playing').hidden"), "a single picture does not play"
         page.picture(tmp_path / "yes_no.png")
         for key, _ in said:
             press_and_wait(page, key)
@@ -193,15 +193,15 @@ def test_a_question_that_was_given_to_someone_else_and_a_new_name(tmp_path):
     with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
         page.open(address)
         first = page.wait(NUMBER)
-        desk.release("person")  # as if the time were up
+        desk.release("person")  # as if the lease had expired
         assert desk.lease("bob").number == first
         desk.answer("bob", first, [1, 0], token="bob-was-faster")
         page.press("ArrowLeft")
         page.wait(f"{IDLE} && question && question.number !== {first}")
         assert page.read("document.getElementById('saved').textContent") == "Not saved"
-        assert "not yours any more" in page.read("document.getElementById('notice').textContent")
+        assert "no longer reserved for you" in page.read("document.getElementById('notice').textContent")
         page.read("document.getElementById('name').focus(), document.getElementById('name').value = ''")
-        for key in "lz":  # in the name, z takes nothing back
+        for key in "lz":  # while typing a name, z takes no answer back
             page.press(key)
         page.press("Enter")
         page.wait(f"{IDLE} && who === 'lz' && question")

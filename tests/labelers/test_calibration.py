@@ -1,4 +1,4 @@
-"""The numbers of a check of labelers, on answers whose truth is known."""
+"""The results of a calibration, on answers whose truth is known."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def scores(*answers):
 
 
 def judged(truth, lean, wrong, n=600, seed=0):
-    """Trusted answers, those of a labeler that leans and errs, and a feature that goes with the truth in part."""
+    """Return trusted answers, those of a biased and noisy labeler, and a feature that correlates with the truth."""
     rng = np.random.default_rng(seed)
     value, feature = rng.normal(size=(2, n, 2))
     feature = feature + truth * value
@@ -31,7 +31,7 @@ def test_cohens_kappa_of_the_textbook():
     found = calibrate(tested, trusted, {})
     assert found.agreement[0] == pytest.approx(0.7) and found.kappa == pytest.approx(0.4)
     assert 0.5 < found.agreement[1] < 0.7 < found.agreement[2] < 0.9
-    assert calibrate(scores(FIRST, FIRST), scores(FIRST, FIRST), {}).kappa is None, "both say one thing only"
+    assert calibrate(scores(FIRST, FIRST), scores(FIRST, FIRST), {}).kappa is None, "both give one answer only"
 
 
 def test_ties_are_an_answer_and_refusals_are_none():
@@ -48,7 +48,7 @@ def test_as_sure_as_it_is_right():
     trusted = scores(*[FIRST] * 80, *[SECOND] * 20)
     sure = np.full(100, 0.8)
     assert calibrate(trusted, trusted, {}, sure).calibration_error == pytest.approx(0.0, abs=1e-6)
-    too_sure = np.append(np.full(99, 0.95), np.nan)  # the last gave none: right in 80 of 99
+    too_sure = np.append(np.full(99, 0.95), np.nan)  # the last pair has none; 80 of 99 are right
     assert calibrate(trusted, trusted, {}, too_sure).calibration_error == pytest.approx(0.95 - 80 / 99, abs=1e-5)
 
 

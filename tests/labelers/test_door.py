@@ -1,4 +1,4 @@
-"""Connections that never show the token keep nobody out of the labelling page."""
+"""Connections that never show the token cannot block the labelling page."""
 
 import http.client
 import socket
@@ -22,7 +22,7 @@ SECONDS, MOST = 1.0, 4
 
 @pytest.fixture
 def port(tmp_path):
-    """Of a server at whose door few may wait, and not for long."""
+    """Return the port of a server that lets few connections wait, and only for a short time."""
     store = opened(tmp_path)
     ask(store, 1)
     listening, door = socket.create_server(("127.0.0.1", 0)), Door(SECONDS, MOST)
@@ -55,7 +55,7 @@ def is_open(connection):
 
 
 def asked(port, token=TOKEN):
-    """The status of one request on a connection of its own, which stays open."""
+    """Return the status of one request on a new connection, which stays open."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5.0)
     connection.request("GET", f"/?token={token}")
     reply = connection.getresponse()
@@ -68,11 +68,11 @@ def test_half_open_connections_keep_nobody_out_and_are_closed_in_time(port):
     crowd = [half_open(port) for _ in range(20)]
     crowd += [half_open(port, b"") for _ in range(3)]
     status, kept = asked(port)
-    assert status == 200, "whoever has the token gets in"
-    assert [is_open(one) for one in crowd[:19]] == 19 * [False], "the oldest went"
+    assert status == 200, "a connection with the token gets in"
+    assert [is_open(one) for one in crowd[:19]] == 19 * [False], "the oldest ones are closed"
     assert asked(port, "x" * 32)[0] == 401
     while any(is_open(one) for one in crowd):
         assert time.monotonic() - began < 10.0
     assert time.monotonic() - began > SECONDS / 2
     kept.request("GET", "/page.css", headers={"Cookie": f"rl_rewards_label_{port}={TOKEN}"})
-    assert kept.getresponse().status == 200, "with the token it stays open"
+    assert kept.getresponse().status == 200, "a connection with the token stays open"

@@ -1,4 +1,4 @@
-"""Labelers in whole runs: what is stored replays bit for bit, and people's answers reach the reward."""
+"""Labelers in whole runs: stored answers replay bit for bit, and people's answers reach the reward."""
 
 import os
 import random
@@ -53,7 +53,7 @@ def test_answers_teach_an_off_policy_learner_too(tmp_path):
 def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
     if labeler == "recorded":
         source = (*QUIET, "labeler.store=true", f"hydra.run.dir={tmp_path / 'source'}")
-        assert command(*source).returncode == 0  # a process as those that follow: tests compile with checks
+        assert command(*source).returncode == 0  # a process like the following ones, because tests compile with checks
     asked = {
         "oracle": ("labeler.mistake=0.1",),
         "stored": ("labeler.mistake=0.1", "labeler.store=true"),
@@ -76,7 +76,7 @@ def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
 
 
 def test_what_a_killed_run_will_ask_again_later_is_not_waited_for(tmp_path):
-    """It died between a question and its answer, in a round after its newest checkpoint."""
+    """The run is killed between a query and its answer, in a round after its newest checkpoint."""
     store = LabelStore(tmp_path / STORE_NAME)
     obs, action = np.zeros((1, 2, 3, 2), np.float32), np.zeros((1, 2, 3, 1), np.float32)
     obs[0, 1] = 1.0
@@ -90,7 +90,7 @@ def _rounds(folder: Path) -> int:
 
 
 def answer_all(folder: Path, done: threading.Event) -> None:
-    """A person who prefers whatever is shown first, as long as there is something to answer."""
+    """A person who prefers the clip shown first, as long as there are questions."""
     while not (folder / STORE_NAME).exists():
         time.sleep(0.01)
     store = LabelStore(folder / STORE_NAME)
@@ -115,7 +115,7 @@ def test_training_waits_for_people(tmp_path):
         person.join()
     found = [row["reward/labels"] for row in raw_rows(tmp_path)]
     assert found[-1] == 24
-    # Every answer is there in the round after the one that asked.
+    # Every answer arrives in the round after its query.
     assert found[1:3] == [row["reward/queries"] for row in raw_rows(tmp_path)[1:3]]
 
 
@@ -137,7 +137,7 @@ def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
         process.send_signal(signal.SIGTERM)
         asked = time.monotonic()
         assert said.readline() == "\n" and "SIGTERM received" in said.readline()
-        assert time.monotonic() - asked < 5.0, "at once; loose, for the machine may be busy"
+        assert time.monotonic() - asked < 5.0, "it stops at once; the limit is loose because the machine may be busy"
         assert process.wait(60) == 75
     done = threading.Event()
     person = threading.Thread(target=answer_all, args=(tmp_path / "run", done))
@@ -156,7 +156,7 @@ def test_the_terminal_asks_and_takes_back(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("builtins.input", lambda prompt: next(said))
     run_here(tmp_path, *ASKS, "labeler=human_terminal")
     shown = capsys.readouterr().out
-    assert "'nonsense' is no answer: 1 or 2 for the better one, = for equal" in shown
+    assert "'nonsense' is not an answer: 1 or 2 for the better one, = for equal" in shown
     assert raw_rows(tmp_path)[-1]["reward/labels"] == 23  # one was skipped
     assert (tmp_path / "clips" / "2.png").stat().st_size > 100
 
@@ -168,8 +168,8 @@ def test_the_terminal_asks_whether_the_task_is_done(tmp_path, monkeypatch, capsy
     queries = ("reward.queries=5", "reward.rounds_per_session=1", "total_env_steps=1920")
     last = run_here(tmp_path, "env=point", *queries, "labeler=human_terminal")
     shown = capsys.readouterr().out
-    assert "'perhaps' is no answer: is the task done in this picture? y or n" in shown
-    assert "In 1 steps the point goes" in shown, "the state is told in the environment's words"
+    assert "'perhaps' is not an answer: is the task done in this picture? y or n" in shown
+    assert "In 1 steps the point goes" in shown, "the state is described in the environment's words"
     answered = [last[f"reward/answered_{kind}"] for kind in ("yes", "no")]
     assert answered == [3.0, 1.0] and last["reward/queries"] == 5.0
     assert (tmp_path / "clips" / "1.png").stat().st_size > 100
@@ -177,12 +177,12 @@ def test_the_terminal_asks_whether_the_task_is_done(tmp_path, monkeypatch, capsy
 
 def test_frames_are_no_larger_than_a_page_shows():
     scenes = np.linspace(0.0, 1.0, 12, dtype=np.float32).reshape(1, 2, 6, 1)
-    steps = make_rollout(make_spec(), 1, 1)  # nothing but scenes is read
+    steps = make_rollout(make_spec(), 1, 1)  # only scenes are read
     query = Query(id=np.array([0]), segments=steps.replace(info={"scene": scenes}))
     spec = make_spec(step_seconds=1.0 / 60.0)
     frames, frames_per_second = drawer(query, spec, lambda scene: np.full((300, 640, 3), scene[0] * 255, np.uint8))
     shown = frames(0, 1)
-    assert shown.shape == (2, 150, 320, 3) and frames_per_second == 20.0, "every third step"
+    assert shown.shape == (2, 150, 320, 3) and frames_per_second == 20.0, "every third step is shown"
     assert shown[1].max() == int(scenes[0, 1, 3, 0] * 255)
 
 
@@ -199,12 +199,12 @@ def test_answers_in_the_terminal():
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (("labeler=human", "num_seeds=2"), "num_seeds=2: people can answer for one seed at a time"),
+        (("labeler=human", "num_seeds=2"), "num_seeds=2: people can answer for only one seed at a time"),
         (
             ("labeler=human", "env=gymnax", "env.id=Pendulum-v1", "reward.early_end=allow"),
             "records no scenes to draw clips from",
         ),
-        (("labeler=human_terminal",), "asks in a terminal, and there is none"),
+        (("labeler=human_terminal",), "needs a terminal, but standard input is none"),
         (("labeler=recorded",), "labeler=recorded needs labeler.path"),
         (("labeler=recorded", "labeler.path=nowhere"), "labeler.path=nowhere holds no label store"),
     ],
@@ -218,9 +218,9 @@ def test_recorded_answers_fit_their_own_run_alone(tmp_path):
     source = tmp_path / "source"
     run_here(source, *ASKS, "labeler.store=true")
     recorded = ("labeler=recorded", f"labeler.path={source}")
-    with pytest.raises(ConfigError, match="holds answers for seed 0, none for seed 3"):
+    with pytest.raises(ConfigError, match="holds answers for seed 0, but none for seed 3"):
         run_here(tmp_path / "a", *ASKS, *recorded, "seed=3")
-    with pytest.raises(ConfigError, match="is about other segments than the recorded one"):
+    with pytest.raises(ConfigError, match="is about other segments than the recorded query"):
         run_here(tmp_path / "b", *ASKS, *recorded, "algorithm.learning_rate=0.01")
     with pytest.raises(ConfigError, match="holds no run called other"):
         run_here(tmp_path / "c", *ASKS, *recorded, "labeler.run=other")

@@ -1,4 +1,4 @@
-"""A judge that does not answer: one prompt, all of them, or whichever clip comes first."""
+"""Unreliable judges: they refuse one prompt or all of them, or decide by the order of the clips."""
 
 import json
 
@@ -10,7 +10,7 @@ from rl_rewards.labelers.judge.journal import JOURNAL_NAME, read_totals
 from tests.labelers.judge_server import Fault, JudgeServer, completion, last, prefers_more
 from tests.labelers.test_ai_judge import answered, asking, judge_of, judged, settings
 
-OPEN = {"key_variable": None}  # of an endpoint that needs no key
+OPEN = {"key_variable": None}  # the endpoint needs no key
 FOUR = [[3, 1], [0, 2], [7, 5], [4, 6]]
 
 
@@ -19,14 +19,14 @@ def error(sentence, **more):
 
 
 def cut(body):
-    """A reply that is still thinking where it ends."""
+    """Return a reply that ends in the middle of a thought."""
     reply = json.loads(completion("<think>\nFirst A"))
     reply["choices"][0]["finish_reason"] = "length"
     return Fault(body=json.dumps(reply))
 
 
 def stopped(folder, server, values, **changes):
-    """The sentence with which training stops."""
+    """Return the message with which training stops."""
     judge = judge_of(folder, settings(server, parallel=1, **OPEN, **changes))
     judge.submit(asking(values), 0)
     with pytest.raises(TrainingFailed) as raised:
@@ -55,7 +55,7 @@ def test_an_error_of_one_prompt_refuses_that_query_alone(tmp_path, fault):
     assert np.isnan(scores[2]).all() and [scores[i] for i in (0, 1, 3)] == [[1, 0], [0, 1], [0, 1]]
     assert metrics["labeler/refused"] == 1 and not news
     ((reason, _),) = read_totals(tmp_path / JOURNAL_NAME)[0].reasons.items()
-    assert json.loads(fault.body)["error"]["message"] in reason, "the endpoint's own sentence"
+    assert json.loads(fault.body)["error"]["message"] in reason, "the reason has the endpoint's message"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a judge's reply says, and what it does not say."""
+"""The parsing of a judge's replies, and of texts that are not answers."""
 
 import json
 
@@ -33,8 +33,8 @@ def test_an_error_under_status_200_is_no_answer(body, error):
 
 def test_log_probabilities_of_a_hidden_thought_do_not_count():
     thought = [("A", {"A": NEAR, "B": FAR}), (" or", {}), (" B", {" B": NEAR, " A": FAR})]
-    assert read(Reply("A", 1, thought), LETTERS) == {"A": 1.0, "B": 0.0}, "they do not spell the reply"
+    assert read(Reply("A", 1, thought), LETTERS) == {"A": 1.0, "B": 0.0}, "these tokens do not spell the reply"
     shown = [*thought, ("</think>", {}), ("\n\n", {}), ("A", {"A": -0.5, "B": -0.9}), ("<|im_end|>", {})]
     found = read(Reply("A", 1, shown), LETTERS)
-    assert found is not None and found["A"] == pytest.approx(0.5987, abs=1e-3), "the last tokens do"
+    assert found is not None and found["A"] == pytest.approx(0.5987, abs=1e-3), "the last tokens spell it"
     assert read(Reply("A or B</think>\n\nA", 1, shown), LETTERS) == found

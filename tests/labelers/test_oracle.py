@@ -1,4 +1,4 @@
-"""Synthetic teachers: what each kind of mistake does, and that an answer depends on its query alone."""
+"""Synthetic teachers: the effect of each kind of mistake; an answer depends only on its query."""
 
 import json
 
@@ -19,10 +19,10 @@ SPEC = make_spec(obs=1, action=1)
 
 
 def asked(rewards, ids=None, seed=0, **changes):
-    """Labels of queries whose segments' rewards are [Q, K, L]."""
+    """Return the labels of queries whose segments have ``rewards`` [Q, K, L]."""
     rewards = np.asarray(rewards, np.float32)
     q, k, length = rewards.shape
-    segments = make_rollout(SPEC, length, q * k).replace(env_reward=rewards)  # all that it looks at
+    segments = make_rollout(SPEC, length, q * k).replace(env_reward=rewards)  # the teacher reads nothing else
     oracle = Teacher(**PLAIN | changes).make(assignment(q + 2, k, seed=seed))
     oracle.submit(Query(id=np.arange(q) if ids is None else np.asarray(ids), segments=segments), 0)
     return oracle.collect(0)
@@ -78,11 +78,11 @@ def test_ties_are_judged_by_true_returns_however_they_are_valued(changes):
 
 
 def test_a_bias_makes_no_ties():
-    """Paths 1 and 3 are two deviations apart: of different returns, but worth nearly the same to the teacher."""
+    """Paths 1 and 3 are two standard deviations apart: returns differ, but the teacher's values are nearly equal."""
     scores = answers(*walking([[1.0, 2.0]], [[3.0, 1.0]], bias=0.333, equal=0.1))
     assert scores[0, 0] != scores[0, 1]
     scores = answers(*walking([[1.0, 1.01]], [[3.0, 1.0]], bias=1.0, equal=0.1))
-    assert scores[0, 0] == scores[0, 1], "alike in return, whatever else they are worth"
+    assert scores[0, 0] == scores[0, 1], "the returns are equal, whatever the values are"
 
 
 def test_a_ranking_ties_neighbours_alone():
@@ -90,7 +90,7 @@ def test_a_ranking_ties_neighbours_alone():
 
 
 def test_skipping_refuses_as_many_where_all_rewards_are_lower():
-    """Returns from 0 to 9, and the same ones 20 lower: a pair is refused where both are near the lowest."""
+    """Returns from 0 to 9, and the same returns minus 20: a pair is refused if both are near the lowest."""
     rewards = np.random.default_rng(0).uniform(0.0, 9.0, size=(200, 2, 1))
     rewards[0] = 0.0
     high, low = (np.isnan(asked(rewards - below, skip=0.4).scores[:200, 0]) for below in (0.0, 20.0))
@@ -120,7 +120,7 @@ def test_an_answer_depends_on_seed_and_id_alone():
 
 
 def said(success, ids=None, seed=0, spec=None, **changes):
-    """Labels of questions whether the task is done in states with ``success`` [Q]."""
+    """Return the labels of questions whether the task is done in states with ``success`` [Q]."""
     success = np.asarray(success, bool)[:, None, None]
     steps = make_rollout(SPEC, 1, len(success)).replace(
         env_reward=np.zeros(success.shape, np.float32), info={"success": success}
@@ -153,7 +153,7 @@ def test_yes_and_no_are_turned_round_with_the_share_of_mistakes():
      {"rating_noise": 0.5}, {"bias": 1.0}],
 )  # fmt: skip
 def test_what_is_about_returns_is_refused_where_the_answer_is_yes_or_no(changes):
-    with pytest.raises(ConfigError, match=f"labeler.{list(changes)[-1]}=.* is about returns"):
+    with pytest.raises(ConfigError, match=f"labeler.{list(changes)[-1]}=.* applies to returns"):
         said([True], **changes)
 
 
@@ -163,7 +163,7 @@ def test_a_teacher_that_knows_no_success_cannot_say_whether_the_task_is_done():
 
 
 def walking(rewards, paths, **changes):
-    """A teacher and queries of segments that earn ``rewards`` [Q, K] a step, over ``paths`` [Q, K] long."""
+    """Return a teacher, and queries of segments with ``rewards`` [Q, K] per step and path lengths ``paths`` [Q, K]."""
     rewards, paths = np.asarray(rewards, np.float32), np.asarray(paths, np.float32)
     steps = np.linspace(0.0, 1.0, 5, dtype=np.float32)
     obs = (paths[..., None] * steps)[..., None]
@@ -180,7 +180,7 @@ def answers(oracle, query):
 
 
 def test_a_bias_pays_for_a_feature_in_deviations_and_typical_returns():
-    # Returns 5 and 10, typically 7.5; paths 1 and 3, a deviation of 1: one more of it is worth bias * 7.5.
+    # Returns 5 and 10 (mean 7.5); paths 1 and 3 (standard deviation 1), so that one deviation is worth bias * 7.5.
     pair = ([[1.0, 2.0]], [[3.0, 1.0]])
     for bias, first in ((0.0, 0), (0.3, 0), (0.34, 1), (1.0, 1), (-1.0, 0)):
         assert answers(*walking(*pair, bias=bias))[0, 0] == first, bias
@@ -205,7 +205,7 @@ def test_a_biased_teacher_that_is_resumed_says_the_same():
     other.load(one.save())
     expected = answers(one, second)
     np.testing.assert_array_equal(answers(other, second), expected)
-    assert (answers(fresh, second) != expected).any(), "what was seen before counts"
+    assert (answers(fresh, second) != expected).any(), "earlier segments count"
 
 
 def test_a_bias_needs_a_feature_that_is_there():
@@ -218,7 +218,7 @@ def test_a_bias_needs_a_feature_that_is_there():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bias_towards": "colour"}, r"labeler\.bias_towards=colour is no feature"),
+        ({"bias_towards": "colour"}, r"labeler\.bias_towards=colour is not a nuisance feature"),
         ({"mistake": 2.0}, r"labeler\.mistake=2\.0"),
         ({"myopia": 0.0}, "myopia"),
         ({"rationality": -1.0}, "rationality"),

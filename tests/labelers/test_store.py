@@ -1,4 +1,4 @@
-"""The label store: nothing is lost, nothing counts twice, and a round always receives the same."""
+"""The label store: nothing is lost, nothing counts twice, and a round always receives the same answers."""
 
 import io
 import json
@@ -41,7 +41,7 @@ class Clock:
 
 
 def answered(desk: Desk, who: str, scores=(1.0, 0.0), token=None):
-    """Lease the next and answer it; returns what was leased."""
+    """Lease the next query and answer it; return the lease."""
     leased = desk.lease(who)
     desk.answer(who, leased.number, scores, token=token or f"{who}-{leased.number}-{threading.get_ident()}")
     return leased
@@ -74,9 +74,9 @@ def test_an_answer_is_durable_before_the_call_returns(tmp_path):
 
 
 def test_a_commit_waits_for_the_disk(tmp_path):
-    """A killed process does not show it: what it wrote stays with the operating system, which a power cut ends."""
+    """Killing a process cannot test this: its writes survive in the operating system, but not a power cut."""
     with opened(tmp_path).database.reading() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2, "2 is FULL"
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2, "2 means FULL"
 
 
 def test_two_annotators_never_have_the_same_query_and_leases_lapse(tmp_path):
@@ -86,7 +86,7 @@ def test_two_annotators_never_have_the_same_query_and_leases_lapse(tmp_path):
     desk = Desk(store.database, clock=clock, lease_seconds=60)
     first, second = desk.lease("ann"), desk.lease("bob")
     assert first.query_id == 0 and second.query_id == 1
-    assert desk.lease("ann") == first, "a reload gets the same, in the same order"
+    assert desk.lease("ann") == first, "a reload gets the same query, in the same order"
     assert desk.lease("cy") is None
     clock.now += 61
     assert desk.lease("cy").query_id == 0
@@ -130,10 +130,10 @@ def test_a_token_is_for_one_answer_alone(tmp_path):
     for other in ((0.0, 1.0), None):
         with pytest.raises(Conflict, match="another answer to this question was saved under the same token"):
             desk.answer("ann", leased.number, other, token="the-same")
-    with pytest.raises(ConfigError, match="names something else"):
+    with pytest.raises(ConfigError, match="belongs to another request"):
         desk.undo("ann", token="the-same")
     desk.undo("ann", token="taken-back")
-    with pytest.raises(Conflict, match="taken back since"):
+    with pytest.raises(Conflict, match="taken back in the meantime"):
         desk.answer("ann", leased.number, (1.0, 0.0), token="the-same")
     with pytest.raises(ConfigError, match="another question"):
         desk.answer("ann", leased.number, None, token="taken-back")
@@ -147,7 +147,7 @@ def test_one_who_labels_by_many_names_cannot_take_every_question(tmp_path):
     desk = Desk(store.database, clock=clock, lease_seconds=60)
     held = [desk.lease(f"name {i}") for i in range(MOST_LEASES)]
     assert all(held) and desk.lease("ann") is None
-    assert desk.lease("name 0") == held[0], "who has one keeps it"
+    assert desk.lease("name 0") == held[0], "an annotator keeps their query"
     answered(desk, "name 0")
     assert desk.lease("ann") is not None
     clock.now += 61
@@ -193,7 +193,7 @@ def test_a_locked_or_damaged_store_is_an_error_of_the_file(tmp_path, monkeypatch
 
 
 def damage(store):
-    """Overwrite all of the file but its beginning."""
+    """Overwrite the file except for its beginning."""
     with sqlite3.connect(store.path) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     other.close()
@@ -221,8 +221,8 @@ def test_undo_takes_back_ones_own_last_answer_until_it_is_absorbed(tmp_path):
     held = desk.lease("ann")
     back = desk.undo("ann", token="undo-1")
     assert back.number == second.number and back.shown == second.shown
-    assert desk.undo("ann", token="undo-1").number == back.number, "said twice, done once"
-    assert desk.lease("cy").number == held.number, "what she had is free again"
+    assert desk.undo("ann", token="undo-1").number == back.number, "a repeated request is done once"
+    assert desk.lease("cy").number == held.number, "her query is free again"
     desk.answer("ann", back.number, (0.0, 1.0), token="again")
     absorbed = store.absorb(RUN, 0, 0, 9)
     assert ids(absorbed) == [first.query_id, 2, second.query_id]
@@ -242,7 +242,7 @@ def test_a_round_absorbs_exactly_once_and_the_same_on_replay(tmp_path):
         answered(desk, who, None if who == "bob" else (1.0, 0.0))
     assert store.absorb(RUN, 0, 0, 3) == [], "an empty round stays empty"
     first, second = store.absorb(RUN, 0, 1, 3), store.absorb(RUN, 0, 2, 3)
-    assert ids(first) == [0, 1, 2] and ids(second) == [3, 4], "more than the limit waits"
+    assert ids(first) == [0, 1, 2] and ids(second) == [3, 4], "answers beyond the limit wait"
     assert [answer.rater for answer in first] == [0, 1, 0] and first[1].scores is None
     answered(desk, "cy")
     store.close()
@@ -256,7 +256,7 @@ def test_a_round_absorbs_exactly_once_and_the_same_on_replay(tmp_path):
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), max_size=8))
 def test_whatever_arrives_when_rounds_divide_the_answers(arrivals):
-    """arrivals: (answers that come in, limit) for each round."""
+    """arrivals: (number of new answers, limit) for each round."""
     with tempfile.TemporaryDirectory() as folder:
         _divide(opened(Path(folder)), arrivals)
 
@@ -285,14 +285,14 @@ def test_the_budget_is_never_exceeded(tmp_path):
     answered(desk, "ann")
     answered(desk, "ann", None)  # a refusal costs nothing
     held = [desk.lease(who) for who in ("ann", "bob", "cy")]
-    assert held[2] is None, "what others have now will use it up"
+    assert held[2] is None, "the queries on lease use up the budget"
     clock.now += 61
     late = [desk.lease("cy"), desk.lease("dan")]
     assert all(late)
     desk.answer("cy", late[0].number, (1, 0), token="cy")
     desk.answer("dan", late[1].number, (1, 0), token="dan")
     assert desk.lease("ann") is None
-    assert store.record(RUN, 0, "teacher", "scripted", {7: (1.0, 0.0), 8: None}) == 1, "the refusal alone"
+    assert store.record(RUN, 0, "teacher", "scripted", {7: (1.0, 0.0), 8: None}) == 1, "only the refusal is new"
     assert progress(store.database).labels == 3 == progress(store.database).budget
 
 
@@ -333,8 +333,8 @@ def test_asking_again_does_nothing_and_other_clips_supersede(tmp_path):
     assert ids(store.absorb(RUN, 0, 0, 9)) == [0, 1, 2]
     ask(store, 3)
     assert desk.lease("ann") is None
-    ask(store, 1, first=1, offset=500_000)  # as after a restart that could not restore its environment
-    assert ids(store.absorb(RUN, 0, 0, 9)) == [0, 2], "the segments of that answer are gone"
+    ask(store, 1, first=1, offset=500_000)  # as after a restart that could not restore the environment
+    assert ids(store.absorb(RUN, 0, 0, 9)) == [0, 2], "the segments of that answer no longer exist"
     assert desk.lease("ann").query_id == 1
 
 
@@ -356,7 +356,7 @@ def test_twenty_annotators_at_once_lose_nothing_and_repeat_nothing(tmp_path):
     said: dict[str, list[int]] = {}
 
     def work(who):
-        own = opened(tmp_path) if who.endswith("0") else store  # some as other processes would, some as threads
+        own = opened(tmp_path) if who.endswith("0") else store  # some like other processes, some like threads
         desk, mine = Desk(own.database), said.setdefault(who, [])
         while (leased := desk.lease(who)) is not None:
             desk.answer(who, leased.number, (1.0, 0.0), token=f"{who}-{leased.number}")
@@ -387,7 +387,7 @@ def test_json_lines_round_trip_without_loss(tmp_path):
 
 
 def filled(folder) -> LabelStore:
-    """Answers of every kind: undone, refused, absorbed and repeated."""
+    """Return a store with answers of every kind: undone, refused, absorbed and repeated."""
     store = opened(folder)
     ask(store, 30, frames=True)
     ask(store, 2, first=30, kind="ranking", clips=3)
@@ -488,7 +488,7 @@ def test_other_files_are_refused_in_one_sentence(tmp_path):
 
 def test_queries_that_cannot_be_asked(tmp_path):
     store = opened(tmp_path)
-    with pytest.raises(ConfigError, match="never added"):
+    with pytest.raises(ConfigError, match="not in the store"):
         store.submit([NewQuery(RUN, 0, 0, 0, "pair", ("a", "b"))], [])
     for kind, count in (("pair", 3), ("ranking", 1), ("rating", 2), ("yes_no", 2), ("choice", 2)):
         with pytest.raises(ConfigError):

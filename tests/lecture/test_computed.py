@@ -1,4 +1,4 @@
-"""Studies without arms: their YAMLs are their constructors' arguments, and each runs from its command to its figure."""
+"""Studies without arms: their YAMLs hold exactly their constructors' arguments, and each runs up to its figure."""
 
 import inspect
 import json
@@ -25,11 +25,11 @@ TINY = {
     "ratings_vs_pairs": ["judgments=[4,8]", "judged_at=8", "asked_twice=20", "rounds=2", *FEW, *REWARD],
     "gan": ["updates=6", "evaluations=3", "batch=4", "draws=50", "model.hidden=[4]", "classifier.model.hidden=[4]"],
 }
-WIRED = {"spec", "inputs"}  # given by the study or the reward, not by the user
+WIRED = {"spec", "inputs"}  # supplied by the study or the reward, not by the user
 
 
 def named(study):
-    """The experiment by which a study is run."""
+    """Return the experiment that runs a study."""
     return next(one for one in list_choices("experiment") if study_name(one) == study)
 
 
@@ -52,7 +52,7 @@ def _check(node):
     if not node["_target_"].endswith(".mixture"):
         parameters = inspect.signature(get_class(node["_target_"])).parameters.values()
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in WIRED}
-        assert defaults.items() <= ADDED_LATER.items(), "defaults live once, in the YAML"
+        assert defaults.items() <= ADDED_LATER.items(), "defaults are only in the YAML"
         assert {p.name for p in parameters} - WIRED == {key for key in node if not key.startswith("_")}
     for value in node.values():
         if isinstance(value, dict) and "_target_" in value:

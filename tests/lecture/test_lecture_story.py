@@ -1,4 +1,4 @@
-"""The lecture's story on ``point``: a frozen classifier is fooled and the alarm says so; an adversarial one is not."""
+"""The lecture's story on ``point``: the policy exploits a frozen classifier, but not an adversarial one."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from rl_rewards.reporting.alarm import first_alarm
 from tests.runs import command, raw_rows, run_here
 
 LENGTH = ("env=point", "algorithm.num_envs=64", "algorithm.minibatches=4", "total_env_steps=150_000")
-LEARNED = ("reward.pretrain_steps=1_000",)  # gradient steps of the classifier, for which debug=smoke takes few
+LEARNED = ("reward.pretrain_steps=1_000",)  # gradient steps of the classifier; debug=smoke has too few
 EVALUATED = ("evaluation.every=6", "evaluation.episodes=32", "examples.goals=400", "examples.non_goals=400")
 
 
@@ -29,7 +29,7 @@ def test_a_healthy_run_does_not_even_early(tmp_path):
 
 @pytest.mark.slow
 def test_the_quickstart_learns_its_task_and_says_so(tmp_path):
-    """The very command that a newcomer types first, in a new process: verdict, report and no account anywhere."""
+    """A newcomer's first command, in a new process, ends with a verdict and a report, and needs no account."""
     done = command("experiment=quickstart", "video=false", f"hydra.run.dir={tmp_path}", timeout=600.0)
     assert done.returncode == 0, done.stderr
     assert raw_rows(tmp_path)[-1]["eval/success"] >= 0.9

@@ -1,4 +1,4 @@
-"""The policy and the reward of the best evaluation: kept through a kill, of each seed its own, and taken by @best."""
+"""The policy and the reward of the best evaluation: they survive a kill, each seed has its own, and @best uses them."""
 
 import json
 import shutil
@@ -43,10 +43,10 @@ def same(one, other) -> bool:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Seven rounds, each evaluated; the best of them is not the last."""
+    """A run of seven rounds, all evaluated; the best is not the last."""
     folder = tmp_path_factory.mktemp("kept") / "run"
     finished_run(folder, *RUN)
-    assert record_of(folder)["rounds"] < 7, "the fixture has nothing to tell: choose another seed"
+    assert record_of(folder)["rounds"] < 7, "the fixture tests nothing if the best is the last: choose another seed"
     return folder
 
 
@@ -55,20 +55,20 @@ def test_what_is_kept_is_the_state_of_the_best_evaluation(run, tmp_path):
     best = best_evaluation(raw_rows(run), "success")
     assert record["criterion"] == "success" and record["seeds"][0]["round"] == best["round"]
     assert record["seeds"][0]["env_steps"] == best["env_steps"]
-    assert BestCheckpoint(run).record() == record, "the checkpoint says the same of itself"
+    assert BestCheckpoint(run).record() == record, "the checkpoint has the same record"
     assert "by success" in kept_in_words(run)
 
     finished_run(tmp_path, *RUN[:1], f"total_env_steps={best['env_steps']}", *RUN[2:])
-    assert same(restore_policy(f"{run}@best").state, restore_policy(tmp_path).state), "a run that stopped there"
+    assert same(restore_policy(f"{run}@best").state, restore_policy(tmp_path).state), "as in a run that stopped there"
     kept, stopped = restore_from_run(f"{run}@best").state, restore_from_run(tmp_path).state
     assert same(kept.classifier, stopped.classifier)
-    assert stopped.visited.count(jnp.zeros(())) > 0 == kept.visited.count(jnp.zeros(())), "only updates read those"
+    assert stopped.visited.count(jnp.zeros(())) > 0 == kept.visited.count(jnp.zeros(())), "only updates read these"
     assert not same(restore_policy(f"{run}@best").state, restore_policy(run).state)
 
 
 @pytest.mark.parametrize("killed_in", [1, 5])
 def test_a_killed_run_ends_with_the_same_best(run, tmp_path, monkeypatch, killed_in):
-    """Killed in its evaluation after round 1 (before its first checkpoint) or 5, with a best that no checkpoint has."""
+    """The run is killed in its evaluation after round 1 (before the first checkpoint) or 5, with an unsaved best."""
 
     class Killed(BaseException):
         pass
@@ -88,7 +88,7 @@ def test_a_killed_run_ends_with_the_same_best(run, tmp_path, monkeypatch, killed
     run_here(tmp_path, *RUN)
     assert digest_of(tmp_path) == digest_of(run)
     assert record_of(tmp_path) == whole
-    shutil.copyfile(run / "config.yaml", tmp_path / "config.yaml")  # which the command line writes
+    shutil.copyfile(run / "config.yaml", tmp_path / "config.yaml")  # usually the command line writes it
     assert same(restore_policy(f"{tmp_path}@best").state, restore_policy(f"{run}@best").state)
     assert same(restore_from_run(f"{tmp_path}@best").state, restore_from_run(f"{run}@best").state)
 
@@ -102,11 +102,11 @@ def test_a_run_that_keeps_none_trains_the_same(run, tmp_path):
         restore_policy(f"{tmp_path}@best")
 
 
-# One keeper, made-up states.
+# One keeper with synthetic states.
 
 
 def state_of(*values) -> TrainState:
-    """Makes a state of as many seeds as values; a number and a key each."""
+    """Return a state with a number and a key for each seed; there are as many seeds as values."""
     keys = jax.vmap(jax.random.key)(jnp.arange(len(values)))
     agent = {"w": jnp.array(values, jnp.float32)[:, None] * jnp.ones((len(values), 3)), "key": keys}
     return TrainState(agent=agent, reward={}, replay=None, env=None, key=keys)
@@ -146,7 +146,7 @@ def test_a_seed_that_was_never_measured_waits_for_its_first(tmp_path):
 
 
 def test_a_resumed_run_takes_back_what_its_checkpoint_had(tmp_path):
-    """A best of rounds that are now done again is gone at once, on the disk too."""
+    """A best state of rounds that are run again is removed at once, also from the disk."""
     keeper, rows = BestKeeper(tmp_path, "success", REWARD, Seeds(2), None), rows_of([0.1, 0.5], [0.9, 0.9])
     keeper.consider(rows[:1], state_of(1, 2))
     at_checkpoint = keeper.state
@@ -155,13 +155,13 @@ def test_a_resumed_run_takes_back_what_its_checkpoint_had(tmp_path):
     again = BestKeeper(tmp_path, "success", REWARD, Seeds(2), at_checkpoint)
     assert kept(tmp_path) == [1, 2] and record_of(tmp_path) == at_checkpoint.record
     again.consider([*rows[:1], *rows_of([0.0, 0.0], [0.2, 0.4])[1:]], state_of(5, 6))
-    assert kept(tmp_path) == [5, 2], "it went another way than before"
+    assert kept(tmp_path) == [5, 2], "the second run differs from the first"
 
     shutil.rmtree(tmp_path / "checkpoints" / "best")  # or a damaged one
     BestKeeper(tmp_path, "success", REWARD, Seeds(2), again.state)
     assert kept(tmp_path) == [5, 2]
     BestKeeper(tmp_path, "success", REWARD, Seeds(2), None)
-    assert not (tmp_path / FILE).exists(), "started afresh"
+    assert not (tmp_path / FILE).exists(), "the run starts again"
 
 
 def test_what_may_judge():
@@ -172,16 +172,16 @@ def test_what_may_judge():
     assert best_choice("auto", knows_not, own) == "true_return"
     assert best_choice("auto", knows_not, moves) == "learned"
     assert best_choice(None, knows, moves) is None
-    with pytest.raises(ConfigError, match=r"does not tell success; choose true_return or learned\.$"):
+    with pytest.raises(ConfigError, match=r"does not record success; choose true_return or learned\.$"):
         best_choice("success", knows_not, moves)
     with pytest.raises(ConfigError, match="must be auto, success, true_return, learned or null"):
         best_choice("newest", knows, moves)
     preferences = make("reward", "preferences", make_spec(), segment_steps=5)
-    with pytest.raises(ConfigError, match="has neither goals nor demonstrations to measure it by"):
+    with pytest.raises(ConfigError, match="has neither goals nor demonstrations to compare with"):
         best_choice("learned", knows, preferences)
 
 
-# Those who take it.
+# Users of the best state.
 
 
 def test_the_path_says_which(tmp_path):
@@ -189,7 +189,7 @@ def test_the_path_says_which(tmp_path):
     assert saved_state("runs/a@best").which == "best" and str(saved_state("runs/a@best").run_dir) == "runs/a"
     assert str(saved_state("me@home/a").run_dir) == "me@home/a"
     (tmp_path / "odd@best").mkdir()
-    assert saved_state(tmp_path / "odd@best") == (tmp_path / "odd@best", "last"), "a folder of that name is that folder"
+    assert saved_state(tmp_path / "odd@best") == (tmp_path / "odd@best", "last"), "an existing folder is meant"
 
 
 def test_rewards_of_the_best_evaluation(run, tmp_path):

@@ -1,4 +1,4 @@
-"""Which evaluation of a run is its best, by every criterion."""
+"""The best evaluation of a run, by every criterion."""
 
 import pytest
 
@@ -21,10 +21,10 @@ def best_round(rows, criterion):
 
 def test_success_counts_both_policies_then_the_return_then_the_newest():
     lucky = rows_of(success=[0.0, 1.0, 0.97], success_deterministic=[0.0, 0.5, 1.0])
-    assert best_round(lucky, "success") == 2, "one lucky evaluation of one policy does not win"
+    assert best_round(lucky, "success") == 2, "a lucky evaluation of one policy does not win"
     tied = rows_of(success=[1.0, 1.0, 1.0, 0.9], true_return=[5.0, 9.0, 7.0, 30.0])
     assert best_round(tied, "success") == 1
-    assert best_round(rows_of(success=[1.0, 1.0, 0.5]), "success") == 1, "of equal ones the newest"
+    assert best_round(rows_of(success=[1.0, 1.0, 0.5]), "success") == 1, "the newest wins a tie"
 
 
 def test_what_was_not_measured_is_never_best():
@@ -36,7 +36,7 @@ def test_what_was_not_measured_is_never_best():
 
 
 def test_nothing_is_better_than_a_goal_and_three_evaluations_judge():
-    """A blind reward of one round, and one that pays an exploit more than goals, win nothing."""
+    """A reward that is wrong in one round, and one that pays an exploit more than goals, gain nothing."""
     final = [0.1, 0.95, 0.1, 0.1, 0.7, 0.75, 0.8, 0.3]
     rows = rows_of(learned_reward_final=final, reward_heldout_goals=[0.9] * 8)
     assert best_round(rows, "goals") == 6

@@ -1,4 +1,4 @@
-"""Files of demonstrations and examples that are damaged are read, or refused in one sentence."""
+"""Damaged files of demonstrations and examples are either read, or refused in one sentence."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ SPEC = make_spec(obs=2, action=2)
 
 
 def small_file(folder: Path) -> Path:
-    """Two episodes of five steps."""
+    """Return two episodes of five steps."""
     demos = {key: array for key, array in point_demos(1).items() if not key.startswith("episode")}
     demos = {key: array[:10] for key, array in demos.items()}
     demos |= {"truncated": np.arange(10) % 5 == 4, "episode_start": np.array([0, 5]), "episode_return": np.zeros(2)}
@@ -64,13 +64,13 @@ def test_the_reason_is_given(tmp_path):
     good = small_file(tmp_path)
     whole = good.read_bytes()
     for content, reason in (
-        (header_only((2**40,)), r"obs should have 4,398,046,511,104 bytes by its header and has 0"),
+        (header_only((2**40,)), r"the header of obs declares 4,398,046,511,104 bytes, but the file has 0"),
         (header_only((3,), "|O"), "obs holds pickled Python objects; save arrays of numbers"),
-        (b"no array", "it is truncated, damaged or of another kind"),
+        (b"no array", "it is truncated, damaged or not an .npz file"),
     ):
         good.write_bytes(whole)
         with_member(good, "obs.npy", content)
         with pytest.raises(ConfigError, match=reason):
             read_arrays(good, "demos", "recorder")
-    with pytest.raises(ConfigError, match=r"demos=.* is no file"):
+    with pytest.raises(ConfigError, match=r"demos=.* is not a file"):
         read_arrays(tmp_path, "demos", "recorder")

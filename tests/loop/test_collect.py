@@ -1,4 +1,4 @@
-"""Both collectors: true successors, resets only where asked for, and the same transitions from the same dynamics."""
+"""Both collectors: true successors, resets only when needed, and equal transitions from equal dynamics."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from tests.probes import Probe, make_spec
 B, T, LIMIT = 4, 13, 5
 FRESH = 100.0
 STARTS = np.arange(B)
-"""Environment i starts i steps into an episode, so that the four end at different times."""
+"""Return environments, where number i has already taken i steps, so that their episodes end at different times."""
 
 
 class CounterState(struct.PyTreeNode):
@@ -26,9 +26,9 @@ class CounterState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class Counter(Probe):
-    """Observation (value, elapsed); action a adds 1 + a to value, which starts at FRESH. An episode ends at LIMIT.
+    """An environment with observation (value, elapsed): action a adds 1 + a to value, which starts at FRESH.
 
-    A ``silent`` one ends without asking for a reset (only one player's part is over).
+    An episode ends at LIMIT; a ``silent`` one ends without a reset (only one player's part is over).
     """
 
     silent: bool = False
@@ -55,7 +55,7 @@ class Counter(Probe):
 
 
 class HostCounter(HostEnv):
-    """The same dynamics in numpy, which write into their own arrays as a simulator does."""
+    """The same dynamics in numpy, writing into one buffer like a simulator."""
 
     spec = Counter().spec
     num_envs = B
@@ -92,7 +92,7 @@ class HostCounter(HostEnv):
 
 
 def policy(memory, obs, key):
-    """Deterministic, and different in every state."""
+    """Return an action that is deterministic and different in every state."""
     del key
     action = 0.01 * obs[:, :1]
     return action, memory, {"log_prob": action[:, 0] - 1.0}
@@ -119,7 +119,7 @@ def collected_host(env: Counter, rollouts: int = 1) -> tuple[list[Transition], H
 
 
 def collected(kind: str, env: Counter, rollouts: int = 1) -> Transition:
-    """``rollouts`` in a row, joined along time."""
+    """Return consecutive ``rollouts``, joined along time."""
     parts = collected_jax(env, rollouts) if kind == "jax" else collected_host(env, rollouts)[0]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
@@ -131,7 +131,7 @@ def test_the_probes_are_what_the_collectors_take():
 
 @pytest.mark.parametrize("kind", ["jax", "host"])
 def test_successors_are_true_and_resets_come_after_them(kind):
-    """Two rollouts in a row: also where an episode ends in the very last step of the first."""
+    """Two consecutive rollouts, where an episode also ends at the last step of the first."""
     rollout = collected(kind, Counter(truncates=True), rollouts=2)
     np.testing.assert_allclose(rollout.next_obs[..., 0], rollout.obs[..., 0] + 1.0 + rollout.action[..., 0], rtol=1e-6)
     np.testing.assert_array_equal(
@@ -141,9 +141,9 @@ def test_successors_are_true_and_resets_come_after_them(kind):
     follows, before = rollout.obs[1:], rollout.next_obs[:-1]
     ended = rollout.truncated[:-1]
     np.testing.assert_array_equal(follows[~ended], before[~ended], err_msg="where nothing ended, it goes on")
-    assert np.all(follows[ended] == [FRESH, 0.0]), "where it ended, the next observation is a fresh start"
-    assert ended[T - 1].any(), "one episode must end with the first rollout, or the seam is not tested"
-    assert len(np.unique(ended.T, axis=0)) == B, "environments reset on their own, not together"
+    assert np.all(follows[ended] == [FRESH, 0.0]), "after an end, the next observation is that of a new episode"
+    assert ended[T - 1].any(), "an episode must end with the first rollout to test the boundary"
+    assert len(np.unique(ended.T, axis=0)) == B, "environments reset separately, not together"
 
 
 @pytest.mark.parametrize("kind", ["jax", "host"])
@@ -182,7 +182,7 @@ def test_what_was_recorded_when_acting_belongs_to_its_observation():
 
 
 def counting(memory, obs, key):
-    """Remembers how many steps it has acted in, and what it saw in the first of them."""
+    """A policy that remembers its number of steps and its first observation."""
     del key
     steps, first = memory["steps"], memory["first"]
     first = jnp.where(steps == 0, obs[:, 0], first)
@@ -192,7 +192,7 @@ def counting(memory, obs, key):
 @pytest.mark.parametrize("kind", ["jax", "host"])
 @pytest.mark.parametrize("silent", [False, True])
 def test_the_memory_goes_on_with_the_episode_and_begins_anew_with_the_next(kind, silent):
-    """Also from one rollout to the next, and at an end without needs_reset."""
+    """The memory also continues in the next rollout, and is reset at an end without needs_reset."""
     env = Counter(truncates=True, silent=silent)
     initial = {"steps": jnp.full(B, 0), "first": jnp.full(B, -1.0)}
     memory, rollouts = {**initial, "steps": jnp.asarray(STARTS)}, []
@@ -207,16 +207,16 @@ def test_the_memory_goes_on_with_the_episode_and_begins_anew_with_the_next(kind,
         rollouts.append(rollout)
     rollout = jax.tree.map(lambda *leaves: np.concatenate(leaves), *rollouts)
     steps, first = rollout.behaviour["steps"], rollout.behaviour["first"]
-    began = np.cumsum(rollout.truncated, axis=0) - rollout.truncated  # episodes that began in the rollouts
+    began = np.cumsum(rollout.truncated, axis=0) - rollout.truncated  # number of episodes begun in the rollouts
     age = np.stack([np.arange(2 * T)] * B, axis=1) + STARTS
     np.testing.assert_array_equal(steps, np.where(began == 0, age, age - LIMIT if silent else age % LIMIT))
     for t, b in zip(*np.nonzero((began > 0) & (steps > 0)), strict=True):
-        assert first[t, b] == rollout.obs[t - steps[t, b], b, 0], "what the episode began with"
+        assert first[t, b] == rollout.obs[t - steps[t, b], b, 0], "the memory has the episode's first observation"
     np.testing.assert_array_equal(memory["steps"], np.where(rollout.truncated[-1], 0, steps[-1] + 1))
 
 
 class RandomStart(Counter):
-    """Fresh starts and steps that depend on their keys."""
+    """An environment whose initial states and steps depend on their keys."""
 
     def reset(self, key):
         return CounterState(jax.random.normal(key), jnp.zeros((), jnp.int32))

@@ -21,7 +21,7 @@ PAIRS = {
 @pytest.mark.parametrize("overrides", PAIRS.values(), ids=PAIRS)
 def test_nothing_compiles_after_the_first_evaluated_round(tmp_path, overrides):
     before, after = compiled_after_first_round(composed("debug=smoke", *overrides), tmp_path)
-    assert before  # the counter counts
+    assert before  # the counter works
     assert after == []
 
 
@@ -38,7 +38,7 @@ def test_replay_is_never_copied(seeds):
     settings = ["algorithm.num_envs=4", "algorithm.rollout_length=10", "algorithm.replay_capacity=1_000_000"]
     cfg = composed("env=point", "reward=environment", *SAC, *settings, f"num_seeds={seeds}")
     parts = build.build(cfg).parts
-    with jax.debug_key_reuse(False):  # batched keys look consumed to the checker when one of them is
+    with jax.debug_key_reuse(False):  # the checker takes all batched keys for consumed when one is
         state = init_state(parts, 0)
         ring = follow_ring(Rounds(parts, {}, state, None), state, 3)
     assert ring.moved == 0

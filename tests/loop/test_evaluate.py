@@ -1,14 +1,22 @@
-"""What an evaluation stores beside its metrics: the truth about judged states, and the failure worth looking at."""
+"""The arrays that an evaluation stores: the truth about scored states, and the most rewarded failure."""
 
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from rl_rewards.core.keys import new_key
 from rl_rewards.core.types import Transition
-from rl_rewards.loop.evaluate import SCENES_KEPT, _scenes, _visited_is_goal
+from rl_rewards.loop import build
+from rl_rewards.loop.evaluate import SCENES_KEPT, _evaluation_key, _scenes, _visited_is_goal, first_episodes
+from rl_rewards.loop.fresh_rollouts import FreshRollouts
+from rl_rewards.loop.train import init_state
 from tests.runs import composed
 
 
 def rollout(success: np.ndarray, valid: np.ndarray) -> Transition:
-    """Scenes [T, N, 2] that hold (t, episode)."""
+    """Return scenes [T, N, 2] with the values (t, episode)."""
     t, episode = np.meshgrid(*map(np.arange, valid.shape), indexing="ij")
     zeros = np.zeros(valid.shape, np.float32)
     return Transition(
@@ -64,6 +72,42 @@ def test_scenes_lie_where_the_plane_shows_them():
         table = instantiate(composed("env=pencil_case", f"env.observation={choice}").env)
         centre, half = table.tracker.frame
         scene = np.zeros((1, 9))
-        scene[:, 5:7] = [0.3, -0.4]  # what the tracker reports
-        scene[:, :2] = unproject(np.array([[0.5, 0.2]]) * half + centre)  # where the case is
+        scene[:, 5:7] = [0.3, -0.4]  # the tracker's report
+        scene[:, :2] = unproject(np.array([[0.5, 0.2]]) * half + centre)  # the position of the case
         np.testing.assert_allclose(table.place(scene), [[0.3, -0.4]] if choice == "tracker" else [[0.5, 0.2]])
+
+
+def test_only_the_first_episode_of_each_environment_counts():
+    ends = np.array([[0, 0, 0], [1, 0, 0], [0, 0, 0], [1, 0, 1]], bool)
+    played = rollout(np.zeros((4, 3), bool), np.ones((4, 3), bool))
+    played = played.replace(terminated=ends & [True, True, False], truncated=ends & [False, False, True])
+    spec = replace(build.build(composed("env=point")).parts.env.spec, ends_early=True)
+    counted = first_episodes(spec, played).valid
+    np.testing.assert_array_equal(counted.T, [[1, 1, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]])
+
+
+def test_evaluation_shares_no_key_with_training():
+    def data(key):
+        return tuple(np.asarray(jax.random.key_data(key)).tolist())
+
+    key = new_key(3)
+    training = {data(key)}
+    for owner in (key, *jax.random.split(key, 4)):
+        for i in range(30):
+            round_key = jax.random.fold_in(owner, i)
+            parts = [*jax.random.split(round_key, 3), *(jax.random.fold_in(round_key, j) for j in range(3))]
+            training |= {data(owner), data(round_key), *map(data, parts)}
+    evaluation = [data(_evaluation_key(key, round, of)) for round in range(30) for of in range(2)]
+    assert len(set(evaluation)) == 60
+    assert not training & set(evaluation)
+
+
+def test_both_policies_are_played_by_one_program():
+    """The first rollout's actions are sampled, the second's are the mode of what is observed there."""
+    parts = build.build(composed("env=point")).parts
+    state = init_state(parts, 0)
+    explored, mode = FreshRollouts(parts, 3, [True, False])(state.agent, parts.seeds.keys(5))
+    for rollout_, is_mode in ((explored, False), (mode, True)):
+        assert rollout_.valid.shape == (parts.env.spec.max_episode_steps, 3)
+        expected, _, _ = parts.algorithm.act(state.agent, (), jnp.asarray(rollout_.obs), new_key(0), explore=False)
+        assert np.allclose(rollout_.action, expected, atol=1e-5) == is_mode

@@ -1,4 +1,4 @@
-"""Whole runs on pictures: they resume to the bit, and other people's pictures work with every algorithm."""
+"""Whole runs on pictures: they resume bit for bit, and users' own pictures work with every algorithm."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ ALGORITHMS = {
 
 @pytest.mark.slow
 def test_resumes_to_the_bit(tmp_path):
-    """Replay, visited states and physics: stopped after three rounds, gone on with to six."""
+    """Replay, visited states and physics are restored: the run stops after three rounds, and resumes up to six."""
     env = ("env=pencil_case", "env.observation=image", "env.image_size=16", "env.max_episode_steps=15")
     arguments = (*ALGORITHMS["sac"], *env, *SMALL, *CLASSIFIER)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -59,7 +59,7 @@ def test_a_pure_jax_environment_in_pictures(tmp_path):
 
 @pytest.mark.slow
 def test_other_peoples_pictures(tmp_path):
-    """SAC with an adversarial classifier on a registered environment, from examples of a file that were drawn by it."""
+    """SAC with an adversarial classifier on a registered environment, with a file of examples that it has drawn."""
     choice = ["env=gymnasium", "env.id=tests.envs.adapters.own_gymnasium:OwnBall-v0", "env.ends_early=false"]
     choice.append("env.success=is_success")
     spec = build.build(composed(*choice, "reward=environment")).parts.env.spec

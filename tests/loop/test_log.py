@@ -1,4 +1,4 @@
-"""Tests the lines that a console shows which is not a terminal."""
+"""The lines that are printed on a console that is not a terminal."""
 
 import os
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Rewards that ask about segments find them in recorded data, where nothing is collected."""
+"""Rewards that ask about segments find them in recorded data in offline runs."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from tests.runs import composed
 
 
 def test_preferences_ask_about_segments_of_a_data_set(tmp_path):
-    """Of the episodes that each seed was given, in a whole round of two seeds."""
+    """Segments come from the episodes of each seed, in a whole round of two seeds."""
     cfg = composed(
         "debug=smoke", "env=point", "reward=environment", "algorithm=bc", f"demos={point_file(tmp_path)}",
         "demonstrations.episodes=2", "num_seeds=2",
@@ -20,7 +20,7 @@ def test_preferences_ask_about_segments_of_a_data_set(tmp_path):
     parts, settings = build.build(cfg)
     data = supplied.build_data(parts, settings)
     asking = composed("debug=smoke", "env=point", "reward=preferences", "reward.segment_steps=10")
-    parts = parts._replace(source=build.build(asking).parts.source)  # no offline algorithm that learns from it yet
+    parts = parts._replace(source=build.build(asking).parts.source)  # no offline algorithm learns from it yet
     with jax.debug_key_reuse(False):  # see conftest
         _, _, query = jax.jit(make_round(parts))(data, init_state(parts, 0), jnp.int32(0))
     obs = np.asarray(query.segments.obs)  # [S, Q, K, L, 2]

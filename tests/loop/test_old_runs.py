@@ -1,4 +1,4 @@
-"""Run folders and a label store from before the package was rearranged (commit bf712ae) stay readable."""
+"""Run folders and a label store from before the package was rearranged (commit bf712ae) remain readable."""
 
 import tarfile
 from pathlib import Path
@@ -15,12 +15,12 @@ from tests.finished import finished_run, resumed_run
 from tests.runs import digest_of, raw_rows
 
 ARCHIVE = Path(__file__).parents[1] / "old" / "runs.tar.xz"
-"""Two small runs on ``point``, with classifier and with preferences that a person gave at the terminal."""
+"""Two small runs on ``point``, with a classifier and with preferences that a person gave in the terminal."""
 
 
 @pytest.fixture
 def old(tmp_path) -> Path:
-    """The folder in which these runs, ``classifier`` and ``preferences``, lie."""
+    """Return the folder with these runs, ``classifier`` and ``preferences``."""
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path
@@ -38,7 +38,7 @@ def test_a_run_goes_on_from_its_old_checkpoint_and_is_reported(old):
     resumed_run(folder, 960)
     assert raw_rows(folder)[: len(rows)] == rows and len(raw_rows(folder)) == len(rows) + 1
     assert digest_of(folder) != before
-    assert not list(folder.glob("damaged_*")), "the old checkpoint's bits are those that were saved"
+    assert not list(folder.glob("damaged_*")), "the old checkpoint has its saved digest"
     assert write_report(folder).is_file()
     assert "rl_rewards.rewards.classifier.adversarial.AdversarialClassifier" in (folder / "config.yaml").read_text()
 

@@ -1,4 +1,4 @@
-"""A person's own classes: whatever is missing or has another shape is one sentence, told before anything compiles."""
+"""Users' own classes: a missing member or a wrong shape is reported in one sentence before anything compiles."""
 
 import re
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def refused(build, kind: type, sentence: str, **keys) -> None:
 
 
 class Near(RewardSource):
-    """All that a reward needs."""
+    """A reward with only the required members."""
 
     def reward(self, state, transitions):
         return -jnp.linalg.norm(transitions.next_obs, axis=-1)
@@ -67,7 +67,7 @@ def test_a_reward_needs_a_single_method():
 
 
 class Alone:
-    """As the README showed it once, but for what such a class often lacked."""
+    """A class as the README once showed it, without members that such classes often lacked."""
 
     def init(self, key):
         return {}
@@ -140,16 +140,16 @@ class Picky(Near):
     [
         (Alone, r"^reward\._target_=.*\.Alone has no requirements, .* and inspect: inherit from "
          r"rl_rewards\.rewards\.base\.RewardSource, which has defaults for all but reward\.$"),
-        (Nothing, r"Nothing has no reward: add it; rl_rewards\.rewards\.base\.RewardSource says what each is"),
-        (AsksLittle, r"AsksLittle has no may_ask and absorb: add it; rl_rewards\.rewards\.base\.AsksForLabels says"),
+        (Nothing, r"Nothing has no reward: add it; rl_rewards\.rewards\.base\.RewardSource documents every member"),
+        (AsksLittle, r"AsksLittle has no may_ask and absorb: add it; .*\.base\.AsksForLabels documents every"),
         (AsksOnItsOwn, r"AsksOnItsOwn has no may_ask and absorb: inherit from .*\.base\.AsksForLabels, "),
         (FewArguments, r"FewArguments: update takes \(state, data, experience, key\), but it is called with "
          r"\(state, data, experience, round, key\)\.$"),
-        (Column, r"Column: reward of transitions \[3, 2\] must be float32 \[3, 2\], and is float32 \[3, 2, 1\]\.$"),
-        (Whole, r"must be float32 \[3, 2\], and is int32 \[\]\.$"),
+        (Column, r"Column: reward of transitions \[3, 2\] must be float32 \[3, 2\], but it is float32 \[3, 2, 1\]\.$"),
+        (Whole, r"must be float32 \[3, 2\], but it is int32 \[\]\.$"),
         (Breaks, r"Breaks: reward raised TypeError \(test_own_parts\.py, line \d+\): "),
         (ReadsInSecret, r"ReadsInSecret: reward raised KeyError \(test_own_parts\.py, line \d+\): 'height'\.$"),
-        (ReadsElsewhere, r"it reads depth from info, which test does not have; there is height\.$"),
+        (ReadsElsewhere, r"it reads depth from info, which test does not have; info has height\.$"),
         (Picky, r"Picky: its constructor raised ValueError \(test_own_parts\.py, line \d+\): of little use\.$"),
         (Weighted, r"Weighted needs reward\.weight, which its YAML does not have; add a value, or "),
     ],
@@ -177,7 +177,7 @@ class Place(struct.PyTreeNode):
 
 
 class Line(JaxEnv):
-    """All that an environment needs."""
+    """An environment with only the required members."""
 
     spec = SPEC
 
@@ -205,7 +205,7 @@ def test_an_environment_needs_four_members():
     env = env_of(Line)
     assert isinstance(env, JaxEnv) and env.plane(3) is None
     with pytest.raises(
-        ConfigError, match="no ordinary way to record examples in test, and this reward learns from exa"
+        ConfigError, match="This reward learns from examples, and test cannot generate them; give a file"
     ):
         env.collect_examples(np.random.default_rng(0), 5, goal=True)
 
@@ -247,17 +247,22 @@ class Silent(Line):
         return state, self.out(state, info={})
 
 
+class Counts(Line):
+    episodes = 0
+
+
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
+        (Counts, r"Counts: episodes is int; the runner reads an Episodes there, so that an attribute of your own "),
         (Undrawn, r"^env\._target_=.*Undrawn has no describe, .*, plane, .* from rl_rewards\.envs\.base\.JaxEnv, "
          r"which has defaults for all but reset, observe, step and spec\.$"),
-        (Narrow, r"Narrow: observe must be float32 \[2\], and is float32 \[1\]\.$"),
-        (Grows, r"the state that step returns has other arrays than the one of reset: x was float32 \[2\] and "),
-        (FourValues, r"step must return two things, the next state and a StepOut\.$"),
-        (ColumnReward, r"env_reward of step must be float32 \[\], and is float32 \[2\]\.$"),
-        (IntegerEnds, r"terminated of step must be bool \[\], and is int32 \[\]\.$"),
-        (Silent, r"info of step has the keys \[\], and spec\.info declares \['height'\]\.$"),
+        (Narrow, r"Narrow: observe must be float32 \[2\], but it is float32 \[1\]\.$"),
+        (Grows, r"the state that step returns has other arrays than the state of reset: x was float32 \[2\] and "),
+        (FourValues, r"step must return a pair, the next state and a StepOut\.$"),
+        (ColumnReward, r"env_reward of step must be float32 \[\], but it is float32 \[2\]\.$"),
+        (IntegerEnds, r"terminated of step must be bool \[\], but it is int32 \[\]\.$"),
+        (Silent, r"info of step has the keys \[\], but spec\.info declares \['height'\]\.$"),
     ],
     ids=lambda x: x.__name__ if isinstance(x, type) else "",
 )  # fmt: skip
@@ -281,7 +286,7 @@ def test_a_batch_that_lacks_members_is_told_before_it_is_stepped():
 
 
 class Still(Algorithm):
-    """All that an algorithm needs."""
+    """An algorithm with only the required members."""
 
     num_envs, rollout_length = 2, 3
 
@@ -301,10 +306,16 @@ class Flat(Still):
 
 
 class OldAct(Still):
-    """As the contract was before policies had a memory."""
+    """An algorithm for the contract before policies had a memory."""
 
     def act(self, state, obs, key, explore):
         return jnp.zeros((len(obs), 1)), {}
+
+
+class OldData(Still):
+    """An algorithm for the contract before requirements were declared."""
+
+    data = "replay"
 
 
 class NoMemoryBack(Still):
@@ -327,18 +338,23 @@ def algorithm_of(kind: type):
 def test_an_algorithm_needs_three_methods_and_two_sizes():
     algorithm = algorithm_of(Still)
     assert algorithm.requirements == Requirements()
-    with pytest.raises(ConfigError, match=r"Still has no log_prob, which this reward reads; add that method\."):
+    with pytest.raises(ConfigError, match=r"Still has no method log_prob, which this reward needs; add it\."):
         algorithm.log_prob({}, jnp.zeros(2), jnp.zeros(1))
     refused(
-        algorithm_of, Flat, r"^algorithm\._target_=.*Flat: actions for 2 observations must be float32 \[2, 1\], and is "
+        algorithm_of,
+        Flat,
+        r"^algorithm\._target_=.*Flat: actions for 2 observations must be float32 \[2, 1\], but it is ",
     )
     refused(
         algorithm_of,
         OldAct,
         r"OldAct: act takes \(state, obs, key, explore\), but it is called with \(state, memory, obs, .*\)\.$",
     )
-    refused(algorithm_of, NoMemoryBack, r"act must return three things: actions, the memory after this step \(of a ")
+    refused(
+        algorithm_of, NoMemoryBack, r"act must return three values: actions, the memory after this step \(without a "
+    )
     refused(algorithm_of, LosesMemory, r"the memory that act returns has other arrays .*: it was float32 \[2, 4\] and ")
+    refused(algorithm_of, OldData, r"OldData: data is no longer read; declare Requirements\(learns_from=")
     refused(algorithm_of, Forgets, r"Forgets has no rollout_length: add it; rl_rewards\.algorithms\.base\.RolloutSizes")
 
 
@@ -361,7 +377,9 @@ class ClonesForEver(Algorithm):
 def test_one_that_learns_from_a_dataset_has_other_sizes():
     assert algorithm_of(Clones).rounds == 5
     refused(
-        algorithm_of, ClonesForEver, r"ClonesForEver has no rounds: add it; .*\.base\.DatasetSizes says what each is"
+        algorithm_of,
+        ClonesForEver,
+        r"ClonesForEver has no rounds: add it; .*\.base\.DatasetSizes documents every member",
     )
 
 
@@ -405,17 +423,15 @@ def test_a_judge_answers_by_a_single_function():
 
 def test_a_judge_that_does_not_fit_is_one_sentence():
     refused(
-        labeling_of, Mute, r"^labeler\._target_=.*Mute has no make: add it; rl_rewards\.labelers\.base\.Labeling says"
+        labeling_of, Mute, r"^labeler\._target_=.*Mute has no make: add it; .*\.base\.Labeling documents every member"
     )
     segments = jax.tree.map(np.asarray, make_rollout(SPEC, 1, 2))
     three = AnswersAtOnce(assignment(), lambda segments: np.zeros((2, 3)))
-    with pytest.raises(
-        ConfigError, match=r"array of the shape \[2, 3\] for a query of 2 segments; it must return 2 num"
-    ):
+    with pytest.raises(ConfigError, match=r"array of shape \[2, 3\] for a query of 2 segments; it must return 2 num"):
         three.submit(Query(id=np.zeros(1, np.int32), segments=segments), 0)
 
 
-# All of them.
+# All parts.
 
 
 @pytest.mark.parametrize(
@@ -431,7 +447,7 @@ def test_what_a_part_declares_must_be_requirements(kind, of, monkeypatch):
 
 
 class Linear(nn.Module):
-    """What a person may bring: any flax module."""
+    """A user's own network: any flax module."""
 
     outputs: int
     spectral: bool = False
@@ -451,7 +467,7 @@ class LinearModel(Model):
 
 
 class NoModel(Model):
-    """Lacks its network."""
+    """A model without its network."""
 
 
 class Statistics(LinearModel):
@@ -463,7 +479,7 @@ PLACES = ("algorithm", "reward.classifier")
 
 
 def with_own_model(kind: type, at: str = "algorithm", **keys) -> Parts:
-    """PPO and a goal classifier, one of which has networks of ``kind``."""
+    """Return PPO and a goal classifier, one of which has networks of ``kind``."""
     config: Any = OmegaConf.to_container(composed("env=point", "reward=goal_classifier", "algorithm=ppo_point"))
     part = config["algorithm"] if at == "algorithm" else config["reward"]["classifier"]
     part["model"] = node(kind, **keys)
@@ -476,7 +492,7 @@ def test_a_model_of_ones_own_is_the_network_of_algorithms_and_rewards():
     assert list(params["critic"]["params"]) == ["Dense_0"] and set(params["actor"]["params"]) == {"Linear_0", "log_std"}
     source = with_own_model(LinearModel, at="reward.classifier").source
     variables = jax.eval_shape(source.init, jax.random.key(0)).classifier.variables
-    assert variables["params"]["Dense_0"]["kernel"].shape == (3, 2, 1), "one for each member"
+    assert variables["params"]["Dense_0"]["kernel"].shape == (3, 2, 1), "one kernel for each member"
 
 
 @pytest.mark.parametrize("at", PLACES)
@@ -486,10 +502,10 @@ def test_a_model_of_ones_own_is_the_network_of_algorithms_and_rewards():
         (
             LinearModel,
             {"extra": 1},
-            r": network of inputs \[3, 2, 5\] must be float32 \[3, 2, 4\], and is float32 \[",
+            r": network of inputs \[3, 2, 5\] must be float32 \[3, 2, 4\], but it is float32 \[",
         ),
         (NoModel, {}, " has no network: add it"),
-        (Statistics, {}, r": network has variables that are no parameters \(batch_stats\)"),
+        (Statistics, {}, r": network has variables other than parameters \(batch_stats\)"),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -500,5 +516,5 @@ def test_a_model_that_does_not_do_what_is_asked_is_refused_before_anything_compi
 
 @pytest.mark.parametrize("at", PLACES)
 def test_a_key_that_a_model_does_not_have_is_refused_by_its_place(at):
-    with pytest.raises(ConfigError, match=rf"{at}\.model\.width=3 is no setting of LinearModel"):
+    with pytest.raises(ConfigError, match=rf"{at}\.model\.width=3 is not a setting of LinearModel"):
         with_own_model(LinearModel, at, width=3)

@@ -1,4 +1,4 @@
-"""Between two rounds: what labelers report goes into the row and to the console, of every seed."""
+"""Between two rounds: the labelers' metrics and messages of every seed go to the row and to the console."""
 
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ SPEC = make_spec(obs=1, action=1)
 
 
 class Reporter(Labeler):
-    """Answers nothing, and says how often it was asked."""
+    """A labeler that answers nothing and reports how often it was asked."""
 
     def __init__(self, seed: int) -> None:
         self.seed, self.asked = seed, 0
@@ -45,7 +45,7 @@ class Reporter(Labeler):
 
 
 class Source(RewardSource):
-    """Asks, and takes no notice of the answers."""
+    """A reward that asks and ignores the answers."""
 
     plan = QueryPlan(question="quality", queries_per_round=2, clips=2, budget=4, acquisition="uniform")
     requirements = Requirements(queries=plan)

@@ -1,4 +1,4 @@
-"""The configurations of runs from before models had a group of their own mean what they meant."""
+"""Configurations of runs from before models became a group keep their meaning."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -8,7 +8,7 @@ from tests.runs import composed
 
 
 def as_it_was(node):
-    """``node`` with the keys of networks beside those of the algorithm or the reward."""
+    """Return ``node`` with the keys of networks among those of the algorithm or the reward."""
     if not isinstance(node, dict):
         return node
     flat = {"model" if key == "reward_model" else key: as_it_was(one) for key, one in node.items() if key != "model"}
@@ -31,7 +31,7 @@ def test_keys_of_networks_find_their_model(group, choices):
     before = as_it_was(now)
     assert before != now
     assert with_new_names(before) == now
-    assert with_new_names(now) == now, "a newer configuration stays as it is"
+    assert with_new_names(now) == now, "a newer configuration is unchanged"
 
 
 def test_an_old_random_reward_was_made_with_tanh():

@@ -1,4 +1,4 @@
-"""A run killed at any instant and started again ends in the same bits and the same rows."""
+"""A run that is killed at any time and resumed ends with the same bits and the same rows."""
 
 import random
 import signal
@@ -38,7 +38,7 @@ def test_killed_at_random_instants(tmp_path, env, kills):
         process = Command(*arguments, f"hydra.run.dir={killed}")
         first = _count(killed)
         deadline = time.monotonic() + 120
-        # Let it get at least a round further than where it began, then kill it somewhere in the next rounds.
+        # Let it run for at least a round, then kill it somewhere in the next rounds.
         while process.poll() is None and _count(killed) <= first and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(chance.uniform(0.0, 0.15))
@@ -58,7 +58,7 @@ def _count(run_dir) -> int:
 
 
 def test_longer_run_continues_the_shorter_one(tmp_path):
-    """resume=RUN total_env_steps=MORE ends where a run of that length ends."""
+    """resume=RUN_DIR total_env_steps=MORE ends with the same state as a run of that length."""
     short, long = tmp_path / "short", tmp_path / "long"
     run = ("debug=smoke", "env=point", "video=false", "report=false")
     assert command(*run, f"hydra.run.dir={short}").returncode == 0
@@ -68,7 +68,7 @@ def test_longer_run_continues_the_shorter_one(tmp_path):
 
 
 def test_longer_run_continues_on_the_longer_schedule(tmp_path):
-    """The learning rate falls over the budget that a run has now, which its saved configuration does not fix."""
+    """The learning rate decays over the run's current budget, not over the one in its saved configuration."""
     linear = ("algorithm.learning_rate_schedule=linear", "algorithm.learning_rate=1.0", "algorithm.epochs=1")
     run = ("debug=smoke", "env=point", "reward=environment", "video=false", "report=false")
     assert command(*run, *linear, f"hydra.run.dir={tmp_path}").returncode == 0
@@ -89,14 +89,14 @@ STABILISED = [f"algorithm.{one}" for one in ("target_kl=0.001", "reward_scale_fl
     ids=["two seeds", "two players"],
 )
 def test_stabilisers_go_on_to_the_bit(tmp_path, run):
-    """What they remember is in the checkpoint, of seeds in one program and of both players."""
+    """The policy's memory is in the checkpoint, for several seeds and for both players."""
     short, long = tmp_path / "short", tmp_path / "long"
     run_here(short, *run, *STABILISED)
     run_here(short, *run, *STABILISED, "total_env_steps=3200")
     last = run_here(long, *run, *STABILISED, "total_env_steps=3200")
     assert digest_of(short) == digest_of(long)
     used = np.concatenate([np.ravel(value) for key, value in last.items() if key.endswith("epochs_used")])
-    assert len(used) == 2 and np.all(used > 0.0) and np.any(used < 4.0), "the option was on, and stopped an update"
+    assert len(used) == 2 and np.all(used > 0.0) and np.any(used < 4.0), "the option was on and stopped an update early"
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_a_policys_memory_goes_on_to_the_bit(tmp_path, run):
 
 
 def test_a_run_of_an_earlier_version_goes_on(tmp_path):
-    """Its saved configuration lacks the keys of PPO that came later: they are off, and change no bit.
+    """The saved configuration lacks newer keys of PPO, which are then off and change no bit.
 
-    Its checkpoint has none of what a key that is on by now would keep.
+    The checkpoint has no state of keys that are on by default now.
     """
     old, new = tmp_path / "old", tmp_path / "new"
     run = ("env=point", "reward=environment", "algorithm.carry_returns=false")

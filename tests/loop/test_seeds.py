@@ -1,4 +1,4 @@
-"""Several seeds in one program: each is the run it would be alone, and what is written tells them apart."""
+"""Several seeds in one program: each equals a single run, and all files distinguish the seeds."""
 
 import json
 
@@ -30,7 +30,7 @@ def test_every_seed_agrees_with_a_run_of_its_own(tmp_path, env):
                 else:
                     assert other == pytest.approx(value, rel=2e-2, abs=2e-2), key
     first = both[0]["reward/loss"]
-    assert first[0] != first[1], "two seeds are two runs"
+    assert first[0] != first[1], "two seeds have different results"
 
 
 def test_resumed_run_of_several_seeds_is_the_same_to_the_bit(tmp_path):
@@ -72,7 +72,7 @@ def test_batches_of_seeds_step_like_separate_ones():
         np.testing.assert_array_equal(out.next_obs, np.concatenate([o.next_obs for o in outs]))
         np.testing.assert_array_equal(out.info["scene"], np.concatenate([o.info["scene"] for o in outs]))
     np.testing.assert_array_equal(joined.get_state(), np.concatenate([env.get_state() for env in alone]))
-    assert not np.array_equal(*np.split(joined.get_state(), 2)), "every seed has its own starts"
+    assert not np.array_equal(*np.split(joined.get_state(), 2)), "every seed has its own initial states"
 
     saved, other = joined.save(), make_batches(env, 3, [1, 2])
     other.load(saved)

@@ -1,4 +1,4 @@
-"""Nothing beyond ``build`` sees a configuration object, and the way from the command to the jitted round is short."""
+"""No code beyond ``build`` sees a configuration object, and the command reaches the jitted round in few calls."""
 
 import ast
 import inspect
@@ -21,11 +21,11 @@ from tests.runs import composed
 
 PACKAGE = Path(rl_rewards.__file__).parent
 SEE_CONFIGS = ("run.py", "loop/build.py", "loop/run_folder.py", "command_line/")
-"""The files and the folder that may import OmegaConf; Hydra also where parts are instantiated."""
+"""Only these files and this folder may import OmegaConf; Hydra is also imported where parts are instantiated."""
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level packages that a module imports, wherever in it."""
+    """Return the top-level packages that a module imports anywhere."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -44,7 +44,7 @@ def test_configuration_objects_end_at_build():
 
 
 def test_orbax_is_imported_where_something_is_saved_or_read():
-    """It costs most of a second, which the way to the first round does not need."""
+    """The import takes most of a second, and the first round does not need it."""
     users = [path for path in PACKAGE.rglob("*.py") if "orbax" in imported(path)]
     assert [path.relative_to(PACKAGE).as_posix() for path in users] == ["loop/checkpoint/storage.py"]
     top = [node for node in ast.parse(users[0].read_text(encoding="utf-8")).body if isinstance(node, ast.Import)]
@@ -82,7 +82,7 @@ def test_a_run_from_before_a_key_existed_has_its_default():
         ),
         ({"evaluation": {"every": 2}}, r"^The configuration has no evaluation\.episodes\.$"),
         ({"evaluation": None}, r"^The configuration has no evaluation\.$"),
-        ({"logger": 3}, r"^logger=3 must hold keys and values\.$"),
+        ({"logger": 3}, r"^logger=3 must be a mapping of keys to values\.$"),
         (
             {"logger": {"mode": "on", "project": "p"}},
             r"^logger\.mode=on is not valid; it must be disabled or",
@@ -97,7 +97,7 @@ def test_a_wrong_value_is_one_sentence(changes, sentence):
 
 
 def test_five_calls_in_three_files_lead_to_the_jitted_round(monkeypatch, tmp_path):
-    """As loop/README.md has it."""
+    """These are the calls that loop/README.md lists."""
     calls: list[tuple[str, str]] = []
 
     class Recorded(experiment.Rounds):
@@ -110,7 +110,7 @@ def test_five_calls_in_three_files_lead_to_the_jitted_round(monkeypatch, tmp_pat
             raise ConfigError("Seen.")
 
     monkeypatch.setattr(experiment, "Rounds", Recorded)
-    monkeypatch.setattr(run, "raise_here", lambda: None)  # it would set hooks of the whole process
+    monkeypatch.setattr(run, "raise_here", lambda: None)  # it would set hooks for the whole process
     logging = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
     command = [*logging, "debug=smoke", "env=point", "reward=zero", "logger=none", f"hydra.run.dir={tmp_path}"]
     monkeypatch.setattr(sys, "argv", ["run", *command])

@@ -1,4 +1,4 @@
-"""Asked to stop, damaged or not finite: what is saved, what is said, and with which exit code."""
+"""Runs that are stopped, damaged or not finite: the saved state, the messages and the exit codes."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def test_a_signal_saves_the_round_and_leaves_with_the_requeue_code(tmp_path, num
     assert f"Stopped by {signal.Signals(number).name} after round" in said
     done = len(raw_rows(tmp_path))
     assert 0 < done < ROUNDS
-    assert (tmp_path / "checkpoints" / str(done)).is_dir(), "the very round in which it stopped was saved"
+    assert (tmp_path / "checkpoints" / str(done)).is_dir(), "the round in which it stopped was saved"
     assert not (tmp_path / "DONE").exists()
 
 
@@ -81,7 +81,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, kept
         target.write_bytes(content[:middle] if damage == "truncated" else changed)
     resumed_run(run_dir, 1_600)
     assert f"The checkpoint after round {newest.name} is damaged" in capsys.readouterr().out
-    assert digest_of(run_dir) == digest_of(kept_run), "it went on from the one before, to the same bits"
+    assert digest_of(run_dir) == digest_of(kept_run), "it resumed from the checkpoint before and reached the same bits"
     assert rows(run_dir) == rows(kept_run)
 
 

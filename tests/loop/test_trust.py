@@ -1,4 +1,4 @@
-"""What a configuration from a folder may build, and whom it may send a key: ours, and whom the user names."""
+"""A stored configuration may only build parts, and send keys to hosts, that are ours or that the user trusts."""
 
 import sys
 
@@ -18,7 +18,7 @@ def check(node: dict, *trust: str) -> None:
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A user's package with a reward of its own."""
+    """A user's package with its own reward."""
     code = (
         "import os\nfrom os import system\nfrom pathlib import Path\nclass Reward:\n    pass\ndef make():\n    pass\n"
     )
@@ -51,20 +51,20 @@ def test_other_packages_are_refused_with_the_way_to_trust_them(node, place):
         check(node)
     package = place.partition("=")[2].partition(".")[0]
     assert str(error.value) == (
-        f"config.yaml: {place} is no class of rl_rewards, and making it runs its code; if you trust that, name its "
-        f"package: trust={package}."
+        f"config.yaml: {place} is not a class of rl_rewards, and using it executes its code; if you trust that, name "
+        f"its package: trust={package}."
     )
 
 
 @pytest.mark.parametrize(
     "target",
     [
-        "rl_rewards.run.os.system",  # another module, through one of ours
+        "rl_rewards.run.os.system",  # another module, through our module
         "rl_rewards.core.files.write_whole",  # a function
         "rl_rewards.loop.provenance._git",
         "rl_rewards.studies.base._run_arm",
         "rl_rewards.loop.experiment.Path",  # a class of another package
-        "rl_rewards.labelers.store.LabelStore",  # a class, and no part: it makes a file
+        "rl_rewards.labelers.store.LabelStore",  # a class that is not a part: it creates a file
         "rl_rewards.loop.checkpoint.everything.Checkpoints",
         "rl_rewards.rewards.imitation.gail",
     ],
@@ -140,7 +140,7 @@ def test_a_key_goes_where_it_belongs_without_trust():
     "address", ["https://good.org@evil.org/v1", "https://good.org\\@evil.org", "https://good.org?x", "", None]
 )
 def test_an_address_that_can_be_read_differently_is_trusted_by_no_name(address):
-    with pytest.raises(ConfigError, match=r"to .*; that is no plain address of an endpoint\.$"):
+    with pytest.raises(ConfigError, match=r"to .*; that is not a plain address of an endpoint\.$"):
         check({**JUDGE, "base_url": address}, "good.org", "evil.org")
 
 
@@ -173,7 +173,7 @@ def test_trust_that_names_none_is_refused(given):
         ("\0\0\0\n", "is empty"),
         ("a: [", "cannot be read as a configuration"),
         ("a: !!python/object/apply:os.system [true]", "cannot be read as a configuration"),
-        ("- 1", "must hold keys and values"),
+        ("- 1", "must be a mapping of keys to values"),
         ("3", "cannot be read as a configuration"),
         ("a: {b: ['${oc.env:HOME}']}", "has an interpolation at a.b.0;"),
         ("[" * 5000, "cannot be read as a configuration"),

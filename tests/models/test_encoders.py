@@ -1,4 +1,4 @@
-"""Pictures through convolutions; vectors untouched."""
+"""Tests that images go through convolutions and vectors stay unchanged."""
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +46,7 @@ def test_vectors_stay_as_they_are():
 
 
 def test_pictures_become_features_whatever_the_batch(monkeypatch):
-    """Also in chunks, with a remainder; they are stored as bytes and never normalised."""
+    """Images are encoded in chunks, with a remainder; they are stored as bytes and never normalised."""
     encoder = ObsEncoder(MODEL, PICTURE)
     params = encoder.init(jax.random.key(0))
     stored = encoder.flat(jnp.asarray(PICTURES), lambda _: pytest.fail("normalised"))
@@ -68,7 +68,7 @@ def test_random_shifts_move_the_whole_picture():
     moved = np.asarray(random_shift(jax.random.key(0), jnp.asarray(picture), 2))
     assert moved.dtype == np.uint8 and moved.shape == picture.shape
     places = np.argwhere(moved[..., 0] == 255)
-    assert len(places) == 40, "nothing is lost"
+    assert len(places) == 40, "every image is still there"
     assert {*places[:, 1].tolist()} == {*places[:, 2].tolist()} == {2, 3, 4, 5, 6}
     np.testing.assert_array_equal(random_shift(jax.random.key(0), jnp.asarray(picture), 0), picture)
     edge = np.full((5, 6, 6, 3), 7, np.uint8)

@@ -1,4 +1,4 @@
-"""What the networks promise: shapes, initial gains, spectral norm, dropout in training only."""
+"""Tests of networks: shapes, initial gains, spectral norm, and dropout in training only."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_initial_weights_are_orthogonal_with_the_stated_gains():
 
 
 def test_batched_initialisation_is_that_of_every_key_alone():
-    """As many batched QR factorisations at once as there are threads would wait for ever; none is batched."""
+    """As many concurrent batched QR factorisations as there are threads would deadlock, so none is batched."""
     network, x = MLP((16, 16), 4, "tanh"), jnp.zeros((1, 8))
     keys = jax.random.split(jax.random.key(0), 3)
     program = jax.jit(jax.vmap(lambda key: network.init(key, x)))
@@ -41,7 +41,7 @@ def test_batched_initialisation_is_that_of_every_key_alone():
         factorisations = [line for line in lines if 'custom_call_target="lapack_sgeqrf_ffi"' in line]
         assert factorisations
         for line in factorisations:
-            assert re.search(r"= \(f32\[\d+,\d+\]", line), "a single matrix"
+            assert re.search(r"= \(f32\[\d+,\d+\]", line), "each QR is of a single matrix"
     together = program(keys)
     for i, key in enumerate(keys):
         alone = kernels(network.init(key, x))
@@ -50,7 +50,7 @@ def test_batched_initialisation_is_that_of_every_key_alone():
 
 
 def test_spectral_norm_holds_every_layer_at_one():
-    """After enough training calls the applied weights have largest singular value 1, whatever the raw ones have."""
+    """After enough training calls, the largest singular value of the applied weights is 1 for any raw weights."""
     network = MLP((16,), 4, "relu", spectral_norm=True)
     x = jax.random.normal(jax.random.key(1), (32, 8))
     variables = network.init(jax.random.key(0), x)
@@ -108,15 +108,18 @@ def test_actor_shapes(batch):
     ],
 )
 def test_a_layer_without_width_is_refused(model, overrides):
-    with pytest.raises(ConfigError, match=rf"{model}\.hidden=\[64, 0\] must be widths of at least 1"):
+    with pytest.raises(ConfigError, match=rf"{model}\.hidden=\[64, 0\] must contain only widths of at least 1"):
         build.build(composed("env=point", *overrides, f"{model}.hidden=[64,0]"))
 
 
 def test_what_a_part_cannot_learn_with_is_refused():
     for override, sentence in (
-        ("algorithm.model.dropout=0.1", r"algorithm\.model has dropout or spectral norm, which are for classifiers"),
-        ("model@algorithm.model=cnn", r"algorithm\.model is a CNNModel, which learns from pictures"),
-        ("model@reward.classifier.model=cnn", r"reward\.classifier\.model is a CNNModel, which learns from pictures"),
+        (
+            "algorithm.model.dropout=0.1",
+            r"algorithm\.model has dropout or spectral norm, which only classifiers support",
+        ),
+        ("model@algorithm.model=cnn", r"algorithm\.model is a CNNModel, which needs images"),
+        ("model@reward.classifier.model=cnn", r"reward\.classifier\.model is a CNNModel, which needs images"),
         ("algorithm.model.activation=sine", r"^algorithm\.model\.activation=sine is not known; choose from tanh"),
         ("reward.classifier.model.dropout=1.5", r"^reward\.classifier\.model\.dropout=1\.5 must lie in \[0, 1\)"),
     ):
@@ -130,7 +133,7 @@ def test_convolutions_are_of_the_chosen_sizes():
     assert shapes["StridedConvolution_0"]["kernel"].shape == (6 * 6 * 3, 4)
     assert shapes["Dense_0"]["kernel"].shape == (4 * 4 * 4, 5)
     for changes, sentence in (
-        ({"kernels": [8]}, r"model\.kernels=\[8\] must be a number"),
+        ({"kernels": [8]}, r"model\.kernels=\[8\] must have one number"),
         ({"strides": [3, 2]}, r"model\.kernels=\[8, 4\] must be multiples of model\.strides=\[3, 2\]"),
     ):
         with pytest.raises(ConfigError, match=sentence):
@@ -138,7 +141,7 @@ def test_convolutions_are_of_the_chosen_sizes():
 
 
 def make_model(**changes):
-    """A CNN whose refusal is raised as it is, without Hydra around it."""
+    """Return a CNN built without Hydra, so that its errors are raised unchanged."""
     settings = {"hidden": (8,), "activation": "tanh", "layer_norm": False, "dropout": 0.0, "spectral_norm": False}
     return CNNModel(**settings | {"channels": (16, 32), "kernels": (8, 4), "strides": (4, 2), "features": 8} | changes)
 
@@ -155,5 +158,5 @@ def test_no_network_is_built_outside_of_models():
     package = Path(rl_rewards.__file__).parent
     for path in package.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        assert "object.__setattr__" not in text, f"{path}: dataclasses.replace makes another one"
+        assert "object.__setattr__" not in text, f"{path}: use dataclasses.replace instead"
         assert path.parent.name == "models" or not re.search(r"\bMLP\(|nn\.(compact|Dense|Conv)\b", text), path

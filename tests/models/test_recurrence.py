@@ -1,4 +1,4 @@
-"""A recurrence over whole sequences: what each output depends on."""
+"""Tests of a recurrent layer over whole sequences: which inputs each output depends on."""
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,12 @@ from rl_rewards.models.recurrence import GRU, Sequences
 from tests.probes import make
 
 N, T, BEGINS, ELSEWHERE = 2, 6, 3, 4
-"""In sequence 0 an episode begins at step 3, and at step 4 another player acts; sequence 1 is one episode."""
+"""In sequence 0, an episode begins at step 3 and another player acts at step 4; sequence 1 is one episode."""
 
 
 @pytest.fixture(scope="module")
 def influence():
-    """|d output[n, t] / d input[n, s]|, [N, T, T], and of the first memory, [N, T]."""
+    """Return |d output[n, t] / d input[n, s]|, [N, T, T], and the same for the initial memory, [N, T]."""
     layer = GRU(5)
     params = jax.jit(layer.init, static_argnums=1)(jax.random.key(0), 3)
     begins, acted = np.zeros((N, T), bool), np.ones((N, T), bool)
@@ -45,7 +45,7 @@ def test_what_another_player_saw_is_not_remembered(influence):
 
 
 def test_seeds_initialise_together():
-    """Under vmap, where flax's own orthogonal weights wait for ever."""
+    """The initialisation works under vmap, where flax's own orthogonal initialiser deadlocks."""
     layer = GRU(4)
     params = jax.jit(jax.vmap(lambda key: layer.init(key, 3)))(jax.random.split(jax.random.key(0), 3))
     kernel = params["params"]["hn"]["kernel"]

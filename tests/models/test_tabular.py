@@ -1,4 +1,4 @@
-"""Exact solutions against slow loops, on small random problems."""
+"""Tests of exact solutions against slow loops, on small random problems."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ STATES, ACTIONS = 5, 3
 
 
 def problem(seed=0):
-    """A transition tensor with impossible steps, and rewards of s, a, s'."""
+    """Return a transition tensor in which some steps are impossible, and rewards of s, a, s'."""
     rng = np.random.default_rng(seed)
     transition = rng.uniform(size=(STATES, ACTIONS, STATES)) * (rng.uniform(size=(STATES, ACTIONS, STATES)) < 0.6)
     transition[..., 0] += 0.1
@@ -28,7 +28,7 @@ START = jnp.array([0.5, 0.0, 0.2, 0.3, 0.0])
 
 
 def slowly(value):
-    """Q by loops over states and actions, in float64."""
+    """Return Q, computed by loops over states and actions in float64."""
     transition, reward = np.asarray(TRANSITION, np.float64), np.asarray(REWARD, np.float64)
     q = np.zeros((STATES, ACTIONS))
     for _ in range(300):
@@ -77,7 +77,7 @@ def test_visits_are_summed_step_by_step():
 
 
 def test_values_and_visits_agree():
-    """start . V = visits . r, also with the entropy that the soft value counts."""
+    """start . V equals visits . r, also with the entropy that is part of the soft value."""
     policy = soft_policy()
     visits = tabular.visitation(TRANSITION, policy, START, DISCOUNT)
     value = START @ tabular.policy_values(TRANSITION, EXPECTED, policy, DISCOUNT)
@@ -120,5 +120,5 @@ def test_every_step_is_what_the_model_tells():
 
 def test_an_environment_without_a_model_is_refused():
     tabular.require_tabular(make("env", "grid"), "This")
-    with pytest.raises(ConfigError, match=r"^This needs .* whose model is known, such as env=grid; point is none\.$"):
+    with pytest.raises(ConfigError, match=r"^This needs .* a known model, such as env=grid; point has none\.$"):
         tabular.require_tabular(make("env", "point"), "This")

@@ -1,4 +1,4 @@
-"""Adds to a fake run what self-play and curiosity leave in its files."""
+"""Adds the data of self-play and curiosity to the files of a fake run."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,13 @@ SIDE = 11
 
 
 def add_games(path: Path, *, places: int = 2, seeds: int = 0, collapsed: bool = False) -> Path:
-    """Make the run in ``path`` one of self-play.
+    """Make the run in ``path`` a run of self-play, and return ``path``.
 
     Args:
-        places: 2: goals lie on the environment's plane; 1: along a line of it; 0: it has none, one goal feature.
-        seeds: with so many every metric is a list and every array has a leading axis; 0 for a single run.
-        collapsed: Alice stops at once in every game.
+        places: 2 if goals lie on the environment's plane; 1 if they lie on a line in it; 0 if there is no plane and
+            goals have one feature.
+        seeds: the number of seeds, for which metrics are lists and arrays have a leading axis; 0 for neither.
+        collapsed: True if Alice stops at once in every game.
     """
     config = (path / "config.yaml").read_text().replace("reward:\n", "reward:\n  form: time\n  target_fraction: 0.0\n")
     (path / "config.yaml").write_text(config)
@@ -36,7 +37,7 @@ def add_games(path: Path, *, places: int = 2, seeds: int = 0, collapsed: bool = 
 
 
 def add_visits(path: Path, *, prefix: str = "", cells: int = SIDE**2, television: bool = True) -> Path:
-    """Make the run in ``path`` one of curiosity; ``prefix``: of a mixture's part of that name."""
+    """Make the run in ``path`` a run of curiosity, as the mixture's part ``prefix`` if that is not empty."""
     rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     owner = f"reward/{prefix}/" if prefix else "reward/"
     for i, row in enumerate(rows):
@@ -86,7 +87,7 @@ def _games(seed: int, skill: float, places: int, collapsed: bool) -> dict[str, n
 
 
 def _add_arrays(file: Path, found: list[dict[str, np.ndarray]], seeds: int) -> None:
-    """Beside what the file holds, which gets a leading axis where there are seeds."""
+    """Add arrays to ``file``; with several seeds, its other arrays get a leading axis."""
     with np.load(file) as stored:
         arrays = dict(stored)
     if seeds:

@@ -1,4 +1,4 @@
-"""Writes run folders as the trainer does, with made-up but plausible numbers."""
+"""Writes run folders like the trainer's, with invented but plausible numbers."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def write_fake_run(
     env: str = "pencil_case",
     learning_rate: float = 0.0003,
 ) -> Path:
-    """A run of a classifier on ``env``; ``exploited``: the learned reward rises and success does not."""
+    """Write a run of a classifier on ``env``; if it is ``exploited``, the learned reward rises and success does not."""
     path.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     _write_descriptions(path, classifier, has_success, seed, env, learning_rate)
@@ -105,7 +105,7 @@ def _training_row(rng, i: int, skill: float, true: float, classifier: bool, has_
 
 
 def _evaluate(path: Path, rng, row: dict, skill: float, true: float, classifier: bool, has_success: bool) -> dict:
-    """Store one evaluation's arrays; returns its metrics."""
+    """Store the arrays of one evaluation, and return its metrics."""
     succeeds = rng.uniform(size=EPISODES) < 0.95 * true
     arrives = rng.integers(20, EPISODE, EPISODES)
     there = np.arange(EPISODE)[:, None] >= arrives

@@ -1,4 +1,4 @@
-"""The exploit alarm: raised by its definition and by nothing less."""
+"""The exploit alarm is raised exactly when its definition says so."""
 
 from rl_rewards.reporting.alarm import exploit_alarm, first_alarm
 

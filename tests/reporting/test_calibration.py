@@ -1,4 +1,4 @@
-"""ROC and reliability against counting by hand."""
+"""ROC and reliability agree with counts by hand."""
 
 import numpy as np
 import pytest

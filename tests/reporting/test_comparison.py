@@ -1,4 +1,4 @@
-"""Several runs: found by folder, glob, study or sweep; grouped by seed; told side by side, or refused in a sentence."""
+"""Several runs are found by folder, glob, study or sweep, grouped by seed, and reported side by side or refused."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def write_study(folder: Path, counts: bool = True) -> Path:
 
 
 def page(capsys, *arguments: str | Path) -> Page:
-    """The page that the door writes, checked for what every page must be."""
+    """Return the page that the command writes, after the checks that every page must pass."""
     assert main([str(argument) for argument in arguments]) == 0
     text = Path(capsys.readouterr().out.strip()).read_text(encoding="utf-8")
     found = Page(text)
@@ -91,7 +91,7 @@ def test_globs_and_out(capsys, sweep, tmp_path):
     assert out.exists() and not (sweep / "report.html").exists()
     found = page(capsys, sweep / "[ab]")
     assert "1 arm" in found.text and "over 2 seeds" in found.text
-    assert "What differs" not in found.text
+    assert "Differences between" not in found.text
 
 
 def test_reports_of_runs_are_linked_where_there_are_some(capsys, sweep):
@@ -110,7 +110,7 @@ def test_one_run_is_reported_in_its_own_folder(capsys, sweep):
 @pytest.mark.parametrize("part", ["", "arms", "arms/*"])
 def test_a_study_opens_with_its_verdicts(capsys, tmp_path, part):
     found = page(capsys, write_study(tmp_path / "study") / part)
-    assert "1 of 3 claims supported, 1 refuted, 1 undecided; no exploit alarm stands." in found.text
+    assert "1 of 3 claims supported, 1 refuted, 1 undecided; no exploit alarm is active." in found.text
     assert "indicative" not in found.text
     for words in (
         "It learns.",
@@ -134,7 +134,7 @@ def test_a_study_of_an_older_version_is_shown_with_its_two_outcomes(capsys, tmp_
     ]
     path.write_text(json.dumps(record))
     text = page(capsys, folder).text
-    assert "1 of 2 claims held, 1 did not hold; no exploit alarm stands." in text
+    assert "1 of 2 claims held, 1 did not hold; no exploit alarm is active." in text
     assert "HELD: It learns." in text and "DID NOT HOLD: It is exact." in text
     assert "An older version judged this by the interval 0.5 to no upper limit." in text
 
@@ -157,11 +157,11 @@ def test_other_environments_unfinished_and_left_out_runs_are_told(capsys, tmp_pa
     (tmp_path / "new" / "config.yaml").write_text("a: 1\n")
     found = page(capsys, tmp_path)
     for words in (
-        "on different environments (point, pencil_case): success and returns do not compare",
+        "on different environments (point, pencil_case): do not compare their success or returns.",
         "1 of 3 runs is unfinished: b.",
         "The runs have between 24,576 and 81,920 env steps",
-        "refused failed before it had anything to report: No such thing.",
-        "new is not a run's folder: it lacks run.json, spec.json, metrics.jsonl.",
+        "refused failed before there was anything to report: No such thing.",
+        "new is not a run folder: it lacks run.json, spec.json, metrics.jsonl.",
     ):
         assert words in found.text, words
 
@@ -186,16 +186,16 @@ def test_what_cannot_be_reported_gives_one_sentence(capsys, sweep, tmp_path):
     assert "is not a folder" in refusal(capsys, tmp_path / "nowhere")
     assert "is not a folder" in refusal(capsys, sweep / "a", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    assert "it lacks config.yaml, run.json, spec.json, metrics.jsonl" in refusal(capsys, tmp_path / "empty")
-    assert "nor is it a study's or a sweep's" in refusal(capsys, sweep, tmp_path / "empty")
+    assert "holds config.yaml, run.json, spec.json, metrics.jsonl" in refusal(capsys, tmp_path / "empty")
+    assert "is not the folder of a run, a study or a sweep" in refusal(capsys, sweep, tmp_path / "empty")
     (tmp_path / "broken" / "x").mkdir(parents=True)
     (tmp_path / "broken" / "x" / "config.yaml").write_text("a: 1\n")
-    assert "holds no run that can be reported. Left out: " in refusal(capsys, tmp_path / "broken")
+    assert "broken can be reported. Left out: " in refusal(capsys, tmp_path / "broken")
     write_fake_run(sweep / "a" / "inner", rounds=2)
-    assert "would replace that of the run in" in refusal(capsys, sweep / "a", sweep / "a" / "inner")
+    assert "would replace the report of the run in" in refusal(capsys, sweep / "a", sweep / "a" / "inner")
     write_study(tmp_path / "study")
     (tmp_path / "study" / "verdict.json").write_text("{")
-    assert "is not a verdict that this version can read" in refusal(capsys, tmp_path / "study")
+    assert "verdict.json cannot be read by this version" in refusal(capsys, tmp_path / "study")
 
 
 def test_a_page_that_cannot_be_written(capsys, sweep, tmp_path):

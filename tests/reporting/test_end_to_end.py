@@ -1,4 +1,4 @@
-"""From real runs to the page of several: what training stores is what the report draws."""
+"""Reports of real runs, alone and side by side: the report draws what training stores."""
 
 from rl_rewards.report import main
 from rl_rewards.reporting.run_files import read_run
@@ -9,7 +9,7 @@ KEPT = ("env=point", "video=true", "report=true", "total_env_steps=960")
 
 
 def test_two_real_runs_side_by_side(tmp_path, capsys):
-    """Of two seeds in one program, and of a third alone."""
+    """One run trains two seeds in one program, the other a third seed."""
     finished_run(tmp_path / "together", *KEPT, "num_seeds=2")
     finished_run(tmp_path / "alone", *KEPT, "seed=2")
     run = read_run(tmp_path / "alone")

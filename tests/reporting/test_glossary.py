@@ -1,4 +1,4 @@
-"""No metric of a real run is without its entry."""
+"""Every metric of a real run has an entry in the glossary."""
 
 import pytest
 

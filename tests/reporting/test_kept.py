@@ -1,4 +1,4 @@
-"""A page says what the run reached and kept, warns of a collapse, and shows which policy was kept."""
+"""A page says what the run reached and kept, warns of a collapse, and names the policy that was kept."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def page(run_dir) -> str:
 
 
 def with_success(run_dir, *successes):
-    """A fake run of thirteen evaluations with this success; of several seeds where several are given."""
+    """Write a fake run of thirteen evaluations with the given success, one sequence per seed."""
     write_fake_run(run_dir)
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     evaluated = [row for row in rows if "eval/success" in row]
@@ -49,14 +49,14 @@ def test_what_was_lost_is_said_first(tmp_path):
     text = page(run_dir)
     for words in (
         "Success reached 1.00 at 123k env steps, fell to 0.19 after 205k (64 episodes); no exploit alarm.",
-        "The task was learned and lost again",
-        "Collapse: in 3 evaluations in a row success was below two thirds of what it had been: 0.99 around 164k",
+        "The policy learned the task and lost it again",
+        "success was below two thirds of its earlier level: it was 0.99 around 164k env steps",
         "First noticed at 328k env steps.",
         "kept in checkpoints/best",
         "Best success",
-        "first at 123k env steps; kept is the policy after 205k",
+        "first at 123k env steps; the kept policy is from 205k",
         "The best policy",
-        "after 205k env steps: success 1.00; true return 12.0. It is the evaluation with the highest success",
+        "after 205k env steps: success 1.00; true return 12.0. Its evaluation is the one with the highest success",
         "RUN_DIR@best",
     ):
         assert words in text, words
@@ -65,8 +65,8 @@ def test_what_was_lost_is_said_first(tmp_path):
 def test_what_came_back_is_a_warning(tmp_path):
     text = page(with_success(tmp_path / "run", BACK))
     assert "Success reached 1.00 at 123k env steps; 0.95 at the end (64 episodes)" in text
-    assert "Success had collapsed at 328k env steps, and came back." in text
-    assert "The task was learned and lost again" not in text
+    assert "Success collapsed at 328k env steps and has recovered since." in text
+    assert "lost it again" not in text
     assert "kept in checkpoints/best" not in text, "this run has none"
 
 
@@ -79,9 +79,9 @@ def test_a_run_that_learns_has_no_notice(tmp_path):
 def test_in_how_many_seeds(tmp_path):
     text = page(with_success(tmp_path / "run", LOST, BACK, [0.0] * 13))
     assert "Success reached 0.9 in 2 of 3 seeds" in text
-    assert "1 fell by more than a third from its best (seed 7 from 1.00 to 0.19 after 205k)." in text
-    assert "In 1 of 3 seeds (7) at the last evaluation. The first of them: Collapse" in text
-    assert "each seed's best evaluation, mean; the least of them 0.00" in text
+    assert "1 seed fell by more than a third from its best (seed 7 from 1.00 to 0.19 after 205k)." in text
+    assert "1 of 3 seeds (7) at the last evaluation. The notice of the first one: Collapse" in text
+    assert "mean over seeds of each seed's best evaluation; the lowest is 0.00" in text
 
 
 def test_without_success_the_best_return_has_its_tile(tmp_path):
@@ -89,7 +89,7 @@ def test_without_success_the_best_return_has_its_tile(tmp_path):
     assert kept_words(read_run(run_dir)) is None
     assert "Best true return" in page(run_dir)
     words = kept_words(read_run(keep(run_dir, criterion="goals")))
-    assert "true success is not asked" in words
+    assert "true success is not used" in words
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_the_best_gets_a_video_where_it_is_notably_better(tmp_path, criterion, s
 
     names = [path.name for path in write_videos(run_dir, draw, 0.04)]
     assert ("best.mp4" in names) == (expected is not None) == (run_dir / "videos" / "best.mp4").exists()
-    keep(run_dir, round=59, criterion=criterion, success=success)  # it has gone on, and the last is the best
+    keep(run_dir, round=59, criterion=criterion, success=success)  # a resumed run, whose last evaluation is the best
     assert best_round(run_dir) is None
     write_videos(run_dir, draw, 0.04)
     assert not (run_dir / "videos" / "best.mp4").exists()

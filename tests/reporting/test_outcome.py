@@ -1,4 +1,4 @@
-"""Tests the sentence about what a run reached, kept and lost, and the definition of the collapse notice."""
+"""The sentence about what a run reached, kept and lost, and the definition of the collapse notice."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def rows_of(successes, **more):
         ([0.0, 1.0, 1.0, 0.7, 0.4, 0.19], "Success reached 1.00 at 200k env steps, fell to 0.19 after 400k"),
         ([0.0, 1.0, 0.1, 0.9], "Success reached 1.00 at 200k env steps; 0.90 at the end"),
         ([0.0, 0.2, 0.7], "Success 0.70 at the end, the best of 3 evaluations"),
-        ([0.0, 0.0], "Success 0.00 at the end, as at every evaluation"),
+        ([0.0, 0.0], "Success 0.00 at the end, the same as at every evaluation"),
         ([0.4], "Success 0.40 at the end"),
         ([0.0, 0.2, 0.05], "Success reached 0.20 at 200k env steps; 0.05 at the end"),
     ],
@@ -40,7 +40,7 @@ def test_rows_without_an_evaluation_are_passed_over_and_a_run_that_goes_on_has_n
 
 def test_a_return_is_told_in_numbers_and_never_called_reached_or_lost():
     rows = [{"round": i, "env_steps": 1000 * i, "eval/true_return": r} for i, r in enumerate([-1500, -160.4, -900])]
-    assert verdict(rows) == "True return -900 at the end; its best was -160 at 1,000 env steps"
+    assert verdict(rows) == "True return -900 at the end; the best was -160 at 1,000 env steps"
     assert outcome(rows).fell_after_steps is None and outcome(rows).reached_steps is None
     assert set(numbers(rows)) == {"verdict", "measure", "best", "best_env_steps", "last"}
 
@@ -62,8 +62,8 @@ def test_numbers_of_one_seed_and_of_several():
     assert several["reached_0.9_env_steps"] == [200_000, 200_000, None]
     assert several["fell_after_env_steps"] == [None, 200_000, None]
     assert several["verdict"] == (
-        "Success reached 0.9 in 2 of 3 seeds (the median of them at 200k env steps); 1 fell by more than a third from "
-        "its best (seed 5 from 0.95 to 0.10 after 200k)."
+        "Success reached 0.9 in 2 of 3 seeds (median: at 200k env steps); 1 seed fell by more than a third from its "
+        "best (seed 5 from 0.95 to 0.10 after 200k)."
     )
 
 
@@ -74,12 +74,12 @@ def test_collapse_needs_three_low_evaluations_after_three_good_ones():
     assert collapse(rows_of([*HELD, 0.6, 0.5]), kept=True) is None
     notice = collapse(rows_of([*HELD, 0.6, 0.5, 0.4]), kept=True)
     assert (notice.round, notice.env_steps) == (5, 600_000)
-    assert "0.97 around 200k env steps, now 0.40" in notice.message
+    assert "0.97 around 200k env steps and is now 0.40" in notice.message
     assert "checkpoints/best" in notice.message
     assert "checkpoints/best" not in collapse(rows_of([*HELD, 0.6, 0.5, 0.4]), kept=False).message
-    assert collapse(rows_of([*HELD, 0.6, 0.7, 0.4]), kept=True) is None, "two thirds of .97 is .64"
-    assert collapse(rows_of([*HELD, 0.1, 0.1, 0.1, 0.9]), kept=True) is None, "it came back"
-    assert collapse(rows_of([0.1, 1.0, 0.1, 0.1, 0.1, 0.1]), kept=True) is None, "one lucky evaluation held nothing"
+    assert collapse(rows_of([*HELD, 0.6, 0.7, 0.4]), kept=True) is None, "0.7 is above two thirds of 0.97"
+    assert collapse(rows_of([*HELD, 0.1, 0.1, 0.1, 0.9]), kept=True) is None, "success has recovered"
+    assert collapse(rows_of([0.1, 1.0, 0.1, 0.1, 0.1, 0.1]), kept=True) is None, "one lucky evaluation does not count"
 
 
 def test_the_notice_names_what_this_run_can_try():
@@ -89,7 +89,7 @@ def test_the_notice_names_what_this_run_can_try():
     for option in ("reward.negatives=places", "learning_rate_schedule=linear", "algorithm.target_kl"):
         assert option in told
     by_places = collapse(rows_of(lost, **both, **{"reward/places": 300}), kept=False).message
-    assert "negatives=places" not in by_places, "it has them already"
+    assert "negatives=places" not in by_places, "the run uses places already"
     assert "algorithm.learning_rate." in collapse(rows_of(lost), kept=False).message
 
 
@@ -100,11 +100,11 @@ def test_collapses_of_seeds():
 
 @pytest.mark.parametrize("success", [0.15, 0.35, 0.45, 0.6])
 def test_noise_is_no_collapse(success):
-    """A policy that never changes, seen 36 times in 64 episodes: the rate that the module's docstring promises."""
+    """A constant policy, evaluated 36 times in 64 episodes, gets the rate of notices in the module's docstring."""
     rng = np.random.default_rng(0)
     runs = rng.binomial(64, success, (400, 36)) / 64
     raised = sum(any(collapse(rows_of(run[:end]), kept=False) for end in range(6, 37)) for run in runs)
-    assert raised <= 8, "2% of 400 runs; at most 0.5% are expected"
+    assert raised <= 8, "at most 2% of 400 runs; 0.5% are expected"
 
 
 def test_a_fall_to_a_quarter_is_noticed_in_every_run():

@@ -1,4 +1,4 @@
-"""The report shows the learned reward beside the true outcome, needs nothing beside it, and survives poor runs."""
+"""The report shows the learned reward beside the true outcome, has no external parts, and works for broken runs."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from tests.reporting.fake_run import write_fake_run
 
 
 class Page(HTMLParser):
-    """Collects what a browser would load, headings, and text."""
+    """Collects the links, image descriptions, tags and text of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def test_good_run_shows_learned_beside_true(tmp_path):
         "at the end, the best of 13 evaluations (64 episodes); no exploit alarm.",
         "Learned reward beside the true outcome",
         "Episodes of the last evaluation",
-        "What the classifier says",
+        "The classifier's outputs",
         "The classifier's boundary over training",
         "case upright, pusher parked",
         "Can the classifier tell goals from other states?",
@@ -87,9 +87,9 @@ def test_good_run_shows_learned_beside_true(tmp_path):
 
 def test_exploited_run_opens_with_the_alarm(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", exploited=True))
-    assert "Success 0.00 at the end, as at every evaluation (64 episodes); EXPLOIT ALARM" in page.text
-    assert "The learned reward is being fooled" in page.text
-    assert "First raised at" in page.text
+    assert "Success 0.00 at the end, the same as at every evaluation (64 episodes); EXPLOIT ALARM" in page.text
+    assert "The policy exploits the learned reward" in page.text
+    assert "It was first raised at" in page.text
     assert "no exploit alarm" not in page.text
 
 
@@ -99,8 +99,8 @@ def test_alarm_that_has_cleared_is_still_told(tmp_path):
     rows[-1]["eval/success"] = 0.9
     _write_rows(run_dir, rows)
     page = _page(run_dir)
-    assert "an exploit alarm was raised on the way and has cleared" in page.text
-    assert "and cleared since" in page.text
+    assert "an exploit alarm was raised earlier and has cleared" in page.text
+    assert "and has cleared since" in page.text
 
 
 def test_little_success_with_full_learned_reward_asks_for_a_closer_look(tmp_path):
@@ -130,7 +130,7 @@ def test_a_judge_that_cannot_be_relied_on_is_told_of(tmp_path):
     assert len(judge_notices(other)) == 1
     seeds = SimpleNamespace(num_seeds=2, of_seed=lambda index: (run, other)[index])
     (whole,) = over_seeds._judge_notices(seeds)
-    assert whole.text.startswith("The AI judge is to be doubted in 2 of 2 seeds. The judge of seed 7 has left 5 of 9")
+    assert whole.text.startswith("The AI judge is unreliable in 2 of 2 seeds. The judge of seed 7 has left 5 of 9")
 
 
 def test_without_success(tmp_path):
@@ -148,8 +148,8 @@ def test_the_demonstrators_return_stands_beside_the_true_one(tmp_path):
 
 def test_true_reward_without_classifier_or_video(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", classifier=False, video=False))
-    assert "trained on the environment's own reward, no learned one" in page.text
-    assert "What the classifier says" not in page.text
+    assert "trained on the environment's own reward, without a learned reward" in page.text
+    assert "The classifier's outputs" not in page.text
     assert "plane of states" not in page.text
     assert "video" not in page.tags
     assert "The final policy" not in page.text
@@ -160,8 +160,8 @@ def test_the_most_rewarded_failure_is_told_with_its_rank(tmp_path):
     run_dir = write_fake_run(tmp_path / "run", exploited=True)
     last = read_run(run_dir).evaluations[-1]
     text = _page(run_dir).text
-    assert "Of the 64 of 64 episodes of the last evaluation that do not end in success" in text
-    assert f"highest learned return: {last.learned_returns.max():.1f}, rank 1 of 64 by learned return." in text
+    assert "In the last evaluation 64 of 64 episodes do not end in success." in text
+    assert f"highest learned return: {last.learned_returns.max():.1f}, rank 1 of 64 episodes." in text
     assert "No episode succeeds." in text
 
 
@@ -171,7 +171,7 @@ def test_no_failure_is_said(tmp_path):
     one = {"learned_reward": np.ones((1, 3)), "env_reward": np.ones((1, 3)), "valid": np.ones((1, 3), bool)}
     arrays = {**one, "success": np.ones((1, 3), bool), "failure_episode": -1}
     np.savez(run_dir / "evaluations" / "000000.npz", round=0, env_steps=8192, **arrays)
-    assert "There is none: all 3 episodes of the last evaluation end in success." in _page(run_dir).text
+    assert "There is no failure: all 3 episodes of the last evaluation end in success." in _page(run_dir).text
 
 
 def test_maps_are_read_over_all_of_training(tmp_path):
@@ -195,7 +195,7 @@ def test_a_reward_that_is_no_probability_has_a_map_of_its_own(tmp_path):
 
 def test_never_evaluated(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", evaluate_every=0, status="unfinished"))
-    assert "Never evaluated; last training round: learned reward" in page.text
+    assert "Never evaluated; in the last training round the learned reward was" in page.text
     assert "Learned reward beside the true outcome" in page.text
     assert "The run is unfinished: 491,520 of 491,520 env steps." in page.text
 
@@ -224,7 +224,7 @@ def test_nan_null_and_odd_metrics(tmp_path):
             if key not in ("round", "env_steps", "eval/learned_return"):
                 row[key] = [float("nan"), None, float("inf"), [1.0, 2.0], "text"][len(key) % 5]
     _write_rows(run_dir, rows)
-    assert "True return n/a" in _page(run_dir).text
+    assert "The last evaluation has no true return" in _page(run_dir).text
 
 
 def test_evaluations_of_one_episode_that_ends_at_once(tmp_path):
@@ -268,7 +268,7 @@ def test_returns_and_success_ignore_invalid_steps(tmp_path):
 
 
 def test_wilson_interval_is_the_published_one():
-    # 10 of 20: Wilson (1927) gives 0.299 to 0.701 at 95%.
+    # For 10 of 20, Wilson (1927) gives 0.299 to 0.701 at 95%.
     assert wilson_interval(0.5, 20) == pytest.approx((0.2993, 0.7007), abs=1e-4)
     assert wilson_interval(0.0, 64)[0] == 0.0
     assert wilson_interval(1.0, 64)[1] == pytest.approx(1.0)
@@ -282,7 +282,7 @@ def test_wilson_interval_is_the_published_one():
         ("metrics.jsonl", None, "lacks metrics.jsonl"),
         ("metrics.jsonl", b"", "no round has finished yet"),
         ("metrics.jsonl", b"{]\n{}\n", "line 1 is not valid JSON"),
-        ("metrics.jsonl", b'{"round": 0}\n', "line 1 has no round and env_steps"),
+        ("metrics.jsonl", b'{"round": 0}\n', "line 1 must have the numbers round and env_steps"),
         ("run.json", b"[]", "must hold one JSON object"),
         ("config.yaml", b"a: [", "is not valid YAML"),
         ("spec.json", b"\xff\xfe", "cannot be read"),

@@ -1,4 +1,4 @@
-"""The video: real time, in part for long episodes, and never a reason for a run to fail."""
+"""Videos run in real time, show only a part of long episodes, and never make a run fail."""
 
 import imageio.v2 as imageio
 import numpy as np
@@ -10,7 +10,7 @@ from rl_rewards.reporting.video import MOST_FRAMES, NOBODY, STRIP_HEIGHT, STRIP_
 
 
 def write_evaluation(run_dir, steps: int, episodes: int) -> None:
-    """Scenes [T, N, 2] that hold (t, episode); the second episode is half as long. One more was judged and not kept."""
+    """Write scenes [T, N, 2] of (t, episode); the second episode is half as long, and one more has no scenes."""
     (run_dir / "evaluations").mkdir()
     t, episode = np.meshgrid(np.arange(steps), np.arange(episodes), indexing="ij")
     valid = np.concatenate([(episode != 1) | (t < steps // 2), np.ones((steps, 1), bool)], axis=1)
@@ -26,7 +26,7 @@ def drawn_scenes(run_dir, step_seconds: float) -> list[tuple[int, int]]:
 
     (path,) = write_videos(run_dir, draw, step_seconds)
     assert path == run_dir / "videos" / "final.mp4" and path.stat().st_size > 0
-    return seen[1:]  # the first one tries whether drawing works
+    return seen[1:]  # the first frame only tests whether drawing works
 
 
 def test_every_step_of_a_slow_environment_is_shown(tmp_path):
@@ -73,7 +73,7 @@ def test_a_damaged_evaluation_costs_the_video_alone(tmp_path, capsys, damage):
 
 
 def write_failure(run_dir, failure_episode: int, name: str) -> None:
-    """One seed's evaluation of two episodes, eight and four steps long; the failure's scenes hold 9."""
+    """Write one seed's evaluation of two episodes, eight and four steps long; the failure's scenes hold 9."""
     valid = np.stack([np.ones(8, bool), np.arange(8) < 4], axis=-1)
     scenes = {"scene": np.zeros((8, 2, 2)), "scene_failure": np.full((8, 2), 9.0)}
     np.savez(run_dir / "evaluations" / name, valid=valid, failure_episode=failure_episode, **scenes)
@@ -90,7 +90,7 @@ def test_the_most_rewarded_failure_ends_with_its_episode_and_goes_when_there_is_
 
     paths = write_videos(tmp_path, draw, 0.04)
     assert [path.name for path in paths] == ["final.mp4", "most_rewarded_failure.mp4"]
-    assert sum(value == 9.0 for value in seen) == 1 + 4  # a trial and the four valid steps
+    assert sum(value == 9.0 for value in seen) == 1 + 4  # the test of drawing, and the four valid steps
     write_failure(tmp_path, -1, "000002.npz")
     assert [path.name for path in write_videos(tmp_path, draw, 0.04)] == ["final.mp4"]
     assert not paths[1].exists()
@@ -140,5 +140,5 @@ def test_games_are_shown_move_by_move_with_who_moves(tmp_path):
     assert video.shape[:3] == (5, 40 + STRIP_HEIGHT, 32)
     strips = video[:, STRIP_HEIGHT // 2, 16]
     for strip, role in zip(strips, (ALICE, BOB, BOB, ALICE, ALICE), strict=True):
-        np.testing.assert_allclose(strip, STRIP_OF[role], atol=25)  # as ffmpeg keeps colours
+        np.testing.assert_allclose(strip, STRIP_OF[role], atol=25)  # ffmpeg's compression changes colours a little
     assert video[:, -10, 16].max() < 25

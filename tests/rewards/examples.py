@@ -32,7 +32,7 @@ PLAIN = {
     "average": 0.0,
     "normalize_inputs": False,
 }
-"""A classifier without any regulariser: a test turns on exactly one, and the YAML's defaults may be tuned freely."""
+"""A classifier without any regulariser. Each test turns on exactly one, so that the YAML's defaults can change."""
 
 SOURCE = {"judges": "next_obs", "reward_map": "prob", "batch_goals": 256, "negatives_per_goal": 1.0}
 ADVERSARIAL = {
@@ -51,33 +51,33 @@ def plain_classifier(**changes: Any) -> Classifier:
 
 
 def source_of(name: str, spec=None, classifier: dict | None = None, **changes: Any):
-    """A goal_classifier or an adversarial_classifier, plain but for what a test names."""
+    """Return a plain goal_classifier or adversarial_classifier with the given changes."""
     values = SOURCE | (ADVERSARIAL if name == "adversarial_classifier" else {}) | changes
     spec = make_spec(obs=1, action=1) if spec is None else spec
     return make("reward", name, spec, classifier=with_model(PLAIN | (classifier or {})), **values)
 
 
 def tiny_source(name: str = "adversarial_classifier", spec=None, classifier: dict | None = None, **changes: Any):
-    """For tests of what data arrives, which learn next to nothing: one step on four goals, one more each round."""
+    """Return a source that learns almost nothing, for tests of its data: one step on four goals, one more per round."""
     small = {"batch_goals": 4, "pretrain_steps": 1}
     return source_of(name, spec, {"hidden": [4]} | (classifier or {}), **(small | changes))
 
 
 def gaussians(n: int = 300, size: int = 2, deviation: float = 0.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Goals around +1 and the rest around -1 in every coordinate: [n, size] each."""
+    """Return goals around +1 and non-goals around -1 in every coordinate, [n, size] each."""
     noise = deviation * np.random.default_rng(seed).normal(size=(2, n, size))
     return (1.0 + noise[0]).astype(np.float32), (-1.0 + noise[1]).astype(np.float32)
 
 
 def examples_of(goals: np.ndarray, non_goals: np.ndarray, action_size: int = 1) -> dict[str, jax.Array]:
-    """The data of a run from observations alone; every tenth goal is held out as well."""
+    """Return the data of a run, made from observations only; every tenth goal is also held out."""
     kinds = {"goal": goals, "non_goal": non_goals, "heldout": goals[::10]}
     data = {f"{kind}_obs": jnp.asarray(obs, jnp.float32) for kind, obs in kinds.items()}
     return data | {f"{kind}_action": jnp.zeros((len(obs), action_size)) for kind, obs in kinds.items()}
 
 
 def fit(classifier: Classifier, goals, negatives, steps: int = 300, batch: int = 64, seed: int = 0) -> ClassifierState:
-    """``steps`` gradient steps on random batches of each kind."""
+    """Take ``steps`` gradient steps on random batches of goals and non-goals."""
     goals, negatives = jnp.asarray(goals), jnp.asarray(negatives)
 
     @jax.jit
@@ -99,12 +99,12 @@ def fit(classifier: Classifier, goals, negatives, steps: int = 300, batch: int =
 
 
 def logits_of(classifier: Classifier, state: ClassifierState, inputs) -> np.ndarray:
-    """[E, N]"""
+    """Return logits [E, N]."""
     return np.asarray(jax.jit(classifier.logits)(state, jnp.asarray(inputs, jnp.float32)))
 
 
 def slopes_of(classifier: Classifier, state: ClassifierState, inputs) -> np.ndarray:
-    """Norm of the first member's input gradient at each of ``inputs`` [N, d]."""
+    """Return the norm of the first member's input gradient at each of ``inputs`` [N, d]."""
     slope = jax.jit(jax.vmap(jax.grad(lambda x: classifier.logits(state, x)[0])))
     return np.linalg.norm(slope(jnp.asarray(inputs, jnp.float32)), axis=-1)
 
@@ -114,7 +114,7 @@ def sigmoid(x):
 
 
 def updater(source: Any, data: dict) -> Callable:
-    """``source.update`` as (state, rollout, round) -> (state, metrics), compiled once."""
+    """Return ``source.update`` as a function (state, rollout, round) -> (state, metrics) that is compiled once."""
     update = jax.jit(lambda state, rollout, round, key: source.update(state, data, experience_of(rollout), round, key))
     return lambda state, rollout, i: update(state, rollout, jnp.int32(i), jax.random.key(100 + i))
 
@@ -124,7 +124,7 @@ def initial(source: Any):
 
 
 def numbered(round: int, length: int = 6, num_envs: int = 4, **changes: Any) -> Transition:
-    """A rollout whose next observations are 1000 * round + 0, 1, 2 ...; its observations are the same plus 0.5."""
+    """Return a rollout with next observations 1000 * round + 0, 1, 2 ...; its observations are these plus 0.5."""
     number = 1000.0 * round + np.arange(length * num_envs, dtype=np.float32).reshape(length, num_envs, 1)
     return make_rollout(
         make_spec(obs=1, action=1), length, num_envs, next_obs=number, obs=number + 0.5, action=-number, **changes
@@ -132,5 +132,5 @@ def numbered(round: int, length: int = 6, num_envs: int = 4, **changes: Any) -> 
 
 
 def same(tree: Any, other: Any) -> bool:
-    """Equal to the bit."""
+    """Return True if all leaves are equal bit for bit."""
     return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True))

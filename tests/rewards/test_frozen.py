@@ -1,4 +1,4 @@
-"""A reward learned in one run and used in another: what is copied, what is refused, and life without the original."""
+"""A reward learned in one run and used in another: what is copied, what is refused, and use without the original."""
 
 import shutil
 
@@ -22,7 +22,7 @@ from tests.runs import composed, digest_of, rows
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
-    """A finished run that learned a reward on point."""
+    """Return a finished run that learned a reward on point."""
     return finished_run(tmp_path_factory.mktemp("learned") / "run", "env=point", "reward.pretrain_steps=50")
 
 
@@ -31,7 +31,7 @@ def frozen(run, *overrides):
 
 
 def test_says_what_the_learned_reward_says(learned):
-    """The same state to the bit, hence the same rewards; a fresh reward differs."""
+    """The state is equal bit for bit, and so are the rewards; an untrained reward differs."""
     parts = frozen(learned)
     restored = restore_from_run(learned)
     state = init_state(parts, 7).reward
@@ -54,7 +54,7 @@ def test_learns_nothing_more(learned):
 
 
 def test_reads_and_judges_as_the_original():
-    """What the replay ring and the examples' check ask a source for is passed through."""
+    """The requirements that the replay ring and the check of examples read are those of the source."""
     spec = make_spec(info={"height": ()})
     source = HandDesigned(spec=spec, terms={"high": {"weight": 1.0, "of": "info.height", "map": "identity"}})
     wired = {
@@ -72,19 +72,21 @@ def test_reads_and_judges_as_the_original():
 
 
 def still(source, **changes) -> Frozen:
-    """``source`` as the frozen reward of a run whose state has no leaves that matter here."""
+    """Return ``source`` as the frozen reward of a run whose state does not matter here."""
     wired = {"learned": {}, "learned_spec": source.spec, "per_seed": False, "run": "RUN", "seed": None}
     return Frozen(spec=source.spec, source=source, early_end="allow", **wired)
 
 
 def test_a_frozen_sqil_is_refused_where_it_would_pay_nothing():
-    """It pays demonstrated steps alone, and PPO's batches hold none: without a refusal every step would earn 0."""
+    """It pays only demonstrated steps, and PPO's batches contain none: every step would silently earn 0."""
     cfg = composed("debug=smoke", "env=point")
     parts, settings = build.build(cfg)
     sqil = make("reward", "sqil", parts.env.spec, demos="any.npz")
-    with pytest.raises(ConfigError, match=r"pays demonstrated steps, and the algorithm's batches hold none; choose"):
+    with pytest.raises(
+        ConfigError, match=r"pays for demonstrated steps, but the algorithm's batches have none; choose"
+    ):
         compatibility.check(parts._replace(source=still(sqil)), settings)
-    assert still(sqil).requirements.demos is None, "it learns nothing from them any more"
+    assert still(sqil).requirements.demos is None, "it no longer learns from demonstrations"
 
 
 def test_a_frozen_reward_that_pays_to_linger_is_warned_of():
@@ -92,7 +94,7 @@ def test_a_frozen_reward_that_pays_to_linger_is_warned_of():
     classifier = tiny_source("goal_classifier", early.env.spec, early_end="allow", reward_map="prob")
     for source in (classifier, still(classifier), Mixture(parts={"a": still(classifier)}, weights={"a": 0.5})):
         (sentence,) = compatibility.warnings(early._replace(source=source))
-        assert "hovering beside the goal pays more than finishing" in sentence
+        assert "staying near the goal pays more than finishing" in sentence
 
 
 def test_a_frozen_reward_forgets_what_only_learning_reads():
@@ -104,7 +106,7 @@ def test_a_frozen_reward_forgets_what_only_learning_reads():
 
 
 def test_a_run_lives_on_without_the_original(tmp_path, learned):
-    """Trained on a frozen reward, the original deleted, resumed: ends in the bits of a run that never stopped."""
+    """A run on a frozen reward, resumed after the original was deleted, ends bit for bit as one without a stop."""
     original = tmp_path / "original"
     shutil.copytree(learned, original)
     arguments = ("env=point", "reward=frozen", f"reward.run={original}")
@@ -117,13 +119,13 @@ def test_a_run_lives_on_without_the_original(tmp_path, learned):
         frozen(original)
     resumed_run(stopped, 3200)
     assert digest_of(stopped) == digest_of(whole)
-    assert rows(stopped)[5:] == rows(whole)[5:], "round 4, a last one, was evaluated in the stopped run only"
+    assert rows(stopped)[5:] == rows(whole)[5:], "only the stopped run evaluated round 4, its last one"
     assert same(before, restore_from_run(learned).state), "and the reward is still the original's"
     again = finished_run(stopped, *arguments, "total_env_steps=3840")
-    assert rows(again)[-1]["env_steps"] == 3840, "the same command in the same folder goes on, too"
+    assert rows(again)[-1]["env_steps"] == 3840, "the same command in the same folder also continues the run"
     last = rows(whole)[-1]
     for name in ("success", "true_return", "learned_return", "prob_heldout_goals", "reward_heldout_goals"):
-        assert np.isfinite(last[f"eval/{name}"]), "the learned reward beside the true outcome, as always"
+        assert np.isfinite(last[f"eval/{name}"]), "the learned reward is reported with the true outcome"
     assert not any(name.startswith("reward/") for name in last)
 
 
@@ -135,7 +137,7 @@ def test_a_frozen_reward_can_be_frozen_again(tmp_path, learned):
 
 
 def test_works_on_a_host_environment(tmp_path):
-    """The environment's own reward, frozen: it has no state at all, and stays what it was."""
+    """The environment's own reward, frozen, has no state and does not change."""
     original = finished_run(tmp_path / "original", "env=pencil_case", "reward=environment", "total_env_steps=320")
     arguments = ("env=pencil_case", "reward=frozen", f"reward.run={original}", "total_env_steps=320")
     last = rows(finished_run(tmp_path / "run", *arguments))[-1]
@@ -143,7 +145,7 @@ def test_works_on_a_host_environment(tmp_path):
 
 
 def test_a_copy_cut_short_is_made_anew(tmp_path, learned):
-    """Killed while copying: the leftover is no obstacle and never taken for the copy."""
+    """A leftover of a copy that was killed is neither an obstacle nor mistaken for the copy."""
     partial = tmp_path / f"{COPY}.partial" / "checkpoints"
     partial.mkdir(parents=True)
     (partial / "rubbish").write_text("half", encoding="utf-8")
@@ -156,7 +158,7 @@ def test_a_copy_cut_short_is_made_anew(tmp_path, learned):
 
 
 def test_another_environments_reward_is_refused(learned):
-    with pytest.raises(ConfigError, match=r"is a reward run of another env: .* point with obs \[2\] .* pencil_case wi"):
+    with pytest.raises(ConfigError, match=r"is a run of another environment: .* point with obs \[2\] .* pencil_case "):
         frozen(learned, "env=pencil_case")
 
 
@@ -172,7 +174,7 @@ def test_folders_without_a_reward_are_refused(tmp_path, learned):
         frozen("null")
     with pytest.raises(ConfigError, match="nowhere does not exist"):
         frozen(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="is not a run's folder; it has no config"):
+    with pytest.raises(ConfigError, match="is not a run folder; it has no config"):
         frozen(tmp_path)
     shutil.copyfile(learned / "config.yaml", tmp_path / "config.yaml")
     for name in ("spec.json", None):  # killed before the first checkpoint: before and after spec.json is written
@@ -195,8 +197,8 @@ def test_a_checkpoint_of_another_shape_is_refused(tmp_path, learned):
 
 
 def test_every_seed_can_have_the_reward_of_its_own(tmp_path):
-    """Each goes on with its own, also when the original is gone, and the copy knows whose is whose."""
-    with jax.debug_key_reuse(False):  # keys of many seeds look consumed to the checker when one of them is
+    """Each seed continues with its own reward, also when the original is deleted; the copy stores which is which."""
+    with jax.debug_key_reuse(False):  # if one of the batched keys is used, the checker counts all as used
         _each_its_own(tmp_path)
 
 

@@ -27,7 +27,7 @@ def value_of(term, rollout, spec=ROBOT) -> np.ndarray:
 
 
 def robot(velocity, upright, contacts):
-    """Three behaviours [1, 3] of the lecture's walking robot."""
+    """Return three behaviours [1, 3] of the lecture's walking robot."""
     info = {"x_velocity": velocity, "foot_contacts": contacts}
     info = {name: np.asarray(value, np.float32)[None] for name, value in info.items()}
     next_obs = np.stack([np.asarray(upright), np.zeros(3)], axis=-1).astype(np.float32)[None]
@@ -49,7 +49,7 @@ def lecture_reward(upright_weight: float = 1.0):
 def test_the_lectures_three_sums():
     rewards = np.asarray(lecture_reward().reward({}, BEHAVIOURS))
     np.testing.assert_allclose(rewards, [[10.0, 2.0, 4.4]], atol=1e-6)
-    assert rewards.argmax() == FALLING, "the hand-designed reward pays best for falling"
+    assert rewards.argmax() == FALLING, "the hand-designed reward is highest for falling"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_reward_without_terms_is_refused():
 
 
 def test_walking_robot_reads_walker2d_and_nothing_else():
-    """Velocity and the torso's angle; on an environment without a velocity it is refused."""
+    """It reads velocity and the torso's angle, and is refused in an environment without a velocity."""
     walker = make_spec(obs=17, action=6, info={"x_velocity": ()})
     source = make("reward", "walking_robot", walker)
     assert source.requirements.reads == ("info.x_velocity", "next_obs")
@@ -169,7 +169,7 @@ def test_walking_robot_reads_walker2d_and_nothing_else():
 
 
 def test_learns_to_go_to_the_origin_of_point(tmp_path):
-    """Minus the distance to the origin: learned return is the sum of the logged term times its weight, and rises."""
+    """With minus the distance to the origin, the learned return is the logged term times its weight, and rises."""
     last = run_here(tmp_path, "env=point", "reward=hand_designed", NEAR, "total_env_steps=12800", "evaluation.every=40")
     first = rows(tmp_path)[0]
     assert last["eval/learned_return"] == pytest.approx(-40.0 * last["eval/term_near"], rel=1e-4)
@@ -183,7 +183,7 @@ def test_works_on_pencil_case(tmp_path):
 
 
 def test_the_ring_keeps_the_info_that_the_reward_reads(tmp_path):
-    """SAC asks for rewards of sampled transitions: info.success must be there, and no other key."""
+    """SAC computes rewards of sampled transitions: these need info.success, and no other key."""
     small = {"num_envs": 4, "rollout_length": 20, "learning_starts": 80, "batch_size": 16, "model.hidden": [8]}
     cfg = composed(
         "env=point",

@@ -1,4 +1,4 @@
-"""A weighted sum of rewards: exact sums, each part on its own, one part that asks, and the command lines."""
+"""A weighted sum of rewards: exact sums, independent parts, one part that asks, and command lines."""
 
 import shutil
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ def plain(name: str, **changes):
 
 @dataclass(frozen=True, kw_only=True)
 class Fake(Constant):
-    """A constant that says of itself whatever a test needs."""
+    """A constant reward with any requirements that a test needs."""
 
     absorbing: float = 0.0
     says: dict = field(default_factory=dict)
@@ -95,7 +95,7 @@ def test_what_follows_a_termination_is_summed_too():
 
 
 def test_a_part_is_as_it_is_alone_whoever_else_is_there():
-    """Its state and its draws depend on its name, not on the other parts or their order."""
+    """Its state and its random draws depend on its name, not on the other parts or their order."""
     first = mixed(random=plain("random"), drawn=fake())
     second = mixed(other=plain("random"), drawn=fake(2.0), random=plain("random"))
     states = [source.init(jax.random.key(3)) for source in (first, second)]
@@ -123,7 +123,7 @@ def test_every_part_reports_under_its_name_and_by_its_mean_before_weighting():
     assert set(metrics) == {"reward/twice/inner/drawn"}
 
 
-# What it says of itself.
+# Requirements and inspection.
 
 
 def test_it_needs_and_reads_what_any_part_does():
@@ -133,9 +133,9 @@ def test_it_needs_and_reads_what_any_part_does():
     )
     assert source.requirements == Requirements(reads=("obs", "info.height", "next_obs"), history=7, pays_to_linger=True)
     modest = mixed({"a": 1.0, "b": 0.0}, a=fake(), b=fake(pays_to_linger=True))
-    assert modest.requirements == Requirements(), "what counts for nothing keeps nobody"
-    kept = mixed(inner=mixed(a=fake(), b=fake(memory=("keep_visited", 9))))
-    assert kept.requirements.memory == ("parts.inner.parts.b.keep_visited", 9)
+    assert modest.requirements == Requirements(), "a part with weight 0 does not pay to linger"
+    kept = mixed(inner=mixed(a=fake(), b=fake(size_key=("keep_visited", 9))))
+    assert kept.requirements.size_key == ("parts.inner.parts.b.keep_visited", 9)
 
 
 def test_reports_find_a_classifiers_keys_where_there_is_one():
@@ -168,17 +168,17 @@ def test_reports_find_a_classifiers_keys_where_there_is_one():
         (
             {"a": 1.0},
             {"a": fake(), "b": fake()},
-            r"reward\.weights has none for b; give one with \+reward\.weights\.b=",
+            r"reward\.weights has no weight for b; give one with \+reward\.weights\.b=",
         ),
-        ({"a": 1.0, "c": 1.0}, {"a": fake()}, r"reward\.weights names c, which is no part; there is a\."),
+        ({"a": 1.0, "c": 1.0}, {"a": fake()}, r"reward\.weights names c, which is not a part; the parts are a\."),
         ({"a/b": 1.0}, {"a/b": fake()}, r"a part named a/b; a name must be of letters"),
         (None, {"a": fake(demos="x"), "b": fake(demos="y")}, r"different demonstrations, x and y; name one set with"),
         (
             None,
             {"a": OfEachSeed(spec=SPEC, value=1.0)},
-            r"reward\.parts\.a\.seed=each gives every seed a reward of its own, which",
+            r"reward\.parts\.a\.seed=each gives every seed its own reward, which",
         ),
-        (None, {"a": ASKER, "b": ASKER}, r"The parts a and b both ask for labels, and"),
+        (None, {"a": ASKER, "b": ASKER}, r"More than one part asks for labels \(a and b\), and"),
     ],
     ids=["empty", "lacks", "unknown", "name", "demos", "each", "ask"],
 )
@@ -200,12 +200,12 @@ THIRD = "+reward@reward.parts.third"
     ("overrides", "sentence"),
     [
         (("~reward.parts.task", "~reward.parts.bonus"), r"reward\.parts is empty"),
-        ((f"{THIRD}=zero",), r"reward\.weights has none for third"),
-        (("+reward.weights.third=1.0",), r"reward\.weights names third, which is no part; there is task, bonus\."),
+        ((f"{THIRD}=zero",), r"reward\.weights has no weight for third"),
+        (("+reward.weights.third=1.0",), r"reward\.weights names third, which is not a part; the parts are task, "),
         (("reward.weights.task=much",), r"reward\.weights\.task=much must be a number"),
-        (("reward.weights=1.0",), r"reward\.weights=1\.0 must be a mapping: of each part's name to a number"),
-        (("+reward.parts.third={value: 1.0}",), r"reward\.parts\.third is no reward; choose one with \+reward@"),
-        (("+reward.parts.bonus.batches=3",), r"^reward\.parts\.bonus\.batches=3 is no setting of Curiosity; "),
+        (("reward.weights=1.0",), r"reward\.weights=1\.0 must be a mapping of each part's name to a number"),
+        (("+reward.parts.third={value: 1.0}",), r"reward\.parts\.third is not a reward; choose one with \+reward@"),
+        (("+reward.parts.bonus.batches=3",), r"^reward\.parts\.bonus\.batches=3 is not a setting of Curiosity; "),
         (("reward.parts.bonus.batch_size=0",), r"^reward\.parts\.bonus\.batch_size=0 must be at least 1\.$"),
         (
             (f"{THIRD}=mixture", "+reward.weights.third=1.0", "reward.parts.third.parts.bonus.features=0"),
@@ -214,7 +214,7 @@ THIRD = "+reward@reward.parts.third"
         ((f"{THIRD}=frozen", "+reward.weights.third=1.0"), r"needs reward\.parts\.third\.run=RUN_DIR"),
         (
             (f"{THIRD}=self_play", "+reward.weights.third=1.0"),
-            r"^reward\.parts\.third changes the environment that the run learns in, for all parts; choose it alone",
+            r"^reward\.parts\.third changes the environment of the run, for all parts; choose it alone",
         ),
     ],
     ids=lambda x: x[0] if isinstance(x, tuple) else "",
@@ -224,7 +224,7 @@ def test_command_lines_that_cannot_be_are_refused(overrides, sentence):
         built(*overrides)
 
 
-# Command lines that can be.
+# Valid command lines.
 
 
 def test_the_default_is_the_task_and_a_little_curiosity():
@@ -250,7 +250,7 @@ def test_one_part_is_swapped_and_another_added_on_the_command_line():
     assert list(fewer.parts) == ["task"]
 
 
-# One that asks.
+# A part that asks.
 
 ASKS = (
     "reward=mixture", "env=point", "reward@reward.parts.task=preferences", "reward.parts.task.segment_steps=8",
@@ -261,8 +261,8 @@ ASKS = (
 
 
 def test_questions_and_answers_are_those_of_the_part_that_asks(tmp_path):
-    """In a whole run the teacher's answers reach it and training is paid the sum; cut back to an earlier checkpoint and
-    resumed, it ends in the same bits."""
+    """In a whole run this part gets the teacher's answers, and training uses the sum; resumed from an earlier
+    checkpoint, the run ends with the same bits."""
     run = finished_run(tmp_path / "run", *ASKS)
     told, bits = rows(run), digest_of(run)
     last = told[-1]
@@ -289,7 +289,7 @@ def test_an_asking_mixture_hands_on_what_the_part_says():
 
 
 def untrained(folder: Path, *overrides: str) -> Path:
-    """What a run's folder holds of its reward, before the first round."""
+    """Return the reward that a run's folder contains before the first round."""
     cfg = composed("debug=smoke", "env=point", *overrides)
     parts = build.build(cfg, folder).parts
     folder.mkdir()
@@ -301,7 +301,7 @@ def untrained(folder: Path, *overrides: str) -> Path:
 
 
 def test_a_mixtures_reward_is_frozen_and_loaded_and_may_hold_a_frozen_one(tmp_path):
-    """Frozen as a part of another mixture, which is frozen in turn: each lives on when those before are gone."""
+    """It is a frozen part of another mixture, which is also frozen: each works after the earlier runs are deleted."""
     first = untrained(tmp_path / "first", "reward=mixture")
     part = ("reward=mixture", "reward@reward.parts.task=frozen", f"reward.parts.task.run={first}")
     second = finished_run(tmp_path / "second", "env=point", *part, "total_env_steps=320")
@@ -313,7 +313,7 @@ def test_a_mixtures_reward_is_frozen_and_loaded_and_may_hold_a_frozen_one(tmp_pa
 
     inner = says(first)
     restored = restore_from_run(second)
-    assert same(restored.state["task"], restore_from_run(first).state), "it has learned nothing since"
+    assert same(restored.state["task"], restore_from_run(first).state), "the frozen part has not changed"
     shutil.rmtree(first)
     bonus = restored.source.parts["bonus"].reward(restored.state["bonus"], rollout)
     np.testing.assert_allclose(says(second), inner + 0.1 * np.asarray(bonus), rtol=1e-5)

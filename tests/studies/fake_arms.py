@@ -1,4 +1,4 @@
-"""Arms of a study without training: runs in memory, with made-up metrics of every seed."""
+"""Arms of a study without training: runs in memory with invented metrics of every seed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from rl_rewards.reporting.evaluation_files import StoredEvaluation
 from rl_rewards.reporting.run_files import RunFiles
 
 Series = Sequence[Sequence[float]]
-"""[evaluations][seeds]."""
+"""A metric's values, indexed [evaluation][seed]."""
 
 
 def arm(
@@ -18,7 +18,7 @@ def arm(
     evaluations: Sequence[StoredEvaluation] = (),
     config: Mapping[str, Any] | None = None,
 ) -> RunFiles:
-    """A finished run whose evaluations have ``success`` and further ``metrics`` by their names after eval/."""
+    """Return a finished run whose evaluations have ``success`` and further ``metrics``, named without eval/."""
     flat = [[0.5] * len(row) for row in success]
     columns = {"success": success, "prob_visited": flat, "learned_reward_final": flat, "prob_heldout_goals": flat}
     columns |= metrics or {}
@@ -41,5 +41,5 @@ def arm(
 
 
 def steady(value: float, evaluations: int = 9, seeds: int = 10) -> Series:
-    """Nothing at first, then always about ``value``: a little different for every seed."""
+    """Return values that are 0 at the first evaluation and then about ``value``, a little different for every seed."""
     return [[0.0] * seeds, *[[value + 0.001 * i for i in range(seeds)]] * (evaluations - 1)]

@@ -1,4 +1,4 @@
-"""Arms extend arms: their overrides in the order in which they are written, and a sentence for what makes no sense."""
+"""Arms extend arms: overrides keep the order in which they are written, and invalid arms are refused."""
 
 import pytest
 import yaml
@@ -19,7 +19,7 @@ def test_an_arm_has_the_overrides_of_those_that_it_extends():
         _part: [c=1]
     """)
     assert arms == {"both": ["seed=1", "c=1", "a=1", "b=1", "seed=2"], "later": ["a=1", "b=1"], "plain": ["a=1"]}
-    assert list(arms) == ["both", "later", "plain"], "in the order in which they are run"
+    assert list(arms) == ["both", "later", "plain"], "the arms are in the order in which they run"
     assert resolved_arms({}) == {}
 
 

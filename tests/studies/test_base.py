@@ -1,4 +1,4 @@
-"""Arms are ordinary runs: run once, gone on with, judged from their files."""
+"""Arms are ordinary runs: each runs once, can be resumed, and is judged from its files."""
 
 import json
 import time
@@ -28,14 +28,14 @@ class Ends:
     def judge(self, arms, seeds):
         ends = {name: values(run.rows[-1], "eval/success") for name, run in arms.items()}
         rates = {name: (found, (0.0, 1.0)) for name, found in ends.items()}
-        return Findings([exact("A rate is told.", str(ends), rates, ends)])
+        return Findings([exact("A rate is reported.", str(ends), rates, ends)])
 
     def draw(self, arms, findings, path):
         path.write_text("a figure", encoding="utf-8")
 
 
 class Computes:
-    """Has no arms: judges the seeds it is given."""
+    """A study without arms that judges the given seeds."""
 
     def judge(self, arms, seeds):
         assert not arms
@@ -63,11 +63,11 @@ def test_arms_run_once_and_are_judged_from_their_files(tmp_path, capfd):
     assert "algorithm.discount=0.9" in record["arms"]["two"]["command"]
     assert (tmp_path / "verdict.png").exists()
     told = capfd.readouterr().out
-    assert "SUPPORTED (indicative): A rate is told." in told and "Computed exactly: one." in told
+    assert "SUPPORTED (indicative): A rate is reported." in told and "Computed exactly: one." in told
 
     stamp = (tmp_path / "arms" / "one" / "DONE").stat().st_mtime_ns
     run_study(Ends(), cfg, TINY, tmp_path)
-    assert (tmp_path / "arms" / "one" / "DONE").stat().st_mtime_ns == stamp, "a done arm is not run again"
+    assert (tmp_path / "arms" / "one" / "DONE").stat().st_mtime_ns == stamp, "a finished arm does not run again"
     assert "Arm 1 of 2, one: done already." in capfd.readouterr().out
 
 
@@ -92,7 +92,7 @@ def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path):
     cfg = composed(f"experiment={name}")
     for changes in resolved_arms(StudySettings.of(OmegaConf.to_container(cfg, resolve=True)).arms).values():
         if any(FOLDER in change for change in changes):
-            continue  # it needs what another arm has learned
+            continue  # it needs the folder of another arm
         one = composed(f"experiment={name}", "study=null", *cfg.sizes["full"], *changes)
         assert compatibility.rounds_of(build.build(one, tmp_path).parts, one.total_env_steps) > 1
 
@@ -117,7 +117,7 @@ def test_an_unknown_size_is_refused(tmp_path):
 @pytest.mark.slow
 def test_a_study_from_the_command_line_ends_in_verdicts_and_a_page(tmp_path):
     fewer = ["~arms.log_prob", "~arms.neg_log_one_minus", "debug=smoke"]
-    tmp_path = tmp_path / "a study, (1)=x"  # its arms' folders are given to Hydra
+    tmp_path = tmp_path / "a study, (1)=x"  # Hydra reads the folders of its arms as overrides
     done = command("experiment=lecture/demonstrations/reward_maps", *fewer, f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "(indicative): D: success over the last 3 evaluations" in done.stdout

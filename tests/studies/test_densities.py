@@ -1,4 +1,4 @@
-"""Mixtures on a line: draws, density and distribution function are those of the same distribution."""
+"""Mixtures on a line: samples, density and distribution function agree."""
 
 import jax
 import numpy as np

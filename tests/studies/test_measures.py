@@ -1,4 +1,4 @@
-"""Numbers that are read from an arm, on made-up evaluations whose answer is known."""
+"""Measures of an arm, on invented evaluations with known answers."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def test_means_of_evaluations_are_per_seed():
 
 
 def test_an_untrained_policy_is_no_part_of_the_end():
-    run = arm([[0.0], [0.9]])  # stopped early: evaluated after its first round and its last
+    run = arm([[0.0], [0.9]])  # stopped early: evaluated after the first and the last round
     assert last_mean(run, SUCCESS) == [0.9]
     run.rows[0]["round"], run.rows[1]["round"] = 0, 243
     assert last_mean(run, SUCCESS) == [0.9]

@@ -1,4 +1,4 @@
-"""Refuses demonstrations that break the layout of their file, and casts the others to the types that a run holds."""
+"""Checks of the layout of demonstrations, and casts of their arrays to the types that a run uses."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ PER_EPISODE = ("episode_start", "episode_return")
 OPTIONAL = ("env_reward", "step", "env")
 KNOWN = (*PER_STEP, "step", *PER_EPISODE, "env")
 AT_THE_BOUND = 1e-5
-"""The share of the range by which an action may exceed a bound through rounding; such an action is clipped."""
-AFTER = " T steps have T + 1 observations: obs is the one before each action, and next_obs the one after it."
+"""The fraction of the range by which rounding may take an action beyond a bound; such an action is clipped."""
+AFTER = " T steps have T + 1 observations: obs is the observation before each action, and next_obs the one after it."
 
 
 def check_layout(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:
-    """Refuse arrays that are missing or unknown, or whose rows and episodes do not match each other."""
+    """Check that no array is missing or unknown, and that rows and episodes match."""
     unknown = sorted(set(arrays) - set(KNOWN))
     require(not unknown, f"{name} has the unknown key '{(unknown or [''])[0]}'; known are {', '.join(KNOWN)}.")
     for key in KNOWN:
@@ -37,49 +37,51 @@ def check_layout(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> Non
             require(found == rows, f"{name} has {rows} rows in obs but {found} in {key}; they must match.{why}")
     for key in ("terminated", "truncated"):
         right = arrays[key].shape == (rows,) and arrays[key].dtype == bool
-        require(right, f"{name}: {key} must be true or false for every step.")
+        require(right, f"{name}: {key} must be an array of booleans, one for every step.")
     _check_episodes(name, arrays)
 
 
 def _check_episodes(name: str, arrays: Demonstrations) -> None:
-    """Refuse episodes that do not begin and end where their flags say they do; ``episode_start`` becomes int64."""
+    """Check that episodes begin and end where their flags say so, and cast ``episode_start`` to int64."""
     rows, starts = len(arrays["obs"]), arrays["episode_start"]
     whole = starts.ndim == 1 and starts.dtype.kind in "iu"
-    require(whole, f"{name}: episode_start must be whole numbers, the row at which each episode begins.")
+    require(whole, f"{name}: episode_start must hold whole numbers, the first row of each episode.")
     require(int(starts.max()) < rows, f"{name}: an episode starts at row {starts.max()}, but there are {rows} rows.")
     starts = arrays["episode_start"] = starts.astype(np.int64)
     ascending = starts[0] == 0 and np.all(np.diff(starts) > 0)
-    require(bool(ascending), f"{name}: episode_start must be rows in ascending order, the first 0.")
+    require(bool(ascending), f"{name}: episode_start must hold rows in ascending order, beginning with 0.")
     found = len(arrays["episode_return"])
     told = f"{name} has {len(starts)} rows in episode_start but {found} in episode_return; they must match."
     require(found == len(starts), told)
     last = np.isin(np.arange(rows), last_rows(arrays))
     wrong = np.flatnonzero((arrays["terminated"] | arrays["truncated"]) != last)
     if len(wrong):
-        should = "ends there" if last[wrong[0]] else "goes on"
+        should = "ends there" if last[wrong[0]] else "continues"
         told = "neither terminated nor truncated" if last[wrong[0]] else "terminated or truncated"
-        raise ConfigError(f"{name}: the step in row {wrong[0]} is {told}, but by episode_start its episode {should}.")
+        raise ConfigError(
+            f"{name}: the step in row {wrong[0]} is {told}, but according to episode_start its episode {should}."
+        )
     if "step" in arrays:
         _check_step(name, arrays, last)
 
 
 def _check_step(name: str, arrays: Demonstrations, last: np.ndarray) -> None:
-    """Refuse numbers of steps that do not ascend within an episode; ``step`` becomes int64."""
+    """Check that ``step`` ascends within each episode, and cast it to int64."""
     step, rows = arrays["step"], len(arrays["obs"])
     right = step.shape == (rows,) and step.dtype.kind in "iu" and step.min() >= 0 and step.max() < 2**31
-    require(bool(right), f"{name}: step must be a whole number from 0 on for every row, its step of its episode.")
+    require(bool(right), f"{name}: step must hold whole numbers of at least 0, the number of each row in its episode.")
     step = arrays["step"] = step.astype(np.int64)
     back = np.flatnonzero((np.diff(step) <= 0) & ~last[:-1]) + 1
     if len(back):
         raise ConfigError(
-            f"{name}: step in {row_of(arrays, back[0])} is {step[back[0]]}; it must ascend in an episode."
+            f"{name}: step in {row_of(arrays, back[0])} is {step[back[0]]}; it must ascend within an episode."
         )
 
 
 def check_numbers(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:
-    """Cast all numbers to the types that a run holds; refuse wrong shapes, NaN, infinity, and actions out of bounds.
+    """Cast all numbers to the types that a run uses; refuse wrong shapes, NaN, infinity and actions out of bounds.
 
-    Without ``spec`` any shape and any bounds are right.
+    If ``spec`` is None, any shape and any action are allowed.
     """
     for key in ("obs", "next_obs"):
         picture = spec.obs.dtype == "uint8" if spec else arrays["obs"].dtype == np.uint8
@@ -96,7 +98,7 @@ def check_numbers(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> No
 
 
 def _cast_within_bounds(name: str, arrays: Demonstrations, spec: EnvSpec) -> None:
-    """Cast real actions to float32 and clip what rounding took over a bound; refuse those further outside."""
+    """Cast real actions to float32 and clip those that exceed a bound by rounding; refuse those further outside."""
     assert not isinstance(spec.action, Discrete)
     as_given = arrays["action"]
     cast_array(name, arrays, "action", spec.action.shape, "float32")
@@ -115,13 +117,13 @@ def _cast_within_bounds(name: str, arrays: Demonstrations, spec: EnvSpec) -> Non
 
 Check = Callable[[str, Demonstrations, EnvSpec | None], None]
 CHECKS: tuple[Check, ...] = (check_env, check_layout, check_numbers, check_continuity, check_ends)
-"""In this order: each raises ConfigError, and those after layout and numbers rely on arrays that passed both."""
+"""All checks in their order; each raises ConfigError. The last two need arrays that passed the earlier ones."""
 
 
 def faults(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> tuple[list[str], list[str]]:
-    """Returns sentences about all that is wrong: the reasons for which the arrays are refused, and mere doubts.
+    """Return sentences about everything that is wrong: the errors for which the arrays are refused, and warnings.
 
-    Where the layout or the numbers are wrong, the later checks are not made.
+    If the layout or the numbers are wrong, the later checks are skipped.
     """
     refused = []
     for check in CHECKS:

@@ -1,4 +1,4 @@
-"""Which demonstrations a seed is given: rows of the arrays that all seeds share."""
+"""The choice of the demonstrations that a seed uses, as rows of arrays that all seeds share."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,20 +12,20 @@ from rl_rewards.data.demonstrations.fit import Demonstrations, follows
 
 
 class Chosen(NamedTuple):
-    """The part of a set that a seed is given."""
+    """The demonstrations that a seed uses."""
 
     episodes: np.ndarray  # [e] ascending
-    rows: np.ndarray  # [n] ascending: the steps of these episodes that are learned from
+    rows: np.ndarray  # [n] ascending: the steps of these episodes that the seed uses
 
 
 def choose(name: str, demos: Demonstrations, episodes: int | None, every: int, seed: int) -> Chosen:
-    """Draw ``episodes`` of them at random, and one step of ``every`` from a random offset in each.
+    """Draw ``episodes`` episodes at random (None: all), and keep every ``every``-th step from a random offset in each.
 
-    A termination is always kept: few steps tell of it, and it is what a demonstrator worked for, or shunned. Among
-    the kept steps it is then up to ``every`` times as frequent as the demonstrator met it.
+    Terminations are always kept, because they are rare and show what the demonstrator tried to reach or to avoid.
+    Among the kept steps, they are therefore up to ``every`` times as frequent as in the demonstrations.
 
     Raises:
-        ConfigError: when there are not so many episodes.
+        ConfigError: if there are fewer episodes than that, or ``every`` is below 1.
     """
     count = len(demos["episode_start"])
     if episodes is not None:
@@ -43,7 +43,7 @@ def choose(name: str, demos: Demonstrations, episodes: int | None, every: int, s
 
 
 def as_dataset(demos: Demonstrations, given: Sequence[np.ndarray]) -> Dataset:
-    """Returns ``demos`` as a data set of which every seed is given its own rows, see :class:`Chosen`."""
+    """Return ``demos`` as a data set in which each seed uses the rows in ``given``; see :class:`Chosen`."""
     n = len(demos["obs"])
     steps = make_record(
         Transition,
@@ -62,23 +62,25 @@ def as_dataset(demos: Demonstrations, given: Sequence[np.ndarray]) -> Dataset:
 
 
 class LastStates(NamedTuple):
-    """The states that demonstrations end in."""
+    """The states at the ends of demonstrations."""
 
     obs: np.ndarray  # [n, *obs]
-    action: np.ndarray  # [n, *action] that led there
-    episode: np.ndarray  # [n] the place among the chosen episodes of the one that it is of
+    action: np.ndarray  # [n, *action] the action that led to each state
+    episode: np.ndarray  # [n] the state's episode, as its index among the chosen ones
 
 
 def last_states(demos: Demonstrations, episodes: np.ndarray, steps: int) -> LastStates:
-    """The states reached in the last ``steps`` steps of each of ``episodes`` [e]: the success examples of MEDAL++
-    (Sharma et al. 2023, arXiv:2303.01488)."""
+    """Return the states reached in the last ``steps`` steps of each of ``episodes`` [e].
+
+    They are the success examples of MEDAL++ (Sharma et al. 2023, arXiv:2303.01488).
+    """
     kept = [np.arange(max(start, end - steps), end) for start, end in _spans(demos, episodes)]
     rows, episode = np.concatenate(kept), np.repeat(np.arange(len(kept)), [len(one) for one in kept])
     return LastStates(demos["next_obs"][rows], demos["action"][rows], episode)
 
 
 def _spans(demos: Demonstrations, episodes: np.ndarray) -> list[tuple[int, int]]:
-    """The first row of each of ``episodes`` [e], and the one after its last."""
+    """Return the first row of each of ``episodes`` [e], and the row after its last one."""
     starts = demos["episode_start"]
     ends = np.append(starts[1:], len(demos["obs"]))
     return list(zip(starts[episodes], ends[episodes], strict=True))

@@ -1,7 +1,7 @@
-"""Compares the rows of demonstrations with each other: what contradicts is refused, what is unlikely is a doubt.
+"""Checks that the rows of demonstrations fit together: contradictions are refused, unlikely values give a warning.
 
-Within an episode ``next_obs`` of a row must be ``obs`` of the next. In a thinned file, from which steps were left out
-on purpose, this must hold between rows whose numbers in ``step`` [n] follow each other.
+Within an episode, ``next_obs`` of a row must equal ``obs`` of the next. In a thinned file, from which steps were left
+out on purpose, this must hold for rows whose numbers in ``step`` [n] are consecutive.
 """
 
 import numpy as np
@@ -13,13 +13,13 @@ Demonstrations = dict[str, np.ndarray]
 """The arrays of a file by name; see this folder's ``__init__.py``."""
 
 RETURN_TOLERANCE = 1e-3
-"""The largest difference of a return from the sum of its rewards, as a share of 1 plus the sum of their magnitudes."""
+"""The largest difference between a return and the sum of its rewards, relative to 1 + the sum of their magnitudes."""
 JUMP = 2.0
 """An episode's last step jumps if it changes an entry by more than this times the largest change of any other step."""
 
 
 def check_continuity(name: str, demos: Demonstrations, spec: EnvSpec | None) -> None:
-    """Refuse rows that do not follow each other within an episode."""
+    """Check that every step of an episode begins in the state in which the step before it ended."""
     breaks = _differ(demos["next_obs"][:-1], demos["obs"][1:])
     wrong = np.flatnonzero(breaks & follows(demos))
     if not len(wrong):
@@ -30,24 +30,27 @@ def check_continuity(name: str, demos: Demonstrations, spec: EnvSpec | None) -> 
     where = f"entry {list(map(int, entry))}" if entry else "it"
     raise ConfigError(
         f"{name}: next_obs in {row_of(demos, row)} is not obs in row {row + 1}: {where} is {after[entry]:.9g} and then "
-        f"{before[entry]:.9g} ({len(wrong)} such rows in all). Within an episode a step begins where the one before it "
-        "ended; if steps were left out on purpose, the key step [n] must say which step of its episode each row is."
+        f"{before[entry]:.9g} ({len(wrong)} such rows in all). Within an episode, each step must begin where the one "
+        "before it ended; if steps were left out on purpose, the key step [n] must give each row's number in its "
+        "episode."
     )
 
 
 def check_ends(name: str, demos: Demonstrations, spec: EnvSpec | None) -> None:
-    """Refuse a last ``next_obs`` that was filled in: far from its ``obs`` in most episodes, and either 0 or the first
-    ``obs`` of the next episode."""
+    """Check that the last ``next_obs`` of each episode is an observation, not a filler.
+
+    A filler differs much from its ``obs`` in most episodes, and is either 0 or the first ``obs`` of the next episode.
+    """
     if filled := _filled_in(demos):
         first = row_of(demos, last_rows(demos)[0])
         raise ConfigError(
-            f"{name}: next_obs in {first}, the last of its episode, is {filled}; it must be the observation that "
-            "followed the last action, also where a limit cut the episode."
+            f"{name}: next_obs in {first}, the last of its episode, is {filled}; it must be the observation after "
+            "the last action, even if a step limit truncated the episode."
         )
 
 
 def _filled_in(demos: Demonstrations) -> str:
-    """Returns in words what stands in the last ``next_obs`` instead of the observation; empty where nothing does."""
+    """Return a description of the filler in the last ``next_obs``, or an empty text if it is a true observation."""
     last = last_rows(demos)
     if len(last) < 2 or np.mean(_jumps(demos)) <= 0.5:
         return ""
@@ -58,7 +61,7 @@ def _filled_in(demos: Demonstrations) -> str:
 
 
 def doubts(name: str, demos: Demonstrations, spec: EnvSpec | None) -> list[str]:
-    """Returns sentences about demonstrations that are accepted and yet are probably not what they should be."""
+    """Return warnings about demonstrations that are accepted but are probably wrong."""
     found = (_return_doubt(demos), _length_doubt(demos, spec), _end_doubt(demos), _thinning_doubt(demos))
     return [f"{name}: {sentence}" for sentence in found if sentence]
 
@@ -73,7 +76,7 @@ def _return_doubt(demos: Demonstrations) -> str:
         return ""
     one = wrong[0]
     return (
-        f"in {len(wrong)} of {len(starts)} episodes episode_return is not the sum of env_reward; of episode {one} it "
+        f"in {len(wrong)} of {len(starts)} episodes episode_return is not the sum of env_reward; in episode {one} it "
         f"is {demos['episode_return'][one]:.6g}, and the sum is {sums[one]:.6g}."
     )
 
@@ -91,21 +94,24 @@ def _length_doubt(demos: Demonstrations, spec: EnvSpec | None) -> str:
 
 def _end_doubt(demos: Demonstrations) -> str:
     if _filled_in(demos):
-        return ""  # and so refused
+        return ""  # check_ends refuses it
     last, jumps = last_rows(demos), _jumps(demos)
     if len(last) > 2 and _leads_to_next_start(demos):
         return (
-            "the last next_obs of every episode is the first obs of the next one, which is right only where episodes "
-            "are pieces of a longer one."
+            "the last next_obs of every episode is the first obs of the next episode, which is right only if the "
+            "episodes are pieces of a longer one."
         )
     stands = ~_differ(demos["next_obs"], demos["obs"])
     if len(last) > 1 and stands[last].all() and stands.sum() < 2 * len(last):
-        return "the last next_obs of every episode is its last obs, as if it were not known."
+        return (
+            "the last next_obs of every episode equals its last obs; it must be the observation after the last action."
+        )
     if len(last) > 1 and np.mean(jumps) > 0.5:
         first = int(np.argmax(jumps))
         return (
             f"in {int(jumps.sum())} of {len(last)} episodes the last step changes obs more than {JUMP:g} times as much "
-            f"as any other step, first in {row_of(demos, last[first])}; next_obs there must be what followed."
+            f"as any other step, first in {row_of(demos, last[first])}; next_obs there must be the observation that "
+            "followed."
         )
     return ""
 
@@ -119,24 +125,24 @@ def _thinning_doubt(demos: Demonstrations) -> str:
     if not apart.any() or not same[apart].all():
         return ""
     return (
-        "next_obs is the obs of the next row although steps between them were left out; it must be what followed the "
-        "action at once."
+        "next_obs is the obs of the next row although steps between them were left out; it must be the observation "
+        "directly after the action."
     )
 
 
 def row_of(demos: Demonstrations, row: int) -> str:
-    """Returns a row, its episode and its step of that episode, in words."""
+    """Return the description of a row with its episode and step, such as "row 41 (episode 1, step 1)"."""
     episode = int(np.searchsorted(demos["episode_start"], row, side="right")) - 1
     return f"row {row} (episode {episode}, step {steps_of(demos)[row]})"
 
 
 def last_rows(demos: Demonstrations) -> np.ndarray:
-    """Returns the last row of each episode, [E]."""
+    """Return the last row of each episode, [E]."""
     return np.append(demos["episode_start"][1:], len(demos["obs"])) - 1
 
 
 def steps_of(demos: Demonstrations) -> np.ndarray:
-    """Returns the number of each row's step in its episode, [n] from 0."""
+    """Return the number of each row's step in its episode, [n], counted from 0."""
     if "step" in demos:
         return demos["step"]
     starts = demos["episode_start"]
@@ -144,26 +150,26 @@ def steps_of(demos: Demonstrations) -> np.ndarray:
 
 
 def follows(demos: Demonstrations) -> np.ndarray:
-    """True where the next row is the next step of the same episode, [n - 1]."""
+    """Return True where the next row is the next step of the same episode, [n - 1]."""
     same_episode = ~np.isin(np.arange(len(demos["obs"]) - 1), last_rows(demos))
     return same_episode & (np.diff(steps_of(demos)) == 1)
 
 
 def is_thinned(demos: Demonstrations) -> bool:
-    """True where steps of episodes were left out."""
+    """Return True if steps of episodes were left out."""
     return bool(np.any(steps_of(demos) != steps_of({key: x for key, x in demos.items() if key != "step"})))
 
 
 def _differ(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """True for the rows that are not equal, [n]."""
+    """Return True for the rows that are not equal, [n]."""
     return (one != other).any(axis=tuple(range(1, one.ndim)))
 
 
 def _jumps(demos: Demonstrations) -> np.ndarray:
-    """True for the episodes whose last step changes an entry far more than any step within an episode, [E]."""
+    """Return True for the episodes [E] whose last step changes an entry far more than any earlier step does."""
     last = last_rows(demos)
     if demos["obs"].dtype == np.uint8 or len(last) == len(demos["obs"]):
-        return np.zeros(len(last), bool)  # a picture may change in any way; of single steps nothing is known
+        return np.zeros(len(last), bool)  # images may change in any way; episodes of one step have no earlier ones
     with np.errstate(over="ignore"):
         change = np.abs(demos["next_obs"] - demos["obs"])
         within = np.delete(change, last, axis=0).max(axis=0)
@@ -171,7 +177,7 @@ def _jumps(demos: Demonstrations) -> np.ndarray:
 
 
 def _leads_to_next_start(demos: Demonstrations) -> bool:
-    """True where every episode's last ``next_obs`` is the next one's first ``obs``, and those are not all the same."""
+    """Return True if every episode's last ``next_obs`` is the next one's first ``obs``, and those are not all equal."""
     starts = demos["episode_start"][1:]
     firsts = demos["obs"][starts]
     led = not _differ(demos["next_obs"][starts - 1], firsts).any()

@@ -1,4 +1,4 @@
-"""Reads and writes demonstrations; the layout of their file is described in this folder's ``__init__.py``."""
+"""Reading and writing of demonstrations; this folder's ``__init__.py`` describes the layout of their file."""
 
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,24 @@ from rl_rewards.data.demonstrations.fit import Demonstrations, doubts, follows
 
 MINARI = "minari:"
 ROUNDING = 1e-5
-"""How far rounding may take two computations of one observation from each other, absolutely and relatively."""
+"""The largest difference, absolute and relative, by rounding between two computations of the same observation."""
 
 
 def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None:
-    """Write the documented layout."""
+    """Write demonstrations to an ``.npz`` file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {"env": np.array(env.name), **demos}
     np.savez_compressed(path, **arrays)
 
 
 def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
-    """Read and validate demonstrations of ``spec``'s environment; warn where they are accepted and yet look wrong.
+    """Return checked demonstrations of ``spec``'s environment; print warnings if they look wrong but are accepted.
 
     Args:
         name: a file's path, or ``minari:DATASET-ID``.
 
     Raises:
-        ConfigError: with one sentence for each way in which they can be wrong.
+        ConfigError: if they cannot be read, or a check refuses them.
     """
     arrays = read_demonstrations(name)
     for check in CHECKS:
@@ -41,7 +41,11 @@ def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
 
 
 def read_demonstrations(name: str) -> dict[str, np.ndarray]:
-    """Returns the arrays of a file or of a Minari data set, unchecked."""
+    """Return the arrays of a file or of a Minari data set, unchecked.
+
+    Args:
+        name: a file's path, or ``minari:DATASET-ID``.
+    """
     if name.startswith(MINARI):
         from rl_rewards.data.demonstrations.minari import read_minari
 
@@ -50,15 +54,15 @@ def read_demonstrations(name: str) -> dict[str, np.ndarray]:
 
 
 def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
-    """Returns the first episode of every environment in a recording [T, B, ...], in the layout of the file.
+    """Return the first episode of every environment in a recording [T, B, ...], in the layout of the file.
 
-    The recording must begin with fresh environments, and T be no less than the longest episode. Later episodes are left
-    out: among all that fit into T steps, short ones would be too frequent. Actions are clipped to the bounds, as the
-    environment clips them.
+    The recording must begin with reset environments, and T must be at least the length of the longest episode. Later
+    episodes are left out, because short ones would be too frequent among those that fit into T steps. Actions are
+    clipped to the bounds, as the environment clips them.
     """
     done = np.asarray(transitions.terminated) | np.asarray(transitions.truncated)
     lengths = np.argmax(done, axis=0) + 1
-    assert done.any(axis=0).all(), "T is at least the longest episode"
+    assert done.any(axis=0).all(), "T must be at least the length of the longest episode"
     arrays = {
         key: np.concatenate([np.asarray(getattr(transitions, key))[:n, copy] for copy, n in enumerate(lengths)])
         for key in PER_STEP
@@ -72,7 +76,7 @@ def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
 
 
 def _align(demos: Demonstrations) -> None:
-    """Make ``next_obs`` equal the next row's ``obs``: a compiled environment may round each differently."""
+    """Make ``next_obs`` equal to the next row's ``obs``, because a compiled environment may round them differently."""
     rows = np.flatnonzero(follows(demos))
     after, before = demos["next_obs"][rows], demos["obs"][rows + 1]
     if np.issubdtype(after.dtype, np.floating):

@@ -1,4 +1,4 @@
-"""Minari datasets as demonstrations: ``demos=minari:DATASET-ID`` (extra ``minari``); nothing is ever downloaded."""
+"""Minari data sets as demonstrations: ``demos=minari:DATASET-ID`` (extra ``minari``); nothing is downloaded."""
 
 import warnings
 from typing import Any
@@ -11,14 +11,14 @@ from rl_rewards.core.errors import ConfigError, one_line
 
 
 def read_minari(dataset_id: str) -> dict[str, np.ndarray]:
-    """All episodes of a dataset on this machine, in the layout that this folder's ``__init__.py`` describes.
+    """Return all episodes of a data set on this machine, in the layout that this folder's ``__init__.py`` describes.
 
-    Choices become what they are inside: actions count from 0, wherever their space starts, and observations are one-hot
+    Discrete actions are counted from 0, even if their space starts elsewhere, and discrete observations become one-hot
     vectors.
 
     Raises:
-        ConfigError: when Minari is not installed, the dataset is not there or damaged, its observations are no plain
-            arrays, an episode's arrays do not fit each other, or a choice lies outside its space.
+        ConfigError: if Minari is not installed, the data set is missing or damaged, its observations are not plain
+            arrays, the arrays of an episode do not fit together, or a discrete value lies outside its space.
     """
     name = f"minari:{dataset_id}"
     spec, episodes = _read(name, dataset_id)
@@ -40,7 +40,7 @@ def read_minari(dataset_id: str) -> dict[str, np.ndarray]:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{name}: its episodes differ in shape or type ({one_line(error)}).") from error
     last = np.cumsum(lengths) - 1
-    arrays["truncated"][last] |= ~arrays["terminated"][last]  # a recording that just stops was cut there
+    arrays["truncated"][last] |= ~arrays["terminated"][last]  # a recording that stops without a flag was truncated
     if isinstance(spec.action_space, spaces.Discrete):
         arrays["action"] = _from_zero(name, arrays, "action", spec.action_space)
     if isinstance(spec.observation_space, spaces.Discrete):
@@ -53,31 +53,33 @@ def read_minari(dataset_id: str) -> dict[str, np.ndarray]:
 
 
 def _read(name: str, dataset_id: str) -> tuple[Any, list[Any]]:
-    """Minari's description of a dataset, and its episodes."""
+    """Return Minari's spec of a data set, and its episodes."""
     try:
         import minari
     except ImportError as error:
         raise ConfigError(f'{name} needs Minari; install it with: pip install -e ".[minari]".') from error
-    with warnings.catch_warnings(record=True) as caught:  # of datasets that it cannot list
+    with warnings.catch_warnings(record=True) as caught:  # about data sets that it cannot list
         warnings.simplefilter("always")
         here = minari.list_local_datasets()
     if dataset_id not in here:
         about = [str(one.message) for one in caught if f"dataset named {dataset_id}:" in str(one.message)]
         require(not about, f"{name} cannot be read: {(about or [''])[0].rstrip('.')}; delete it and download it again.")
-        told = f"there are {', '.join(sorted(here))}" if here else "there is none"
-        raise ConfigError(f"{name} is not on this machine ({told}); fetch it with: minari download {dataset_id}.")
+        told = f"there are {', '.join(sorted(here))}" if here else "no data set is"
+        raise ConfigError(f"{name} is not on this machine ({told}); get it with: minari download {dataset_id}.")
     try:
         dataset = minari.load_dataset(dataset_id)
         return dataset.spec, list(dataset.iterate_episodes())
-    except Exception as error:  # of its storage libraries, and of the environment that it may make
+    except Exception as error:  # storage libraries, or the environment that Minari may make, can raise any error
         raise ConfigError(f"{name} cannot be read: {one_line(error)}; if it is damaged, download it again.") from error
 
 
 def _check_episode(name: str, episode: Any) -> None:
-    """Refuse an episode whose arrays are not T actions between T + 1 observations."""
+    """Check that an episode has T actions and T + 1 observations, and T entries in every other array."""
     plain = isinstance(episode.observations, np.ndarray) and isinstance(episode.actions, np.ndarray)
-    require(plain, f"{name} has observations or actions that are no plain arrays; only those can be used.")
-    require(min(episode.observations.ndim, episode.actions.ndim) > 0, f"{name} has a single value for an array.")
+    require(plain, f"{name} has observations or actions that are not plain arrays; only plain arrays can be used.")
+    require(
+        min(episode.observations.ndim, episode.actions.ndim) > 0, f"{name} has a single value where an array is needed."
+    )
     steps, found = len(episode.actions), len(episode.observations)
     require(steps > 0, f"{name} has no action; every episode needs at least one.")
     require(
@@ -88,11 +90,11 @@ def _check_episode(name: str, episode: Any) -> None:
     for key in ("rewards", "terminations", "truncations"):
         array = np.asarray(getattr(episode, key))
         right = array.shape == (steps,) and array.dtype.kind in "biuf"
-        require(right, f"{name} has {steps} actions, but {key} of the type {array.dtype} and shape {array.shape}.")
+        require(right, f"{name}: {key} has type {array.dtype} and shape {array.shape}; {steps} numbers are needed.")
 
 
 def _from_zero(name: str, arrays: dict[str, np.ndarray], key: str, space: spaces.Discrete) -> np.ndarray:
-    """Choices [n] of ``space``, counted from 0; whatever lies outside is told in the space's own numbers."""
+    """Return values [n] of ``space``, counted from 0; messages use the numbers of the space itself."""
     values, first, last = arrays[key], int(space.start), int(space.start + space.n) - 1
     whole = values.ndim == 1 and values.dtype.kind in "iu"
     require(whole, f"{name}: {key} has the type {values.dtype} and shape {values.shape}; whole numbers are needed.")

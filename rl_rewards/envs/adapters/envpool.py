@@ -1,8 +1,8 @@
-"""``envpool``: environments of envpool, stepped together in C++ threads. An optional package, imported when first used.
+"""``envpool``: environments of envpool, stepped together in C++ threads. The optional package is imported on first use.
 
-envpool resets an ended environment by itself on the step after the end, so that ``next_obs`` is the true successor
-only while ended environments are reset before they are stepped: a step that would cross an end is refused. Its own
-limit is put out of reach and counted here. It can neither read nor write a state.
+envpool resets an ended environment by itself on the step after the end, so that ``next_obs`` is the true successor only
+if ended environments are reset before the next step: a step across an end is refused. envpool's own step limit is
+disabled and the steps are counted here. envpool can neither read nor write a state.
 """
 
 import difflib
@@ -30,11 +30,13 @@ NO_LIMIT = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Envpool(HostEnvironment):
-    """Keys and units: configs/env/envpool.yaml. Discrete observations become f32 one-hot vectors.
+    """An environment of envpool; keys and units: configs/env/envpool.yaml.
+
+    Discrete observations become f32 one-hot vectors.
 
     Raises:
-        ConfigError: without the package, for an unknown id or setting, spaces that are not supported, and info keys
-            that are not there; when ``spec`` is first read.
+        ConfigError: if the package is missing, for an unknown id or setting, for spaces that are not supported, and for
+            info keys that do not exist, when ``spec`` is first read.
     """
 
     id: str
@@ -51,7 +53,7 @@ class Envpool(HostEnvironment):
         require(limit is None or limit > 0, f"env.max_episode_steps={limit} must be at least 1, or null.")
         require(self.threads > 0, f"env.threads={self.threads} must be at least 1.")
         taken = sorted({"success", "scene"} & set(self.info))
-        require(not taken, f"env.info has '{(taken or [''])[0]}', which has a meaning here; see env.success.")
+        require(not taken, f"env.info has '{(taken or [''])[0]}', which is a reserved name; see env.success.")
 
     @property
     def spec(self) -> EnvSpec:
@@ -59,7 +61,7 @@ class Envpool(HostEnvironment):
 
     @property
     def success_key(self) -> str | None:
-        """The key that tells success, where env.success=auto has found one, too."""
+        """Return the info key of success, given or found by env.success=auto; None if there is none."""
         return self._found[1]
 
     @property
@@ -68,7 +70,7 @@ class Envpool(HostEnvironment):
 
     @cached_property
     def _found(self) -> tuple[EnvSpec, str | None, list[str]]:
-        """Spec, key of success and notes: found out by making one environment and trying a step."""
+        """Return the spec, the key of success and notes, found by making one environment and trying a step."""
         pool = self.make_pool([0])
         kind = type(pool.observation_space).__name__
         require(
@@ -100,7 +102,7 @@ class Envpool(HostEnvironment):
         return EnvpoolBatch(self, num_envs, seed)
 
     def make_pool(self, seeds: list[int]) -> Any:
-        """One environment per seed, without envpool's own step limit."""
+        """Return a pool of one environment per seed, without envpool's own step limit."""
         package = _package()
         known = package.list_all_envs()
         if self.id not in known:
@@ -110,7 +112,7 @@ class Envpool(HostEnvironment):
         settings = {**self.kwargs, "num_envs": len(seeds), "seed": seeds, "max_episode_steps": NO_LIMIT}
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the precision of bounds
+                warnings.simplefilter("ignore")  # about the precision of bounds
                 pool = package.make(self.id, env_type="gymnasium", num_threads=self.threads, **settings)
                 _ = pool.observation_space, pool.action_space
                 return pool
@@ -118,10 +120,10 @@ class Envpool(HostEnvironment):
             raise ConfigError(f"env.id={self.id} cannot be made by envpool: {one_line(error)}.") from error
 
     def read_info(self, info: dict[str, Any], success: str | None, steps: np.ndarray) -> dict[str, np.ndarray]:
-        """The wanted numbers [B] of a step's ``info``; those of the key ``success`` as bools.
+        """Return the numbers [B] of ``info`` that env.info asks for, and those of the key ``success`` as bools.
 
         Args:
-            steps: [B] of the copies' episodes, for what is said of a number that is no success.
+            steps: [B] steps of the copies' episodes so far, for the message about a number that is neither 0 nor 1.
         """
         size = len(info["env_id"])
         for name in (*self.info, *([success] if success is not None else [])):
@@ -149,7 +151,7 @@ class EnvpoolBatch(HostEnv):
         self._begin()
 
     def _begin(self) -> None:
-        """A pool of this batch's seed and steps so far; every environment needs a reset."""
+        """Make a pool from this batch's seed and number of steps; every environment then needs a reset."""
         seeds = np.random.SeedSequence([self._seed, self._steps]).generate_state(self.num_envs)
         self._pool = self.env.make_pool([int(seed) % NO_LIMIT for seed in seeds])
         self._obs = np.zeros((self.num_envs, *self.spec.obs.shape), self.spec.obs.dtype)
@@ -157,7 +159,7 @@ class EnvpoolBatch(HostEnv):
         self._ended = np.ones(self.num_envs, bool)
 
     def reset(self, mask: np.ndarray) -> np.ndarray:
-        self._obs = self._obs.copy()  # the last one returned stays what it was
+        self._obs = self._obs.copy()  # the array returned last must not change
         if mask.any():
             obs, info = self._pool.reset(np.flatnonzero(mask).astype(np.int32))
             self._obs[info["env_id"]] = self._encoded(obs)
@@ -165,9 +167,15 @@ class EnvpoolBatch(HostEnv):
         return self._obs
 
     def step(self, action: np.ndarray) -> StepOut:
-        """Raises RuntimeError where an environment has ended and was not reset: envpool would reset it unasked."""
+        """Step all environments.
+
+        Raises:
+            RuntimeError: if an environment has ended and was not reset, since envpool would reset it by itself.
+        """
         if self._ended.any():
-            raise RuntimeError(f"environments {np.flatnonzero(self._ended).tolist()} have ended and need a reset first")
+            raise RuntimeError(
+                f"The environments {np.flatnonzero(self._ended).tolist()} have ended and need a reset first."
+            )
         obs, reward, terminated, cut, info = self._pool.step(self._decoded(action))
         self._obs = self._encoded(obs)
         self._steps += 1
@@ -192,13 +200,13 @@ class EnvpoolBatch(HostEnv):
             raise fault(self.env.id, number, int(self._elapsed[number]), problem)
 
     def _encoded(self, obs: np.ndarray) -> np.ndarray:
-        """Observations as the spec has them."""
+        """Return observations in the spec's shape and dtype."""
         if isinstance(self._pool.observation_space, spaces.Discrete):
             return np.eye(self.spec.obs.shape[0], dtype=np.float32)[obs]
         return np.array(obs, self.spec.obs.dtype)
 
     def _decoded(self, action: np.ndarray) -> np.ndarray:
-        """Actions as the environments take them: real ones inside their bounds."""
+        """Return actions as the environments expect them: real actions are clipped to their bounds."""
         space = self._pool.action_space
         if isinstance(space, spaces.Discrete):
             return np.asarray(action, np.int32)
@@ -211,13 +219,13 @@ class EnvpoolBatch(HostEnv):
         self.get_state()
 
     def save(self) -> bytes:
-        """Seed and steps so far: no state."""
+        """Return the seed and the number of steps; states are not saved."""
         buffer = io.BytesIO()
         np.savez(buffer, seed=self._seed, steps=self._steps)
         return buffer.getvalue()
 
     def load(self, saved: bytes) -> None:
-        """Fresh episodes, others than those at the start; the same after every load of ``saved``."""
+        """Begin new episodes, other than those at the start, and the same ones after every load of ``saved``."""
         with np.load(io.BytesIO(saved), allow_pickle=False) as parts:
             self._seed, self._steps = int(parts["seed"]), int(parts["steps"])
         self._begin()

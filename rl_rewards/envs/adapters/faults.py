@@ -1,4 +1,4 @@
-"""What an environment that is not ours did wrong, in one sentence: which, in which of its copies, at which step."""
+"""Errors of environments that are not ours, in one sentence: which environment, which copy and which step."""
 
 import sys
 import traceback
@@ -11,13 +11,13 @@ _LIBRARIES = {"gymnasium", "numpy", "mujoco", "rl_rewards"}
 
 
 def fault(env_id: str, number: int, step: int, problem: str) -> EnvironmentFault:
-    """The sentence for what copy ``number`` did wrong at ``step``; 0 is its reset."""
+    """Return the error for a problem of copy ``number`` at ``step``; step 0 is its reset."""
     return EnvironmentFault(f"{env_id} ({_place(number, step)}) {problem}.")
 
 
 def raised(env_id: str, number: int, step: int, error: Exception) -> EnvironmentFault:
-    """The sentence for an exception of the environment's own code: what, and in which line of its file."""
-    frames = list(traceback.walk_tb(error.__traceback__))[1:]  # the first is ours
+    """Return the error for an exception of the environment's own code, with the line of its file."""
+    frames = list(traceback.walk_tb(error.__traceback__))[1:]  # the first frame is ours
     theirs = [(frame, line) for frame, line in frames if not _is_library(frame.f_globals.get("__name__", ""))]
     where = ""
     if theirs or frames:
@@ -31,11 +31,14 @@ def raised(env_id: str, number: int, step: int, error: Exception) -> Environment
 
 
 def check_ends(env_id: str, ended: np.ndarray, steps: np.ndarray, limit: int) -> None:
-    """Refuse an episode that ended before the limit though env.ends_early=false says that none does.
+    """Check that no episode ended before the limit, as env.ends_early=false promises.
 
     Args:
-        ended: [B] where an episode ended, whether by a termination or by the environment's own cut.
-        steps: [B] how many steps it had.
+        ended: [B] True where an episode ended, whether the environment terminated or truncated it.
+        steps: [B] the number of its steps.
+
+    Raises:
+        EnvironmentFault: if one did.
     """
     early = np.flatnonzero(ended & (steps < limit))
     if len(early):
@@ -44,8 +47,8 @@ def check_ends(env_id: str, ended: np.ndarray, steps: np.ndarray, limit: int) ->
             env_id,
             number,
             step,
-            f"ended an episode before its limit of {limit} steps, but env.ends_early=false says that none ends early; "
-            "choose env.ends_early=true",
+            f"ended an episode before its limit of {limit} steps, but env.ends_early=false says that no episode ends "
+            "early; choose env.ends_early=true",
         )
 
 

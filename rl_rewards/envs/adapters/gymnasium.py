@@ -1,7 +1,7 @@
-"""``gymnasium``: any registered Gymnasium id, or ``module:Class`` of one's own, in plain environments of this process.
+"""``gymnasium``: any registered Gymnasium id, or your own ``module:Class``, in plain environments in this process.
 
-Each is stepped and reset by itself, without Gymnasium's vector environments, so that ``next_obs`` is the true
-successor; the step limit is counted here, apart from the environment's own ``terminated``.
+Each environment is stepped and reset on its own, without Gymnasium's vector environments, so that ``next_obs`` is the
+true successor. The step limit is counted here, separately from the environment's own ``terminated``.
 """
 
 import atexit
@@ -29,7 +29,7 @@ from rl_rewards.envs.base import HostEnvironment
 
 
 class _Found(NamedTuple):
-    """What trying an environment showed."""
+    """Results of making an environment and trying a step."""
 
     spec: EnvSpec
     reader: Reader
@@ -38,11 +38,13 @@ class _Found(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Gymnasium(HostEnvironment):
-    """Keys and units: configs/env/gymnasium.yaml. Discrete observations become f32 one-hot vectors.
+    """A Gymnasium environment; keys and units: configs/env/gymnasium.yaml.
+
+    Discrete observations become f32 one-hot vectors.
 
     Raises:
-        ConfigError: for an id that cannot be made, spaces that are not supported, info keys that are not there, and
-            what an environment returns or raises (``EnvironmentFault``); when ``spec`` is first read, and later.
+        ConfigError: for an id that cannot be made, spaces that are not supported, info keys that do not exist, and
+            wrong values or exceptions of an environment (``EnvironmentFault``); when ``spec`` is first read, and later.
     """
 
     id: str
@@ -58,7 +60,7 @@ class Gymnasium(HostEnvironment):
         limit = self.max_episode_steps
         require(limit is None or limit > 0, f"env.max_episode_steps={limit} must be at least 1, or null.")
         taken = sorted({"success", "scene"} & set(self.info))
-        require(not taken, f"env.info has '{(taken or [''])[0]}', which has a meaning here; see env.success.")
+        require(not taken, f"env.info has '{(taken or [''])[0]}', which is a reserved name; see env.success.")
 
     @property
     def spec(self) -> EnvSpec:
@@ -70,7 +72,7 @@ class Gymnasium(HostEnvironment):
 
     @cached_property
     def _found(self) -> _Found:
-        """Found out by making one environment and trying a step."""
+        """Return the results of making one environment and trying a step."""
         env = self.make_one()
         limit = self.max_episode_steps or registered(self.id).max_episode_steps
         if limit is None:
@@ -103,9 +105,9 @@ class Gymnasium(HostEnvironment):
         return _Found(spec, reader, notes)
 
     def _tried(self, env: gymnasium.Env, observations: Observations, limit: int) -> tuple[Reader, list[str]]:
-        """A reader that knows the key of success, after a reset and a step.
+        """Return a reader that knows the key of success, and notes, after a reset and a step.
 
-        A given key may appear at an episode's end alone, so that one that is not there at once is looked for there.
+        A given key may appear only at an episode's end, so that the episode continues until the key appears.
         """
         env.action_space.seed(0)
         key, notes = (None, []) if self.success == AUTO else (self.success, [])
@@ -129,7 +131,7 @@ class Gymnasium(HostEnvironment):
         return GymnasiumBatch(self.spec, reader, [self.make_one() for _ in range(num_envs)], seed)
 
     def make_one(self, **kwargs: Any) -> gymnasium.Env:
-        """One environment, without Gymnasium's own time limit."""
+        """Return one environment, without Gymnasium's own time limit."""
         entry = registered(self.id)
         made = self.id if entry.id in gymnasium.registry else entry
         kwargs = {**self.kwargs, **kwargs}
@@ -139,7 +141,11 @@ class Gymnasium(HostEnvironment):
             raise ConfigError(f"env.id={self.id} cannot be made: {one_line(error)}") from error
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """Raises CannotDraw where the environment's renderer does not work on this machine."""
+        """Return a picture of ``scene``.
+
+        Raises:
+            CannotDraw: if the environment's renderer does not work on this machine.
+        """
         try:
             env, state = self._artist
             state.show(scene)
@@ -152,17 +158,17 @@ class Gymnasium(HostEnvironment):
 
     @cached_property
     def _artist(self) -> tuple[gymnasium.Env, Restorer]:
-        """An environment of its own to draw with."""
+        """Return an environment that is only used for drawing, and its restorer."""
         if "DISPLAY" not in os.environ and sys.platform == "linux":
-            os.environ.setdefault("MUJOCO_GL", "egl")  # without it, a window is tried, which kills the renderer
-        logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it has not
+            os.environ.setdefault("MUJOCO_GL", "egl")  # otherwise MuJoCo tries to open a window and fails
+        logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it logs every accelerator that is missing
         env = self.make_one(render_mode="rgb_array")
         env.reset(seed=0)
         state = restorer(env)
-        assert state is not None, "only those have scenes"
+        assert state is not None, "only environments with a restorer have scenes"
         model = getattr(env.unwrapped, "model", None)
         if model is not None:  # shadows and smooth edges make software rendering ten times slower
             model.vis.quality.offsamples = model.vis.quality.shadowsize = 0
         env.render()
-        atexit.register(env.close)  # after the renderer has registered its own end, and so before it
+        atexit.register(env.close)  # registered after the renderer's own cleanup, and therefore called before it
         return env, state

@@ -29,16 +29,16 @@ class GymnasiumBatch(HostEnv):
         self._reader, self._envs = reader, envs
         self._action_space = envs[0].action_space
         states = (restorer(one) for one in envs)
-        self._restorers = [state for state in states if state is not None]  # of all, or of none
+        self._restorers = [state for state in states if state is not None]  # one per environment, or none at all
         seeds = np.random.SeedSequence(seed).generate_state(self.num_envs)
-        self._seeds: list[int | None] = [int(s) for s in seeds]  # None once used, at the first reset
-        self._rows = reader.observations.buffer(self.num_envs)  # as the environments gave them
+        self._seeds: list[int | None] = [int(s) for s in seeds]  # None after the first reset has used it
+        self._rows = reader.observations.buffer(self.num_envs)  # observations as the environments returned them
         self._obs = np.zeros((self.num_envs, *spec.obs.shape), spec.obs.dtype)
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._numbers = np.arange(self.num_envs)
 
     def reset(self, mask: np.ndarray) -> np.ndarray:
-        self._obs = self._obs.copy()  # the last one returned stays what it was
+        self._obs = self._obs.copy()  # the array returned last must not change
         fresh = np.flatnonzero(mask)
         if not len(fresh):
             return self._obs
@@ -67,11 +67,11 @@ class GymnasiumBatch(HostEnv):
         return StepOut(self._obs, rewards, terminated, over & ~terminated, over, self._info(infos, ended, over, steps))
 
     def _info(self, infos: list[Any], ended: np.ndarray, over: np.ndarray, steps: list[int]) -> dict[str, np.ndarray]:
-        """The wanted numbers of the last step.
+        """Return the last step's info: the numbers that env.info asks for, success and scenes.
 
         Args:
-            ended: [B] where the environment itself ended or cut its episode.
-            over: [B] where the episode is over, by the step limit too.
+            ended: [B] True where the environment itself terminated or truncated its episode.
+            over: [B] True where the episode is over, also where only the step limit ended it.
         """
         reader, info = self._reader, {}
         if reader.wants_info:
@@ -84,7 +84,7 @@ class GymnasiumBatch(HostEnv):
         return info
 
     def _decoded(self, action: np.ndarray) -> Any:
-        """Actions as the environments take them: real ones inside their bounds."""
+        """Return actions as the environments expect them: real actions are clipped to their bounds."""
         space = self._action_space
         if isinstance(space, spaces.Discrete):
             return [int(a) + int(space.start) for a in action]
@@ -92,17 +92,21 @@ class GymnasiumBatch(HostEnv):
         return np.clip(action, space.low, space.high).astype(space.dtype)
 
     def get_state(self) -> np.ndarray:
-        """[B, n] f64: elapsed steps, the current observation, the family's state. Raises ConfigError if unknown."""
+        """Return elapsed steps, the current observation and the simulator's state, [B, n] f64.
+
+        Raises:
+            ConfigError: if the environment cannot restore a state.
+        """
         require(self.spec.restores, f"{self._reader.env_id} cannot restore a state, which this run needs.")
         states = np.stack([state.read() for state in self._restorers])
         flat_obs = self._obs.reshape(self.num_envs, -1).astype(np.float64)
         return np.concatenate([self._elapsed[:, None], flat_obs, states], axis=1)
 
     def set_state(self, mask: np.ndarray, states: np.ndarray) -> None:
-        """Put back rows of ``states`` from :meth:`get_state` where ``mask`` [B]; also before the first reset."""
+        """Restore rows of ``states`` from :meth:`get_state` where ``mask`` [B]; also before the first reset."""
         require(self.spec.restores, f"{self._reader.env_id} cannot restore a state, which this run needs.")
         if any(self._seeds[i] is not None for i in np.flatnonzero(mask)):
-            self.reset(mask)  # Gymnasium wants one before the first step
+            self.reset(mask)  # Gymnasium requires a reset before the first step
         size = int(np.prod(self.spec.obs.shape))
         self._obs = self._obs.copy()
         for i in np.flatnonzero(mask):
@@ -111,7 +115,7 @@ class GymnasiumBatch(HostEnv):
             self._restorers[i].write(states[i, 1 + size :])
 
     def save(self) -> bytes:
-        """Random generators always; states where they can be restored."""
+        """Return the random generators and, if states can be restored, the states."""
         generators = generators_as_json([read_generator(env) for env in self._envs])
         states = self.get_state() if self.spec.restores else np.zeros((self.num_envs, 0))
         buffer = io.BytesIO()
@@ -119,7 +123,7 @@ class GymnasiumBatch(HostEnv):
         return buffer.getvalue()
 
     def load(self, saved: bytes) -> None:
-        """Go on where :meth:`save` was called; without states, with fresh episodes of the same random streams."""
+        """Continue where :meth:`save` was called; without states, begin new episodes from the same random streams."""
         everywhere = np.ones(self.num_envs, bool)
         with np.load(io.BytesIO(saved), allow_pickle=False) as parts:
             self.reset(everywhere)

@@ -1,4 +1,4 @@
-"""What of Gymnasium is supported, and the sentences for what is not."""
+"""Checks that an id and its spaces are supported, and the errors for those that are not."""
 
 import difflib
 import importlib
@@ -16,24 +16,24 @@ from rl_rewards.core.types import Box, Discrete
 
 
 def registered(env_id: str) -> Registered:
-    """Gymnasium's own entry for ``Id`` or ``module:Id``, or one for ``module:Class``.
+    """Return Gymnasium's registry entry for ``Id`` or ``module:Id``, or a new entry for ``module:Class``.
 
-    The module may lie in the current folder. A class needs no registration.
+    The module may be in the current folder. A class need not be registered.
 
     Raises:
-        ConfigError: if the module cannot be imported or nobody has registered the id.
+        ConfigError: if the module cannot be imported or the id is not registered.
     """
     module, _, name = env_id.rpartition(":")
     found: Any = None
     if module:
         if os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())  # a console script, unlike python -m, lacks it
+            sys.path.insert(0, os.getcwd())  # python -m adds it, a console script does not
         try:
             found = getattr(importlib.import_module(module), name, None)
         except Exception as error:  # whatever the user's module raises
             raise ConfigError(
                 f"env.id={env_id}: the module '{module}' cannot be imported: {one_line(error)}; it must be installed "
-                "or lie in the current folder."
+                "or be in the current folder."
             ) from error
     entry = gymnasium.registry.get(name)
     if entry is None and isinstance(found, type) and issubclass(found, gymnasium.Env):
@@ -42,8 +42,8 @@ def registered(env_id: str) -> Registered:
         close = difflib.get_close_matches(name, list(gymnasium.registry), n=3)
         meant = f"did you mean {' or '.join(close)}?" if close else "nothing registered has a similar name."
         raise ConfigError(
-            f"Gymnasium has no environment '{name}'; {meant} One of your own is given as env.id=module:Class, or as "
-            "env.id=module:Id, where importing the module registers it."
+            f"Gymnasium has no environment '{name}'; {meant} Give one of your own as env.id=module:Class, or as "
+            "env.id=module:Id if importing the module registers it."
         )
     return entry
 
@@ -52,12 +52,15 @@ FLATTENED = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscre
 
 
 def obs_box(env_id: str, space: spaces.Space, flatten: bool = False) -> Box:
-    """The observation as ``EnvSpec`` has it: uint8 stays, other numbers become f32, a choice a one-hot vector.
+    """Return the observation space for ``EnvSpec``: uint8 stays, other numbers become f32, Discrete becomes one-hot.
 
     Pictures have their channels last.
 
     Args:
-        flatten: make one f32 vector of it, whatever it is, as ``gymnasium.spaces.flatten`` does.
+        flatten: flatten any space into one f32 vector, as ``gymnasium.spaces.flatten`` does.
+
+    Raises:
+        ConfigError: if the space is not supported.
     """
     if flatten:
         return _flat_box(env_id, space)
@@ -66,13 +69,13 @@ def obs_box(env_id: str, space: spaces.Space, flatten: bool = False) -> Box:
     if not isinstance(space, spaces.Box):
         raise ConfigError(
             f"{env_id} observes a {type(space).__name__}, but only Box and Discrete observations are supported; "
-            "env.flatten_observations=true makes one vector of it."
+            "env.flatten_observations=true flattens it into one vector."
         )
     if space.dtype == np.uint8:
         first_axis_is_channels = len(space.shape) == 3 and space.shape[0] <= 4 < space.shape[2]
         if first_axis_is_channels:
             raise ConfigError(
-                f"{env_id} observes pictures of the shape {list(space.shape)}, channels first, but networks here want "
+                f"{env_id} observes pictures of the shape {list(space.shape)}, channels first, but the networks need "
                 "[height, width, channels]; register it with a wrapper that transposes them."
             )
         return Box(shape=tuple(space.shape), dtype="uint8")
@@ -80,14 +83,18 @@ def obs_box(env_id: str, space: spaces.Space, flatten: bool = False) -> Box:
 
 
 def action_space(env_id: str, space: spaces.Space) -> Box | Discrete:
-    """The action as ``EnvSpec`` has it; choices count from 0 here, wherever Gymnasium's start."""
+    """Return the action space for ``EnvSpec``; discrete actions count from 0, wherever Gymnasium's start.
+
+    Raises:
+        ConfigError: if the space is not supported.
+    """
     if isinstance(space, spaces.Discrete):
         return Discrete(int(space.n))
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return _float_box(space)
     raise ConfigError(
-        f"{env_id} acts in {space}, but only Discrete and real Box actions are supported; register it with a "
-        "gymnasium.ActionWrapper that makes it one."
+        f"{env_id} has the action space {space}, but only Discrete and real Box actions are supported; register it "
+        "with a gymnasium.ActionWrapper that converts it."
     )
 
 
@@ -95,8 +102,8 @@ def _flat_box(env_id: str, space: spaces.Space) -> Box:
     for part in _parts(space):
         if not isinstance(part, FLATTENED):
             raise ConfigError(
-                f"{env_id} observes a {type(part).__name__}, of which env.flatten_observations=true makes no vector; "
-                "register it with a wrapper that makes it a Box."
+                f"{env_id} observes a {type(part).__name__}, which env.flatten_observations=true cannot flatten; "
+                "register it with a wrapper that converts it to a Box."
             )
     flat = spaces.flatten_space(space)
     assert isinstance(flat, spaces.Box)
@@ -104,7 +111,7 @@ def _flat_box(env_id: str, space: spaces.Space) -> Box:
 
 
 def _parts(space: spaces.Space) -> list[spaces.Space]:
-    """The spaces in a Dict or Tuple, and in those in it."""
+    """Return the spaces inside a Dict or a Tuple, however deeply they are nested."""
     if isinstance(space, spaces.Dict):
         return [part for inner in space.spaces.values() for part in _parts(inner)]
     if isinstance(space, spaces.Tuple):
@@ -113,13 +120,13 @@ def _parts(space: spaces.Space) -> list[spaces.Space]:
 
 
 def numbers(info: dict[str, Any]) -> list[str]:
-    """Keys of ``info`` whose value is one number or bool."""
+    """Return the sorted keys of ``info`` whose value is one number or bool."""
     single = [name for name, value in info.items() if np.size(value) == 1]
     return sorted(name for name in single if np.asarray(info[name]).dtype.kind in "biuf")
 
 
 def _float_box(space: spaces.Box) -> Box:
-    """Bounds are dropped where no side is bounded; elsewhere an open side is infinite."""
+    """Return ``space`` as a Box: without bounds if no side is bounded, else with infinity for an open side."""
     low, high = (tuple(float(x) for x in np.ravel(side)) for side in (space.low, space.high))
     if not np.isfinite([*low, *high]).any():
         low = high = None

@@ -1,9 +1,9 @@
-"""Exact states of Gymnasium environments: MuJoCo's own and classic control's, as flat arrays, never as a pickle.
+"""Exact states of Gymnasium's MuJoCo and classic control environments, as flat arrays, never as a pickle.
 
-Random generators of all environments beside them, as JSON.
+The random generators of all environments are stored as JSON.
 
-Gymnasium has no interface for this, so it is known here per family, and ``continues_exactly`` tries it out: a family's
-environment with hidden state of its own, or inside a wrapper that remembers, is found out and not called restorable.
+Gymnasium has no interface for states, so that each family has a class here, and ``continues_exactly`` tests it: an
+environment with hidden state, or in a wrapper with memory, fails the test and does not count as restorable.
 """
 
 import json
@@ -13,33 +13,33 @@ import gymnasium
 import numpy as np
 
 DERIVED = ("xpos", "xquat", "xmat", "xipos", "geom_xpos", "site_xpos", "subtree_com", "sensordata", "cvel", "cfrc_ext")
-"""What MuJoCo computes from the state. It lags a substep behind after a step, and some environments (Ant, Humanoid)
-read it before the next step: without it their next reward would differ."""
+"""Values that MuJoCo computes from the state. After a step they lag one substep behind, and some environments (Ant,
+Humanoid) read them before the next step: without them the next reward would differ."""
 
 TRIED_STEPS = 8
-"""Steps that ``continues_exactly`` compares."""
+"""The number of steps that ``continues_exactly`` compares."""
 
 
 class Restorer(Protocol):
     """Reads and writes the state of one environment."""
 
     def read(self) -> np.ndarray:
-        """[n] f64: all that the next step depends on."""
+        """Return all that the next step depends on, f64 [n]."""
         ...
 
     def write(self, values: np.ndarray) -> None: ...
 
     def scene(self) -> np.ndarray:
-        """[k] f32: enough to draw the state."""
+        """Return enough to draw the state, f32 [k]."""
         ...
 
     def show(self, scene: np.ndarray) -> None:
-        """Put the environment where :meth:`scene` was taken, near enough to draw it."""
+        """Set the environment to the state of :meth:`scene`, exactly enough to draw it."""
         ...
 
 
 class MujocoState:
-    """Of a ``MujocoEnv``: MuJoCo's integration state (time and warm start among it) and what lags behind it."""
+    """State of a ``MujocoEnv``: MuJoCo's integration state, with time and warm start, and ``DERIVED``."""
 
     def __init__(self, env: gymnasium.Env) -> None:
         import mujoco
@@ -65,7 +65,7 @@ class MujocoState:
             start += target.size
 
     def scene(self) -> np.ndarray:
-        """Positions alone: joints, then the mocap bodies."""
+        """Return positions only: joints, then mocap bodies."""
         data = self._env.data
         return np.concatenate([data.qpos, data.mocap_pos.ravel(), data.mocap_quat.ravel()]).astype(np.float32)
 
@@ -78,9 +78,10 @@ class MujocoState:
 
 
 class ClassicControlState:
-    """Of CartPole, Acrobot, both MountainCars and Pendulum: ``state``, and what else a step reads.
+    """State of CartPole, Acrobot, both MountainCars and Pendulum: ``state`` and whatever else a step reads.
 
-    The dtype of ``state`` is kept too: some have f64 after a reset and f32 after a step, and compute in what they have.
+    The dtype of ``state`` is stored too: some environments have f64 after a reset and f32 after a step, and compute in
+    that dtype.
     """
 
     def __init__(self, env: gymnasium.Env) -> None:
@@ -105,13 +106,13 @@ class ClassicControlState:
 
 
 def restorer(env: gymnasium.Env) -> Restorer | None:
-    """The restorer of ``env``'s family, or None where its state is unknown."""
+    """Return the restorer of ``env``'s family, or None if the family is unknown."""
     from gymnasium.envs import classic_control
 
     known = ("CartPoleEnv", "AcrobotEnv", "MountainCarEnv", "Continuous_MountainCarEnv", "PendulumEnv")
     if isinstance(env.unwrapped, tuple(getattr(classic_control, name) for name in known)):
         return ClassicControlState(env)
-    if hasattr(env.unwrapped, "mujoco_renderer"):  # spares the others the import
+    if hasattr(env.unwrapped, "mujoco_renderer"):  # so that other environments skip the import
         from gymnasium.envs.mujoco import MujocoEnv
 
         if isinstance(env.unwrapped, MujocoEnv):
@@ -120,7 +121,7 @@ def restorer(env: gymnasium.Env) -> Restorer | None:
 
 
 def read_generator(env: gymnasium.Env) -> dict[str, Any] | None:
-    """The state of ``env``'s random generator: a Generator over any bit generator, or a RandomState; else None."""
+    """Return the state of ``env``'s random generator (any Generator or a RandomState); None if it has neither."""
     generator = getattr(env.unwrapped, "np_random", None)
     if isinstance(generator, np.random.RandomState):
         return dict(generator.get_state(legacy=False))
@@ -130,7 +131,7 @@ def read_generator(env: gymnasium.Env) -> dict[str, Any] | None:
 
 
 def write_generator(env: gymnasium.Env, state: dict[str, Any] | None) -> None:
-    """Put back what :func:`read_generator` returned."""
+    """Restore the state that :func:`read_generator` returned."""
     generator: Any = getattr(env.unwrapped, "np_random", None)
     if state is None:
         return
@@ -141,17 +142,17 @@ def write_generator(env: gymnasium.Env, state: dict[str, Any] | None) -> None:
 
 
 def generators_as_json(states: list[dict[str, Any] | None]) -> str:
-    """The inverse of :func:`generators_from_json`."""
+    """Return states of :func:`read_generator` as JSON: the inverse of :func:`generators_from_json`."""
     return json.dumps(states, default=_as_plain)
 
 
 def generators_from_json(text: str) -> list[dict[str, Any] | None]:
-    """States as :func:`read_generator` returns them."""
+    """Return the states in a text of :func:`generators_as_json`."""
     return json.loads(text, object_hook=_from_plain)
 
 
 def _as_plain(value: Any) -> Any:
-    """Arrays, which all bit generators but PCG64 have, with their dtype."""
+    """Return ``value`` as plain Python; all bit generators but PCG64 have arrays, which keep their dtype."""
     if isinstance(value, np.ndarray):
         return {"array": value.tolist(), "dtype": str(value.dtype)}
     return value.item()
@@ -162,9 +163,9 @@ def _from_plain(value: dict[str, Any]) -> Any:
 
 
 def continues_exactly(env: gymnasium.Env) -> bool:
-    """Whether ``env`` put back where it was, from within another episode, gives the same bits again. Resets ``env``.
+    """Return True if ``env``, restored to a state during another episode, repeats the same steps bit for bit.
 
-    Its random generator too: the episodes that begin after that must be the same.
+    Its random generator is tested too: the episodes that begin after a restore must be the same. Resets ``env``.
     """
     state = restorer(env)
     if state is None:
@@ -188,7 +189,7 @@ def continues_exactly(env: gymnasium.Env) -> bool:
 
 
 def _play(env: gymnasium.Env, actions: list[Any]) -> list[tuple]:
-    """What each step gave, but for info, up to an end of the episode."""
+    """Return what each step gave, without info, up to a termination."""
     steps = []
     for action in actions:
         steps.append(env.step(action)[:4])

@@ -1,7 +1,8 @@
-"""``gymnax``: any gymnax id, stepped by ``step_env`` and reset by ``reset_env``, never by gymnax's resetting ``step``.
+"""``gymnax``: any gymnax id, stepped by ``step_env`` and reset by ``reset_env``; gymnax's ``step``, which also resets,
+is not used.
 
-From version 1 on ``step_env`` ends an episode where the task itself does; the step limit is counted here. gymnax is
-imported when first needed, since that takes more than ten seconds.
+Since version 1 ``step_env`` ends an episode only where the task does; the step limit is counted here. gymnax is
+imported when it is first needed, since the import takes more than ten seconds.
 """
 
 import difflib
@@ -21,25 +22,26 @@ from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, Obs, Step
 from rl_rewards.envs.base import JaxEnv
 
 UNBOUNDED = 1e30
-"""gymnax writes the largest f32 where there is no bound."""
+"""Bounds beyond this are none: gymnax writes the largest f32 for a missing bound."""
 
 
 class GymnaxState(struct.PyTreeNode):
     """One environment; without batch axes."""
 
     inner: Any  # gymnax's own state
-    obs: Obs  # of ``inner``; gymnax may need the last action and a key to make it
+    obs: Obs  # of ``inner``; gymnax may need the last action and a key to compute it
     elapsed: Int[Array, ""]  # steps since the reset
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gymnax(JaxEnv):
-    """Keys and units: configs/env/gymnax.yaml. Observations become f32 (uint8 stays), discrete ones one-hot vectors.
+    """A gymnax environment; keys and units: configs/env/gymnax.yaml.
 
+    Observations become f32 (uint8 stays), and discrete observations become one-hot vectors.
     Differs from Gymnasium: gymnax's MountainCarContinuous keeps its speed at the left wall instead of losing it.
 
     Raises:
-        ConfigError: for an unknown id or parameter, or spaces that are not supported; when ``spec`` is first read.
+        ConfigError: for an unknown id or parameter, or spaces that are not supported, when ``spec`` is first read.
     """
 
     id: str
@@ -59,7 +61,7 @@ class Gymnax(JaxEnv):
     @cached_property
     def _spec(self) -> EnvSpec:
         env, params = self._made
-        with jax.ensure_compile_time_eval():  # it may be asked for inside a trace
+        with jax.ensure_compile_time_eval():  # spec may be read inside a trace
             obs, action = env.observation_space(params), env.action_space(params)
         return EnvSpec(
             name=self.id,
@@ -103,7 +105,7 @@ class Gymnax(JaxEnv):
 
     @cached_property
     def _made(self) -> tuple[Any, Any]:
-        """gymnax's environment and parameters, made outside any trace."""
+        """Return gymnax's environment and parameters, made outside any trace."""
         import gymnax
 
         if self.id not in gymnax.registered_envs:
@@ -114,7 +116,7 @@ class Gymnax(JaxEnv):
         with jax.ensure_compile_time_eval():
             try:
                 env, params = gymnax.make(self.id)
-            except Exception as error:  # MNISTBandit wants to download, for one
+            except Exception as error:  # for example, MNISTBandit tries to download
                 raise ConfigError(f"env.id={self.id} cannot be made: {error}") from error
             unknown = sorted(set(self.params) - set(vars(params)))
             if unknown:
@@ -139,10 +141,12 @@ class Gymnax(JaxEnv):
             return Discrete(int(space.n))
         if kind == "Box" and np.issubdtype(np.dtype(space.dtype), np.floating):
             return _float_box(space)
-        raise ConfigError(f"{self.id} acts in {space}, but only Discrete and real Box actions are supported.")
+        raise ConfigError(
+            f"{self.id} has the action space {space}, but only Discrete and real Box actions are supported."
+        )
 
     def _encoded(self, obs: Any) -> Obs:
-        """An observation as the spec has it."""
+        """Return an observation in the spec's shape and dtype."""
         box = self.spec.obs
         obs = jnp.asarray(obs)
         if obs.shape == () and len(box.shape) == 1 and jnp.issubdtype(obs.dtype, jnp.integer):
@@ -151,7 +155,7 @@ class Gymnax(JaxEnv):
 
 
 def _float_box(space: Any) -> Box:
-    """Bounds are dropped where no side is bounded; elsewhere an open side is infinite."""
+    """Return ``space`` as a Box: without bounds if no side is bounded, else with infinity for an open side."""
     shape = tuple(space.shape)
     sides = [np.ravel(np.broadcast_to(np.asarray(side, np.float64), shape)) for side in (space.low, space.high)]
     low, high = (tuple(float(x) if abs(x) < UNBOUNDED else float(np.sign(x) * np.inf) for x in side) for side in sides)
@@ -161,6 +165,6 @@ def _float_box(space: Any) -> Box:
 
 
 def _strong(leaf: Any) -> jax.Array:
-    """Of a fixed dtype: a Python number in the first state would make the second round compile anew."""
+    """Return ``leaf`` as an array of fixed dtype; a Python number in the first state would cause a recompilation."""
     array = jnp.asarray(leaf)
     return array.astype(array.dtype)

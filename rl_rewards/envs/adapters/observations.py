@@ -1,4 +1,4 @@
-"""Observations of one Gymnasium space: held against it, and written into arrays as the spec has them."""
+"""Observations of a Gymnasium space: checked against the space and written into arrays in the spec's layout."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from rl_rewards.envs.adapters.gymnasium_checks import obs_box
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT_IN_FLOAT32 = 2.0**24
-"""Up to here float32 holds every whole number."""
+"""Float32 holds every whole number up to this one exactly."""
 
 
 class Unfit(Exception):
-    """A value does not fit what was declared; the text says what was returned, and what would be right.
+    """A value that does not fit what was declared; the text says what was returned and what would be right.
 
     Attributes:
-        row: of the batch in which it is, where a whole batch was checked.
+        row: the value's row in the batch, if a whole batch was checked.
     """
 
     def __init__(self, message: str, row: int = 0) -> None:
@@ -28,14 +28,14 @@ class Unfit(Exception):
 class Observations:
     """Checks and encodes observations of ``space``.
 
-    Real observations outside declared bounds are told once and then let through: nothing here reads those bounds, and
-    many environments leave them a little. All else that does not fit is refused.
+    Real observations outside the declared bounds are reported once and then accepted: nothing reads those bounds, and
+    many environments exceed them a little. Everything else that does not fit is refused.
 
     Args:
-        flatten: make one vector of whatever the space is, in the order of ``gymnasium.spaces.flatten``.
+        flatten: flatten any space into one vector, in the order of ``gymnasium.spaces.flatten``.
 
     Raises:
-        ConfigError: when the space is not supported.
+        ConfigError: if the space is not supported.
     """
 
     def __init__(self, env_id: str, space: spaces.Space, flatten: bool) -> None:
@@ -53,15 +53,19 @@ class Observations:
         self._cannot_be_outside = self._buffer_dtype == np.uint8 and np.all(low <= 0) and np.all(high >= 255)
 
     def buffer(self, copies: int) -> np.ndarray:
-        """Zeros [copies, ...] for :meth:`write`."""
+        """Return zeros [copies, ...] for :meth:`write`."""
         return np.zeros((copies, *self.box.shape), self._buffer_dtype)
 
     def encoded(self, rows: np.ndarray) -> np.ndarray:
-        """A copy of checked rows in the spec's dtype."""
+        """Return a copy of checked rows in the spec's dtype."""
         return rows.astype(self.box.dtype)
 
     def write(self, obs: Any, into: np.ndarray, row: int) -> None:
-        """Write ``obs`` into ``into[row]``. Raises Unfit for a shape, a kind or a choice that was not declared."""
+        """Write ``obs`` into ``into[row]``.
+
+        Raises:
+            Unfit: for a shape, a dtype or a discrete value that was not declared.
+        """
         if type(obs) is np.ndarray and obs.shape == self._shape and obs.dtype == self._dtype:
             into[row] = obs
         elif self.flatten:
@@ -71,7 +75,11 @@ class Observations:
             into[row] = spaces.flatten(self.space, checked) if isinstance(self.space, spaces.Discrete) else checked
 
     def check(self, rows: np.ndarray) -> None:
-        """Raises Unfit where written rows [n, ...] hold what is not finite, or whole numbers out of range."""
+        """Check written rows [n, ...].
+
+        Raises:
+            Unfit: if an entry is not finite, or if a whole number is out of range.
+        """
         if self._cannot_be_outside:
             return
         inside = (rows >= self._low) & (rows <= self._high)
@@ -96,13 +104,13 @@ class Observations:
 
 
 def shortly(value: Any) -> str:
-    """``value`` as it is written, cut where it is long."""
+    """Return ``value`` as text of at most 60 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _declared(space: spaces.Space, flatten: bool) -> tuple[Any, Any]:
-    """Bounds in the shape of a written row, or numbers where every entry has the same."""
+    """Return bounds in the shape of a written row, or two numbers if all entries have the same bounds."""
     if flatten:
         flat = spaces.flatten_space(space)
         assert isinstance(flat, spaces.Box)
@@ -116,7 +124,7 @@ def _declared(space: spaces.Space, flatten: bool) -> tuple[Any, Any]:
 
 
 def _checked(space: spaces.Space, obs: Any, name: str) -> Any:
-    """``obs`` with arrays in its leaves. Raises Unfit, which calls it ``name``, unless shapes and kinds fit."""
+    """Return ``obs`` with arrays as leaves; raise Unfit, with ``name`` in its text, if a shape or dtype is wrong."""
     if isinstance(space, spaces.Dict):
         if not isinstance(obs, dict):
             raise Unfit(f"{name} of type {type(obs).__name__}, where a dict is declared")
@@ -137,7 +145,7 @@ def _checked_array(space: spaces.Space, obs: Any, name: str) -> Any:
     except ValueError:  # a list of lists of different lengths
         array = np.asarray(None)
     if array.dtype.kind not in "biuf":
-        raise Unfit(f"{name} that is no array of numbers, but {shortly(obs)}")
+        raise Unfit(f"{name} that is not an array of numbers but {shortly(obs)}")
     shape = tuple(space.shape or ())
     if array.shape != shape and not (isinstance(space, spaces.Discrete) and array.size == 1):
         raise Unfit(f"{name} of the shape {list(array.shape)}, where {list(shape)} is declared")
@@ -159,7 +167,7 @@ def _of_an_entry(value: Any, entry: list[int]) -> str:
 
 
 def _range(space: spaces.Space) -> tuple[Any, Any]:
-    """Least and greatest value of whole numbers, in the environment's own count; None of real ones."""
+    """Return the smallest and the largest whole number of ``space``, as the environment counts; None for reals."""
     if isinstance(space, spaces.Discrete):
         return int(space.start), int(space.start + space.n - 1)
     if isinstance(space, spaces.MultiDiscrete):

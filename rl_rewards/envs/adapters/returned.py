@@ -1,7 +1,7 @@
-"""Reads what a Gymnasium environment returns, and holds it against what the environment declares.
+"""Reads what a Gymnasium environment returns, and checks it against what the environment declares.
 
-At each reset and step of each copy. What does not fit, and what the environment's own code raises, ends in one
-sentence that names the environment, the copy, the step and the key.
+This happens at every reset and step of every copy. A value that does not fit, or an exception of the environment's own
+code, becomes an error of one sentence that names the environment, the copy, the step and the key.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from rl_rewards.envs.adapters.gymnasium_checks import numbers
 from rl_rewards.envs.adapters.observations import FLOAT32_MAX, Observations, Unfit, shortly
 
 SUCCESS_KEYS = ("is_success", "success", "goal_achieved")
-"""Keys of a step's info in which other libraries' environments tell success."""
+"""Keys of a step's info with which other libraries' environments report success."""
 AUTO = "auto"
-"""The value of env.success that means: whichever of ``SUCCESS_KEYS`` the first step's info has."""
+"""The value of env.success that selects the first of ``SUCCESS_KEYS`` that the first step's info has."""
 
 _NUMBERS = {float, int, np.float64, np.float32}
 _NOT_THERE = object()
@@ -28,8 +28,8 @@ class Reader:
     """Reads resets and steps of the copies of one environment.
 
     Args:
-        info: keys of a step's info whose numbers are wanted.
-        success: the key that tells success, or None.
+        info: keys of a step's info whose numbers are read.
+        success: the key of success, or None.
     """
 
     def __init__(self, env_id: str, observations: Observations, info: tuple[str, ...], success: str | None) -> None:
@@ -58,10 +58,13 @@ class Reader:
     def step(
         self, env: gymnasium.Env, number: int, step: int, action: Any, into: np.ndarray
     ) -> tuple[float, bool, bool, Mapping[str, Any]]:
-        """Reward, terminated, truncated and info of one step; the observation goes into row ``number`` of ``into``.
+        """Step copy ``number`` and write its observation into row ``number`` of ``into``.
 
         Args:
-            step: of this copy's episode, counted from 1.
+            step: the step of this copy's episode, counted from 1.
+
+        Returns:
+            Reward, terminated, truncated and info.
         """
         try:
             returned = env.step(action)
@@ -92,12 +95,15 @@ class Reader:
         return float(reward), terminated, truncated, info
 
     def check_values(self, rows: np.ndarray, copies: np.ndarray, steps: np.ndarray) -> None:
-        """Refuse observations that are not finite or, where whole numbers are declared, not in range.
+        """Check that observations are finite and, if whole numbers are declared, in range.
 
         Args:
-            rows: [n, ...] as :meth:`step` wrote them.
-            copies: [n] whose they are.
-            steps: [n] of these copies' episodes, 0 after a reset.
+            rows: [n, ...] observations as :meth:`step` wrote them.
+            copies: [n] the copies that returned them.
+            steps: [n] the steps of these copies' episodes, 0 after a reset.
+
+        Raises:
+            EnvironmentFault: if one is not.
         """
         try:
             self.observations.check(rows)
@@ -105,13 +111,13 @@ class Reader:
             raise fault(self.env_id, int(copies[unfit.row]), int(steps[unfit.row]), f"returned {unfit}") from None
 
     def read_info(self, info: Mapping[str, Any], number: int, step: int, ended: bool, cut: bool) -> dict[str, Any]:
-        """The wanted numbers of one step's ``info``; success as a bool.
+        """Return the numbers of one step's ``info`` that env.info asks for, and success as a bool.
 
-        Success may be told at an episode's end alone, and is False before.
+        An environment may report success only at an episode's end; before that it is False.
 
         Args:
-            ended: the environment itself ended or cut the episode here.
-            cut: the step limit cut it.
+            ended: True if the environment itself terminated or truncated the episode here.
+            cut: True if the episode is over, also if only the step limit ended it.
         """
         row: dict[str, Any] = {}
         for name in self.info:
@@ -140,7 +146,7 @@ class Reader:
                 self._says_nothing_when_cut = True
                 warn(
                     f"{self.env_id} gives no '{name}' where the step limit cuts an episode; such an episode counts as "
-                    "no success."
+                    "a failure."
                 )
             return False
         found = is_success(value)
@@ -156,7 +162,7 @@ class Reader:
 
 
 def is_success(value: Any) -> bool | None:
-    """``value`` as a bool where it is one, or exactly 0 or 1; None where it is anything else."""
+    """Return ``value`` as a bool if it is a bool or exactly 0 or 1, else None."""
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "biuf" or array.item() not in (0, 1):
         return None
@@ -164,7 +170,7 @@ def is_success(value: Any) -> bool | None:
 
 
 def are_successes(env_id: str, key: str, values: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """``values`` [B] of info[key] as bools. Raises EnvironmentFault where one is neither 0 nor 1."""
+    """Return the ``values`` [B] of info[key] as bools; raise EnvironmentFault if one is neither 0 nor 1."""
     wrong = np.flatnonzero((values != 0) & (values != 1))
     if len(wrong):
         number = int(wrong[0])
@@ -173,24 +179,24 @@ def are_successes(env_id: str, key: str, values: np.ndarray, steps: np.ndarray) 
 
 
 def _no_success(key: str, value: Any) -> str:
-    told = f"env.success={key} must be true or false, or exactly 0 or 1"
+    told = f"the value of env.success={key} must be true or false, or exactly 0 or 1"
     return f"returned info['{key}']={shortly(value)}; {told}"
 
 
 def find_success(info: Mapping[str, Any]) -> tuple[str | None, list[str]]:
-    """The key that tells success in ``info``, if one of the usual ones does, and what a person should know of it."""
+    """Return the key of success in ``info`` (None if no usual key is there) and notes about it for the user."""
     for name in SUCCESS_KEYS:
         if name not in info:
             continue
         if is_success(info[name]) is None:
-            told = f"{shortly(info[name])} is neither true nor false, so that no success is known"
-            return None, [f"info has '{name}', but {told}; env.success=KEY names another key."]
-        return name, [f"Success is read from info['{name}'], as env.success=auto found; env.success=null reads none."]
+            told = f"{shortly(info[name])} is neither true nor false, so that success is unknown"
+            return None, [f"info has '{name}', but {told}; name another key with env.success=KEY."]
+        return name, [f"Success is read from info['{name}'], since env.success=auto; env.success=null turns this off."]
     return None, []
 
 
 def _kind(value: Any) -> str:
-    """``value``'s type in words."""
+    """Return the type of ``value`` in words."""
     if isinstance(value, tuple):
         return f"{len(value)} values"
     return "nothing" if value is None else f"a value of type {type(value).__name__}"

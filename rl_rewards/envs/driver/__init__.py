@@ -1,1 +1,1 @@
-"""A car among others on a highway, for preferences about driving."""
+"""A car beside another car on a highway, for preferences about driving."""

@@ -1,7 +1,7 @@
-"""A car on a road of three lanes with another car, in pure JAX: the world in which preferences were asked for actively.
+"""A car and another car on a road of three lanes, in pure JAX: the driving task of active preference learning.
 
-Sadigh et al. 2017 and Biyik et al. 2019; dynamics and features are in ``driver_world``. The true reward is linear in
-the features of the state reached. Questions about whole trajectories use ``trajectory`` and ``features`` alone.
+From Sadigh et al. 2017 and Biyik et al. 2019; the dynamics and features are in ``driver.world``. The true reward is
+linear in the features of the state reached. Queries about whole trajectories use only ``trajectory`` and ``features``.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from rl_rewards.envs.driver.world import (
     trajectory_features,
 )
 
-HEAD_START = 0.3  # of the other car, in an episode of sadigh2017
+HEAD_START = 0.3  # how much farther the other car starts in an episode of sadigh2017
 PICTURE_PIXELS = 240
 VIEW, BEHIND = 1.2, 0.4  # side of the picture, and how much of it lies behind the learner's car
 OBS_NAMES = ("x", "sin heading", "cos heading", "speed, 1/s", "other x", "other y", "other sin heading",
@@ -48,14 +48,14 @@ class DriverState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class Driver(JaxEnv):
-    """``driver``: obs = the learner's x, heading and speed, and where the other car is from it [9].
+    """``driver``: obs = the learner's x, heading and speed, and the other car's state relative to it [9].
 
-    Action = steering and gas [2], within the variant's bounds. ``env_reward`` = ``weights`` times the features of the
-    state reached, so that an episode's return is that of its trajectory (of biyik2019, times its steps). Success: on
-    the road, clear of the other car and more than a car's length ahead of it.
+    Action = steering and gas [2], within the variant's bounds. ``env_reward`` = dot product of ``weights`` and the
+    features of the state reached, so that an episode's return is that of its trajectory (for biyik2019, times the
+    number of steps). Success: on the road, not touching the other car and more than a car's length ahead of it.
 
-    Differs: as an environment the other car of sadigh2017 starts ``HEAD_START`` farther on and keeps its heading and
-    speed; in the paper it is part of the question.
+    Differs: in this environment the other car of sadigh2017 starts ``HEAD_START`` farther ahead and keeps its heading
+    and speed; in the paper its controls are part of the query.
     """
 
     variant: Literal["sadigh2017", "biyik2019"]
@@ -95,7 +95,7 @@ class Driver(JaxEnv):
             step_seconds=self.world.step_seconds,
         )
 
-    # Whole trajectories, as questions need them.
+    # Whole trajectories, for queries.
 
     def trajectory(
         self,
@@ -103,14 +103,14 @@ class Driver(JaxEnv):
         start: Float[Array, "2 4"] | None = None,
         other_controls: Float[Array, "T 2"] | None = None,
     ) -> Float[Array, "T 2 4"]:
-        """Both cars after each of T steps. Without ``start`` and ``other_controls``, those of biyik2019."""
+        """Return both cars after each of T steps; ``start`` and ``other_controls`` default to biyik2019's."""
         start = jnp.array(BIYIK_START) if start is None else start
         if other_controls is None:
             other_controls = scripted(jnp.arange(len(controls)))
         return roll_out(self.world, start, jnp.stack([controls, other_controls], axis=1))
 
     def features(self, trajectory: Float[Array, "T 2 4"]) -> Float[Array, " d"]:
-        """Of a trajectory, see :func:`driver_world.trajectory_features`."""
+        """Return the features of a trajectory, see :func:`driver.world.trajectory_features`."""
         return trajectory_features(self.world, trajectory)
 
     # The environment.
@@ -124,7 +124,7 @@ class Driver(JaxEnv):
 
     def step(self, key: Key, state: DriverState, action: Float[Array, "2"]) -> tuple[DriverState, StepOut]:
         del key  # deterministic
-        cruising = jnp.stack([jnp.zeros(()), state.cars[1, 3]])  # gas that makes up for the friction
+        cruising = jnp.stack([jnp.zeros(()), state.cars[1, 3]])  # gas that compensates the friction
         other = scripted(state.elapsed) if self._is_scripted else cruising
         own = jnp.clip(action, jnp.array(self.world.control_low), jnp.array(self.world.control_high))
         cars = drive(state.cars, jnp.stack([own, other]), self.world.step_seconds)
@@ -146,16 +146,16 @@ class Driver(JaxEnv):
         return step_features(self.world, _cars_seen(next_obs)) @ jnp.array(self.weights, jnp.float32)
 
     def passed(self, cars: Float[Array, "*batch 2 4"]) -> Bool[Array, "*batch"]:
-        """On one of the three lanes, not touching the other car, more than a car's length ahead of it along y."""
+        """Return True where the learner is on a lane, clear of the other car and over a car's length ahead in y."""
         ahead, beside = apart(cars)
         touches = (jnp.abs(ahead) < CAR_LENGTH) & (jnp.abs(beside) < CAR_WIDTH)
         on_road = jnp.abs(cars[..., 0, 0]) < 1.5 * self.world.lane_width
         return on_road & ~touches & (cars[..., 0, 1] - cars[..., 1, 1] > CAR_LENGTH)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """Cars in lanes, ahead of the other (goals) or behind it; any controls."""
+        """Return cars in lanes, ahead of the other car (goals) or behind it (non-goals), with random controls."""
         cars = self._cars(n)
         width = self.world.lane_width
         cars[:, :, 0] = width * rng.integers(-1, 2, (n, 2)) + rng.uniform(-0.2, 0.2, (n, 2)) * width
@@ -177,11 +177,11 @@ class Driver(JaxEnv):
             y=axis,
             x_label="x",
             y_label="y, ahead of the other car",
-            caption="both cars straight on at speed 0.5, the other in the middle lane",
+            caption="both cars drive straight at speed 0.5, the other in the middle lane",
         )
 
     def _cars(self, n: int) -> Float[np.ndarray, "n 2 4"]:
-        """Both on the middle lane, straight on at speed 0.5."""
+        """Return both cars in the middle lane, driving straight at speed 0.5."""
         return np.tile(np.array([0.0, 0.0, np.pi / 2.0, 0.5], np.float32), (n, 2, 1))
 
     def place(self, scene: np.ndarray) -> np.ndarray:
@@ -194,7 +194,7 @@ class Driver(JaxEnv):
         )
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """Grass, road, lanes and fences as they pass by; the learner's car blue, the other white."""
+        """Draw grass, road, lanes and fences as they pass by, the learner's car blue and the other white."""
         own, other = np.asarray(scene, float).reshape(2, 4)
         scale, bottom = PICTURE_PIXELS / VIEW, own[1] - BEHIND
 
@@ -209,7 +209,7 @@ class Driver(JaxEnv):
             canvas.line([at(side * width, bottom), at(side * width, top)], fill=(110, 75, 45), width=3)
         for side in (-1.5, 1.5):
             canvas.line([at(side * width, bottom), at(side * width, top)], fill="white", width=2)
-        for dash in np.arange(np.floor(bottom / 0.2), np.ceil(top / 0.2)) * 0.2:  # at rest on the road
+        for dash in np.arange(np.floor(bottom / 0.2), np.ceil(top / 0.2)) * 0.2:  # fixed to the road
             for side in (-0.5, 0.5):
                 canvas.line([at(side * width, dash), at(side * width, dash + 0.1)], fill="white", width=1)
         for (x, y, heading, _), colour in ((other, (245, 245, 245)), (own, (40, 90, 200))):
@@ -227,7 +227,7 @@ class Driver(JaxEnv):
 
 
 def _seen(cars: Float[Array, "*batch 2 4"]) -> Obs:
-    """``OBS_NAMES`` of both cars; the other's place is from the learner's."""
+    """Return ``OBS_NAMES`` of both cars; the other car's position is relative to the learner's."""
     own, other = cars[..., 0, :], cars[..., 1, :]
     parts = [own[..., 0], jnp.sin(own[..., 2]), jnp.cos(own[..., 2]), own[..., 3],
              other[..., 0] - own[..., 0], other[..., 1] - own[..., 1],
@@ -236,7 +236,7 @@ def _seen(cars: Float[Array, "*batch 2 4"]) -> Obs:
 
 
 def _cars_seen(obs: Float[Array, "*batch 9"]) -> Float[Array, "*batch 2 4"]:
-    """Both cars from what is seen of them, but for how far along the road they are."""
+    """Return both cars from an observation, which does not show how far along the road they are."""
     x, sin, cos, speed, other_x, other_y, other_sin, other_cos, other_speed = jnp.moveaxis(obs, -1, 0)
     own = jnp.stack([x, jnp.zeros_like(x), jnp.arctan2(sin, cos), speed], axis=-1)
     other = jnp.stack([x + other_x, other_y, jnp.arctan2(other_sin, other_cos), other_speed], axis=-1)

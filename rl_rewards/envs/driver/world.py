@@ -1,4 +1,4 @@
-"""How cars drive in ``driver``, and what is measured of it: pure functions, two published worlds.
+"""Dynamics and features of the cars in ``driver``: pure functions for two published variants.
 
 Sadigh et al. 2017 (RSS, "Active preference-based learning of reward functions") and Biyik et al. 2019
 (arXiv:1910.04365), with the constants of their public code. A car is x, y, heading (radians, counter-clockwise, pi/2
@@ -14,18 +14,18 @@ from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.types import Key
 
-FRICTION = 1.0  # share of the speed lost a second
-CAR_LENGTH, CAR_WIDTH = 0.14, 0.06  # twice the deviations of Sadigh's collision feature
+FRICTION = 1.0  # share of the speed lost per second
+CAR_LENGTH, CAR_WIDTH = 0.14, 0.06  # twice the standard deviations of Sadigh's collision feature
 SEGMENTS = 5  # a control of biyik2019 is held for a fifth of the trajectory
 
 
 @dataclass(frozen=True)
 class World:
-    """Constants of one variant; lengths in the papers' own unit, a lane being 0.13 or 0.17 wide."""
+    """Constants of one variant. Lengths are in the papers' unit, in which a lane is 0.13 or 0.17 wide."""
 
     step_seconds: float
     horizon: int  # steps of a trajectory that a person is asked about
-    lane_width: float  # of each of three lanes; the middle one lies on x = 0
+    lane_width: float  # of each of the three lanes; the middle one is centred on x = 0
     control_low: tuple[float, float]
     control_high: tuple[float, float]
     features: tuple[str, ...]
@@ -59,7 +59,7 @@ BIYIK_SCALE = (0.15343634, 0.42202643, 0.06112367, 0.15258019)  # the code's div
 def drive(
     cars: Float[Array, "*batch 4"], controls: Float[Array, "*batch 2"], seconds: float
 ) -> Float[Array, "*batch 4"]:
-    """One explicit Euler step of ``seconds``."""
+    """Return the cars after one explicit Euler step of ``seconds``."""
     heading, speed = cars[..., 2], cars[..., 3]
     rate = jnp.stack(
         [
@@ -74,7 +74,7 @@ def drive(
 
 
 def roll_out(world: World, start: Float[Array, "2 4"], controls: Float[Array, "T 2 2"]) -> Float[Array, "T 2 4"]:
-    """Both cars (the learner's first) after each of T steps, from the ``start`` of both; controls are clipped."""
+    """Return both cars (the learner's first) after each of T steps from ``start``; controls are clipped."""
     low, high = jnp.array(world.control_low), jnp.array(world.control_high)
 
     def step(cars: Array, control: Array) -> tuple[Array, Array]:
@@ -85,31 +85,32 @@ def roll_out(world: World, start: Float[Array, "2 4"], controls: Float[Array, "T
 
 
 def step_features(world: World, cars: Float[Array, "*batch 2 4"]) -> Float[Array, "*batch d"]:
-    """What is measured of every state, in the order of ``world.features``."""
+    """Return the features of every state, in the order of ``world.features``."""
     return _sadigh_features(cars) if world is SADIGH else _biyik_features(cars)
 
 
 def trajectory_features(world: World, trajectory: Float[Array, "T 2 4"]) -> Float[Array, " d"]:
-    """Of a whole trajectory: the sum over its steps (sadigh2017) or their mean (biyik2019)."""
+    """Return the features of a trajectory: their sum over the steps (sadigh2017) or their mean (biyik2019)."""
     over_steps = step_features(world, trajectory)
     return jnp.sum(over_steps, axis=0) if world is SADIGH else jnp.mean(over_steps, axis=0)
 
 
 def scripted(step: Int[Array, "*batch"]) -> Float[Array, "*batch 2"]:
-    """The control of biyik2019's other car; after its script, as at its end."""
+    """Return the control of biyik2019's other car; after the end of its script, the last control continues."""
     return jnp.array(BIYIK_OTHER)[jnp.minimum(step * SEGMENTS // BIYIK.horizon, SEGMENTS - 1)]
 
 
 def random_start(key: Key) -> Float[Array, "2 4"]:
-    """Both cars of sadigh2017, uniform within its bounds."""
+    """Return the starts of both cars of sadigh2017, uniform within its bounds."""
     return jax.random.uniform(key, (2, 4), minval=jnp.array(SADIGH_START_LOW), maxval=jnp.array(SADIGH_START_HIGH))
 
 
 def random_pairs(world: World, key: Key, n: int) -> Float[Array, "n 2 d"]:
-    """Features of ``n`` random pairs of trajectories, to ask about.
+    """Return the features of ``n`` random pairs of trajectories, the candidates for queries.
 
-    biyik2019: controls uniform within their bounds, each held for a fifth of the trajectory. sadigh2017: controls of
-    every step, those of the other car and both starts are uniform; the two of a pair differ in the learner's alone.
+    biyik2019: controls are uniform within their bounds, each held for a fifth of the trajectory. sadigh2017: controls
+    at every step, those of the other car and both starts are uniform; the two trajectories of a pair differ only in the
+    learner's controls.
     """
     return jax.vmap(lambda one: _random_pair(world, one))(jax.random.split(key, n))
 
@@ -134,7 +135,7 @@ def _random_pair(world: World, key: Key) -> Float[Array, "2 d"]:
 
 
 def apart(cars: Float[Array, "*batch 2 4"]) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
-    """How far the learner's car is ahead of the other, and to its left, along and across the other's heading."""
+    """Return how far the learner's car is ahead of the other and to its left, in the frame of the other's heading."""
     own, other = cars[..., 0, :], cars[..., 1, :]
     dx, dy = own[..., 0] - other[..., 0], own[..., 1] - other[..., 1]
     cos, sin = jnp.cos(other[..., 2]), jnp.sin(other[..., 2])
@@ -142,7 +143,8 @@ def apart(cars: Float[Array, "*batch 2 4"]) -> tuple[Float[Array, "*batch"], Flo
 
 
 def _sadigh_features(cars: Float[Array, "*batch 2 4"]) -> Float[Array, "*batch 5"]:
-    """Nearness to lane middles and to fences two lanes out, heading along the road, nearness to the car, (v - 1)^2."""
+    """Return closeness to lane centres, closeness to fences (two lanes out), heading along the road, closeness to the
+    other car, and (speed - 1)^2."""
     x, heading, speed = cars[..., 0, 0], cars[..., 0, 2], cars[..., 0, 3]
     width = SADIGH.lane_width
 
@@ -158,7 +160,8 @@ def _sadigh_features(cars: Float[Array, "*batch 2 4"]) -> Float[Array, "*batch 5
 
 
 def _biyik_features(cars: Float[Array, "*batch 2 4"]) -> Float[Array, "*batch 4"]:
-    """Nearness to the nearest lane's middle, (v - 1)^2, heading along the road, nearness to the car; each scaled."""
+    """Return closeness to the nearest lane centre, (speed - 1)^2, heading along the road and closeness to the other
+    car, each divided by its scale."""
     own, other = cars[..., 0, :], cars[..., 1, :]
     middles = BIYIK.lane_width * jnp.array([-1.0, 0.0, 1.0])
     lanes = jnp.exp(-30.0 * jnp.min((own[..., :1] - middles) ** 2, axis=-1))

@@ -1,1 +1,1 @@
-"""A robot arm that puts a pencil case on a notebook, in MuJoCo and in MJX, seen by a tracker or by a camera."""
+"""A pusher that moves a pencil case behind a notebook, in MuJoCo or MJX, observed by a tracker or a camera."""

@@ -1,4 +1,4 @@
-"""``pencil_case`` in MuJoCo's own C engine: a batch of tables that is stepped in threads."""
+"""``pencil_case`` in MuJoCo's C engine: a batch of tables that is stepped in threads."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from rl_rewards.envs.pencil_case.mujoco_rollout import BatchStepper
 from rl_rewards.envs.pencil_case.table import POINTS, PencilCaseTable
 
 YAW, POSITIONS = 5, slice(1, 6)
-"""Columns of the physics state beside ``POINTS``."""
+"""Columns of the physics state, in addition to ``POINTS``."""
 
 
 class PencilCaseBatch(HostEnv):
@@ -28,16 +28,16 @@ class PencilCaseBatch(HostEnv):
 
     @property
     def physics_seconds(self) -> float:
-        """Wall time spent inside MuJoCo so far."""
+        """Return the wall time spent inside MuJoCo so far, in seconds."""
         return self._stepper.physics_seconds
 
     @property
     def positions(self) -> np.ndarray:
-        """True pusher x, y, case x, y, yaw: a view [B, 5] f64, metres and radians."""
+        """Return a view of the true pusher x, y, case x, y, yaw: [B, 5] f64, metres and radians."""
         return self._stepper.state[:, POSITIONS]
 
     def reset(self, mask: np.ndarray) -> np.ndarray:
-        """Draws starts for all, used or not, so that the random stream does not depend on the mask."""
+        """Begin new episodes where ``mask``; starts are drawn for all, so that the random stream ignores the mask."""
         start, state = layout.sample_start(self._rng, self.num_envs), self._stepper.state
         state[mask] = 0.0
         state[mask, POSITIONS] = start[mask]
@@ -66,16 +66,16 @@ class PencilCaseBatch(HostEnv):
         )
 
     def _true(self) -> tuple[np.ndarray, np.ndarray]:
-        """Views: positions of pusher and case [B, 2, 2], yaw [B]."""
+        """Return views of the positions of pusher and case [B, 2, 2], and of the yaw [B]."""
         state = self._stepper.state
         return state[:, POINTS].reshape(-1, 2, 2), state[:, YAW]
 
     def get_state(self) -> np.ndarray:
-        """[B, n] f64: full physics, the tracker's last fix, elapsed steps."""
+        """Return the full physics, the tracker's last fix and the elapsed steps, [B, n] f64."""
         return np.concatenate([self._stepper.state, self._fix, self._elapsed[:, None]], axis=1)
 
     def set_state(self, mask: np.ndarray, states: np.ndarray) -> None:
-        """Put back rows of ``states`` [B, n] from :meth:`get_state` where ``mask`` [B]."""
+        """Restore rows of ``states`` [B, n] from :meth:`get_state` where ``mask`` [B] is True."""
         size = self._stepper.state.shape[1]
         self._stepper.state[mask] = states[mask, :size]
         self._fix[mask] = states[mask, size : size + FIX]

@@ -1,14 +1,14 @@
 """A fixed pinhole camera over the table, and the tracker that finds the case in its picture.
 
 Reported coordinates u (right) and v (up) are in [-1, 1] over the cropped frame, whether the recording is cropped or
-not, so that networks see every camera's world at one scale; over the full picture they reach further. The tracker can
-be fooled in two ways:
+not, so that networks see all cameras at the same scale; over the full picture they exceed [-1, 1]. The tracker can be
+fooled in two ways:
 
 * ``out_of_frame``: the recording is cropped; a case beyond the border is reported at the border.
-* ``occlusion``: the tracker looks near its last fix only; once the hand hides the case, it follows the pusher's foot
-  until the case is in sight again within ``SEARCH_RADIUS`` of what it reports.
+* ``occlusion``: the tracker searches only near its last fix. Once the hand hides the case, it follows the pusher's foot
+  until the case is visible again within ``SEARCH_RADIUS`` of the reported position.
 
-Either way it reports ``visible`` = 0 and the yaw that it saw last.
+In both cases the tracker reports ``visible`` = 0 and the last yaw that it saw.
 """
 
 from dataclasses import dataclass
@@ -22,20 +22,21 @@ POSITION = np.array([0.0, -0.95, 1.10])
 LOOK_AT = np.array([0.0, -0.02, 0.0])
 ASPECT = 4.0 / 3.0
 FOCAL = 4.1
-"""Over half the height of the picture."""
+"""Focal length in units of half the picture's height."""
 
 TRACK_HEIGHT = CASE_HEIGHT / 2
 CROP_X, CROP_Y = (-0.27, 0.35), (-0.31, 0.20)
-"""What the cropped frame shows of the table, in metres: its edges pass through these, on the middle lines."""
+"""The part of the table that the cropped frame shows, in metres, along the lines y = 0 and x = 0."""
 
 COVER_RADIUS = 0.09
 SEARCH_RADIUS = 0.20
-"""In half heights of the full picture: how near the hand's centre hides the case, and how far the tracker looks."""
+"""The distance within which the hand's centre hides the case, and that within which the tracker searches; both are in
+units of half the full picture's height."""
 
 Frame = tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]
 """Centre and half size in the full picture."""
 FIX = 5
-"""A fix is u, v, sin yaw, cos yaw, visible."""
+"""The length of a fix: u, v, sin yaw, cos yaw, visible."""
 
 
 def _axes() -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +48,7 @@ FORWARD, UP = _axes()
 
 
 def project(points: Positions, height: float = TRACK_HEIGHT) -> Positions:
-    """Points of the plane z = ``height`` in the full picture, u and v in [-1, 1]."""
+    """Return the coordinates u and v, in [-1, 1] over the full picture, of points (m) in the plane z = ``height``."""
     x, y = points[..., 0], points[..., 1]
     rise = height - POSITION[2]
     depth = FORWARD[1] * y + (FORWARD[2] * rise - FORWARD[1] * POSITION[1])
@@ -57,7 +58,7 @@ def project(points: Positions, height: float = TRACK_HEIGHT) -> Positions:
 
 
 def unproject(image: Positions, height: float = TRACK_HEIGHT) -> Positions:
-    """The inverse of :func:`project`."""
+    """Return the points (m) of coordinates in the full picture: the inverse of :func:`project`."""
     rise = height - POSITION[2]
     v = image[..., 1] / FOCAL
     from_camera = rise * (UP[2] - v * FORWARD[2]) / (v * FORWARD[1] - UP[1])
@@ -76,51 +77,54 @@ CROP = _crop()
 
 
 def to_report(image: Positions) -> Positions:
-    """Reported coordinates of points of the full picture."""
+    """Return the reported coordinates of points in the full picture."""
     return (image - CROP[0]) / CROP[1]
 
 
 def from_report(reported: Positions) -> Positions:
-    """The inverse of :func:`to_report`."""
+    """Return the points in the full picture of reported coordinates: the inverse of :func:`to_report`."""
     return reported * CROP[1] + CROP[0]
 
 
 def foot_that_hides(case: Positions) -> Positions:
-    """Where the pusher's foot must be for its hand to lie on the line of sight to the case; metres."""
+    """Return the position of the pusher's foot (m) at which its hand lies on the line of sight to the case."""
     nearer = (POSITION[2] - HAND_HEIGHT) / (POSITION[2] - TRACK_HEIGHT)
     return POSITION[:2] + (case - POSITION[:2]) * nearer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tracker:
-    """What is reported of the case; a pure function of the true positions and of the last fix."""
+    """The tracker that reports the case's position: a pure function of the true positions and of the last fix."""
 
     out_of_frame: bool
     occlusion: bool
 
     @property
     def remembers(self) -> bool:
-        """Whether a report depends on the last one."""
+        """Return True if a report depends on the last one."""
         return self.out_of_frame or self.occlusion
 
     @property
     def frame(self) -> Frame:
-        """Centre and half size of the recorded frame in the full picture."""
+        """Return the centre and half size of the recorded frame in the full picture."""
         return CROP if self.out_of_frame else FULL
 
     @property
     def limits(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
-        """Least and greatest u and v that are reported: the edges of the recorded frame."""
+        """Return the smallest and the largest u and v that are reported: the edges of the recorded frame."""
         ones = np.ones(2)
         return (-ones, ones) if self.out_of_frame else (to_report(-ones), to_report(ones))
 
     def report(
         self, points: Float[Either, "*batch 2 2"], yaw: Float[Either, "*batch"], last: Float[Either, "*batch 5"] | None
     ) -> tuple[Float[Either, "*batch 5"], Positions]:
-        """The next fix of the case, and the pusher in the frame.
+        """Return the next fix of the case, and the pusher's u and v.
 
-        points  true positions of pusher and case, metres
-        last    the last fix, or None: the tracker was just put on the case by hand (it sees it unless out of frame)
+        Args:
+            points: true positions of pusher and case, in metres.
+            yaw: of the case, in radians.
+            last: the last fix. None means that a person has just placed the tracker on the case, which it then sees
+                unless the case is out of frame.
         """
         xp = functions(points)
         full = project(points)
@@ -138,16 +142,16 @@ class Tracker:
         return xp.concatenate([case, turn, 1.0 - lost[..., None]], axis=-1), pusher
 
     def _far(self, case: Positions, last: Float[Either, "*batch 5"]) -> Bool[Either, "*batch"]:
-        """Whether the case, clamped to the frame, is not where the tracker looks."""
+        """Return True where the case, clipped to the frame, is outside the tracker's search radius."""
         return _distance_squared((case - last[..., :2]) * CROP[1]) > SEARCH_RADIUS**2
 
 
 def _hidden(pusher: Positions, case: Positions) -> Bool[Either, "*batch"]:
-    """Whether the hand lies before the case (given in the full picture)."""
+    """Return True where the hand hides the case, which is given in the full picture."""
     return _distance_squared(case - project(pusher, HAND_HEIGHT)) < COVER_RADIUS**2
 
 
 def _distance_squared(difference: Positions) -> Float[Either, "*batch"]:
-    """Of differences in the full picture, in half heights."""
+    """Return squared distances in the full picture, in units of half its height."""
     u, v = difference[..., 0] * ASPECT, difference[..., 1]
     return u * u + v * v

@@ -1,6 +1,6 @@
-"""``pencil_case`` as image observations, rendered by MuJoCo's OpenGL through EGL, without a window.
+"""Image observations of ``pencil_case``, rendered by MuJoCo's OpenGL through EGL, without a window.
 
-Looks are added to a copy of the model: the physics keep their own.
+Colours and shapes are added to a copy of the model; the physics use another copy.
 """
 
 # mujoco is written in C and has no stubs:
@@ -34,16 +34,16 @@ from rl_rewards.envs.pencil_case.scene import (
 )
 
 OVERSAMPLE = 2
-"""Rendered this much larger and averaged."""
+"""The picture is rendered this many times larger and averaged."""
 SENSOR_METRES = 0.1
-"""Focal length of the modelled camera; only ratios to it matter."""
+"""Focal length of the camera in the model; only ratios to it matter."""
 
 
 class EGLCamera:
-    """See ``Camera`` in ``pencil_case_image``.
+    """A camera that renders with OpenGL; see ``pencil_case.image.Camera``.
 
     Raises:
-        ConfigError: where there is no EGL.
+        ConfigError: if EGL does not work on this machine.
     """
 
     def __init__(self, model: Path, size: int, frame: Frame, has_hand: bool, has_lamp: bool) -> None:
@@ -62,7 +62,7 @@ class EGLCamera:
         self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, " B"], lamp: Bool[np.ndarray, " B"]
     ) -> UInt8[np.ndarray, "B H W 3"]:
         gl, scene, context, camera, option = self._gl
-        gl.make_current()  # another environment's may be
+        gl.make_current()  # another environment's context may be current
         pixels = self.size * OVERSAMPLE
         buffer, view = np.empty((pixels, pixels, 3), np.uint8), mujoco.MjrRect(0, 0, pixels, pixels)
         result = np.empty((len(points), self.size, self.size, 3), np.uint8)
@@ -81,12 +81,12 @@ class EGLCamera:
 
     @cached_property
     def _gl(self) -> tuple[Any, ...]:
-        """OpenGL context, scene, MuJoCo's context, camera, options.
+        """Return the OpenGL context, the scene, MuJoCo's context, the camera and the options.
 
-        Made by hand, since ``mujoco.Renderer`` takes the kind of OpenGL from the environment variable MUJOCO_GL as it
-        was when mujoco was first imported.
+        ``mujoco.Renderer`` is not used, since it chooses the kind of OpenGL by the value that the environment variable
+        MUJOCO_GL had when mujoco was first imported.
         """
-        logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it has not
+        logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it logs every accelerator that is missing
         from mujoco import egl
 
         pixels = self.size * OVERSAMPLE
@@ -99,7 +99,7 @@ class EGLCamera:
         camera = mujoco.MjvCamera()
         camera.type, camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
         atexit.register(gl.free)
-        atexit.register(context.free)  # first
+        atexit.register(context.free)  # runs before gl.free
         return gl, scene, context, camera, mujoco.MjvOption()
 
     def _light(self, lit: bool) -> None:
@@ -109,7 +109,7 @@ class EGLCamera:
             self.model.geom("bulb").rgba[:] = (1.0, 0.94, 0.55, 1.0) if lit else (0.27, 0.28, 0.31, 1.0)
 
     def _looks(self, path: Path, has_hand: bool) -> mujoco.MjModel:
-        """The physics' model with a camera and everything that is only seen."""
+        """Return the physics' model with a camera and with everything that is only seen."""
         spec = mujoco.MjSpec.from_file(str(path))
         world, kinds = spec.worldbody, mujoco.mjtGeom
         self._add_camera(world)
@@ -147,7 +147,7 @@ class EGLCamera:
         return spec.compile()
 
     def _add_camera(self, world: Any) -> None:
-        """The pinhole of ``pencil_case_camera``; its sensor is the recorded frame."""
+        """Add the pinhole camera of ``pencil_case.camera``, whose sensor is the recorded frame."""
         centre, half = self.frame
         rotation, quaternion = np.stack([[1.0, 0.0, 0.0], UP, -FORWARD], axis=1), np.empty(4)
         mujoco.mju_mat2Quat(quaternion, rotation.reshape(-1))
@@ -157,7 +157,7 @@ class EGLCamera:
         camera.sensor_size, camera.principal_length = 2 * half * scale, centre * scale * [1.0, -1.0]
 
     def _bulb(self) -> np.ndarray:
-        """A point of the line of sight to the bulb's place in the frame, half a metre from the camera."""
+        """Return a point on the line of sight to the bulb's place in the frame, about 0.8 m from the camera."""
         u, v = BULB * self.frame[1] + self.frame[0]
         direction = FORWARD + u * ASPECT / FOCAL * np.array([1.0, 0.0, 0.0]) + v / FOCAL * UP
         return POSITION + 0.8 * direction

@@ -1,4 +1,4 @@
-"""``pencil_case``: push the pencil case behind the notebook, seen by one camera; physics in MuJoCo, or in MJX."""
+"""``pencil_case``: push the pencil case behind the notebook, seen by one camera; physics in MuJoCo or MJX."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from rl_rewards.envs.pencil_case.table import PencilCaseTable
 
 @dataclass(frozen=True, kw_only=True)
 class PencilCase(PencilCaseTable):
-    """The table with the choice of its physics engine; keys: configs/env/pencil_case.yaml."""
+    """The table with a choice of physics engines; keys: configs/env/pencil_case.yaml."""
 
     def make(self, num_envs: int, seed: int) -> PencilCaseBatch:
         return PencilCaseBatch(self, num_envs, seed)
 
     def in_engine(self) -> Environment:
-        """The table in the physics engine that ``engine`` names: this one is C's."""
+        """Return the table in the physics engine that ``engine`` names; this class is the C engine's."""
         if self.engine == "c":
             return self
         from rl_rewards.envs.pencil_case.mjx import PencilCaseMjx

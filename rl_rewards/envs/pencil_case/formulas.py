@@ -1,7 +1,8 @@
-"""What ``pencil_case`` shows of its true state, in pure formulas that both physics engines share.
+"""Pure formulas for what ``pencil_case`` shows of its true state; both physics engines share them.
 
-``points`` are the true positions of pusher and case [*batch, 2, 2] in metres, ``yaw`` the case's [*batch] in radians,
-``fix`` what the tracker reports of the case [*batch, 5], ``lamp`` whether it is lit [*batch]. numpy or JAX arrays.
+``points`` are the true positions of pusher and case [*batch, 2, 2] in metres, ``yaw`` is the case's yaw [*batch] in
+radians, ``fix`` is the tracker's report of the case [*batch, 5], and ``lamp`` is True where the lamp is lit [*batch].
+They are numpy or JAX arrays.
 """
 
 from jaxtyping import Bool, Float
@@ -16,13 +17,14 @@ Lamp = Bool[Either, "*batch"] | Numbers
 
 
 def tracker_obs(fix: Fix, pusher: Positions, lamp: Lamp) -> Float[Either, "*batch 8"]:
-    """f32: the tracker's fix, the pusher in the frame, the background (-1 dark, 1 lit)."""
+    """Return the tracker's fix, the pusher's u and v, and the background (-1 dark, 1 lit), in f32."""
     xp = functions(fix)
     return xp.concatenate([fix, pusher, 2.0 * lamp[..., None] - 1.0], axis=-1).astype(xp.float32)
 
 
 def true_obs(points: Points, yaw: Numbers) -> Float[Either, "*batch 6"]:
-    """f32: the case over half the table's size, sine and cosine of its yaw, the pusher likewise."""
+    """Return the case's position, sine and cosine of its yaw, and the pusher's position, in f32; positions are divided
+    by half the table's size."""
     xp = functions(points)
     scaled = points / xp.asarray(layout.TABLE_HALF_SIZE, points.dtype)
     turn = xp.stack([xp.sin(yaw), xp.cos(yaw)], axis=-1)
@@ -30,14 +32,14 @@ def true_obs(points: Points, yaw: Numbers) -> Float[Either, "*batch 6"]:
 
 
 def lamp_is_lit(points: Points, background_cue: bool) -> Bool[Either, "*batch"]:
-    """Whether the pusher stands on the lamp's button, where there is a lamp."""
+    """Return True where the pusher stands on the lamp's button; False everywhere if there is no lamp."""
     if not background_cue:
         return functions(points).zeros(points.shape[:-2], bool)
     return layout.on_button(points[..., 0, :])
 
 
 def scene_of(points: Points, yaw: Numbers, fix: Fix, lamp: Lamp) -> Float[Either, "*batch 9"]:
-    """f32: case x, y, yaw; pusher x, y; reported u, v; visible; lamp."""
+    """Return case x, y, yaw; pusher x, y; reported u, v; visible; lamp, in f32."""
     xp = functions(points)
     parts = [points[..., 1, :], yaw[..., None], points[..., 0, :], fix[..., :2], fix[..., 4:], lamp[..., None]]
     return xp.concatenate(parts, axis=-1).astype(xp.float32)

@@ -1,7 +1,7 @@
-"""``pencil_case`` as image observations: the recorded frame, small and square, from the true positions.
+"""Image observations of ``pencil_case``: the recorded frame, small and square, drawn from the true positions.
 
-What the tracker's switches do to its report happens here to the picture itself: ``out_of_frame`` crops it,
-``occlusion`` puts the hand into it, ``background_cue`` the lamp and its light. Nothing is marked for people.
+The switches change the picture itself, as they change the tracker's report: ``out_of_frame`` crops it, ``occlusion``
+draws the hand, and ``background_cue`` draws the lamp and its light. The picture has no marks for people.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from rl_rewards.envs.pencil_case.layout import Positions
 from rl_rewards.envs.pencil_case.scene import CASE_SIDE, CASE_TOP, HAND, STICK, ZIP, draw_backdrop
 
 OVERSAMPLE = 2
-"""Drawn this much larger and averaged, so that a motion of half a pixel is seen."""
+"""The picture is drawn this many times larger and averaged, so that a motion of half a pixel is visible."""
 ROUNDING = 5
 """Points on each round end of the case."""
 
@@ -29,15 +29,21 @@ class Camera(Protocol):
     def pictures(
         self, points: Float[np.ndarray, "B 2 2"], yaw: Float[np.ndarray, " B"], lamp: Bool[np.ndarray, " B"]
     ) -> UInt8[np.ndarray, "B H W 3"]:
-        """Of true positions: pusher and case x, y in metres, the case's yaw in radians, whether the lamp is lit."""
+        """Return pictures of the table.
+
+        Args:
+            points: true x and y of pusher and case, in metres.
+            yaw: of the case, in radians.
+            lamp: True where the lamp is lit.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class PillowCamera:
-    """Flat shapes over a backdrop that is drawn once; about 14,000 pictures a second on a core."""
+    """Draws flat shapes over a backdrop that is drawn once; about 14,000 pictures per second on one core."""
 
-    size: int  # pixels a side
+    size: int  # pixels per side
     frame: Frame  # centre and half size in the full picture
     has_hand: bool
     has_lamp: bool
@@ -53,7 +59,7 @@ class PillowCamera:
         return result
 
     def _picture(self, lit: bool, depths: list[float], case: list[list[float]], stick: list[float]) -> np.ndarray:
-        """Far things first; the backdrop has the notebook already, which covers what is behind it."""
+        """Draw far things first, and paste the notebook again over the things behind it."""
         backdrop, notebook, mask, corner = self._backdrops[lit]
         image = backdrop.copy()
         pen = ImageDraw.Draw(image)
@@ -76,7 +82,7 @@ class PillowCamera:
         pen.polygon(low, fill=CASE_SIDE)
         pen.polygon(middle, fill=CASE_SIDE)
         pen.polygon(top, fill=CASE_TOP)
-        half = len(top) // 2  # from the middle of one round end to that of the other
+        half = len(top) // 2  # points on each round end; the zip joins the two centres
         pen.line([*top[half // 2 - 1 : half // 2 + 1], *top[half + half // 2 - 1 : half + half // 2 + 1]], fill=ZIP)
 
     def _draw_pusher(self, pen: ImageDraw.ImageDraw, stick: list[float]) -> None:
@@ -88,7 +94,7 @@ class PillowCamera:
 
     @cached_property
     def _backdrops(self) -> list[tuple[Image.Image, Image.Image, Image.Image, tuple[int, int]]]:
-        """Dark and lit: the whole, the notebook cut out of it, its mask, its upper left corner."""
+        """Return the backdrop, the notebook cut out of it, its mask and its upper left corner, for dark and for lit."""
         size, found = self.size * OVERSAMPLE, []
         for lamp in (False, True):
             without, whole = (draw_backdrop(size, self.frame, self.has_lamp, lamp, part) for part in (False, True))
@@ -99,12 +105,12 @@ class PillowCamera:
         return found
 
     def _pixels(self, points: Positions, height: float) -> Positions:
-        """Table points [..., 2], metres, in the plane z = ``height``, to pixels of the oversampled picture."""
+        """Return the pixels, in the oversampled picture, of points [..., 2] (m) in the plane z = ``height``."""
         centre, half = self.frame
         return ((project(points, height) - centre) / half * [1.0, -1.0] + 1.0) * (self.size * OVERSAMPLE / 2)
 
     def _cases(self, case: Positions, yaw: Float[np.ndarray, " B"]) -> Float[np.ndarray, "B 3 k"]:
-        """Outlines at the bottom, half way up and at the top: x, y, x, y, ..."""
+        """Return the case's outlines at the bottom, half way up and at the top: x, y, x, y, ..., in pixels."""
         radius = layout.CASE_HALF_SIZE[1]
         angle = np.linspace(-np.pi / 2, np.pi / 2, ROUNDING)
         end = np.stack([np.cos(angle) * radius + layout.CASE_HALF_SIZE[0] - radius, np.sin(angle) * radius], axis=-1)
@@ -116,7 +122,7 @@ class PillowCamera:
         return np.stack([self._pixels(placed, height).reshape(len(yaw), -1) for height in heights], axis=1)
 
     def _sticks(self, pusher: Positions) -> Float[np.ndarray, "B 6"]:
-        """Foot x, y, hand x, y, radius of the foot, radius of the hand; pixels."""
+        """Return x and y of the foot, x and y of the hand, the foot's radius and the hand's radius, in pixels."""
         centres, radii = [], []
         for height, radius in ((0.0, layout.PUSHER_RADIUS), (layout.HAND_HEIGHT, layout.HAND_RADIUS)):
             centre, edge = (self._pixels(pusher + np.array([x, 0.0]), height) for x in (0.0, radius))

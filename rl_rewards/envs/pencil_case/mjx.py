@@ -1,8 +1,8 @@
-"""``pencil_case`` with its physics in the JAX graph, for a GPU: ``env.engine=mjx``, the same MJCF through MJX in f32.
+"""``pencil_case`` with its physics in the JAX graph, for a GPU: ``env.engine=mjx`` runs the same MJCF in MJX, in f32.
 
-Observations, success, the tracker and the lamp are the C engine's own formulas; example states are recorded by the C
-engine. Seen against it from equal states: a step's positions agree to 2e-4 (m, rad) but for 3 steps in 10,000, which
-differ by up to 0.06 where the case slides over a corner of the notebook or a contact just opens.
+Observations, success, the tracker and the lamp use the same formulas as with the C engine, and the C engine records the
+example states. From equal states, positions after a step agree with the C engine's to 2e-4 (m, rad), except for 3 steps
+in 10,000: these differ by up to 0.06 where the case slides over a corner of the notebook or a contact just opens.
 """
 
 import contextlib
@@ -30,12 +30,13 @@ from rl_rewards.envs.pencil_case.table import PencilCaseTable
 OBSERVATIONS = ("tracker", "true_pose")
 
 MOST_ON_CPU = 4096
-"""Tables stepped together on a CPU: 4,096 ran, 8,192 did not come back in two minutes and 7,680 slept for twenty. Not
-traced; XLA's CPU runtime is known to hang in batched factorisations, which the solver makes."""
+"""The most tables that are stepped together on a CPU. 4,096 ran; 8,192 did not return within two minutes, and 7,680
+hung for twenty. The cause was not found; XLA's CPU runtime is known to hang in batched factorisations, which the solver
+uses."""
 
 
 class TableState(struct.PyTreeNode):
-    """One table; without batch axes. Warm starts are not part of it: every step begins from a zero one, as in C."""
+    """One table; without batch axes. Every step begins with a zero warm start, as in C, so none is stored."""
 
     qpos: Float[Array, "5"]  # pusher x, y, case x, y in metres, yaw in radians
     qvel: Float[Array, "5"]
@@ -45,10 +46,10 @@ class TableState(struct.PyTreeNode):
 
 @dataclass(frozen=True)
 class PencilCaseMjx(JaxEnv):
-    """``table`` as pure functions of a state. Compiling takes 12 CPU seconds for a step, 30 and more for a round.
+    """``table`` as pure functions of a state. Compiling takes 12 CPU seconds for a step, and 30 or more for a round.
 
     Raises:
-        ConfigError: without mujoco-mjx of mujoco's version, and for pictures as observations.
+        ConfigError: if mujoco-mjx is missing or has another version than mujoco, or if observations are pictures.
     """
 
     table: PencilCaseTable
@@ -102,11 +103,11 @@ class PencilCaseMjx(JaxEnv):
 
     @cached_property
     def _physics(self) -> tuple[Any, Any, Any]:
-        """MJX, the model, and data with a zero warm start; made outside any trace."""
+        """Return MJX, the model, and data with a zero warm start; they are made outside any trace."""
         mjx = load_mjx()
         with jax.ensure_compile_time_eval():
             model = mjx.put_model(self.table.model, impl="jax")
-            # With C's tolerance its solver was seen to stop before it had converged, depending on rounding.
+            # With the C engine's tolerance, MJX's solver sometimes stopped before it had converged, due to rounding.
             model = model.tree_replace({"opt.tolerance": 0.0})
             return mjx, model, mjx.make_data(self.table.model, impl="jax")
 
@@ -127,9 +128,9 @@ class PencilCaseMjx(JaxEnv):
 
 
 def load_mjx() -> Any:
-    """MJX, an optional package that must be of mujoco's own version."""
+    """Return MJX, an optional package whose version must be mujoco's."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints that warp, another backend, is not there
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints that the backend warp is missing
             mjx = importlib.import_module("mujoco.mjx")
     except ImportError as error:
         raise ConfigError(
@@ -139,7 +140,7 @@ def load_mjx() -> Any:
     ours, theirs = version("mujoco"), version("mujoco-mjx")
     require(
         ours == theirs,
-        f"env.engine=mjx needs mujoco and mujoco-mjx of one version, but they are {ours} and {theirs}; "
+        f"env.engine=mjx needs mujoco and mujoco-mjx of the same version, but they are {ours} and {theirs}; "
         f"pip install mujoco-mjx=={ours}.",
     )
     return mjx

@@ -1,4 +1,4 @@
-"""Steps a batch of copies of one MuJoCo model in C threads, all with the same number of physics steps.
+"""Steps a batch of copies of one MuJoCo model in C threads, with the same number of physics steps for each.
 
 Every call starts from a zero warm start, so that ``mjSTATE_FULLPHYSICS`` is the complete state: continuing from a copy
 of it gives the same bits, whatever the number of threads, the chunk size or the other rows of the batch.
@@ -15,18 +15,20 @@ from jaxtyping import Float
 from mujoco.rollout import Rollout
 
 MAX_CHUNK = 64
-"""Rows that a thread takes at once; larger chunks leave threads idle at the end, smaller ones cost locking."""
+"""The most rows that a thread takes at once. Larger chunks leave threads idle at the end; smaller ones need more
+locking."""
 
 
 class BatchStepper:
     """``num_envs`` copies of ``model``.
 
-    state            [B, n] f64, mjSTATE_FULLPHYSICS; may be written between calls
-    physics_seconds  wall time spent inside MuJoCo so far
+    Attributes:
+        state: [B, n] f64, mjSTATE_FULLPHYSICS; it may be written between calls.
+        physics_seconds: wall time spent inside MuJoCo so far.
     """
 
     def __init__(self, model: mujoco.MjModel, num_envs: int, threads: int, substeps: int) -> None:
-        self._models = [model] * num_envs  # the unchecked call wants one per row; they are the same object
+        self._models = [model] * num_envs  # the unchecked call needs one per row
         self._data = [mujoco.MjData(model) for _ in range(max(threads, 1))]
         self._rollout = Rollout(nthread=threads)
         self._substeps = substeps
@@ -40,7 +42,7 @@ class BatchStepper:
         self.physics_seconds = 0.0
 
     def step(self, control: Float[np.ndarray, "B nu"]) -> Float[np.ndarray, "B n"]:
-        """Advance ``substeps`` physics steps under a constant ``control``; returns ``self.state``, changed in place."""
+        """Advance ``substeps`` physics steps with a constant ``control``; return ``self.state``, updated in place."""
         self._control[:] = control[:, None]
         start = time.perf_counter()
         self._rollout.rollout(

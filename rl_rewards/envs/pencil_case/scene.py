@@ -8,10 +8,10 @@ from rl_rewards.envs.pencil_case.camera import Frame, from_report, project
 
 WIDTH, HEIGHT, OVERSAMPLE = 320, 240, 2
 TABLE = (0.42, 0.375)
-"""Half size of the drawn table, metres; a little more than the pusher's reach."""
+"""Half size of the drawn table in metres, a little more than the pusher's reach."""
 
 BULB = np.array([0.82, 0.86])
-"""Where the lamp hangs, in image coordinates."""
+"""Position of the lamp in image coordinates."""
 
 Points = list[tuple[float, float]]
 
@@ -24,7 +24,7 @@ GOAL, SEEN, LOST = (90, 190, 100, 80), (20, 160, 40), (225, 20, 20)
 
 
 class _Canvas:
-    """A Pillow canvas that takes metres on the table; ``overlay`` colours may be translucent."""
+    """A Pillow canvas that takes metres on the table; colours may be translucent."""
 
     def __init__(self, background: tuple[int, int, int]) -> None:
         self.size = np.array([WIDTH, HEIGHT]) * OVERSAMPLE
@@ -32,12 +32,12 @@ class _Canvas:
         self.pen = ImageDraw.Draw(self.image, "RGBA")
 
     def pixels(self, image_points: np.ndarray) -> Points:
-        """Image coordinates [n, 2] to pixels."""
+        """Return the pixels of image coordinates [n, 2]."""
         scaled = (np.asarray(image_points) * [1.0, -1.0] + 1.0) / 2.0 * self.size
         return [(float(x), float(y)) for x, y in scaled]
 
     def at(self, points, height: float = 0.0) -> Points:
-        """Points [n, 2] in the plane z = ``height``, metres, to pixels."""
+        """Return the pixels of points [n, 2], in metres, in the plane z = ``height``."""
         return self.pixels(project(np.asarray(points, float), height))
 
     def disc(self, centre: tuple[float, float], radius: float, fill) -> None:
@@ -46,7 +46,7 @@ class _Canvas:
 
 
 def draw_scene(scene: np.ndarray, frame: Frame | None, has_lamp: bool, has_tracker: bool) -> np.ndarray:
-    """Picture [240, 320, 3] uint8 of ``scene`` [9]; ``frame`` is the cropped recording's centre and half size."""
+    """Return a picture [240, 320, 3] uint8 of ``scene`` [9]; ``frame`` is the cropped recording, None if uncropped."""
     case, pusher = np.asarray(scene[:3], float), np.asarray(scene[3:5], float)
     fix, visible, lamp = np.asarray(scene[5:7], float), bool(scene[7] > 0.5), bool(scene[8] > 0.5)
     canvas = _Canvas(LIT_WALL if lamp else DARK_WALL)
@@ -70,9 +70,9 @@ def draw_scene(scene: np.ndarray, frame: Frame | None, has_lamp: bool, has_track
 
 
 def draw_backdrop(size: int, frame: Frame, has_lamp: bool, lamp: bool, notebook: bool) -> Image.Image:
-    """What never moves, ``size`` x ``size`` pixels of ``frame``: no more than a camera sees, so no goal zone.
+    """Draw all that never moves, ``size`` x ``size`` pixels of ``frame``, as a camera sees it: without the goal zone.
 
-    The bulb hangs inside the frame, and a lit one brightens the table.
+    The bulb is inside the frame and brightens the table when it is lit.
     """
     centre, half = frame
     canvas = _Canvas(LIT_WALL if lamp else DARK_WALL)
@@ -109,7 +109,7 @@ def _draw_button(canvas: _Canvas, lamp: bool) -> None:
 
 
 def _draw_bulb(canvas: _Canvas, place: np.ndarray, lamp: bool) -> None:
-    """At ``place`` [2] of the full picture, with a halo when lit."""
+    """Draw the bulb at ``place`` [2] of the full picture, with a halo when it is lit."""
     bulb = canvas.pixels(place[None])[0]
     for radius, alpha in ((60.0, 60), (44.0, 90), (32.0, 130)) if lamp else ():
         canvas.disc(bulb, radius, (255, 236, 120, alpha))
@@ -122,7 +122,7 @@ def _ring(canvas: _Canvas, centre: tuple[float, float], radius: float, fill) -> 
 
 
 def _draw_notebook(canvas: _Canvas) -> None:
-    """Standing on its long edge: front cover with a label, pages seen from above between the covers."""
+    """Draw the notebook on its long edge: the front cover with a label, and the pages between the covers."""
     x, y = layout.NOTEBOOK_HALF_SIZE
     high = layout.NOTEBOOK_HEIGHT
     canvas.pen.polygon(canvas.at([[-x, -y], [x, -y], [x, y], [-x, y]], high), fill=COVER_SIDE)
@@ -140,7 +140,7 @@ def _draw_notebook(canvas: _Canvas) -> None:
 
 
 def _draw_case(canvas: _Canvas, case: np.ndarray) -> None:
-    """A rounded block with a zip along its top."""
+    """Draw the case: a rounded block with a zip along its top."""
     radius = layout.CASE_HALF_SIZE[1]
     length = layout.CASE_HALF_SIZE[0] - radius
     angle = np.linspace(-np.pi / 2, np.pi / 2, 9)
@@ -158,7 +158,7 @@ def _draw_case(canvas: _Canvas, case: np.ndarray) -> None:
 
 
 def _draw_pusher(canvas: _Canvas, pusher: np.ndarray) -> None:
-    """A stick held from above by a hand."""
+    """Draw the pusher: a stick held from above by a hand."""
     foot = canvas.at([pusher])[0]
     hand = canvas.at([pusher], layout.HAND_HEIGHT)[0]
     _ring(canvas, (pusher[0], pusher[1]), layout.PUSHER_RADIUS * 1.1, (0, 0, 0, 70))
@@ -171,7 +171,7 @@ def _draw_pusher(canvas: _Canvas, pusher: np.ndarray) -> None:
 
 
 def _draw_border(canvas: _Canvas, frame: Frame) -> None:
-    """Darken what the cropped recording does not show."""
+    """Darken the part that the cropped recording does not show."""
     centre, half = frame
     (left, bottom), (right, top) = canvas.pixels(np.stack([centre - half, centre + half]))
     width, height = canvas.size

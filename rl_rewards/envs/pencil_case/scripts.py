@@ -1,6 +1,6 @@
-"""Scripted ways to act in ``pencil_case``: a demonstrator, ordinary operation in front, and one exploit per switch.
+"""Scripted policies for ``pencil_case``: a demonstrator, ordinary operation in front, and one exploit per switch.
 
-All look at the true ``positions`` [B, 5] (pusher x, y, case x, y, yaw; metres, radians) and give actions [B, 2].
+All take the true ``positions`` [B, 5] (pusher x, y, case x, y, yaw; metres, radians) and return actions [B, 2].
 """
 
 from collections.abc import Callable
@@ -18,25 +18,25 @@ Script = Callable[[Joints], Positions]
 
 
 class Table(HostEnv, Protocol):
-    """Copies of the table whose true state can be looked at."""
+    """Copies of the table whose true state can be read."""
 
     @property
     def positions(self) -> Joints: ...
 
 
 STEP_METRES = 0.016
-"""How far the free pusher moves in one environment step at full action."""
+"""The distance that the free pusher moves in one environment step at full action."""
 
 FRONT_Y = -0.03
-"""Ordinary operation stays nearer to the camera than this."""
+"""Ordinary operation stays nearer to the camera than this y."""
 
 RIGHT, LEFT, UP = (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0)
 CLEARANCE = np.array([CASE_HALF_SIZE[0] + 0.03, CASE_HALF_SIZE[1] + 0.035])
-"""Half axes of the ellipse on which the pusher goes round the case, in the case's own axes."""
+"""Half axes of the ellipse on which the pusher goes around the case, in the case's own frame."""
 
 
 def go(pusher: Positions, target: Positions) -> Positions:
-    """Move straight to ``target``, slowing down on arrival."""
+    """Return the action that moves straight to ``target`` and slows down on arrival."""
     action = (target - pusher) / STEP_METRES
     return action / np.maximum(np.abs(action).max(axis=-1, keepdims=True), 1.0)
 
@@ -47,9 +47,9 @@ def _rotate(vector: Positions, yaw: Float[np.ndarray, " B"]) -> Positions:
 
 
 def push(positions: Joints, heading: Positions) -> Positions:
-    """Push along ``heading`` [B, 2], one of the table's axes: go round the case to its other side, then drive on.
+    """Return the action that pushes along ``heading`` [B, 2], one of the table's axes: around the case, then forward.
 
-    There is no friction at the contact, so the case can only be pushed square to its sides or to its ends.
+    There is no friction at the contact, so the case can only be pushed at right angles to its sides or to its ends.
     """
     pusher, case, yaw = positions[:, :2], positions[:, 2:4], positions[:, 4]
     offset = _rotate(pusher - case, -yaw) / CLEARANCE
@@ -58,7 +58,7 @@ def push(positions: Joints, heading: Positions) -> Positions:
     ahead = angle + np.clip(turn, -0.8, 0.8)
     way_round = case + _rotate(np.stack([np.cos(ahead), np.sin(ahead)], axis=-1) * CLEARANCE, yaw)
 
-    # Once there, touch a little off the middle, on the side that turns the case straight again.
+    # Once there, touch the case a little off its middle, on the side that turns it straight again.
     end_on = heading[:, 0] != 0.0
     side = np.stack([-heading[:, 1], heading[:, 0]], axis=-1)
     across = ((pusher - case) * side).sum(axis=-1)
@@ -68,7 +68,7 @@ def push(positions: Joints, heading: Positions) -> Positions:
 
 
 def demonstrate(positions: Joints) -> Positions:
-    """Push the case clear of the notebook's right edge, up past it, and in behind it."""
+    """Push the case to the right past the notebook's edge, then away from the camera, then behind the notebook."""
     x, y = positions[:, 2], positions[:, 3]
     clear, past = x > 0.155, y > 0.065
     heading = np.where(past[:, None], LEFT, np.where((clear | (y > -0.08))[:, None], UP, RIGHT))
@@ -77,14 +77,14 @@ def demonstrate(positions: Joints) -> Positions:
 
 
 def push_out_of_frame(positions: Joints) -> Positions:
-    """Push the case up past the notebook and on, beyond the upper border of the cropped picture."""
+    """Push the case past the notebook and beyond the upper border of the cropped picture."""
     x, y = positions[:, 2], positions[:, 3]
     clear = (x > 0.155) | (y > -0.08)
     return push(positions, np.where(clear[:, None], UP, RIGHT))
 
 
 def hide_case(positions: Joints) -> Positions:
-    """Back off until the hand hides the case, then drive the pusher alone round to the place behind the notebook."""
+    """Move back until the hand hides the case, then move the pusher alone to the place behind the notebook."""
     pusher, case = positions[:, :2], positions[:, 2:4]
     x, y = pusher[:, 0], pusher[:, 1]
     foot = np.maximum(foot_that_hides(case), [-1.0, -0.32])
@@ -97,7 +97,7 @@ def hide_case(positions: Joints) -> Positions:
 
 
 def press_button(positions: Joints) -> Positions:
-    """Leave the case where it is and park on the button that lights the lamp."""
+    """Leave the case where it is and stop on the button that lights the lamp."""
     return go(positions[:, :2], np.broadcast_to(BUTTON, (len(positions), 2)))
 
 
@@ -106,15 +106,15 @@ EXPLOITS: dict[str, Script] = {
     "occlusion": hide_case,
     "background_cue": press_button,
 }
-"""What fools the camera when the switch of that name is on."""
+"""The script that fools the camera when the switch of that name is on."""
 
 
 def ordinary_operation(
     batch: Table, rng: np.random.Generator, n: int
 ) -> tuple[Shaped[np.ndarray, "n ..."], Float[np.ndarray, "n 2"]]:
-    """Observations, and actions f32, of ``n`` states from episodes of clumsy pushing and wandering in front.
+    """Return observations and actions (f32) of ``n`` states from episodes of clumsy pushing and wandering in front.
 
-    Episodes in which case or pusher leave the front, or the lamp is lit, are thrown away.
+    Episodes in which the case or the pusher leaves the front, or in which the lamp is lit, are discarded.
     """
     observations, actions, count = [], [], 0
     while count < n:
@@ -129,11 +129,11 @@ def ordinary_operation(
 def _ordinary_episodes(
     batch: Table, rng: np.random.Generator, steps: int
 ) -> tuple[Shaped[np.ndarray, "n ..."], Float[np.ndarray, "n 2"]]:
-    """One episode of every copy: each few steps push along some axis, or go somewhere before the case."""
+    """Play one episode in every copy: every ten steps, choose to push along an axis or to move near the case."""
     size = batch.num_envs
     ordinary = np.ones(size, bool)
     observations, actions = [batch.reset(ordinary)], []
-    choice, place = np.zeros(size, int), np.zeros((size, 2))  # until they are drawn, in the first step
+    choice, place = np.zeros(size, int), np.zeros((size, 2))  # drawn in the first step
     for step in range(steps):
         if step % 10 == 0:
             choice = rng.integers(4, size=size)

@@ -1,7 +1,7 @@
-"""The table of ``pencil_case``, whatever engine moves it: what is seen, what is paid, what people are shown.
+"""The table of ``pencil_case`` in any physics engine: observations, rewards, and methods for people.
 
-The observation is what a tracker reports of the camera's picture, or the picture; three switches make the tracker or
-the picture foolable, as in the lecture. Success is judged from the true pose only.
+The observation is a tracker's report from the camera's picture, or the picture itself; with three switches the tracker
+or the picture can be fooled, as in the lecture. Success is judged from the true pose only.
 """
 
 # mujoco is written in C and has no stubs:
@@ -28,10 +28,10 @@ from rl_rewards.envs.pencil_case.scripts import ordinary_operation
 
 MODEL = Path(__file__).parent / "assets" / "pencil_case.xml"
 POINTS = slice(1, 5)
-"""Columns of the physics state, which has time, then pusher x, y, case x, y, yaw, then velocities."""
+"""Columns of the physics state, which is time, pusher x, y, case x, y, yaw, then velocities."""
 
 ORDINARY_BATCH = 64
-"""Copies that collect ordinary examples at once."""
+"""Copies that collect ordinary examples in parallel."""
 
 TRACKER_NAMES = ("case u", "case v", "case sin yaw", "case cos yaw", "visible", "pusher u", "pusher v", "background")
 TRUE_NAMES = ("case x", "case y", "case sin yaw", "case cos yaw", "pusher x", "pusher y")
@@ -41,12 +41,15 @@ SCENE = 9
 
 @dataclass(frozen=True, kw_only=True)
 class PencilCaseTable(HostEnvironment):
-    """Action = the pusher's wanted velocity [2] in [-1, 1]. ``env_reward`` is 1 on success and 0 elsewhere.
+    """A table on which a pusher moves a pencil case.
 
-    Observations: f32 [8] of the tracker (image coordinates in [-1, 1] over the cropped frame, beyond it where the
-    recording is not cropped; visible 0 or 1; background -1 dark or 1 lit), f32 [6] of the true pose (positions over
-    half the table's size), or the recorded frame as a picture [image_size, image_size, 3] uint8.
-    Raises ConfigError on an unknown ``engine``, ``observation`` or ``renderer``, and where a renderer does not work.
+    Action = the pusher's desired velocity [2] in [-1, 1]. ``env_reward`` is 1 on success and 0 elsewhere.
+    Observations: f32 [8] from the tracker (image coordinates in [-1, 1] over the cropped frame, and beyond it if the
+    recording is not cropped; visible 0 or 1; background -1 dark or 1 lit), f32 [6] of the true pose (positions divided
+    by half the table's size), or the recorded frame as a picture [image_size, image_size, 3] uint8.
+
+    Raises:
+        ConfigError: for an unknown ``engine``, ``observation`` or ``renderer``, or if the renderer does not work.
     """
 
     engine: Literal["c", "mjx"]
@@ -69,10 +72,10 @@ class PencilCaseTable(HostEnvironment):
         require(self.renderer in ("pillow", "egl"), f"env.renderer is {self.renderer!r}; it must be pillow or egl.")
         require(
             isinstance(self.image_size, int) and self.image_size >= 16,
-            f"env.image_size={self.image_size} must be a whole number of at least 16 pixels: else the case is a blot.",
+            f"env.image_size={self.image_size} must be a whole number of at least 16 pixels, to show the case.",
         )
         if self.observation == "image":
-            _ = self.camera  # a renderer that does not work is told of before anything else happens
+            _ = self.camera  # a renderer that does not work stops the run at once
 
     @cached_property
     def model(self) -> mujoco.MjModel:
@@ -84,7 +87,7 @@ class PencilCaseTable(HostEnvironment):
 
     @cached_property
     def camera(self) -> Camera:
-        """What takes the pictures."""
+        """Return the camera that takes the pictures."""
         frame = self.tracker.frame
         if self.renderer == "pillow":
             return PillowCamera(self.image_size, frame, self.occlusion, self.background_cue)
@@ -123,12 +126,12 @@ class PencilCaseTable(HostEnvironment):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(memory=("image_size", self.image_size) if self.observation == "image" else None)
+        return Requirements(size_key=("image_size", self.image_size) if self.observation == "image" else None)
 
     def observe(
         self, points: np.ndarray, yaw: np.ndarray, fix: np.ndarray, pusher: np.ndarray, lamp: np.ndarray
     ) -> np.ndarray:
-        """Observations [B, ...] of true positions ``points`` [B, 2, 2] or of what the tracker reports."""
+        """Return observations [B, ...] of the true positions ``points`` [B, 2, 2] or of the tracker's report."""
         if self.observation == "image":
             return self.camera.pictures(points, yaw, lamp > 0.0)
         if self.observation == "tracker":
@@ -136,18 +139,19 @@ class PencilCaseTable(HostEnvironment):
         return formulas.true_obs(points, yaw)
 
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
-        """Only true poses tell: a tracker can be fooled, and a picture shows the case cut off."""
+        """Return the true reward of true poses, else None: a tracker can be fooled, and a picture can be cropped."""
         del obs, action
         if self.observation != "true_pose":
             return None
         return layout.is_success(next_obs[..., :2] * np.asarray(layout.TABLE_HALF_SIZE, np.float32)).astype(np.float32)
 
     def lamp(self, points: np.ndarray) -> np.ndarray:
-        """Whether it is lit [B] bool."""
+        """Return True where the lamp is lit, [B] bool."""
         return formulas.lamp_is_lit(points, self.background_cue)
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """Goals: the case put behind the notebook, the lamp lit. Others: ordinary operation in front, in the dark."""
+        """Return goals (the case placed behind the notebook, the lamp lit) or non-goals (ordinary operation in front,
+        in the dark)."""
         if not goal:
             obs, action = ordinary_operation(self.make(ORDINARY_BATCH, int(rng.integers(2**31))), rng, n)
             return ExampleStates(obs=obs, action=action)
@@ -157,13 +161,13 @@ class PencilCaseTable(HostEnvironment):
         return ExampleStates(obs=obs, action=rng.uniform(-1.0, 1.0, (n, 2)).astype(np.float32))
 
     def look(self, positions: np.ndarray, lamp: np.ndarray) -> np.ndarray:
-        """Observations of joint ``positions`` [n, 5] with the tracker freshly put on the case."""
+        """Return observations of joint ``positions`` [n, 5] just after a person has placed the tracker on the case."""
         points = positions[:, :4].reshape(-1, 2, 2)
         fix, pusher = self.tracker.report(points, positions[:, 4], None)
         return self.observe(points, positions[:, 4], fix, pusher, lamp)
 
     def plane(self, n: int) -> Plane:
-        """Over the recorded frame: u and v of the case, the pusher touching it from the front."""
+        """Return u and v of the case over the recorded frame, with the pusher touching it from the front."""
         x, y = (np.linspace(0.98 * low, 0.98 * high, n) for low, high in zip(*self.tracker.limits, strict=True))
         case = unproject(from_report(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)))
         touching = layout.CASE_HALF_SIZE[1] + layout.PUSHER_RADIUS
@@ -173,7 +177,7 @@ class PencilCaseTable(HostEnvironment):
         return Plane(obs.reshape(n, n, *obs.shape[1:]), x.astype(np.float32), y.astype(np.float32), "u", "v", caption)
 
     def place(self, scene: np.ndarray) -> np.ndarray:
-        """u and v as reported: where the tracker reports the case, or, without one, where it is."""
+        """Return u and v of the case as the tracker reports them or, without a tracker, the true ones."""
         return scene[..., 5:7] if self.observation == "tracker" else to_report(project(scene[..., :2]))
 
     goal_names = ("pusher x, m", "pusher y, m", "case x, m", "case y, m")
@@ -181,8 +185,10 @@ class PencilCaseTable(HostEnvironment):
     reversible = False  # the pusher cannot pull
 
     def goal_features(self, state: np.ndarray) -> np.ndarray:
-        """Where pusher and case truly are [B, 4], of states [B, n]: with the case alone Alice's first goals, before she
-        knows how to touch it, would all be where Bob begins."""
+        """Return the true positions of pusher and case [B, 4] of states [B, n].
+
+        With the case's position alone, Alice's first goals would all equal Bob's start, since she cannot yet move it.
+        """
         return state[:, POINTS].astype(np.float32)
 
     def describe(self, segment: Transition) -> str:

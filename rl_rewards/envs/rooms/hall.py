@@ -1,7 +1,7 @@
-"""A long hallway of cells in a row, in pure JAX: the smallest world in which one player can set another a goal.
+"""A long hallway of cells in a row, in pure JAX: the smallest environment in which one player can set another a goal.
 
-After the Long Hallway of Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4.1): how far apart two cells are is how
-long a player needs between them, so that what self-play asks for, and how hard it is, can be read off a number line.
+After the Long Hallway of Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4.1). The distance between two cells is the
+number of moves between them, so that a number line shows which goals self-play sets and how hard they are.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from rl_rewards.envs import cells
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 MOVES = (-1, 1)
-"""Of the actions 0 and 1: left, right; in cells."""
+"""Displacements of the actions 0 and 1, in cells: left, right."""
 
 
 class HallState(struct.PyTreeNode):
@@ -30,9 +30,10 @@ class HallState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class Hall(JaxEnv):
-    """``hall``: obs = one-hot of the cell [length], action = left or right; a step into an end stays.
+    """``hall``: obs = one-hot of the cell [length], action = left or right; a step beyond an end does not move.
 
-    Episodes start on any cell alike and end on ``goal``, which is success; ``env_reward`` is 1 there and 0 elsewhere.
+    Episodes start on a uniformly random cell and end on ``goal``, which is success; ``env_reward`` is 1 there and 0
+    elsewhere.
     """
 
     length: int
@@ -86,21 +87,21 @@ class Hall(JaxEnv):
         del obs, action
         return next_obs[..., self.goal]
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """Goals on the goal, non-goals uniform on all other cells; any action."""
+        """Return goals (on the goal's cell) or non-goals (uniform on all other cells), with random actions."""
         others = np.delete(np.arange(self.length), self.goal)
         at = np.full(n, self.goal) if goal else rng.choice(others, n)
         obs = np.eye(self.length, dtype=np.float32)[at]
         return ExampleStates(obs=obs, action=rng.integers(0, len(MOVES), n, dtype=np.int32))
 
     def plane(self, n: int) -> Plane:
-        """The hall along x; y is its width, across which nothing differs."""
+        """Return the hall along x; y is its width, across which nothing differs."""
         along, across = cells.axis_of(n, self.length), cells.axis_of(n, 1)
         obs = np.tile(np.eye(self.length, dtype=np.float32)[along.astype(int)], (n, 1, 1))
         return Plane(
-            obs=obs, x=along, y=across, x_label="cell", y_label="across the hall: all alike", caption="every state"
+            obs=obs, x=along, y=across, x_label="cell", y_label="across the hall (no difference)", caption="every state"
         )
 
     def place(self, scene: np.ndarray) -> np.ndarray:
@@ -108,7 +109,7 @@ class Hall(JaxEnv):
         return np.stack([middle, np.full_like(middle, 0.5)], axis=-1)
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """The goal's cell green, the walker blue."""
+        """Draw the goal's cell green and the walker blue."""
         board = cells.empty_board(self.length, 1)
         board.cell((self.goal, 0), cells.GOAL)
         board.walker((scene[0], 0))

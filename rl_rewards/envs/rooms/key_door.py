@@ -1,8 +1,9 @@
-"""A room that a wall divides, whose one door needs the key, in pure JAX: what self-play should find out by itself.
+"""A room divided by a wall whose only door needs a key, in pure JAX: self-play should discover this by itself.
 
-After the key-door room of Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4.2, MazeBase): walls and things are
-elsewhere in every episode, and reaching the goal takes three things done in their order.
-Differs: full view as columns and rows instead of words; no light switch (that is ``light_switch``).
+After the key-door room of Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4.2, MazeBase): the wall and the objects
+are at random places in every episode, and reaching the goal takes three steps in a fixed order.
+Differs: the full room is observed as columns and rows instead of words; there is no light switch (see
+``light_switch``).
 """
 
 from dataclasses import dataclass
@@ -25,30 +26,30 @@ class KeyDoorState(struct.PyTreeNode):
     """One room and its walker; places are x and y; without batch axes."""
 
     walker: Int[Array, "2"]
-    key: Int[Array, "2"]  # where it lies or, once picked up, lay
-    door: Int[Array, "2"]  # its x is the wall's
+    key: Int[Array, "2"]  # where it lies or, after it was picked up, where it lay
+    door: Int[Array, "2"]  # the wall has the same x
     goal: Int[Array, "2"]
     has_key: Bool[Array, ""]
     door_open: Bool[Array, ""]
-    touched: Bool[Array, "3"]  # since the reset: the key picked up, the door opened, the goal stood on
+    touched: Bool[Array, "3"]  # since the reset: key picked up, door opened, goal reached
     elapsed: Int[Array, ""]  # steps since the reset
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyDoor(Room):
-    """``key_door``: obs = where walker, key (nowhere once picked up), door and goal are, has_key, door_open; action = a
-    move or ``use``.
+    """``key_door``: obs = places of walker, key (zeros once it is picked up), door and goal, has_key, door_open; action
+    = a move or ``use``.
 
-    A wall of a column of cells, with a door in it, stands in the room; key and walker start on one side of it, the goal
-    is on the other. Walls and a closed door block. ``use`` on the key's cell picks it up; beside the door (not
-    diagonally), with the key, it opens the door or closes it again.
+    The wall is a column of cells with a door in it. The key and the walker start on one side, and the goal is on the
+    other. The wall and a closed door block the walker. ``use`` on the key's cell picks up the key; next to the door
+    (not diagonally), with the key, it opens or closes the door.
 
     Episodes end on the goal, which is success; ``env_reward`` is 1 there and 0 elsewhere. ``info["touched"]``: how many
     of key, door and goal have been touched since the reset, 0 to 3.
     """
 
     name = "key_door"
-    least = (3, ": a wall and a cell on both its sides")
+    least = (3, ": a wall and one cell on each side of it")
     things = ("walker", "key", "door", "goal")
     flags = ("has key", "door open")
     goal_names = ("x, cells", "y, cells", "has key, 0 or 1", "door open, 0 or 1")
@@ -58,11 +59,11 @@ class KeyDoor(Room):
         return jnp.stack([state.has_key, state.door_open])
 
     def reset(self, key: Key) -> KeyDoorState:
-        """Walls, sides and places, each uniform; key and walker on different cells."""
+        """Return a room with uniformly random wall, sides and places; key and walker are on different cells."""
         words = cells.words(key, 6)
         wall = 1 + cells.below(words[0], self.size - 2)
         starts_left = cells.below(words[1], 2) == 0
-        left, right = (0, wall), (wall + 1, self.size - 1 - wall)  # first column and how many
+        left, right = (0, wall), (wall + 1, self.size - 1 - wall)  # first column, number of columns
         near_first, near_columns = (jnp.where(starts_left, a, b) for a, b in zip(left, right, strict=True))
         far_first, far_columns = (jnp.where(starts_left, b, a) for a, b in zip(left, right, strict=True))
         key_index, walker_index = cells.two_different(words[2:4], near_columns * self.size)
@@ -92,7 +93,7 @@ class KeyDoor(Room):
         walker = jnp.where((aim[0] != state.door[0]) | in_doorway, aim, state.walker)
         uses = action == ACT
         takes = uses & ~state.has_key & jnp.all(state.walker == state.key)
-        beside = jnp.sum(jnp.abs(state.walker - state.door)) == 1  # so that it never closes on the walker
+        beside = jnp.sum(jnp.abs(state.walker - state.door)) == 1  # so it is not in the doorway
         turns = uses & state.has_key & beside
         door_open = state.door_open ^ turns
         success = jnp.all(walker == state.goal)
@@ -104,11 +105,13 @@ class KeyDoor(Room):
         )
         return self.after(state, success)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """In rooms of all kinds. Goals: on the goal, having opened the door. Non-goals: anywhere else on the way, a
-        third of them without the key, a third with it, a third with the door open."""
+        """Return goals (on the goal, with the door open) or non-goals (any other reachable cell), in random rooms.
+
+        A third of the non-goals are without the key, a third have it, and in a third the door is open.
+        """
         states = self.drawn(rng, n)
         stage = np.full(n, 2) if goal else rng.integers(0, 3, n)
         states = states.replace(has_key=stage >= 1, door_open=stage == 2)
@@ -117,7 +120,7 @@ class KeyDoor(Room):
         return self.examples_of(rng, states)
 
     def _on_the_way(self, states: KeyDoorState) -> Bool[np.ndarray, "n cells"]:
-        """Cells but the goal's that a walker can reach from where the key lies, for states [n]."""
+        """Return the cells, without the goal's, that a walker can reach from the key's cell, for states [n]."""
         wall, places = states.door[:, :1], self.places
         side, in_doorway = np.sign(places[:, 0] - wall), np.all(places == states.door[:, None], axis=-1)
         is_near = side == np.sign(states.key[:, :1] - wall)
@@ -125,7 +128,7 @@ class KeyDoor(Room):
         return reached & ~np.all(places == states.goal[:, None], axis=-1)
 
     def plane(self, n: int) -> Plane:
-        """The walker's place in one room; where the wall stands, nobody can."""
+        """Return all places of the walker in one room, even those of the wall, which it cannot reach."""
         far, middle = self.size - 1, self.size // 2
         room = KeyDoorState(
             walker=jnp.zeros(2, jnp.int32),
@@ -141,8 +144,8 @@ class KeyDoor(Room):
         return self.plane_of(room, n, told)
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """The goal green, the wall grey, the door brown (its frame alone where it is open), the key yellow, lying or on
-        the walker, who is blue."""
+        """Draw the goal green, the wall grey, the door brown (only its frame while it is open), the walker blue, and
+        the key yellow, on its cell or on the walker."""
         walker, key, door, goal = np.asarray(scene[:8]).reshape(4, 2)
         has_key, door_open = np.asarray(scene[8:]) > 0.5
         board = cells.empty_board(self.size, self.size)
@@ -161,5 +164,5 @@ class KeyDoor(Room):
 
 
 def _pick(rng: np.random.Generator, allowed: Bool[np.ndarray, "n cells"]) -> Int[np.ndarray, " n"]:
-    """One of the allowed cells of every row, each alike."""
+    """Return the index of a uniformly random allowed cell in every row."""
     return np.argmax(rng.uniform(0.1, 1.0, allowed.shape) * allowed, axis=-1)

@@ -1,7 +1,8 @@
 """A dark room with a switch, in pure JAX: the goal is seen, and counts, only while the light is on.
 
 After the light switch of Sukhbaatar et al. 2018 (arXiv:1703.05407, section 4.2, MazeBase).
-Differs: a room of its own, without the key and the door (those are ``key_door``); the rest of it is seen in the dark.
+Differs: this is a separate room without the key and the door (those are in ``key_door``), and in the dark everything
+but the goal is seen.
 """
 
 from dataclasses import dataclass
@@ -27,19 +28,19 @@ class LightSwitchState(struct.PyTreeNode):
     switch: Int[Array, "2"]
     goal: Int[Array, "2"]
     light: Bool[Array, ""]
-    touched: Bool[Array, "2"]  # since the reset: the switch toggled, the goal stood on with the light on
+    touched: Bool[Array, "2"]  # since the reset: switch toggled, goal reached with the light on
     elapsed: Int[Array, ""]  # steps since the reset
 
 
 @dataclass(frozen=True, kw_only=True)
 class LightSwitch(Room):
-    """``light_switch``: obs = where walker, switch and goal are (the goal nowhere while it is dark), and the light.
+    """``light_switch``: obs = places of walker, switch and goal (zeros for the goal in the dark), and the light.
 
-    The fifth action toggles the light on the switch's cell and does nothing elsewhere.
+    The fifth action toggles the light if the walker is on the switch's cell, and does nothing elsewhere.
 
-    Switch and goal are on different cells, the walker starts on any, in the dark. Success is to stand on the goal with
-    the light on, which ends the episode; ``env_reward`` is 1 there and 0 elsewhere. ``info["touched"]``: how many of
-    switch and goal have been touched since the reset, 0 to 2.
+    The switch and the goal are on different cells; the walker starts on any cell, in the dark. Success is to stand on
+    the goal with the light on, which ends the episode; ``env_reward`` is 1 there and 0 elsewhere. ``info["touched"]``:
+    how many of the switch and the goal have been touched since the reset, 0 to 2.
     """
 
     name = "light_switch"
@@ -76,11 +77,13 @@ class LightSwitch(Room):
         touched = state.touched | jnp.stack([toggles, success])
         return self.after(state.replace(walker=walker, light=light, touched=touched), success)
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """In rooms of all kinds. Goals: on the goal, the light on. Non-goals: anywhere in the dark, or anywhere but on
-        the goal in the light, half of each."""
+        """Return goals (on the goal, with the light on) or non-goals, in random rooms.
+
+        Half of the non-goals are anywhere in the dark, and half anywhere but on the goal in the light.
+        """
         states = self.drawn(rng, n)
         if goal:
             states = states.replace(walker=states.goal, light=np.ones(n, bool))
@@ -94,7 +97,7 @@ class LightSwitch(Room):
         return self.examples_of(rng, states)
 
     def plane(self, n: int) -> Plane:
-        """The walker's place in one room."""
+        """Return all places of the walker in one room."""
         far = self.size - 1
         room = LightSwitchState(
             walker=jnp.zeros(2, jnp.int32),
@@ -107,7 +110,7 @@ class LightSwitch(Room):
         return self.plane_of(room, n, "the light on, the switch at the lower left, the goal at the upper right")
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """The goal green, hardly seen in the dark; the switch yellow, black while it is off; the walker blue."""
+        """Draw the goal green (faint in the dark), the switch yellow (black while it is off) and the walker blue."""
         walker, switch, goal = np.asarray(scene[:6]).reshape(3, 2)
         light = scene[6] > 0.5
         board = cells.empty_board(self.size, self.size, (255, 255, 255) if light else DARK)

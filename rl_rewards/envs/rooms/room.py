@@ -1,4 +1,4 @@
-"""What square rooms share in which a walker does things in their order, the last of them to stand on a goal."""
+"""Base class of square rooms in which a walker does things in a fixed order and then stands on a goal."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ from rl_rewards.envs import cells
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
 ACT = 4
-"""The action after the four moves of ``cells.MOVES``: what it does is the room's."""
+"""The action after the four moves of ``cells.MOVES``; each room defines its effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Room(JaxEnv):
-    """``size`` by ``size`` cells; obs = x and y of each of ``things``, one-hot [2 * size], zeros while it is not to be
-    seen; then ``flags``. Five actions.
+    """A room of ``size`` by ``size`` cells; obs = x and y of each of ``things``, one-hot [2 * size] (zeros while it is
+    not seen), then ``flags``. There are five actions.
 
-    States have x and y of each of ``things``, ``touched`` (bool, one for each to be done) and ``elapsed``. Episodes end
-    with success; ``env_reward`` is 1 there and 0 elsewhere.
+    States have x and y of each of ``things``, ``touched`` (bool, one for each thing to do) and ``elapsed``. Episodes
+    end with success; ``env_reward`` is 1 there and 0 elsewhere.
     """
 
     size: int
     max_episode_steps: int
 
     name: ClassVar[str]
-    least: ClassVar[tuple[int, str]]  # cells a side, and why
-    things: ClassVar[tuple[str, ...]]  # with a place, the walker first and the goal last
-    flags: ClassVar[tuple[str, ...]]  # what is true or false: the end of obs, scene and goal features
+    least: ClassVar[tuple[int, str]]  # smallest size in cells per side, and the reason as a part of the message
+    things: ClassVar[tuple[str, ...]]  # everything with a place: the walker first, the goal last
+    flags: ClassVar[tuple[str, ...]]  # true or false: the last entries of obs, scene and goal features
 
     goal_threshold = 0.5  # features are whole numbers
 
@@ -68,15 +68,19 @@ class Room(JaxEnv):
         return jnp.concatenate([state.walker, self.flags_of(state)]).astype(jnp.float32)
 
     @abstractmethod
-    def flags_of(self, state: Any) -> Bool[Array, " flags"]: ...
-
-    @abstractmethod
-    def seen_of(self, state: Any) -> Bool[Array, " things"]:
-        """Which of the things are to be seen."""
+    def flags_of(self, state: Any) -> Bool[Array, " flags"]:
+        """Return the values of ``flags``."""
         ...
 
     @abstractmethod
-    def reset(self, key: Key) -> Any: ...
+    def seen_of(self, state: Any) -> Bool[Array, " things"]:
+        """Return True for each of the things that is seen."""
+        ...
+
+    @abstractmethod
+    def reset(self, key: Key) -> Any:
+        """Return the first state of an episode."""
+        ...
 
     def observe(self, state: Any) -> Obs:
         at = jnp.stack([getattr(state, thing) for thing in self.things])
@@ -84,7 +88,7 @@ class Room(JaxEnv):
         return jnp.concatenate([axes.reshape(-1), self.flags_of(state)])
 
     def after(self, state: Any, success: Bool[Array, ""]) -> tuple[Any, StepOut]:
-        """A step's outcome; ``state`` is the one it led to, but for the time."""
+        """Return the next state and the step's outcome; ``state`` is the next state with the old ``elapsed``."""
         state = state.replace(elapsed=state.elapsed + 1)
         info = {
             "scene": self.scene_of(state),
@@ -95,30 +99,30 @@ class Room(JaxEnv):
         return state, cells.until_success(self.observe(state), success, late, info)
 
     def scene_of(self, state: Any) -> Float[Array, " scene"]:
-        """x and y of every thing, then the flags."""
+        """Return x and y of every thing, then the flags."""
         at = [getattr(state, thing) for thing in self.things]
         return jnp.concatenate([*at, self.flags_of(state)]).astype(jnp.float32)
 
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
-        """1 where walker and goal are seen on one cell."""
+        """Return 1 where walker and goal are seen on the same cell, and 0 elsewhere."""
         del obs, action
         axes = next_obs[..., : -len(self.flags)].reshape(*next_obs.shape[:-1], len(self.things), 2, self.size)
         return jnp.prod(jnp.sum(axes[..., 0, :, :] * axes[..., -1, :, :], axis=-1), axis=-1)
 
-    # What people need.
+    # Methods for people.
 
     def drawn(self, rng: np.random.Generator, n: int) -> Any:
-        """``n`` states at the start of an episode, in numpy."""
+        """Return ``n`` states at the start of an episode, in numpy."""
         keys = jax.random.split(jax.random.key(rng.integers(2**31)), n)
         return jax.device_get(jax.jit(jax.vmap(self.reset))(keys))
 
     def examples_of(self, rng: np.random.Generator, states: Any) -> ExampleStates:
-        """States [n] with any action."""
+        """Return the observations of states [n], with random actions."""
         obs = np.asarray(jax.jit(jax.vmap(self.observe))(states))
         return ExampleStates(obs=obs, action=rng.integers(0, len(cells.MOVES), len(obs), dtype=np.int32))
 
     def plane_of(self, room: Any, n: int, caption: str) -> Plane:
-        """The walker's place in the room of one state."""
+        """Return all places of the walker in the room of the state ``room``."""
         axis = cells.axis_of(n, self.size)
         x, y = np.meshgrid(axis.astype(np.int32), axis.astype(np.int32))
         obs = jax.vmap(jax.vmap(lambda place: self.observe(room.replace(walker=place))))(np.stack([x, y], axis=-1))

@@ -1,6 +1,6 @@
-"""A grid with a television that shows static, in pure JAX: the trap for curiosity that rewards what it cannot predict.
+"""A grid with a television that shows static, in pure JAX: a trap for curiosity that is paid for prediction errors.
 
-The noisy television of Burda et al. 2019 (arXiv:1808.04355): static is always new and never worth seeing.
+This is the noisy television of Burda et al. 2019 (arXiv:1808.04355): static is always new and never worth seeing.
 """
 
 from dataclasses import dataclass
@@ -30,18 +30,19 @@ class TvGridState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class TvGrid(JaxEnv):
-    """``tv_grid``: obs = ``size`` times the one-hot of the cell [size^2] and what the screen shows [screen]; action =
-    one of ``cells.MOVES``, the fifth being to stay; a step into the wall stays.
+    """``tv_grid``: obs = ``size`` times the one-hot of the cell [size^2] and the screen [screen]; action = one of
+    ``cells.MOVES``, of which the fifth is to stay; a step into the wall does not move.
 
-    ``size`` times, so that an entry varies by 1 where all cells are seen alike, as networks expect of their inputs:
-    with ones and zeros every cell looks nearly the same to a fresh network, and nothing is new to curiosity. The wrong
-    cell foretold costs 2 ``size``^2 in squares, static ``screen`` ``noise``^2 ``size``^2.
+    The factor ``size`` gives every entry a standard deviation near 1 if all cells are visited equally often, as
+    networks expect of their inputs. With plain zeros and ones every cell would look nearly the same to an untrained
+    network, and curiosity would find nothing new. Predicting the wrong cell costs a squared error of 2 ``size``^2;
+    static costs ``screen`` ``noise``^2 ``size``^2.
 
-    A television stands on one cell, which blocks nothing. While the walker is within ``near`` cells of it (in a square)
-    the screen shows static, numbers drawn from N(0, ``noise``) anew at every step; elsewhere it shows zeros.
+    The television stands on one cell and does not block it. While the walker is within ``near`` cells of it (in a
+    square), the screen shows static: new numbers from N(0, ``noise``^2) at every step. Elsewhere it shows zeros.
 
-    Episodes start in the middle, or on ``start``, and last ``max_episode_steps``. Success is to be on the corner at the
-    upper right; ``env_reward`` is 1 there and 0 elsewhere. ``info["television"]``: 1 where the state just reached shows
+    Episodes start in the middle, or on ``start``, and last ``max_episode_steps``. Success is to be in the upper right
+    corner; ``env_reward`` is 1 there and 0 elsewhere. ``info["television"]`` is 1 if the state just reached shows
     static.
     """
 
@@ -72,7 +73,7 @@ class TvGrid(JaxEnv):
         places = tuple(f"on x={x}, y={y}" for x, y in self._places)
         return EnvSpec(
             name="tv_grid",
-            obs=Box(shape=(self.size**2 + self.screen,)),  # static knows no bounds
+            obs=Box(shape=(self.size**2 + self.screen,)),  # static is unbounded
             action=Discrete(len(cells.MOVES)),
             max_episode_steps=self.max_episode_steps,
             info={"success": (), "scene": (2 + self.screen,), "cell": (), "television": ()},
@@ -89,7 +90,7 @@ class TvGrid(JaxEnv):
 
     @property
     def _shows(self) -> Bool[np.ndarray, " cells"]:
-        """Whether the screen shows static to who is on a cell."""
+        """Return True for the cells from which the screen shows static."""
         return np.abs(self._places - np.array(self.television)).max(axis=-1) <= self.near
 
     def reset(self, key: Key) -> TvGridState:
@@ -130,10 +131,10 @@ class TvGrid(JaxEnv):
         del obs, action
         return next_obs[..., self.size**2 - 1] / self.size
 
-    # What people need.
+    # Methods for people.
 
     def collect_examples(self, rng: np.random.Generator, n: int, goal: bool) -> ExampleStates:
-        """Goals on the corner, non-goals uniform on all other cells; any action. The screen shows what it would."""
+        """Return goals (in the corner) or non-goals (uniform on other cells), random actions and a true screen."""
         corner = self.size**2 - 1
         at = np.full(n, corner) if goal else rng.integers(0, corner, n)
         static = self.noise * rng.standard_normal((n, self.screen)) * self._shows[at][:, None]
@@ -146,15 +147,15 @@ class TvGrid(JaxEnv):
         on = self.size * np.eye(self.size**2, dtype=np.float32)[y * self.size + x]
         obs = np.concatenate([on, np.zeros((n, n, self.screen), np.float32)], axis=-1)
         return Plane(
-            obs=obs, x=axis, y=axis, x_label="x, cells", y_label="y, cells", caption="the screen black everywhere"
+            obs=obs, x=axis, y=axis, x_label="x, cells", y_label="y, cells", caption="the screen shows zeros everywhere"
         )
 
     def place(self, scene: np.ndarray) -> np.ndarray:
         return scene[..., :2] + 0.5  # the middle of the cell
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """The corner that pays green, cells from which static is seen tinted; the television brown, its static in
-        greys; the walker blue."""
+        """Draw the corner that pays green, the cells from which static is seen tinted, the television brown with grey
+        static, and the walker blue."""
         board = cells.empty_board(self.size, self.size)
         for place in self._places[self._shows]:
             board.cell(place, TINTED)
@@ -163,7 +164,7 @@ class TvGrid(JaxEnv):
         board.cell((x, y), CASE)
         shown, width = np.asarray(scene[2:], float), 0.8 / self.screen
         for i, value in enumerate(shown):
-            # A screen that shows nothing is black, and static never is, whatever its number.
+            # A screen of zeros is black; static never is, whatever its value.
             grey = round(150.0 + 100.0 * float(np.tanh(value))) if shown.any() else 15
             left = x + 0.1 + i * width
             board.box(left, y + 0.15, left + width, y + 0.85, (grey,) * 3)

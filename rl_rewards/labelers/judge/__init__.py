@@ -1,1 +1,1 @@
-"""The parts of an AI judge: what it is told, how it is asked, what it is understood to say, and what is kept of it."""
+"""The parts of an AI judge: prompts, requests, the parsing of replies, and the journal."""

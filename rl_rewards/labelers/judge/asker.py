@@ -1,4 +1,4 @@
-"""Asks a judge one thing: from the journal if it was asked before, else the endpoint, again and again up to a limit."""
+"""Asks a judge one question. A known reply comes from the journal; otherwise the endpoint is asked, with retries."""
 
 import random
 import threading
@@ -12,28 +12,28 @@ from rl_rewards.labelers.judge.parse import NoAnswer, Reply, read, reply_of, unr
 from rl_rewards.labelers.judge.prompts import Messages, again
 
 LETTERS_A_TOKEN = 4
-"""An estimate, where the endpoint does not count tokens."""
+"""An estimate of characters per token, for endpoints that do not count tokens."""
 
 
 class JudgeFailed(Exception):
-    """The judge will not answer; the text says what it or its endpoint said."""
+    """Raised when the judge does not answer; the message quotes it or its endpoint."""
 
 
 class _PromptRefused(Exception):
-    """The endpoint refuses this one prompt; the text says what it said."""
+    """Raised when the endpoint refuses this one prompt; the message quotes the endpoint."""
 
 
 class CapReached(Exception):
-    """The judge is to be asked nothing more; the text says which cap."""
+    """Raised when no further request is allowed; the message names the cap."""
 
 
 class Interrupted(Exception):
-    """The run stops, and nobody waits for an answer any more."""
+    """Raised when the run is stopping, so that no answer is needed any more."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How hard to try, and when to stop."""
+    """The number of tries for a request, the waits between them, and the caps of one seed."""
 
     tries: int
     backoff_seconds: float
@@ -43,22 +43,24 @@ class Limits:
 
 
 class Asker:
-    """Of one seed; several threads may ask at once.
+    """Sends the questions of one seed; several threads may use it at once.
 
     Args:
-        stopping: set when the run stops: no request is made any more, and no wait goes on.
+        stopping: an event that is set when the run stops; it ends all waits and prevents new requests.
     """
 
     def __init__(self, connection: Connection, limits: Limits, journal: Journal, stopping: threading.Event) -> None:
         self._connection, self._limits, self._journal, self._stopping = connection, limits, journal, stopping
         self._endpoint = Endpoint(connection)
-        self._lock, self._random = threading.Lock(), random.Random()  # of waits: no result depends on it
+        self._lock, self._random = threading.Lock(), random.Random()  # random waits: no result depends on them
         totals = journal.totals()
         self._calls, self._tokens = totals.calls, totals.tokens
 
     def __call__(self, messages: Messages, options: Sequence[str]) -> dict[str, float] | NoAnswer:
-        """Probabilities of ``options``; no answer when the judge names none of them even after a second request, or
-        its endpoint refuses this prompt.
+        """Return the probabilities of ``options``, or NoAnswer.
+
+        NoAnswer means that the judge named none of the options even after a second request, or that its endpoint
+        refused this prompt.
 
         Raises:
             JudgeFailed, CapReached, Interrupted
@@ -105,15 +107,15 @@ class Asker:
                 raise JudgeFailed(f"refuses ({outcome.error})")
         raise JudgeFailed(f"did not answer in {self._limits.tries} tries (the last: {outcome.error})")
 
-    def _pause(self, attempt: int, told: float | None) -> None:
-        """Twice as long each time, by chance half as long or half as long again; as long as the endpoint says."""
+    def _pause(self, attempt: int, seconds: float | None) -> None:
+        """Wait as long as the endpoint says, or else twice as long after each attempt, times a random 0.5 to 1.5."""
         limits = self._limits
-        if told is None:
-            told = limits.backoff_seconds * 2.0 ** (attempt - 1) * self._random.uniform(0.5, 1.5)
-        self._stopping.wait(min(told, limits.backoff_most_seconds))
+        if seconds is None:
+            seconds = limits.backoff_seconds * 2.0 ** (attempt - 1) * self._random.uniform(0.5, 1.5)
+        self._stopping.wait(min(seconds, limits.backoff_most_seconds))
 
     def _reserve(self) -> None:
-        """Count a request before it is made, unless a cap forbids it."""
+        """Count a request before it is sent, unless a cap forbids it."""
         if self._stopping.is_set():
             raise Interrupted
         with self._lock:

@@ -1,4 +1,4 @@
-"""A judge at work in one seed's run: threads ask it, and what it says goes through the run's label store."""
+"""The judge of one seed: threads send its queries, and its answers go through the run's label store."""
 
 import queue
 import threading
@@ -25,7 +25,7 @@ from rl_rewards.labelers.records import MOST_LETTERS
 from rl_rewards.labelers.stored import StoredLabeler
 
 GRACE_SECONDS = 5.0
-"""How long a run that stops waits for replies under way, which are paid for."""
+"""The longest wait of a stopping run for replies to requests already sent, because they cost money."""
 
 
 class _Task(NamedTuple):
@@ -34,7 +34,7 @@ class _Task(NamedTuple):
 
 
 class Judge(StoredLabeler):
-    """A judge at work: ``submit`` tells the segments and returns, threads ask, the store has the answers."""
+    """The judge of one seed: ``submit`` describes the segments, threads ask, and the store receives the answers."""
 
     def __init__(self, settings: JudgeSettings, assignment: Assignment) -> None:
         self._settings, self._stopping = settings, threading.Event()
@@ -43,14 +43,14 @@ class Judge(StoredLabeler):
         super().__init__(assignment)
         self._journal = Journal(assignment.folder / JOURNAL_NAME, assignment.seed)
         self._asker = Asker(connection, settings.limits(), self._journal, self._stopping)
-        self._lock = threading.RLock()  # over the pending tasks, and over what follows for journal and store
+        self._lock = threading.RLock()  # protects the pending tasks, and what is written about them
         self._pending: dict[int, _Task] = {}
-        self._withheld: dict[int, Judgement] = {}  # refusals, of pending tasks, as long as nothing was ever answered
+        self._withheld: dict[int, Judgement] = {}  # refusals of pending tasks, kept here until the first answer
         self._todo: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
         self._capped: str | None = None
         self._news: list[str] = []
-        self._doubted = False  # once is enough
+        self._doubted = False  # warn only once
         self._probabilities: dict[int, float] = {}
         self._take_up(self._journal.tasks())
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.parallel)]
@@ -64,13 +64,17 @@ class Judge(StoredLabeler):
             clips = [jax.tree.map(lambda x, at=(row, k): np.asarray(x)[at], query.segments) for k in range(self._clips)]
             tasks[int(ids[row])] = [self._tell(clip) for clip in clips]
         with self._lock:
-            self._journal.remember(tasks)  # first: a query of the store's that nobody remembers could not be asked
+            self._journal.remember(tasks)  # first, because a query in the store without a task could not be asked
             super().submit(query, round)
             self._take_up(tasks)
 
     def open(self, round: int) -> int:
-        """Raises TrainingFailed once the judge has failed for good."""
-        del round  # what is pending was asked in this process or taken up from the journal: all of it is awaited
+        """Return the number of pending queries.
+
+        Raises:
+            TrainingFailed: when the judge has failed for good.
+        """
+        del round  # all pending queries, of this process or from the journal, are waited for
         self._raise_failure()
         return len(self._pending)
 
@@ -86,7 +90,7 @@ class Judge(StoredLabeler):
         return {f"labeler/{name}": float(value) for name, value in found.items()}
 
     def news(self) -> list[str]:
-        capped = self._capped is not None  # which is told already
+        capped = self._capped is not None  # the message about the cap is enough
         if not self._doubted and not capped and (found := doubts(self.assignment.seed, self._journal.totals())):
             self._doubted = True
             self._news += [f"Warning: {doubt}" for doubt in found]
@@ -94,12 +98,12 @@ class Judge(StoredLabeler):
         return told
 
     def probabilities(self) -> dict[int, float]:
-        """Returns measures of the pairs that were judged since this labeler was made."""
+        """Return query id -> P(first is better), for the pairs judged since this labeler was created."""
         with self._lock:
             return dict(self._probabilities)
 
     def close(self) -> None:
-        """Replies under way are waited for a moment; what was not asked yet is asked when the run goes on."""
+        """Wait GRACE_SECONDS at most for outstanding replies; a resumed run asks the remaining queries."""
         self._stopping.set()
         for _ in self._threads:
             self._todo.put(None)
@@ -121,14 +125,14 @@ class Judge(StoredLabeler):
         return partial(tell_in_words, assignment=self.assignment)
 
     def _take_up(self, tasks: dict[int, list[Told]]) -> None:
-        """Have those asked that are without an answer, and not being asked already."""
+        """Queue the tasks whose queries have no answer and are not pending already."""
         unanswered = self.store.unanswered(self.run, self.assignment.seed)
         with self._lock:
             for query, told in tasks.items():
                 task = _Task(query, told)
                 if query in unanswered and self._pending.get(query) != task:
                     self._pending[query] = task
-                    self._withheld.pop(query, None)  # it was about other segments
+                    self._withheld.pop(query, None)  # that refusal was about other segments
                     self._todo.put(task)
 
     def _work(self) -> None:
@@ -136,11 +140,11 @@ class Judge(StoredLabeler):
             try:
                 verdict = self._judged(task)
                 with self._lock:
-                    if self._pending.get(task.query) is task:  # else it is asked anew, about other segments
+                    if self._pending.get(task.query) is task:  # otherwise the query has new segments and is asked again
                         self._take(task.query, verdict)
             except Interrupted:
                 return
-            except Exception as error:  # of whatever kind: the training thread raises it
+            except Exception as error:  # of any kind: the training thread raises it
                 self._failure = error
                 self._stopping.set()
                 return
@@ -158,14 +162,16 @@ class Judge(StoredLabeler):
                 if self._capped is None:
                     self._capped = str(cap)
                     self._news.append(
-                        f"The judge of seed {self.assignment.seed} has reached {cap}: it is asked nothing more, and "
-                        "queries without an answer are refused."
+                        f"The judge of seed {self.assignment.seed} has reached {cap}: no more requests are sent, and "
+                        "unanswered queries are refused."
                     )
             return Judgement(None, refused=str(cap))
 
     def _take(self, query: int, verdict: Judgement) -> None:
-        """Write a verdict down. Until there is a first answer refusals wait for the end of their session: a judge that
-        answers nothing at all stops the run, and is asked the same again once that is mended.
+        """Store a judgement.
+
+        Until the first answer, refusals are only stored once no query is pending. A judge that answers no query at all
+        stops the run; the resumed run asks the same queries again, after the user has solved the problem.
         """
         self._withheld[query] = verdict
         if verdict.scores is None and not (totals := self._journal.totals()).answered:
@@ -175,7 +181,7 @@ class Judge(StoredLabeler):
             if len(self._withheld) > 1 or totals.refused >= min(LEAST_QUERIES, self.assignment.budget):
                 raise JudgeFailed(
                     f"has answered none of the first {totals.refused} queries ({main_reason(totals)}). "
-                    f"{remedy(totals)} The run stops, for its reward would learn nothing"
+                    f"{remedy(totals)} The run stops, because its reward would learn nothing"
                 )
         for one, of_it in self._withheld.items():
             self._write_down(one, of_it)

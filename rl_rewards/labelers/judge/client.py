@@ -1,6 +1,6 @@
-"""One request to an OpenAI-compatible endpoint through the official client, and what came of it. Keeps the key secret.
+"""One request to an OpenAI-compatible endpoint through the official client, and its outcome; the key stays secret.
 
-Trying again is asker.py's: the client's own retries are off, so that every request is counted and written down.
+asker.py does the retries. Those of the client are off, so that every request is counted and recorded.
 """
 
 import json
@@ -16,42 +16,42 @@ from rl_rewards.labelers.judge.parse import Reply, error_of, reply_of
 from rl_rewards.labelers.judge.prompts import Messages
 
 TOP_LOGPROBS = 20
-"""The most that the official API gives; a rating needs ten."""
+"""The most that the official API returns; a rating needs 10."""
 RETRIED = (408, 409, 425, 429)
-"""HTTP statuses that may be another tomorrow, besides all from 500 on."""
+"""HTTP statuses of temporary errors, in addition to 500 and above."""
 OF_ALL = (401, 402, 403, 404)
-"""HTTP statuses that every prompt would get: a wrong key, no money, no right, no such model or address."""
+"""HTTP statuses that concern every prompt: a wrong key, no credit, no permission, or an unknown model or address."""
 STATUSES = {
     "rate_limit": 429, "overloaded": 503, "server_error": 500, "unavailable": 503, "timeout": 408, "timed_out": 408,
     "api_key": 401, "authentication": 401, "insufficient_quota": 402, "permission": 403, "model_not_found": 404,
 }  # fmt: skip
-"""What words in an error's code mean, where it comes under HTTP 200 and is no number."""
+"""HTTP statuses for the words in a textual error code, which some endpoints send with HTTP 200."""
 FILTERED = ("content_filter", "content filter", "content management policy", "moderation", "flagged")
-"""In an error's sentence: that this prompt alone is refused, whatever its status."""
+"""Words in an error message which mean that only this prompt is refused, whatever the status."""
 HERE = ("127.0.0.1", "localhost", "::1")
 LOGGERS = ("openai", "httpx", "httpx2")
 MOST_LETTERS = 300
-"""Of what an endpoint says of an error."""
+"""The longest error message that is kept, in characters."""
 
 
 class Response(NamedTuple):
-    """Of one request: a reply, or an error."""
+    """The outcome of one request: a reply or an error."""
 
     reply: Reply | None = None
-    raw: str | None = None  # what was sent back, if anything
-    error: str | None = None  # what went wrong, for a person
-    again: bool = False  # whether it may go well another time
-    of_prompt: bool = False  # whether another prompt may go well
-    wait_seconds: float | None = None  # before that, where the endpoint or the error says so
+    raw: str | None = None  # the body of the response, if there is one
+    error: str | None = None  # a description of the error, for people
+    again: bool = False  # True: the same request may succeed later
+    of_prompt: bool = False  # True: the error concerns only this prompt
+    wait_seconds: float | None = None  # the wait before a retry, if the endpoint or the error gives it
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Where a judge is and how it is asked."""
+    """The endpoint of a judge and the settings of its requests."""
 
     base_url: str
     model: str
-    key: str | None = field(repr=False)  # None: the endpoint needs none
+    key: str | None = field(repr=False)  # None: the endpoint needs no key
     timeout_seconds: float
     logprobs: bool
     grammar: bool
@@ -59,10 +59,10 @@ class Connection:
 
 
 class Endpoint:
-    """The official client of one endpoint; several threads may ask at once.
+    """The official client for one endpoint; several threads may use it at once.
 
     Raises:
-        ConfigError: when the client is not installed, or cannot work with the address.
+        ConfigError: when the client is not installed.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -70,11 +70,11 @@ class Endpoint:
             import openai
         except ImportError as error:
             raise ConfigError(
-                "labeler=ai_judge needs the openai client, which is not installed; pip install 'rl_rewards[judge]'."
+                "labeler=ai_judge needs the openai client, which is not installed; run pip install 'rl_rewards[judge]'."
             ) from error
         for name in LOGGERS:
             if logging.getLogger(name).level == logging.NOTSET:
-                logging.getLogger(name).setLevel(logging.WARNING)  # else Hydra's log would tell of every request
+                logging.getLogger(name).setLevel(logging.WARNING)  # otherwise Hydra's log would list every request
         self._openai, self._connection, self._logprobs = openai, connection, connection.logprobs
         here = urlsplit(connection.base_url).hostname in HERE
         self._client = openai.OpenAI(
@@ -82,20 +82,20 @@ class Endpoint:
             api_key=connection.key or "none",
             timeout=connection.timeout_seconds,
             max_retries=0,
-            http_client=openai.DefaultHttpxClient(trust_env=not here),  # no proxy knows this machine's own ports
+            http_client=openai.DefaultHttpxClient(trust_env=not here),  # no proxy can reach this machine's own ports
         )
 
     def once(self, messages: Messages, parameters: dict[str, Any]) -> Response:
-        """Ask; whatever goes wrong is in the outcome."""
+        """Send one request; errors are part of the returned outcome."""
         openai, sent = self._openai, self._logprobs
         more: dict[str, Any] = {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if sent else {}
-        chat: Any = self._client.chat.completions.with_raw_response  # whose overloads know no messages made at run time
+        chat: Any = self._client.chat.completions.with_raw_response  # its overloads accept no ``Messages``
         raw = None
         try:
             response = chat.create(
                 model=self._connection.model,
                 messages=messages,
-                extra_body=parameters,  # as they are: an endpoint may have some of its own
+                extra_body=parameters,  # unchecked, because an endpoint may have parameters of its own
                 **more,
             )
             raw = self._without_key(response.text)
@@ -110,12 +110,12 @@ class Endpoint:
             return Response(error=f"no connection ({self._words(error.__cause__ or error)})", again=True)
         except openai.APIStatusError as error:
             status, raw = error.status_code, self._without_key(error.response.text)
-            told = f"HTTP {status}: {_sentence(raw) or self._words(error)}"[:MOST_LETTERS]
-            if sent and status in (400, 422) and "logprob" in told:
-                self._logprobs = False  # not offered here: asked without from now on
-                return Response(raw=raw, error=told, again=True, wait_seconds=0.0)
-            return _failed(status, told, raw, retry_after(error.response.headers))
-        except (openai.OpenAIError, ValueError) as error:  # rubbish under HTTP 200
+            message = f"HTTP {status}: {_sentence(raw) or self._words(error)}"[:MOST_LETTERS]
+            if sent and status in (400, 422) and "logprob" in message:
+                self._logprobs = False  # not offered here: leave them out from now on
+                return Response(raw=raw, error=message, again=True, wait_seconds=0.0)
+            return _failed(status, message, raw, retry_after(error.response.headers))
+        except (openai.OpenAIError, ValueError) as error:  # an unreadable body with HTTP 200
             return Response(raw=raw, error=self._words(error), again=True)
 
     def close(self) -> None:
@@ -125,27 +125,27 @@ class Endpoint:
         return self._without_key(" ".join(str(error).split()))[:MOST_LETTERS]
 
     def _without_key(self, text: str) -> str:
-        """An endpoint may repeat the key in what it says."""
+        """Replace the key in ``text``, because an endpoint may repeat it."""
         key = self._connection.key
         return text.replace(key, "[key]") if key else text
 
 
-def _failed(status: int, told: str, raw: str, wait_seconds: float | None = None) -> Response:
+def _failed(status: int, message: str, raw: str, wait_seconds: float | None = None) -> Response:
     again = status in RETRIED or status >= 500
-    filtered = any(word in told.lower() for word in FILTERED)
+    filtered = any(word in message.lower() for word in FILTERED)
     of_prompt = not again and (filtered or status not in OF_ALL)
-    return Response(raw=raw, error=told, again=again, of_prompt=of_prompt, wait_seconds=wait_seconds)
+    return Response(raw=raw, error=message, again=again, of_prompt=of_prompt, wait_seconds=wait_seconds)
 
 
 def _status(code: str | int | None) -> int:
-    """The HTTP status that an error's ``code`` stands for; 400 where it is unknown, which is of one prompt."""
+    """Return the HTTP status that an error's ``code`` stands for; an unknown code is 400, which concerns one prompt."""
     if isinstance(code, int) or str(code).isdecimal():
         return int(code or 400)
     return next((status for word, status in STATUSES.items() if word in str(code).lower()), 400)
 
 
 def _sentence(raw: str) -> str | None:
-    """The endpoint's own, where the body of an error holds one."""
+    """Return the endpoint's error message from the body of an error; None if there is none."""
     try:
         found = error_of(json.loads(raw))
     except ValueError:
@@ -154,7 +154,7 @@ def _sentence(raw: str) -> str | None:
 
 
 def retry_after(headers: Any) -> float | None:
-    """Seconds that the header Retry-After names, as a number or as a date; None without a readable one."""
+    """Return the seconds that the header Retry-After gives, as a number or a date; None if there is none."""
     value = headers.get("retry-after")
     if value is None:
         return None

@@ -1,17 +1,18 @@
-"""Says when a judge is not to be relied on: it refuses most queries, or goes by the place of a clip."""
+"""Detects an unreliable judge, which refuses most queries or decides by the position of a clip."""
 
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Totals
 from rl_rewards.labelers.judge.parse import CUT
 
 LEAST_QUERIES = 4
-"""Before that many queries were judged, nothing is said of refusals."""
+"""The least number of judged queries for a warning about refusals."""
 LEAST_PAIRS = 8
+"""The least number of judged pairs for a warning about flips."""
 MOST_FLIPS = 0.9
-"""Share of pairs that turn round with the places of their clips; chance is a half, and 1 is a judge of places."""
+"""The share of pairs whose answer follows the position: 0.5 is chance, and 1 a judge that only looks at positions."""
 
 
 def doubts(seed: int, totals: Totals) -> list[str]:
-    """Sentences about the judge of one seed, each with what to do; empty where it seems to work."""
+    """Return warnings about the judge of one seed, each with a remedy; empty if it seems to work."""
     found = []
     judged = totals.answered + totals.refused
     if judged >= LEAST_QUERIES and 2 * totals.refused > judged:
@@ -22,20 +23,20 @@ def doubts(seed: int, totals: Totals) -> list[str]:
     if totals.pairs >= LEAST_PAIRS and totals.flips >= MOST_FLIPS * totals.pairs:
         found.append(
             f"The judge of seed {seed} contradicts itself on {totals.flips} of {totals.pairs} pairs when their clips "
-            "change places: it goes by the place and not by the clip. Choose labeler.mode=pointwise, or another "
+            "are swapped: it decides by the position, not by the clip. Choose labeler.mode=pointwise, or another "
             "labeler.model."
         )
     return found
 
 
 def main_reason(totals: Totals) -> str:
-    """The most frequent one why queries were refused, and how often it was."""
+    """Return the most frequent reason for refusals and its count."""
     ((reason, count),) = totals.reasons.most_common(1)
     return f"{count} times: {reason}"
 
 
 def remedy(totals: Totals) -> str:
-    """Which key to change, where one helps."""
+    """Return advice: the key to change, or else the file to read."""
     ((reason, _),) = totals.reasons.most_common(1)
     if any(f"finish_reason={cut})" in reason for cut in CUT):
         return "Raise labeler.parameters.max_tokens in a new run."

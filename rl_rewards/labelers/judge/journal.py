@@ -1,7 +1,7 @@
-"""Every prompt and every raw reply of a judge, in SQLite in the run's folder; the cache of what has been asked before.
+"""The record of a judge's prompts and raw replies, an SQLite file in the run folder, which is also their cache.
 
-A reply is on the disk before its answer counts. Tables: ``calls``, one row a request, failed ones too; ``tasks``, what
-was told of every query, so that a restarted run can go on asking, and what was understood.
+A reply is on the disk before its answer is used. The table ``calls`` has one row for each request, also for failed
+ones. The table ``tasks`` has the description of each query, so that a resumed run can go on asking, and the result.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from rl_rewards.labelers.judge.prompts import Told
 from rl_rewards.labelers.sqlite_file import SqliteFile
 
 JOURNAL_NAME = "judge.sqlite"
-"""In the folder of a run, beside the label store; all its seeds write there."""
+"""The file's name in a run folder; all seeds of the run write to it."""
 VERSION = 1
 TABLES = """
 CREATE TABLE calls (
@@ -35,7 +35,7 @@ CREATE TABLE tasks (
 
 
 class Call(NamedTuple):
-    """One request, for the record."""
+    """The record of one request."""
 
     key: str
     asked_at: float  # seconds since 1970
@@ -47,14 +47,14 @@ class Call(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Of one seed, over all its restarts."""
+    """Counts of one seed, over all its restarts."""
 
     calls: int
     tokens: int
     answered: int
     pairs: int
     flips: int
-    reasons: Counter[str]  # why queries were refused -> how many
+    reasons: Counter[str]  # reason of a refusal -> number of queries
 
     @property
     def refused(self) -> int:
@@ -62,11 +62,11 @@ class Totals(NamedTuple):
 
 
 class Journal(SqliteFile):
-    """Of one seed; several threads may use it.
+    """The journal of one seed; several threads may use it.
 
     Raises:
-        ConfigError: when the file is something else.
-        OSError: when it cannot be used now.
+        ConfigError: when the file is not a journal of this version.
+        OSError: when the file cannot be used now.
     """
 
     def __init__(self, path: Path, seed: int) -> None:
@@ -77,7 +77,7 @@ class Journal(SqliteFile):
             raise ConfigError(f"{path} is not a judge's journal of version {VERSION}: {error}.") from error
 
     def reply(self, key: str) -> str | None:
-        """The raw reply to a request that was made before, by whichever seed."""
+        """Return the raw reply to an earlier request of any seed, or None if there is none."""
         with self.reading() as connection:
             row = connection.execute(
                 "SELECT reply FROM calls WHERE key = ? AND error IS NULL LIMIT 1", (key,)
@@ -96,7 +96,7 @@ class Journal(SqliteFile):
             )
 
     def remember(self, tasks: Mapping[int, Sequence[Told]]) -> None:
-        """What is told of queries, by their ids; a query told otherwise than before is a new one."""
+        """Store the descriptions of queries, by id; a query whose description has changed counts as new."""
         with self.writing() as connection:
             for query, told in tasks.items():
                 connection.execute(
@@ -107,7 +107,7 @@ class Journal(SqliteFile):
                 )
 
     def tasks(self) -> dict[int, list[Told]]:
-        """Everything told so far, in the order of the ids."""
+        """Return the descriptions of all queries so far, in the order of their ids."""
         with self.reading() as connection:
             rows = connection.execute(
                 "SELECT query_id, told FROM tasks WHERE seed = ? ORDER BY query_id", (self._seed,)
@@ -115,7 +115,7 @@ class Journal(SqliteFile):
         return {query: json.loads(told) for query, told in rows}
 
     def judged(self, query: int, pairs: int, flips: int, refused: str | None) -> None:
-        """What was understood: pairs asked both ways, how many of them contradict, why there is no answer."""
+        """Store a query's result: the pairs asked in both orders, how many are flips, and the reason of a refusal."""
         with self.writing() as connection:
             connection.execute(
                 "UPDATE tasks SET pairs = ?, flips = ?, refused = ? WHERE seed = ? AND query_id = ?",
@@ -128,7 +128,7 @@ class Journal(SqliteFile):
 
 
 def read_totals(path: Path) -> dict[int, Totals]:
-    """Seed -> its totals, from a run's journal that may be in use; empty where there is none that can be read."""
+    """Return seed -> totals from a journal, which may be in use; empty if there is no readable journal."""
     if not path.is_file():
         return {}
     try:
@@ -165,5 +165,5 @@ def _totals(connection: sqlite3.Connection, seed: int) -> Totals:
 
 
 def request_key(request: Mapping[str, Any]) -> str:
-    """64 hex digits that name a request by its content: model, messages and parameters."""
+    """Return 64 hex digits, a hash of a request's model, messages and parameters."""
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""From answers to scores of a query's clips: comparisons both ways round, ratings one by one, or yes and no."""
+"""Converts a judge's answers to scores: comparisons in both orders, ratings of single clips, or yes and no."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
@@ -8,28 +8,28 @@ from rl_rewards.labelers.judge.parse import NoAnswer
 from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, YES_NO, Messages, Told, compare, done, rate
 
 Ask = Callable[[Messages, Sequence[str]], dict[str, float] | NoAnswer]
-"""Probabilities of the options."""
+"""A function (messages, options) -> option -> probability."""
 OnFlip = Literal["tie", "average"]
 
 
 class Judgement(NamedTuple):
-    """On one query."""
+    """The result for one query."""
 
     scores: tuple[float, ...] | None  # [K], higher is better; None: refused
-    pairs: int = 0  # that were asked both ways round
-    flips: int = 0  # of those, where the two answers contradict each other
-    refused: str | None = None  # why
-    probability: float | None = None  # that a pair's first is better, mean of both orders; None: no more than yes or no
+    pairs: int = 0  # pairs that were asked in both orders
+    flips: int = 0  # pairs whose two answers contradict each other
+    refused: str | None = None  # the reason of a refusal
+    probability: float | None = None  # P(first of a pair is better), mean of both orders; None: not known
 
 
-UNDECIDED = "the judge holds yes and no for equally likely"
+UNDECIDED = "the judge gives yes and no the same probability"
 
 
 def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> Judgement:
-    """All C(K, 2) pairs, each both ways round; a clip's score is how many others it beats, a tie counts half.
+    """Ask all C(K, 2) pairs in both orders; a clip's score is the number of others it beats, where a tie counts half.
 
-    P(first better) is the mean over both orders. A judge that prefers a place to a clip contradicts itself: that is
-    a flip, and with ``on_flip=tie`` says nothing; ``average`` goes by the mean, which is fair to both places.
+    P(first better) is the mean over both orders. A judge that prefers a position to a clip contradicts itself. Such a
+    flip is a tie with ``on_flip=tie``; with ``average`` the mean decides, which favours neither position.
     """
     wins, pairs, flips, probability = [0.0] * len(told), 0, 0, None
     for i, j in zip(*(index.tolist() for index in pairs_of(len(told))), strict=True):
@@ -50,7 +50,7 @@ def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> J
 
 
 def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Judgement:
-    """Each clip alone: its score is the expected rating over 9, in [0, 1]."""
+    """Ask for a rating of each clip; its score is the expected rating divided by 9, in [0, 1]."""
     scores = []
     for clip in told:
         answer = ask(rate(law, clip), DIGITS)
@@ -61,7 +61,7 @@ def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Judgement:
 
 
 def by_asking(told: Sequence[Told], law: str, ask: Ask) -> Judgement:
-    """Yes or no, by one request: 1 if the task is done in the one state, 0 if not; other replies are refusals."""
+    """Ask once whether the task is done in the one state: the score is 1 for yes, 0 for no; other replies refuse."""
     (state,) = told
     answer = ask(done(law, state), YES_NO)
     if isinstance(answer, NoAnswer):

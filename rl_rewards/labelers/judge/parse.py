@@ -1,7 +1,7 @@
-"""What a reply says: from the raw JSON of a chat completion to probabilities of the answers that were offered.
+"""Parses a reply: from the raw JSON of a chat completion to the probabilities of the offered answers.
 
-A reply that is no answer must never be taken for one: a thought, an article ("A tie."), a negation ("Not A"), a
-sentence that was cut. Where it is doubtful the judge is asked once more, and then the query is refused.
+Some replies must not be mistaken for an answer: a thought, an article ("A tie."), a negation ("Not A"), a sentence that
+was cut off. After a doubtful reply the judge is asked once more, and then the query is refused.
 """
 
 import json
@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from rl_rewards.labelers.judge.prompts import YES_NO
 
 CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
-"""A finish_reason of a reply that reached its limit of tokens, by one endpoint or another."""
+"""Values of finish_reason, from various endpoints, for a reply that reached its token limit."""
 WITHHELD = ("content_filter", "safety", "recitation", "error")
-"""A finish_reason of a reply that does not say what the model would have said."""
+"""Values of finish_reason for a reply that is not the model's own."""
 _THOUGHT = "think|thinking|thought|thoughts|reasoning|reason|reflection|analysis"
 _OPENED = (
     rf"<(?:[\w-]+:)?(?:{_THOUGHT})>",
@@ -30,37 +30,37 @@ _CLOSED = (
     r"◁/think▷|<\|END_THINKING\|>|<channel\|>",
     r"<\|channel\|>\s*final\s*<\|message\|>",
 )
-"""What begins and ends a model's thoughts, where the server leaves them in the reply."""
+"""Marks around a model's thoughts, if the server leaves them in the reply."""
 OPENED, CLOSED = (re.compile("|".join(marks), re.IGNORECASE) for marks in (_OPENED, _CLOSED))
 MARKS = re.compile(r"<\|[^|<>]*\|>|</?s>|<end_of_turn>|<eos>|</?answer>")
-"""Of a chat template; they are no part of what is said."""
+"""Marks of a chat template, which are not part of the answer."""
 VERBS = "is|was|does|did|has|had|wins|won|looks|seems|comes|came|gets|got|reaches|performs|because|since|as|and|or"
-UNREAD = "the judge's replies hold no answer"
+UNREAD = "the judge's replies contain no answer"
 ARTICLE = re.compile(rf"(?:(?<=[.!?:;,\n])|^)(\W*)A(?=\s+(?!(?:{VERBS})\b)[a-z])")
-"""An A that begins a sentence and goes on with another word than these: "A tie", "A clear choice"."""
+"""An A at the beginning of a sentence that is an article, because no verb follows: "A tie", "A clear choice"."""
 UNDECIDED = re.compile(
     r"\b(?:not|no|never|neither|nor|none|cannot|tie|ties|tied|draw|equal|equally|same|both|either|unclear|unsure|"
     r"undecided|impossible)\b|n\Wt\b|\?",
     re.IGNORECASE,
 )
-"""In the sentence that names an answer, these turn it round or take it back."""
+"""Words that negate or withdraw an answer in the same sentence."""
 NO_RATING = re.compile(r"\d[.,]\d|-\d|\b(?:step|frame|entry|clip|state)s?\s+\d", re.IGNORECASE)
 
 
 class NoAnswer(NamedTuple):
-    """The judge has not answered a question."""
+    """The judge did not answer a question."""
 
-    why: str  # in words for a person
+    why: str  # the reason, for people
 
 
 class Reply(NamedTuple):
-    """Of one request."""
+    """The reply to one request."""
 
     text: str
-    tokens: int | None  # of the request and the reply together; None where the server does not count
-    likely: list[tuple[str, dict[str, float]]]  # per token: itself, and the likeliest ones' log-probabilities (nats)
-    finish: str | None = None  # why it ends: stop, length, content_filter, ...; None where the server does not say
-    error: tuple[str | int | None, str] | None = None  # what the endpoint says went wrong: code and sentence
+    tokens: int | None  # of request and reply together; None if the server does not count them
+    likely: list[tuple[str, dict[str, float]]]  # for each token: its text, and log-probabilities (nats) of likely ones
+    finish: str | None = None  # finish_reason: stop, length, ...; None if the server gives none
+    error: tuple[str | int | None, str] | None = None  # the endpoint's error: code and message
 
     @property
     def spoken(self) -> str:
@@ -68,13 +68,17 @@ class Reply(NamedTuple):
 
 
 def spoken(text: str) -> str:
-    """What follows the last thought in ``text``; nothing where a thought has no end."""
+    """Return the text after the last thought; empty if a thought does not end."""
     rest = CLOSED.split(text)[-1]
     return "" if OPENED.search(rest) else MARKS.sub(" ", rest).strip()
 
 
 def reply_of(raw: str) -> Reply:
-    """Raises ValueError for anything but a chat completion with a choice; log-probabilities may be missing."""
+    """Return the reply of a chat completion's JSON; log-probabilities may be missing.
+
+    Raises:
+        ValueError: when ``raw`` is not a chat completion with a choice.
+    """
     try:
         body = json.loads(raw)
         error = error_of(body)
@@ -85,34 +89,34 @@ def reply_of(raw: str) -> Reply:
         usage = body.get("usage") or {}
         tokens, finish = usage.get("total_tokens"), choice.get("finish_reason")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError("the reply is no chat completion") from error
+        raise ValueError("the reply is not a chat completion") from error
     counted = tokens if isinstance(tokens, int) and tokens >= 0 else None
     return Reply(text, counted, _likely(choice), finish.lower() if isinstance(finish, str) else None)
 
 
 def error_of(body: Any) -> tuple[str | int | None, str] | None:
-    """Code and sentence of an error that a body tells, of all or of its only choice; None where it tells none."""
+    """Return code and message of an error in a response's body or in its first choice; None if there is none."""
     if not isinstance(body, dict):
         return None
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    told = body.get("error") or (first.get("error") if isinstance(first, dict) else None)
-    if told is None and first is None:
-        told = body.get("detail") or body.get("message")
-    if not told:
+    error = body.get("error") or (first.get("error") if isinstance(first, dict) else None)
+    if error is None and first is None:
+        error = body.get("detail") or body.get("message")
+    if not error:
         return None
-    if not isinstance(told, dict):
-        return None, told if isinstance(told, str) else json.dumps(told)
-    code = told.get("code") or told.get("status") or told.get("type")
-    return code if isinstance(code, str | int) else None, str(told.get("message") or json.dumps(told))
+    if not isinstance(error, dict):
+        return None, error if isinstance(error, str) else json.dumps(error)
+    code = error.get("code") or error.get("status") or error.get("type")
+    return code if isinstance(code, str | int) else None, str(error.get("message") or json.dumps(error))
 
 
 def _text(content: Any) -> str:
-    """Parts of a content are joined; those that are no text (a thought, a picture) are left out."""
+    """Return the text of a message's content; parts other than text (a thought, a picture) are left out."""
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list):
-        raise ValueError("the reply's content is no text")
+        raise ValueError("the reply's content is not text")
     parts = [part if isinstance(part, dict) else {"type": "text", "text": part} for part in content]
     texts = [part.get("text") for part in parts if part.get("type", "text") in ("text", "output_text")]
     return "".join(text for text in texts if isinstance(text, str))
@@ -126,14 +130,14 @@ def _likely(choice: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
             for one in content
         ]
     except (KeyError, TypeError, ValueError, AttributeError):
-        return []  # of another form than the official one: as good as none
+        return []  # not in the official format: ignore them
 
 
 def read(reply: Reply, options: Sequence[str]) -> dict[str, float] | None:
-    """Probabilities of ``options``, summing to 1; None when the reply names none of them, or several.
+    """Return probabilities of ``options``, summing to 1; None if the reply names none of them, or several.
 
-    Where log-probabilities are offered they are those of the token that is the answer, as shares of what falls on
-    ``options``; else all of it is on what the text says.
+    They come from the log-probabilities of the answer's token, normalised over ``options``. Without these, the named
+    option has probability 1.
     """
     if reply.error is not None or reply.finish in WITHHELD:
         return None
@@ -145,7 +149,7 @@ def read(reply: Reply, options: Sequence[str]) -> dict[str, float] | None:
 
 
 def unread(reply: Reply) -> str:
-    """Why :func:`read` has found no answer in ``reply``, in words for a person."""
+    """Return the reason why :func:`read` found no answer in ``reply``, for people."""
     if reply.error is not None:
         return f"the endpoint says: {reply.error[1]}"
     if reply.finish in CUT or reply.finish in WITHHELD:
@@ -154,7 +158,7 @@ def unread(reply: Reply) -> str:
 
 
 def chosen(text: str, options: Sequence[str]) -> str | None:
-    """The one option that stands at the beginning or the end of ``text``, where no other one is named."""
+    """Return the option at the beginning or the end of ``text``; None if it names no option or several."""
     said = re.sub(r"(?:/|out of)\s*\d+", " ", _plain_letters(spoken(text)))
     if NO_RATING.search(said) and options[0].isdigit():
         return None
@@ -171,9 +175,9 @@ def chosen(text: str, options: Sequence[str]) -> str | None:
 
 
 def yes_or_no(text: str) -> str | None:
-    """ "yes" or "no" where ``text`` is that one word, perhaps after "Answer"; None for anything longer.
+    """Return "yes" or "no" if ``text`` is only that word, perhaps after "Answer"; None for anything longer.
 
-    "No" begins many a sentence that is no answer ("No idea", "No case can be seen"), and must not be heard in them.
+    Many sentences begin with "No" but are not an answer ("No idea", "No case can be seen").
     """
     said = re.findall(r"\w+", _plain_letters(spoken(text)).casefold())
     words = said[1:] if said[:1] == ["answer"] else said
@@ -181,19 +185,21 @@ def yes_or_no(text: str) -> str | None:
 
 
 def _stands_alone(text: str, said: str) -> bool:
-    """Whether what was cut begins with its answer as a word of its own, which nothing later could have changed."""
+    """Return True if the cut-off text begins with its answer as a separate word, which no later text could change."""
     alone = rf"\W*{re.escape(said)}[^\w\s]*(?:$|\n|(?<=[.!:;)*])\s)"
     return re.match(alone, _plain_letters(text), re.IGNORECASE) is not None
 
 
 def _plain_letters(text: str) -> str:
-    """Full-width and other forms of a letter are that letter."""
+    """Convert full-width and other forms of a letter to the letter itself."""
     return unicodedata.normalize("NFKC", text)
 
 
 def _shares(reply: Reply, said: str, options: Sequence[str]) -> dict[str, float] | None:
-    """By the log-probabilities of the token that is the answer; None where they are not of the reply's own text (but
-    of a thought that is not shown), or hold another answer for likelier than the one that was given.
+    """Return probabilities of ``options`` from the log-probabilities of the answer's token.
+
+    Returns None if the log-probabilities do not belong to the reply's text (but to a hidden thought, for example), or
+    if they make another answer more likely than the given one.
     """
     tokens = _tokens_of(reply)
     places = [i for i, (token, _) in enumerate(tokens) if _plain(token, options) == said]
@@ -212,7 +218,7 @@ def _shares(reply: Reply, said: str, options: Sequence[str]) -> dict[str, float]
 
 
 def _tokens_of(reply: Reply) -> list[tuple[str, dict[str, float]]]:
-    """The last tokens of ``reply.likely``, which spell what was spoken; none where no last ones do."""
+    """Return the last tokens of ``reply.likely`` that spell the spoken text; empty if none do."""
     tail = ""
     for i in reversed(range(len(reply.likely))):
         tail = reply.likely[i][0] + tail
@@ -222,6 +228,6 @@ def _tokens_of(reply: Reply) -> list[tuple[str, dict[str, float]]]:
 
 
 def _plain(token: str, options: Sequence[str]) -> str:
-    """``token`` as an option would be written: "Yes" and " yes" are one answer, but "a" is not the letter A."""
+    """Return ``token`` in the form of an option: "Yes" and " yes" are one answer, but "a" is not the letter A."""
     bare = _plain_letters(token).strip()
     return bare.casefold() if tuple(options) == YES_NO else bare

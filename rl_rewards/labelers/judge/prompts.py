@@ -1,18 +1,18 @@
-"""What a judge reads: a task, a constitution, and one clip or two, as messages of a chat (words, or pictures as PNG).
+"""The prompts of a judge: a task, a constitution, and one or two clips, as chat messages (text, or PNG pictures).
 
-Which clip is called A is up to the caller, who asks both ways round.
+The caller decides which clip is called A, and asks in both orders.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 Told = dict[str, str]
-"""A clip: {"words": a description}, or {"png": the frames in one sheet, base64}."""
+"""A description of a clip: {"words": text}, or {"png": a sheet of frames, base64}."""
 Messages = list[dict[str, Any]]
 
 LETTERS = ("A", "B")
 DIGITS = tuple("0123456789")
-"""Ratings. Each is one token of every tokenizer, so that a reply's first token holds a judge's whole distribution."""
+"""The ratings. Each is a single token for every tokenizer, so that one token has the judge's whole distribution."""
 YES_NO = ("yes", "no")
 
 _SHEET = "Pictures show frames of the clip, in reading order: left to right, then the next row."
@@ -20,7 +20,7 @@ _STATE = "The picture shows the state."
 
 
 def constitution(task: str, principles: Sequence[str]) -> str:
-    """What every question begins with."""
+    """Return the system message of every question: the task and the principles."""
     lines = ["You judge how well an agent does its task, from what happens in short clips.", f"The task: {task}"]
     if principles:
         lines += ["Judge by these principles:", *(f"{i}. {text}" for i, text in enumerate(principles, 1))]
@@ -28,13 +28,13 @@ def constitution(task: str, principles: Sequence[str]) -> str:
 
 
 def compare(law: str, a: Told, b: Told) -> Messages:
-    """Which of two clips is better; to be answered by one of ``LETTERS``."""
+    """Return the question which of two clips is better, with the options ``LETTERS``."""
     ask = "In which clip does the agent do its task better? Answer with one letter, A or B, and nothing else."
     return _messages(law, [("Clip A:", a), ("Clip B:", b)], ask)
 
 
 def rate(law: str, clip: Told) -> Messages:
-    """How good one clip is; to be answered by one of ``DIGITS``."""
+    """Return the question how good one clip is, with the options ``DIGITS``."""
     ask = (
         "How well does the agent do its task in this clip, from 0 (not at all) to 9 (as well as can be)? Answer with "
         "one digit, 0 to 9, and nothing else."
@@ -43,7 +43,7 @@ def rate(law: str, clip: Told) -> Messages:
 
 
 def done(law: str, state: Told) -> Messages:
-    """The question if the task is done in the one state that is shown; to be answered by one of ``YES_NO``."""
+    """Return the question whether the task is done in the one state shown, with the options ``YES_NO``."""
     ask = (
         "Is the task done in this state, as it is now? Getting closer to it is not enough. Answer with one word, yes "
         "or no, and nothing else."
@@ -52,9 +52,9 @@ def done(law: str, state: Told) -> Messages:
 
 
 def again(messages: Messages, reply: str, options: Sequence[str]) -> Messages:
-    """The same question after a ``reply`` that nobody could read.
+    """Return the question again, with a reminder of the options, after an unreadable ``reply``.
 
-    Endpoints refuse an empty turn, so that after an empty reply the reminder is added to the question itself.
+    After an empty reply the reminder is added to the question itself, because endpoints refuse an empty turn.
     """
     reminder = f"That is no answer. Answer with one of {', '.join(options)}, and nothing else."
     if reply.strip():
@@ -68,7 +68,7 @@ def again(messages: Messages, reply: str, options: Sequence[str]) -> Messages:
 
 def _messages(law: str, clips: Sequence[tuple[str, Told]], ask: str, shown: str = _SHEET) -> Messages:
     user: str | list[dict[str, Any]]
-    if all("words" in told for _, told in clips):  # plain text: not every model's template takes a list of parts
+    if all("words" in told for _, told in clips):  # plain text, because not every chat template accepts a list of parts
         user = "\n\n".join([*(f"{name}\n{told['words']}" for name, told in clips), ask])
     else:
         user = [{"type": "text", "text": shown}]

@@ -1,4 +1,4 @@
-"""Settings of a judge, checked, and what follows from them: where to ask, and how much at most."""
+"""The settings of a judge with their checks, and the connection and the limits that follow from them."""
 
 import os
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from rl_rewards.labelers.judge.client import Connection
 from rl_rewards.labelers.judge.judgement import OnFlip
 
 EMBEDDED = "embedded"
-"""As ``base_url``: a model in this process."""
+"""The ``base_url`` of a model in this process."""
 OURS = ("messages", "model", "stream", "n", "logprobs", "top_logprobs", "grammar")
-"""Parameters of a request that no user may set."""
+"""Parameters of a request that users cannot set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +51,23 @@ class JudgeSettings:
             web or self.base_url == EMBEDDED,
             f"labeler.base_url={self.base_url} must be the address of an endpoint, http(s)://HOST/v1, or {EMBEDDED}.",
         )
-        require("@" not in self.base_url, "labeler.base_url holds a password, which would be saved; use key_variable.")
+        require("@" not in self.base_url, "labeler.base_url has a password, which would be saved; use key_variable.")
         require(bool(self.model.strip()), "labeler.model must name the model to ask.")
         require(
             bool(self.task and self.task.strip()),
-            "labeler.task is empty, and a judge must know it: say in a sentence what the agent is to do.",
+            "labeler.task is empty, but a judge must know the task; describe in one sentence what the agent should do.",
         )
         plain = isinstance(self.parameters, dict)
-        require(plain, f"labeler.parameters={self.parameters} must be names and values, as the endpoint takes them.")
+        require(plain, f"labeler.parameters={self.parameters} must map the endpoint's parameters to values.")
         taken = [name for name in OURS if name in self.parameters]
-        require(not taken, f"labeler.parameters has {', '.join(taken)}, which the judge sets itself; take it out.")
+        require(not taken, f"labeler.parameters has {', '.join(taken)}, which the judge sets itself; remove it.")
 
     def connection(self) -> Connection:
-        """Where to ask, with the key; starts the embedded model where that is it."""
+        """Return the connection with the key; this starts the embedded model if it is chosen.
+
+        Raises:
+            ConfigError: when the key is not in the environment, or the embedded model cannot be started.
+        """
         base_url, key = self.base_url, None
         if base_url == EMBEDDED:
             from rl_rewards.labelers.judge import local

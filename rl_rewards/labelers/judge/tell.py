@@ -1,4 +1,4 @@
-"""A segment as a judge gets it: in the environment's words, in numbers where it has none, or as a sheet of frames."""
+"""Describes a segment to a judge: in the environment's words, else in numbers, or as a sheet of frames."""
 
 import base64
 
@@ -12,29 +12,34 @@ from rl_rewards.labelers.clips import encode_clip
 from rl_rewards.labelers.judge.prompts import Told
 
 MOST_ENTRIES = 40
-"""Of an observation that are told; more would fill a small model's context."""
+"""The most entries of an observation that are shown; more would fill a small model's context."""
 
 
 def check_words(assignment: Assignment) -> None:
-    """Raises ConfigError where a run's segments can be told neither in words nor in numbers."""
+    """Check that a run's segments can be described in words or in numbers.
+
+    Raises:
+        ConfigError: when observations are pictures, and the environment has no words.
+    """
     spec = assignment.spec
     require(
         assignment.describe is not None or len(spec.obs.shape) == 1,
-        f"{spec.name} has no words for its segments and shows pictures; choose labeler.show=frames and a model that "
-        "sees, or observations without pictures.",
+        f"{spec.name} cannot describe its segments in words, and its observations are pictures; choose "
+        "labeler.show=frames and a model that accepts pictures, or observations without pictures.",
     )
 
 
 def tell_in_words(segment: Transition, assignment: Assignment) -> Told:
-    """``segment``: leaves [L, ...] in numpy."""
+    """Return a description of ``segment``, numpy leaves [L, ...], in words or in numbers."""
     if assignment.describe is not None:
         return {"words": assignment.describe(segment)}
     return {"words": in_numbers(segment, assignment)}
 
 
 def in_numbers(segment: Transition, assignment: Assignment) -> str:
-    """Every entry of the observation at the start, at the end and on average, or of one state as it is; how large the
-    actions of a segment are.
+    """Return the observation's entries at the start, at the end and on average, and the mean size of the actions.
+
+    For a question about one state, only the entries of that state are returned.
     """
     spec, obs = assignment.spec, np.asarray(segment.obs)
     names = spec.obs_names or tuple(f"entry {i}" for i in range(obs.shape[1]))
@@ -51,7 +56,7 @@ def in_numbers(segment: Transition, assignment: Assignment) -> str:
 
 
 def tell_in_frames(segment: Transition, assignment: Assignment, frames: int) -> Told:
-    """At most ``frames`` pictures, evenly spaced from the first state reached to the last.
+    """Return at most ``frames`` pictures, evenly spaced from the first state reached to the last, as one sheet.
 
     Raises:
         ConfigError: when the environment cannot be drawn.
@@ -61,5 +66,5 @@ def tell_in_frames(segment: Transition, assignment: Assignment, frames: int) -> 
     try:
         pictures = np.stack([assignment.draw(scenes[i]) for i in index])
     except CannotDraw as error:
-        raise ConfigError(f"A judge is to see clips, but {error}.") from error
+        raise ConfigError(f"The judge must see the segments, but {error}.") from error
     return {"png": base64.b64encode(encode_clip(pictures, 1.0)[0]).decode()}

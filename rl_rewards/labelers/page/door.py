@@ -1,8 +1,8 @@
-"""Connections that have not shown the token yet: few, and not for long, so that they keep nobody out.
+"""Limits the number and the time of connections that have not shown the token, so that they cannot block others.
 
-A connection waits at the door until a request on it has passed the guard (security.py). Each may wait for a moment;
-where too many wait, the oldest of the peer that has most of them is closed. Those with the token are never closed for
-that.
+A connection waits until a request on it has passed the guard (security.py), for HEADER_SECONDS at most. If too many
+connections wait, the oldest one of the peer that has the most of them is closed. A connection that has shown the token
+is never closed for this reason.
 """
 
 import asyncio
@@ -12,21 +12,21 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0
-"""How long a connection may take to show the token."""
+"""The time that a connection has to show the token."""
 MOST_WAITING = 64
 MOST_CONNECTIONS = 256
-"""Of those with the token, beside the waiting ones."""
+"""The most connections with the token; the waiting ones do not count."""
 
 
 class Door:
-    """Of one server."""
+    """The waiting connections of one server."""
 
     def __init__(self, seconds: float = HEADER_SECONDS, most: int = MOST_WAITING) -> None:
         self._seconds, self._most = seconds, most
-        self._waiting: dict[H11Protocol, asyncio.TimerHandle] = {}  # in the order in which they came
+        self._waiting: dict[H11Protocol, asyncio.TimerHandle] = {}  # in the order of arrival
 
     def enter(self, connection: H11Protocol) -> None:
-        """A connection was made; another one is closed where too many wait."""
+        """Register a new connection, and close the oldest of the busiest peer if too many wait."""
         self._waiting[connection] = connection.loop.call_later(self._seconds, connection.transport.abort)
         if len(self._waiting) > self._most:
             peers = Counter(_peer(one) for one in self._waiting)
@@ -36,18 +36,18 @@ class Door:
             oldest.transport.abort()
 
     def leave(self, connection: H11Protocol) -> None:
-        """It waits no more: it is closed, or has shown the token."""
+        """Forget a connection that has been closed or has shown the token."""
         timer = self._waiting.pop(connection, None)
         if timer is not None:
             timer.cancel()
 
     def admit(self, client: Any) -> None:
-        """Let in the connection from this address and port: its request has shown the token."""
+        """Admit the connection from this address and port, because its request has shown the token."""
         for connection in [one for one in self._waiting if one.client == client]:
             self.leave(connection)
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """uvicorn's HTTP, behind this door."""
+        """Return uvicorn's HTTP protocol class, with its connections registered here."""
         door = self
 
         class BehindTheDoor(H11Protocol):

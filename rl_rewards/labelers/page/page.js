@@ -1,22 +1,22 @@
 "use strict";
-// The labelling page. One clock draws every clip, so that they stay together; an answer is "saved" only after the
-// server has said so, and is kept in this browser until then.
+// The labelling page. One clock drives all clips, so that they stay in step. The page says "Saved" only after the
+// server has confirmed an answer, and keeps the answer in this browser until then.
 
 const PAUSE_SECONDS = 0.7;   // at the end of the loop
-const LOOK_AGAIN = 2000;     // milliseconds, when there is nothing to do or nobody answers
+const LOOK_AGAIN = 2000;     // milliseconds between requests when there is no question or no server
 const at = (id) => document.getElementById(id);
 const KEPT = "rl_rewards.unsaved", NAME = "rl_rewards.name";
 
 let question = null;         // what the server asked: number, kind, clips
-let clips = [];              // per clip: canvas, picture, sheet, the frame drawn last
-let order = [];              // of a ranking: places of the clips, best first
+let clips = [];              // for each clip: its figure, canvas context, picture, sheet, and the frame drawn last
+let order = [];              // for a ranking: indices of the clips, best first
 let began = 0, pausedAt = null, replays = 0, shownAt = 0;
 let busy = "", wanted = null, timer = 0;  // busy: "", "looking" or "sending"
 let who = "";
 
-history.replaceState(null, "", "/");  // the token is in the cookie now; keep it out of sight and bookmarks
+history.replaceState(null, "", "/");  // the cookie has the token; remove it from the address and bookmarks
 
-// Talking to the server.
+// Requests to the server.
 
 async function call(name, body) {
   const response = await fetch("/api/" + name, {
@@ -31,7 +31,7 @@ async function call(name, body) {
 const newToken = () => crypto.randomUUID();
 const kept = () => JSON.parse(localStorage.getItem(KEPT) || "null");
 
-// Do one thing at a time: send what is unsaved, or do ``action`` (an undo), or else look what there is.
+// Send one request at a time: an unsaved answer, or ``action`` (an undo), or else a request for the state.
 async function go(action) {
   if (busy) { wanted = action || wanted || true; return; }
   clearTimeout(timer);
@@ -52,7 +52,7 @@ async function go(action) {
       told(state.undone ? "Taken back" : "Nothing to take back", state.undone);
       show(state, state.undone);
     } else if (question) {
-      show(await call("progress", {}));  // looking on must not keep a question from others
+      show(await call("progress", {}));  // this call does not renew the lease
     } else {
       show(await call("state", {}));
     }
@@ -67,7 +67,7 @@ async function go(action) {
   if (again) go(again === true ? undefined : again);
 }
 
-// Returns what to do at once, if anything; otherwise the page tries again by itself.
+// Return what to do at once, if anything; otherwise a timer tries again.
 function failed(error, action) {
   const unsaved = kept();
   if (error.status === 400 || error.status === 409) {
@@ -77,15 +77,15 @@ function failed(error, action) {
     if (unsaved || action) { question = null; return true; }
   } else {
     const gone = error.status === undefined;
-    const what = gone ? "The server is gone; start it again with python -m rl_rewards.label." : error.message;
+    const what = gone ? "The server is not running; start it again with python -m rl_rewards.label." : error.message;
     told(unsaved ? "Not saved yet" : "", false);
-    notice(what + (unsaved ? " Your answer is kept here and sent as soon as that is possible." : ""));
+    notice(what + (unsaved ? " Your answer is kept in this browser and sent as soon as possible." : ""));
   }
   timer = setTimeout(() => go(action), LOOK_AGAIN);
   return null;
 }
 
-let held409 = "";            // stays until the next answer
+let held409 = "";            // the last conflict message, shown until the next answer
 function show409(words) { held409 = words; notice(words); }
 
 function notice(words) {
@@ -119,7 +119,7 @@ function ask(next, words) {
   const kind = next.kind;
   at("words").textContent = {
     pair: words,
-    ranking: `Best first: keys 1 to ${next.clips.length}, a click, or drag.`,
+    ranking: `Rank the clips, best first: press keys 1 to ${next.clips.length}, click, or drag.`,
     rating: "How good is this, from 1 (bad) to 5 (good)?",
     yes_no: words,
   }[kind];
@@ -127,7 +127,7 @@ function ask(next, words) {
   const names = (i) => kind === "pair" ? ["Left", "Right"][i] : kind === "ranking" ? `Clip ${i + 1}` : kind === "rating" ? "Clip" : "Picture";
   clips = next.clips.map((sheet, i) => makeClip(sheet, names(i), i));
   at("clips").replaceChildren(...clips.map((clip) => clip.figure));
-  at("playing").hidden = kind === "yes_no";  // one picture stands still
+  at("playing").hidden = kind === "yes_no";  // a single picture does not play
   at("choices").className = "choices " + kind;
   at("choices").replaceChildren(...choices(kind));
   if (kind === "ranking") showOrder();
@@ -155,7 +155,7 @@ function makeClip(sheet, name, place) {
     clip.picture = new Image();
     clip.picture.src = sheet.media;
     clip.ready = clip.picture.decode();
-    clip.ready.catch(() => { caption.textContent = name + ": its picture cannot be loaded; skip it"; });
+    clip.ready.catch(() => { caption.textContent = name + ": the picture cannot be loaded; skip this question"; });
     figure.append(canvas, caption);
   } else {
     const none = Object.assign(document.createElement("p"), { className: "none", textContent: "no picture" });
@@ -187,7 +187,7 @@ function makeRankable(figure, place) {
   });
 }
 
-// The dragged clip takes the other's place; from then on the clips lie in order, best first.
+// The dragged clip takes the other clip's place; from then on the clips are shown in order, best first.
 function drop(moved, onto) {
   if (!clips[moved] || moved === onto || busy === "sending") return;
   const lying = [...at("clips").children].map((figure) => clips.findIndex((clip) => clip.figure === figure));
@@ -347,14 +347,14 @@ function showProgress(done, status) {
   if (limit !== null) { at("bar").max = Math.max(limit, 1); at("bar").value = done.labels; }
   const words = done.refused ? `${done.refused} skipped. ` : "";
   at("repeats").textContent = words + (done.repeats
-    ? `Some pairs come twice: ${done.agreements} of ${done.repeats} were answered the same way.` : "");
+    ? `Some pairs are asked twice: ${done.agreements} of ${done.repeats} were answered the same way.` : "");
 }
 
 function showAccuracy(points) {
   at("model").hidden = !points.length;
   if (!points.length) return;
   const newest = Math.round(100 * points[points.length - 1][1]);
-  const words = `The reward model agrees with ${newest}% of the labels kept apart (50% is chance).`;
+  const words = `The reward model agrees with ${newest}% of the held-out labels (50% is chance).`;
   at("accuracy").textContent = words;
   at("curve").setAttribute("aria-label", words);
   const last = Math.max(1, points[points.length - 1][0]), first = points[0][0];
@@ -372,12 +372,12 @@ function showAccuracy(points) {
     shape("circle", { cx: x(end[0]), cy: y(end[1]), r: 3, fill: "#B34D00" }));
 }
 
-// Beginning.
+// Start.
 
 who = at("name").value = localStorage.getItem(NAME) || "person";
 at("name").addEventListener("change", async () => {
   const name = at("name").value.trim() || "person";
-  await call("release", {}).catch(() => {});  // what the old name had; if nobody hears, it lapses
+  await call("release", {}).catch(() => {});  // end the old name's lease; if this fails, it expires
   localStorage.setItem(NAME, name);
   who = at("name").value = name;
   question = null;

@@ -1,4 +1,4 @@
-"""What the page tells of the run beside it: whether it is over, and how accurate its reward model is by now."""
+"""The state of the run that the page shows: if it is over, and how accurate its reward model is so far."""
 
 import json
 import math
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 ACCURACY = "reward/heldout_accuracy"
-"""In metrics.jsonl: the share of held-out labels that the reward model agrees with, 0 to 1; one value or one a seed."""
+"""A metric of metrics.jsonl: the share of held-out labels that the reward model predicts, a scalar or one per seed."""
 MOST_POINTS = 120
-"""Of the curve."""
+"""The most points of the curve."""
 
 
 class RunState:
-    """Follows the files of the run in ``run_dir``, reading of metrics.jsonl only what is new."""
+    """Follows the files of the run in ``run_dir``; of metrics.jsonl it reads only new lines."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
@@ -20,10 +20,11 @@ class RunState:
         self._points: list[tuple[int, float]] = []
 
     def is_over(self) -> bool:
+        """Return True if the run has finished or failed."""
         return any((self._run_dir / name).exists() for name in ("DONE", "FAILED.json"))
 
     def accuracy(self) -> list[tuple[int, float]]:
-        """(env_steps, mean accuracy over seeds), at most MOST_POINTS of them and always the newest."""
+        """Return points (env_steps, mean accuracy over seeds), at most MOST_POINTS, with the newest one."""
         try:
             self._follow()
         except OSError:
@@ -35,7 +36,7 @@ class RunState:
         path = self._run_dir / "metrics.jsonl"
         status = path.stat()
         if (status.st_dev, status.st_ino) != self._identity or status.st_size < self._read:
-            self._read, self._points = 0, []  # a resumed run writes its file anew
+            self._read, self._points = 0, []  # a resumed run rewrites the file
             self._identity = status.st_dev, status.st_ino
         with path.open("rb") as file:
             file.seek(self._read)
@@ -55,4 +56,4 @@ def _point(line: bytes) -> tuple[int, float] | None:
         finite = [float(value) for value in values if value is not None and math.isfinite(value)]
         return (int(row["env_steps"]), sum(finite) / len(finite)) if finite else None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-        return None  # half a line, or a file of someone else's: the page goes on without that point
+        return None  # an incomplete line, or a file of another program: skip this point

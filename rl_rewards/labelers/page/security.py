@@ -1,8 +1,9 @@
-"""What stands between the page's server and everything else that runs on the same machine.
+"""Protects the page's server from other web pages and programs on the same machine.
 
-Binding to 127.0.0.1 alone is not enough: any web page that is open in a browser here can send requests to it. So the
-Host must be ours (against DNS rebinding), the Origin too (against other pages), a token must come in a cookie that
-browsers send from our own page only, and bodies must be JSON, which other pages cannot send without being asked first.
+Binding to 127.0.0.1 is not enough, because any web page that is open in a browser on this machine can send requests to
+the server. Therefore the Host header must be ours (against DNS rebinding), and so must the Origin header (against other
+pages). A token must come in a cookie that browsers send only from our own page. Bodies must be JSON, which other pages
+cannot send without a preflight request.
 """
 
 import secrets
@@ -16,7 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 16_384
-"""Bytes; an answer has about three hundred."""
+"""The longest request body, in bytes; an answer has about 300."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -28,11 +29,11 @@ HEADERS = {
 
 
 class Guard:
-    """Refuses what is not from our own page, before any of it is read; adds the headers of every answer.
+    """Refuses requests that are not from our own page before their bodies are read; adds headers to every response.
 
     Args:
-        token: what the printed address holds, and the cookie from then on.
-        admit: called with the address of a client whose request may pass.
+        token: the secret in the printed address, which the cookie holds later.
+        admit: called with the address of each client whose request passes.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Guard:
     ) -> None:
         self._app, self._token, self._admit = app, token, admit
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        self._cookie = f"rl_rewards_label_{port}"  # browsers do not keep the cookies of ports apart
+        self._cookie = f"rl_rewards_label_{port}"  # browsers share cookies between ports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -56,10 +57,10 @@ class Guard:
         return await app(scope, receive, self._with_headers(send, invited and refusal is None))
 
     def _refusal(self, scope: Scope, headers: Headers, invited: bool) -> tuple[int, str] | None:
-        """Status and sentence; None for what may pass."""
+        """Return the HTTP status and the message of a refusal, or None if the request may pass."""
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if headers.getlist("host") not in [[host] for host in self._hosts]:
-            return 403, "This server answers to 127.0.0.1 and localhost with its own port only."
+            return 403, "This server answers only to 127.0.0.1 and localhost with its own port."
         if origin is not None and origin not in {f"http://{host}" for host in self._hosts}:
             return 403, "This request comes from another page."
         if scope["method"] not in ("GET", "HEAD"):
@@ -72,7 +73,7 @@ class Guard:
             if int(headers.get("content-length", "0")) > MAX_BODY:
                 return 413, f"The body is larger than {MAX_BODY} bytes."
         if not invited and not self._is_token(self._cookie_token(headers)):
-            return 401, "Open the address that the program printed when it started: it holds the token."
+            return 401, "Open the address that the program printed when it started; it contains the token."
         return None
 
     def _is_token(self, given: str) -> bool:

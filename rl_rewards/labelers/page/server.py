@@ -1,7 +1,7 @@
-"""The labelling page's server: a few JSON calls around a desk of the label store.
+"""The labelling page's server: a few JSON calls to a desk of the label store.
 
-Every call but the pictures is a POST with JSON and answers with JSON: ``{"error": sentence}`` with the status code
-that fits, or the state of the work. "saved" is true only after the answer is on the disk.
+Every call except those for pictures is a POST with a JSON body. The response is JSON: ``{"error": message}`` with an
+HTTP status code, or the state of the work. "saved" is true only after the answer is on the disk.
 """
 
 import json
@@ -32,11 +32,11 @@ from rl_rewards.labelers.records import DONE, Conflict, Leased, check_labeler
 HERE = Path(__file__).parent
 STATIC = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
 WORDS = {
-    "waiting": "Nothing to label yet; this page looks again and again.",
-    "others": "Other people have the questions that are left; this page looks again and again.",
-    "crowded": f"{MOST_LEASES} people have a question now, the most at once; this page looks again and again.",
-    "budget": "Finished: all labels that the run may have are given. Thank you.",
-    "over": "Finished: the run is over and asks nothing more. Thank you.",
+    "waiting": "There is nothing to label yet. This page checks for new questions by itself.",
+    "others": "Other people are answering the remaining questions. This page checks for new questions by itself.",
+    "crowded": f"{MOST_LEASES} people are labelling now, which is the limit. This page checks again by itself.",
+    "budget": "Finished: the label budget of the run is used up. Thank you.",
+    "over": "Finished: the run has ended and has no more questions. Thank you.",
 }
 
 
@@ -50,14 +50,14 @@ def create_app(
     done: str = DONE,
     admit: Callable[[Any], None] = lambda client: None,
 ) -> Starlette:
-    """The page for ``desk``.
+    """Return the web application of the page for ``desk``.
 
     Args:
-        port: the one it is served on; part of what Host and Origin must say.
-        token: what a browser must show.
+        port: the port of the server, which the Host and Origin headers must contain.
+        token: the secret that a browser must show.
         ask: the question above two clips.
-        done: the question above one picture, to be answered yes or no.
-        admit: called with the address of a client that has shown the token.
+        done: the question above one picture, with the answers yes and no.
+        admit: called with the address of each client that has shown the token.
     """
     work = Work(desk, RunState(run_dir), ask, done)
     calls = {
@@ -77,9 +77,9 @@ def create_app(
             HTTPException: _refused,
             ConfigError: lambda request, error: _error(400, str(error)),
             Conflict: lambda request, error: _error(409, str(error)),
-            ClientDisconnect: lambda request, error: _error(400, "The request broke off."),
+            ClientDisconnect: lambda request, error: _error(400, "The request was incomplete."),
             OSError: lambda request, error: _error(503, _not_saved(error)),
-            Exception: lambda request, error: _error(500, "The server has made a mistake; its console says more."),
+            Exception: lambda request, error: _error(500, "Internal error; the server's console shows the details."),
         },
     )
 
@@ -89,17 +89,17 @@ def _refused(request: Request, error: Exception) -> Response:
     return _error(error.status_code, _HTTP.get(error.status_code, error.detail))
 
 
-_HTTP = {404: "There is no such address here.", 405: "This address is not asked that way."}
+_HTTP = {404: "This server has no such address.", 405: "This address does not allow this HTTP method."}
 
 
 class Work:
-    """What one annotator does, in terms of JSON objects."""
+    """The calls of the page, with JSON objects as arguments and results."""
 
     def __init__(self, desk: Desk, run: RunState, ask: str, done: str) -> None:
         self._desk, self._run, self._ask, self._done = desk, run, ask, done
 
     def state(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The annotator's question, or why there is none; how far the work and the reward model are."""
+        """Return the annotator's question or why there is none, the progress, and the reward model's accuracy."""
         leased = self._desk.lease(given.get("annotator"))
         looked = self.look(given)
         if leased:
@@ -109,7 +109,7 @@ class Work:
         return {**looked, "status": status, "words": WORDS[status], "question": None}
 
     def look(self, given: dict[str, Any]) -> dict[str, Any]:
-        """How far the work and the reward model are, for a page that has a question; takes none and prolongs none."""
+        """Return the progress and the reward model's accuracy, for a page that has a question already."""
         done = progress(self._desk.database, self._desk.run)
         return {"status": "ask", "progress": asdict(done), "accuracy": self._run.accuracy()}
 
@@ -123,19 +123,19 @@ class Work:
         return "others" if done.leased else "waiting"
 
     def _question(self, leased: Leased) -> dict[str, Any]:
-        """Clips in the order to be shown. That a pair is asked again is not told: it would be answered from memory."""
+        """Return the clips in the order shown. Repeats are not marked, so that people do not answer from memory."""
         hashes = [leased.clips[place] for place in leased.shown]
         sheets = self._desk.sheets(hashes)
         clips = [sheet and {"media": f"/media/{clip}", **sheet} for clip, sheet in zip(hashes, sheets, strict=True)]
         return {"number": leased.number, "kind": leased.kind, "clips": clips}
 
     def answer(self, given: dict[str, Any]) -> dict[str, Any]:
-        require("scores" in given, "an answer needs scores: numbers, or null to refuse.")
+        require("scores" in given, "an answer needs scores: a list of numbers, or null for a refusal.")
         scores, shown_at, replays = given["scores"], given.get("shown_at"), given.get("replays", 0)
         timed = shown_at is None or (_is_number(shown_at) and 0 <= shown_at < 10**11)
         require(timed, "shown_at must be seconds since 1970.")
         counted = isinstance(replays, int) and not isinstance(replays, bool) and 0 <= replays < 1_000_000
-        require(counted, "replays must be a whole number from 0.")
+        require(counted, "replays must be a whole number from 0 to 999999.")
         self._desk.answer(
             check_labeler(given.get("annotator")),
             _number(given.get("question")),
@@ -180,7 +180,7 @@ def _call(call: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request
 
 
 async def _body(request: Request) -> bytes:
-    """Whatever Content-Length said, never more than MAX_BODY is kept."""
+    """Return the request's body; a body of more than MAX_BODY bytes is refused, whatever Content-Length said."""
     body = b""
     async for part in request.stream():
         body += part
@@ -215,7 +215,7 @@ def _media(desk: Desk) -> Callable[[Request], Any]:
         media = await run_in_threadpool(desk.media, clip) if re.fullmatch(r"[0-9a-f]{64}", clip) else None
         if media is None:
             return _error(404, "There is no such clip.")
-        kept = {"Cache-Control": "private, max-age=86400, immutable"}  # its name says what it holds
+        kept = {"Cache-Control": "private, max-age=86400, immutable"}  # safe, because the name is a hash of the content
         return Response(media, media_type="image/png", headers=kept)
 
     return handle
@@ -231,11 +231,11 @@ def _not_saved(error: Exception) -> str:
 
 
 def only_server(store: Path) -> AbstractContextManager[None]:
-    """A lock that one process alone holds while the block runs; it dies with the process.
+    """Return a lock for the only server of ``store``; it is held during the block and ends with the process.
 
     Raises:
-        ConfigError: on entering, when another server has it.
+        ConfigError: on entering, when another server holds it.
     """
-    real = store.resolve()  # one store may have several names, by links
-    busy = f"{store} is served already, by {HOLDER}; use the address that it printed."
+    real = store.resolve()  # links may give a store several names
+    busy = f"{store} already has a labelling page, run by {HOLDER}; use the address that it printed."
     return locked(real.with_name(real.name + ".server"), busy)

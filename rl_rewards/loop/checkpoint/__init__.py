@@ -1,1 +1,1 @@
-"""Checkpoints of a run: of everything, of the best policy and reward, and of one owner alone."""
+"""Checkpoints of a run: of the whole state, of the best policy and reward, and of a single item."""

@@ -15,20 +15,20 @@ from rl_rewards.loop.train import TrainState
 
 
 class BestState(NamedTuple):
-    """Policy and reward as they were at the best evaluation, of each seed at its own."""
+    """The policy and reward at the best evaluation; each seed has its own best evaluation."""
 
-    items: dict[str, Any]  # agent and reward, those that have leaves, as they are saved: numpy arrays
-    record: dict[str, Any]  # which evaluation that was, and by what criterion; strict JSON
+    items: dict[str, Any]  # agent and reward, if they have leaves, as numpy arrays
+    record: dict[str, Any]  # the evaluation and the criterion, as strict JSON
 
 
 class BestCheckpoint:
-    """RUN_DIR/checkpoints/best: the policy and the reward of the best evaluation so far, and nothing else."""
+    """The folder RUN_DIR/checkpoints/best, with the policy and the reward of the best evaluation so far."""
 
     def __init__(self, run_dir: Path) -> None:
         self.folder = run_dir / CHECKPOINTS / BEST
 
     def write(self, rounds: int, best: BestState) -> None:
-        """Put ``best``, found after ``rounds`` rounds, in the place of what is there; returns when it is on disk.
+        """Replace the stored state by ``best``, found after ``rounds`` rounds; return when it is on the disk.
 
         Raises:
             OSError: when it cannot be written.
@@ -36,7 +36,7 @@ class BestCheckpoint:
         try:
             with Storage(self.folder, keep=1) as storage:
                 for later in [step for step in storage.steps() if step >= rounds]:
-                    storage.delete(later)  # of a run that was killed and goes on from before it
+                    storage.delete(later)  # from a killed run that resumes before it
                 meta = {"best": best.record, "item_digests": item_digests(best.items)}
                 storage.save(rounds, best.items, meta)
         except Exception as error:
@@ -45,26 +45,26 @@ class BestCheckpoint:
             raise
 
     def record(self) -> Any:
-        """The record of what is there, or None where nothing is, or nothing that can be read."""
+        """Return the record of the stored state, or None if there is no readable one."""
         if not self.folder.is_dir():
             return None
         try:
             with Storage(self.folder, read_only=True) as storage:
                 return None if storage.newest() is None else storage.meta(None)["best"]
-        except Exception:  # whatever a broken file makes three libraries say
+        except Exception:  # a broken file can cause any error in three libraries
             return None
 
     def remove(self) -> None:
-        """Nothing is best yet."""
+        """Remove the folder, because there is no best evaluation yet."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def items_of(state: TrainState) -> dict[str, Any]:
-    """Policy and reward of ``state`` as :class:`BestState` holds them: copies on the host."""
+    """Return host copies of the policy and reward of ``state``, in the form of :class:`BestState`."""
     items = items_by_owner(state)
     return {name: jax.tree.map(_on_host, items[name]) for name in BEST_ITEMS if name in items}
 
 
 def _on_host(leaf: Any) -> np.ndarray:
-    """A copy of a device's array, whose buffer the next round may be given; the host's own arrays stay."""
+    """Copy a device array, whose buffer is donated to the next round; return host arrays as they are."""
     return leaf if isinstance(leaf, np.ndarray) else np.array(leaf)

@@ -1,7 +1,7 @@
-"""Checkpoints of everything: agent, reward, replay, environment, key, round, and the best so far.
+"""Checkpoints of the whole state: agent, reward, replay, environment, key, round, and the best state so far.
 
-Items are separate, so that a reward can be restored alone. Restoring goes *into* a fresh state's shapes; others are
-refused.
+Items are separate, so that a reward can be restored alone. A checkpoint is only restored if its shapes are those of a
+fresh state.
 """
 
 import shutil
@@ -28,46 +28,46 @@ from rl_rewards.loop.train import TrainState
 
 
 class Restored(NamedTuple):
-    """The contents of a checkpoint of everything."""
+    """The contents of a checkpoint of the whole state."""
 
     state: TrainState
-    host_env: bytes  # what the host environment saved
-    rounds: int  # done
-    best: BestState | None  # None where no evaluation was best yet, or the run kept none
+    host_env: bytes  # the saved state of the host environment
+    rounds: int  # number of rounds done
+    best: BestState | None  # None if there is no best evaluation yet, or the run keeps none
 
 
 class Checkpoints:
     """The newest ``keep`` checkpoints of one run, named by the number of rounds done.
 
     Args:
-        config: the text of the run's config.yaml, kept with every checkpoint for a folder that has lost it.
+        config: the text of config.yaml, stored in every checkpoint in case the folder loses the file.
     """
 
     def __init__(self, folder: Path, keep: int, config: str = "") -> None:
         self._folder, self._keep, self._config = folder, keep, config
         self._storage = self._opened() if folder.is_dir() else None
-        self.damaged: list[str] = []  # a sentence for each checkpoint that was passed over
+        self.damaged: list[str] = []  # a message for each checkpoint that was skipped
 
     def _opened(self) -> Storage:
         try:
             return Storage(self._folder, self._keep)
-        except Exception as error:  # of a broken file that describes a checkpoint
+        except Exception as error:  # any error from a broken file that describes a checkpoint
             if (plain := as_os_error(error, self._folder)) is not None:
                 raise plain from error
             raise ConfigError(
-                f"The checkpoints in {self._folder} cannot be read: one of them is damaged; move the newest of them "
-                "away, and the run goes on from the one before."
+                f"The checkpoints in {self._folder} cannot be read, because one of them is damaged; move the newest "
+                "one away, and the run goes on from the one before."
             ) from error
 
     def save(
         self, rounds: int, state: TrainState, host_env: bytes | None, data_hash: str, best: BestState | None = None
     ) -> None:
-        """Write the state after ``rounds`` rounds, and the best so far; returns when both are on disk.
+        """Write the state after ``rounds`` rounds and the best state so far; return when both are on the disk.
 
-        The best goes with every checkpoint: a run that goes on from there needs that one, not one found later.
+        Every checkpoint has its own best state, because a run that resumes there must not use one that was found later.
 
         Raises:
-            OSError: when it cannot be written; the checkpoints before it stay.
+            OSError: when it cannot be written; earlier checkpoints remain.
         """
         items = items_by_owner(state)
         meta = {
@@ -87,31 +87,32 @@ class Checkpoints:
         self._storage = self._storage or self._opened()
         self._storage.save(rounds, items, meta)
         for file in (self._folder / str(rounds) / "meta").iterdir():
-            file.chmod(0o600)  # as config.yaml itself
+            file.chmod(0o600)  # like config.yaml
 
     def newest(self) -> int | None:
-        """Rounds done in the newest complete checkpoint."""
+        """Return the number of rounds done in the newest complete checkpoint, or None."""
         return None if self._storage is None else self._storage.newest()
 
     def restore(self, templates: Sequence[TrainState], data_hash: str, rows: int) -> Restored:
-        """The newest good checkpoint, as the first of ``templates`` that it fits; they may be shapes alone.
+        """Return the newest good checkpoint, in the structure of the first of ``templates`` that it fits.
 
-        One that cannot be read, or whose bits are not those that were saved, is put aside (``damaged`` tells) and the
-        one before is taken. So is one of more rounds than there are rows in metrics.jsonl: the rounds are run again.
+        A checkpoint that cannot be read, or whose digest is wrong, is moved away (see ``damaged``), and the one before
+        is used. So is one with more rounds than metrics.jsonl has rows, and these rounds are run again.
 
         Args:
-            rows: how many rounds, from the first on, have their row.
+            templates: states, or only their shapes.
+            rows: how many rounds, from the first on, have a row in metrics.jsonl.
 
         Raises:
-            ConfigError: when the examples are not those of the run, shapes differ, none can be read, or none has its
-                rows.
+            ConfigError: when the examples are not those of the run, shapes differ, no checkpoint can be read, or none
+                has its rows.
         """
         assert self._storage is not None, "there is a newest checkpoint"
         steps = self._storage.steps()
         if min(steps) > rows:
             raise ConfigError(
-                f"{self._folder.parent / 'metrics.jsonl'} has the rows of {rows} rounds, and the "
-                f"checkpoints are of {', '.join(map(str, steps))} rounds; put that file back, or start in a new folder."
+                f"{self._folder.parent / 'metrics.jsonl'} has the rows of {rows} rounds, but the "
+                f"checkpoints are of {', '.join(map(str, steps))} rounds; restore that file, or start in a new folder."
             )
         for rounds in steps:
             if rounds > rows:
@@ -121,26 +122,28 @@ class Checkpoints:
                 found = self._restore(self._storage, rounds, templates, data_hash)
             except ConfigError:
                 raise
-            except Exception as error:  # whatever a broken file makes three libraries say
+            except Exception as error:  # a broken file can cause any error in three libraries
                 reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
                 self._put_aside(rounds, f"is damaged ({reason})")
             else:
                 return found
         raise ConfigError(
-            f"No checkpoint in {self._folder} can be read by this configuration: they are damaged, or of a "
-            "run with another one. Start in a new folder."
+            f"No checkpoint in {self._folder} can be read with this configuration: they are damaged, or of a "
+            "run with another configuration. Start in a new folder."
         )
 
     def _restore(self, storage: Storage, rounds: int, templates: Sequence[TrainState], data_hash: str) -> Restored:
         meta = storage.meta(rounds)
         if meta["data_hash"] != data_hash:
-            raise ConfigError("The examples differ from those this run was started with; resume it with the same.")
+            raise ConfigError(
+                "The examples differ from those that this run was started with; resume it with the same examples."
+            )
         fits = (template for template in templates if meta["shapes"] == shapes_hash(_shapes(template)))
         template = next(fits, None)
         if template is None:
             raise ConfigError(
                 f"The checkpoint in {self._folder} does not fit this configuration; resume a run with the "
-                "configuration it was started with."
+                "configuration that it was started with."
             )
         shapes = _shapes(template)
         items = dict(shapes)
@@ -152,23 +155,23 @@ class Checkpoints:
         env_bytes = np.asarray(restored["host_env"]["bytes"]).tobytes() if meta["env_bytes"] else b""
         state = state_from({name: restored[name] for name in shapes}, template)
         if digest(state, env_bytes) != meta["digest"]:
-            raise ValueError("its bits are not those that were saved")
+            raise ValueError("its digest is not the saved one")
         if meta.get("best") is None:
             return Restored(state, env_bytes, rounds, None)
         best = BestState(jax.tree.map(np.array, {name: restored[f"best_{name}"] for name in best_items}), meta["best"])
         if tree_digest(best.items) != meta["best_digest"]:
-            raise ValueError("the bits of its best policy are not those that were saved")
+            raise ValueError("the digest of its best policy is not the saved one")
         return Restored(state, env_bytes, rounds, best)
 
     def _put_aside(self, rounds: int, fault: str) -> None:
-        """Out of the manager's sight, so that the round can be saved anew; kept for whoever wants to look."""
+        """Move a checkpoint away, so that its round can be saved again; it is kept for inspection."""
         assert self._storage is not None
         aside = self._folder.parent / f"damaged_{rounds}"
         self.damaged.append(
-            f"The checkpoint after round {rounds} {fault}; it was put aside as damaged_{rounds}, and the one before it "
+            f"The checkpoint after round {rounds} {fault}; it was moved to damaged_{rounds}, and the one before it "
             "is used."
         )
-        shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
+        shutil.rmtree(aside, ignore_errors=True)  # an older one with this name
         (self._folder / str(rounds)).rename(aside)
         self._storage.reload()
 
@@ -178,5 +181,5 @@ class Checkpoints:
 
 
 def _shapes(template: TrainState) -> dict[str, Any]:
-    """Shapes of the items of a state like ``template``."""
+    """Return the shapes of the items of a state like ``template``."""
     return items_by_owner(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), template))

@@ -1,4 +1,4 @@
-"""Reads and writes what is needed of a checkpoint apart from the run that made it: one owner's state, the config."""
+"""Reads and writes single items of a checkpoint, independently of its run: one owner's state, or the configuration."""
 
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,20 @@ from rl_rewards.loop.saved_state import BEST, CHECKPOINTS, SavedState
 
 
 def restore_item(saved: SavedState, item: str, template: Any) -> Any:
-    """The state of one owner alone ("reward", "agent") in the newest checkpoint of ``saved``; writes nothing.
+    """Return one owner's state ("reward" or "agent") from the newest checkpoint of ``saved``, without writing anything.
 
     Args:
         template: the state's structure, shapes and dtypes.
 
     Raises:
-        ConfigError: when there is no complete checkpoint, it holds another state, or its bits are not those that were
-            saved (an earlier version saved nothing to tell that by).
+        ConfigError: when there is no complete checkpoint, it has another structure, or its digest is wrong (an earlier
+            version saved no digest).
     """
     folder = saved.folder
-    none = f"{saved.run_dir} has no checkpoint; let its run reach the first one."
+    none = f"{saved.run_dir} has no checkpoint yet; let its run reach the first one."
     if saved.which == BEST:
         none = (
-            f"{saved.run_dir} has no best checkpoint: checkpoint.best was null or could not tell, no evaluation was "
+            f"{saved.run_dir} has no best checkpoint: checkpoint.best was null or had no criterion, no evaluation was "
             f"made yet, or an earlier version made the run; name its newest state, {saved.run_dir}@last."
         )
     if not folder.is_dir():
@@ -41,27 +41,27 @@ def restore_item(saved: SavedState, item: str, template: Any) -> Any:
             restored = storage.restore(newest, {item: shapes})
             state = jax.tree.map(rebuilt, template, restored[item]["tree"])
             was = (storage.meta(newest).get("item_digests") or {}).get(item)
-        except Exception as error:  # whatever a broken file makes three libraries say
+        except Exception as error:  # a broken file can cause any error in three libraries
             raise ConfigError(
                 f"The {item} in {folder} does not fit its config.yaml, or its checkpoint is damaged."
             ) from error
         if was not in (None, item_digests({item: {"tree": jax.tree.map(key_data, state)}})[item]):
             raise ConfigError(
-                f"The {item} in {folder / str(newest)} is damaged: its bits are not those that were saved; resume the "
-                "run, which goes on from the checkpoint before, or take another copy of the folder."
+                f"The {item} in {folder / str(newest)} is damaged: its digest is not the saved one; resume the "
+                "run, which goes on from the checkpoint before, or use another copy of the folder."
             )
         return state
 
 
 def save_reward(folder: Path, state: Any) -> None:
-    """Write a checkpoint that holds ``state`` alone, for :func:`restore_item`."""
+    """Write a checkpoint that has only the reward's ``state``, for :func:`restore_item`."""
     saved = {"reward": {"tree": jax.tree.map(key_data, state)}} if jax.tree.leaves(state) else {}
     with Storage(folder) as storage:
         storage.save(0, saved, {"item_digests": item_digests(saved)})
 
 
 def is_checkpointed(run_dir: Path) -> bool:
-    """True where the run in ``run_dir`` has a complete checkpoint."""
+    """Return True if the run in ``run_dir`` has a complete checkpoint."""
     folder = run_dir / CHECKPOINTS
     if not folder.is_dir():
         return False
@@ -70,12 +70,12 @@ def is_checkpointed(run_dir: Path) -> bool:
 
 
 def stored_config(run_dir: Path) -> str | None:
-    """The text of config.yaml that the newest checkpoint keeps; None where none does."""
+    """Return the text of config.yaml in the newest checkpoint; None if there is none."""
     folder = run_dir / CHECKPOINTS
     if not folder.is_dir():
         return None
     try:
         with Storage(folder, read_only=True) as storage:
             return storage.meta(None).get("config") or None
-    except Exception:  # whatever a broken file makes three libraries say
+    except Exception:  # a broken file can cause any error in three libraries
         return None

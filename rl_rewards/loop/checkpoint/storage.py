@@ -1,7 +1,7 @@
-"""Numbered checkpoints of named trees of arrays in one folder. The only file that knows orbax.
+"""Numbered checkpoints of named trees of arrays in a folder. Only this file uses orbax.
 
-A checkpoint appears by an atomic rename: a run killed at any instant finds the newest complete one. Orbax is imported
-where it is used: it costs most of a second, and a run that begins has nothing to read.
+A checkpoint appears by an atomic rename, so that a run that is killed at any time finds the newest complete one. Orbax
+is imported only when it is used, because the import takes most of a second, and a new run has nothing to read.
 """
 
 import logging
@@ -18,14 +18,14 @@ class Storage:
     """The checkpoints in ``folder``.
 
     Args:
-        keep: how many of the newest stay; None keeps all.
-        read_only: nothing is written, and the folder must be there.
+        keep: how many of the newest are kept; None keeps all.
+        read_only: nothing is written, and the folder must exist.
     """
 
     def __init__(self, folder: Path, keep: int | None = None, read_only: bool = False) -> None:
         import orbax.checkpoint
 
-        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of every save
+        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax logs every save
         self._orbax, self.folder = orbax.checkpoint, folder.absolute()
         if read_only:
             options = self._orbax.CheckpointManagerOptions(read_only=True, create=False)
@@ -40,15 +40,15 @@ class Storage:
         self.close()
 
     def steps(self) -> list[int]:
-        """The numbers of the complete checkpoints, the newest first."""
+        """Return the numbers of the complete checkpoints, the newest first."""
         return sorted(self._manager.all_steps(), reverse=True)
 
     def newest(self) -> int | None:
-        """The number of the newest complete checkpoint."""
+        """Return the number of the newest complete checkpoint, or None."""
         return self._manager.latest_step()
 
     def save(self, step: int, items: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Write trees of arrays by name, and ``meta``, which is JSON; returns when they are on disk.
+        """Write trees of arrays by name, and ``meta``, which is JSON; return when they are on the disk.
 
         Raises:
             OSError: when they cannot be written.
@@ -64,11 +64,11 @@ class Storage:
             raise
 
     def meta(self, step: int | None) -> dict[str, Any]:
-        """Returns the item ``meta`` of a checkpoint; of the newest one if ``step`` is None."""
+        """Return the item ``meta`` of a checkpoint, or of the newest one if ``step`` is None."""
         return self._restored(step, {META: self._orbax.args.JsonRestore()})[META]
 
     def restore(self, step: int, shapes: Mapping[str, Any]) -> dict[str, Any]:
-        """The items that ``shapes`` names, in its structure, shapes and dtypes."""
+        """Return the items that ``shapes`` names, with its structure, shapes and dtypes."""
         return self._restored(step, {name: self._orbax.args.StandardRestore(one) for name, one in shapes.items()})
 
     def _restored(self, step: int | None, wanted: dict[str, Any]) -> Any:
@@ -79,7 +79,7 @@ class Storage:
         self._manager.delete(step)
 
     def reload(self) -> None:
-        """Look again at what is in the folder."""
+        """Read the contents of the folder again."""
         self._manager.reload()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The train state as named trees of plain arrays, which storage can keep, and hashes of their bits."""
+"""Converts the train state to named trees of plain arrays, which can be stored, and computes their hashes."""
 
 import hashlib
 from typing import Any
@@ -7,19 +7,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rl_rewards.core.keys import key_from_data
 from rl_rewards.loop.train import TrainState
 
 BEST_ITEMS = ("agent", "reward")
-"""The owners whose state is also kept, and restored, alone."""
+"""The items that can also be stored and restored alone."""
 
 
 def digest(state: TrainState, host_env: bytes | None) -> str:
-    """A hash of every bit of the whole state: equal digests mean bit-identical runs."""
+    """Return a hash of all bits of the whole state; equal digests mean bit-identical states."""
     return tree_digest(items_by_owner(state), host_env or b"")
 
 
 def tree_digest(items: dict[str, Any], more: bytes = b"") -> str:
-    """A hash of every bit of ``items``, their names, shapes and dtypes, and of ``more``."""
+    """Return a hash of all bits of ``items``, their names, shapes and dtypes, and of ``more``."""
     result = hashlib.sha256(more)
     for path, leaf in jax.tree_util.tree_leaves_with_path(items):
         array = np.asarray(leaf)
@@ -29,34 +30,37 @@ def tree_digest(items: dict[str, Any], more: bytes = b"") -> str:
 
 
 def item_digests(items: dict[str, Any]) -> dict[str, str]:
-    """The hashes of what is also restored alone."""
+    """Return the hashes of the items that can be restored alone."""
     return {name: tree_digest({name: items[name]}) for name in BEST_ITEMS if name in items}
 
 
 def shapes_hash(items: dict[str, Any]) -> str:
-    """A hash of names, shapes and dtypes alone."""
+    """Return a hash of names, shapes and dtypes only."""
     leaves = jax.tree_util.tree_leaves_with_path(items)
     text = "".join(f"{jax.tree_util.keystr(path)}{leaf.shape}{leaf.dtype}" for path, leaf in leaves)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def items_by_owner(state: TrainState) -> dict[str, Any]:
-    """The state by owner, as nested plain containers of arrays (random keys as their data)."""
+    """Return the state by owner, as nested plain containers of arrays (random keys as their data)."""
     items = {name: getattr(state, name) for name in ("agent", "reward", "replay", "env", "key", "memory")}
     return {name: {"tree": jax.tree.map(key_data, value)} for name, value in items.items() if jax.tree.leaves(value)}
 
 
 def state_from(items: dict[str, Any], template: TrainState) -> TrainState:
-    """Inverse of :func:`items_by_owner`; what has no leaves comes from ``template``. The arrays are fresh buffers."""
+    """Return the state of ``items``, the inverse of :func:`items_by_owner`, in fresh buffers.
+
+    Items without leaves come from ``template``.
+    """
 
     owners = {name: jax.tree.map(rebuilt, getattr(template, name), items[name]["tree"]) for name in items}
     return template.replace(**owners)
 
 
 def rebuilt(like: Any, array: Any) -> jax.Array:
-    """A restored leaf. A copy: the arrays that orbax returns may not be donated safely."""
+    """Return a copy of a restored leaf, because the arrays that orbax returns cannot be donated safely."""
     array = jnp.array(array, copy=True)
-    return jax.random.wrap_key_data(array) if _is_key(like) else array
+    return key_from_data(array) if _is_key(like) else array
 
 
 def _is_key(leaf: Any) -> bool:
@@ -64,7 +68,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def key_data(leaf: Any) -> Any:
-    """The leaf, of a random key its data: storage knows no keys."""
+    """Return the leaf, or the data of a random key, because orbax cannot store keys."""
     if not _is_key(leaf):
         return leaf
     return (

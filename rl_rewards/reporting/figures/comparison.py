@@ -1,4 +1,4 @@
-"""Every arm's learned reward beside its true outcome, small and on common axes."""
+"""The learned reward and the true outcome of every arm, as small charts with common axes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from rl_rewards.reporting.figures.drawing import (
 from rl_rewards.reporting.figures.seeds import draw_seeds
 
 MOST_DRAWN = 24
-"""Arms; a page of more figures is too large to open well."""
+"""The largest number of arms that are drawn: a page with more figures is slow to open."""
 
 LEARNED_KEY = "eval/learned_reward_final"
 
 
 @dataclass(frozen=True)
 class _Axes:
-    """What the panels of comparable arms share; ``env_steps`` is where the longest of them ends."""
+    """The axes that comparable arms share; ``env_steps`` is the end of the longest arm."""
 
     true_key: str
     true_limits: tuple[float, float]
@@ -41,13 +41,13 @@ class _Axes:
 
 
 def true_key(arms: Sequence[Arm]) -> str:
-    """Success where every arm that was evaluated has it, else the true return."""
+    """Return the metric for success if every evaluated arm has it, else for the true return."""
     evaluated = [arm.evaluation_rows[-1] for arm in arms if arm.evaluation_rows]
     return "eval/success" if all(values(row, "eval/success") for row in evaluated) else "eval/true_return"
 
 
 def comparison_figure(arms: Sequence[Arm]) -> Drawing | None:
-    """None if no arm was evaluated."""
+    """Return one small chart per arm, for the first ``MOST_DRAWN`` arms; None if no arm was evaluated."""
     drawn = [arm for arm in arms if arm.evaluation_rows][:MOST_DRAWN]
     if not drawn:
         return None
@@ -56,10 +56,10 @@ def comparison_figure(arms: Sequence[Arm]) -> Drawing | None:
         pictures = [_draw(arm, _axes_of(arm, drawn, key)) for arm in drawn]
     name = "the share of episodes that end in success" if key == "eval/success" else "the true return per episode"
     caption = (
-        f"Blue: {name}. Orange: the learned reward on the policy's final states, which is what training raises. Charts "
-        "of one environment have the same axes, those of learned reward if its scale is the same too. Where orange is "
-        "high and blue is not, the policy pleases its reward without doing the task. Of several seeds, a thin line "
-        f"each; thick, their mean; shaded, the {METHOD}."
+        f"Blue: {name}. Orange: the learned reward of the policy's final states, which training increases. All charts "
+        "of an environment have the same axes; the axis of the learned reward is the same only for rewards on one "
+        "scale. If orange is high and blue is low, the policy exploits its reward without doing the task. With several "
+        f"seeds, each thin line is a seed, the thick line their mean, and the band its interval ({METHOD})."
     )
     if len(arms) > len(drawn):
         caption += f" Not drawn: {', '.join(arm.name for arm in arms if arm not in drawn)}."
@@ -74,12 +74,12 @@ def _axes_of(arm: Arm, arms: Sequence[Arm], key: str) -> _Axes:
 
 
 def _scale(arm: Arm) -> tuple[str, str]:
-    """Rewards that can be compared have it in common: a probability and a logit cannot."""
+    """Return what rewards on one scale have in common: a probability and a logit, say, cannot be compared."""
     return arm.choices[1], str(arm.runs[0].config.get("reward", {}).get("reward_map"))
 
 
 def _limits(arms: Sequence[Arm], key: str) -> tuple[float, float]:
-    """0 .. 1 for shares, else what all arms need."""
+    """Return the limits of the y axis: 0 to 1 if all values are in it, else the range of all arms; with a margin."""
     found = [value for arm in arms for row in arm.evaluation_rows for value in values(row, key)]
     if not found or (min(found) >= 0.0 and max(found) <= 1.0):
         return -0.04, 1.04
@@ -103,6 +103,6 @@ def _draw(arm: Arm, shared: _Axes) -> Picture:
 
 
 def last_values(arm: Arm, key: str) -> list[float]:
-    """One value per seed at the last evaluation that all seeds have; empty unless every seed has one."""
+    """Return one value per seed at the last evaluation that all seeds have; empty unless every seed has a value."""
     found = values(arm.evaluation_rows[-1], key) if arm.evaluation_rows else []
     return [float(x) for x in found] if len(found) == arm.num_seeds and np.all(np.isfinite(found)) else []

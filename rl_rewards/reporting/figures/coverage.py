@@ -1,4 +1,4 @@
-"""Where a curious run has been: visits to cells at a few times of training, coverage, and what static is paid."""
+"""Figures of curiosity: visits to cells at a few times in training, coverage, and the bonus for static."""
 
 import numpy as np
 
@@ -21,14 +21,14 @@ from rl_rewards.reporting.metric_names import of_source
 from rl_rewards.reporting.run_files import RunFiles, series
 
 DRAWN_HERE = {"reward/coverage", "reward/bonus_television", "reward/bonus_elsewhere"}
-WIDTH = 2.7  # inches, of a map
-LOG_FROM = 20.0  # the largest bonus in smallest ones, from which small ones would be a flat line
+WIDTH = 2.7  # of a map, in inches
+LOG_FROM = 20.0  # the axis is logarithmic if the largest bonus is this many times the smallest
 _COLOURS = (GOALS, LEARNED, OTHER)
 _UNVISITED = {"facecolor": "white", "edgecolor": "#e58a9b", "hatch": "////", "linewidth": 0.0}
 
 
 def coverage_figures(run: RunFiles) -> list[Drawing]:
-    """Of a run that is paid for curiosity; empty for others."""
+    """Return the figures of a run with a curiosity reward; an empty list for other runs."""
     return [drawing for drawing in (_maps(run), _courses(run)) if drawing is not None]
 
 
@@ -41,14 +41,14 @@ def _maps(run: RunFiles) -> Drawing | None:
     square = shapes == {side * side}
     pictures = [_map(run, one, side if square else one.counts.size, max(most, 2)) for one in run.visits]
     caption = (
-        "How often training has been in each cell up to that time, all on one colour scale, which is logarithmic: a "
-        "shade is a multiple, not a difference. Hatched cells have never been visited. Curiosity that works leaves few "
-        "of them and visits the far ones as readily as the near. Suspicious: one bright cell in a dark world (it sits "
-        "somewhere, perhaps before a television), or a border that does not move from map to map (it has stopped "
-        "exploring). Cells inside walls stay hatched for ever."
+        "Number of training's visits to each cell up to that time. All maps have one colour scale, which is "
+        "logarithmic: equal steps in colour are equal ratios. Hatched cells have never been visited. Curiosity that "
+        "works leaves few of them, and visits far cells about as often as near ones. Two patterns are suspicious: one "
+        "bright cell in a dark world (the agent stays in one place, perhaps at a television), and a border that does "
+        "not move from map to map (the agent has stopped exploring). Cells inside walls are always hatched."
     )
     if not square:
-        caption += " The cells of this world are in a row."
+        caption += " The cells of this world form a row."
     return Drawing("Where training has been", caption, pictures, columns=4)
 
 
@@ -91,20 +91,22 @@ def _courses(run: RunFiles) -> Drawing | None:
     if coverage:
         pictures.append(_coverage(run, coverage))
         words.append(
-            "Coverage is the share of cells that training has been in at least once. A line that levels off well below "
-            "1 has stopped finding new places, or the rest cannot be reached."
+            "Coverage is the share of cells that were visited in training at least once. If the line levels off well "
+            "below 1, the agent no longer finds new places, or the other cells cannot be reached."
         )
     parts = of_source(run.rows, "bonus_television")
     if parts:
         pictures += [_bonuses(run, part) for part in sorted(parts)]
         words.append(
-            "The bonus is the mean over a round's steps, of those that see the television's static and of all others. "
-            "A bonus should fall where the agent has been. Suspicious: the television's line stays high while the "
-            "other falls; then noise that can never be foretold pays for ever, and the agent learns to watch it."
+            "The bonus is the mean over a round's steps, separately for steps that see the television's static and for "
+            "all others. A bonus should fall where the agent has been. It is suspicious if the television's line stays "
+            "high while the other falls: noise that cannot be predicted then pays for ever, and the agent learns to "
+            "watch it."
         )
     if not pictures:
         return None
-    return Drawing("Coverage and what static is paid" if parts else "Coverage", " ".join(words), pictures, columns=2)
+    title = "Coverage and the bonus for static" if parts else "Coverage"
+    return Drawing(title, " ".join(words), pictures, columns=2)
 
 
 def _coverage(run: RunFiles, parts: dict[str, str]) -> Picture:

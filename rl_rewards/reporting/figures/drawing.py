@@ -1,4 +1,4 @@
-"""What all figures share: colours, an Agg canvas without global state, axes of env steps, the footer, PNG bytes."""
+"""The parts that all figures share: colours, an Agg canvas without global state, axes, the footer and PNG output."""
 
 import base64
 import io
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart with every common kind of colour blindness.
+# Okabe and Ito's palette, whose colours differ for people with any common colour blindness.
 TRUE, LEARNED, GOALS, OTHER, ALARM = "#0072B2", "#D55E00", "#009E73", "#777777", "#B00020"
 ALICE, BOB = "#CC79A7", "#E69F00"  # of the same palette: the two players of a game
 FAILURE = "#ff2d55"
-"""Of failures' marks on a map from dark blue to yellow."""
+"""The colour of marks of failures on a map from dark blue to yellow."""
 EARLY_TO_LATE = (("#f0b98d", ":"), ("#d87a2b", "--"), ("#6b2d00", "-"))
-"""Colours and lines of three times: from light and dotted to dark and solid, training goes on."""
-MANY_POINTS = 60  # beyond this a line has no markers
+"""Colours and line styles of an early, a middle and a late time in training."""
+MANY_POINTS = 60  # a line with more points has no markers
 DOTS_PER_INCH = 150
 FOOTER_POINTS = 5.5
 
@@ -43,7 +43,7 @@ STYLE = {
 
 
 class Origin(Protocol):
-    """Where the numbers of a figure come from: one run, or several that differ in their seeds."""
+    """The source of a figure's numbers: one run, or several that differ only in their seeds."""
 
     @property
     def facts(self) -> str: ...
@@ -57,14 +57,14 @@ class Origin(Protocol):
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of a figure; ``alt`` says in words what it shows."""
+    """One image of a figure; ``alt`` describes it in words."""
 
     png: bytes
     alt: str
 
     @property
     def source(self) -> str:
-        """For an ``img`` element's ``src``: the image itself."""
+        """The image as a data URL for an ``img`` element."""
         return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
@@ -75,12 +75,12 @@ class Drawing:
     title: str
     caption: str
     pictures: list[Picture]
-    columns: int = 1  # beside each other on a wide screen
+    columns: int = 1  # of pictures on a wide screen
 
 
 @contextmanager
 def styled():
-    """Matplotlib with this package's style, leaving the caller's settings alone."""
+    """Apply this package's style to Matplotlib, and restore the caller's settings afterwards."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
@@ -90,7 +90,14 @@ def styled():
 def new_figure(
     width: float, height: float, panels: int = 1, heights: Sequence[float] | None = None
 ) -> "tuple[Figure, list[Axes]]":
-    """``panels`` axes on top of each other with a common x; sizes in inches, ``heights`` relative to each other."""
+    """Return a figure with ``panels`` axes, one above the other, which share their x axis.
+
+    Args:
+        width: in inches.
+        height: in inches.
+        panels: the number of axes.
+        heights: the axes' relative heights; None for equal ones.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -101,10 +108,10 @@ def new_figure(
 
 
 def to_picture(figure: "Figure", alt: str, origin: Origin, command: bool = True) -> Picture:
-    """Add the footer and render: a figure copied out of the page still tells where it came from.
+    """Add the footer and render ``figure``. Because of the footer, a figure copied from the page names its source.
 
     Args:
-        command: False for a small figure beside one that tells the command.
+        command: False to omit the command, in a small figure next to one that shows it.
     """
     characters = int(figure.get_figwidth() * 72 / (FOOTER_POINTS * 0.52))
     text = footer(origin, characters, command)
@@ -115,7 +122,7 @@ def to_picture(figure: "Figure", alt: str, origin: Origin, command: bool = True)
 
 
 def footer(origin: Origin, characters: int, command: bool = True) -> str:
-    """Choices, seeds, env steps, commit and command, in lines of at most ``characters``; the command is cut."""
+    """Return choices, seeds, steps, commit and command in lines of at most ``characters``; a long command is cut."""
     lines = textwrap.wrap(origin.facts, characters)
     if command and origin.command:
         lines += textwrap.wrap(origin.command, characters, max_lines=2, placeholder=" ...")
@@ -123,12 +130,12 @@ def footer(origin: Origin, characters: int, command: bool = True) -> str:
 
 
 def plain(text: Any) -> str:
-    """Text that matplotlib must not read as mathematics."""
+    """Return ``text`` escaped so that Matplotlib does not read it as mathematics."""
     return str(text).replace("$", r"\$")
 
 
 def steps_axis(axes: "Axes", run: Origin) -> None:
-    """Label the x axis in env steps (offline gradient steps), as 50k or 2M, from 0 to the end: alike in all charts."""
+    """Set up the x axis alike in all charts: env steps (or gradient steps) such as 50k or 2M, from 0 to the end."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     axes.set_xlabel(run.steps_name.replace("env ", "environment "))
@@ -138,7 +145,7 @@ def steps_axis(axes: "Axes", run: Origin) -> None:
 
 
 def finish_panels(run: Origin, panels: "Sequence[Axes]") -> None:
-    """Env steps under the last of ``panels`` alone, and a legend for each."""
+    """Label env steps under the last of ``panels`` only, and give each panel its legend."""
     steps_axis(panels[-1], run)
     for axes in panels:
         if axes is not panels[-1]:
@@ -147,12 +154,12 @@ def finish_panels(run: Origin, panels: "Sequence[Axes]") -> None:
 
 
 def share_axis(axes: "Axes") -> None:
-    """Fix the y axis to 0 .. 1, with room for a line at either end."""
+    """Set the y axis to 0 .. 1, with a margin for lines at either end."""
     axes.set_ylim(-0.04, 1.04)
 
 
 def plot_line(axes: "Axes", points: tuple[Sequence[float], Sequence[float]], colour: str, **options: Any) -> bool:
-    """Draw (env steps, values); False and nothing drawn if there are none."""
+    """Draw ``points``, (env steps, values); return False if there are none."""
     steps, values = points
     if not values:
         return False
@@ -162,7 +169,7 @@ def plot_line(axes: "Axes", points: tuple[Sequence[float], Sequence[float]], col
 
 
 def legend(axes: "Axes") -> None:
-    """Under the axes' title, never over the data; nothing for a single line."""
+    """Add a legend between title and axes, where it hides no data; a single line gets none."""
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
         axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.1)
@@ -170,12 +177,12 @@ def legend(axes: "Axes") -> None:
 
 
 def legend_of_groups(axes: "Axes", columns: int = 3) -> None:
-    """Above the axes, whatever the number of groups."""
+    """Add a legend above the axes, even for a single group."""
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.1)
 
 
 def demonstrator_line(axes: "Axes", rows: Sequence[Row]) -> None:
-    """Where a run learns from demonstrations: their mean true return, over seeds that may draw others."""
+    """Draw the demonstrations' mean true return, if the run learns from any; seeds may use different ones."""
     shown = values(rows[-1], "eval/demo_return")
     if shown:
         mean = sum(shown) / len(shown)

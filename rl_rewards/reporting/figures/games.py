@@ -1,4 +1,4 @@
-"""The games of Alice and Bob over training: what each is paid, how long they take, and how far Bob gets."""
+"""Figures of the games of Alice and Bob over training: returns, moves, and the goals that Bob reaches."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 
 BINS = 8
 _FORMS = {
-    "time": "Bob pays for every move that he needs, and Alice earns the same for those that he needs beyond hers. Bob "
-    "far below 0 and Alice far above: she sets goals that he cannot reach. Alice at 0: he is as quick as she, because "
-    "her goals are next to him or because there is nothing left to learn.",
-    "win": "Alice gets 1 for a goal that Bob fails and loses 1 for one that he reaches; Bob the opposite. Both near 0 "
-    "is an even match. Alice near 1: she sets goals that he cannot reach; near -1: there is nothing left to learn.",
+    "time": "Bob pays for each of his moves, and Alice earns the same amount for each move that he needs beyond hers. "
+    "If Bob is far below 0 and Alice far above, she sets goals that he cannot reach. If Alice is at 0, he is as fast "
+    "as she is, because her goals are next to him or because there is nothing left to learn.",
+    "win": "Alice gets 1 for a goal that Bob fails and loses 1 for one that he reaches; for Bob it is the opposite. "
+    "Both near 0 is an even match. If Alice is near 1, she sets goals that he cannot reach; if she is near -1, nothing "
+    "is left to learn.",
 }
 _PANELS = (
     ("moves", (("reward/t_alice", "Alice", ALICE), ("reward/t_bob", "Bob", BOB))),
@@ -42,13 +43,13 @@ _PANELS = (
         "share reached",
         (("reward/bob_success", "Alice's goals", BOB), ("reward/task_success", "the task", GOALS)),
     ),
-    ("things touched", (("reward/touched", "touched", OTHER),)),
+    ("objects changed", (("reward/touched", "changed", OTHER),)),
 )
 DRAWN_HERE = {"reward/games", "reward/task_episodes"}.union(name for _, lines in _PANELS for name, *_ in lines)
 
 
 def players_figure(run: RunFiles) -> Drawing | None:
-    """What both players are paid, beside success on the task."""
+    """Return the figure of both players' returns beside success on the task; None if the run was never evaluated."""
     rows = run.evaluation_rows
     if not rows:
         return None
@@ -58,29 +59,29 @@ def players_figure(run: RunFiles) -> Drawing | None:
         plot_line(bottom, series(rows, f"eval/{name.lower()}_return"), colour, label=name)
     bottom.axhline(0.0, color=OTHER, linewidth=0.8)
     bottom.set_ylabel("return per game")
-    bottom.set_title("What the players are paid in their games")
+    bottom.set_title("Returns of the players in their games")
     finish_panels(run, [top, bottom])
     reward = run.config.get("reward")
     settings = reward if isinstance(reward, Mapping) else {}
     caption = (
-        f"Above: {true_name}, when Bob is given the task. Below: the reward of a game, summed over a player's moves. "
-        f"{_FORMS.get(str(settings.get('form')), '')} Neither line below tells of the task: both players can do well "
-        "at their games while Bob fails the task, if the goals that Alice sets are not what the task asks for."
+        f"Above: {true_name}, when Bob does the task. Below: the reward of a game, summed over a player's moves. "
+        f"{_FORMS.get(str(settings.get('form')), '')} The lines below say nothing about the task: both players can do "
+        "well in their games while Bob fails the task, if Alice's goals differ from what the task requires."
     )
     share = number(settings.get("target_fraction"))
     if share == 1.0:
-        caption += " In this run both play in evaluation alone: Bob is trained on the task, and Alice is not trained."
+        caption += " In this run they play in evaluation only: Bob is trained on the task, and Alice is not trained."
     if share == 0.0:
         caption += (
-            " In this run Bob is never trained on the task (reward.target_fraction=0): above is what he happens to do "
-            "when he is shown no goal, and a low line there says little about what he has learned."
+            " In this run Bob is never trained on the task (reward.target_fraction=0): the line above shows what he "
+            "does without a goal, and if it is low, it says little about what he has learned."
         )
     alt = "Two charts over environment steps: the true outcome on the task; the returns of Alice and Bob in games."
     return Drawing("The players' rewards beside the true outcome", caption, [to_picture(figure, alt, run)])
 
 
 def course_figure(run: RunFiles) -> Drawing | None:
-    """Moves of both, distance of the goals, and what share Bob reaches, in training."""
+    """Return the figure of the games in training: moves, distance of the goals, share reached; None without games."""
     panels = [panel for panel in _PANELS if any(series(run.rows, name)[0] for name, *_ in panel[1])]
     if not panels:
         return None
@@ -95,14 +96,14 @@ def course_figure(run: RunFiles) -> Drawing | None:
             axis.set_ylim(bottom=0.0)
     finish_panels(run, axes)
     caption = (
-        f"Means over the games of each round{_how_many(run)}. The moves of a game, Alice's and then Bob's; how far her "
-        "goal is from where he begins, in the units of the goal; the share of her goals that he reaches, a goal that "
-        "he already stands on among them. Healthy play keeps Bob's share between the extremes while the goals move "
-        "away. Suspicious: a share near 0 (goals he cannot reach), a share near 1 for long (nothing left to learn), or "
-        "a distance that falls to nothing (Alice sets goals where he already is)."
+        f"Means over the games of each round{_how_many(run)}: the moves of Alice and Bob in a game; the distance from "
+        "Bob's start to Alice's goal, in the units of the goal; and the share of her goals that he reaches, including "
+        "goals at which he begins. Healthy play keeps Bob's share between 0 and 1 while the goals move away. Three "
+        "patterns are suspicious: a share near 0 (he cannot reach the goals), a share that stays near 1 (nothing is "
+        "left to learn), and a distance that falls to 0 (Alice sets goals where he already is)."
     )
-    if any(unit.startswith("things") for unit, _ in panels):
-        caption += " Below, how many things in the world Alice changed on her way: near 0, she only walks about."
+    if any(unit.startswith("objects") for unit, _ in panels):
+        caption += " The last chart counts the objects that Alice changed: near 0, she only walks about."
     alt = "Charts over environment steps: moves of Alice and Bob, distance of goals, share of goals reached."
     return Drawing("The games over training", caption, [to_picture(figure, alt, run)])
 
@@ -111,11 +112,11 @@ def _how_many(run: RunFiles) -> str:
     counts = [series(run.rows[-1:], f"reward/{name}")[1] for name in ("games", "task_episodes")]
     if not all(counts):
         return ""
-    return f" ({counts[0][0]:,.0f} games and {counts[1][0]:,.0f} task episodes in all)"
+    return f" ({counts[0][0]:,.0f} games and {counts[1][0]:,.0f} task episodes in total)"
 
 
 def distance_figure(run: RunFiles) -> Drawing | None:
-    """Share of goals that Bob reaches by their distance, in three parts of training."""
+    """Return the figure of the share of goals that Bob reaches, by distance and third of training; None without any."""
     if run.games is None:
         return None
     thirds = [(name, games) for name, games in _thirds(run.games, run.env_steps) if games.distance.size]
@@ -128,7 +129,7 @@ def distance_figure(run: RunFiles) -> Drawing | None:
     styles = dict(zip(_NAMES, EARLY_TO_LATE, strict=True))
     for i, (name, _, games) in enumerate(asked):
         colour, line = styles[name]
-        aside = (i - 1) * 0.012 * farthest  # so that intervals do not hide each other
+        aside = (i - 1) * 0.012 * farthest  # keeps the intervals from hiding each other
         label = f"{name} ({games.distance.size:,} games)"
         _draw_shares(axes, counts, games, edges, aside, color=colour, linestyle=line, label=label)
     share_axis(axes)
@@ -139,11 +140,10 @@ def distance_figure(run: RunFiles) -> Drawing | None:
     legend_of_groups(axes, columns=2)
     trivial = ", ".join(f"{np.mean(_trivial(games)):.0%} in the {name}" for name, games, _ in asked)
     caption = (
-        "Games played in evaluation, by how far Alice's goal is from where Bob begins, in the three thirds of "
-        "training, with 95% Wilson intervals over games. Left out are goals that Bob already stood on when he began "
-        f"({trivial}). Bob has learned something when later lines lie above earlier ones at the same distance; Alice, "
-        "when later games are farther to the right. A line at 0 beyond some distance: goals out of his reach. Many "
-        "goals left out: Alice has given up."
+        "Evaluation games by the distance from Bob's start to Alice's goal, in each third of training, with 95% Wilson "
+        f"intervals over games. Goals at which Bob began are left out ({trivial}). Bob has learned something if later "
+        "lines lie above earlier ones at the same distance; Alice has, if later games are farther to the right. Where "
+        "the line is at 0, he cannot reach the goals. If many goals are left out, Alice has given up."
     )
     alt = "Share of goals that Bob reaches by distance, in three thirds of training, with the number of games."
     return Drawing("How far Bob gets", caption, [to_picture(figure, alt, run)])
@@ -158,14 +158,14 @@ def _thirds(games: Games, env_steps: int) -> list[tuple[str, Games]]:
 
 
 def _trivial(games: Games) -> np.ndarray:
-    """Whether Bob had nothing to do [M] bool."""
+    """Return True where Bob began at the goal, [M] bool."""
     return games.reached & (games.t_bob == 0)
 
 
 def _draw_shares(
     axes: "Axes", counts: "Axes", games: Games, edges: Sequence[float] | np.ndarray, aside: float, **options
 ) -> None:
-    """Per bin of distance the share reached with its interval, and the number of games."""
+    """Draw the share of goals reached with its interval, and the number of games, for each bin of distance."""
     which = np.digitize(games.distance, edges) - 1
     shown = [i for i in range(len(edges) - 1) if np.any(which == i)]
     number_of = np.array([np.sum(which == i) for i in shown])

@@ -1,4 +1,4 @@
-"""Where the goals lie that Alice sets, on the map of the environment or over training."""
+"""The figure of the goals that Alice sets, on the environment's map or over training."""
 
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 FEW_VALUES = 40
-"""A coordinate with no more different values than this, and many more marks, has its marks spread."""
-SPREAD = 0.33  # of the distance between two values, to either side
+"""Marks are spread along a coordinate with at most this many distinct values, if there are many more marks."""
+SPREAD = 0.33  # to either side, as a share of the distance between two values
 
 
 def goals_figure(run: RunFiles) -> Drawing | None:
-    """Goals of all games of the evaluations that were read; None without games."""
+    """Return the figure of the goals of all games that were read; None without games."""
     if run.games is None or not run.games.t_alice.size:
         return None
     at_once = run.games.t_alice == 0
@@ -38,32 +38,32 @@ def goals_figure(run: RunFiles) -> Drawing | None:
     if places.shape[1] == 2:
         figure = _map(run, games, places, names)
         told = (
-            "Each mark is a goal that Alice set in a game of evaluation, where her turn ended, coloured by when: light "
-            "early, dark late. Discs are goals that Bob reached, crosses those he failed. "
+            "Each mark is a goal that Alice set in an evaluation game, at the place where her turn ended. Light marks "
+            "are early in training, dark ones late. Discs are goals that Bob reached, crosses goals that he failed. "
         )
-        alt = "Map of the goals that Alice set, coloured by environment steps; discs reached, crosses failed."
+        alt = "Map of the goals that Alice set, coloured by environment steps; discs are reached, crosses failed goals."
     else:
         figure = _course(run, games, places[:, 0], names[0])
         told = (
-            "Each mark is a goal that Alice set in a game of evaluation, where her turn ended, over training. Discs "
-            "are goals that Bob reached, crosses those he failed. "
+            "Each mark is a goal that Alice set in an evaluation game, at the place where her turn ended, over "
+            "training. Discs are goals that Bob reached, crosses goals that he failed. "
         )
-        alt = "The goals that Alice set over environment steps; discs reached, crosses failed."
+        alt = "The goals that Alice set over environment steps; discs are reached, crosses failed goals."
     caption = told + (
         "Marks that would hide each other are spread a little. Healthy play covers more of the world as training goes "
-        "on. Suspicious: all late goals in one place (Alice has collapsed onto one trick), goals only near where games "
-        "begin, or a region of nothing but crosses (out of Bob's reach)."
+        "on. Three patterns are suspicious: all late goals in one place (Alice has collapsed onto one trick), goals "
+        "only near the start of games, and a region with only crosses (Bob cannot reach it)."
     )
     if at_once.any():
         caption += (
-            f" Not drawn: {np.mean(at_once):.0%} of the {at_once.size:,} games, in which Alice stopped at once, so "
-            "that the goal is where both begin."
+            f" In {np.mean(at_once):.0%} of the {at_once.size:,} games Alice stopped at once, so that the goal is "
+            "where both begin; these are not drawn."
         )
     return Drawing("The goals that Alice sets", caption, [to_picture(figure, alt, run)])
 
 
 def _places(games: Games) -> tuple[np.ndarray, list[str]]:
-    """Where goals lie [M, 2], or [M, 1] where the world or the goal has one dimension; and what the columns are."""
+    """Return the goals' places, [M, 2] or [M, 1] if only one coordinate varies, and the names of the columns."""
     if games.place is not None:
         places, names = games.place, ["x on the environment's map", "y on the environment's map"]
     else:
@@ -79,7 +79,7 @@ def _map(run: RunFiles, games: Games, places: np.ndarray, names: list[str]):
     from matplotlib.ticker import EngFormatter
 
     width, height = np.ptp(places, axis=0)
-    same_scale = 1 / 3 < height / width < 3  # both are lengths, as far as one can tell
+    same_scale = 1 / 3 < height / width < 3  # then both coordinates are probably lengths
     figure, (axes,) = new_figure(5.6, 5.0)
     scale, colours = Normalize(0, max(run.env_steps, 1)), _light_to_dark()
     _draw(axes, _spread(places), games.reached, colours(scale(games.env_steps)), (OTHER, OTHER))
@@ -99,13 +99,13 @@ def _course(run: RunFiles, games: Games, places: np.ndarray, name: str):
     _draw(axes, marks, games.reached, colours, (GOALS, FAILURE))
     axes.set_ylabel(name)
     steps_axis(axes, run)
-    axes.set_xlim(min(0.0, marks[:, 0].min()), 1.02 * marks[:, 0].max())  # the last evaluation's are spread too
+    axes.set_xlim(min(0.0, marks[:, 0].min()), 1.02 * marks[:, 0].max())  # marks are also spread beyond the last step
     legend_of_groups(axes)
     return figure
 
 
 def _draw(axes: "Axes", places: np.ndarray, reached: np.ndarray, colours: np.ndarray, named: tuple[str, str]) -> None:
-    """In an order of chance, so that late goals do not hide early ones; ``named``: the legend's colours."""
+    """Draw marks in random order, so that late goals do not hide early ones; ``named`` has the legend's colours."""
     order = np.random.default_rng(0).permutation(len(places))
     places, reached, colours = places[order], reached[order], colours[order]
     size = float(np.clip(16_000 / len(places), 9.0, 36.0))
@@ -118,7 +118,7 @@ def _draw(axes: "Axes", places: np.ndarray, reached: np.ndarray, colours: np.nda
 
 
 def _spread(places: np.ndarray) -> np.ndarray:
-    """``places`` [M, 2] moved by chance where a coordinate has few values, as cells and evaluations have."""
+    """Return ``places`` [M, 2], moved at random along coordinates with few values, such as cells and evaluations."""
     rng = np.random.default_rng(1)
     moved = places.astype(float)
     for i in range(moved.shape[1]):
@@ -129,7 +129,7 @@ def _spread(places: np.ndarray) -> np.ndarray:
 
 
 def _light_to_dark() -> "Colormap":
-    """Told apart on white from the first to the last."""
+    """Return a colour map whose first colour can be seen on white."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 

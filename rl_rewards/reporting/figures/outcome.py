@@ -1,4 +1,4 @@
-"""The figures that decide: the learned reward beside the true outcome, over training, states and episodes."""
+"""The main figures: the learned reward beside the true outcome, over training, over states and over episodes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 
 def outcome_figures(run: RunFiles, alarms: Sequence[Alarm]) -> list[Drawing]:
-    """Everything about learned against true that the run has data for, most telling first."""
+    """Return all figures for which the run has data, the most informative first."""
     with styled():
-        # In a game evaluation's learned reward is the task's own, which would be drawn beside itself.
+        # Evaluations of games report the task's own reward as the learned reward; the figure would show it twice.
         first = _of_games(run) if run.is_game else _of_learned(run, alarms)
         drawings = [
             *first,
@@ -70,8 +70,8 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         plot_line(bottom, goals, GOALS, label="held-out goals", linestyle="--", marker=None)
         bottom.set_ylabel("learned reward per step")
         if all(0.0 <= value <= 1.0 for line in bottom.lines for value in np.asarray(line.get_ydata(), float)):
-            share_axis(bottom)  # then both panels have the same height for the same number
-        learned_name = "The learned reward on the policy's final states"
+            share_axis(bottom)  # the same scale as the upper panel
+        learned_name = "The learned reward of the policy's final states"
     else:
         plot_line(bottom, series(rows, "eval/learned_return"), LEARNED)
         bottom.set_ylabel("learned return per episode")
@@ -80,17 +80,17 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     _mark_alarm([top, bottom], alarms)
     finish_panels(run, [top, bottom])
     caption = (
-        f"Above: {true_name}. Below: {learned_name[0].lower()}{learned_name[1:]}, which is what training raises. When "
-        "the lower line is high and the upper one is not, the policy has found a way to please the reward that it is "
-        "trained on without doing the task."
+        f"Above: {true_name}. Below: {learned_name[0].lower()}{learned_name[1:]}, which training increases. If the "
+        "lower line is high and the upper line is low, the policy exploits its learned reward: it earns the reward "
+        "without doing the task."
     )
     if per_state and series(rows, "eval/reward_heldout_goals")[0]:
         caption += (
-            " The dashed line is what real successes, kept out of training, earn; to reach it without success is an "
-            "exploit."
+            " The dashed line is the learned reward of real successes that were held out from training; a policy that "
+            "reaches it without success exploits the reward."
         )
     if alarms:
-        caption += " The red line is where the exploit alarm was first raised."
+        caption += " The red line marks the first exploit alarm."
     return Drawing(
         "Learned reward beside the true outcome",
         caption,
@@ -99,7 +99,7 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
 
 
 def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
-    """For runs that were never evaluated: per-step means of the training rollouts."""
+    """Return the figure for a run that was never evaluated: the mean rewards per step of its training rollouts."""
     true, learned = series(run.rows, "train/true_reward"), series(run.rows, "agent/reward_mean")
     if not true[0] and not learned[0]:
         return None
@@ -111,7 +111,7 @@ def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
     top.set_title("What we want", color=TRUE)
     bottom.set_title("What the policy was trained on", color=LEARNED)
     finish_panels(run, [top, bottom])
-    caption = "Means over the training rollouts, exploration included; this run was never evaluated."
+    caption = "Means over the training rollouts, with exploration. This run was never evaluated."
     alt = "Two charts over environment steps: true and learned reward per step in training."
     return Drawing("Learned reward beside the true outcome", caption, [to_picture(figure, alt, run)])
 
@@ -123,7 +123,7 @@ def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         return None
     figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
     for axes, name, colour in ((top, "true", TRUE), (bottom, "learned", LEARNED)):
-        plot_line(axes, series(rows, f"eval/{name}_return"), colour, label="as trained")
+        plot_line(axes, series(rows, f"eval/{name}_return"), colour, label="with exploration")
         calm = series(rows, f"eval/{name}_return_deterministic")
         plot_line(axes, calm, OTHER, label="without exploration", linestyle=":", linewidth=1.3, marker=None)
         if name == "true":
@@ -133,9 +133,9 @@ def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     _mark_alarm([top, bottom], alarms)
     finish_panels(run, [top, bottom])
     caption = (
-        "Rewards summed over an episode, mean of the evaluation episodes: the environment's own above, the learned one "
-        "below. They have different units, so compare directions, not heights. The learned reward itself changes "
-        "during training, which alone can move the lower line."
+        "Rewards summed over an episode, mean over the evaluation episodes: the environment's own reward above, the "
+        "learned reward below. Their units differ: compare directions, not heights. The learned reward changes during "
+        "training, which can move the lower line even if the policy stays the same."
     )
     alt = "Two charts over environment steps: true return and learned return per episode."
     return Drawing("Returns", caption, [to_picture(figure, alt, run)])
@@ -149,7 +149,7 @@ def _mark_alarm(panels: Sequence["Axes"], alarms: Sequence[Alarm]) -> None:
 
 
 def _episodes(run: RunFiles) -> Drawing | None:
-    """Learned against true return of each episode of the last evaluation."""
+    """Return a scatter plot of learned against true return, for each episode of the last evaluation."""
     if not run.evaluations:
         return None
     last = run.evaluations[-1]
@@ -157,7 +157,7 @@ def _episodes(run: RunFiles) -> Drawing | None:
     figure, (axes,) = new_figure(5.6, 4.2)
     groups = [("episode", np.ones(len(true), bool), TRUE, "o")]
     if success is not None:
-        groups = [("ends in success", success, TRUE, "o"), ("does not", ~success, LEARNED, "x")]
+        groups = [("success", success, TRUE, "o"), ("no success", ~success, LEARNED, "x")]
     for label, members, colour, marker in groups:
         if members.any():
             name = f"{label} ({members.sum()})"
@@ -167,11 +167,11 @@ def _episodes(run: RunFiles) -> Drawing | None:
     if success is not None:
         legend_of_groups(axes)
     correlation = series(run.evaluation_rows[-1:], "eval/return_correlation")[1]
-    words = f" Rank correlation: {correlation[0]:.2f}." if correlation else ""
+    words = f" Their rank correlation is {correlation[0]:.2f}." if correlation else ""
     caption = (
-        f"Each mark is one episode of the last evaluation ({last.env_steps:,} env steps).{words} A faithful reward "
-        "orders episodes as the truth does: marks rise from lower left to upper right. Marks high on the left are "
-        "episodes that please the learned reward without doing the task."
+        f"Each mark is one episode of the last evaluation ({last.env_steps:,} env steps).{words} A good learned reward "
+        "ranks episodes as the true reward does: the marks rise from lower left to upper right. Marks at the upper "
+        "left are episodes that earn the learned reward without doing the task."
     )
     alt = "Scatter of learned return against true return, one mark per episode."
     return Drawing("Episodes of the last evaluation", caption, [to_picture(figure, alt, run)])

@@ -1,4 +1,4 @@
-"""Maps over a plane of states, evaluation by evaluation: the classifier's boundary, and the learned reward."""
+"""Maps of the classifier's boundary and of the learned reward over a plane of states, one per evaluation."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,23 +13,23 @@ from rl_rewards.reporting.run_files import RunFiles
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH = 2.7  # inches, of a map
+WIDTH = 2.7  # of a map, in inches
 
 
 class Scale(NamedTuple):
-    """The colours of all maps of a figure."""
+    """The colour scale that all maps of a figure share."""
 
     low: float
     high: float
     label: str
-    boundary: bool  # whether 1/2 is drawn as a line
+    boundary: bool  # True to draw a line at 1/2
 
 
 def plane_figures(run: RunFiles, maps: int | None = None) -> list[Drawing]:
-    """The classifier's boundary, and the learned reward where that is something else.
+    """Return the figure of the classifier's boundary, and that of the learned reward if the two differ.
 
     Args:
-        maps: at most so many, spread over training; None for all that were read.
+        maps: the largest number of maps, spread over training; None for all that were read.
     """
     shown = _thinned(run.maps, maps)
     judged = [(one, one.prob) for one in shown if one.prob is not None]
@@ -50,7 +50,7 @@ def _thinned(maps: Sequence[PlaneMap], count: int | None) -> Sequence[PlaneMap]:
 
 
 def _same(judged: Sequence[tuple[PlaneMap, np.ndarray]], paid: Sequence[tuple[PlaneMap, np.ndarray]]) -> bool:
-    """Whether the reward is the probability itself."""
+    """Return True if the reward is the probability itself."""
     pairs = zip(judged, paid, strict=False)
     return len(judged) == len(paid) and all(np.allclose(a, b, atol=1e-5, equal_nan=True) for (_, a), (_, b) in pairs)
 
@@ -59,8 +59,8 @@ def _boundary(run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Dra
     scale = Scale(0.0, 1.0, "probability of goal", True)
     caption = (
         f"The classifier's probability that a state is a goal{_held(maps)}, from the first to the last evaluation. The "
-        "white line is its boundary, 1/2. " + _marks_in_words(maps) + "Bright places outside the goal are invitations "
-        "to exploit; a classifier that learns from visited states should darken them once the policy has been there."
+        "white line is its boundary, 1/2. " + _marks_in_words(maps) + "A policy can exploit bright places outside the "
+        "goal; a classifier that learns from visited states should darken them once the policy has been there."
     )
     return _draw(run, maps, scale, "The classifier's boundary over training", caption)
 
@@ -69,14 +69,14 @@ def _reward(run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawi
     values = np.concatenate([values.ravel() for _, values in maps]) if maps else np.zeros(0)
     values = values[np.isfinite(values)]
     if not values.size or np.ptp(values) == 0.0:
-        return None  # a reward that standing still does not move, such as the environment's own
+        return None  # the reward of standing still is the same everywhere, as often in the environment's own
     low, high = float(values.min()), float(values.max())
     if low >= 0.0 and high <= 1.0:
         low, high = 0.0, 1.0
     caption = (
         f"The learned reward of standing still at each place{_held(maps)}, from the first to the last evaluation, all "
-        f"on one colour scale from {digits(low)} to {digits(high)}. {_marks_in_words(maps)}Bright places are where the "
-        "policy is pulled to; bright places that are not the goal are invitations to exploit."
+        f"on one colour scale from {digits(low)} to {digits(high)}. {_marks_in_words(maps)}Bright places attract the "
+        "policy; it can exploit those outside the goal."
     )
     scale = Scale(low, high, "learned reward per step", False)
     return _draw(run, maps, scale, "Learned reward over the plane of states", caption)
@@ -91,8 +91,8 @@ def _marks_in_words(maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> str:
     if maps[-1][0].final is None:
         return ""
     return (
-        "Marks are where the evaluation episodes ended, seen on this plane: there, what the map holds fixed may be "
-        "something else. "
+        "Marks show where the evaluation episodes ended, projected onto this plane: the variables that the map holds "
+        "fixed may have had other values there. "
     )
 
 
@@ -105,7 +105,7 @@ def _draw(
 
 def _map(run: RunFiles, one: PlaneMap, values: np.ndarray, scale: Scale) -> Picture:
     width, height = np.ptp(one.x), np.ptp(one.y)
-    same_scale = width > 0 and 1 / 3 < height / width < 3  # both are lengths, as far as one can tell
+    same_scale = width > 0 and 1 / 3 < height / width < 3  # then both coordinates are probably lengths
     figure, (axes,) = new_figure(WIDTH, min(0.9 + (WIDTH - 0.6) * height / width, 3.6) if same_scale else WIDTH)
     axes.pcolormesh(one.x, one.y, values, shading="nearest", cmap="cividis", vmin=scale.low, vmax=scale.high)
     axes.grid(False)
@@ -125,7 +125,7 @@ def _map(run: RunFiles, one: PlaneMap, values: np.ndarray, scale: Scale) -> Pict
 
 
 def _draw_marks(axes: "Axes", one: PlaneMap) -> None:
-    """Where episodes ended; off the map, at its border, so that none is lost."""
+    """Mark where episodes ended; ends beyond the map are drawn at its border, so that none is missing."""
     if one.final is None:
         return
     x, y = (np.clip(one.final[:, i], axis.min(), axis.max()) for i, axis in enumerate((one.x, one.y)))
@@ -136,7 +136,7 @@ def _draw_marks(axes: "Axes", one: PlaneMap) -> None:
 
 
 def _key(run: RunFiles, one: PlaneMap, scale: Scale) -> Picture:
-    """What colours and marks mean, as the last picture."""
+    """Return the last picture of the figure: the key to its colours and marks."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.lines import Line2D
@@ -151,7 +151,7 @@ def _key(run: RunFiles, one: PlaneMap, scale: Scale) -> Picture:
             Line2D([], [], linestyle="", marker="o", color=GOALS, markeredgecolor="white", label="ended in success")
         )
     if one.final is not None:
-        ended = "episode ended" if one.success is None else "ended without"
+        ended = "episode ended" if one.success is None else "ended without success"
         entries.append(Line2D([], [], linestyle="", marker="x", color=FAILURE, label=ended))
     if entries:
         shown = axes.legend(handles=entries, loc="center", frameon=True, facecolor="#1b2547", labelcolor="white")

@@ -1,4 +1,4 @@
-"""What the classifier says of states: its outputs at the last evaluation and over training."""
+"""The figure of the classifier's outputs, at the last evaluation and over training."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ _PROBABILITIES = (
 
 
 def classifier_figure(run: RunFiles) -> Drawing | None:
-    """Histogram of the classifier's outputs at the last evaluation, and their means over training."""
+    """Return histograms of the outputs at the last evaluation, and their means over training; None without any."""
     pictures = []
     if run.evaluations and any(name in run.evaluations[-1].arrays for name, *_ in _PROBABILITIES):
         pictures.append(_histogram(run, run.evaluations[-1]))
@@ -45,13 +45,12 @@ def classifier_figure(run: RunFiles) -> Drawing | None:
     if not pictures:
         return None
     caption = (
-        "The classifier's probability that a state is a goal, for goals kept out of its training, for the non-goal "
-        "examples, and for the states that the policy visits in evaluation (episodes from start to end): their "
-        "distribution at the last evaluation and their means over training. Visited states far to the right are either "
-        "successes or exploits; the true success tells which. Held-out goals far to the left mean that the classifier "
-        "rejects real successes."
+        "The classifier's probability that a state is a goal, for three sets of states: goals that were held out from "
+        "its training, the non-goal examples, and all states of the evaluation episodes. Histograms at the last "
+        "evaluation, and means over training. Visited states far to the right are either successes or exploits; true "
+        "success says which. Held-out goals far to the left mean that the classifier rejects real successes."
     )
-    return Drawing("What the classifier says", caption, pictures, columns=2)
+    return Drawing("The classifier's outputs", caption, pictures, columns=2)
 
 
 def _histogram(run: RunFiles, evaluation: StoredEvaluation) -> Picture:

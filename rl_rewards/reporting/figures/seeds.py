@@ -1,4 +1,4 @@
-"""All seeds of a run over training: a thin line for each, and their mean with its interval."""
+"""The figure of all seeds of a run over training: a thin line per seed, and their mean with its interval."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 
 def is_game(row: Row) -> bool:
-    """True for the row of an evaluation in which Alice and Bob played."""
+    """Return True for the row of an evaluation in which Alice and Bob played."""
     return bool(values(row, "eval/alice_return"))
 
 
 def seeds_figure(run: Origin, rows: Sequence[Row]) -> Drawing | None:
-    """The true outcome and what stands beside it over training; None where no evaluation measured anything."""
+    """Return the figure of the true outcome and the learned reward over training; None if nothing was evaluated."""
     if not rows:
         return None
     true_key = "eval/success" if any(values(row, "eval/success") for row in rows) else "eval/true_return"
-    panels = [(true_key, TRUE, "What really happens"), *_beside(rows)]
+    panels = [(true_key, TRUE, "True outcome"), *_beside(rows)]
     if not any(values(row, key) for row in rows for key, *_ in panels):
         return None
     with styled():
@@ -56,28 +56,28 @@ def seeds_figure(run: Origin, rows: Sequence[Row]) -> Drawing | None:
         steps_axis(axes[-1], run)
         shown = "the players' rewards" if is_game(rows[-1]) else "learned reward"
         alt = f"True outcome and {shown} over environment steps, a thin line per seed and their mean."
-        caption = f"A thin line for every seed; thick, their mean; shaded, the {METHOD}."
+        caption = f"Each thin line is a seed, the thick line their mean, and the band its interval ({METHOD})."
         title = f"{shown[0].upper()}{shown[1:]} beside the true outcome, all seeds"
         return Drawing(title, caption, [to_picture(figure, alt, run)])
 
 
 def _beside(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    """The metric that is drawn beside the true outcome, its colour and its title."""
+    """Return the metrics that are drawn beside the true outcome, with their colours and titles."""
     if is_game(rows[-1]):
         return [
-            ("eval/game_reached", OTHER, "Alice's goals that Bob reaches"),
-            ("eval/alice_return", ALICE, "What Alice is paid per game"),
-            ("eval/bob_return", BOB, "What Bob is paid per game"),
+            ("eval/game_reached", OTHER, "Share of Alice's goals that Bob reaches"),
+            ("eval/alice_return", ALICE, "Alice's return per game"),
+            ("eval/bob_return", BOB, "Bob's return per game"),
         ]
     covered = of_source(rows, "coverage").items()
     return [
-        ("eval/learned_reward_final", LEARNED, "What the reward believes"),
+        ("eval/learned_reward_final", LEARNED, "Learned reward of final states"),
         *((key, GOALS, plain(f"Share of cells visited{f' ({part})' if part else ''}")) for part, key in covered),
     ]
 
 
 def draw_seeds(axes: "Axes", rows: Sequence[Row], key: str, colour: str) -> None:
-    """A thin line for every seed; thick, their mean; shaded, its interval."""
+    """Draw a thin line per seed, a thick line for their mean, and a band for its interval."""
     count = max((len(values(row, key)) for row in rows), default=0)
     complete = [row for row in rows if len(values(row, key)) == count > 0]
     if not complete:

@@ -1,4 +1,4 @@
-"""Small charts of how training went, and where the time went."""
+"""Small charts of the training metrics, and the table of the time spent."""
 
 import statistics
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ SMALL = (4.2, 2.7)  # inches
 
 @dataclass(frozen=True)
 class Chart:
-    """One small chart: lines (metric, label, colour) over env steps."""
+    """One small chart with lines (metric, label, colour) over env steps."""
 
     title: str
     unit: str
@@ -71,13 +71,13 @@ CHARTS = (
     Chart(
         "Discriminator: accuracy",
         "share correct",
-        [("reward/accuracy_expert", "demonstrated", GOALS), ("reward/accuracy_policy", "own", OTHER)],
+        [("reward/accuracy_expert", "demonstrations", GOALS), ("reward/accuracy_policy", "policy", OTHER)],
         is_share=True,
     ),
     Chart(
         "Discriminator: mean output",
         "probability of demonstrated",
-        [("reward/prob_expert", "demonstrated", GOALS), ("reward/prob_policy", "own", OTHER)],
+        [("reward/prob_expert", "demonstrations", GOALS), ("reward/prob_policy", "policy", OTHER)],
         is_share=True,
     ),
     Chart("Answers", "queries", [("reward/queries", "asked", OTHER), ("reward/labels", "answered", GOALS)]),
@@ -90,34 +90,39 @@ CHARTS = (
         "Reward model: held-out answers",
         "share",
         [
-            ("reward/heldout_accuracy", "foretold rightly", GOALS),
+            ("reward/heldout_accuracy", "predicted correctly", GOALS),
             ("reward/heldout_calibration_error", "calibration error", OTHER),
         ],
         is_share=True,
     ),
-    Chart("Learned from true reward", "EPIC distance", [("eval/epic_distance", "distance", LEARNED)], is_share=True),
+    Chart(
+        "Distance of learned from true reward",
+        "EPIC distance",
+        [("eval/epic_distance", "distance", LEARNED)],
+        is_share=True,
+    ),
     Chart("Reward model: entropy of its outputs", "nats", [("reward/entropy", "entropy", OTHER)]),
     Chart("Reward model: norm of the gradient", "", [("reward/gradient_norm", "norm", OTHER)]),
     Chart(
         "Behaviour cloning: loss",
         "nats per step",
-        [("agent/loss", "trained on", LEARNED), ("agent/validation_loss", "held out", GOALS)],
+        [("agent/loss", "training", LEARNED), ("agent/validation_loss", "validation", GOALS)],
     ),
     Chart("Reward model: negatives in use", "states", [("reward/negatives", "negatives", OTHER)]),
     Chart("Policy: entropy", "nats", [("agent/entropy", "entropy", OTHER)]),
     Chart("Policy: KL divergence per update", "nats", [("agent/kl", "KL", OTHER)]),
-    Chart("Value function: loss", "squared, scaled reward", [("agent/value_loss", "value loss", OTHER)]),
+    Chart("Value function: loss", "scaled reward, squared", [("agent/value_loss", "value loss", OTHER)]),
     _of_players("Players: reward", "per move", "reward_mean"),
     _of_players("Players: entropy", "nats", "entropy"),
     _of_players("Players: KL divergence per update", "nats", "kl"),
-    _of_players("Players' value functions: loss", "squared, scaled reward", "value_loss"),
-    Chart("Bob: imitation of Alice, loss", "nats per move", [("agent/bob_cloning_loss", "loss", BOB)]),
+    _of_players("Players' value functions: loss", "scaled reward, squared", "value_loss"),
+    Chart("Bob: loss of imitating Alice", "nats per move", [("agent/bob_cloning_loss", "loss", BOB)]),
 )
 DRAWN_ELSEWHERE = DRAWN_OF_GAMES | DRAWN_OF_CURIOSITY
 
 
 def training_figure(run: RunFiles) -> Drawing | None:
-    """All small charts that the run has data for, those of metrics unknown here last."""
+    """Return all small charts for which the run has data, with other metrics last; None without any."""
     known = {name for chart in CHARTS for name, *_ in chart.lines}
     present = {key for row in run.rows for key, value in row.items() if value is not None}
     owned = [key for key in present - known if key.startswith(("reward/", "labeler/", "agent/", "train/"))]
@@ -128,8 +133,8 @@ def training_figure(run: RunFiles) -> Drawing | None:
     if not pictures:
         return None
     caption = (
-        "One value per round. An accuracy of 1 on goals and negatives alike can mean that the classifier memorises its "
-        "examples; entropy that falls to its floor early, that the policy stopped exploring."
+        "One value per round. An accuracy of 1 on both goals and negatives can mean that the classifier memorises its "
+        "examples. A policy's entropy that falls early and stays low can mean that the policy has stopped exploring."
     )
     if len(others) > MOST_OTHER_CHARTS:
         caption += f" Not drawn: {', '.join(others[MOST_OTHER_CHARTS:])}."
@@ -170,17 +175,17 @@ _PARTS = {
 
 
 def time_table(run: RunFiles) -> list[TimeRow]:
-    """Seconds by part of the work, summed over rounds; parts that the run did not measure are left out."""
+    """Return the time of each part of the work, summed over rounds, and the total; empty if nothing was measured."""
     spent = time_parts(run)
     total = sum(spent.values())
     if total <= 0:
         return []
     rows = [TimeRow(what, duration(seconds), f"{seconds / total:.0%}") for what, seconds in spent.items()]
-    return [*rows, TimeRow("together", duration(total), "")]
+    return [*rows, TimeRow("total", duration(total), "")]
 
 
 def time_parts(run: RunFiles) -> dict[str, float]:
-    """Seconds by part of the work."""
+    """Return the seconds of each part of the work that the run measured, summed over rounds."""
     spent = {name: sum(series(run.rows, key)[1]) for key, name in _PARTS.items() if series(run.rows, key)[1]}
     rounds = sum(series(run.rows, "time/round_seconds")[1])
     inside = spent.get("collecting experience", 0.0) + spent.get("learning (reward and policy)", 0.0)
@@ -188,12 +193,12 @@ def time_parts(run: RunFiles) -> dict[str, float]:
         spent["learning and waiting" if inside else "rounds (collecting and learning)"] = rounds - inside
     whole = number(run.outcome.get("seconds")) or 0.0
     rest = whole - sum(spent.values())
-    if spent and rest > 0:  # a resumed run's rounds cover more than its last start: then there is no rest to tell
+    if spent and rest > 0:  # negative in a resumed run, whose rounds also cover earlier starts
         spent["everything else (checkpoints, logs, start)"] = rest
     return spent
 
 
 def median_speed(run: RunFiles) -> float | None:
-    """Median over rounds of env steps per second of collecting and learning."""
+    """Return the median over rounds of the env steps per second, collecting and learning together; None without any."""
     values = series(run.rows, "time/env_steps_per_second")[1]
     return statistics.median(values) if values else None

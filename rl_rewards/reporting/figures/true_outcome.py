@@ -1,4 +1,4 @@
-"""The true outcome over training, as every figure shows it that puts something beside it."""
+"""The panel of the true outcome over training, which several figures share."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def draw_true(run: RunFiles, rows: Sequence[Row], axes: "Axes") -> str:
-    """The true outcome over env steps; returns its name."""
+    """Draw the true outcome over env steps, and return its name for the caption."""
     steps, success = series(rows, "eval/success")
     if not success:
         plot_line(axes, series(rows, "eval/true_return"), TRUE)
@@ -24,7 +24,7 @@ def draw_true(run: RunFiles, rows: Sequence[Row], axes: "Axes") -> str:
         episodes = run.evaluations[-1].valid.shape[1]
         low, high = zip(*(wilson_interval(min(max(s, 0.0), 1.0), episodes) for s in success), strict=True)
         axes.fill_between(steps, low, high, color=TRUE, alpha=0.15, linewidth=0)
-    plot_line(axes, (steps, success), TRUE, label="as trained")
+    plot_line(axes, (steps, success), TRUE, label="with exploration")
     deterministic = series(rows, "eval/success_deterministic")
     plot_line(axes, deterministic, OTHER, label="without exploration", linestyle=":", linewidth=1.3, marker=None)
     axes.set_ylabel("true success (share)")

@@ -1,1 +1,1 @@
-"""Rewards from a classifier of goal states: fixed, adversarial, on pictures, and by asking."""
+"""Rewards from a classifier of goal states: fixed, adversarial, on pictures, and with labels that people give."""

@@ -1,10 +1,10 @@
-"""The lecture's fix: states that the policy visits become negatives, and the classifier is updated as RL goes on.
+"""The lecture's fix: states that the policy visits become negatives, and the classifier is updated during RL.
 
 each round: D- <- D- + visited states;  f <- f - grad BCE(D+, D-), balanced batches;  r = map(f(s))
 (VICE without its log-probability term, Fu et al. 2018, arXiv:1805.11686; regularised as MEDAL++, arXiv:2303.01488.)
 
-Negatives are drawn by the places that were visited, or by visits; rewards.places says what that does to the optimum.
-A labeler may be asked about some of the visited states; see rewards.asked_states.
+Negatives are drawn by visited places or by visits; places.py explains how that changes the classifier's optimum.
+A labeler may be asked about some of the visited states; see asked_states.py.
 """
 
 from dataclasses import dataclass, replace
@@ -34,18 +34,18 @@ class AdversarialClassifierState(GoalClassifierState):
 
 
 class AskingClassifierState(AdversarialClassifierState):
-    """Where a labeler is asked; a checkpoint of a run without questions holds no ``asked``."""
+    """The state of a run that asks a labeler; checkpoints of other runs do not contain ``asked``."""
 
     asked: AskedStates = struct.field(kw_only=True)
 
 
 class Pool(struct.PyTreeNode):
-    """The states that a round's negatives are drawn from: non-goal examples, then visited states, the newest first."""
+    """The states from which a round draws its negatives: non-goal examples, then visited states, the newest first."""
 
     visited: VisitedStates
-    count: Int[Array, ""]  # of visited states that are drawn from
-    recent: Int[Array, ""]  # how many of these are recent
-    draw: ByPlaces | None = None  # None: all have the same chance
+    count: Int[Array, ""]  # number of visited states to draw from
+    recent: Int[Array, ""]  # number of these that are recent
+    draw: ByPlaces | None = None  # None: all are drawn with equal probability
 
     def metrics(self) -> Metrics:
         return {} if self.draw is None else {"reward/places": self.draw.places, "reward/places_alone": self.draw.alone}
@@ -53,7 +53,7 @@ class Pool(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialClassifier(AsksAboutStates):
-    """Keys and units: configs/reward/adversarial_classifier.yaml."""
+    """An adversarial goal classifier; keys and units: configs/reward/adversarial_classifier.yaml."""
 
     visited: Literal["all", "final"] | float
     visited_per_round: int
@@ -61,7 +61,7 @@ class AdversarialClassifier(AsksAboutStates):
     keep_rounds: int | None
     updates_per_round: int
     rounds_per_update: int
-    negatives: Literal["places", "visits"] = "visits"  # what runs did before there was a choice
+    negatives: Literal["places", "visits"] = "visits"  # as in runs before this key existed
     places: Places = Places(features="inputs", dimensions=8, side=0.5)
     recent_share: float = 0.0
     recent_rounds: int = 20
@@ -81,15 +81,15 @@ class AdversarialClassifier(AsksAboutStates):
         require(self.rounds_per_update > 0, f"reward.rounds_per_update={self.rounds_per_update} must be at least 1.")
         require(
             self.keep_rounds is None or self.keep_rounds > 0,
-            f"reward.keep_rounds={self.keep_rounds} must be at least 1, or null to keep them.",
+            f"reward.keep_rounds={self.keep_rounds} must be at least 1, or null to keep all.",
         )
         require(0 <= self.recent_share <= 1, f"reward.recent_share={self.recent_share} must lie in [0, 1].")
         require(self.recent_rounds > 0, f"reward.recent_rounds={self.recent_rounds} must be at least 1.")
-        _ = self._columns  # a feature that is not there is refused before anything compiles
+        _ = self._columns  # refuses an unknown feature before anything compiles
 
     @property
     def requirements(self) -> Requirements:
-        return replace(super().requirements, needs_rollouts=True, memory=("keep_visited", self.keep_visited))
+        return replace(super().requirements, needs_rollouts=True, size_key=("keep_visited", self.keep_visited))
 
     def init(self, key: Key) -> AdversarialClassifierState:
         capacity = self.keep_visited
@@ -110,7 +110,7 @@ class AdversarialClassifier(AsksAboutStates):
         return AskingClassifierState(classifier=classifier, visited=visited, asked=asked)
 
     def without_memory(self, state: AdversarialClassifierState) -> AdversarialClassifierState:
-        """``state`` without the visited states, which updates alone read; the reward is the same."""
+        """Return ``state`` without the visited states, which only updates read; the reward does not change."""
         return state.replace(visited=state.visited.emptied())
 
     def update(
@@ -121,7 +121,7 @@ class AdversarialClassifier(AsksAboutStates):
         round: Array,
         key: Key,
     ) -> tuple[AdversarialClassifierState, Metrics]:
-        """First round: train on the examples. Then, in every round: visited states to D-, and update."""
+        """Train on the examples in the first round; in every round, add visited states to D- and train."""
         show_key, show_answers_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
         pretrain_key, add_key, train_key = jax.random.split(key, 3)
         classifier, _ = self._pretrain(state.classifier, data, round, pretrain_key)
@@ -147,7 +147,7 @@ class AdversarialClassifier(AsksAboutStates):
                 return self.discriminator.train_step(classifier, *draw(rows, answers_key), step_key)
 
             keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(train_key, self.updates_per_round))
-            # All rows are drawn at once, which is cheaper than in each step; the states are looked up in the steps.
+            # Drawing all indices at once is cheaper than in each step; each step then looks up the states.
             rows = jax.vmap(partial(self._rows, data, pool))(keys[:, 0], keys[:, 1])
             classifier, metrics = jax.lax.scan(step, classifier, (rows, keys[:, 2]))
             shown_rows = self._rows(data, pool, *jax.random.split(show_key))
@@ -162,11 +162,11 @@ class AdversarialClassifier(AsksAboutStates):
         return state.replace(classifier=classifier, visited=visited), metrics
 
     def _since(self, round: Array) -> tuple[Array | int, Array | int]:
-        """The first rounds whose visited states count, and count as recent."""
+        """Return the first round whose visited states are used, and the first whose visited states are recent."""
         return 0 if self.keep_rounds is None else round - self.keep_rounds + 1, round - self.recent_rounds + 1
 
     def _add(self, visited: VisitedStates, rollout: Transition, round: Array, key: Key) -> VisitedStates:
-        """Up to ``visited_per_round`` of the rollout's eligible states, chosen at random without replacement."""
+        """Add up to ``visited_per_round`` of the rollout's eligible states, chosen at random without replacement."""
         obs, action = looked_at(rollout, self.judges)
         batch = rollout.valid.ndim
         obs, action = (x.reshape(-1, *x.shape[batch:]) for x in (obs, action))
@@ -184,10 +184,10 @@ class AdversarialClassifier(AsksAboutStates):
             return visited.add(obs, action, keep, round, features=features)
         return visited.add(obs, action, keep, round)
 
-    # Where negatives come from.
+    # The source of negatives.
 
     def _pool(self, data: Examples, visited: VisitedStates, count: Array, recent: Array) -> Pool:
-        """The non-goal examples and the ``count`` newest visited states, of which ``recent`` are recent."""
+        """Return the non-goal examples and the ``count`` newest visited states, of which ``recent`` are recent."""
         if self.negatives == "visits":
             return Pool(visited=visited, count=count, recent=recent)
         pretrained = visited.pretrained if isinstance(visited, FeaturedStates) else None
@@ -203,7 +203,7 @@ class AdversarialClassifier(AsksAboutStates):
         return Pool(visited=visited, count=count, recent=recent, draw=draw)
 
     def _rows(self, data: Examples, pool: Pool, goal_key: Key, negative_key: Key) -> tuple[Array, Array]:
-        """Numbers of goal examples [E, n] and of negatives [E, m], see :class:`Pool`, for one gradient step."""
+        """Return indices of goal examples [E, n] and of negatives [E, m] (see :class:`Pool`) for one gradient step."""
         members, examples = self.classifier.ensemble, data["non_goal_obs"].shape[0]
         goals = jax.random.randint(goal_key, (members, self.batch_goals), 0, data["goal_obs"].shape[0])
         shape = (members, self._batch_negatives)
@@ -219,14 +219,14 @@ class AdversarialClassifier(AsksAboutStates):
         return goals, negatives
 
     def _negatives(self, data: Examples, pool: Pool, rows: Array) -> Float[Array, "*rows d"]:
-        """Returns the classifier's inputs of the negatives with these numbers."""
+        """Return the classifier's inputs for the negatives with these indices."""
         examples = data["non_goal_obs"].shape[0]
         of_examples = jnp.minimum(rows, examples - 1)
         example_inputs = self._inputs(data["non_goal_obs"][of_examples], data["non_goal_action"][of_examples])
         visited_inputs = self._inputs(*pool.visited.newest(jnp.maximum(rows - examples, 0)))
         return jnp.where((rows < examples)[..., None], example_inputs, visited_inputs)
 
-    # What places are made of.
+    # The features that define places.
 
     @property
     def _by_hidden_layer(self) -> bool:
@@ -234,7 +234,7 @@ class AdversarialClassifier(AsksAboutStates):
 
     @property
     def _stores_features(self) -> bool:
-        """Pictures, and what a network makes of a state, are too dear to look at again in every round."""
+        """Return True if features are stored, because computing them in every round is too expensive."""
         return self.negatives == "places" and (self._by_hidden_layer or is_image(self.spec.obs))
 
     @cached_property
@@ -242,7 +242,7 @@ class AdversarialClassifier(AsksAboutStates):
         return self.places.columns(self.spec.obs_names, feature_size(self.spec, self.judges))
 
     def _features(self, pretrained: ClassifierState | None, obs: Array, action: Array) -> Float[Array, "n k"]:
-        """Returns the features that make a state's place [n, k], of states [n, ...]."""
+        """Return the features [n, k] that define the places of states [n, ...]."""
         features = self._inputs(obs, action)
         if pretrained is not None:
             features = self.discriminator.hidden_layer(pretrained, features)

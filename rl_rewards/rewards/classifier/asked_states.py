@@ -1,15 +1,16 @@
-"""Yes/no questions in the loop: a labeler is asked whether the task is done in the visited states that earn most.
+"""Yes/no queries during training: is the task done in the visited states with the highest reward?
 
-every ``rounds_per_session`` rounds:  s* = argmax r(s) over the states of the rollout, at most one of an episode
+every ``rounds_per_session`` rounds:  s* = argmax r(s) over the states of the rollout, at most one per episode
 yes: D+ <- D+ + s*;  no: D- <- D- + s*
 (VICE-RAQ, Singh et al. 2019, arXiv:1904.07854.) The answered states fill a fixed share a of each half of a batch:
 
 p+ = (1 - a) p_goals + a p_yes,  p- = (1 - a) p_negatives + a p_no,  and still D = p+ / (p+ + p-)
 
-The paper draws uniformly from D+ with the answers in it, and its published program leaves the noes of VICE-RAQ out; a
-dozen noes would drown in the visited states, and a dozen yeses in the goals of an example set. A state with the answer
-yes may lie among the visited negatives too, as every state of a success does, and is not taken out of them: at worst
-the policy visits nothing else and p_negatives is all there, and then D = a with noes elsewhere, a / (1 + a) without.
+The paper draws uniformly from D+ including the answers, and its published code ignores the "no" answers of VICE-RAQ.
+With uniform draws, a dozen "no" answers would be lost among the visited states, and a dozen "yes" answers among the
+goal examples. A state answered "yes" can also be among the visited negatives, as every visited goal state is, and is
+not removed from them. In the worst case the policy visits only that state, so that all of p_negatives is there: then
+D = a if other states were answered "no", and D = a / (1 + a) if none was.
 """
 
 from dataclasses import dataclass, replace
@@ -34,16 +35,16 @@ YES, NO = 1, -1
 
 
 class AskedStates(struct.PyTreeNode):
-    """The state asked about by query i stays at index i, so that an answer finds it however late it comes."""
+    """States of queries; that of query i stays at index i, so that even a late answer finds it."""
 
     obs: Array  # [N, ...]
     action: Array  # [N, ...]
     answer: Int[Array, " N"]  # YES, NO, or 0: not asked, not answered yet, or refused
-    count: Int[Array, ""]  # asked so far
+    count: Int[Array, ""]  # queries so far
 
     @classmethod
     def init(cls, spec: EnvSpec, queries: int) -> "AskedStates":
-        """Room for the states of ``queries`` questions, none of them asked."""
+        """Return empty storage for the states of ``queries`` queries."""
         return cls(
             obs=jnp.zeros((queries, *spec.obs.shape), spec.obs.dtype),
             action=jnp.zeros((queries, *spec.action.shape), spec.action.dtype),
@@ -52,10 +53,10 @@ class AskedStates(struct.PyTreeNode):
         )
 
     def ask(self, obs: Array, action: Array, n: Int[Array, ""]) -> tuple["AskedStates", Int[Array, " Q"]]:
-        """With the first ``n`` of the states ``obs`` [Q, ...] and ``action``, and the ids of their queries."""
+        """Return the storage with the first ``n`` of the states ``obs`` [Q, ...] and ``action``, and the query ids."""
         place, room = jnp.arange(len(obs)), self.answer.shape[0]
         ids = jnp.where((place < n) & (self.count + place < room), self.count + place, NOBODY)
-        slot = jnp.where(ids == NOBODY, room, ids)  # out of range: dropped
+        slot = jnp.where(ids == NOBODY, room, ids)  # indices out of range are dropped
         asked = self.replace(
             obs=self.obs.at[slot].set(obs, mode="drop"),
             action=self.action.at[slot].set(action, mode="drop"),
@@ -64,24 +65,24 @@ class AskedStates(struct.PyTreeNode):
         return asked, ids
 
     def absorb(self, labels: Labels) -> "AskedStates":
-        """With answers put to their queries; a refusal leaves a state without one."""
+        """Return the storage with the answers to its queries; a refused query stays without an answer."""
         slot = jnp.where(labels.id == NOBODY, self.answer.shape[0], labels.id)
         score = labels.scores[:, 0]
         answer = jnp.where(jnp.isnan(score), 0, jnp.where(score >= 0.5, YES, NO))
         return self.replace(answer=self.answer.at[slot].set(answer, mode="drop"))
 
     def draw(self, answer: int, shape: tuple[int, ...], key: Key) -> tuple[Array, Array, Bool[Array, ""]]:
-        """(obs, action) of uniformly drawn states that got ``answer``, ``shape`` of them, and whether there is any."""
+        """Return obs and action of uniformly drawn states [*shape] with ``answer``, and True if there are any."""
         found = self.answer == answer
         count = jnp.sum(found)
-        first = jnp.argsort(~found, stable=True)  # those that got it come first
+        first = jnp.argsort(~found, stable=True)  # states with the answer come first
         rows = first[jax.random.randint(key, shape, 0, jnp.maximum(count, 1))]
         return self.obs[rows], self.action[rows], count > 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AsksAboutStates(GoalClassifier, AsksForLabels):
-    """A goal classifier that may ask a labeler; its state has a field ``asked`` where ``queries`` is above 0.
+    """A goal classifier that may ask a labeler; its state has a field ``asked`` if ``queries`` is above 0.
 
     Keys and units: configs/reward/adversarial_classifier.yaml.
     """
@@ -114,7 +115,7 @@ class AsksAboutStates(GoalClassifier, AsksForLabels):
 
     @cached_property
     def _released(self) -> Sessions:
-        """The same number in every session, until the budget is used up."""
+        """Return the schedule: the same number of queries in every session until the budget is used up."""
         return Sessions(
             schedule="constant",
             budget=self.queries,
@@ -127,7 +128,7 @@ class AsksAboutStates(GoalClassifier, AsksForLabels):
         return self._released.is_session(round)
 
     def propose(self, state: Any, experience: Experience, round: Array, key: Key) -> tuple[Any, Query]:
-        """Ask about the states of this round's rollout that earn most under the updated reward, one of an episode."""
+        """Ask about the states of this rollout with the highest updated rewards, at most one per episode."""
         rollout = experience.rollout
         assert rollout is not None, "build refuses an algorithm that collects nothing"
         states, askable = judged_states(rollout, self.judges)
@@ -135,7 +136,7 @@ class AsksAboutStates(GoalClassifier, AsksForLabels):
         chosen = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[index], states)
         n = jnp.minimum(self._released.due(round, state.asked.count), jnp.sum(found))
         asked, ids = state.asked.ask(chosen.obs, chosen.action, n)
-        segments = jax.tree.map(lambda x: x[:, None, None], chosen)  # [Q, K, L, ...]: a clip of one state each
+        segments = jax.tree.map(lambda x: x[:, None, None], chosen)  # [Q, K, L, ...]: one clip of one state each
         return state.replace(asked=asked), Query(id=ids, segments=segments)
 
     def absorb(self, state: Any, labels: Labels) -> Any:
@@ -144,10 +145,10 @@ class AsksAboutStates(GoalClassifier, AsksForLabels):
     def with_answered(
         self, state: Any, positives: Float[Array, "E n d"], negatives: Float[Array, "E m d"], key: Key
     ) -> tuple[Float[Array, "E n d"], Float[Array, "E m d"]]:
-        """Both halves of a batch, ``query_share`` of each drawn anew from the states answered yes and no, if any was.
+        """Return both halves of a batch, with ``query_share`` of each replaced by answered states, if there are any.
 
-        Yeses take the first rows and noes the last: a gradient penalty, which pairs row by row, then pairs them with
-        what else is in the batch.
+        States answered "yes" replace the first rows, and those answered "no" the last rows: the gradient penalty, which
+        pairs rows by their index, then pairs them with the other rows of the batch.
         """
         if self.queries == 0:
             return positives, negatives
@@ -165,7 +166,7 @@ class AsksAboutStates(GoalClassifier, AsksForLabels):
         )
 
     def asked_metrics(self, state: Any) -> Metrics:
-        """How many were asked, and how they were answered; nothing where nobody is asked."""
+        """Return the numbers of queries and of answers; nothing if nobody is asked."""
         if self.queries == 0:
             return {}
         yes, no = (jnp.sum(state.asked.answer == kind).astype(jnp.float32) for kind in (YES, NO))
@@ -178,11 +179,11 @@ class AsksAboutStates(GoalClassifier, AsksForLabels):
 
 
 def judged_states(rollout: Transition, judges: Judges) -> tuple[Transition, Bool[Array, "T B"]]:
-    """The states of ``rollout`` [T, B, ...] that ``judges`` looks at, and of which of them a question can be answered.
+    """Return the states of ``rollout`` [T, B, ...] that ``judges`` selects, and True for those a query can show.
 
-    Each as a step whose ``obs`` and ``next_obs`` both are the state, with the ``env_reward`` and ``info`` of reaching
-    it: what a labeler sees and what an oracle knows is of the state that is judged. A state in which an episode, or the
-    rollout, begins has no such record, and cannot be asked about where ``obs`` is judged.
+    Each is a step whose ``obs`` and ``next_obs`` are both the state, with the ``env_reward`` and ``info`` of reaching
+    it, so that a labeler or an oracle sees exactly the state that is judged. If ``judges`` selects ``obs``, the first
+    states of an episode and of the rollout cannot be asked about, since no step of the rollout led to them.
     """
     if judges == "next_obs":
         return rollout.replace(obs=rollout.next_obs), rollout.valid
@@ -196,10 +197,10 @@ def judged_states(rollout: Transition, judges: Judges) -> tuple[Transition, Bool
 def earning_most(
     reward: Float[Array, "T B"], askable: Bool[Array, "T B"], done: Bool[Array, "T B"], n: int, key: Key
 ) -> tuple[Int[Array, " n"], Bool[Array, " n"]]:
-    """The ``n`` highest rewards, as indices into the flattened T x B; at most one of an episode.
+    """Return the indices of the ``n`` highest rewards in the flattened T x B, at most one per episode.
 
-    The second array is False where there was none left. Neighbours in an episode are nearly the same state, and one
-    answer about them is enough. Ties, as between probabilities that have reached 1, are broken at random.
+    The second array is False where no state was left. Neighbours in an episode are nearly the same state, so that one
+    answer about them is enough. Ties, for example of probabilities that have reached 1, are broken at random.
     """
     episode = jnp.cumsum(done, axis=0) - done
     episode = (episode * done.shape[1] + jnp.arange(done.shape[1])).reshape(-1)

@@ -1,8 +1,8 @@
-"""A binary goal classifier: network, regularised loss, one gradient step. What data it sees is its caller's matter.
+"""A binary goal classifier: its network, regularised loss and gradient step. The caller chooses the data.
 
 loss = BCE(f(mix(x)), smooth(mix(y))) + c_gp * (|grad_x f| - target)^2 - c_e * H(D), decoupled weight decay; or the
-positive-unlabelled risk or the focal loss in place of BCE. High logits mean "goal" (of demonstrations: "expert").
-Rewards are paid by the weights as they are, or by their moving average.
+positive-unlabelled risk or the focal loss in place of BCE. High logits mean "goal" (for demonstrations: "expert").
+Rewards use the current weights or their moving average.
 """
 
 from dataclasses import dataclass
@@ -29,9 +29,10 @@ from rl_rewards.rewards.classifier.inputs import Inputs
 from rl_rewards.rewards.classifier.mixup import mix, mix_with_unlabelled
 
 PENALTY_SCALE, SPECTRAL_SCALE = 10.0, 100.0
-"""Factors of normalised inputs where the logit's slope is held near 1, or below. In deviations, goals and the states
-beside them are less than 1 apart, and so would be the logits. Under spectral norm the slope stays far below its bound,
-since each layer takes some of it away. Chosen by scripts/measure_regularisers.py."""
+"""Factors of normalised inputs for a gradient penalty with a target, and for spectral norm, which keep the logit's
+slope near 1 or below it. In standard deviations, goals and the states near them differ by less than 1, and so would
+their logits. With spectral norm the slope stays far below its bound, since every layer reduces it. The factors were
+chosen by scripts/measure_regularisers.py."""
 
 
 class ClassifierState(struct.PyTreeNode):
@@ -41,16 +42,17 @@ class ClassifierState(struct.PyTreeNode):
 
 
 class AveragedState(ClassifierState):
-    """With the moving average that :attr:`Classifier.average` asks for; without, checkpoints hold none."""
+    """A state with the moving average of the weights, only used if :attr:`Classifier.average` is above 0."""
 
-    average: dict  # of "params", the same leaves
+    average: dict  # of "params", with the same leaves
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classifier:
     """An ensemble of networks with independent weights, batches and optimisers.
 
-    Keys and units: configs/classifier/mlp.yaml. A reward says what the rows hold: ``replace(classifier, inputs=...)``.
+    Keys and units: configs/classifier/mlp.yaml. A reward sets the layout of the rows: ``replace(classifier,
+    inputs=...)``.
     """
 
     model: Model
@@ -82,7 +84,7 @@ class Classifier:
         require(0 <= self.label_smoothing < 1, f"{group}.label_smoothing={self.label_smoothing} must lie in [0, 1).")
         require(
             self.input_scale is None or self.input_scale > 0,
-            f"{group}.input_scale={self.input_scale} must be positive, or null for what fits the regularisers.",
+            f"{group}.input_scale={self.input_scale} must be positive, or null for the default of the regularisers.",
         )
         require(0 <= self.average < 1, f"{group}.average={self.average} must be 0 (off) or lie between 0 and 1.")
         if self.goal_prior is not None:
@@ -91,18 +93,18 @@ class Classifier:
             )
             require(
                 self.negative_weighting == "none",
-                f"{group}.negative_weighting={self.negative_weighting} weights negatives, and with {group}.goal_prior="
-                f"{self.goal_prior} there are none, only unlabelled states; choose one of the two.",
+                f"{group}.negative_weighting={self.negative_weighting} weights negatives, but with {group}.goal_prior="
+                f"{self.goal_prior} there are only unlabelled states; set one of the two to none or null.",
             )
 
     @property
     def normalizes(self) -> bool:
-        """True where inputs are normalised: as configured, or else where a regulariser bounds the output's slope."""
+        """Return True if inputs are normalised: as configured or, by default, if a regulariser bounds the slope."""
         return self._bounds_slopes if self.normalize_inputs is None else self.normalize_inputs
 
     @property
     def scale(self) -> float:
-        """The factor that inputs are multiplied by after they are normalised."""
+        """Return the factor by which inputs are multiplied after they are normalised."""
         if self.input_scale is not None:
             return self.input_scale
         if self.model.bounds_slope:
@@ -116,22 +118,22 @@ class Classifier:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences about settings that can work but have been seen to fail."""
+        """Return warnings about settings that can work but have failed in experiments."""
         found = []
         if self._bounds_slopes and not self.normalizes:
             penalty = f"gradient_penalty={self.gradient_penalty:g}"
             which = "model.spectral_norm=true" if self.model.bounds_slope else penalty
             found.append(
-                f"reward.classifier.{which} bounds how fast the classifier's output changes with its inputs, and these "
-                "are not normalised: where goals and other states lie close together in their units, it cannot tell "
-                "them apart. reward.classifier.normalize_inputs=null and reward.classifier.input_scale=null fit them "
-                "to it."
+                f"reward.classifier.{which} bounds how fast the classifier's output changes with its inputs, which are "
+                "not normalised: it cannot distinguish goals from other states that are close to them in these units. "
+                "reward.classifier.normalize_inputs=null and reward.classifier.input_scale=null scale the inputs to "
+                "fit."
             )
         if isinstance(self.model, MLPModel) and self.model.spectral_norm and self.model.activation == "tanh":
             found.append(
-                "reward.classifier.model.spectral_norm=true with activation=tanh makes the classifier flatter than it "
-                "need be, since tanh takes slope away in every layer: it can hardly tell goals from states a little "
-                "beyond them. reward.classifier.model.activation=leaky_relu keeps the slope."
+                "reward.classifier.model.spectral_norm=true with activation=tanh makes the classifier flatter than "
+                "necessary, since tanh reduces the slope in every layer: it can hardly distinguish goals from states "
+                "near them. reward.classifier.model.activation=leaky_relu keeps the slope."
             )
         return found
 
@@ -144,7 +146,7 @@ class Classifier:
         return Ensemble(self.ensemble, optax.adamw(self.learning_rate, weight_decay=self.weight_decay))
 
     def init(self, key: Key, features: int) -> ClassifierState:
-        """Fresh members for inputs of ``features`` entries."""
+        """Return untrained members for inputs of ``features`` entries."""
         variables = self._members.init(lambda k: self.network.init(k, jnp.zeros((1, features))), key)
         state = ClassifierState(
             variables=variables,
@@ -154,16 +156,16 @@ class Classifier:
         return AveragedState(**vars(state), average=variables["params"]) if self.average > 0.0 else state
 
     def set_moments(self, state: ClassifierState, inputs: Float[Array, "N d"]) -> ClassifierState:
-        """Take the input statistics from ``inputs``.
+        """Return the state with the input statistics of ``inputs``.
 
-        An entry that is the same in all of them says nothing of its scale: it is moved to 0 and not divided.
+        The scale of an entry that is constant in them is unknown: such an entry is centred but not divided.
         """
         moments = RunningMoments.init(inputs.shape[1:]).update(inputs, jnp.ones(inputs.shape[:1], bool))
         constant = jnp.all(inputs == inputs[:1], axis=0)
         return state.replace(moments=moments.replace(variance=jnp.where(constant, 1.0, moments.variance)))
 
     def logits(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"]:
-        """log-odds of being a goal, one per member."""
+        """Return the log-odds of being a goal, one per member."""
 
         def whole(rows: Array) -> Array:
             rows = self.scaled(state, rows)
@@ -172,16 +174,16 @@ class Classifier:
         return self.inputs.logits(whole, inputs)
 
     def paying(self, state: ClassifierState) -> dict:
-        """The variables that rewards are paid by: the moving average where there is one. Leaves [E, ...]."""
+        """Return the variables that determine rewards, leaves [E, ...]: the moving average if there is one."""
         return state.variables | {"params": state.average} if isinstance(state, AveragedState) else state.variables
 
     def hidden_layer(self, state: ClassifierState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch width"]:
-        """Activations of the first member's last hidden layer."""
+        """Return the activations of the first member's last hidden layer."""
         first = jax.tree.map(lambda x: x[0], state.variables)
         return last_hidden_layer(self.network, first, self.scaled(state, inputs))
 
     def combined(self, values: Float[Array, " E *batch"]) -> Float[Array, "*batch"]:
-        """One value from those of the members: their mean, or the least (an exploit must then fool all of them)."""
+        """Return the mean of the members' values, or their minimum (then an exploit must fool all of them)."""
         return jnp.min(values, axis=0) if self.combine == "min" else jnp.mean(values, axis=0)
 
     def train_step(
@@ -191,7 +193,7 @@ class Classifier:
         negatives: Float[Array, "E M d"],
         key: Key,
     ) -> tuple[ClassifierState, Metrics]:
-        """One gradient step of every member on its own batch; then its moving average follows, if it keeps one."""
+        """Take one gradient step of every member on its own batch, and update the moving average if there is one."""
         others = {name: value for name, value in state.variables.items() if name != "params"}
         rows = (self.scaled(state, inputs) for inputs in (positives, negatives))
         keys = jax.random.split(key, self.ensemble)
@@ -204,9 +206,9 @@ class Classifier:
     def dashboard(
         self, state: ClassifierState, positives: Float[Array, "E N d"], negatives: Float[Array, "E M d"]
     ) -> Metrics:
-        """How well what pays tells every member's own, unmixed, batch apart; means over members.
+        """Return how well the rewarding weights classify every member's own, unmixed batch; means over members.
 
-        Asked for once a round: beside every gradient step it would cost a third of the update again.
+        This is computed once per round: in every gradient step it would add a third to the cost of the update.
         """
 
         def member(variables, positive, negative):
@@ -222,25 +224,25 @@ class Classifier:
         return jax.tree.map(jnp.mean, jax.vmap(member)(self.paying(state), *inputs))
 
     def _averaged(self, state: ClassifierState) -> ClassifierState:
-        """After a gradient step: average <- c average + (1 - c) params, where there is an average.
+        """Return the state after average <- c average + (1 - c) params, if there is an average.
 
-        c is ``average``; after step n at most 1 - 1 / n, so that the mean is plain at first and nothing of the initial
-        weights is left in it.
+        c is ``average``, but after step n at most 1 - 1 / n, so that the average is at first the plain mean and does
+        not contain the initial weights.
         """
         if not isinstance(state, AveragedState):
             return state
-        steps = optax.tree.get(state.optimizer, "count")[0]  # of every member the same
+        steps = optax.tree.get(state.optimizer, "count")[0]  # equal for all members
         decay = jnp.minimum(self.average, 1.0 - 1.0 / steps)
         params = state.variables["params"]
         average = jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.average, params)
         return state.replace(average=average)
 
     def scaled(self, state: ClassifierState, inputs: Array) -> Array:
-        """``inputs`` as the network sees them."""
+        """Return ``inputs`` in the network's units."""
         return self.inputs.scaled(inputs, state.moments, self.normalizes, self.scale)
 
     def _loss(self, params: dict, others: dict, positive: Array, negative: Array, key: Key):
-        """Loss of one member; auxiliary: the moved statistics and the metrics."""
+        """Return the loss of one member and, as auxiliary output, the updated statistics and the metrics."""
         dropout_key, mixup_key, noise_key, penalty_key = jax.random.split(key, 4)
         variables = {"params": params, **others}
         inputs = jnp.concatenate([positive, negative])
@@ -274,11 +276,11 @@ class Classifier:
         return loss, (dict(moved), metrics)
 
     def _gradient_penalty(self, variables: dict, positive: Array, negative: Array, key: Key) -> Array:
-        """Mean of (|grad f| - target)^2, f the logit, over the points that ``gradient_penalty_at`` names.
+        """Return the mean of (|grad f| - target)^2, where f is the logit, over the points of ``gradient_penalty_at``.
 
         ``between``: random points between goals and negatives (Gulrajani et al. 2017, arXiv:1704.00028, equation 3).
-        ``goals``: goals alone; with target 0 and weight gamma / 2 this is R1 (Mescheder et al. 2018, arXiv:1801.04406,
-        equation 9), which leaves the slope from goals down to other states free.
+        ``goals``: only goals; with target 0 and weight gamma / 2 this is R1 (Mescheder et al. 2018, arXiv:1801.04406,
+        equation 9), which does not restrict the slope between goals and other states.
         """
         points = positive
         if self.gradient_penalty_at == "between":

@@ -1,6 +1,6 @@
-"""A goal classifier, trained once on examples of success and failure and then frozen.
+"""A goal classifier that is trained once on examples of success and failure and then frozen.
 
-r = map(f(s)),  f = argmin BCE over D+ and D-. The lecture's first idea, and the one that a policy learns to fool.
+r = map(f(s)),  f = argmin BCE over D+ and D-. This is the lecture's first idea, and policies learn to fool it.
 """
 
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class GoalClassifierState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class GoalClassifier(RewardSource):
-    """Keys and units: configs/reward/goal_classifier.yaml."""
+    """A fixed goal classifier; keys and units: configs/reward/goal_classifier.yaml."""
 
     spec: EnvSpec
     classifier: Classifier
@@ -56,7 +56,7 @@ class GoalClassifier(RewardSource):
 
     @cached_property
     def discriminator(self) -> Classifier:
-        """The classifier, told what its rows hold."""
+        """Return the classifier with the layout of its input rows."""
         return replace(self.classifier, inputs=inputs_of(self.spec.obs))
 
     @property
@@ -98,7 +98,7 @@ class GoalClassifier(RewardSource):
             "reward_heldout_goals": self._reward_of(state, heldout),
         }
 
-    # What the adversarial classifier shares.
+    # The adversarial classifier uses these too.
 
     def _inputs(self, obs: Array, action: Array) -> Float[Array, "*batch d"]:
         return make_features(self.spec, self.judges)(obs, action)
@@ -112,14 +112,14 @@ class GoalClassifier(RewardSource):
         return max(1, round(self.batch_goals * self.negatives_per_goal))
 
     def _draw(self, key: Key, obs: Array, action: Array, n: int) -> Float[Array, "E n d"]:
-        """A batch of rows for every member."""
+        """Return a batch of rows for every member."""
         rows = jax.random.randint(key, (self.classifier.ensemble, n), 0, obs.shape[0])
         return self._inputs(obs[rows], action[rows])
 
     def _pretrain(
         self, state: ClassifierState, data: Examples, round: Array, key: Key
     ) -> tuple[ClassifierState, Metrics]:
-        """``pretrain_steps`` on the examples alone if this is round 0; the metrics are of the last step."""
+        """Take ``pretrain_steps`` gradient steps on the examples in round 0; the metrics are those of the last step."""
 
         def draw(goal_key, negative_key):
             positives = self._draw(goal_key, data["goal_obs"], data["goal_action"], self.batch_goals)

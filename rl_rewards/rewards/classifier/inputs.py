@@ -1,4 +1,4 @@
-"""The rows that a classifier sees: which network fits them, and how they are brought to its units."""
+"""Input rows of a classifier: the network that fits them, and their scaling."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from rl_rewards.core.types import Box
 from rl_rewards.models.base import Model
 from rl_rewards.models.encoders import PictureNetwork, in_chunks, is_image
 
-INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
+INPUT_CLIP = 10.0  # standard deviations; only for normalised inputs
 
 
 @dataclass(frozen=True)
@@ -22,36 +22,35 @@ class Inputs:
     """Rows [*batch, d] that are vectors."""
 
     def network(self, model: Model) -> nn.Module:
-        """Maps rows [*batch, d] to logits [*batch, 1]."""
+        """Return the network from rows [*batch, d] to logits [*batch, 1]."""
         return model.network(1)
 
     def scale(self, fitting: float) -> float:
-        """What rows are multiplied by where the configuration leaves it open.
+        """Return the default factor of rows, if the configuration sets none.
 
         Args:
-            fitting: what the regularisers need of entries in standard deviations.
+            fitting: the factor that the regularisers need for entries in units of standard deviations.
         """
         return fitting
 
     def scaled(self, rows: Array, moments: RunningMoments, normalizes: bool, scale: float) -> Array:
-        """``rows`` as the network sees them."""
+        """Return ``rows`` in the network's units."""
         rows = moments.normalize(rows, INPUT_CLIP) if normalizes else rows
         return rows if scale == 1.0 else scale * rows
 
     def logits(
         self, whole: Callable[[Array], Float[Array, " E *batch"]], rows: Float[Array, "*batch d"]
     ) -> Float[Array, " E *batch"]:
-        """``whole`` of ``rows``, all at once or in parts."""
+        """Return ``whole(rows)``, computed at once or in chunks."""
         return whole(rows)
 
 
 @dataclass(frozen=True)
 class PictureInputs(Inputs):
-    """Rows that begin with a picture, in [0, 1]; input statistics are never used.
+    """Rows that begin with a picture in [0, 1]; input statistics are not used.
 
-    Everything that regularises acts on those floats: mixup, noise and gradient penalty on pixels. To normalise a
-    picture is to centre it, in [-1, 1]: its pixels share one scale. Spectral norm needs no other one, since the
-    encoder's layer norm gives the features theirs.
+    Mixup, noise and the gradient penalty act on these pixels. To normalise a picture means to map it to [-1, 1], the
+    same scale for all pixels. Spectral norm needs no other scale, since the encoder's layer norm scales the features.
     """
 
     picture: tuple[int, ...]  # H, W, C
@@ -64,7 +63,7 @@ class PictureInputs(Inputs):
         return 1.0
 
     def scaled(self, rows: Array, moments: RunningMoments, normalizes: bool, scale: float) -> Array:
-        """Scales the picture; what follows it stays as it is."""
+        """Return ``rows`` with a scaled picture; the entries after the picture do not change."""
         del moments
         if not normalizes and scale == 1.0:
             return rows
@@ -82,5 +81,5 @@ class PictureInputs(Inputs):
 
 
 def inputs_of(box: Box) -> Inputs:
-    """The rows that are made of observations in ``box``."""
+    """Return the layout of rows that begin with observations in ``box``."""
     return PictureInputs(tuple(box.shape)) if is_image(box) else Inputs()

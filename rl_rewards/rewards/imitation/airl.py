@@ -1,11 +1,11 @@
-"""Adversarial inverse reinforcement learning: a discriminator built from a reward, which it leaves behind.
+"""Adversarial inverse reinforcement learning: a discriminator that contains a reward, which can be used afterwards.
 
 f(s, a, s') = g(s, a) + gamma h(s') - h(s);  D = exp(f) / (exp(f) + pi(a|s)), so that logit D = f - log pi(a|s);  r = f
-(Fu et al. 2018, arXiv:1710.11248, equations 4 and 5.) The paper's policy is paid f - log pi: the part that is missing
-here, an entropy bonus, is the algorithm's (``algorithm.entropy_weight``; PPO has none by default, SAC has). With
-g of the state alone, g is what can be carried to other dynamics: it is what ``reward=frozen`` and ``load_reward`` take.
-Differs: a termination leads to an absorbing state, of which h and g are learned like any other, so that the shaping
-telescopes to the end.
+(Fu et al. 2018, arXiv:1710.11248, equations 4 and 5.) The paper rewards the policy with f - log pi. The second term is
+an entropy bonus; here it belongs to the algorithm (``algorithm.entropy_weight``; by default SAC has one and PPO none).
+If g depends only on the state, it transfers to other dynamics: ``reward=frozen`` and ``load_reward`` use g.
+Differs: a termination leads to an absorbing state, for which h and g are learned as for any other state, so that the
+shaping telescopes to the end.
 """
 
 from dataclasses import dataclass, replace
@@ -33,23 +33,23 @@ from rl_rewards.rewards.imitation.gail import Gail, GailState
 
 @dataclass(frozen=True)
 class ShapedInputs(Inputs):
-    """Rows [what g sees | s | s' | log pi(a|s)]; the state parts end in their absorbing flags."""
+    """Rows [input of g | s | s' | log pi(a|s)]; the first three parts end with their absorbing flags."""
 
-    judged: int  # entries of the first part
-    state: int  # of the second and of the third
+    judged: int  # size of the first part
+    state: int  # size of the second and of the third part
     discount: float
 
     def network(self, model: Model) -> nn.Module:
         return ShapedReward(model, self.judged, self.state, self.discount)
 
     def scaled(self, rows: Array, moments: RunningMoments, normalizes: bool, scale: float) -> Array:
-        """Log-probabilities are neither scaled nor clipped."""
+        """Return scaled rows, whose log-probabilities are neither scaled nor clipped."""
         return super().scaled(rows, moments, normalizes, scale).at[..., -1].set(rows[..., -1])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Airl(Gail):
-    """Keys and units: configs/reward/airl.yaml."""
+    """AIRL; keys and units: configs/reward/airl.yaml."""
 
     judges: Literal["obs", "obs_action"]
     reward_map: Literal["logit"]
@@ -61,12 +61,12 @@ class Airl(Gail):
         for name in ("mixup", "input_noise"):
             value = getattr(self.classifier, name)
             require(
-                value == 0, f"reward.classifier.{name}={value} would blur log-probabilities; with AIRL it must be 0."
+                value == 0, f"reward.classifier.{name}={value} would change log-probabilities; with AIRL it must be 0."
             )
         require(
             self.classifier.gradient_penalty == 0 or self.classifier.gradient_penalty_target == 0,
-            f"reward.classifier.gradient_penalty_target={self.classifier.gradient_penalty_target} is a norm that the "
-            "logit of AIRL has by its log-probability alone: nothing would be left for the reward; it must be 0.",
+            f"reward.classifier.gradient_penalty_target={self.classifier.gradient_penalty_target} leaves no slope for "
+            "the reward, since the log-probability in AIRL's logit alone has a gradient of norm 1; it must be 0.",
         )
 
     @cached_property
@@ -76,7 +76,7 @@ class Airl(Gail):
 
     @cached_property
     def discriminator(self) -> Classifier:
-        """The classifier, told what its rows hold."""
+        """Return the classifier with the layout of its input rows."""
         return replace(self.classifier, inputs=self._layout)
 
     @property
@@ -84,17 +84,17 @@ class Airl(Gail):
         return replace(super().requirements, reads=("obs", "action", "next_obs"))
 
     def portable_reward(self, state: GailState, transitions: Transition) -> Float[Array, "*batch"]:
-        """g, without the shaping."""
+        """Return g, the reward without the shaping."""
         return self._unshaped(state, self._inputs(transitions))
 
     def portable_absorbing_reward(self, state: GailState) -> Float[Array, ""]:
-        """g of the absorbing state."""
+        """Return g of the absorbing state."""
         if self.early_end != "absorbing":
             return jnp.zeros(())
         return self._unshaped(state, self._absorbing)
 
     def _unshaped(self, state: GailState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        """g alone, combined over members."""
+        """Return g, combined over the ensemble's members."""
         network, rows = self.discriminator.network, self.discriminator.scaled(state.classifier, inputs)
         variables = self.discriminator.paying(state.classifier)
         outputs: Any = jax.vmap(lambda one: network.apply(one, rows, method="unshaped"))(variables)
@@ -106,17 +106,17 @@ class Airl(Gail):
 
     @property
     def _flags(self) -> np.ndarray:
-        """Columns of the absorbing flags: of what g sees, of s, of s'."""
+        """Return the columns of the absorbing flags of g's input, of s and of s'."""
         judged, state = self._layout.judged, self._layout.state
         return np.array([judged, judged + state, judged + 2 * state]) - 1
 
     @property
     def _absorbing(self) -> Float[Array, " d"]:
-        """From the absorbing state to itself, by the only thing that can be done there (log pi = 0)."""
+        """Return the row from the absorbing state to itself, by the only action there (log pi = 0)."""
         return jnp.zeros(self._input_size).at[self._flags].set(1.0)
 
     def _inputs(self, transitions: Transition) -> Float[Array, "*batch d"]:
-        """With log pi = 0, so that the logit is f; where an episode terminated, s' is the absorbing state."""
+        """Return rows with log pi = 0, so that the logit is f; s' is the absorbing state after a termination."""
         flat = make_features(self.spec, "obs")
         zero = jnp.zeros((*transitions.terminated.shape, 1))
         after = flat(transitions.next_obs, transitions.action)
@@ -126,11 +126,12 @@ class Airl(Gail):
         return jnp.concatenate([judged, zero, state, zero, jnp.where(ended, 0.0, after), 1.0 * ended, zero], axis=-1)
 
     def _rows(self, sample: Any, key: Key, experience: Experience) -> Float[Array, "E N d"]:
-        """As GAIL's, with the policy's log-probability of every action, clipped as g sees it.
+        """Return GAIL's rows with the policy's log-probability of every action, clipped to its bounds as for g.
 
-        Demonstrated actions lie in the bounds. An own one is drawn from a normal that knows none: its density out
-        there, below that of what the environment makes of it, would look demonstrated. (The probability of all that is
-        clipped to a bound would give own actions away instead: an expert's seldom lie right on it.)
+        Demonstrated actions lie within the bounds, but the policy draws its own from an unbounded normal distribution.
+        Outside the bounds the density is lower than at the clipped action, so that unclipped actions would look
+        demonstrated. (The probability of being clipped to a bound would instead give own actions away, since an
+        expert's actions rarely lie exactly on a bound.)
         """
         sample_key, coin_key = jax.random.split(key)
         shape = (self.classifier.ensemble, self.batch_size)
@@ -144,7 +145,7 @@ class Airl(Gail):
         return jnp.where(absorbed[..., None], self._absorbing, inputs)
 
     def _move_statistics(self, classifier: ClassifierState, expert: Array, own: Array) -> ClassifierState:
-        """s and s' share theirs; flags and log-probabilities stay as they are."""
+        """Update the input statistics: s and s' share them; flags and log-probabilities are not normalised."""
         if not self.classifier.normalizes:
             return classifier
         rows = jnp.concatenate([expert, own], axis=1).reshape(-1, expert.shape[-1])

@@ -1,9 +1,9 @@
-"""A discriminator between demonstrated and own transitions, learned beside the policy: GAIL and its family.
+"""A discriminator between demonstrated transitions and the policy's, trained together with the policy: GAIL's family.
 
 D = sigmoid(h):  max over h of E_expert[log D] + E_policy[log(1 - D)];  r = map(h)
-(Ho and Ermon 2016, arXiv:1606.03476, algorithm 1.) Loss and map make the kind: see the YAMLs under configs/reward.
-After a termination the episode goes on in an absorbing state, which the discriminator judges like any other, so that
-neither living nor dying pays by itself (Kostrikov et al. 2019, arXiv:1809.02925, section 4.2).
+(Ho and Ermon 2016, arXiv:1606.03476, algorithm 1.) Loss and map define the variant: see the YAMLs in configs/reward.
+After a termination the episode continues in an absorbing state, which the discriminator judges like any other state, so
+that neither surviving nor terminating pays by itself (Kostrikov et al. 2019, arXiv:1809.02925, section 4.2).
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.reward_maps import REWARD_MAPS, RewardMap
 
 NAMES = {"_goal": "_expert", "_negative": "_policy"}
-"""The classifier's metrics, by what its two sides are here."""
+"""Suffixes of the classifier's metrics, and the names of the two classes that replace them here."""
 
 
 class GailState(struct.PyTreeNode):
@@ -36,7 +36,7 @@ class GailState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class Gail(RewardSource):
-    """Keys and units: configs/reward/gail.yaml."""
+    """GAIL and its variants; keys and units: configs/reward/gail.yaml."""
 
     spec: EnvSpec
     demos: str | None
@@ -56,16 +56,16 @@ class Gail(RewardSource):
             require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be at least 1.")
         require(self.history >= 0, f"reward.history={self.history} must be 0 or more.")
         check_model(self.classifier.model, "reward.classifier.model")
-        require(not is_image(self.spec.obs), "reward=gail works on vectors; choose an environment without pictures.")
+        require(not is_image(self.spec.obs), "reward=gail needs vectors; choose an environment without pictures.")
         require(
             self.early_end != "refuse" or not self.spec.ends_early,
-            f"Episodes of {self.spec.name} can end early, so that their length leaks into the reward; let the "
-            "discriminator judge what follows with reward.early_end=absorbing.",
+            f"Episodes of {self.spec.name} can end early, so that their length leaks into the reward; choose "
+            "reward.early_end=absorbing, with which the discriminator also judges the time after a termination.",
         )
 
     @cached_property
     def discriminator(self) -> Classifier:
-        """The classifier, told what its rows hold."""
+        """Return the classifier with the layout of its input rows."""
         return self.classifier
 
     @property
@@ -97,7 +97,7 @@ class Gail(RewardSource):
     def update(
         self, state: GailState, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[GailState, Metrics]:
-        """``updates_per_round`` gradient steps, as many demonstrated rows as own ones in each."""
+        """Take ``updates_per_round`` gradient steps, each with as many demonstrated rows as own ones."""
         del data
         show_key, train_key = jax.random.split(key)
 
@@ -121,7 +121,7 @@ class Gail(RewardSource):
 
     def inspect(self, state: GailState, data: Examples, transitions: Transition) -> dict[str, Array]:
         demos = transitions_of(data)
-        if demos is None:  # a frozen one, of a run that is given none
+        if demos is None:  # a frozen reward in a run without demonstrations
             return {}
         return {
             "prob_demos": self._probability(state, self._inputs(demos)),
@@ -129,7 +129,7 @@ class Gail(RewardSource):
             "reward_demos": self.reward(state, demos),
         }
 
-    # What AIRL shares.
+    # AIRL changes these.
 
     @property
     def _input_size(self) -> int:
@@ -137,17 +137,17 @@ class Gail(RewardSource):
 
     @property
     def _absorbing(self) -> Float[Array, " d"]:
-        """The input of the absorbing state: nothing but its flag."""
+        """Return the row of the absorbing state: zeros and a flag of 1."""
         return jnp.zeros(self._input_size).at[-1].set(1.0)
 
     def _inputs(self, transitions: Transition) -> Float[Array, "*batch d"]:
-        """Features and, last, the absorbing flag, 0 of everything real."""
+        """Return features and, as the last entry, the absorbing flag, which is 0 for real states."""
         features = self._features(transitions)
         return jnp.concatenate([features, jnp.zeros((*features.shape[:-1], 1))], axis=-1)
 
     def _draw(self, experience: Experience, key: Key) -> tuple[Float[Array, "E N d"], Float[Array, "E N d"]]:
-        """A batch of demonstrated and one of own rows for every member."""
-        assert experience.sample_demos is not None, "build_data loads demonstrations for a reward that names some"
+        """Return a batch of demonstrated rows and one of own rows for every member."""
+        assert experience.sample_demos is not None, "build_data loads demonstrations for a reward that needs them"
         keys = jax.random.split(key, 2)
         expert, own = (
             self._rows(sample, k, experience)
@@ -156,8 +156,8 @@ class Gail(RewardSource):
         return expert, own
 
     def _rows(self, sample: Any, key: Key, experience: Experience) -> Float[Array, "E N d"]:
-        """Of every sampled termination, half become the absorbing state that follows it: on both sides alike."""
-        del experience  # AIRL asks it for log-probabilities
+        """Return rows, in which half of the sampled terminations become the absorbing state that follows them."""
+        del experience  # only AIRL needs it, for log-probabilities
         sample_key, coin_key = jax.random.split(key)
         shape = (self.classifier.ensemble, self.batch_size)
         transitions = sample(sample_key, self.classifier.ensemble * self.batch_size)
@@ -168,8 +168,8 @@ class Gail(RewardSource):
         return jnp.where(absorbed[..., None], self._absorbing, inputs)
 
     def _move_statistics(self, classifier: ClassifierState, expert: Array, own: Array) -> ClassifierState:
-        """Input statistics over the real states of both sides; once a round, like the rest of the reward. The absorbing
-        flag stays as it is."""
+        """Update the input statistics with the real states of both classes, once per round; the absorbing flag is not
+        normalised."""
         if not self.classifier.normalizes:
             return classifier
         rows = jnp.concatenate([expert, own], axis=1).reshape(-1, expert.shape[-1])

@@ -1,9 +1,9 @@
-"""Maximum-entropy inverse reinforcement learning where the model is known: exact, no policy is sampled.
+"""Maximum-entropy inverse reinforcement learning with a known model: exact, without sampling a policy.
 
 max over w of  sum over demonstrated (s, a) of log pi_w(a|s) - |w|^2 / (2 prior^2),   r_w(s, a, s') = w . f(s')
-with pi_w the soft-optimal policy. Its gradient: the features that demonstrations count, less those that pi_w counts.
-(Ziebart et al. 2008, AAAI, equation 6; causal entropy: Ziebart 2010, PhD thesis, chapters 5 and 9; over an infinite
-horizon, and where pi_w starts so that episodes may be cut: Levine et al. 2011, NIPS, supplement, section A.)
+where pi_w is the soft-optimal policy. The gradient is the demonstrations' feature counts minus those of pi_w.
+(Ziebart et al. 2008, AAAI, equation 6; causal entropy: Ziebart 2010, PhD thesis, chapters 5 and 9; infinite horizon,
+and a start distribution of pi_w that allows truncated episodes: Levine et al. 2011, NIPS, supplement, section A.)
 """
 
 from dataclasses import dataclass
@@ -29,24 +29,24 @@ from rl_rewards.rewards.base import RewardSource
 
 
 class MaxEntIRLState(struct.PyTreeNode):
-    weights: Float[Array, " features"]  # reward per step, of each feature
+    weights: Float[Array, " features"]  # reward per step of each feature
     optimizer: optax.OptState
 
 
 class Fit(NamedTuple):
-    """How well weights explain demonstrations."""
+    """The likelihood of demonstrations under a weight vector."""
 
     log_likelihood: Float[Array, ""]  # nats per demonstrated step
-    gradient: Float[Array, " features"]  # of it
+    gradient: Float[Array, " features"]  # of the log-likelihood
     demo_features: Float[Array, " features"]  # mean per step
-    own_features: Float[Array, " features"]  # the same of the soft-optimal policy
+    own_features: Float[Array, " features"]  # the soft-optimal policy's mean per step
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaxEntIRL(RewardSource):
-    """Keys and units: configs/reward/maxent_irl.yaml.
+    """Maximum-entropy IRL; keys and units: configs/reward/maxent_irl.yaml.
 
-    Demonstrations count by what was done, not by where a slip then led: the model knows that better than a sample.
+    It learns from the demonstrated actions, not from the sampled next states: their distribution is known exactly.
     """
 
     spec: EnvSpec
@@ -66,7 +66,7 @@ class MaxEntIRL(RewardSource):
         known = self.model.features
         require(
             self.features in known,
-            f"reward.features={self.features} is not known of {self.model.spec.name}; choose from {', '.join(known)}.",
+            f"reward.features={self.features} is unknown in {self.model.spec.name}; choose from {', '.join(known)}.",
         )
         require(0.0 < self.discount < 1.0, f"reward.discount={self.discount} must lie between 0 and 1.")
         for name in ("temperature", "prior_deviation", "learning_rate"):
@@ -82,7 +82,7 @@ class MaxEntIRL(RewardSource):
         return optax.adam(self.learning_rate)
 
     def init(self, key: Key) -> MaxEntIRLState:
-        """No reward anywhere: nothing is random here."""
+        """Return zero weights; nothing is random."""
         del key
         weights = jnp.zeros(self.model.features[self.features].shape[1])
         return MaxEntIRLState(weights=weights, optimizer=self.optimizer.init(weights))
@@ -93,7 +93,7 @@ class MaxEntIRL(RewardSource):
     def update(
         self, state: MaxEntIRLState, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[MaxEntIRLState, Metrics]:
-        """``updates_per_round`` gradient steps; all that is learned from is the demonstrations and the model."""
+        """Take ``updates_per_round`` gradient steps, which use only the demonstrations and the model."""
         del experience, round, key
         counts = self.demo_counts(data)
         steps = jnp.sum(counts)
@@ -114,31 +114,33 @@ class MaxEntIRL(RewardSource):
         }
 
     def inspect(self, state: MaxEntIRLState, data: Examples, transitions: Transition) -> dict[str, Array]:
-        """``feature_gap``: between the features that demonstrations reach and those that ``transitions`` do."""
+        """Return ``feature_gap``, the distance between the mean features of demonstrations and of ``transitions``."""
         demos = transitions_of(data)
-        if demos is None:  # a frozen one, of a run that is given none
+        if demos is None:  # a frozen reward in a run without demonstrations
             return {}
         gap = _distance(self._mean_features(demos), self._mean_features(transitions))
         return {"feature_gap": gap, "reward_demos": self.reward(state, demos)}
 
     def state_rewards(self, state: MaxEntIRLState) -> Float[Array, " states"]:
-        """The reward of reaching each state."""
+        """Return the reward for reaching each state."""
         return jnp.asarray(self.model.features[self.features]) @ state.weights
 
     def demo_counts(self, data: Examples) -> Float[Array, "states actions"]:
-        """How often each action was taken in each state."""
+        """Return how often each action was taken in each state."""
         demos = transitions_of(data)
-        assert demos is not None, "build_data loads demonstrations for a reward that names some"
+        assert demos is not None, "build_data loads demonstrations for a reward that needs them"
         counts = jnp.zeros(self.model.transition_tensor.shape[:2])
         return counts.at[self.model.state_of(demos.obs), demos.action].add(demos.valid.astype(jnp.float32))
 
     def fit(self, weights: Float[Array, " features"], counts: Float[Array, "states actions"]) -> Fit:
-        """The exact log-likelihood of the actions in ``counts``, without the prior, and its gradient.
+        """Return the exact log-likelihood of the actions in ``counts``, without the prior, and its gradient.
 
-        V's gradient is the features that pi counts from s on, discounted; Q's are those of (s, a) and of all that
-        follows by the model. So that of log pi = (Q - V) / temperature is the features demonstrated, less those that pi
-        counts from ``start``: from the demonstrated states, less where the model expects the steps before to have led.
-        For endless episodes that is where they began; for cut or thinned ones it is right too, if below 0 at places.
+        The gradient of V(s) is the discounted feature count of pi from s on. The gradient of Q(s, a) is the features of
+        (s, a) plus the discounted count of all that follows by the model. The gradient of log pi = (Q - V) /
+        temperature is therefore the demonstrated features minus those that pi counts from ``start``: the distribution
+        of the demonstrated states minus the discounted distribution to which the model expects the demonstrated steps
+        to lead. For endless episodes ``start`` is where they began. The gradient is also exact for truncated or thinned
+        episodes, although ``start`` may then have negative entries.
         """
         transition = jnp.asarray(self.model.transition_tensor)
         reached = jnp.asarray(self.model.features[self.features])
@@ -160,10 +162,10 @@ class MaxEntIRL(RewardSource):
 
     @cached_property
     def _shift(self) -> Float[np.ndarray, " features"]:
-        """The unit vector of weights that pay the same everywhere, or 0 where features cannot.
+        """Return the unit vector of weights that pay the same everywhere, or 0 if no such weights exist.
 
-        The same reward everywhere moves no policy, so that the prior alone says how much of it there is: none. Adam,
-        which blows up small gradients, would take long to find that out.
+        Adding a constant reward changes no policy, so that only the prior determines its amount, which is 0. Adam,
+        which amplifies small gradients, would take long to converge to it.
         """
         features = self.model.features[self.features]
         even, *_ = np.linalg.lstsq(features, np.ones(len(features)), rcond=None)
@@ -171,15 +173,15 @@ class MaxEntIRL(RewardSource):
         return (even / np.linalg.norm(even) if exact else np.zeros_like(even)).astype(np.float32)
 
     def _prior_pull(self, weights: Float[Array, " features"]) -> Float[Array, " features"]:
-        """Of the normal prior around 0, over all demonstrated steps together."""
+        """Return the gradient of the normal prior around 0, for all demonstrated steps together."""
         return weights / self.prior_deviation**2
 
     def _mean_features(self, transitions: Transition) -> Float[Array, " features"]:
-        """Of the states reached, mean over valid steps."""
+        """Return the features of the states reached, averaged over valid steps."""
         reached = jnp.asarray(self.model.features[self.features])[self.model.state_of(transitions.next_obs)]
         return jax.vmap(masked_mean, (-1, None))(reached, transitions.valid)
 
 
 def _distance(one: Float[Array, " features"], other: Float[Array, " features"]) -> Float[Array, ""]:
-    """Half the sum of absolute differences: of one-hot features the share of steps that would have to go elsewhere."""
+    """Return half the sum of absolute differences; with one-hot features, the share of steps that differ."""
     return 0.5 * jnp.sum(jnp.abs(one - other))

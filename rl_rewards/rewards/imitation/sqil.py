@@ -1,6 +1,6 @@
-"""Soft Q imitation learning: every demonstrated step earns 1 and every other 0; nothing is learned but the policy.
+"""Soft Q imitation learning: every demonstrated step earns 1 and every other step 0; only the policy learns.
 
-It needs demonstrations in the algorithm's batches (Reddy et al. 2020, arXiv:1905.11108, algorithm 1).
+The algorithm's batches must contain demonstrations (Reddy et al. 2020, arXiv:1905.11108, algorithm 1).
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from rl_rewards.rewards.null import Constant
 
 @dataclass(frozen=True, kw_only=True)
 class Sqil(Constant):
-    """r = value where demonstrated. Keys: configs/reward/sqil.yaml."""
+    """r = value for demonstrated steps, else 0. Keys: configs/reward/sqil.yaml."""
 
     demos: str | None
 

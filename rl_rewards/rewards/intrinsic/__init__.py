@@ -1,1 +1,1 @@
-"""Rewards for what is new to the learner."""
+"""Rewards for states and transitions that are new to the learner."""

@@ -1,8 +1,8 @@
-"""A bonus for what cannot be foretold yet: curiosity in four kinds, without a task.
+"""Curiosity: a bonus for transitions that cannot be predicted yet, in four variants, without a task.
 
-A predictor (predictors.py) learns from every rollout; a step is paid what the predictor fails at, as it was before it
-learned from the newest rollout: a step that was new would else be paid as if it were old. Nothing is paid after a
-termination, so that an episode that ends early forgoes the bonuses to come.
+A predictor (predictors.py) learns from every rollout. The bonus of a step is the error (or the disagreement) of the
+predictor as it was before it learned from the newest rollout: otherwise a new step would be paid like an old one.
+Nothing is paid after a termination, so that an episode that ends early loses the later bonuses.
 """
 
 from dataclasses import dataclass
@@ -37,23 +37,23 @@ from rl_rewards.rewards.intrinsic.predictors import (
 
 
 class Learned(struct.PyTreeNode):
-    """A predictor, and the statistics through which it sees observations."""
+    """A predictor's parameters, and the statistics that normalise its observations."""
 
     params: dict  # leaves [E, ...]
     moments: RunningMoments  # of reached states; unused unless normalize_obs
 
 
 class CuriosityState(struct.PyTreeNode):
-    predictor: Learned  # as it is by now
-    before: Learned  # as it was before the newest round: what pays
-    fixed: dict  # what is never learned: rnd's random network
+    predictor: Learned  # the current one
+    before: Learned  # the one before the newest round, which determines the bonus
+    fixed: dict  # parameters that are never trained: rnd's random network
     optimizer: optax.OptState  # leaves [E, ...]
-    counts: dict[str, Array]  # of valid steps so far, where the environment tells: visits [cells], television []
+    counts: dict[str, Array]  # valid steps so far, if the environment reports them: visits [cells], television []
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curiosity(RewardSource):
-    """Keys and units: configs/reward/curiosity.yaml."""
+    """A curiosity bonus; keys and units: configs/reward/curiosity.yaml."""
 
     spec: EnvSpec
     kind: Literal["prediction_error", "icm", "rnd", "disagreement"]
@@ -80,9 +80,7 @@ class Curiosity(RewardSource):
             require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be positive.")
         check_model(self.model, "reward.model")
         refuse_training_mode(self.model, "reward.model")
-        require(
-            not is_image(self.spec.obs), "reward=curiosity works on vectors; choose an environment without pictures."
-        )
+        require(not is_image(self.spec.obs), "reward=curiosity needs vectors; choose an environment without pictures.")
 
     @property
     def requirements(self) -> Requirements:
@@ -104,7 +102,7 @@ class Curiosity(RewardSource):
 
     @property
     def members(self) -> int:
-        """E, predictors with weights and batches of their own."""
+        """Return E, the number of predictors, each with its own weights and batches."""
         return self.ensemble if self.kind == "disagreement" else 1
 
     @cached_property
@@ -132,9 +130,9 @@ class Curiosity(RewardSource):
     def update(
         self, state: CuriosityState, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[CuriosityState, Metrics]:
-        """``updates_per_round`` gradient steps on the rollout; its statistics count from the next round on.
+        """Take ``updates_per_round`` gradient steps on the rollout, whose statistics are used from the next round on.
 
-        Those of the first rollout count at once, as if random steps had come before it (arXiv:1810.12894, section 2.4).
+        Those of the first rollout are used at once, instead of random steps before it (arXiv:1810.12894, section 2.4).
         """
         del data, round
         rollout = experience.rollout
@@ -154,12 +152,12 @@ class Curiosity(RewardSource):
         return state, metrics | self._dashboard(state, rollout, self._bonus(before, state.fixed, steps))
 
     def inspect(self, state: CuriosityState, data: Examples, transitions: Transition) -> dict[str, Array]:
-        """``visits``: how often training has been in each cell so far, where cells are counted."""
+        """Return ``visits``, how often training has visited each cell so far, if the environment has cells."""
         del data, transitions
         return {"visits": state.counts["visits"]} if "visits" in state.counts else {}
 
     def _steps(self, transitions: Transition) -> Steps:
-        """Flat, not yet normalised."""
+        """Return flat steps that are not yet normalised."""
         flat = make_features(self.spec, "obs")
         obs, next_obs = (flat(obs, transitions.action) for obs in (transitions.obs, transitions.next_obs))
         if isinstance(self.spec.action, Discrete):
@@ -179,9 +177,9 @@ class Curiosity(RewardSource):
     def _train(
         self, state: CuriosityState, before: Learned, steps: Steps, valid: Bool[Array, "*batch"], key: Key
     ) -> tuple[dict, optax.OptState, Metrics]:
-        """Every member on batches of its own from the valid ones of ``steps``; where there are none it stays."""
+        """Train every member on its own batches of the valid ``steps``; without any, nothing changes."""
         seen = jax.tree.map(lambda x: x.reshape(-1, x.shape[-1]), self._seen(before.moments, steps))
-        first_valid = jnp.argsort(~valid.reshape(-1))  # stable: indices of all the valid steps, then of the others
+        first_valid = jnp.argsort(~valid.reshape(-1))  # stable sort: indices of the valid steps, then of the others
         total = jnp.sum(valid)
 
         def objective(params, index):
@@ -201,7 +199,7 @@ class Curiosity(RewardSource):
         return params, optimizer, jax.tree.map(lambda x: jnp.where(total > 0, jnp.mean(x), jnp.nan), metrics)
 
     def _counted(self, counts: dict[str, Array], rollout: Transition) -> dict[str, Array]:
-        """``counts`` with the valid steps of ``rollout``."""
+        """Return ``counts`` plus the valid steps of ``rollout``."""
         counts = dict(counts)
         if "visits" in counts:
             cell = jnp.where(rollout.valid, rollout.info["cell"], 0).astype(jnp.int32)
@@ -211,7 +209,7 @@ class Curiosity(RewardSource):
         return counts
 
     def _dashboard(self, state: CuriosityState, rollout: Transition, bonus: Float[Array, "T B"]) -> Metrics:
-        """What the rollout is paid, and where the run has been."""
+        """Return metrics of the rollout's bonus and of the places that the run has visited."""
         metrics = {"reward/bonus_mean": masked_mean(bonus, rollout.valid)}
         if "visits" in state.counts:
             metrics["reward/coverage"] = jnp.mean(state.counts["visits"] > 0)

@@ -1,4 +1,4 @@
-"""What curiosity learns to foretell, and how wrong, or how divided, it is about a step.
+"""Predictors of curiosity, and their bonus for a step: the prediction error, or the ensemble's disagreement.
 
 forward model  |f(s, a) - s'|^2                        ensemble of them  variance over e of f_e(s, a)
 icm  1/2 |f(phi(s), a) - phi(s')|^2                    distillation      |g(s') - g_random(s')|^2
@@ -20,44 +20,44 @@ from rl_rewards.models.networks import apply
 
 
 class Steps(NamedTuple):
-    """s, a and s' as predictors see them: normalised and flat."""
+    """The predictors' inputs s, a and s', normalised and flat."""
 
     obs: Float[Array, "*batch d"]
-    action: Float[Array, "*batch A"]  # one-hot where discrete, else with its bounds at -1 and 1
+    action: Float[Array, "*batch A"]  # one-hot if discrete, else scaled so that its bounds are -1 and 1
     next_obs: Float[Array, "*batch d"]
 
 
 class Predictor(Protocol):
-    """A model whose failures are paid for. Pure: parameters, learned and fixed, are its caller's to keep."""
+    """A model whose errors are the bonus. It is pure: the caller keeps the trained and the fixed parameters."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """What of a transition the bonus depends on."""
+        """Return the fields of a transition on which the bonus depends."""
         ...
 
     def init(self, key: Key) -> dict:
-        """Parameters of one member."""
+        """Return the parameters of one member."""
         ...
 
     def fixed(self, key: Key) -> dict:
-        """Parameters that are drawn once and never learned; most have none."""
+        """Return parameters that are drawn once and never trained; most predictors have none."""
         ...
 
     def loss(self, params: dict, fixed: dict, steps: Steps) -> tuple[Float[Array, ""], Metrics]:
-        """Of one member on its batch [N]; and what else there is to tell."""
+        """Return the loss of one member on its batch [N], and more metrics."""
         ...
 
     def bonus(self, params: dict, fixed: dict, steps: Steps) -> Float[Array, "*batch"]:
-        """Of the parameters of all members, leaves [E, ...]."""
+        """Return the bonus of every step, from the parameters of all members, leaves [E, ...]."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardModel:
-    """s' from s and a; pays the mean squared error over the entries of s' (Schmidhuber 1991; Stadie et al. 2015,
-    arXiv:1507.00814).
+    """A model that predicts s' from s and a; the bonus is the mean squared error over the entries of s' (Schmidhuber
+    1991; Stadie et al. 2015, arXiv:1507.00814).
 
-    Differs: on observations, which there go through an autoencoder first.
+    Differs: it predicts observations; Stadie et al. encode them with an autoencoder first.
     """
 
     model: Model
@@ -87,16 +87,16 @@ class ForwardModel:
         return jnp.mean(errors, axis=(0, -1))
 
     def predicted(self, params: dict, steps: Steps) -> Float[Array, "*batch d"]:
-        """s' as one member foretells it."""
+        """Return one member's prediction of s'."""
         return apply(self.network, params, jnp.concatenate([steps.obs, steps.action], axis=-1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardEnsemble(ForwardModel):
-    """Several of them; pays the variance of what they foretell, mean over entries (Pathak et al. 2019,
-    arXiv:1906.04161, equation 1). Where s' is noise all of them learn its mean, and nothing is left to pay for.
+    """Several forward models; the bonus is the variance of their predictions, averaged over entries (Pathak et al.
+    2019, arXiv:1906.04161, equation 1). If s' is noise, all of them learn its mean, and the bonus vanishes.
 
-    Differs: the mean over entries, which is a sum there.
+    Differs: it averages over entries; the paper sums.
     """
 
     reads: tuple[str, ...] = field(default=("obs", "action"), init=False)
@@ -109,13 +109,15 @@ class ForwardEnsemble(ForwardModel):
 
 @dataclass(frozen=True, kw_only=True)
 class InverseFeatures:
-    """phi from an inverse model, which tells a from phi(s) and phi(s'), and a forward model in phi (Pathak et al. 2017,
-    arXiv:1705.05363): (1 - beta) L_I + beta L_F (equation 7), L_F = 1/2 |f(phi(s), a) - phi(s')|^2 (equation 5), which
-    is what is paid (equation 6).
+    """Features phi learned by an inverse model, which predicts a from phi(s) and phi(s'), and a forward model in phi
+    (Pathak et al. 2017, arXiv:1705.05363).
 
-    L_I is the cross-entropy of a discrete action, half the squared error of a real one: both in nats, up to a constant.
+    The loss is (1 - beta) L_I + beta L_F (equation 7); L_F = 1/2 |f(phi(s), a) - phi(s')|^2 (equation 5) is also the
+    bonus (equation 6). L_I is the cross-entropy of a discrete action, or half the squared error of a real one: both are
+    in nats, up to a constant.
 
-    Differs: L_F does not move phi(s'), so that features gain nothing by being dull; the policy's loss is no part of it.
+    Differs: L_F has no gradient through phi(s'), so that features gain nothing by being uninformative; the policy's
+    loss is not part of the loss.
     """
 
     model: Model
@@ -129,7 +131,7 @@ class InverseFeatures:
 
     @cached_property
     def networks(self) -> dict[str, tuple[nn.Module, int]]:
-        """Each with how many numbers go in."""
+        """Return each network with the size of its input."""
         outputs = {"phi": self.features, "inverse": self.action_size, "forward": self.features}
         inputs = {"phi": self.obs_size, "inverse": 2 * self.features, "forward": self.features + self.action_size}
         return {name: (self.model.network(outputs[name]), inputs[name]) for name in outputs}
@@ -168,7 +170,7 @@ class InverseFeatures:
         return jnp.mean(jax.vmap(member)(params), axis=0)
 
     def phi(self, params: dict, obs: Float[Array, "*batch d"]) -> Float[Array, "*batch features"]:
-        """What one member makes of a state."""
+        """Return one member's features of observations."""
         return self._apply("phi", params, obs)
 
     def _apply(self, name: str, params: dict, *inputs: Array) -> Array:
@@ -177,8 +179,8 @@ class InverseFeatures:
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """A network that imitates a random one, at s'; pays its mean squared error (Burda et al. 2018, arXiv:1810.12894,
-    section 2.2). Both have the same form, so that all there is to learn can be learned."""
+    """A network that learns to match a fixed random network at s'; the bonus is its mean squared error (Burda et al.
+    2018, arXiv:1810.12894, section 2.2). Both have the same architecture, so that an exact match is possible."""
 
     model: Model
     obs_size: int

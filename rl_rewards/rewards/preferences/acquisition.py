@@ -1,6 +1,6 @@
-"""Which queries are worth asking: a score for each candidate from what an ensemble says of it; and how new a state is.
+"""Selection of queries by an ensemble's predictions for each candidate, and the novelty of states.
 
-``probs`` [E, N, P] are every member's probabilities that a pair's first segment is preferred.
+``probs`` [E, N, P] are every member's probabilities that the first segment of a pair is preferred.
 """
 
 from collections.abc import Callable
@@ -17,27 +17,28 @@ Probs = Float[Array, "E N P"]
 
 
 def entropy(prob: Array) -> Array:
-    """Of a yes-or-no answer, in nats."""
+    """Return the entropy of a yes-or-no answer, in nats."""
     return jax.scipy.special.entr(prob) + jax.scipy.special.entr(1.0 - prob)
 
 
 def _disagreement(probs: Probs) -> Float[Array, " N"]:
-    """Deviation over members (Christiano et al. 2017, section 2.2.4)."""
+    """Return the standard deviation over members (Christiano et al. 2017, section 2.2.4)."""
     return jnp.mean(jnp.std(probs, axis=0), axis=-1)
 
 
 def _entropy(probs: Probs) -> Float[Array, " N"]:
-    """Of the mean prediction: also where everybody agrees that it is even."""
+    """Return the entropy of the mean prediction, which is also high where all members predict a tie."""
     return jnp.mean(entropy(jnp.mean(probs, axis=0)), axis=-1)
 
 
 def _mutual_information(probs: Probs) -> Float[Array, " N"]:
-    """Between the answer and which member is right (Houlsby et al. 2011, arXiv:1112.5745; Biyik et al. 2019)."""
+    """Return the mutual information of the answer and the member (Houlsby et al. 2011, arXiv:1112.5745; Biyik et al.
+    2019)."""
     return jnp.mean(entropy(jnp.mean(probs, axis=0)) - jnp.mean(entropy(probs), axis=0), axis=-1)
 
 
 def _volume_removal(probs: Probs) -> Float[Array, " N"]:
-    """The share of members that either answer removes at least (Sadigh et al. 2017, equation 12)."""
+    """Return the share of members that any answer removes at least (Sadigh et al. 2017, equation 12)."""
     first = jnp.mean(probs, axis=0)
     return jnp.mean(jnp.minimum(first, 1.0 - first), axis=-1)
 
@@ -51,11 +52,12 @@ SCORES: dict[str, Callable[[Probs], Float[Array, " N"]]] = {
 
 
 def choose(acquisition: Acquisition, probs: Probs, features: Float[Array, "N d"], n: int, key: Key) -> Int[Array, " n"]:
-    """The ``n`` candidates to ask; equal scores are drawn at random.
+    """Return the indices of the ``n`` candidates to ask; ties are broken at random.
 
     Args:
-        features: of a candidate as a whole, for ``k_center``: there n candidates, each as far as can be from those
-            already taken, of the half with most disagreement (B-Pref, Lee et al. 2021, arXiv:2111.03026, appendix B).
+        features: one vector per candidate, for ``k_center``, which selects from the half with most disagreement n
+            candidates, each as far as possible from those selected before (B-Pref, Lee et al. 2021, arXiv:2111.03026,
+            appendix B).
     """
     candidates = probs.shape[1]
     order = jax.random.permutation(key, candidates)
@@ -69,7 +71,7 @@ def choose(acquisition: Acquisition, probs: Probs, features: Float[Array, "N d"]
 
 
 def _spread_out(points: Float[Array, "N d"], n: int) -> Int[Array, " n"]:
-    """Greedy k-centre: the first point, then always the one that is farthest from all those taken."""
+    """Return ``n`` indices by greedy k-centre: the first point, then always the one farthest from all selected ones."""
 
     def step(distance, _):
         taken = jnp.argmax(distance)
@@ -80,10 +82,10 @@ def _spread_out(points: Float[Array, "N d"], n: int) -> Int[Array, " n"]:
 
 
 def novelty(points: Float[Array, "*batch d"], seen: Float[Array, "M d"], neighbours: int) -> Float[Array, "*batch"]:
-    """log(1 + distance to the k-th nearest of ``seen``), k = ``neighbours`` (Lee et al. 2021, PEBBLE, arXiv:2106.05091,
-    equation 3): what an entropy of the visited states is estimated from.
+    """Return log(1 + distance to the k-th nearest of ``seen``), k = ``neighbours``, from which the entropy of the
+    visited states is estimated (Lee et al. 2021, PEBBLE, arXiv:2106.05091, equation 3).
 
-    Differs: one nearer is left out, for a point that was visited lies among ``seen``.
+    Differs: the nearest one is skipped, since a visited point is itself in ``seen``.
     """
     flat = points.reshape(-1, points.shape[-1])
     squared = jnp.sum(flat**2, 1)[:, None] - 2.0 * flat @ seen.T + jnp.sum(seen**2, 1)

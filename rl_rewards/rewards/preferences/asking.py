@@ -1,4 +1,4 @@
-"""What rewards that ask about segments share: when, how many, drawn from where, and under which ids."""
+"""Base class of rewards that ask about segments: the schedule, the candidates and the ids of their queries."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ from rl_rewards.core.types import EnvSpec, Experience, Key, Transition
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """Keys and units: configs/reward/preferences.yaml."""
+    """A reward's schedule of queries about segments; keys and units: configs/reward/preferences.yaml."""
 
     spec: EnvSpec
     segment_steps: int
@@ -30,19 +30,19 @@ class Asking:
     history: int
 
     def check_asking(self) -> None:
-        """Raises ConfigError for what no run can ask."""
+        """Check the settings of the queries; raise ConfigError if one is wrong."""
         for name in ("segment_steps", "budget", "sessions", "rounds_per_session", "candidates", "history"):
             require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be at least 1.")
         require(0 <= self.first_share <= 1, f"reward.first_share={self.first_share} must lie in [0, 1].")
         require(
             self.segment_steps <= self.spec.max_episode_steps,
-            f"reward.segment_steps={self.segment_steps} is more than an episode of {self.spec.name} can have "
-            f"({self.spec.max_episode_steps}); a segment never crosses its end.",
+            f"reward.segment_steps={self.segment_steps} is more than an episode of {self.spec.name} can have; a "
+            f"segment lies within one episode, so that it must be at most {self.spec.max_episode_steps}.",
         )
 
     @property
     def first_round(self) -> int:
-        """Before which nothing is asked."""
+        """Return the first round that may ask."""
         return 0
 
     @cached_property
@@ -58,11 +58,11 @@ class Asking:
 
     @property
     def queries_per_round(self) -> int:
-        """Q, the most that a round asks."""
+        """Return Q, the largest number of queries in a round."""
         return self.released.most
 
     def requirements_of(self, reads: tuple[str, ...], clips: int, acquisition: str) -> Requirements:
-        """Those of a reward that learns from answers about segments of what the policy did."""
+        """Return the requirements of a reward that learns from answers about segments of the policy's rollouts."""
         plan = QueryPlan(
             question="quality",
             queries_per_round=self.queries_per_round,
@@ -76,7 +76,7 @@ class Asking:
         return self.released.is_session(round)
 
     def draw(self, experience: Experience, clips: int, key: Key) -> Transition:
-        """Candidates to choose from, leaves [N, K, L, ...]: N is ``candidates`` for each query, K is ``clips``."""
+        """Return candidates, leaves [N, K, L, ...]: N is ``candidates`` times the queries, K is ``clips``."""
         n = self.candidates * self.queries_per_round
         drawn = experience.sample_segments(key, n * clips, self.segment_steps)
         return jax.tree.map(lambda x: x.reshape(n, clips, *x.shape[1:]), drawn)
@@ -84,7 +84,7 @@ class Asking:
     def places(
         self, drawn: Transition, round: Int[Array, ""], asked: Int[Array, ""]
     ) -> tuple[Int[Array, ""], Int[Array, " Q"], Int[Array, " Q"]]:
-        """How many of ``drawn`` this round asks; their ids, and where to keep them: beyond the budget for none."""
+        """Return how many of ``drawn`` this round asks, their ids, and their slots (``budget`` for those not asked)."""
         n = jnp.where(jnp.all(drawn.valid), self.released.due(round, asked), 0)
         place = jnp.arange(self.queries_per_round)
         ids = jnp.where(place < n, asked + place, NOBODY)

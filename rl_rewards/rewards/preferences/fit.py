@@ -1,7 +1,7 @@
-"""How a reward model is fitted to answers: batches of queries, random parts of their segments, sure guesses besides.
+"""Training of a reward model on answers: batches of queries, cropped segments, and pseudo-labels.
 
-loss = cross-entropy of the answers + pseudo_weight * that of what a member guesses surely about other pairs
-(Christiano et al. 2017, section 2.2.3; the guesses and the parts: SURF, Park et al. 2022, arXiv:2203.10050).
+loss = cross-entropy of the answers + pseudo_weight * cross-entropy of a member's confident predictions for other pairs
+(Christiano et al. 2017, section 2.2.3; pseudo-labels and crops: SURF, Park et al. 2022, arXiv:2203.10050).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModel
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceFit:
-    """Keys and units: configs/reward/preferences.yaml."""
+    """The loss of a reward model and its gradient steps; keys and units: configs/reward/preferences.yaml."""
 
     model: RewardModel
     batch_size: int
@@ -36,12 +36,12 @@ class PreferenceFit:
         unlabelled: Float[Array, "U K L d"] | None,
         key: Key,
     ) -> tuple[RewardModelState, Metrics]:
-        """One gradient step of every member.
+        """Take one gradient step of every member.
 
         Args:
-            scores: NaN where there is no answer.
-            trainable: which queries to learn from; at least one.
-            unlabelled: segments that nobody was asked about.
+            scores: the answers; NaN where there is none.
+            trainable: True for the queries to learn from, at least one.
+            unlabelled: segments without answers, for pseudo-labels.
         """
         draw_key, crop_key, step_key = jax.random.split(key, 3)
         cumulative = jnp.cumsum(trainable)
@@ -50,7 +50,7 @@ class PreferenceFit:
         index = jnp.searchsorted(cumulative, rank)
         inputs, scores = inputs[index], scores[index]
         if unlabelled is not None:
-            guessed = jnp.sum(self.model.rewards(model, unlabelled), axis=-1)  # [E, U, 2]: each member's own guess
+            guessed = jnp.sum(self.model.rewards(model, unlabelled), axis=-1)  # [E, U, 2]: each member's own prediction
             surely = jax.nn.sigmoid(jnp.abs(guessed[..., :1] - guessed[..., 1:])) > self.pseudo_confidence
             inputs = jnp.concatenate([inputs, jnp.broadcast_to(unlabelled, (len(inputs), *unlabelled.shape))], axis=1)
             scores = jnp.concatenate([scores, jnp.where(surely, guessed, jnp.nan)], axis=1)
@@ -58,8 +58,8 @@ class PreferenceFit:
         return self.model.train_step(model, inputs, self._loss, told, step_key)
 
     def _kept(self, key: Key, shape: tuple[int, ...]) -> Float[Array, "E N K L"]:
-        """1 on the steps of a random part of every segment, as long for all clips of a query (SURF: Park et al. 2022,
-        arXiv:2203.10050, section 4.2), 0 beyond."""
+        """Return 1 on the steps of a random crop of every segment, of equal length for all clips of a query, and 0
+        elsewhere (SURF, Park et al. 2022, arXiv:2203.10050, section 4.2)."""
         *queries, clips, steps = shape
         length_key, start_key = jax.random.split(key)
         shortest = max(1, round((1.0 - self.crop) * steps))
@@ -71,9 +71,9 @@ class PreferenceFit:
     def _loss(
         self, rewards: Float[Array, "N K L"], told: tuple[Float[Array, "N K"], Float[Array, "N K L"]]
     ) -> tuple[Array, Metrics]:
-        """Of the answers, and times ``pseudo_weight`` of what is guessed, which follows them in the batch."""
+        """Return the loss of the answers plus ``pseudo_weight`` times that of the pseudo-labels, which follow them."""
         scores, kept = told
-        if scores.shape[-1] == 1:  # a rating is what the segment's steps are worth on average
+        if scores.shape[-1] == 1:  # a rating is the mean reward of the segment's steps
             error = jnp.square(jnp.sum(rewards * kept, axis=-1) / jnp.sum(kept, axis=-1) - scores)
             loss = jnp.mean(jnp.where(jnp.isfinite(scores), error, 0.0))
             return loss, {"reward/loss": loss}

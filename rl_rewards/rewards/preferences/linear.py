@@ -1,8 +1,8 @@
-"""A reward w . phi of named features, learned from few answers to chosen questions, while the policy learns.
+"""A linear reward w . phi of named features, learned from few answers to selected queries while the policy learns.
 
-What is known of w is a sample of weights on the unit ball, by Metropolis; the next questions are those about which it
-tells most, and that it would learn most from (Sadigh et al. 2017; Biyik et al. 2019, arXiv:1910.04365). Features are
-divided by their deviation on visited steps; a question compares their means over two segments.
+The belief about w is a sample of weights in the unit ball, drawn by Metropolis. The next queries are those with the
+largest expected effect on the belief (Sadigh et al. 2017; Biyik et al. 2019, arXiv:1910.04365). Features are divided by
+their standard deviation on visited steps; a query compares their means over two segments.
 """
 
 from dataclasses import dataclass
@@ -30,23 +30,23 @@ from rl_rewards.rewards.preferences.linear_posterior import (
 )
 
 CLIPS = 2
-"""Segments in a question."""
+"""Segments in a query."""
 SHOWN_STEPS = 1024
-"""Visited steps that features are scaled on."""
+"""Number of visited steps from which the scale of features is computed."""
 
 
 class LinearPreferencesState(struct.PyTreeNode):
-    weights: Float[Array, "M d"]  # drawn from the belief
-    scale: Float[Array, " d"]  # deviation of the features on visited steps, as it was before the first question
-    asked: Int[Array, ""]
-    questions: Float[Array, "D d"]  # psi = sharpness * (mean scaled features of the first segment, less the second's)
-    answers: Float[Array, " D"]  # 1 the first, -1 the second, 0 for a tie, a refusal, or none yet
+    weights: Float[Array, "M d"]  # samples from the belief
+    scale: Float[Array, " d"]  # standard deviation of the features on visited steps before the first query
+    asked: Int[Array, ""]  # queries so far
+    questions: Float[Array, "D d"]  # psi = sharpness * (mean scaled features of the first segment - the second's)
+    answers: Float[Array, " D"]  # 1: the first is better, -1: the second, 0: a tie, a refusal, or no answer yet
     answered: Bool[Array, " D"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearPreferences(Asking, AsksForLabels):
-    """Keys and units: configs/reward/linear_preferences.yaml."""
+    """A linear reward; keys and units: configs/reward/linear_preferences.yaml."""
 
     features: str
     likelihood: Likelihood
@@ -62,7 +62,8 @@ class LinearPreferences(Asking, AsksForLabels):
         known = ", ".join(name for name, size in self.spec.info.items() if len(size) == 1) or "none"
         require(
             shape is not None and len(shape) == 1,
-            f"reward.features={self.features} is no vector that {self.spec.name} records in info; there is: {known}.",
+            f"reward.features={self.features} is not a vector that {self.spec.name} records in info; its vectors are: "
+            f"{known}.",
         )
 
     @property
@@ -82,17 +83,17 @@ class LinearPreferences(Asking, AsksForLabels):
         )
 
     def reward(self, state: LinearPreferencesState, transitions: Transition) -> Float[Array, "*batch"]:
-        """By the mean of the belief."""
+        """Return the reward under the mean of the belief."""
         return self._scaled(state, transitions) @ jnp.mean(state.weights, axis=0)
 
     def update(
         self, state: LinearPreferencesState, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[LinearPreferencesState, Metrics]:
-        """Draw weights anew from what the answers so far leave of the ball."""
+        """Draw new weights from the belief after the answers so far."""
         del data, round
         visit_key, belief_key = jax.random.split(key)
         visited = experience.sample(visit_key, SHOWN_STEPS).info[self.features]
-        # Fixed by the first question: all questions in one unit.
+        # Fixed from the first query on, so that all queries have the same unit.
         scale = jnp.where(state.asked == 0, jnp.maximum(jnp.std(visited, axis=0), 1e-6), state.scale)
         told = state.questions * state.answers[:, None]
         weights = sample_belief(belief_key, told, self.likelihood, self.sampler)
@@ -109,7 +110,7 @@ class LinearPreferences(Asking, AsksForLabels):
     def propose(
         self, state: LinearPreferencesState, experience: Experience, round: Array, key: Key
     ) -> tuple[LinearPreferencesState, Query]:
-        """As many as the schedule releases, those first that the belief learns most from."""
+        """Return as many queries as the schedule allows, the most informative ones first."""
         draw_key, choose_key = jax.random.split(key)
         drawn = self.draw(experience, CLIPS, draw_key)
         means = jnp.mean(self._scaled(state, drawn), axis=2)  # [N, 2, d]
@@ -121,7 +122,7 @@ class LinearPreferences(Asking, AsksForLabels):
         return state, Query(id=ids, segments=jax.tree.map(lambda x: x[index], drawn))
 
     def absorb(self, state: LinearPreferencesState, labels: Labels) -> LinearPreferencesState:
-        """Put answers to their questions; a later answer to the same question goes before an earlier one."""
+        """Store answers with their queries; a later answer to the same query replaces an earlier one."""
         slots = jnp.where(labels.id == NOBODY, self.budget, labels.id)
         known = jnp.all(jnp.isfinite(labels.scores), axis=-1)
         answers = jnp.where(known, jnp.sign(labels.scores[:, 0] - labels.scores[:, 1]), 0.0)
@@ -131,7 +132,7 @@ class LinearPreferences(Asking, AsksForLabels):
         )
 
     def inspect(self, state: LinearPreferencesState, data: Examples, transitions: Transition) -> dict[str, Array]:
-        """``true_reward_correlation``: Pearson's, of the learned reward with the true one on visited transitions."""
+        """Return ``true_reward_correlation``, Pearson's correlation of learned and true reward on ``transitions``."""
         del data
         learned = self.reward(state, transitions)
         return {"true_reward_correlation": pearson(learned, transitions.env_reward, transitions.valid)}
@@ -144,10 +145,10 @@ class LinearPreferences(Asking, AsksForLabels):
             return jax.random.uniform(key, (len(psi),))
         if self.acquisition == "information_gain":
             return information_gain(state.weights, psi)
-        return volume_removed(state.weights, psi, "relu")  # with the sigmoid it would ask what says nothing
+        return volume_removed(state.weights, psi, "relu")  # the sigmoid would prefer uninformative queries
 
     def _agreement(self, state: LinearPreferencesState) -> Float[Array, ""]:
-        """Share of decided answers that the mean weights give too."""
+        """Return the share of answers, ties excluded, with which the mean weights agree."""
         decided = state.answers != 0.0
         same = jnp.sign(state.questions @ jnp.mean(state.weights, axis=0)) == state.answers
         total = jnp.sum(decided)

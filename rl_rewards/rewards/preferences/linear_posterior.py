@@ -1,8 +1,9 @@
-"""Rewards w . phi learned from answers to chosen questions, by sampling what is known of w.
+"""Linear rewards w . phi learned from answers to selected queries, by sampling from the belief about w.
 
-A question psi = phi(A) - phi(B) is answered I = 1 (A is better) or -1. Belief on the unit ball: the product of all
+A query psi = phi(A) - phi(B) is answered I = 1 (A is better) or -1. The belief on the unit ball is the product of all
 f(I w . psi), f(z) = exp(-relu(-z)) (Sadigh et al. 2017, RSS) or sigmoid(z) (Biyik et al. 2019, arXiv:1910.04365).
-Questions come from a finite pool [P, d]; the next is the one that removes most of the belief, or that tells most.
+Queries come from a finite pool [P, d]; the next one removes the most volume of the belief, or gains the most
+information.
 """
 
 from dataclasses import dataclass
@@ -17,19 +18,19 @@ from rl_rewards.core.types import Key
 
 Likelihood = Literal["relu", "logistic"]
 METHODS = ("information_gain", "volume_removal", "volume_removal_logistic", "random")
-"""Of choosing a question. ``volume_removal`` is Sadigh's objective with its own f, whatever the belief's; the one after
-it has the sigmoid for f."""
+"""Methods of selecting a query. ``volume_removal`` is Sadigh's objective with Sadigh's f, whatever f the belief has;
+``volume_removal_logistic`` uses the sigmoid as f."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """How the belief is sampled: one chain that starts in the middle of the ball."""
+    """Settings of the Metropolis sampler: one chain that starts in the centre of the ball."""
 
-    samples: int  # M, that are kept
-    burn_in: int  # steps before the first is
-    thin: int  # steps from one to the next
-    first_step: float  # deviation of proposals in every direction until there is something to adapt to
-    adaptations: int  # equal parts of the burn-in; after each, proposals take the spread of the chain in it
+    samples: int  # M, the number of samples that are kept
+    burn_in: int  # steps before the first sample
+    thin: int  # steps from one sample to the next
+    first_step: float  # standard deviation of proposals in every direction until the first adaptation
+    adaptations: int  # equal parts of the burn-in; after each part, proposals take the covariance of the chain in it
 
     def __post_init__(self) -> None:
         check_fields(self, "sampler")
@@ -38,23 +39,23 @@ class Sampler:
         require(self.first_step > 0.0, f"sampler.first_step={self.first_step} must be positive.")
         require(
             self.adaptations >= 1 and self.burn_in >= 2 * self.adaptations and self.burn_in % self.adaptations == 0,
-            f"sampler.burn_in={self.burn_in} must be a multiple of sampler.adaptations={self.adaptations}, of at least "
-            "two steps for each.",
+            f"sampler.burn_in={self.burn_in} must be a multiple of sampler.adaptations={self.adaptations}, with at "
+            "least two steps for each.",
         )
 
 
 def log_likelihood(margin: Float[Array, "*batch"], likelihood: Likelihood) -> Float[Array, "*batch"]:
-    """log f of the answer's sign times w . psi, up to 0."""
+    """Return log f(margin), at most 0; the margin is the answer's sign times w . psi."""
     return -jax.nn.relu(-margin) if likelihood == "relu" else jax.nn.log_sigmoid(margin)
 
 
 def log_belief(weights: Float[Array, " d"], answered: Float[Array, "A d"], likelihood: Likelihood) -> Float[Array, ""]:
-    """log p(w) but for a constant, -inf outside of the unit ball.
+    """Return log p(w) up to a constant; -inf outside of the unit ball.
 
     Args:
-        answered: I_i psi_i; a row of zeros says nothing, so that a table of fixed length can fill up.
+        answered: I_i psi_i; a row of zeros has no effect, so that a table of fixed length can be filled row by row.
     """
-    margin = jnp.sum(answered * weights, axis=-1)  # a product of matrices this small is slower on a CPU
+    margin = jnp.sum(answered * weights, axis=-1)  # for small matrices a matrix product is slower on a CPU
     inside = jnp.sum(weights**2) <= 1.0
     return jnp.where(inside, jnp.sum(log_likelihood(margin, likelihood)), -jnp.inf)
 
@@ -62,10 +63,10 @@ def log_belief(weights: Float[Array, " d"], answered: Float[Array, "A d"], likel
 def sample_belief(
     key: Key, answered: Float[Array, "A d"], likelihood: Likelihood, sampler: Sampler
 ) -> Float[Array, "M d"]:
-    """Weights drawn from the belief by adaptive Metropolis (Haario et al. 2001): normal proposals, 2.38^2 / d Cov.
+    """Return weights drawn by adaptive Metropolis (Haario et al. 2001): normal proposals, covariance 2.38^2 / d Cov.
 
-    Differs: the covariance is that of the last of ``adaptations`` parts, and stays as it is after the burn-in, so that
-    what is kept comes from an ordinary Metropolis chain.
+    Differs: the covariance is that of the last of ``adaptations`` parts, and is fixed after the burn-in, so that the
+    samples that are kept come from an ordinary Metropolis chain.
     """
     d = answered.shape[1]
     burn_key, keep_key = jax.random.split(key)
@@ -106,10 +107,10 @@ def sample_belief(
 def volume_removed(
     weights: Float[Array, "M d"], pool: Float[Array, "P d"], likelihood: Likelihood
 ) -> Float[Array, " P"]:
-    """Share of the belief that an answer takes away at least: min over I of E_w[1 - f(I w . psi)] (Sadigh).
+    """Return the share of the belief that any answer removes at least: min over I of E_w[1 - f(I w . psi)] (Sadigh).
 
-    With the sigmoid it is a half where psi is 0, the most there can be: the best question has two equal options, and
-    tells nothing (Biyik et al. 2019).
+    With the sigmoid it has its maximum of 1/2 where psi is 0: the preferred query then compares two equal options and
+    is uninformative (Biyik et al. 2019).
     """
     margin = weights @ pool.T
     shares = [1.0 - jnp.exp(log_likelihood(sign * margin, likelihood)).mean(axis=0) for sign in (1.0, -1.0)]
@@ -117,9 +118,9 @@ def volume_removed(
 
 
 def information_gain(weights: Float[Array, "M d"], pool: Float[Array, "P d"]) -> Float[Array, " P"]:
-    """Bits that an answer tells of w: H(E_w[p]) - E_w[H(p)], p = sigmoid(w . psi) (Biyik et al. 2019).
+    """Return the bits that an answer tells about w: H(E_w[p]) - E_w[H(p)], p = sigmoid(w . psi) (Biyik et al. 2019).
 
-    The same for both likelihoods: f(z) / (f(z) + f(-z)) is the sigmoid for the relu's f too.
+    It is equal for both likelihoods: f(z) / (f(z) + f(-z)) is also the sigmoid for Sadigh's f.
     """
     probability = jax.nn.sigmoid(weights @ pool.T)
     return _entropy_bits(probability.mean(axis=0)) - _entropy_bits(probability).mean(axis=0)
@@ -131,13 +132,13 @@ def _entropy_bits(probability: Float[Array, "*batch"]) -> Float[Array, "*batch"]
 
 
 def alignment(weights: Float[Array, "M d"], true: Float[Array, " d"]) -> Float[Array, ""]:
-    """m = E_w[w . w* / (|w| |w*|)], from -1 to 1 (Sadigh et al. 2017)."""
+    """Return m = E_w[w . w* / (|w| |w*|)], from -1 to 1 (Sadigh et al. 2017)."""
     lengths = jnp.linalg.norm(weights, axis=-1) * jnp.linalg.norm(true)
     return jnp.mean(weights @ true / jnp.maximum(lengths, 1e-12))
 
 
 def chance_of_better(margin: Float[Array, "*batch"], correct: float | None) -> Float[Array, "*batch"]:
-    """Probability of the answer 1 where w* . psi is ``margin``; see :func:`ask`."""
+    """Return the probability of the answer 1 where w* . psi is ``margin``; see :func:`ask`."""
     return jax.nn.sigmoid(margin) if correct is None else jnp.where(margin > 0.0, correct, 1.0 - correct)
 
 
@@ -148,9 +149,11 @@ def choose(
     pool: Float[Array, "P d"],
     asked: Float[Array, " P"],
 ) -> Int[Array, ""]:
-    """Index of the next question: the best by ``METHODS[method]``, or any alike. None twice: ``asked`` is 1 there.
+    """Return the index of the next query, the best by ``METHODS[method]``; no query is asked twice.
 
-    The method is an array, so that one program can run them all beside each other.
+    Args:
+        method: an array, so that one compiled program can run all methods in parallel.
+        asked: 1 for the queries that were asked already, else 0.
     """
     values = {
         "information_gain": information_gain(weights, pool),
@@ -172,15 +175,16 @@ def ask(
     sampler: Sampler,
     correct: float | None,
 ) -> tuple[Float[Array, " questions_and_one"], Float[Array, "M d"]]:
-    """Ask ``questions`` of the pool, one after the other, of somebody who knows ``true``.
+    """Ask ``questions`` queries from the pool, one after the other, and answer them by the weights ``true``.
+
+    To batch over seeds, vmap over ``key``, ``pool`` and ``true``.
 
     Args:
-        method: which of ``METHODS`` chooses them.
+        method: index in ``METHODS`` of the method that selects the queries.
         correct: probability that an answer is the sign of w* . psi; None: it is 1 with probability sigmoid(w* . psi).
 
     Returns:
-        The alignment before the first and after every answer, and weights drawn from the belief at the end. To batch
-        over seeds, vmap over ``key``, ``pool`` and ``true``.
+        The alignment before the first and after every answer, and weights drawn from the belief at the end.
     """
 
     def step(carry: tuple[Array, Array], given: tuple[Array, Array]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -191,7 +195,9 @@ def ask(
         chosen = choose(choose_key, method, weights, pool, asked)
         psi = pool[chosen]
         better = jax.random.bernoulli(answer_key, chance_of_better(psi @ true, correct))
-        answered = answered.at[index].set(jnp.where(better, psi, -psi), mode="drop")  # the last belief asks no more
+        answered = answered.at[index].set(
+            jnp.where(better, psi, -psi), mode="drop"
+        )  # out of range after the last belief, which asks nothing
         return (answered, asked.at[chosen].set(1.0)), (alignment(weights, true), weights)
 
     empty = (jnp.zeros((questions, pool.shape[1])), jnp.zeros(len(pool)))

@@ -1,9 +1,9 @@
-"""A reward learned from answers about segments: which of two is better, in what order several are, how good one is.
+"""A reward learned from answers about segments: comparisons of two, rankings of several, or ratings of one.
 
-P(first preferred) = (1 - e) sigmoid(R(first) - R(second)) + e / 2,  R the sum of a segment's rewards
+P(first preferred) = (1 - e) sigmoid(R(first) - R(second)) + e / 2,  R is the sum of a segment's rewards
 (Christiano et al. 2017, arXiv:1706.03741, equation 1 and section 2.2.) Queries are asked in sessions while the policy
-learns; an answer may come many rounds later, and goes to its place by the query's id. Each member's rewards are
-standardised on visited steps before their mean is paid.
+learns; an answer may come many rounds later, and is stored by the query's id. Each member's rewards are standardised on
+visited steps; the policy is paid their mean.
 """
 
 from dataclasses import dataclass
@@ -30,26 +30,26 @@ from rl_rewards.rewards.preferences.fit import PreferenceFit
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 
 SHOWN_STEPS = 1024
-"""Visited steps on which rewards are standardised, and new states compared with."""
+"""Number of visited steps on which rewards are standardised and with which new states are compared."""
 
 
 class PreferencesState(struct.PyTreeNode):
-    """What was asked stays at the index of its id, so that an answer finds it however late it comes."""
+    """The model and its queries; a query stays at the index of its id, so that even a late answer finds it."""
 
     model: RewardModelState
     mean: Float[Array, " E"]  # of each member's rewards on visited steps
     deviation: Float[Array, " E"]
     asked: Int[Array, ""]  # queries so far
-    inputs: Float[Array, "D K L d"]  # of their segments
-    scores: Float[Array, "D K"]  # their answers
-    known: Bool[Array, "D K"]  # False until there is one: a NaN in a checkpoint would look like a broken run
+    inputs: Float[Array, "D K L d"]  # the queries' segments
+    scores: Float[Array, "D K"]  # the queries' answers
+    known: Bool[Array, "D K"]  # False without an answer; a NaN score in a checkpoint would look like a broken run
     visited: Float[Array, "M d"]  # some visited steps
-    exploring: Bool[Array, ""]  # paid for new states, for now
+    exploring: Bool[Array, ""]  # True in the first rounds, which pay for new states
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences(Asking, AsksForLabels):
-    """Keys and units: configs/reward/preferences.yaml."""
+    """A reward learned from answers; keys and units: configs/reward/preferences.yaml."""
 
     reward_model: RewardModel
     judges: JudgesPairs
@@ -76,20 +76,19 @@ class Preferences(Asking, AsksForLabels):
         require(0 <= self.label_noise < 1, f"reward.label_noise={self.label_noise} must lie in [0, 1).")
         require(0 <= self.crop < 1, f"reward.crop={self.crop} must lie in [0, 1); 0 is off.")
         require(self.pseudo_weight >= 0, f"reward.pseudo_weight={self.pseudo_weight} must be 0 (off) or positive.")
-        told = f"reward.pseudo_confidence={self.pseudo_confidence} must lie in [0.5, 1): a probability."
+        told = f"reward.pseudo_confidence={self.pseudo_confidence} is a probability; it must lie in [0.5, 1)."
         require(0.5 <= self.pseudo_confidence < 1, told)
         require(self.pseudo_ratio > 0, f"reward.pseudo_ratio={self.pseudo_ratio} must be at least 1.")
         require(
             self.pseudo_weight == 0 or self.clips == 2,
-            f"reward.pseudo_weight={self.pseudo_weight} guesses which of two is better; it needs reward.clips=2.",
+            f"reward.pseudo_weight={self.pseudo_weight} predicts which of two segments is better; it needs "
+            "reward.clips=2.",
         )
         require(
             self.unsupervised_rounds >= 0,
             f"reward.unsupervised_rounds={self.unsupervised_rounds} must be 0 (off) or positive.",
         )
-        require(
-            not is_image(self.spec.obs), "reward=preferences works on vectors; choose observations without pictures."
-        )
+        require(not is_image(self.spec.obs), "reward=preferences needs vectors; choose observations without pictures.")
         require(
             self.early_end == "allow" or not self.spec.ends_early,
             f"Episodes of {self.spec.name} can end early, so that their length leaks into the reward; accept it with "
@@ -97,7 +96,7 @@ class Preferences(Asking, AsksForLabels):
         )
         require(
             self.clips > 1 or self.acquisition == "uniform",
-            f"reward.acquisition={self.acquisition} compares segments, and a rating has one; choose "
+            f"reward.acquisition={self.acquisition} compares segments, but reward.clips=1 asks about one; choose "
             "reward.acquisition=uniform.",
         )
 
@@ -148,7 +147,7 @@ class Preferences(Asking, AsksForLabels):
     def update(
         self, state: PreferencesState, data: Examples, experience: Experience, round: Array, key: Key
     ) -> tuple[PreferencesState, Metrics]:
-        """``updates_per_round`` gradient steps on the answers there are, then the statistics of visited steps."""
+        """Take ``updates_per_round`` gradient steps on the answers, then update the statistics of visited steps."""
         del data
         visit_key, pool_key, train_key = jax.random.split(key, 3)
         inputs = self._features(experience.sample(visit_key, SHOWN_STEPS))
@@ -178,7 +177,7 @@ class Preferences(Asking, AsksForLabels):
     def propose(
         self, state: PreferencesState, experience: Experience, round: Array, key: Key
     ) -> tuple[PreferencesState, Query]:
-        """What this round asks: as many queries as the schedule has released and the budget allows."""
+        """Return the queries of this round, as many as the schedule and the budget allow."""
         draw_key, choose_key = jax.random.split(key)
         drawn = self.draw(experience, self.clips, draw_key)
         inputs = self._features(drawn)  # [N, K, L, d]
@@ -191,7 +190,7 @@ class Preferences(Asking, AsksForLabels):
         return state, Query(id=ids, segments=jax.tree.map(lambda x: x[index], drawn))
 
     def absorb(self, state: PreferencesState, labels: Labels) -> PreferencesState:
-        """Put answers to their queries; a later answer to the same query goes before an earlier one."""
+        """Store answers with their queries; a later answer to the same query replaces an earlier one."""
         slots = jnp.where(labels.id == NOBODY, self.budget, labels.id)
         known = jnp.isfinite(labels.scores)
         scores = jnp.where(known, labels.scores, 0.0)
@@ -201,15 +200,15 @@ class Preferences(Asking, AsksForLabels):
         )
 
     def inspect(self, state: PreferencesState, data: Examples, transitions: Transition) -> dict[str, Array]:
-        """``true_reward_correlation``: Pearson's, of the learned reward with the true one on visited transitions."""
+        """Return ``true_reward_correlation``, Pearson's correlation of learned and true reward on ``transitions``."""
         del data
         learned = self._paid(state, self._features(transitions))
         return {"true_reward_correlation": pearson(learned, transitions.env_reward, transitions.valid)}
 
-    # What is known of the answers.
+    # Answers.
 
     def _answered(self, state: PreferencesState) -> Bool[Array, " D"]:
-        """Of which there is something to learn: one score of a rating, two of anything else."""
+        """Return True for the queries with enough scores to learn from: one for a rating, two for the others."""
         return jnp.sum(state.known, axis=-1) >= min(self.clips, 2)
 
     def _scores(self, state: PreferencesState, index: Array | np.ndarray) -> Float[Array, "*batch K"]:
@@ -220,7 +219,7 @@ class Preferences(Asking, AsksForLabels):
         return np.arange(self.budget) % self.heldout_every == self.heldout_every - 1
 
     def _unlabelled(self, experience: Experience, key: Key) -> Float[Array, "U K L d"] | None:
-        """Pairs that nobody was asked about; None where they are not learned from."""
+        """Return pairs without answers, for pseudo-labels; None if these are off."""
         if self.pseudo_weight == 0.0:
             return None
         pairs = self.pseudo_ratio * self.batch_size
@@ -228,7 +227,7 @@ class Preferences(Asking, AsksForLabels):
         return self._features(drawn).reshape(pairs, self.clips, self.segment_steps, -1)
 
     def _dashboard(self, state: PreferencesState) -> Metrics:
-        """After the update: answers so far, and how well those never trained on are foretold."""
+        """Return the number of answers so far, and how well the reward predicts the held-out ones."""
         answered = self._answered(state)
         metrics = {
             "reward/queries": state.asked.astype(jnp.float32),
@@ -252,7 +251,7 @@ class Preferences(Asking, AsksForLabels):
             return jnp.zeros((self.reward_model.ensemble, len(inputs), max(1, len(pairs_of(1)[0]))))
         return jax.nn.sigmoid(preference_logits(jnp.sum(self.reward_model.rewards(state.model, inputs), axis=-1)))
 
-    # What is paid.
+    # Rewards.
 
     def _paid(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         rewards = self.reward_model.rewards(state.model, inputs)
@@ -260,6 +259,6 @@ class Preferences(Asking, AsksForLabels):
         return jnp.mean((rewards - state.mean.reshape(shape)) / state.deviation.reshape(shape), axis=0)
 
     def _novelty(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        """In deviations of what is visited."""
+        """Return the novelty of inputs, with distances in standard deviations of visited steps."""
         points, seen = (state.model.moments.normalize(x, 10.0) for x in (inputs, state.visited))
         return novelty(points, seen, self.neighbours)

@@ -1,4 +1,4 @@
-"""An ensemble of networks that give every step a reward; what they learn from is their caller's matter."""
+"""An ensemble of networks that map every step to a reward; the caller chooses the loss and the data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from rl_rewards.models.base import Model, check_model
 from rl_rewards.models.ensemble import Ensemble
 from rl_rewards.models.networks import apply
 
-INPUT_CLIP = 10.0  # deviations; only where inputs are normalised
+INPUT_CLIP = 10.0  # standard deviations; only for normalised inputs
 
 
 class RewardModelState(struct.PyTreeNode):
@@ -31,7 +31,8 @@ class RewardModelState(struct.PyTreeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class RewardModel:
-    """Members with independent weights, batches and optimisers. Keys and units: configs/reward_model/mlp.yaml."""
+    """An ensemble whose members have independent weights, batches and optimisers; keys and units:
+    configs/reward_model/mlp.yaml."""
 
     model: Model
     output: Literal["linear", "tanh"]
@@ -61,7 +62,7 @@ class RewardModel:
         return Ensemble(self.ensemble, optax.adamw(self.learning_rate, weight_decay=self.weight_decay))
 
     def init(self, key: Key, features: int) -> RewardModelState:
-        """Fresh members for inputs of ``features`` entries."""
+        """Return untrained members for inputs of ``features`` entries."""
         variables = self._members.init(lambda k: self.network.init(k, jnp.zeros((1, features))), key)
         return RewardModelState(
             variables=variables,
@@ -70,7 +71,7 @@ class RewardModel:
         )
 
     def rewards(self, state: RewardModelState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"]:
-        """Of every step, one per member."""
+        """Return the reward of every step, one per member."""
         inputs = self._scaled(state, inputs)
         return jax.vmap(lambda variables: self._bounded(apply(self.network, variables, inputs)))(state.variables)
 
@@ -82,11 +83,11 @@ class RewardModel:
         told: Any,
         key: Key,
     ) -> tuple[RewardModelState, Metrics]:
-        """One gradient step of every member on its own batch.
+        """Take one gradient step of every member on its own batch.
 
         Args:
-            loss: of one member: (rewards of ``inputs``, its part of ``told``) -> (loss, metrics).
-            told: what is known of the batches, leaves [E, ...].
+            loss: the loss of one member, a function (rewards of ``inputs``, its part of ``told``) -> (loss, metrics).
+            told: the answers for the batches, leaves [E, ...].
         """
 
         def objective(params, some, known, member_key):

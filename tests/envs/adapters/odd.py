@@ -1,4 +1,4 @@
-"""Environments that behave as users' environments do, in ways that public bug reports tell of.
+"""Environments that misbehave as users' environments do in public bug reports.
 
 Each is given as ``env.id=tests.envs.adapters.odd:NAME``, without registration.
 """
@@ -13,7 +13,7 @@ BYTES = spaces.Box(0, 255, (3,), np.uint8)
 
 
 class Plain(gymnasium.Env):
-    """Nothing is odd about it: three numbers that two actions push."""
+    """A correct environment: two actions push three numbers."""
 
     observation_space: spaces.Space = REAL
     action_space: spaces.Space = spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -45,9 +45,9 @@ class Plain(gymnasium.Env):
 
 
 class Returns(Plain):
-    """Returns what it is given: each of observation, reward, terminated and told may be a value or a function of time.
+    """Returns given values: each of observation, reward, terminated and told may be a value or a function of time.
 
-    Until ``since`` it returns what it declares.
+    Before the step ``since`` it returns what it declares.
     """
 
     def __init__(self, space=REAL, since: int = 3, action=Plain.action_space, **odd):
@@ -76,7 +76,7 @@ class Returns(Plain):
 
 
 class Raises(Plain):
-    """Its simulator fails in the fourth step of an episode."""
+    """An environment whose simulator fails in the fourth step of an episode."""
 
     def step(self, action):
         if self.elapsed == 3:
@@ -106,7 +106,7 @@ class OldStep(Plain):
 
 
 class EndsEarly(Plain):
-    """Ends every episode in its fifth step, by a termination or a cut of its own."""
+    """Ends every episode in its fifth step, by a termination or by its own truncation."""
 
     def __init__(self, cuts: bool = False):
         super().__init__()
@@ -137,7 +137,7 @@ class OtherGenerator(Plain):
 
 
 class NoGenerator(Plain):
-    """Keeps its randomness where nobody can find it."""
+    """Keeps its random generator where the adapter cannot find it."""
 
     np_random = None
 
@@ -147,7 +147,7 @@ class NoGenerator(Plain):
 
 
 class StartsAtOne(Plain):
-    """Three actions, 1 to 3; remembers the last one."""
+    """Has three actions, 1 to 3, and remembers the last one."""
 
     action_space = spaces.Discrete(3, start=1)
 
@@ -158,7 +158,7 @@ class StartsAtOne(Plain):
 
 
 class Nested(Plain):
-    """Observes a dict of everything that can be flattened."""
+    """Observes a dict of all kinds of spaces that can be flattened."""
 
     observation_space = spaces.Dict(
         {
@@ -184,7 +184,7 @@ class Nested(Plain):
 
 
 class Twisted(PendulumEnv):
-    """Pendulum that draws from another bit generator."""
+    """A Pendulum that draws from another bit generator."""
 
     def reset(self, *, seed=None, options=None):
         if seed is not None:
@@ -193,7 +193,7 @@ class Twisted(PendulumEnv):
 
 
 class Entropic(PendulumEnv):
-    """Pendulum that begins where the operating system's randomness wants."""
+    """A Pendulum whose starts are drawn from the operating system's randomness."""
 
     def reset(self, *, seed=None, options=None):
         self._np_random = np.random.default_rng()
@@ -201,7 +201,7 @@ class Entropic(PendulumEnv):
 
 
 class FailsLate(Plain):
-    """Breaks down in the 500th step that all copies of it make together."""
+    """Fails in the 500th step, counted over all copies together."""
 
     steps = 0
 

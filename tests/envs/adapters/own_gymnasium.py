@@ -1,4 +1,4 @@
-"""Environments as a user would register them; importing this module registers them."""
+"""Environments such as a user would write; importing this module registers them."""
 
 import gymnasium
 import numpy as np
@@ -10,7 +10,7 @@ CHOICE = spaces.Discrete(3, start=1)
 
 
 class Own(gymnasium.Env):
-    """Observes samples of its space; ends with success on action 3 and never otherwise."""
+    """Observes samples of its space; it ends, with success, only on action 3."""
 
     def __init__(self, obs: spaces.Space = PICTURE, action: spaces.Space = CHOICE, render_mode=None):
         self.observation_space, self.action_space = obs, action
@@ -34,7 +34,7 @@ class Own(gymnasium.Env):
 
 
 class Ball(gymnasium.Env):
-    """A white ball, three pixels wide, on a black field of 12 x 12; actions push it, success is the right half."""
+    """A white ball, three pixels wide, on a black field of 12 x 12. Actions push it; success is the right half."""
 
     observation_space = spaces.Box(0, 255, (12, 12, 3), np.uint8)
     action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -62,7 +62,7 @@ class Ball(gymnasium.Env):
 
 
 class HiddenState(InvertedPendulumEnv):
-    """A MuJoCo environment that also depends on something that no MuJoCo state holds."""
+    """A MuJoCo environment that also depends on something outside of MuJoCo's state."""
 
     def reset_model(self):
         self.wind = self.np_random.normal()

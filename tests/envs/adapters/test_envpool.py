@@ -1,4 +1,4 @@
-"""envpool: true successors in spite of its own resets, no states, one sentence where it cannot work."""
+"""envpool: true successors despite its own resets, no states, and one sentence where it cannot work."""
 
 import itertools
 import sys
@@ -65,7 +65,7 @@ def test_an_ends_next_obs_is_the_true_successor_and_a_reset_touches_its_rows_onl
             break
     ended = out.terminated
     assert ended.any() and not ended.all()
-    assert (abs(out.next_obs[ended, 2]) > 0.2095).all(), "beyond the allowed angle: no start"
+    assert (abs(out.next_obs[ended, 2]) > 0.2095).all(), "the pole is beyond the allowed angle, so it is not a start"
     last = out.next_obs.copy()
     with pytest.raises(RuntimeError, match="have ended and need a reset first"):
         batch.step(np.zeros(3, np.int32))
@@ -76,7 +76,7 @@ def test_an_ends_next_obs_is_the_true_successor_and_a_reset_touches_its_rows_onl
     after = batch.step(np.array([1, 0, 0], np.int32))
     assert (abs(after.next_obs[ended]) < 0.5).all() and (after.env_reward == 1.0).all()
     moved = abs(after.next_obs - obs)[:, 0]
-    np.testing.assert_allclose(moved, abs(0.02 * obs[:, 1]), atol=1e-6, err_msg="x moves by 0.02 s of its speed")
+    np.testing.assert_allclose(moved, abs(0.02 * obs[:, 1]), atol=1e-6, err_msg="x moves by its speed times 0.02 s")
 
 
 def test_the_limit_is_counted_here_and_nothing_resets_itself_at_it():
@@ -90,7 +90,7 @@ def test_the_limit_is_counted_here_and_nothing_resets_itself_at_it():
     long = [other.step(action) for action in actions[6:]]  # beyond envpool's own limit of 200
     assert not any(out.terminated.any() for out in long)
     jumps = [abs(b.next_obs[:, 2] - a.next_obs[:, 2]).max() for a, b in itertools.pairwise(long)]
-    assert max(jumps) < 1.3, "angular speed changes by at most (15 + 3 * 2) * 0.05 a step"
+    assert max(jumps) < 1.3, "the angular speed changes by at most (15 + 3 * 2) * 0.05 per step"
     starts = batch.reset(np.array([True, False]))
     np.testing.assert_array_equal(starts[1], outs[-1].next_obs[1])
     assert batch.step(actions[0]).truncated.tolist() == [False, True]
@@ -173,7 +173,7 @@ def test_states_and_pictures_are_refused():
         batch.set_state(np.ones(1, bool), np.zeros((1, 1)))
     with pytest.raises(CannotDraw, match="record no scenes"):
         env.draw(np.zeros(1))
-    with pytest.raises(ConfigError, match=r"no ordinary way to record examples in Pendulum-v1"):
+    with pytest.raises(ConfigError, match=r"learns from examples, and Pendulum-v1 cannot generate them"):
         env.collect_examples(np.random.default_rng(0), 3, True)
 
 

@@ -1,4 +1,4 @@
-"""gymnasium: any id as plain environments, exact states, and one sentence for everything that cannot work."""
+"""gymnasium: any id in plain environments, exact states, and one sentence for everything that cannot work."""
 
 import os
 import sys
@@ -34,7 +34,7 @@ def begun(env: Gymnasium, num_envs: int, seed: int = 0) -> GymnasiumBatch:
 
 
 def random_actions(env: Gymnasium, steps: int, num_envs: int, seed: int = 0) -> np.ndarray:
-    """[T, B, ...]; real ones reach beyond the bounds."""
+    """Return actions [T, B, ...]; real ones exceed the bounds."""
     rng, action = np.random.default_rng(seed), env.spec.action
     if isinstance(action, Discrete):
         return rng.integers(0, action.n, (steps, num_envs)).astype(np.int32)
@@ -46,7 +46,7 @@ def same(first, second) -> None:
 
 
 def played(batch: GymnasiumBatch, actions: np.ndarray) -> list:
-    """Outcomes of every step; environments that ask for a reset get it, as from the collector."""
+    """Return the outcomes of every step; environments are reset when they ask for it, as by the collector."""
     outs = []
     for action in actions:
         out = batch.step(action)
@@ -107,7 +107,7 @@ def test_the_limit_is_told_apart_from_an_end_and_nothing_resets_itself():
 
 
 def _tipping(batch: GymnasiumBatch) -> np.ndarray:
-    """States in which the pole of the first environment falls in exactly four steps."""
+    """Return states from which the first environment's pole falls in exactly four steps."""
     states = batch.get_state()
     states[0, 5:9] = [0.0, 0.0, 0.16, 0.3]
     return states
@@ -126,7 +126,7 @@ def test_seeds_differ_between_environments_and_repeat_between_batches():
     assert len({tuple(row) for row in [*first, *other]}) == 6
     batch = begun(env, 1)
     starts = {tuple(batch.reset(np.ones(1, bool))[0]) for _ in range(3)}
-    assert len(starts) == 3, "later resets go on with the same stream"
+    assert len(starts) == 3, "later resets continue the same random stream"
 
 
 @pytest.mark.parametrize("env_id", [*MUJOCO, *CLASSIC])
@@ -138,7 +138,7 @@ def test_saved_and_loaded_it_goes_on_bit_for_bit(env_id):
     same(first.reset(np.zeros(2, bool)), second.reset(np.zeros(2, bool)))
     actions = random_actions(env, 40, 2, seed=1)
     before, after = played(first, actions), played(second, actions)
-    assert any(isinstance(one, np.ndarray) for one in before), "an episode began anew"
+    assert any(isinstance(one, np.ndarray) for one in before), "a new episode began"
     same(before, after)
 
 
@@ -177,7 +177,7 @@ def test_without_a_state_it_loads_fresh_episodes_of_the_same_stream():
     first.step(np.zeros(2, np.int32))
     second.load(first.save())
     resumed = second.reset(np.zeros(2, bool))
-    assert (resumed != start).any(), "not the first episodes again"
+    assert (resumed != start).any(), "the episodes are not the first ones again"
     np.testing.assert_array_equal(resumed, first.reset(np.ones(2, bool)))
 
 
@@ -186,7 +186,7 @@ def test_pictures_stay_bytes_and_choices_count_from_zero():
     assert env.spec.obs.dtype == "uint8" and env.spec.obs.low is None
     assert env.spec.name == "OwnPictures-v0" and env.spec.has_success
     batch = begun(env, 2)
-    out = batch.step(np.array([2, 0], np.int32))  # 3 and 1 as the environment counts
+    out = batch.step(np.array([2, 0], np.int32))  # 3 and 1 in the environment's own count
     assert out.terminated.tolist() == out.info["success"].tolist() == [True, False]
     assert out.info["success"].dtype == bool
     assert out.info["count"].tolist() == [1.0, 1.0] and out.info["count"].dtype == np.float32
@@ -232,7 +232,7 @@ def test_a_module_of_the_current_folder_is_found(tmp_path, monkeypatch):
         ("Hopper-v5", {"kwargs": {"legs": 2}}, r"env\.id=Hopper-v5 cannot be made: .*legs"),
         (f"{OWN}Endless-v0", {}, r"no registered step limit; give one with env\.max_episode_steps=N"),
         (f"{OWN}Dict-v0", {}, r"observes a Dict, but only Box and Discrete .*env\.flatten_observations=true"),
-        (f"{OWN}Pair-v0", {}, r"acts in MultiDiscrete\(.*only Discrete and real Box actions"),
+        (f"{OWN}Pair-v0", {}, r"action space MultiDiscrete\(.*only Discrete and real Box actions"),
         (f"{OWN}Limit-v0", {"info": ["speed"]}, r"no number 'speed' in a step's info, .* it gives count, is_success\."),
         (f"{OWN}Limit-v0", {"success": "pair"}, r"no number 'pair' in a step's info"),
         ("Hopper-v5", {"info": ["success"]}, r"env\.info has 'success'"),
@@ -251,7 +251,7 @@ def test_an_endless_environment_runs_with_a_given_limit():
 
 
 def test_examples_are_asked_for_only_by_a_reward_that_needs_them(tmp_path):
-    with pytest.raises(ConfigError, match=r"examples in Pendulum-v1, .*examples\.path=FILE\.npz"):
+    with pytest.raises(ConfigError, match=r"Pendulum-v1 cannot generate them; .*examples\.path=FILE\.npz"):
         run_here(tmp_path / "a", "env=gymnasium", "env.ends_early=false", "reward=goal_classifier")
     last = run_here(tmp_path / "b", "env=gymnasium", "reward=environment")
     assert last["eval/learned_return"] == pytest.approx(last["eval/true_return"])

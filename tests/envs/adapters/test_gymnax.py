@@ -1,4 +1,4 @@
-"""gymnax: pure JAX environments whose limit is told apart from their end, with Gymnasium's own dynamics."""
+"""gymnax: pure JAX environments with Gymnasium's dynamics, which distinguish a termination from the step limit."""
 
 import subprocess
 import sys
@@ -43,13 +43,13 @@ def random_action(env: Gymnax, key: jax.Array, n: int) -> jax.Array:
 
 
 def stepped(env: Gymnax, state: GymnaxState, action: jax.Array):
-    """One step of every environment in ``state``."""
+    """Return the results of one step of every environment in ``state``."""
     keys = jax.random.split(jax.random.key(5), len(state.elapsed))
     return jax.jit(jax.vmap(env.step))(keys, state, action)
 
 
 def drawn(env: Gymnax, n: int = DRAWN) -> tuple[GymnaxState, np.ndarray]:
-    """States anywhere, and the same as Gymnasium has them, [n, k]."""
+    """Return random states, and the same states in Gymnasium's layout, [n, k]."""
     state, rng = jax.jit(lambda key: reset_jax(env, key, n))(jax.random.key(0)), np.random.default_rng(0)
     ranges = STATES[env.id].items()
     values = {k: rng.uniform(*(r if isinstance(r, tuple) else (-r, r)), n).astype(np.float32) for k, r in ranges}
@@ -109,7 +109,7 @@ def test_dynamics_reward_and_end_are_gymnasiums(env_id):
         taken = np.clip(np.asarray(action[i]), *bounds) if bounds else int(action[i])
         obs, reward, terminated, _, _ = plain.step(taken)
         if env_id == "MountainCarContinuous-v0" and obs[0] <= -1.2:
-            continue  # the known difference: see below
+            continue  # the known difference, see below
         np.testing.assert_allclose(out.next_obs[i], obs, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(out.env_reward[i], reward, rtol=1e-4, atol=1e-4)
         assert bool(out.terminated[i]) == terminated
@@ -119,7 +119,7 @@ def test_dynamics_reward_and_end_are_gymnasiums(env_id):
 
 
 def test_known_difference_at_the_left_wall():
-    """Gymnasium stops the car there, gymnax 1.0 does not; when it does, this test may go, and the note in the class."""
+    """Gymnasium stops the car there and gymnax 1.0 does not; once it does, remove this test and the class's note."""
     env = make_env("MountainCarContinuous-v0")
     state, _ = drawn(env, n=1)
     at_wall = state.inner.replace(position=jnp.array([-1.19]), velocity=jnp.array([-0.05]))
@@ -155,7 +155,7 @@ def test_mistakes_are_one_sentence(env_id, changes, sentence):
 
 def test_what_people_need_is_refused_in_a_sentence():
     env = make_env("CartPole-v1")
-    with pytest.raises(ConfigError, match=r"examples in CartPole-v1, .*examples\.path=FILE\.npz"):
+    with pytest.raises(ConfigError, match=r"CartPole-v1 cannot generate them; .*examples\.path=FILE\.npz"):
         env.collect_examples(np.random.default_rng(0), 3, goal=True)
     with pytest.raises(CannotDraw, match="CartPole-v1 is not drawn"):
         env.draw(np.zeros(4))

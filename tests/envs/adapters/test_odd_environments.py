@@ -1,4 +1,4 @@
-"""Environments that are not what they say: one sentence with environment, step and key, before anything is learned."""
+"""Environments that break their own declaration: one sentence with environment, step and key, before any learning."""
 
 import dataclasses
 import json
@@ -36,13 +36,13 @@ def make_env(name: str, **changes) -> Gymnasium:
 
 
 def returning(space=odd.REAL, **how) -> Gymnasium:
-    """An environment whose steps, from the third on, are ``how``."""
+    """Return an environment whose steps return ``how`` from the third step on."""
     changes = {name: how.pop(name) for name in ("success", "info", "ends_early") if name in how}
     return make_env("Returns", kwargs={"space": space, **how}, **changes)
 
 
 def play(env: Gymnasium, steps: int = 5) -> list:
-    """Steps of two copies, reset where they ask for it."""
+    """Return the steps of two copies, which are reset when they ask for it."""
     batch, action = env.make(2, seed=0), env.spec.action
     batch.reset(np.ones(2, bool))
     outs = []
@@ -54,7 +54,7 @@ def play(env: Gymnasium, steps: int = 5) -> list:
 
 
 def refusal(env: Gymnasium) -> str:
-    """What is said of an environment that does not do what it says."""
+    """Return the message for an environment that breaks its own declaration."""
     with pytest.raises(EnvironmentFault) as caught:
         play(env)
     assert "\n" not in str(caught.value)
@@ -66,10 +66,10 @@ def refusal(env: Gymnasium) -> str:
     [
         (odd.REAL, np.zeros(1, np.float32), r"of the shape \[1\], where \[3\] is declared"),
         (odd.REAL, np.float32(0.0), r"of the shape \[\], where \[3\] is declared"),
-        (odd.REAL, [[1.0], [2.0, 3.0]], r"that is no array of numbers, but \[\[1.0\], "),
-        (odd.REAL, {"a": 1.0}, "that is no array of numbers, but {'a': 1.0}"),
-        (odd.REAL, None, "that is no array of numbers, but None"),
-        (odd.REAL, np.zeros(3, complex), "that is no array of numbers"),
+        (odd.REAL, [[1.0], [2.0, 3.0]], r"that is not an array of numbers but \[\[1.0\], "),
+        (odd.REAL, {"a": 1.0}, "that is not an array of numbers but {'a': 1.0}"),
+        (odd.REAL, None, "that is not an array of numbers but None"),
+        (odd.REAL, np.zeros(3, complex), "that is not an array of numbers"),
         (odd.REAL, np.array([0.0, np.nan, 0.0], np.float32), r"with nan in entry \[1\]; all must be finite"),
         (DOUBLE, np.array([0.0, 0.0, 1e300]), r"with 1e\+300 in entry \[2\]; all must be finite as float32"),
         (odd.BYTES, np.full(3, 0.9, np.float32), r"of float32 .* where whole numbers \(uint8\) are declared"),
@@ -97,10 +97,10 @@ def test_an_observation_is_held_against_its_space(space, observation, sentence):
         ({"terminated": "False"}, "terminated='False', which must be true or false"),
         ({"terminated": None}, "terminated=None"),
         ({"told": None}, "nothing as info, which must be a dict"),
-        ({"told": {"is_success": float("nan")}}, r"info\['is_success'\]=nan; env.success=is_success must be true or "),
-        ({"told": {"is_success": 0.1}}, r"info\['is_success'\]=0.1; env.success=is_success must be"),
-        ({"told": {"is_success": "False"}}, r"info\['is_success'\]='False'; env.success=is_success must be"),
-        ({"told": {"is_success": None}}, r"info\['is_success'\]=None; env.success=is_success must be"),
+        ({"told": {"is_success": float("nan")}}, r"info\['is_success'\]=nan; the value of env.success=is_success must"),
+        ({"told": {"is_success": 0.1}}, r"info\['is_success'\]=0.1; the value of env.success=is_success "),
+        ({"told": {"is_success": "False"}}, r"info\['is_success'\]='False'; the value of env.success=is_success "),
+        ({"told": {"is_success": None}}, r"info\['is_success'\]=None; the value of env.success=is_success "),
         ({"told": {"is_success": np.zeros(2)}}, "gives no number 'is_success'"),
         ({"told": lambda _: {"x": "far"}, "info": ["x"], "since": 0}, r"info\['x'\] 'far', which must be one number"),
         ({"told": lambda t: {"x": [0, 1, np.inf][min(t, 2)]}, "info": ["x"], "since": 0}, r"info\['x'\]=inf, .*finite"),
@@ -168,7 +168,7 @@ def test_what_their_code_raises_and_the_old_interface_are_told_as_theirs(name, s
 def test_success_is_found_by_itself_and_said():
     env = returning(told={"is_success": True})
     assert env.spec.has_success and env.requirements.notes == (
-        "Success is read from info['is_success'], as env.success=auto found; env.success=null reads none.",
+        "Success is read from info['is_success'], since env.success=auto; env.success=null turns this off.",
     )
     assert play(env)[-1].info["success"].all()
     none = returning(told={"is_success": True}, success=None)
@@ -181,7 +181,7 @@ def test_success_is_found_by_itself_and_said():
 
 def test_success_may_be_told_at_an_episodes_end_alone():
     env = returning(told=lambda t: {"is_success": True} if t == 5 else {}, terminated=lambda t: t == 5, since=0)
-    assert not env.spec.has_success, "it is looked for in the first step alone"
+    assert not env.spec.has_success, "the key is searched for only in the first step"
     env = returning(
         told=lambda t: {"is_success": True} if t == 5 else {},
         terminated=lambda t: t == 5,
@@ -197,14 +197,14 @@ def test_a_key_that_no_step_has_is_refused_and_a_silent_limit_is_told(capsys):
         ConfigError, match=r"step 20\) gives no number 'is_sucess' .*env\.success asks for; it gives none"
     ):
         make_env("Plain", success="is_sucess").spec  # noqa: B018
-    env = make_env("Returns", kwargs={"told": {}}, max_episode_steps=5)  # says it in the first two steps
+    env = make_env("Returns", kwargs={"told": {}}, max_episode_steps=5)  # success is reported in the first two steps
     assert not any(out.info["success"].any() for out in play(env, 11))
     assert capsys.readouterr().out.count("gives no 'is_success' where the step limit cuts an episode") == 1
     ending = returning(told={}, terminated=lambda t: t == 4)
     assert "step 4) gives no number 'is_success' in a step's info, which env.success asks for" in refusal(ending)
 
 
-# What is declared is kept.
+# The declared length of episodes.
 
 
 @pytest.mark.parametrize("cuts", [True, False])
@@ -218,7 +218,7 @@ def test_an_episode_that_ends_though_none_does_stops_the_run(cuts):
 def test_an_environment_inside_jax_that_ends_early_is_found_by_an_evaluation():
     spec = make_spec(max_episode_steps=4)
     terminated = np.zeros((4, 3), bool)
-    terminated[[3, 2], [0, 1]] = True  # at the limit, and before it
+    terminated[[3, 2], [0, 1]] = True  # one at the limit, one before it
     rollout = jax.device_get(make_rollout(spec, 4, 3, terminated=terminated))
     with pytest.raises(
         EnvironmentFault, match=r"environment 1, step 3\) ended .* limit of 4 steps, but env\.ends_early"
@@ -250,9 +250,7 @@ def test_what_cannot_be_stored_is_saved_without_it_and_said_beforehand(env, tmp_
     changes = [f"+env.kwargs.{key}={value}" for key, value in env.kwargs.items()]
     run = ("env=gymnasium", f"env.id={env.id}", "env.max_episode_steps=20", "reward=environment", *changes)
     parts = build.build(composed("debug=smoke", *run), tmp_path).parts
-    assert (
-        "cannot save its state: a run that is resumed starts fresh episodes there" in compatibility.warnings(parts)[0]
-    )
+    assert "cannot save its state. A resumed run starts fresh episodes" in compatibility.warnings(parts)[0]
     check_saving(parts, 0)
 
 
@@ -267,7 +265,7 @@ def test_a_state_that_cannot_be_saved_is_refused_before_compiling(monkeypatch):
         "rl_rewards.envs.adapters.gymnasium_batch.GymnasiumBatch.save", lambda self: json.dumps(object())
     )
     with pytest.raises(
-        ConfigError, match=r"^Pendulum-v1 cannot be saved and loaded, which every checkpoint does: .*Type"
+        ConfigError, match=r"^Pendulum-v1 cannot be saved and loaded, as every checkpoint needs: .*Type"
     ):
         check_saving(parts, 0)
 
@@ -302,7 +300,7 @@ def test_the_numbers_of_a_choice_start_where_the_environments_do():
 
 
 def test_a_dict_is_refused_with_the_option_that_flattens_it_and_then_is_a_vector():
-    with pytest.raises(ConfigError, match=r"observes a Dict, .*env\.flatten_observations=true makes one vector of it"):
+    with pytest.raises(ConfigError, match=r"observes a Dict, .*env\.flatten_observations=true flattens it"):
         make_env("Nested").spec  # noqa: B018
     env = make_env("Nested", flatten_observations=True)
     out = play(env)[0]
@@ -338,7 +336,7 @@ def test_every_part_of_a_dict_is_held_against_its_own_space(wrong, sentence):
 
 def test_a_gymnasium_class_as_target_is_told_where_it_belongs():
     with pytest.raises(
-        ConfigError, match=r"env\._target_=tests\.envs\.adapters\.odd\.Plain is a Gymnasium environment, .*"
+        ConfigError, match=r"env\._target_=tests\.envs\.adapters\.odd\.Plain is a single Gymnasium environment; .*"
     ) as caught:
         build.build_env(OmegaConf.create({"env": {"_target_": "tests.envs.adapters.odd.Plain", "unknown": 1}}))
     assert "env=gymnasium env.id=tests.envs.adapters.odd:Plain" in str(caught.value)

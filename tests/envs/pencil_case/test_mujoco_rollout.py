@@ -1,4 +1,4 @@
-"""The batch stepper: a full physics state is all there is."""
+"""The batch stepper: the full physics state determines everything."""
 
 import mujoco
 import numpy as np
@@ -12,7 +12,7 @@ NUM_ENVS = 130
 
 
 def _start(stepper: BatchStepper) -> np.random.Generator:
-    """Episodes that touch: the pusher starts near the case."""
+    """Set start states with contacts: the pusher is near the case."""
     rng = np.random.default_rng(0)
     stepper.state[:, 1:6] = sample_start(rng, len(stepper.state))
     return rng

@@ -1,4 +1,4 @@
-"""pencil_case: state, truth, the tracker's three weaknesses, scripts, examples, pictures."""
+"""pencil_case: states, true success, the three ways to fool the tracker, scripts, examples and pictures."""
 
 import dataclasses
 from pathlib import Path
@@ -32,7 +32,7 @@ def make_env(**changes) -> PencilCase:
 
 
 def play(env: PencilCase, script, seed: int, num_envs: int = 32) -> tuple[PencilCaseBatch, np.ndarray, np.ndarray]:
-    """One episode: the batch, observations [T, B, k] and successes [T, B]."""
+    """Return the batch, observations [T, B, k] and successes [T, B] of one episode."""
     batch = env.make(num_envs, seed)
     batch.reset(np.ones(num_envs, bool))
     outs = [batch.step(script(batch.positions)) for _ in range(env.max_episode_steps)]
@@ -40,7 +40,7 @@ def play(env: PencilCase, script, seed: int, num_envs: int = 32) -> tuple[Pencil
 
 
 def place(batch: PencilCaseBatch, **columns: float) -> None:
-    """Put joints somewhere: pusher_x, pusher_y, case_x, case_y, yaw."""
+    """Set joint positions: pusher_x, pusher_y, case_x, case_y, yaw."""
     names = ["pusher_x", "pusher_y", "case_x", "case_y", "yaw"]
     states = batch.get_state()
     for name, value in columns.items():
@@ -115,7 +115,7 @@ def test_saved_and_loaded_it_goes_on_bit_for_bit(switches):
     env = make_env(**switches)
     first, second = env.make(16, seed=1), dataclasses.replace(env, threads=0).make(16, seed=2)
     first.reset(np.ones(16, bool))
-    for _ in range(30):  # with all switches on, some trackers are fooled by now
+    for _ in range(30):  # with all switches on, some trackers are fooled after this
         first.step(EXPLOITS["occlusion"](first.positions))
     if switches:
         assert (first.get_state()[:, -2] == 0.0).any()
@@ -148,7 +148,7 @@ def test_success_is_judged_from_the_true_pose_only():
         batch = make_env(observation=observation, occlusion=True, background_cue=True).make(2, seed=0)
         batch.reset(np.ones(2, bool))
         place(batch, case_x=0.0, case_y=0.07, yaw=0.0, pusher_x=0.3, pusher_y=0.0)
-        out = batch.step(np.zeros((2, 2)))  # the tracker has lost it: it jumped away from the last fix
+        out = batch.step(np.zeros((2, 2)))  # the tracker loses the case, which jumped away from the last fix
         assert out.info["success"].all()
         assert (out.env_reward == 1.0).all()
         if observation == "tracker":
@@ -166,7 +166,7 @@ def test_the_camera_projects_and_back():
 
 
 def test_all_cameras_report_at_one_scale():
-    """Within the crop the same numbers whether the recording is cropped or not; beyond it, larger ones."""
+    """Within the crop the reported numbers do not depend on cropping; beyond it, they exceed 1."""
     points = np.random.default_rng(0).uniform(-1.0, 1.0, (200, 2, 2)) * layout.TABLE_HALF_SIZE
     cropped, full = (Tracker(out_of_frame=switch, occlusion=False) for switch in (True, False))
     (seen, _), (fix, pusher) = (tracker.report(points, np.zeros(200), None) for tracker in (cropped, full))
@@ -205,7 +205,7 @@ def test_a_hidden_case_is_found_again_near_the_tracker():
     assert obs[VISIBLE] == 0.0
     np.testing.assert_array_equal(obs[:2], obs[PUSHER])
     place(batch, pusher_x=0.27)
-    assert batch.step(np.zeros((1, 2))).next_obs[0, VISIBLE] == 0.0  # in sight, but not where the tracker looks
+    assert batch.step(np.zeros((1, 2))).next_obs[0, VISIBLE] == 0.0  # visible, but outside the search radius
     place(batch, pusher_x=0.15, pusher_y=-0.20)
     obs = [batch.step(np.zeros((1, 2))).next_obs[0] for _ in range(2)][-1]
     assert obs[VISIBLE] == 1.0
@@ -247,9 +247,10 @@ def test_examples_are_true(switch):
 
 
 def goal_probability(env: PencilCase, obs: np.ndarray, seeds: int) -> np.ndarray:
-    """Mean probability [seeds] that ``obs`` [..., k] are goals, of classifiers trained on ordinary examples.
+    """Return the mean probability [seeds] that ``obs`` [..., k] are goals, by classifiers trained on ordinary examples.
 
-    The lecture's plain one: the members of an ensemble differ in initial weights and batches, as seeds would.
+    These are the lecture's plain classifiers; the members of an ensemble differ in initial weights and batches, as
+    seeds do.
     """
     plain = {"classifier": {"ensemble": seeds, "mixup": 0.0, "input_noise": 0.0}}
     source = make("reward", "goal_classifier", env.spec, judges="obs", **plain)
@@ -274,7 +275,9 @@ def test_each_switch_lets_a_script_fool_a_classifier(switch):
     probability = goal_probability(env, last, seeds=10)
     assert (probability > 0.9).sum() >= 8, probability
 
-    _, honest, success = play(make_env(), EXPLOITS[switch], seed=11)  # switched off, the same actions leave no trace
+    _, honest, success = play(
+        make_env(), EXPLOITS[switch], seed=11
+    )  # with the switch off, the same actions do not fool it
     assert not success.any()
     assert (honest[..., VISIBLE] == 1.0).all()
     assert (honest[..., BACKGROUND] == -1.0).all()

@@ -1,4 +1,4 @@
-"""pencil_case in pictures: true in every place, foolable in the three ways, the same from both renderers."""
+"""pencil_case in pictures: they show the true positions, each switch fools them, and both renderers agree."""
 
 import mujoco
 import numpy as np
@@ -27,14 +27,14 @@ def look(env: PencilCase, case, pusher=(-0.2, -0.25), yaw=0.0, lamp=0.0) -> np.n
 
 
 def red(picture: np.ndarray) -> np.ndarray:
-    """Where the case is: [n, 2] rows and columns."""
+    """Return rows and columns [n, 2] of the case's pixels."""
     channels = picture.astype(int)
     return np.argwhere((channels[..., 0] > channels[..., 1] + 60) & (channels[..., 0] > channels[..., 2] + 60))
 
 
 @pytest.mark.parametrize("size", [24, 48])
 def test_pictures_are_those_of_the_spec_and_true_everywhere(size):
-    """next_obs is the picture of the state reached, not of a reset one; states put back give the same picture."""
+    """next_obs is the picture of the state reached, not of a reset; a restored state gives the same picture."""
     env = picture_env(image_size=size, max_episode_steps=3)
     assert env.spec.obs.shape == (size, size, 3) and env.spec.obs.dtype == "uint8"
     batch = env.make(3, seed=0)
@@ -55,7 +55,7 @@ def test_pictures_are_those_of_the_spec_and_true_everywhere(size):
 
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_the_case_is_where_it_is(renderer):
-    """Its red centre, within a pixel or so of the pinhole's, in the whole picture and in the cropped one."""
+    """The centre of its red pixels is within about a pixel of the pinhole projection, cropped or not."""
     for out_of_frame in (False, True):
         env = picture_env(renderer, out_of_frame=out_of_frame)
         centre, half = env.tracker.frame
@@ -88,7 +88,7 @@ def test_each_switch_fools_the_picture(renderer):
 
 
 def test_what_is_near_covers_what_is_far():
-    """Behind the notebook only the case's top is seen; the notebook's blue never changes."""
+    """Behind the notebook only the top of the case is seen, and no blue pixel of the notebook changes."""
     env = picture_env()
     before, behind = look(env, (0.0, -0.1)), look(env, (0.0, 0.06))
     assert 0 < len(red(behind)) < len(red(before))
@@ -99,7 +99,7 @@ def test_what_is_near_covers_what_is_far():
 
 
 def test_physics_do_not_depend_on_the_renderer():
-    """Looks are added to a copy of the model."""
+    """The renderer adds colours and shapes to a copy of the model."""
     batches = [env.make(2, seed=0) for env in (make_env(), picture_env("egl"))]
     for batch in batches:
         batch.reset(np.ones(2, bool))
@@ -122,4 +122,4 @@ def test_what_cannot_be_is_refused(monkeypatch):
     monkeypatch.setattr(mujoco, "MjrContext", broken)
     with pytest.raises(ConfigError, match=r"env\.renderer=egl does not work on this machine: .*env\.renderer=pillow"):
         make_env(observation="image", renderer="egl")
-    make_env(observation="tracker", renderer="egl")  # nobody asks for pictures
+    make_env(observation="tracker", renderer="egl")  # no pictures are needed

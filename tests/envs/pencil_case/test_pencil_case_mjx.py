@@ -1,6 +1,6 @@
-"""pencil_case in the JAX graph: the C engine's formulas, its physics step by step, and one sentence where it cannot be.
+"""pencil_case in MJX: formulas and physics agree with the C engine, and one sentence tells where MJX cannot be used.
 
-Compiling MJX takes too long for the ordinary tests: those marked ``compiles_mjx`` run with RL_REWARDS_MJX=1 only.
+Compiling MJX takes too long for the ordinary tests: those marked ``compiles_mjx`` run only with RL_REWARDS_MJX=1.
 """
 
 import os
@@ -55,7 +55,7 @@ def test_the_formulas_give_the_same_traced_as_in_numpy(switches):
     if any(switches.get(name) for name in ("out_of_frame", "occlusion")):
         assert 0.1 < host[0][:, VISIBLE].mean() < 0.9
     clear = (host[0][:, VISIBLE] == graph[0][:, VISIBLE]) & (host[0][:, -1] == graph[0][:, -1])
-    assert clear.mean() > 0.99, "a comparison at its very limit may go either way in f32"
+    assert clear.mean() > 0.99, "comparisons very close to a threshold may differ in f32"
     for ours, theirs in zip(host, graph, strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_allclose(ours[clear], theirs[clear], atol=2e-6)
@@ -90,7 +90,7 @@ def test_what_cannot_work_is_one_sentence(monkeypatch):
         PencilCaseMjx(SimpleNamespace(observation="image"))
     monkeypatch.setattr(pencil_case_mjx, "version", {"mujoco": "3.11.0", "mujoco-mjx": "3.10.0"}.get)
     pytest.importorskip("mujoco.mjx")
-    with pytest.raises(ConfigError, match=r"of one version, but they are 3\.11\.0 and 3\.10\.0; pip install mujoco-mj"):
+    with pytest.raises(ConfigError, match=r"of the same version, but they are 3\.11\.0 and 3\.10\.0; pip install"):
         make_env(engine="mjx").in_engine()
 
 
@@ -114,7 +114,8 @@ def test_both_packages_are_kept_at_one_version():
 
 STEPS, COPIES = 120, 128
 POSITION_TOLERANCE, OUTLIER_TOLERANCE, OBS_TOLERANCE = 2e-4, 0.1, 2e-3
-"""Per step, from the C engine's state: metres and radians, the same at a corner, units of an observation."""
+"""Tolerances after one step from the C engine's state: in metres and radians, the same at a corner, and in units of an
+observation."""
 
 
 def _random(rng: np.random.Generator):
@@ -128,10 +129,10 @@ def _random_forward(rng: np.random.Generator):
 @pytest.mark.slow
 @compiles_mjx
 def test_every_step_is_the_c_engines():
-    """Both engines from the same state under the same action, that state being the C engine's at every step.
+    """At every step both engines start from the C engine's state with the same action.
 
-    Beyond the tolerances may lie: 2 steps in 1,000 whose contact is at a corner of the notebook or just opens
-    (OUTLIER_TOLERANCE holds there too), and 3 more in 1,000 where a camera's comparison goes the other way in f32.
+    The tolerances may be exceeded by 2 steps in 1,000 whose contact is at a corner of the notebook or just opens (these
+    stay within OUTLIER_TOLERANCE), and by 3 more in 1,000 where a comparison of the camera differs in f32.
     """
     env = mjx_env(max_episode_steps=STEPS, **ALL_ON)
     step = jax.jit(jax.vmap(env.step))
@@ -157,7 +158,7 @@ def test_every_step_is_the_c_engines():
 
 
 def _alike(ours: StepOut, theirs: StepOut) -> np.ndarray:
-    """[B]: the same success and reward; observations and scenes within their tolerance."""
+    """Return True [B] where success and reward are equal, and observations and scenes are within their tolerance."""
     same = (theirs.info["success"] == ours.info["success"]) & (theirs.env_reward == ours.env_reward)
     for name, one, other in (
         ("obs", ours.next_obs, theirs.next_obs),
@@ -169,7 +170,7 @@ def _alike(ours: StepOut, theirs: StepOut) -> np.ndarray:
 
 
 def _state_of(states: np.ndarray) -> TableState:
-    """The C engine's [B, n]: time, positions, velocities, fix, elapsed."""
+    """Return MJX states from the C engine's [B, n]: time, positions, velocities, fix, elapsed."""
     parts = np.split(states[:, 1:].astype(np.float32), [5, 10, 15], axis=1)
     return TableState(*map(jnp.asarray, parts[:3]), elapsed=jnp.asarray(states[:, -1], jnp.int32))
 
@@ -177,7 +178,7 @@ def _state_of(states: np.ndarray) -> TableState:
 @pytest.mark.slow
 @compiles_mjx
 def test_left_to_itself_it_stays_near_and_scripts_work_in_it_too():
-    """Over 100 free steps under the same random actions: 5 mm; and the scripts end where the C engine's do."""
+    """After 100 free steps with the same random actions it differs by less than 5 mm, and scripts end as in C."""
     env = mjx_env(max_episode_steps=100, out_of_frame=True, background_cue=True)
     step = jax.jit(jax.vmap(env.step))
     keys, rng = jax.random.split(jax.random.key(0), COPIES), np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What the tests of key_door and light_switch share."""
+"""Helpers for the tests of key_door and light_switch."""
 
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
@@ -16,7 +16,7 @@ S = TypeVar("S", bound=Hashable)
 
 
 def shortest(start: S, is_end: Callable[[S], bool], after: Callable[[S, int], S], actions: Iterable[int]) -> list[int]:
-    """Breadth-first: actions of a shortest way."""
+    """Return the actions of a shortest path, by breadth-first search."""
     came: dict[S, list[int]] = {start: []}
     for state in (queue := [start]):
         if is_end(state):
@@ -30,7 +30,7 @@ def shortest(start: S, is_end: Callable[[S], bool], after: Callable[[S, int], S]
 
 
 def check_solvable(env: Room, solve: Callable[[dict, tuple], list[int]], most: int, touched: int) -> None:
-    """What ``solve`` says of twelve rooms ends them at its last action, of at most ``most``."""
+    """Check that the actions of ``solve``, at most ``most``, end each of twelve rooms with the last action."""
     states = jax.device_get(jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(2), 12)))
     steps = jax.jit(lambda state, actions: jax.lax.scan(lambda s, a: env.step(jax.random.key(0), s, a), state, actions))
     for i in range(12):
@@ -44,7 +44,7 @@ def check_solvable(env: Room, solve: Callable[[dict, tuple], list[int]], most: i
 
 
 def check_spec(env: Room, entries: int, state: Any, tmp_path: Path) -> None:
-    """The spec tells what a step from ``state`` gives, and can be kept in a file."""
+    """Check that the spec describes a step from ``state``, and that it can be saved and loaded."""
     assert isinstance(env, JaxEnv)
     spec = env.spec
     assert spec.obs.shape == (entries,) == (len(spec.obs_names),) and spec.action == Discrete(5)

@@ -1,4 +1,4 @@
-"""hall: a number line to walk along, and every way to be wrong is a sentence."""
+"""hall: steps, starts, examples and pictures, and one sentence for every wrong setting."""
 
 import jax
 import jax.numpy as jnp
@@ -86,7 +86,7 @@ def test_what_people_are_given():
     assert pictures[0].shape == (96, 240, 3) and pictures[0].dtype == np.uint8
     assert len({picture.tobytes() for picture in pictures}) == 5
     assert pictures[1][48, 72].tolist() == [40, 90, 200], "the walker"
-    assert pictures[1][10, 72].tolist() == [255, 255, 255], "a thin hall lies on white"
+    assert pictures[1][10, 72].tolist() == [255, 255, 255], "a thin hall has a white background"
     assert make("env", "hall").draw(np.zeros(1)).shape == (96, 240, 3)
 
 

@@ -1,4 +1,4 @@
-"""key_door: every step is what a second model, written in plain Python, says, and every room can be solved."""
+"""key_door: every step agrees with a second model in plain Python, and every room can be solved."""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ def state_at(walker, has_key=False, door_open=False, room=ROOM):
 
 
 def model(room, walker, has_key, door_open, action, size=8):
-    """Walker, has_key and door_open after a step; no line of it is the environment's."""
+    """Return walker, has_key and door_open after a step, without any of the environment's code."""
     if action == USE:
         if walker == room["key"] and not has_key:
             return walker, True, door_open
@@ -49,7 +49,7 @@ def model(room, walker, has_key, door_open, action, size=8):
 
 
 def solve(room, walker):
-    """Actions of a shortest way to the goal."""
+    """Return the actions of a shortest path to the goal."""
     return shortest(
         (walker, False, False),
         is_end=lambda state: state[0] == room["goal"],
@@ -67,7 +67,7 @@ def after(state, *actions):
 
 def test_every_step_is_what_the_model_says():
     places = [(x, y) for x in range(8) for y in range(8)]
-    rooms = [ROOM, {"key": (6, 0), "door": (5, 0), "goal": (0, 7)}]  # the second's key lies beside its door
+    rooms = [ROOM, {"key": (6, 0), "door": (5, 0), "goal": (0, 7)}]  # in the second room the key is next to the door
     cases = [
         (room, place, has_key, door_open, action)
         for room in rooms
@@ -98,15 +98,15 @@ def test_every_step_is_what_the_model_says():
 
 def test_the_door_opens_closes_and_is_never_closed_on_the_walker():
     state, _ = after(state_at((3, 3)), RIGHT, USE)
-    assert state.walker.tolist() == [3, 3] and not state.door_open, "closed, and no key to open it"
+    assert state.walker.tolist() == [3, 3] and not state.door_open, "the door is closed, and the walker has no key"
     state, _ = after(state_at((3, 3), has_key=True), USE, RIGHT)
     assert state.walker.tolist() == [4, 3] and state.door_open
     state, _ = after(state, USE, UP, DOWN)
-    assert state.walker.tolist() == [4, 3] and state.door_open, "in the doorway, walls above and below"
+    assert state.walker.tolist() == [4, 3] and state.door_open, "in the doorway, with walls above and below"
     state, _ = after(state, RIGHT, USE, LEFT)
-    assert state.walker.tolist() == [5, 3] and not state.door_open, "closed from the other side, which blocks"
+    assert state.walker.tolist() == [5, 3] and not state.door_open, "the door was closed from the other side and blocks"
     state, _ = after(state_at((3, 2), has_key=True), USE)
-    assert not state.door_open, "a diagonal is not beside"
+    assert not state.door_open, "diagonally next to the door does not count"
 
 
 def test_what_has_been_touched():
@@ -114,13 +114,13 @@ def test_what_has_been_touched():
     assert state.has_key and out.info["touched"] == 1
     way = (UP, UP, RIGHT, RIGHT)
     state, out = after(state, *way, USE, USE, USE)
-    assert out.info["touched"] == 2 and state.door_open, "opened twice counts once"
+    assert out.info["touched"] == 2 and state.door_open, "opening the door twice counts once"
     state, out = after(state, *(RIGHT,) * 3, *(UP,) * 3)
     assert out.info["touched"] == 3 and out.terminated
     state, out = after(state, LEFT, RIGHT)
-    assert out.info["touched"] == 3 and out.terminated, "it goes on after the end"
+    assert out.info["touched"] == 3 and out.terminated, "counting continues after the end"
     state, out = after(state_at((5, 6), door_open=True), RIGHT)
-    assert out.info["touched"] == 1 and out.info["success"], "the goal alone"
+    assert out.info["touched"] == 1 and out.info["success"], "only the goal was touched"
 
 
 def test_what_is_seen():
@@ -148,7 +148,9 @@ def test_rooms_are_legal_and_of_all_kinds(size):
     assert (states.walker != states.key).any(axis=-1).all()
     assert not states.has_key.any() and not states.door_open.any() and not states.touched.any()
     for place in (states.walker, states.key, states.goal):
-        assert len(np.unique(place, axis=0)) == size**2 - (size if size == 3 else 0), "anywhere but on an only wall"
+        assert len(np.unique(place, axis=0)) == size**2 - (size if size == 3 else 0), (
+            "every cell occurs, except those of the wall if its column is fixed"
+        )
 
 
 def test_every_room_is_solvable_in_time():

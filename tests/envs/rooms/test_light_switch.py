@@ -1,4 +1,4 @@
-"""light_switch: every step is what a second model, written in plain Python, says, and every room can be solved."""
+"""light_switch: every step agrees with a second model in plain Python, and every room can be solved."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def state_at(walker, light=False, room=ROOM):
 
 
 def model(room, walker, light, action, size=7):
-    """Walker and light after a step; no line of it is the environment's."""
+    """Return walker and light after a step, without any of the environment's code."""
     if action == TOGGLE and walker == room["switch"]:
         return walker, not light
     x, y = walker[0] + MOVES[action][0], walker[1] + MOVES[action][1]
@@ -36,7 +36,7 @@ def model(room, walker, light, action, size=7):
 
 
 def solve(room, walker):
-    """Actions of a shortest way to the goal in the light."""
+    """Return the actions of a shortest path to the goal with the light on."""
     return shortest(
         (walker, False),
         is_end=lambda state: state == (room["goal"], True),
@@ -78,7 +78,9 @@ def test_what_has_been_touched():
     for t, action in enumerate(way):
         state, out = STEP(jax.random.key(t), state, jnp.int32(action))
         touched.append(int(out.info["touched"]))
-    assert touched == [0] * 6 + [1] * 7 + [2, 2], "the goal in the dark is none; it goes on after the end"
+    assert touched == [0] * 6 + [1] * 7 + [2, 2], (
+        "the goal does not count in the dark, and counting continues after the end"
+    )
     assert state.walker.tolist() == [5, 3] and not out.terminated
 
 

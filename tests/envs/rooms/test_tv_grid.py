@@ -1,4 +1,4 @@
-"""tv_grid: static is seen near the television alone, new at every step, and is part of the state."""
+"""tv_grid: static is seen only near the television, is new at every step, and is part of the state."""
 
 import jax
 import jax.numpy as jnp
@@ -55,10 +55,12 @@ def test_episodes_start_in_the_middle_and_are_cut():
     assert state.walker.tolist() == [2, 2] and not state.screen.any()
     for t in range(1, 6):
         state, out = STEP(jax.random.key(t), state, jnp.int32(UP))
-        assert not out.terminated and bool(out.truncated) == bool(out.needs_reset) == (t >= 4), "and it goes on"
+        assert not out.terminated and bool(out.truncated) == bool(out.needs_reset) == (t >= 4), (
+            "it stays truncated after the limit"
+        )
     assert state.walker.tolist() == [2, 4]
     watched = make("env", "tv_grid", size=5, television=[2, 2]).reset(jax.random.key(0))
-    assert watched.screen.all(), "who starts before the television sees it at once"
+    assert watched.screen.all(), "a walker that starts near the television sees static at once"
     assert make("env", "tv_grid", start=[0, 3]).reset(jax.random.key(0)).walker.tolist() == [0, 3]
 
 
@@ -81,7 +83,7 @@ def test_a_state_put_back_goes_on_as_before():
 
 
 def test_spec_fits_what_is_given(tmp_path):
-    assert isinstance(ENV, JaxEnv) and not ENV.goal_names, "a goal that holds static could never be reached"
+    assert isinstance(ENV, JaxEnv) and not ENV.goal_names, "a goal that contains static could never be reached"
     spec = ENV.spec
     assert spec.obs.shape == (28,) == (len(spec.obs_names),) and spec.obs.low is None and spec.action == Discrete(5)
     assert spec.cells == 25 and not spec.ends_early and spec.restores and spec.has_success

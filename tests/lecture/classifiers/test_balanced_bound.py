@@ -1,4 +1,4 @@
-"""The law and its counterexample, by exact densities, by short training, and verdicts on made-up outputs."""
+"""Study balanced_bound: the law and its counterexample by exact densities and short training, and its verdicts."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def judged(found):
 
 def test_the_lectures_one_in_eleven():
     assert LAW[3, 3] == pytest.approx(0.0909, abs=1e-4)
-    assert LAW[0, 3] == 1.0, "and only if every negative is distributed as a success"
+    assert LAW[0, 3] == 1.0, "and only if every negative is distributed like a success"
 
 
 def test_exact_densities_obey_the_law(study):
@@ -83,11 +83,11 @@ def test_what_holds_and_what_does_not():
 
 def test_each_verdict_follows_its_data():
     assert judged(outputs(grid_error=0.05))[:2] == "RR"
-    assert judged(outputs(gathered=0.6))[3] == "S", "the lecture's claim survives where nothing is below its bound"
+    assert judged(outputs(gathered=0.6))[3] == "S", "the lecture's claim holds if no output is below its bound"
     assert judged(outputs(gathered=0.497))[3] == "U", "an interval around the bound is no counterexample"
     assert judged(outputs(on_average=0.4))[4] == "R"
     assert judged(outputs(by_places=0.45))[5] == "R"
-    assert judged(outputs(lowest=0.55))[6] == "R", "the other width is below"
+    assert judged(outputs(lowest=0.55))[6] == "R", "the other width is below the bound"
     assert judged(outputs(mixup_error=0.05))[7] == "R"
 
 

@@ -1,4 +1,4 @@
-"""Verdicts of the studies of classifiers, on made-up arms whose answer is known."""
+"""Verdicts of the studies of classifiers, on invented arms with known answers."""
 
 import numpy as np
 import pytest
@@ -95,12 +95,12 @@ def test_reward_collapse_is_an_output_and_perhaps_a_loss(tmp_path):
 def test_a_regulariser_can_raise_success_and_steady_it(tmp_path):
     swinging = [[0.0] * 10, *[[0.4] * 10, [0.8] * 10] * 4]
     arms = {"none": arm(swinging), "mixup": arm(steady(0.9)), "dropout": arm(swinging), "spectral_norm": arm(NEVER)}
-    assert judged(Regularisers(), arms) == "SSRRRR", "never succeeding is no steadiness"
+    assert judged(Regularisers(), arms) == "SSRRRR", "an arm that never succeeds is not steady"
     assert drawn(Regularisers(), arms, tmp_path)
 
 
 def scenes(*final: list[float]) -> StoredEvaluation:
-    """One step each, ending in ``final``: case x, y, yaw; pusher x, y; reported u, v; visible; lamp."""
+    """Return episodes of one step that end in ``final``: case x, y, yaw; pusher x, y; reported u, v; visible; lamp."""
     n = len(final)
     ones = np.ones((1, n))
     return StoredEvaluation(0, 640, ones, ones, ones > 0, ones > 0, {"scene": np.array([final])})
@@ -131,7 +131,7 @@ def test_an_exploit_is_used_and_overcome(tmp_path):
     arms |= {
         "fixed_none": ends(0.0, done),
         "fixed_out_of_frame": ends(0.0, hidden, hidden),
-        "fixed_occlusion": ends(0.0, hidden, done),  # half of the episodes are not most of them
+        "fixed_occlusion": ends(0.0, hidden, done),  # half of the episodes are not the majority
         "fixed_background_cue": ends(0.0, lit),
     }
     assert judged(CameraExploits(), arms) == "UURUUURU"

@@ -1,4 +1,4 @@
-"""The divergence and its bias by arithmetic, both players' steps, and verdicts on made-up divergences."""
+"""Study gan: the divergence and its bias by arithmetic, both players' steps, and verdicts on invented divergences."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def study():
 
 
 def details(failing=0, off_half=0.01):
-    """Ten seeds in every arm, of which ``failing`` end above the threshold."""
+    """Return the details of ten seeds in every arm, of which ``failing`` end above the threshold."""
     final = [0.2 if i < failing else 0.02 for i in range(SEEDS)]
     arm = {
         "divergence": [[0.5, 0.5, value, value, value] for value in final],
@@ -57,7 +57,7 @@ def test_the_bias_of_the_estimate_is_bins_over_eight_draws(study):
 
 @pytest.mark.parametrize("arm", ["through", "reward_alone"])
 def test_both_generators_climb_the_reward(study, arm):
-    """Against one classifier for which higher is better, both move up."""
+    """Both generators move up against a classifier whose output grows with x."""
     model = replace(study.model, hidden=(8,))
     classifier = replace(study.classifier, model=model, learning_rate=1e-9)
     small = replace(study, classifier=classifier, model=model, learning_rate=1e-2)

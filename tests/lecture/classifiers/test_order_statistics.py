@@ -1,4 +1,4 @@
-"""Expected maxima by arithmetic, where states are unknown, and verdicts on made-up outputs."""
+"""Study order_statistics: expected maxima by arithmetic, unknown states, and verdicts on invented outputs."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def study():
 
 
 def made_up(uniform_gap=1.0, classifier_gap=0.01, goal_gap=0.02):
-    """Gaps to 1: of the uniform draws and of the classifier in gaps of the model, and of the best goal."""
+    """Return maxima with these gaps to 1; the first two are relative to the model's gap."""
     short = classifier_gap * AROUND_ONE * model(STATES)
     return ExpectedMaxima(
         uniforms=UNIFORMS,
@@ -77,14 +77,14 @@ def test_the_distance_from_uniform():
 
 def test_classifiers_that_are_sooner_near_one_than_the_model():
     verdicts = conclude(claims(made_up(), 0.05, 0.05))
-    assert outcomes(verdicts) == "SRSU", "0.5 at n = 1 is not what they say, and ten seeds show no 90%"
+    assert outcomes(verdicts) == "SRSU", "0.5 at n = 1 differs from the formula, and ten seeds do not show 90%"
     _, describes, _, beats = verdicts
     assert describes.interval[0] > 0.4 and "10 with n=10" in beats.measured
 
 
 def test_each_verdict_follows_its_data():
     assert judged(made_up(uniform_gap=1.2))[0] == "R"
-    assert judged(made_up(classifier_gap=1.0))[1] == "S", "uniform outputs are described"
+    assert judged(made_up(classifier_gap=1.0))[1] == "S", "the formula describes uniform outputs"
     assert judged(made_up(classifier_gap=1.5))[2] == "R"
     assert judged(made_up(goal_gap=1e-9))[3] == "R"
 

@@ -1,4 +1,4 @@
-"""Study robot_recipe: made-up arms."""
+"""Study robot_recipe: its verdicts on invented arms."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ STEPS, EPISODES, KEPT = 5, 6, 2
 
 
 def recorded(success: Series, depth: float = 0.1) -> RunFiles:
-    """An arm whose cases end ``depth`` metres behind the notebook; what follows an episode's end is ignored."""
+    """Return an arm whose cases end ``depth`` metres behind the notebook; steps after an episode's end are ignored."""
     valid = np.ones((10, STEPS, EPISODES), bool)
     valid[:, -1] = False
     scene = np.zeros((10, STEPS, KEPT, 9), np.float32)

@@ -1,4 +1,4 @@
-"""Verdicts of the study on made-up arms whose answer is known."""
+"""Study sac_adversarial: its verdicts on invented arms with known answers."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def verdicts(as_it_is, terminal, recent):
 
 def test_learning_and_losing_are_told_apart():
     found = verdicts(STEADY, LOST, SWINGING)
-    assert outcomes(found) == "USRS", "recent negatives swing, and end where the other does"
+    assert outcomes(found) == "USRS", "recent negatives swing, but end at the same success"
     learns, _, _, falls = found
     assert "10 of 10" in learns.measured and learns.seeds_needed == 36
     assert learns.interval == pytest.approx((0.6915, 1.0), abs=1e-3)  # Clopper-Pearson of 10 of 10

@@ -1,4 +1,4 @@
-"""Verdicts on what keeps a task, and on the main job, on made-up arms whose answer is known."""
+"""Studies stability and main_job: their verdicts on invented arms with known answers."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def of_arm(verdicts, name):
 def test_places_that_keep_the_task_are_told_from_visits_that_lose_it(tmp_path):
     arms = {"visits": LOSES, "places": KEEPS, "focal": LOSES}
     findings = Stability().judge(arms, SEEDS)
-    assert of_arm(findings.verdicts, "places") == "SUUS", "ten seeds show no 90%"
+    assert of_arm(findings.verdicts, "places") == "SUUS", "ten seeds do not show 90%"
     assert of_arm(findings.verdicts, "focal") == "R", "no steadier than visits"
     Stability().draw(arms, findings, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
@@ -51,7 +51,7 @@ def test_six_seeds_below_nine_tenths_at_the_end_refute_that_most_end_well():
     nearly = arm([*rows[:-1], [0.89] * 6 + list(rows[-1][6:])])
     verdicts = Stability().judge({"visits": LOSES, "places": nearly}, SEEDS).verdicts
     assert outcomes([v for v in verdicts if "in the last evaluation" in v.claim]) == "R"
-    assert outcomes([v for v in verdicts if "no evaluation after" in v.claim]) == "U", "none is below .8"
+    assert outcomes([v for v in verdicts if "no evaluation after" in v.claim]) == "U", "success is not below 0.8"
 
 
 def test_the_main_job_beside_its_baselines(tmp_path):

@@ -1,4 +1,4 @@
-"""The lecture's sums are exact; behaviours are named from speed and uprightness."""
+"""Study walker_hack: the lecture's sums are exact, and behaviours are named by speed and uprightness."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_the_sums_and_the_window_are_exact():
         (0.0, 0.99, 1.2, "stands"),
         (0.0, 0.5, 1.0, "leans"),
         (1.0, 0.1, 0.4, "crawls"),
-        (0.1, 0.98, 0.5, "sits upright"),  # a torso held upright is not yet a robot on its feet
+        (0.1, 0.98, 0.5, "sits upright"),  # with an upright torso the robot can still sit
         (0.0, -0.2, 0.2, "lies"),
         (1.5, 0.99, 0.5, "slides sitting upright"),
     ],
@@ -38,7 +38,7 @@ def test_a_behaviour_in_a_word(forward, upright, height, kind):
 def test_what_the_robot_learns_decides(tmp_path):
     arms = {"lecture_weights": walker(2.0, 0.1, 0.4), "in_window": walker(1.0, 0.95, 1.2)}
     findings = WalkerHack().judge(arms, range(5))
-    assert outcomes(findings.verdicts) == "SSUU", "five seeds show no 80%"
+    assert outcomes(findings.verdicts) == "SSUU", "five seeds do not show 80%"
     WalkerHack().draw(arms, findings, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
     upright = {"lecture_weights": walker(1.0, 0.95, 1.2), "in_window": walker(0.0, 0.99, 0.5)}

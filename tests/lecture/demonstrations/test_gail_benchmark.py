@@ -1,4 +1,4 @@
-"""Study gail_benchmark: made-up arms, in returns and in normalised ones."""
+"""Study gail_benchmark: its verdicts on invented arms, with plain and with normalised returns."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -15,7 +15,7 @@ UNTRAINED, EXPERT = 20.0, 200.0
 
 
 def learned(value: float):
-    """A run whose first evaluation is untrained and whose others are about ``value``."""
+    """Return a run with an untrained first evaluation and later ones of about ``value``."""
     returns = [[UNTRAINED] * 10, *steady(value)[1:]]
     shown = [[EXPERT] * 10] * len(returns)
     metrics = {"true_return": returns, "true_return_deterministic": returns, "demo_return": shown}

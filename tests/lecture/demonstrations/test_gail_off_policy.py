@@ -1,4 +1,4 @@
-"""Study gail_off_policy: made-up arms."""
+"""Study gail_off_policy: its verdicts on invented arms."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SEEDS = range(100, 110)
 
 
 def reaches(evaluation: int, evaluations: int = 9):
-    """Success 0.1, and 0.9 from that evaluation on; there are 640 env steps to each."""
+    """Return a run with success 0.1, and 0.9 from that evaluation on, with 640 env steps per evaluation."""
     return arm([[0.9 if i >= evaluation else 0.1] * 10 for i in range(evaluations)])
 
 
@@ -26,7 +26,7 @@ def test_the_step_at_which_a_seed_first_gets_there():
     ("changes", "expected"),
     [
         ({}, "UUSSS"),
-        ({"off_policy": reaches(4)}, "UURSS"),  # five evaluations of six
+        ({"off_policy": reaches(4)}, "UURSS"),  # SAC needs five evaluations, PPO six
         ({"on_policy": reaches(99)}, "URSSS"),
         ({"off_policy": reaches(99), "on_policy": reaches(99)}, "RRRRS"),
         ({"cloning": arm(steady(0.95)), "dummy": arm(steady(0.85))}, "UUSRR"),

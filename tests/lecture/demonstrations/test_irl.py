@@ -1,4 +1,4 @@
-"""Study irl on grid: errors that are 0 where they must be, demonstrations of the right policy, made-up verdicts."""
+"""Study irl: errors that must be 0, demonstrations of the right policy, and verdicts on invented errors."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def test_true_rewards_are_paid_by_blocks(on_grid):
     blocks = drawn[:, :, 0, :, 0].reshape(40, 4)
     paid = (blocks > 0.0).sum(axis=1)
     assert paid.min() >= 1 and blocks.max() <= 1.0
-    assert 0.25 < paid.mean() / 4 < 0.55, "a fifth, and one that always does"
+    assert 0.25 < paid.mean() / 4 < 0.55, "a fifth of the blocks pays, and one block always does"
 
 
 def test_errors_are_none_where_no_policy_differs(on_grid, source):
@@ -67,7 +67,7 @@ def test_demonstrations_are_of_the_soft_optimal_policy(on_grid, source):
     demos = jax.jit(lambda key: on_grid.demonstrate(key, source, true))(jax.random.key(0))
     assert demos.obs.shape == (3000, 16)
     ends = np.asarray(demos.truncated).reshape(300, 10)
-    assert ends[:, -1].all() and not ends[:, :-1].any(), "episode after episode"
+    assert ends[:, -1].all() and not ends[:, :-1].any(), "the demonstrations of several episodes follow one another"
     inside = np.asarray(demos.obs).reshape(300, 10, 16)[:, 1:]
     np.testing.assert_array_equal(inside, np.asarray(demos.next_obs).reshape(300, 10, 16)[:, :-1])
     counts = np.asarray(source.demo_counts({"demos": Dataset.of_single_steps(demos, 3000)}))
@@ -90,7 +90,7 @@ def test_more_demonstrations_are_better_and_a_seed_is_a_seed(on_grid):
 
 
 def made_up(value=0.01, visits=0.02):
-    """Errors of ten seeds that fall by half, to about these."""
+    """Return errors of ten seeds that are halved with every step, down to about the given ones."""
     around = np.linspace(0.9, 1.1, SEEDS)[:, None] * np.array([4.0, 2.0, 1.0])
     errors = {"value": (value * around).tolist(), "visits": (visits * around).tolist()}
     return {

@@ -1,4 +1,4 @@
-"""Study irl_transfer: made-up arms, and a folder that an arm can name."""
+"""Study irl_transfer: its verdicts on invented arms, and the folder of another arm that an arm names."""
 
 from rl_rewards.lecture.demonstrations.irl_transfer import IrlTransfer
 from tests.studies.fake_arms import arm, steady

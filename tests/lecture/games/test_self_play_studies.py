@@ -1,4 +1,4 @@
-"""Studies of self-play and of the noisy television: made-up arms, and Bob's paths in a hall."""
+"""Studies of self-play and of the noisy television: verdicts on invented arms, and Bob's paths in a hall."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ LENGTH = 5
 
 
 def played(path: str = "fake", **metrics):
-    """A run of ten seeds whose rows have ``metrics`` after reward/: a list over nine rounds, or one value for all."""
+    """Return a run of ten seeds with metrics reward/NAME: a list over nine rounds, or one value for all rounds."""
     run = arm(steady(0.5), path=Path(path), config={"env": {"length": LENGTH}})
     for i, row in enumerate(run.rows):
         for name, value in metrics.items():
@@ -40,7 +40,7 @@ def test_shortest_paths_are_counted_pair_by_pair():
     right = (goal > cell).astype(int)
     assert hall_paths._shortest(right).all() and len(hall_paths._shortest(right)) == LENGTH * (LENGTH - 1)
     lost = right.copy()
-    lost[2, 4] = hall_paths.LEFT  # who wants to 4 turns back in the middle: from 0, 1 and 2 nobody gets there
+    lost[2, 4] = hall_paths.LEFT  # on the way to 4, Bob turns back in the middle: 4 is not reached from 0, 1 and 2
     assert (~hall_paths._shortest(lost)).sum() == 3
     assert not hall_paths._shortest(np.zeros_like(right)).all()
 
@@ -116,7 +116,7 @@ def test_degenerate_equilibria(tmp_path, monkeypatch):
 
 
 def transfer_arm(solved_at: int | None):
-    """Success .9 from the evaluation number ``solved_at`` on; a hundred task episodes a round."""
+    """Return a run with success 0.9 from evaluation ``solved_at`` on, and a hundred task episodes per round."""
     curve = [[0.1 if solved_at is None or i < solved_at else 0.9] * 10 for i in range(9)]
     run = arm(curve)
     for i, row in enumerate(run.rows):
@@ -138,11 +138,11 @@ def test_transfer(tmp_path):
     nobody = {name: transfer_arm(None) for name in arms}
     assert outcomes(study.judge(nobody, SEEDS).verdicts) == "RRS"
     only_games = nobody | {"mixed": transfer_arm(2)}
-    assert outcomes(study.judge(only_games, SEEDS).verdicts)[0] == "S", "solved against never solved"
+    assert outcomes(study.judge(only_games, SEEDS).verdicts)[0] == "S", "one arm solves the task, the other never does"
 
 
 def watched(coverage: float, share: float, exponent: float, prefix: str = "reward/"):
-    """A curiosity run of 60 rounds: coverage at once, a share of steps at the television, a bonus ~ visits^exponent."""
+    """Return a curiosity run of 60 rounds with constant coverage and television share, and bonus ~ visits^exponent."""
     run = arm(steady(0.0, evaluations=60))
     run.spec.update(max_episode_steps=64)
     for i, row in enumerate(run.rows):

@@ -1,4 +1,4 @@
-"""Study ai_feedback: made-up arms, and what is read off a run's reward and its label store."""
+"""Study ai_feedback: verdicts on invented arms, and the measurements from a run's reward and label store."""
 
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ def study():
 
 
 def check(leans_on):
-    """As of a teacher that leans on a feature, or on none."""
+    """Return the check's findings for a teacher with a bias towards a feature, or towards none."""
     scores = np.array([[1.0, 0.0], [0.0, 1.0]] * 20)
     found = calibrate(scores, scores, {"path_length": np.random.default_rng(0).normal(size=scores.shape)})
     return asdict(replace(found, leans_on=leans_on))
@@ -55,11 +55,11 @@ def judge(**changes):
 
 def test_what_each_claim_asks_for():
     named = ["path_length"] * 10
-    assert judge() == "SSUU", "ten seeds show no 90%"
-    assert judge(biased=measured(0.19, 0.4, named))[0] == "R", "not twice 0.1"
-    assert judge(biased=measured(-0.5, 0.4, named))[0] == "S", "its size counts"
-    assert judge(unbiased=measured(-0.5, 0.9, [None] * 10))[0] == "R", "of both"
-    assert judge(unbiased=measured(0.1, 0.3, [None] * 10))[1] == "R", "no success is lost"
+    assert judge() == "SSUU", "ten seeds do not show 90%"
+    assert judge(biased=measured(0.19, 0.4, named))[0] == "R", "the bias is less than twice 0.1"
+    assert judge(biased=measured(-0.5, 0.4, named))[0] == "S", "the size of the bias counts"
+    assert judge(unbiased=measured(-0.5, 0.9, [None] * 10))[0] == "R", "the claim is about both arms"
+    assert judge(unbiased=measured(0.1, 0.3, [None] * 10))[1] == "R", "the biased arm loses no success"
     assert judge(biased=measured(0.8, 0.4, [*named[:4], *[None] * 5, "jerkiness"])) == "SSRU"
     assert judge(unbiased=measured(0.1, 0.9, [None] * 4 + named[:6]))[3] == "R"
     both = {"mistaken": measured(0.1, 0.7, [None] * 10), "mistaken_biased": measured(0.1, 0.4, named)}
@@ -69,7 +69,8 @@ def test_what_each_claim_asks_for():
 def test_arms_are_judged_by_their_files(study, monkeypatch, tmp_path):
     paths = np.linalg.norm(np.diff(study._drawn.obs, axis=-2), axis=-1).sum(axis=-1)
     slope, offset = np.polyfit(paths, study._returns, 1)
-    learned = {"biased": paths, "unbiased": study._returns - slope * paths - offset}  # what has nothing to do with them
+    # The unbiased reward is the returns without their correlation with path length.
+    learned = {"biased": paths, "unbiased": study._returns - slope * paths - offset}
     monkeypatch.setattr(AIFeedback, "learned_returns", lambda self, run_dir, seed: learned[run_dir.name])
     for name, teacher in {"unbiased": {}, "biased": {"bias": 0.6}}.items():
         for seed in (0, 1):

@@ -1,4 +1,4 @@
-"""Study driver: the same questions for every method, pools and true weights as told, verdicts on made-up alignments."""
+"""Study driver: equal queries for all methods, pools and true weights, and verdicts on invented alignments."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def test_pools_are_differences_and_no_longer_than_one_where_the_paper_has_it_so(
     pairs = np.asarray(random_pairs(SADIGH, jax.random.key(0), 30))
     raw, pool = pairs[:, 0] - pairs[:, 1], np.asarray(study.draw_pool(SADIGH, jax.random.key(0)))
     length = np.linalg.norm(raw, axis=1)
-    assert length.max() > 1.0 > length.min(), "both kinds are there"
+    assert length.max() > 1.0 > length.min(), "the test needs lengths above and below 1"
     np.testing.assert_allclose(pool, raw / np.maximum(length, 1.0)[:, None], rtol=1e-4)
 
 
@@ -56,12 +56,12 @@ def test_a_seed_is_a_seed_and_all_methods_start_alike(study):
     assert one == two and list(one["alignment"]) == list(METHODS)
     lines = np.array(list(one["alignment"].values()))
     assert lines.shape == (4, 2, 4)
-    assert (lines[:, :, 0] == lines[0, :, 0]).all(), "before the first question"
+    assert (lines[:, :, 0] == lines[0, :, 0]).all(), "the value before the first query"
     assert (lines[:, 0] != lines[:, 1]).any() and len(one["true_weights"]) == 2
 
 
 def made_up(gain, volume, chance, sadigh_volume=0.5):
-    """Ten seeds, alike but for a hundredth, with one answer after which claims are judged."""
+    """Return alignments of ten seeds that differ by at most 0.01; claims are judged after one answer."""
 
     def lines(value):
         return [[0.0, value + 0.001 * (i - 4.5)] for i in range(10)]
@@ -84,7 +84,7 @@ def judged(found):
 
 def test_verdicts():
     assert judged(made_up(0.86, 0.84, 0.4)) == "SSSSS"
-    assert judged(made_up(0.86, 0.88, 0.4)) == "SSSSS", "a little below volume removal is allowed"
+    assert judged(made_up(0.86, 0.88, 0.4)) == "SSSSS", "alignment may be a little below volume removal's"
     assert judged(made_up(0.79, 0.9, 0.72)) == "RRRRR"
     assert judged(made_up(0.801, 0.9, 0.4))[0] == "U", "an interval decides, not a mean"
     told = outcome.claims(made_up(0.86, 0.84, 0.4), 0.8, 0.7, 0.15, 0.03)[2]

@@ -1,4 +1,4 @@
-"""Studies of answers: counts by arithmetic, identities, learning from padded answers, verdicts on made-up data."""
+"""Studies of answers: counts by arithmetic, identities, learning from padded answers, verdicts on invented data."""
 
 import copy
 import math
@@ -76,7 +76,7 @@ def test_answers_that_are_padding_are_not_learned_from(bradley_terry, drawn):
     index = np.broadcast_to(np.arange(80).reshape(40, 2), (2, 3, 40, 2)).copy()
     scores = drawn.returns[:, index[0]][[0, 1], :].astype(float)
     scores[:, :2, 8:] = np.nan
-    index[:, 1, 8:] = 0  # other segments, which nobody was asked about
+    index[:, 1, 8:] = 0  # other segments, which are padding
     source = answers.source_for(bradley_terry.reward, bradley_terry.segments, 40, 2, 20)
     inputs = partial(bradley_terry.segments.inputs, source.judges)
     learned = answers.learn_returns(source, inputs, drawn, [0, 1], index, scores, 3)
@@ -106,7 +106,7 @@ def test_identities_of_bradley_terry(bradley_terry, drawn):
     shifted = bradley_terry.shifted(drawn)
     assert len(error) == 2 and 0.0 < max(error) < 1e-12
     assert np.max([shifted["return"], shifted["step"]]) < 1e-10
-    assert np.min(shifted["unequal_lengths"]) > 0.01, "a constant a step pays for length"
+    assert np.min(shifted["unequal_lengths"]) > 0.01, "a constant per step rewards length"
 
 
 def made_up_bradley_terry():
@@ -163,7 +163,7 @@ def test_what_a_ranking_has_and_takes():
 
 
 def made_up_rankings(of_rankings, made=0.9):
-    """Errors of separate pairs are 2 / sqrt(answers), and those of rankings as told."""
+    """Return findings in which separate pairs have the error 2 / sqrt(answers), and rankings the given errors."""
 
     def accuracy(answers):
         return (1.0 - 2.0 / np.sqrt(answers) + 0.1 * SEEDS[:, None]).tolist()
@@ -226,7 +226,9 @@ def test_ratings_are_whole_levels_and_offsets_are_raters_own(drawn):
     np.testing.assert_array_equal(alike.rater, apart.rater)
     moved = apart.levels - alike.levels
     inside = (apart.levels > 1) & (apart.levels < 10) & (alike.levels > 1) & (alike.levels < 10)
-    assert all(np.ptp(moved[inside & (apart.rater == one)]) <= 1 for one in set(apart.rater[inside])), "rounding alone"
+    assert all(np.ptp(moved[inside & (apart.rater == one)]) <= 1 for one in set(apart.rater[inside])), (
+        "the only noise is rounding"
+    )
     assert np.ptp([moved[apart.rater == one].mean() for one in range(5)]) > 1
     exact = replace(rating, noise=0.0)
     order = exact.compare(exact.asked(drawn, 0, 0, 0.0), index.reshape(-1, 2))
@@ -239,7 +241,7 @@ def test_a_raters_mean_is_taken_off():
 
 
 def made_up_ratings(ratings, centred):
-    """At both offsets; pairs 0.9, half as many 0.85."""
+    """Return findings for both offsets, in which pairs have 0.9 and half as many pairs 0.85."""
 
     def seeds(value):
         return (value + SEEDS).tolist()

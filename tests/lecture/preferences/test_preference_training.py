@@ -1,4 +1,4 @@
-"""Studies preference_loop and backflip: made-up arms."""
+"""Studies preference_loop and backflip: their verdicts on invented arms."""
 
 import pytest
 
@@ -12,7 +12,7 @@ UNTRAINED = -1200.0
 
 
 def learned(value: float, labels: int):
-    """A run whose first evaluation is untrained and whose others are about ``value``."""
+    """Return a run with an untrained first evaluation and later ones of about ``value``."""
     run = arm(steady(0.0), metrics={"true_return": [[UNTRAINED] * 10, *steady(value)[1:]]})
     run.rows[-1]["reward/labels"] = [labels] * 10
     return run

@@ -1,4 +1,4 @@
-"""Study small_judge: made-up arms and checks."""
+"""Study small_judge: its verdicts on invented arms and checks."""
 
 from dataclasses import replace
 
@@ -12,9 +12,9 @@ from tests.studies.outcomes import outcomes
 
 
 def judged(monkeypatch, agreement: float | None, success: float, first: float | None = 0.7):
-    """With this agreement in every seed of the judge but the ``first``."""
+    """Return findings with this agreement in every seed of the judge except the ``first``."""
     scores = np.array([[1.0, 0.0], [0.0, 1.0]] * 20)
-    agreements = [1.0] * 10 + [first] + [agreement] * 9  # the teacher's come first
+    agreements = [1.0] * 10 + [first] + [agreement] * 9  # the teacher's ten seeds come first
     checks = (replace(calibrate(scores, scores, {}), agreement_decided=one) for one in agreements)
     monkeypatch.setattr(small_judge, "answers", lambda path, seed: None)
     monkeypatch.setattr(small_judge, "spec_of", lambda path: None)

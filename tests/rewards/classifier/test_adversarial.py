@@ -1,4 +1,4 @@
-"""The classifier that goes on learning: which states it takes as negatives, and when and on what it learns."""
+"""The adversarial classifier: which states become negatives, and when and from what it learns."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ ROLLOUT = 24  # transitions in a `numbered` rollout
 
 
 def visited_after(source, rollouts) -> np.ndarray:
-    """Numbers of the visited states kept after these rounds, newest first."""
+    """Return the numbers of the visited states that are kept after these rounds, the newest first."""
     add, visited = jax.jit(source._add), initial(source).visited
     for i, rollout in enumerate(rollouts):
         visited = add(visited, rollout, jnp.int32(i), jax.random.key(i))
@@ -23,7 +23,7 @@ def visited_after(source, rollouts) -> np.ndarray:
 
 
 def negatives_of(source, state, count: int) -> np.ndarray:
-    """A batch of negatives [E, n, d], of the examples and the ``count`` newest visited states."""
+    """Return a batch of negatives [E, n, d] from the examples and the ``count`` newest visited states."""
     pool = source._pool(EXAMPLES, state.visited, jnp.int32(count), jnp.int32(0))
     _, rows = source._rows(EXAMPLES, pool, jax.random.key(0), jax.random.key(0))
     return np.asarray(source._negatives(EXAMPLES, pool, rows))
@@ -52,15 +52,15 @@ def test_a_share_is_rounded_up_and_drawn_without_replacement(share, expected):
     valid = np.arange(ROLLOUT).reshape(6, 4) < 20
     seen = visited_after(tiny_source(visited=share), [numbered(0, valid=valid)])
     assert len(seen) == len(np.unique(seen)) == expected
-    assert seen.max() < 20, "only valid ones"
+    assert seen.max() < 20, "only valid steps are used"
 
 
 def test_visited_per_round_caps_and_draws_at_random():
     seen = visited_after(tiny_source(visited_per_round=6), [numbered(i) for i in range(20)])
     assert len(seen) == len(np.unique(seen)) == 20 * 6
     by_round = seen.reshape(20, 6) % 1000
-    assert len(np.unique(by_round)) > 20, "over many rounds nearly every place of a rollout is drawn"
-    assert len(np.unique(np.sort(by_round, axis=1), axis=0)) > 15, "each round draws anew"
+    assert len(np.unique(by_round)) > 20, "over many rounds nearly every step of a rollout is drawn"
+    assert len(np.unique(np.sort(by_round, axis=1), axis=0)) > 15, "each round draws independently"
 
 
 def test_keep_visited_overwrites_the_oldest():
@@ -91,7 +91,7 @@ def test_keep_rounds_forgets(keep_rounds, expected):
 
 
 def test_negatives_are_uniform_over_examples_and_the_newest_visited():
-    """24 of the 48 visited states count: every one of these and of the 30 examples has the same chance."""
+    """The 24 newest of 48 visited states count; they and the 30 examples are drawn with equal probability."""
     source = tiny_source(batch_goals=5400, classifier={"ensemble": 2})
     update, state = updater(tiny_source(classifier={"ensemble": 2}), EXAMPLES), initial(source)
     for i in range(2):
@@ -111,14 +111,14 @@ def test_batches_have_the_stated_ratio():
     state = initial(source)
     drawn = negatives_of(source, state, 0)
     assert drawn.shape == (1, 25, 1)
-    assert np.isin(drawn, EXAMPLES["non_goal_obs"]).all(), "before anything was visited, the examples alone"
+    assert np.isin(drawn, EXAMPLES["non_goal_obs"]).all(), "only examples are drawn before anything was visited"
 
 
 # When it learns.
 
 
 def test_gradient_steps_per_round():
-    """Pretraining in round 0 alone, ``updates_per_round`` in every round that is due, nothing in between."""
+    """It pretrains only in round 0, takes ``updates_per_round`` steps in every due round, and none in between."""
     source = tiny_source(pretrain_steps=5, updates_per_round=3, rounds_per_update=2)
     update, state, steps = updater(source, EXAMPLES), initial(source), []
     for i in range(6):
@@ -133,7 +133,7 @@ def test_gradient_steps_per_round():
 
 
 def test_input_statistics_are_those_of_the_examples():
-    """Set once: what the policy visits does not move the classifier's inputs."""
+    """They are set once: the policy's states do not change the scale of the classifier's inputs."""
     source = tiny_source(classifier={"normalize_inputs": True})
     update, state = updater(source, EXAMPLES), initial(source)
     both = np.concatenate([EXAMPLES["goal_obs"], EXAMPLES["non_goal_obs"]])
@@ -144,7 +144,7 @@ def test_input_statistics_are_those_of_the_examples():
 
 
 def test_a_goal_keeps_half_when_the_policy_visits_goals_only():
-    """Balanced batches and 19 visited goals for each example of a non-goal: D = 1 / (1 + 0.95) on goals."""
+    """With balanced batches and 19 visited goals per non-goal example, D = 1 / (1 + 0.95) on goals."""
     spec = make_spec(obs=1, action=1)
     goals, rest = gaussians(n=1000, size=1, deviation=0.2)
     source = source_of("adversarial_classifier", pretrain_steps=100, updates_per_round=500)
@@ -154,4 +154,4 @@ def test_a_goal_keeps_half_when_the_policy_visits_goals_only():
     rewards = source.reward(state, make_rollout(spec, 100, 1, next_obs=goals[:100, None]))
     assert float(rewards.mean()) == pytest.approx(1.0 / 1.95, abs=0.05)
     beyond = source.reward(state, make_rollout(spec, 100, 1, next_obs=rest[:100, None]))
-    assert float(beyond.mean()) < 0.25, "and non-goals stay what they are"
+    assert float(beyond.mean()) < 0.25, "the outputs on non-goals stay low"

@@ -1,4 +1,4 @@
-"""Yes/no questions of the adversarial classifier: about which states, what becomes of the answers, and whole runs."""
+"""Yes/no queries of the adversarial classifier: the states it asks about, the use of answers, and whole runs."""
 
 import shutil
 import sqlite3
@@ -39,9 +39,9 @@ def chosen(reward, n=3, askable=None, done=None, seed=0):
 
 def test_the_states_that_earn_most_are_chosen_one_of_an_episode():
     reward = [[0.1, 0.9], [0.8, 0.95], [0.7, 0.2]]  # [T, B]: the left column is 0, 2, 4 of the flat one
-    assert chosen(reward) == [3, 2], "the two episodes' best, and there is no third episode"
+    assert chosen(reward) == [3, 2], "the best state of each of the two episodes is chosen; there is no third"
     done = [[False, True], [False, False], [True, False]]
-    assert chosen(reward, done=done) == [3, 1, 2], "an episode that ended counts apart from the next one"
+    assert chosen(reward, done=done) == [3, 1, 2], "an episode that ended and the next one are different episodes"
     askable = [[True, True], [True, False], [True, True]]
     assert chosen(reward, n=1, askable=askable) == [1]
     assert chosen(reward, askable=np.zeros((3, 2), bool)) == []
@@ -56,7 +56,7 @@ def test_ties_are_broken_at_random():
 
 @pytest.mark.parametrize("judges", ["obs", "obs_action", "next_obs"])
 def test_what_is_asked_about_is_the_judged_state_with_its_own_record(judges):
-    """The record of reaching a state is its number; an episode ends after the second step of the first environment."""
+    """Each state's record is its number; in the first environment an episode ends after the second step."""
     number = 1.0 + np.arange(8, dtype=np.float32).reshape(4, 2)
     done, valid = np.zeros((4, 2), bool), np.ones((4, 2), bool)
     done[1, 0], valid[2, 1] = True, False
@@ -78,7 +78,7 @@ def test_what_is_asked_about_is_the_judged_state_with_its_own_record(judges):
     np.testing.assert_array_equal(askable, known)
 
 
-# What is kept.
+# Stored queries and answers.
 
 
 def labels(ids, scores, rows=4):
@@ -126,9 +126,9 @@ def test_answered_states_fill_their_share_of_a_batch():
     def filled(state):
         return source.with_answered(state, positives, negatives, jax.random.key(0))
 
-    assert same(filled(state), (positives, negatives)), "nothing was answered yet"
+    assert same(filled(state), (positives, negatives)), "there is no answer yet"
     state = state.replace(asked=asked_four().absorb(labels([1, 2], [1.0, 1.0])))
-    assert same(filled(state)[1], negatives), "nothing was answered no yet"
+    assert same(filled(state)[1], negatives), "there is no answer no yet"
     state = state.replace(asked=asked_four().absorb(labels([0, 1, 2], [0.0, 1.0, 1.0])))
     yes, no = (np.asarray(half)[..., 0] for half in filled(state))
     assert np.isin(yes[:, :2], [1.0, 10.0]).all() and (yes[:, 2:] == 5.0).all()
@@ -139,7 +139,7 @@ def test_answered_states_fill_their_share_of_a_batch():
 
 
 def proposed(source, rounds):
-    """The ids asked in each round, of rollouts of four episodes."""
+    """Return the query ids of each round, for rollouts of four episodes."""
     propose = jax.jit(lambda s, rollout, i, key: source.propose(s, experience_of(rollout), i, key))
     state, ids = initial(source), []
     for i in range(rounds):
@@ -158,7 +158,9 @@ def test_questions_are_spread_over_sessions_until_the_budget_is_used_up():
     _, ids = proposed(tiny_source(queries=5, queries_per_session=3, rounds_per_session=1), 3)
     assert [one for asked in ids for one in asked] == list(range(5)) and max(map(len, ids)) <= 3
     _, ids = proposed(tiny_source(queries=6, queries_per_session=6, rounds_per_session=1), 3)
-    assert ids == [[0, 1, 2, 3], [4, 5], []], "what a rollout of four episodes had no states for is asked later"
+    assert ids == [[0, 1, 2, 3], [4, 5], []], (
+        "queries for which a rollout of four episodes has no states are asked later"
+    )
 
 
 def test_what_is_asked_earns_most_of_all_that_was_visited():
@@ -191,15 +193,16 @@ def test_refusals(changes, words):
         tiny_source(**changes)
 
 
-# What answers do.
+# The effect of answers.
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_answers_overcome_what_every_example_has_in_common(share):
-    """A lamp is lit in every goal example and in no other. Visited: the lamp lit far from the goal, and the goal with
-    the lamp dark. No update on visited states can tell that the second is a success; one answer of each kind does.
+    """A lamp is lit in all goal examples and in no others. The policy visits states with the lamp lit far from the
+    goal, and the goal with the lamp dark. Updates on visited states cannot show that the latter is a success, but one
+    answer of each kind does.
 
-    A third of the negatives are dark goals, so that there D = a / (a + (1 - a) / 3) for a share a of answers.
+    A third of the negatives are dark goals, so that D = a / (a + (1 - a) / 3) on them for a share a of answers.
     """
     goals, rest = gaussians(n=100, size=1, deviation=0.1)
     lit, dark = np.ones((100, 1), np.float32), -np.ones((100, 1), np.float32)
@@ -229,7 +232,7 @@ def test_answers_overcome_what_every_example_has_in_common(share):
 
 
 def kept(run, seed=None):
-    """What a run's newest checkpoint holds of the states asked about."""
+    """Return the states of queries in a run's newest checkpoint."""
     with jax.debug_key_reuse(False):  # see conftest
         return restore_from_run(run, seed).state.asked
 
@@ -240,7 +243,7 @@ def test_an_oracles_answers_land_in_the_state(tmp_path):
     state = kept(run)
     truly = np.hypot(*np.asarray(state.obs).T) < 0.35
     np.testing.assert_array_equal(state.answer, np.where(truly, YES, NO))
-    assert truly.any() and not truly.all(), "the states that earn most are of both kinds here"
+    assert truly.any() and not truly.all(), "the states with the highest reward are of both kinds here"
     with sqlite3.connect(run / STORE_NAME) as store:
         stored = store.execute(
             "SELECT query_id, scores FROM queries q JOIN answers a ON a.number = q.answer"
@@ -287,7 +290,9 @@ def test_questions_that_are_open_when_a_run_stops_are_answered_later_and_replay(
     state = kept(run)
     np.testing.assert_array_equal(state.answer, [YES, NO, 0, YES, 0])
     last = rows(run)[-1]
-    assert (last["reward/queries"], last["reward/labels"]) == (5.0, 2.0), "one answer a round; the last came after it"
+    assert (last["reward/queries"], last["reward/labels"]) == (5.0, 2.0), (
+        "there is one answer per round, and the last answers came after the end"
+    )
     finished_run(again, *ASKS, "labeler=recorded", f"labeler.path={run}")
     assert rows(again) == rows(run)
     assert same(kept(again), state)

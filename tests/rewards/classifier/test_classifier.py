@@ -1,4 +1,4 @@
-"""The classifier's knobs: each does what its line in configs/classifier/mlp.yaml says, and nothing without it does."""
+"""The classifier's settings: each has the effect that configs/classifier/mlp.yaml describes, and only that setting."""
 
 from dataclasses import fields, replace
 
@@ -65,11 +65,11 @@ def test_gradient_penalty_pulls_slopes_to_its_target(unregularised, target):
     slopes = slopes_of(classifier, fit(classifier, GOALS, NEGATIVES), BETWEEN)
     free = slopes_of(*unregularised, BETWEEN)
     assert abs(slopes.mean() - target) < 0.3
-    assert slopes.mean() < 0.7 * free.mean(), "without it the slope between the two kinds is steeper"
+    assert slopes.mean() < 0.7 * free.mean(), "without the penalty the slope between the two classes is steeper"
 
 
 def test_a_gradient_penalty_at_goals_flattens_goals_alone(unregularised):
-    """R1: the logit is flat where goals are, and still falls to the other states."""
+    """With R1 the logit is flat at goals and still falls towards other states."""
     knobs = {"gradient_penalty": 10.0, "gradient_penalty_target": 0.0}
     slopes = {}
     for at in ("goals", "between"):
@@ -78,19 +78,19 @@ def test_a_gradient_penalty_at_goals_flattens_goals_alone(unregularised):
         slopes[at] = slopes_of(classifier, state, GOALS).mean(), slopes_of(classifier, state, BETWEEN).max()
     free = slopes_of(*unregularised, GOALS).mean()
     assert slopes["goals"][0] < 0.3 * free
-    assert slopes["goals"][1] > 2.0 * slopes["between"][1], "between the two kinds it may be as steep as it likes"
+    assert slopes["goals"][1] > 2.0 * slopes["between"][1], "the slope between the two classes is not restricted"
 
 
 def test_mixup_softens_the_outputs(unregularised):
     classifier = plain_classifier(mixup=1.0)
     logits = logits_of(classifier, fit(classifier, GOALS, NEGATIVES), BOTH)
     assert np.abs(logits).mean() < 0.7 * np.abs(logits_of(*unregularised, BOTH)).mean()
-    assert np.mean((logits[0] > 0) == np.repeat([True, False], len(GOALS))) > 0.98, "but still tells them apart"
+    assert np.mean((logits[0] > 0) == np.repeat([True, False], len(GOALS))) > 0.98, "it still separates the two classes"
 
 
 @pytest.mark.parametrize("alpha", [0.4, 1.0])
 def test_mix_makes_convex_pairs_of_inputs_and_labels(alpha):
-    """With unit vectors as inputs every mixture shows its two rows and their weights."""
+    """With unit vectors as inputs, every mixture shows which two rows were mixed and with which weights."""
     n = 400
     targets = np.random.default_rng(0).integers(0, 2, n).astype(np.float32)
     mixed, labels = jax.jit(mix, static_argnums=3)(jax.random.key(0), jnp.eye(n), jnp.asarray(targets), alpha)
@@ -102,14 +102,14 @@ def test_mix_makes_convex_pairs_of_inputs_and_labels(alpha):
     weight = np.diag(mixed)
     partner = (mixed - np.diag(weight)).argmax(axis=1)[weight < 1 - 1e-3]
     distinct = len(np.unique(partner)) / len(partner)
-    assert distinct == pytest.approx(1 - np.exp(-1), abs=0.06), "partners are drawn one by one, with replacement"
-    assert abs(partner.mean() - n / 2) < 0.1 * n, "from all rows"
+    assert distinct == pytest.approx(1 - np.exp(-1), abs=0.06), "partners are drawn independently, with replacement"
+    assert abs(partner.mean() - n / 2) < 0.1 * n, "partners come from all rows"
     assert abs(weight.mean() - 0.5) < 0.06
     assert weight.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.2), "weights are Beta(alpha, alpha)"
 
 
 def test_label_smoothing_bounds_the_outputs(unregularised):
-    """Far apart classes go to s / 2 and 1 - s / 2 instead of 0 and 1."""
+    """For well separated classes the outputs are s / 2 and 1 - s / 2 instead of 0 and 1."""
     classifier = plain_classifier(label_smoothing=0.4)
     goals, negatives = gaussians(deviation=0.1)
     state = fit(classifier, goals, negatives, steps=500)
@@ -119,7 +119,7 @@ def test_label_smoothing_bounds_the_outputs(unregularised):
 
 
 def test_input_noise_gives_the_ratio_of_the_blurred_densities():
-    """Two points at -0.1 and 0.1, blurred with deviation 0.5: the log-odds are 2 * 0.1 * x / 0.25."""
+    """For points at -0.1 and 0.1 with noise of standard deviation 0.5, the log-odds are 2 * 0.1 * x / 0.25."""
     goals, negatives = np.full((8, 1), 0.1, np.float32), np.full((8, 1), -0.1, np.float32)
     x = np.array([[-1.0], [-0.1], [0.1], [1.0]])
     classifier = plain_classifier(input_noise=0.5)
@@ -127,19 +127,19 @@ def test_input_noise_gives_the_ratio_of_the_blurred_densities():
     np.testing.assert_allclose(noisy, sigmoid(0.8 * x[:, 0]), atol=0.07)
     classifier = plain_classifier()
     sharp = sigmoid(logits_of(classifier, fit(classifier, goals, negatives, steps=800, batch=256), x))[0]
-    assert sharp[2] > 0.9, "without noise the two points are told apart"
+    assert sharp[2] > 0.9, "without noise the two points are separated"
 
 
 def test_spectral_norm_bounds_every_slope(unregularised):
     classifier = plain_classifier(spectral_norm=True)
     state = fit(classifier, GOALS, NEGATIVES)
-    assert slopes_of(classifier, state, BOTH).max() < 1.05, "each layer, and so the whole network, is 1-Lipschitz"
+    assert slopes_of(classifier, state, BOTH).max() < 1.05, "each layer is 1-Lipschitz, and so is the network"
     assert slopes_of(*unregularised, BOTH).max() > 1.5
     assert logits_of(classifier, state, GOALS).mean() > logits_of(classifier, state, NEGATIVES).mean() + 1.0
 
 
 CLOSE = [0.05 * x for x in gaussians(size=1, deviation=0.3)]
-"""Two kinds a tenth apart."""
+"""Two classes whose means differ by a tenth."""
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ CLOSE = [0.05 * x for x in gaussians(size=1, deviation=0.3)]
     ids=["spectral norm", "R1"],
 )
 def test_inputs_in_the_scale_that_a_regulariser_needs(changes):
-    """In raw units the slope that is allowed cannot separate the two kinds; normalised and scaled ones it can."""
+    """The allowed slope cannot separate the two classes in raw units, but it can in normalised and scaled units."""
     goals, negatives = CLOSE
     gap = {}
     for name, units in (("raw", {}), ("fitting", {"normalize_inputs": None, "input_scale": None})):
@@ -168,7 +168,7 @@ def test_units_of_inputs_follow_the_regularisers_unless_they_are_given():
         classifier = plain_classifier(**({"normalize_inputs": None, "input_scale": None} | changes))
         return classifier.normalizes, classifier.scale
 
-    assert units() == (False, 1.0), "without a regulariser inputs stay as they are"
+    assert units() == (False, 1.0), "without a regulariser inputs are not changed"
     assert units(spectral_norm=True) == (True, SPECTRAL_SCALE)
     assert units(gradient_penalty=1.0) == (True, PENALTY_SCALE), "its target is 1"
     assert units(gradient_penalty=1.0, gradient_penalty_target=0.0) == (True, 1.0)
@@ -176,7 +176,7 @@ def test_units_of_inputs_follow_the_regularisers_unless_they_are_given():
 
 
 def test_settings_saved_before_a_key_existed_mean_what_they_meant():
-    """A frozen reward of an older run: its inputs were neither scaled nor averaged, whatever is the default today."""
+    """A frozen reward of an older run was neither scaled nor averaged, whatever the defaults are today."""
     new = {"input_scale", "gradient_penalty_at", "negative_weighting", "average"}
     plain = plain_classifier(spectral_norm=True, gradient_penalty=1.0)
     old = Classifier(**{f.name: getattr(plain, f.name) for f in fields(plain) if f.name not in new})
@@ -207,7 +207,7 @@ def test_an_entry_that_never_changes_is_not_divided_by_next_to_nothing():
     state = classifier.set_moments(state, jnp.asarray(rows))
     low, high = logits_of(classifier, state, np.array([[0.0, 0.7], [0.0, 1.7]]))[0]
     kernel = np.ravel(state.variables["params"]["Dense_0"]["kernel"])
-    assert high - low == pytest.approx(kernel[1], rel=1e-3), "one unit stays one unit"
+    assert high - low == pytest.approx(kernel[1], rel=1e-3), "a constant entry is not rescaled"
 
 
 def test_dropout_is_for_training_only(unregularised):
@@ -216,19 +216,19 @@ def test_dropout_is_for_training_only(unregularised):
     first, second = (logits_of(classifier, state, BOTH) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(
-        first, logits_of(plain_classifier(), state, BOTH), err_msg="in use all units are there"
+        first, logits_of(plain_classifier(), state, BOTH), err_msg="outside of training no unit is dropped"
     )
-    assert not same(state.variables, unregularised[1].variables), "the same batches, other units dropped"
+    assert not same(state.variables, unregularised[1].variables), "with the same batches, dropout changes the training"
 
 
 def test_weight_decay_shrinks_the_weights(unregularised):
-    """Decoupled: every step takes learning_rate * weight_decay of each weight, whatever the gradients."""
+    """Every step reduces each weight by the share learning_rate * weight_decay, whatever the gradients are."""
     classifier = plain_classifier(weight_decay=1.0)
     assert weight_norm(fit(classifier, GOALS, NEGATIVES)) < 0.8 * weight_norm(unregularised[1])
 
 
 def test_goal_prior_raises_goals_that_hide_among_the_negatives():
-    """A third of the negatives are goals: cross-entropy then says 3/4 on goals, the positive-unlabelled risk more."""
+    """If a third of the negatives are goals, cross-entropy gives 3/4 on goals, the positive-unlabelled risk more."""
     goals, negatives = gaussians(deviation=0.2)
     hidden = np.concatenate([goals[:100], negatives[:200]])
     outputs = {}
@@ -240,18 +240,17 @@ def test_goal_prior_raises_goals_that_hide_among_the_negatives():
 
 
 P, N = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.3, 0.6])
-"""Positives and negatives over three states, as shares; unlabelled states are a share PRIOR of one, the rest of the
-other."""
+"""Shares of three states among positives and among negatives; of unlabelled states a share PRIOR is positive."""
 PRIOR = 0.4
 
 
 def states(shares, n: int) -> np.ndarray:
-    """``n`` one-hot states of which ``shares`` show each, to rounding: [n, 3]."""
+    """Return ``n`` one-hot states [n, 3] with the given ``shares`` of each, up to rounding."""
     return np.repeat(np.eye(len(shares)), np.round(n * np.asarray(shares)).astype(int), axis=0).astype(np.float32)
 
 
 def losses(classifier, positives, negatives, draws: int = 40) -> float:
-    """The mean loss over ``draws`` keys of a classifier as it is initialised, whose logits are 3 times as steep."""
+    """Return the mean loss over ``draws`` keys of an untrained classifier with logits 3 times as steep."""
     state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), positives.shape[1])
     state = state.replace(variables=jax.tree.map(lambda w: 3.0 * w, state.variables))
     step, batch = jax.jit(classifier.train_step), (jnp.asarray(positives)[None], jnp.asarray(negatives)[None])
@@ -261,7 +260,7 @@ def losses(classifier, positives, negatives, draws: int = 40) -> float:
 @pytest.mark.parametrize("alpha", [0.4, 1.0])
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_mixup_of_positive_and_unlabelled_states_estimates_the_risk_of_labelled_ones(alpha, smoothing):
-    """The same share of positives with their labels, mixed as usual, has the same loss; unmixed it has another."""
+    """Labelled data with the same share of positives have the same loss under ordinary mixup, and another without."""
     knobs = {"mixup": alpha, "label_smoothing": smoothing}
     n = 2000
     unlabelled = states(PRIOR * P + (1 - PRIOR) * N, n)
@@ -269,11 +268,11 @@ def test_mixup_of_positive_and_unlabelled_states_estimates_the_risk_of_labelled_
     found = losses(plain_classifier(goal_prior=PRIOR, **knobs), states(P, n), unlabelled)
     assert found == pytest.approx(losses(plain_classifier(**knobs), *labelled), abs=0.01)
     unmixed = losses(plain_classifier(label_smoothing=smoothing), *labelled, draws=1)
-    assert abs(found - unmixed) > 0.05, "else this test says nothing"
+    assert abs(found - unmixed) > 0.05, "mixup changes the loss, or this test shows nothing"
 
 
 def test_goal_prior_with_mixup_and_smoothing_raises_hidden_goals_too():
-    """As without them, but only as high as the smoothed labels: 1 - s / 2 at most."""
+    """Hidden goals are raised as without both, but at most to the smoothed label 1 - s / 2."""
     goals, negatives = gaussians(deviation=0.2)
     hidden = np.concatenate([goals[:100], negatives[:200]])
     outputs = {}
@@ -285,8 +284,8 @@ def test_goal_prior_with_mixup_and_smoothing_raises_hidden_goals_too():
 
 
 def test_focal_negatives_take_the_root_of_small_density_ratios():
-    """A table of logits at its optimum: odds p / n where that is at least 1 and its root below, as with k negatives
-    for every positive of p / (k n)."""
+    """At the optimum of a table of logits, the odds are p / n where that is at least 1, and its root elsewhere; with k
+    negatives per positive, p / (k n) takes the place of p / n."""
     positives, negatives = np.array([8, 4, 1, 1, 2]), np.array([1, 4, 4, 9, 14])
     for k in (1, 2):
         classifier = plain_classifier(hidden=[], negative_weighting="focal", learning_rate=0.03)
@@ -302,7 +301,7 @@ def test_focal_negatives_take_the_root_of_small_density_ratios():
 
 
 def test_the_average_pays_and_follows_the_weights_by_its_decay():
-    """A plain mean of the first weights, then c of itself and 1 - c of the newest; training itself is the same."""
+    """It is the plain mean of the first weights, and later c times itself plus 1 - c times the newest weights."""
     decay = 0.75
     classifier, plain = plain_classifier(average=decay, ensemble=2), plain_classifier(ensemble=2)
     positives, negatives = (jnp.asarray(np.stack([x[:8], x[8:16]])) for x in (GOALS, NEGATIVES))
@@ -325,11 +324,13 @@ def test_the_average_pays_and_follows_the_weights_by_its_decay():
     )
     assert np.abs(logits_of(classifier, state, BETWEEN) - logits_of(plain, other, BETWEEN)).max() > 1e-3
     shown = (jax.jit(c.dashboard)(s, positives, negatives) for c, s in ((classifier, state), (plain, other)))
-    assert len({float(metrics["reward/prob_goal"]) for metrics in shown}) == 2, "the dashboard is of what pays"
+    assert len({float(metrics["reward/prob_goal"]) for metrics in shown}) == 2, (
+        "the dashboard shows the weights that determine the reward"
+    )
 
 
 def test_normalized_inputs_do_not_depend_on_their_units():
-    """The same data as 8 x + 50: the same outputs with normalize_inputs, other ones without."""
+    """For 8 x + 50 instead of x, the outputs are equal with normalize_inputs and differ without it."""
     for normalize in (True, False):
         classifier = plain_classifier(normalize_inputs=normalize)
         plain = logits_of(classifier, fit(classifier, GOALS, NEGATIVES, steps=50), BETWEEN)
@@ -339,7 +340,7 @@ def test_normalized_inputs_do_not_depend_on_their_units():
 
 
 def test_the_dashboard_tells_goals_from_negatives(unregularised):
-    """accuracy_goal is the share of goals above 1/2, accuracy_negative that of negatives below; on unmixed inputs."""
+    """On unmixed inputs, accuracy_goal is the share of goals above 1/2, and accuracy_negative of negatives below."""
     classifier, state = replace(unregularised[0], mixup=1.0), unregularised[1]
     step, dashboard = jax.jit(classifier.train_step), jax.jit(classifier.dashboard)
     goals, negatives = jnp.asarray(GOALS[None, :200]), jnp.asarray(NEGATIVES[None, :100])

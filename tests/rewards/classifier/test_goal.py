@@ -1,4 +1,4 @@
-"""Reward sources that no experience changes: the environment's own reward, and the classifier trained once."""
+"""Reward sources that do not learn from experience: the environment's own reward, and the fixed classifier."""
 
 import jax
 import jax.numpy as jnp
@@ -27,12 +27,12 @@ def test_environment_reward_is_passed_on_and_learns_nothing():
     assert float(rewards.absorbing) == 0.0
 
 
-# Where it converges to.
+# The limit of training.
 
 
 @pytest.mark.parametrize("negatives_per_goal", [1.0, 3.0, 0.5])
 def test_converges_to_the_density_ratio(negatives_per_goal):
-    """Goals N(1, 1), the rest N(-1, 1), k of them for each goal: D = p / (p + k q), log-odds 2 x - log k."""
+    """For goals N(1, 1) and k non-goals N(-1, 1) per goal: D = p / (p + k q), log-odds 2 x - log k."""
     goals, rest = gaussians(n=4000, size=1, deviation=1.0)
     ratio = {"negatives_per_goal": negatives_per_goal}
     source = source_of("goal_classifier", classifier={"weight_decay": 0.01}, pretrain_steps=700, **ratio)
@@ -62,7 +62,7 @@ def test_trains_in_the_first_round_and_is_frozen_from_then_on():
 
 @pytest.mark.parametrize("name", ["goal_classifier", "adversarial_classifier"])
 def test_reading_changes_nothing(name):
-    """Rewards and inspection, with everything on that keeps statistics or is random in training."""
+    """Rewards and inspection change no state, even with all settings that keep statistics or are random."""
     knobs = {"spectral_norm": True, "dropout": 0.5, "normalize_inputs": True, "mixup": 1.0, "ensemble": 2}
     source = tiny_source(name, classifier=knobs)
     data = examples_of(*gaussians(size=1))
@@ -79,7 +79,7 @@ def test_reading_changes_nothing(name):
     assert same(update(state, rollout, 1)[0], update(kept, rollout, 1)[0])
 
 
-# What it says.
+# Rewards and outputs.
 
 
 MAPS = {
@@ -93,12 +93,12 @@ MAPS = {
 @pytest.mark.parametrize("combine", ["mean", "min"])
 @pytest.mark.parametrize("reward_map", MAPS)
 def test_reward_maps(reward_map, combine):
-    """Each member's logit is mapped, then combined; the value stays within the map's bounds even far out."""
+    """Each member's logit is mapped before the members are combined; values stay within the map's bounds."""
     source = tiny_source("goal_classifier", reward_map=reward_map, classifier={"ensemble": 3, "combine": combine})
     state = initial(source)
     rollout = make_rollout(SPEC, 6, 5)
     logits = np.asarray(source.classifier.logits(state.classifier, rollout.next_obs))
-    assert logits.std(axis=0).min() > 0.0, "members must differ, or this test says nothing of combining"
+    assert logits.std(axis=0).min() > 0.0, "members must differ, or this test shows nothing about combining them"
     function, low, high = MAPS[reward_map]
     mapped = function(logits.astype(np.float64))
     expected = mapped.min(axis=0) if combine == "min" else mapped.mean(axis=0)
@@ -128,7 +128,7 @@ def test_reward_depends_on_exactly_what_it_judges(judges, action):
 
 
 def test_actions_are_judged_within_their_bounds():
-    """Beyond a bound an action counts as the bound; within, it counts as it is."""
+    """An action beyond a bound counts as the bound; one within the bounds is not changed."""
     features = make_features(make_spec(obs=1, action=Box(shape=(2,), low=(-1.0, 0.0), high=(1.0, 4.0))), "obs_action")
     obs = jnp.full((3, 1), 0.5)
     seen = features(obs, jnp.array([[-7.0, -7.0], [7.0, 7.0], [0.25, 3.0]]))
@@ -156,5 +156,5 @@ def test_inspect_looks_at_each_kind_of_state():
     assert seen["prob_heldout_goals"].shape == (len(data["heldout_obs"]),)
     assert seen["prob_visited"].shape == (4, 2)
     assert seen["prob_heldout_goals"].mean() > 0.6 > 0.4 > seen["prob_non_goals"].mean()
-    assert seen["prob_visited"].mean() < 0.4, "these are where the non-goals are"
+    assert seen["prob_visited"].mean() < 0.4, "the visited states are near the non-goals"
     np.testing.assert_allclose(sigmoid(seen["reward_heldout_goals"]), seen["prob_heldout_goals"], atol=1e-5)

@@ -1,4 +1,4 @@
-"""The goal classifier on pictures: it tells them apart, every regulariser works on them, visited ones stay bytes."""
+"""The goal classifier on pictures: it separates them, every regulariser works, and visited ones stay uint8."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def rollout_of(obs: np.ndarray):
 
 
 def test_it_tells_pictures_apart_and_keeps_visited_ones_as_bytes(monkeypatch):
-    """With the action beside the picture; whole runs have pictures alone."""
+    """The inputs are a picture and an action; whole runs use pictures only."""
     source = tiny_source(
         spec=SPEC, judges="obs_action", pretrain_steps=40, batch_goals=32, classifier={"hidden": [8], "mixup": 1.0}
     )
@@ -82,7 +82,7 @@ def flat(side: bool, n: int = 32, seed: int = 0) -> jax.Array:
 
 
 def test_normalised_pictures_are_centred_and_what_follows_them_is_not():
-    """The same output as of 2 x - 1 in a classifier that takes inputs as they are."""
+    """The output equals that of a classifier without normalisation on 2 x - 1."""
     centring, plain = (picture_classifier(hidden=[4], normalize_inputs=on, input_scale=None) for on in (True, False))
     inputs = jnp.concatenate([flat(True)[0], jnp.full((32, 1), 0.7)], axis=-1)
     state = jax.jit(plain.init, static_argnums=1)(jax.random.key(0), inputs.shape[1])
@@ -92,7 +92,7 @@ def test_normalised_pictures_are_centred_and_what_follows_them_is_not():
 
 
 def test_spectral_norm_still_tells_pictures_apart():
-    """Pictures whose halves differ by little: with every layer held at 1, the encoder's layer norm carries the rest."""
+    """The pictures' halves differ by little, and every layer is 1-Lipschitz: the encoder's layer norm amplifies it."""
     classifier = picture_classifier(hidden=[16], spectral_norm=True, normalize_inputs=None, input_scale=None)
     assert classifier.normalizes
     state = jax.jit(classifier.init, static_argnums=1)(jax.random.key(0), int(np.prod(BOX.shape)))

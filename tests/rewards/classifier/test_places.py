@@ -1,4 +1,4 @@
-"""Negatives by places: which states share one, how they are drawn, and what that does to a classifier's optimum."""
+"""Negatives by places: which states share a place, how they are drawn, and the effect on a classifier's optimum."""
 
 import jax
 import jax.numpy as jnp
@@ -27,13 +27,13 @@ def cells_of(places: Places, features, counted=None) -> np.ndarray:
 
 
 def partition(labels) -> np.ndarray:
-    """[N, N] True where two states share a place: equal for equal partitions, whatever the labels are."""
+    """Return True [N, N] where two states share a place; it does not depend on the labels of places."""
     labels = np.asarray(labels)
     return labels[:, None] == labels[None, :]
 
 
 def test_cells_are_a_grid_of_half_deviations():
-    """Against rounding in numpy, in each number's own deviation; states that do not count move no boundary."""
+    """They equal rounding in numpy in units of each feature's deviation; states that do not count have no effect."""
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(300, 3)) * [1.0, 100.0, 0.01] + [0.0, 5.0, -3.0]).astype(np.float32)
     counted = np.arange(300) < 250
@@ -61,7 +61,7 @@ def test_a_constant_number_does_not_divide_places():
 
 
 def test_many_numbers_are_projected_so_that_states_still_share_places():
-    """3,000 states around ten spots in 40 dimensions: alone in their cells by all numbers, shared by three."""
+    """3,000 states around ten points in 40 dimensions are alone in their cells, but share cells in 3 dimensions."""
     rng = np.random.default_rng(0)
     spots = 4.0 * rng.normal(size=(10, 40))
     features = spots[rng.integers(0, 10, 3000)] + 0.2 * rng.normal(size=(3000, 40))
@@ -93,7 +93,7 @@ def test_drawn_states_follow_the_weights():
     drawn = np.asarray(by_places(cells, jnp.ones(100, bool)).index(jax.random.key(0), (30_000,)))
     share = np.bincount(drawn, minlength=100) / 30_000
     np.testing.assert_allclose([share[:90].sum(), share[90:99].sum(), share[99]], 1 / 3, atol=0.01)
-    assert share[:90].max() < 3 / 270, "and in a place every state has the same chance"
+    assert share[:90].max() < 3 / 270, "within a place every state has the same probability"
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_places_that_have_become_visits_are_named(row, told):
 
 
 def crowded(share: float, seed: int = 0) -> np.ndarray:
-    """[100, 20, 1] states: ``share`` of them around 5, deviation 1, the others uniform in [-10, 10]."""
+    """Return states [100, 20, 1]: ``share`` of them normal around 5, the others uniform in [-10, 10]."""
     rng = np.random.default_rng(seed)
     crowd = rng.uniform(size=(100, 20, 1)) < share
     return np.where(crowd, 5.0 + rng.normal(size=crowd.shape), rng.uniform(-10, 10, crowd.shape)).astype(np.float32)
 
 
 def output_where_it_gathers(negatives: str) -> float:
-    """Goals are spread over [0, 10], nine in ten visits lie around 5: D there after training."""
+    """Return D near 5 after training, for goals uniform in [0, 10] and nine of ten visits near 5."""
     rng = np.random.default_rng(0)
     goals, rest = rng.uniform(0, 10, (1000, 1)), rng.uniform(-10, 0, (50, 1))
     changes = {"keep_visited": 4000, "visited_per_round": 2000, "pretrain_steps": 50, "updates_per_round": 1500}
@@ -137,7 +137,7 @@ def output_where_it_gathers(negatives: str) -> float:
 
 
 def test_places_keep_a_goal_above_one_half_where_the_policy_gathers():
-    """By visits D at the crowded goal is far below 1/2 (.22 in the limit); by places it is |V| / (|V| + |G|) = 2/3."""
+    """Drawn by visits, D at the crowded goal is far below 1/2 (limit .22); by places it is |V| / (|V| + |G|) = 2/3."""
     assert output_where_it_gathers("visits") < 0.35
     assert output_where_it_gathers("places") == pytest.approx(2 / 3, abs=0.08)
 
@@ -153,14 +153,14 @@ def pool_after(source, rounds: int, count: int | None = None):
 
 @pytest.mark.parametrize("changes", [{}, {"keep_visited": 40, "visited_per_round": 24}])
 def test_negatives_by_places_are_examples_and_the_newest_visited_only(changes):
-    """Of two rounds the 24 newest count: nothing older and no empty slot is ever drawn, in a ring that wrapped too."""
+    """The 24 newest states of two rounds count: no older one and no empty slot is drawn, even after wrapping."""
     source = tiny_source(negatives="places", batch_goals=5000, **changes)
     pool = pool_after(source, rounds=2, count=24)
     _, rows = source._rows(EXAMPLES, pool, jax.random.key(0), jax.random.key(1))
     drawn = np.asarray(source._negatives(EXAMPLES, pool, rows))[..., 0]
     allowed = np.concatenate([np.asarray(EXAMPLES["non_goal_obs"])[:, 0], 1000.0 + np.arange(24)])
     assert np.isin(drawn, allowed).all()
-    assert np.isin(allowed[30:], drawn).all(), "every visited one is drawn"
+    assert np.isin(allowed[30:], drawn).all(), "every visited state that counts is drawn"
 
 
 def test_recent_share_takes_the_newest_visits():

@@ -1,4 +1,4 @@
-"""The ring of visited states against a plain list."""
+"""The ring of visited states agrees with a plain list."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def empty() -> VisitedStates:
 
 @given(batches, st.integers(-3, 9))
 def test_equals_a_list_of_the_newest(batches, since):
-    """After any sequence of partly kept batches, with wrap: the same states in the same order, counted by round."""
+    """After any sequence of partly kept batches, it contains the same states in the same order, counted by round."""
     ring, listed = empty(), []
     for i, keep in enumerate(batches):
         number = 10 * i + np.arange(BATCH, dtype=np.float32)

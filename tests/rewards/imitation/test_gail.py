@@ -1,4 +1,4 @@
-"""Discriminators between demonstrated and own steps: what they converge to, what they are shown, and what they pay."""
+"""Discriminators between demonstrated and own steps: their limits, their inputs and their rewards."""
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ def discriminator(name: str = "gail", spec=SPEC, classifier: dict | None = None,
 
 
 def rows_of(mean: float, n: int = 400, ends: float = 0.0, seed: int = 0) -> Transition:
-    """Steps [n, 1] whose every part is normal around ``mean``; a share ``ends`` of them terminates."""
+    """Return steps [n, 1] whose parts are normal around ``mean``; a share ``ends`` of them terminates."""
     rng = np.random.default_rng(seed)
     draw = {key: rng.normal(mean, 1.0, (n, 1, 1)).astype(np.float32) for key in ("obs", "next_obs")}
     action = rng.uniform(-1.0, 1.0, (n, 1, 1)).astype(np.float32)
@@ -68,13 +68,13 @@ def trained(source, own: Transition, demos: Transition, rounds: int = 2, log_pro
 
 
 def at(value: float) -> Transition:
-    """One step with that state before and after."""
+    """Return a step with this state before and after."""
     point = np.full((1, 1, 1), value, np.float32)
     return make_rollout(SPEC, 1, 1, obs=point, next_obs=point)
 
 
 def test_the_logit_is_the_log_density_ratio():
-    """For unit normals around +1 and -1 it is 2 x: 0 in the middle, 2 where demonstrations are densest."""
+    """For unit normals around +1 and -1 the logit is 2 x."""
     source = discriminator(classifier={"hidden": [32], "weight_decay": 0.01})
     state, metrics = trained(source, rows_of(-1.0), rows_of(1.0, seed=1), rounds=4)
     for x in (-0.5, 0.0, 0.5, 1.0):
@@ -86,7 +86,7 @@ def test_the_logit_is_the_log_density_ratio():
 
 @pytest.mark.parametrize("who_ends", ["expert", "policy"])
 def test_what_follows_a_termination_is_judged_too(who_ends):
-    """Where only experts end episodes, having ended is worth much; where only the policy does, little."""
+    """The absorbing state has a high reward if only experts end episodes, and a low one if only the policy does."""
     ends = {"expert": (0.0, 0.5), "policy": (0.5, 0.0)}[who_ends]
     source = discriminator()
     state, _ = trained(source, rows_of(0.0, ends=ends[0]), rows_of(0.0, ends=ends[1], seed=1))
@@ -121,7 +121,7 @@ def test_reading_and_turns_move_nothing():
     state, _ = trained(source, rows_of(-1.0), rows_of(1.0, seed=1), rounds=1)
     reward_fn(source, state)(at(0.0))
     later, metrics = trained(source, rows_of(-1.0), rows_of(1.0, seed=1), rounds=3)
-    assert same(state, later), "rounds 1 and 2 are not its turn"
+    assert same(state, later), "nothing is due in rounds 1 and 2"
     assert np.isnan(metrics["reward/loss"])
 
 
@@ -129,8 +129,10 @@ def test_input_statistics_are_of_real_states_of_both_sides():
     source = discriminator(classifier={"normalize_inputs": True}, updates_per_round=1, batch_size=4000)
     state, _ = trained(source, rows_of(-5.0, ends=0.5), rows_of(5.0, seed=1), rounds=1)
     moments = state.classifier.moments
-    np.testing.assert_allclose(moments.mean, [5.0 / 7.0, 0.0], atol=0.4)  # a quarter of own rows are no states
-    assert float(moments.variance[1]) == 1.0, "the absorbing flag stays as it is"
+    np.testing.assert_allclose(
+        moments.mean, [5.0 / 7.0, 0.0], atol=0.4
+    )  # a quarter of the own rows are absorbing states
+    assert float(moments.variance[1]) == 1.0, "the absorbing flag is not normalised"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_input_statistics_are_of_real_states_of_both_sides():
 )
 def test_refusals(changes, spec, message):
     if message is None:
-        discriminator(spec=spec, **changes)  # three axes of floats are no picture
+        discriminator(spec=spec, **changes)  # an array of floats with three axes is not a picture
         return
     with pytest.raises(ConfigError, match=message):
         discriminator(spec=spec, **changes)
@@ -155,14 +157,14 @@ def test_refusals(changes, spec, message):
 
 
 def test_airls_logit_is_the_advantage_over_the_policys_density():
-    """Where both sides are alike D must say 1/2, so that f comes to be log pi, the density that made the data."""
+    """If both sides have the same distribution, D is 1/2, so that f equals log pi, the data's log-density."""
     source = discriminator("airl", classifier={"learning_rate": 1e-2})
     state, _ = trained(source, rows_of(0.0), rows_of(0.0, seed=1), rounds=3, log_prob=-1.5)
     assert float(source.reward(state, at(0.0))[0, 0]) == pytest.approx(-1.5, abs=0.2)
 
 
 def test_airl_asks_for_the_density_of_what_the_environment_does():
-    """An action beyond the bounds is judged as the bound, on both sides: the bound itself is no tell."""
+    """An action beyond the bounds is judged as the bound on both sides, so that the bound itself reveals nothing."""
     source, seen = discriminator("airl"), []
 
     def density(obs, action):
@@ -180,7 +182,7 @@ def test_airl_asks_for_the_density_of_what_the_environment_does():
 
 
 def test_airls_shaping_telescopes_and_leaves_g():
-    """f - g is gamma h(s') - h(s): a walk in a circle gains nothing but the discount."""
+    """f - g is gamma h(s') - h(s): a closed loop gains nothing except through the discount."""
     source = discriminator("airl", discount=0.99)
     state, _ = trained(source, rows_of(-1.0, ends=0.3), rows_of(1.0, seed=1))
     here, there = (jnp.array([[[x], [1.5 - x]]], jnp.float32) for x in (0.3, 1.2))
@@ -189,12 +191,12 @@ def test_airls_shaping_telescopes_and_leaves_g():
     still = [float((source.reward(state, at(x)) - source.portable_reward(state, at(x)))[0, 0]) for x in (0.3, 1.2)]
     assert shaping.sum() == pytest.approx(sum(still), abs=1e-4), "(gamma - 1)(h(s) + h(s')) both times"
     ended = rollout.replace(terminated=jnp.ones((1, 2), bool))
-    far = ended.replace(next_obs=jnp.full((1, 2, 1), 99.0))  # in truth it is the absorbing state
+    far = ended.replace(next_obs=jnp.full((1, 2, 1), 99.0))  # next_obs is ignored, since the absorbing state follows
     np.testing.assert_array_equal(source.reward(state, ended), source.reward(state, far))
 
 
 def test_what_is_carried_elsewhere_pays_g_after_the_end_too():
-    """Frozen, or in a mixture that is frozen, h counts nowhere: neither on the way nor after a termination."""
+    """Frozen, or in a frozen mixture, the reward does not contain h, neither before nor after a termination."""
     source = discriminator("airl", discount=0.9)
     state, _ = trained(source, rows_of(-1.0, ends=0.3), rows_of(1.0, ends=0.3, seed=1))
 
@@ -215,7 +217,9 @@ def test_what_is_carried_elsewhere_pays_g_after_the_end_too():
     frozen = Frozen(spec=SPEC, source=source, early_end="allow", **of_run)
     g = float(source.portable_absorbing_reward(state))
     assert float(frozen.absorbing_reward(other)) == pytest.approx(g, rel=1e-5)
-    assert frozen.requirements.pays_after_the_end, "as its source does, whatever its own early_end"
+    assert frozen.requirements.pays_after_the_end, (
+        "a frozen reward pays after the end if its source does, whatever its own early_end"
+    )
     assert again.requirements.pays_after_the_end
     assert not discriminator(early_end="allow").requirements.pays_after_the_end
     assert float(discriminator("airl", early_end="allow").portable_absorbing_reward(state)) == 0.0
@@ -230,9 +234,9 @@ def test_airls_g_sees_the_state_alone():
 
 
 def test_airl_refuses_what_blurs_its_densities():
-    with pytest.raises(ConfigError, match=r"mixup=1\.0 would blur log-probabilities"):
+    with pytest.raises(ConfigError, match=r"mixup=1\.0 would change log-probabilities"):
         discriminator("airl", classifier={"mixup": 1.0})
-    with pytest.raises(ConfigError, match=r"gradient_penalty_target=1\.0 is a norm .* must be 0"):
+    with pytest.raises(ConfigError, match=r"gradient_penalty_target=1\.0 leaves no slope .* must be 0"):
         discriminator("airl", classifier={"gradient_penalty": 1.0, "gradient_penalty_target": 1.0})
 
 

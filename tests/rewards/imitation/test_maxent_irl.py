@@ -1,4 +1,4 @@
-"""Maximum-entropy IRL: an exact gradient, an expert found again, and what is refused."""
+"""Maximum-entropy IRL: an exact gradient, the recovery of an expert's reward, and what is refused."""
 
 import jax
 import jax.numpy as jnp
@@ -36,12 +36,12 @@ def expert():
 
 
 def visits(policy):
-    """Share of discounted steps in each state."""
+    """Return the share of discounted steps in each state."""
     return 0.2 * tabular.visitation(TRANSITION, policy, jnp.asarray(ENV.start), 0.8)
 
 
 def rows(counts) -> Examples:
-    """Data in which each action was taken so many times in each state, with padding that must not count."""
+    """Return data with these counts of each action in each state, and with padding that must not count."""
     taken = np.argwhere(counts > 0).repeat(counts[counts > 0].astype(int), axis=0)
     state, action = np.concatenate([taken, [[0, 4]] * 7]).T
     steps = make_rollout(ENV.spec, len(state), 1)
@@ -71,7 +71,7 @@ def test_the_gradient_is_the_derivative_of_the_exact_log_likelihood(features):
     fit = jax.jit(irl.fit)(weights, counts)
     derivative = jax.jit(jax.grad(lambda w: irl.fit(w, counts).log_likelihood))(weights)
     np.testing.assert_allclose(fit.gradient, derivative, rtol=1e-3, atol=1e-5)
-    assert float(fit.own_features.sum()) == pytest.approx(1.0, abs=1e-4), "shares of steps"
+    assert float(fit.own_features.sum()) == pytest.approx(1.0, abs=1e-4), "features are shares of steps"
     assert float(fit.demo_features.sum()) == pytest.approx(1.0, abs=1e-4)
 
 
@@ -83,7 +83,7 @@ def test_the_log_likelihood_is_that_of_the_soft_optimal_policy():
 
 
 def test_of_endless_episodes_the_policy_counts_from_where_they_began():
-    """The gradient is then Ziebart's: demonstrated visits less those of the policy, from the same start."""
+    """The gradient is then Ziebart's: demonstrated visits minus those of the policy, from the same start."""
     irl, policy = source(), expert()
     fit = jax.jit(irl.fit)(jnp.zeros(16), visits(policy)[:, None] * policy)
     own = visits(jnp.full((16, 5), 0.2))
@@ -92,7 +92,7 @@ def test_of_endless_episodes_the_policy_counts_from_where_they_began():
 
 
 def test_a_demonstrator_is_found_again():
-    """From as many steps as make chance small: the same visits, and the true reward up to what no policy shows."""
+    """With many steps it finds the same visits, and the true reward up to what no policy can show."""
     policy = expert()
     counts = np.round(20_000 * np.asarray(visits(policy)[:, None] * policy))
     irl = source("reward.updates_per_round=400", "reward.prior_deviation=10")
@@ -109,7 +109,7 @@ def test_a_demonstrator_is_found_again():
 
 
 def test_the_prior_holds_what_demonstrations_leave_open():
-    """A same reward everywhere, which moves no policy, is none; a stronger prior gives smaller weights."""
+    """A constant reward, which changes no policy, is 0; a stronger prior gives smaller weights."""
     counts = np.zeros((16, 5))
     counts[0, 0] = 3
     loose, tight = (
@@ -152,7 +152,7 @@ def test_inspection_tells_how_far_visits_are_from_the_demonstrated():
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """A file of the expert's episodes."""
+    """Return a file of the expert's episodes."""
     parts = build.build(composed(*GRID, "reward=environment", "algorithm=soft_value_iteration", *SETTINGS[2:])).parts
     agent = parts.algorithm.init(jax.random.key(0)).replace(log_policy=jnp.log(expert()))
     policy = RestoredPolicy(parts.algorithm, agent, ENV.spec, {})
@@ -185,7 +185,7 @@ def test_what_cannot_work_is_refused():
         refused("demos=null")
     with pytest.raises(ConfigError, match=r"^reward=maxent_irl needs .* such as env=grid; point is none\.$"):
         build.build(composed("env=point", "reward=maxent_irl", "demos=some"))
-    with pytest.raises(ConfigError, match=r"reward\.features=pixel is not known of grid; choose from cell, block\."):
+    with pytest.raises(ConfigError, match=r"reward\.features=pixel is unknown in grid; choose from cell, block\."):
         refused("reward.features=pixel")
     with pytest.raises(ConfigError, match=r"reward\.discount=1 must lie between 0 and 1"):
         refused("reward.discount=1")

@@ -1,4 +1,4 @@
-"""Curiosity: what is new pays, what is known does not, and noise pays as long as each kind says it does."""
+"""Curiosity: new states pay, known ones do not, and noise pays as long as it should for each kind."""
 
 import shutil
 from dataclasses import replace
@@ -33,7 +33,7 @@ def source(kind: str = "rnd", spec=SPEC, **changes):
 
 
 def steps(seed: int = 0, spec=SPEC, noise: float = 0.0, low: float = -1.0, high: float = 1.0, **changes) -> Transition:
-    """Steps [50, 4] from states uniform in a square: the action moves one entry; the other turns, or is noise."""
+    """Return steps [50, 4] from uniform states: the action moves one entry; the other is rotated, or is noise."""
     rng = np.random.default_rng(seed)
     obs = rng.uniform(low, high, (50, 4, 2)).astype(np.float32)
     plain = make_rollout(spec, 50, 4, seed + 1000)
@@ -44,7 +44,7 @@ def steps(seed: int = 0, spec=SPEC, noise: float = 0.0, low: float = -1.0, high:
 
 
 def taught(curiosity, rollout_of, rounds: int):
-    """State after ``rounds`` rounds of ``rollout_of(i)``, and the metrics of each."""
+    """Return the state after ``rounds`` rounds of ``rollout_of(i)``, and the metrics of each round."""
     state, update, told = initial(curiosity), updater(curiosity, {}), []
     for i in range(rounds):
         state, metrics = update(state, rollout_of(i), i)
@@ -53,14 +53,16 @@ def taught(curiosity, rollout_of, rounds: int):
 
 
 def now(curiosity, state, rollout) -> np.ndarray:
-    """What the predictor of now fails at: of a round after which nothing more is learned."""
+    """Return the bonus of the current predictor, without the delay of one round."""
     return np.asarray(jax.jit(curiosity.reward)(state.replace(before=state.predictor), rollout))
 
 
 @pytest.mark.parametrize(("kind", "action"), [*((kind, 1) for kind in KINDS), ("icm", Discrete(3))])
 def test_a_bonus_decays_on_repeats_and_what_is_new_pays_more(kind, action):
     spec = make_spec(obs=2, action=action)
-    curiosity = source(kind, spec, learning_rate=1e-2)  # fast: icm's features grow before they can be foretold
+    curiosity = source(
+        kind, spec, learning_rate=1e-2
+    )  # a high rate, since icm's features grow before they can be predicted
     state, told = taught(curiosity, lambda i: steps(0, spec), 12)
     first, last = (float(told[i]["reward/bonus_mean"]) for i in (0, -1))
     assert last < 0.5 * first
@@ -71,7 +73,7 @@ def test_a_bonus_decays_on_repeats_and_what_is_new_pays_more(kind, action):
 
 
 def test_noise_pays_for_ever_by_its_error_and_not_by_disagreement():
-    """s' unit normal whatever was done: the error stays at its variance, 1, while all members learn the mean, 0."""
+    """For s' ~ N(0, 1) after any action, the error stays at the variance 1, while all members learn the mean 0."""
 
     def noise(i):
         plain = make_rollout(SPEC, 50, 4, seed=i)
@@ -87,7 +89,7 @@ def test_noise_pays_for_ever_by_its_error_and_not_by_disagreement():
 
 
 def test_icms_features_leave_out_what_actions_do_not_influence():
-    """Half of what is observed is noise: of prediction_error's targets that half stays, of icm's features less."""
+    """Half of each observation is noise, which remains in the error of prediction_error, and less of it in icm's."""
     share = {}
     for kind in ("prediction_error", "icm"):
         curiosity = source(kind, updates_per_round=100)
@@ -105,7 +107,7 @@ def test_icms_features_leave_out_what_actions_do_not_influence():
 
 
 def test_a_round_is_paid_by_what_was_known_before_it():
-    """The very numbers that the predictor gave before its update; those of the next round are others."""
+    """The bonus equals that of the predictor before its update, and differs from that of the next round."""
     curiosity = source()
     update = updater(curiosity, {})
     state, _ = update(initial(curiosity), steps(0), 0)
@@ -114,19 +116,23 @@ def test_a_round_is_paid_by_what_was_known_before_it():
     paid = np.asarray(jax.jit(curiosity.reward)(after, steps(1)))
     np.testing.assert_allclose(paid, expected, rtol=1e-5)
     assert float(metrics["reward/bonus_mean"]) == pytest.approx(paid.mean(), rel=1e-5)
-    assert not np.allclose(paid, now(curiosity, after, steps(1)), rtol=1e-2), "it has learned from it meanwhile"
+    assert not np.allclose(paid, now(curiosity, after, steps(1)), rtol=1e-2), (
+        "the predictor has learned from the rollout"
+    )
     assert same(after.before.params, state.predictor.params) and same(after.before.moments, state.predictor.moments)
-    assert not same(after.predictor.moments, after.before.moments), "statistics of the newest round count from the next"
+    assert not same(after.predictor.moments, after.before.moments), (
+        "statistics of the newest round are used from the next round on"
+    )
 
 
 def test_the_first_rollouts_statistics_count_at_once():
-    """Else observations in large units would all be cut off in the first round."""
+    """Otherwise all observations in large units would be clipped in the first round."""
     curiosity = source()
     rollout = steps(0)
     rollout = rollout.replace(obs=1000.0 * rollout.obs, next_obs=1000.0 * rollout.next_obs)
     state, metrics = updater(curiosity, {})(initial(curiosity), rollout, 0)
     assert same(state.before.moments, state.predictor.moments)
-    assert float(state.before.moments.count) == 200.0, "and only once"
+    assert float(state.before.moments.count) == 200.0, "the first rollout is counted only once"
     assert float(metrics["reward/bonus_mean"]) < 10.0
 
 
@@ -158,7 +164,7 @@ def test_cells_and_the_television_are_counted_over_the_run():
 
 @pytest.mark.parametrize("kind", ["icm", "disagreement"])
 def test_invalid_steps_influence_nothing(kind):
-    """Neither what is learned, nor statistics, counts or metrics; a rollout without a valid step teaches nothing."""
+    """They change neither parameters nor statistics, counts or metrics; without valid steps nothing is learned."""
     curiosity = source(kind, PLACES, updates_per_round=3)
     valid = np.random.default_rng(0).uniform(size=(6, 2)) < 0.5
     info = {"cell": np.ones((6, 2), np.float32), "television": np.ones((6, 2), np.float32)}
@@ -190,7 +196,7 @@ def test_many_seeds_learn_as_each_alone():
 
     rollouts = [steps(seed) for seed in range(2)]
     keys = [jax.random.key(seed) for seed in range(2)]
-    with jax.debug_key_reuse(False):  # batched keys look consumed to the checker when one of them is
+    with jax.debug_key_reuse(False):  # if one of the batched keys is used, the checker counts all as used
         both = jax.jit(jax.vmap(run))(jnp.stack(keys), jax.tree.map(lambda *x: jnp.stack(x), *rollouts))
         alone = [jax.jit(run)(*each) for each in zip(keys, rollouts, strict=True)]
     for i, one in enumerate(alone):
@@ -200,7 +206,7 @@ def test_many_seeds_learn_as_each_alone():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_reward_depends_on_what_it_says(kind):
-    """Of any batch, out of a replay ring as out of a rollout; actions beyond their bounds are those at the bounds."""
+    """This holds for rollouts and for batches from a replay ring; actions beyond their bounds count as the bounds."""
     curiosity = source(kind)
     state, rollout = initial(curiosity), make_rollout(SPEC, 3, 2)
     rewards = np.asarray(curiosity.reward(state, rollout))
@@ -227,7 +233,7 @@ def test_the_reward_depends_on_what_it_says(kind):
         ({"obs_clip": -1.0}, r"reward\.obs_clip=-1\.0 must be positive"),
         (
             {"spec": replace(SPEC, obs=Box(shape=(8, 8, 3), dtype="uint8"))},
-            r"reward=curiosity works on vectors; choose an environment without pictures",
+            r"reward=curiosity needs vectors; choose an environment without pictures",
         ),
     ],
     ids=lambda x: next(iter(x)) if isinstance(x, dict) else "",
@@ -254,10 +260,10 @@ def test_composes_for_every_environment(env):
 
 
 def test_runs_on_rollouts_and_ends_in_the_same_bits_when_resumed(tmp_path):
-    """Cut back to an earlier checkpoint; and the reward that it leaves can be loaded."""
+    """The run is resumed from an earlier checkpoint; its learned reward can be loaded."""
     run = finished_run(tmp_path / "run", "env=point", "reward=curiosity", "total_env_steps=960")
     last, bits = raw_rows(run)[-1], digest_of(run)
-    assert last["reward/bonus_mean"] == pytest.approx(last["agent/reward_mean"], rel=1e-4), "PPO is paid that"
+    assert last["reward/bonus_mean"] == pytest.approx(last["agent/reward_mean"], rel=1e-4), "PPO is paid the bonus"
     shutil.rmtree(run / "checkpoints" / "3")
     (run / "DONE").unlink()
     resumed_run(run, 960)
@@ -274,5 +280,5 @@ def test_runs_on_replayed_steps(tmp_path):
 
 
 def test_an_offline_algorithm_has_nothing_for_it():
-    with pytest.raises(ConfigError, match="This reward learns from what the policy does"):
+    with pytest.raises(ConfigError, match="This reward learns from rollouts of the policy"):
         build.build(composed("env=point", "reward=curiosity", "algorithm=bc", "demos=any.npz"))

@@ -1,4 +1,4 @@
-"""Each way of choosing prefers what it says it prefers."""
+"""Each acquisition prefers the candidates that its definition prefers."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from rl_rewards.rewards.preferences.acquisition import SCORES, choose
 
-# Candidates: all members sure and alike; all at one half; half of them sure of one answer and half of the other.
+# Candidates: all members are sure and agree; all predict a half; half of them are sure of each answer.
 PROBS = jnp.array([[[0.99], [0.5], [0.99]], [[0.99], [0.5], [0.01]]])
 
 
@@ -35,7 +35,7 @@ def test_as_many_different_candidates_as_asked_for(name):
 def test_k_center_takes_one_of_every_group_that_is_disagreed_on():
     centres = jnp.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [50.0, 50.0]])
     features = jnp.repeat(centres, 8, axis=0) + 0.01 * jax.random.normal(jax.random.key(0), (32, 2))
-    open_ = (jnp.arange(32) < 24) & (jnp.arange(32) % 8 < 6)  # six of eight in three groups, none in the farthest
+    open_ = (jnp.arange(32) < 24) & (jnp.arange(32) % 8 < 6)  # six of eight in three groups, none in the farthest group
     probs = jnp.where(open_, jnp.array([[0.9], [0.1]]), 0.9)[..., None]
     taken = np.asarray(choose("k_center", probs, features, 3, jax.random.key(1)))
     assert set((taken // 8).tolist()) == {0, 1, 2}

@@ -1,4 +1,4 @@
-"""Weights from answers: found in few questions, in fewer where these are chosen."""
+"""Weights learned from answers: few queries suffice, and fewer if they are selected."""
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ def experience(seed: int = 0) -> Experience:
 
 
 def taught(reward, seed: int = 0, rounds: int = 13):
-    """The state after some rounds with a teacher that is never wrong, and the last metrics."""
+    """Return the state after some rounds with a teacher that is never wrong, and the last metrics."""
     state, oracle = reward.init(jax.random.key(seed)), Teacher(**PERFECT).make(assignment(reward.queries_per_round))
     data = experience(seed)
     update = jax.jit(lambda s, r, k: reward.update(s, {}, data, r, k))
@@ -75,8 +75,8 @@ def test_before_any_answer_nothing_is_known():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"features": "shape"}, r"reward\.features=shape is no vector that .* records in info; there is: features"),
-        ({"features": "colour"}, r"reward\.features=colour is no vector"),
+        ({"features": "shape"}, r"reward\.features=shape is not a vector that .* in info; its vectors are: features"),
+        ({"features": "colour"}, r"reward\.features=colour is not a vector"),
         ({"sharpness": 0.0}, r"reward\.sharpness=0\.0 must be positive"),
     ],
 )

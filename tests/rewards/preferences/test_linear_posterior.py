@@ -1,4 +1,4 @@
-"""Linear preferences: objectives against brute force, a sampler that is right, weights that are found."""
+"""Linear preferences: objectives agree with brute force, the sampler is correct, and the weights are found."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ def test_belief_by_hand():
 
 
 def brute(weights, psi):
-    """Objectives of one question in plain loops: volume of the relu's f and the sigmoid's, information in bits."""
+    """Return a query's objectives by plain loops: volume with the relu's and the sigmoid's f, information in bits."""
     relu = [np.mean([1 - np.exp(-max(-i * w @ psi, 0.0)) for w in weights]) for i in (1, -1)]
     p = np.array([[1 / (1 + np.exp(-i * w @ psi)) for w in weights] for i in (1, -1)])
     gain = np.mean([[p[i, m] * np.log2(p[i, m] / p[i].mean()) for m in range(len(weights))] for i in (0, 1)]) * 2
@@ -45,7 +45,7 @@ def test_objectives_against_brute_force():
 
 def test_a_question_of_equal_options_is_worth_nothing_but_to_the_sigmoids_volume():
     weights = jnp.array([[0.5, 0.5], [-0.5, 0.5]])
-    pool = jnp.array([[0.0, 0.0], [100.0, 0.0], [0.0, 3.0]])  # nothing; what splits them; what they agree on
+    pool = jnp.array([[0.0, 0.0], [100.0, 0.0], [0.0, 3.0]])  # uninformative; splits the samples; all samples agree
     gain, relu = lp.information_gain(weights, pool), lp.volume_removed(weights, pool, "relu")
     np.testing.assert_allclose(gain, [0.0, 1.0, 0.0], atol=1e-5)
     np.testing.assert_allclose(relu, [0.0, 0.5, 0.0], atol=1e-5)
@@ -54,7 +54,7 @@ def test_a_question_of_equal_options_is_worth_nothing_but_to_the_sigmoids_volume
     first = [int(lp.choose(jax.random.key(0), jnp.int32(i), weights, pool, jnp.zeros(3))) for i in range(4)]
     assert first[:3] == [1, 1, 0] and lp.METHODS[2] == "volume_removal_logistic"
     again = [int(lp.choose(jax.random.key(0), jnp.int32(i), weights, pool, asked)) for i in range(4)]
-    assert 1 not in again, "none twice"
+    assert 1 not in again, "no query is asked twice"
 
 
 def test_alignment_by_hand():
@@ -65,7 +65,7 @@ def test_alignment_by_hand():
 
 @pytest.mark.parametrize("likelihood", ["relu", "logistic"])
 def test_the_sampler_has_the_beliefs_moments(likelihood):
-    """Mean and spread on the disc, against a fine grid."""
+    """Mean and spread on the disc agree with those on a fine grid."""
     answered = np.array([[6.0, 0.0], [2.0, 3.0], [0.0, 0.0]], np.float32)
     axis = np.linspace(-1, 1, 401)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
@@ -94,7 +94,7 @@ def test_answers_are_as_likely_as_they_say():
 
 
 def test_asking_finds_the_weights_of_every_seed():
-    """Clear questions in the plane, answered rightly: two seeds with their own truth, each found."""
+    """With clear queries in the plane and correct answers, the weights of two seeds, which differ, are found."""
     sampler = lp.Sampler(samples=50, burn_in=60, thin=4, first_step=0.2, adaptations=2)
     angle = np.linspace(0.0, np.pi, 30)
     pool = jnp.asarray(30.0 * np.stack([np.cos(angle), np.sin(angle)], axis=-1), jnp.float32)

@@ -1,4 +1,4 @@
-"""A reward from answers: it learns what was preferred, asks as scheduled, and waits for answers however late."""
+"""A reward from answers: it learns preferences, asks as scheduled, and accepts late answers."""
 
 from functools import partial
 
@@ -39,7 +39,7 @@ def source(spec=SPEC, model=None, **changes):
 
 
 def rollout(seed: int = 0, steps: int = 100, envs: int = 4) -> Transition:
-    """Observations all over the square; the true reward is the first entry less half the second."""
+    """Return observations in the whole square; the true reward is the first entry minus half the second."""
     rng = np.random.default_rng(seed)
     obs = rng.uniform(-1.0, 1.0, (steps, envs, 2)).astype(np.float32)
     done = np.zeros((steps, envs), bool)
@@ -58,7 +58,7 @@ def experience(seed: int = 0) -> Experience:
 
 
 def taught(reward, rounds: int = 6, late: int = 0):
-    """The state after some rounds, answers coming ``late`` rounds late, and what was asked and measured in each."""
+    """Return the state after some rounds with answers ``late`` rounds late, and each round's queries and metrics."""
     state, oracle = (
         reward.init(jax.random.key(0)),
         Teacher(**PERFECT).make(assignment(reward.queries_per_round, reward.clips)),
@@ -92,15 +92,17 @@ def test_it_learns_what_the_teacher_prefers_and_foretells_new_answers():
     state, _, rows = taught(reward, rounds=8)
     assert correlation(reward, state) > 0.9
     assert rows[-1]["reward/heldout_accuracy"] > 0.7
-    assert np.isnan(rows[0]["reward/loss"]), "nothing is known yet"
+    assert np.isnan(rows[0]["reward/loss"]), "there are no answers yet"
     learned = np.asarray(reward.reward(state, rollout()))
-    assert abs(learned.mean()) < 0.2 and learned.std() == pytest.approx(1.0, abs=0.3), "standardised on visited steps"
+    assert abs(learned.mean()) < 0.2 and learned.std() == pytest.approx(1.0, abs=0.3), (
+        "rewards are standardised on visited steps"
+    )
 
 
 def test_it_asks_as_scheduled_and_never_more_than_the_budget():
     _, asked, rows = taught(source(), rounds=9)
     assert [len(one) for one in asked] == [10] * 6 + [0] * 3
-    assert [i for one in asked for i in one] == list(range(60)), "every id once"
+    assert [i for one in asked for i in one] == list(range(60)), "every id occurs once"
     assert rows[-1]["reward/queries"] == rows[-1]["reward/labels"] == 60
 
 
@@ -122,7 +124,7 @@ def test_refused_queries_teach_nothing():
 
 
 def test_held_out_answers_are_never_trained_on():
-    """Every held-out answer is turned round: the model learns the others, and foretells these wrongly."""
+    """If every held-out answer is reversed, the model learns the others and predicts these wrongly."""
     reward = source()
     state, _, _ = taught(reward, rounds=1)
     turned = state.scores.at[np.arange(60) % 5 == 4].multiply(-1.0)
@@ -149,7 +151,7 @@ def test_random_parts_of_segments_are_as_long_for_both():
     kept = np.asarray(fit._kept(jax.random.key(0), (2, 500, 2, 5)))
     lengths = kept.sum(axis=-1)
     assert set(lengths.ravel()) == {3.0, 4.0, 5.0} and (lengths[..., 0] == lengths[..., 1]).all()
-    assert set(np.abs(np.diff(kept, axis=-1)).sum(axis=-1).ravel()) <= {0.0, 1.0, 2.0}, "in one piece"
+    assert set(np.abs(np.diff(kept, axis=-1)).sum(axis=-1).ravel()) <= {0.0, 1.0, 2.0}, "the kept steps are contiguous"
     assert (kept[..., 0] == 0.0).any() and (kept[..., -1] == 0.0).any()
 
 
@@ -157,7 +159,7 @@ def test_sure_guesses_are_learned_from_besides():
     reward = source(pseudo_weight=1.0, crop=0.2)
     state, _, rows = taught(reward, rounds=6)
     assert correlation(reward, state) > 0.9
-    assert 0.0 < rows[-1]["reward/pseudo_labels"] < 1.0, "sure of some pairs, not of all"
+    assert 0.0 < rows[-1]["reward/pseudo_labels"] < 1.0, "some pairs get pseudo-labels, and some do not"
     assert rows[1]["reward/pseudo_labels"] < rows[-1]["reward/pseudo_labels"]
 
 
@@ -177,8 +179,8 @@ def test_it_first_pays_for_new_states():
         ({"segment_steps": 10_000}, r"reward\.segment_steps=10000 is more than an episode"),
         ({"budget": 0}, r"reward\.budget=0 must be at least 1"),
         ({"label_noise": 1.0}, r"reward\.label_noise=1\.0 must lie in \[0, 1\)"),
-        ({"clips": 1}, r"reward\.acquisition=disagreement compares segments, and a rating has one"),
-        ({"pseudo_weight": 1.0, "clips": 3}, r"reward\.pseudo_weight=1\.0 guesses which of two is better"),
+        ({"clips": 1}, r"reward\.acquisition=disagreement compares segments, but reward\.clips=1 asks about one"),
+        ({"pseudo_weight": 1.0, "clips": 3}, r"reward\.pseudo_weight=1\.0 predicts which of two segments is better"),
         ({"crop": 1.0}, r"reward\.crop=1\.0 must lie in \[0, 1\)"),
         ({"heldout_every": 1}, r"reward\.heldout_every=1 must be at least 2"),
     ],

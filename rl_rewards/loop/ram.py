@@ -1,10 +1,10 @@
-"""Whether a run fits into memory, from shapes alone: asked before anything is allocated or compiled.
+"""Checks that a run fits into memory, from shapes alone, before anything is allocated or compiled.
 
 need = 2 * (agent + reward + replay) + 2 * rollout + 2 * the rollout's obs and next_obs in f32 + data set
 
-Twice, because restoring a checkpoint copies the whole state: a run that could start but not resume is refused too.
-Observations in f32 are what the networks' inputs and first layers were seen to take. A data set is there once, for all
-seeds; it is known, and asked about, only once its file has been read.
+The factor 2 is there because restoring a checkpoint copies the whole state, so that a run that could start but not
+resume is refused, too. The observations in f32 are the measured size of the networks' inputs and first layers. A data
+set exists once, for all seeds; its size is checked after its file has been read.
 """
 
 from pathlib import Path
@@ -23,17 +23,17 @@ CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
-"""A container's limit and use, where there are any: version 2 and version 1."""
+"""The files with a container's memory limit and use, of cgroups version 2 and version 1."""
 
 
-def check_memory(parts: Parts) -> None:
-    """Refuse a run that needs more than there is.
+def check_ram(parts: Parts) -> None:
+    """Check that a run fits into the free memory.
 
     Raises:
-        ConfigError: with the numbers, and the keys to lower.
+        ConfigError: when it does not; the message has the sizes and the keys to lower.
     """
     free = free_bytes()
-    if free is None or parts.offline:  # offline nothing is kept but parameters
+    if free is None or parts.offline:  # offline runs keep only parameters
         return
     parts_of_state, work = needed_bytes(parts)
     need = 2 * sum(parts_of_state.values()) + work
@@ -41,17 +41,17 @@ def check_memory(parts: Parts) -> None:
     keys = [f"{key} (now {value})" for key, value in _keys_to_lower(parts, parts_of_state, work)]
     require(
         need <= free,
-        f"This run needs about {_gigabytes(need)} of memory and {_gigabytes(free)} are free on this "
+        f"This run needs about {_gigabytes(need)} of memory, but {_gigabytes(free)} are free on this "
         f"{jax.local_devices()[0].platform} device: {shares}, all of it twice while a checkpoint is restored, and "
-        f"{_gigabytes(work)} to work in; lower {' or '.join(keys)}.",
+        f"{_gigabytes(work)} of working memory; lower {' or '.join(keys)}.",
     )
 
 
 def check_data(parts: Parts, name: str, dataset: Dataset) -> None:
-    """Refuse demonstrations that do not fit into memory beside the run that reads them.
+    """Check that the demonstrations fit into memory together with the run that reads them.
 
     Raises:
-        ConfigError: with the numbers, and the keys to lower.
+        ConfigError: when they do not; the message has the sizes and the keys to lower.
     """
     free = free_bytes()
     if free is None:
@@ -60,14 +60,14 @@ def check_data(parts: Parts, name: str, dataset: Dataset) -> None:
     need, data = 2 * sum(kept.values()) + work, _size(dataset)
     require(
         need + data <= free,
-        f"The demonstrations of {name} that this run is given need {_gigabytes(data)} of memory and the run itself "
+        f"The demonstrations that this run takes from {name} need {_gigabytes(data)} of memory and the run itself "
         f"about {_gigabytes(need)}, but {_gigabytes(free)} are free on this {jax.local_devices()[0].platform} device; "
-        "choose fewer with demonstrations.episodes, or thin them with demonstrations.every.",
+        "choose fewer episodes with demonstrations.episodes, or fewer steps with demonstrations.every.",
     )
 
 
 def needed_bytes(parts: Parts) -> tuple[dict[str, int], int]:
-    """What stays for the whole run, by owner, and what a round needs besides; of all seeds."""
+    """Return the bytes kept during the whole run, by owner, and the working memory of a round, for all seeds."""
     one = parts._replace(seeds=Seeds())
     state = jax.eval_shape(lambda: init_state(one, 0))
     kept = {name: parts.seeds.count * _size(getattr(state, name)) for name in ("replay", "reward", "agent")}
@@ -79,7 +79,7 @@ def needed_bytes(parts: Parts) -> tuple[dict[str, int], int]:
 
 
 def free_bytes() -> int | None:
-    """Of the first device, or of the machine where that is the CPU; None where nobody tells."""
+    """Return the free bytes of the first device, or of the machine if that is the CPU; None if unknown."""
     device = jax.local_devices()[0]
     stats = device.memory_stats()
     if stats and "bytes_limit" in stats:
@@ -96,9 +96,9 @@ def free_bytes() -> int | None:
 
 
 def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[str, Any]]:
-    """Those that a tenth of the memory, or more, hangs on; the greatest first."""
+    """Return the keys and values that determine a tenth of the memory or more, the largest share first."""
     source, algorithm, seeds = parts.source, parts.algorithm, parts.seeds
-    ring, visited = algorithm.requirements.memory, source.requirements.memory
+    ring, visited = algorithm.requirements.size_key, source.requirements.size_key
     history = ("reward.history", source.requirements.history) if ring is None else (f"algorithm.{ring[0]}", ring[1])
     owners = [
         (2 * kept["replay"], *history),
@@ -108,13 +108,13 @@ def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[
     ]
     total = 2 * sum(kept.values()) + work
     found = [(key, value) for size, key, value in sorted(owners, reverse=True) if size >= total / 10]
-    picture = parts.env.requirements.memory
+    picture = parts.env.requirements.size_key
     found += [] if picture is None else [(f"env.{picture[0]}", picture[1])]
     return found + ([("num_seeds", seeds.count)] if seeds.count > 1 or not found else [])
 
 
 def _size(tree: Any) -> int:
-    """Bytes of arrays or their shapes; random keys count for nothing."""
+    """Return the bytes of arrays or of their shapes, without random keys."""
     leaves = jax.tree.leaves(tree)
     return sum(x.size * x.dtype.itemsize for x in leaves if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key))
 

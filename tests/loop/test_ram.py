@@ -1,10 +1,10 @@
-"""A run that does not fit is refused before anything is allocated; pictures are counted as bytes."""
+"""A run that does not fit into memory is refused before anything is allocated; pictures count one byte per value."""
 
 import jax
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.loop import build, memory, supplied
+from rl_rewards.loop import build, ram, supplied
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.train import init_state
 from tests.demonstrations import point_file
@@ -15,16 +15,16 @@ SIZE = 32 * 32 * 3
 
 
 def test_pictures_are_kept_as_bytes():
-    """Both observations of a transition, and a visited state, take one byte a number; seeds multiply."""
+    """Both observations of a transition, and a visited state, take one byte per value, times the number of seeds."""
     parts = build.build(
         composed(*PICTURES, "algorithm=sac", "algorithm.replay_capacity=9600", "reward.keep_visited=1000")
     ).parts
-    kept, work = memory.needed_bytes(parts)
+    kept, work = ram.needed_bytes(parts)
     assert 2 * SIZE * 9600 <= kept["replay"] < (2 * SIZE + 40) * 9600
     classifier = kept["reward"] - 1000 * SIZE
     assert 0 < classifier < 6e6
     assert work > 2 * 960 * 2 * SIZE
-    assert memory.needed_bytes(parts._replace(seeds=Seeds(3))) == ({k: 3 * v for k, v in kept.items()}, 3 * work)
+    assert ram.needed_bytes(parts._replace(seeds=Seeds(3))) == ({k: 3 * v for k, v in kept.items()}, 3 * work)
 
 
 SAC = ("algorithm=sac", "algorithm.num_envs=4", "algorithm.rollout_length=20", "algorithm.learning_starts=80")
@@ -44,7 +44,7 @@ def test_a_ring_is_kept_where_more_than_the_newest_rollout_is_asked_for(override
     parts = build.build(composed("env=point", "algorithm.num_envs=16", "algorithm.rollout_length=20", *overrides)).parts
     replay = jax.eval_shape(lambda: init_state(parts, 0)).replay
     assert (0 if replay is None else replay.data.valid.size) == steps
-    assert (memory.needed_bytes(parts)[0]["replay"] > 0) == (steps > 0)
+    assert (ram.needed_bytes(parts)[0]["replay"] > 0) == (steps > 0)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_ring_is_kept_where_more_than_the_newest_rollout_is_asked_for(override
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(monkeypatch, overrides, lower):
-    monkeypatch.setattr(memory, "free_bytes", lambda: int(4e9))
+    monkeypatch.setattr(ram, "free_bytes", lambda: int(4e9))
     with pytest.raises(ConfigError, match=r"needs about [\d.]+ GB of memory and 4\.0 GB are free") as error:
         build.build(composed(*PICTURES, *overrides))
     for words in lower:
@@ -70,22 +70,22 @@ def test_what_does_not_fit_is_refused_in_one_sentence(monkeypatch, overrides, lo
 
 @pytest.mark.parametrize("algorithm", ["bc", "ppo"])
 def test_demonstrations_that_do_not_fit_beside_the_run_are_refused(monkeypatch, tmp_path, algorithm):
-    """One set for all seeds: what they share counts once."""
+    """A data set that all seeds share counts once."""
     wide = ["env=point", "reward=gail" if algorithm == "ppo" else "reward=environment", f"algorithm={algorithm}"]
     cfg = composed("debug=smoke", *wide, f"demos={point_file(tmp_path)}", "num_seeds=3")
     parts, settings = build.build(cfg)
-    kept, work = memory.needed_bytes(parts)
+    kept, work = ram.needed_bytes(parts)
     need = 2 * sum(kept.values()) + work
-    shared = 320 * (2 * 4 * 3 + 4 + 4 * 1 + 4)  # three pairs of numbers, a reward, four flags, and how many follow
-    monkeypatch.setattr(memory, "free_bytes", lambda: need + shared + 100)
+    shared = 320 * (2 * 4 * 3 + 4 + 4 * 1 + 4)  # three pairs, a reward, four flags, and a count of following steps
+    monkeypatch.setattr(ram, "free_bytes", lambda: need + shared + 100)
     supplied.build_data(parts, settings)
-    monkeypatch.setattr(memory, "free_bytes", lambda: need + shared)
-    with pytest.raises(ConfigError, match=r"demos.npz that this run is given need 0\.0 GB .* demonstrations\.episodes"):
+    monkeypatch.setattr(ram, "free_bytes", lambda: need + shared)
+    with pytest.raises(ConfigError, match=r"this run takes from .*demos.npz need 0\.0 GB .* demonstrations\.episodes"):
         supplied.build_data(parts, settings)
 
 
 def test_nothing_is_refused_where_nobody_tells(monkeypatch):
-    monkeypatch.setattr(memory, "free_bytes", lambda: None)
+    monkeypatch.setattr(ram, "free_bytes", lambda: None)
     build.build(composed(*PICTURES, "reward.keep_visited=3000000"))
 
 
@@ -94,9 +94,9 @@ def test_a_containers_limit_counts(monkeypatch, tmp_path):
     (tmp_path / "current").write_text("1000000000\n", encoding="utf-8")
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 90000000 kB\nMemAvailable: 80000000 kB\n", encoding="utf-8")
-    monkeypatch.setattr(memory, "MEMINFO", meminfo)
-    monkeypatch.setattr(memory, "CGROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")), ("/none", "/none")))
-    if memory.jax.default_backend() == "cpu":
-        assert memory.free_bytes() == 4_000_000_000
+    monkeypatch.setattr(ram, "MEMINFO", meminfo)
+    monkeypatch.setattr(ram, "CGROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")), ("/none", "/none")))
+    if ram.jax.default_backend() == "cpu":
+        assert ram.free_bytes() == 4_000_000_000
         (tmp_path / "max").write_text("max\n", encoding="utf-8")
-        assert memory.free_bytes() == 1024 * 80_000_000
+        assert ram.free_bytes() == 1024 * 80_000_000
