@@ -53,7 +53,7 @@ def test_a_key_that_was_meant_for_another_choice_is_named():
     """An experiment's settings of its reward are merged into the reward that is chosen instead."""
     from rl_rewards.loop import build
 
-    told = r"reward\.negatives=visits is not a setting of EnvironmentReward; .* remove it with ~reward\.negatives"
+    told = r"reward\.negatives=visits is not a setting of EnvironmentReward, .* remove it with ~reward\.negatives"
     swapped = ("experiment=lecture/classifiers/sac_adversarial", "reward=environment")
     with pytest.raises(ConfigError, match=told):
         build.build(composed(*swapped))

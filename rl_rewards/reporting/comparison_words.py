@@ -163,9 +163,9 @@ def _ranking(arms: Sequence[Arm]) -> str:
         found = sorted(((value, arm) for value, arm in found if arm.choices[0] == env), key=lambda pair: -pair[0])
         if found:
             where = f" on {env}" if len(envs) > 1 else ""
-            words = f"rue {name}{where}: {found[0][1].name} {_mean(found[0][1], key)}"
+            words = f"rue {name}{where}: {_mean(found[0][1], key)} ({found[0][1].name})"
             if len(found) > 1:
-                words = f"Highest t{words}, lowest: {found[-1][1].name} {_mean(found[-1][1], key)}"
+                words = f"Highest t{words}, lowest: {_mean(found[-1][1], key)} ({found[-1][1].name})"
             else:
                 words = f"T{words}"
             sentences.append(words)

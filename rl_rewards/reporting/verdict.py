@@ -198,7 +198,7 @@ def _tiles(run: RunFiles) -> list[Tile]:
 def _fooled_in_part(success: float, on_policy: float, on_goals: float) -> Notice:
     text = (
         f"Look closer: final states earn as much learned reward ({digits(on_policy)}) as held-out goals "
-        f"({digits(on_goals)}), but only {success:.0%} of the episodes succeed. (The exploit alarm requires "
+        f"({digits(on_goals)}), while true success is {success:.0%}. (The exploit alarm requires "
         f"{EVALUATIONS_IN_A_ROW} evaluations in a row with success below {SUCCESS_BELOW:.0%}.)"
     )
     return Notice("warning", text)

@@ -120,7 +120,7 @@ def test_a_run_takes_no_environment_step(tmp_path):
 def test_refusals(tmp_path):
     with pytest.raises(ConfigError, match=r"algorithm=bc learns from demonstrations; name some: demos=FILE\.npz"):
         build.build(composed("env=point", "reward=environment", "algorithm=bc"))
-    with pytest.raises(ConfigError, match="learns from what the policy does"):
+    with pytest.raises(ConfigError, match="This reward learns from rollouts of the policy"):
         build.build(composed("env=point", "algorithm=bc", "demos=any.npz"))
     spec = make_spec()
     for changes, message in (({"patience": 0}, "patience=0"), ({"validation_share": 1.0}, "validation_share=1.0")):

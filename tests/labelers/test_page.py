@@ -317,11 +317,11 @@ def test_answering_stays_fast_with_ten_thousand_labels(tmp_path):
 
 def test_a_second_server_on_one_store_is_refused(store, tmp_path, capsys):
     with only_server(store.path):
-        with pytest.raises(ConfigError, match="served already"), only_server(tmp_path / "labels.sqlite"):
+        with pytest.raises(ConfigError, match="already has a labelling page"), only_server(tmp_path / "labels.sqlite"):
             pass
         with pytest.raises(SystemExit) as left:
             main([str(tmp_path), "--port", "0"])
-        assert left.value.code == 2 and "served already" in capsys.readouterr().err
+        assert left.value.code == 2 and "already has a labelling page" in capsys.readouterr().err
     with only_server(tmp_path / "labels.sqlite"):
         pass
 
@@ -329,7 +329,7 @@ def test_a_second_server_on_one_store_is_refused(store, tmp_path, capsys):
 def test_a_store_of_two_names_is_served_once(store, tmp_path):
     link = tmp_path / "link.sqlite"
     link.symlink_to(store.path)
-    with only_server(store.path), pytest.raises(ConfigError, match="served already"), only_server(link):
+    with only_server(store.path), pytest.raises(ConfigError, match="already has a labelling page"), only_server(link):
         pass
 
 

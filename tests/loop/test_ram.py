@@ -61,7 +61,7 @@ def test_a_ring_is_kept_where_more_than_the_newest_rollout_is_asked_for(override
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(monkeypatch, overrides, lower):
     monkeypatch.setattr(ram, "free_bytes", lambda: int(4e9))
-    with pytest.raises(ConfigError, match=r"needs about [\d.]+ GB of memory and 4\.0 GB are free") as error:
+    with pytest.raises(ConfigError, match=r"needs about [\d.]+ GB of memory, but 4\.0 GB are free") as error:
         build.build(composed(*PICTURES, *overrides))
     for words in lower:
         assert words in str(error.value)

@@ -70,7 +70,7 @@ def test_other_packages_are_refused_with_the_way_to_trust_them(node, place):
     ],
 )
 def test_of_this_package_only_parts_are_made(target):
-    with pytest.raises(ConfigError, match=r"is no part of a run\.$"):
+    with pytest.raises(ConfigError, match=r"is not a part of a run\.$"):
         check({"_target_": target})
 
 
@@ -89,7 +89,7 @@ def test_nothing_is_imported_to_find_that_out(package):
 def test_a_package_that_is_named_is_trusted_with_what_it_defines(package):
     check({"_target_": "my_package.Reward", "made": {"_target_": "my_package.make"}}, package)
     for target in ("my_package.system", "my_package.os.system", "my_package.Path"):
-        with pytest.raises(ConfigError, match=r"is no part of a run that is defined in my_package\.$"):
+        with pytest.raises(ConfigError, match=r"is not a part of a run that is defined in my_package\.$"):
             check({"_target_": target}, package)
     with pytest.raises(ConfigError, match="cannot be imported"):
         check({"_target_": "my_package.Missing"}, package)

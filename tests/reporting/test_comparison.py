@@ -68,7 +68,8 @@ def test_a_sweep_is_told_arm_by_arm(capsys, sweep):
     for words in (
         "2 arms",
         "3 runs",
-        "Highest true success: learning_rate=0.0003",
+        "Highest true success: 0.",
+        "] (learning_rate=0.0003), lowest: ",
         "EXPLOIT ALARM in learning_rate=0.001.",
         "algorithm.learning_rate",
         "0, 1",
@@ -186,7 +187,7 @@ def test_what_cannot_be_reported_gives_one_sentence(capsys, sweep, tmp_path):
     assert "is not a folder" in refusal(capsys, tmp_path / "nowhere")
     assert "is not a folder" in refusal(capsys, sweep / "a", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    assert "holds config.yaml, run.json, spec.json, metrics.jsonl" in refusal(capsys, tmp_path / "empty")
+    assert "it lacks config.yaml, run.json, spec.json, metrics.jsonl" in refusal(capsys, tmp_path / "empty")
     assert "is not the folder of a run, a study or a sweep" in refusal(capsys, sweep, tmp_path / "empty")
     (tmp_path / "broken" / "x").mkdir(parents=True)
     (tmp_path / "broken" / "x" / "config.yaml").write_text("a: 1\n")

@@ -171,8 +171,8 @@ def test_reports_find_a_classifiers_keys_where_there_is_one():
             r"reward\.weights has no weight for b; give one with \+reward\.weights\.b=",
         ),
         ({"a": 1.0, "c": 1.0}, {"a": fake()}, r"reward\.weights names c, which is not a part; the parts are a\."),
-        ({"a/b": 1.0}, {"a/b": fake()}, r"a part named a/b; a name must be of letters"),
-        (None, {"a": fake(demos="x"), "b": fake(demos="y")}, r"different demonstrations, x and y; name one set with"),
+        ({"a/b": 1.0}, {"a/b": fake()}, r"a part named a/b; a name may have only letters"),
+        (None, {"a": fake(demos="x"), "b": fake(demos="y")}, r"different demonstrations, x and y; choose one set with"),
         (
             None,
             {"a": OfEachSeed(spec=SPEC, value=1.0)},
@@ -205,7 +205,7 @@ THIRD = "+reward@reward.parts.third"
         (("reward.weights.task=much",), r"reward\.weights\.task=much must be a number"),
         (("reward.weights=1.0",), r"reward\.weights=1\.0 must be a mapping of each part's name to a number"),
         (("+reward.parts.third={value: 1.0}",), r"reward\.parts\.third is not a reward; choose one with \+reward@"),
-        (("+reward.parts.bonus.batches=3",), r"^reward\.parts\.bonus\.batches=3 is not a setting of Curiosity; "),
+        (("+reward.parts.bonus.batches=3",), r"^reward\.parts\.bonus\.batches=3 is not a setting of Curiosity, "),
         (("reward.parts.bonus.batch_size=0",), r"^reward\.parts\.bonus\.batch_size=0 must be at least 1\.$"),
         (
             (f"{THIRD}=mixture", "+reward.weights.third=1.0", "reward.parts.third.parts.bonus.features=0"),

@@ -36,13 +36,13 @@ def calibration_figure(run: RunFiles) -> Drawing | None:
     if not pictures:
         return None
     caption = (
-        f"{' '.join(words)} ROC: the true positive rate against the false positive rate as the threshold falls. AUC is "
-        "the probability that a goal gets a higher output than another state (0.5 is guessing). Reliability: the share "
-        "of true goals among states with similar outputs, in ten bins; the lower chart shows the number of states in "
-        "each bin. On the diagonal the output equals the share of goals. Below it the output is too high, which a "
-        "policy can exploit. A classifier that uses visited states as negatives is driven to 1/2 where the policy is "
-        "as often as the examples are; its curve on visited states leaves the diagonal by design. The states of an "
-        "episode resemble each other, so that the counts are not of independent states."
+        f"{' '.join(words)}\nROC: the true positive rate against the false positive rate as the threshold falls. AUC "
+        "is the probability that a goal gets a higher output than another state (0.5 is guessing).\nReliability: the "
+        "share of true goals among states with similar outputs, in ten bins; the lower chart shows the number of "
+        "states in each bin. On the diagonal the output equals the share of goals. Below it the output is too high, "
+        "which a policy can exploit.\nA classifier that uses visited states as negatives is driven to 1/2 where the "
+        "policy is as often as the examples are; its curve on visited states leaves the diagonal by design. The states "
+        "of an episode resemble each other, so that the counts are not of independent states."
     )
     return Drawing("Can the classifier tell goals from other states?", caption, pictures, columns=2)
 

@@ -30,6 +30,7 @@ from rl_rewards.reporting.figures.plane import plane_figures
 from rl_rewards.reporting.figures.reward import classifier_figure
 from rl_rewards.reporting.figures.true_outcome import draw_true
 from rl_rewards.reporting.run_files import RunFiles, series
+from rl_rewards.reporting.verdict import learns_reward
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,11 +80,14 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     bottom.set_title("What the policy was trained on", color=LEARNED)
     _mark_alarm([top, bottom], alarms)
     finish_panels(run, [top, bottom])
-    caption = (
-        f"Above: {true_name}. Below: {learned_name[0].lower()}{learned_name[1:]}, which training increases. If the "
-        "lower line is high and the upper line is low, the policy exploits its learned reward: it earns the reward "
-        "without doing the task."
-    )
+    caption = f"Above: {true_name}. Below: {learned_name[0].lower()}{learned_name[1:]}, which training increases. "
+    if learns_reward(run):
+        caption += (
+            "If the lower line is high and the upper line is low, the policy exploits its learned reward: it earns the "
+            "reward without doing the task."
+        )
+    else:
+        caption += "In this run it is the environment's own reward."
     if per_state and series(rows, "eval/reward_heldout_goals")[0]:
         caption += (
             " The dashed line is the learned reward of real successes that were held out from training; a policy that "

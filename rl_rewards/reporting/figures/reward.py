@@ -46,9 +46,10 @@ def classifier_figure(run: RunFiles) -> Drawing | None:
         return None
     caption = (
         "The classifier's probability that a state is a goal, for three sets of states: goals that were held out from "
-        "its training, the non-goal examples, and all states of the evaluation episodes. Histograms at the last "
-        "evaluation, and means over training. Visited states far to the right are either successes or exploits; true "
-        "success says which. Held-out goals far to the left mean that the classifier rejects real successes."
+        "its training, the non-goal examples, and all states of the evaluation episodes. The histograms are from the "
+        "last evaluation; the lines are means over training. Visited states far to the right are either successes or "
+        "exploits; true success says which. Held-out goals far to the left mean that the classifier rejects real "
+        "successes."
     )
     return Drawing("The classifier's outputs", caption, pictures, columns=2)
 

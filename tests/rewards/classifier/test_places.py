@@ -197,9 +197,9 @@ def test_the_hidden_layer_that_makes_places_stays_that_of_the_examples():
 @pytest.mark.parametrize(
     ("places", "told"),
     [
-        ({"features": ["yaw"]}, "yaw is no input of the classifier; choose from 0 to 0"),
-        ({"features": [1]}, "1 is no input"),
-        ({"features": []}, "names nothing"),
+        ({"features": ["yaw"]}, "yaw is not an input of the classifier; choose from 0 to 0"),
+        ({"features": [1]}, "1 is not an input"),
+        ({"features": []}, "is empty; name at least one feature"),
         ({"features": "pixels"}, "must be inputs, hidden, or a list"),
         ({"side": 0.0}, "reward.places.side=0.0 must be positive"),
         ({"dimensions": 0}, "reward.places.dimensions=0 must be at least 1"),

@@ -183,7 +183,7 @@ def test_what_cannot_work_is_refused():
 
     with pytest.raises(ConfigError, match=r"This reward learns from demonstrations; name some"):
         refused("demos=null")
-    with pytest.raises(ConfigError, match=r"^reward=maxent_irl needs .* such as env=grid; point is none\.$"):
+    with pytest.raises(ConfigError, match=r"^reward=maxent_irl needs .* such as env=grid; point has none\.$"):
         build.build(composed("env=point", "reward=maxent_irl", "demos=some"))
     with pytest.raises(ConfigError, match=r"reward\.features=pixel is unknown in grid; choose from cell, block\."):
         refused("reward.features=pixel")

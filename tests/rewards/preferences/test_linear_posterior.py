@@ -115,8 +115,8 @@ def test_asking_finds_the_weights_of_every_seed():
     [
         ({"samples": 0}, r"sampler\.samples=0 must be at least 1"),
         ({"first_step": 0.0}, r"sampler\.first_step=0\.0 must be positive"),
-        ({"adaptations": 0}, r"sampler\.burn_in=30 must be a multiple of sampler\.adaptations=0, of at least two"),
-        ({"burn_in": 31}, r"sampler\.burn_in=31 must be a multiple of sampler\.adaptations=2, of at least two steps"),
+        ({"adaptations": 0}, r"sampler\.burn_in=30 must be a multiple of sampler\.adaptations=0, with at least two"),
+        ({"burn_in": 31}, r"sampler\.burn_in=31 must be a multiple of sampler\.adaptations=2, with at least two"),
         ({"thin": 1.5}, r"sampler\.thin=1\.5 is not valid; it must be a whole number"),
     ],
 )
