@@ -1,4 +1,4 @@
-"""Made-up people at the labelling page: they speak to its server over HTTP as the page does."""
+"""Simulated people at the labelling page: they talk to its server over HTTP as the page does."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def serve(run_dir: Path, port: int = 0) -> tuple[subprocess.Popen, str]:
-    """The page's server in a process of its own, and the address that it printed.
+    """Start the page's server in a process of its own; return it with the address that it printed.
 
     Raises:
         RuntimeError: when it ends before it has printed one.
@@ -27,7 +27,7 @@ def serve(run_dir: Path, port: int = 0) -> tuple[subprocess.Popen, str]:
 
 
 class Annotator:
-    """One person: a connection that is made again when the server is.
+    """One person: a connection that is reopened when the server restarts.
 
     Args:
         address: as the server printed it, with the token.
@@ -44,10 +44,10 @@ class Annotator:
         }
 
     def call(self, what: str, **body: Any) -> tuple[int, dict[str, Any]]:
-        """Status and answer of one call of the page's.
+        """Make one call of the page; return its status and its answer.
 
         Raises:
-            OSError, http.client.HTTPException: when the server is not there; nobody knows then what it has done.
+            OSError, http.client.HTTPException: when the server is gone; then nobody knows what it has done.
         """
         try:
             content = json.dumps({"annotator": self.name, **body})

@@ -1,7 +1,7 @@
 """Measures speed and memory against predictions: ``make bench [PEERS=DIR] [ONLY=a,b] [OUT=FILE]``.
 
 Only ratios within one run count; absolute figures depend on the machine. Results are written after every item, and
-items that are not measured again keep what the file has of them. This module imports nothing heavy: item h reads the
+items that are not measured again keep their results in the file. This module imports nothing heavy: item h reads the
 peak memory of its children.
 """
 
@@ -24,7 +24,7 @@ DEFAULT_OUT = ROOT / "scripts" / "results" / "bench.json"
 
 
 def main() -> None:
-    """Measure item by item, print, write; exit code 1 when an item could not be measured."""
+    """Measure item by item, print and write; exit with code 1 when an item could not be measured."""
     options = arguments()
     started, failed = time.perf_counter(), False
     for letter in options.only:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line, checked."""
+    """Return the command line's options, checked."""
     parser = argparse.ArgumentParser(description="Measures speed and memory against predictions.")
     parser.add_argument(
         "--peers",
@@ -75,7 +75,7 @@ def say(line: str) -> None:
 
 
 def in_words(row: Row) -> str:
-    """A figure, its prediction, and whether it holds."""
+    """Describe a figure, its prediction, and whether that holds."""
     predicted = "" if row.holds is None else f"  predicted {_prediction(row)}: {_verdict(row.holds)}"
     return f"  {row.name}: {row.measured:.3g}{predicted}"
 
@@ -89,7 +89,7 @@ def _verdict(holds: bool) -> str:
 
 
 def record(path: Path, letter: str, what: str, result: Result, repeats: int) -> None:
-    """Put one item's result into the file, beside the conditions it was measured under."""
+    """Write one item's result into the file, with the conditions of the measurement."""
     results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     results[letter] = {
         "what": what,
@@ -110,11 +110,11 @@ def record(path: Path, letter: str, what: str, result: Result, repeats: int) -> 
 
 
 def conditions(repeats: int) -> dict:
-    """When and where: what an absolute figure depends on."""
+    """Return the conditions that absolute figures depend on: when and where."""
     return {
         "repeats": repeats,
         "cores": os.cpu_count(),
-        "load_average": [round(x, 2) for x in os.getloadavg()],  # at the end; the workers themselves add one or two
+        "load_average": [round(x, 2) for x in os.getloadavg()],  # at the end; the workers add one or two
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("jax", "flax", "mujoco", "gymnasium", "gymnax")},
         **code(),
@@ -123,7 +123,7 @@ def conditions(repeats: int) -> dict:
 
 
 def table(path: Path) -> str:
-    """Every figure of the file, as Markdown."""
+    """Return every figure of the file, as Markdown."""
     if not path.exists():
         return "Nothing is measured yet."
     lines = ["| | figure | measured | predicted | |", "|---|---|---|---|---|"]

@@ -389,6 +389,20 @@ FAULTS = (
     ),
     # What a person reads.
     Fault(
+        "the claims of a study are not corrected for each other",
+        "studies/claims.py",
+        "(1.0 - LEVEL) / len(left)",
+        "(1.0 - LEVEL)",
+        "studies/test_claims.py",
+    ),
+    Fault(
+        "an interval around the threshold supports a claim",
+        "studies/evidence.py",
+        "if low >= least and high <= most:",
+        "if high >= least and low <= most:",
+        "studies/test_claims.py",
+    ),
+    Fault(
         "the exploit alarm overlooks final states that earn as much as goals",
         "reporting/alarm.py",
         "on_policy < on_goals",

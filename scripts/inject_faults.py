@@ -1,8 +1,9 @@
-"""Plants one fault after the other in a copy of the code and reports which of them the tests catch.
+"""Plants faults, one after another, in a copy of the code, and reports which of them the tests catch.
 
-``python -m scripts.inject_faults`` does all of ``scripts/faults.py``; words choose those whose name or file holds one.
-The tests that a fault names pass first without it, so that a failure is the fault's. A fault whose text no longer
-stands in its file exactly once is an error: the code was changed, and the list must follow.
+``python -m scripts.inject_faults`` plants all of ``scripts/faults.py``; words choose those with one of them in the name
+or the file.
+The tests that a fault names must pass without it first, so that a failure is due to the fault. A fault whose text is no
+longer in its file exactly once is an error: the code has changed, and the list must follow.
 """
 
 import argparse
@@ -19,11 +20,11 @@ from scripts.faults import FAULTS, Fault
 ROOT = Path(__file__).parents[1]
 COPIED = ("rl_rewards", "configs", "scripts", "tests", "pyproject.toml", "README.md", "Makefile")
 PASSED, FAILED, ERROR = 0, 1, 2
-"""Exit codes of pytest; any but the first two says that the tests could not be run."""
+"""Exit codes of pytest; all but the first two mean that the tests could not be run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Plant the chosen faults; returns how many of them were not caught."""
+    """Plant the chosen faults; return how many of them were not caught."""
     parser = argparse.ArgumentParser(prog="python -m scripts.inject_faults", description="Plant faults in a copy.")
     parser.add_argument("words", nargs="*", help="part of a fault's name or file; none: all faults")
     words = parser.parse_args(arguments).words
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _is_caught(copy: Path, fault: Fault, sound: dict[str, bool]) -> bool:
-    """Returns True if the fault's tests fail with it and pass without it, which ``sound`` keeps."""
+    """Return True if the fault's tests fail with it and pass without it; ``sound`` remembers the latter."""
     started = time.monotonic()
     path = _source(copy, fault)
     before = path.read_text(encoding="utf-8")
@@ -64,7 +65,7 @@ def _is_caught(copy: Path, fault: Fault, sound: dict[str, bool]) -> bool:
 
 
 def _tests(copy: Path, fault: Fault) -> tuple[int, str]:
-    """The exit code of the fault's tests, and the first that failed."""
+    """Run the fault's tests; return their exit code and the first that failed."""
     tests = [f"tests/{name}" for name in fault.tests.split()]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *tests]
     done = subprocess.run([*command, "-m", "not long"], cwd=copy, capture_output=True, text=True, check=False)

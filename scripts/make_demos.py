@@ -1,7 +1,7 @@
 """Trains an expert on the true reward, and records it: ``python scripts/make_demos.py cartpole FILE.npz``.
 
-``cartpole`` names ``configs/experiment/expert/cartpole.yaml``, an ordinary run; its folder is ``outputs/experts/NAME``,
-and a finished one is used again. With ``--policy RUN_DIR`` any other run is recorded instead.
+``cartpole`` names ``configs/experiment/expert/cartpole.yaml``, an ordinary run in the folder ``outputs/experts/NAME``.
+A finished run is used again. With ``--policy RUN_DIR`` any other run is recorded instead.
 """
 
 import argparse
@@ -26,7 +26,7 @@ OUTPUTS = Path(__file__).parents[1] / "outputs" / "experts"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train if need be, record, write, and tell what was written."""
+    """Train if necessary, record, write, and describe the file."""
     names = sorted(path.stem for path in EXPERTS.glob("*.yaml"))
     parser = argparse.ArgumentParser(description="Trains an expert on the true reward, and records it.")
     parser.add_argument("expert", choices=[*names, "of"], metavar="NAME", help=f"{', '.join(names)}; or: of --policy")
@@ -73,7 +73,7 @@ def _make(chosen: argparse.Namespace) -> None:
 
 
 def _changed(config: Mapping[str, Any], change: str) -> dict[str, Any]:
-    """A copy of ``config`` in which one key of its environment has another value."""
+    """Return a copy of ``config`` in which one key of its environment has another value."""
     key, _, value = change.partition("=")
     require(key.startswith("env."), f"--view {change} must change a key of env, such as env.observation=image.")
     changed = deepcopy(dict(config))
@@ -87,8 +87,8 @@ def _changed(config: Mapping[str, Any], change: str) -> dict[str, Any]:
 
 
 def _train(expert: str, overrides: list[str]) -> Path:
-    """The folder of the finished run."""
-    run_dir = OUTPUTS / re.sub(r"[^\w.-]", "-", "_".join([expert, *sorted(overrides)]))  # Hydra reads no = in a path
+    """Return the folder of the finished run."""
+    run_dir = OUTPUTS / re.sub(r"[^\w.-]", "-", "_".join([expert, *sorted(overrides)]))  # Hydra cannot read = in a path
     if not (run_dir / "DONE").exists():
         command = [sys.executable, "-m", "rl_rewards.run", f"experiment=expert/{expert}", *overrides]
         done = subprocess.run([*command, f"hydra.run.dir={run_dir}"], check=False)

@@ -1,9 +1,9 @@
-"""Measures how well a best policy is found without the truth: by finished runs whose environment knows success.
+"""Measures how well the best policy is found without the truth, on finished runs whose environment knows success.
 
 ``python scripts/measure_best.py FOLDER ... [--out FILE.json]`` reads every metrics.jsonl at or below the folders. For
 each seed it compares the true success (mean of the policy as trained and without exploration) of the evaluation that a
 criterion of ``rl_rewards.loop.best_criterion`` picks with that of the truly best one. Picking the newest evaluation is
-the baseline; the learned return of a reward that moves is there to show why it is not used.
+the baseline; the learned return of a changing reward is included to show why it is not used.
 """
 
 import argparse
@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a line per criterion, and write all seeds' figures where asked."""
+    """Print a line per criterion, and write all seeds' figures if asked to."""
     parser = argparse.ArgumentParser(description="Measures how well a best policy is found without the truth.")
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="runs, or folders of runs")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write every seed's figures here")
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(file: Path) -> list[dict[str, Any]]:
-    """Returns, for every seed of a run, the best true success and how far each criterion's pick falls short of it."""
+    """Return the best true success of every seed of a run, and how far each criterion's pick falls short of it."""
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     rows = [row for row in rows if row.get("eval/success") is not None]
     found = []
@@ -55,7 +55,7 @@ def measure(file: Path) -> list[dict[str, Any]]:
 
 
 def shortfalls(rows: Sequence[Row]) -> dict[str, Any]:
-    """By criterion that applies, the truly best success minus that of its pick: 0 is as good as could be."""
+    """Return the truly best success minus that of the pick, for each criterion that applies; 0 is ideal."""
     truth = {row["round"]: found[0] for row in rows if (found := score([row], "success")) is not None}
     best = max(truth.values())
     picks = {name: best_evaluation(rows, name) for name in WITHOUT_TRUTH} | {"newest": rows[-1]}
@@ -64,7 +64,7 @@ def shortfalls(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def summarise(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Over seeds, by criterion: how often its pick is close, with the exact interval of that share."""
+    """Return how often each criterion's pick is close, over seeds, with the exact interval of that share."""
     found = {}
     for name in (*WITHOUT_TRUTH, "newest"):
         short = [seed["shortfall"][name] for seed in seeds if name in seed["shortfall"]]

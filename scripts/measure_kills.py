@@ -1,7 +1,7 @@
-"""Kills runs at random instants, starts them again each time, and compares the end with an uninterrupted run's.
+"""Kills runs at random instants, restarts them each time, and compares the end with an uninterrupted run's.
 
-``python scripts/measure_kills.py [--kills 10] [--out DIR]`` writes scripts/results/kills.json. A run counts as the same
-when the digest of its whole final state and the rows of metrics.jsonl (clock readings apart) are equal.
+``python scripts/measure_kills.py [--kills 10] [--out DIR]`` writes scripts/results/kills.json. Two runs count as the
+same when the digests of their whole final states and the rows of metrics.jsonl (clock readings apart) are equal.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def kill_once(command: list[str], run_dir: Path, whole: Path, run: int, kill: int, kills: int) -> int:
-    """Start, wait for a random instant in the next part of the run, kill; returns the rows then written."""
+    """Start, wait for a random instant in the next part of the run, and kill; return the rows written by then."""
     chance = random.Random(1000 * run + kill)
     share = len(rows(whole)) / (kills + 2)
     goal = 1 + (kill + chance.random()) * share
@@ -76,7 +76,7 @@ def kill_once(command: list[str], run_dir: Path, whole: Path, run: int, kill: in
 
 
 def compare(whole: Path, killed: Path) -> dict[str, Any]:
-    """Whether two finished runs are the same."""
+    """Compare two finished runs."""
     ends = [json.loads((run / "DONE").read_text(encoding="utf-8")) for run in (whole, killed)]
     return {
         "digest_equal": ends[0]["digest"] == ends[1]["digest"],
@@ -89,13 +89,13 @@ def compare(whole: Path, killed: Path) -> dict[str, Any]:
 
 
 def rows(run_dir: Path) -> list[dict[str, Any]]:
-    """metrics.jsonl without what a clock measured."""
+    """Return metrics.jsonl without clock readings."""
     lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [{k: v for k, v in json.loads(line).items() if not k.startswith("time/")} for line in lines]
 
 
 def count(run_dir: Path) -> int:
-    """Rows written so far."""
+    """Count the rows written so far."""
     path = run_dir / "metrics.jsonl"
     return path.read_bytes().count(b"\n") if path.exists() else 0
 

@@ -1,9 +1,9 @@
-"""Kills trainer, labelling page or both at random instants while people label, and counts what became of every answer.
+"""Kills trainer, labelling page or both at random instants while people label, and counts the fate of every answer.
 
 ``python -m scripts.measure_label_kills [--kills 15] [--out DIR]`` writes scripts/results/label_kills.json. Eight
-made-up people answer over HTTP; what the server has acknowledged to them must be in the store, once, and nothing else.
+simulated people answer over HTTP; every answer that the server acknowledged must be in the store once, and no other.
 At the end the answers are replayed into a run that nobody kills: policy, reward and environment must end in the same
-bits (the ring of transitions differs: only people need the scenes, to be shown).
+bits (the ring of transitions differs, since only people need scenes).
 """
 
 import argparse
@@ -56,7 +56,7 @@ VICTIMS = {"trainer": ("trainer",), "page": ("page",), "both": ("trainer", "page
 
 
 class Said(NamedTuple):
-    """What the server has acknowledged."""
+    """Answers that the server has acknowledged."""
 
     token: str
     question: int
@@ -64,7 +64,7 @@ class Said(NamedTuple):
 
 
 class People:
-    """Eight who answer until they are told to stop, and write down what was acknowledged."""
+    """Eight people who answer until they are told to stop, and record what was acknowledged."""
 
     def __init__(self, address: str) -> None:
         self.said: list[Said] = []  # appended to by all of them
@@ -75,7 +75,7 @@ class People:
             thread.start()
 
     def stop(self) -> None:
-        """When everybody has brought to its end what they had begun."""
+        """Wait until everybody has finished what they had begun."""
         self._stopping.set()
         for thread in self._threads:
             thread.join()
@@ -91,7 +91,7 @@ class People:
             number, scores = state["question"]["number"], chance.choice([(1, 0), (0, 1)])
             token = f"answer-{who}-{len(self.said)}-{chance.random()}".replace(".", "-")
             status, _ = self._insist(person, "answer", question=number, scores=scores, token=token)
-            if status != 200:  # refused in a sentence: nothing was written
+            if status != 200:  # refused with a message: nothing was written
                 continue
             self.said.append(Said(token, number, scores))
             if chance.random() < UNDO_SHARE:
@@ -101,7 +101,7 @@ class People:
                     self.said.append(Said(token, number, None))
 
     def _insist(self, person: Annotator, what: str, **body: Any) -> tuple[int, dict[str, Any]]:
-        """As the page does: the same again, under the same token, until the server has answered."""
+        """Send the same again under the same token until the server has answered, as the page does."""
         while True:
             try:
                 status, told = person.call(what, **body)
@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def live_through(train: list[str], run_dir: Path, count: int) -> tuple[list[dict[str, Any]], People]:
-    """Train and label to the end, with ``count`` kills on the way."""
+    """Train and label to the end, with ``count`` kills."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     page, address = serve(run_dir, port)
@@ -169,7 +169,7 @@ def live_through(train: list[str], run_dir: Path, count: int) -> tuple[list[dict
 
 
 def same_bits(one: Path, other: Path, part: str) -> bool:
-    """Whether the newest checkpoints of two runs hold the same of ``part``."""
+    """Compare ``part`` of the newest checkpoints of two runs."""
     newest = [max((run / "checkpoints").glob("[0-9]*"), key=lambda path: int(path.name)) for run in (one, other)]
     trees = [ocp.StandardCheckpointer().restore(folder / part) for folder in newest]
     if jax.tree.structure(trees[0]) != jax.tree.structure(trees[1]):
@@ -179,7 +179,7 @@ def same_bits(one: Path, other: Path, part: str) -> bool:
 
 
 def account(store: Path, people: People) -> dict[str, Any]:
-    """What people were told against what is in the store."""
+    """Compare what was acknowledged with the store."""
     with sqlite3.connect(store) as connection:
         rows = connection.execute("SELECT token, query, scores, shown FROM answers").fetchall()
         standing = connection.execute(
@@ -204,7 +204,7 @@ def account(store: Path, people: People) -> dict[str, Any]:
 
 
 def as_shown(scores: str | None, shown: str | None) -> tuple[float, ...] | None:
-    """The scores of an answer in the order in which its clips were on the page; None where it takes another back."""
+    """Return the scores of an answer in the order of its clips on the page; None if it takes another answer back."""
     if scores is None or shown is None:
         return None
     by_clip = json.loads(scores)

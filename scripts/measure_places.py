@@ -1,9 +1,9 @@
-"""Measures what places should be made of, by task: how many there are, how many states are alone, what is learned.
+"""Measures settings of places by task: how many places there are, how many states are alone, and what is learned.
 
 ``python -m scripts.measure_places [--seeds 0-1] [--tasks point,tracker,picture,cheetah]`` makes the run of every task
 and setting that is not done yet, as an ordinary run under ``outputs/places/TASK/SETTING``, and writes
 ``scripts/results/places.json``. ``cheetah`` is HalfCheetah's 17 numbers with goals that this script takes from random
-play: states that go forward at 1.5 m/s or more. Nobody tells success there; its true return is the distance forward.
+play: states that go forward at 1.5 m/s or more. It has no success; its true return is the distance forward.
 """
 
 import argparse
@@ -58,11 +58,11 @@ SETTINGS = {
     "2 projections": ["reward.places.dimensions=2"],
     "4 projections of the hidden layer": ["reward.places.features=hidden", "reward.places.dimensions=4"],
 }
-"""Beside these, more inputs than reward.places.dimensions=8 are projected to that many."""
+"""Besides these settings, more inputs than reward.places.dimensions=8 are projected to that many."""
 
 
 def main() -> None:
-    """Run what is missing, then summarise."""
+    """Make the missing runs, then summarise."""
     parser = argparse.ArgumentParser(description="Measures what places should be made of.")
     parser.add_argument("--seeds", default="0-1", help="first-last; development seeds")
     parser.add_argument("--tasks", default=",".join(TASKS), help=f"of {','.join(TASKS)}")
@@ -89,7 +89,7 @@ def run(overrides: Sequence[str]) -> None:
 
 
 def outcome(metrics: Path) -> dict[str, Any]:
-    """Means over seeds at the end of a run: places, the share of states alone in theirs, and what was learned."""
+    """Return means over seeds at a run's end: places, the share of states alone in theirs, and what was learned."""
     rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     evaluated = [row for row in rows if row.get("eval/true_return") is not None]
     keys = ("reward/negatives", "reward/places", "reward/places_alone", "eval/prob_successes")
@@ -101,7 +101,7 @@ def outcome(metrics: Path) -> dict[str, Any]:
 
 
 def record_goals() -> None:
-    """Examples of a cheetah that runs, and of one that does not, from an hour of random play."""
+    """Collect examples of a cheetah that runs, and of one that does not, from an hour of random play."""
     import gymnasium
 
     env, rng = gymnasium.make("HalfCheetah-v5"), np.random.default_rng(0)
@@ -110,7 +110,7 @@ def record_goals() -> None:
     obs, _ = env.reset(seed=0)
     while len(goals) < EXAMPLES:
         action = rng.uniform(-1.0, 1.0, env.action_space.shape)
-        for _ in range(5):  # held for a while, or nothing ever moves
+        for _ in range(5):  # each action is repeated, or nothing would move
             obs, _, _, truncated, _ = env.step(action)
             (goals if obs[SPEED_COLUMN] >= SPEED else others).append(obs.astype(np.float32))
             if truncated:

@@ -1,7 +1,7 @@
 """Measures, without RL, how far each regulariser lets a classifier fall from the pencil case's goal to its sides.
 
 ``python scripts/measure_regularisers.py [--seeds 0-2] [SETTING ...]`` trains classifiers of goal examples against
-non-goal examples and states from all over the table (what visited places come to), one per seed and setting, and prints
+non-goal examples and states from all over the table (like visited places), one per seed and setting, and prints
 D at held-out goals, at the goal's centre, 3 and 8 cm past its far edge and at ordinary non-goals. Development seeds
 only. A setting is a list of the classifier's keys, e.g. ``model.spectral_norm=true,input_scale=3``; without any,
 those of ``SETTINGS`` are measured.
@@ -23,10 +23,10 @@ from rl_rewards.loop import build, supplied
 from rl_rewards.rewards.classifier.goal import GoalClassifier
 
 STEPS, TABLE = 3000, 5000
-"""Gradient steps, and states from all over the table."""
+"""The numbers of gradient steps, and of states from all over the table."""
 FAR_EDGE = layout.GOAL_DEPTH[1]
 PROBES = {"centre": np.mean(layout.GOAL_DEPTH), "3 cm past": FAR_EDGE + 0.03, "8 cm past": FAR_EDGE + 0.08}
-"""y of the case in metres, with x = 0 and the pusher touching it from the front."""
+"""The case's y in metres, with x = 0 and the pusher touching it from the front."""
 WITHOUT = ("mixup=0", "weight_decay=0")
 SPECTRAL, WGAN = "model.spectral_norm=true", "gradient_penalty_target=1"
 R1 = "gradient_penalty_at=goals,gradient_penalty_target=0"
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def outputs(setting: str, seed: int) -> Float[np.ndarray, " probes"]:
-    """D at held-out goals, at the probes and at ordinary non-goals, of a classifier trained for STEPS steps."""
+    """Train a classifier for STEPS steps; return D at held-out goals, at the probes and at ordinary non-goals."""
     keys = [*WITHOUT, *filter(None, setting.split(","))]
     overrides = [f"reward.classifier.{key}" for key in keys] + [f"seed={seed}", f"reward.pretrain_steps={STEPS}"]
     cfg = composed(["reward=goal_classifier", *overrides])
@@ -82,7 +82,7 @@ def outputs(setting: str, seed: int) -> Float[np.ndarray, " probes"]:
 
 
 def over_the_table(rng: np.random.Generator) -> Float[np.ndarray, "n 5"]:
-    """Joint positions with the case anywhere on the table, goals too, and the pusher a hand's breadth around it."""
+    """Return joint positions with the case anywhere on the table, goals included, and the pusher close to it."""
     half = np.array(layout.TABLE_HALF_SIZE)
     case = rng.uniform(-(half - 0.04), half - 0.04, (TABLE, 2))
     angle, radius = rng.uniform(-np.pi, np.pi, TABLE), rng.uniform(0.036, 0.10, TABLE)
@@ -91,7 +91,7 @@ def over_the_table(rng: np.random.Generator) -> Float[np.ndarray, "n 5"]:
 
 
 def _train(source: GoalClassifier, state: Any, data: Examples, table: jax.Array, seed: int) -> Any:
-    """STEPS balanced batches of goals against non-goal examples and ``table`` [n, d]."""
+    """Return STEPS balanced batches of goals against non-goal examples and ``table`` [n, d]."""
     goals, negatives = data["goal_obs"], jnp.concatenate([data["non_goal_obs"], table])
     state = source.classifier.set_moments(state, jnp.concatenate([goals, data["non_goal_obs"]]))
 

@@ -1,7 +1,8 @@
-"""Where the main job's time goes: ``python scripts/measure_speed.py [OVERRIDE ...]`` -> ``scripts/results/speed.json``.
+"""Measures where the main job's time goes: ``python scripts/measure_speed.py [OVERRIDE ...]``.
 
-Medians over rounds of wall seconds a round, on an otherwise quiet machine. Host glue is what the environment's own
-Python costs beside MuJoCo's C threads; the two updates are timed as functions of their own, and then together.
+It writes medians over rounds of wall seconds per round to ``scripts/results/speed.json``; run it on an otherwise idle
+machine. Host glue is the time of the environment's Python code without MuJoCo's C threads. The two updates are timed
+separately, and then together.
 """
 
 import json
@@ -29,7 +30,7 @@ RESULT = Path(__file__).resolve().parent / "results" / "speed.json"
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write."""
     parts, settings = build.build(composed(sys.argv[1:]))
     data = supplied.build_data(parts, settings)
     state = init_state(parts, 0)
@@ -45,7 +46,7 @@ def main() -> None:
         state, metrics, _ = run_round(state, i)
         jax.block_until_ready(metrics)
         whole = time.perf_counter() - started
-        if i < 5:  # warm caches; the first round also trains on the examples
+        if i < 5:  # fills caches; the first round also trains on the examples
             continue
         physics = env.physics_seconds - physics
         stepping = env_seconds[0] - stepping
@@ -75,7 +76,7 @@ def main() -> None:
 
 
 def _timed_steps(env) -> list[float]:
-    """Makes ``env`` account for the time inside step and reset; the list's one entry grows."""
+    """Make ``env`` add up the time inside step and reset in the list's one entry."""
     total = [0.0]
     for name in ("step", "reset"):
         inner = getattr(env, name)
@@ -91,7 +92,7 @@ def _timed_steps(env) -> list[float]:
 
 
 def _updates(parts, data, state, env) -> dict[str, float]:
-    """The reward's and the policy's update, each as a program of its own."""
+    """Return the updates of the reward and of the policy, each as a separate program."""
     _, source, algorithm, _ = parts
     act = jax.jit(host_act(parts, partial(algorithm.act, explore=True)))
     memory = algorithm.initial_memory(algorithm.num_envs)

@@ -1,44 +1,81 @@
-"""Writes the table of the lecture's claims from the stored verdicts: ``python scripts/verdict_table.py``.
+"""Writes the tables of the lecture's claims from the stored verdicts: ``python scripts/verdict_table.py``.
 
-The table stands in ``scripts/results/README.md``, between two marks.
+The tables stand in ``scripts/results/README.md``, between marks.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rl_rewards.command_line.help import list_choices, study_name
+from rl_rewards.core.intervals import LEVEL
+from rl_rewards.reporting.stored_claims import claimed_in_words, interval_in_words, seeds_in_words
+from rl_rewards.studies.evidence import stored_evidence
 
 RESULTS = Path(__file__).parent / "results"
-START, END = "<!-- claims: written by scripts/verdict_table.py -->\n", "<!-- end of claims -->\n"
+PAGE = RESULTS / "README.md"
+"""Where the tables stand."""
+END = "<!-- end of claims -->\n"
+AS_BEFORE = {"held": "supported", "did not hold": "refuted"}
+"""The outcome of today that says the same as one of the older statistics."""
+
+
+def start_of(table: str) -> str:
+    """Return the mark above a table."""
+    return f"<!-- {table}: written by scripts/verdict_table.py -->\n"
 
 
 def every_claim(results: Path = RESULTS) -> str:
-    """Every stored study's claims as Markdown, seen from ``results``: claim, measured, whether it holds.
+    """Return every stored study's claims as Markdown, seen from ``results``.
 
     Where a person has put ``superseded`` into a record, the reason is shown beside its conditions.
     """
-    lines = ["| claim | measured | |", "|---|---|---|"]
-    for path, record in _studies(results):
+    lines = ["| claim | measured | interval | claimed | |", "|---|---|---|---|---|"]
+    for path, record in stored_studies(results):
         why = f"; **superseded**: {record['superseded']}" if "superseded" in record else ""
-        lines.append(f"| **{_links(path, path.parent)}** | {_conditions(record)}{why} | |")
+        lines.append(f"| **{_links(path, path.parent)}** | {_conditions(record)}{why} | | | |")
         lines += [f"| {' | '.join(_told(verdict))} |" for verdict in record["verdicts"]]
     return "\n".join(lines)
 
 
-PAGE = RESULTS / "README.md"
-"""Where the table stands."""
+def every_change(results: Path = RESULTS) -> str:
+    """Return the verdicts that the older statistics judged otherwise, as Markdown.
+
+    A verdict's ``before`` is its outcome by the older statistics: percentile bootstraps of 95%, shares of seeds as
+    they were counted, most margins 0, and no correction. Claims that did not hold, and are undecided now, are counted
+    at the end.
+    """
+    lines = ["| study | claim | before | now | why |", "|---|---|---|---|---|"]
+    opened = []
+    for path, record in stored_studies(results):
+        judged_twice = [one for one in record["verdicts"] if "before" in one]
+        changed = [one for one in judged_twice if one["outcome"] != AS_BEFORE[one["before"]]]
+        for one in changed:
+            if one["before"] == "held":
+                told = (path.stem, _cell(one["claim"]), "held", f"**{one['outcome']}**", _why(one))
+                lines.append(f"| {' | '.join(told)} |")
+        count = sum(one["before"] == "did not hold" for one in changed)
+        if count:
+            claims = "1 claim" if count == 1 else f"{count} claims"
+            opened.append(f"| {path.stem} | {claims} | did not hold | **undecided** | neither shown nor excluded |")
+    return "\n".join(lines + opened)
 
 
-def written_into(text: str, table: str) -> str:
-    """``text`` with ``table`` between its marks."""
-    before, _, rest = text.partition(START)
+def written_into(text: str, name: str, table: str) -> str:
+    """Return ``text`` with a table between its marks."""
+    before, _, rest = text.partition(start_of(name))
     _, _, after = rest.partition(END)
-    return f"{before}{START}\n{table}\n\n{END}{after}"
+    return f"{before}{start_of(name)}\n{table}\n\n{END}{after}"
 
 
-def _studies(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def whole_page(text: str, results: Path = RESULTS) -> str:
+    """Return the page with all of its tables as the stored verdicts have them."""
+    return written_into(written_into(text, "claims", every_claim(results)), "changes", every_change(results))
+
+
+def stored_studies(results: Path = RESULTS) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Return the path and the record of every stored study."""
     for path in sorted(results.glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(record, dict) and "verdicts" in record:
@@ -46,7 +83,7 @@ def _studies(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _links(path: Path, seen_from: Path) -> str:
-    """To the file and its figure, under the name by which the experiment is run."""
+    """Links to the file and its figure, under the name by which the experiment is run."""
     name = next((one for one in list_choices("experiment") if study_name(one) == path.stem), path.stem)
     name = name.removeprefix("lecture/")
     figure = path.with_suffix(".png")
@@ -64,8 +101,29 @@ def _conditions(record: dict[str, Any]) -> str:
     return told if record["counts"] else f"{told}; indicative only"
 
 
-def _told(verdict: dict[str, Any]) -> tuple[str, str, str]:
-    return _cell(verdict["claim"]), _cell(verdict["measured"]), "**holds**" if verdict["holds"] else "**does not hold**"
+def _told(verdict: Mapping[str, Any]) -> tuple[str, ...]:
+    measured = _cell(verdict["measured"])
+    if "not_judged_anew" in verdict:
+        measured += f"; **not judged anew**: {verdict['not_judged_anew']}"
+    outcome = f"**{verdict['outcome']}**"
+    if verdict["outcome"] == "undecided":
+        outcome += f"; {seeds_in_words(verdict['seeds_needed'])}"
+    return _cell(verdict["claim"]), measured, interval_in_words(verdict), claimed_in_words(verdict), outcome
+
+
+def _why(verdict: Mapping[str, Any]) -> str:
+    """Name the part of the new statistics by which a claim that held is not supported."""
+    evidence = next(
+        one for one in map(stored_evidence, verdict["evidence"]) if one.outcome(verdict["level"]) == verdict["outcome"]
+    )
+    low, high = evidence.interval(LEVEL)
+    if evidence.method == "share":
+        count, seeds = round(sum(evidence.values)), len(evidence.values)
+        return f"{count} of {seeds} seeds: the exact 95% interval is {low:.2f} to {high:.2f}"
+    if evidence.outcome(LEVEL) == "supported":
+        return f"corrected for the study's claims, the level is {100.0 * verdict['level']:.3g}%"
+    least = evidence.claimed[0]
+    return f"above 0, but not surely by {least:g}" if 0.0 < low < least else "Student's t interval is wider"
 
 
 def _cell(text: str) -> str:
@@ -73,4 +131,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written_into(PAGE.read_text(encoding="utf-8"), every_claim()), encoding="utf-8")
+    PAGE.write_text(whole_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

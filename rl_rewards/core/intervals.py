@@ -1,54 +1,110 @@
-"""Confidence intervals over seeds."""
+"""Confidence intervals over seeds: how much a handful of runs can tell.
 
-from collections.abc import Callable, Sequence
-from typing import Any
+Means have Student's t interval. In simulations of 2,000 studies each, a 95% interval covered the true mean in this
+share of the studies (tests/core/test_intervals.py repeats a part of it):
+
+======================================  ============  ============  ============
+outcome of a seed                       5 seeds       10 seeds      20 seeds
+                                        t      BCa    t      BCa    t      BCa
+======================================  =====  =====  =====  =====  =====  =====
+normal                                  .94    .83    .95    .90    .95    .91
+skewed (exponential)                    .88    .80    .89    .87    .92    .91
+success near 1 (Beta(8, 1))             .90    .81    .92    .88    .93    .93
+bimodal, 7 of 10 seeds succeed          .82    .82    .95    .96    .96    .97
+bimodal, 9 of 10 seeds succeed          .50    .46    .66    .64    .87    .85
+======================================  =====  =====  =====  =====  =====  =====
+
+The percentile bootstrap is no better than BCa (Efron 1987) anywhere, so t is the only method for means. No method is
+right where outcomes are bimodal and no seed has shown the rarer one: there, a share of seeds is the thing to claim,
+with its exact interval.
+"""
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
-RESAMPLES = 9999
-METHOD = "95% percentile bootstrap over seeds of the mean"
-IQM_METHOD = "the same for the interquartile mean, which leaves out the lowest and the highest quarter of the seeds"
+LEVEL = 0.95
+METHOD = "95% Student t interval over seeds of the mean"
+IQM_METHOD = (
+    "95% interval of the interquartile mean, which leaves out the lowest and the highest quarter of the seeds, by "
+    "Tukey and McLaughlin's t"
+)
+TRIMMED = 0.25
+"""Share of the seeds that the interquartile mean leaves out at either end."""
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean over seeds and its 95% percentile bootstrap interval (mean, low, high).
+def mean_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
+    """Return the mean and its Student t interval; the mean three times for one value or equal ones."""
+    found = np.asarray(values, float)
+    mean = float(found.mean())
+    if len(found) < 2 or np.ptp(found) == 0.0:
+        return mean, mean, mean
+    half = _t_quantile(len(found) - 1, level) * float(found.std(ddof=1)) / math.sqrt(len(found))
+    return mean, mean - half, mean + half
 
-    For a single value, or values that are all equal, the interval is that value.
+
+def interquartile_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
+    """Return the interquartile mean (Agarwal et al. 2021, arXiv:2108.13264) and its interval.
+
+    The interval is that of a trimmed mean: its standard error comes from the winsorised values, where those left out
+    count as the nearest that are not (Tukey and McLaughlin 1963, Sankhya A 25).
     """
-    return _interval(values, np.mean)
+    found = np.sort(np.asarray(values, float))
+    n = len(found)
+    cut = int(TRIMMED * n)
+    mean = float(found[cut : n - cut].mean())
+    if n < 2 or np.ptp(found) == 0.0:
+        return mean, mean, mean
+    winsorised = np.clip(found, found[cut], found[n - cut - 1])
+    error = float(winsorised.std(ddof=1)) / ((1.0 - 2.0 * cut / n) * math.sqrt(n))
+    half = _t_quantile(n - 2 * cut - 1, level) * error
+    return mean, mean - half, mean + half
 
 
-def interquartile_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the interquartile mean over seeds and its 95% interval, as :func:`mean_interval` does for the mean."""
-    return _interval(values, _middle_half)
+def share_interval(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return the exact interval of a share, by Clopper and Pearson (1934), of ``successes`` among ``n`` seeds."""
+    from scipy.special import betaincinv
+
+    tail = 0.5 * (1.0 - level)
+    low = float(betaincinv(successes, n - successes + 1, tail)) if successes > 0 else 0.0
+    high = float(betaincinv(successes + 1, n - successes, 1.0 - tail)) if successes < n else 1.0
+    return low, high
 
 
-def _interval(values: Sequence[float], statistic: Callable[..., Any]) -> tuple[float, float, float]:
-    from scipy import stats  # slow to import
+def median_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """Return the exact interval of a median, which has two of the sorted values as its ends; they may be infinite.
 
-    middle = float(statistic(np.asarray(values), axis=0))
-    if len(values) < 2 or np.ptp(values) == 0.0:
-        return middle, middle, middle
-    interval = stats.bootstrap(
-        (np.asarray(values),), statistic, method="percentile", n_resamples=RESAMPLES, rng=0
-    ).confidence_interval
-    return middle, float(interval.low), float(interval.high)
+    Too few values for the level give minus infinity to infinity: a level of 95% needs six.
+    """
+    from scipy.special import bdtr
 
-
-def _middle_half(values: np.ndarray, axis: int) -> np.ndarray:
-    from scipy import stats
-
-    return np.asarray(stats.trim_mean(values, 0.25, axis=axis))
+    found = np.sort(np.asarray(values, float))
+    at_most = bdtr(np.arange(len(found)), len(found), 0.5)  # P(at most k of the values lie below the median)
+    rank = int(np.sum(at_most <= 0.5 * (1.0 - level))) - 1
+    return (float(found[rank]), float(found[-1 - rank])) if rank >= 0 else (-math.inf, math.inf)
 
 
-def share_interval(successes: int, n: int) -> tuple[float, float]:
-    """Return the 95% Clopper-Pearson interval (low, high) of the success rate, given ``successes`` of ``n`` seeds."""
-    from scipy import stats
+def ratio_of_medians(one: Sequence[float], other: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
+    """Return the ratio of two medians of positive counts, infinite for "never", and its interval.
 
-    interval = stats.binomtest(successes, n).proportion_ci(0.95)
-    return float(interval.low), float(interval.high)
+    Its ends are quotients of the ends of both medians' exact intervals, each at a level that makes both together true
+    with probability ``level`` (Bonferroni), whatever the distributions are and whether or not the samples are paired.
+    Never over never counts as 1.
+    """
+    each = 1.0 - 0.5 * (1.0 - level)
+    (low, high), (other_low, other_high) = (median_interval(values, each) for values in (one, other))
+    middle = _ratio(float(np.median(one)), float(np.median(other)))
+    return middle, _ratio(max(low, 0.0), other_high), _ratio(high, max(other_low, 0.0))
 
 
-def interquartile_mean(values: Sequence[float]) -> float:
-    """Return the mean of the middle half of the values (Agarwal et al. 2021, arXiv:2108.13264)."""
-    return float(_middle_half(np.asarray(values), 0))
+def _ratio(above: float, below: float) -> float:
+    if math.isinf(above) and math.isinf(below):
+        return 1.0
+    return above / below if below > 0.0 else math.inf
+
+
+def _t_quantile(degrees: int, level: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, 0.5 + 0.5 * level))

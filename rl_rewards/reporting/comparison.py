@@ -2,10 +2,8 @@
 
 import base64
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rl_rewards.core.intervals import IQM_METHOD, METHOD
 from rl_rewards.reporting.arms import Arm, differences, group, seeds_in_words
@@ -20,6 +18,7 @@ from rl_rewards.reporting.glossary import glossary
 from rl_rewards.reporting.over_seeds import SeedRow, over_seeds, typical_index
 from rl_rewards.reporting.page import write_page
 from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.reporting.stored_claims import StoredClaim, stored_claim
 from rl_rewards.reporting.verdict import Notice, duration, judge
 
 MAPS_OF_AN_ARM = 3
@@ -61,7 +60,7 @@ class StudyWords:
     """The section of one study: its verdicts and its figure."""
 
     name: str
-    verdicts: list[Mapping[str, Any]]
+    verdicts: list[StoredClaim]
     counts: bool
     size: str
     seeds: str
@@ -102,7 +101,7 @@ def _study(study: StudyFiles) -> StudyWords:
     sha = verdict.get("git_sha")
     return StudyWords(
         name=study.path.resolve().name,
-        verdicts=[one for one in verdict.get("verdicts", []) if isinstance(one, dict)],
+        verdicts=[stored_claim(one) for one in verdict.get("verdicts", []) if isinstance(one, dict)],
         counts=bool(verdict.get("counts")),
         size=str(verdict.get("size", "")),
         seeds=seeds_in_words(verdict.get("seeds") or []),

@@ -8,13 +8,14 @@ from rl_rewards.core.words import digits
 from rl_rewards.reporting.arms import Arm, seeds_in_words
 from rl_rewards.reporting.figures.comparison import last_values, true_key
 from rl_rewards.reporting.find_runs import FoundRuns, StudyFiles
+from rl_rewards.reporting.stored_claims import count_outcomes
 from rl_rewards.reporting.verdict import Notice, learns_reward, wilson_interval
 
 ACTIVE = "active"
 LEARNED_KEY = "eval/learned_reward_final"
 NOTES = (
     "Values are from the last evaluation that all seeds of an arm have, with 95% intervals in brackets. For several "
-    "seeds the interval is a bootstrap over seeds. For one seed, marked *, it is a Wilson interval over evaluation "
+    "seeds the interval is Student's t over seeds. For one seed, marked *, it is a Wilson interval over evaluation "
     "episodes, which says nothing about other seeds."
 )
 
@@ -148,8 +149,7 @@ def _claims(studies: Sequence[StudyFiles]) -> str:
     if not verdicts:
         return ""
     indicative = "" if all(study.verdict.get("counts") for study in judged) else " (indicative: not at full size)"
-    hold, count = sum(bool(one.get("holds")) for one in verdicts), len(verdicts)
-    return f"{hold} of {count} claim{'s' if count > 1 else ''} hold{'s' if hold == 1 else ''}{indicative}"
+    return f"{count_outcomes(verdicts)}{indicative}"
 
 
 def _ranking(arms: Sequence[Arm]) -> str:

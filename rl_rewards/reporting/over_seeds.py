@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rl_rewards.core.intervals import METHOD, interquartile_interval, mean_interval
+from rl_rewards.core.intervals import IQM_METHOD, METHOD, interquartile_interval, mean_interval
 from rl_rewards.core.seed_rows import Row, values
 from rl_rewards.core.words import digits
 from rl_rewards.reporting.arms import seeds_in_words
@@ -71,7 +71,7 @@ class OverSeeds:
     rows: list[SeedRow]
     seeds: str
     typical_seed: int
-    method: str = METHOD + "; the same for the interquartile mean"
+    method: str = f"{METHOD}; {IQM_METHOD}"
 
 
 def typical_index(run: ManySeeds) -> int:

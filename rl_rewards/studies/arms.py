@@ -1,4 +1,4 @@
-"""The arms of a study, each with all of its overrides."""
+"""Resolves the arms of a study to their overrides."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,23 +10,23 @@ EXTENDS = "extends"
 
 
 def resolved_arms(arms: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Name -> overrides of every arm that is run, in the order in which the configuration has them.
+    """Return the overrides of every arm that is run, by name, in the configuration's order.
 
     An arm is a list of overrides. ``extends: NAME`` among them, or ``extends: [NAME, NAME]``, stands for the overrides
-    of those arms. An arm whose name begins with ``_`` is not run: it is there to be extended.
+    of those arms. An arm whose name begins with ``_`` is not run; others extend it.
 
     Raises:
-        ConfigError: for an arm that is no such list, extends an arm that does not exist, or extends itself.
+        ConfigError: for an arm that is not such a list, extends an arm that does not exist, or extends itself.
     """
     return {name: _overrides(name, arms, ()) for name in arms if not name.startswith("_")}
 
 
 def _overrides(name: str, arms: Mapping[str, Any], below: tuple[str, ...]) -> list[str]:
-    """The overrides of the arm ``name``; ``below`` are the arms that lead to it by extending each other."""
+    """Return the overrides of the arm ``name``; ``below`` are the arms that led to it by extending each other."""
     if name in below:
         raise ConfigError(f"The arm {name} extends itself: {' -> '.join([*below, name])}.")
     if name not in arms:
-        raise ConfigError(f"The arm {below[-1]} extends {name}, which is no arm; there are {', '.join(arms)}.")
+        raise ConfigError(f"The arm {below[-1]} extends {name}, which is not an arm; there are {', '.join(arms)}.")
     items = arms[name]
     require(items != "???", f"arms.{name} has no value; this study needs its overrides.")
     require(isinstance(items, list), f"arms.{name}={items} is not valid; an arm is a list of overrides.")

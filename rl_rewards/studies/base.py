@@ -1,8 +1,8 @@
 """A study: arms, each an ordinary run under RUN/arms/NAME, and verdicts on claims from their files alone.
 
 ``experiment=NAME`` gives ``study``, ``arms`` (name -> overrides; see :mod:`rl_rewards.studies.arms`) and ``sizes``
-(small | full -> overrides of all arms). Arms run one after another, each in a process of its own; a study started again
-goes on where it stopped. A study without arms computes what it judges, for each of the size's seeds.
+(small | full -> overrides of all arms). Arms run one after another, each in a process of its own. A study that is
+started again resumes where it stopped. A study without arms computes its numbers itself, for each of the size's seeds.
 """
 
 import json
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,36 +24,31 @@ from rl_rewards.core.strict_json import strict
 from rl_rewards.loop.provenance import code, command_line
 from rl_rewards.loop.settings import StudySettings
 from rl_rewards.reporting.run_files import RunFiles, read_run
+from rl_rewards.reporting.stored_claims import judged_in_words
 from rl_rewards.studies.arms import resolved_arms
+from rl_rewards.studies.claims import Claim, Verdict, conclude
 
 FOLDER = "{study}"
-"""In an arm's overrides: the study's folder, so that an arm can use what one before it has learned."""
+"""Stands for the study's folder in an arm's overrides, so that an arm can use what an earlier one has learned."""
 OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "hydra.", "+hydra.")
-"""Overrides that an arm does not inherit from the study's command line."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What was claimed, what was measured, and whether it holds."""
-
-    claim: str
-    measured: str
-    holds: bool
-    interval: tuple[float, float] | None  # of ``interval_of``
-    interval_of: str
-    per_seed: Mapping[str, Sequence[float]]  # arm -> the value of every seed
+"""Overrides of the study's command line that an arm does not inherit."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study found: its verdicts, and the numbers behind them that its figure shows."""
+    """The claims of a study with their evidence, and the numbers that its figure shows."""
 
-    verdicts: list[Verdict]
+    claims: Sequence[Claim]
     details: Mapping[str, Any] = field(default_factory=dict)  # plain data, for verdict.json
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """The claims, judged together."""
+        return conclude(self.claims)
 
 
 class Study(Protocol):
-    """Judges its arms by their run folders, or, without arms, what it computes itself."""
+    """Judges its arms by their run folders; a study without arms judges what it computes."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings: ...
 
@@ -62,10 +58,10 @@ class Study(Protocol):
 
 
 def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], folder: Path) -> Path:
-    """Run the arms that are not done, then judge; returns the path of verdict.json.
+    """Run the arms that are not done, then judge; return the path of verdict.json.
 
     Args:
-        overrides: of the command line, which every arm gets too.
+        overrides: of the command line; every arm gets them too.
 
     Raises:
         ConfigError: for an unknown size or a refused arm.
@@ -95,15 +91,16 @@ def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], f
     path = folder / "verdict.json"
     record = _record(size, seeds, runs, findings, folder)
     record |= {"command": _without_folder(command_line(overrides), folder), **code()}
-    write_whole(path, json.dumps(strict(record), indent=1, allow_nan=False) + "\n")
+    record = strict(record)
+    write_whole(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
     study.draw(runs, findings, folder / "verdict.png")
-    _print(findings.verdicts, size, path)
+    _print(record["verdicts"], size, path)
     return path
 
 
 @contextmanager
 def still_at_work(what: str, every_seconds: float = 30.0) -> Iterator[None]:
-    """Print ``what`` is done, and how long it has taken so far as long as it goes on."""
+    """Print ``what`` at the start, and then every so often how long it has taken so far."""
     print(f"\n{what} ...", flush=True)
     started, over = time.monotonic(), threading.Event()
 
@@ -122,7 +119,7 @@ def still_at_work(what: str, every_seconds: float = 30.0) -> Iterator[None]:
 
 
 def _seeds(overrides: Sequence[str]) -> range:
-    """The seeds that a size's overrides name."""
+    """Return the seeds that a size's overrides name."""
     named = {key: value for key, _, value in (one.partition("=") for one in overrides)}
     first = int(named.get("seed", 0))
     return range(first, first + int(named.get("num_seeds", 1)))
@@ -162,14 +159,15 @@ def _record(
 
 
 def _without_folder(command: str, folder: Path) -> str:
-    """As anyone can type it: where it was run says nothing."""
+    """Return a command as anyone can type it, without the folder in which it was run."""
     words = [word for word in command.split() if not word.startswith("hydra.run.dir=")]
     return " ".join(words).replace(str(folder), FOLDER)
 
 
-def _print(verdicts: Sequence[Verdict], size: str, path: Path) -> None:
+def _print(verdicts: Sequence[Mapping[str, Any]], size: str, path: Path) -> None:
     print()
-    for verdict in verdicts:
-        word = "HOLDS" if verdict.holds else "DOES NOT HOLD"
-        print(f"{word}{' (indicative)' if size != 'full' else ''}: {verdict.claim}\n  {verdict.measured}", flush=True)
+    indicative = " (indicative)" if size != "full" else ""
+    for one in verdicts:
+        print(f"{one['outcome'].upper()}{indicative}: {one['claim']}\n  {one['measured']}", flush=True)
+        print(f"  {judged_in_words(one)}")
     print(f"  {path}")

@@ -1,4 +1,4 @@
-"""Mixtures of normal distributions on a line: densities known exactly, to hold what is learned against."""
+"""Mixtures of normal distributions on a line: exact densities, to compare with what is learned."""
 
 from collections.abc import Sequence
 
@@ -13,27 +13,27 @@ from rl_rewards.core.types import Key
 
 
 class NormalMixture(struct.PyTreeNode):
-    """C normal distributions; with leading axes on every leaf, many mixtures."""
+    """A mixture of C normal distributions; many of them with leading axes on every leaf."""
 
     weights: Float[Array, " C"]  # sum to 1
     means: Float[Array, " C"]
     deviations: Float[Array, " C"]
 
     def sample(self, key: Key, shape: tuple[int, ...]) -> Array:
-        """Independent draws of ``shape``."""
+        """Draw independent samples of ``shape``."""
         component_key, normal_key = jax.random.split(key)
         ends = jnp.cumsum(self.weights)[:-1]
         component = jnp.sum(jax.random.uniform(component_key, shape)[..., None] >= ends, axis=-1)
         return self.means[component] + self.deviations[component] * jax.random.normal(normal_key, shape)
 
     def density(self, x: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-        """p(x), in float64."""
+        """Compute p(x), in float64."""
         weights, means, deviations = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(self))
         scaled = (np.asarray(x)[:, None] - means) / deviations
         return np.sum(weights * np.exp(-0.5 * scaled**2) / (deviations * np.sqrt(2.0 * np.pi)), axis=-1)
 
     def cumulative(self, x: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-        """P(X <= x), in float64."""
+        """Compute P(X <= x), in float64."""
         from scipy.special import ndtr  # slow to import
 
         weights, means, deviations = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(self))
@@ -41,10 +41,10 @@ class NormalMixture(struct.PyTreeNode):
 
 
 def mixture(*, weights: Sequence[float], means: Sequence[float], deviations: Sequence[float]) -> NormalMixture:
-    """The mixture of a YAML.
+    """Build the mixture of a YAML.
 
     Raises:
-        ConfigError: when it is not one.
+        ConfigError: when the numbers do not describe a mixture.
     """
     require(
         len(weights) == len(means) == len(deviations),
@@ -60,7 +60,7 @@ def mixture(*, weights: Sequence[float], means: Sequence[float], deviations: Seq
 
 
 def blend(first: NormalMixture, second: NormalMixture, share: float) -> NormalMixture:
-    """``share`` of ``first``, the rest of ``second``."""
+    """Mix ``share`` of ``first`` with the rest of ``second``."""
     return NormalMixture(
         weights=jnp.concatenate([share * first.weights, (1.0 - share) * second.weights]),
         means=jnp.concatenate([first.means, second.means]),
@@ -69,10 +69,10 @@ def blend(first: NormalMixture, second: NormalMixture, share: float) -> NormalMi
 
 
 def stacked(mixtures: Sequence[NormalMixture]) -> NormalMixture:
-    """Mixtures of equally many components as one, with a leading axis."""
+    """Stack mixtures of equally many components along a new leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *mixtures)
 
 
 def seed_keys(seeds: Sequence[int]) -> Array:
-    """A key for every seed [S]."""
+    """Return a key for every seed [S]."""
     return jax.vmap(jax.random.key)(jnp.asarray(seeds))

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 SUCCESS_CURVE = ("eval/success", TRUE, "true success")
 REWARD_CURVE = ("eval/learned_reward_final", LEARNED, "learned reward, final states")
 Curve = tuple[str, str, str]
-"""A metric, its colour and its name."""
+"""A metric with its colour and its label."""
 
 
 def canvas(width: float, height: float) -> "Figure":
-    """An empty figure, sizes in inches, without global state."""
+    """Return an empty figure, sizes in inches, without global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -40,10 +40,10 @@ def draw_curves(
     columns: int = 4,
     other_scale: Curve | None = None,
 ) -> None:
-    """A panel for every arm: metrics in [0, 1] over env steps, every seed thin and their mean thick.
+    """Draw a panel for every arm: metrics in [0, 1] over env steps, every seed thin and their mean thick.
 
     Args:
-        other_scale: a metric in units of its own, on the right of every panel.
+        other_scale: a metric in its own units, on a second axis at the right of every panel.
     """
     from matplotlib.lines import Line2D
 
@@ -70,7 +70,7 @@ def draw_curves(
 
 
 def draw_arm(axes: "Axes", run: RunFiles, curves: Sequence[Curve]) -> None:
-    """One arm's metrics over its env steps."""
+    """Draw one arm's metrics over its env steps."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     for curve in curves:
@@ -101,7 +101,7 @@ def _draw_on_the_right(axes: "Axes", run: RunFiles, curve: Curve) -> None:
 
 
 def draw_over_training(axes: "Axes", run: RunFiles, key: str, colour: str, label: str) -> None:
-    """A metric of every round: each seed thin, their mean thick."""
+    """Draw a metric of every round: each seed thin, their mean thick."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     steps = [row["env_steps"] for row in run.rows]

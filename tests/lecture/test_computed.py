@@ -67,7 +67,7 @@ def test_a_study_runs_from_its_configuration_to_its_figure(name, tmp_path):
     assert record["seeds"] == [0, 1, 2] and record["arms"] == {}
     for verdict in record["verdicts"]:
         assert all(len(found) == 3 for found in verdict["per_seed"].values()), verdict["claim"]
-        assert verdict["holds"] in (True, False)
+        assert verdict["outcome"] in ("supported", "refuted", "undecided")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -29,11 +29,16 @@ def sweep(tmp_path) -> Path:
 def write_study(folder: Path, counts: bool = True) -> Path:
     for i, name in enumerate(("plain", "changed")):
         write_fake_run(folder / "arms" / name, rounds=12, seed=0, learning_rate=0.001 * (i + 1), video=False)
-    claims = [("It learns.", True, [0.5, 1.0]), ("The change hurts.", False, None), ("It is fast.", False, [2, None])]
+    judged = {"interval_of": "share of seeds", "level": 0.975, "method": "Student t", "seeds_needed": None}
     verdicts = [
-        {"claim": claim, "measured": "9 of 10.", "holds": holds, "interval": interval, "interval_of": "share of seeds"}
-        for claim, holds, interval in claims
+        {"claim": claim, "measured": "9 of 10.", "outcome": outcome, "interval": interval, "margin": margin, **judged}
+        for claim, outcome, interval, margin in (
+            ("It learns.", "supported", [0.5, 1.0], [0.4, None]),
+            ("The change hurts.", "refuted", [None, 0.3], [0.4, None]),
+            ("It is fast.", "undecided", [2, None], [None, 3.5]),
+        )
     ]
+    verdicts[2]["seeds_needed"] = 1001
     record = {
         "size": "full",
         "counts": counts,
@@ -69,7 +74,7 @@ def test_a_sweep_is_told_arm_by_arm(capsys, sweep):
         "algorithm.learning_rate",
         "0, 1",
         "interquartile mean",
-        "95% percentile bootstrap over seeds of the mean",
+        "95% Student t interval over seeds of the mean",
         "Where the time went",
         "What the numbers mean",
         "The classifier's boundary over training",
@@ -106,18 +111,33 @@ def test_one_run_is_reported_in_its_own_folder(capsys, sweep):
 @pytest.mark.parametrize("part", ["", "arms", "arms/*"])
 def test_a_study_opens_with_its_verdicts(capsys, tmp_path, part):
     found = page(capsys, write_study(tmp_path / "study") / part)
-    assert "1 of 3 claims holds; no exploit alarm is active." in found.text
+    assert "1 of 3 claims supported, 1 refuted, 1 undecided; no exploit alarm is active." in found.text
     assert "indicative" not in found.text
     for words in (
         "It learns.",
-        "95% interval of share of seeds: 0.5 to 1",
-        "95% interval of share of seeds: 2 to infinite",
-        "DOES NOT HOLD",
+        "Share of seeds: 0.5 to 1 (97.5%), Student t; claimed: at least 0.4.",
+        "Share of seeds: 2 to no upper limit (97.5%), Student t; claimed: at most 3.5; more than 1,000 seeds would",
+        "REFUTED: The change hurts.",
         "python -m x size=full",
     ):
         assert words in found.text, words
     assert "The figure of the study study." in found.alts
     assert found.text.index("The change hurts.") < found.text.index("Every arm at its last evaluation")
+
+
+def test_a_study_of_an_older_version_is_shown_with_its_two_outcomes(capsys, tmp_path):
+    folder = write_study(tmp_path / "study")
+    path = folder / "verdict.json"
+    record = json.loads(path.read_text())
+    record["verdicts"] = [
+        {"claim": "It learns.", "measured": "9 of 10.", "holds": True, "interval": [0.5, None], "interval_of": "share"},
+        {"claim": "It is exact.", "measured": "", "holds": False, "interval": None, "interval_of": ""},
+    ]
+    path.write_text(json.dumps(record))
+    text = page(capsys, folder).text
+    assert "1 of 2 claims held, 1 did not hold; no exploit alarm is active." in text
+    assert "HELD: It learns." in text and "DID NOT HOLD: It is exact." in text
+    assert "An older version judged this by the interval 0.5 to no upper limit." in text
 
 
 def test_a_small_study_is_indicative_and_one_without_arms_is_enough(capsys, tmp_path):

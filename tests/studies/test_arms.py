@@ -26,7 +26,7 @@ def test_an_arm_has_the_overrides_of_those_that_it_extends():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{a: [extends: b]}", r"The arm a extends b, which is no arm; there are a\."),
+        ("{a: [extends: b]}", r"The arm a extends b, which is not an arm; there are a\."),
         ("{a: [extends: b], b: [extends: c], c: [extends: b]}", r"The arm b extends itself: a -> b -> c -> b\."),
         ("{a: [extends: a]}", r"The arm a extends itself: a -> a\."),
         ("{a: seed=1}", r"arms\.a=seed=1 is not valid; an arm is a list of overrides\."),

@@ -13,7 +13,9 @@ from rl_rewards.core.seed_rows import values
 from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.settings import StudySettings
 from rl_rewards.studies.arms import resolved_arms
-from rl_rewards.studies.base import FOLDER, Findings, Verdict, run_study, still_at_work
+from rl_rewards.studies.base import FOLDER, Findings, run_study, still_at_work
+from rl_rewards.studies.claims import Claim, exact
+from rl_rewards.studies.evidence import Evidence
 from tests.runs import command, composed
 
 TINY = ["debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=320", "logger=none"]
@@ -25,7 +27,8 @@ class Ends:
 
     def judge(self, arms, seeds):
         ends = {name: values(run.rows[-1], "eval/success") for name, run in arms.items()}
-        return Findings([Verdict("A rate is reported.", str(ends), all(ends.values()), None, "", ends)])
+        rates = {name: (found, (0.0, 1.0)) for name, found in ends.items()}
+        return Findings([exact("A rate is reported.", str(ends), rates, ends)])
 
     def draw(self, arms, findings, path):
         path.write_text("a figure", encoding="utf-8")
@@ -36,8 +39,11 @@ class Computes:
 
     def judge(self, arms, seeds):
         assert not arms
-        found = Verdict("Seeds are given.", "", True, (0.5, float("inf")), "", {"seed": list(seeds)})
-        return Findings([found], {"curve": [1, 2]})
+        never = [float("inf")] * len(seeds)
+        ratio = Evidence(
+            of="ratio", values=never, others=[1.0] * len(seeds), claimed=(0.0, 0.5), method="ratio of medians"
+        )
+        return Findings([Claim("Seeds are given.", "", (ratio,), {"seed": list(seeds)})], {"curve": [1, 2]})
 
     def draw(self, arms, findings, path):
         path.write_text(str(findings.details["curve"]), encoding="utf-8")
@@ -52,11 +58,12 @@ def test_arms_run_once_and_are_judged_from_their_files(tmp_path, capfd):
     path = run_study(Ends(), cfg, [*TINY, "size=small", "hydra.run.dir=elsewhere"], tmp_path)
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["counts"] is False, "a small study is indicative"
-    assert record["verdicts"][0]["holds"] is True
+    assert record["verdicts"][0]["outcome"] == "supported"
     assert record["arms"]["one"]["seeds"] == [4]
     assert "algorithm.discount=0.9" in record["arms"]["two"]["command"]
     assert (tmp_path / "verdict.png").exists()
-    assert "HOLDS (indicative): A rate is reported." in capfd.readouterr().out
+    told = capfd.readouterr().out
+    assert "SUPPORTED (indicative): A rate is reported." in told and "Computed exactly: one." in told
 
     stamp = (tmp_path / "arms" / "one" / "DONE").stat().st_mtime_ns
     run_study(Ends(), cfg, TINY, tmp_path)
@@ -95,7 +102,8 @@ def test_a_study_without_arms_computes_for_the_seeds_of_its_size(tmp_path):
     record = json.loads(run_study(Computes(), cfg, ["size=full", "hydra.run.dir=x"], tmp_path).read_text("utf-8"))
     assert record["counts"] and record["seeds"] == record["verdicts"][0]["per_seed"]["seed"] == [100, 101, 102]
     assert record["details"] == {"curve": [1, 2]} and record["arms"] == {}
-    assert record["verdicts"][0]["interval"] == [0.5, None], "strict JSON has no infinity"
+    assert record["verdicts"][0]["outcome"] == "undecided", "three seeds give no interval of a ratio"
+    assert record["verdicts"][0]["interval"] == [0.0, None], "strict JSON has no infinity"
     assert record["command"] == "python -m rl_rewards.run size=full" and "git_sha" in record
     assert (tmp_path / "verdict.png").read_text(encoding="utf-8") == "[1, 2]"
 
@@ -112,6 +120,6 @@ def test_a_study_from_the_command_line_ends_in_verdicts_and_a_page(tmp_path):
     tmp_path = tmp_path / "a study, (1)=x"  # Hydra reads the folders of its arms as overrides
     done = command("experiment=lecture/demonstrations/reward_maps", *fewer, f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
-    assert "HOLD (indicative): D: success over the last 3 evaluations" in done.stdout
+    assert "(indicative): D: success over the last 3 evaluations" in done.stdout
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.index("success over the last 3 evaluations") < page.index("reward.reward_map")

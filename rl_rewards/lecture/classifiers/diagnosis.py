@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, enough_seeds, in_words, less
 from rl_rewards.studies.drawing import REWARD_CURVE, SUCCESS_CURVE, draw_curves
-from rl_rewards.studies.measures import LEARNED, SUCCESS, enough_seeds, in_words, last_mean, less, series
+from rl_rewards.studies.measures import LEARNED, SUCCESS, last_mean, series
 
 ITERATIONS = 5
 RISING, NO_SUCCESS, NEEDED = 0.8, 0.05, 0.9
@@ -28,14 +28,17 @@ TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """Judges the arms of configs/experiment/lecture/diagnosis.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/diagnosis.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         learned, success = (_trace(arms["as_it_is"], key) for key in (LEARNED, SUCCESS))
-        verdicts = [_symptom(learned, success), *(_fix(arms, name) for name in arms if name != "as_it_is")]
+        over_training = {name: series(run, SUCCESS).mean(axis=0).tolist() for name, run in arms.items()}
+        at_end = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
+        claims = [symptom(_rank_correlation(learned), success.mean(axis=0).tolist(), learned.mean(axis=1).tolist())]
+        claims += [fix(name, over_training, at_end) for name in arms if name != "as_it_is"]
         means = {"learned reward": learned.mean(axis=1).tolist(), "success": success.mean(axis=1).tolist()}
-        return Findings(verdicts, {"trace": means})
+        return Findings(claims, {"trace": means})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del findings
@@ -43,37 +46,37 @@ class Diagnosis:
 
 
 def _trace(run: RunFiles, key: str) -> np.ndarray:
-    """[iterations, seeds] at the end of each of the first iterations."""
+    """Return a metric [iterations, seeds] at the end of each of the first iterations."""
     return series(run, key)[:ITERATIONS]
 
 
-def _symptom(learned: np.ndarray, success: np.ndarray) -> Verdict:
+def _rank_correlation(learned: np.ndarray) -> list[float]:
     from scipy import stats
 
-    rank = [float(stats.spearmanr(range(len(one)), one)[0]) for one in learned.T]
-    mean = success.mean(axis=0).tolist()
-    shown = [rho > RISING and rate < NO_SUCCESS for rho, rate in zip(rank, mean, strict=True)]
-    trace = ", ".join(f"{value:.2f}" for value in learned.mean(axis=1))
+    return [float(stats.spearmanr(range(len(one)), one)[0]) for one in learned.T]
+
+
+def symptom(rank: list[float], success: list[float], trace: list[float]) -> Claim:
+    """Claim that the learned reward rises without success; ``trace`` is its mean over seeds at each iteration."""
+    listed = ", ".join(f"{value:.2f}" for value in trace)
     return enough_seeds(
         f"Over the first {ITERATIONS} iterations the learned reward rises (rank correlation above {RISING}) while "
         f"mean success is below {NO_SUCCESS:.0%}, in {NEEDED:.0%} of seeds.",
-        f"learned reward {trace}; rank correlation {in_words(rank)}; success {in_words(mean)}.",
-        shown,
+        f"learned reward {listed}; rank correlation {in_words(rank)}; success {in_words(success)}.",
+        [rho > RISING and rate < NO_SUCCESS for rho, rate in zip(rank, success, strict=True)],
         NEEDED,
-        {"rank correlation": rank, "success": mean},
+        {"rank correlation": rank, "success": success},
     )
 
 
-def _fix(arms: Mapping[str, RunFiles], name: str) -> Verdict:
-    over_training = {arm: series(arms[arm], SUCCESS).mean(axis=0).tolist() for arm in ("as_it_is", name)}
-    gained = less(over_training[name], over_training["as_it_is"])
-    at_end = {arm: last_mean(arms[arm], SUCCESS) for arm in ("as_it_is", name)}
-    _, low, high = mean_interval(gained)
-    return Verdict(
+def fix(name: str, over_training: Mapping[str, list[float]], at_end: Mapping[str, list[float]]) -> Claim:
+    both = {arm: over_training[arm] for arm in ("as_it_is", name)}
+    more = less(over_training[name], over_training["as_it_is"])
+    return at_least(
         f"{TITLES[name][0].upper()}{TITLES[name][1:]}: alone, it brings more success over training.",
-        f"{in_words(gained)} more; at the end {in_words(at_end[name])} against {in_words(at_end['as_it_is'])}.",
-        low > 0.0,
-        (low, high),
+        f"{in_words(more)} more; at the end {in_words(at_end[name])} against {in_words(at_end['as_it_is'])}.",
         "mean success over all evaluations, more than as it is, paired by seed",
-        over_training,
+        more,
+        PRACTICAL,
+        both,
     )

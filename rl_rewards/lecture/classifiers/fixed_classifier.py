@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import Claim, enough_seeds, gained, in_words
 from rl_rewards.studies.drawing import REWARD_CURVE, SUCCESS_CURVE, draw_curves
 from rl_rewards.studies.measures import (
     LEARNED,
     SUCCESS,
-    above_zero,
-    enough_seeds,
-    in_words,
     last_mean,
     late_minus_early,
     series,
@@ -26,12 +24,11 @@ LEARNED_ABOVE, SUCCESS_BELOW, NEEDED = 0.9, 0.2, 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class FixedClassifier:
-    """Judges the arms of configs/experiment/lecture/fixed_classifier.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/fixed_classifier.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
-        verdicts = [verdict for name, run in arms.items() for verdict in _of_arm(name, run)]
-        return Findings(verdicts)
+        return Findings([claim for name, run in arms.items() for claim in _claims(name, run)])
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del findings
@@ -39,28 +36,32 @@ class FixedClassifier:
         draw_curves(arms, titles, [SUCCESS_CURVE, REWARD_CURVE], path)
 
 
-def _of_arm(name: str, run: RunFiles) -> list[Verdict]:
-    learned, success = last_mean(run, LEARNED), last_mean(run, SUCCESS)
-    fooled = [high > LEARNED_ABOVE and low < SUCCESS_BELOW for high, low in zip(learned, success, strict=True)]
-    per_seed = {"learned reward": learned, "success": success}
-    gap = late_minus_early(series(run, LEARNED) - series(run, SUCCESS))
-    lost = [-change for change in late_minus_early(series(run, SUCCESS))]
+def _claims(name: str, run: RunFiles) -> list[Claim]:
+    learned, success = series(run, LEARNED), series(run, SUCCESS)
+    gap, lost = late_minus_early(learned - success), [-change for change in late_minus_early(success)]
+    return claims_of_arm(name, last_mean(run, LEARNED), last_mean(run, SUCCESS), gap, lost)
+
+
+def claims_of_arm(
+    name: str, learned: list[float], success: list[float], gap: list[float], lost: list[float]
+) -> list[Claim]:
+    """Claim that the classifier is fooled, and that both the gap and the loss of success grow with training."""
     return [
         enough_seeds(
             f"{name}: learned reward above {LEARNED_ABOVE} with true success below {SUCCESS_BELOW} in {NEEDED:.0%} of "
             "seeds.",
             f"learned reward {in_words(learned)}, success {in_words(success)}.",
-            fooled,
+            [high > LEARNED_ABOVE and low < SUCCESS_BELOW for high, low in zip(learned, success, strict=True)],
             NEEDED,
-            per_seed,
+            {"learned reward": learned, "success": success},
         ),
-        above_zero(
+        gained(
             f"{name}: the gap between learned reward and success grows with RL steps.",
             "gap in the last third of the evaluations, more than in the first",
             gap,
             {"gap grown": gap},
         ),
-        above_zero(
+        gained(
             f"{name}: true success falls with RL steps.",
             "success in the first third of the evaluations, more than in the last",
             lost,

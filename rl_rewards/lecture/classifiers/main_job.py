@@ -1,7 +1,7 @@
-"""The main job and its baselines: what is learned from examples alone, and whether it is kept.
+"""The main job and its baselines: is the task learned from examples alone, and is it kept?
 
-Beside the adversarial classifier with negatives by places (the main job as it is): negatives by visits, the fixed
-classifier, the true sparse reward, and the main job with twice the env steps.
+The main job is the adversarial classifier with negatives by places. Its baselines are negatives by visits, the fixed
+classifier and the true sparse reward; one more arm has twice the env steps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
-from rl_rewards.lecture.classifiers.stability import arm_numbers, ends_well, keeps_the_task
+from rl_rewards.lecture.classifiers.stability import arm_numbers, ends_well, keeps_the_task, lost_after_mastery
 from rl_rewards.reporting.figures.drawing import ALARM, GOALS, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import more_than
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import SUCCESS, last_mean, more_than, series
+from rl_rewards.studies.measures import SUCCESS, last_mean, series
 
 MAIN, LONGER = "adversarial_classifier", "longer"
 STYLES = {
@@ -24,6 +25,11 @@ STYLES = {
     "visits": ("negatives by visits", GOALS),
     "goal_classifier": ("fixed classifier", ALARM),
     "environment": ("true sparse reward", OTHER),
+}
+OTHERS = {
+    "visits": "negatives by visits",
+    "goal_classifier": "a fixed classifier",
+    "environment": "the true sparse reward",
 }
 PANELS = (
     (SUCCESS, "true success (share of episodes)", "What really happens"),
@@ -33,23 +39,25 @@ PANELS = (
 
 @dataclass(frozen=True, kw_only=True)
 class MainJob:
-    """Judges the arms of configs/experiment/lecture/main_job.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/main_job.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         end = {name: last_mean(run, SUCCESS, 1) for name, run in arms.items()}
-        verdicts = [ends_well(MAIN, arms[MAIN])]
-        verdicts += [
-            more_than(f"The main job ends with more success than {_words(name)}.", end, MAIN, name, "success")
+        claims = [ends_well(MAIN, end[MAIN])]
+        claims += [
+            more_than(
+                f"The main job ends with more success than with {OTHERS.get(name, name)}.", end, MAIN, name, "success"
+            )
             for name in arms
             if name not in (MAIN, LONGER)
         ]
         if LONGER in arms:
-            verdicts.append(keeps_the_task(LONGER, arms[LONGER]))
-        return Findings(verdicts, {name: arm_numbers(run) for name, run in arms.items()})
+            claims.append(keeps_the_task(LONGER, lost_after_mastery(arms[LONGER])))
+        return Findings(claims, {name: arm_numbers(run) for name, run in arms.items()})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
-        """True success and learned reward over env steps: means over seeds and their 95% intervals."""
+        """Draw true success and learned reward over env steps: means over seeds and their 95% intervals."""
         del findings
         with styled():
             figure = canvas(10.0, 3.6)
@@ -68,8 +76,3 @@ class MainJob:
                 axes.set(xlabel="environment steps (millions)", ylabel=label, ylim=(-0.02, 1.02))
                 axes.set_title(title, loc="left")
             figure.savefig(path, dpi=110)
-
-
-def _words(name: str) -> str:
-    """The name of an arm as a claim says it."""
-    return STYLES[name][0] if name in STYLES else name

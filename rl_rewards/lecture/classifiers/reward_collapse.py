@@ -4,6 +4,7 @@ The lecture: too many negatives too fast, and the classifier turns conservative 
 exploits persist.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import Claim, at_least, gained, in_words, less
 from rl_rewards.studies.drawing import SUCCESS_CURVE, canvas, draw_arm
-from rl_rewards.studies.measures import HELDOUT, SUCCESS, above_zero, in_words, last_mean, less, series
+from rl_rewards.studies.evidence import Evidence
+from rl_rewards.studies.measures import HELDOUT, SUCCESS, last_mean, series
 from rl_rewards.studies.measures import LEARNED as LEARNED_FINAL
 
 RATE_ARMS = ("every_30", "every_10", "every_3", "balanced", "steps_100")
@@ -24,15 +27,18 @@ COLLAPSED, HEALTHY, LARGE_LOSS = 0.1, 0.5, 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class RewardCollapse:
-    """Judges the arms of configs/experiment/lecture/reward_collapse.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/reward_collapse.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
-        verdicts = [_output_collapses(arms, name) for name in ("unbalanced", "too_fast")]
-        verdicts += [_costs_success(arms, "balanced", name) for name in ("unbalanced", "too_fast")]
-        verdicts.append(_costs_success(arms, "sac_balanced", "sac_unbalanced"))
-        verdicts += [_slower(arms, "every_30", "too rarely"), _slower(arms, "steps_100", "too often")]
-        return Findings(verdicts, {"update_rate": [_rate_point(name, arms[name]) for name in RATE_ARMS]})
+        goals = {name: last_mean(run, HELDOUT) for name, run in arms.items()}
+        success = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
+        over_training = {name: series(run, SUCCESS).mean(axis=0).tolist() for name, run in arms.items()}
+        claims = [output_collapses(goals, name) for name in ("unbalanced", "too_fast")]
+        claims += [costs_success(success, "balanced", name) for name in ("unbalanced", "too_fast")]
+        claims.append(costs_success(success, "sac_balanced", "sac_unbalanced"))
+        claims += [slower(over_training, "every_30", "too rarely"), slower(over_training, "steps_100", "too often")]
+        return Findings(claims, {"update_rate": [_rate_point(name, arms[name]) for name in RATE_ARMS]})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         with styled():
@@ -47,36 +53,35 @@ class RewardCollapse:
             figure.savefig(path, dpi=110)
 
 
-def _output_collapses(arms: Mapping[str, RunFiles], name: str) -> Verdict:
-    low, high = last_mean(arms[name], HELDOUT), last_mean(arms["balanced"], HELDOUT)
-    (mean, least, most), healthy = mean_interval(low), mean_interval(high)
-    return Verdict(
+def output_collapses(goals: Mapping[str, list[float]], name: str) -> Claim:
+    low, high = goals[name], goals["balanced"]
+    evidence = (
+        Evidence(of="mean output on held-out goals", values=low, claimed=(-math.inf, COLLAPSED)),
+        Evidence(of="mean output on held-out goals, balanced", values=high, claimed=(HEALTHY, math.inf)),
+    )
+    return Claim(
         f"{name}: the output on held-out goals falls below {COLLAPSED}; balanced batches keep it above {HEALTHY}.",
-        f"{mean:.3f} [{least:.3f}, {most:.3f}] against {in_words(high)} balanced.",
-        most < COLLAPSED and healthy[1] > HEALTHY,
-        (least, most),
-        "mean output on held-out goals",
+        f"{in_words(low, 3)} against {in_words(high)} balanced.",
+        evidence,
         {name: low, "balanced": high},
     )
 
 
-def _costs_success(arms: Mapping[str, RunFiles], base: str, name: str) -> Verdict:
-    success = {arm: last_mean(arms[arm], SUCCESS) for arm in (base, name)}
+def costs_success(success: Mapping[str, list[float]], base: str, name: str) -> Claim:
     lost = less(success[base], success[name])
-    _, low, high = mean_interval(lost)
-    return Verdict(
+    return at_least(
         f"{name}: low rewards cost at least {LARGE_LOSS:.0%} of success against {base}.",
         f"success {in_words(success[name])} against {in_words(success[base])}; lost {in_words(lost)}.",
-        low >= LARGE_LOSS,
-        (low, high),
         "success lost, paired by seed",
-        success,
+        lost,
+        LARGE_LOSS,
+        {arm: success[arm] for arm in (base, name)},
     )
 
 
-def _slower(arms: Mapping[str, RunFiles], name: str, how: str) -> Verdict:
-    base, other = (series(arms[arm], SUCCESS).mean(axis=0).tolist() for arm in ("balanced", name))
-    return above_zero(
+def slower(over_training: Mapping[str, list[float]], name: str, how: str) -> Claim:
+    base, other = over_training["balanced"], over_training[name]
+    return gained(
         f"Updated {how} ({name}), the policy has less success over training than with an update in every round.",
         "mean success over all evaluations, less than with an update in every round",
         less(base, other),
@@ -85,7 +90,7 @@ def _slower(arms: Mapping[str, RunFiles], name: str, how: str) -> Verdict:
 
 
 def _rate_point(name: str, run: RunFiles) -> dict[str, object]:
-    """One point of the trade-off: how often, and what came of it."""
+    """Return one point of the trade-off: the rate of updates and the outcome."""
     reward, algorithm = run.config["reward"], run.config["algorithm"]
     round_steps = algorithm["num_envs"] * algorithm["rollout_length"]
     rate = 1000.0 * reward["updates_per_round"] / (reward["rounds_per_update"] * round_steps)

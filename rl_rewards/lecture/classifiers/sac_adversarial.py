@@ -4,31 +4,30 @@ Suspected: a terminal at success under a positive reward (hovering outside the g
 negatives from recent data alone with many classifier steps (chasing and forgetting).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import LEARNED
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, enough_seeds, in_words, less
 from rl_rewards.studies.drawing import SUCCESS_CURVE, draw_curves
+from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import (
     LAST,
     SUCCESS,
     THRESHOLD,
     best_mean,
-    enough_seeds,
-    in_words,
     last_mean,
-    less,
     share_fallen,
 )
 
 NEEDED = 0.9
-"""Share of seeds that must lie above the threshold."""
+"""The share of seeds that must be above the threshold."""
 
 NAMES = {
     "as_it_is": "as it is",
@@ -41,49 +40,55 @@ CURVES = (SUCCESS_CURVE, ("eval/prob_visited", LEARNED, "D, visited states"))
 
 @dataclass(frozen=True, kw_only=True)
 class SacAdversarial:
-    """Judges the arms of configs/experiment/lecture/sac_adversarial.yaml."""
+    """Judges the arms of configs/experiment/lecture/classifiers/sac_adversarial.yaml."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         final = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
-        base = final["as_it_is"]
-        claim = f"Success over the last {LAST} evaluations is above {THRESHOLD} in {NEEDED:.0%} of seeds."
-        above = [success > THRESHOLD for success in base]
-        learns = enough_seeds(claim, f"mean {in_words(base)}.", above, NEEDED, {"as_it_is": base})
-        worse = (self._worse(name, arms[name], final) for name in ("terminal_at_success", "recent_negatives"))
-        return Findings([learns, *worse, self._falls_back("recent_negatives", arms)])
-
-    def _worse(self, name: str, run: RunFiles, final: Mapping[str, list[float]]) -> Verdict:
-        """With the setting, success falls from its best evaluation on, and ends below that of the arm as it is."""
-        loss = less(best_mean(run, SUCCESS), final[name])
-        gap = less(final["as_it_is"], final[name])
-        _, low, high = mean_interval(gap)
-        return Verdict(
-            claim=f"{NAMES[name].capitalize()}: ends below the arm as it is, and below its own best.",
-            measured=f"{in_words(gap)} below the arm as it is; {in_words(loss)} below its own best evaluation.",
-            holds=low > 0.0 and mean_interval(loss)[1] > 0.0,
-            interval=(low, high),
-            interval_of="success lost against the arm as it is, paired by seed",
-            per_seed={name: final[name]},
-        )
-
-    def _falls_back(self, name: str, arms: Mapping[str, RunFiles]) -> Verdict:
-        """Once learned, it is lost and learned again: more evaluations below the threshold than in the arm as it is."""
-        share = {arm: share_fallen(arms[arm]) for arm in (name, "as_it_is")}
-        more = less(share[name], share["as_it_is"])
-        _, low, high = mean_interval(more)
-        return Verdict(
-            claim=f"{NAMES[name].capitalize()}: falls back below {THRESHOLD} more often, once above.",
-            measured=(
-                f"{np.mean(share[name]):.2f} of the evaluations against {np.mean(share['as_it_is']):.2f} as it is; "
-                f"difference {in_words(more)}."
-            ),
-            holds=low > 0.0,
-            interval=(low, high),
-            interval_of="share of evaluations below the threshold, more than as it is, paired by seed",
-            per_seed=share,
-        )
+        loss = {name: less(best_mean(run, SUCCESS), final[name]) for name, run in arms.items()}
+        fallen = {name: share_fallen(arms[name]) for name in ("as_it_is", "recent_negatives")}
+        worse = (ends_worse(name, final, loss[name]) for name in ("terminal_at_success", "recent_negatives"))
+        return Findings([learns(final["as_it_is"]), *worse, falls_back("recent_negatives", fallen)])
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del findings
         draw_curves(arms, NAMES, CURVES, path)
+
+
+def learns(success: list[float]) -> Claim:
+    return enough_seeds(
+        f"Success over the last {LAST} evaluations is above {THRESHOLD} in {NEEDED:.0%} of seeds.",
+        f"mean {in_words(success)}.",
+        [value > THRESHOLD for value in success],
+        NEEDED,
+        {"as_it_is": success},
+    )
+
+
+def ends_worse(name: str, final: Mapping[str, list[float]], loss: list[float]) -> Claim:
+    """Claim that with the setting success falls from its best, ``loss``, and ends below that of the arm as it is."""
+    gap = less(final["as_it_is"], final[name])
+    evidence = (
+        Evidence(of="success lost against the arm as it is, paired by seed", values=gap, claimed=(PRACTICAL, math.inf)),
+        Evidence(of="success lost against its own best evaluations", values=loss, claimed=(PRACTICAL, math.inf)),
+    )
+    return Claim(
+        f"{NAMES[name].capitalize()}: ends below the arm as it is, and below its own best.",
+        f"{in_words(gap)} below the arm as it is; {in_words(loss)} below its own best {LAST} evaluations in a row.",
+        evidence,
+        {"as_it_is": final["as_it_is"], name: final[name], "below its best": loss},
+    )
+
+
+def falls_back(name: str, fallen: Mapping[str, list[float]]) -> Claim:
+    """Claim that once learned, the task is lost and learned again, more often than in the arm as it is."""
+    more = less(fallen[name], fallen["as_it_is"])
+    return at_least(
+        f"{NAMES[name].capitalize()}: falls back below {THRESHOLD} more often, once above.",
+        f"{np.mean(fallen[name]):.2f} of the evaluations against {np.mean(fallen['as_it_is']):.2f} as it is; "
+        f"difference {in_words(more)}.",
+        "share of evaluations below the threshold, more than as it is, paired by seed",
+        more,
+        PRACTICAL,
+        {arm: fallen[arm] for arm in (name, "as_it_is")},
+    )

@@ -1,8 +1,8 @@
-"""Does the adversarial classifier's policy keep the task once it has learned it, and what makes it?
+"""Does the adversarial classifier's policy keep a task that it has learned, and what helps it to?
 
 A policy that masters a task gathers where the task is done. Negatives by visits then crowd out the goals there, the
-classifier unlearns them, and success is lost again; see rewards.places for the optimum. Beside negatives by places the
-arms are remedies that leave visits as they are: a learning-rate schedule, an averaged classifier, recent negatives, the
+classifier unlearns them, and success is lost again; see rewards.places for the optimum. The arms are negatives by
+places, and remedies with negatives by visits: a learning-rate schedule, an averaged classifier, recent negatives, the
 positive-unlabelled risk and focal weights.
 """
 
@@ -16,17 +16,15 @@ import numpy as np
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import Claim, at_least, enough_seeds, gained, in_words, less
 from rl_rewards.studies.drawing import SUCCESS_CURVE, draw_curves
 from rl_rewards.studies.measures import (
     LAST,
     SUCCESS,
     THRESHOLD,
-    enough_seeds,
-    in_words,
     last_mean,
     reached_at,
-    seeds_above,
     series,
     share_fallen,
 )
@@ -35,21 +33,25 @@ ON_SUCCESSES = "eval/prob_successes"
 BASELINE, REMEDY = "visits", "places"
 MASTERED = 0.9
 KEPT = 0.9
-"""Share of the seeds that must keep the task: 18 of 20."""
+"""The share of all seeds that must keep the task, and end with it."""
 HALF = 0.5
+ROUNDING = 1e-9
+"""Rounding of a mean of shares in single precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stability:
-    """Judges the arms of configs/experiment/lecture/stability; all but ``visits`` are optional."""
+    """Judges the arms of configs/experiment/lecture/classifiers/stability; all but ``visits`` are optional."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         fallen = {name: share_fallen(run) for name, run in arms.items()}
-        verdicts = [_steadier(name, fallen) for name in arms if name != BASELINE]
+        claims = [steadier(name, fallen) for name in arms if name != BASELINE]
         for name in [name for name in arms if name.startswith(REMEDY)]:
-            verdicts += [keeps_the_task(name, arms[name]), ends_well(name, arms[name]), _above_half(name, arms[name])]
-        return Findings(verdicts, {name: arm_numbers(run) for name, run in arms.items()})
+            claims.append(keeps_the_task(name, lost_after_mastery(arms[name])))
+            claims.append(ends_well(name, last_mean(arms[name], SUCCESS, 1)))
+            claims.append(above_half(name, _on_successes(arms[name])))
+        return Findings(claims, {name: arm_numbers(run) for name, run in arms.items()})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         titles = {}
@@ -60,7 +62,7 @@ class Stability:
 
 
 def lost_after_mastery(run: RunFiles) -> list[int]:
-    """How many evaluations of each seed are below .8 after its first at or above .9; -1 where it never got there."""
+    """Return how many evaluations are below .8 after the first at or above .9; -1 for a seed without one."""
     counts = []
     for one in series(run, SUCCESS).T:
         there = np.flatnonzero(one >= MASTERED)
@@ -69,7 +71,7 @@ def lost_after_mastery(run: RunFiles) -> list[int]:
 
 
 def arm_numbers(run: RunFiles) -> dict[str, object]:
-    """Returns the numbers of an arm as plain data."""
+    """Return the numbers of an arm as plain data."""
     end = last_mean(run, SUCCESS, 1)
     first = reached_at(run, SUCCESS, THRESHOLD)
     on_successes = _on_successes(run)
@@ -87,7 +89,7 @@ def arm_numbers(run: RunFiles) -> dict[str, object]:
 
 
 def _on_successes(run: RunFiles) -> list[float]:
-    """D on visited successes in the last evaluations, of the seeds that visited any."""
+    """Return D on visited successes in the last evaluations, of the seeds that visited any."""
     late = np.array([[np.nan if v is None else v for v in _values(row)] for row in run.evaluation_rows[-LAST:]], float)
     seen = ~np.all(np.isnan(late), axis=0)
     return np.nanmean(late[:, seen], axis=0).tolist()
@@ -98,51 +100,42 @@ def _values(row: Mapping[str, Any]) -> Sequence[float | None]:
     return found if isinstance(found, list) else [found]
 
 
-def _steadier(name: str, fallen: Mapping[str, list[float]]) -> Verdict:
-    gained = [a - b for a, b in zip(fallen[BASELINE], fallen[name], strict=True)]
-    _, low, high = mean_interval(gained)
-    return Verdict(
+def steadier(name: str, fallen: Mapping[str, list[float]]) -> Claim:
+    return gained(
         f"{name}: a smaller share of evaluations is below {THRESHOLD} after the first above it than with visits.",
-        f"{in_words(fallen[name])} against {in_words(fallen[BASELINE])}.",
-        low > 0.0,
-        (low, high),
         "share lost with visits minus share lost here, paired by seed",
+        less(fallen[BASELINE], fallen[name]),
         {name: fallen[name], BASELINE: fallen[BASELINE]},
     )
 
 
-def keeps_the_task(name: str, run: RunFiles) -> Verdict:
-    lost = lost_after_mastery(run)
+def keeps_the_task(name: str, lost: Sequence[float]) -> Claim:
+    """Claim that most seeds keep the task; ``lost`` is :func:`lost_after_mastery`."""
     return enough_seeds(
         f"{name}: no evaluation after the first at or above {MASTERED} is below {THRESHOLD}, in {KEPT:.0%} of seeds.",
-        f"evaluations lost, of each seed (-1: never mastered): {lost}.",
+        f"evaluations lost, of each seed (-1: never mastered): {list(lost)}.",
         [count == 0 for count in lost],
         KEPT,
         {"evaluations lost after mastery": lost},
     )
 
 
-def ends_well(name: str, run: RunFiles) -> Verdict:
-    end = last_mean(run, SUCCESS, 1)
-    count, (low, high) = seeds_above([value + 1e-9 for value in end], MASTERED)
-    return Verdict(
-        f"{name}: success is at or above {MASTERED} in the last evaluation of every seed.",
-        f"{count} of {len(end)} seeds (95% interval of the share {low:.2f} to {high:.2f}); success {in_words(end)}.",
-        count == len(end),
-        (low, high),
-        "share of seeds",
+def ends_well(name: str, end: Sequence[float]) -> Claim:
+    return enough_seeds(
+        f"{name}: success is at or above {MASTERED} in the last evaluation, in {KEPT:.0%} of seeds.",
+        f"success {in_words(end)}.",
+        [value >= MASTERED - ROUNDING for value in end],
+        KEPT,
         {"success at the end": end},
     )
 
 
-def _above_half(name: str, run: RunFiles) -> Verdict:
-    found = _on_successes(run)
-    mean, low, high = mean_interval(found) if found else (np.nan, np.nan, np.nan)
-    return Verdict(
+def above_half(name: str, found: Sequence[float]) -> Claim:
+    return at_least(
         f"{name}: D is at least {HALF} on the successes that the policy visits, at the end.",
-        f"mean {mean:.2f} [{low:.2f}, {high:.2f}], lowest seed {min(found, default=np.nan):.2f}.",
-        bool(low >= HALF),
-        (low, high),
+        f"mean {in_words(found)}, lowest seed {min(found):.2f}." if found else "no seed visits a success.",
         "mean output of the classifier on visited successes",
+        found,
+        HALF,
         {"D on visited successes": found},
     )

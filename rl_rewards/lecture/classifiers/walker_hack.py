@@ -1,10 +1,11 @@
-"""The lecture's walking robot: which behaviour its weights reward most, and which one a real learner finds.
+"""The lecture's walking robot: the behaviour that its weights reward most, and the one that a learner finds.
 
 r = 2 v_forward + w_upright upright + 0.5 foot_contacts; falling 10.0, walking 4.4, standing 2.0 at w_upright = 1.
-Walking is best exactly for 7.22 < w_upright < 25. Differs: Walker2d reports no foot contacts, so its arms have no such
-term; without it the window is 7.78 to 30.
+Walking is best exactly for 7.22 < w_upright < 25. Walker2d reports no foot contacts, so its arms lack that term;
+without it the window is 7.78 to 30.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,10 @@ import numpy as np
 from rl_rewards.core.seed_rows import values
 from rl_rewards.reporting.figures.drawing import OTHER, styled
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import Claim, enough_seeds, exact, in_words
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import enough_seeds, in_words, last_mean
+from rl_rewards.studies.measures import last_mean
 
 BEHAVIOURS = {"falling": (5.0, 0.0, 0.0), "standing": (0.0, 1.0, 2.0), "walking": (1.5, 0.9, 1.0)}
 """The lecture's v_forward (m/s), upright and foot_contacts of each."""
@@ -32,18 +34,21 @@ FORWARD, UPRIGHTNESS, HEIGHT = "eval/term_forward", "eval/term_upright", "eval/t
 
 @dataclass(frozen=True, kw_only=True)
 class WalkerHack:
-    """Judges the arms of configs/experiment/lecture/walker_hack.yaml, and the lecture's sums."""
+    """Judges the arms of configs/experiment/lecture/classifiers/walker_hack.yaml, and the lecture's sums."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
-        found = {name: _behaviours(run) for name, run in arms.items()}
-        verdicts = [
-            _sums(),
-            _window(),
-            _wins("lecture_weights", arms["lecture_weights"], found["lecture_weights"], walks=False),
-            _wins("in_window", arms["in_window"], found["in_window"], walks=True),
+        measured = {
+            name: {key: last_mean(run, key) for key in (FORWARD, UPRIGHTNESS, HEIGHT)} for name, run in arms.items()
+        }
+        found = {name: behaviours(of_arm) for name, of_arm in measured.items()}
+        claims = [
+            sums(),
+            crossings(),
+            learns("lecture_weights", measured["lecture_weights"], walks=False),
+            learns("in_window", measured["in_window"], walks=True),
         ]
-        return Findings(verdicts, {"behaviours": found})
+        return Findings(claims, {"behaviours": found})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         with styled():
@@ -55,13 +60,13 @@ class WalkerHack:
 
 
 def reward(behaviour: str, upright_weight: float) -> float:
-    """The lecture's reward of a behaviour, with its other two weights."""
+    """Return the lecture's reward of a behaviour, with its other two weights."""
     forward, upright, contacts = BEHAVIOURS[behaviour]
     return WEIGHTS[0] * forward + upright_weight * upright + WEIGHTS[2] * contacts
 
 
 def window() -> tuple[float, float]:
-    """Upright weights between which walking earns most: above the crossing with falling, below that with standing."""
+    """Return the upright weights between which walking earns most: from its crossing with falling to standing."""
 
     def crossing(other: str) -> float:
         return (reward(other, 0.0) - reward("walking", 0.0)) / (BEHAVIOURS["walking"][1] - BEHAVIOURS[other][1])
@@ -70,7 +75,7 @@ def window() -> tuple[float, float]:
 
 
 def kind_of(forward: float, upright: float, height: float) -> str:
-    """A behaviour in a word, from mean speed (m/s), mean cosine of the torso's angle and its mean height (m)."""
+    """Name a behaviour, by mean speed (m/s), mean cosine of the torso's angle and its mean height (m)."""
     if height < ON_ITS_FEET:
         kinds = ("slides sitting upright", "sits upright") if upright > UPRIGHT else ("crawls", "lies")
         return kinds[0] if forward > MOVING else kinds[1]
@@ -79,43 +84,46 @@ def kind_of(forward: float, upright: float, height: float) -> str:
     return "walks" if forward > MOVING else "stands"
 
 
-def _behaviours(run: RunFiles) -> list[str]:
-    found = (last_mean(run, key) for key in (FORWARD, UPRIGHTNESS, HEIGHT))
-    return [kind_of(*one) for one in zip(*found, strict=True)]
+def behaviours(measured: Mapping[str, list[float]]) -> list[str]:
+    """Name the behaviour of every seed."""
+    return [kind_of(*one) for one in zip(*(measured[key] for key in (FORWARD, UPRIGHTNESS, HEIGHT)), strict=True)]
 
 
-def _sums() -> Verdict:
-    sums = {name: reward(name, WEIGHTS[1]) for name in BEHAVIOURS}
-    text = ", ".join(f"{name} {value:.1f}" for name, value in sums.items())
-    equal = all(abs(sums[name] - value) < 1e-9 for name, value in LECTURE_SUMS.items())
-    best_falls = max(sums, key=lambda name: sums[name]) == "falling"
-    claim = "The lecture's sums are 10.0, 2.0 and 4.4, and falling earns most."
-    return Verdict(claim, f"{text}.", equal and best_falls, None, "", {name: [value] for name, value in sums.items()})
+def sums() -> Claim:
+    found = {name: reward(name, WEIGHTS[1]) for name in BEHAVIOURS}
+    text = ", ".join(f"{name} {value:.1f}" for name, value in found.items())
+    errors = [found[name] - value for name, value in LECTURE_SUMS.items()]
+    lead = found["falling"] - max(found["standing"], found["walking"])
+    return exact(
+        "The lecture's sums are 10.0, 2.0 and 4.4, and falling earns most.",
+        f"{text}.",
+        {"difference from the lecture's sums": (errors, (-1e-9, 1e-9)), "lead of falling": ([lead], (0.0, math.inf))},
+        {name: [value] for name, value in found.items()},
+    )
 
 
-def _window() -> Verdict:
+def crossings() -> Claim:
     low, high = window()
-    return Verdict(
+    errors = [low - LECTURE_WINDOW[0], high - LECTURE_WINDOW[1]]
+    return exact(
         "Walking earns most exactly for an upright weight between 7.22 and 25.",
         f"{low:.4f} to {high:.4f} (65/9 and 25).",
-        bool(np.allclose((low, high), LECTURE_WINDOW, rtol=0.0, atol=1e-9)),
-        None,
-        "",
+        {"difference from 65/9 and 25": (errors, (-1e-9, 1e-9))},
         {"window": [low, high]},
     )
 
 
-def _wins(arm: str, run: RunFiles, behaviours: Sequence[str], walks: bool) -> Verdict:
-    """Whether the robot comes to walk, or, with ``walks`` False, not to."""
-    found = {key: last_mean(run, key) for key in (FORWARD, UPRIGHTNESS, HEIGHT)}
+def learns(arm: str, measured: Mapping[str, list[float]], walks: bool) -> Claim:
+    """Claim that the robot comes to walk, or, with ``walks`` False, not to."""
+    kinds = behaviours(measured)
     what = "walk" if walks else "not walk"
     return enough_seeds(
         f"On Walker2d, {arm.replace('_', ' ')}: the robot learns to {what} in {NEEDED:.0%} of seeds.",
-        f"{', '.join(behaviours)}; speed {in_words(found[FORWARD])} m/s, upright "
-        f"{in_words(found[UPRIGHTNESS])}, torso at {in_words(found[HEIGHT])} m.",
-        [(kind == "walks") == walks for kind in behaviours],
+        f"{', '.join(kinds)}; speed {in_words(measured[FORWARD])} m/s, upright "
+        f"{in_words(measured[UPRIGHTNESS])}, torso at {in_words(measured[HEIGHT])} m.",
+        [(kind == "walks") == walks for kind in kinds],
         NEEDED,
-        found,
+        measured,
     )
 
 

@@ -1,7 +1,7 @@
-"""The noisy television: a bonus for prediction error is paid for static for ever, one for disagreement is not.
+"""The noisy television: static earns a bonus for prediction error for ever, but not one for disagreement.
 
-(Burda et al. 2019, arXiv:1808.04355, section 5; Pathak et al. 2019, arXiv:1906.04161.) And the long run, of which the
-lecture does not speak: what disagreement does once all else is explored.
+(Burda et al. 2019, arXiv:1808.04355, section 5; Pathak et al. 2019, arXiv:1906.04161.) Beyond the lecture,
+it runs long: what does disagreement do once everything else is explored?
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,10 @@ import numpy as np
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import Claim, at_least, at_most, gained, in_words, less
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import above_zero, in_words, less, over_rounds
+from rl_rewards.studies.measures import over_rounds
 
 ERROR, DISAGREEMENT, WIDE, NO_BONUS = "prediction_error", "disagreement", "wide_screen", "no_bonus"
 STYLES = {
@@ -27,12 +28,14 @@ STYLES = {
     NO_BONUS: ("#777777", "no bonus"),
 }
 SKIPPED = 10
-"""Rounds at the start, in which networks still learn what a screen is, that do not count for how a bonus falls."""
+"""Rounds at the start, in which networks still learn what a screen is; they are left out of a bonus's exponent."""
+STAYS, LIKE_ONE_OVER_N = -0.1, -0.8
+"""The least exponent of a bonus that stays, and the greatest of one that falls."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoisyTv:
-    """Judges the arms of configs/experiment/lecture/noisy_tv.yaml."""
+    """Judges the arms of configs/experiment/lecture/curiosity/noisy_tv.yaml."""
 
     episodes: int
     error_below: float
@@ -43,43 +46,7 @@ class NoisyTv:
         coverage = {name: self._coverage(run) for name, run in arms.items()}
         slopes = {name: _slopes(arms[name]) for name in (ERROR, DISAGREEMENT)}
         late = {name: _share_at_television(run) for name, run in arms.items()}
-        verdicts = [
-            self._bounded(coverage, ERROR, self.error_below, below=True),
-            self._bounded(coverage, DISAGREEMENT, self.disagreement_above, below=False),
-            above_zero(
-                f"After {self.episodes} episodes disagreement has covered more cells than prediction error.",
-                "share of cells gained",
-                less(coverage[DISAGREEMENT], coverage[ERROR]),
-                {name: coverage[name] for name in (DISAGREEMENT, ERROR)},
-            ),
-            above_zero(
-                f"After {self.episodes} episodes disagreement has covered fewer cells where the static, of the same "
-                "variance, is eight numbers instead of one.",
-                "share of cells lost",
-                less(coverage[DISAGREEMENT], coverage[WIDE]),
-                {name: coverage[name] for name in (DISAGREEMENT, WIDE)},
-            ),
-            _falls(
-                slopes[ERROR], "prediction error at the television stays (exponent of visits above -.1).", -0.1, True
-            ),
-            _falls(
-                slopes[DISAGREEMENT], "disagreement at the television falls like 1/n (exponent below -.8).", -0.8, False
-            ),
-            above_zero(
-                "In the last third of a long run prediction error keeps the agent at the television more than it is "
-                "there without a bonus.",
-                "share of steps more",
-                less(late[ERROR], late[NO_BONUS]),
-                {name: late[name] for name in (ERROR, NO_BONUS)},
-            ),
-            above_zero(
-                "In the last third of a long run, all else explored, disagreement still keeps the agent at the "
-                "television less than prediction error does.",
-                "share of steps less",
-                less(late[ERROR], late[DISAGREEMENT]),
-                {name: late[name] for name in (DISAGREEMENT, ERROR)},
-            ),
-        ]
+        claims = self.claims(coverage, slopes, late)
         table = {
             name: {
                 f"coverage_after_{self.episodes}": mean_interval(coverage[name]),
@@ -88,24 +55,79 @@ class NoisyTv:
             }
             for name, run in arms.items()
         }
-        return Findings(verdicts, {"arms": table, "exponents": slopes})
+        return Findings(claims, {"arms": table, "exponents": slopes})
+
+    def claims(
+        self, coverage: Mapping[str, list[float]], slopes: Mapping[str, list[float]], late: Mapping[str, list[float]]
+    ) -> list[Claim]:
+        """Claim what each bonus does.
+
+        Args:
+            coverage: share of the cells after ``episodes`` episodes.
+            slopes: exponents of :func:`_slopes`.
+            late: share of steps at the television in the last third of training.
+        """
+        after = f"After {self.episodes} episodes"
+        end = "In the last third of a long run"
+        return [
+            self._bounded(coverage, ERROR, self.error_below, below=True),
+            self._bounded(coverage, DISAGREEMENT, self.disagreement_above, below=False),
+            _compared(
+                f"{after} disagreement has covered more cells than prediction error.",
+                "share of cells gained",
+                coverage,
+                DISAGREEMENT,
+                ERROR,
+            ),
+            _compared(
+                f"{after} disagreement has covered fewer cells where the static, of the same variance, is eight "
+                "numbers instead of one.",
+                "share of cells lost",
+                coverage,
+                DISAGREEMENT,
+                WIDE,
+            ),
+            _falls(
+                slopes[ERROR], "prediction error at the television stays (exponent of visits above -.1).", STAYS, True
+            ),
+            _falls(
+                slopes[DISAGREEMENT],
+                "disagreement at the television falls like 1/n (exponent below -.8).",
+                LIKE_ONE_OVER_N,
+                False,
+            ),
+            _compared(
+                f"{end} prediction error keeps the agent at the television more than it is there without a bonus.",
+                "share of steps more",
+                late,
+                ERROR,
+                NO_BONUS,
+            ),
+            _compared(
+                f"{end}, all else explored, disagreement still keeps the agent at the television less than prediction "
+                "error does.",
+                "share of steps less",
+                late,
+                ERROR,
+                DISAGREEMENT,
+            ),
+        ]
 
     def _coverage(self, run: RunFiles) -> list[float]:
-        """Share of the cells after ``episodes`` episodes of each seed."""
+        """Return the share of the cells seen after ``episodes`` episodes, of each seed."""
         steps = [row["env_steps"] for row in run.rows]
         wanted = self.episodes * int(run.spec["max_episode_steps"])
         at = next((i for i, step in enumerate(steps) if step >= wanted), len(steps) - 1)
         return over_rounds(run, _key(run, "coverage"))[at].tolist()
 
-    def _bounded(self, coverage: Mapping[str, list[float]], name: str, bound: float, below: bool) -> Verdict:
-        _, low, high = mean_interval(coverage[name])
+    def _bounded(self, coverage: Mapping[str, list[float]], name: str, bound: float, below: bool) -> Claim:
         word = "less" if below else "more"
-        return Verdict(
+        return (at_most if below else at_least)(
             f"After {self.episodes} episodes {STYLES[name][1]} has covered {word} than {bound:g} of the cells.",
             f"{in_words(coverage[name])}; without a bonus {in_words(coverage[NO_BONUS])}.",
-            high < bound if below else low > bound,
-            (low, high),
             "mean share of cells",
+            coverage[name],
+            bound,
             {name: coverage[name]},
         )
 
@@ -136,13 +158,13 @@ class NoisyTv:
 
 
 def _key(run: RunFiles, name: str) -> str:
-    """A metric of curiosity, which a mixture tells under its part's name."""
+    """Return the key of a metric of curiosity, which a mixture logs under its part's name."""
     keys = run.rows[-1].keys()
     return next(key for key in (f"reward/{name}", f"reward/bonus/{name}") if key in keys)
 
 
 def _watching(run: RunFiles) -> np.ndarray:
-    """Share of each round's steps [rounds, seeds] that ended before the television."""
+    """Return the share of each round's steps [rounds, seeds] that ended before the television."""
     visits = over_rounds(run, _key(run, "television_visits"))
     steps = np.diff([0, *(row["env_steps"] for row in run.rows)])
     return np.diff(visits, axis=0, prepend=0.0) / steps[:, None]
@@ -154,7 +176,7 @@ def _share_at_television(run: RunFiles) -> list[float]:
 
 
 def _slopes(run: RunFiles) -> list[float]:
-    """Exponent p of bonus ~ visits^p at the television, of each seed: least squares of the logarithms."""
+    """Fit the exponent p of bonus ~ visits^p at the television, of each seed, by least squares of the logarithms."""
     visits = over_rounds(run, _key(run, "television_visits"))[SKIPPED:]
     paid = over_rounds(run, _key(run, "bonus_television"))[SKIPPED:]
     found = []
@@ -165,20 +187,26 @@ def _slopes(run: RunFiles) -> list[float]:
     return [value for value in found if np.isfinite(value)]
 
 
-def _falls(slopes: list[float], claim: str, bound: float, above: bool) -> Verdict:
-    mean, low, high = mean_interval(slopes)
-    return Verdict(
+def _compared(claim: str, what: str, found: Mapping[str, list[float]], more: str, fewer: str) -> Claim:
+    """Claim that the arm ``more`` has more than the arm ``fewer``."""
+    return gained(claim, what, less(found[more], found[fewer]), {name: found[name] for name in (more, fewer)})
+
+
+def _falls(slopes: list[float], claim: str, bound: float, above: bool) -> Claim:
+    return (at_least if above else at_most)(
         f"The bonus of {claim}",
-        f"exponent {mean:.2f} [{low:.2f}, {high:.2f}] over {len(slopes)} seeds that watched enough to tell.",
-        low > bound if above else high < bound,
-        (low, high),
+        f"exponent {in_words(slopes)} over {len(slopes)} seeds that watched enough to tell."
+        if slopes
+        else "no seed watched enough to tell.",
         "mean exponent",
+        slopes,
+        bound,
         {"exponent": slopes},
     )
 
 
 def _smooth(found: np.ndarray, width: int = 10) -> np.ndarray:
-    """A running mean over rounds, for drawing; at both ends over what there is."""
+    """Return a running mean over rounds, for drawing; its window is cut at both ends."""
     kernel = np.ones(width)
     rounds = np.convolve(np.ones(len(found)), kernel, mode="same")
     return np.apply_along_axis(lambda one: np.convolve(one, kernel, mode="same") / rounds, 0, found)

@@ -1,24 +1,27 @@
 """One row of GAIL's own table: how few demonstrations suffice, for GAIL and for behaviour cloning.
 
-Beside them what should learn nothing: demonstrations that are random actions, and rewards that know nothing. Where
-those reach the target too, it is the episode's length that was learned, not the task.
+Beside them are controls that should learn nothing: demonstrations that are random actions, and rewards that know
+nothing. Where these reach the target too, the episode's length was learned, not the task. A score is 0 for the better
+of an untrained policy's mode and a constant action, and 1 for the demonstrator.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
+from rl_rewards.lecture.demonstrations.constant_action import constant_action_return
 from rl_rewards.reporting.figures.drawing import LEARNED, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, in_words, less
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import in_words, last_mean, less, series
+from rl_rewards.studies.measures import last_mean, series
 
 RETURN = "eval/true_return_deterministic"
-"""As in the paper: of the policy's mode."""
+"""The true return of the policy's mode, as in the paper. Arms, demonstrator and score 0 are all measured so."""
 PAPER: Mapping[str, Mapping[str, Mapping[int, float]]] = {
     "cartpole": {"gail": {1: 200, 4: 200, 7: 200, 10: 200}, "bc": {1: 72.0, 4: 169.2, 7: 188.6, 10: 177.2}},
     "acrobot": {
@@ -44,83 +47,102 @@ NULLS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Anchors:
+    """True returns between which scores are counted."""
+
+    untrained_mode: float
+    constant_action: float
+    demonstrator: float
+
+    @property
+    def zero(self) -> float:
+        """The return whose score is 0."""
+        return max(self.untrained_mode, self.constant_action)
+
+    def scores(self, returns: Sequence[float]) -> list[float]:
+        return [(value - self.zero) / (self.demonstrator - self.zero) for value in returns]
+
+
+@dataclass(frozen=True, kw_only=True)
 class GailBenchmark:
-    """Judges the arms of one file in configs/experiment/lecture/gail_benchmark/."""
+    """Judges the arms of one file in configs/experiment/lecture/demonstrations/gail_benchmark/."""
 
     row: str
     target: float  # that counts as solved
-    normalised: bool = (
-        False  # target is not a true return, but 0 for an untrained policy's and 1 for the demonstrator's
-    )
+    normalised: bool = False  # the target is a score, not a true return
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
-        del seeds  # the arms know theirs
         returns = {name: last_mean(run, RETURN) for name, run in arms.items()}
-        details = self._details(arms, returns)
-        scores = details["normalised"] if self.normalised else returns
-        counts = sorted(int(name.removeprefix("gail_")) for name in arms if name.startswith("gail_"))
-        verdicts = [self._solved(scores[f"gail_{counts[0]}"], counts[0])]
-        verdicts += [self._beats_bc(returns, n) for n in counts]
-        verdicts += [self._learns_nothing(scores[name], name) for name in NULLS if name in arms]
-        return Findings(verdicts, details)
+        shown = arms[next(name for name in arms if name.startswith("gail_"))]
+        config = arms["zero"].config
+        anchors = Anchors(
+            untrained_mode=float(series(arms["zero"], RETURN)[0].mean()),
+            constant_action=constant_action_return(config, config["evaluation"]["episodes"] * len(seeds), seeds[0]),
+            demonstrator=float(series(shown, "eval/demo_return")[-1].mean()),
+        )
+        return Findings(self.claims(returns, anchors), self.details(returns, anchors))
+
+    def claims(self, returns: Mapping[str, list[float]], anchors: Anchors) -> list[Claim]:
+        """Claim that GAIL solves the task and beats cloning, and that the controls do not solve it.
+
+        Args:
+            returns: true return of every arm and seed.
+        """
+        scores = {name: anchors.scores(found) for name, found in returns.items()}
+        judged = scores if self.normalised else returns
+        counts = sorted(int(name.removeprefix("gail_")) for name in returns if name.startswith("gail_"))
+        claims = [self._solved(judged[f"gail_{counts[0]}"], counts[0])]
+        claims += [self._beats_bc(returns, scores, n) for n in counts]
+        return claims + [self._learns_nothing(judged[name], name) for name in NULLS if name in returns]
 
     @property
     def _unit(self) -> str:
         return "normalised true return" if self.normalised else "true return"
 
-    def _solved(self, found: list[float], n: int) -> Verdict:
-        _, low, high = mean_interval(found)
-        paper = PAPER[self.row]["gail"][n]
-        paper_words = "" if self.normalised else f"; the paper's: {paper:g}"
-        return Verdict(
+    def _solved(self, found: list[float], n: int) -> Claim:
+        paper = "" if self.normalised else f"; the paper's: {PAPER[self.row]['gail'][n]:g}"
+        return at_least(
             f"{self.row}: GAIL from {_demonstrations(n)} has a {self._unit} of at least {self.target:g}.",
-            f"{in_words(found)}{paper_words}.",
-            low >= self.target,
-            (low, high),
+            f"{in_words(found)}{paper}.",
             f"mean {self._unit}",
+            found,
+            self.target,
             {"gail": found},
         )
 
-    def _beats_bc(self, returns: Mapping[str, list[float]], n: int) -> Verdict:
-        gail, bc = returns[f"gail_{n}"], returns[f"bc_{n}"]
-        gained = less(gail, bc)
-        _, low, high = mean_interval(gained)
+    def _beats_bc(self, returns: Mapping[str, list[float]], scores: Mapping[str, list[float]], n: int) -> Claim:
+        gail, bc = f"gail_{n}", f"bc_{n}"
         paper = PAPER[self.row]
-        return Verdict(
+        return at_least(
             f"{self.row}: GAIL from {_demonstrations(n)} has more true return than behaviour cloning from the same.",
-            f"{in_words(gail)} against {in_words(bc)}; the paper's: {paper['gail'][n]:g} against {paper['bc'][n]:g}.",
-            low > 0.0,
-            (low, high),
-            "true return more than behaviour cloning, paired by seed",
-            {"gail": gail, "bc": bc},
+            f"{in_words(returns[gail])} against {in_words(returns[bc])}; the paper's: {paper['gail'][n]:g} against "
+            f"{paper['bc'][n]:g}.",
+            "normalised true return more than behaviour cloning, paired by seed",
+            less(scores[gail], scores[bc]),
+            PRACTICAL,
+            {"gail": returns[gail], "bc": returns[bc]},
         )
 
-    def _learns_nothing(self, found: list[float], name: str) -> Verdict:
-        _, low, high = mean_interval(found)
-        words = "demonstrations of random actions" if name == "dummy" else f"a {name} reward"
-        return Verdict(
-            f"{self.row}: {words} does not reach {self.target:g}.".replace("actions does", "actions do"),
+    def _learns_nothing(self, found: list[float], name: str) -> Claim:
+        words = "demonstrations of random actions do" if name == "dummy" else f"a {name} reward does"
+        return at_most(
+            f"{self.row}: {words} not reach {self.target:g}.",
             f"{self._unit} {in_words(found)}.",
-            high < self.target,
-            (low, high),
             f"mean {self._unit}",
+            found,
+            self.target,
             {name: found},
         )
 
-    def _details(self, arms: Mapping[str, RunFiles], returns: Mapping[str, list[float]]) -> dict:
-        """Returns as they are, and normalised: 0 is an untrained policy's, 1 the demonstrator's."""
-        untrained = float(series(arms["zero"], "eval/true_return")[0].mean())
-        shown = arms[next(name for name in arms if name.startswith("gail_"))]
-        expert = float(series(shown, "eval/demo_return")[-1].mean())
-        normalised = {
-            name: [(value - untrained) / (expert - untrained) for value in found] for name, found in returns.items()
-        }
+    def details(self, returns: Mapping[str, list[float]], anchors: Anchors) -> dict:
+        """Return the arms' returns, as they are and normalised."""
+        normalised = {name: anchors.scores(found) for name, found in returns.items()}
         table = {
             name: {"return": mean_interval(returns[name]), "normalised": mean_interval(found)}
             for name, found in normalised.items()
         }
-        known = {"untrained": untrained, "demonstrator": expert, "paper": PAPER[self.row]}
-        return {**known, "arms": table, "normalised": normalised}
+        known = {**asdict(anchors), "zero": anchors.zero, "paper": PAPER[self.row]}
+        return {**known, "arms": table, "returns": dict(returns), "normalised": normalised}
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         details = findings.details

@@ -1,4 +1,4 @@
-"""Inverse RL: a reward that explains demonstrations, and what it is good for.
+"""Inverse RL: a reward that explains demonstrations, and how good a policy it leads to.
 
 On ``grid``, computed here for each seed: maximum-entropy IRL with a known model, see ``irl_grid``. The lecture
 (guide-reward-learning.txt) has demonstrations as one of four sources of rewards.
@@ -18,14 +18,14 @@ from rl_rewards.studies.drawing import canvas
 
 @dataclass(frozen=True, kw_only=True)
 class Irl:
-    """Keys and units: configs/experiment/lecture/irl.yaml."""
+    """Keys and units: configs/experiment/lecture/demonstrations/irl.yaml."""
 
     grid: IrlOnGrid
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del arms
         on_grid = self.grid.find(seeds)
-        return Findings(irl_grid_outcome.verdicts(on_grid), {"grid": on_grid})
+        return Findings(irl_grid_outcome.claims(on_grid), {"grid": on_grid})
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms

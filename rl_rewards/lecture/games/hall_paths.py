@@ -1,4 +1,4 @@
-"""Bob's paths in a hall, read off the policy that a run has learned."""
+"""Bob's paths in a hall, by the policy that a run has learned."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ LEFT, RIGHT = 0, 1
 
 
 def shortest_paths(run_dir: Path, seeds: Sequence[int], length: int, trust: Sequence[str] = ()) -> list[float]:
-    """Share of all pairs (start, goal) of a hall for which the mode of Bob's policy takes a shortest path; per seed.
+    """Return the share of pairs (start, goal) of a hall for which the mode of Bob's policy takes a shortest path.
 
     Args:
         trust: as of :func:`restore_policy`.
@@ -24,7 +24,7 @@ def shortest_paths(run_dir: Path, seeds: Sequence[int], length: int, trust: Sequ
 
 
 def _directions(run_dir: Path, seed: int, length: int, trust: Sequence[str]) -> np.ndarray:
-    """What Bob does on each cell for each goal [length, length]."""
+    """Return Bob's action on each cell for each goal [length, length]."""
     policy = restore_policy(run_dir, seed, trust)
     cell, goal = np.meshgrid(np.arange(length), np.arange(length), indexing="ij")
     one_hot = np.eye(length, dtype=np.float32)
@@ -36,7 +36,7 @@ def _directions(run_dir: Path, seed: int, length: int, trust: Sequence[str]) -> 
 
 
 def _shortest(directions: np.ndarray) -> Bool[np.ndarray, " pairs"]:
-    """Of all pairs of different cells: whether every cell on the way leads on towards the goal."""
+    """Mark the pairs of different cells for which every cell on the way leads on towards the goal."""
     length = len(directions)
     pairs = [(start, goal) for start in range(length) for goal in range(length) if start != goal]
 

@@ -1,7 +1,7 @@
 """Does self-play teach Bob the shortest path between any two cells of a hall, and does it take times for rewards?
 
-(Sukhbaatar et al. 2018, arXiv:1703.05407, section 2.3: where both players are at their best against each other, Bob is
-the fastest to any state. The lecture's guide pays plus and minus one instead.)
+(Sukhbaatar et al. 2018, arXiv:1703.05407, section 2.3: in equilibrium Bob reaches every state by a fastest path. The
+lecture's guide pays plus and minus one instead.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,10 @@ from rl_rewards.core.intervals import mean_interval
 from rl_rewards.lecture.games.hall_paths import shortest_paths
 from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import Claim, at_least, gained, in_words, less
 from rl_rewards.studies.drawing import canvas, draw_over_training
-from rl_rewards.studies.measures import above_zero, in_words, last_third, less, over_rounds
+from rl_rewards.studies.measures import last_third, over_rounds
 
 TIME, WIN, RANDOM = "time", "win", "random_alice"
 STYLES = {TIME: ("#0072B2", "times"), WIN: ("#D55E00", "plus and minus one"), RANDOM: ("#555555", "random Alice")}
@@ -24,7 +25,7 @@ STYLES = {TIME: ("#0072B2", "times"), WIN: ("#D55E00", "plus and minus one"), RA
 
 @dataclass(frozen=True, kw_only=True)
 class SelfPlayHall:
-    """Judges the arms of configs/experiment/lecture/self_play_hall.yaml."""
+    """Judges the arms of configs/experiment/lecture/games/self_play_hall.yaml."""
 
     target: float  # share of pairs of cells
     trust: tuple[str, ...] = ()  # packages of which the arms may make classes
@@ -32,28 +33,24 @@ class SelfPlayHall:
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         length = int(arms[TIME].config["env"]["length"])
         shares = {name: shortest_paths(run.path, seeds, length, self.trust) for name, run in arms.items()}
-        _, low, high = mean_interval(shares[TIME])
-        verdicts = [
-            Verdict(
+        games = {name: _games(run) for name, run in arms.items()}
+        return Findings(self.claims(shares), {"shortest_paths": shares, "games_of_last_third": games})
+
+    def claims(self, shares: Mapping[str, list[float]]) -> list[Claim]:
+        """Claim shortest paths, by their ``shares`` of all pairs of cells with each kind of reward."""
+        return [
+            at_least(
                 f"With times for rewards Bob takes the shortest path for over {self.target:.0%} of all pairs of cells.",
                 f"share of pairs {in_words(shares[TIME])}; with plus and minus one {in_words(shares[WIN])}, against a "
                 f"random Alice {in_words(shares[RANDOM])}.",
-                low > self.target,
-                (low, high),
                 "mean share of pairs",
+                shares[TIME],
+                self.target,
                 shares,
             ),
-            self._against(shares, RANDOM, "an Alice that learns teaches more than a random one"),
-            self._against(shares, WIN, "times teach more than plus and minus one"),
+            _against(shares, RANDOM, "an Alice that learns teaches more than a random one"),
+            _against(shares, WIN, "times teach more than plus and minus one"),
         ]
-        games = {name: _games(run) for name, run in arms.items()}
-        return Findings(verdicts, {"shortest_paths": shares, "games_of_last_third": games})
-
-    @staticmethod
-    def _against(shares: Mapping[str, list[float]], other: str, claim: str) -> Verdict:
-        differences = less(shares[TIME], shares[other])
-        per_seed = {name: shares[name] for name in (TIME, other)}
-        return above_zero(f"In the hall, {claim}.", "share of pairs gained", differences, per_seed)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         with styled():
@@ -76,7 +73,13 @@ class SelfPlayHall:
             figure.savefig(path, dpi=110)
 
 
+def _against(shares: Mapping[str, list[float]], other: str, claim: str) -> Claim:
+    differences = less(shares[TIME], shares[other])
+    per_seed = {name: shares[name] for name in (TIME, other)}
+    return gained(f"In the hall, {claim}.", "share of pairs gained", differences, per_seed)
+
+
 def _games(run: RunFiles) -> dict[str, tuple[float, float, float]]:
-    """Mean and interval over seeds, in the last third of training."""
+    """Return means and intervals over seeds, in the last third of training."""
     names = ("goal_distance", "bob_success", "t_alice", "t_bob")
     return {name: mean_interval(last_third(over_rounds(run, f"reward/{name}"))) for name in names}

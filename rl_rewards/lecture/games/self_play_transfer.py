@@ -1,6 +1,6 @@
-"""How many supervised episodes does self-play save a task?
+"""Does self-play save supervised episodes of a task?
 
-(Sukhbaatar et al. 2018, arXiv:1703.05407, section 4.) An episode of the task counts, a game does not. Every arm is the
+(Sukhbaatar et al. 2018, arXiv:1703.05407, section 4.) Episodes of the task count, games do not. Every arm is the
 same learner on the same observations; ``supervised`` plays no games.
 """
 
@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from rl_rewards.core.intervals import mean_interval
+from rl_rewards.core.intervals import mean_interval, ratio_of_medians
 from rl_rewards.core.seed_rows import values
 from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import Claim, at_least, in_words
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import in_words, over_rounds, ratio_of_medians, reached_at
+from rl_rewards.studies.evidence import Evidence
+from rl_rewards.studies.measures import over_rounds, reached_at
 
 EPISODES, SUCCESS, TOUCHED = "reward/task_episodes", "eval/success", "reward/touched"
 SUPERVISED, GAMES = "supervised", "games"
@@ -30,54 +32,53 @@ STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class SelfPlayTransfer:
-    """Judges the arms of one file in configs/experiment/lecture/self_play_transfer/."""
+    """Judges the arms of one file in configs/experiment/lecture/games/self_play_transfer/."""
 
     row: str
     solved: float  # success that counts as learned
-    share: float  # of the episodes without self-play that self-play may need
-    rising: float | None  # rank correlation of touched objects with time; null where the env has none
+    share: float  # of the episodes without self-play: the most that self-play may need
+    rising: float | None  # least rank correlation of touched objects with time; null where the env has none
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         needed = {name: reached_at(run, SUCCESS, self.solved, EPISODES) for name, run in arms.items() if name in STYLES}
-        verdicts = [self._saves(needed, name) for name in needed if name != SUPERVISED]
+        claims = [self.saves(needed, name) for name in needed if name != SUPERVISED]
         if self.rising is not None:
-            verdicts.append(self._touches(over_rounds(arms[GAMES], TOUCHED)))
+            claims.append(self.touches(*_rising(over_rounds(arms[GAMES], TOUCHED))))
         medians = {name: float(np.median(found)) for name, found in needed.items()}
         final = {name: mean_interval(_finals(run)) for name, run in arms.items() if name in STYLES}
-        return Findings(verdicts, {"episodes_to_solve": needed, "median": medians, "final_success": final})
+        return Findings(claims, {"episodes_to_solve": needed, "median": medians, "final_success": final})
 
-    def _saves(self, needed: Mapping[str, list[float]], name: str) -> Verdict:
-        ratio, low, high = ratio_of_medians(needed[name], needed[SUPERVISED])
-        told = {arm: f"{np.median(needed[arm]):,.0f}" for arm in (name, SUPERVISED)}
-        return Verdict(
+    def saves(self, needed: Mapping[str, list[float]], name: str) -> Claim:
+        """Claim that self-play saves episodes of the task; ``needed`` are those of every seed until solved."""
+        both = {arm: needed[arm] for arm in (name, SUPERVISED)}
+        ratio, low, high = ratio_of_medians(*both.values())
+        medians = [f"{np.median(found):,.0f}" for found in both.values()]
+        evidence = Evidence(
+            of="ratio of medians",
+            values=both[name],
+            others=both[SUPERVISED],
+            claimed=(0.0, self.share),
+            method="ratio of medians",
+        )
+        return Claim(
             f"{self.row}: {STYLES[name][1]} reach {self.solved:.0%} success with at most {self.share:g} of the "
             "supervised episodes.",
-            f"median {told[name]} episodes against {told[SUPERVISED]} without self-play (inf: never); ratio "
+            f"median {medians[0]} episodes against {medians[1]} without self-play (inf: never); ratio "
             f"{ratio:.2f} [{low:.2f}, {high:.2f}].",
-            high <= self.share,
-            (low, high),
-            "ratio of medians",
-            {arm: needed[arm] for arm in (name, SUPERVISED)},
+            (evidence,),
+            both,
         )
 
-    def _touches(self, touched: np.ndarray) -> Verdict:
-        from scipy import stats
-
+    def touches(self, ranks: list[float], thirds: Sequence[list[float]]) -> Claim:
+        """Claim that touched objects become more; ``thirds`` are their numbers in each third of training."""
         assert self.rising is not None
-        ranks = []
-        for one in touched.T:
-            known = np.isfinite(one)
-            constant = np.ptp(one[known]) == 0.0
-            ranks.append(0.0 if constant else float(stats.spearmanr(np.flatnonzero(known), one[known])[0]))
-        _, low, high = mean_interval(ranks)
-        thirds = [np.nanmean(third, axis=0).tolist() for third in np.array_split(touched, 3)]
-        return Verdict(
+        return at_least(
             f"{self.row}: the objects that Alice touches rise over training (Spearman above {self.rising:g}).",
             f"rank correlation {in_words(ranks)}; by thirds of training {', '.join(map(in_words, thirds))} objects.",
-            low > self.rising,
-            (low, high),
             "mean rank correlation",
+            ranks,
+            self.rising,
             {GAMES: ranks},
         )
 
@@ -117,3 +118,15 @@ class SelfPlayTransfer:
 
 def _finals(run: RunFiles) -> list[float]:
     return values(run.evaluation_rows[-1], SUCCESS)
+
+
+def _rising(touched: np.ndarray) -> tuple[list[float], list[list[float]]]:
+    """Return each seed's rank correlation of touched objects with time, and their mean in each third of training."""
+    from scipy import stats
+
+    ranks = []
+    for one in touched.T:
+        known = np.isfinite(one)
+        constant = np.ptp(one[known]) == 0.0
+        ranks.append(0.0 if constant else float(stats.spearmanr(np.flatnonzero(known), one[known])[0]))
+    return ranks, [np.nanmean(third, axis=0).tolist() for third in np.array_split(touched, 3)]

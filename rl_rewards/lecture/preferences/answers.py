@@ -1,4 +1,4 @@
-"""Rewards learned from stored answers exactly as ``preferences`` learns in a run; no RL, all queries known at once."""
+"""Rewards learned from stored answers exactly as ``preferences`` learns in a run, without RL."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,7 +20,7 @@ from rl_rewards.rewards.preferences.preferences import Preferences, PreferencesS
 from rl_rewards.studies.densities import seed_keys
 
 MakeReward = Callable[..., Preferences]
-"""Preferences of a YAML without what a study sets: the environment, K and how many queries there are."""
+"""Builds the preferences of a YAML, from the settings of a study: the environment, K and the number of queries."""
 
 
 class Drawn(struct.PyTreeNode):
@@ -32,7 +32,7 @@ class Drawn(struct.PyTreeNode):
 
     @property
     def returns(self) -> Float[np.ndarray, "S N"]:
-        """True ones, of ``asked``."""
+        """Return the true returns of ``asked``."""
         return np.asarray(self.asked.env_reward).sum(axis=-1)
 
     @property
@@ -40,12 +40,12 @@ class Drawn(struct.PyTreeNode):
         return np.asarray(self.judged.env_reward).sum(axis=-1)
 
     def seed(self, index: int) -> Transition:
-        """``asked`` of one seed [N, L, ...]."""
+        """Return ``asked`` of one seed [N, L, ...]."""
         return jax.tree.map(lambda leaf: leaf[index], self.asked)
 
 
 def draw(segments: Segments, seeds: Sequence[int], asked: int, judged: int) -> Drawn:
-    """Independent segments for every seed."""
+    """Draw independent segments for every seed."""
 
     def one(key: Key) -> tuple[Transition, Transition, Transition]:
         drawn = segments.draw(key, asked + 2 * judged)
@@ -65,14 +65,14 @@ def learn_returns(
     scores: Float[np.ndarray, "S W D K"],
     rounds: int,
 ) -> Float[np.ndarray, "S W T H"]:
-    """Learned returns of the held-out segments after each of T rounds, of S seeds and W sets of answers.
+    """Return learned returns of the held-out segments after each of T rounds, for S seeds and W sets of answers.
 
-    Each set is learned from on its own; all begin from the same network of their seed.
+    Each set trains a network of its own; all of a seed start from the same one.
 
     Args:
-        inputs: of transitions, what the reward sees.
-        index: which of a seed's segments the queries are about.
-        scores: their answers; NaN pads, and a query of padding is never learned from.
+        inputs: maps transitions to the reward's inputs.
+        index: the segments of each query.
+        scores: the answers; NaN is padding, from which nothing is learned.
     """
 
     def of_seed(each: tuple[Drawn, Array, Array, Array]) -> Array:
@@ -94,7 +94,7 @@ def _learn_one(
     index: Int[Array, "D K"],
     scores: Float[Array, "D K"],
 ) -> Float[Array, "T H"]:
-    """From scratch, by the source's own updates, a round for every key but the first."""
+    """Train from scratch by the source's own updates, a round for every key but the first."""
     queries = len(index)
     state = source.init(keys[0]).replace(inputs=seen[index])
     labels = Labels(id=jnp.arange(queries), scores=scores, rater=jnp.zeros(queries, jnp.int32))
@@ -118,13 +118,13 @@ def _never(*_: Any) -> Any:
 
 
 def source_for(make: MakeReward, segments: Segments, queries: int, clips: int, batch_segments: int) -> Preferences:
-    """Learns from up to ``queries`` answers about ``clips`` segments each; as many segments in a batch for all."""
+    """Return a source for ``queries`` answers about ``clips`` segments each, with ``batch_segments`` in a batch."""
     return make(
         spec=segments.spec,
         clips=clips,
         segment_steps=segments.steps,
         budget=queries,
-        heldout_every=queries + 2,  # none: a study holds its own segments out
+        heldout_every=queries + 2,  # never: a study has its own held-out segments
         batch_size=max(1, batch_segments // clips),
     )
 
@@ -138,10 +138,10 @@ def learn_accuracy(
     scores: Float[np.ndarray, "S W D K"],
     rounds: int,
 ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, " W"]]:
-    """Accuracy on held-out pairs, see :func:`learn_returns`, and after how many gradient steps that was.
+    """Return accuracy on held-out pairs, see :func:`learn_returns`, and the number of gradient steps until then.
 
-    Of every set it is that after the round that was best in the mean over seeds: few noisy answers are soon learned by
-    heart, many good ones take longer, and none is to lose for a number of gradient steps that suits another.
+    Each set is measured after the round with the best mean over seeds: few noisy answers are soon overfitted, many
+    good ones take longer, and no set should lose by a number of gradient steps that suits another.
     """
     learned = learn_returns(source, partial(segments.inputs, source.judges), drawn, seeds, index, scores, rounds)
     found = np.array([accuracy(one, true) for one, true in zip(learned, drawn.judged_returns, strict=True)])
@@ -151,14 +151,14 @@ def learn_accuracy(
 
 
 def accuracy(learned: Float[np.ndarray, "*batch H"], true: Float[np.ndarray, "*batch H"]) -> np.ndarray:
-    """[*batch] share of all pairs of H segments that are ordered as by their true returns; 1/2 is chance."""
+    """Return the share [*batch] of all pairs of H segments that are ordered as by true returns; 1/2 is chance."""
     both = np.broadcast_arrays(learned, true)
     found, pairs = right(*(jnp.asarray(one, jnp.float32) for one in both))
     return np.asarray(found / pairs, np.float64)
 
 
 class Asked:
-    """A synthetic teacher of one seed, asked about given segments; counts what it was asked."""
+    """A synthetic teacher of one seed for given segments, which counts its queries."""
 
     def __init__(self, teacher: Teacher, seed: int, segments: Segments, drawn: Transition) -> None:
         """Take ``drawn``, segments [N, L, ...] in numpy."""
@@ -166,7 +166,7 @@ class Asked:
         self.queries = 0
 
     def answer(self, index: Int[np.ndarray, "Q K"]) -> Labels:
-        """One answer to each of Q queries about the segments of these indices; no two share their randomness."""
+        """Return one answer to each of Q queries about these segments; their randomness is independent."""
         asked = jax.tree.map(lambda leaf: leaf[index], self._drawn)
         ids = self.queries + np.arange(len(index))
         self.queries += len(index)
@@ -187,6 +187,6 @@ class Asked:
         return oracle.collect(0)
 
     def first_is_better(self, pairs: Int[np.ndarray, "Q 2"]) -> np.ndarray:
-        """Its answers about pairs, as booleans [Q]."""
+        """Return the answers about pairs, as booleans [Q]."""
         scores = np.asarray(self.answer(pairs).scores)
         return scores[:, 0] > scores[:, 1]

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 Sorting = Generator[tuple[int, int], bool, list[int]]
-"""Yields (first, second), is sent whether the first is better, returns all from worst to best."""
+"""Yields a pair, is sent True if its first is better, and returns all items from worst to best."""
 
 
 def merge_sort(items: Sequence[int]) -> Sorting:
@@ -27,10 +27,10 @@ def merge_sort(items: Sequence[int]) -> Sorting:
 def sort_all(
     items: Int[np.ndarray, "R K"], better: Callable[[Int[np.ndarray, "Q 2"]], Bool[np.ndarray, " Q"]]
 ) -> tuple[Int[np.ndarray, "R K"], Int[np.ndarray, " R"]]:
-    """Every row sorted; the rank of each of its items, 0 for the worst, and how many comparisons each row took.
+    """Sort every row; return the rank of each item, 0 for the worst, and each row's number of comparisons.
 
     Args:
-        better: whether the first of each of Q pairs of items is better; called with a question of every unfinished row.
+        better: tells of each of Q pairs of items if the first is better; called with a pair of every unfinished row.
     """
     sorts = [merge_sort(row.tolist()) for row in items]
     compared = np.zeros(len(items), int)
@@ -52,5 +52,5 @@ def sort_all(
 
 
 def least_comparisons(k: int) -> int:
-    """ceil(log2 k!): below it no sort of k can always stay, since every answer halves the orders at best."""
+    """Return ceil(log2 k!), which no sort can always stay below: an answer halves the possible orders at best."""
     return math.ceil(math.log2(math.factorial(k)))

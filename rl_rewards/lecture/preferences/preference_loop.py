@@ -1,4 +1,4 @@
-"""How many comparisons make up for the true reward, and whether they must be asked while the policy learns.
+"""Are hundreds of comparisons worth the true reward, and must they be asked while the policy learns?
 
 (Christiano et al. 2017, arXiv:1706.03741, figures 1 and 5: 700 synthetic labels nearly match the true reward, 1400 do
 as well or better, and labels that are all asked at the start do not.) Score: 0 is an untrained policy's true return, 1
@@ -14,9 +14,10 @@ import numpy as np
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.studies.base import Findings, Verdict
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import Claim, at_least, gained, in_words, less
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import above_zero, in_words, last_mean, less, series
+from rl_rewards.studies.measures import last_mean, series
 
 RETURN = "eval/true_return"
 TRUE_ARM, OFFLINE = "true_reward", "labels_700_offline"
@@ -26,11 +27,11 @@ SHADES = ("#9ECAE1", "#4292C6", "#08519C")
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceLoop:
-    """Judges the arms of one file in configs/experiment/lecture/preference_loop/."""
+    """Judges the arms of one file in configs/experiment/lecture/preferences/preference_loop/."""
 
     row: str
-    target: float  # score that counts as made up for
-    judged: int = 700  # labels that the target is for
+    target: float  # score that counts as enough
+    judged: int = 700  # number of labels for which the target is claimed
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
@@ -38,39 +39,40 @@ class PreferenceLoop:
         untrained = float(series(arms[TRUE_ARM], RETURN)[0].mean())
         best = float(np.mean(returns[TRUE_ARM]))
         scores = {name: [(x - untrained) / (best - untrained) for x in found] for name, found in returns.items()}
-        counts = sorted(int(name.removeprefix("labels_")) for name in arms if name.removeprefix("labels_").isdigit())
+        table = {name: {"return": mean_interval(returns[name]), "score": mean_interval(scores[name])} for name in arms}
+        asked = {name: _labels(run) for name, run in arms.items() if name != TRUE_ARM}
+        return Findings(
+            self.claims(scores), {"untrained": untrained, "true_reward": best, "arms": table, "labels": asked}
+        )
+
+    def claims(self, scores: Mapping[str, list[float]]) -> list[Claim]:
+        """Claim what labels are worth, by the scores of every arm."""
+        counts = sorted(int(name.removeprefix("labels_")) for name in scores if name.removeprefix("labels_").isdigit())
         few, many = f"labels_{counts[0]}", f"labels_{counts[-1]}"
-        judged = f"labels_{self.judged}"
-        verdicts = [
-            self._enough(scores[judged]),
-            above_zero(
+        judged = scores[f"labels_{self.judged}"]
+        return [
+            at_least(
+                f"{self.row}: with {self.judged} labels the score is at least {self.target:g}.",
+                f"{in_words(judged)} (0: untrained, 1: the true reward).",
+                "mean score",
+                judged,
+                self.target,
+                {f"labels_{self.judged}": judged},
+            ),
+            gained(
                 f"{self.row}: {self.judged} labels asked while the policy learns are worth more than as many asked at "
                 "the start.",
                 "score gained",
-                less(scores[judged], scores[OFFLINE]),
-                {"online": scores[judged], "offline": scores[OFFLINE]},
+                less(judged, scores[OFFLINE]),
+                {"online": judged, "offline": scores[OFFLINE]},
             ),
-            above_zero(
+            gained(
                 f"{self.row}: {counts[-1]} labels are worth more than {counts[0]}.",
                 "score gained",
                 less(scores[many], scores[few]),
                 {few: scores[few], many: scores[many]},
             ),
         ]
-        table = {name: {"return": mean_interval(returns[name]), "score": mean_interval(scores[name])} for name in arms}
-        asked = {name: _labels(run) for name, run in arms.items() if name != TRUE_ARM}
-        return Findings(verdicts, {"untrained": untrained, "true_reward": best, "arms": table, "labels": asked})
-
-    def _enough(self, found: list[float]) -> Verdict:
-        _, low, high = mean_interval(found)
-        return Verdict(
-            f"{self.row}: with {self.judged} labels the score is at least {self.target:g}.",
-            f"{in_words(found)} (0: untrained, 1: the true reward).",
-            low >= self.target,
-            (low, high),
-            "mean score",
-            {f"labels_{self.judged}": found},
-        )
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         shades = iter(SHADES)
@@ -91,5 +93,5 @@ class PreferenceLoop:
 
 
 def _labels(run: RunFiles) -> list[float]:
-    """Answers that every seed had at the end; ties are among them."""
+    """Return how many answers every seed had at the end, ties included."""
     return np.atleast_1d(run.rows[-1]["reward/labels"]).tolist()

@@ -1,6 +1,6 @@
-"""Segments of ``point`` of mixed quality, with a true reward written by hand, for studies of what people say of them.
+"""Segments of ``point`` of mixed quality, with a true reward written by hand, for studies of people's answers.
 
-Every segment is of an episode of its own, whose policy walks, not quite straight, to a place of its own in the square.
+Every segment is from a different episode, whose policy walks, not quite straight, to a random place in the square.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from rl_rewards.rewards.hand_designed import HandDesigned
 
 @dataclass(frozen=True, kw_only=True)
 class Segments:
-    """Keys and units: configs/experiment/lecture/ranking_efficiency.yaml."""
+    """Keys and units: configs/experiment/lecture/preferences/ranking_efficiency.yaml."""
 
     env: Point
     truth: Callable[..., HandDesigned]
@@ -46,7 +46,7 @@ class Segments:
         return self.truth(spec=self.spec)
 
     def draw(self, key: Key, n: int) -> Transition:
-        """``n`` independent segments, leaves [n, steps, ...]; ``env_reward`` is the true reward."""
+        """Draw ``n`` independent segments, leaves [n, steps, ...]; ``env_reward`` is the true reward."""
         reset_key, target_key, walk_key, start_key = jax.random.split(key, 4)
         targets = jax.random.uniform(target_key, (n, 2), minval=-1.0, maxval=1.0)
 
@@ -63,5 +63,5 @@ class Segments:
         return segments.replace(env_reward=self._truth.reward({}, segments))
 
     def inputs(self, judges: JudgesPairs, segments: Transition) -> Float[Array, "*batch d"]:
-        """What a reward that ``judges`` so sees of every step."""
+        """Return a reward's inputs at every step, as ``judges`` says."""
         return make_pair_features(self.spec, judges)(segments)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.lecture.classifiers.balanced_bound.outcome import TrainedOutputs, verdicts
+from rl_rewards.lecture.classifiers.balanced_bound.outcome import TrainedOutputs, claims
 from rl_rewards.loop.build import build_study
+from rl_rewards.studies.claims import conclude
 from rl_rewards.studies.densities import blend
 from tests.runs import composed
+from tests.studies.outcomes import outcomes
 
 SEEDS = 10
 SHARES, RATIOS, WIDTHS = [0.0, 0.25, 0.5, 1.0], [1, 2, 5, 10], [1.0, 0.25]
@@ -39,8 +41,8 @@ def outputs(gathered=0.2, on_average=0.8, grid_error=0.0, mixup_error=0.0, by_pl
     )
 
 
-def held(found):
-    return [verdict.holds for verdict in verdicts(found, 0.03)]
+def judged(found):
+    return outcomes(claims(found, 0.03))
 
 
 def test_the_lectures_one_in_eleven():
@@ -76,22 +78,21 @@ def test_a_short_training_finds_the_law_and_the_counterexample(study):
 
 
 def test_what_holds_and_what_does_not():
-    assert held(outputs()) == [True, True, False, False, True, True, False, True]
+    assert judged(outputs()) == "SSRRSSRS"
 
 
 def test_each_verdict_follows_its_data():
-    assert held(outputs(grid_error=0.05))[0] is False
-    assert held(outputs(grid_error=0.05))[1] is False
-    assert held(outputs(gathered=0.6))[3] is True, "the lecture's claim holds if no output is below its bound"
-    assert held(outputs(gathered=0.497))[3] is True, "an interval around the bound is no counterexample"
-    assert held(outputs(on_average=0.4))[4] is False
-    assert held(outputs(by_places=0.45))[5] is False
-    assert held(outputs(lowest=0.55))[6] is False, "the other width is below the bound"
-    assert held(outputs(mixup_error=0.05))[7] is False
+    assert judged(outputs(grid_error=0.05))[:2] == "RR"
+    assert judged(outputs(gathered=0.6))[3] == "S", "the lecture's claim holds if no output is below its bound"
+    assert judged(outputs(gathered=0.497))[3] == "U", "an interval around the bound is no counterexample"
+    assert judged(outputs(on_average=0.4))[4] == "R"
+    assert judged(outputs(by_places=0.45))[5] == "R"
+    assert judged(outputs(lowest=0.55))[6] == "R", "the other width is below the bound"
+    assert judged(outputs(mixup_error=0.05))[7] == "R"
 
 
 def test_an_interval_tells_how_sure_the_counterexample_is():
-    verdict = verdicts(outputs(), 0.03)[3]
+    verdict = conclude(claims(outputs(), 0.03))[3]
     low, high = verdict.interval
     assert low < 0.2 < high < 0.21
     assert "for any success state" in verdict.claim

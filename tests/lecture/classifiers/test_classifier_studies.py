@@ -13,14 +13,15 @@ from rl_rewards.lecture.demonstrations.reward_maps import RewardMaps
 from rl_rewards.reporting.evaluation_files import StoredEvaluation
 from rl_rewards.studies.base import Findings
 from tests.studies.fake_arms import arm, steady
+from tests.studies.outcomes import outcomes
 
 SEEDS = range(100, 110)
 NEVER = [[0.0] * 10] * 9
 RISING = [[0.1 * row] * 10 for row in range(1, 10)]
 
 
-def holds(study, arms):
-    return [verdict.holds for verdict in study.judge(arms, SEEDS).verdicts]
+def judged(study, arms):
+    return outcomes(study.judge(arms, SEEDS).verdicts)
 
 
 def drawn(study, arms, tmp_path):
@@ -32,16 +33,16 @@ def drawn(study, arms, tmp_path):
 def test_a_fooled_classifier_is_told_from_a_good_one(tmp_path):
     fooled = arm(NEVER, metrics={"learned_reward_final": [*RISING[:6], *[[0.95] * 10] * 3]})
     good = arm(steady(0.9), metrics={"learned_reward_final": steady(0.9)})
-    assert holds(FixedClassifier(), {"point": fooled}) == [True, True, False]  # fooled; the gap grows; nothing to lose
-    assert holds(FixedClassifier(), {"point": good}) == [False, False, False]
+    assert judged(FixedClassifier(), {"point": fooled}) == "USR"  # 10 of 10 are fooled; the gap grows; nothing to lose
+    assert judged(FixedClassifier(), {"point": good}) == "RRR"
     assert drawn(FixedClassifier(), {"point": fooled, "pencil_case": good}, tmp_path)
 
 
 def test_the_adversarial_classifier_needs_success_and_goals(tmp_path):
     good = arm(steady(0.9), metrics={"prob_heldout_goals": steady(0.6)})
     collapsed = arm(NEVER, metrics={"prob_heldout_goals": steady(0.1)})
-    assert holds(AdversarialClassifierStudy(), {"point": good}) == [True, True]
-    assert holds(AdversarialClassifierStudy(), {"point": collapsed}) == [False, False]
+    assert judged(AdversarialClassifierStudy(), {"point": good}) == "US"
+    assert judged(AdversarialClassifierStudy(), {"point": collapsed}) == "RR"
     assert drawn(AdversarialClassifierStudy(), {"point": good}, tmp_path)
 
 
@@ -49,8 +50,8 @@ def test_the_diagnosis_wants_a_rise_without_success(tmp_path):
     sick = arm([*[[0.0] * 10] * 6, *[[0.9] * 10] * 3], metrics={"learned_reward_final": RISING})
     healthy = arm(steady(0.9), metrics={"learned_reward_final": RISING})
     arms = {"as_it_is": sick, "more_rl": healthy, "all_states": sick, "ensemble": sick}
-    assert holds(Diagnosis(), arms) == [True, True, False, False]
-    assert holds(Diagnosis(), arms | {"as_it_is": healthy})[0] is False
+    assert judged(Diagnosis(), arms) == "USRR"
+    assert judged(Diagnosis(), arms | {"as_it_is": healthy})[0] == "R"
     assert drawn(Diagnosis(), arms, tmp_path)
 
 
@@ -69,8 +70,9 @@ def test_reward_maps_are_held_to_their_bounds(tmp_path):
         "log_prob": mapped(-12.0, 0.0),
         "neg_log_one_minus": mapped(0.0, 11.0),
     }
-    assert holds(RewardMaps(), arms) == [True] * 5 + [False] * 3  # bounds, four succeed, none is better than another
-    assert holds(RewardMaps(), arms | {"prob": mapped(-0.1, 1.0)})[0] is False
+    assert judged(RewardMaps(), arms) == "SUUUURRR"  # bounds, four succeed, none is better than another
+    assert judged(RewardMaps(), arms | {"prob": mapped(-0.1, 1.0)})[0] == "R"
+    assert judged(RewardMaps(), arms | {"logit": mapped(0.0, 1.0)})[0] == "R"
     assert drawn(RewardMaps(), arms, tmp_path)
 
 
@@ -84,7 +86,7 @@ def test_reward_collapse_is_an_output_and_perhaps_a_loss(tmp_path):
 
     arms = {name: at(0.9, 0.6) for name in (*RATE_ARMS, "sac_balanced")}
     arms |= {"unbalanced": at(0.9, 0.05), "too_fast": at(0.2, 0.05), "sac_unbalanced": at(0.2, 0.05)}
-    assert holds(RewardCollapse(), arms) == [True, True, False, True, True, False, False]
+    assert judged(RewardCollapse(), arms) == "SSRSSRR"
     points = RewardCollapse().judge(arms, SEEDS).details["update_rate"]
     assert points[0]["gradient_steps_per_1000_env_steps"] == pytest.approx(15.625)
     assert drawn(RewardCollapse(), arms, tmp_path)
@@ -93,9 +95,7 @@ def test_reward_collapse_is_an_output_and_perhaps_a_loss(tmp_path):
 def test_a_regulariser_can_raise_success_and_steady_it(tmp_path):
     swinging = [[0.0] * 10, *[[0.4] * 10, [0.8] * 10] * 4]
     arms = {"none": arm(swinging), "mixup": arm(steady(0.9)), "dropout": arm(swinging), "spectral_norm": arm(NEVER)}
-    assert holds(Regularisers(), arms) == [True, True, False, False, False, False], (
-        "an arm that never succeeds is not steady"
-    )
+    assert judged(Regularisers(), arms) == "SSRRRR", "an arm that never succeeds is not steady"
     assert drawn(Regularisers(), arms, tmp_path)
 
 
@@ -134,12 +134,12 @@ def test_an_exploit_is_used_and_overcome(tmp_path):
         "fixed_occlusion": ends(0.0, hidden, done),  # half of the episodes are not the majority
         "fixed_background_cue": ends(0.0, lit),
     }
-    assert holds(CameraExploits(), arms) == [True, True, False, True, True, True, False, True]
+    assert judged(CameraExploits(), arms) == "UURUUURU"
     assert drawn(CameraExploits(), arms, tmp_path)
     asked = {"asked_75_background_cue": ends(0.9, done), "asked_25_none": ends(0.0, hidden)}
     verdicts = CameraExploits().judge(arms | asked, SEEDS).verdicts
-    assert [v.holds for v in verdicts if "75 questions" in v.claim and v.claim.startswith("background_cue")] == [True]
-    assert [v.holds for v in verdicts if "25 questions" in v.claim] == [False]
+    assert outcomes([v for v in verdicts if "75 questions" in v.claim and v.claim.startswith("background_cue")]) == "U"
+    assert outcomes([v for v in verdicts if "25 questions" in v.claim]) == "R"
 
 
 def test_findings_need_no_details():

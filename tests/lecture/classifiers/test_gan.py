@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.lecture.classifiers.gan.outcome import bin_shares, jensen_shannon, sample_shares, verdicts
+from rl_rewards.lecture.classifiers.gan.outcome import bin_shares, claims, jensen_shannon, sample_shares
 from rl_rewards.lecture.classifiers.gan.study import ARMS, Players
 from rl_rewards.loop.build import build_study
 from tests.runs import composed
+from tests.studies.outcomes import outcomes
 
 SEEDS = 10
 
@@ -75,15 +76,14 @@ def test_both_generators_climb_the_reward(study, arm):
     assert end > start + 0.3
 
 
-def test_ten_of_ten_hold_and_two_failures_are_too_many():
-    assert all(verdict.holds for verdict in verdicts(details()))
-    assert [verdict.holds for verdict in verdicts(details(failing=2))] == [False, False, False, True]
-    assert verdicts(details(failing=1))[0].holds
-    assert "9 of 10" in verdicts(details(failing=1))[0].measured
+def test_ten_of_ten_are_too_few_and_five_failures_are_too_many():
+    assert outcomes(claims(details())) == outcomes(claims(details(failing=1))) == "UUUS"
+    assert outcomes(claims(details(failing=5))) == "RRRS"
+    assert "9 of 10" in claims(details(failing=1))[0].measured
 
 
 def test_a_discriminator_away_from_one_half_is_told():
-    assert not verdicts(details(off_half=0.1))[-1].holds
+    assert outcomes(claims(details(off_half=0.1)))[-1] == "R"
 
 
 def test_settings_are_checked(study):

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.lecture.classifiers.order_statistics.outcome import ExpectedMaxima, model, verdicts
+from rl_rewards.lecture.classifiers.order_statistics.outcome import ExpectedMaxima, claims, model
 from rl_rewards.lecture.classifiers.order_statistics.study import distance_from_uniform, expected_least
 from rl_rewards.loop.build import build_study
+from rl_rewards.studies.claims import conclude
 from tests.runs import composed
+from tests.studies.outcomes import outcomes
 
 SEEDS = 10
 UNIFORMS, STATES = [1, 9, 99, 999], [1, 10, 100]
@@ -34,8 +36,8 @@ def made_up(uniform_gap=1.0, classifier_gap=0.01, goal_gap=0.02):
     )
 
 
-def held(found):
-    return [verdict.holds for verdict in verdicts(found, 0.05, 0.05)]
+def judged(found):
+    return outcomes(claims(found, 0.05, 0.05))
 
 
 def test_the_lectures_numbers():
@@ -74,17 +76,17 @@ def test_the_distance_from_uniform():
 
 
 def test_classifiers_that_are_sooner_near_one_than_the_model():
-    formula, describes, no_slower, beats = verdicts(made_up(), 0.05, 0.05)
-    assert formula.holds and no_slower.holds and beats.holds
-    assert not describes.holds, "0.5 at n = 1 differs from the formula"
+    verdicts = conclude(claims(made_up(), 0.05, 0.05))
+    assert outcomes(verdicts) == "SRSU", "0.5 at n = 1 differs from the formula, and ten seeds do not show 90%"
+    _, describes, _, beats = verdicts
     assert describes.interval[0] > 0.4 and "10 with n=10" in beats.measured
 
 
 def test_each_verdict_follows_its_data():
-    assert held(made_up(uniform_gap=1.2))[0] is False
-    assert held(made_up(classifier_gap=1.0))[1] is True, "the formula describes uniform outputs"
-    assert held(made_up(classifier_gap=1.5))[2] is False
-    assert held(made_up(goal_gap=1e-9))[3] is False
+    assert judged(made_up(uniform_gap=1.2))[0] == "R"
+    assert judged(made_up(classifier_gap=1.0))[1] == "S", "the formula describes uniform outputs"
+    assert judged(made_up(classifier_gap=1.5))[2] == "R"
+    assert judged(made_up(goal_gap=1e-9))[3] == "R"
 
 
 def test_settings_are_checked(study):

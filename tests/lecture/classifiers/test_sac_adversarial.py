@@ -5,6 +5,7 @@ import pytest
 from rl_rewards.lecture.classifiers.sac_adversarial import SacAdversarial
 from rl_rewards.studies.base import Findings
 from tests.studies.fake_arms import arm
+from tests.studies.outcomes import outcomes
 
 SEEDS = 10
 STEADY = [[0.0] * SEEDS, *[[0.9 + 0.01 * i for i in range(SEEDS)]] * 8]
@@ -18,26 +19,23 @@ def verdicts(as_it_is, terminal, recent):
 
 
 def test_learning_and_losing_are_told_apart():
-    learns, terminal, recent, falls = verdicts(STEADY, LOST, SWINGING)
-    assert learns.holds and "10 of 10" in learns.measured
+    found = verdicts(STEADY, LOST, SWINGING)
+    assert outcomes(found) == "USRS", "recent negatives swing, but end at the same success"
+    learns, _, _, falls = found
+    assert "10 of 10" in learns.measured and learns.seeds_needed == 36
     assert learns.interval == pytest.approx((0.6915, 1.0), abs=1e-3)  # Clopper-Pearson of 10 of 10
-    assert terminal.holds
-    assert not recent.holds, "it swings, but ends at the same success"
-    assert falls.holds
     assert falls.per_seed["recent_negatives"] == pytest.approx([1 / 3] * SEEDS)
     assert falls.per_seed["as_it_is"] == [0.0] * SEEDS
 
 
 def test_the_same_arm_three_times_is_no_worse():
-    learns, *worse = verdicts(STEADY, STEADY, STEADY)
-    assert learns.holds
-    assert not any(verdict.holds for verdict in worse)
+    assert outcomes(verdicts(STEADY, STEADY, STEADY)) == "URRR"
 
 
-def test_two_bad_seeds_of_ten_are_too_many():
-    two_bad = [[0.0, 0.0, *row[2:]] for row in STEADY]
-    learns, *_ = verdicts(two_bad, STEADY, STEADY)
-    assert not learns.holds and "8 of 10" in learns.measured
+def test_five_bad_seeds_of_ten_are_too_many():
+    bad = [[0.0] * 5 + row[5:] for row in STEADY]
+    learns, *_ = verdicts(bad, STEADY, STEADY)
+    assert outcomes([learns]) == "R" and "5 of 10" in learns.measured
 
 
 def test_a_seed_that_never_learned_counts_as_fallen():

@@ -4,6 +4,7 @@ import pytest
 
 from rl_rewards.lecture.classifiers.walker_hack import WalkerHack, kind_of, reward, window
 from tests.studies.fake_arms import arm
+from tests.studies.outcomes import outcomes
 
 
 def walker(forward: float, upright: float, height: float):
@@ -37,8 +38,8 @@ def test_a_behaviour_in_a_word(forward, upright, height, kind):
 def test_what_the_robot_learns_decides(tmp_path):
     arms = {"lecture_weights": walker(2.0, 0.1, 0.4), "in_window": walker(1.0, 0.95, 1.2)}
     findings = WalkerHack().judge(arms, range(5))
-    assert [verdict.holds for verdict in findings.verdicts] == [True, True, True, True]
+    assert outcomes(findings.verdicts) == "SSUU", "five seeds do not show 80%"
     WalkerHack().draw(arms, findings, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
     upright = {"lecture_weights": walker(1.0, 0.95, 1.2), "in_window": walker(0.0, 0.99, 0.5)}
-    assert [v.holds for v in WalkerHack().judge(upright, range(5)).verdicts] == [True, True, False, False]
+    assert outcomes(WalkerHack().judge(upright, range(5)).verdicts) == "SSRR"

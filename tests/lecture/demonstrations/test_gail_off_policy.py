@@ -6,8 +6,9 @@ import pytest
 from rl_rewards.lecture.demonstrations.gail_off_policy import GailOffPolicy
 from rl_rewards.studies.measures import reached_at
 from tests.studies.fake_arms import arm, steady
+from tests.studies.outcomes import outcomes
 
-STUDY = GailOffPolicy(row="point", metric="eval/success", metric_name="success", solved=0.8, share=0.5)
+STUDY = GailOffPolicy(row="point", metric="eval/success", metric_name="success", solved=0.8, share=0.5, margin=0.05)
 SEEDS = range(100, 110)
 
 
@@ -22,19 +23,19 @@ def test_the_step_at_which_a_seed_first_gets_there():
 
 
 @pytest.mark.parametrize(
-    ("changes", "holds"),
+    ("changes", "expected"),
     [
-        ({}, [True, True, True, True, True]),
-        ({"off_policy": reaches(4)}, [True, True, False, True, True]),  # SAC needs five evaluations, PPO six
-        ({"on_policy": reaches(99)}, [True, False, True, True, True]),
-        ({"off_policy": reaches(99), "on_policy": reaches(99)}, [False, False, False, False, True]),
-        ({"cloning": arm(steady(0.95)), "dummy": arm(steady(0.85))}, [True, True, True, False, False]),
+        ({}, "UUSSS"),
+        ({"off_policy": reaches(4)}, "UURSS"),  # SAC needs five evaluations, PPO six
+        ({"on_policy": reaches(99)}, "URSSS"),
+        ({"off_policy": reaches(99), "on_policy": reaches(99)}, "RRRRS"),
+        ({"cloning": arm(steady(0.95)), "dummy": arm(steady(0.85))}, "UUSRR"),
     ],
 )
-def test_verdicts(changes, holds, tmp_path):
+def test_verdicts(changes, expected, tmp_path):
     arms = {"off_policy": reaches(2), "on_policy": reaches(5)}
     arms |= {"cloning": arm(steady(0.5)), "dummy": arm(steady(0.05))} | changes
     found = STUDY.judge(arms, SEEDS)
-    assert [one.holds for one in found.verdicts] == holds
+    assert outcomes(found.verdicts) == expected
     STUDY.draw(arms, found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")

@@ -9,9 +9,10 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.data.dataset import Dataset
-from rl_rewards.lecture.demonstrations.irl_grid.outcome import verdicts
+from rl_rewards.lecture.demonstrations.irl_grid.outcome import claims
 from rl_rewards.loop.build import build_study
 from tests.runs import composed
+from tests.studies.outcomes import outcomes
 
 SEEDS = 10
 
@@ -102,17 +103,17 @@ def made_up(value=0.01, visits=0.02):
 
 
 def test_each_verdict_follows_its_data():
-    def held(**changes):
-        return [verdict.holds for verdict in verdicts(made_up(**changes))]
+    def judged(**changes):
+        return outcomes(claims(made_up(**changes)))
 
-    assert held() == [True, True]
-    assert held(value=0.05) == [False, True], "a claim passes on its interval, not on its mean"
-    assert held(visits=0.06) == [True, False]
-    value, visits = verdicts(made_up())
+    assert judged() == "SS"
+    assert judged(value=0.05) == "US", "an interval decides, not a mean"
+    assert judged(visits=0.06) == "SR"
+    value, visits = claims(made_up())
     assert value.claim.startswith("Maximum-entropy IRL from 16 episodes of 40 steps, a weight for each cell")
     assert "4.0% from 1, 2.0% from 4, 1.0% from 16 episodes, below 5% first with 1." in value.measured
     assert "below 5% first with 4." in visits.measured
-    assert "never below 5%" in verdicts(made_up(value=0.2))[0].measured
+    assert "never below 5%" in claims(made_up(value=0.2))[0].measured
     assert list(value.per_seed) == ["1 episodes", "4 episodes", "16 episodes"]
 
 

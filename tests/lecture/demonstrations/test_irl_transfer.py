@@ -2,6 +2,7 @@
 
 from rl_rewards.lecture.demonstrations.irl_transfer import IrlTransfer
 from tests.studies.fake_arms import arm, steady
+from tests.studies.outcomes import outcomes
 
 GOOD, BAD = arm(steady(0.95)), arm(steady(0.1))
 SEEDS = range(100, 110)
@@ -22,8 +23,8 @@ def verdicts(**changes):
 
 def test_a_reward_that_moves_house_is_told_from_one_that_does_not(tmp_path):
     arms, found = verdicts()
-    assert [one.holds for one in found.verdicts] == [True, True, True, True, True, True, True, False]
+    assert outcomes(found.verdicts) == "UUUUSSSR"
     _, other = verdicts(airl_turned=BAD)
-    assert [one.holds for one in other.verdicts] == [True, True, True, False, False, False, False, False]
+    assert outcomes(other.verdicts) == "UUURRRRR"
     IrlTransfer().draw(arms, found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")

@@ -15,6 +15,7 @@ from rl_rewards.loop.build import build_study
 from tests.finished import finished_run
 from tests.runs import composed
 from tests.studies.fake_arms import arm, steady
+from tests.studies.outcomes import outcomes
 
 SEEDS = range(100, 110)
 LENGTH = 5
@@ -78,11 +79,11 @@ def test_hall(tmp_path, monkeypatch):
     arms = {"time": played("time", **games), "win": played("win", **games), "random_alice": played("random", **games)}
     study = SelfPlayHall(target=0.95)
     verdicts = study.judge(arms, SEEDS)
-    assert [one.holds for one in verdicts.verdicts] == [True, True, True]
+    assert outcomes(verdicts.verdicts) == "SSS"
     study.draw(arms, verdicts, tmp_path / "verdict.png")
     assert is_png(tmp_path / "verdict.png")
     found |= {"time": 0.5}
-    assert [one.holds for one in study.judge(arms, SEEDS).verdicts] == [False, True, False]
+    assert outcomes(study.judge(arms, SEEDS).verdicts) == "RSR"
 
 
 def test_curriculum(tmp_path):
@@ -93,11 +94,11 @@ def test_curriculum(tmp_path):
     }
     study = Curriculum(hardest=0.2, easiest=0.8)
     found = study.judge(arms, SEEDS)
-    assert [one.holds for one in found.verdicts] == [True, True, False, False]
+    assert outcomes(found.verdicts) == "SSRR"
     study.draw(arms, found, tmp_path / "verdict.png")
     assert is_png(tmp_path / "verdict.png")
     often = played(goal_distance=rising, bob_success=[0.5] * 7 + [0.9] * 2)
-    assert not study.judge(arms | {"time": often}, SEEDS).verdicts[1].holds
+    assert outcomes(study.judge(arms | {"time": often}, SEEDS).verdicts)[1] == "R"
 
 
 def test_degenerate_equilibria(tmp_path, monkeypatch):
@@ -107,11 +108,11 @@ def test_degenerate_equilibria(tmp_path, monkeypatch):
     arms = {name: played(bob_success=[0.9] * 3 + [value] * 6, **rest) for name, value in success.items()}
     study = DegenerateEquilibria(stuck=0.5)
     found = study.judge(arms, SEEDS)
-    assert [one.holds for one in found.verdicts] == [True, False, True, True, True]
+    assert outcomes(found.verdicts) == "SRSSS"
     study.draw(arms, found, tmp_path / "verdict.png")
     assert is_png(tmp_path / "verdict.png")
     healthy = arms | {"long_turn": played(bob_success=0.9, **rest)}
-    assert not study.judge(healthy, SEEDS).verdicts[0].holds
+    assert outcomes(study.judge(healthy, SEEDS).verdicts)[0] == "R"
 
 
 def transfer_arm(solved_at: int | None):
@@ -130,14 +131,14 @@ def test_transfer(tmp_path):
     arms |= {"fine_tuned": transfer_arm(6)}
     study = SelfPlayTransfer(row="key_door", solved=0.8, share=0.5, rising=0.7)
     found = study.judge(arms, SEEDS)
-    assert [one.holds for one in found.verdicts] == [True, False, True]
+    assert outcomes(found.verdicts) == "SRS"
     assert found.details["median"] == {"supervised": 904.5, "mixed": 304.5, "fine_tuned": 704.5}
     study.draw(arms, found, tmp_path / "verdict.png")
     assert is_png(tmp_path / "verdict.png")
     nobody = {name: transfer_arm(None) for name in arms}
-    assert [one.holds for one in study.judge(nobody, SEEDS).verdicts] == [False, False, True]
+    assert outcomes(study.judge(nobody, SEEDS).verdicts) == "RRS"
     only_games = nobody | {"mixed": transfer_arm(2)}
-    assert study.judge(only_games, SEEDS).verdicts[0].holds, "one arm solves the task, the other never does"
+    assert outcomes(study.judge(only_games, SEEDS).verdicts)[0] == "S", "one arm solves the task, the other never does"
 
 
 def watched(coverage: float, share: float, exponent: float, prefix: str = "reward/"):
@@ -164,10 +165,9 @@ def test_noisy_television(tmp_path):
     }
     study = NoisyTv(episodes=300, error_below=0.35, disagreement_above=0.55)
     found = study.judge(arms, SEEDS)
-    assert [one.holds for one in found.verdicts] == [True] * 8
+    assert outcomes(found.verdicts) == "SSSSSSSS"
     assert found.details["exponents"]["disagreement"] == pytest.approx([-1.0] * 10, abs=0.02)
     study.draw(arms, found, tmp_path / "verdict.png")
     assert is_png(tmp_path / "verdict.png")
     swapped = arms | {"prediction_error": arms["disagreement"], "disagreement": arms["prediction_error"]}
-    verdicts = study.judge(swapped, SEEDS).verdicts
-    assert [one.holds for one in verdicts] == [False] * 6 + [True, False]
+    assert outcomes(study.judge(swapped, SEEDS).verdicts) == "RRRRRRRR"

@@ -1,6 +1,6 @@
 """Study ai_feedback: verdicts on invented arms, and the measurements from a run's reward and label store."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import jax
@@ -17,6 +17,7 @@ from rl_rewards.loop.build import build, build_study
 from rl_rewards.loop.checkpoint.one_item import save_reward
 from tests.runs import composed
 from tests.studies.fake_arms import arm, steady
+from tests.studies.outcomes import outcomes
 from tests.test_calibrate import answered_run
 
 MODEL = ("reward.reward_model.model.hidden=[8]", "reward.reward_model.ensemble=1")
@@ -32,7 +33,7 @@ def check(leans_on):
     """Return the check's findings for a teacher with a bias towards a feature, or towards none."""
     scores = np.array([[1.0, 0.0], [0.0, 1.0]] * 20)
     found = calibrate(scores, scores, {"path_length": np.random.default_rng(0).normal(size=scores.shape)})
-    return replace(found, leans_on=leans_on)
+    return asdict(replace(found, leans_on=leans_on))
 
 
 def measured(correlation, success, leans_on):
@@ -44,25 +45,25 @@ def measured(correlation, success, leans_on):
     }
 
 
-def holds(**changes):
+def judge(**changes):
     found = {
         "unbiased": measured(0.1, 0.9, [None] * 10),
         "biased": measured(0.8, 0.4, ["path_length"] * 9 + ["jerkiness"]),
     }
-    return [one.holds for one in ai_feedback_outcome.verdicts(found | changes)]
+    return outcomes(ai_feedback_outcome.claims(found | changes))
 
 
 def test_what_each_claim_asks_for():
     named = ["path_length"] * 10
-    assert holds() == [True, True, True, True]
-    assert holds(biased=measured(0.19, 0.4, named))[0] is False, "the bias is less than twice 0.1"
-    assert holds(biased=measured(-0.5, 0.4, named))[0] is True, "the size of the bias counts"
-    assert holds(unbiased=measured(-0.5, 0.9, [None] * 10))[0] is False, "the claim is about both arms"
-    assert holds(unbiased=measured(0.1, 0.3, [None] * 10))[1] is False, "the biased arm loses no success"
-    assert holds(biased=measured(0.8, 0.4, [*named[:8], None, "jerkiness"])) == [True, True, False, True]
-    assert holds(unbiased=measured(0.1, 0.9, [None] * 8 + named[:2]))[3] is False
+    assert judge() == "SSUU", "ten seeds do not show 90%"
+    assert judge(biased=measured(0.19, 0.4, named))[0] == "R", "the bias is less than twice 0.1"
+    assert judge(biased=measured(-0.5, 0.4, named))[0] == "S", "the size of the bias counts"
+    assert judge(unbiased=measured(-0.5, 0.9, [None] * 10))[0] == "R", "the claim is about both arms"
+    assert judge(unbiased=measured(0.1, 0.3, [None] * 10))[1] == "R", "the biased arm loses no success"
+    assert judge(biased=measured(0.8, 0.4, [*named[:4], *[None] * 5, "jerkiness"])) == "SSRU"
+    assert judge(unbiased=measured(0.1, 0.9, [None] * 4 + named[:6]))[3] == "R"
     both = {"mistaken": measured(0.1, 0.7, [None] * 10), "mistaken_biased": measured(0.1, 0.4, named)}
-    assert holds(**both) == [True, False, True, True, True, True, True, True]
+    assert judge(**both) == "SRSSUUUU"
 
 
 def test_arms_are_judged_by_their_files(study, monkeypatch, tmp_path):
@@ -79,7 +80,7 @@ def test_arms_are_judged_by_their_files(study, monkeypatch, tmp_path):
         for name, success in (("unbiased", 0.9), ("biased", 0.4))
     }
     found = study.judge(arms, (0, 1))
-    assert [one.holds for one in found.verdicts] == [True] * 4
+    assert outcomes(found.verdicts) == "SSUU"
     assert found.details["arms"]["biased"]["correlation"] == pytest.approx([1.0] * 2)
     assert found.details["arms"]["unbiased"]["true_correlation"][0] > 0.5
     study.draw(arms, found, tmp_path / "verdict.png")

@@ -12,6 +12,7 @@ from rl_rewards.lecture.preferences.driver import outcome
 from rl_rewards.loop.build import build_study
 from rl_rewards.rewards.preferences.linear_posterior import METHODS
 from tests.runs import composed
+from tests.studies.outcomes import outcomes
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +61,10 @@ def test_a_seed_is_a_seed_and_all_methods_start_alike(study):
 
 
 def made_up(gain, volume, chance, sadigh_volume=0.5):
-    """Return alignments of two seeds that differ by 0.01; claims are judged after one answer."""
+    """Return alignments of ten seeds that differ by at most 0.01; claims are judged after one answer."""
 
     def lines(value):
-        return [[0.0, value - 0.005], [0.0, value + 0.005]]
+        return [[0.0, value + 0.001 * (i - 4.5)] for i in range(10)]
 
     def world(volume):
         values = {"information_gain": gain, "volume_removal": volume, "volume_removal_logistic": 0.1, "random": chance}
@@ -77,17 +78,18 @@ def made_up(gain, volume, chance, sadigh_volume=0.5):
     return {"judged_at": 1, "worlds": {"biyik2019": world(volume), "sadigh2017": world(sadigh_volume)}}
 
 
-def holds(found):
-    return [verdict.holds for verdict in outcome.verdicts(found, 0.8, 0.7, 0.15, 0.03)]
+def judged(found):
+    return outcomes(outcome.claims(found, 0.8, 0.7, 0.15, 0.03))
 
 
 def test_verdicts():
-    assert holds(made_up(0.86, 0.84, 0.4)) == [True] * 5
-    assert holds(made_up(0.86, 0.88, 0.4)) == [True] * 5, "alignment may be a little below volume removal's"
-    assert holds(made_up(0.803, 0.9, 0.72)) == [False, False, False, False, False]
-    told = outcome.verdicts(made_up(0.86, 0.84, 0.4), 0.8, 0.7, 0.15, 0.03)[2]
-    assert told.measured.startswith("0.46 [0.46, 0.46]") and told.interval_of == "difference of alignments"
-    assert told.per_seed == {"information gain": [0.855, 0.865], "random": [0.395, 0.405]}
+    assert judged(made_up(0.86, 0.84, 0.4)) == "SSSSS"
+    assert judged(made_up(0.86, 0.88, 0.4)) == "SSSSS", "alignment may be a little below volume removal's"
+    assert judged(made_up(0.79, 0.9, 0.72)) == "RRRRR"
+    assert judged(made_up(0.801, 0.9, 0.4))[0] == "U", "an interval decides, not a mean"
+    told = outcome.claims(made_up(0.86, 0.84, 0.4), 0.8, 0.7, 0.15, 0.03)[2]
+    assert told.measured.startswith("0.46 [0.46, 0.46]") and told.evidence[0].of == "difference of alignments"
+    assert list(told.per_seed) == ["information gain", "random"]
 
 
 def test_the_figure_is_drawn(tmp_path):

@@ -17,6 +17,7 @@ from rl_rewards.lecture.preferences.ratings_vs_pairs import outcome as ratings_v
 from rl_rewards.lecture.preferences.ratings_vs_pairs.study import _without_means
 from rl_rewards.loop.build import build_study
 from tests.runs import composed
+from tests.studies.outcomes import outcomes
 
 SEEDS = np.array([-0.002, 0.0, 0.002])
 SMALL = ("study.reward.reward_model.model.hidden=[8]", "study.heldout=10")
@@ -131,15 +132,14 @@ def made_up_bradley_terry():
 
 def test_verdicts_of_bradley_terry(tmp_path):
     found = made_up_bradley_terry()
-    holds = [verdict.holds for verdict in bradley_terry_outcome.verdicts(found)]
-    assert holds == [True, True, True, False, True, True, False]
+    assert outcomes(bradley_terry_outcome.claims(found)) == "SSSRSSR"
     other = copy.deepcopy(found)
     other["hand"]["probability"] = 0.7512
     other["gradient_error"][1] = 1e-5
     other["shift"] |= {"step": [[1e-14], [1e-5], [0.0]], "unequal_lengths": [[0.0]] * 3}
     other["learned"]["1"] |= {"correlation": [[0.8, 0.9]] * 3, "calibration": [[0.1, 0.06]] * 3}
     other["learned"]["1"]["scale"] = other["learned"]["0.5"]["scale"]
-    assert [verdict.holds for verdict in bradley_terry_outcome.verdicts(other)] == [not one for one in holds]
+    assert outcomes(bradley_terry_outcome.claims(other)) == "RRRSRRS"
     bradley_terry_outcome.draw(found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
 
@@ -190,27 +190,27 @@ def made_up_rankings(of_rankings, made=0.9):
     }
 
 
-def rankings_hold(found):
-    return [verdict.holds for verdict in ranking_efficiency_outcome.verdicts(found, 0.01)]
+def judge_rankings(found):
+    return outcomes(ranking_efficiency_outcome.claims(found, 0.01))
 
 
 def test_verdicts_of_rankings(tmp_path):
     as_pairs, as_comparisons, worse = (1.0 - 2.0 / math.sqrt(4 * each) for each in (105, 41, 20))
     of_each = {
-        as_pairs + 0.001: [True, True, False, True],
-        as_comparisons: [False, False, False, False],
-        worse: [False] * 4,
-        1.0 - 2.0 / math.sqrt(4 * 41 * 8): [True] * 4,
+        as_pairs + 0.001: "SSRR",
+        as_comparisons: "RRRR",
+        worse: "RRRR",
+        1.0 - 2.0 / math.sqrt(4 * 41 * 8): "SSSS",
     }
     for accuracy, wanted in of_each.items():
-        assert rankings_hold(made_up_rankings([0.7, accuracy])) == [True, False, False, *wanted, *wanted]
+        assert judge_rankings(made_up_rankings([0.7, accuracy])) == f"SRR{wanted}{wanted}"
     found = made_up_rankings([0.7, as_comparisons])
     worth = ranking_efficiency_outcome.worth(found, "noisy")[:, 1]
     assert worth == pytest.approx(4 * 41, rel=0.1)
-    verdicts = ranking_efficiency_outcome.verdicts(found, 0.01)
-    assert "20% of separate answers" in verdicts[-1].measured and "separate answers." not in verdicts[3].measured
+    claims = ranking_efficiency_outcome.claims(found, 0.01)
+    assert "20% of separate answers" in claims[-1].measured and "separate answers." not in claims[3].measured
     found["counts"]["15"] |= {"pairs": 100, "comparisons": [14.0, 14.0, 14.0]}
-    assert rankings_hold(found)[:2] == [False, True]
+    assert judge_rankings(found)[:2] == "RS"
     ranking_efficiency_outcome.draw(found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
 
@@ -271,14 +271,13 @@ def made_up_ratings(ratings, centred):
 
 def test_verdicts_of_ratings(tmp_path):
     found = made_up_ratings([0.95, 0.8], 0.92)
-    verdicts = ratings_vs_pairs_outcome.verdicts(found)
-    assert [one.holds for one in verdicts] == [True, True, False, True, False, True, True, False]
+    assert outcomes(ratings_vs_pairs_outcome.claims(found)) == "SSRSRSSR"
     found = made_up_ratings([0.8, 0.88], 0.85)
     found["consistency"] |= {"ratings_differ": [[0.1] * 3, [0.15] * 3], "ratings_wrong": [[0.2] * 3, [0.1] * 3]}
-    verdicts = ratings_vs_pairs_outcome.verdicts(found)
-    assert [one.holds for one in verdicts] == [False, False, True, False, True, True, False, True]
-    assert verdicts[5].measured.startswith("accuracy on held-out pairs 0.900 against 0.880 (ratings, each rater's mean")
-    assert list(verdicts[5].per_seed) == ["as many pairs", "ratings"]
+    claims = ratings_vs_pairs_outcome.claims(found)
+    assert outcomes(claims) == "RRSRSSRS"
+    assert claims[5].measured.startswith("accuracy on held-out pairs 0.900 against 0.880 (ratings, each rater's mean")
+    assert list(claims[5].per_seed) == ["as many pairs", "ratings"]
     ratings_vs_pairs_outcome.draw(found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
 

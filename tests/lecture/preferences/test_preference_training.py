@@ -5,6 +5,7 @@ import pytest
 from rl_rewards.lecture.preferences.backflip import Backflip
 from rl_rewards.lecture.preferences.preference_loop import PreferenceLoop
 from tests.studies.fake_arms import arm, steady
+from tests.studies.outcomes import outcomes
 
 SEEDS = range(100, 110)
 UNTRAINED = -1200.0
@@ -26,11 +27,11 @@ def loop_arms(**changes):
 def test_labels_make_up_for_the_reward_or_do_not(tmp_path):
     study = PreferenceLoop(row="pendulum", target=0.8)
     found = study.judge(loop_arms(), SEEDS)
-    assert [one.holds for one in found.verdicts] == [True, True, True]
+    assert outcomes(found.verdicts) == "SSS"
     assert found.details["arms"]["labels_700"]["score"][0] == pytest.approx(0.95, abs=0.01)
     assert found.details["labels"]["labels_350"] == [700] * 10
     poor = study.judge(loop_arms(labels_700=-500.0, labels_700_offline=-400.0, labels_350=-200.0), SEEDS)
-    assert [one.holds for one in poor.verdicts] == [False, False, False]
+    assert outcomes(poor.verdicts) == "RRR"
     study.draw(loop_arms(), found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
 
@@ -45,8 +46,8 @@ def test_flips(tmp_path):
     arms = {"true_reward": flips(0.99, 20.0), "queries_100": flips(0.5, 5.0), "queries_900": flips(0.9, 18.0)}
     worse, alike = arms | {"queries_900_mistaken": flips(0.8, 12.0)}, arms | {"queries_900_mistaken": flips(0.9, 18.0)}
     found = study.judge(worse, SEEDS)
-    assert [one.holds for one in found.verdicts] == [True, True]
-    assert [one.holds for one in study.judge(alike, SEEDS).verdicts] == [True, False]
-    assert not study.judge(worse | {"queries_900": flips(0.6, 18.0)}, SEEDS).verdicts[0].holds
+    assert outcomes(found.verdicts) == "SS"
+    assert outcomes(study.judge(alike, SEEDS).verdicts) == "SR"
+    assert outcomes(study.judge(worse | {"queries_900": flips(0.6, 18.0)}, SEEDS).verdicts)[0] == "R"
     study.draw(worse, found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")

@@ -8,6 +8,7 @@ from rl_rewards.labelers.calibration import calibrate
 from rl_rewards.lecture.preferences import small_judge
 from rl_rewards.lecture.preferences.small_judge import SmallJudge
 from tests.studies.fake_arms import arm, steady
+from tests.studies.outcomes import outcomes
 
 
 def judged(monkeypatch, agreement: float | None, success: float, first: float | None = 0.7):
@@ -23,19 +24,19 @@ def judged(monkeypatch, agreement: float | None, success: float, first: float | 
     return arms, SmallJudge(success=0.8).judge(arms, range(100, 110))
 
 
-def test_each_claim_holds_or_does_not(monkeypatch, tmp_path):
+def test_each_claim_is_supported_or_refuted(monkeypatch, tmp_path):
     arms, found = judged(monkeypatch, 0.7, 0.9)
-    assert [one.holds for one in found.verdicts] == [True, True]
+    assert outcomes(found.verdicts) == "SS"
     assert "on 0.70 [0.70, 0.70] of them; the check of it names nothing" in found.verdicts[0].measured
     SmallJudge(success=0.8).draw(arms, found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
-    assert [one.holds for one in judged(monkeypatch, 0.5, 0.5, 0.5)[1].verdicts] == [False, False]
+    assert outcomes(judged(monkeypatch, 0.5, 0.5, 0.5)[1].verdicts) == "RR"
 
 
 def test_a_seed_in_which_the_judge_decides_no_pair_is_left_out(monkeypatch):
     agreement = judged(monkeypatch, 0.7, 0.9, None)[1].verdicts[0]
-    assert agreement.holds and agreement.per_seed["judge"] == [0.7] * 9
+    assert agreement.outcome == "supported" and agreement.per_seed["judge"] == [0.7] * 9
     assert "on 0.70 [0.70, 0.70] of them, 1 of 10 seeds left out, where it decided none; " in agreement.measured
     agreement = judged(monkeypatch, None, 0.9, None)[1].verdicts[0]
-    assert not agreement.holds and agreement.interval is None
+    assert agreement.outcome == "undecided" and agreement.seeds_needed == 2
     assert agreement.measured.startswith("it decided no pair, 10 of 10 seeds left out")

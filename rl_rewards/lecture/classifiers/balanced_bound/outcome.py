@@ -1,6 +1,7 @@
-"""Verdicts and figure of ``balanced_bound``, from what its classifiers said; no training."""
+"""Claims and figure of ``balanced_bound``, from the outputs of its classifiers; no training."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import ALARM, GOALS, LEARNED, OTHER, TRUE, styled
-from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.claims import Claim, at_most, in_words
 from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.evidence import Evidence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MEASURED = ("grid", "mixup", "gathered", "on_average", "gathered_by_places", "lowest_by_places")
 BOUND = 0.5
-"""The lecture's, of balanced batches."""
+"""The least output for a success, which the lecture gives for balanced batches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,24 +38,59 @@ class TrainedOutputs:
 
     @property
     def law(self) -> Float[np.ndarray, "shares ratios"]:
-        """1 / (1 + k a)."""
+        """Compute 1 / (1 + k a)."""
         return 1.0 / (1.0 + np.outer(self.shares, self.ratios))
 
 
-def verdicts(found: TrainedOutputs, tolerance: float) -> list[Verdict]:
-    """A claim passes on its interval over seeds, not on its mean."""
+def claims(found: TrainedOutputs, tolerance: float) -> list[Claim]:
+    """Claim the law, and the bound for each kind of success state at which a policy may gather."""
     most = int(np.argmax(found.ratios))
     unbalanced = found.grid[:, :, most]
     balanced_law = found.law[:, found.ratios.index(1)]
-    law_error = np.abs(found.grid - found.law).max(axis=(1, 2))
     return [
-        _within("C(s+) = 1 / (1 + k a)", "largest error on the grid", law_error, tolerance),
-        _every_negative_a_success(found, unbalanced, most, tolerance),
-        _whatever_the_negatives(found, unbalanced, most, tolerance),
-        _any_success_state(found),
-        _on_average(found),
-        _where_it_gathers_by_places(found),
-        _any_success_state_by_places(found),
+        _within(
+            "C(s+) = 1 / (1 + k a)",
+            "largest error on the grid",
+            np.abs(found.grid - found.law).max(axis=(1, 2)),
+            tolerance,
+        ),
+        _due(
+            found,
+            "give a success 1/{of} = {due:.3f} if all of them are successes.",
+            unbalanced[:, [found.shares.index(1.0)]],
+            [1.0],
+            tolerance,
+        ),
+        _due(found, "give a success {due:.2f} whatever the negatives are.", unbalanced, found.shares, tolerance),
+        _bounded(
+            found,
+            f"With balanced batches C is at least {BOUND} for any success state.",
+            f"C = {_lowest(found.gathered)} at the success states where a policy gathers.",
+            found.gathered,
+            "mean output on these success states",
+        ),
+        _bounded(
+            found,
+            f"With balanced batches C is at least {BOUND} on average over success states, in that case too.",
+            f"C(s+) = {_lowest(found.on_average)}.",
+            found.on_average,
+            "mean output on held-out successes",
+        ),
+        _bounded(
+            found,
+            f"With negatives by places C is at least {BOUND} on average over success states where a policy gathers.",
+            f"C = {_lowest(found.gathered_by_places)}, against {_lowest(found.gathered)} with negatives by visits.",
+            found.gathered_by_places,
+            "mean output on these success states",
+        ),
+        _bounded(
+            found,
+            f"With negatives by places C is at least {BOUND} at every success state.",
+            "The lowest C at a success state, the outer 5% of each kind left out, is "
+            f"{_lowest(found.lowest_by_places)}.",
+            found.lowest_by_places,
+            "lowest output at a success state, of each seed",
+        ),
         _within(
             "The law holds with mixup too, as runs train by default (balanced)",
             "largest error over a",
@@ -64,123 +100,63 @@ def verdicts(found: TrainedOutputs, tolerance: float) -> list[Verdict]:
     ]
 
 
-def _within(claim: str, what: str, errors: np.ndarray, tolerance: float) -> Verdict:
-    _, low, high = mean_interval(errors.tolist())
-    return Verdict(
-        claim=f"{claim}, within {tolerance}.",
-        measured=f"{what} {_words(errors)}, in the worst seed {errors.max():.3f}.",
-        holds=high < tolerance,
-        interval=(low, high),
-        interval_of=f"{what}, of each seed",
-        per_seed={what: errors.tolist()},
+def _within(claim: str, what: str, errors: np.ndarray, tolerance: float) -> Claim:
+    return at_most(
+        f"{claim}, within {tolerance}.",
+        f"{what} {in_words(errors.tolist(), 3)}, in the worst seed {errors.max():.3f}.",
+        f"{what}, of each seed",
+        errors.tolist(),
+        tolerance,
+        {what: errors.tolist()},
     )
 
 
-def _every_negative_a_success(found: TrainedOutputs, unbalanced: np.ndarray, most: int, tolerance: float) -> Verdict:
-    ratio = found.ratios[most]
-    outputs = unbalanced[:, found.shares.index(1.0)]
-    _, low, high = mean_interval(outputs.tolist())
+def _due(
+    found: TrainedOutputs, claim: str, outputs: Float[np.ndarray, "S a"], shares: Sequence[float], tolerance: float
+) -> Claim:
+    """Claim that at every share ``a`` the output is that of negatives that are all successes."""
+    ratio = max(found.ratios)
     due = 1.0 / (1.0 + ratio)
-    return Verdict(
-        claim=f"{ratio} negatives per positive give a success 1/{ratio + 1} = {due:.3f} if all of them are successes.",
-        measured=f"C(s+) = {_words(outputs)}.",
-        holds=abs(low - due) < tolerance and abs(high - due) < tolerance,
-        interval=(low, high),
-        interval_of="mean output on held-out successes",
-        per_seed={f"a=1, k={ratio}": outputs.tolist()},
-    )
+    by_share = {f"a={share:g}": outputs[:, i].tolist() for i, share in enumerate(shares)}
+    listed = ", ".join(f"{in_words(values, 3)} at {name}" for name, values in by_share.items())
+    evidence = [
+        Evidence(of=f"mean output on held-out successes at {name}", values=values, claimed=_around(due, tolerance))
+        for name, values in by_share.items()
+    ]
+    sentence = f"{ratio} negatives per positive {claim.format(of=ratio + 1, due=due)}"
+    return Claim(sentence, f"C(s+) = {listed}.", tuple(evidence), by_share)
 
 
-def _whatever_the_negatives(found: TrainedOutputs, unbalanced: np.ndarray, most: int, tolerance: float) -> Verdict:
-    """Judged by the share that is farthest from it."""
-    ratio = found.ratios[most]
-    due = 1.0 / (1.0 + ratio)
-    farthest = int(np.argmax(np.abs(unbalanced.mean(axis=0) - due)))
-    _, low, high = mean_interval(unbalanced[:, farthest].tolist())
-    listed = ", ".join(f"{c:.3f} at a={a:g}" for a, c in zip(found.shares, unbalanced.mean(axis=0), strict=True))
-    return Verdict(
-        claim=f"{ratio} negatives per positive give a success {due:.2f} whatever the negatives are.",
-        measured=f"C(s+) = {listed}.",
-        holds=abs(low - due) < tolerance and abs(high - due) < tolerance,
-        interval=(low, high),
-        interval_of=f"mean output on held-out successes at a={found.shares[farthest]:g}",
-        per_seed={f"a={a:g}": unbalanced[:, i].tolist() for i, a in enumerate(found.shares)},
-    )
+def _around(due: float, tolerance: float) -> tuple[float, float]:
+    return due - tolerance, due + tolerance
 
 
-def _any_success_state(found: TrainedOutputs) -> Verdict:
-    """The lecture's words. One kind of success state that is surely below the bound is enough against them."""
-    lowest = int(np.argmin(found.gathered.mean(axis=0)))
-    outputs = found.gathered[:, lowest]
-    _, low, high = mean_interval(outputs.tolist())
-    return Verdict(
-        claim=f"With balanced batches C is at least {BOUND} for any success state.",
-        measured=f"C = {_words(outputs)} at the success states where a policy gathers.",
-        holds=high >= BOUND,
-        interval=(low, high),
-        interval_of=f"mean output on these success states, {found.widths[lowest]:g} times as wide as a mode of success",
-        per_seed={f"width {width:g}": found.gathered[:, i].tolist() for i, width in enumerate(found.widths)},
-    )
+def _bounded(
+    found: TrainedOutputs, claim: str, measured: str, outputs: Float[np.ndarray, "S widths"], what: str
+) -> Claim:
+    """Claim the bound for success states of every width: one that is surely below it is enough against the claim."""
+    by_width = {f"width {width:g}": outputs[:, i].tolist() for i, width in enumerate(found.widths)}
+    evidence = [
+        Evidence(of=f"{what}, {name} (in deviations of a mode of success)", values=values, claimed=(BOUND, math.inf))
+        for name, values in sorted(by_width.items(), key=lambda item: sum(item[1]))  # the lowest decides first
+    ]
+    return Claim(claim, measured, tuple(evidence), by_width)
 
 
-def _on_average(found: TrainedOutputs) -> Verdict:
-    """What Jensen's inequality leaves of it: 1 / (1 + a) and more."""
-    lowest = int(np.argmin(found.on_average.mean(axis=0)))
-    outputs = found.on_average[:, lowest]
-    _, low, high = mean_interval(outputs.tolist())
-    return Verdict(
-        claim=f"With balanced batches C is at least {BOUND} on average over success states, in that case too.",
-        measured=f"C(s+) = {_words(outputs)}.",
-        holds=low >= BOUND,
-        interval=(low, high),
-        interval_of="mean output on held-out successes",
-        per_seed={f"width {width:g}": found.on_average[:, i].tolist() for i, width in enumerate(found.widths)},
-    )
-
-
-def _where_it_gathers_by_places(found: TrainedOutputs) -> Verdict:
-    lowest = int(np.argmin(found.gathered_by_places.mean(axis=0)))
-    outputs = found.gathered_by_places[:, lowest]
-    _, low, high = mean_interval(outputs.tolist())
-    return Verdict(
-        claim=f"With negatives by places C is at least {BOUND} on average over success states where a policy gathers.",
-        measured=f"C = {_words(outputs)}, against {_words(found.gathered[:, lowest])} with negatives by visits.",
-        holds=low >= BOUND,
-        interval=(low, high),
-        interval_of=f"mean output on these success states, {found.widths[lowest]:g} times as wide as a mode of success",
-        per_seed={f"width {width:g}": found.gathered_by_places[:, i].tolist() for i, width in enumerate(found.widths)},
-    )
-
-
-def _any_success_state_by_places(found: TrainedOutputs) -> Verdict:
-    """Where goal examples are thinner than one place in |V| the optimum is below the bound, and so is C."""
-    lowest = int(np.argmin(found.lowest_by_places.mean(axis=0)))
-    outputs = found.lowest_by_places[:, lowest]
-    _, low, high = mean_interval(outputs.tolist())
-    return Verdict(
-        claim=f"With negatives by places C is at least {BOUND} at every success state.",
-        measured=f"The lowest C at a success state, the outer 5% of each kind left out, is {_words(outputs)}.",
-        holds=low >= BOUND,
-        interval=(low, high),
-        interval_of="lowest output at a success state, of each seed",
-        per_seed={f"width {width:g}": found.lowest_by_places[:, i].tolist() for i, width in enumerate(found.widths)},
-    )
-
-
-def _words(found: np.ndarray) -> str:
-    mean, low, high = mean_interval(found.tolist())
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+def _lowest(outputs: Float[np.ndarray, "S widths"]) -> str:
+    """The mean and interval at the width where the mean is lowest."""
+    return in_words(outputs[:, int(np.argmin(outputs.mean(axis=0)))].tolist(), 3)
 
 
 def summary(found: TrainedOutputs) -> dict[str, Any]:
-    """Settings and means over seeds, as plain data."""
+    """Return settings and means over seeds, as plain data."""
     means = {name: getattr(found, name).mean(axis=0).tolist() for name in MEASURED}
     settings = {name: getattr(found, name) for name in ("shares", "ratios", "widths")}
     return settings | {"law": found.law.tolist()} | means
 
 
 def draw(details: Mapping[str, Any], path: Path) -> None:
-    """The grid; what mixup does to its balanced column; the counterexample on the line."""
+    """Draw the grid, the effect of mixup on its balanced column, and the counterexample on the line."""
     with styled():
         figure = canvas(13.0, 3.9)
         grid, balanced, line = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.35])

@@ -1,4 +1,4 @@
-"""What a classifier says of a success when some negatives are successes too, and what balanced batches guarantee.
+"""The output of a classifier at a success when some negatives are successes too, and what balanced batches guarantee.
 
 D+ ~ p, D- ~ a p + (1 - a) q with p and q apart, k negatives for every positive:  C(s) = 1 / (1 + k a) where p(s) > 0.
 In general C(s) = p(s) / (p(s) + k d(s)) with d the density of D-: below 1/2 wherever k d(s) > p(s). Its mean over p is
@@ -29,15 +29,15 @@ from rl_rewards.studies.densities import NormalMixture, blend, seed_keys, stacke
 
 Outputs = dict[str, Float[np.ndarray, "S V ..."]]
 LINE = np.linspace(-6.0, 6.0, 24_001)
-"""Where densities are integrated; outside of it none is worth counting."""
+"""The range over which densities are integrated; they are negligible outside."""
 CURVE = LINE[::200]
 CENTRAL = 1.96
-"""Deviations from a mode of success within which 95% of its states lie."""
+"""The number of deviations from a mode of success within which 95% of its states lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedBound:
-    """Keys and units: configs/experiment/lecture/balanced_bound.yaml."""
+    """Keys and units: configs/experiment/lecture/classifiers/balanced_bound.yaml."""
 
     classifier: Classifier
     success: NormalMixture
@@ -84,38 +84,38 @@ class BalancedBound:
         )
         curve = self._curve(gathered["on_line"], placed["on_line"])
         details = outcome.summary(found) | self._exact() | {"curve": curve}
-        return Findings(outcome.verdicts(found, self.tolerance), details)
+        return Findings(outcome.claims(found, self.tolerance), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         outcome.draw(findings.details, path)
 
     def piece(self, width: float) -> NormalMixture:
-        """A few success states: the first mode of success at ``width`` times its deviation."""
+        """Return a few success states: the first mode of success at ``width`` times its deviation."""
         return NormalMixture(jnp.ones(1), self.success.means[:1], width * self.success.deviations[:1])
 
     def gathering(self, width: float) -> NormalMixture:
-        """What a policy visits that has found these few success states."""
+        """Return what a policy visits once it has found these few success states."""
         return blend(self.piece(width), self.other, self.gathered_share)
 
     def optimal(self, visited: NormalMixture, x: np.ndarray, ratio: int = 1) -> np.ndarray:
-        """p / (p + k d) at ``x``: what the best classifier says."""
+        """Compute p / (p + k d) at ``x``, the output of the optimal classifier."""
         success = self.success.density(x)
         return success / np.maximum(success + ratio * visited.density(x), 1e-300)
 
     def expected(self, visited: NormalMixture, over: NormalMixture, ratio: int = 1) -> float:
-        """The mean of :meth:`optimal` over ``over``, by the trapezoidal rule."""
+        """Compute the mean of :meth:`optimal` over ``over``, by the trapezoidal rule."""
         return float(np.trapezoid(over.density(LINE) * self.optimal(visited, LINE, ratio), LINE))
 
     def _successes(self) -> np.ndarray:
-        """Which points of ``CURVE`` are success states: those within the central 95% of either kind."""
+        """Mark the points of ``CURVE`` that are success states: those within the central 95% of either kind."""
         means, deviations = np.asarray(self.success.means), np.asarray(self.success.deviations)
         return np.any(np.abs(CURVE[:, None] - means) <= CENTRAL * deviations, axis=1)
 
     def _train(
         self, classifier: Classifier, key: Key, visited: NormalMixture, ratio: int, places: bool = False
     ) -> ClassifierState:
-        """Fresh draws in every step, since what is measured is the law, not how many examples it takes.
+        """Train with fresh draws in every step: the law is measured, not the number of examples that it takes.
 
         By ``places`` negatives are drawn from ``visited_states`` stored ones, as the adversarial classifier does.
         """
@@ -145,7 +145,9 @@ class BalancedBound:
         ratio: int,
         places: bool = False,
     ) -> Outputs:
-        """What a classifier for every seed and every one of ``visited`` says, with ``ratio`` negatives per positive.
+        """Train a classifier for every seed and every one of ``visited``; return its outputs.
+
+        There are ``ratio`` negatives per positive.
 
         ``on_success`` [S, V]: mean over held-out success states; ``on_gathered`` [S, V]: mean over those success
         states that are ``visited``'s first component; ``on_line`` [S, V, points]: on the points of ``CURVE``.
@@ -170,7 +172,7 @@ class BalancedBound:
         return {name: np.asarray(array, np.float64) for name, array in found.items()}
 
     def _exact(self) -> dict[str, Any]:
-        """By the densities, without any learning; ``grid`` differs from the law by how much p and q overlap."""
+        """Compute outputs from the densities alone; ``grid`` differs from the law as far as p and q overlap."""
         blends = [blend(self.success, self.other, share) for share in self.shares]
         return {
             "exact_grid": [[self.expected(one, self.success, ratio) for ratio in self.ratios] for one in blends],
@@ -181,7 +183,7 @@ class BalancedBound:
     def _curve(
         self, on_line: Float[np.ndarray, "S V points"], by_places: Float[np.ndarray, "S V points"]
     ) -> dict[str, Any]:
-        """The line as the figure shows it, for the widest piece."""
+        """Return the line of the figure, for the widest piece."""
         widest = int(np.argmax(self.widths))
         visited = self.gathering(self.widths[widest])
         lines = {

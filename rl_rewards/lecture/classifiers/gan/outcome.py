@@ -1,4 +1,4 @@
-"""Divergence, verdicts and figure of ``gan``, from what its generators made; no training."""
+"""Divergence, claims and figure of ``gan``, from the samples of its generators; no training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, OTHER, TRUE, styled
-from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.claims import Claim, at_most, enough_seeds, in_words
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import enough_seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LAST = 3
-"""Evaluations at the end over which a seed is judged."""
+"""The number of evaluations at the end over which a seed is judged."""
 NEEDED = 0.9
-"""Share of seeds that must lie below the threshold."""
+"""The share of seeds that must be below the threshold."""
 EQUILIBRIUM = 0.05
-"""How far from 1/2 the discriminator may be, on average over data."""
+"""The greatest mean distance from 1/2 of the discriminator's output on data."""
 NAMES = {
     "through": "gradient through the classifier",
     "reward_alone": "policy gradient, knowing rewards alone",
@@ -30,19 +28,19 @@ NAMES = {
 
 
 def bin_shares(cumulative: Float[np.ndarray, " edges"]) -> Float[np.ndarray, " edges+1"]:
-    """Probability of every bin from P(X <= edge), the two open ends included."""
+    """Compute the probability of every bin from P(X <= edge), the two open ends included."""
     return np.diff(cumulative, prepend=0.0, append=1.0)
 
 
 def sample_shares(draws: Float[np.ndarray, " N"], edges: Float[np.ndarray, " edges"]) -> Float[np.ndarray, " edges+1"]:
-    """Share of ``draws`` in every bin, the two open ends included."""
+    """Compute the share of ``draws`` in every bin, the two open ends included."""
     return np.bincount(np.searchsorted(edges, draws, side="left"), minlength=len(edges) + 1) / len(draws)
 
 
 def jensen_shannon(p: Float[np.ndarray, " bins"], q: Float[np.ndarray, " bins"]) -> float:
-    """Of two discrete distributions, in nats: 0 to ln 2.
+    """Compute the Jensen-Shannon divergence of two discrete distributions, in nats: 0 to ln 2.
 
-    Of binned densities it is a lower bound that rises with the number of bins; of a sample's shares it is biased
+    For binned densities it is a lower bound that rises with the number of bins; for shares of a sample it is biased
     upwards by about bins / (8 N).
     """
     middle = 0.5 * (p + q)
@@ -54,53 +52,45 @@ def jensen_shannon(p: Float[np.ndarray, " bins"], q: Float[np.ndarray, " bins"])
     return 0.5 * divergence(p) + 0.5 * divergence(q)
 
 
-def verdicts(details: Mapping[str, Any]) -> list[Verdict]:
-    """Of every arm whether its generator matches, and of the first whether its discriminator is at 1/2."""
-    matches = [_matches(details, name) for name in details["arms"]]
-    return [*matches, _equilibrium(details["arms"]["through"])]
+def claims(details: Mapping[str, Any]) -> list[Claim]:
+    """Claim of every arm that its generator matches the data, and of the first that its discriminator is at 1/2."""
+    return [*(_matches(details, name) for name in details["arms"]), _equilibrium(details["arms"]["through"])]
 
 
-def _matches(details: Mapping[str, Any], name: str) -> Verdict:
+def _matches(details: Mapping[str, Any], name: str) -> Claim:
     arm = details["arms"][name]
     final = _last(arm["divergence"])
     threshold = details["threshold"]
-    below = [value < threshold for value in final]
     measured = (
-        f"divergence {_words(final)}, in the worst seed {max(final):.3f} (of data's own draws: "
-        f"{np.mean(details['floor']):.4f}); D on data {_words(_last(arm['prob_data']))}."
+        f"divergence {in_words(final, 3)}, in the worst seed {max(final):.3f} (of data's own draws: "
+        f"{np.mean(details['floor']):.4f}); D on data {in_words(_last(arm['prob_data']), 3)}."
     )
     claim = (
         f"The generator matches the data ({NAMES[name]}): Jensen-Shannon divergence below {threshold} nats "
         f"in {NEEDED:.0%} of seeds."
     )
-    return enough_seeds(claim, measured, below, NEEDED, {name: final})
+    return enough_seeds(claim, measured, [value < threshold for value in final], NEEDED, {name: final})
 
 
-def _equilibrium(arm: Mapping[str, Any]) -> Verdict:
+def _equilibrium(arm: Mapping[str, Any]) -> Claim:
     off = _last(arm["off_half"])
-    mean, low, high = mean_interval(off)
-    return Verdict(
-        claim=f"In the end the discriminator says 1/2 of data ({NAMES['through']}): off by less than {EQUILIBRIUM}.",
-        measured=f"D on data {_words(_last(arm['prob_data']))}; |D - 1/2| {mean:.3f} [{low:.3f}, {high:.3f}].",
-        holds=high < EQUILIBRIUM,
-        interval=(low, high),
-        interval_of="mean of |D - 1/2| over data",
-        per_seed={"through": off},
+    return at_most(
+        f"In the end the discriminator says 1/2 of data ({NAMES['through']}): off by less than {EQUILIBRIUM}.",
+        f"D on data {in_words(_last(arm['prob_data']), 3)}; |D - 1/2| {in_words(off, 3)}.",
+        "mean of |D - 1/2| over data",
+        off,
+        EQUILIBRIUM,
+        {"through": off},
     )
 
 
 def _last(series: list[list[float]]) -> list[float]:
-    """Mean over the last evaluations of each seed."""
+    """Return the mean over the last evaluations of each seed."""
     return np.array(series)[:, -LAST:].mean(axis=1).tolist()
 
 
-def _words(found: list[float]) -> str:
-    mean, low, high = mean_interval(found)
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-
-
 def draw(details: Mapping[str, Any], path: Path) -> None:
-    """For every arm: the divergence over updates, and what is made in the end, every seed."""
+    """Draw, for every arm and seed, the divergence over updates and the final samples."""
     with styled():
         figure = canvas(13.0, 6.4)
         panels = figure.subplots(2, len(details["arms"]), sharey="row", sharex="row", squeeze=False)
@@ -134,4 +124,4 @@ def _draw_made(axes: "Axes", details: Mapping[str, Any], arm: Mapping[str, Any])
     axes.plot([], [], color=LEARNED, label="made in the end, every seed")
     axes.plot(middle, np.array(details["data"])[1:-1] / width, color=TRUE, label="data, exact")
     axes.set(xlabel="x", ylim=(0.0, 3.0 * max(details["data"]) / width))
-    axes.set_title(f"D on data in the end {_words(_last(arm['prob_data']))}", fontsize=9.5)
+    axes.set_title(f"D on data in the end {in_words(_last(arm['prob_data']), 3)}", fontsize=9.5)

@@ -1,6 +1,6 @@
 """The adversarial classifier as a GAN on a line: does the generator come to match the data's distribution?
 
-Discriminator: ``Classifier``, on balanced batches of data and of what the generator makes now. Generator: a policy
+Discriminator: ``Classifier``, on balanced batches of data and of the generator's current samples. Generator: a policy
 x ~ N(m(z), s(z)) of noise z, which maximises the classifier's reward, log D (the non-saturating loss of Goodfellow et
 al. 2014, arXiv:1406.2661, section 3): by its gradient through the classifier, as GANs do, or knowing rewards alone, by
 the policy gradient, as RL does. The lecture (slides-learning-rewards.txt): "At convergence: generator will match p(x)".
@@ -32,7 +32,7 @@ from rl_rewards.studies.densities import NormalMixture, seed_keys
 
 LOG_STD_RANGE = (-4.0, 1.0)
 ARMS = {"through": "through", "reward_alone": "reward_alone", "fast_generator": "through"}
-"""Arm -> what its generator learns from; ``fast_generator`` learns at a higher rate, the balance being delicate."""
+"""Each arm and how its generator learns; ``fast_generator`` learns at a higher rate, since the balance is delicate."""
 
 
 class Players(NamedTuple):
@@ -45,7 +45,7 @@ class Players(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Gan:
-    """Keys and units: configs/experiment/lecture/gan.yaml."""
+    """Keys and units: configs/experiment/lecture/classifiers/gan.yaml."""
 
     classifier: Classifier
     data: NormalMixture
@@ -80,11 +80,11 @@ class Gan:
 
     @property
     def network(self) -> nn.Module:
-        """Returns the generator's network: noise -> a mean and a log standard deviation."""
+        """Return the generator's network: noise -> a mean and a log standard deviation."""
         return self.model.network(2)
 
     def optimizer(self, arm: str) -> optax.GradientTransformation:
-        """Of the generator."""
+        """Return the generator's optimiser."""
         rate = self.learning_rate * (self.fast if arm == "fast_generator" else 1.0)
         return optax.adam(rate, b1=self.momentum)
 
@@ -102,14 +102,14 @@ class Gan:
             "floor": self._floor(seeds, edges, exact),
             "arms": found,
         }
-        return Findings(outcome.verdicts(details), details)
+        return Findings(outcome.claims(details), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         outcome.draw(findings.details, path)
 
     def play(self, arm: str, seeds: Sequence[int]) -> dict[str, Float[np.ndarray, "S evaluations ..."]]:
-        """Train all seeds; of every evaluation ``made`` [S, evaluations, draws], and D on data.
+        """Train all seeds; return the samples ``made`` [S, evaluations, draws] and D on data at every evaluation.
 
         ``prob_data`` [S, evaluations] is the mean of D over fresh data, ``off_half`` that of |D - 1/2|.
         """
@@ -134,20 +134,20 @@ class Gan:
         return {name: np.asarray(array) for name, array in found.items()}
 
     def generate(self, generator: dict, key: Key, shape: tuple[int, ...]) -> tuple[Array, Array]:
-        """Noise [*shape, noise_size] and what the policy makes of it [*shape]; a differentiable function of itself."""
+        """Return noise [*shape, noise_size] and the policy's samples from it [*shape], differentiably."""
         noise_key, normal_key = jax.random.split(key)
         noise = jax.random.normal(noise_key, (*shape, self.noise_size))
         mean, log_std = self._policy(generator, noise)
         return noise, mean + jnp.exp(log_std) * jax.random.normal(normal_key, shape)
 
     def _policy(self, generator: dict, noise: Array) -> tuple[Array, Array]:
-        """Mean and log standard deviation, both a function of the noise."""
+        """Return the mean and the log standard deviation, both functions of the noise."""
         mean, raw = jnp.moveaxis(apply(self.network, generator, noise), -1, 0)
         low, high = LOG_STD_RANGE
         return mean, low + 0.5 * (high - low) * (jnp.tanh(raw) + 1.0)
 
     def update(self, arm: str, players: Players, key: Key) -> Players:
-        """One gradient step of the classifier on a balanced batch, then one of the generator."""
+        """Make one gradient step of the classifier on a balanced batch, then one of the generator."""
         data_key, made_key, train_key, loss_key = jax.random.split(key, 4)
         classifier = self.classifier
         shape = (classifier.ensemble, self.batch)
@@ -174,7 +174,7 @@ class Gan:
         return Players(state, optax.apply_updates(players.generator, updates), optimizer)
 
     def _measured(self, played: Mapping[str, np.ndarray], edges: np.ndarray, exact: np.ndarray) -> dict[str, Any]:
-        """Divergence and D of every evaluation, and what is made in the end, as plain data."""
+        """Return divergence and D at every evaluation, and the final samples, as plain data."""
         shares = np.array([[outcome.sample_shares(made, edges) for made in seed] for seed in played["made"]])
         divergence = [[outcome.jensen_shannon(one, exact) for one in seed] for seed in shares]
         middles = np.sort(np.asarray(self.data.means))
@@ -188,6 +188,6 @@ class Gan:
         }
 
     def _floor(self, seeds: Sequence[int], edges: np.ndarray, exact: np.ndarray) -> list[float]:
-        """The estimate for the data's own draws, of each seed: its bias, since the truth is 0."""
+        """Estimate the divergence for the data's own draws, of each seed: this is the bias, since the truth is 0."""
         draws = jax.vmap(lambda key: self.data.sample(key, (self.draws,)))(seed_keys(seeds))
         return [outcome.jensen_shannon(outcome.sample_shares(np.asarray(one), edges), exact) for one in draws]

@@ -1,4 +1,4 @@
-"""Verdicts and figure of ``order_statistics``, from its draws and from what its classifiers said; no training."""
+"""Claims and figure of ``order_statistics``, from its draws and the outputs of its classifiers; no training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from rl_rewards.core.intervals import mean_interval, share_interval
+from rl_rewards.core.intervals import mean_interval
 from rl_rewards.envs.point import NORMAL_QUADRANT
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
-from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.claims import Claim, at_most, enough_seeds, in_words
 from rl_rewards.studies.drawing import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = (LEARNED, TRUE, GOALS)
+NEEDED = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedMaxima:
-    """Expected maxima; ``short`` is what they lack to 1. The first classifier is the one as in a run."""
+    """Expected maxima; ``short`` is their gap to 1. The first classifier is trained as in a run."""
 
     uniforms: list[int]
     uniform_maximum: Float[np.ndarray, "S uniforms"]
@@ -36,12 +37,12 @@ class ExpectedMaxima:
 
 
 def model(n: list[int]) -> Float[np.ndarray, " n"]:
-    """1 / (n + 1): what the expected maximum of n uniform numbers lacks to 1."""
+    """Compute 1 / (n + 1), the gap to 1 of the expected maximum of n uniform numbers."""
     return 1.0 / (np.array(n) + 1.0)
 
 
-def verdicts(found: ExpectedMaxima, tolerance_formula: float, tolerance_model: float) -> list[Verdict]:
-    """A claim passes on its interval over seeds, not on its mean."""
+def claims(found: ExpectedMaxima, tolerance_formula: float, tolerance_model: float) -> list[Claim]:
+    """Claim the formula, the model of trained classifiers, and that the best unknown state beats the goals."""
     return [
         _formula(found, tolerance_formula),
         *(_describes(found, name, tolerance_model) for name in found.short),
@@ -50,85 +51,81 @@ def verdicts(found: ExpectedMaxima, tolerance_formula: float, tolerance_model: f
     ]
 
 
-def _formula(found: ExpectedMaxima, tolerance: float) -> Verdict:
-    """By the share of the gap to 1: an absolute error would not tell 0.99 from 0.999."""
-    lacking = 1.0 - found.uniform_maximum
-    error = np.abs(lacking / model(found.uniforms) - 1.0).max(axis=1)
-    mean, low, high = mean_interval(error.tolist())
+def _formula(found: ExpectedMaxima, tolerance: float) -> Claim:
+    """By the relative error of the gap to 1: an absolute error would not tell 0.99 from 0.999."""
+    gap = 1.0 - found.uniform_maximum
+    error = np.abs(gap / model(found.uniforms) - 1.0).max(axis=1).tolist()
+    mean, low, high = mean_interval(error)
     means = found.uniform_maximum.mean(axis=0)
     listed = ", ".join(
         f"{value:.4f} (n={n}: {n / (n + 1):.4f})" for n, value in zip(found.uniforms, means, strict=True)
     )
-    return Verdict(
-        claim=f"The largest of n uniform numbers is n / (n + 1) on average: its gap to 1 within {tolerance:.0%}.",
-        measured=f"{listed}; gap off by {mean:.1%} [{low:.1%}, {high:.1%}] at most.",
-        holds=high < tolerance,
-        interval=(low, high),
-        interval_of="largest relative error of the gap to 1 over n",
-        per_seed={f"n={n}": found.uniform_maximum[:, i].tolist() for i, n in enumerate(found.uniforms)},
+    return at_most(
+        f"The largest of n uniform numbers is n / (n + 1) on average: its gap to 1 within {tolerance:.0%}.",
+        f"{listed}; gap off by {mean:.1%} [{low:.1%}, {high:.1%}] at most.",
+        "largest relative error of the gap to 1 over n",
+        error,
+        tolerance,
+        {f"n={n}": found.uniform_maximum[:, i].tolist() for i, n in enumerate(found.uniforms)},
     )
 
 
-def _describes(found: ExpectedMaxima, name: str, tolerance: float) -> Verdict:
+def _describes(found: ExpectedMaxima, name: str, tolerance: float) -> Claim:
     maximum = 1.0 - found.short[name]
-    error = np.abs(found.short[name] - model(found.states)).max(axis=1)
-    mean, low, high = mean_interval(error.tolist())
+    error = np.abs(found.short[name] - model(found.states)).max(axis=1).tolist()
     listed = ", ".join(
-        f"{_digits(value)} at n={n} (model {_digits(1.0 - lacks)})"
-        for n, value, lacks in zip(found.states, maximum.mean(axis=0), model(found.states), strict=True)
+        f"{_digits(value)} at n={n} (model {_digits(1.0 - gap)})"
+        for n, value, gap in zip(found.states, maximum.mean(axis=0), model(found.states), strict=True)
     )
-    return Verdict(
-        claim=f"The uniform model describes trained classifiers ({name}): E max within {tolerance} at every n.",
-        measured=f"E max {listed}; off by {mean:.3f} [{low:.3f}, {high:.3f}] at most.",
-        holds=high < tolerance,
-        interval=(low, high),
-        interval_of="largest distance from n / (n + 1) over n",
-        per_seed={f"n={n}": maximum[:, i].tolist() for i, n in enumerate(found.states)},
-    )
-
-
-def _grows_no_slower(found: ExpectedMaxima) -> Verdict:
-    """The gap to 1 in units of the model's, at the n where that is largest."""
-    relative = (found.short[found.first] / model(found.states)).max(axis=1)
-    mean, low, high = mean_interval(relative.tolist())
-    by_n = (found.short[found.first] / model(found.states)).mean(axis=0)
-    listed = ", ".join(f"{value:.3f} at n={n}" for n, value in zip(found.states, by_n, strict=True))
-    return Verdict(
-        claim="At every n the expected maximum is at least that of the model: exploits are no harder to find.",
-        measured=f"gap to 1, in gaps of the model: {listed}; at most {mean:.3f} [{low:.3f}, {high:.3f}].",
-        holds=high <= 1.0,
-        interval=(low, high),
-        interval_of="largest gap to 1 over n, in gaps of the model",
-        per_seed={found.first: relative.tolist()},
+    return at_most(
+        f"The uniform model describes trained classifiers ({name}): E max within {tolerance} at every n.",
+        f"E max {listed}; off by {in_words(error, 3)} at most.",
+        "largest distance from n / (n + 1) over n",
+        error,
+        tolerance,
+        {f"n={n}": maximum[:, i].tolist() for i, n in enumerate(found.states)},
     )
 
 
-def _beats_the_goals(found: ExpectedMaxima) -> Verdict:
-    """The lecture's exploitation inequality, with the expected maximum; all seeds but one in ten."""
+def _grows_no_slower(found: ExpectedMaxima) -> Claim:
+    """By the gap to 1 in units of the model's, at the n where that is largest."""
+    relative = found.short[found.first] / model(found.states)
+    largest = relative.max(axis=1).tolist()
+    listed = ", ".join(f"{value:.3f} at n={n}" for n, value in zip(found.states, relative.mean(axis=0), strict=True))
+    return at_most(
+        "At every n the expected maximum is at least that of the model: exploits are no harder to find.",
+        f"gap to 1, in gaps of the model: {listed}; at most {in_words(largest, 3)}.",
+        "largest gap to 1 over n, in gaps of the model",
+        largest,
+        1.0,
+        {found.first: largest},
+    )
+
+
+def _beats_the_goals(found: ExpectedMaxima) -> Claim:
+    """The lecture's exploitation inequality, with the expected maximum."""
     best_goal = found.short_goals[found.first].min(axis=1)
     most = int(np.argmax(found.states))
     beaten = found.short[found.first] < best_goal[:, None]
-    count, seeds = int(beaten[:, most].sum()), len(best_goal)
     listed = ", ".join(f"{int(beaten[:, i].sum())} with n={n}" for i, n in enumerate(found.states))
-    mean, low, high = mean_interval((1.0 - best_goal).tolist())
-    return Verdict(
-        claim=f"The best of {found.states[most]} unknown states gets more than the best of the held-out goals.",
-        measured=f"of {seeds} seeds: {listed}; best of {found.short_goals[found.first].shape[1]} goals "
-        f"{mean:.4f} [{low:.4f}, {high:.4f}].",
-        holds=count >= 0.9 * seeds,
-        interval=share_interval(count, seeds),
-        interval_of="share of seeds",
-        per_seed={"best held-out goal": (1.0 - best_goal).tolist()},
+    goals = (1.0 - best_goal).tolist()
+    return enough_seeds(
+        f"The best of {found.states[most]} unknown states gets more than the best of the held-out goals, in "
+        f"{NEEDED:.0%} of seeds.",
+        f"{listed}; best of {found.short_goals[found.first].shape[1]} goals {in_words(goals, 4)}.",
+        beaten[:, most].tolist(),
+        NEEDED,
+        {"best held-out goal": goals},
     )
 
 
 def _digits(value: float) -> str:
-    """As many as it takes to tell it from 1, from four to six."""
+    """Write a number with four decimals, or six where four would make it 1."""
     return f"{value:.4f}" if value < 0.99995 else f"{value:.6f}"
 
 
 def summary(found: ExpectedMaxima) -> dict[str, Any]:
-    """Per seed, as plain data."""
+    """Return the numbers of every seed, as plain data."""
     return {
         "uniforms": found.uniforms,
         "uniform_maximum": found.uniform_maximum.tolist(),
@@ -141,7 +138,7 @@ def summary(found: ExpectedMaxima) -> dict[str, Any]:
 
 
 def draw(details: Mapping[str, Any], path: Path) -> None:
-    """The gap to 1 against n, how outputs at unknown states are distributed, and the square of the first seed."""
+    """Draw the gap to 1 against n, the distribution of outputs at unknown states, and the first seed's square."""
     with styled():
         figure = canvas(13.0, 4.0)
         gap, outputs, square = figure.subplots(1, 3, width_ratios=[1.2, 1.1, 1.0])

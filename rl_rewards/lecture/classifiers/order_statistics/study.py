@@ -33,7 +33,7 @@ PLANE = 41
 
 @dataclass(frozen=True, kw_only=True)
 class OrderStatistics:
-    """Keys and units: configs/experiment/lecture/order_statistics.yaml."""
+    """Keys and units: configs/experiment/lecture/classifiers/order_statistics.yaml."""
 
     env: Point
     reward: Callable[..., GoalClassifier]
@@ -73,21 +73,21 @@ class OrderStatistics:
             | {"goal_radius": self.env.goal_radius}
             | {name: self._described(one) for name, one in trained.items()}
         )
-        return Findings(outcome.verdicts(found, self.tolerance_formula, self.tolerance_model), details)
+        return Findings(outcome.claims(found, self.tolerance_formula, self.tolerance_model), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         outcome.draw(findings.details, path)
 
     def unknown(self, position: Float[Array, "N 2"]) -> Float[Array, " N"]:
-        """Whether positions are more than ``margin`` away from every possible example of either kind."""
+        """Mark positions that are more than ``margin`` away from every possible example of either kind."""
         low, high = NORMAL_QUADRANT
         beside = jnp.maximum(jnp.maximum(low - position, position - high), 0.0)
         from_goals = jnp.linalg.norm(position, axis=-1) - self.env.goal_radius
         return (from_goals > self.margin) & (jnp.linalg.norm(beside, axis=-1) > self.margin)
 
     def _uniform_maximum(self, seeds: Sequence[int]) -> Float[np.ndarray, "S uniforms"]:
-        """Mean over ``draws`` of the largest of n uniform numbers."""
+        """Return the mean over ``draws`` of the largest of n uniform numbers."""
 
         def one(key: Key, n: int) -> Array:
             keys = jax.random.split(jax.random.fold_in(key, n), self.draws)
@@ -97,7 +97,7 @@ class OrderStatistics:
         return np.stack(for_seeds, axis=-1).astype(np.float64)
 
     def _classifiers(self, seeds: Sequence[int], data: Examples, mixup: float) -> Short:
-        """What classifiers of all seeds, trained on ``data`` [S, ...] as in a run, fall short of 1.
+        """Train classifiers of all seeds on ``data`` [S, ...] as in a run; return the gaps of their outputs to 1.
 
         ``unknown`` [S, pool] on states all over the square with NaN where examples may lie; ``goals`` [S, N] on goals
         held out; ``plane`` [S, PLANE^2]. 1 - C is kept, and not C, since C alone rounds to 1.
@@ -126,12 +126,12 @@ class OrderStatistics:
         return {name: np.asarray(array, np.float64) for name, array in found.items()}
 
     def _short_of_one(self, trained: Short) -> Float[np.ndarray, "S states"]:
-        """1 - E max over n unknown states, for every n."""
+        """Compute 1 - E max over n unknown states, for every n."""
         rows = [row[~np.isnan(row)] for row in trained["unknown"]]
         return np.array([[expected_least(row, n) for n in self.states] for row in rows])
 
     def _described(self, trained: Short) -> dict[str, Any]:
-        """Outputs at unknown states, and over the square in the first seed, as the figure shows them."""
+        """Return outputs at unknown states, and over the square in the first seed, as the figure shows them."""
         unknown = [1.0 - row[~np.isnan(row)] for row in trained["unknown"]]
         shares = [np.histogram(row, BINS)[0] / len(row) for row in unknown]
         return {
@@ -148,14 +148,14 @@ def _never(*_: Any) -> Any:
 
 
 def expected_least(values: Float[np.ndarray, " N"], n: int) -> float:
-    """Expectation of the least of ``n`` independent draws from ``values``: exact, by their distribution function."""
+    """Compute the expected minimum of ``n`` independent draws from ``values``, exactly."""
     ascending = np.sort(values)
     above = np.arange(len(values), -1, -1) / len(values)  # share of values from the i-th on
     return float(np.sum(ascending * (above[:-1] ** n - above[1:] ** n)))
 
 
 def distance_from_uniform(values: Float[np.ndarray, " N"]) -> float:
-    """Kolmogorov's distance of ``values`` in [0, 1] from the uniform distribution."""
+    """Compute Kolmogorov's distance of ``values`` in [0, 1] from the uniform distribution."""
     from scipy import stats  # slow to import
 
     return float(stats.kstest(values, "uniform").statistic)

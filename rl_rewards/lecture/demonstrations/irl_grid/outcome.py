@@ -1,4 +1,4 @@
-"""Verdicts and figure of maximum-entropy IRL on ``grid``, from what ``irl_grid`` found; no training."""
+"""Claims and figure of maximum-entropy IRL on ``grid``, from the errors that ``study`` measured; no training."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE
-from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.claims import Claim, at_most
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 COLOURS = (LEARNED, TRUE)
 
 
-def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
-    """Of each kind of features, by the most demonstrations; a claim passes on its interval over seeds.
+def claims(found: Mapping[str, Any]) -> list[Claim]:
+    """Claim of each kind of features that the errors are small with the most demonstrations.
 
-    Value is counted from a random policy's: a constant added to the reward must change no share of it.
+    Value is counted from that of a random policy, so that a constant added to the reward changes no share.
     """
     learned = f"Maximum-entropy IRL from {found['episodes'][-1]} episodes of {found['steps_of_an_episode']} steps"
     value, visits = found["value_tolerance"], found["visits_tolerance"]
@@ -33,7 +33,7 @@ def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
     return judged
 
 
-def _below(found: Mapping[str, Any], name: str, error: str, claim: str, tolerance: float) -> Verdict:
+def _below(found: Mapping[str, Any], name: str, error: str, claim: str, tolerance: float) -> Claim:
     episodes, errors = found["episodes"], np.array(found["errors"][name][error])
     by_count = {n: mean_interval(errors[:, i].tolist()) for i, n in enumerate(episodes)}
     mean, low, high = by_count[episodes[-1]]
@@ -41,18 +41,18 @@ def _below(found: Mapping[str, Any], name: str, error: str, claim: str, toleranc
     enough = [n for n, (_, _, upper) in by_count.items() if upper < tolerance]
     told = f"below {tolerance:.0%} first with {enough[0]}" if enough else f"never below {tolerance:.0%}"
     worst = errors[:, -1].max()
-    return Verdict(
-        claim=claim,
-        measured=f"{mean:.2%} [{low:.2%}, {high:.2%}], worst seed {worst:.2%}; {listed} episodes, {told}.",
-        holds=high < tolerance,
-        interval=(low, high),
-        interval_of="value lost, of best minus random" if error == "value" else "share of expected visits",
-        per_seed={f"{n} episodes": errors[:, i].tolist() for i, n in enumerate(episodes)},
+    return at_most(
+        claim,
+        f"{mean:.2%} [{low:.2%}, {high:.2%}], worst seed {worst:.2%}; {listed} episodes, {told}.",
+        "value lost, of best minus random" if error == "value" else "share of expected visits",
+        errors[:, -1].tolist(),
+        tolerance,
+        {f"{n} episodes": errors[:, i].tolist() for i, n in enumerate(episodes)},
     )
 
 
 def draw(figure: "Figure | SubFigure", found: Mapping[str, Any]) -> None:
-    """The first seed's true and learned reward, and both errors against the number of demonstrations."""
+    """Draw the first seed's true and learned reward, and both errors against the number of demonstrations."""
     true = np.array(found["true_reward"][0])
     rewards = {"True reward, first seed": true}
     for name, learned in found["learned_reward"].items():  # a constant moves no policy: shown with the true mean

@@ -1,8 +1,8 @@
-"""Maximum-entropy IRL on ``grid``: how much is a learned reward worth, by how many demonstrations it was learned from?
+"""Maximum-entropy IRL on ``grid``: how good is a reward that is learned from n demonstrations?
 
 Each seed draws a true reward, records the exact soft-optimal policy under it, learns a reward from the first n episodes
-as ``maxent_irl`` does in a run, and is judged by the model, without sampling. Expected value difference (Levine et al.
-2011, NIPS, section 6): what the policy that is optimal for the learned reward falls short of the best, in true value.
+as ``maxent_irl`` does in a run, and is judged by the model, without sampling. The expected value difference (Levine
+et al. 2011, NIPS, section 6) is the true value that the policy optimal for the learned reward loses to the best.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ from rl_rewards.studies.densities import seed_keys
 
 @dataclass(frozen=True, kw_only=True)
 class IrlOnGrid:
-    """Keys and units: configs/experiment/lecture/irl.yaml."""
+    """Keys and units: configs/experiment/lecture/demonstrations/irl.yaml."""
 
     env: Grid
     reward: Callable[..., MaxEntIRL]
@@ -48,7 +48,7 @@ class IrlOnGrid:
         require(0.0 <= self.paid_share <= 1.0, f"study.grid.paid_share={self.paid_share} must lie in [0, 1].")
 
     def find(self, seeds: Sequence[int]) -> dict[str, Any]:
-        """What ``irl_grid_outcome`` judges and draws, as plain data: errors [S, episodes] of each kind of features."""
+        """Return errors [S, episodes] of each kind of features, and what the figure needs, as plain data."""
         sources = {name: self.reward(spec=self.env.spec, features=name) for name in self.features}
         counts = jnp.asarray(self.episodes)
 
@@ -76,7 +76,7 @@ class IrlOnGrid:
         }
 
     def draw_reward(self, key: Key) -> Float[Array, " states"]:
-        """True reward of reaching each cell: of a share of the blocks, and at least of one, uniform in [0, 1]."""
+        """Draw the true reward of reaching each cell: a share of the blocks, at least one, pay uniformly in [0, 1]."""
         share_key, one_key, amount_key = jax.random.split(key, 3)
         blocks = jnp.asarray(self.env.features["block"])
         count = blocks.shape[1]
@@ -85,7 +85,7 @@ class IrlOnGrid:
         return blocks @ jnp.where(paid, jax.random.uniform(amount_key, (count,)), 0.0)
 
     def demonstrate(self, key: Key, source: MaxEntIRL, true: Float[Array, " states"]) -> Transition:
-        """As many episodes of the soft-optimal policy as the most that are asked for, one after the other."""
+        """Record the largest number of episodes that is needed of the soft-optimal policy, one after the other."""
         log_policy = self._log_policy(source, true)
 
         def act(memory: Memory, obs: Obs, act_key: Key) -> tuple[Action, Memory, dict[str, Array]]:
@@ -98,7 +98,7 @@ class IrlOnGrid:
         return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:]), steps)
 
     def _learn_all(self, source: MaxEntIRL, demos: Transition, counts: Array) -> Float[Array, "episodes states"]:
-        """The reward of reaching each cell, learned from the first episodes, for each of ``counts``."""
+        """Learn the reward of reaching each cell from the first episodes, for each of ``counts``."""
 
         def learn(count: Array) -> Array:
             data = {"demos": Dataset.of_single_steps(demos, count * self.env.max_episode_steps)}
@@ -111,7 +111,7 @@ class IrlOnGrid:
     def errors(
         self, source: MaxEntIRL, true: Float[Array, " states"], learned: Float[Array, " states"]
     ) -> dict[str, Array]:
-        """How far ``learned`` is from as good as ``true``.
+        """Measure how much worse ``learned`` is than ``true``.
 
         ``value``: expected value difference, discounted, as a share of what the best policy gains over a random one.
         ``visits``: share of the expected visits that the soft-optimal policy of the learned reward makes elsewhere than
@@ -131,7 +131,7 @@ class IrlOnGrid:
         }
 
     def expert_falls_short(self, source: MaxEntIRL, true: Float[Array, " states"]) -> Float[Array, ""]:
-        """The same difference of the demonstrator itself, who is only softly optimal."""
+        """Compute the value difference of the demonstrator itself, who is only softly optimal."""
         return self._falls_short(source, true, jnp.exp(self._log_policy(source, true)))
 
     def _falls_short(self, source: MaxEntIRL, true: Array, policy: Float[Array, "states actions"]) -> Float[Array, ""]:
@@ -146,12 +146,12 @@ class IrlOnGrid:
         return (best - value(policy)) / (best - random)
 
     def _table(self, reward: Float[Array, " states"]) -> Float[Array, "states actions"]:
-        """Expected reward of every action, from that of the cell reached."""
+        """Compute the expected reward of every action, from that of the cell reached."""
         transition = jnp.asarray(self.env.transition_tensor)
         return tabular.expected_reward(transition, jnp.broadcast_to(reward, transition.shape))
 
     def _log_policy(self, source: MaxEntIRL, reward: Float[Array, " states"]) -> Float[Array, "states actions"]:
-        """Soft-optimal under ``reward``, with the discount and the temperature that ``source`` assumes."""
+        """Compute the soft-optimal policy for ``reward``, with the discount and temperature that ``source`` assumes."""
         transition = jnp.asarray(self.env.transition_tensor)
         q = tabular.soft_values(transition, self._table(reward), source.discount, source.temperature)
         return tabular.soft_policy(q, source.temperature)

@@ -1,7 +1,6 @@
-"""Verdicts and figure of ``ai_feedback``, from the numbers that it has measured of every arm."""
+"""Claims and figure of ``ai_feedback``, from the numbers that it has measured of every arm."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +8,8 @@ import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import ALARM, GOALS, LEARNED, OTHER, TRUE, styled
-from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, enough_seeds, in_words, less
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import above_zero, enough_seeds, in_words, less
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,12 +25,12 @@ NAMES = {
 }
 TIMES = 2.0
 NEEDED = 0.9
-"""Share of seeds in which the check must say what is true."""
+"""The share of seeds in which the check must give the right answer."""
 COLOURS = {"path_length": ALARM, "displacement": GOALS, "action_size": TRUE, "jerkiness": OTHER}
 
 
-def verdicts(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
-    """Of each arm: correlation and success of every seed, and the check of its teacher's answers."""
+def claims(found: Mapping[str, Mapping[str, Any]]) -> list[Claim]:
+    """Claim what a biased teacher does, and that the check of its answers finds it."""
     pairs = [(biased, plain) for biased, plain in AGAINST.items() if {biased, plain} <= found.keys()]
     return [
         *(_leans(found, *pair) for pair in pairs),
@@ -42,65 +40,62 @@ def verdicts(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
     ]
 
 
-def _leans(found: Mapping[str, Mapping[str, Any]], biased: str, plain: str) -> Verdict:
-    """No ratio: the correlation without bias may be near 0. Its size counts, whatever its sign."""
+def _leans(found: Mapping[str, Mapping[str, Any]], biased: str, plain: str) -> Claim:
+    """Judge by a difference, since the correlation without bias may be near 0; its size counts, whatever its sign."""
     one, other = found[biased]["correlation"], found[plain]["correlation"]
     more = [abs(a) - TIMES * abs(b) for a, b in zip(one, other, strict=True)]
-    _, low, high = mean_interval(more)
-    return Verdict(
-        f"Learned from {NAMES[biased]}, the reward goes at least twice as closely with path length as learned from "
-        f"{NAMES[plain]}.",
+    return at_least(
+        f"Learned from {NAMES[biased]}, the reward correlates at least twice as strongly with path length as learned "
+        f"from {NAMES[plain]}.",
         f"correlation over the same segments {in_words(one)} against {in_words(other)}; its size less twice the "
         f"other's {in_words(more)}.",
-        low >= 0.0,
-        (low, high),
         "size of the correlation less twice that without bias, paired by seed",
+        more,
+        0.0,
         {biased: one, plain: other},
     )
 
 
-def _costs(found: Mapping[str, Mapping[str, Any]], biased: str, plain: str) -> Verdict:
+def _costs(found: Mapping[str, Mapping[str, Any]], biased: str, plain: str) -> Claim:
     one, other = found[biased]["success"], found[plain]["success"]
-    return above_zero(
+    lost = less(other, one)
+    return at_least(
         f"The policy that learns from {NAMES[biased]} has less true success than that from {NAMES[plain]}.",
-        f"{in_words(one)} against {in_words(other)}; success lost, paired by seed",
-        less(other, one),
+        f"{in_words(one)} against {in_words(other)}; {in_words(lost)} lost.",
+        "success lost, paired by seed",
+        lost,
+        PRACTICAL,
         {biased: one, plain: other},
     )
 
 
-def _named(found: Mapping[str, Mapping[str, Any]], biased: str) -> Verdict:
+def _named(found: Mapping[str, Mapping[str, Any]], biased: str) -> Claim:
     checks = found[biased]["checks"]
-    right = [check.leans_on == PLANTED for check in checks]
-    claim = f"Held against the truth, {NAMES[biased]} is found to lean on path length most."
+    right = [check["leans_on"] == PLANTED for check in checks]
+    claim = f"Held against the truth, {NAMES[biased]} is found to lean on path length most, in {NEEDED:.0%} of seeds."
     return enough_seeds(claim, _told(checks), right, NEEDED, {biased: _coefficients(checks)})
 
 
-def _not_named(found: Mapping[str, Mapping[str, Any]], plain: str) -> Verdict:
+def _not_named(found: Mapping[str, Mapping[str, Any]], plain: str) -> Claim:
     checks = found[plain]["checks"]
-    right = [check.leans_on is None for check in checks]
-    claim = f"Held against the truth, {NAMES[plain]} is found to lean on nothing."
+    right = [check["leans_on"] is None for check in checks]
+    claim = f"Held against the truth, {NAMES[plain]} is found to lean on nothing, in {NEEDED:.0%} of seeds."
     return enough_seeds(claim, _told(checks), right, NEEDED, {plain: _coefficients(checks)})
 
 
 def _told(checks: list) -> str:
-    names = [check.leans_on or "nothing" for check in checks]
+    names = [check["leans_on"] or "nothing" for check in checks]
     counted = ", ".join(f"{name} in {names.count(name)}" for name in dict.fromkeys(names))
-    agreement = in_words([check.agreement[0] for check in checks])
+    agreement = in_words([check["agreement"][0] for check in checks])
     return f"named: {counted}; agreement {agreement}, leaning on path length {in_words(_coefficients(checks))}."
 
 
 def _coefficients(checks: list) -> list[float]:
-    return [check.nuisances[PLANTED][0] for check in checks]
-
-
-def as_plain(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """As verdict.json takes it."""
-    return {arm: {**own, "checks": [asdict(check) for check in own["checks"]]} for arm, own in found.items()}
+    return [check["nuisances"][PLANTED][0] for check in checks]
 
 
 def draw(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """A row for every arm: correlations of the learned reward, success, and what the check finds. A dot is a seed."""
+    """Draw a row for every arm: correlations of the learned reward, success, and the check. A dot is a seed."""
     with styled():
         figure = canvas(11.5, 1.3 + 0.75 * len(found))
         reward, success, check = figure.subplots(1, 3, sharey=True)
@@ -126,7 +121,7 @@ def draw(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 
 
 def _dots(axes: "Axes", row: float, values: list[float], colour: str, label: str | None) -> None:
-    """Every seed pale, their mean and its interval full."""
+    """Draw every seed pale, and their mean with its interval."""
     mean, low, high = mean_interval(values)
     axes.plot(values, np.full(len(values), row), "o", color=colour, alpha=0.3, markersize=4, linestyle="none")
     axes.plot([low, high], [row, row], color=colour, linewidth=2.0)

@@ -1,13 +1,13 @@
-"""What a judge brings along: its bias goes into the reward and the policy, and a check of the judge shows it.
+"""A judge's bias: it goes into the reward and the policy, and a check of the judge finds it.
 
 "If your AI judge prefers verbose responses, your trained model will be verbose": here a scripted judge prefers long
-paths, and a reward is learned from its answers while a policy learns from that reward. Beside it a judge without
-bias, and both again with answers turned round by chance, which is no bias. The paths of the policies themselves are
-not compared: here the noise of PPO's actions makes them almost as long as they can be.
+paths, and a reward is learned from its answers while a policy learns from that reward. The other arms have a judge
+without bias, and both judges with randomly flipped answers, which is no bias. The paths of the policies themselves are
+not compared: the noise of PPO's actions makes them almost as long as they can be.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,12 @@ from rl_rewards.studies.base import Findings
 from rl_rewards.studies.measures import SUCCESS, last_mean
 
 SEGMENTS_SEED = 7_000_000
-"""Of the segments that all rewards are judged on; no run has it."""
+"""The seed of the segments on which all rewards are judged; no run has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AIFeedback:
-    """Judges the arms of configs/experiment/lecture/ai_feedback.yaml, where the keys are explained."""
+    """Judges the arms of configs/experiment/lecture/preferences/ai_feedback.yaml, where the keys are explained."""
 
     segments: Segments
     count: int
@@ -56,10 +56,10 @@ class AIFeedback:
                 "correlation": [_correlation(one, paths) for one in learned],
                 "true_correlation": [_correlation(one, returns) for one in learned],
                 "success": last_mean(run, SUCCESS),
-                "checks": [check_teacher(pairs, spec_of(run.path)) for pairs in answered],
+                "checks": [asdict(check_teacher(pairs, spec_of(run.path))) for pairs in answered],
             }
-        details = {"paths_and_true_returns": _correlation(paths, returns), "arms": outcome.as_plain(found)}
-        return Findings(outcome.verdicts(found), details)
+        details = {"paths_and_true_returns": _correlation(paths, returns), "arms": found}
+        return Findings(outcome.claims(found), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
@@ -75,7 +75,7 @@ class AIFeedback:
         return np.asarray(self._drawn.env_reward, np.float64).sum(axis=-1)
 
     def learned_returns(self, run_dir: Path, seed: int) -> Float[np.ndarray, " N"]:
-        """Of the segments, by the reward that a run has learned in the end."""
+        """Return the segments' returns by the reward that a run has learned in the end."""
         source, state, _ = restore_from_run(run_dir, seed, self.trust)
         return np.asarray(jax.jit(source.reward)(state, self._drawn), np.float64).sum(axis=-1)
 
@@ -85,7 +85,7 @@ def spec_of(run_dir: Path) -> EnvSpec:
 
 
 def answers(run_dir: Path, seed: int) -> Pairs:
-    """What a seed has asked, and was told."""
+    """Return the questions of a seed with their answers."""
     store = LabelStore(run_dir / STORE_NAME)
     try:
         return read_pairs(store, spec_of(run_dir).name).of_seed(seed)
@@ -94,14 +94,14 @@ def answers(run_dir: Path, seed: int) -> Pairs:
 
 
 def check_teacher(pairs: Pairs, spec: EnvSpec) -> Calibration:
-    """What ``python -m rl_rewards.calibrate RUN_DIR --seed SEED`` finds: a run's answers against true returns."""
+    """Compare a run's answers with true returns, as ``python -m rl_rewards.calibrate RUN_DIR --seed SEED`` does."""
     returns = pairs.returns
     assert returns is not None, "the store is of a run of now, which writes them"
     return calibrate(pairs.scores, returns, pairs.features(spec))
 
 
 def _correlation(one: Float[np.ndarray, " N"], other: Float[np.ndarray, " N"]) -> float:
-    """Pearson's; 0 where one of the two is constant."""
+    """Compute Pearson's correlation; 0 where one of the two is constant."""
     if min(np.ptp(one), np.ptp(other)) < 1e-12:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])

@@ -1,4 +1,4 @@
-"""Verdicts and figure of ``bradley_terry``, from what it computed; no learning."""
+"""Claims and figure of ``bradley_terry``, from what it computed; no learning."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +9,9 @@ from jaxtyping import Float
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
-from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, exact, in_words
 from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.evidence import Evidence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,37 +19,36 @@ if TYPE_CHECKING:
 NEVER_WRONG = "never wrong"
 COLOURS = (TRUE, GOALS, LEARNED, OTHER)
 SHOWN = 300
-"""Pairs of the first seed in the figure."""
+"""The number of pairs of the first seed in the figure."""
 HAND = {"return_winner": 2.5, "return_loser": 1.4, "exp_minus_difference": 0.3329, "probability": 0.7503}
 DIGITS = 5e-5
 """Half of the last digit of the lecture's numbers."""
 
 
 def sigmoid(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """1 / (1 + exp(-x)), without overflow."""
+    """Compute 1 / (1 + exp(-x)), without overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
-def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
-    """Identities hold in the worst seed, what is learned by its interval over seeds."""
+def claims(found: Mapping[str, Any]) -> list[Claim]:
+    """Claim identities exactly, and what is learned by its interval over seeds."""
     return [_hand(found), _gradient(found), _shift(found), _unequal(found), *_recovers(found), _scale(found)]
 
 
-def _hand(found: Mapping[str, Any]) -> Verdict:
+def _hand(found: Mapping[str, Any]) -> Claim:
     hand = found["hand"]
-    return Verdict(
-        claim="The lecture's trajectories of returns 2.5 and 1.4: exp(-1.1) = 0.3329, the better one is preferred with "
+    errors = [hand[name] - value for name, value in HAND.items()]
+    return exact(
+        "The lecture's trajectories of returns 2.5 and 1.4: exp(-1.1) = 0.3329, the better one is preferred with "
         "probability 0.7503.",
-        measured=f"returns {hand['return_winner']:.4f} and {hand['return_loser']:.4f}, exp(-difference) "
+        f"returns {hand['return_winner']:.4f} and {hand['return_loser']:.4f}, exp(-difference) "
         f"{hand['exp_minus_difference']:.4f}, probability {hand['probability']:.4f}.",
-        holds=all(abs(hand[name] - value) < DIGITS for name, value in HAND.items()),
-        interval=None,
-        interval_of="exact",
-        per_seed={},
+        {"difference from the lecture's numbers": (errors, (-DIGITS, DIGITS))},
+        {},
     )
 
 
-def _gradient(found: Mapping[str, Any]) -> Verdict:
+def _gradient(found: Mapping[str, Any]) -> Claim:
     return _identity(
         "The gradient of the loss is -(1 - sigmoid)(grad R(w) - grad R(l)), autodiff's",
         "relative error on random networks",
@@ -57,7 +57,7 @@ def _gradient(found: Mapping[str, Any]) -> Verdict:
     )
 
 
-def _shift(found: Mapping[str, Any]) -> Verdict:
+def _shift(found: Mapping[str, Any]) -> Claim:
     worst = np.max([found["shift"]["return"], found["shift"]["step"]], axis=(0, 2)).tolist()
     constants = ", ".join(f"{c:g}" for c in found["constants"])
     return _identity(
@@ -69,86 +69,81 @@ def _shift(found: Mapping[str, Any]) -> Verdict:
     )
 
 
-def _identity(claim: str, what: str, worst: list[float], tolerance: float) -> Verdict:
-    mean, low, high = mean_interval(worst)
-    return Verdict(
-        claim=f"{claim}: within {tolerance:g}.",
-        measured=f"{what} {mean:.1e} [{low:.1e}, {high:.1e}], in the worst seed {max(worst):.1e}.",
-        holds=max(worst) < tolerance,
-        interval=(low, high),
-        interval_of=what,
-        per_seed={what: worst},
+def _identity(claim: str, what: str, worst: list[float], tolerance: float) -> Claim:
+    return exact(
+        f"{claim}: within {tolerance:g}.",
+        f"{what} {np.mean(worst):.1e} on average, in the worst seed {max(worst):.1e}.",
+        {what: (worst, (0.0, tolerance))},
+        {what: worst},
     )
 
 
-def _unequal(found: Mapping[str, Any]) -> Verdict:
-    """The lecture's sentence as it stands, of rewards; its formula is of returns."""
+def _unequal(found: Mapping[str, Any]) -> Claim:
+    """Judge the lecture's sentence as it stands, about rewards; its formula is about returns."""
     changes = np.array(found["shift"]["unequal_lengths"])  # [S, constants]
-    listed = ", ".join(
-        f"{change:.3f} for {c:g}" for c, change in zip(found["constants"], changes.mean(axis=0), strict=True)
-    )
-    _, low, high = mean_interval(changes[:, 0].tolist())
-    return Verdict(
-        claim="A constant added to all rewards does not change preferences, also between segments of unequal lengths.",
-        measured=f"one segment half as long as the other: the probability moves by {listed} a step on average; for "
-        f"{found['constants'][0]:g}: [{low:.3f}, {high:.3f}].",
-        holds=low < found["tolerance_identity"],
-        interval=(low, high),
-        interval_of=f"mean change of the probability by {found['constants'][0]:g} a step",
-        per_seed={f"{c:g} a step": changes[:, i].tolist() for i, c in enumerate(found["constants"])},
+    by_constant = {f"{c:g} a step": changes[:, i].tolist() for i, c in enumerate(found["constants"])}
+    listed = ", ".join(f"{in_words(moved, 3)} for {c}" for c, moved in by_constant.items())
+    evidence = [
+        Evidence(of=f"mean change of the probability by {c}", values=moved, claimed=(0.0, found["tolerance_identity"]))
+        for c, moved in by_constant.items()
+    ]
+    return Claim(
+        "A constant added to all rewards does not change preferences, also between segments of unequal lengths.",
+        f"one segment half as long as the other: the probability moves by {listed} on average.",
+        tuple(evidence),
+        by_constant,
     )
 
 
-def _recovers(found: Mapping[str, Any]) -> list[Verdict]:
-    """At the largest number of comparisons, of the most rational noisy teacher."""
+def _recovers(found: Mapping[str, Any]) -> list[Claim]:
+    """Claim recovery from the most comparisons of the most rational noisy teacher."""
     name, most = f"{found['rationalities'][-1]:g}", found["comparisons"][-1]
     after = f"From {most} answers (Bradley-Terry, beta {name})"
     correlation, off = (_last(found, name, what) for what in ("correlation", "calibration"))
-    mean, low, high = mean_interval(correlation)
-    above = found["correlation_above"]
-    recovered = Verdict(
-        claim=f"{after} differences of returns are recovered: correlation above {above:g} on held-out pairs.",
-        measured=f"{mean:.3f} [{low:.3f}, {high:.3f}]; by answers: {_told(found, name, 'correlation')}; answers never "
-        f"wrong: {_told(found, NEVER_WRONG, 'correlation')}.",
-        holds=low > above,
-        interval=(low, high),
-        interval_of="correlation of learned and true differences of returns",
-        per_seed={"correlation": correlation},
+    above, tolerance = found["correlation_above"], found["tolerance_calibration"]
+    recovered = at_least(
+        f"{after} differences of returns are recovered: correlation above {above:g} on held-out pairs.",
+        f"{in_words(correlation, 3)}; by answers: {_told(found, name, 'correlation')}; answers never wrong: "
+        f"{_told(found, NEVER_WRONG, 'correlation')}.",
+        "correlation of learned and true differences of returns",
+        correlation,
+        above,
+        {"correlation": correlation},
     )
-    mean, low, high = mean_interval(off)
-    tolerance = found["tolerance_calibration"]
-    calibrated = Verdict(
-        claim=f"{after} the learned probability is the true one, within {tolerance:g} on average.",
-        measured=f"off by {mean:.3f} [{low:.3f}, {high:.3f}]; by answers: {_told(found, name, 'calibration')}.",
-        holds=high < tolerance,
-        interval=(low, high),
-        interval_of="mean distance of the learned probability from the true one",
-        per_seed={"distance": off},
+    calibrated = at_most(
+        f"{after} the learned probability is the true one, within {tolerance:g} on average.",
+        f"off by {in_words(off, 3)}; by answers: {_told(found, name, 'calibration')}.",
+        "mean distance of the learned probability from the true one",
+        off,
+        tolerance,
+        {"distance": off},
     )
     return [recovered, calibrated]
 
 
-def _scale(found: Mapping[str, Any]) -> Verdict:
-    """Shifted rewards explain answers as well, scaled ones do not: the scale tells how consistent answers are."""
+def _scale(found: Mapping[str, Any]) -> Claim:
+    """Shifted rewards explain answers as well, scaled ones do not: the scale shows how consistent answers are."""
     low_beta, high_beta = found["rationalities"][0], found["rationalities"][-1]
     scales = {f"{beta:g}": _last(found, f"{beta:g}", "scale") for beta in found["rationalities"]}
     ratio = (np.array(scales[f"{high_beta:g}"]) / np.array(scales[f"{low_beta:g}"])).tolist()
-    mean, low, high = mean_interval(ratio)
-    scales_told = scales | {NEVER_WRONG: _last(found, NEVER_WRONG, "scale")}
-    listed = ", ".join(f"{np.mean(values):.2f} with {_label(name)}" for name, values in scales_told.items())
-    return Verdict(
-        claim="The absolute scale of learned rewards is arbitrary: it is the same however consistent the answers are.",
-        measured=f"scale of learned differences, in true ones: {listed}; {mean:.2f} [{low:.2f}, {high:.2f}] times as "
-        f"large for {high_beta / low_beta:g} times the beta.",
-        holds=low <= 1.0,
-        interval=(low, high),
-        interval_of=f"scale with beta {high_beta:g}, in scales with beta {low_beta:g}",
-        per_seed={f"beta {name}": values for name, values in scales.items()},
+    of_all = scales | {NEVER_WRONG: _last(found, NEVER_WRONG, "scale")}
+    listed = ", ".join(f"{np.mean(values):.2f} with {_label(name)}" for name, values in of_all.items())
+    evidence = Evidence(
+        of=f"scale with beta {high_beta:g}, in scales with beta {low_beta:g}",
+        values=ratio,
+        claimed=(1.0 - PRACTICAL, 1.0 + PRACTICAL),
+    )
+    return Claim(
+        "The absolute scale of learned rewards is arbitrary: it is the same however consistent the answers are.",
+        f"scale of learned differences, in true ones: {listed}; {in_words(ratio)} times as large for "
+        f"{high_beta / low_beta:g} times the beta.",
+        (evidence,),
+        {f"beta {name}": values for name, values in scales.items()},
     )
 
 
 def _last(found: Mapping[str, Any], name: str, what: str) -> list[float]:
-    """Of every seed, from the most comparisons."""
+    """Return a measure of every seed, from the most comparisons."""
     return np.array(found["learned"][name][what])[:, -1].tolist()
 
 
@@ -158,7 +153,7 @@ def _told(found: Mapping[str, Any], name: str, what: str) -> str:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """The lecture's sigmoid, correlation against answers, and the first seed's learned against true differences."""
+    """Draw the lecture's sigmoid, correlation against answers, and the first seed's learned and true differences."""
     with styled():
         figure = canvas(14.0, 4.2)
         curve, correlation, pairs = figure.subplots(1, 3)

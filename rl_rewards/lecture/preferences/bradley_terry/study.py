@@ -1,4 +1,4 @@
-"""Bradley-Terry's model of comparisons: the lecture's numbers, what it does not see, its gradient, what it recovers.
+"""Bradley-Terry's model of comparisons: the lecture's numbers, its invariances, its gradient, and what it recovers.
 
 The lecture (guide-reward-learning.txt, chapters 6 and 7): P(w preferred) = sigmoid(R(w) - R(l)); "adding a constant c
 to all rewards doesn't change preferences"; "the absolute scale of learned rewards is arbitrary"; the gradient of its
@@ -34,7 +34,7 @@ from rl_rewards.studies.densities import seed_keys
 
 @dataclass(frozen=True, kw_only=True)
 class BradleyTerry:
-    """Keys and units: configs/experiment/lecture/bradley_terry.yaml."""
+    """Keys and units: configs/experiment/lecture/preferences/bradley_terry.yaml."""
 
     segments: Segments
     reward: MakeReward
@@ -77,14 +77,14 @@ class BradleyTerry:
             "correlation_above": self.correlation_above,
             "learned": self.recovered(drawn, seeds),
         }
-        return Findings(outcome.verdicts(found), found)
+        return Findings(outcome.claims(found), found)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         outcome.draw(findings.details, path)
 
     def hand(self) -> dict[str, float]:
-        """The lecture's two trajectories."""
+        """Compute the numbers of the lecture's two trajectories."""
         with jax.enable_x64(True):
             returns = jnp.array([jnp.sum(jnp.asarray(rewards)) for rewards in (self.winner, self.loser)])
             logit = preference_logits(returns)[0]
@@ -96,7 +96,7 @@ class BradleyTerry:
             }
 
     def shifted(self, drawn: Drawn) -> dict[str, list[list[float]]]:
-        """Changes [S, constants] of probability or loss by a constant; true rewards, from their mean on.
+        """Return changes [S, constants] of probability or loss by a constant; true rewards less their mean.
 
         ``return`` and ``step``: the largest, by adding it to every return or every step's reward; ``unequal_lengths``:
         the mean change of the probability by adding it to every step, where the second segment lacks its second half.
@@ -124,7 +124,7 @@ class BradleyTerry:
         }
 
     def gradient_error(self, drawn: Drawn, seeds: Sequence[int]) -> list[float]:
-        """Of a random network of every seed: largest error of the lecture's gradient, relative to autodiff's."""
+        """Return the lecture's gradient's largest error relative to autodiff's, for a random network of each seed."""
         source = source_for(self.reward, self.segments, self.identity_pairs, 2, self.batch_segments)
         size = feature_size(self.segments.spec, source.judges)
         models = jax.vmap(lambda key: source.reward_model.init(key, size))(seed_keys(seeds))
@@ -134,7 +134,7 @@ class BradleyTerry:
             return jax.jit(jax.vmap(partial(_gradient_error, source.reward_model)))(exact, inputs).tolist()
 
     def _pairs(self, drawn: Drawn) -> Transition:
-        """The first of every seed's segments, in twos [S, Q, 2, L, ...]."""
+        """Return the first of every seed's segments as pairs [S, Q, 2, L, ...]."""
         cut = 2 * self.identity_pairs
 
         def in_twos(leaf: np.ndarray) -> Array:
@@ -143,7 +143,7 @@ class BradleyTerry:
         return jax.tree.map(in_twos, drawn.asked)
 
     def recovered(self, drawn: Drawn, seeds: Sequence[int]) -> dict[str, Any]:
-        """Of every rationality (and of answers never wrong), what comparisons [S, numbers] teach; of held-out pairs.
+        """Learn from comparisons of each rationality, and from never wrong ones; measure [S, numbers] held-out pairs.
 
         ``correlation`` of learned and true differences of returns, ``scale`` of one in units of the other (a
         regression through the origin), ``calibration``: mean distance of the probability from the true one.
@@ -174,13 +174,13 @@ class BradleyTerry:
 
 
 def _told(returns: Float[Array, "*batch Q 2"]) -> tuple[Float[Array, "*batch Q"], Float[Array, "*batch Q"]]:
-    """Probability that each pair's first is preferred, and the loss if it was."""
+    """Compute the probability that each pair's first is preferred, and the loss if it was."""
     first = jnp.broadcast_to(jnp.array([1.0, 0.0]), returns.shape)
     return jax.nn.sigmoid(preference_logits(returns)[..., 0]), preference_loss(returns, first, 0.0)[0]
 
 
 def _gradient_error(model: RewardModel, state: RewardModelState, inputs: Float[Array, "Q 2 L d"]) -> Array:
-    """Largest difference of -(1 - sigmoid)(grad R(w) - grad R(l)) from autodiff's, over that one's largest entry."""
+    """Compare -(1 - sigmoid)(grad R(w) - grad R(l)) with autodiff: the largest difference over the largest entry."""
 
     def returns(variables: dict) -> Float[Array, "Q 2"]:
         return jnp.mean(jnp.sum(model.rewards(state.replace(variables=variables), inputs), axis=-1), axis=0)
@@ -197,7 +197,7 @@ def _gradient_error(model: RewardModel, state: RewardModelState, inputs: Float[A
 def _compared(
     learned: Float[np.ndarray, "S W H"], true: Float[np.ndarray, "S H"], rationality: float | None
 ) -> dict[str, Any]:
-    """Plain data, [S, W] each; the first seed's differences for the figure."""
+    """Return plain data, [S, W] each, and the first seed's differences for the figure."""
     found, actual = (np.asarray(preference_logits(jnp.asarray(x))) for x in (learned, true[:, None]))
     scale = np.sum(found * actual, axis=-1) / np.sum(actual**2, axis=-1)
     size = np.sqrt(np.sum(found**2, axis=-1) * np.sum(actual**2, axis=-1))

@@ -1,6 +1,6 @@
-"""Verdicts and figure of the study driver, from the alignments it found; no sampling."""
+"""Claims and figure of the study driver, from the alignments it found; no sampling."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
 from rl_rewards.rewards.preferences.linear_posterior import METHODS
-from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, in_words, less
 from rl_rewards.studies.drawing import canvas
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ NAMES = {
 }
 COLOURS = {"information_gain": TRUE, "volume_removal": LEARNED, "volume_removal_logistic": GOALS, "random": OTHER}
 TOLD_AT = (5, 10, 20, 30)
-"""Numbers of answers whose mean alignment is told."""
+"""Numbers of answers whose mean alignment is reported."""
 
 
-def verdicts(
+def claims(
     found: Mapping[str, Any], gain_above: float, random_below: float, difference_above: float, volume_margin: float
-) -> list[Verdict]:
-    """A claim passes on its interval over seeds; differences are between methods on the same seed's pool."""
+) -> list[Claim]:
+    """Claim how well questions align the belief; differences are between methods on the same seed's pool."""
     biyik, sadigh = found["worlds"]["biyik2019"], found["worlds"]["sadigh2017"]
     at = found["judged_at"]
     gain, volume, chance = (_at(biyik, name, at) for name in ("information_gain", "volume_removal", "random"))
@@ -38,56 +38,52 @@ def verdicts(
     )
     after = f"Driver of 4 features, after {at} answers"
     return [
-        _judged(
+        at_least(
             f"{after}: questions of most information align what is believed with the truth above {gain_above:g}.",
+            f"{in_words(gain)}. {told}",
+            "alignment, -1 to 1",
+            gain,
+            gain_above,
             {"information gain": gain},
-            lambda low, high: low > gain_above,
-            told,
         ),
-        _judged(
+        at_most(
             f"{after}: random questions align it below {random_below:g}.",
+            f"{in_words(chance)}. {told}",
+            "alignment, -1 to 1",
+            chance,
+            random_below,
             {"random": chance},
-            lambda low, high: high < random_below,
-            told,
         ),
-        _judged(
+        _difference(
             f"{after}: information gain aligns it better than random questions by more than {difference_above:g}.",
             {"information gain": gain, "random": chance},
-            lambda low, high: low > difference_above,
+            difference_above,
             "",
         ),
-        _judged(
+        _difference(
             f"{after}: information gain aligns it no worse than volume removal, within {volume_margin:g}.",
             {"information gain": gain, "volume removal": volume},
-            lambda low, high: low > -volume_margin,
-            f"Removing the volume of the sigmoid instead: {_told(biyik, 'volume_removal_logistic')}.",
+            -volume_margin,
+            f" Removing the volume of the sigmoid instead: {_told(biyik, 'volume_removal_logistic')}.",
         ),
-        _judged(
+        _difference(
             f"Driver of 5 features, its paper's weights, after {at} answers: volume removal aligns better than random.",
             {"volume removal": _at(sadigh, "volume_removal", at), "random": _at(sadigh, "random", at)},
-            lambda low, high: low > 0.0,
-            f"By answers: {'; '.join(_told(sadigh, name) for name in METHODS)}.",
+            PRACTICAL,
+            f" By answers: {'; '.join(_told(sadigh, name) for name in METHODS)}.",
         ),
     ]
 
 
-def _judged(claim: str, of: Mapping[str, np.ndarray], holds: Callable[[float, float], bool], more: str) -> Verdict:
-    """Of one method's alignments [S], or of the first's less the second's."""
-    first, *others = of.values()
-    values = (first - others[0] if others else first).tolist()
-    mean, low, high = mean_interval(values)
-    return Verdict(
-        claim=claim,
-        measured=f"{mean:.2f} [{low:.2f}, {high:.2f}]. {more}".strip(),
-        holds=bool(holds(low, high)),
-        interval=(low, high),
-        interval_of="difference of alignments" if others else "alignment, -1 to 1",
-        per_seed={name: found.tolist() for name, found in of.items()},
-    )
+def _difference(claim: str, of: Mapping[str, list[float]], least: float, more: str) -> Claim:
+    """Claim that the first method's alignments are greater than the second's by ``least``."""
+    first, second = of.values()
+    differences = less(first, second)
+    return at_least(claim, f"{in_words(differences)}.{more}", "difference of alignments", differences, least, of)
 
 
-def _at(world: Mapping[str, Any], method: str, answers: int) -> np.ndarray:
-    return np.array(world["alignment"][method])[:, answers]
+def _at(world: Mapping[str, Any], method: str, answers: int) -> list[float]:
+    return np.array(world["alignment"][method])[:, answers].tolist()
 
 
 def _told(world: Mapping[str, Any], method: str) -> str:
@@ -97,7 +93,7 @@ def _told(world: Mapping[str, Any], method: str) -> str:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Alignment against answers in both worlds, and what the first seed believes of each weight in the end."""
+    """Draw alignment against answers in both worlds, and the first seed's final belief of each weight."""
     with styled():
         figure = canvas(15.0, 4.2)
         biyik, sadigh, belief = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.1])
@@ -124,7 +120,7 @@ def _draw_alignment(axes: "Axes", alignment: Mapping[str, Any], judged_at: int) 
 
 
 def _draw_belief(axes: "Axes", world: Mapping[str, Any]) -> None:
-    """Samples of every weight, by the first and the last method, with the truth as a line across."""
+    """Draw samples of every weight, by the first and the last method, with the truth as a line across."""
     true = world["true_weights"][0]
     for shift, method in ((-0.18, METHODS[0]), (0.18, METHODS[-1])):
         samples = np.array(world["belief_first_seed"][method])

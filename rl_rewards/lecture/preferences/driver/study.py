@@ -1,8 +1,9 @@
 """Does it pay to choose the questions? Weights of a driving reward, from few answers about pairs of trajectories.
 
-No RL: each seed draws a pool of random pairs in a world of ``driver`` and, for biyik2019, true weights; a person made
-up answers by them; the next question is the one that tells most (Biyik et al. 2019, arXiv:1910.04365), that removes
-the most volume (Sadigh et al. 2017), or any. Measured: the alignment of what is believed with the true weights.
+There is no RL. Each seed draws a pool of random pairs in a world of ``driver`` and, for biyik2019, true weights, by
+which a synthetic person answers. The next question is the one of most information (Biyik et al. 2019,
+arXiv:1910.04365), the one that removes the most volume (Sadigh et al. 2017), or a random one. The alignment of the
+believed with the true weights is measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ LIKELIHOODS: dict[str, Likelihood] = {"biyik2019": "logistic", "sadigh2017": "re
 
 @dataclass(frozen=True, kw_only=True)
 class DriverStudy:
-    """Keys and units: configs/experiment/lecture/driver.yaml."""
+    """Keys and units: configs/experiment/lecture/preferences/driver.yaml."""
 
     pool: int
     questions: int
@@ -67,7 +68,7 @@ class DriverStudy:
         del arms
         found = {"judged_at": self.judged_at, "worlds": {name: self.find(name, seeds) for name in LIKELIHOODS}}
         return Findings(
-            outcome.verdicts(found, self.gain_above, self.random_below, self.difference_above, self.volume_margin),
+            outcome.claims(found, self.gain_above, self.random_below, self.difference_above, self.volume_margin),
             found,
         )
 
@@ -76,7 +77,7 @@ class DriverStudy:
         outcome.draw(findings.details, path)
 
     def find(self, world_name: str, seeds: Sequence[int]) -> dict[str, Any]:
-        """Plain data: ``alignment`` [S, questions + 1] by method; of the first seed the true weights and the belief's.
+        """Return ``alignment`` [S, questions + 1] by method, and the first seed's true and believed weights.
 
         A seed has the same pool, true weights and keys with every method.
         """
@@ -102,13 +103,13 @@ class DriverStudy:
         }
 
     def draw_pool(self, world: World, key: Key) -> Float[Array, "P d"]:
-        """Differences of features of random pairs; of sadigh2017, shortened to length 1 where they are longer."""
+        """Return the differences of features of random pairs; those of sadigh2017 are cut to length 1."""
         pairs = random_pairs(world, key, self.pool)
         psi = pairs[:, 0] - pairs[:, 1]
         return psi / jnp.maximum(1.0, jnp.linalg.norm(psi, axis=1, keepdims=True)) if world is SADIGH else psi
 
     def draw_weights(self, world: World, key: Key) -> Float[Array, " d"]:
-        """The paper's of sadigh2017; of biyik2019 of length 1, all directions alike."""
+        """Return the true weights: the paper's for sadigh2017; of length 1 in a uniform direction for biyik2019."""
         if world is SADIGH:
             return jnp.array(self.sadigh_weights, jnp.float32)
         normal = jax.random.normal(key, (len(world.features),))

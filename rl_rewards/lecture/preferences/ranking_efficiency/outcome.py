@@ -1,5 +1,6 @@
-"""Verdicts and figure of ``ranking_efficiency``, from counts and accuracies alone; no learning."""
+"""Claims and figure of ``ranking_efficiency``, from counts and accuracies alone; no learning."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,108 +10,109 @@ from jaxtyping import Float
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
-from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.claims import Claim, at_least, at_most, exact, in_words, less
 from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.evidence import Evidence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SEPARATE = ("pairs_as_operations", "pairs_as_comparisons", "pairs_as_pairs")
-"""Numbers of separate pairs: as a ranking's operations by the lecture's count, its real comparisons, and its pairs."""
+"""Numbers of separate pairs: a ranking's operations by the lecture's count, its real comparisons, and its pairs."""
 
 ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-"""Marked on an axis."""
+"""Ticks of an axis."""
 
 
-def verdicts(found: Mapping[str, Any], margin: float) -> list[Verdict]:
-    """A claim passes on its interval over seeds; differences are paired by seed."""
-    teachers = [
-        judged
+def claims(found: Mapping[str, Any], margin: float) -> list[Claim]:
+    """Claim what a ranking costs and teaches.
+
+    Args:
+        margin: the least difference of accuracy on held-out pairs that counts.
+    """
+    of_teachers = [
+        claim
         for name in found["teachers"]
-        for judged in (
+        for claim in (
             _as_many_pairs(found, name, margin),
-            _as_many_comparisons(found, name),
+            _as_many_comparisons(found, name, margin),
             _signal(found, name),
-            _what_follows(found, name),
+            _what_follows(found, name, margin),
         )
     ]
-    return [_counted(found), _operations(found), _gain(found), *teachers]
+    return [_counted(found), _operations(found), _gain(found), *of_teachers]
 
 
-def _counted(found: Mapping[str, Any]) -> Verdict:
+def _counted(found: Mapping[str, Any]) -> Claim:
     counts = found["counts"]
     wanted = {k: int(k) * (int(k) - 1) // 2 for k in counts}
-    return Verdict(
-        claim=f"A ranking of k gives k (k - 1) / 2 pairs: {_listed(wanted)}.",
-        measured=_listed({k: one["pairs"] for k, one in counts.items()}),
-        holds=all(one["pairs"] == wanted[k] for k, one in counts.items()),
-        interval=None,
-        interval_of="exact",
-        per_seed={},
+    errors = [float(one["pairs"] - wanted[k]) for k, one in counts.items()]
+    return exact(
+        f"A ranking of k gives k (k - 1) / 2 pairs: {_listed(wanted)}.",
+        f"{_listed({k: one['pairs'] for k, one in counts.items()})}.",
+        {"difference of the counts": (errors, (0.0, 0.0))},
+        {},
     )
 
 
-def _operations(found: Mapping[str, Any]) -> Verdict:
-    """The lecture's k - 1 is what it takes to confirm an order that is known, or to find the best one."""
+def _operations(found: Mapping[str, Any]) -> Claim:
+    """The lecture's k - 1 is enough to confirm an order that is known, or to find the best one."""
     k = found["k"]
     one = found["counts"][str(k)]
-    mean, low, high = mean_interval(one["comparisons"])
     others = "; ".join(
         f"{np.mean(other['comparisons']):.1f}, and {other['least']}, for k = {name}"
         for name, other in found["counts"].items()
         if name != str(k)
     )
-    return Verdict(
-        claim=f"A full sort of {k} takes {k - 1} comparisons.",
-        measured=f"a merge sort takes {mean:.1f} [{low:.1f}, {high:.1f}] on average, and none always does with "
-        f"fewer than log2({k}!), {one['least']}; {others}.",
-        holds=low <= k - 1,
-        interval=(low, high),
-        interval_of="comparisons of a merge sort",
-        per_seed={"merge sort": one["comparisons"]},
+    return at_most(
+        f"A full sort of {k} takes {k - 1} comparisons.",
+        f"a merge sort takes {in_words(one['comparisons'], 1)} on average, and no sort always takes fewer than "
+        f"log2({k}!), {one['least']}; {others}.",
+        "comparisons of a merge sort",
+        one["comparisons"],
+        k - 1.0,
+        {"merge sort": one["comparisons"]},
     )
 
 
-def _gain(found: Mapping[str, Any]) -> Verdict:
+def _gain(found: Mapping[str, Any]) -> Claim:
     k = found["k"]
     one = found["counts"][str(k)]
     gains = (one["pairs"] / np.array(one["comparisons"])).tolist()
-    mean, low, high = mean_interval(gains)
-    return Verdict(
-        claim=f"A ranking of {k} gives {_lectures_gain(found):.1f} pairs for each comparison that it takes.",
-        measured=f"{mean:.2f} [{low:.2f}, {high:.2f}] by a merge sort, {one['pairs'] / one['least']:.2f} by "
-        f"{one['least']} comparisons.",
-        holds=high >= _lectures_gain(found),
-        interval=(low, high),
-        interval_of="pairs for each comparison",
-        per_seed={"merge sort": gains},
+    return at_least(
+        f"A ranking of {k} gives {_lectures_gain(found):.1f} pairs for each comparison that it takes.",
+        f"{in_words(gains)} by a merge sort, {one['pairs'] / one['least']:.2f} by {one['least']} comparisons.",
+        "pairs for each comparison",
+        gains,
+        _lectures_gain(found),
+        {"merge sort": gains},
     )
 
 
 def _lectures_gain(found: Mapping[str, Any]) -> float:
-    """Of pairs, by the lecture's count of k - 1 operations: k / 2."""
+    """Return k / 2, the pairs per operation by the lecture's count of k - 1 operations."""
     return found["k"] / 2.0
 
 
-def _as_many_pairs(found: Mapping[str, Any], name: str, margin: float) -> Verdict:
+def _as_many_pairs(found: Mapping[str, Any], name: str, margin: float) -> Claim:
     claim = f"a ranking teaches as much as an equal number of separate pairs, within {margin:g} of accuracy"
     return _difference(found, name, claim, "pairs_as_pairs", "separate pairs", -margin)
 
 
-def _as_many_comparisons(found: Mapping[str, Any], name: str) -> Verdict:
+def _as_many_comparisons(found: Mapping[str, Any], name: str, margin: float) -> Claim:
     claim = "rankings teach more than separate answers, as many as they take comparisons"
-    return _difference(found, name, claim, "pairs_as_comparisons", "separate answers", 0.0)
+    return _difference(found, name, claim, "pairs_as_comparisons", "separate answers", margin)
 
 
-def _what_follows(found: Mapping[str, Any], name: str) -> Verdict:
+def _what_follows(found: Mapping[str, Any], name: str, margin: float) -> Claim:
     claim = "all pairs of a ranking teach more than those of them that its sort compared"
-    return _difference(found, name, claim, "comparisons_made", "pairs compared", 0.0)
+    return _difference(found, name, claim, "comparisons_made", "pairs compared", margin)
 
 
-def _difference(found: Mapping[str, Any], name: str, claim: str, other: str, told: str, above: float) -> Verdict:
-    """Of held-out accuracies: rankings less ``other``."""
-    first, second = (_accuracy(found, name, which) for which in ("rankings", other))
-    mean, low, high = mean_interval((first - second).tolist())
+def _difference(found: Mapping[str, Any], name: str, claim: str, other: str, told: str, least: float) -> Claim:
+    """Claim that rankings have more held-out accuracy than ``other``, by ``least``."""
+    first, second = (_accuracy(found, name, which).tolist() for which in ("rankings", other))
+    more = less(first, second)
     wrong = found["teachers"][name]
     of_rankings, of_answers = (float(np.mean(wrong[which])) for which in ("wrong_in_rankings", "wrong_answers"))
     mistakes = (
@@ -118,41 +120,45 @@ def _difference(found: Mapping[str, Any], name: str, claim: str, other: str, tol
         if np.any(wrong["wrong_answers"])
         else ""
     )
-    return Verdict(
-        claim=f"{_teacher(found, name)}, {found['judged_at']} rankings of {found['k']}: {claim}.",
-        measured=f"accuracy on held-out pairs {first.mean():.3f} from rankings, {second.mean():.3f} from {told}: "
-        f"{mean:+.3f} [{low:+.3f}, {high:+.3f}].{mistakes}",
-        holds=low > above,
-        interval=(low, high),
-        interval_of="difference of accuracies on held-out pairs",
-        per_seed={"rankings": first.tolist(), told: second.tolist()},
+    return at_least(
+        f"{_teacher(found, name)}, {found['judged_at']} rankings of {found['k']}: {claim}.",
+        f"accuracy on held-out pairs {np.mean(first):.3f} from rankings, {np.mean(second):.3f} from {told}: "
+        f"{in_words(more, 3)} more.{mistakes}",
+        "difference of accuracies on held-out pairs",
+        more,
+        least,
+        {"rankings": first, told: second},
     )
 
 
-def _signal(found: Mapping[str, Any], name: str) -> Verdict:
-    """In separate answers, on whose own curve of error against number a ranking's error is found again."""
+def _signal(found: Mapping[str, Any], name: str) -> Claim:
+    """Express a ranking in separate answers: the number that has its error, on their curve of error against number."""
     at = found["rankings"].index(found["judged_at"])
     comparisons = np.array(found["teachers"][name]["comparisons"])[:, at]
     answers = worth(found, name)[:, at]
-    ratio = answers / comparisons
+    ratio = (answers / comparisons).tolist()
     mean, low, high = np.exp(mean_interval(np.log(ratio).tolist()))
     each, least, most = np.exp(mean_interval(np.log(answers / found["judged_at"]).tolist()))
-    return Verdict(
-        claim=f"{_teacher(found, name)}, {found['judged_at']} rankings of {found['k']}: each comparison teaches as "
-        f"much as {_lectures_gain(found):.1f} separate answers.",
-        measured=f"as much as {mean:.2f} [{low:.2f}, {high:.2f}]; a ranking as much as {each:.0f} [{least:.0f}, "
-        f"{most:.0f}], of {found['counts'][str(found['k'])]['pairs']} pairs.",
-        holds=bool(high >= _lectures_gain(found)),
-        interval=(float(low), float(high)),
-        interval_of="separate answers that teach as much as one comparison, geometric mean",
-        per_seed={"separate answers for a comparison": ratio.tolist()},
+    evidence = Evidence(
+        of="separate answers that teach as much as one comparison, geometric mean",
+        values=ratio,
+        claimed=(_lectures_gain(found), math.inf),
+        method="geometric mean",
+    )
+    return Claim(
+        f"{_teacher(found, name)}, {found['judged_at']} rankings of {found['k']}: each comparison teaches as much as "
+        f"{_lectures_gain(found):.1f} separate answers.",
+        f"as much as {mean:.2f} [{low:.2f}, {high:.2f}]; a ranking as much as {each:.0f} [{least:.0f}, {most:.0f}], of "
+        f"{found['counts'][str(found['k'])]['pairs']} pairs.",
+        (evidence,),
+        {"separate answers for a comparison": ratio},
     )
 
 
 def worth(found: Mapping[str, Any], name: str) -> Float[np.ndarray, "S rankings"]:
-    """How many separate answers teach as much as those rankings.
+    """Return the number of separate answers that teach as much as those rankings.
 
-    log error = a + b log answers, with b common to all seeds and each seed's own a, by least squares.
+    It fits log error = a + b log answers by least squares, with one b for all seeds and an a for each seed.
     """
     error = {
         which: np.log(np.maximum(1.0 - np.array(values), 1e-4))
@@ -167,7 +173,7 @@ def worth(found: Mapping[str, Any], name: str) -> Float[np.ndarray, "S rankings"
 
 
 def _answers(found: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
-    """How many answers [S, rankings] each way of learning had."""
+    """Return the numbers of answers [S, rankings] of each way of learning."""
     spent = np.array(found["teachers"][name]["comparisons"], float)
     rankings = np.tile(np.array(found["rankings"], float), (len(spent), 1))
     k = found["k"]
@@ -181,13 +187,13 @@ def _answers(found: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
 
 
 def _accuracy(found: Mapping[str, Any], name: str, which: str) -> np.ndarray:
-    """[S], where claims are judged."""
+    """Return the accuracy [S] on which claims are judged."""
     at = found["rankings"].index(found["judged_at"])
     return np.array(found["teachers"][name]["accuracy"][which])[:, at]
 
 
 def _teacher(found: Mapping[str, Any], name: str) -> str:
-    """Whose mistakes are told apart by their rationality."""
+    """Name a teacher by its mistakes."""
     return "Answers never wrong" if name == "never wrong" else f"Noisy answers (beta {found['noisy_rationality']:g})"
 
 
@@ -196,7 +202,7 @@ def _listed(values: Mapping[str, int]) -> str:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """What a sort takes; then for each teacher the error against the comparisons that people really made."""
+    """Draw the cost of a sort; then, for each teacher, the error against the real number of comparisons."""
     with styled():
         figure = canvas(14.0, 4.3)
         count, *panels = figure.subplots(1, 1 + len(found["teachers"]), width_ratios=[0.8, 1.0, 1.0])

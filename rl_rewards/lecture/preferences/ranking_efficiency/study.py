@@ -1,8 +1,8 @@
-"""What a ranking is worth: C(k, 2) pairs from how many comparisons, and how much do they teach? No RL.
+"""The worth of a ranking: how many comparisons do its C(k, 2) pairs take, and how much do they teach? No RL is run.
 
 The lecture (guide-reward-learning.txt, chapter 7): ranking 15 trajectories gives 105 pairs from 14 operations, "7.5x
 more training signal per human judgment". Here a teacher sorts by comparisons, which are counted; rewards learned from
-its rankings are held against rewards learned from separate pairs, as many as the lecture's operations, as real
+its rankings are compared with rewards learned from separate pairs, as many as the lecture's operations, as real
 comparisons, and as the ranking has pairs. Every learner has the same network and as many segments in a batch, and is
 judged after the number of gradient steps, of those up to one limit, that suits it best.
 """
@@ -28,7 +28,7 @@ from rl_rewards.studies.base import Findings
 
 @dataclass(frozen=True)
 class TeacherAnswers:
-    """What one teacher of one seed said of the first R rankings and the first P pairs; indices are of its segments."""
+    """One teacher's answers, for one seed, about the first R rankings and the first P pairs of segments."""
 
     ranks: Float[np.ndarray, "R k"]
     compared: Int[np.ndarray, " R"]  # comparisons that each ranking took
@@ -39,7 +39,7 @@ class TeacherAnswers:
 
 @dataclass(frozen=True, kw_only=True)
 class RankingEfficiency:
-    """Keys and units: configs/experiment/lecture/ranking_efficiency.yaml."""
+    """Keys and units: configs/experiment/lecture/preferences/ranking_efficiency.yaml."""
 
     segments: Segments
     reward: MakeReward
@@ -66,12 +66,12 @@ class RankingEfficiency:
 
     @property
     def pairs(self) -> int:
-        """Of one ranking."""
+        """Return the number of pairs in a ranking."""
         return len(pairs_of(self.k)[0])
 
     @property
     def ranked(self) -> Int[np.ndarray, "R k"]:
-        """Which of a seed's segments each ranking is of; the others, in twos, are the separate pairs."""
+        """Return the indices of the segments of each ranking; the others, two by two, are the separate pairs."""
         return np.arange(max(self.rankings) * self.k).reshape(-1, self.k)
 
     @property
@@ -91,14 +91,14 @@ class RankingEfficiency:
             "counts": {str(k): self.counts(k, drawn, seeds) for k in self.counted},
             "teachers": {name: self.find(rationality, drawn, seeds) for name, rationality in teachers.items()},
         }
-        return Findings(outcome.verdicts(found, self.margin), found)
+        return Findings(outcome.claims(found, self.margin), found)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         outcome.draw(findings.details, path)
 
     def counts(self, k: int, drawn: Drawn, seeds: Sequence[int]) -> dict[str, Any]:
-        """Pairs in a ranking of ``k``, and the comparisons of merge sorts whose every answer is right."""
+        """Count the pairs in a ranking of ``k``, and the comparisons of merge sorts whose every answer is right."""
 
         def of_seed(seed: int, returns: np.ndarray) -> float:
             rng = np.random.default_rng([seed, k])
@@ -109,7 +109,7 @@ class RankingEfficiency:
         return {"pairs": len(pairs_of(k)[0]), "least": least_comparisons(k), "comparisons": measured}
 
     def find(self, rationality: float | None, drawn: Drawn, seeds: Sequence[int]) -> dict[str, Any]:
-        """Held-out accuracy [S, rankings] by what was learned from, with counts and mistakes, as plain data."""
+        """Return held-out accuracy [S, rankings] for each kind of answers, with counts and mistakes, as plain data."""
         told = [self.ask(rationality, seed, drawn, i) for i, seed in enumerate(seeds)]
         rankings = np.tile(self.rankings, (len(seeds), 1))
         spent = np.array([np.cumsum(one.compared)[np.array(self.rankings) - 1] for one in told])
@@ -137,7 +137,7 @@ class RankingEfficiency:
         }
 
     def ask(self, rationality: float | None, seed: int, drawn: Drawn, index: int) -> TeacherAnswers:
-        """The teacher's rankings, by a merge sort of every one, and its answers to separate pairs."""
+        """Return the teacher's rankings, each by a merge sort, and its answers to separate pairs."""
         asked = Asked(replace(self.teacher, rationality=rationality), seed, self.segments, drawn.seed(index))
         questions, answers = [], []
 
@@ -157,7 +157,7 @@ class RankingEfficiency:
     def _of_rankings(
         self, told: Sequence[TeacherAnswers], drawn: Drawn, seeds: Sequence[int]
     ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, " W"]]:
-        """Learned from the first of them, as many as ``rankings`` says."""
+        """Learn from the first rankings, for each number in ``rankings``."""
         used = np.arange(len(self.ranked))[:, None] < np.array(self.rankings)[:, None, None]  # [W, R, 1]
         scores = np.array([np.where(used, one.ranks, np.nan) for one in told])
         return self._accuracy(drawn, seeds, np.broadcast_to(self.ranked, scores.shape), scores)
@@ -165,7 +165,7 @@ class RankingEfficiency:
     def _accuracy(
         self, drawn: Drawn, seeds: Sequence[int], index: Int[np.ndarray, "S W D K"], scores: np.ndarray
     ) -> tuple[Float[np.ndarray, "S W"], Int[np.ndarray, " W"]]:
-        """On held-out segments, and gradient steps, learned from each of W sets of answers."""
+        """Return accuracy on held-out segments, and gradient steps, after learning from each of W sets of answers."""
         queries, clips = index.shape[2:]
         source = source_for(self.reward, self.segments, queries, clips, self.batch_segments)
         return learn_accuracy(source, self.segments, drawn, seeds, index, scores, self.rounds)
@@ -174,7 +174,7 @@ class RankingEfficiency:
 def _first(
     told: Sequence[tuple[np.ndarray, np.ndarray]], numbers: Int[np.ndarray, "S W"], most: int
 ) -> tuple[Int[np.ndarray, "S W P 2"], Float[np.ndarray, "S W P 2"]]:
-    """The first so many of every seed's pairs and answers, padded to ``most``."""
+    """Return the first pairs of every seed and their answers, padded to ``most``."""
     shape = (*numbers.shape, most, 2)
     index, scores = np.zeros(shape, int), np.full(shape, np.nan)
     for i, (pairs, answers) in enumerate(told):
@@ -184,5 +184,5 @@ def _first(
 
 
 def _wrong(index: np.ndarray, scores: np.ndarray, returns: np.ndarray) -> float:
-    """Share of the pairs that ``scores`` order against the true ``returns``."""
+    """Compute the share of the pairs that ``scores`` order against the true ``returns``."""
     return round(1.0 - float(np.mean(accuracy(scores, returns[index]))), 5)

@@ -1,4 +1,4 @@
-"""Verdicts and figure of ``ratings_vs_pairs``, from shares and accuracies alone; no learning."""
+"""Claims and figure of ``ratings_vs_pairs``, from shares and accuracies alone; no learning."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
-from rl_rewards.studies.base import Verdict
+from rl_rewards.studies.claims import PRACTICAL, PRACTICAL_ACCURACY, Claim, at_least, in_words, less
 from rl_rewards.studies.drawing import canvas
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ NAMES = {
 COLOURS = {"ratings": LEARNED, "ratings_centred": GOALS, "pairs": TRUE, "pairs_of_the_segments": OTHER}
 
 
-def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
-    """A claim passes on its interval over seeds; differences are paired by seed."""
+def claims(found: Mapping[str, Any]) -> list[Claim]:
+    """Claim which answers are more consistent, and which teach more; differences are paired by seed."""
     offsets = found["offsets"]
     return [
         _six_or_seven(found),
@@ -37,87 +37,73 @@ def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
     ]
 
 
-def _six_or_seven(found: Mapping[str, Any]) -> Verdict:
+def _six_or_seven(found: Mapping[str, Any]) -> Claim:
     shares = found["consistency"]["ratings_differ"]
     judged = shares[found["offsets"].index(found["judged_offset"])]
-    mean, low, high = mean_interval(judged)
-    return Verdict(
-        claim=f"{_offset(found['judged_offset'])}: two raters of one segment give it different ratings of 1 to "
+    return at_least(
+        f"{_offset(found['judged_offset'])}: two raters of one segment give it different ratings of 1 to "
         f"{found['levels']} more often than not.",
-        measured=f"{mean:.2f} [{low:.2f}, {high:.2f}] of the segments; {_by_offset(found, shares)}.",
-        holds=low > MOSTLY,
-        interval=(low, high),
-        interval_of="share of segments that two raters rate differently",
-        per_seed={_offset(offset): values for offset, values in zip(found["offsets"], shares, strict=True)},
+        f"{in_words(judged)} of the segments; {_by_offset(found, shares)}.",
+        "share of segments that two raters rate differently",
+        judged,
+        MOSTLY,
+        {_offset(offset): values for offset, values in zip(found["offsets"], shares, strict=True)},
     )
 
 
-def _disagree(found: Mapping[str, Any]) -> Verdict:
-    """As the lecture has it; that one of ten levels is hit less often than one of two is no wonder: see _order."""
-    ratings = np.array(found["consistency"]["ratings_differ"][found["offsets"].index(found["judged_offset"])])
-    pairs = np.array(found["consistency"]["pairs_disagree"])
-    return _above_zero(
-        claim=f"{_offset(found['judged_offset'])}: two raters disagree less often on which of two segments is better "
-        "than on one segment's rating.",
-        told=f"{pairs.mean():.2f} of the pairs against {ratings.mean():.2f} of the segments",
-        first={"ratings that differ": ratings},
-        second={"answers to pairs that differ": pairs},
-        what="share of disagreement, ratings less pairs",
+def _disagree(found: Mapping[str, Any]) -> Claim:
+    """Judge the lecture's words; ten levels naturally agree less often than two: see _order for a fair unit."""
+    ratings = found["consistency"]["ratings_differ"][found["offsets"].index(found["judged_offset"])]
+    pairs = found["consistency"]["pairs_disagree"]
+    return _more(
+        f"{_offset(found['judged_offset'])}: two raters disagree less often on which of two segments is better than on "
+        "one segment's rating.",
+        f"{np.mean(pairs):.2f} of the pairs against {np.mean(ratings):.2f} of the segments",
+        {"ratings that differ": ratings, "answers to pairs that differ": pairs},
+        "share of disagreement, ratings less pairs",
+        PRACTICAL,
     )
 
 
-def _order(found: Mapping[str, Any], offset: float) -> Verdict:
-    """In one unit: how often the order of two segments comes out wrong."""
-    wrong = found["consistency"]["ratings_wrong"]
-    ratings = np.array(wrong[found["offsets"].index(offset)])
-    pairs = np.array(found["consistency"]["pairs_wrong"])
-    return _above_zero(
-        claim=f"{_offset(offset)}: the better of two segments is told wrongly less often by one answer about both than "
-        "by ratings of different raters.",
-        told=f"wrong in {pairs.mean():.3f} of the pairs against {ratings.mean():.3f} by ratings (a tie is half)",
-        first={"wrong by ratings": ratings},
-        second={"wrong by pairs": pairs},
-        what="share of pairs ordered wrongly, by ratings less by pairs",
+def _order(found: Mapping[str, Any], offset: float) -> Claim:
+    """Judge both in one unit: the share of pairs of segments that are ordered wrongly."""
+    ratings = found["consistency"]["ratings_wrong"][found["offsets"].index(offset)]
+    pairs = found["consistency"]["pairs_wrong"]
+    return _more(
+        f"{_offset(offset)}: one answer about two segments names the better one wrongly less often than ratings of "
+        "different raters do.",
+        f"wrong in {np.mean(pairs):.3f} of the pairs against {np.mean(ratings):.3f} by ratings (a tie is half)",
+        {"wrong by ratings": ratings, "wrong by pairs": pairs},
+        "share of pairs ordered wrongly, by ratings less by pairs",
+        PRACTICAL_ACCURACY,
     )
 
 
-def _teaches_more(found: Mapping[str, Any], offset: float, paired: str, rated: str) -> Verdict:
+def _teaches_more(found: Mapping[str, Any], offset: float, paired: str, rated: str) -> Claim:
     at, place = found["judgments"].index(found["judged_at"]), found["offsets"].index(offset)
-    accuracy = {name: np.array(found["accuracy"][name]) for name in NAMES}  # ratings [offsets, judgments, S]
-    first = accuracy[paired][at]
-    second = accuracy[rated][place, at]
+    accuracy = {  # ratings [offsets, judgments, S], pairs [judgments, S]
+        name: (values[place] if name.startswith("ratings") else values)[at]
+        for name, values in found["accuracy"].items()
+    }
+    first, second = accuracy[paired], accuracy[rated]
     n = found["judged_at"]
     answers = f"{n // 2} pairs" if paired == "pairs_of_the_segments" else f"{n} pairs"
-    others = "; ".join(
-        f"{NAMES[name]} {(accuracy[name][place] if name.startswith('ratings') else accuracy[name])[at].mean():.3f}"
-        for name in NAMES
-        if name not in (paired, rated)
-    )
+    others = "; ".join(f"{NAMES[name]} {np.mean(accuracy[name]):.3f}" for name in NAMES if name not in (paired, rated))
     also = ", about as many segments," if paired == "pairs_of_the_segments" else ""
     centred = " whose rater's mean is taken off" if rated == "ratings_centred" else ""
-    return _above_zero(
-        claim=f"{_offset(offset)}: {answers}{also} teach more than {n} ratings{centred}.",
-        told=f"accuracy on held-out pairs {first.mean():.3f} against {second.mean():.3f} ({others})",
-        first={NAMES[paired]: first},
-        second={NAMES[rated]: second},
-        what="difference of accuracies on held-out pairs",
+    return _more(
+        f"{_offset(offset)}: {answers}{also} teach more than {n} ratings{centred}.",
+        f"accuracy on held-out pairs {np.mean(first):.3f} against {np.mean(second):.3f} ({others})",
+        {NAMES[paired]: first, NAMES[rated]: second},
+        "difference of accuracies on held-out pairs",
+        PRACTICAL_ACCURACY,
     )
 
 
-def _above_zero(
-    claim: str, told: str, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray], what: str
-) -> Verdict:
-    """Holds where the interval of ``first`` less ``second``, paired by seed, lies above zero."""
-    (one,), (other,) = first.values(), second.values()
-    mean, low, high = mean_interval((one - other).tolist())
-    return Verdict(
-        claim=claim,
-        measured=f"{told}: {mean:+.3f} [{low:+.3f}, {high:+.3f}].",
-        holds=low > 0.0,
-        interval=(low, high),
-        interval_of=what,
-        per_seed={name: values.tolist() for name, values in {**first, **second}.items()},
-    )
+def _more(claim: str, told: str, of: Mapping[str, list[float]], what: str, margin: float) -> Claim:
+    """Claim that the first of two is greater than the second by ``margin``, paired by seed."""
+    more = less(*of.values())
+    return at_least(claim, f"{told}: {in_words(more, 3)} more.", what, more, margin, of)
 
 
 def _offset(offset: float) -> str:
@@ -131,7 +117,7 @@ def _by_offset(found: Mapping[str, Any], shares: list[list[float]]) -> str:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Disagreement against the raters' offsets; accuracy against those, and against the number of answers."""
+    """Draw disagreement against raters' offsets, and accuracy against those and against the number of answers."""
     with styled():
         figure = canvas(14.0, 4.6)
         told, by_offset, by_number = figure.subplots(1, 3)
@@ -194,7 +180,7 @@ def _label_offsets(axes: "Axes", found: Mapping[str, Any]) -> None:
 
 
 def _draw_line(axes: "Axes", x: list[float], values: np.ndarray, colour: str, style: str, label: str) -> None:
-    """Mean and interval over seeds of ``values`` [x, S]."""
+    """Draw mean and interval over seeds of ``values`` [x, S]."""
     middle, low, high = np.array([mean_interval(row.tolist()) for row in values]).T
     axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0.0)
     axes.plot(x, middle, style, color=colour, label=label)

@@ -1,4 +1,4 @@
-"""Ratings against pairs: which answers are more consistent, and which teach more, as raters differ more? No RL.
+"""Ratings against pairs: which answers are more consistent, and which teach more, as raters differ more? No RL is run.
 
 The lecture (notes-reward-learning.txt): of absolute scores, "is this a 6 or a 7?" is hard, and different people score
 differently; "relative preferences are easier to provide". Here both come from what a person sees in a segment: its mean
@@ -33,7 +33,7 @@ class Ratings(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RatingsVsPairs:
-    """Keys and units: configs/experiment/lecture/ratings_vs_pairs.yaml."""
+    """Keys and units: configs/experiment/lecture/preferences/ratings_vs_pairs.yaml."""
 
     segments: Segments
     reward: MakeReward
@@ -77,34 +77,34 @@ class RatingsVsPairs:
             "consistency": self.consistency(drawn, seeds),
             "accuracy": self.learned(drawn, seeds),
         }
-        return Findings(outcome.verdicts(found), found)
+        return Findings(outcome.claims(found), found)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         outcome.draw(findings.details, path)
 
     def asked(self, drawn: Drawn, i: int, seed: int, offset: float) -> Asked:
-        """Raters of one seed, whose offsets deviate by ``offset`` of the segments' own deviation."""
+        """Return raters of one seed whose offsets have ``offset`` times the segments' standard deviation."""
         spread = float(_means(drawn, i).std())
         teacher = replace(self.teacher, rater_offset=offset * spread, rating_noise=self.noise * spread)
         return Asked(teacher, seed, self.segments, drawn.seed(i))
 
     def rate(self, asked: Asked, index: Int[np.ndarray, " N"], drawn: Drawn, i: int) -> Ratings:
-        """Whole levels, that lie evenly over ``span`` deviations around the mean segment; the outer ones are open."""
+        """Return whole levels, even over ``span`` deviations around the mean segment; the outer ones are open."""
         labels, means = asked.answer(index[:, None]), _means(drawn, i)
         place = (labels.scores[:, 0] - means.mean()) / (self.span * means.std()) + 0.5
         return Ratings(np.clip(np.floor(self.levels * place), 0, self.levels - 1) + 1.0, labels.rater)
 
     def compare(self, asked: Asked, pairs: Int[np.ndarray, "Q 2"]) -> Float[np.ndarray, "Q 2"]:
-        """How one rater sees both segments; their order is the answer.
+        """Return one rater's view of both segments; their order is the answer.
 
         Args:
-            asked: raters without offset: it is in what is seen of both alike.
+            asked: raters without offset, since an offset would change both alike.
         """
         return np.asarray(asked.answer(pairs.reshape(-1, 1)).scores).reshape(-1, 2)
 
     def consistency(self, drawn: Drawn, seeds: Sequence[int]) -> dict[str, Any]:
-        """Shares [offsets, S] of ratings and [S] of pairs: told otherwise by another rater; and ordered wrongly."""
+        """Return shares [offsets, S] of ratings and [S] of pairs: answered differently by another rater, and wrong."""
         found: dict[str, Any] = {"pairs_disagree": [], "pairs_wrong": [], "ratings_differ": [], "ratings_wrong": []}
         pairs = np.arange(2 * self.asked_twice).reshape(-1, 2)
         for i, seed in enumerate(seeds):
@@ -119,7 +119,7 @@ class RatingsVsPairs:
         return found
 
     def _ratings_twice(self, drawn: Drawn, i: int, seed: int, offset: float, pairs: np.ndarray) -> tuple[float, float]:
-        """Where two raters rate one segment, how often they differ; and two segments, how often the order is wrong."""
+        """Return how often two raters of one segment differ, and how often two of two segments order them wrongly."""
         asked = self.asked(drawn, i, seed, offset)
         one, other = (self.rate(asked, pairs.ravel(), drawn, i) for _ in range(2))
         apart = one.rater != other.rater
@@ -129,10 +129,10 @@ class RatingsVsPairs:
         return differ, 1.0 - float(accuracy(levels[two], drawn.returns[i][pairs][two]).mean())
 
     def learned(self, drawn: Drawn, seeds: Sequence[int]) -> dict[str, Any]:
-        """Held-out accuracy: of ratings, raw and with each rater's mean taken off, [offsets, judgments, S]; of pairs.
+        """Return held-out accuracy of ratings, raw and centred by rater, [offsets, judgments, S], and of pairs.
 
-        ``pairs`` [judgments, S] are as many as the ratings, ``pairs_of_the_segments`` half as many, which show a
-        person as many segments.
+        ``pairs`` [judgments, S] are as many as the ratings; ``pairs_of_the_segments`` are half as many, and show as
+        many segments.
         """
         most = max(self.judgments)
         ratings, pairs = [], []
@@ -151,7 +151,7 @@ class RatingsVsPairs:
         }
 
     def _rating_sets(self, drawn: Drawn, i: int, seed: int, offset: float) -> Float[np.ndarray, "W N"]:
-        """The first ratings, in deviations of the segments, NaN beyond: raw ones, then without each rater's mean."""
+        """Return the first ratings in deviations of the segments, NaN beyond: raw ones, then centred by rater."""
         told = self.rate(self.asked(drawn, i, seed, offset), np.arange(max(self.judgments)), drawn, i)
         values = (told.levels - 0.5 * (self.levels + 1)) * self.span / self.levels
         sets = [(_first(values, n), told.rater) for n in self.judgments]
@@ -160,7 +160,7 @@ class RatingsVsPairs:
     def _accuracy(
         self, drawn: Drawn, seeds: Sequence[int], index: Int[np.ndarray, "D K"], scores: Float[np.ndarray, "S W D K"]
     ) -> Float[np.ndarray, "S W"]:
-        """On held-out segments, learned from each of W sets of answers."""
+        """Return accuracy on held-out segments after learning from each of W sets of answers."""
         queries, clips = index.shape
         source = source_for(self.reward, self.segments, queries, clips, self.batch_segments)
         where = np.broadcast_to(index, scores.shape)
@@ -168,19 +168,19 @@ class RatingsVsPairs:
 
 
 def _means(drawn: Drawn, i: int) -> Float[np.ndarray, " N"]:
-    """True rewards a step of a seed's segments."""
+    """Return the mean true reward per step of a seed's segments."""
     return np.asarray(drawn.asked.env_reward[i]).mean(axis=-1)
 
 
 def _first(values: Float[np.ndarray, " N *rest"], n: int) -> Float[np.ndarray, " N *rest"]:
-    """NaN from the n-th on."""
+    """Return ``values`` with NaN from the n-th on."""
     kept = np.array(values, float)
     kept[n:] = np.nan
     return kept
 
 
 def _without_means(values: Float[np.ndarray, " N"], rater: Int[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-    """Each less the mean of what its rater gave."""
+    """Subtract each rater's mean from that rater's values."""
     found = values.copy()
     for one in np.unique(rater[np.isfinite(values)]):
         found[rater == one] -= np.nanmean(values[rater == one])
