@@ -19,10 +19,11 @@ from omegaconf import DictConfig
 
 from rl_rewards.command_line import sweep
 from rl_rewards.command_line.arguments import mended
+from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.compile_cache import prepare_jax
 from rl_rewards.command_line.early import leaving_nothing, refuse_study
 from rl_rewards.command_line.exits import REFUSED, REQUEUE, end_with_the_reader, guarded, leave, raise_here
-from rl_rewards.command_line.help import CONFIGS, print_help
+from rl_rewards.command_line.help import print_help
 from rl_rewards.command_line.run_dir import GROUPS, resumed, started
 from rl_rewards.core.errors import FolderInUse, Stopped, TrainingFailed
 from rl_rewards.loop.run_folder import only_process, reading
@@ -38,7 +39,8 @@ def main() -> None:
         end_with_the_reader()
     raise_here()
     if {"--help", "-h"} & set(arguments):
-        print_help()
+        with guarded():
+            print_help(arguments)
     elif "--version" in arguments:
         print(f"rl_rewards {version('rl_rewards')}")
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rl_rewards.command_line.help import list_choices, study_name
+from rl_rewards.command_line.choices import list_choices, study_name
 
 RESULTS = Path(__file__).parent / "results"
 START, END = "<!-- claims: written by scripts/verdict_table.py -->\n", "<!-- end of claims -->\n"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from rl_rewards.command_line.help import CONFIGS, list_choices, with_chapter
+from rl_rewards.command_line.choices import CONFIGS, list_choices, with_chapter
 from rl_rewards.core.errors import ConfigError
 
 PATHS = (
@@ -141,7 +141,8 @@ def _known(group: str) -> str:
     if len(choices) <= 30:
         return ", ".join(choices)
     folders = dict.fromkeys(f"{choice.split('/')[0]}/..." for choice in choices if "/" in choice)
-    return ", ".join([*(choice for choice in choices if "/" not in choice), *folders]) + " (--help lists all)"
+    shown = [*(choice for choice in choices if "/" not in choice), *folders]
+    return f"{', '.join(shown)} (--help {group}s lists all)"
 
 
 def _path(value: str) -> str:

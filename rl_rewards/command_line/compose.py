@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rl_rewards.command_line.arguments import mended
+from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.declared import check_numbers
-from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.loop.run_folder import plain_values
 
 

@@ -5,7 +5,6 @@ A range belongs to a class and one of its keys: the YAML that names the class in
 class of a user's own has the ranges that its YAML declares, and none where that has no such comments.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -14,19 +13,15 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rl_rewards.command_line.help import CONFIGS
-from rl_rewards.command_line.ranges import Misfit, Range, parse
+from rl_rewards.command_line.choices import CONFIGS
+from rl_rewards.command_line.commented import Key, read_comments
+from rl_rewards.command_line.ranges import Misfit, Range, bracketed, parse
 from rl_rewards.core.errors import ConfigError
 
 RUN = ""
 """In the place of a class: keys of the run itself, which config.yaml declares."""
 GROUPS = ("env", "reward", "algorithm", "labeler", "logger")
 """The choices of config.yaml that a run cannot be without."""
-Key = tuple[str, ...]
-
-_LINE = re.compile(r"(?P<indent> *)(?P<key>[\w.@/-]+):(?P<rest>.*)")
-_ENTRY = re.compile(r"\s*-\s+(?P<name>[\w/.-]+)\s*(#.*)?")
-_RANGE = re.compile(r"\s#\s\[(?P<text>[^\]]*)\]")
 
 
 class Declared(NamedTuple):
@@ -119,25 +114,19 @@ def read(path: Path, folder: Path) -> Declared:
     classes: dict[Key, str] = {}
     keys: list[Key] = []
     group = folder / path.relative_to(folder).parts[0]
-    open_keys: list[tuple[int, str]] = []  # those whose block we are in, with their indentation
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match = _LINE.fullmatch(line)
-        if match is None:
-            entry = _ENTRY.fullmatch(line)
-            if entry and entry["name"] != "_self_" and [name for _, name in open_keys] == ["defaults"]:
-                _take_over(entry["name"], group, folder, path, ranges, classes)
+    commented = read_comments(path)
+    for default in commented.defaults:
+        if not default.choice and default.name != "_self_":
+            _take_over(default.name, group, folder, path, ranges, classes)
+    for one in commented.keys:
+        if one.key[-1] == "_target_":
+            classes[one.key[:-1]] = one.value.strip("'\"")
             continue
-        indent = len(match["indent"])
-        open_keys = [one for one in open_keys if one[0] < indent] + [(indent, match["key"])]
-        key = tuple(name for _, name in open_keys)
-        if key[-1] == "_target_":
-            classes[key[:-1]] = match["rest"].split("#")[0].strip().strip("'\"")
-            continue
-        keys.append(key)
-        comment = _RANGE.search(match["rest"])
-        declared = parse(comment["text"]) if comment else None
+        keys.append(one.key)
+        text, _ = bracketed(one.comment)
+        declared = None if text is None else parse(text)
         if declared is not None:
-            ranges[key] = declared
+            ranges[one.key] = declared
     return Declared(ranges, classes, keys)
 
 
@@ -156,9 +145,9 @@ def _check_complete(plain: dict) -> None:
     """Refuse a configuration that lacks a part or a key of config.yaml, as after ``~seed`` or ``examples=null``."""
     for group in GROUPS:
         if not isinstance(plain.get(group), dict):
-            raise ConfigError(f"A run needs a choice of {group}; see --help for what there is, and leave out ~{group}.")
+            raise ConfigError(f"A run needs a choice of {group}; --help lists them, and leave out ~{group}.")
     for key in read(CONFIGS / "config.yaml", CONFIGS).keys:
-        if key[0] in ("defaults", "hydra"):
+        if key[0] == "hydra":
             continue
         node: Any = plain
         for depth, name in enumerate(key):

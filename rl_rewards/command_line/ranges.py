@@ -16,6 +16,7 @@ SMALLEST, LARGEST = 1.2e-38, 3.4e38
 """The sizes that a 32-bit float has, besides 0."""
 
 _PART = re.compile(r"(>=|>|<=|<) *(\S+)")
+_BRACKETS = re.compile(r"\[([^\]]*)\]")
 _SHOWN = 60  # characters of a wrong value that a message shows
 
 
@@ -83,7 +84,7 @@ class Range:
                 one += f", and at most {WHOLE_LIMIT:,} in size"
             elif not self.whole and value != 0 and not SMALLEST <= abs(value) <= LARGEST:
                 one += " that a 32-bit float can hold"
-        kinds = {"": one, "each": f"a list, each entry {one}", "within": f"made of numbers, each {one}"}
+        kinds = {"": one, "each": f"a list, each entry {one}", "within": f"made of entries, each {one}"}
         return " or ".join([kinds[self.inside], *self.also])
 
     def _bounds(self) -> str:
@@ -93,6 +94,12 @@ class Range:
         if lower and upper and not (self.above or self.below):
             return f" from {self.low:,} to {self.high:,}"
         return f"{lower} and{upper}" if lower and upper else lower or upper
+
+
+def bracketed(comment: str) -> tuple[str | None, str]:
+    """Return what the brackets at the beginning of a comment hold, None where there are none, and what follows them."""
+    match = _BRACKETS.match(comment)
+    return (None, comment) if match is None else (match[1], comment[match.end() :].strip())
 
 
 def parse(text: str) -> Range | None:
