@@ -65,10 +65,10 @@ Other commands; each has --help
   python -m rl_rewards.calibrate   check a labeler against trusted answers
   python -m rl_rewards.data        check or record data"""
 _EXPERIMENTS = (
-    "Choose one by experiment=NAME, with its chapter. Times are on two CPU cores. The lecture's experiments are studies: "
-    "several runs, then a verdict on each claim. Their times are of size=small, the default; size=full, with the report "
-    "seeds, takes many times as long. A study that needs demonstrations names the command that records them in its YAML, "
-    "in configs/experiment."
+    "Choose one by experiment=NAME, with its chapter. Times are on two CPU cores. The lecture's experiments are "
+    "studies: several runs, then a verdict on each claim. Their times are of size=small, the default; size=full, with "
+    "the report seeds, takes many times as long. A study that needs demonstrations names the command that records "
+    "them in its YAML, in configs/experiment."
 )
 _MODELS = (
     "A model is the network of an algorithm or a reward: model@algorithm.model=NAME, "
