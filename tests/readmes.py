@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     ROOT.joinpath(name) for name in ("README.md", "CONTRIBUTING.md", "configs/README.md", "scripts/README.md")
 )
-PAGES += [*sorted((ROOT / "rl_rewards").glob("*/README.md")), *sorted((ROOT / "scripts").glob("*/README.md"))]
+PAGES += [*sorted((ROOT / "rl_rewards").rglob("README.md")), *sorted((ROOT / "scripts").glob("*/README.md"))]
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"`([^`]+)`")

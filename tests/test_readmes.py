@@ -20,7 +20,7 @@ RUN_BY = {
     r".*experiment=lecture/classifiers/": "tests/lecture/classifiers/test_classifier_studies.py",
     r".*experiment=lecture/demonstrations/|.*experiment=lecture/CHAPTER/NAME": "tests/lecture/test_computed.py",
     r".* --multirun ": "tests/command_line/test_sweep.py",
-    r".* --help$": "tests/command_line/test_help.py",
+    r".* --help( |$)": "tests/command_line/test_help.py",
     r".* resume=RUN_DIR trust=": "tests/loop/test_trust.py",
     r".* resume=": "tests/loop/test_resume.py",
     r".*--config-dir (FOLDER|my_configs) ": "tests/loop/test_own_parts.py",
