@@ -1,4 +1,4 @@
-"""The keys of a YAML with the comments beside them, which YAML parsers drop. Light to import.
+"""Read the keys of a YAML with the comments beside them, which YAML parsers drop. Light to import.
 
 A comment belongs to the key on its line and goes on in the lines below that hold nothing but a comment far to the
 right. Comment lines directly above a key, at its own indentation, are remarks on that key. The lines at the head of the
