@@ -1,4 +1,4 @@
-"""Jobs of a sweep (``--multirun``): a folder for each set of overrides; finished jobs are skipped, failed ones recorded.
+"""Jobs of a sweep (``--multirun``): a folder for each set of overrides, finished jobs skipped, failed ones recorded.
 
 Started again, a sweep finds its jobs by the hash of their overrides, so that finished jobs are not repeated and
 interrupted ones continue. A failed job leaves FAILED.json and a finite worst score for sweepers that optimise.
@@ -108,7 +108,7 @@ def _agree(saved: Any, now: Any) -> bool:
 
 
 def finished_score(run_dir: Path) -> float | None:
-    """Return the score of a finished job; None for any other, and for one with broken files, so that it starts again."""
+    """Return the score of a finished job; None for any other, and for one with broken files, which must run again."""
     if not (run_dir / "DONE").exists():
         return None
     try:

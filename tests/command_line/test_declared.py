@@ -182,7 +182,7 @@ def test_whole_floats_are_integers_and_nothing_else_changes():
     [
         (["~seed"], "seed is missing"),
         (["~evaluation.every"], "evaluation.every is missing"),
-        (["examples=null"], "examples=null is not valid; it has keys of its own"),
+        (["examples=null"], "examples=null is not valid; examples must keep its keys"),
         (["~env"], "A run needs a choice of env"),
     ],
 )
