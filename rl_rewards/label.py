@@ -22,8 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve the page, or export or import labels; a failure ends the process with an exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.label",
-        description="Serve the page on which people answer a run's questions, on this machine only; or export or import "
-        "labels.",
+        description="Serve the page on which people answer a run's questions, on this machine only; or export or "
+        "import labels.",
         epilog="Example: python -m rl_rewards.label RUN_DIR --export labels.jsonl",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run, in progress or finished")
@@ -32,9 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--port", type=int, default=PORT, help=f"port on 127.0.0.1; default: {PORT}; 0 takes a free port"
     )
-    parser.add_argument(
-        "--ask", default=ASK, metavar="TEXT", help=f"question about two or more clips; default: '{ASK}'"
-    )
+    parser.add_argument("--ask", default=ASK, metavar="TEXT", help=f"question about clips; default: '{ASK}'")
     parser.add_argument(
         "--ask-done", default=DONE, metavar="TEXT", help=f"yes/no question about a state; default: '{DONE}'"
     )
@@ -43,8 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--format",
         choices=("lines", "preference_transformer", "chosen_rejected"),
         default="lines",
-        help="format of --export: JSON lines (complete, the default), PreferenceTransformer's .npz, or chosen and rejected "
-        "clips",
+        help="format of --export: JSON lines (complete, the default), PreferenceTransformer's .npz, or chosen and "
+        "rejected clips",
     )
     parser.add_argument("--import", dest="read", type=Path, metavar="FILE", help="add the JSON lines of FILE and exit")
     chosen = parser.parse_args(arguments)

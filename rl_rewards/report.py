@@ -15,8 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report and return the exit code: 0, or 2 if there is nothing to report or it cannot be written."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.report",
-        description="Write report.html, which shows the learned reward beside the true outcome, and print its path. The "
-        "page of one run goes into its folder, that of several runs into the folder that holds them all.",
+        description="Write report.html, which shows the learned reward beside the true outcome, and print its path. "
+        "The page of one run goes into its folder, that of several runs into the folder that holds them all.",
         epilog="Example: python -m rl_rewards.report 'outputs/2026-11-21/*'",
     )
     parser.add_argument(

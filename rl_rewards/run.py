@@ -71,7 +71,7 @@ def _hydra_main(cfg: DictConfig) -> float | None:
 
 
 def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides: list[str]) -> float:
-    """Run a job of a sweep unless it is finished, and return its score; a failed job writes FAILED.json instead of raising.
+    """Run a job of a sweep unless it is finished, and return its score; a failure goes to FAILED.json.
 
     Only a folder in which another process runs ends the sweep: that job will have a score, but not in this process.
     """
