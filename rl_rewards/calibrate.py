@@ -89,7 +89,7 @@ def compare(path: Path, overrides: list[str], seed: int | None = None) -> Compar
     foreign = [override for override in overrides if not OF_LABELERS.match(override)]
     require(
         not foreign,
-        f"{' '.join(foreign)} is not a setting of a labeler; all other settings are those of the run in {path}.",
+        f"{' '.join(foreign)} is not a setting of a labeler; the others come from {path}'s run.",
     )
     store_path = path / STORE_NAME if path.is_dir() else path
     require(
@@ -141,9 +141,7 @@ def _ask(
     if describe is not None and "info.scene" not in pairs.reads:
         describe = None
         if "scene" in labeling.requirements.reads_if_there:
-            notes.append(
-                "The store holds no scenes, so segments are described in numbers, not in the environment's words."
-            )
+            notes.append("The store holds no scenes, so segments are described in numbers and not in words.")
     node, anew = config["labeler"], ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
     return anew, str(node.get("model") or node["_target_"].rpartition(".")[2].lower()), notes
 
@@ -165,7 +163,7 @@ def in_words(compared: Compared) -> list[str]:
         *(f"Note: {note}" for note in notes),
         f"{tested} compared with {trusted} on {found.pairs} pairs{refused}",
         f"  {'agreement':<26} {mean:.3f} [{low:.3f}, {high:.3f}]  share of equal answers, ties included",
-        f"  {'agreement where decided':<26} {_number(found.agreement_decided, 'no pair is')}",
+        f"  {'agreement where decided':<26} {_number(found.agreement_decided, 'no pair was decided by both')}",
         f"  {'kappa':<26} {_number(found.kappa, 'undefined: both always give the same answer')}",
         f"  {'calibration error':<26} {_number(found.calibration_error, 'no probabilities given')}",
         f"  {'flip rate':<26} {_number(found.flip_rate, 'no pair was asked twice')}",

@@ -135,7 +135,7 @@ def test_what_is_known_of_clips_travels_with_them_and_may_be_missing(tmp_path):
         compare(other, ["labeler=oracle"])
     with JudgeServer(lambda body: "A") as server:
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=null"]
-        assert "told in numbers" in compare(other, ["labeler=ai_judge", *judge]).notes[0]
+        assert "described in numbers" in compare(other, ["labeler=ai_judge", *judge]).notes[0]
 
 
 def test_what_is_told(tmp_path):
