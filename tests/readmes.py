@@ -24,6 +24,11 @@ def commands(page: Path) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))
 
 
+def python_blocks(page: Path) -> list[str]:
+    """Return the Python code that a page shows."""
+    return [block for language, block in _BLOCK.findall(page.read_text(encoding="utf-8")) if language == "python"]
+
+
 def all_commands() -> list[str]:
     """Return the commands of all pages, each once."""
     return sorted({command for page in PAGES for command in commands(page)})

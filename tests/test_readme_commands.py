@@ -12,7 +12,7 @@ from rl_rewards.data import __main__ as data
 from rl_rewards.labelers.store import STORE_NAME
 from tests.demonstrations import point_file, recorded
 from tests.finished import finished_run
-from tests.readmes import ROOT, RUN, all_commands, commands
+from tests.readmes import ROOT, RUN, all_commands, commands, python_blocks
 from tests.runs import run_here
 from tests.test_readmes import HERE, RUN_BY
 
@@ -28,7 +28,7 @@ def _runs():
     for command in all_commands():
         by = next((test for start, test in RUN_BY.items() if re.match(start, command)), None)
         match = RUN.fullmatch(command)
-        if by == HERE and match and "--cfg" not in command:
+        if by == HERE and match and not re.search("--cfg|--config-dir", command):
             yield pytest.param(match[1], marks=[] if command in first_page else pytest.mark.long, id=match[1])
 
 
@@ -54,6 +54,18 @@ def test_a_printed_run_runs(tmp_path, kept_run, line):
     words = [re.sub(r"\bgoals\.npz", str(tmp_path / "goals.npz"), word) for word in words]
     last = run_here(tmp_path / "run", *words, *SMALL)
     assert np.isfinite(last["env_steps"]) and (tmp_path / "run" / "DONE").exists()
+
+
+def test_the_reward_that_a_page_shows_runs(tmp_path, monkeypatch):
+    code = next(one for one in python_blocks(ROOT / "rl_rewards" / "rewards" / "README.md") if "class Near" in one)
+    (tmp_path / "my_rewards.py").write_text(code, encoding="utf-8")
+    (tmp_path / "my_configs" / "reward").mkdir(parents=True)
+    yaml = "_target_: my_rewards.Near\nweight: 1.0\n"
+    (tmp_path / "my_configs" / "reward" / "near.yaml").write_text(yaml, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = f"hydra.searchpath=[file://{tmp_path / 'my_configs'}] reward=near env=point".split()
+    last = run_here(tmp_path / "run", *words, *SMALL)
+    assert last["eval/learned_return"] < 0.0
 
 
 @pytest.fixture(scope="module")
