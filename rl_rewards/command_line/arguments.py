@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from rl_rewards.command_line.choices import CONFIGS, list_choices, with_chapter
+from rl_rewards.command_line.choices import CONFIGS, in_short, list_choices, with_chapter
 from rl_rewards.core.errors import ConfigError
 
 PATHS = (
@@ -137,12 +137,9 @@ def _instead(group: str, name: str) -> str:
 
 def _known(group: str) -> str:
     """Return the names of all choices, or of their folders where there are many."""
-    choices = list(list_choices(group))
-    if len(choices) <= 30:
-        return ", ".join(choices)
-    folders = dict.fromkeys(f"{choice.split('/')[0]}/..." for choice in choices if "/" in choice)
-    shown = [*(choice for choice in choices if "/" not in choice), *folders]
-    return f"{', '.join(shown)} (--help {group}s lists all)"
+    shown = in_short(group)
+    more = f" (--help {group}s lists all)" if len(shown) < len(list_choices(group)) else ""
+    return f"{', '.join(shown)}{more}"
 
 
 def _path(value: str) -> str:

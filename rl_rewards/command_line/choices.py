@@ -9,6 +9,9 @@ _INSTALLED = Path(__file__).parents[1] / "configs"
 CONFIGS = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "configs"
 """The config folder: package data of a wheel, or the checkout's."""
 
+MANY = 30
+"""More choices than this are not listed in a sentence."""
+
 _TIME = re.compile(r"About (\d+) (second|minute|hour)s?\b")
 _UNITS = {"second": "s", "minute": "min", "hour": "h"}
 
@@ -21,6 +24,15 @@ def list_choices(group: str) -> dict[str, str]:
     folder = CONFIGS / group
     names = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
     return {name: head_comments(path)[0] for name, path in names.items() if "/_" not in f"/{name}"}
+
+
+def in_short(group: str) -> list[str]:
+    """Return the names of a group's choices; where there are many, FOLDER/... for all in a folder."""
+    choices = list(list_choices(group))
+    if len(choices) <= MANY:
+        return choices
+    folders = dict.fromkeys(f"{choice.split('/')[0]}/..." for choice in choices if "/" in choice)
+    return [*(choice for choice in choices if "/" not in choice), *folders]
 
 
 def list_groups() -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
-from rl_rewards.command_line.choices import CONFIGS, chapter_of, list_choices, list_groups, time_of
+from rl_rewards.command_line.choices import CONFIGS, chapter_of, in_short, list_choices, list_groups, time_of
 from rl_rewards.command_line.documented import (
     PARTS,
     Documented,
@@ -89,8 +89,7 @@ def print_help(arguments: Sequence[str] = ()) -> None:
 
 def _overview() -> list[str]:
     lines = [*filled("", _ABOUT), "", *_EXAMPLES.splitlines(), "", "Groups"]
-    shown = {group: ", ".join(list_choices(group)) for group in ("reward", "env", "algorithm", "labeler")}
-    shown["experiment"] = "quickstart, hopper_backflip, expert/..., lecture/..."
+    shown = {group: ", ".join(in_short(group)) for group in ("reward", "env", "algorithm", "labeler", "experiment")}
     shown["debug"] = "smoke (a few small rounds, to see that everything works)"
     lines += table({f"{group}=": text for group, text in shown.items()})
     return [*lines, "", *_MORE.splitlines()]
