@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from rl_rewards.command_line.choices import CONFIGS, in_short, list_choices, with_chapter
+from rl_rewards.command_line.documented import keys_of_runs
 from rl_rewards.core.errors import ConfigError
 
 PATHS = (
@@ -84,6 +85,16 @@ def moved_key(said: str) -> str | None:
         place.append("model")
     now = ".".join([*place, name])
     return None if now == match[1] else f"Could not override '{match[1]}': it is {now} now."
+
+
+def unknown_key(said: str) -> str | None:
+    """Return the sentence that replaces Hydra's "Could not override 'KEY'", with keys like it; None for any other."""
+    match = re.match(r"Could not override '([^']+)'", said)
+    if match is None:
+        return None
+    near = get_close_matches(match[1], keys_of_runs(), 3, 0.8)
+    instead = f"did you mean {' or '.join(near)}?" if near else "--help keys lists them all."
+    return f"Could not override '{match[1]}': there is no such option; {instead}"
 
 
 def unreadable(override: str, problem: str) -> str:

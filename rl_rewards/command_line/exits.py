@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from hydra.errors import HydraException, OverrideParseException
 
-from rl_rewards.command_line.arguments import missing_choice, moved_key, unreadable
+from rl_rewards.command_line.arguments import missing_choice, moved_key, unknown_key, unreadable
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 
 FAILED, REFUSED = 1, 2
@@ -107,10 +107,8 @@ def composition_sentence(error: HydraException) -> str:
         )
     if (instead := missing_choice(head)) is not None:
         return instead
-    if (instead := moved_key(head)) is not None:
+    if (instead := moved_key(head) or unknown_key(head)) is not None:
         return instead
-    if head.startswith("Could not override"):
-        return f"{head.rstrip('.')}: there is no such option; --help keys lists them all."
     if rest and rest[0].startswith("Available options"):
         return f"{head}. {rest[0]} {', '.join(rest[1:])}."
     return " ".join([head, *rest])
