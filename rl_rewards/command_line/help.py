@@ -97,7 +97,8 @@ def _overview() -> list[str]:
 
 def _page(topic: str) -> list[str]:
     """Return the lines about one topic."""
-    before, equals, name = topic.partition("=")
+    before, equals, name = topic.lstrip("+~").partition("=")
+    before = before.partition("@")[0]  # reward@reward.parts.task=gail chooses a reward
     if equals and before in list_groups():
         found = [one for one in list_choices(before) if f"/{one}".endswith(f"/{name}")]
         if not found:

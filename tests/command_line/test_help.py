@@ -152,8 +152,9 @@ def test_a_name_in_several_groups_tells_of_the_others(page):
 
 
 def test_keys_and_topics_may_stand_in_a_command_line(page):
-    lines = page("reward=gail", "total_env_steps=1_000", "--multirun")
+    lines = page("reward=gail", "total_env_steps=1_000", "--multirun", "+reward@reward.parts.task=sqil")
     assert lines[0].startswith("reward=gail: ") and "total_env_steps" in lines
+    assert any(line.startswith("reward=sqil: ") for line in lines)
 
 
 @pytest.mark.parametrize(
