@@ -16,7 +16,7 @@ from rl_rewards.command_line.layout import filled, hanging, table
 from rl_rewards.command_line.ranges import parse
 from rl_rewards.core.errors import ConfigError
 
-LONGEST = 60  # characters of a default in --help keys
+LONGEST = 50  # characters of a default in --help keys
 RUN = "python -m rl_rewards.run"
 TOPICS = {
     "rewards": "reward",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from rl_rewards.command_line.choices import CONFIGS, chapter_of, list_choices, list_groups
 from rl_rewards.command_line.documented import PARTS, keys_of_choice, keys_of_runs
@@ -68,24 +69,24 @@ def test_parts_that_others_share_are_in_no_table(page):
     assert shared and not any(re.search(rf"\b{name}\b", line) for name in shared for line in lines)
 
 
-def _set_keys(node, prefix=""):
+def _set_keys(node, prefix):
     """The keys of a composed configuration that have a value of their own."""
     for name, value in node.items():
-        if isinstance(value, dict) and value and not prefix.endswith((".terms", ".weights")):
-            yield from _set_keys(value, f"{prefix}.{name}" if prefix else name)
+        if isinstance(value, dict) and value:
+            yield from _set_keys(value, f"{prefix}.{name}")
         elif name != "_target_":
-            yield f"{prefix}.{name}" if prefix else name
+            yield f"{prefix}.{name}"
 
 
 @pytest.mark.parametrize("group", PARTS)
 def test_every_key_of_a_composed_configuration_is_documented(group):
-    from omegaconf import OmegaConf
-
     known = keys_of_runs()
     for name in list_choices(group):
         plain = OmegaConf.to_container(composed(f"{group}={name}"))
-        for key in _set_keys({group: plain[group]}):
-            assert name in known.get(key, {}) or any(one.startswith(f"{key}.") for one in known), f"{name}: {key}"
+        for key in _set_keys(plain[group], group):
+            parts = key.split(".")
+            above = [".".join(parts[:depth]) for depth in range(2, len(parts) + 1)]  # a mapping may be a key's value
+            assert any(name in known.get(one, {}) for one in above), f"{name}: {key}"
 
 
 def test_a_documented_default_is_what_the_configuration_has():
