@@ -1,4 +1,4 @@
-"""How a command ends: one sentence and an exit code for each thing that can go wrong. Light to import."""
+"""Ends commands: one sentence and an exit code for each thing that can go wrong. Light to import."""
 
 import logging
 import os
