@@ -36,7 +36,7 @@ class Default(NamedTuple):
 
 
 class Commented(NamedTuple):
-    """What one YAML writes, in its order."""
+    """Keys and defaults of one YAML, in their order."""
 
     defaults: list[Default]
     keys: list[Written]  # without those of ``defaults``

@@ -1,4 +1,4 @@
-"""What every key of a run means, its range and its default, from the comments of the YAMLs. Light to import.
+"""Documentation of every key: meaning, range and default, from the comments of the YAMLs. Light to import.
 
 A key may be written by several YAMLs: by each choice of a group, and by those that a choice inherits from. Values and
 ranges come from the last of them. A comment that begins with a range, or is the first on its key, is the key's meaning;
