@@ -11,7 +11,7 @@ import jax
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from rl_rewards.command_line.help import CONFIGS, list_choices
+from rl_rewards.command_line.choices import CONFIGS, list_choices
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
 from rl_rewards.rewards.classifier.places import Places

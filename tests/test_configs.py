@@ -6,7 +6,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from rl_rewards.command_line.help import CONFIGS, list_choices
+from rl_rewards.command_line.choices import CONFIGS, list_choices
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 from tests.runs import ADDED_LATER, composed, usable_envs
