@@ -176,8 +176,8 @@ FAULTS = (
     Fault(
         "a truncated episode is not reset",
         "loop/collect.py",
-        "_select(out.needs_reset, fresh, env_state)",
-        "_select(out.terminated, fresh, env_state)",
+        "_reset_where(out.needs_reset, ",
+        "_reset_where(out.terminated, ",
         "loop/test_collect.py",
     ),
     Fault(

@@ -5,6 +5,7 @@ reset is reset immediately after its last transition is recorded, together with 
 environment is ready between rollouts.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +15,9 @@ import numpy as np
 
 from rl_rewards.core.types import Action, Key, Memory, Obs, StepOut, Transition
 from rl_rewards.envs.base import HostEnv, JaxEnv
+
+RESET_GROUPS = 16
+"""Groups in which all environments of a batch are reset where all end at once; see :func:`_reset_where`."""
 
 Act = Callable[[Memory, Obs, Key], tuple[Action, Memory, dict[str, jax.Array]]]
 """A policy: (memory, obs [B, ...], key) -> (actions, memory, behaviour)."""
@@ -40,6 +44,25 @@ def reset_jax(env: JaxEnv, key: Key, num_envs: int) -> Any:
     return jax.vmap(env.reset)(jax.random.split(key, num_envs))
 
 
+def _reset_where(mask: jax.Array, env: JaxEnv, key: Key, env_state: Any) -> Any:
+    """Returns ``env_state`` [B, ...] with fresh states where ``mask`` [B] bool.
+
+    Fresh states are drawn in groups until there are enough, since few environments end in the same step.
+    """
+    group = math.ceil(len(mask) / RESET_GROUPS)
+
+    def reset_group(carry: tuple[Any, jax.Array, jax.Array]) -> tuple[Any, jax.Array, jax.Array]:
+        env_state, waits, drawn = carry
+        fresh = reset_jax(env, jax.random.fold_in(key, drawn), group)
+        place = jnp.cumsum(waits) - 1  # among those that wait
+        served = waits & (place < group)
+        given = jax.tree.map(lambda x: x[jnp.clip(place, 0, group - 1)], fresh)
+        return _select(served, given, env_state), waits & ~served, drawn + 1
+
+    start = (env_state, mask, jnp.zeros((), jnp.int32))
+    return jax.lax.while_loop(lambda carry: jnp.any(carry[1]), reset_group, start)[0]
+
+
 def collect_jax(
     env: JaxEnv,
     act: Act,
@@ -63,8 +86,7 @@ def collect_jax(
         action, memory, behaviour = act(memory, obs, act_key)
         num_envs = obs.shape[0]
         env_state, out = jax.vmap(env.step)(jax.random.split(env_key, num_envs), env_state, action)
-        fresh = reset_jax(env, reset_key, num_envs)
-        env_state = _select(out.needs_reset, fresh, env_state)
+        env_state = _reset_where(out.needs_reset, env, reset_key, env_state)
         memory = _select(_ended(out), initial_memory, memory)
         transition = Transition(
             obs=obs,

@@ -10,7 +10,7 @@ from flax import struct
 
 from rl_rewards.core.types import StepOut, Transition
 from rl_rewards.envs.base import HostEnv, JaxEnv
-from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.collect import RESET_GROUPS, collect_host, collect_jax, reset_jax
 from tests.probes import Probe, make_spec
 
 B, T, LIMIT = 4, 13, 5
@@ -240,3 +240,18 @@ def test_every_environment_and_step_has_its_own_randomness():
     draws = np.concatenate([starts, np.ravel(rollout.env_reward), np.ravel(rollout.action)])
     assert len(starts) == 3 * B
     assert len(np.unique(draws)) == len(draws)
+
+
+@pytest.mark.parametrize("ended", [0, 1, 3, 4, 37])
+def test_each_environment_that_ended_gets_a_fresh_state_of_its_own(ended):
+    """Also where more end in one step than are drawn at a time; the others go on."""
+    env, num_envs = RandomStart(), 37
+    assert num_envs > 2 * RESET_GROUPS, "a group must hold several"
+    ends = np.random.default_rng(ended).permutation(num_envs) < ended
+    state = CounterState(FRESH + jnp.arange(num_envs), jnp.where(ends, LIMIT - 1, 0))
+    collect = jax.jit(lambda state, key: collect_jax(env, policy, state, key, 1))
+    _, _, after = collect(state, jax.random.key(2))
+    np.testing.assert_array_equal(after.elapsed, np.where(ends, 0, 1))
+    fresh = np.asarray(after.value)
+    assert (np.abs(fresh[ends]) < FRESH / 2).all() and (fresh[~ends] > FRESH).all()
+    assert len(np.unique(fresh)) == num_envs
