@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
@@ -23,9 +23,10 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
+from rl_rewards.core.pieces import fold_first
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
-from rl_rewards.data.draws import shuffled
+from rl_rewards.data.draws import shuffled, true_first
 from rl_rewards.models.encoders import ObsEncoder
 from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
@@ -52,6 +53,7 @@ class PPOBatch(struct.PyTreeNode):
     value_target: Float[Array, " N *T"]
     valid: Bool[Array, " N *T"]
     sequences: Sequences | None = None  # None for single steps
+    partly_valid: bool = struct.field(pytree_node=False, default=False)  # other steps are another player's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +186,10 @@ class PPO(PPOSettings, Algorithm):
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
         inputs, next_inputs = self._inputs(state, rollout.obs), self._inputs(state, rollout.next_obs)
         sequences = None if self.recurrence is None else sequences_of(experience)
-        values, next_values = self._values(state.params, inputs, next_inputs, sequences)
+        if experience.acted is None or sequences is not None:
+            values, next_values = self._values(state.params, inputs, next_inputs, sequences)
+        else:
+            values, next_values = self._values_where(experience.acted, state.params, inputs, next_inputs)
         advantages = generalized_advantage(
             rewards / scale,
             values,
@@ -203,6 +208,7 @@ class PPO(PPOSettings, Algorithm):
             advantage=advantages,
             value_target=advantages + values,
             valid=rollout.valid,
+            partly_valid=experience.acted is not None and sequences is None,
         )
         if sequences is None:
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
@@ -221,6 +227,21 @@ class PPO(PPOSettings, Algorithm):
             rows = swapped((encoded, next_encoded))
             encoded, next_encoded = swapped(self.recurrence.around(params["recurrence"], sequences, *rows))
         return self._value(params, encoded), self._value(params, next_encoded)
+
+    def _values_where(
+        self, acted: Bool[Array, "T B"], params: dict, inputs: jax.Array, next_inputs: jax.Array
+    ) -> tuple[Float[Array, "T B"], Float[Array, "T B"]]:
+        """Return what :meth:`_values` returns where ``acted``, and 0 elsewhere, without computing the latter."""
+        rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (inputs, next_inputs))
+
+        def add(values: Any, index: Int[Array, " P"], is_new: Bool[Array, " P"]) -> Any:
+            del is_new  # a value that is written twice is the same again, and other players' steps are never valid
+            found = [self._value(params, self._encoded(params, x[index])) for x in rows]
+            return [old.at[index].set(new, unique_indices=True) for old, new in zip(values, found, strict=True)]
+
+        mask = acted.reshape(-1)
+        values = fold_first(add, [jnp.zeros(len(mask))] * 2, true_first(mask), jnp.sum(mask))
+        return values[0].reshape(acted.shape), values[1].reshape(acted.shape)
 
     def _passes(
         self, learner: tuple, batch: PPOBatch, rate_share: float | jax.Array, key: Key
@@ -254,6 +275,8 @@ class PPO(PPOSettings, Algorithm):
 
         def epoch(carry: tuple, epoch_key: Key) -> tuple[tuple, Any]:
             order = shuffled(epoch_key, len(batch.log_prob)).reshape(self.minibatches, -1)
+            if batch.partly_valid:
+                order = jax.vmap(lambda row: row[true_first(batch.valid[row])])(order)
             one = step if self.target_kl is None else step_unless_far
             return jax.lax.scan(lambda c, i: one(c, jax.tree.map(lambda x: x[i], batch)), carry, order)
 
@@ -267,23 +290,46 @@ class PPO(PPOSettings, Algorithm):
 
     def _step(self, carry: tuple, batch: PPOBatch, rate_share: float | jax.Array) -> tuple[tuple, Metrics]:
         params, optimizer = carry
-        gradients, metrics = jax.grad(self._loss, has_aux=True)(params, batch)
+        gradients, metrics = self._gradients(params, self._standardized(batch))
         updates, optimizer = self.optimizer.update(gradients, optimizer, params)
         if self.learning_rate_schedule != "constant":  # Adam's updates are linear in the learning rate
             updates = jax.tree.map(lambda x: rate_share * x, updates)
         params: Any = optax.apply_updates(params, updates)
         return ({**params, "actor": self.policy.above_floor(params["actor"])}, optimizer), metrics
 
+    def _standardized(self, batch: PPOBatch) -> PPOBatch:
+        """Return the minibatch with advantages of mean 0 and deviation 1 over its valid steps, if it is configured."""
+        if not self.normalize_advantage:
+            return batch
+        std = jnp.sqrt(masked_variance(batch.advantage, batch.valid))
+        return batch.replace(advantage=(batch.advantage - masked_mean(batch.advantage, batch.valid)) / (std + 1e-8))
+
+    def _gradients(self, params: dict, batch: PPOBatch) -> tuple[dict, Metrics]:
+        """Return the gradients of a minibatch's loss, and its metrics.
+
+        In a minibatch that is only partly valid, the valid steps come first and the others are not computed. The loss
+        and the metrics are means over valid steps, so they are the sum of the means over pieces of these steps, each
+        weighted by its share of them.
+        """
+        gradient = jax.grad(self._loss, has_aux=True)
+        if not batch.partly_valid:
+            return gradient(params, batch)
+        count = jnp.sum(batch.valid)
+
+        def add(total: Any, piece: PPOBatch, is_new: Bool[Array, " P"]) -> Any:
+            share = jnp.sum(is_new) / count
+            found = gradient(params, piece.replace(valid=is_new))
+            return jax.tree.map(lambda x, y: x + share * y, total, found)
+
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(gradient, params, batch))
+        return fold_first(add, nothing, batch, count)
+
     def _loss(self, params: dict, batch: PPOBatch) -> tuple[jax.Array, Metrics]:
         features = self._features(params, batch)
         distribution = self._distribution(params, features)
         log_ratio = distribution.log_prob(batch.action) - batch.log_prob
         log_ratio = jnp.where(batch.valid, log_ratio, 0.0)  # padding may hold any value, and exp must stay finite
-        advantage = batch.advantage
-        if self.normalize_advantage:
-            std = jnp.sqrt(masked_variance(advantage, batch.valid))
-            advantage = (advantage - masked_mean(advantage, batch.valid)) / (std + 1e-8)
-        policy_loss = masked_mean(clipped_surrogate(log_ratio, advantage, self.clip), batch.valid)
+        policy_loss = masked_mean(clipped_surrogate(log_ratio, batch.advantage, self.clip), batch.valid)
         value = self._value(params, features)
         value_loss = masked_mean(jnp.square(value - batch.value_target), batch.valid)
         entropy = masked_mean(distribution.entropy(), batch.valid)
