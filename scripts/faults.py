@@ -181,6 +181,13 @@ FAULTS = (
         "loop/test_collect.py",
     ),
     Fault(
+        "two environments begin in the same fresh state",
+        "loop/collect.py",
+        "served = waits & (place < group)",
+        "served = waits",
+        "loop/test_collect.py",
+    ),
+    Fault(
         "a policy remembers the episode before",
         "loop/collect.py",
         "memory = _select(_ended(out), initial_memory, memory)",
@@ -250,6 +257,13 @@ FAULTS = (
         "masked_mean(clipped_surrogate(log_ratio, advantage, self.clip), batch.valid)",
         "jnp.mean(clipped_surrogate(log_ratio, advantage, self.clip))",
         "algorithms/test_ppo.py algorithms/test_ppo_update.py",
+    ),
+    Fault(
+        "PPO counts some of a player's own steps twice",
+        "core/pieces.py",
+        "(place >= first) & (place < count)",
+        "place < count",
+        "core/test_pieces.py algorithms/test_ppo_update.py",
     ),
     Fault(
         "PPO forgets what a reward pays after the end",

@@ -175,7 +175,7 @@ class JaxGame(Game, JaxEnv):
         over = jnp.where(is_task, out.needs_reset, after.over)
         repeat = rules.mode == "repeat"
         far = jnp.where(after.switches, distance(here, began), state.far)
-        # Where Bob goes back, his goal is Alice's start, which she was shown as well.
+        # In reverse mode Bob's goal is Alice's start, which she was shown before.
         shown = _choose(after.switches, inner, state.shown) if repeat else state.start
         seen = {name: jnp.where(stops, state.info[name], value) for name, value in out.info.items()}
         info = {

@@ -17,7 +17,7 @@ from rl_rewards.core.types import Action, Key, Memory, Obs, StepOut, Transition
 from rl_rewards.envs.base import HostEnv, JaxEnv
 
 RESET_GROUPS = 16
-"""Groups in which all environments of a batch are reset where all end at once; see :func:`_reset_where`."""
+"""How many groups of fresh states a whole batch needs, where all environments end in the same step."""
 
 Act = Callable[[Memory, Obs, Key], tuple[Action, Memory, dict[str, jax.Array]]]
 """A policy: (memory, obs [B, ...], key) -> (actions, memory, behaviour)."""
@@ -45,16 +45,16 @@ def reset_jax(env: JaxEnv, key: Key, num_envs: int) -> Any:
 
 
 def _reset_where(mask: jax.Array, env: JaxEnv, key: Key, env_state: Any) -> Any:
-    """Returns ``env_state`` [B, ...] with fresh states where ``mask`` [B] bool.
+    """Return ``env_state`` [B, ...] with fresh states where ``mask`` [B] bool.
 
-    Fresh states are drawn in groups until there are enough, since few environments end in the same step.
+    Few environments end in the same step, so fresh states are drawn in small groups until each of these has one.
     """
     group = math.ceil(len(mask) / RESET_GROUPS)
 
     def reset_group(carry: tuple[Any, jax.Array, jax.Array]) -> tuple[Any, jax.Array, jax.Array]:
         env_state, waits, drawn = carry
         fresh = reset_jax(env, jax.random.fold_in(key, drawn), group)
-        place = jnp.cumsum(waits) - 1  # among those that wait
+        place = jnp.cumsum(waits) - 1  # the number of waiting environments before each
         served = waits & (place < group)
         given = jax.tree.map(lambda x: x[jnp.clip(place, 0, group - 1)], fresh)
         return _select(served, given, env_state), waits & ~served, drawn + 1
