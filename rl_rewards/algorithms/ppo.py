@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
@@ -23,10 +23,10 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
-from rl_rewards.core.pieces import fold_first
+from rl_rewards.core.pieces import compute_where, mean_over_first, true_first
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
-from rl_rewards.data.draws import shuffled, true_first
+from rl_rewards.data.draws import shuffled
 from rl_rewards.models.encoders import ObsEncoder
 from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
@@ -186,10 +186,7 @@ class PPO(PPOSettings, Algorithm):
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
         inputs, next_inputs = self._inputs(state, rollout.obs), self._inputs(state, rollout.next_obs)
         sequences = None if self.recurrence is None else sequences_of(experience)
-        if experience.acted is None or sequences is not None:
-            values, next_values = self._values(state.params, inputs, next_inputs, sequences)
-        else:
-            values, next_values = self._values_where(experience.acted, state.params, inputs, next_inputs)
+        values, next_values = self._values(state.params, inputs, next_inputs, sequences, experience.acted)
         advantages = generalized_advantage(
             rewards / scale,
             values,
@@ -215,33 +212,32 @@ class PPO(PPOSettings, Algorithm):
         return swapped(batch).replace(sequences=sequences)
 
     def _values(
-        self, params: dict, inputs: jax.Array, next_inputs: jax.Array, sequences: Sequences | None
+        self,
+        params: dict,
+        inputs: jax.Array,
+        next_inputs: jax.Array,
+        sequences: Sequences | None,
+        acted: Bool[Array, "T B"] | None,
     ) -> tuple[Float[Array, "T B"], Float[Array, "T B"]]:
         """Return V of the observation before each step and of the true observation after it.
 
         With a recurrent model, the latter uses the memory after the step, even at the end of an episode, so that a
-        truncated episode is valued as if it continued.
+        truncated episode is valued as if it continued. Without one, V is computed only where the policy ``acted``.
         """
+        if acted is not None and sequences is None:
+
+            def value(x: jax.Array) -> Float[Array, " P"]:
+                return self._value(params, self._encoded(params, x))
+
+            def values(x: jax.Array) -> Float[Array, "T B"]:
+                return compute_where(acted.reshape(-1), value, x.reshape(-1, *x.shape[2:])).reshape(acted.shape)
+
+            return values(inputs), values(next_inputs)
         encoded, next_encoded = self._encoded(params, inputs), self._encoded(params, next_inputs)
         if self.recurrence is not None and sequences is not None:
             rows = swapped((encoded, next_encoded))
             encoded, next_encoded = swapped(self.recurrence.around(params["recurrence"], sequences, *rows))
         return self._value(params, encoded), self._value(params, next_encoded)
-
-    def _values_where(
-        self, acted: Bool[Array, "T B"], params: dict, inputs: jax.Array, next_inputs: jax.Array
-    ) -> tuple[Float[Array, "T B"], Float[Array, "T B"]]:
-        """Return what :meth:`_values` returns where ``acted``, and 0 elsewhere, without computing the latter."""
-        rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (inputs, next_inputs))
-
-        def add(values: Any, index: Int[Array, " P"], is_new: Bool[Array, " P"]) -> Any:
-            del is_new  # a value that is written twice is the same again, and other players' steps are never valid
-            found = [self._value(params, self._encoded(params, x[index])) for x in rows]
-            return [old.at[index].set(new, unique_indices=True) for old, new in zip(values, found, strict=True)]
-
-        mask = acted.reshape(-1)
-        values = fold_first(add, [jnp.zeros(len(mask))] * 2, true_first(mask), jnp.sum(mask))
-        return values[0].reshape(acted.shape), values[1].reshape(acted.shape)
 
     def _passes(
         self, learner: tuple, batch: PPOBatch, rate_share: float | jax.Array, key: Key
@@ -307,22 +303,14 @@ class PPO(PPOSettings, Algorithm):
     def _gradients(self, params: dict, batch: PPOBatch) -> tuple[dict, Metrics]:
         """Return the gradients of a minibatch's loss, and its metrics.
 
-        In a minibatch that is only partly valid, the valid steps come first and the others are not computed. The loss
-        and the metrics are means over valid steps, so they are the sum of the means over pieces of these steps, each
-        weighted by its share of them.
+        In a minibatch that is only partly valid, the valid steps come first and the others are not computed.
         """
         gradient = jax.grad(self._loss, has_aux=True)
         if not batch.partly_valid:
             return gradient(params, batch)
-        count = jnp.sum(batch.valid)
-
-        def add(total: Any, piece: PPOBatch, is_new: Bool[Array, " P"]) -> Any:
-            share = jnp.sum(is_new) / count
-            found = gradient(params, piece.replace(valid=is_new))
-            return jax.tree.map(lambda x, y: x + share * y, total, found)
-
-        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(gradient, params, batch))
-        return fold_first(add, nothing, batch, count)
+        return mean_over_first(
+            lambda piece, is_new: gradient(params, piece.replace(valid=is_new)), batch, jnp.sum(batch.valid)
+        )
 
     def _loss(self, params: dict, batch: PPOBatch) -> tuple[jax.Array, Metrics]:
         features = self._features(params, batch)

@@ -17,17 +17,6 @@ def draw_true(key: Key, mask: Bool[Array, " N"], n: int) -> Int[Array, " n"]:
     return jnp.searchsorted(cumulative, rank)
 
 
-def true_first(mask: Bool[Array, " N"]) -> Int[Array, " N"]:
-    """Return the indices 0 .. N - 1 with those of True entries of ``mask`` first, each kind in ascending order.
-
-    Nothing is sorted: an index's new place follows from counting.
-    """
-    trues = jnp.cumsum(mask)
-    index = jnp.arange(len(mask), dtype=jnp.int32)
-    place = jnp.where(mask, trues - 1, trues[-1] + index - trues)
-    return jnp.zeros_like(index).at[place].set(index, unique_indices=True)
-
-
 def shuffled(key: Key, n: int) -> Int[Array, " n"]:
     """Return the indices 0 .. n - 1 in a random order: a permutation, made by a swap-or-not shuffle.
 

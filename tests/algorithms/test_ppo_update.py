@@ -10,8 +10,8 @@ import pytest
 from flax import struct
 
 from rl_rewards.algorithms.ppo import PPO
+from rl_rewards.core.pieces import true_first
 from rl_rewards.core.types import Discrete, Experience, RewardFn, Transition
-from rl_rewards.data.draws import true_first
 from tests.algorithms.small import DISCOUNT, LOPSIDED, small_ppo
 from tests.probes import experience_of, make_rollout, make_spec
 

@@ -1,11 +1,11 @@
-"""Folding over the first rows: each counts once, and only the pieces that are needed are worked on."""
+"""Each of the first rows counts once, and only the pieces that are needed are processed."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.core.pieces import PIECES, SMALLEST, fold_first
+from rl_rewards.core.pieces import PIECES, SMALLEST, compute_where, fold_first, mean_over_first, true_first
 
 
 @jax.jit
@@ -41,3 +41,26 @@ def test_seeds_in_one_program_fold_as_each_does_alone():
     for i, count in enumerate(counts):
         np.testing.assert_array_equal(seen[i], np.arange(200) < int(count))
         assert numbers[i] == pytest.approx(rows["value"][i, : int(count)].sum(), abs=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("n", [1, 37, 1000])
+def test_true_entries_come_first_and_in_their_order(n, share):
+    mask = np.random.default_rng(n).random(n) < share
+    expected = np.concatenate([np.flatnonzero(mask), np.flatnonzero(~mask)])
+    np.testing.assert_array_equal(jax.jit(true_first)(mask), expected)
+
+
+@pytest.mark.parametrize("count", [0, 1, 64, 150])
+def test_means_and_values_are_those_of_the_rows_that_count(count):
+    rows = np.random.default_rng(0).normal(size=(150, 3)).astype(np.float32)
+
+    def mean(piece, is_new):
+        return {"mean": jnp.sum(jnp.where(is_new[:, None], piece, 0.0), axis=0) / jnp.sum(is_new)}
+
+    found = jax.jit(lambda rows, count: mean_over_first(mean, rows, count))(rows, jnp.int32(count))
+    expected = rows[:count].mean(axis=0) if count else np.zeros(3)
+    np.testing.assert_allclose(found["mean"], expected, rtol=1e-4, atol=1e-6)
+    mask = np.random.default_rng(1).permutation(150) < count
+    values = jax.jit(lambda mask, rows: compute_where(mask, lambda x: x.sum(axis=-1), rows))(mask, rows)
+    np.testing.assert_allclose(np.asarray(values)[mask], rows[mask].sum(axis=-1), rtol=1e-5, atol=1e-6)

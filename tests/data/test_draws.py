@@ -1,4 +1,4 @@
-"""Shuffled indices are permutations, and look like random ones; indices of True entries can be put first."""
+"""Shuffled indices are permutations, and look like random ones."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.keys import new_key
-from rl_rewards.data.draws import shuffled, true_first
+from rl_rewards.data.draws import shuffled
 
 DRAWS = 20_000
 
@@ -50,11 +50,3 @@ def test_a_seed_among_several_shuffles_as_it_does_alone():
     together = jax.vmap(lambda key: shuffled(key, 100))(keys)
     for key, row in zip(keys, together, strict=True):
         np.testing.assert_array_equal(row, shuffled(key, 100))
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("n", [1, 37, 1000])
-def test_true_entries_come_first_and_in_their_order(n, share):
-    mask = np.random.default_rng(n).random(n) < share
-    expected = np.concatenate([np.flatnonzero(mask), np.flatnonzero(~mask)])
-    np.testing.assert_array_equal(jax.jit(true_first)(mask), expected)
