@@ -183,9 +183,13 @@ def test_every_epoch_sees_every_sample_once():
 
 
 def of_one_player(algorithm: PPO, share: float, length=37, num_envs=9) -> tuple[Experience, Experience]:
-    """An experience of which about ``share`` of the steps are valid, once taken as a whole and once in part."""
+    """Return an experience with about ``share`` of the steps valid, once as a whole and once as one player's.
+
+    Each turn of that player ends with a termination.
+    """
     valid = np.random.default_rng(5).random((length, num_envs)) < share
-    rollout = recorded(algorithm, fresh(algorithm), length, num_envs, valid=valid)
+    ends = valid & ~np.concatenate([valid[1:], np.ones_like(valid[:1])])
+    rollout = recorded(algorithm, fresh(algorithm), length, num_envs, valid=valid, terminated=ends)
     return experience_of(rollout), experience_of(rollout)._replace(acted=rollout.valid)
 
 
