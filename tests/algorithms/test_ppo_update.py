@@ -216,7 +216,7 @@ def test_the_steps_of_one_player_alone_have_the_gradients_of_the_masked_minibatc
 
 @pytest.mark.parametrize("target_kl", [None, 0.02])
 def test_learning_from_the_steps_of_one_player_is_learning_from_the_masked_rollout(target_kl):
-    algorithm = small_ppo(make_spec(obs=3), target_kl=target_kl, minibatches=3)
+    algorithm = small_ppo(make_spec(obs=3), target_kl=target_kl, minibatches=3, num_envs=9, rollout_length=37)
     state = fresh(algorithm)
     rewards = RewardFn(call=lambda transitions: transitions.env_reward, absorbing=jnp.zeros(()))
     (whole, found), (in_part, metrics) = (
