@@ -15,6 +15,11 @@ units take no longer for 2,048 rows in 16 pieces than for all rows at once."""
 Total = TypeVar("Total")
 
 
+def piece_size(length: int) -> int:
+    """Return how many of ``length`` rows make a piece."""
+    return max(math.ceil(length / PIECES), min(length, SMALLEST))
+
+
 def fold_first(
     step: Callable[[Total, Any, Bool[Array, " P"]], Total], start: Total, rows: Any, count: Int[Array, ""]
 ) -> Total:
@@ -27,7 +32,7 @@ def fold_first(
         rows: leaves [N, ...].
     """
     length = len(jax.tree.leaves(rows)[0])
-    size = max(math.ceil(length / PIECES), min(length, SMALLEST))
+    size = piece_size(length)
 
     def one_piece(carry: tuple[Array, Total]) -> tuple[Array, Total]:
         first, total = carry

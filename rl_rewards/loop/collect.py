@@ -5,7 +5,6 @@ reset is reset immediately after its last transition is recorded, together with 
 environment is ready between rollouts.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -13,11 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rl_rewards.core.pieces import piece_size
 from rl_rewards.core.types import Action, Key, Memory, Obs, StepOut, Transition
 from rl_rewards.envs.base import HostEnv, JaxEnv
-
-RESET_GROUPS = 16
-"""How many groups of fresh states a whole batch needs, where all environments end in the same step."""
 
 Act = Callable[[Memory, Obs, Key], tuple[Action, Memory, dict[str, jax.Array]]]
 """A policy: (memory, obs [B, ...], key) -> (actions, memory, behaviour)."""
@@ -47,13 +44,16 @@ def reset_jax(env: JaxEnv, key: Key, num_envs: int) -> Any:
 def _reset_where(mask: jax.Array, env: JaxEnv, key: Key, env_state: Any) -> Any:
     """Return ``env_state`` [B, ...] with fresh states where ``mask`` [B] bool.
 
-    Few environments end in the same step, so fresh states are drawn in small groups until each of these has one.
+    Few environments end in the same step, so in a large batch fresh states are drawn in groups until each of these
+    has one, and none are drawn where no environment ended.
     """
-    group = math.ceil(len(mask) / RESET_GROUPS)
+    group = piece_size(len(mask))
 
     def reset_group(carry: tuple[Any, jax.Array, jax.Array]) -> tuple[Any, jax.Array, jax.Array]:
         env_state, waits, drawn = carry
         fresh = reset_jax(env, jax.random.fold_in(key, drawn), group)
+        if group == len(mask):
+            return _select(waits, fresh, env_state), jnp.zeros_like(waits), drawn + 1
         place = jnp.cumsum(waits) - 1  # the number of waiting environments before each
         served = waits & (place < group)
         given = jax.tree.map(lambda x: x[jnp.clip(place, 0, group - 1)], fresh)

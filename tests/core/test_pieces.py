@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.core.pieces import PIECES, SMALLEST, compute_where, fold_first, mean_over_first, true_first
+from rl_rewards.core.pieces import PIECES, SMALLEST, compute_where, fold_first, mean_over_first, piece_size, true_first
 
 
 @jax.jit
@@ -29,8 +29,7 @@ def test_each_of_the_first_rows_counts_once(length):
         pieces, numbers, seen = folded(rows, jnp.int32(count))
         np.testing.assert_array_equal(seen, np.arange(length) < count)
         assert numbers == pytest.approx(value[:count].sum(), abs=1e-4)
-        size = max(-(-length // PIECES), min(length, SMALLEST))
-        assert pieces == -(-count // size) <= PIECES
+        assert pieces == -(-count // piece_size(length)) <= PIECES
 
 
 def test_seeds_in_one_program_fold_as_each_does_alone():

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from flax import struct
 
+from rl_rewards.core.pieces import piece_size
 from rl_rewards.core.types import StepOut, Transition
 from rl_rewards.envs.base import HostEnv, JaxEnv
-from rl_rewards.loop.collect import RESET_GROUPS, collect_host, collect_jax, reset_jax
+from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from tests.probes import Probe, make_spec
 
 B, T, LIMIT = 4, 13, 5
@@ -242,12 +243,12 @@ def test_every_environment_and_step_has_its_own_randomness():
     assert len(np.unique(draws)) == len(draws)
 
 
-@pytest.mark.parametrize("ended", [0, 1, 3, 4, 37])
-def test_each_environment_that_ended_gets_a_fresh_state_of_its_own(ended):
+@pytest.mark.parametrize("num_envs", [37, 200])
+@pytest.mark.parametrize("ended", [0.0, 0.01, 0.3, 0.7, 1.0])
+def test_each_environment_that_ended_gets_a_fresh_state_of_its_own(ended, num_envs):
     """Also where more end in one step than are drawn at a time; the others go on."""
-    env, num_envs = RandomStart(), 37
-    assert num_envs > 2 * RESET_GROUPS, "a group must hold several"
-    ends = np.random.default_rng(ended).permutation(num_envs) < ended
+    assert piece_size(37) == 37 and piece_size(200) < 0.7 * 200, "both ways of drawing are needed"
+    env, ends = RandomStart(), np.random.default_rng(0).permutation(num_envs) < ended * num_envs
     state = CounterState(FRESH + jnp.arange(num_envs), jnp.where(ends, LIMIT - 1, 0))
     collect = jax.jit(lambda state, key: collect_jax(env, policy, state, key, 1))
     _, _, after = collect(state, jax.random.key(2))
