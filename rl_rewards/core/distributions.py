@@ -1,4 +1,4 @@
-"""Action distributions as pure functions of network outputs: diagonal normal, squashed normal and categorical."""
+"""Action distributions as pure functions of network outputs: normals of several kinds, and the categorical."""
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,9 @@ from rl_rewards.core.types import Key
 LOG_2_PI = 1.8378770664093453
 BORDER = 1e-6
 """The smallest distance from -1 and 1 at which the log density of a squashed normal is computed, so it is finite."""
+
+LEAST_VARIANCE = 1e-6
+"""Added to the variance of noise that depends on the state, whose features may all be 0."""
 
 
 class DiagonalNormal(struct.PyTreeNode):
@@ -33,6 +36,42 @@ class DiagonalNormal(struct.PyTreeNode):
         """Return the differential entropy in nats."""
         log_std = jnp.broadcast_to(self.log_std, self.mean.shape)
         return jnp.sum(log_std + 0.5 * (LOG_2_PI + 1.0), axis=-1)
+
+
+class StateDependentNormal(struct.PyTreeNode):
+    """Normals whose noise is linear in features of the state (gSDE: Raffin et al. 2021, arXiv:2005.05719).
+
+    action_j = mean_j + sum_i features_i exp(log_std_ij) noise_ij,  noise_ij ~ N(0, 1)
+
+    One ``noise`` can serve for several steps: then the same state gives the same action. Over all noise, action j has
+    the variance sum_i (features_i exp(log_std_ij))^2, to which :data:`LEAST_VARIANCE` is added; densities are those of
+    that normal.
+    """
+
+    mean: Float[Array, "*batch A"]
+    features: Float[Array, "*batch F"]
+    log_std: Float[Array, "F A"]
+
+    @property
+    def marginal(self) -> DiagonalNormal:
+        """The distribution of an action over all noise."""
+        variance = jnp.square(self.features) @ jnp.exp(2.0 * self.log_std)
+        return DiagonalNormal(self.mean, 0.5 * jnp.log(variance + LEAST_VARIANCE))
+
+    def mode(self) -> Float[Array, "*batch A"]:
+        return self.mean
+
+    def with_noise(self, noise: Float[Array, "*batch F A"]) -> Float[Array, "*batch A"]:
+        """Return the actions for ``noise``, which is drawn from a standard normal."""
+        return self.mean + jnp.sum(self.features[..., None] * jnp.exp(self.log_std) * noise, axis=-2)
+
+    def log_prob(self, value: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
+        """Log density in nats."""
+        return self.marginal.log_prob(value)
+
+    def entropy(self) -> Float[Array, "*batch"]:
+        """Differential entropy in nats."""
+        return self.marginal.entropy()
 
 
 class TanhNormal(struct.PyTreeNode):
