@@ -61,6 +61,10 @@ class StateDependentNormal(struct.PyTreeNode):
     def mode(self) -> Float[Array, "*batch A"]:
         return self.mean
 
+    def sample(self, key: Key) -> Float[Array, "*batch A"]:
+        """Return actions for new noise in each of them."""
+        return self.marginal.sample(key)
+
     def with_noise(self, noise: Float[Array, "*batch F A"]) -> Float[Array, "*batch A"]:
         """Return the actions for ``noise``, which is drawn from a standard normal."""
         return self.mean + jnp.sum(self.features[..., None] * jnp.exp(self.log_std) * noise, axis=-2)

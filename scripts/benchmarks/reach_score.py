@@ -2,7 +2,7 @@
 
 The command line is that of ``python -m rl_rewards.run``. The process ends as soon as the mean true return of an
 evaluation of the policy's mode is at least SCORE, and reports its env steps and CPU seconds, those of starting Python
-included. ``env_steps`` is infinite where the run ended below the score.
+included. ``reached`` is false where the run ended below the score.
 """
 
 import math
@@ -22,18 +22,23 @@ def main() -> None:
     """Run, report, leave."""
     score, os.environ["JAX_COMPILATION_CACHE_DIR"] = float(sys.argv[1]), sys.argv[2]
     sys.argv[1:] = sys.argv[3:]
-    append = MetricsFile.append
+    append, last = MetricsFile.append, {}
 
     def watched(file: MetricsFile, row: dict) -> dict:
         written = append(file, row)
-        if written.get(KEY, -math.inf) >= score:
-            tell({"env_steps": written["env_steps"], "cpu": time.process_time(), "score": written[KEY]})
+        last.update(written)
+        if last.get(KEY, -math.inf) >= score:
+            _tell(last, reached=True)
             os._exit(0)  # nothing that comes after the score is measured
         return written
 
     with mock.patch.object(MetricsFile, "append", watched):
         run()
-    tell({"env_steps": math.inf, "cpu": time.process_time(), "score": -math.inf})
+    _tell(last, reached=False)
+
+
+def _tell(row: dict, reached: bool) -> None:
+    tell({"env_steps": row["env_steps"], "score": row[KEY], "reached": reached, "cpu": time.process_time()})
 
 
 if __name__ == "__main__":
