@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
 from rl_rewards.core.checks import require
-from rl_rewards.core.distributions import Categorical, DiagonalNormal, StateDependentNormal
+from rl_rewards.core.distributions import ActionDistribution, StateDependentNormal
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 from rl_rewards.core.returns import generalized_advantage
@@ -178,9 +178,7 @@ class PPO(PPOSettings, Algorithm):
             return encoded
         return self.recurrence.over_time(params["recurrence"], batch.sequences, encoded)[1]
 
-    def _distribution(
-        self, params: dict, features: Float[Array, "*batch d"]
-    ) -> Categorical | DiagonalNormal | StateDependentNormal:
+    def _distribution(self, params: dict, features: Float[Array, "*batch d"]) -> ActionDistribution:
         return self.policy.distribution(params["actor"], features)
 
     def _value(self, params: dict, features: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:

@@ -133,3 +133,7 @@ class Categorical(struct.PyTreeNode):
         """Return the entropy in nats."""
         log_probs = jax.nn.log_softmax(self.logits)
         return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
+
+
+ActionDistribution = Categorical | DiagonalNormal | StateDependentNormal
+"""The distributions of a policy head without squashing."""
