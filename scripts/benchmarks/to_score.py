@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from scripts.benchmarks.contest import PER, ROOT, Worker, module
@@ -31,14 +32,14 @@ def to_score(settings: Settings) -> Result:
     folder = settings.peers
     peer = None if folder is None else folder / "venv" / "bin" / "python"
     if peer is None or not peer.is_file():
-        settings.say(f"  SB3 is skipped: it is not in PEERS={folder or ''}: see scripts/results/README.md")
         peer = None
-    rows, details = [], {}
-    for name, task in TASKS.items():
-        turns = [_turn(settings, name, task, seed, peer) for seed in range(settings.repeats)]
-        details[name] = turns
-        if peer is None:
-            continue
+        settings.say(f"  SB3 is skipped: it is not in PEERS={folder or ''}: see scripts/results/README.md")
+    details = {name: [] for name in TASKS}
+    for seed in range(settings.repeats):
+        for name, task in TASKS.items():
+            details[name].append(_turn(settings, name, task, seed, peer))
+    rows = []
+    for name, turns in details.items() if peer is not None else ():
         for start in ("cold", "warm"):
             for per in PER:
                 rows.append(Row(f"{name}: ours, {start} start / SB3, {per} seconds", _ratio(turns, start, per)))
@@ -47,20 +48,20 @@ def to_score(settings: Settings) -> Result:
     return Result(rows, {"seconds_and_env_steps_of_each_seed": details, "skipped": [] if peer else ["sb3"]})
 
 
-def _turn(settings: Settings, name: str, task: Task, seed: int, peer: object) -> dict[str, dict[str, float]]:
+def _turn(settings: Settings, name: str, task: Task, seed: int, peer: Path | None) -> dict[str, dict[str, float]]:
     """One seed of every arm, one after the other; ours twice, with a cache folder that is empty at first."""
     with tempfile.TemporaryDirectory() as cache:
         overrides = [f"experiment=classic/{name}", f"seed={seed}", "evaluation.episodes=20"]
         overrides += [f"evaluation.every={task.rounds}", "video=false", "report=false", f"hydra.run.dir={cache}/run"]
-        turn = {}
+        turn: dict[str, dict[str, float]] = {}
         for start in ("cold", "warm"):
             command = module("reach_score", task.score, f"{cache}/jax", *overrides)
             turn[start] = _until_score(f"ours, {start}", [*command[:-1], f"{command[-1]}_{start}"])
         if peer is not None:
             script = ROOT / "scripts" / "benchmarks" / "peer_sb3_score.py"
             turn["sb3"] = _until_score("sb3", [str(x) for x in (peer, script, name, task.score, task.every, seed)])
-    said = ", ".join(f"{arm} {x['env_steps']:,} in {x['cpu']:.1f} CPU s ({x['wall']:.1f} s)" for arm, x in turn.items())
-    settings.say(f"  {name}, seed {seed}: env steps {said}")
+    said = ", ".join(f"{arm} {x['env_steps']:,} in {x['cpu']:.1f} ({x['wall']:.1f})" for arm, x in turn.items())
+    settings.say(f"  {name}, seed {seed}, env steps in CPU seconds (wall seconds): {said}")
     return turn
 
 
