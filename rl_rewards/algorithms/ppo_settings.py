@@ -76,20 +76,20 @@ class PPOSettings:
         self._check_noise()
 
     def _check_noise(self) -> None:
-        """Refuse noise that depends on the state where there is no such noise or where the memory is another."""
+        """Check that the policy can keep exploration noise, where it is to do so."""
         every = self.noise_every
         if every is None:
             return
         require(every > 0, f"algorithm.noise_every={every} must be at least 1, or null for independent noise.")
         require(
             not isinstance(self.spec.action, Discrete),
-            f"algorithm.noise_every={every} is for real actions, and the actions of {self.spec.name} are discrete; set "
+            f"algorithm.noise_every={every} needs continuous actions, and those of {self.spec.name} are discrete; set "
             "it to null.",
         )
         require(
             self.model.recurrence() is None,
-            f"algorithm.noise_every={every} keeps noise from step to step, which a {type(self.model).__name__} cannot "
-            "do besides what it remembers itself; choose model@algorithm.model=mlp, or set it to null.",
+            f"algorithm.noise_every={every} cannot be combined with a recurrent model, such as this "
+            f"{type(self.model).__name__}; choose model@algorithm.model=mlp, or set it to null.",
         )
 
     def _check_floors(self) -> None:

@@ -1,4 +1,4 @@
-"""Action distributions as pure functions of network outputs: normals of several kinds, and the categorical."""
+"""Action distributions as pure functions of network outputs: normal (diagonal, gSDE, squashed) and categorical."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ BORDER = 1e-6
 """The smallest distance from -1 and 1 at which the log density of a squashed normal is computed, so it is finite."""
 
 LEAST_VARIANCE = 1e-6
-"""Added to the variance of noise that depends on the state, whose features may all be 0."""
+"""Added to the variance of state-dependent noise, which is 0 where all features are 0."""
 
 
 class DiagonalNormal(struct.PyTreeNode):
@@ -39,13 +39,13 @@ class DiagonalNormal(struct.PyTreeNode):
 
 
 class StateDependentNormal(struct.PyTreeNode):
-    """Normals whose noise is linear in features of the state (gSDE: Raffin et al. 2021, arXiv:2005.05719).
+    """Normal actions whose noise is linear in features of the state (gSDE; Raffin et al. 2021, arXiv:2005.05719).
 
     action_j = mean_j + sum_i features_i exp(log_std_ij) noise_ij,  noise_ij ~ N(0, 1)
 
-    One ``noise`` can serve for several steps: then the same state gives the same action. Over all noise, action j has
-    the variance sum_i (features_i exp(log_std_ij))^2, to which :data:`LEAST_VARIANCE` is added; densities are those of
-    that normal.
+    The same ``noise`` may be used for several steps; equal states then have equal actions. Over random noise, action j
+    is normal with variance sum_i (features_i exp(log_std_ij))^2 + :data:`LEAST_VARIANCE`, and ``log_prob`` and
+    ``entropy`` are those of that normal distribution.
     """
 
     mean: Float[Array, "*batch A"]
@@ -54,7 +54,7 @@ class StateDependentNormal(struct.PyTreeNode):
 
     @property
     def marginal(self) -> DiagonalNormal:
-        """The distribution of an action over all noise."""
+        """The distribution of the actions over random noise."""
         variance = jnp.square(self.features) @ jnp.exp(2.0 * self.log_std)
         return DiagonalNormal(self.mean, 0.5 * jnp.log(variance + LEAST_VARIANCE))
 
@@ -62,19 +62,19 @@ class StateDependentNormal(struct.PyTreeNode):
         return self.mean
 
     def sample(self, key: Key) -> Float[Array, "*batch A"]:
-        """Return actions for new noise in each of them."""
+        """Return actions with independent noise."""
         return self.marginal.sample(key)
 
     def with_noise(self, noise: Float[Array, "*batch F A"]) -> Float[Array, "*batch A"]:
-        """Return the actions for ``noise``, which is drawn from a standard normal."""
+        """Return the actions for ``noise``, a sample of the standard normal distribution."""
         return self.mean + jnp.sum(self.features[..., None] * jnp.exp(self.log_std) * noise, axis=-2)
 
     def log_prob(self, value: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
-        """Log density in nats."""
+        """Return the log density in nats."""
         return self.marginal.log_prob(value)
 
     def entropy(self) -> Float[Array, "*batch"]:
-        """Differential entropy in nats."""
+        """Return the differential entropy in nats."""
         return self.marginal.entropy()
 
 
@@ -136,4 +136,4 @@ class Categorical(struct.PyTreeNode):
 
 
 ActionDistribution = Categorical | DiagonalNormal | StateDependentNormal
-"""The distributions of a policy head without squashing."""
+"""The distributions over actions of a policy head that does not squash them."""

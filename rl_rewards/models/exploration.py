@@ -1,4 +1,4 @@
-"""Exploration noise that depends on the state and is kept for several steps (gSDE: arXiv:2005.05719)."""
+"""Exploration noise that depends on the state and is kept for several steps (gSDE, arXiv:2005.05719)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,22 +18,22 @@ from rl_rewards.models.policy import PolicyHead
 
 
 class KeptNoise(struct.PyTreeNode):
-    """The noise of B environments: what a policy remembers of their episodes.
+    """The exploration noise of B environments, which is the policy's memory.
 
-    Standard normal numbers are kept, not their products with the deviation, so that an action has the density of the
-    present policy also where the policy has learned since they were drawn.
+    It is standard normal and not yet scaled. So actions have the log density of the current policy even if the policy
+    was updated after the noise was drawn.
     """
 
     noise: Float[Array, "B F A"]
-    age: Int[Array, " B"]  # steps that were made with it; 0: it is to be drawn anew
+    age: Int[Array, " B"]  # steps taken with this noise; 0: it must be drawn
 
     @classmethod
     def none_yet(cls, num_envs: int, features: int, actions: int) -> Self:
-        """Return the memory before an episode's first step."""
+        """Return the memory before the first step of an episode."""
         return cls(jnp.zeros((num_envs, features, actions)), jnp.zeros(num_envs, jnp.int32))
 
     def next(self, key: Key, every: int) -> Self:
-        """Return the memory with the noise of the next step; each environment gets new noise every ``every`` steps."""
+        """Return the memory with the noise for the next step; noise is drawn again after every ``every`` steps."""
         due = self.age == 0
 
         def draw(noise: Array) -> Array:
@@ -45,16 +45,16 @@ class KeptNoise(struct.PyTreeNode):
 
 @dataclass(frozen=True)
 class StateDependentPolicyHead(PolicyHead):
-    """A normal over real actions with state-dependent noise; the features are the network's last hidden layer.
+    """Continuous actions with state-dependent noise; the features are the last hidden layer of the policy network.
 
-    ``initial_log_std`` and ``min_log_std`` are those of the factors of single features: with 64 features near 1 in
-    size, an action's deviation is eight times as large. As in Stable-Baselines3 the features get no gradient from the
-    deviation, which otherwise could be raised by moving them.
+    ``initial_log_std`` and ``min_log_std`` apply to the weight of a single feature: with 64 features of absolute value
+    1, the standard deviation of an action is eight times as large. As in Stable-Baselines3, no gradient flows from the
+    standard deviation into the features; otherwise the policy could change it by changing them.
     """
 
     @cached_property
     def network(self) -> nn.Module:
-        """Flat normalised observation [*batch, d] -> the mean."""
+        """Maps flat normalised observations [*batch, d] to the mean of the actions."""
         return self.model.network(self.size, output_gain=0.01)
 
     def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:

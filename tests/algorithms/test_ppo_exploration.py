@@ -62,8 +62,8 @@ def test_off_a_policy_remembers_nothing():
     ("changes", "told"),
     [
         ({"noise_every": 0}, r"algorithm\.noise_every=0 must be at least 1, or null"),
-        ({"noise_every": 4, "spec": DISCRETE}, r"noise_every=4 is for real actions, .* of test are discrete"),
-        ({"noise_every": 4, "model": GRU}, r"noise_every=4 keeps noise .* a GRUModel cannot do besides"),
+        ({"noise_every": 4, "spec": DISCRETE}, r"noise_every=4 needs continuous actions, and those of test are"),
+        ({"noise_every": 4, "model": GRU}, r"noise_every=4 cannot be combined with a recurrent model, .* GRUModel"),
     ],
 )
 def test_noise_that_cannot_be_is_refused(changes, told):

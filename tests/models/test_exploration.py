@@ -78,5 +78,5 @@ class Closed(Model):
 
 
 def test_a_network_that_hides_its_features_is_refused():
-    with pytest.raises(ConfigError, match=r"Dense does not show .* which algorithm\.noise_every asks for"):
+    with pytest.raises(ConfigError, match=r"Dense does not provide .* which algorithm\.noise_every needs"):
         StateDependentPolicyHead(make_spec(), Closed(), 0.0).features(2)
