@@ -49,6 +49,17 @@ def test_presets_compose(preset):
     composed(preset)
 
 
+@pytest.mark.parametrize("name", [name for name in list_choices("experiment") if name.startswith("classic/")])
+def test_settings_of_classic_control_fit_their_task(name):
+    """Minibatches that divide the rollouts, noise for real actions alone: whatever a part refuses by itself."""
+    from rl_rewards.loop import build
+
+    if name == "classic/lunar_lander":
+        pytest.importorskip("Box2D")
+    settings = build.build(composed(f"experiment={name}")).settings
+    assert settings.total_env_steps > 0
+
+
 def test_a_key_that_was_meant_for_another_choice_is_named():
     """An experiment's settings of its reward are merged into the reward that is chosen instead."""
     from rl_rewards.loop import build

@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
 from rl_rewards.core.checks import require
-from rl_rewards.core.distributions import Categorical, DiagonalNormal
+from rl_rewards.core.distributions import ActionDistribution, StateDependentNormal
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 from rl_rewards.core.pieces import compute_where, mean_over_first, true_first
@@ -28,6 +28,7 @@ from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
 from rl_rewards.data.draws import shuffled
 from rl_rewards.models.encoders import ObsEncoder
+from rl_rewards.models.exploration import KeptNoise, StateDependentPolicyHead
 from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
 from rl_rewards.models.recurrence import Recurrence, Sequences, sequences_of, swapped
@@ -76,7 +77,8 @@ class PPO(PPOSettings, Algorithm):
 
     @cached_property
     def policy(self) -> PolicyHead:
-        return PolicyHead(self.spec, self.model, self.initial_log_std, self.min_log_std)
+        head = PolicyHead if self.noise_every is None else StateDependentPolicyHead
+        return head(self.spec, self.model, self.initial_log_std, self.min_log_std)
 
     @cached_property
     def critic(self) -> nn.Module:
@@ -103,7 +105,11 @@ class PPO(PPOSettings, Algorithm):
         )
 
     def initial_memory(self, num_envs: int) -> Memory:
-        return () if self.recurrence is None else self.recurrence.initial_memory(num_envs)
+        if self.recurrence is not None:
+            return self.recurrence.initial_memory(num_envs)
+        if isinstance(self.policy, StateDependentPolicyHead):
+            return KeptNoise.none_yet(num_envs, self.policy.features(self.encoder.size), self.policy.size)
+        return ()
 
     def act(
         self, state: PPOState, memory: Memory, obs: Obs, key: Key, explore: bool
@@ -112,7 +118,14 @@ class PPO(PPOSettings, Algorithm):
         if self.recurrence is not None:
             memory, features = self.recurrence.step(state.params["recurrence"], memory, features)
         distribution = self._distribution(state.params, features)
-        action = distribution.sample(key) if explore else distribution.mode()
+        if not explore:
+            action = distribution.mode()
+        elif isinstance(distribution, StateDependentNormal):
+            assert self.noise_every is not None
+            memory = memory.next(key, self.noise_every)
+            action = distribution.with_noise(memory.noise)
+        else:
+            action = distribution.sample(key)
         return self.policy.to_env(action), memory, {"log_prob": distribution.log_prob(action)}
 
     def log_prob(self, state: PPOState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
@@ -167,7 +180,7 @@ class PPO(PPOSettings, Algorithm):
             return encoded
         return self.recurrence.over_time(params["recurrence"], batch.sequences, encoded)[1]
 
-    def _distribution(self, params: dict, features: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
+    def _distribution(self, params: dict, features: Float[Array, "*batch d"]) -> ActionDistribution:
         return self.policy.distribution(params["actor"], features)
 
     def _value(self, params: dict, features: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:

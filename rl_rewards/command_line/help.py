@@ -34,6 +34,7 @@ CHAPTERS = {
     "lecture/preferences": "comparisons, ratings, rankings and judges",
     "lecture/games": "asymmetric self-play",
     "lecture/curiosity": "exploration without a task",
+    "classic": "PPO on the true reward, tuned for few env steps",
     "expert": "RL on the true reward; scripts/make_demos.py records it",
 }
 """Folders of experiments in the order of ``--help experiments``; others come last, without a heading."""

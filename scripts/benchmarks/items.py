@@ -16,6 +16,7 @@ from scripts.benchmarks.against_imitation import (
 from scripts.benchmarks.answering import PIECE
 from scripts.benchmarks.contest import PER, ROOT, BenchError, module, take_turns, told_once, worker_env
 from scripts.benchmarks.result import Result, Row, Settings
+from scripts.benchmarks.to_score import to_score
 
 CART_POLE = [
     "env=gymnax",
@@ -241,4 +242,5 @@ ITEMS: dict[str, Callable[[Settings], Result]] = {
     "m": answers_on_the_page,
     "n": self_play_in_jit,
     "o": cost_of_places,
+    "p": to_score,
 }
