@@ -68,7 +68,7 @@ def _frames(run: RunFiles, evaluations: list[StoredEvaluation], draw: Draw) -> I
         canvas = FigureCanvasAgg(figure)
         curves, film = figure.subplots(1, 2, width_ratios=(1.15, 1))
         steps = [one.env_steps for one in evaluations]
-        success = [float(np.mean(one.ended_in_success)) for one in evaluations]
+        success = [float(np.mean(np.asarray(one.ended_in_success))) for one in evaluations]
         reward = [float(one.learned_reward[one.valid].mean()) for one in evaluations]
         (true_line,) = curves.plot([], [], color=TRUE, marker="o", label="true success (share of episodes)")
         (learned_line,) = curves.plot([], [], color=LEARNED, marker="o", label="learned reward (mean per step)")
