@@ -18,7 +18,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import read_json, write_whole
 from rl_rewards.core.types import EnvSpec
-from rl_rewards.labelers.ask_again import Anew, ask_again
+from rl_rewards.labelers.ask_again import AskedAgain, ask_again
 from rl_rewards.labelers.calibration import Calibration, calibrate
 from rl_rewards.labelers.nuisance import NUISANCES
 from rl_rewards.labelers.pairs import Pairs, read_pairs
@@ -129,7 +129,7 @@ def _pairs(path: Path, spec: EnvSpec, seed: int | None) -> Pairs:
 
 def _ask(
     run_dir: Path, pairs: Pairs, spec: EnvSpec, overrides: list[str], trust: Sequence[str]
-) -> tuple[Anew, str, list[str]]:
+) -> tuple[AskedAgain, str, list[str]]:
     """Return the labeler's answers, its name, and notes on how it was asked."""
     from rl_rewards.loop.build import build_env, build_labeling
 
@@ -142,8 +142,8 @@ def _ask(
         describe = None
         if "scene" in labeling.requirements.reads_if_there:
             notes.append("The store holds no scenes, so segments are described in numbers and not in words.")
-    node, anew = config["labeler"], ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
-    return anew, str(node.get("model") or node["_target_"].rpartition(".")[2].lower()), notes
+    node, again = config["labeler"], ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
+    return again, str(node.get("model") or node["_target_"].rpartition(".")[2].lower()), notes
 
 
 def _configs(run_dir: Path, overrides: list[str], trust: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -106,7 +106,7 @@ def _stored_choices(run_dir: Path, config: Mapping[str, Any], overrides: list[st
         return {group: str(record[f"{group}_choice"]) for group in GROUPS}
     except (ConfigError, KeyError) as error:
         broken = error if isinstance(error, ConfigError) else f"{run_dir / 'run.json'} lacks {error}."
-        print(f"Warning: {broken} It is written anew, without the command that started the run.", flush=True)
+        print(f"Warning: {broken} It is written again, without the command that started the run.", flush=True)
     choices = {group: str(config[group].get("_target_")).rpartition(".")[2] for group in GROUPS}
     _write_run_json(run_dir, config, choices, overrides)
     return choices

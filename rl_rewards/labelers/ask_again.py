@@ -21,7 +21,7 @@ FLIP_RATE = "labeler/flip_rate"
 """The metric of a labeler that asks each pair in both orders itself: the share of contradictory answers."""
 
 
-class Anew(NamedTuple):
+class AskedAgain(NamedTuple):
     """The new answers to N pairs."""
 
     scores: Float[np.ndarray, "N 2"]  # NaN for a refusal
@@ -36,7 +36,7 @@ def ask_again(
     draw: Callable[[np.ndarray], np.ndarray],
     describe: Callable[[Transition], str] | None,
     folder: Path,
-) -> Anew:
+) -> AskedAgain:
     """Ask about all ``pairs`` at once and wait. A judge's replies are kept in ``folder`` and not requested again.
 
     Raises:
@@ -68,10 +68,10 @@ def ask_again(
     scores, probability, flip_rate = _ask(labeling.make, asked, pairs.segments(swapped=False))
     if flip_rate is None:
         flip_rate = flips(scores, _ask(labeling.make, asked, pairs.segments(swapped=True)).scores)
-    return Anew(scores, probability, flip_rate)
+    return AskedAgain(scores, probability, flip_rate)
 
 
-def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Transition) -> Anew:
+def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Transition) -> AskedAgain:
     for ending in ("", "-wal", "-shm"):  # old answers (of another labeler or order) would be kept
         (asked.folder / f"{STORE_NAME}{ending}").unlink(missing_ok=True)
     count = asked.answers
@@ -89,4 +89,4 @@ def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Tra
     scores[labels.id[known]] = labels.scores[known]
     for query, value in likely.items():
         probability[query] = value
-    return Anew(scores, probability if likely else None, flip_rate)
+    return AskedAgain(scores, probability if likely else None, flip_rate)

@@ -101,12 +101,12 @@ function told(words, good) {
 
 // Showing a state.
 
-function show(state, anew) {
+function show(state, again) {
   document.body.dataset.status = state.status;
   const next = state.question;
   at("work").hidden = state.status !== "ask";
   if (state.status !== "ask") { question = null; clips = []; at("words").textContent = state.words; }
-  else if (next && (anew || !question || question.number !== next.number)) ask(next, state.words);
+  else if (next && (again || !question || question.number !== next.number)) ask(next, state.words);
   showProgress(state.progress, state.status);
   showAccuracy(state.accuracy);
   timer = setTimeout(() => go(), question ? 3 * LOOK_AGAIN : LOOK_AGAIN);

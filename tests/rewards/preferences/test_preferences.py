@@ -86,7 +86,7 @@ def correlation(reward, state) -> float:
     return float(np.corrcoef(learned.ravel(), np.asarray(steps.env_reward).ravel())[0, 1])
 
 
-def test_it_learns_what_the_teacher_prefers_and_foretells_new_answers():
+def test_it_learns_what_the_teacher_prefers_and_predicts_new_answers():
     reward = source()
     assert asks(reward)
     state, _, rows = taught(reward, rounds=8)
