@@ -1,6 +1,6 @@
-"""Rewards that are learned instead of written down: environments, reward sources and RL algorithms, composed.
+"""Reinforcement learning with learned rewards: environments, reward sources and algorithms that combine freely.
 
-``load_reward`` and ``LearnedReward`` take a learned reward elsewhere; they are imported when first asked for.
+``load_reward`` and ``LearnedReward`` use a learned reward elsewhere; they are imported at their first use.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,7 @@
-"""The door out: the learned reward of a run as a plain function of numpy arrays, and as a Gymnasium wrapper.
+"""Python interface to a learned reward: a function of numpy arrays, and a Gymnasium wrapper.
 
-``rl_rewards.load_reward(RUN_DIR)`` and ``rl_rewards.LearnedReward(env, RUN_DIR)`` are these; any library can train on
-them. Only a run's configuration, its spec.json and the reward in its newest checkpoint are read.
+These are ``rl_rewards.load_reward(RUN_DIR)`` and ``rl_rewards.LearnedReward(env, RUN_DIR)``; any library can train on
+them. Only the run's configuration, its spec.json and the reward in its checkpoint are read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,29 +21,28 @@ from rl_rewards.loop.trust import trusted_packages
 
 
 def load_reward(run_dir: str | PathLike, seed: int | None = None, trust: str | Sequence[str] = ()) -> "LoadedReward":
-    """The reward as the newest checkpoint of ``run_dir`` has it; nothing in the folder changes.
+    """Return the reward of the newest checkpoint of ``run_dir``, without changing anything in the folder.
 
-    The folder may be someone else's: of the classes that its configuration names, only those of rl_rewards and of the
-    packages in ``trust`` are made.
+    The folder may be someone else's: only classes of rl_rewards and of the packages in ``trust`` are used.
 
     Args:
-        run_dir: of a run; RUN_DIR@best for the reward of its best evaluation, RUN_DIR@last for the newest.
-        seed: whose reward; needed where several seeds were trained in one program, each with its own.
-        trust: a package, or several, with reward classes of yours: loading the reward runs their code.
+        run_dir: the folder of a run; RUN_DIR@best for the reward of its best evaluation, RUN_DIR@last for the newest.
+        seed: the seed whose reward is loaded; needed if several seeds were trained in one program.
+        trust: a package, or several, with your own reward classes. Loading the reward runs their code.
 
     Raises:
-        ConfigError: when the folder is not a run's, has no checkpoint, a file of it is damaged, its configuration names
-            a class that is not trusted, or it has several seeds and none is named.
+        ConfigError: when the folder is not a run's folder, has no checkpoint or has a damaged file, when its
+            configuration names a class that is not trusted, or when it has several seeds and ``seed`` is None.
     """
     return LoadedReward(restore_from_run(run_dir, seed, trusted_packages(trust)))
 
 
 class LoadedReward:
-    """r(s, a, s') of numpy arrays in the environment's units. Compiles once for each batch shape.
+    """The reward r(s, a, s') of numpy arrays in the environment's units. It compiles once for each batch shape.
 
     Attributes:
-        spec: of the environment that the reward was learned on.
-        reads: what the reward depends on: of obs, action, next_obs, env_reward and info.KEY.
+        spec: the specification of the environment that the reward was learned on.
+        reads: the inputs that the reward depends on, among obs, action, next_obs, env_reward and info.KEY.
     """
 
     def __init__(self, restored: RestoredReward) -> None:
@@ -61,18 +60,19 @@ class LoadedReward:
         env_reward: np.ndarray | None = None,
         info: Mapping[str, np.ndarray] | None = None,
     ) -> np.ndarray:
-        """The reward [*batch] f32; without batch axes a single number.
+        """Return the reward [*batch] f32; without batch axes a single number.
+
+        All arguments but ``obs`` are needed only if ``reads`` names them.
 
         Args:
             obs: [*batch, *obs] the state s.
-            action: [*batch, *action] taken in s, a choice as 0 .. n-1; needed where ``reads`` names it, as are all
-                that follow.
+            action: [*batch, *action] the action in s; discrete actions are 0 .. n-1.
             next_obs: [*batch, *obs] the true successor s', not the first observation of the next episode.
-            env_reward: [*batch] what the environment paid.
-            info: the values [*batch, ...] that the environment reports.
+            env_reward: [*batch] the environment's own reward.
+            info: the values [*batch, ...] that the environment reports, by their keys.
 
         Raises:
-            ConfigError: when something that the reward reads is missing, or a shape does not fit.
+            ConfigError: when an input that the reward reads is missing, or a shape does not fit.
         """
         given = {"obs": obs, "action": action, "next_obs": next_obs, "env_reward": env_reward}
         given |= {f"info.{key}": (info or {}).get(key) for key in self._info_keys}
@@ -102,7 +102,7 @@ class LoadedReward:
         return np.asarray(self._reward(transitions))
 
     def _layout(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Shape without batch axes, and dtype, of everything that may be given."""
+        """Return shape without batch axes, and dtype, of every possible input."""
         spec = self.spec
         action = (spec.action.shape, spec.action.dtype)
         obs = (tuple(spec.obs.shape), spec.obs.dtype)
@@ -111,12 +111,12 @@ class LoadedReward:
 
 
 class LearnedReward(gymnasium.Wrapper):
-    """Replaces the reward of a single Gymnasium environment; the true one stays in ``info["env_reward"]``.
+    """Gymnasium wrapper that replaces an environment's reward; the true reward stays in ``info["env_reward"]``.
 
     Args:
-        reward: a run's folder, as :func:`load_reward` takes it, or any function (obs, action, next_obs) -> number.
-        seed: of a run's folder, as :func:`load_reward` takes it.
-        trust: likewise.
+        reward: a run's folder, as for :func:`load_reward`, or any function (obs, action, next_obs) -> number.
+        seed: as for :func:`load_reward`.
+        trust: as for :func:`load_reward`.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class LearnedReward(gymnasium.Wrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         obs, info = self.env.reset(seed=seed, options=options)
-        self._obs = deepcopy(obs)  # an environment may write the next one into the same buffer
+        self._obs = deepcopy(obs)  # an environment may reuse the buffer for the next observation
         return obs, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -142,14 +142,14 @@ class LearnedReward(gymnasium.Wrapper):
         if isinstance(self.learned_reward, LoadedReward):
             counted = _from_zero(self.env.action_space, action)
             reward = float(self.learned_reward(self._obs, counted, next_obs, env_reward=env_reward, info=info))
-        else:  # any other function need not know what only some of our rewards read, nor how they count
+        else:  # any other function receives the action as the environment counts it
             reward = float(self.learned_reward(self._obs, action, next_obs))
         self._obs = deepcopy(next_obs)
         return next_obs, reward, terminated, truncated, {**info, "env_reward": float(env_reward)}
 
 
 def _from_zero(space: gymnasium.Space, action: Any) -> Any:
-    """A choice as rewards know it, 0 .. n-1, wherever the environment's own numbers start."""
+    """Return a discrete action counted from 0, as rewards expect it, wherever the environment's numbers start."""
     return action - space.start if isinstance(space, gymnasium.spaces.Discrete) else action
 
 
@@ -162,8 +162,8 @@ def _batch(spec: EnvSpec, obs: np.ndarray) -> tuple[int, ...]:
     batch = obs.shape[: max(0, obs.ndim - len(shape))]
     require(
         obs.shape == (*batch, *shape),
-        f"obs has the shape {list(obs.shape)}; this reward was learned on {spec.name}, whose obs is {list(shape)} "
-        "after any batch axes.",
+        f"obs has the shape {list(obs.shape)}; this reward was learned on {spec.name}, whose obs has the shape "
+        f"{list(shape)} after any batch axes.",
     )
     return batch
 
@@ -183,7 +183,7 @@ def _checked(
 
 
 def _check_choice(spec: EnvSpec, action: np.ndarray) -> None:
-    """Of actions counted from 0."""
+    """Refuse discrete actions outside 0 .. n-1."""
     if isinstance(spec.action, Discrete) and action.size:
         least, most = int(action.min()), int(action.max())
         require(
@@ -198,5 +198,5 @@ def _check_space(spec: EnvSpec, env: gymnasium.Env) -> None:
     if shape is None or tuple(shape) != tuple(spec.obs.shape):
         raise ConfigError(
             f"This environment's observations have the shape {None if shape is None else list(shape)}; the reward was "
-            f"learned on {spec.name}, whose obs is {list(spec.obs.shape)}."
+            f"learned on {spec.name}, whose obs has the shape {list(spec.obs.shape)}."
         )

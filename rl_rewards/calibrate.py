@@ -1,7 +1,7 @@
-"""The door to a check of labelers: ``python -m rl_rewards.calibrate RUN_DIR [labeler=NAME ...]``.
+"""Entry point that checks labelers: ``python -m rl_rewards.calibrate RUN_DIR [labeler=NAME ...]``.
 
-With a labeler it is asked about the pairs that RUN_DIR's own labelers have answered, whose answers are trusted. Without
-one those answers are themselves held against the true return of the segments.
+A labeler, if one is named, is asked about the pairs that RUN_DIR's own labelers have answered, and compared with those
+trusted answers. Without a labeler, the stored answers themselves are compared with the true return of the segments.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from rl_rewards.loop.run_folder import read_config, reading
 from rl_rewards.loop.trust import take_trust
 
 FEW = 20
-"""Pairs, below which an interval says little."""
+"""Below this number of pairs an interval says little."""
 FOLDER = "calibration"
-"""Beside the label store: what a judge was asked here, so that it is not asked again."""
+"""The folder beside the label store with what a judge was asked here, so that it is not asked again."""
 OF_LABELERS = re.compile(r"[+~]*(\w+@)?labeler\b")
 
 
 class Compared(NamedTuple):
-    """Who was held against whom."""
+    """A labeler compared with trusted answers."""
 
     tested: str
     trusted: str
@@ -43,22 +43,23 @@ class Compared(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Do what the arguments say; leaves with an exit code where that cannot be done."""
+    """Print the comparison; a failure ends the process with an exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.calibrate",
-        description="Hold a labeler against trusted answers: agreement, Cohen's kappa, calibration error, flip rate, "
-        "and which feature of the segments it leans on besides the task.",
+        description="Compare a labeler with trusted answers: agreement, Cohen's kappa, calibration error, flip rate, "
+        "and the feature of the segments that biases it most.",
+        epilog="Example: python -m rl_rewards.calibrate RUN_DIR labeler=ai_judge",
     )
     parser.add_argument("trusted", type=Path, metavar="RUN_DIR", help="a run with a label store, or the store itself")
     parser.add_argument(
         "overrides",
         nargs="*",
         metavar="labeler=NAME",
-        help="whom to ask about the store's pairs, with labeler.KEY=VALUE as for a run; none: the store's own answers "
-        "are held against the true return; trust=PACKAGE where the run's environment is a class of yours",
+        help="the labeler to ask about the stored pairs, with labeler.KEY=VALUE as for a run; without one, the stored "
+        "answers are compared with the true return. Add trust=PACKAGE if the run's environment is your own class",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="the pairs of this seed of the run; all by default")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the numbers there too")
+    parser.add_argument("--seed", type=int, metavar="N", help="use the pairs of this seed only; default: all")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the numbers to a file")
     chosen = parser.parse_args(arguments)
     with guarded():
         _run(chosen)
@@ -73,22 +74,27 @@ def _run(chosen: argparse.Namespace) -> None:
 
 
 def compare(path: Path, overrides: list[str], seed: int | None = None) -> Compared:
-    """The labeler of ``overrides``, or without any the store's own, held against what is trusted.
+    """Return the comparison of the labeler of ``overrides``, or of the store's own answers, with what is trusted.
 
     Args:
-        overrides: of the labeler; and ``trust=``, packages whose environment the run's configuration may name.
+        path: a run's folder, or its label store.
+        overrides: those of the labeler, and ``trust=`` for packages that may provide the run's environment.
+        seed: the seed whose pairs are used; None uses all.
 
     Raises:
-        ConfigError: when there is no store or no answered pair, the labeler cannot be asked about them, or the run's
-            files are damaged or name a class that is not trusted.
+        ConfigError: when there is no store or no answered pair, the labeler cannot be asked about the pairs, or the
+            run's files are damaged or name a class that is not trusted.
     """
     trust, overrides = take_trust(overrides)
     foreign = [override for override in overrides if not OF_LABELERS.match(override)]
-    require(not foreign, f"{' '.join(foreign)} says nothing of a labeler; the rest is as {path}'s run had it.")
+    require(
+        not foreign,
+        f"{' '.join(foreign)} is not a setting of a labeler; the others come from {path}'s run.",
+    )
     store_path = path / STORE_NAME if path.is_dir() else path
     require(
         store_path.is_file(),
-        f"{path} holds no label store; name a run whose answers are stored (labeler.store=true of a teacher).",
+        f"{path} holds no label store; name a run whose answers are stored (a teacher needs labeler.store=true).",
     )
     run_dir = store_path.parent
     require((run_dir / "spec.json").is_file(), f"{run_dir} is not a run's folder: it lacks spec.json.")
@@ -104,7 +110,7 @@ def compare(path: Path, overrides: list[str], seed: int | None = None) -> Compar
     returns = pairs.returns
     if returns is None:
         raise ConfigError(
-            f"{store_path} does not know the true return of its clips; name a labeler to ask: labeler=NAME."
+            f"{store_path} does not know the true return of its clips; name a labeler to ask with labeler=NAME."
         )
     return Compared(names, "the true return", calibrate(trusted, returns, features), notes)
 
@@ -124,7 +130,7 @@ def _pairs(path: Path, spec: EnvSpec, seed: int | None) -> Pairs:
 def _ask(
     run_dir: Path, pairs: Pairs, spec: EnvSpec, overrides: list[str], trust: Sequence[str]
 ) -> tuple[Anew, str, list[str]]:
-    """What the labeler says, its name, and what a person should know of how it was asked."""
+    """Return the labeler's answers, its name, and notes on how it was asked."""
     from rl_rewards.loop.build import build_env, build_labeling
 
     config, saved = _configs(run_dir, overrides, trust)
@@ -135,13 +141,13 @@ def _ask(
     if describe is not None and "info.scene" not in pairs.reads:
         describe = None
         if "scene" in labeling.requirements.reads_if_there:
-            notes.append("The store holds no scenes: segments are told in numbers, not in the environment's words.")
+            notes.append("The store holds no scenes, so segments are described in numbers and not in words.")
     node, anew = config["labeler"], ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
     return anew, str(node.get("model") or node["_target_"].rpartition(".")[2].lower()), notes
 
 
 def _configs(run_dir: Path, overrides: list[str], trust: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration of a run in the same environment with this labeler, and that of the run itself."""
+    """Return the configuration of a run in the same environment with this labeler, and that of the run itself."""
     saved = read_config(run_dir, ["env"], trust)
     run_file = run_dir / "run.json"
     choice = read_json(run_file).get("env_choice") if run_file.is_file() else None
@@ -149,25 +155,25 @@ def _configs(run_dir: Path, overrides: list[str], trust: Sequence[str]) -> tuple
 
 
 def in_words(compared: Compared) -> list[str]:
-    """Lines for a person."""
+    """Return the comparison in lines of text."""
     tested, trusted, found, notes = compared
     mean, low, high = found.agreement
     refused = f" ({found.unanswered} more were refused)" if found.unanswered else ""
     lines = [
         *(f"Note: {note}" for note in notes),
-        f"{tested}, held against {trusted}, over {found.pairs} pairs{refused}",
-        f"  {'agreement':<26} {mean:.3f} [{low:.3f}, {high:.3f}]  share of the same answer, ties among them",
-        f"  {'agreement where decided':<26} {_number(found.agreement_decided, 'no pair is')}",
-        f"  {'kappa':<26} {_number(found.kappa, 'cannot be told: both always say the same thing')}",
+        f"{tested} compared with {trusted} on {found.pairs} pairs{refused}",
+        f"  {'agreement':<26} {mean:.3f} [{low:.3f}, {high:.3f}]  share of equal answers, ties included",
+        f"  {'agreement where decided':<26} {_number(found.agreement_decided, 'no pair was decided by both')}",
+        f"  {'kappa':<26} {_number(found.kappa, 'undefined: both always give the same answer')}",
         f"  {'calibration error':<26} {_number(found.calibration_error, 'no probabilities given')}",
-        f"  {'flip rate':<26} {_number(found.flip_rate, 'not asked twice')}",
+        f"  {'flip rate':<26} {_number(found.flip_rate, 'no pair was asked twice')}",
     ]
     if not found.nuisances:
-        return [*lines, "  no feature is known of such segments"]
-    lines.append("  leans on, a deviation of it, what is trusted being the same (2 turns an answer round):")
+        return [*lines, "  no feature of these segments is known"]
+    lines.append("  bias per standard deviation of a feature, for equal trusted answers (2 reverses an answer):")
     for name, (b, low, high) in sorted(found.nuisances.items(), key=lambda item: -abs(item[1][0])):
         lines.append(f"    {name:<24} {b:+.3f} [{low:+.3f}, {high:+.3f}]  ({NUISANCES[name].unit})")
-    return [*lines, f"  leans most on: {found.leans_on or 'none shown'}"]
+    return [*lines, f"  strongest bias: {found.leans_on or 'none found'}"]
 
 
 def _number(value: float | None, otherwise: str) -> str:

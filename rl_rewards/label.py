@@ -1,4 +1,4 @@
-"""The door to labelling by people: ``python -m rl_rewards.label RUN_DIR`` serves a page and prints its address."""
+"""Entry point of labelling by people: ``python -m rl_rewards.label RUN_DIR`` serves a page and prints its address."""
 
 import argparse
 import os
@@ -19,34 +19,39 @@ ASK = "Which of the two is better?"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Do what the arguments say; leaves with an exit code where that cannot be done."""
+    """Serve the page, or export or import labels; a failure ends the process with an exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.label",
-        description="Serve the labelling page of a run on this machine alone; or carry its labels in or out.",
+        description="Serve the page on which people answer a run's questions, on this machine only; or export or "
+        "import labels.",
+        epilog="Example: python -m rl_rewards.label RUN_DIR --export labels.jsonl",
     )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder of a run, going on or not")
-    parser.add_argument("--store", type=Path, metavar="FILE", help=f"the label store; RUN_DIR/{STORE_NAME} by default")
-    parser.add_argument("--run", metavar="NAME", help="in a store of several runs: this one's questions only")
-    parser.add_argument("--port", type=int, default=PORT, help=f"on 127.0.0.1; {PORT} by default, 0 takes a free one")
-    parser.add_argument("--ask", default=ASK, metavar="TEXT", help=f"what to ask people; '{ASK}' by default")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run, in progress or finished")
+    parser.add_argument("--store", type=Path, metavar="FILE", help=f"label store; default: RUN_DIR/{STORE_NAME}")
+    parser.add_argument("--run", metavar="NAME", help="only the questions of this run, in a store of several runs")
     parser.add_argument(
-        "--ask-done", default=DONE, metavar="TEXT", help=f"what to ask for a yes or no; '{DONE}' by default"
+        "--port", type=int, default=PORT, help=f"port on 127.0.0.1; default: {PORT}; 0 takes a free port"
     )
-    parser.add_argument("--export", type=Path, metavar="FILE", help="write the labels to FILE and end")
+    parser.add_argument("--ask", default=ASK, metavar="TEXT", help=f"question about clips; default: '{ASK}'")
+    parser.add_argument(
+        "--ask-done", default=DONE, metavar="TEXT", help=f"yes/no question about a state; default: '{DONE}'"
+    )
+    parser.add_argument("--export", type=Path, metavar="FILE", help="write the labels to FILE and exit")
     parser.add_argument(
         "--format",
         choices=("lines", "preference_transformer", "chosen_rejected"),
         default="lines",
-        help="of --export: JSON lines that lose nothing, PreferenceTransformer's .npz, or chosen and rejected",
+        help="format of --export: JSON lines (complete, the default), PreferenceTransformer's .npz, or chosen and "
+        "rejected clips",
     )
-    parser.add_argument("--import", dest="read", type=Path, metavar="FILE", help="add the JSON lines of FILE and end")
+    parser.add_argument("--import", dest="read", type=Path, metavar="FILE", help="add the JSON lines of FILE and exit")
     chosen = parser.parse_args(arguments)
     with guarded():
         _run(chosen)
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    require(chosen.run_dir.is_dir(), f"{chosen.run_dir} is no folder; name that of a run.")
+    require(chosen.run_dir.is_dir(), f"{chosen.run_dir} is not a folder; name the folder of a run.")
     path = chosen.store or chosen.run_dir / STORE_NAME
     if chosen.export is not None:
         require(path.is_file(), f"{path} does not exist: there are no labels to export.")
@@ -69,8 +74,8 @@ def serve(path: Path, run_dir: Path, *, run: str | None, port: int, ask: str, do
     """Serve the page for the label store at ``path`` on 127.0.0.1 until the process is interrupted; prints its address.
 
     Raises:
-        ConfigError: when the extra is not installed, the port is taken, the store is served already, or the run has
-            asked nothing.
+        ConfigError: when the extra is not installed, the port is taken, the store is already being served, or the run
+            has asked nothing.
     """
     try:
         import uvicorn
@@ -116,25 +121,25 @@ def serve(path: Path, run_dir: Path, *, run: str | None, port: int, ask: str, do
 
 
 def _asked(path: Path, run_dir: Path) -> LabelStore:
-    """The label store of a run that has asked something, or may still ask.
+    """Return the label store of a run that has asked something, or may still ask.
 
     Raises:
-        ConfigError: when there is nothing to label; then no file is made.
+        ConfigError: when there is nothing to label; no file is created then.
     """
     how = (
-        "Rewards that ask are reward=preferences, reward=linear_preferences and goal classifiers with reward.queries "
-        "above 0; with labeler=human the run serves this page itself."
+        "Rewards that ask are reward=preferences, reward=linear_preferences and reward=adversarial_classifier with "
+        "reward.queries above 0; with labeler=human the run serves this page itself."
     )
     require(path.is_file(), f"{run_dir} has asked nothing: there is no label store {path}. {how}")
     store = LabelStore(path)
     if RunState(run_dir).is_over() and not store.runs():
         store.close()
-        raise ConfigError(f"{run_dir} is over and has asked nothing: its label store {path} has no question. {how}")
+        raise ConfigError(f"{run_dir} is finished and has asked nothing: its label store {path} has no question. {how}")
     return store
 
 
 def _token(run_dir: Path) -> str:
-    """The run's token, which only its owner may read; a page that is open goes on after the server was restarted."""
+    """Return the run's token, from a file that only its owner may read; open pages survive a restart of the server."""
     path = run_dir / "label_token"
     try:
         with open(path, "x", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
@@ -142,8 +147,8 @@ def _token(run_dir: Path) -> str:
     except FileExistsError:
         pass
     token = path.read_bytes().decode("ascii", "replace").strip()
-    right = re.fullmatch(r"[A-Za-z0-9_-]{32,}", token) is not None  # another encoding leaves other letters
-    require(right, f"{path} holds no token (32 or more ASCII letters and digits); remove it and start again.")
+    right = re.fullmatch(r"[A-Za-z0-9_-]{32,}", token) is not None  # a file in another encoding has other characters
+    require(right, f"{path} holds no token (32 or more ASCII letters and digits); delete it and start again.")
     return token
 
 

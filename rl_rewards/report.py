@@ -1,6 +1,6 @@
-"""The door to the report: ``python -m rl_rewards.report PATH...`` writes report.html and prints its path.
+"""Entry point of reports: ``python -m rl_rewards.report PATH...`` writes report.html and prints its path.
 
-One run gives that run's report; several, a study or a sweep give one page with all of them side by side.
+For one run it is the report of that run; for several runs, a study or a sweep, one page shows all side by side.
 """
 
 import argparse
@@ -12,19 +12,20 @@ from rl_rewards.core.errors import ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, or 2 for what cannot be reported."""
+    """Write the report and return the exit code: 0, or 2 if there is nothing to report or it cannot be written."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.report",
-        description="Write report.html, the learned reward beside the true outcome, in one file: of a run into its "
-        "folder, of several side by side into the folder that holds them all.",
+        description="Write report.html, which shows the learned reward beside the true outcome, and print its path. "
+        "The page of one run goes into its folder, that of several runs into the folder that holds them all.",
+        epilog="Example: python -m rl_rewards.report 'outputs/2026-11-21/*'",
     )
     parser.add_argument(
         "paths",
         nargs="+",
         metavar="PATH",
-        help="the folder of a run (finished or not), a study or a sweep, or a quoted glob such as 'outputs/*/*'",
+        help="folder of a run (finished or not), a study or a sweep, or a quoted glob such as 'outputs/*/*'",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the page there instead")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the page to FILE instead")
     chosen = parser.parse_args(arguments)
     try:
         print(_write(chosen.paths, chosen.out))

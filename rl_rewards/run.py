@@ -1,7 +1,7 @@
-"""The door of the command line: compose -> build -> check -> train -> evaluate -> report.
+"""Entry point of a run: compose -> build -> check -> train -> evaluate -> report.
 
 ``python -m rl_rewards.run reward=goal_classifier env=point`` and the console script ``rl-rewards`` are the same.
-Heavy libraries are imported only when a run starts, so that ``--help`` and a mistyped option answer at once.
+Heavy libraries are imported only when a run starts, so that ``--help`` and a mistyped option are answered at once.
 """
 
 import os
@@ -19,16 +19,17 @@ from omegaconf import DictConfig
 
 from rl_rewards.command_line import sweep
 from rl_rewards.command_line.arguments import mended
+from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.compile_cache import prepare_jax
 from rl_rewards.command_line.early import leaving_nothing, refuse_study
 from rl_rewards.command_line.exits import REFUSED, REQUEUE, end_with_the_reader, guarded, leave, raise_here
-from rl_rewards.command_line.help import CONFIGS, print_help
+from rl_rewards.command_line.help import print_help
 from rl_rewards.command_line.run_dir import GROUPS, resumed, started
 from rl_rewards.core.errors import FolderInUse, Stopped, TrainingFailed
 from rl_rewards.loop.run_folder import only_process, reading
 
 TEXT_ONLY = {"--help", "-h", "--version", "--cfg", "-c", "--info", "-i", "--hydra-help"}
-"""Arguments that print something and run nothing."""
+"""Arguments that print something and start no run."""
 
 
 def main() -> None:
@@ -38,7 +39,8 @@ def main() -> None:
         end_with_the_reader()
     raise_here()
     if {"--help", "-h"} & set(arguments):
-        print_help()
+        with guarded():
+            print_help(arguments)
     elif "--version" in arguments:
         print(f"rl_rewards {version('rl_rewards')}")
     elif resume := [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]:
@@ -54,7 +56,7 @@ def main() -> None:
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
 def _hydra_main(cfg: DictConfig) -> float | None:
-    """One job; returns its score (true success, or true return) for sweepers that optimise."""
+    """Run one job and return its score (true success, or true return) for sweepers that optimise."""
     job = HydraConfig.get()
     choices = {group: job.runtime.choices[group] for group in GROUPS}
     run_dir = Path(job.runtime.output_dir)
@@ -69,9 +71,9 @@ def _hydra_main(cfg: DictConfig) -> float | None:
 
 
 def sweep_job(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides: list[str]) -> float:
-    """A job of a sweep: skipped when done, and never the end of the sweep; see FAILED.json for what went wrong.
+    """Run a job of a sweep unless it is finished, and return its score; a failure goes to FAILED.json.
 
-    A folder in which another process runs does end it: that job will have a score, but not here.
+    Only a folder in which another process runs ends the sweep: that job will have a score, but not in this process.
     """
     try:
         refuse_study(cfg)
@@ -97,13 +99,13 @@ def start_run(cfg: DictConfig, run_dir: Path, choices: dict[str, str], overrides
 
 
 def resume_run(run_dir: Path, overrides: list[str]) -> None:
-    """Go on with the run in ``run_dir``; ``overrides`` and refusals are those of :func:`resumed`."""
+    """Continue the run in ``run_dir``; arguments and errors are those of :func:`resumed`."""
     with resumed(run_dir, overrides) as (config, choices):
         execute(config, run_dir, choices, reading(run_dir))
 
 
 def start_study(cfg: DictConfig, run_dir: Path, overrides: list[str]) -> None:
-    """Run the arms of ``cfg`` that are not done in ``run_dir``, judge them, and show them side by side."""
+    """Run the arms of ``cfg`` that are not finished in ``run_dir``, judge them, and show them side by side."""
     prepare_jax()  # a study without arms computes here
     from rl_rewards.loop.build import build_study
     from rl_rewards.reporting.comparison import write_comparison
@@ -126,10 +128,10 @@ def execute(
     choices: Mapping[str, str],
     building: AbstractContextManager[None] = nullcontext(),  # noqa: B008
 ) -> float:
-    """Build, check, train, and tell the outcome; returns the score.
+    """Build, check, train, print the outcome, and return the score.
 
     Args:
-        building: what to build the parts in.
+        building: the context in which the parts are built.
     """
     prepare_jax()
     from rl_rewards.loop import build, compatibility, supplied
@@ -153,14 +155,14 @@ def execute(
         if settings.report:
             from rl_rewards.reporting.page import write_report
 
-            write_report(run_dir)  # of what there is, with the reason
+            write_report(run_dir)  # with the rounds so far and the reason
         raise
     _show(experiment, run_dir, row)
     return sweep.score(row)
 
 
 def _show(experiment: Any, run_dir: Path, row: dict[str, Any]) -> None:
-    """Write the video and the report that the settings ask for, and tell the outcome."""
+    """Write the video and the report that the settings ask for, and print the outcome."""
     from rl_rewards.command_line.outcome import print_outcome
     from rl_rewards.reporting.over_seeds import typical_index
     from rl_rewards.reporting.page import write_report

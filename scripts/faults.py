@@ -176,8 +176,15 @@ FAULTS = (
     Fault(
         "a truncated episode is not reset",
         "loop/collect.py",
-        "_select(out.needs_reset, fresh, env_state)",
-        "_select(out.terminated, fresh, env_state)",
+        "_reset_where(out.needs_reset, ",
+        "_reset_where(out.terminated, ",
+        "loop/test_collect.py",
+    ),
+    Fault(
+        "two environments begin in the same fresh state",
+        "loop/collect.py",
+        "served = waits & (place < group)",
+        "served = waits",
         "loop/test_collect.py",
     ),
     Fault(
@@ -250,6 +257,13 @@ FAULTS = (
         "masked_mean(clipped_surrogate(log_ratio, advantage, self.clip), batch.valid)",
         "jnp.mean(clipped_surrogate(log_ratio, advantage, self.clip))",
         "algorithms/test_ppo.py algorithms/test_ppo_update.py",
+    ),
+    Fault(
+        "PPO counts some of a player's own steps twice",
+        "core/pieces.py",
+        "(place >= first) & (place < count)",
+        "place < count",
+        "core/test_pieces.py algorithms/test_ppo_update.py",
     ),
     Fault(
         "PPO forgets what a reward pays after the end",

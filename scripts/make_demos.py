@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
+from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.exits import guarded
-from rl_rewards.command_line.help import CONFIGS
 from rl_rewards.core.checks import require
 from rl_rewards.data.__main__ import describe
 from rl_rewards.loop.trust import check_targets, take_trust

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rl_rewards.command_line.help import list_choices, study_name
+from rl_rewards.command_line.choices import list_choices, study_name
 from rl_rewards.core.intervals import LEVEL
 from rl_rewards.reporting.stored_claims import claimed_in_words, interval_in_words, seeds_in_words
 from rl_rewards.studies.evidence import stored_evidence

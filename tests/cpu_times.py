@@ -1,4 +1,4 @@
-"""Writes the processor seconds of every test, to help make the tests faster: ``make test ARGS="--cpu-times FILE"``.
+"""Writes the processor seconds of every test, to help make the tests faster: ``make test ARGS="--cpu-times=FILE"``.
 
 Unlike the time on a clock, they do not depend on the machine's other work. Each line of FILE is ``seconds test``, and
 includes the processes that the test started. Each worker of pytest-xdist writes its own file, FILE.gw0 and so on.

@@ -11,14 +11,14 @@ import jax
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from rl_rewards.command_line.help import CONFIGS, list_choices
+from rl_rewards.command_line.choices import CONFIGS, list_choices
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
 from rl_rewards.rewards.classifier.places import Places
 from tests.processes import Command
 
 ADDED_LATER = {"learning_rate_schedule": "constant", "final_learning_rate_share": 0.0, "target_kl": None}
-ADDED_LATER |= {"min_log_std": None, "reward_scale_floor": None}
+ADDED_LATER |= {"min_log_std": None, "reward_scale_floor": None, "noise_every": None}
 ADDED_LATER |= {"negatives": "visits", "recent_share": 0.0, "recent_rounds": 20}
 ADDED_LATER |= {"places": Places(features="inputs", dimensions=8, side=0.5)}
 ADDED_LATER |= {"input_scale": 1.0, "gradient_penalty_at": "between", "negative_weighting": "none", "average": 0.0}

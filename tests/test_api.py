@@ -103,7 +103,7 @@ OBS, ACTION = np.zeros((4, 3)), np.zeros((4, 2))
         (
             "obs",
             {"obs": np.zeros((4, 2))},
-            "obs has the shape [4, 2]; this reward was learned on test, whose obs is [3]",
+            "obs has the shape [4, 2]; this reward was learned on test, whose obs has the shape [3]",
         ),
         ("obs", {"obs": 0.0}, "obs has the shape []"),
         ("obs_action", {"obs": OBS}, "This reward reads obs, action, and action is missing; give it as action=ARRAY"),

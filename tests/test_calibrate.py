@@ -74,7 +74,7 @@ def test_a_labeler_is_asked_about_trusted_pairs(tmp_path, capsys):
     assert told["leans_on"] == "path_length" and told["flip_rate"] == 0.0 and told["tested"] == "teacher"
     assert told["pairs"] == 200 and told["calibration_error"] is None
     printed = capsys.readouterr().out
-    assert "leans most on: path_length" in printed and "no probabilities given" in printed
+    assert "strongest bias: path_length" in printed and "no probabilities given" in printed
     wavering = compare(run, ["labeler=oracle", "labeler.rationality=1", "labeler.store=true"]).found
     assert wavering.flip_rate > 0.1, "its noise depends on the order of the clips"
 
@@ -135,18 +135,18 @@ def test_what_is_known_of_clips_travels_with_them_and_may_be_missing(tmp_path):
         compare(other, ["labeler=oracle"])
     with JudgeServer(lambda body: "A") as server:
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=null"]
-        assert "told in numbers" in compare(other, ["labeler=ai_judge", *judge]).notes[0]
+        assert "described in numbers" in compare(other, ["labeler=ai_judge", *judge]).notes[0]
 
 
 def test_what_is_told(tmp_path):
     lines = "\n".join(in_words(compare(answered_run(tmp_path, n=10), [])))
-    assert "10 pairs are few" in lines and "leans most on: none shown" in lines and "over 10 pairs" in lines
+    assert "10 pairs are few" in lines and "strongest bias: none found" in lines and "on 10 pairs" in lines
 
 
 @pytest.mark.parametrize(
     ("overrides", "seed", "words"),
     [
-        (["env=flip"], None, "env=flip says nothing of a labeler"),
+        (["env=flip"], None, "env=flip is not a setting of a labeler"),
         (["labeler=human"], None, "A labeler that asks people cannot be used here"),
         (["labeler=oracle", "labeler.mistake=2"], None, r"labeler\.mistake=2"),
         ([], 7, "no answered pair of seed 7"),

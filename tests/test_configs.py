@@ -6,7 +6,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from rl_rewards.command_line.help import CONFIGS, list_choices
+from rl_rewards.command_line.choices import CONFIGS, list_choices
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 from tests.runs import ADDED_LATER, composed, usable_envs
@@ -47,6 +47,17 @@ PRESETS += [f"experiment={name}" for name in list_choices("experiment") if not n
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_compose(preset):
     composed(preset)
+
+
+@pytest.mark.parametrize("name", [name for name in list_choices("experiment") if name.startswith("classic/")])
+def test_settings_of_classic_control_fit_their_task(name):
+    """Minibatches that divide the rollouts, noise for real actions alone: whatever a part refuses by itself."""
+    from rl_rewards.loop import build
+
+    if name == "classic/lunar_lander":
+        pytest.importorskip("Box2D")
+    settings = build.build(composed(f"experiment={name}")).settings
+    assert settings.total_env_steps > 0
 
 
 def test_a_key_that_was_meant_for_another_choice_is_named():

@@ -1,4 +1,4 @@
-"""READMEs: the main pages stay short, links have targets, and every printed command composes."""
+"""The READMEs: the first pages stay short, links lead somewhere, and every command is run by a test or says why not."""
 
 import re
 import shlex
@@ -6,28 +6,56 @@ from pathlib import Path
 
 import pytest
 
+from tests.readmes import PAGES, ROOT, RUN, all_commands
 from tests.runs import composed
 
-ROOT = Path(__file__).parents[1]
-PAGES = sorted(
-    ROOT.joinpath(name) for name in ("README.md", "CONTRIBUTING.md", "configs/README.md", "scripts/README.md")
-)
-PAGES += [*sorted((ROOT / "rl_rewards").glob("*/README.md")), *sorted((ROOT / "scripts").glob("*/README.md"))]
 LARGEST = {"README.md": 12 * 1024, "CONTRIBUTING.md": 8 * 1024}  # bytes
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
-RUN = re.compile(r"python -m rl_rewards\.run ([^`\n#]*)")
-NOT_A_RUN = ("--config-dir", "resume=", "--help", "NAME")  # commands that do not compose a run from this repository
+NOT_COMPOSED = ("--config-dir", "resume=", "--help", "NAME")  # of other files, other folders, or any name
+HERE = "tests/test_readme_commands.py"
+RUN_BY = {
+    r"make run( ARGS=.*)?": HERE,  # what it stands for: the same words after python -m rl_rewards.run
+    r".* (labeler=human|experiment=hopper_backflip)": "tests/labelers/test_in_runs.py",
+    r".* reward=ai_feedback": "tests/labelers/test_ai_judge.py",
+    r".*experiment=lecture/classifiers/": "tests/lecture/classifiers/test_classifier_studies.py",
+    r".*experiment=lecture/demonstrations/|.*experiment=lecture/CHAPTER/NAME": "tests/lecture/test_computed.py",
+    r".* --multirun ": "tests/command_line/test_sweep.py",
+    r".* --help( |$)": "tests/command_line/test_help.py",
+    r".* resume=RUN_DIR trust=": "tests/loop/test_trust.py",
+    r".* resume=": "tests/loop/test_resume.py",
+    r".*--config-dir my_configs ": HERE,
+    r".*--config-dir FOLDER ": "tests/loop/test_own_parts.py",
+    r".*(--config-dir |PYTHONPATH=|python )scripts/examples": "tests/test_examples.py",
+    r".*env\.id=my_module:MyEnv": "tests/envs/adapters/test_gymnasium.py",
+    r"python -m rl_rewards\.(run|data|report|calibrate|label) ": HERE,
+    r"python scripts/make_demos\.py": "tests/test_make_demos.py",
+    r"python scripts/make_readme_gif\.py": "tests/test_make_readme_gif.py",
+    r"python scripts/verdict_table\.py": "tests/test_verdict_table.py",
+    r"python -m scripts\.measure_best": "tests/test_measure_best.py",
+    r"make bench|python -m scripts\.bench": "tests/test_bench.py",
+    r"make test ARGS=\"--cpu-times|RL_REWARDS_MJX=1 make test": "tests/conftest.py",
+}
+"""The beginning of a command -> the test that runs it or, with other words and smaller sizes, what it starts."""
+NOT_RUN = {
+    r"make( (setup|help|format|clean))?$|source |pip install ": "sets up or tidies the checkout that the tests run in",
+    r"make (check|test|test-long|lint|type)$|\.ci/run": "runs the tests, or what .ci/run runs beside them",
+    r"make judge-local": "downloads 200 MB",
+    r"ssh |wandb sweep": "needs another machine, or an account",
+    r"python (scripts/|-m scripts\.)(measure_(?!best)\w+|inject_faults)": "takes from ten minutes to hours",
+}
+"""The beginning of a command -> why no test runs it."""
 
 
 def _anchors(page: Path) -> set[str]:
-    """Return the anchors of a page that a link can name, as GitHub derives them from headings."""
+    """The places in a page that a link can name, as GitHub makes them of headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def _commands() -> list[str]:
-    found = {line.strip() for page in PAGES for line in RUN.findall(page.read_text(encoding="utf-8"))}
-    return sorted(line for line in found if not any(word in line for word in NOT_A_RUN))
+def _runs() -> list[str]:
+    """The arguments of every run that composes as it stands."""
+    found = [match[1] for command in all_commands() if (match := RUN.fullmatch(command))]
+    return [line for line in found if not any(word in line for word in NOT_COMPOSED)]
 
 
 @pytest.mark.parametrize("page", LARGEST)
@@ -45,29 +73,35 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in _anchors(there), target + anchor
 
 
+@pytest.mark.parametrize("command", all_commands())
+def test_a_test_runs_the_command_or_it_is_said_why_not(command):
+    by = [test for start, test in RUN_BY.items() if re.match(start, command)]
+    why_not = [reason for start, reason in NOT_RUN.items() if re.match(start, command)]
+    assert by or why_not, "name it in RUN_BY or NOT_RUN"
+    assert all((ROOT / test).is_file() for test in by)
+
+
+def test_every_entry_is_of_a_command():
+    for start in [*RUN_BY, *NOT_RUN]:
+        assert any(re.match(start, command) for command in all_commands()), start
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_programs_that_a_page_names_are_there(page):
     text = page.read_text(encoding="utf-8")
     for module in re.findall(r"python -m ((?:rl_rewards|scripts)\.[\w.]*\w)", text):
         there = ROOT.joinpath(*module.split("."))
         assert there.with_suffix(".py").is_file() or (there / "__main__.py").is_file(), module
-    for script in re.findall(r"python (scripts/\w+\.py)", text):
+    for script in re.findall(r"python (scripts/[\w/]+\.py)", text):
         assert (ROOT / script).is_file(), script
-    targets = {
-        word.split()[0]
-        for word in re.findall(
-            r"\bmake ((?:run|check|test-long|test|format|lint|type|setup|bench|judge-local)\b)", text
-        )
-    }
+    targets = {words.split()[1] for words in all_commands() if re.match(r"make \w", words)}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert targets <= set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("line", _commands())
+@pytest.mark.parametrize("line", _runs())
 def test_a_printed_command_composes(line):
-    words = [
-        re.sub("^pretrain=", "pretrain.run=", word) for word in shlex.split(line)
-    ]  # the command line accepts this short form
+    words = [re.sub("^pretrain=", "pretrain.run=", word) for word in shlex.split(line)]  # as rl_rewards.run reads it
     sweep = "--multirun" in words
     words = [re.sub(",.*", "", word) if sweep else word for word in words if not word.startswith("--")]
     words = [word for word in words if word != "job" and not word.startswith("hydra")]

@@ -101,8 +101,8 @@ def test_mistakes_end_in_one_sentence(tmp_path, arguments, sentence):
     [
         ("algorithm.speed=3", "Could not override 'algorithm.speed': there is no such option"),
         ("env=Hopper-v5", "env=gymnasium env.id=Hopper-v5 takes the environment"),
-        ("labeler.ask=a=b", """stands in quotes of its own: 'labeler.ask="a=b"'."""),
-        ("labeler.ask=a,b", """stands in quotes of its own: 'labeler.ask="a,b"'."""),
+        ("labeler.ask=a=b", """text with such characters in its own quotes: 'labeler.ask="a=b"'."""),
+        ("labeler.ask=a,b", """text with such characters in its own quotes: 'labeler.ask="a,b"'."""),
         (
             "reward=magic",
             "Could not find 'reward/magic'. Available options in 'reward': adversarial_classifier, ai_feedback",

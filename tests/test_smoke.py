@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl_rewards.command_line.help import list_choices
+from rl_rewards.command_line.choices import list_choices
 from rl_rewards.loop import build
 from tests.demonstrations import recorded
 from tests.runs import composed, raw_rows, rows, run_here, usable_envs

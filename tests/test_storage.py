@@ -58,8 +58,8 @@ def test_a_read_only_folder_is_one_sentence(tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        f"Error: cannot read or write {tmp_path}/x: Read-only file system. What was written before is kept; once that "
-        "is mended, the same command with the same hydra.run.dir goes on."
+        f"Error: cannot read or write {tmp_path}/x: Read-only file system. Everything written before is kept; "
+        "once this is fixed, the same command with the same hydra.run.dir continues the run."
     )
 
 

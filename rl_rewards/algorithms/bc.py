@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.distributions import Categorical, DiagonalNormal
+from rl_rewards.core.distributions import ActionDistribution
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.normalize import RunningMoments
 from rl_rewards.core.requirements import Requirements
@@ -169,7 +169,7 @@ class BehaviorCloning(Algorithm):
             return state
         return state.replace(obs_moments=state.obs_moments.update(demos.obs, demos.valid))
 
-    def _distribution(self, state: BCState, params: dict, obs: Obs) -> Categorical | DiagonalNormal:
+    def _distribution(self, state: BCState, params: dict, obs: Obs) -> ActionDistribution:
         normalize = partial(state.obs_moments.normalize, clip=self.obs_clip) if self.normalize_obs else None
         features = self.encoder(params.get("encoder", {}), self.encoder.flat(obs, normalize))
         return self.policy.distribution(params["actor"], features)

@@ -20,13 +20,15 @@ from jaxtyping import Array, Bool, Float
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
 from rl_rewards.core.checks import require
-from rl_rewards.core.distributions import Categorical, DiagonalNormal
+from rl_rewards.core.distributions import ActionDistribution, StateDependentNormal
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
+from rl_rewards.core.pieces import compute_where, mean_over_first, true_first
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
 from rl_rewards.data.draws import shuffled
 from rl_rewards.models.encoders import ObsEncoder
+from rl_rewards.models.exploration import KeptNoise, StateDependentPolicyHead
 from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
 from rl_rewards.models.recurrence import Recurrence, Sequences, sequences_of, swapped
@@ -52,6 +54,7 @@ class PPOBatch(struct.PyTreeNode):
     value_target: Float[Array, " N *T"]
     valid: Bool[Array, " N *T"]
     sequences: Sequences | None = None  # None for single steps
+    partly_valid: bool = struct.field(pytree_node=False, default=False)  # other steps are another player's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,8 @@ class PPO(PPOSettings, Algorithm):
 
     @cached_property
     def policy(self) -> PolicyHead:
-        return PolicyHead(self.spec, self.model, self.initial_log_std, self.min_log_std)
+        head = PolicyHead if self.noise_every is None else StateDependentPolicyHead
+        return head(self.spec, self.model, self.initial_log_std, self.min_log_std)
 
     @cached_property
     def critic(self) -> nn.Module:
@@ -101,7 +105,11 @@ class PPO(PPOSettings, Algorithm):
         )
 
     def initial_memory(self, num_envs: int) -> Memory:
-        return () if self.recurrence is None else self.recurrence.initial_memory(num_envs)
+        if self.recurrence is not None:
+            return self.recurrence.initial_memory(num_envs)
+        if isinstance(self.policy, StateDependentPolicyHead):
+            return KeptNoise.none_yet(num_envs, self.policy.features(self.encoder.size), self.policy.size)
+        return ()
 
     def act(
         self, state: PPOState, memory: Memory, obs: Obs, key: Key, explore: bool
@@ -110,7 +118,14 @@ class PPO(PPOSettings, Algorithm):
         if self.recurrence is not None:
             memory, features = self.recurrence.step(state.params["recurrence"], memory, features)
         distribution = self._distribution(state.params, features)
-        action = distribution.sample(key) if explore else distribution.mode()
+        if not explore:
+            action = distribution.mode()
+        elif isinstance(distribution, StateDependentNormal):
+            assert self.noise_every is not None
+            memory = memory.next(key, self.noise_every)
+            action = distribution.with_noise(memory.noise)
+        else:
+            action = distribution.sample(key)
         return self.policy.to_env(action), memory, {"log_prob": distribution.log_prob(action)}
 
     def log_prob(self, state: PPOState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
@@ -165,7 +180,7 @@ class PPO(PPOSettings, Algorithm):
             return encoded
         return self.recurrence.over_time(params["recurrence"], batch.sequences, encoded)[1]
 
-    def _distribution(self, params: dict, features: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
+    def _distribution(self, params: dict, features: Float[Array, "*batch d"]) -> ActionDistribution:
         return self.policy.distribution(params["actor"], features)
 
     def _value(self, params: dict, features: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
@@ -184,7 +199,7 @@ class PPO(PPOSettings, Algorithm):
         scale = state.reward_scale.std() if self.normalize_reward else 1.0
         inputs, next_inputs = self._inputs(state, rollout.obs), self._inputs(state, rollout.next_obs)
         sequences = None if self.recurrence is None else sequences_of(experience)
-        values, next_values = self._values(state.params, inputs, next_inputs, sequences)
+        values, next_values = self._values(state.params, inputs, next_inputs, sequences, experience.acted)
         advantages = generalized_advantage(
             rewards / scale,
             values,
@@ -203,19 +218,34 @@ class PPO(PPOSettings, Algorithm):
             advantage=advantages,
             value_target=advantages + values,
             valid=rollout.valid,
+            partly_valid=experience.acted is not None and sequences is None,
         )
         if sequences is None:
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
         return swapped(batch).replace(sequences=sequences)
 
     def _values(
-        self, params: dict, inputs: jax.Array, next_inputs: jax.Array, sequences: Sequences | None
+        self,
+        params: dict,
+        inputs: jax.Array,
+        next_inputs: jax.Array,
+        sequences: Sequences | None,
+        acted: Bool[Array, "T B"] | None,
     ) -> tuple[Float[Array, "T B"], Float[Array, "T B"]]:
         """Return V of the observation before each step and of the true observation after it.
 
         With a recurrent model, the latter uses the memory after the step, even at the end of an episode, so that a
-        truncated episode is valued as if it continued.
+        truncated episode is valued as if it continued. Without one, V is computed only where the policy ``acted``.
         """
+        if acted is not None and sequences is None:
+
+            def value(x: jax.Array) -> Float[Array, " P"]:
+                return self._value(params, self._encoded(params, x))
+
+            def values(x: jax.Array) -> Float[Array, "T B"]:
+                return compute_where(acted.reshape(-1), value, x.reshape(-1, *x.shape[2:])).reshape(acted.shape)
+
+            return values(inputs), values(next_inputs)
         encoded, next_encoded = self._encoded(params, inputs), self._encoded(params, next_inputs)
         if self.recurrence is not None and sequences is not None:
             rows = swapped((encoded, next_encoded))
@@ -254,6 +284,8 @@ class PPO(PPOSettings, Algorithm):
 
         def epoch(carry: tuple, epoch_key: Key) -> tuple[tuple, Any]:
             order = shuffled(epoch_key, len(batch.log_prob)).reshape(self.minibatches, -1)
+            if batch.partly_valid:
+                order = jax.vmap(lambda row: row[true_first(batch.valid[row])])(order)
             one = step if self.target_kl is None else step_unless_far
             return jax.lax.scan(lambda c, i: one(c, jax.tree.map(lambda x: x[i], batch)), carry, order)
 
@@ -267,23 +299,38 @@ class PPO(PPOSettings, Algorithm):
 
     def _step(self, carry: tuple, batch: PPOBatch, rate_share: float | jax.Array) -> tuple[tuple, Metrics]:
         params, optimizer = carry
-        gradients, metrics = jax.grad(self._loss, has_aux=True)(params, batch)
+        gradients, metrics = self._gradients(params, self._standardized(batch))
         updates, optimizer = self.optimizer.update(gradients, optimizer, params)
         if self.learning_rate_schedule != "constant":  # Adam's updates are linear in the learning rate
             updates = jax.tree.map(lambda x: rate_share * x, updates)
         params: Any = optax.apply_updates(params, updates)
         return ({**params, "actor": self.policy.above_floor(params["actor"])}, optimizer), metrics
 
+    def _standardized(self, batch: PPOBatch) -> PPOBatch:
+        """Return the minibatch with advantages of mean 0 and deviation 1 over its valid steps, if it is configured."""
+        if not self.normalize_advantage:
+            return batch
+        std = jnp.sqrt(masked_variance(batch.advantage, batch.valid))
+        return batch.replace(advantage=(batch.advantage - masked_mean(batch.advantage, batch.valid)) / (std + 1e-8))
+
+    def _gradients(self, params: dict, batch: PPOBatch) -> tuple[dict, Metrics]:
+        """Return the gradients of a minibatch's loss, and its metrics.
+
+        In a minibatch that is only partly valid, the valid steps come first and the others are not computed.
+        """
+        gradient = jax.grad(self._loss, has_aux=True)
+        if not batch.partly_valid:
+            return gradient(params, batch)
+        return mean_over_first(
+            lambda piece, is_new: gradient(params, piece.replace(valid=is_new)), batch, jnp.sum(batch.valid)
+        )
+
     def _loss(self, params: dict, batch: PPOBatch) -> tuple[jax.Array, Metrics]:
         features = self._features(params, batch)
         distribution = self._distribution(params, features)
         log_ratio = distribution.log_prob(batch.action) - batch.log_prob
         log_ratio = jnp.where(batch.valid, log_ratio, 0.0)  # padding may hold any value, and exp must stay finite
-        advantage = batch.advantage
-        if self.normalize_advantage:
-            std = jnp.sqrt(masked_variance(advantage, batch.valid))
-            advantage = (advantage - masked_mean(advantage, batch.valid)) / (std + 1e-8)
-        policy_loss = masked_mean(clipped_surrogate(log_ratio, advantage, self.clip), batch.valid)
+        policy_loss = masked_mean(clipped_surrogate(log_ratio, batch.advantage, self.clip), batch.valid)
         value = self._value(params, features)
         value_loss = masked_mean(jnp.square(value - batch.value_target), batch.valid)
         entropy = masked_mean(distribution.entropy(), batch.valid)

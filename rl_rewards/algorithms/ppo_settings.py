@@ -45,6 +45,7 @@ class PPOSettings:
     final_learning_rate_share: float = 0.0
     target_kl: float | None = None
     min_log_std: float | None = None
+    noise_every: int | None = None
     reward_scale_floor: float | None = None
     carry_returns: bool = False
     run_env_steps: int | None = None  # env steps of the whole run; see with_budget
@@ -72,6 +73,24 @@ class PPOSettings:
         told = f"algorithm.target_kl={self.target_kl} must be positive, or null to never stop early."
         require(self.target_kl is None or self.target_kl > 0, told)
         self._check_floors()
+        self._check_noise()
+
+    def _check_noise(self) -> None:
+        """Check that the policy can keep exploration noise, where it is to do so."""
+        every = self.noise_every
+        if every is None:
+            return
+        require(every > 0, f"algorithm.noise_every={every} must be at least 1, or null for independent noise.")
+        require(
+            not isinstance(self.spec.action, Discrete),
+            f"algorithm.noise_every={every} needs continuous actions, and those of {self.spec.name} are discrete; set "
+            "it to null.",
+        )
+        require(
+            self.model.recurrence() is None,
+            f"algorithm.noise_every={every} cannot be combined with a recurrent model, such as this "
+            f"{type(self.model).__name__}; choose model@algorithm.model=mlp, or set it to null.",
+        )
 
     def _check_floors(self) -> None:
         """Check that the lower bounds of the log std and of the reward scale can have an effect."""

@@ -1,11 +1,12 @@
-"""The command line between a person and Hydra: what can mean one thing only is mended, the rest told in a sentence."""
+"""Correct arguments that have only one possible meaning, and explain those that Hydra cannot read."""
 
 import os
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from rl_rewards.command_line.help import CONFIGS, list_choices, with_chapter
+from rl_rewards.command_line.choices import CONFIGS, in_short, list_choices, with_chapter
+from rl_rewards.command_line.documented import keys_of_runs
 from rl_rewards.core.errors import ConfigError
 
 PATHS = (
@@ -18,12 +19,12 @@ PATHS = (
     "pretrain.run",
     "reward.run",
 )
-"""Keys that hold the path of a file or folder: nothing in them is Hydra's syntax but quotes, \\ and ${."""
+"""Keys that hold the path of a file or folder. Only quotes, \\ and ${ are read as Hydra's syntax in them."""
 MAY_BE_NONE = ("experiment", "debug")
-"""Groups of which nothing is chosen by default."""
+"""Groups in which nothing is chosen by default."""
 
 NETWORK = ("hidden", "activation", "dropout", "spectral_norm")
-"""Keys of networks."""
+"""Keys of networks, which stood beside those of the algorithm or the reward before models had a group."""
 
 _UNQUOTED = re.compile(r"[\w/\-+.$%*@?|: \\]*", re.ASCII)  # what Hydra reads as text without quotes
 _NO_NAME = re.compile(r"null|true|false|nan|[+-]?inf|[+-]?[\d_]*\.?[\d_]+(e[+-]?\d+)?", re.IGNORECASE)
@@ -31,13 +32,13 @@ _REGISTERED = re.compile(r"[\w/.-]+-v\d+|\w[\w.]*:[\w/.-]+")
 
 
 def mended(arguments: Sequence[str]) -> list[str]:
-    """The arguments as Hydra can read them.
+    """Return the arguments in a form that Hydra can read.
 
     ``pretrain=RUN`` is short for ``pretrain.run=RUN``; ``debug=null`` chooses nothing; the paths of :data:`PATHS` are
-    quoted where they need it, and ``~`` at their beginning is the home folder.
+    quoted where they need it, and a leading ``~`` becomes the home folder.
 
     Raises:
-        ConfigError: for a choice of a group that can be no name.
+        ConfigError: for a choice of a group that cannot be a name.
     """
     found = []
     sweeps = bool({"-m", "--multirun"} & set(arguments))
@@ -54,7 +55,7 @@ def mended(arguments: Sequence[str]) -> list[str]:
 
 
 def quoted(value: str) -> str:
-    """``value`` as Hydra reads it as text, whatever characters it has."""
+    """Return ``value``, quoted if necessary, so that Hydra reads it as text whatever characters it contains."""
     if _UNQUOTED.fullmatch(value) and value == value.strip() and value and not _NO_NAME.fullmatch(value):
         return value
     before_quotes = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ("\\" if m[2] else "") + m[2], value)
@@ -62,7 +63,7 @@ def quoted(value: str) -> str:
 
 
 def missing_choice(said: str) -> str | None:
-    """Returns the sentence that replaces Hydra's "Could not find 'GROUP/NAME'"; None for any other message."""
+    """Return the sentence that replaces Hydra's "Could not find 'GROUP/NAME'", or None for any other message."""
     match = re.match(r"Could not find '([\w@.]+)/([^']+)'", said)
     if match is None:
         return None
@@ -70,9 +71,9 @@ def missing_choice(said: str) -> str | None:
 
 
 def moved_key(said: str) -> str | None:
-    """Returns the sentence that replaces Hydra's "Could not override 'KEY'" for keys of networks where they once stood.
+    """Return the sentence that replaces Hydra's "Could not override 'KEY'" for keys of networks that have moved.
 
-    They are now under the ``model`` of the algorithm or the reward; that of preferences is in its ``reward_model``.
+    They are now below the ``model`` of the algorithm or the reward; in preferences, below ``reward_model.model``.
     """
     match = re.match(r"Could not override '((?:algorithm|reward|study)\.[\w.]+)'", said)
     if match is None:
@@ -86,19 +87,29 @@ def moved_key(said: str) -> str | None:
     return None if now == match[1] else f"Could not override '{match[1]}': it is {now} now."
 
 
+def unknown_key(said: str) -> str | None:
+    """Return the sentence that replaces Hydra's "Could not override 'KEY'", with keys like it; None for any other."""
+    match = re.match(r"Could not override '([^']+)'", said)
+    if match is None:
+        return None
+    near = get_close_matches(match[1], keys_of_runs(), 3, 0.8)
+    instead = f"did you mean {' or '.join(near)}?" if near else "--help keys lists them all."
+    return f"Could not override '{match[1]}': there is no such option; {instead}"
+
+
 def unreadable(override: str, problem: str) -> str:
-    """Returns the sentence for an override that Hydra cannot read, or whose value it takes for several."""
+    """Return the sentence for an override that Hydra cannot read, or whose value it reads as several values."""
     key, equals, value = override.partition("=")
     start = f"{override} cannot be read as KEY=VALUE: {problem.rstrip('.')}."
     if not equals or not re.fullmatch(r"[+~]*[\w./@]+", key) or value.startswith(("[", "{", "'", '"')):
         return start
     shown = f"{key}={quoted(value)}"
     shell = "'" + shown.replace("'", "'\\''") + "'"
-    return f"{start} A text with such characters stands in quotes of its own: {shell}."
+    return f"{start} Put text with such characters in its own quotes: {shell}."
 
 
 def _without_none(arguments: Sequence[str]) -> list[str]:
-    """Leave out the choices of a group whose last one is null: by default there is none."""
+    """Return the arguments without the choices of a group whose last choice is null, which is the default."""
     chosen = {group: [a for a in arguments if a.startswith(f"{group}=")] for group in MAY_BE_NONE}
     out = []
     for group, choices in chosen.items():
@@ -108,18 +119,18 @@ def _without_none(arguments: Sequence[str]) -> list[str]:
 
 
 def _check_choice(key: str, value: str) -> None:
-    """Refuse null, numbers and truth values in the place of a choice's name, which Hydra meets with a traceback."""
+    """Refuse null, numbers and truth values as the name of a choice; Hydra would answer with a traceback."""
     group = key.lstrip("+").split("@")[0]
     if not (CONFIGS / group).is_dir() or not group:
         return
     for one in value.split(","):
         if _NO_NAME.fullmatch(one.strip()):
             instead = _instead(group, one) if one != "null" else f"; leave it out, or choose one of: {_known(group)}."
-            raise ConfigError(f"{key}={value} names no choice of {group}{instead}")
+            raise ConfigError(f"{key}={value} is not a choice of {group}{instead}")
 
 
 def _instead(group: str, name: str) -> str:
-    """Returns the choices that exist, as the end of a sentence."""
+    """Return the choices that exist, as the end of a sentence."""
     if group == "experiment" and (now := with_chapter(name)):
         return f"; it is experiment={now} now."
     choices = list(list_choices(group))
@@ -136,16 +147,14 @@ def _instead(group: str, name: str) -> str:
 
 
 def _known(group: str) -> str:
-    """All choices; of folders with many, the folder."""
-    choices = list(list_choices(group))
-    if len(choices) <= 30:
-        return ", ".join(choices)
-    folders = dict.fromkeys(f"{choice.split('/')[0]}/..." for choice in choices if "/" in choice)
-    return ", ".join([*(choice for choice in choices if "/" not in choice), *folders]) + " (--help lists all)"
+    """Return the names of all choices, or of their folders where there are many."""
+    shown = in_short(group)
+    more = f" (--help {group}s lists all)" if len(shown) < len(list_choices(group)) else ""
+    return f"{', '.join(shown)}{more}"
 
 
 def _path(value: str) -> str:
-    """A path as Hydra reads it as text."""
+    """Return a path, quoted if necessary, so that Hydra reads it as text."""
     if value.startswith("~/") or value == "~":
         value = os.path.expanduser(value)
     no_path = value in ("", "null", "???", "true", "false")  # labeler.store is a path or a truth value

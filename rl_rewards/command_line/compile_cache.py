@@ -1,4 +1,4 @@
-"""JAX as a run needs it: quiet, and with compiled programs kept between runs where there is a place for them."""
+"""Prepare JAX for a run: quiet, and with compiled programs kept between runs where there is a folder for them."""
 
 import atexit
 import logging
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def prepare_jax() -> None:
-    """Import JAX and compile once per machine: keep compiled programs, unless the user chose a place for them."""
+    """Import JAX and let it keep compiled programs, in the user's folder if one is configured, else in ours."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.getLogger("jax").setLevel(logging.WARNING)  # Hydra's log would tell of every backend that is not there
+    logging.getLogger("jax").setLevel(logging.WARNING)  # otherwise Hydra's log would list every missing backend
     import jax
 
     if not jax.config.values["jax_compilation_cache_dir"]:
@@ -24,28 +24,28 @@ def prepare_jax() -> None:
 
 
 def cache_folder() -> tuple[Path | None, str | None]:
-    """The folder that keeps compiled programs, made if it was not there; None, and a sentence, where there can be none.
+    """Return the folder for compiled programs, created if missing; or None and a warning where there cannot be one.
 
-    Never one that all users of the machine share: what is in it is run.
+    It is never a folder that all users of the machine share, because programs found in it are executed.
     """
-    hint = "XDG_CACHE_HOME=FOLDER names a place for them."
+    hint = "set XDG_CACHE_HOME=FOLDER to choose a folder for them."
     named = os.environ.get("XDG_CACHE_HOME", "")
     try:
         base = Path(named) if os.path.isabs(named) else Path.home() / ".cache"  # the convention: ignored if relative
     except RuntimeError:
-        return None, f"Compiled programs are not kept, since there is no home folder; {hint}"
+        return None, f"Compiled programs are not kept because there is no home folder; {hint}"
     place = base / "rl_rewards" / "jax"
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        return None, f"Compiled programs are not kept, since {place} cannot be made ({error.strerror}); {hint}"
+        return None, f"Compiled programs are not kept because {place} cannot be created ({error.strerror}); {hint}"
     if not os.access(place, os.W_OK | os.X_OK):
-        return None, f"Compiled programs are not kept, since {place} cannot be written; {hint}"
+        return None, f"Compiled programs are not kept because {place} cannot be written; {hint}"
     return place, None
 
 
 def _replace_home() -> None:
-    """Where there is no home folder to write to, give the libraries that complain one for the life of this process."""
+    """If the home folder cannot be written, give libraries that need one a temporary folder for this process."""
     home = os.environ.get("HOME", "")
     needed = [name for name in ("MPLCONFIGDIR", "WANDB_CACHE_DIR") if name not in os.environ]
     if needed and not (os.path.isdir(home) and os.access(home, os.W_OK | os.X_OK)):

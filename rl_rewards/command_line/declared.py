@@ -1,11 +1,10 @@
-"""Numbers of a configuration held against the ranges that the YAMLs' comments declare. Light to import.
+"""Check the numbers of a configuration against the ranges that the YAMLs' comments declare. Light to import.
 
-A range belongs to a class and one of its keys: the YAML that names the class in ``_target_`` declares it, or, for
-``config.yaml``, the run itself. So it holds wherever an object of that class stands: alone, in a mixture, in a study. A
-class of a user's own has the ranges that its YAML declares, and none where that has no such comments.
+A range belongs to a class and one of its keys. It is declared by the YAML that names the class in ``_target_``, or by
+``config.yaml`` for the run itself, and applies wherever an object of that class is configured: alone, in a mixture, in
+a study. A user's own class has the ranges that its YAML declares, and none if the YAML has no such comments.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -14,23 +13,19 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rl_rewards.command_line.help import CONFIGS
-from rl_rewards.command_line.ranges import Misfit, Range, parse
+from rl_rewards.command_line.choices import CONFIGS
+from rl_rewards.command_line.commented import Key, read_comments
+from rl_rewards.command_line.ranges import Misfit, Range, bracketed, parse
 from rl_rewards.core.errors import ConfigError
 
 RUN = ""
-"""In the place of a class: keys of the run itself, which config.yaml declares."""
+"""Stands for the class of keys of the run itself, which config.yaml declares."""
 GROUPS = ("env", "reward", "algorithm", "labeler", "logger")
-"""The choices of config.yaml that a run cannot be without."""
-Key = tuple[str, ...]
-
-_LINE = re.compile(r"(?P<indent> *)(?P<key>[\w.@/-]+):(?P<rest>.*)")
-_ENTRY = re.compile(r"\s*-\s+(?P<name>[\w/.-]+)\s*(#.*)?")
-_RANGE = re.compile(r"\s#\s\[(?P<text>[^\]]*)\]")
+"""The groups of config.yaml in which a run needs a choice."""
 
 
 class Declared(NamedTuple):
-    """The declarations of one YAML, with those that it inherits from its folder by its ``defaults``."""
+    """The declarations of one YAML, with those that it inherits from YAMLs of its group by its ``defaults``."""
 
     ranges: dict[Key, Range]  # by the keys that lead there
     classes: dict[Key, str]  # ``_target_`` by the keys that lead to it
@@ -46,13 +41,13 @@ class Number(NamedTuple):
 
 
 def check_numbers(cfg: DictConfig, folders: Iterable[Path] = ()) -> None:
-    """Refuse numbers outside of their ranges; whole floats become integers, in place.
+    """Refuse numbers outside their ranges, and turn whole floats into integers, in place.
 
     Args:
         folders: a user's own config folders.
 
     Raises:
-        ConfigError: for the first number that does not fit, or a key of config.yaml that is not there.
+        ConfigError: for the first number outside its range, or a missing key of config.yaml.
     """
     plain = _plain(cfg)
     _check_complete(plain)
@@ -60,10 +55,10 @@ def check_numbers(cfg: DictConfig, folders: Iterable[Path] = ()) -> None:
 
 
 def check_changed(cfg: DictConfig, overrides: Iterable[str]) -> None:
-    """The same for those keys of a saved configuration that ``overrides`` change; an older one may lack others.
+    """Check only the keys of a saved configuration that ``overrides`` change; an older one may lack other keys.
 
     Raises:
-        ConfigError: for the first number that does not fit.
+        ConfigError: for the first number outside its range.
     """
     changed = {override.partition("=")[0] for override in overrides}
     _fit(cfg, (number for number in numbers(_plain(cfg)) if ".".join(number.key) in changed))
@@ -80,12 +75,12 @@ def _fit(cfg: DictConfig, found: Iterable[Number]) -> None:
 
 
 def numbers(plain: dict, folders: Iterable[Path] = ()) -> Iterator[Number]:
-    """Every key of a configuration, as plain containers, that has a range."""
+    """Yield every key with a range of a configuration in plain containers."""
     yield from _below(plain, (), ranges_of_classes(tuple(folders)), RUN, ())
 
 
 def _below(node: dict, key: Key, declared: dict[tuple[str, Key], Range], owner: str, inside: Key) -> Iterator[Number]:
-    """``inside`` are the keys from the object of class ``owner`` to ``node``, and ``key`` those from the root."""
+    """Yield the keys below ``node``, which is at ``key`` from the root and at ``inside`` from the object ``owner``."""
     if isinstance(node.get("_target_"), str):
         owner, inside = node["_target_"], ()
     for name, value in node.items():
@@ -98,7 +93,7 @@ def _below(node: dict, key: Key, declared: dict[tuple[str, Key], Range], owner: 
 
 @cache
 def ranges_of_classes(folders: tuple[Path, ...] = ()) -> dict[tuple[str, Key], Range]:
-    """(class, keys) -> range, of all YAMLs; a user's own go before ours."""
+    """Return (class, keys) -> range for all YAMLs; a user's own take precedence."""
     found: dict[tuple[str, Key], Range] = {}
     for folder in (*folders, CONFIGS):
         for path in sorted(folder.rglob("*.yaml")):
@@ -114,35 +109,29 @@ def ranges_of_classes(folders: tuple[Path, ...] = ()) -> dict[tuple[str, Key], R
 
 @cache
 def read(path: Path, folder: Path) -> Declared:
-    """The ranges, classes and keys of the YAML at ``path`` in the config folder ``folder``."""
+    """Return the ranges, classes and keys of the YAML at ``path`` in the config folder ``folder``."""
     ranges: dict[Key, Range] = {}
     classes: dict[Key, str] = {}
     keys: list[Key] = []
     group = folder / path.relative_to(folder).parts[0]
-    open_keys: list[tuple[int, str]] = []  # those whose block we are in, with their indentation
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match = _LINE.fullmatch(line)
-        if match is None:
-            entry = _ENTRY.fullmatch(line)
-            if entry and entry["name"] != "_self_" and [name for _, name in open_keys] == ["defaults"]:
-                _take_over(entry["name"], group, folder, path, ranges, classes)
+    commented = read_comments(path)
+    for default in commented.defaults:
+        if not default.choice and default.name != "_self_":
+            _take_over(default.name, group, folder, path, ranges, classes)
+    for one in commented.keys:
+        if one.key[-1] == "_target_":
+            classes[one.key[:-1]] = one.value.strip("'\"")
             continue
-        indent = len(match["indent"])
-        open_keys = [one for one in open_keys if one[0] < indent] + [(indent, match["key"])]
-        key = tuple(name for _, name in open_keys)
-        if key[-1] == "_target_":
-            classes[key[:-1]] = match["rest"].split("#")[0].strip().strip("'\"")
-            continue
-        keys.append(key)
-        comment = _RANGE.search(match["rest"])
-        declared = parse(comment["text"]) if comment else None
+        keys.append(one.key)
+        text, _ = bracketed(one.comment)
+        declared = None if text is None else parse(text)
         if declared is not None:
-            ranges[key] = declared
+            ranges[one.key] = declared
     return Declared(ranges, classes, keys)
 
 
 def _take_over(name: str, group: Path, folder: Path, path: Path, ranges: dict, classes: dict) -> None:
-    """Add what a YAML of the same group, the user's or ours, declares; those of other groups name their own classes."""
+    """Add the declarations of a YAML of the same group, the user's or ours; other groups name their own classes."""
     for place in (folder, CONFIGS):
         base = place / f"{name[1:]}.yaml" if name.startswith("/") else place / group.name / f"{name}.yaml"
         if base.is_file() and base != path:
@@ -153,26 +142,26 @@ def _take_over(name: str, group: Path, folder: Path, path: Path, ranges: dict, c
 
 
 def _check_complete(plain: dict) -> None:
-    """Refuse a configuration that lacks a part or a key of config.yaml, as after ``~seed`` or ``examples=null``."""
+    """Refuse a configuration that lacks a part or a key of config.yaml, for example after ``~seed``."""
     for group in GROUPS:
         if not isinstance(plain.get(group), dict):
-            raise ConfigError(f"A run needs a choice of {group}; see --help for what there is, and leave out ~{group}.")
+            raise ConfigError(f"A run needs a choice of {group}; remove ~{group}. --help lists the choices.")
     for key in read(CONFIGS / "config.yaml", CONFIGS).keys:
-        if key[0] in ("defaults", "hydra"):
+        if key[0] == "hydra":
             continue
         node: Any = plain
         for depth, name in enumerate(key):
             if not isinstance(node, dict):
                 above = ".".join(key[:depth])
                 shown = "null" if node is None else node
-                raise ConfigError(f"{above}={shown} is not valid; it has keys of its own, such as {'.'.join(key)}.")
+                raise ConfigError(f"{above}={shown} is not valid; {above} must keep its keys, such as {'.'.join(key)}.")
             if name not in node:
-                raise ConfigError(f"{'.'.join(key)} is missing; a run needs it, so leave out ~{'.'.join(key)}.")
+                raise ConfigError(f"{'.'.join(key)} is missing; a run needs it, so remove ~{'.'.join(key)}.")
             node = node[name]
 
 
 def _plain(cfg: DictConfig) -> dict:
-    """Plain containers with interpolations resolved, without Hydra's own settings."""
+    """Return the configuration in plain containers, with interpolations resolved and without Hydra's own settings."""
     shown = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
     try:
         plain = OmegaConf.to_container(shown, resolve=True)
@@ -183,7 +172,7 @@ def _plain(cfg: DictConfig) -> dict:
 
 
 def _put(cfg: DictConfig, key: Key, value: Any) -> None:
-    """Replace a value; what only points to another key's value is left, for that key is checked too."""
+    """Replace a value, but not an interpolation, whose source is checked as a key of its own."""
     node: Any = cfg
     for name in key[:-1]:
         node = node[name]

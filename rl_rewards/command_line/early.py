@@ -1,4 +1,4 @@
-"""Refuses a wrong configuration before Hydra makes a folder for it, so that nothing is left behind."""
+"""Refuse an invalid configuration before Hydra creates a folder for it, so that nothing is left behind."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,21 +17,21 @@ from rl_rewards.core.errors import ConfigError, FolderInUse
 
 WRITTEN_FIRST = {".hydra", "run.log", "run.lock", "config.yaml", "run.json"}
 """The files of a run's folder before anything is built."""
-_made_here: set[Path] = set()  # folders that were not there when this process started its run
+_made_here: set[Path] = set()  # folders that did not exist when this process started its run
 
 
 class RefuseEarly(Callback):
-    """Hydra's callback. Hydra swallows its exceptions, so that it ends the process itself."""
+    """Hydra's callback. It ends the process itself, because Hydra swallows the exceptions of callbacks."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Check the configuration of a run or a study; its folder is not there yet."""
+        """Check the configuration of a run or a study before its folder exists."""
         with guarded():
             self._check(config)
         run_dir = Path(config.hydra.run.dir).absolute()
         _made_here.update(path for path in (run_dir, *run_dir.parents) if not path.exists())
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Check what all jobs of a sweep share; what they differ in is checked by each."""
+        """Check what all jobs of a sweep share; each job checks the rest."""
         with guarded():
             self._check(config, sweep=True)
 
@@ -43,33 +43,33 @@ class RefuseEarly(Callback):
 
 
 def refuse_study(cfg: DictConfig) -> None:
-    """Raise ConfigError for a study, which is no job of a sweep."""
+    """Raise ConfigError for a study, which cannot be a job of a sweep."""
     require(
         cfg.study is None,
-        "This experiment is a study, which runs jobs of its own and has no score, so that --multirun cannot sweep it; "
+        "This experiment is a study. A study runs jobs of its own and has no score, so --multirun cannot sweep it; "
         "start it without --multirun, once for each variant.",
     )
 
 
 def own_folders(hydra: DictConfig) -> list[Path]:
-    """The config folders that the user brought with --config-dir or hydra.searchpath."""
+    """Return the user's config folders, given by --config-dir or hydra.searchpath."""
     sources = OmegaConf.select(hydra, "runtime.config_sources") or []
     paths = [Path(one.path) for one in sources if one.schema == "file" and one.provider not in ("main", "schema")]
     return [path for path in paths if path.is_dir()]
 
 
 def check_job(cfg: DictConfig) -> None:
-    """Check the numbers of one job, also where its launcher started no process of this package's own.
+    """Check the numbers of one job, also in a process that a launcher started.
 
     Raises:
-        ConfigError: for a number outside of its range.
+        ConfigError: for a number outside its range.
     """
     check_numbers(cfg, own_folders(HydraConfig.get()) if HydraConfig.initialized() else ())
 
 
 @contextmanager
 def leaving_nothing(run_dir: Path) -> Iterator[None]:
-    """Remove the folder that was made for what the block does, if that is refused before anything was built."""
+    """Remove the run's new folder if the block is refused before anything was built."""
     try:
         yield
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""How a command ends: one sentence and an exit code for each thing that can go wrong. Light to import."""
+"""Ends commands: one sentence and an exit code for each thing that can go wrong. Light to import."""
 
 import logging
 import os
@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 
 from hydra.errors import HydraException, OverrideParseException
 
-from rl_rewards.command_line.arguments import missing_choice, moved_key, unreadable
+from rl_rewards.command_line.arguments import missing_choice, moved_key, unknown_key, unreadable
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
 
 FAILED, REFUSED = 1, 2
 INTERRUPTED = 130
-"""As shells have it of a program that Ctrl-C has ended."""
+"""The exit code that shells give a program ended by Ctrl-C."""
 REQUEUE = 75
 """Exit code (EX_TEMPFAIL) of a run that was asked to stop and has saved everything: start it again."""
 
@@ -25,15 +25,15 @@ _ASKED_FOR_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def raise_here() -> None:
-    """Let Hydra raise instead of printing a traceback of its own, so that :func:`guarded` hears of everything."""
+    """Let Hydra raise instead of printing its own traceback, so that :func:`guarded` sees every failure."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    logging.raiseExceptions = False  # a log that cannot be written is no reason for a traceback
-    # Threads of the storage library print through any of these.
+    logging.raiseExceptions = False  # no traceback for a log that cannot be written
+    # Threads of the storage library print through each of these.
     sys.excepthook, sys.unraisablehook, threading.excepthook = _excepthook, _unraisablehook, _thread_excepthook
 
 
 def _is_late_writer(error: BaseException | None) -> bool:
-    """Of a thread whose checkpoint could not be written, after that has been told."""
+    """Return True for the error of a thread whose checkpoint could not be written; that was reported before."""
     return str(error) == "Event loop is closed"
 
 
@@ -48,20 +48,20 @@ def _unraisablehook(unraisable: Any) -> None:
 
 
 def end_with_the_reader() -> None:
-    """Let the process end without a word when nobody reads its output any more, as in ``--help | head``."""
+    """Let the process end silently when its output is no longer read, as in ``--help | head``."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def _thread_excepthook(failure: threading.ExceptHookArgs) -> None:
-    """Silent of a checkpoint's writer: what it could not write is raised where the checkpoint is waited for."""
+    """Report nothing for a checkpoint's writer: its failure is raised where the run waits for the checkpoint."""
     if not type(failure.thread).__module__.startswith("orbax."):
         threading.__excepthook__(failure)
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Whatever goes wrong in the block ends in one sentence and an exit code of its own."""
+    """Turn every failure of the block into one sentence and an exit code."""
     try:
         yield
     except ConfigError as error:
@@ -77,25 +77,25 @@ def guarded() -> Iterator[None]:
     except OSError as error:
         leave(f"Error: {file_sentence(error)}", FAILED)
     except KeyboardInterrupt:
-        leave("Stopped at once, by Ctrl-C; what was saved before is kept.", INTERRUPTED)
+        leave("Stopped at once by Ctrl-C; everything saved before is kept.", INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         leave(f"Error: {memory_sentence(error)}", FAILED)
     except ValueError as error:
-        if not isinstance(error.__cause__, OSError):  # of Hydra's log, which it opens in the run's folder
+        if not isinstance(error.__cause__, OSError):  # from Hydra's log, which it opens in the run's folder
             raise
         leave(f"Error: {file_sentence(error.__cause__)}", FAILED)
 
 
 def leave(message: str, code: int) -> NoReturn:
-    """End the process."""
+    """Print ``message`` as an error and end the process with ``code``."""
     print(message, file=sys.stderr)
     sys.exit(code)
 
 
 def composition_sentence(error: HydraException) -> str:
-    """What Hydra says of a command line that does not compose, in one line and without its search path."""
+    """Return Hydra's message about a command line that does not compose, in one line without its search path."""
     if isinstance(error, OverrideParseException):
         return unreadable(error.override, str(error).splitlines()[0])
     said = str(error).removeprefix("In 'config': ").partition("Config search path:")[0]
@@ -103,38 +103,36 @@ def composition_sentence(error: HydraException) -> str:
     rest = [line for line in rest if not line.startswith(("To append to your config", "Did you mean", "See https"))]
     if (several := re.match(r"Ambiguous value for argument '(.*)'$", head)) is not None:
         return unreadable(
-            several[1], "its value is several; add --multirun to sweep over them, or write a list as [a,b]"
+            several[1], "it has several values; add --multirun to sweep over them, or write a list as [a,b]"
         )
     if (instead := missing_choice(head)) is not None:
         return instead
-    if (instead := moved_key(head)) is not None:
+    if (instead := moved_key(head) or unknown_key(head)) is not None:
         return instead
-    if head.startswith("Could not override"):
-        return f"{head.rstrip('.')}: there is no such option; --cfg job lists them all."
     if rest and rest[0].startswith("Available options"):
         return f"{head}. {rest[0]} {', '.join(rest[1:])}."
     return " ".join([head, *rest])
 
 
 def file_sentence(error: OSError) -> str:
-    """What could not be read or written, and that nothing is lost."""
+    """Return a sentence that says which file could not be read or written, and that nothing is lost."""
     where = f" {error.filename}" if error.filename else ""
     return (
-        f"cannot read or write{where}: {error.strerror or error}. What was written before is kept; once that is "
-        "mended, the same command with the same hydra.run.dir goes on."
+        f"cannot read or write{where}: {error.strerror or error}. Everything written before is kept; once this is "
+        "fixed, the same command with the same hydra.run.dir continues the run."
     )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether an allocation failed, on the host or, as JAX raises it, on a device."""
+    """Return True if an allocation failed, on the host or, as JAX reports it, on a device."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def memory_sentence(error: BaseException) -> str:
-    """Returns the sentence for a run that does not fit in memory."""
+    """Return the sentence for a run that does not fit in memory."""
     told = str(error).partition("RESOURCE_EXHAUSTED: ")[2] or str(error) or "an allocation failed"
     return (
-        f"the run does not fit in memory ({told.splitlines()[0].rstrip('.')}). Fewer seeds or environments, smaller "
-        "batches or smaller networks need less (num_seeds, algorithm.num_envs, keys with batch or hidden in them). "
-        "What was saved before is kept."
+        f"the run does not fit in memory ({told.splitlines()[0].rstrip('.')}). Use fewer seeds or environments, "
+        "smaller batches or smaller networks (num_seeds, algorithm.num_envs, keys with batch or hidden in their "
+        "names). Everything saved before is kept."
     )

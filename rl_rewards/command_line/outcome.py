@@ -6,7 +6,7 @@ from typing import Any
 
 
 def print_outcome(row: dict[str, Any], run_dir: Path, first_seed: int, report: Path | None) -> None:
-    """Tell on the console what came of the run in ``run_dir``, whose last row of metrics is ``row``."""
+    """Print the outcome of the run in ``run_dir``, whose last row of metrics is ``row``."""
     from rl_rewards.core.seed_rows import of_seed, seed_count, steps_in_words
     from rl_rewards.loop.best import kept_in_words
     from rl_rewards.loop.log import in_words

@@ -1,9 +1,9 @@
-"""Ranges of numbers, as a YAML's comment declares them beside the number. Light to import.
+"""Ranges of numbers, which a YAML declares in the comment beside the number. Light to import.
 
 ``# [whole >= 1] B, environments stepped together`` is how a comment begins. The brackets hold, in this order: ``each``
 where the key holds a list of such numbers, or ``within`` where it holds numbers anywhere inside; ``whole`` for
 integers; ``number``, ``A to B``, or comparisons such as ``> 0, <= 1``; and ``| null`` or ``| auto`` for words that are
-allowed as well.
+also allowed.
 """
 
 import re
@@ -11,35 +11,36 @@ from dataclasses import dataclass
 from typing import Any
 
 WHOLE_LIMIT = 2**31 - 1
-"""The largest integer that an array of JAX holds; a range may name a larger one for what stays in Python."""
+"""The largest integer in an array of JAX; a range may name a larger one for values that stay in Python."""
 SMALLEST, LARGEST = 1.2e-38, 3.4e38
-"""The sizes that a 32-bit float has, besides 0."""
+"""The smallest and the largest magnitude of a 32-bit float, besides 0."""
 
 _PART = re.compile(r"(>=|>|<=|<) *(\S+)")
+_BRACKETS = re.compile(r"\[([^\]]*)\]")
 _SHOWN = 60  # characters of a wrong value that a message shows
 
 
 class Misfit(Exception):
-    """A value outside of its range; the text is a message that lacks only the key."""
+    """A value is outside its range. The text is a message that lacks only the key."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that a key may have."""
+    """The values that a key may have."""
 
     inside: str  # "": the key is one number | "each": a list of them | "within": numbers anywhere in lists and mappings
     whole: bool
     low: float
     high: float
-    above: bool  # low itself is outside
-    below: bool  # high itself is outside
-    also: tuple[str, ...]  # words that are allowed as well; "null" is no value at all
+    above: bool  # low itself is excluded
+    below: bool  # high itself is excluded
+    also: tuple[str, ...]  # words that are also allowed; "null" means no value
 
     def fitted(self, value: Any) -> Any:
-        """``value`` as it is to be used: as it is, but for floats that stand for integers and the reverse.
+        """Return ``value`` as a run uses it: unchanged, except that 1e6 becomes an integer and a huge integer a float.
 
         Raises:
-            Misfit: when it is outside of the range.
+            Misfit: when it is outside the range.
         """
         if ("null" if value is None else value) in self.also and not isinstance(value, bool | int | float):
             return value
@@ -76,14 +77,14 @@ class Range:
         raise Misfit(f"{shown} is not valid; it must be {self.in_words(value)}.")
 
     def in_words(self, value: Any = None) -> str:
-        """What a value must be; limits of the machine are named only where ``value`` is beyond them."""
+        """Return what a value must be; limits of number formats are named only where ``value`` exceeds them."""
         one = f"a whole number{self._bounds()}" if self.whole else f"a number{self._bounds()}"
         if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
             if self.whole and abs(value) > WHOLE_LIMIT and self.high == WHOLE_LIMIT:
                 one += f", and at most {WHOLE_LIMIT:,} in size"
             elif not self.whole and value != 0 and not SMALLEST <= abs(value) <= LARGEST:
                 one += " that a 32-bit float can hold"
-        kinds = {"": one, "each": f"a list, each entry {one}", "within": f"made of numbers, each {one}"}
+        kinds = {"": one, "each": f"a list, each entry {one}", "within": f"made of entries, each {one}"}
         return " or ".join([kinds[self.inside], *self.also])
 
     def _bounds(self) -> str:
@@ -95,8 +96,14 @@ class Range:
         return f"{lower} and{upper}" if lower and upper else lower or upper
 
 
+def bracketed(comment: str) -> tuple[str | None, str]:
+    """Return what the brackets at the beginning of a comment hold, None where there are none, and what follows them."""
+    match = _BRACKETS.match(comment)
+    return (None, comment) if match is None else (match[1], comment[match.end() :].strip())
+
+
 def parse(text: str) -> Range | None:
-    """The range that is written in a comment's brackets; None where they hold something else."""
+    """Return the range written in a comment's brackets, or None where they hold something else."""
     said, *also = [part.strip() for part in text.split("|")]
     words = said.split()
     inside = words.pop(0) if words[:1] in (["each"], ["within"]) else ""

@@ -1,4 +1,4 @@
-"""Holds a run's folder while a run goes on in it: its configuration compared and saved, and run.json written."""
+"""Lock a run's folder while a run is in progress, compare and save its configuration, and write run.json."""
 
 import json
 import sys
@@ -22,24 +22,24 @@ from rl_rewards.loop.trust import check_targets, take_trust, trusted_packages
 GROUPS = ("env", "reward", "algorithm")
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps", "trust")
 OF_A_STUDY = ("study", "arms", "size", "sizes")
-"""Keys of an arm's configuration that say where it comes from and change nothing of the run."""
+"""Keys of an arm's configuration that say where it comes from and do not affect the run."""
 
 
 @contextmanager
 def started(
     cfg: DictConfig, run_dir: Path, choices: Mapping[str, str], overrides: list[str] | None = None
 ) -> Iterator[None]:
-    """Hold ``run_dir`` for the run that ``cfg`` describes; one with checkpoints of the same run is gone on with.
+    """Lock ``run_dir`` for the run that ``cfg`` describes; if it has checkpoints of this run, the run continues.
 
-    ``cfg`` is the user's own: it may name any class. Of other runs' folders that it reads, it says whom to trust.
+    ``cfg`` is the user's own and may name any class. It also says which packages to trust in other runs' folders.
 
     Args:
         choices: the name that was chosen in each of ``GROUPS``.
-        overrides: what run.json tells the run was started with; None is the command line, which a sweep's job may
-            have been given by its launcher.
+        overrides: the overrides that run.json records; None takes the command line, but a sweep's job may get its
+            overrides from a launcher.
 
     Raises:
-        ConfigError: when another run's files are there, or a number is out of its range.
+        ConfigError: when the folder holds another run, or a number is outside its range.
     """
     check_job(cfg)
     overrides = sys.argv[1:] if overrides is None else overrides
@@ -50,8 +50,8 @@ def started(
         stored = own_config(run_dir, command_line(overrides))
         if stored is not None and _comparable(stored) != _comparable(config):
             raise ConfigError(
-                f"{run_dir} holds a run with another configuration; choose another hydra.run.dir, or go on with that "
-                f"run by resume={run_dir}."
+                f"{run_dir} holds a run with another configuration; choose another hydra.run.dir, or continue that "
+                f"run with resume={run_dir}."
             )
         save_config(config, run_dir)
         _write_run_json(run_dir, config, choices, overrides)
@@ -60,23 +60,23 @@ def started(
 
 @contextmanager
 def resumed(run_dir: Path, overrides: list[str]) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
-    """Hold ``run_dir`` for the run in it, whose saved configuration may be someone else's.
+    """Lock ``run_dir`` for resuming the run in it, whose saved configuration may be someone else's.
 
     Yields:
-        Its configuration with what ``overrides`` change, and what was chosen in each of ``GROUPS``.
+        Its configuration with the changes of ``overrides``, and the name that was chosen in each of ``GROUPS``.
 
     Raises:
-        ConfigError: when there is none, an override would change the run, or the configuration names a class that is
-            neither of rl_rewards nor of a package that ``trust=`` names.
+        ConfigError: when the folder holds no run, an override would change the run, or the configuration names a class
+            that is neither in rl_rewards nor in a package that ``trust=`` names.
     """
     if not is_started(run_dir):
         if (run_dir / "arms").is_dir():
-            raise ConfigError(f"resume={run_dir} is a study's folder; the command that started it goes on with it.")
+            raise ConfigError(f"resume={run_dir} is a study's folder; the command that started the study continues it.")
         raise ConfigError(f"resume={run_dir} is not a run's folder; it has no config.yaml.")
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in RESUMABLE_OVERRIDES:
             raise ConfigError(
-                f"{override} cannot be changed when a run is resumed; only the logger and total_env_steps can."
+                f"{override} cannot be changed when a run is resumed; only logger, total_env_steps and trust can."
             )
     trust, changes = take_trust(overrides)
     with only_process(run_dir):
@@ -97,16 +97,16 @@ def resumed(run_dir: Path, overrides: list[str]) -> Iterator[tuple[dict[str, Any
 
 
 def _stored_choices(run_dir: Path, config: Mapping[str, Any], overrides: list[str]) -> dict[str, str]:
-    """Returns the choice that was made in each group, as run.json has it.
+    """Return the choice that was made in each group, according to run.json.
 
-    A damaged run.json is written again, with the names of the classes as choices.
+    A damaged run.json is rewritten, with the names of the classes as choices.
     """
     try:
         record = read_json(run_dir / "run.json")
         return {group: str(record[f"{group}_choice"]) for group in GROUPS}
     except (ConfigError, KeyError) as error:
         broken = error if isinstance(error, ConfigError) else f"{run_dir / 'run.json'} lacks {error}."
-        print(f"Warning: {broken} It is written anew, without the command that the run was started with.", flush=True)
+        print(f"Warning: {broken} It is written anew, without the command that started the run.", flush=True)
     choices = {group: str(config[group].get("_target_")).rpartition(".")[2] for group in GROUPS}
     _write_run_json(run_dir, config, choices, overrides)
     return choices

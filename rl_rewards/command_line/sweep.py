@@ -1,7 +1,7 @@
-"""Jobs of a sweep (``--multirun``): a folder per set of overrides, done ones skipped, failures that end nothing.
+"""Jobs of a sweep (``--multirun``): a folder for each set of overrides, finished jobs skipped, failed ones recorded.
 
-Started again, a sweep finds its jobs by the hash of what their overrides say, so that finished ones are not repeated
-and interrupted ones go on. A failed job leaves FAILED.json and a finite worst score for sweepers that optimise.
+Started again, a sweep finds its jobs by the hash of their overrides, so that finished jobs are not repeated and
+interrupted ones continue. A failed job leaves FAILED.json and a finite worst score for sweepers that optimise.
 """
 
 import gc
@@ -26,7 +26,7 @@ from rl_rewards.loop.run_folder import plain_values, read_config
 
 
 def override_hash(overrides: Sequence[str]) -> str:
-    """Ten hexadecimal digits of what a job's overrides say, in any order unless one changes a part of another."""
+    """Return ten hexadecimal digits for a job's overrides. Their order counts only if one changes a part of another."""
     parsed = [
         ((one.package or "", one.key_or_group), str(one.type), _plain(one.value()))
         for one in OverridesParser.create().parse_overrides(list(overrides))
@@ -38,7 +38,7 @@ def override_hash(overrides: Sequence[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """An override's value in containers that JSON has; a text in quotes is the text."""
+    """Return an override's value in JSON's containers, quoted text without its quotes."""
     if isinstance(value, dict):
         return {str(_plain(key)): _plain(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -52,7 +52,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-# ``${override_hash:LIST}`` in configs names folders. Here, not in main: a launcher's processes import this and no main.
+# ``${override_hash:LIST}`` in configs names folders. It is registered here because a launcher's processes import this
+# module and not main.
 OmegaConf.register_new_resolver("override_hash", override_hash, replace=True)
 
 LAUNCHERS = {
@@ -60,7 +61,7 @@ LAUNCHERS = {
     "submitit_local": ("hydra_submitit_launcher", "submitit"),
     "submitit_slurm": ("hydra_submitit_launcher", "submitit"),
 }
-"""Hydra's launchers that are packages of their own: the plugin's module and the extra that brings it."""
+"""Launchers that are separate packages: the plugin's module and the extra that installs it."""
 
 
 def check_launcher(arguments: list[str]) -> None:
@@ -73,26 +74,26 @@ def check_launcher(arguments: list[str]) -> None:
         require(
             find_spec(f"hydra_plugins.{module}") is not None,
             f"{argument} needs the package {module.replace('_', '-')}, which is not installed; "
-            f"pip install 'rl_rewards[{extra}]', or leave it out to run one job after another.",
+            f"pip install 'rl_rewards[{extra}]', or leave the launcher out to run one job after another.",
         )
 
 
 def score(row: dict[str, Any]) -> float:
-    """What a finished run is worth: mean true success over seeds, or true return where success is unknown."""
+    """Return a finished run's score: mean true success over seeds, or mean true return where success is unknown."""
     found = values(row, "eval/success") or values(row, "eval/true_return")
     return sum(found) / len(found)
 
 
 def folders(cfg: DictConfig, run_dir: Path, overrides: Sequence[str]) -> list[Path]:
-    """Where a job may be done already: its folder, and that which earlier versions gave it.
+    """Return where a job may be finished already: in its folder, or in the one that earlier versions gave it.
 
-    Theirs was named by pieces of the overrides, which jobs with different lists could share, so that it counts only if
-    it holds this configuration.
+    Earlier versions named folders by pieces of the overrides, which jobs with different lists could share. Such a
+    folder counts only if it holds this configuration.
     """
     pieces = ",".join(sorted(",".join(sorted(overrides)).split(",")))
     earlier = run_dir.with_name(_digest(pieces))
     found = [run_dir]
-    with suppress(ConfigError):  # where there is no such folder, too
+    with suppress(ConfigError):  # also where there is no such folder
         saved = read_config(earlier, built=(), trust=())
         if _agree(saved, plain_values(cfg)):
             found.append(earlier)
@@ -100,14 +101,14 @@ def folders(cfg: DictConfig, run_dir: Path, overrides: Sequence[str]) -> list[Pa
 
 
 def _agree(saved: Any, now: Any) -> bool:
-    """True where everything that ``saved`` says is said by ``now`` too, which may have keys that were added later."""
+    """Return True if every key of ``saved`` has the same value in ``now``, which may have keys added later."""
     if not isinstance(saved, dict) or not isinstance(now, dict):
         return saved == now
     return all(key in now and _agree(value, now[key]) for key, value in saved.items() if key != "resume")
 
 
 def finished_score(run_dir: Path) -> float | None:
-    """The score of a job that is DONE, else None; also None where its files are broken, so that it is started again."""
+    """Return the score of a finished job; None for any other, and for one with broken files, which must run again."""
     if not (run_dir / "DONE").exists():
         return None
     try:
@@ -119,10 +120,12 @@ def finished_score(run_dir: Path) -> float | None:
 
 
 def record_failure(run_dir: Path, error: Exception) -> float:
-    """Tell of a failed job, write FAILED.json unless training did, and return its finite score."""
+    """Report a failed job, write FAILED.json unless training did, and return its finite score."""
     from rl_rewards.loop.failures import worst_score, write_failed
 
-    print(f"Error: {error or type(error).__name__}\nThe sweep goes on; see {run_dir / 'FAILED.json'}.", file=sys.stderr)
+    print(
+        f"Error: {error or type(error).__name__}\nThe sweep continues; see {run_dir / 'FAILED.json'}.", file=sys.stderr
+    )
     with suppress(ConfigError, KeyError, TypeError, ValueError):
         return float(read_json(run_dir / "FAILED.json")["score"])
     with suppress(OSError):
@@ -133,7 +136,7 @@ def record_failure(run_dir: Path, error: Exception) -> float:
 
 
 def release() -> None:
-    """Give back what a job held on the device, so that the next one in this process starts with it free."""
+    """Free the device memory of a job, so that the next one in this process can use it."""
     import jax
 
     gc.collect()

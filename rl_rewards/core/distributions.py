@@ -1,4 +1,4 @@
-"""Action distributions as pure functions of network outputs: diagonal normal, squashed normal and categorical."""
+"""Action distributions as pure functions of network outputs: normal (diagonal, gSDE, squashed) and categorical."""
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,9 @@ from rl_rewards.core.types import Key
 LOG_2_PI = 1.8378770664093453
 BORDER = 1e-6
 """The smallest distance from -1 and 1 at which the log density of a squashed normal is computed, so it is finite."""
+
+LEAST_VARIANCE = 1e-6
+"""Added to the variance of state-dependent noise, which is 0 where all features are 0."""
 
 
 class DiagonalNormal(struct.PyTreeNode):
@@ -33,6 +36,46 @@ class DiagonalNormal(struct.PyTreeNode):
         """Return the differential entropy in nats."""
         log_std = jnp.broadcast_to(self.log_std, self.mean.shape)
         return jnp.sum(log_std + 0.5 * (LOG_2_PI + 1.0), axis=-1)
+
+
+class StateDependentNormal(struct.PyTreeNode):
+    """Normal actions whose noise is linear in features of the state (gSDE; Raffin et al. 2021, arXiv:2005.05719).
+
+    action_j = mean_j + sum_i features_i exp(log_std_ij) noise_ij,  noise_ij ~ N(0, 1)
+
+    The same ``noise`` may be used for several steps; equal states then have equal actions. Over random noise, action j
+    is normal with variance sum_i (features_i exp(log_std_ij))^2 + :data:`LEAST_VARIANCE`, and ``log_prob`` and
+    ``entropy`` are those of that normal distribution.
+    """
+
+    mean: Float[Array, "*batch A"]
+    features: Float[Array, "*batch F"]
+    log_std: Float[Array, "F A"]
+
+    @property
+    def marginal(self) -> DiagonalNormal:
+        """The distribution of the actions over random noise."""
+        variance = jnp.square(self.features) @ jnp.exp(2.0 * self.log_std)
+        return DiagonalNormal(self.mean, 0.5 * jnp.log(variance + LEAST_VARIANCE))
+
+    def mode(self) -> Float[Array, "*batch A"]:
+        return self.mean
+
+    def sample(self, key: Key) -> Float[Array, "*batch A"]:
+        """Return actions with independent noise."""
+        return self.marginal.sample(key)
+
+    def with_noise(self, noise: Float[Array, "*batch F A"]) -> Float[Array, "*batch A"]:
+        """Return the actions for ``noise``, a sample of the standard normal distribution."""
+        return self.mean + jnp.sum(self.features[..., None] * jnp.exp(self.log_std) * noise, axis=-2)
+
+    def log_prob(self, value: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
+        """Return the log density in nats."""
+        return self.marginal.log_prob(value)
+
+    def entropy(self) -> Float[Array, "*batch"]:
+        """Return the differential entropy in nats."""
+        return self.marginal.entropy()
 
 
 class TanhNormal(struct.PyTreeNode):
@@ -90,3 +133,7 @@ class Categorical(struct.PyTreeNode):
         """Return the entropy in nats."""
         log_probs = jax.nn.log_softmax(self.logits)
         return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
+
+
+ActionDistribution = Categorical | DiagonalNormal | StateDependentNormal
+"""The distributions over actions of a policy head that does not squash them."""

@@ -112,7 +112,9 @@ class Experience(NamedTuple):
     sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None without demonstrations
     dataset: RecordedSteps | None = None  # all demonstrations; None without demonstrations
     memory: Memory = ()  # [B, ...] of the policy, before the rollout's first step
-    acted: Bool[Array, "T B"] | None = None  # where the policy acted and its memory advanced; None means everywhere
+    acted: Bool[Array, "T B"] | None = None
+    """Where the policy acted and its memory advanced; None means everywhere. In the other steps another player acted:
+    they are never valid, and the step before them is ``done``."""
 
 
 @dataclass(frozen=True)

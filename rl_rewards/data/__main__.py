@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command that the arguments name; an error ends the process with an exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m rl_rewards.data", description="Describe demonstrations and examples, or record examples."
+        prog="python -m rl_rewards.data",
+        description="Describe demonstrations and examples, or record examples.",
+        epilog="Example: python -m rl_rewards.data info FILE.npz env=point",
     )
     commands = parser.add_subparsers(required=True, metavar="info | examples")
     info = commands.add_parser("info", help="describe demonstrations or examples: episodes, returns, ranges, NaN")

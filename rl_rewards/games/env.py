@@ -28,8 +28,7 @@ class GameState(struct.PyTreeNode):
 
     inner: Any  # the environment's state
     start: Any  # the environment's state where Alice began
-    shown: Float[Array, " d"]  # the second observation of the player
-    goal: Float[Array, " g"]  # goal features of Bob's goal; during Alice's turn, those of her start
+    shown: Any  # the state that the player observes second: where Alice began, or Bob's goal
     far: Float[Array, ""]  # distance of Bob's goal from his start, in goal features
     info: dict[str, Array]  # the environment's info of the last move; zeros before the first
     turn: Turn
@@ -139,12 +138,10 @@ class JaxGame(Game, JaxEnv):
         share = self.rules.target_fraction
         is_task = jax.random.bernoulli(role_key, share) if 0.0 < share < 1.0 else jnp.array(share == 1.0)
         zero = jnp.zeros((), jnp.int32)
-        features = self.inner.goal_features(inner)
         return GameState(
             inner=inner,
             start=inner,
-            shown=jnp.where(is_task, 0.0, self.inner.observe(inner)),
-            goal=features,
+            shown=inner,
             far=jnp.zeros(()),
             info={name: jnp.zeros(shape, info_dtype(name)) for name, shape in self.inner.spec.info.items()},
             turn=Turn(
@@ -158,9 +155,11 @@ class JaxGame(Game, JaxEnv):
     def observe(self, state: GameState) -> Obs:
         return self._seen(state.inner, state.shown, state.turn)
 
-    def _seen(self, inner: Any, shown: Array, turn: Turn) -> Obs:
-        flags = jnp.stack([turn.role == ALICE, turn.role == TASK, turn.opponent]).astype(jnp.float32)
-        return jnp.concatenate([self.inner.observe(inner), shown, flags])
+    def _seen(self, inner: Any, shown: Any, turn: Turn) -> Obs:
+        is_task = turn.role == TASK
+        flags = jnp.stack([turn.role == ALICE, is_task, turn.opponent]).astype(jnp.float32)
+        besides = jnp.where(is_task, 0.0, self.inner.observe(shown))
+        return jnp.concatenate([self.inner.observe(inner), besides, flags])
 
     def step(self, key: Key, state: GameState, action: Action) -> tuple[GameState, StepOut]:
         env, rules, turn = self.inner, self.rules, state.turn
@@ -169,19 +168,20 @@ class JaxGame(Game, JaxEnv):
         stops = stops & (turn.role == ALICE)
         inner = _choose(stops, state.inner, moved)
         here, began = env.goal_features(inner), env.goal_features(state.start)
-        reached = self.is_reached(here, state.goal)
+        reached = self.is_reached(here, env.goal_features(state.shown))
         after = rules.after(turn, stops, reached, self.is_reached(here, began))
         is_task = turn.role == TASK
         terminated = jnp.where(is_task, out.terminated, after.switches | after.over)
         over = jnp.where(is_task, out.needs_reset, after.over)
         repeat = rules.mode == "repeat"
         far = jnp.where(after.switches, distance(here, began), state.far)
-        goal = jnp.where(after.switches, here if repeat else began, state.goal)
+        # In reverse mode Bob's goal is Alice's start, which she was shown before.
+        shown = _choose(after.switches, inner, state.shown) if repeat else state.start
         seen = {name: jnp.where(stops, state.info[name], value) for name, value in out.info.items()}
         info = {
             **seen,
             **tell(turn, after.turn, over, reached & (turn.role == BOB) | (after.switches & after.over), far),
-            "goal": goal,
+            "goal": env.goal_features(shown),
         }
         done = StepOut(
             next_obs=self._seen(inner, state.shown, turn),
@@ -191,12 +191,10 @@ class JaxGame(Game, JaxEnv):
             needs_reset=over,
             info=info,
         )
-        other = inner if repeat else state.start
         state = GameState(
-            inner=_choose(after.switches, state.start if repeat else inner, inner),
+            inner=_choose(after.switches, state.start, inner) if repeat else inner,
             start=state.start,
-            shown=jnp.where(after.switches, env.observe(other), state.shown),
-            goal=goal,
+            shown=shown,
             far=far,
             info=seen,
             turn=after.turn,

@@ -113,7 +113,8 @@ class Opponents:
 
 def distance(features: Float[Either, "*batch g"], goal: Float[Either, "*batch g"]) -> Float[Either, "*batch"]:
     """Return the Euclidean distance in goal features."""
-    return ((features - goal) ** 2).sum(axis=-1) ** 0.5
+    root = jnp.sqrt if isinstance(features, jax.Array) else np.sqrt  # XLA compiles ``** 0.5`` to a general power
+    return root(((features - goal) ** 2).sum(axis=-1))
 
 
 def whole_games(rollout: Transition, horizon: int) -> Transition:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rl_rewards.core.pieces import piece_size
 from rl_rewards.core.types import Action, Key, Memory, Obs, StepOut, Transition
 from rl_rewards.envs.base import HostEnv, JaxEnv
 
@@ -40,6 +41,28 @@ def reset_jax(env: JaxEnv, key: Key, num_envs: int) -> Any:
     return jax.vmap(env.reset)(jax.random.split(key, num_envs))
 
 
+def _reset_where(mask: jax.Array, env: JaxEnv, key: Key, env_state: Any) -> Any:
+    """Return ``env_state`` [B, ...] with fresh states where ``mask`` [B] bool.
+
+    Few environments end in the same step, so in a large batch fresh states are drawn in groups until each of these
+    has one, and none are drawn where no environment ended.
+    """
+    group = piece_size(len(mask))
+
+    def reset_group(carry: tuple[Any, jax.Array, jax.Array]) -> tuple[Any, jax.Array, jax.Array]:
+        env_state, waits, drawn = carry
+        fresh = reset_jax(env, jax.random.fold_in(key, drawn), group)
+        if group == len(mask):
+            return _select(waits, fresh, env_state), jnp.zeros_like(waits), drawn + 1
+        place = jnp.cumsum(waits) - 1  # the number of waiting environments before each
+        served = waits & (place < group)
+        given = jax.tree.map(lambda x: x[jnp.clip(place, 0, group - 1)], fresh)
+        return _select(served, given, env_state), waits & ~served, drawn + 1
+
+    start = (env_state, mask, jnp.zeros((), jnp.int32))
+    return jax.lax.while_loop(lambda carry: jnp.any(carry[1]), reset_group, start)[0]
+
+
 def collect_jax(
     env: JaxEnv,
     act: Act,
@@ -63,8 +86,7 @@ def collect_jax(
         action, memory, behaviour = act(memory, obs, act_key)
         num_envs = obs.shape[0]
         env_state, out = jax.vmap(env.step)(jax.random.split(env_key, num_envs), env_state, action)
-        fresh = reset_jax(env, reset_key, num_envs)
-        env_state = _select(out.needs_reset, fresh, env_state)
+        env_state = _reset_where(out.needs_reset, env, reset_key, env_state)
         memory = _select(_ended(out), initial_memory, memory)
         transition = Transition(
             obs=obs,

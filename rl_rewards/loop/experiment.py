@@ -32,7 +32,7 @@ from rl_rewards.loop.saved_state import CHECKPOINTS
 from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.stop import StopRequest
-from rl_rewards.loop.train import FINITE, Parts, TrainState, init_state
+from rl_rewards.loop.train import FINITE, Parts, TrainState, init_state, state_shapes
 from rl_rewards.loop.wandb_log import WandbLog
 from rl_rewards.reporting.alarm import Alarm, exploit_alarms
 from rl_rewards.reporting.outcome import collapses, numbers
@@ -102,7 +102,7 @@ def _start_or_restore(
         return _Live(state, host, 0)
     # Only shapes, because a fresh state beside the restored one might not fit into memory. Earlier versions always had
     # a replay ring.
-    shapes, older = (jax.eval_shape(lambda ring=ring: init_state(parts, seed, ring)) for ring in (False, True))
+    shapes, older = (state_shapes(parts, ring) for ring in (False, True))
     restored = checkpoints.restore((shapes, older), data_hash, rows)
     host.load(restored.host_env)
     state = restored.state if shapes.replay is not None else restored.state.replace(replay=None)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from rl_rewards.core.checks import require
 from rl_rewards.data.dataset import Dataset
 from rl_rewards.loop.seeds import Seeds
-from rl_rewards.loop.train import Parts, init_state, rollout_shape
+from rl_rewards.loop.train import Parts, rollout_shape, state_shapes
 
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = (
@@ -69,7 +69,7 @@ def check_data(parts: Parts, name: str, dataset: Dataset) -> None:
 def needed_bytes(parts: Parts) -> tuple[dict[str, int], int]:
     """Return the bytes kept during the whole run, by owner, and the working memory of a round, for all seeds."""
     one = parts._replace(seeds=Seeds())
-    state = jax.eval_shape(lambda: init_state(one, 0))
+    state = state_shapes(one)
     kept = {name: parts.seeds.count * _size(getattr(state, name)) for name in ("replay", "reward", "agent")}
     if parts.offline:
         return kept, 0

@@ -77,11 +77,25 @@ def last_hidden_layer(network: nn.Module, variables: dict, inputs: jax.Array) ->
     Raises:
         ConfigError: if a user's own network does not ``sow`` them as "last_hidden" into "intermediates".
     """
-    _, kept = network.apply(variables, inputs, mutable=["intermediates"])
+    return output_and_last_hidden_layer(network, variables, inputs, "features=hidden")[1]
+
+
+def output_and_last_hidden_layer(
+    network: nn.Module, variables: dict, inputs: jax.Array, setting: str
+) -> tuple[Any, Float[Array, "*batch width"]]:
+    """Return the network's output in evaluation mode, and the activations of its last hidden layer.
+
+    Args:
+        setting: the setting that needs them, for the message.
+
+    Raises:
+        ConfigError: as :func:`last_hidden_layer`.
+    """
+    output, kept = network.apply(variables, inputs, mutable=["intermediates"])
     found = jax.tree.leaves(kept.get("intermediates", {}))
     require(
         len(found) == 1,
-        f"{type(network).__name__} does not provide its last hidden layer, which features=hidden needs; it must call "
+        f"{type(network).__name__} does not provide its last hidden layer, which {setting} needs; it must call "
         'self.sow("intermediates", "last_hidden", x) once.',
     )
-    return found[0]
+    return output, found[0]

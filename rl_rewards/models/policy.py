@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rl_rewards.core.distributions import Categorical, DiagonalNormal, TanhNormal
+from rl_rewards.core.distributions import ActionDistribution, Categorical, DiagonalNormal, TanhNormal
 from rl_rewards.core.types import Action, Box, Discrete, EnvSpec, Key, box_bounds
 from rl_rewards.models.base import Model
 from rl_rewards.models.heads import NormalActor, SquashedActor
@@ -72,7 +72,7 @@ class PolicyHead(ActionScale):
     def init(self, key: Key, inputs: Float[Array, "1 d"]) -> dict:
         return dict(self.network.init(key, inputs))
 
-    def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> Categorical | DiagonalNormal:
+    def distribution(self, params: dict, inputs: Float[Array, "*batch d"]) -> ActionDistribution:
         """Return the distribution over actions in the network's scale; see :meth:`to_env` and :meth:`from_env`."""
         output = apply(self.network, params, inputs)
         if isinstance(self.spec.action, Discrete):

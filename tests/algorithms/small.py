@@ -25,6 +25,7 @@ SMALL_PPO = {
     "final_learning_rate_share": 0.0,
     "target_kl": None,
     "min_log_std": None,
+    "noise_every": None,
     "reward_scale_floor": None,
     "max_gradient_norm": 0.5,
     "epochs": 4,

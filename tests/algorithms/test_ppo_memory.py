@@ -26,7 +26,7 @@ def remembering_ppo(spec, **changes) -> PPO:
 def test_a_cue_must_be_remembered(remembers):
     """Rollouts of 8 steps cut episodes of 5 steps, so the memory must continue in the next rollout."""
     algorithm = remembering_ppo(CUE.spec) if remembers else small_ppo(CUE.spec)
-    agent, _ = train(CUE, algorithm, rounds=50)
+    agent, _ = train(CUE, algorithm, rounds=80)
     act, games = partial(algorithm.act, agent, explore=False), 256
     start = reset_jax(CUE, jax.random.key(1), games)
     episodes = collect_jax(CUE, act, start, jax.random.key(2), CUE.steps, algorithm.initial_memory(games)).rollout

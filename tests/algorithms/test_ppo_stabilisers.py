@@ -9,6 +9,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete
+from rl_rewards.data.draws import shuffled
 from tests.algorithms.small import small_ppo
 from tests.algorithms.test_ppo_update import fresh, recorded, same, update
 from tests.probes import experience_of, make_spec
@@ -67,7 +68,7 @@ def test_target_kl_stops_the_round():
     rollout = recorded(algorithm, state)
     after, metrics = update(algorithm, state, rollout)
     batch = algorithm._batch(state, experience_of(rollout), rollout.env_reward, jnp.zeros(()))
-    order = jnp.argsort(jax.random.bits(jax.random.split(jax.random.key(3), 3)[0], (32,)))[:8]
+    order = shuffled(jax.random.split(jax.random.key(3), 3)[0], 32)[:8]
     first = jax.tree.map(lambda x: x[order], batch)
     (params, optimizer), _ = algorithm._step((state.params, state.optimizer), first, 1.0)
     for x, y in zip(
@@ -165,7 +166,7 @@ def test_the_reward_scale_keeps_a_share_of_its_peak():
     free, other = update(plain, free, rollout, scale=1e-3)
     worth = [_worth(floored, state, rollout), _worth(plain, free, rollout)]
     np.testing.assert_allclose(
-        worth[0] * metrics["agent/reward_scale"], worth[1] * other["agent/reward_scale"], rtol=1e-3
+        worth[0] * metrics["agent/reward_scale"], worth[1] * other["agent/reward_scale"], rtol=1e-3, atol=1e-6
     )
     assert np.max(np.abs(worth[0])) < 1e-3 * np.max(np.abs(worth[1])), "tiny rewards stay tiny"
 

@@ -10,7 +10,8 @@ import pytest
 from flax import struct
 
 from rl_rewards.algorithms.ppo import PPO
-from rl_rewards.core.types import Discrete, RewardFn, Transition
+from rl_rewards.core.pieces import true_first
+from rl_rewards.core.types import Discrete, Experience, RewardFn, Transition
 from tests.algorithms.small import DISCOUNT, LOPSIDED, small_ppo
 from tests.probes import experience_of, make_rollout, make_spec
 
@@ -27,10 +28,14 @@ def recorded(algorithm: PPO, state, length=8, num_envs=4, **changes) -> Transiti
     return rollout.replace(action=action, behaviour=behaviour)
 
 
-def update(algorithm: PPO, state, rollout: Transition, scale: float = 1.0, round: int = 0):
+def update(algorithm: PPO, state, rollout: Transition, scale: float = 1.0, round: int = 0, acted=None):
     rewards = RewardFn(call=lambda transitions: scale * transitions.env_reward, absorbing=jnp.zeros(()))
-    step = jax.jit(lambda s, r: algorithm.update(s, experience_of(r), rewards, jnp.int32(round), jax.random.key(3)))
-    return step(state, rollout)
+
+    def step(state, rollout):
+        experience = experience_of(rollout)._replace(acted=acted)
+        return algorithm.update(state, experience, rewards, jnp.int32(round), jax.random.key(3))
+
+    return jax.jit(step)(state, rollout)
 
 
 def same(tree, other) -> bool:
@@ -153,20 +158,84 @@ class TallyingPPO(PPO):
         return (params | {"tally": Tally(tally.step + 1, seen)}, optimizer), {}
 
 
-def test_every_epoch_sees_every_sample_once():
-    base = small_ppo(make_spec(), epochs=3, minibatches=4)
-    algorithm = TallyingPPO(**{name: getattr(base, name) for name, f in base.__dataclass_fields__.items() if f.init})
-    state = fresh(algorithm)
-    tally = Tally(jnp.zeros((), jnp.int32), jnp.zeros((3 * 4, 32), jnp.int32))
+def tallying(**changes) -> TallyingPPO:
+    base = small_ppo(make_spec(), **changes)
+    return TallyingPPO(**{name: getattr(base, name) for name, f in base.__dataclass_fields__.items() if f.init})
+
+
+def tallied(algorithm: TallyingPPO, valid: np.ndarray, acted: jax.Array | None) -> np.ndarray:
+    """How often each sample is seen, [epochs, minibatches, samples]."""
+    state, (epochs, minibatches, steps) = fresh(algorithm), (algorithm.epochs, algorithm.minibatches, valid.size)
+    tally = Tally(jnp.zeros((), jnp.int32), jnp.zeros((epochs * minibatches, steps), jnp.int32))
     state = state.replace(params=state.params | {"tally": tally})
-    index = jnp.arange(32.0).reshape(8, 4)
-    rollout = make_rollout(algorithm.spec, 8, 4).replace(behaviour={"log_prob": index})
-    after, _ = update(algorithm, state, rollout)
-    seen = np.asarray(after.params["tally"].seen).reshape(3, 4, 32)
+    index = jnp.arange(float(steps)).reshape(valid.shape)
+    rollout = make_rollout(algorithm.spec, *valid.shape, valid=valid).replace(behaviour={"log_prob": index})
+    after, _ = update(algorithm, state, rollout, acted=acted)
+    return np.asarray(after.params["tally"].seen).reshape(epochs, minibatches, steps)
+
+
+def test_every_epoch_sees_every_sample_once():
+    seen = tallied(tallying(epochs=3, minibatches=4), np.ones((8, 4), bool), acted=None)
     np.testing.assert_array_equal(seen.sum(axis=1), 1, err_msg="once an epoch")
     np.testing.assert_array_equal(seen.sum(axis=2), 8, err_msg="minibatches of equal size")
     assert not np.array_equal(seen[0], seen[1]), "every epoch has another order"
     assert not np.array_equal(seen[0].argmax(axis=0), np.repeat(np.arange(4), 8)), "samples must be shuffled"
+
+
+def of_one_player(algorithm: PPO, share: float, length=37, num_envs=9) -> tuple[Experience, Experience]:
+    """Return an experience with about ``share`` of the steps valid, once as a whole and once as one player's.
+
+    Each turn of that player ends with a termination.
+    """
+    valid = np.random.default_rng(5).random((length, num_envs)) < share
+    ends = valid & ~np.concatenate([valid[1:], np.ones_like(valid[:1])])
+    rollout = recorded(algorithm, fresh(algorithm), length, num_envs, valid=valid, terminated=ends)
+    return experience_of(rollout), experience_of(rollout)._replace(acted=rollout.valid)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 1.0])
+def test_the_steps_of_one_player_alone_have_the_gradients_of_the_masked_minibatch(share):
+    """Also where the last piece is cut short."""
+    algorithm = small_ppo(make_spec(obs=3), entropy_weight=0.3)
+    state = fresh(algorithm)
+
+    def gradients(state, experience):
+        batch = algorithm._batch(state, experience, experience.rollout.env_reward, jnp.zeros(()))
+        noise = 0.3 * np.random.default_rng(4).normal(size=batch.log_prob.shape)
+        batch = batch.replace(log_prob=batch.log_prob + noise.astype(np.float32))
+        if batch.partly_valid:
+            batch = jax.tree.map(lambda x: x[true_first(batch.valid)], batch)
+        return algorithm._gradients(state.params, algorithm._standardized(batch))
+
+    whole, in_part = (jax.jit(lambda s, e=e: gradients(s, e))(state) for e in of_one_player(algorithm, share))
+    for x, y in zip(jax.tree.leaves(whole), jax.tree.leaves(in_part), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+    moved = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(whole))
+    assert moved > 0.1 if share > 0.1 else True, "the gradients must be some, or this test proves nothing"
+
+
+@pytest.mark.parametrize("target_kl", [None, 0.02])
+def test_learning_from_the_steps_of_one_player_is_learning_from_the_masked_rollout(target_kl):
+    algorithm = small_ppo(make_spec(obs=3), target_kl=target_kl, minibatches=3, num_envs=9, rollout_length=37)
+    state = fresh(algorithm)
+    rewards = RewardFn(call=lambda transitions: transitions.env_reward, absorbing=jnp.zeros(()))
+    (whole, found), (in_part, metrics) = (
+        jax.jit(lambda s, e=e: algorithm.update(s, e, rewards, jnp.int32(0), jax.random.key(3)))(state)
+        for e in of_one_player(algorithm, 0.4)
+    )
+    for x, y in zip(jax.tree.leaves(whole.params), jax.tree.leaves(in_part.params), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
+    assert found.keys() == metrics.keys()
+    for name in found:
+        np.testing.assert_allclose(found[name], metrics[name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_no_minibatch_loses_a_valid_step_of_one_player():
+    algorithm = tallying(epochs=3, minibatches=4)
+    valid = np.random.default_rng(6).random((8, 4)) < 0.4
+    seen = tallied(algorithm, valid, acted=jnp.asarray(valid))
+    np.testing.assert_array_equal(seen.sum(axis=1), 1, err_msg="once an epoch")
+    np.testing.assert_array_equal(seen, tallied(algorithm, valid, acted=None), err_msg="in the same minibatch")
 
 
 def test_observation_statistics_move_once_after_the_update():

@@ -47,11 +47,12 @@ def test_values_on_probes(name):
 def test_policy_on_probes(probe):
     """The action space differs from the network's in centre and scale; results are in env units."""
     env = probe(action=LOPSIDED)
-    algorithm = small_sac(env.spec)
-    agent, _ = train(env, algorithm, rounds=100)
+    # With a smaller temperature, most seeds end at an action's lower bound, where tanh leaves no gradient.
+    algorithm = small_sac(env.spec, actor_learning_rate=1e-3, temperature=0.1)
+    agent, _ = train(env, algorithm, rounds=120)
     obs = np.array([[0.0]] if probe is probes.ActionReward else [[-1.0], [1.0]], np.float32)
     action, _, _ = jax.jit(partial(algorithm.act, explore=False))(agent, (), obs, jax.random.key(0))
-    np.testing.assert_allclose(action[:, 0], np.where(obs[:, 0] >= 0.0, 1.0, -1.0), atol=0.4)
+    np.testing.assert_allclose(action[:, 0], np.where(obs[:, 0] >= 0.0, 1.0, -1.0), atol=0.2)
 
 
 def batch_of(spec, n=6, **changes) -> SACBatch:

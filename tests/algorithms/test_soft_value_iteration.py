@@ -101,7 +101,7 @@ def test_what_cannot_work_is_refused():
     def refused(*changes):
         build.build(composed(*changes, "reward=environment"))
 
-    with pytest.raises(ConfigError, match=r"^algorithm=soft_value_iteration needs .* point is none\.$"):
+    with pytest.raises(ConfigError, match=r"^algorithm=soft_value_iteration needs .*; point has none\.$"):
         refused("env=point", "algorithm=soft_value_iteration")
     with pytest.raises(ConfigError, match=r"algorithm\.discount=1\.0 must lie between 0 and 1"):
         refused(*GRID, *SOFT, "algorithm.discount=1.0")

@@ -5,7 +5,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_rewards.command_line.arguments import mended, missing_choice, moved_key, quoted, unreadable
+from rl_rewards.command_line.arguments import mended, missing_choice, moved_key, quoted, unknown_key, unreadable
 from rl_rewards.core.errors import ConfigError
 
 
@@ -62,7 +62,7 @@ def test_null_chooses_nothing():
     "argument", ["env=2", "env=null", "logger=null", "reward=true", "algorithm=1e3", "debug=null,smoke"]
 )
 def test_what_can_be_no_name_of_a_choice_is_refused(argument):
-    with pytest.raises(ConfigError, match="names no choice of") as refused:
+    with pytest.raises(ConfigError, match="is not a choice of") as refused:
         mended([argument, "--multirun"])
     assert "\n" not in str(refused.value) and str(refused.value).endswith(".")
 
@@ -116,6 +116,20 @@ def test_keys_that_have_moved_are_told_where_they_are(key, now):
 @pytest.mark.parametrize("key", ["algorithm.hiden", "algorithm.model.hidden", "env.speed"])
 def test_other_keys_have_not_moved(key):
     assert moved_key(f"Could not override '{key}'.") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [
+        ("algorithm.learning_rte", "did you mean algorithm.learning_rate"),
+        ("total_env_step", "did you mean total_env_steps?"),
+        ("xyzzy", "--help keys lists them all."),
+    ],
+)
+def test_a_key_that_is_not_there_is_answered_with_those_like_it(key, instead):
+    assert f"Could not override '{key}': there is no such option; {instead}" in unknown_key(
+        f"Could not override '{key}'."
+    )
 
 
 def test_a_value_that_hydra_cannot_read_is_shown_in_quotes():

@@ -28,7 +28,7 @@ def test_without_a_place_it_is_off_with_a_sentence(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
     place, told = cache_folder()
-    assert place is None and told is not None and "cannot be made (Not a directory)" in told
+    assert place is None and told is not None and "cannot be created (Not a directory)" in told
 
     def no_home():
         raise RuntimeError("Could not determine home directory.")
@@ -36,7 +36,8 @@ def test_without_a_place_it_is_off_with_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(compile_cache.Path, "home", no_home)
     assert cache_folder() == (
         None,
-        "Compiled programs are not kept, since there is no home folder; XDG_CACHE_HOME=FOLDER names a place for them.",
+        "Compiled programs are not kept because there is no home folder; "
+        "set XDG_CACHE_HOME=FOLDER to choose a folder for them.",
     )
 
 

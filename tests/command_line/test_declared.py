@@ -10,8 +10,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from rl_rewards.command_line import declared
+from rl_rewards.command_line.choices import CONFIGS, list_choices
 from rl_rewards.command_line.declared import Number, check_changed, check_numbers, numbers, ranges_of_classes, read
-from rl_rewards.command_line.help import CONFIGS, list_choices
 from rl_rewards.command_line.ranges import parse
 from rl_rewards.core.errors import ConfigError
 from tests.runs import composed
@@ -182,7 +182,7 @@ def test_whole_floats_are_integers_and_nothing_else_changes():
     [
         (["~seed"], "seed is missing"),
         (["~evaluation.every"], "evaluation.every is missing"),
-        (["examples=null"], "examples=null is not valid; it has keys of its own"),
+        (["examples=null"], "examples=null is not valid; examples must keep its keys"),
         (["~env"], "A run needs a choice of env"),
     ],
 )

@@ -81,6 +81,7 @@ def test_games_go_as_the_paper_says(kind, mode):
             assert not out.truncated[t, b] and out.env_reward[t, b] == 0.0
         ends.add((expected[-1]["role"], expected[-1]["reached"]))
         _check_what_they_see(obs[:, b], expected, int(start), mode)
+        _check_goals(out.info["goal"][:, b, 0], expected, int(start), mode)
     assert ends == {(0, True), (1, True), (1, False)}, "all ways to end a game must occur"
 
 
@@ -96,6 +97,14 @@ def _check_what_they_see(obs, rows, start, mode):
         assert np.argmax(obs[t, LENGTH : 2 * LENGTH]) == shown
         assert obs[t, -len(FLAGS) :].tolist() == [row["role"] == ALICE, 0.0, 0.0]
         cell = row["cell"]
+
+
+def _check_goals(goals, rows, start, mode):
+    """[T] cells that Bob must reach, known from the step on that ends Alice's turn."""
+    ends = next(t for t, row in enumerate(rows) if row["role"] == ALICE and row["terminated"])
+    goal = rows[ends]["cell"] if mode == "repeat" else start
+    expected = [start if t < ends else goal for t in range(len(rows))]
+    np.testing.assert_array_equal(goals[: len(rows)], expected)
 
 
 @pytest.mark.parametrize("kind", PLAYERS)

@@ -192,7 +192,7 @@ def test_answers_in_the_terminal():
     assert scores_of("rating", "6.5", 1) == [6.5]
     assert [scores_of("yes_no", said, 1) for said in ("y", "yes", "n", "no")] == [[1.0], [1.0], [0.0], [0.0]]
     for kind, said in (("pair", "3"), ("ranking", "1 1 2"), ("rating", "six"), ("yes_no", "1"), ("yes_no", "maybe")):
-        with pytest.raises(ConfigError, match="is no answer"):
+        with pytest.raises(ConfigError, match="is not an answer"):
             scores_of(kind, said, 3)
 
 

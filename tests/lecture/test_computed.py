@@ -7,7 +7,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from rl_rewards.command_line.help import list_choices, study_name
+from rl_rewards.command_line.choices import list_choices, study_name
 from rl_rewards.loop.build import build_study
 from rl_rewards.studies.base import run_study
 from tests.runs import ADDED_LATER, composed

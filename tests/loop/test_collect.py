@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import struct
 
+from rl_rewards.core.pieces import piece_size
 from rl_rewards.core.types import StepOut, Transition
 from rl_rewards.envs.base import HostEnv, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
@@ -240,3 +241,18 @@ def test_every_environment_and_step_has_its_own_randomness():
     draws = np.concatenate([starts, np.ravel(rollout.env_reward), np.ravel(rollout.action)])
     assert len(starts) == 3 * B
     assert len(np.unique(draws)) == len(draws)
+
+
+@pytest.mark.parametrize("num_envs", [37, 200])
+@pytest.mark.parametrize("ended", [0.0, 0.01, 0.3, 0.7, 1.0])
+def test_each_environment_that_ended_gets_a_fresh_state_of_its_own(ended, num_envs):
+    """Also where more end in one step than are drawn at a time; the others go on."""
+    assert piece_size(37) == 37 and piece_size(200) < 0.7 * 200, "both ways of drawing are needed"
+    env, ends = RandomStart(), np.random.default_rng(0).permutation(num_envs) < ended * num_envs
+    state = CounterState(FRESH + jnp.arange(num_envs), jnp.where(ends, LIMIT - 1, 0))
+    collect = jax.jit(lambda state, key: collect_jax(env, policy, state, key, 1))
+    _, _, after = collect(state, jax.random.key(2))
+    np.testing.assert_array_equal(after.elapsed, np.where(ends, 0, 1))
+    fresh = np.asarray(after.value)
+    assert (np.abs(fresh[ends]) < FRESH / 2).all() and (fresh[~ends] > FRESH).all()
+    assert len(np.unique(fresh)) == num_envs

@@ -1,12 +1,11 @@
 """A run that does not fit into memory is refused before anything is allocated; pictures count one byte per value."""
 
-import jax
 import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import build, ram, supplied
 from rl_rewards.loop.seeds import Seeds
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.train import state_shapes
 from tests.demonstrations import point_file
 from tests.runs import composed
 
@@ -42,7 +41,7 @@ SAC = ("algorithm=sac", "algorithm.num_envs=4", "algorithm.rollout_length=20", "
 )
 def test_a_ring_is_kept_where_more_than_the_newest_rollout_is_asked_for(overrides, steps):
     parts = build.build(composed("env=point", "algorithm.num_envs=16", "algorithm.rollout_length=20", *overrides)).parts
-    replay = jax.eval_shape(lambda: init_state(parts, 0)).replay
+    replay = state_shapes(parts).replay
     assert (0 if replay is None else replay.data.valid.size) == steps
     assert (ram.needed_bytes(parts)[0]["replay"] > 0) == (steps > 0)
 

@@ -114,6 +114,21 @@ def test_a_policys_memory_goes_on_to_the_bit(tmp_path, run):
     assert digest_of(short) == digest_of(long)
 
 
+@pytest.mark.parametrize(
+    "run",
+    [("env=point", "num_seeds=2"), ("env=gymnasium", "env.id=Pendulum-v1", "env.max_episode_steps=30")],
+    ids=["two seeds", "on the host"],
+)
+def test_noise_that_is_kept_goes_on_to_the_bit(tmp_path, run):
+    """Checkpoints are taken after rollouts of 40 steps, in the middle of the seven for which noise is kept."""
+    short, long = tmp_path / "short", tmp_path / "long"
+    noise = ("algorithm.noise_every=7", "algorithm.model.hidden=[8]", "reward=environment")
+    run_here(short, *run, *noise)
+    run_here(short, *run, *noise, "total_env_steps=3200")
+    run_here(long, *run, *noise, "total_env_steps=3200")
+    assert digest_of(short) == digest_of(long)
+
+
 def test_a_run_of_an_earlier_version_goes_on(tmp_path):
     """The saved configuration lacks newer keys of PPO, which are then off and change no bit.
 

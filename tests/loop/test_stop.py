@@ -52,7 +52,7 @@ def test_a_request_to_stop_is_answered_at_once_and_a_second_one_ends_in_one_sent
 
     with pytest.raises(SystemExit) as left, guarded():
         asked_twice()
-    assert left.value.code == 130 and capfd.readouterr().err.startswith("Stopped at once, by Ctrl-C; ")
+    assert left.value.code == 130 and capfd.readouterr().err.startswith("Stopped at once by Ctrl-C; ")
 
 
 def test_handlers_are_put_back():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from omegaconf import OmegaConf
 
-from rl_rewards.command_line.help import list_choices
+from rl_rewards.command_line.choices import list_choices
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
 from rl_rewards.loop import build, compatibility

@@ -2,12 +2,14 @@
 is not used.
 
 Since version 1 ``step_env`` ends an episode only where the task does; the step limit is counted here. gymnax is
-imported when it is first needed, since the import takes more than ten seconds.
+imported when it is first needed, without the plotting libraries that it imports: both take seconds.
 """
 
 import difflib
+import sys
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import LazyLoader, find_spec, module_from_spec
 from typing import Any
 
 import jax
@@ -23,6 +25,8 @@ from rl_rewards.envs.base import JaxEnv
 
 UNBOUNDED = 1e30
 """Bounds beyond this are none: gymnax writes the largest f32 for a missing bound."""
+PLOTTING = ("matplotlib.pyplot", "seaborn")
+"""Libraries that gymnax imports together with its environments, and that only its own pictures need."""
 
 
 class GymnaxState(struct.PyTreeNode):
@@ -106,6 +110,8 @@ class Gymnax(JaxEnv):
     @cached_property
     def _made(self) -> tuple[Any, Any]:
         """Return gymnax's environment and parameters, made outside any trace."""
+        for name in PLOTTING:
+            _import_lazily(name)
         import gymnax
 
         if self.id not in gymnax.registered_envs:
@@ -168,3 +174,13 @@ def _strong(leaf: Any) -> jax.Array:
     """Return ``leaf`` as an array of fixed dtype; a Python number in the first state would cause a recompilation."""
     array = jnp.asarray(leaf)
     return array.astype(array.dtype)
+
+
+def _import_lazily(name: str) -> None:
+    """Import a module, if it exists, such that it is executed only once something in it is used."""
+    spec = None if name in sys.modules else find_spec(name)
+    if spec is None or spec.loader is None:
+        return
+    spec.loader = LazyLoader(spec.loader)
+    sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])

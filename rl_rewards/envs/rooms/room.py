@@ -14,6 +14,9 @@ from rl_rewards.core.types import Box, Discrete, EnvSpec, Key, Obs, StepOut
 from rl_rewards.envs import cells
 from rl_rewards.envs.base import ExampleStates, JaxEnv, Plane
 
+NOWHERE = -1
+"""Instead of a coordinate: its one-hot is all zeros."""
+
 ACT = 4
 """The action after the four moves of ``cells.MOVES``; each room defines its effect."""
 
@@ -84,7 +87,7 @@ class Room(JaxEnv):
 
     def observe(self, state: Any) -> Obs:
         at = jnp.stack([getattr(state, thing) for thing in self.things])
-        axes = jax.nn.one_hot(at, self.size) * self.seen_of(state)[:, None, None]
+        axes = jax.nn.one_hot(jnp.where(self.seen_of(state)[:, None], at, NOWHERE), self.size)
         return jnp.concatenate([axes.reshape(-1), self.flags_of(state)])
 
     def after(self, state: Any, success: Bool[Array, ""]) -> tuple[Any, StepOut]:

@@ -1,0 +1,103 @@
+"""The commands of the READMEs, run: few small rounds of every printed run, and the other programs on its files."""
+
+import os
+import re
+import shlex
+
+import numpy as np
+import pytest
+
+from rl_rewards import calibrate, label, report
+from rl_rewards.data import __main__ as data
+from rl_rewards.labelers.store import STORE_NAME
+from tests.demonstrations import point_file, recorded
+from tests.finished import finished_run
+from tests.readmes import ROOT, RUN, all_commands, commands, python_blocks
+from tests.runs import run_here
+from tests.test_readmes import HERE, RUN_BY
+
+ASKS = ("env=point", "reward=preferences", "reward.segment_steps=20", "reward.budget=20", "labeler.store=true")
+SMALL = ("total_env_steps=1600", "checkpoint.every=1000")
+FILES = r"\b(FILE|cartpole|goals)\.npz\b"
+RUN_DIRS = r"\bRUN_DIR\b|\boutputs/2026-11-21/(12-00-00|\*)"
+
+
+def _runs():
+    """The printed runs that this file runs; those of the first page in ``make test``, the others in the long tier."""
+    first_page = commands(ROOT / "README.md")
+    for command in all_commands():
+        by = next((test for start, test in RUN_BY.items() if re.match(start, command)), None)
+        match = RUN.fullmatch(command)
+        if by == HERE and match and not re.search("--cfg|--config-dir", command):
+            yield pytest.param(match[1], marks=[] if command in first_page else pytest.mark.long, id=match[1])
+
+
+@pytest.mark.parametrize("line", _runs())
+def test_a_printed_run_runs(tmp_path, kept_run, line):
+    line = re.sub(r"\bRUN_DIR\b", f"{kept_run}", line)
+    words = [re.sub("^pretrain=", "pretrain.run=", word) for word in shlex.split(line)]
+    words = [word for word in words if not word.startswith(("hydra.", "total_env_steps="))]
+    env = [word for word in words if word.startswith("env")]
+    if str(kept_run) in line:
+        env = ["env=point"]
+        words += env
+    if "pretrain=outputs/played" in line:
+        game = "reward=self_play env=key_door reward.horizon=80 reward.alice_moves=40 algorithm.rollout_length=128"
+        run_here(tmp_path / "played", *game.split(), *SMALL)
+        words = [word.replace("outputs/played", str(tmp_path / "played")) for word in words]
+    if "examples.path=" in line:
+        sizes = ["examples.goals=60", "examples.non_goals=60"]
+        data.main(["examples", str(tmp_path / "goals.npz"), *env, *sizes])
+    elif re.search(FILES, line):
+        path = recorded(tmp_path, *env)
+        words = [re.sub(FILES, path, word) for word in words]
+    words = [re.sub(r"\bgoals\.npz", str(tmp_path / "goals.npz"), word) for word in words]
+    last = run_here(tmp_path / "run", *words, *SMALL)
+    assert np.isfinite(last["env_steps"]) and (tmp_path / "run" / "DONE").exists()
+
+
+def test_the_reward_that_a_page_shows_runs(tmp_path, monkeypatch):
+    code = next(one for one in python_blocks(ROOT / "rl_rewards" / "rewards" / "README.md") if "class Near" in one)
+    (tmp_path / "my_rewards.py").write_text(code, encoding="utf-8")
+    (tmp_path / "my_configs" / "reward").mkdir(parents=True)
+    yaml = "_target_: my_rewards.Near\nweight: 1.0\n"
+    (tmp_path / "my_configs" / "reward" / "near.yaml").write_text(yaml, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = f"hydra.searchpath=[file://{tmp_path / 'my_configs'}] reward=near env=point".split()
+    last = run_here(tmp_path / "run", *words, *SMALL)
+    assert last["eval/learned_return"] < 0.0
+
+
+@pytest.fixture(scope="module")
+def labelled_run(tmp_path_factory):
+    """A finished run whose teacher's answers are in its label store."""
+    return finished_run(tmp_path_factory.mktemp("labelled") / "run", *ASKS)
+
+
+@pytest.mark.parametrize(
+    "command", [one for one in all_commands() if re.match(r"python -m rl_rewards\.(data|report|calibrate|label) ", one)]
+)
+def test_a_printed_program_runs(tmp_path, monkeypatch, kept_run, labelled_run, command, capsys):
+    monkeypatch.chdir(tmp_path)
+    os.symlink(kept_run, tmp_path / "other_run")
+    words = [re.sub(RUN_DIRS, str(labelled_run), word) for word in shlex.split(command)[2:]]
+    words = [word.replace("outputs/multirun", str(tmp_path / "other_run")) for word in words]
+    program, *rest = [word.replace("labeler=ai_judge", "labeler=oracle") for word in words]  # of no network
+    if program == "rl_rewards.report":
+        assert report.main([*rest, "--out", "page.html"]) == 0
+        assert (tmp_path / "page.html").stat().st_size > 10_000
+    elif program == "rl_rewards.calibrate":
+        calibrate.main(rest)
+        assert "agreement" in capsys.readouterr().out
+    elif program == "rl_rewards.label":
+        served = []
+        monkeypatch.setattr(label, "serve", lambda path, *_, **__: served.append(path))  # which ends with the process
+        label.main(rest)
+        assert served == [labelled_run / STORE_NAME] or (tmp_path / "labels.jsonl").stat().st_size > 100
+    elif rest[0] == "info":
+        file = point_file(tmp_path)
+        data.main([file if word == "FILE.npz" else word for word in rest])
+        assert "nothing wrong was found" in capsys.readouterr().out
+    else:
+        data.main([*rest, "examples.goals=20", "examples.non_goals=20"])
+        assert (tmp_path / rest[1]).is_file()
