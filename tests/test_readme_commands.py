@@ -1,8 +1,8 @@
 """The commands of the READMEs, run: few small rounds of every printed run, and the other programs on its files."""
 
-import os
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from tests.test_readmes import HERE, RUN_BY
 ASKS = ("env=point", "reward=preferences", "reward.segment_steps=20", "reward.budget=20", "labeler.store=true")
 SMALL = ("total_env_steps=1600", "checkpoint.every=1000")
 FILES = r"\b(FILE|cartpole|goals)\.npz\b"
-RUN_DIRS = r"\bRUN_DIR\b|\boutputs/2026-11-21/(12-00-00|\*)"
+RUNS = r"\boutputs/2026-11-21/(12-00-00|\*)"
 
 
 def _runs():
@@ -32,7 +32,7 @@ def _runs():
             yield pytest.param(match[1], marks=[] if command in first_page else pytest.mark.long, id=match[1])
 
 
-@pytest.mark.parametrize("line", _runs())
+@pytest.mark.parametrize("line", list(_runs()))
 def test_a_printed_run_runs(tmp_path, kept_run, line):
     line = re.sub(r"\bRUN_DIR\b", f"{kept_run}", line)
     words = [re.sub("^pretrain=", "pretrain.run=", word) for word in shlex.split(line)]
@@ -77,11 +77,16 @@ def labelled_run(tmp_path_factory):
 @pytest.mark.parametrize(
     "command", [one for one in all_commands() if re.match(r"python -m rl_rewards\.(data|report|calibrate|label) ", one)]
 )
-def test_a_printed_program_runs(tmp_path, monkeypatch, kept_run, labelled_run, command, capsys):
+def test_a_printed_program_runs(tmp_path, monkeypatch, request, command, capsys):
     monkeypatch.chdir(tmp_path)
-    os.symlink(kept_run, tmp_path / "other_run")
-    words = [re.sub(RUN_DIRS, str(labelled_run), word) for word in shlex.split(command)[2:]]
-    words = [word.replace("outputs/multirun", str(tmp_path / "other_run")) for word in words]
+    words = shlex.split(command)[2:]
+    if "RUN_DIR" in words:
+        labelled_run = request.getfixturevalue("labelled_run")
+        words = [word.replace("RUN_DIR", str(labelled_run)) for word in words]
+    elif "rl_rewards.report" in words:
+        kept_run = request.getfixturevalue("kept_run")
+        shutil.copytree(kept_run, tmp_path / "other_run")
+        words = [re.sub(RUNS, str(kept_run), word).replace("outputs/multirun", "other_run") for word in words]
     program, *rest = [word.replace("labeler=ai_judge", "labeler=oracle") for word in words]  # of no network
     if program == "rl_rewards.report":
         assert report.main([*rest, "--out", "page.html"]) == 0
@@ -97,7 +102,7 @@ def test_a_printed_program_runs(tmp_path, monkeypatch, kept_run, labelled_run, c
     elif rest[0] == "info":
         file = point_file(tmp_path)
         data.main([file if word == "FILE.npz" else word for word in rest])
-        assert "nothing wrong was found" in capsys.readouterr().out
+        assert "no faults were found" in capsys.readouterr().out
     else:
         data.main([*rest, "examples.goals=20", "examples.non_goals=20"])
         assert (tmp_path / rest[1]).is_file()
