@@ -1,4 +1,4 @@
-"""Every metric of a real run has an entry in the glossary."""
+"""Every metric of a real run has an entry in the glossary; ``tests/test_smoke.py`` checks those of default settings."""
 
 import pytest
 
@@ -8,13 +8,12 @@ from tests.runs import raw_rows, run_here
 
 SAC = ("algorithm=sac", "algorithm.demo_fraction=0.5", "algorithm.bc_weight=1", "algorithm.learning_starts=0")
 PLAY = ("reward=self_play", "reward.horizon=12", "reward.alice_moves=6", "algorithm.rollout_length=40")
-TERM = "+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"
 
 
 @pytest.mark.parametrize(
     "overrides",
-    [("reward=gail",), ("reward=environment", "algorithm=bc"), ("reward=gail", *SAC)],
-    ids=["gail", "bc", "sac"],
+    [("reward=environment", "algorithm=bc"), ("reward=gail", *SAC)],
+    ids=["bc", "sac"],
 )
 def test_every_metric_of_demonstrations_has_an_entry(tmp_path, overrides):
     run_here(tmp_path / "run", "env=point", f"demos={point_file(tmp_path)}", "total_env_steps=640", *overrides)
@@ -27,15 +26,11 @@ def test_every_metric_of_demonstrations_has_an_entry(tmp_path, overrides):
     "overrides",
     [
         ("env=point", "reward=adversarial_classifier", "reward.classifier.gradient_penalty=1.0", "reward.queries=2"),
-        ("env=point", "reward=hand_designed", TERM, "algorithm=sac", "algorithm.replay_capacity=2000"),
-        ("env=pencil_case", "reward=goal_classifier"),
         ("env=point", "reward=preferences", "reward.pseudo_weight=1.0"),
-        ("env=driver", "reward=linear_preferences"),
         ("env=key_door", *PLAY, "env.max_episode_steps=20", "reward.target_fraction=0.2", "reward.cloning_weight=0.5"),
         ("env=tv_grid", "reward=curiosity", "reward.kind=icm"),
-        ("env=tv_grid", "reward=mixture"),
     ],
-    ids=["ppo", "sac", "host", "preferences", "linear_preferences", "self_play", "curiosity", "mixture"],
+    ids=["classifier", "preferences", "self_play", "curiosity"],
 )
 def test_every_metric_has_an_entry(tmp_path, overrides):
     run_here(tmp_path, "total_env_steps=640", *overrides)
