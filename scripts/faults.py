@@ -254,8 +254,8 @@ FAULTS = (
     Fault(
         "PPO's policy loss counts steps that are not valid",
         "algorithms/ppo.py",
-        "masked_mean(clipped_surrogate(log_ratio, advantage, self.clip), batch.valid)",
-        "jnp.mean(clipped_surrogate(log_ratio, advantage, self.clip))",
+        "masked_mean(clipped_surrogate(log_ratio, batch.advantage, self.clip), batch.valid)",
+        "jnp.mean(clipped_surrogate(log_ratio, batch.advantage, self.clip))",
         "algorithms/test_ppo.py algorithms/test_ppo_update.py",
     ),
     Fault(
