@@ -1,6 +1,7 @@
 """The settings of every test: checks of key reuse and of types at run time, a compilation cache, few examples."""
 
 import ast
+import gc
 import os
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ import pytest
 from jaxtyping import _import_hook
 
 from tests.cpu_times import CpuTimes
-from tests.shared_programs import shared_jit, sharing
+from tests.shared_programs import forget_shared_programs, shared_jit, sharing
 
 CHECKED = (
     "core",
@@ -78,6 +79,8 @@ NOT_SHARED = {"test_compiled_once.py", "test_bench.py"}
 hypothesis.settings.register_profile("rl_rewards", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("rl_rewards")
 
+MUCH_MEMORY = 4 << 30  # bytes
+
 KEYS_WATCHED = {"algorithms", "core", "data", "envs", "games", "loop", "models", "rewards"}
 """Folders of tests in which JAX checks that no random key is used twice.
 
@@ -100,6 +103,17 @@ def _programs_are_shared(request):
     """Share compiled programs, except in tests that may replace a part of the code."""
     with sharing("monkeypatch" not in request.fixturenames and request.path.name not in NOT_SHARED):
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _memory_is_given_back():
+    """Forget compiled programs after a file of tests if this process holds much memory: JAX never does by itself."""
+    yield
+    resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
+    if resident_pages * os.sysconf("SC_PAGE_SIZE") > MUCH_MEMORY:
+        forget_shared_programs()
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -62,6 +62,12 @@ def shared_jit(fun: Callable | None = None, **options: Any) -> Any:
         return _shared[key][0]
 
 
+def forget_shared_programs() -> None:
+    """Drop every shared program, so that the memory of those that nobody else holds is free."""
+    with _lock:
+        _shared.clear()
+
+
 class _TooLarge(Exception):
     pass
 
