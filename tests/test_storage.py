@@ -45,7 +45,7 @@ def test_a_full_disk_loses_nothing_and_the_run_goes_on_once_there_is_room(tmp_pa
     done = in_namespace(script, str(full), *start_command(*RUN, f"hydra.run.dir={full}/run"))
     assert "first: 1" in done.stdout and "second: 0" in done.stdout, done.stdout + done.stderr
     errors = done.stderr.strip().splitlines()
-    assert len(errors) == 1 and "No space left on device. What was written before is kept" in errors[0], done.stderr
+    assert len(errors) == 1 and "No space left on device. Everything written before is kept" in errors[0], done.stderr
     assert "Resumed after round" in done.stdout, "a checkpoint had been written before the disk was full"
     told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert told[0]["digest"] == digest_of(whole)

@@ -367,7 +367,7 @@ def test_a_token_that_is_none_is_refused_in_one_sentence(store, tmp_path, capsys
 
 def test_the_door_refuses_in_one_sentence(tmp_path, capsys):
     for arguments, words in (
-        ([str(tmp_path / "none")], "is no folder"),
+        ([str(tmp_path / "none")], "is not a folder"),
         ([str(tmp_path), "--port", "70000"], "must be 0 to 65535"),
         ([str(tmp_path), "--store", str(tmp_path / "no.sqlite"), "--export", str(tmp_path / "x")], "does not exist"),
     ):
