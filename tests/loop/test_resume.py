@@ -89,7 +89,7 @@ STABILISED = [f"algorithm.{one}" for one in ("target_kl=0.001", "reward_scale_fl
     ids=["two seeds", "two players"],
 )
 def test_stabilisers_go_on_to_the_bit(tmp_path, run):
-    """The policy's memory is in the checkpoint, for several seeds and for both players."""
+    """The state of the stabilisers is in the checkpoint, for several seeds and for both players."""
     short, long = tmp_path / "short", tmp_path / "long"
     run_here(short, *run, *STABILISED)
     run_here(short, *run, *STABILISED, "total_env_steps=3200")
