@@ -17,7 +17,7 @@ MAPS = 7
 
 @dataclass(frozen=True)
 class StoredEvaluation:
-    """What one evaluation stored: N episodes of at most T steps, in which the policy sampled its actions.
+    """The stored arrays of one evaluation: N episodes of at most T steps, in which the policy sampled its actions.
 
     With several seeds every array has a leading axis S; see :meth:`of_seed`.
     """

@@ -17,7 +17,7 @@ from scripts.benchmarks.result import Result, Row, Settings
 
 
 class Task(NamedTuple):
-    """What both sides learn."""
+    """The settings that both sides of the comparison use."""
 
     score: float
     every: int  # env steps from one evaluation to the next
@@ -66,7 +66,7 @@ def _turn(settings: Settings, name: str, task: Task, seed: int, peer: Path | Non
 
 
 def _until_score(name: str, command: Sequence[str]) -> dict[str, float]:
-    """What a process reports at its score, with the wall seconds since its start."""
+    """The numbers that a process reports at its score, with the wall seconds since its start."""
     started = time.perf_counter()
     worker = Worker(name, command)
     try:
