@@ -64,9 +64,11 @@ class HostCounter(HostEnv):
     def __init__(self, env: Counter):
         self.env, self.resets = env, []
         self.value, self.elapsed = np.full(B, FRESH, np.float32), STARTS.copy()
+        self.buffer = np.empty((B, 2), np.float32)
 
     def observe(self):
-        return np.stack([self.value, self.elapsed], axis=-1).astype(np.float32)
+        self.buffer[:] = np.stack([self.value, self.elapsed], axis=-1)
+        return self.buffer
 
     def reset(self, mask):
         self.resets.append(mask.copy())
