@@ -127,7 +127,7 @@ FAULTS = (
         "loop/checkpoint/everything.py",
         'if digest(state, env_bytes) != meta["digest"]:',
         "if False:",
-        "test_broken_folders.py loop/test_resume.py",
+        "test_run_folder.py",
     ),
     # Rings and segments.
     Fault(

@@ -109,6 +109,19 @@ def test_rows_that_are_lost_are_made_again_from_an_earlier_checkpoint(copy, kept
     assert rows(copy) == rows(kept_run) and digest_of(copy) == digest_of(kept_run)
 
 
+def test_a_checkpoint_whose_bits_have_changed_is_moved_away(copy, kept_run, capsys):
+    """Its policy is that of another checkpoint: readable, and of the right shapes."""
+    newest = copy / "checkpoints" / "5"
+    shutil.rmtree(newest / "agent")
+    shutil.copytree(copy / "checkpoints" / "4" / "agent", newest / "agent")
+    start_again(copy)
+    said = capsys.readouterr().out
+    assert (
+        "The checkpoint after round 5 is damaged (its digest is not the saved one); it was moved to damaged_5" in said
+    )
+    assert rows(copy) == rows(kept_run) and digest_of(copy) == digest_of(kept_run)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_rows_that_no_checkpoint_comes_before_are_refused(copy, count):
     cut_rows(copy, count)
