@@ -153,6 +153,12 @@ def more_than(claim: str, found: Mapping[str, Sequence[float]], better: str, wor
     return at_least(claim, text, f"{what} more, paired by seed", more, PRACTICAL, both)
 
 
+def median_at_most(values: Sequence[float], share: float, others: Sequence[float]) -> Evidence:
+    """Return the evidence for a median over seeds of ``values`` that is at most ``share`` of that of ``others``."""
+    method = "ratio of medians"
+    return Evidence(of=method, values=values, others=others, claimed=(0.0, share), method=method)
+
+
 def less(first: Sequence[float], second: Sequence[float]) -> list[float]:
     """``first`` minus ``second``, paired by seed."""
     return [a - b for a, b in zip(first, second, strict=True)]

@@ -15,9 +15,8 @@ from rl_rewards.core.intervals import mean_interval, ratio_of_medians
 from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
-from rl_rewards.studies.claims import Claim, at_least, at_most, enough_seeds, in_words, less
+from rl_rewards.studies.claims import Claim, at_least, at_most, enough_seeds, in_words, less, median_at_most
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import last_mean, reached_at, series
 
 OFF, ON = "off_policy", "on_policy"
@@ -68,13 +67,7 @@ class GailOffPolicy:
 
     def _saves(self, needed: Mapping[str, list[float]]) -> Claim:
         ratio, low, high = ratio_of_medians(needed[OFF], needed[ON])
-        evidence = Evidence(
-            of="ratio of medians",
-            values=needed[OFF],
-            others=needed[ON],
-            claimed=(0.0, self.share),
-            method="ratio of medians",
-        )
+        evidence = median_at_most(needed[OFF], self.share, needed[ON])
         return Claim(
             f"{self.row}: with SAC, GAIL first reaches {self.solved:g} ({self.metric_name}) after at most "
             f"{self.share:g} of the env steps that it takes with PPO.",

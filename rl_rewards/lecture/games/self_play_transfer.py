@@ -16,9 +16,8 @@ from rl_rewards.core.seed_rows import values
 from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
-from rl_rewards.studies.claims import Claim, at_least, in_words
+from rl_rewards.studies.claims import Claim, at_least, in_words, median_at_most
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import over_rounds, reached_at
 
 EPISODES, SUCCESS, TOUCHED = "reward/task_episodes", "eval/success", "reward/touched"
@@ -54,13 +53,7 @@ class SelfPlayTransfer:
         both = {arm: needed[arm] for arm in (name, SUPERVISED)}
         ratio, low, high = ratio_of_medians(*both.values())
         medians = [f"{np.median(found):,.0f}" for found in both.values()]
-        evidence = Evidence(
-            of="ratio of medians",
-            values=both[name],
-            others=both[SUPERVISED],
-            claimed=(0.0, self.share),
-            method="ratio of medians",
-        )
+        evidence = median_at_most(both[name], self.share, both[SUPERVISED])
         return Claim(
             f"{self.row}: {STYLES[name][1]} reach {self.solved:.0%} success with at most {self.share:g} of the "
             "supervised episodes.",
