@@ -14,6 +14,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.core.branches import step_if
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.distributions import ActionDistribution
 from rl_rewards.core.losses import masked_mean
@@ -150,9 +151,7 @@ class BehaviorCloning(Algorithm):
             )
             return state, {"agent/loss": jnp.mean(losses), "agent/validation_loss": loss}
 
-        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state)[1])
-        stopped = state.rounds_since_best >= self.patience
-        state, metrics = jax.lax.cond(stopped, lambda s: (s, nothing), train, state)
+        state, metrics = step_if(state.rounds_since_best < self.patience, train, state)
         stopped = state.rounds_since_best >= self.patience  # reported already in the round in which training stops
         return state, metrics | {"agent/best_validation_loss": state.best_loss, "agent/stopped": 1.0 * stopped}
 

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
+from rl_rewards.core.branches import traced
 from rl_rewards.core.checks import require
 from rl_rewards.core.distributions import ActionDistribution, StateDependentNormal
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
@@ -274,11 +275,12 @@ class PPO(PPOSettings, Algorithm):
                 far = metrics["agent/kl"] > farthest
                 return jax.tree.map(lambda old, new: jnp.where(far, old, new), learner, stepped), metrics, far
 
-            def skip(learner: tuple) -> tuple[tuple, Metrics, jax.Array]:
-                _, metrics, far = jax.eval_shape(attempt, learner)
-                return learner, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics), jnp.ones_like(far)
-
             learner, stopped = carry
+            attempt, (_, shapes, _) = traced(attempt, learner)
+
+            def skip(learner: tuple) -> tuple[tuple, Metrics, jax.Array]:
+                return learner, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes), jnp.array(True)
+
             learner, metrics, far = jax.lax.cond(stopped, skip, attempt, learner)
             return (learner, far), (metrics, ~stopped, ~far)
 

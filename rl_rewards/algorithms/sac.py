@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.sac_settings import SACSettings
+from rl_rewards.core.branches import step_if
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
 from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
@@ -160,9 +161,8 @@ class SAC(SACSettings, Algorithm):
             state, metrics = jax.lax.scan(step, state, steps)
             return state, jax.tree.map(jnp.nanmean, metrics)
 
-        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(learn, state)[1])
         due = round + 1 >= math.ceil(self.learning_starts / self.round_steps)  # equal for all seeds: a real branch
-        state, metrics = jax.lax.cond(due, learn, lambda s: (s, nothing), state)
+        state, metrics = step_if(due, learn, state)
         metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
         moments = state.obs_moments
         if self.normalize_obs and not self.encoder.learns:
@@ -225,12 +225,8 @@ class SAC(SACSettings, Algorithm):
         if self.actor_every == 1:
             state, actor_metrics = self._actor_step(state, batch, actor_key)
             return state, metrics | actor_metrics
-        shapes = jax.eval_shape(self._actor_step, state, batch, actor_key)[1]
-        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), shapes)
         turn = index % self.actor_every == self.actor_every - 1
-        state, actor_metrics = jax.lax.cond(
-            turn, lambda s: self._actor_step(s, batch, actor_key), lambda s: (s, nothing), state
-        )
+        state, actor_metrics = step_if(turn, lambda s: self._actor_step(s, batch, actor_key), state)
         return state, metrics | actor_metrics
 
     def target(self, state: SACState, batch: SACBatch, key: Key) -> Float[Array, " N"]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rl_rewards.algorithms.base import Algorithm, DatasetSizes
+from rl_rewards.core.branches import traced
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Query
@@ -229,8 +230,8 @@ def propose(
     def ask(reward: Any) -> tuple[Any, Query]:
         return source.propose(reward, experience, round, key)
 
-    _, shape = jax.eval_shape(ask, reward)
-    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape).replace(id=jnp.full_like(shape.id, NOBODY))
+    ask, (_, shapes) = traced(ask, reward)
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes).replace(id=jnp.full_like(shapes.id, NOBODY))
     return jax.lax.cond(source.may_ask(round), ask, lambda reward: (reward, nothing), reward)
 
 

@@ -17,6 +17,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float, Int
 
+from rl_rewards.core.branches import step_if
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
@@ -154,9 +155,7 @@ class AdversarialClassifier(AsksAboutStates):
             shown = self.discriminator.dashboard(classifier, *draw(shown_rows, show_answers_key))
             return classifier, jax.tree.map(jnp.mean, metrics) | shown | pool.metrics()
 
-        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, classifier)[1])
-        due = round % self.rounds_per_update == 0
-        classifier, metrics = jax.lax.cond(due, train, lambda c: (c, nothing), classifier)
+        classifier, metrics = step_if(round % self.rounds_per_update == 0, train, classifier)
         metrics["reward/negatives"] = counts[0] + data["non_goal_obs"].shape[0]
         metrics |= self.asked_metrics(state)
         return state.replace(classifier=classifier, visited=visited), metrics

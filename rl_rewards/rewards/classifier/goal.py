@@ -13,6 +13,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float
 
+from rl_rewards.core.branches import step_if
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
@@ -139,5 +140,4 @@ class GoalClassifier(RewardSource):
             shown = self.discriminator.dashboard(state, *draw(*jax.random.split(show_key)))
             return state, jax.tree.map(lambda x: x[-1], metrics) | shown
 
-        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state)[1])
-        return jax.lax.cond(round == 0, train, lambda state: (state, nothing), state)
+        return step_if(round == 0, train, state)

@@ -16,6 +16,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float
 
+from rl_rewards.core.branches import step_if
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
@@ -112,11 +113,7 @@ class Gail(RewardSource):
             dashboard = self.discriminator.dashboard(classifier, *shown)
             return classifier, jax.tree.map(jnp.mean, metrics) | dashboard
 
-        nothing = jax.tree.map(
-            lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state.classifier)[1]
-        )
-        due = round % self.rounds_per_update == 0
-        classifier, metrics = jax.lax.cond(due, train, lambda c: (c, nothing), state.classifier)
+        classifier, metrics = step_if(round % self.rounds_per_update == 0, train, state.classifier)
         return state.replace(classifier=classifier), {_named(name): value for name, value in metrics.items()}
 
     def inspect(self, state: GailState, data: Examples, transitions: Transition) -> dict[str, Array]:

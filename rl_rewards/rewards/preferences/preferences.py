@@ -17,6 +17,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from rl_rewards.core.branches import step_if
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.epic import pearson
 from rl_rewards.core.queries import NOBODY, Labels, Query, calibration_error, pairs_of, preference_logits, right
@@ -166,8 +167,7 @@ class Preferences(Asking, AsksForLabels):
                 jax.random.split(train_key, self.updates_per_round),
             )
 
-        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(train, state.model)[1])
-        model, metrics = jax.lax.cond(jnp.any(trainable), train, lambda m: (m, nothing), state.model)
+        model, metrics = step_if(jnp.any(trainable), train, state.model)
         rewards = self.reward_model.rewards(model, inputs)
         state = state.replace(
             model=model, mean=jnp.mean(rewards, axis=1), deviation=jnp.maximum(jnp.std(rewards, axis=1), 1e-6)
