@@ -6,20 +6,21 @@ import jax
 
 from rl_rewards.run import resume_run, start_run
 from tests.runs import composed
+from tests.unevaluated import evaluations
 
 SMALL = ("debug=smoke", "video=false", "report=false")
 
 
-def finished_run(run_dir: Path, *overrides: str) -> Path:
+def finished_run(run_dir: Path, *overrides: str, evaluated: bool = True) -> Path:
     """Run ``debug=smoke`` with ``overrides`` to the end, and return the run folder."""
     choices = {"env": "point", "algorithm": "ppo", "reward": "adversarial_classifier"}
     choices |= dict(part.split("=", 1) for part in overrides if part.split("=")[0] in choices)
-    with jax.debug_key_reuse(False):  # see conftest
+    with jax.debug_key_reuse(False), evaluations(evaluated):  # see conftest
         start_run(composed(*SMALL, *overrides), run_dir, choices)
     return run_dir
 
 
-def resumed_run(run_dir: Path, total_env_steps: int) -> Path:
-    with jax.debug_key_reuse(False):
+def resumed_run(run_dir: Path, total_env_steps: int, evaluated: bool = True) -> Path:
+    with jax.debug_key_reuse(False), evaluations(evaluated):
         resume_run(run_dir, [f"total_env_steps={total_env_steps}"])
     return run_dir

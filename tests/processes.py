@@ -16,6 +16,8 @@ import threading
 from multiprocessing.reduction import DupFd
 from typing import Any
 
+from tests.unevaluated import evaluations
+
 PRELOADED = (
     "rl_rewards.loop.build",
     "rl_rewards.loop.experiment",
@@ -41,15 +43,18 @@ class Command:
         arguments: of the command line.
         output: the file descriptor for its standard output; None to discard it.
         errors: the file descriptor for its standard error; None to discard it.
+        evaluated: False to leave out the evaluations of its run; see :mod:`tests.unevaluated`.
     """
 
-    def __init__(self, *arguments: str, output: int | None = None, errors: int | None = None) -> None:
+    def __init__(
+        self, *arguments: str, output: int | None = None, errors: int | None = None, evaluated: bool = True
+    ) -> None:
         forkserver = multiprocessing.get_context("forkserver")
         forkserver.set_forkserver_preload(list(PRELOADED))
         with open(os.devnull, "wb") as nowhere:
             sent = [_Sent(nowhere.fileno() if number is None else number) for number in (output, errors)]
             self._process = forkserver.Process(
-                target=_run, args=(arguments, dict(os.environ), os.getcwd(), *sent), daemon=True
+                target=_run, args=(arguments, dict(os.environ), os.getcwd(), *sent, evaluated), daemon=True
             )
             self._process.start()
 
@@ -95,7 +100,9 @@ def _received(duplicate: Any) -> int:
     return duplicate.detach()
 
 
-def _run(arguments: tuple[str, ...], environment: dict[str, str], folder: str, output: int, errors: int) -> None:
+def _run(
+    arguments: tuple[str, ...], environment: dict[str, str], folder: str, output: int, errors: int, evaluated: bool
+) -> None:
     """Do everything that ``python -m rl_rewards.run`` does in its own process, from start to exit."""
     from jax._src import xla_bridge
 
@@ -108,7 +115,8 @@ def _run(arguments: tuple[str, ...], environment: dict[str, str], folder: str, o
     sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), encoding="utf-8", line_buffering=True)
     sys.argv = ["run", *arguments]
     try:
-        runpy.run_module("rl_rewards.run", run_name="__main__", alter_sys=True)
+        with evaluations(evaluated):
+            runpy.run_module("rl_rewards.run", run_name="__main__", alter_sys=True)
     except Exception:
         sys.excepthook(*sys.exc_info())
         sys.exit(1)

@@ -16,6 +16,7 @@ from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
 from rl_rewards.rewards.classifier.places import Places
 from tests.processes import Command
+from tests.unevaluated import evaluations
 
 ADDED_LATER = {"learning_rate_schedule": "constant", "final_learning_rate_share": 0.0, "target_kl": None}
 ADDED_LATER |= {"min_log_std": None, "reward_scale_floor": None, "noise_every": None}
@@ -42,19 +43,24 @@ def usable_envs() -> list[str]:
     return [name for name in list_choices("env") if name != "envpool" or find_spec("envpool") is not None]
 
 
-def run_here(run_dir: Path, *overrides: str) -> dict:
-    """Make a small run in this process, without video and report, and return the last row of metrics.jsonl."""
+def run_here(run_dir: Path, *overrides: str, evaluated: bool = True) -> dict:
+    """Make a small run in this process, without video and report, and return the last row of metrics.jsonl.
+
+    Args:
+        evaluated: False to leave out its evaluations, which costs half as much; see :mod:`tests.unevaluated`.
+    """
     cfg = composed("debug=smoke", *overrides)
     run_dir.mkdir(parents=True, exist_ok=True)
-    with jax.debug_key_reuse(False):  # see conftest
+    with jax.debug_key_reuse(False), evaluations(evaluated):  # see conftest
         experiment = build.build(cfg, run_dir)
         return run_experiment(experiment, supplied.build_data(*experiment), run_dir, "test")
 
 
-def command(*arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str, timeout: float = 300.0, evaluated: bool = True) -> subprocess.CompletedProcess[str]:
     """Run ``python -m rl_rewards.run`` in a new process, forked from one that has imported the libraries."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        code = Command(*arguments, output=output.fileno(), errors=errors.fileno()).wait(timeout)
+        process = Command(*arguments, output=output.fileno(), errors=errors.fileno(), evaluated=evaluated)
+        code = process.wait(timeout)
         said = []
         for file in (output, errors):
             file.seek(0)

@@ -54,9 +54,9 @@ def test_says_what_the_run_says(run):
 def test_of_several_seeds_one_must_be_named(tmp_path):
     """Each seed of a run has its own reward; a frozen reward uses one of them and stores it."""
     quick = ("env=point", "reward=goal_classifier", "total_env_steps=320")
-    finished_run(tmp_path / "both", *quick, "seed=3", "num_seeds=2")
+    finished_run(tmp_path / "both", *quick, "seed=3", "num_seeds=2", evaluated=False)
     states = [restore_from_run(tmp_path / "both", seed).state for seed in (3, 4)]
-    finished_run(tmp_path / "alone", *quick, "seed=4")
+    finished_run(tmp_path / "alone", *quick, "seed=4", evaluated=False)
     alone = restore_from_run(tmp_path / "alone").state
     for one, same, other in zip(*map(jax.tree.leaves, (alone, states[1], states[0])), strict=True):
         np.testing.assert_allclose(one, same, atol=1e-4)
@@ -71,8 +71,8 @@ def test_of_several_seeds_one_must_be_named(tmp_path):
 
     frozen = ("env=point", "reward=frozen", f"reward.run={tmp_path / 'both'}", "total_env_steps=320")
     with pytest.raises(ConfigError, match="name one of them"):
-        finished_run(tmp_path / "refused", *frozen)
-    finished_run(tmp_path / "frozen", *frozen, "reward.seed=4")
+        finished_run(tmp_path / "refused", *frozen, evaluated=False)
+    finished_run(tmp_path / "frozen", *frozen, "reward.seed=4", evaluated=False)
     kept = rl_rewards.load_reward(tmp_path / "frozen")
     assert kept(START, next_obs=START) == second(START, next_obs=START)
 

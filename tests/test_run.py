@@ -1,6 +1,7 @@
 """The command line answers fast, has a one-sentence message for every mistake, and leaves a complete run folder."""
 
 import json
+import shutil
 import subprocess
 from importlib.metadata import version
 from textwrap import dedent
@@ -126,9 +127,8 @@ def test_resume_refuses_what_would_change_the_run(tmp_path):
     assert "seed=1 cannot be changed" in command(f"resume={tmp_path}", "seed=1").stderr
 
 
-def test_a_folder_of_another_run_is_refused(tmp_path):
-    run = ("debug=smoke", "env=point", "video=false", "report=false", f"hydra.run.dir={tmp_path}")
-    assert command(*run).returncode == 0
-    done = command(*run, "seed=5")
+def test_a_folder_of_another_run_is_refused(tmp_path, kept_run):
+    shutil.copytree(kept_run, tmp_path / "run")
+    done = command("debug=smoke", "env=point", "checkpoint.every=2", "seed=5", f"hydra.run.dir={tmp_path / 'run'}")
     assert done.returncode == 2
     assert "another configuration" in done.stderr

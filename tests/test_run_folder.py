@@ -80,11 +80,11 @@ def test_the_same_command_twice_loses_no_row_and_no_alarm(tmp_path):
     """This once failed: the second process was killed after two rounds and left two rows, so that the first lost its
     alarm."""
     arguments = (*SMALL, "env=point", "total_env_steps=9600", f"hydra.run.dir={tmp_path}")
-    first = Command(*arguments)
+    first = Command(*arguments, evaluated=False)
     deadline = time.monotonic() + 60
     while not (tmp_path / "run.lock").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    second = command(*arguments)
+    second = command(*arguments, evaluated=False)
     assert second.returncode == 2
     assert second.stderr.startswith(f"Error: {tmp_path} is in use: process {first.pid} on ")
     assert first.wait() == 0

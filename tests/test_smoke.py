@@ -10,7 +10,7 @@ import pytest
 from rl_rewards.command_line.choices import list_choices
 from rl_rewards.loop import build
 from rl_rewards.reporting.glossary import meaning
-from tests.demonstrations import recorded
+from tests.demonstrations import point_file, recorded
 from tests.runs import composed, raw_rows, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
@@ -56,7 +56,8 @@ def test_pair(tmp_path, reward, env):
     }
     foreign = _foreign(env, tmp_path)
     if "demos" in composed(f"reward={reward}").reward:
-        foreign.append(f"demos={recorded(tmp_path, f'env={env}', *foreign)}")
+        demos = point_file(tmp_path) if env == "point" else recorded(tmp_path, f"env={env}", *foreign)
+        foreign.append(f"demos={demos}")
     last = run_here(
         tmp_path, f"reward={reward}", f"env={env}", *needed.get(reward, []), *foreign, "checkpoint.every=1000"
     )

@@ -106,14 +106,16 @@ def test_several_seeds_and_every_option_run(tmp_path):
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
-    return finished_run(tmp_path_factory.mktemp("played"), *HALL)
+    return finished_run(tmp_path_factory.mktemp("played"), *HALL, evaluated=False)
 
 
 FINE_TUNED = (*HALL, "reward.target_fraction=1", "env.max_episode_steps=12", "algorithm.learning_rate=1e-12")
 
 
 def test_bob_goes_on_with_what_he_has_learned(tmp_path, played):
-    finished_run(tmp_path, *FINE_TUNED, f"pretrain.run={played}", "pretrain.part=bob", "total_env_steps=320")
+    finished_run(
+        tmp_path, *FINE_TUNED, f"pretrain.run={played}", "pretrain.part=bob", "total_env_steps=320", evaluated=False
+    )
     learned, tuned = restore_policy(played), restore_policy(tmp_path)
     for name, is_same in (("bob", True), ("alice", False)):
         before, after = getattr(learned.state, name).params, getattr(tuned.state, name).params
@@ -128,21 +130,21 @@ def test_bob_goes_on_with_what_he_has_learned(tmp_path, played):
 def test_any_run_can_begin_with_another_and_is_resumed_without_it(tmp_path):
     first, second, moved = tmp_path / "first", tmp_path / "second", tmp_path / "moved"
     plain = ("env=point", "reward=environment")
-    finished_run(first, *plain)
+    finished_run(first, *plain, evaluated=False)
     slow = (*plain, "algorithm.learning_rate=1e-12", "total_env_steps=320")
-    finished_run(second, *slow, f"pretrain.run={first}")
+    finished_run(second, *slow, f"pretrain.run={first}", evaluated=False)
     before, after = restore_policy(first).state.params, restore_policy(second).state.params
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), before, after)
     first.rename(moved)
-    resumed_run(second, 640)
+    resumed_run(second, 640, evaluated=False)
     assert len(raw_rows(second)) == 2
 
 
 def test_each_seed_goes_on_with_its_own(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    finished_run(first, "env=point", "reward=environment", "num_seeds=2", "total_env_steps=640")
+    finished_run(first, "env=point", "reward=environment", "num_seeds=2", "total_env_steps=640", evaluated=False)
     slow = ("algorithm.learning_rate=1e-12", "total_env_steps=320", f"pretrain.run={first}")
-    finished_run(second, "env=point", "reward=environment", "num_seeds=2", *slow)
+    finished_run(second, "env=point", "reward=environment", "num_seeds=2", *slow, evaluated=False)
     with jax.debug_key_reuse(False):  # batched keys look consumed to the checker when one of them is
         for seed in (0, 1):
             before, after = restore_policy(first, seed).state.params, restore_policy(second, seed).state.params

@@ -24,7 +24,8 @@ from tests.runs import command, digest_of, raw_rows, rows, run_here
 ROUNDS = 12
 ASKS = (
     "reward=preferences", "env=point", "reward.segment_steps=8", "reward.budget=24", "reward.sessions=3",
-    "reward.updates_per_round=5", "reward.candidates=2", "reward.heldout_every=4",
+    "reward.updates_per_round=2", "reward.candidates=2", "reward.heldout_every=4",
+    "reward.reward_model.model.hidden=[8]",
     f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3",
 )  # fmt: skip
 QUIET = ("debug=smoke", "video=false", "report=false", *ASKS)
@@ -32,9 +33,9 @@ QUIET = ("debug=smoke", "video=false", "report=false", *ASKS)
 
 def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path):
     plain, stored, replayed = tmp_path / "plain", tmp_path / "stored", tmp_path / "replayed"
-    run_here(plain, *ASKS)
-    run_here(stored, *ASKS, "labeler.store=true")
-    run_here(replayed, *ASKS, "labeler=recorded", f"labeler.path={stored}")
+    run_here(plain, *ASKS, evaluated=False)
+    run_here(stored, *ASKS, "labeler.store=true", evaluated=False)
+    run_here(replayed, *ASKS, "labeler=recorded", f"labeler.path={stored}", evaluated=False)
     assert digest_of(stored) == digest_of(plain)
     assert rows(replayed) == rows(plain)
     assert rows(plain)[-1]["reward/labels"] == 24
@@ -53,16 +54,18 @@ def test_answers_teach_an_off_policy_learner_too(tmp_path):
 def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
     if labeler == "recorded":
         source = (*QUIET, "labeler.store=true", f"hydra.run.dir={tmp_path / 'source'}")
-        assert command(*source).returncode == 0  # a process like the following ones, because tests compile with checks
+        assert (
+            command(*source, evaluated=False).returncode == 0
+        )  # a process like the following ones, because tests compile with checks
     asked = {
         "oracle": ("labeler.mistake=0.1",),
         "stored": ("labeler.mistake=0.1", "labeler.store=true"),
         "recorded": ("labeler=recorded", f"labeler.path={tmp_path / 'source'}"),
     }[labeler]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert command(*QUIET, *asked, f"hydra.run.dir={whole}").returncode == 0
+    assert command(*QUIET, *asked, f"hydra.run.dir={whole}", evaluated=False).returncode == 0
     chance = random.Random(labeler)
-    process = Command(*QUIET, *asked, f"hydra.run.dir={killed}")
+    process = Command(*QUIET, *asked, f"hydra.run.dir={killed}", evaluated=False)
     deadline = time.monotonic() + 120
     while process.poll() is None and _rounds(killed) < 2 and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -70,7 +73,7 @@ def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (killed / "DONE").exists(), "the kill came too late to test anything"
-    assert command(*QUIET, *asked, f"hydra.run.dir={killed}").returncode == 0
+    assert command(*QUIET, *asked, f"hydra.run.dir={killed}", evaluated=False).returncode == 0
     assert digest_of(killed) == digest_of(whole)
     assert rows(killed) == rows(whole)
 
@@ -109,7 +112,7 @@ def test_training_waits_for_people(tmp_path):
     person = threading.Thread(target=answer_all, args=(tmp_path, done))
     person.start()
     try:
-        run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false")
+        run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false", evaluated=False)
     finally:
         done.set()
         person.join()
@@ -120,7 +123,7 @@ def test_training_waits_for_people(tmp_path):
 
 
 def test_training_can_go_on_without_answers(tmp_path):
-    run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false", "labeler.wait=false")
+    run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false", "labeler.wait=false", evaluated=False)
     last = raw_rows(tmp_path)[-1]
     assert (last["reward/labels"], last["reward/queries"]) == (0, 24)
 
@@ -128,7 +131,7 @@ def test_training_can_go_on_without_answers(tmp_path):
 def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
     read, write = os.pipe()
     asks = (*QUIET, "labeler=human", "labeler.page=false", f"hydra.run.dir={tmp_path / 'run'}")
-    process = Command(*asks, output=write, errors=write)
+    process = Command(*asks, output=write, errors=write, evaluated=False)
     os.close(write)
     with open(read, encoding="utf-8") as said:
         for line in said:
@@ -143,7 +146,7 @@ def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
     person = threading.Thread(target=answer_all, args=(tmp_path / "run", done))
     person.start()
     try:
-        assert command(f"resume={tmp_path / 'run'}").returncode == 0
+        assert command(f"resume={tmp_path / 'run'}", evaluated=False).returncode == 0
     finally:
         done.set()
         person.join()
@@ -154,7 +157,7 @@ def test_the_terminal_asks_and_takes_back(tmp_path, monkeypatch, capsys):
     said = iter(["1", "z", "nonsense", "2", "s", "q", *["="] * 100])
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda prompt: next(said))
-    run_here(tmp_path, *ASKS, "labeler=human_terminal")
+    run_here(tmp_path, *ASKS, "labeler=human_terminal", evaluated=False)
     shown = capsys.readouterr().out
     assert "'nonsense' is not an answer: 1 or 2 for the better one, = for equal" in shown
     assert raw_rows(tmp_path)[-1]["reward/labels"] == 23  # one was skipped
@@ -166,7 +169,7 @@ def test_the_terminal_asks_whether_the_task_is_done(tmp_path, monkeypatch, capsy
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda prompt: next(said))
     queries = ("reward.queries=5", "reward.rounds_per_session=1", "total_env_steps=1920")
-    last = run_here(tmp_path, "env=point", *queries, "labeler=human_terminal")
+    last = run_here(tmp_path, "env=point", *queries, "labeler=human_terminal", evaluated=False)
     shown = capsys.readouterr().out
     assert "'perhaps' is not an answer: is the task done in this picture? y or n" in shown
     assert "In 1 steps the point goes" in shown, "the state is described in the environment's words"
@@ -216,19 +219,19 @@ def test_impossible_labelers_are_one_sentence(tmp_path, overrides, sentence):
 
 def test_recorded_answers_fit_their_own_run_alone(tmp_path):
     source = tmp_path / "source"
-    run_here(source, *ASKS, "labeler.store=true")
+    run_here(source, *ASKS, "labeler.store=true", evaluated=False)
     recorded = ("labeler=recorded", f"labeler.path={source}")
     with pytest.raises(ConfigError, match="holds answers for seed 0, but none for seed 3"):
-        run_here(tmp_path / "a", *ASKS, *recorded, "seed=3")
+        run_here(tmp_path / "a", *ASKS, *recorded, "seed=3", evaluated=False)
     with pytest.raises(ConfigError, match="is about other segments than the recorded query"):
-        run_here(tmp_path / "b", *ASKS, *recorded, "algorithm.learning_rate=0.01")
+        run_here(tmp_path / "b", *ASKS, *recorded, "algorithm.learning_rate=0.01", evaluated=False)
     with pytest.raises(ConfigError, match="holds no run called other"):
-        run_here(tmp_path / "c", *ASKS, *recorded, "labeler.run=other")
+        run_here(tmp_path / "c", *ASKS, *recorded, "labeler.run=other", evaluated=False)
 
 
 def test_the_labels_of_several_seeds_do_not_mix(tmp_path):
     both = tmp_path / "both"
-    run_here(both, *ASKS, "num_seeds=2", "labeler.store=true")
+    run_here(both, *ASKS, "num_seeds=2", "labeler.store=true", evaluated=False)
     store = LabelStore(both / STORE_NAME)
     assert store.runs() == [("run", 0), ("run", 1)]
     assert store.asked("run", 0).keys() == store.asked("run", 1).keys()

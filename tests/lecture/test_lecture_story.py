@@ -19,20 +19,12 @@ def test_a_hacked_run_raises_the_alarm(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_healthy_run_does_not_even_early(tmp_path):
-    last = run_here(
-        tmp_path, "reward=adversarial_classifier", "reward.updates_per_round=20", *LEARNED, *LENGTH, *EVALUATED
-    )
-    assert last["eval/success"] > 0.8
-    assert first_alarm(raw_rows(tmp_path)) is None
-
-
-@pytest.mark.slow
-def test_the_quickstart_learns_its_task_and_says_so(tmp_path):
+def test_the_quickstart_learns_its_task_raises_no_alarm_and_says_so(tmp_path):
     """A newcomer's first command, in a new process, ends with a verdict and a report, and needs no account."""
     done = command("experiment=quickstart", "video=false", f"hydra.run.dir={tmp_path}", timeout=600.0)
     assert done.returncode == 0, done.stderr
     assert raw_rows(tmp_path)[-1]["eval/success"] >= 0.9
+    assert first_alarm(raw_rows(tmp_path)) is None
     assert "true success" in done.stdout and str(tmp_path / "report.html") in done.stdout
     assert (tmp_path / "report.html").is_file() and not (tmp_path / "wandb").exists()
 
@@ -41,6 +33,8 @@ def test_diverging_training_stops_with_a_reason(tmp_path):
     from rl_rewards.core.errors import TrainingFailed
 
     with pytest.raises(TrainingFailed, match="became NaN or infinite"):
-        run_here(tmp_path, "env=point", "algorithm.learning_rate=1e30", "algorithm.max_gradient_norm=1e30")
+        run_here(
+            tmp_path, "env=point", "algorithm.learning_rate=1e30", "algorithm.max_gradient_norm=1e30", evaluated=False
+        )
     assert "round" in (tmp_path / "FAILED.json").read_text(encoding="utf-8")
     assert not (tmp_path / "DONE").exists()

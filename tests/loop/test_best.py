@@ -198,7 +198,9 @@ def test_rewards_of_the_best_evaluation(run, tmp_path):
         which: rl_rewards.load_reward(f"{run}{which}")(obs, next_obs=obs).tolist() for which in ("", "@last", "@best")
     }
     assert values[""] == values["@last"] != values["@best"]
-    finished_run(tmp_path, "env=point", "reward=frozen", f"reward.run={run}@best", "total_env_steps=320")
+    finished_run(
+        tmp_path, "env=point", "reward=frozen", f"reward.run={run}@best", "total_env_steps=320", evaluated=False
+    )
     assert rl_rewards.load_reward(tmp_path)(obs, next_obs=obs).tolist() == values["@best"]
     assert restore_from_run(f"{tmp_path}@best").spec.name == "point", "a frozen reward has one state"
 

@@ -14,6 +14,7 @@ from rl_rewards.loop.experiment import run_experiment
 from tests.processes import Command
 from tests.runs import command, composed, digest_of, rows, run_here
 from tests.test_configs import ADDED_LATER
+from tests.unevaluated import evaluations
 
 ROUNDS = 24
 COMMON = ("debug=smoke", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3", "evaluation.every=8")
@@ -61,9 +62,9 @@ def test_longer_run_continues_the_shorter_one(tmp_path):
     """resume=RUN_DIR total_env_steps=MORE ends with the same state as a run of that length."""
     short, long = tmp_path / "short", tmp_path / "long"
     run = ("debug=smoke", "env=point", "video=false", "report=false")
-    assert command(*run, f"hydra.run.dir={short}").returncode == 0
-    assert command(f"resume={short}", "total_env_steps=3200").returncode == 0
-    assert command(*run, "total_env_steps=3200", f"hydra.run.dir={long}").returncode == 0
+    assert command(*run, f"hydra.run.dir={short}", evaluated=False).returncode == 0
+    assert command(f"resume={short}", "total_env_steps=3200", evaluated=False).returncode == 0
+    assert command(*run, "total_env_steps=3200", f"hydra.run.dir={long}", evaluated=False).returncode == 0
     assert digest_of(short) == digest_of(long)
 
 
@@ -71,8 +72,8 @@ def test_longer_run_continues_on_the_longer_schedule(tmp_path):
     """The learning rate decays over the run's current budget, not over the one in its saved configuration."""
     linear = ("algorithm.learning_rate_schedule=linear", "algorithm.learning_rate=1.0", "algorithm.epochs=1")
     run = ("debug=smoke", "env=point", "reward=environment", "video=false", "report=false")
-    assert command(*run, *linear, f"hydra.run.dir={tmp_path}").returncode == 0
-    assert command(f"resume={tmp_path}", "total_env_steps=3200").returncode == 0
+    assert command(*run, *linear, f"hydra.run.dir={tmp_path}", evaluated=False).returncode == 0
+    assert command(f"resume={tmp_path}", "total_env_steps=3200", evaluated=False).returncode == 0
     found = [row["agent/learning_rate"] for row in rows(tmp_path)]
     assert found == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.5, 0.4, 0.3, 0.2, 0.1])
 
@@ -91,9 +92,9 @@ STABILISED = [f"algorithm.{one}" for one in ("target_kl=0.001", "reward_scale_fl
 def test_stabilisers_go_on_to_the_bit(tmp_path, run):
     """The state of the stabilisers is in the checkpoint, for several seeds and for both players."""
     short, long = tmp_path / "short", tmp_path / "long"
-    run_here(short, *run, *STABILISED)
-    run_here(short, *run, *STABILISED, "total_env_steps=3200")
-    last = run_here(long, *run, *STABILISED, "total_env_steps=3200")
+    run_here(short, *run, *STABILISED, evaluated=False)
+    run_here(short, *run, *STABILISED, "total_env_steps=3200", evaluated=False)
+    last = run_here(long, *run, *STABILISED, "total_env_steps=3200", evaluated=False)
     assert digest_of(short) == digest_of(long)
     used = np.concatenate([np.ravel(value) for key, value in last.items() if key.endswith("epochs_used")])
     assert len(used) == 2 and np.all(used > 0.0) and np.any(used < 4.0), "the option was on and stopped an update early"
@@ -108,9 +109,9 @@ def test_a_policys_memory_goes_on_to_the_bit(tmp_path, run):
     """Checkpoints are taken in the middle of episodes of 30 steps; rollouts have 40."""
     short, long = tmp_path / "short", tmp_path / "long"
     memory = ("model@algorithm.model=gru", "algorithm.model.units=8", "env.max_episode_steps=30", "reward=environment")
-    run_here(short, *run, *memory)
-    run_here(short, *run, *memory, "total_env_steps=3200")
-    run_here(long, *run, *memory, "total_env_steps=3200")
+    run_here(short, *run, *memory, evaluated=False)
+    run_here(short, *run, *memory, "total_env_steps=3200", evaluated=False)
+    run_here(long, *run, *memory, "total_env_steps=3200", evaluated=False)
     assert digest_of(short) == digest_of(long)
 
 
@@ -123,9 +124,9 @@ def test_noise_that_is_kept_goes_on_to_the_bit(tmp_path, run):
     """Checkpoints are taken after rollouts of 40 steps, in the middle of the seven for which noise is kept."""
     short, long = tmp_path / "short", tmp_path / "long"
     noise = ("algorithm.noise_every=7", "algorithm.model.hidden=[8]", "reward=environment")
-    run_here(short, *run, *noise)
-    run_here(short, *run, *noise, "total_env_steps=3200")
-    run_here(long, *run, *noise, "total_env_steps=3200")
+    run_here(short, *run, *noise, evaluated=False)
+    run_here(short, *run, *noise, "total_env_steps=3200", evaluated=False)
+    run_here(long, *run, *noise, "total_env_steps=3200", evaluated=False)
     assert digest_of(short) == digest_of(long)
 
 
@@ -136,14 +137,14 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path):
     """
     old, new = tmp_path / "old", tmp_path / "new"
     run = ("env=point", "reward=environment", "algorithm.carry_returns=false")
-    run_here(old, *run)
+    run_here(old, *run, evaluated=False)
     cfg = OmegaConf.create(OmegaConf.to_container(composed("debug=smoke", *run, "total_env_steps=3200"), resolve=True))
     for key in ADDED_LATER:
         cfg.algorithm.pop(key, None)
-    with jax.debug_key_reuse(False):
+    with jax.debug_key_reuse(False), evaluations(False):
         experiment = build.build(cfg, old)
         run_experiment(experiment, supplied.build_data(*experiment), old, "test")
-    run_here(new, *run, "total_env_steps=3200")
+    run_here(new, *run, "total_env_steps=3200", evaluated=False)
     assert digest_of(old) == digest_of(new)
 
 
@@ -154,9 +155,9 @@ def test_evaluation_leaves_training_bit_identical(tmp_path):
 
 
 def test_incomplete_last_line_is_dropped(tmp_path):
-    run_here(tmp_path, "env=point")
+    run_here(tmp_path, "env=point", evaluated=False)
     with (tmp_path / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"round": 99, "env_st')
     (tmp_path / "DONE").unlink()
-    run_here(tmp_path, "env=point", "total_env_steps=3200")
+    run_here(tmp_path, "env=point", "total_env_steps=3200", evaluated=False)
     assert [row["round"] for row in rows(tmp_path)] == list(range(10))

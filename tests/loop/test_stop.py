@@ -22,7 +22,7 @@ QUIET = ("video=false", "report=false")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_saves_the_round_and_leaves_with_the_requeue_code(tmp_path, number):
     with (tmp_path / "errors").open("w") as errors:
-        process = Command(*RUN, *QUIET, f"hydra.run.dir={tmp_path / 'run'}", errors=errors.fileno())
+        process = Command(*RUN, *QUIET, f"hydra.run.dir={tmp_path / 'run'}", errors=errors.fileno(), evaluated=False)
     tmp_path /= "run"
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not _rows_written(tmp_path):
@@ -86,7 +86,9 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, kept
 
 
 def test_what_is_not_finite_is_named(tmp_path):
-    done = command("debug=smoke", "env=point", *QUIET, f"hydra.run.dir={tmp_path}", "algorithm.learning_rate=1e30")
+    done = command(
+        "debug=smoke", "env=point", *QUIET, f"hydra.run.dir={tmp_path}", "algorithm.learning_rate=1e30", evaluated=False
+    )
     assert done.returncode == 1
     assert "a parameter of the agent" in done.stderr
     assert "Traceback" not in done.stderr
@@ -95,6 +97,11 @@ def test_what_is_not_finite_is_named(tmp_path):
 
     broken = tmp_path / "reward"
     done = command(
-        "debug=smoke", "env=point", *QUIET, f"hydra.run.dir={broken}", "reward.classifier.learning_rate=1e30"
+        "debug=smoke",
+        "env=point",
+        *QUIET,
+        f"hydra.run.dir={broken}",
+        "reward.classifier.learning_rate=1e30",
+        evaluated=False,
     )
     assert "a parameter of the reward model" in done.stderr

@@ -33,7 +33,6 @@ def test_every_metric_of_demonstrations_has_an_entry(tmp_path, overrides):
     ids=["classifier", "preferences", "self_play", "curiosity"],
 )
 def test_every_metric_has_an_entry(tmp_path, overrides):
-    run_here(tmp_path, "total_env_steps=640", *overrides)
+    run_here(tmp_path, "total_env_steps=640", *overrides, evaluated=False)
     metrics = {key for row in raw_rows(tmp_path) for key in row}
     assert {key for key in metrics if meaning(key) is None} == set()
-    assert "eval/true_return" in metrics

@@ -121,7 +121,7 @@ def test_a_run_lives_on_without_the_original(tmp_path, learned):
     assert digest_of(stopped) == digest_of(whole)
     assert rows(stopped)[5:] == rows(whole)[5:], "only the stopped run evaluated round 4, its last one"
     assert same(before, restore_from_run(learned).state), "and the reward is still the original's"
-    again = finished_run(stopped, *arguments, "total_env_steps=3840")
+    again = finished_run(stopped, *arguments, "total_env_steps=3840", evaluated=False)
     assert rows(again)[-1]["env_steps"] == 3840, "the same command in the same folder also continues the run"
     last = rows(whole)[-1]
     for name in ("success", "true_return", "learned_return", "prob_heldout_goals", "reward_heldout_goals"):
@@ -130,15 +130,17 @@ def test_a_run_lives_on_without_the_original(tmp_path, learned):
 
 
 def test_a_frozen_reward_can_be_frozen_again(tmp_path, learned):
-    second = finished_run(tmp_path / "second", "env=point", "reward=frozen", f"reward.run={learned}")
-    third = finished_run(tmp_path / "third", "env=point", "reward=frozen", f"reward.run={second}")
+    second = finished_run(tmp_path / "second", "env=point", "reward=frozen", f"reward.run={learned}", evaluated=False)
+    third = finished_run(tmp_path / "third", "env=point", "reward=frozen", f"reward.run={second}", evaluated=False)
     shutil.rmtree(second)
     assert same(restore_from_run(third).state, restore_from_run(learned).state)
 
 
 def test_works_on_a_host_environment(tmp_path):
     """The environment's own reward, frozen, has no state and does not change."""
-    original = finished_run(tmp_path / "original", "env=pencil_case", "reward=environment", "total_env_steps=320")
+    original = finished_run(
+        tmp_path / "original", "env=pencil_case", "reward=environment", "total_env_steps=320", evaluated=False
+    )
     arguments = ("env=pencil_case", "reward=frozen", f"reward.run={original}", "total_env_steps=320")
     last = rows(finished_run(tmp_path / "run", *arguments))[-1]
     assert last["eval/learned_return"] == pytest.approx(last["eval/true_return"])
@@ -149,7 +151,7 @@ def test_a_copy_cut_short_is_made_anew(tmp_path, learned):
     partial = tmp_path / f"{COPY}.partial" / "checkpoints"
     partial.mkdir(parents=True)
     (partial / "rubbish").write_text("half", encoding="utf-8")
-    finished_run(tmp_path, "env=point", "reward=frozen", f"reward.run={learned}")
+    finished_run(tmp_path, "env=point", "reward=frozen", f"reward.run={learned}", evaluated=False)
     assert not partial.exists()
     assert same(restore_from_run(tmp_path).state, restore_from_run(learned).state)
 
@@ -203,11 +205,13 @@ def test_every_seed_can_have_the_reward_of_its_own(tmp_path):
 
 
 def _each_its_own(tmp_path):
-    original = finished_run(tmp_path / "original", "env=point", "reward.pretrain_steps=5", "num_seeds=2", "seed=4")
+    original = finished_run(
+        tmp_path / "original", "env=point", "reward.pretrain_steps=5", "num_seeds=2", "seed=4", evaluated=False
+    )
     states = [restore_from_run(original, seed).state for seed in (4, 5)]
     assert not same(*states)
     arguments = ("env=point", "reward=frozen", f"reward.run={original}", "reward.seed=each", "num_seeds=2", "seed=4")
-    run = finished_run(tmp_path / "run", *arguments)
+    run = finished_run(tmp_path / "run", *arguments, evaluated=False)
     shutil.rmtree(original)
     for seed, state in zip((4, 5), states, strict=True):
         assert same(restore_from_run(run, seed).state, state)

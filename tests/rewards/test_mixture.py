@@ -304,7 +304,7 @@ def test_a_mixtures_reward_is_frozen_and_loaded_and_may_hold_a_frozen_one(tmp_pa
     """It is a frozen part of another mixture, which is also frozen: each works after the earlier runs are deleted."""
     first = untrained(tmp_path / "first", "reward=mixture")
     part = ("reward=mixture", "reward@reward.parts.task=frozen", f"reward.parts.task.run={first}")
-    second = finished_run(tmp_path / "second", "env=point", *part, "total_env_steps=320")
+    second = finished_run(tmp_path / "second", "env=point", *part, "total_env_steps=320", evaluated=False)
     rollout = make_rollout(restore_from_run(first).spec, 3, 2)
 
     def says(run) -> np.ndarray:

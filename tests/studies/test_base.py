@@ -55,6 +55,8 @@ def settings(size="small", **arms):
 
 def test_arms_run_once_and_are_judged_from_their_files(tmp_path, capfd):
     cfg = settings(one=[], two=["algorithm.discount=0.9"])
+    tmp_path /= "a study, (1)=x"  # Hydra reads the folders of arms as overrides
+    tmp_path.mkdir()
     path = run_study(Ends(), cfg, [*TINY, "size=small", "hydra.run.dir=elsewhere"], tmp_path)
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["counts"] is False, "a small study is indicative"
@@ -114,10 +116,9 @@ def test_an_unknown_size_is_refused(tmp_path):
         run_study(Ends(), cfg, TINY, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_from_the_command_line_ends_in_verdicts_and_a_page(tmp_path):
     fewer = ["~arms.log_prob", "~arms.neg_log_one_minus", "debug=smoke"]
-    tmp_path = tmp_path / "a study, (1)=x"  # Hydra reads the folders of its arms as overrides
     done = command("experiment=lecture/demonstrations/reward_maps", *fewer, f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "(indicative): D: success over the last 3 evaluations" in done.stdout

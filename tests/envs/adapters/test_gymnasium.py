@@ -260,17 +260,17 @@ def test_examples_are_asked_for_only_by_a_reward_that_needs_them(tmp_path):
 
 def test_a_longer_run_continues_a_shorter_one_bit_for_bit(tmp_path):
     run = ("env=gymnasium", "env.id=Hopper-v5", "env.max_episode_steps=50", "reward=environment")
-    run_here(tmp_path / "long", *run)
-    run_here(tmp_path / "short", *run, "total_env_steps=640")
-    run_here(tmp_path / "short", *run)
+    run_here(tmp_path / "long", *run, evaluated=False)
+    run_here(tmp_path / "short", *run, "total_env_steps=640", evaluated=False)
+    run_here(tmp_path / "short", *run, evaluated=False)
     assert digest_of(tmp_path / "short") == digest_of(tmp_path / "long")
 
 
 def test_a_run_that_cannot_continue_exactly_says_so(tmp_path, capsys):
     run = ("env=gymnasium", "env.id=FrozenLake-v1", "reward=environment")
-    run_here(tmp_path, *run, "total_env_steps=640")
+    run_here(tmp_path, *run, "total_env_steps=640", evaluated=False)
     assert "bit-identical" not in capsys.readouterr().out
-    run_here(tmp_path, *run)
+    run_here(tmp_path, *run, evaluated=False)
     assert "starts fresh episodes, so that this run is not bit-identical" in capsys.readouterr().out
 
 

@@ -239,7 +239,7 @@ def kept(run, seed=None):
 
 def test_an_oracles_answers_land_in_the_state(tmp_path):
     more = ("reward.queries=20", "reward.queries_per_session=4", "env.goal_radius=0.35", "labeler.store=true")
-    run = finished_run(tmp_path / "run", *ASKS, *more)
+    run = finished_run(tmp_path / "run", *ASKS, *more, evaluated=False)
     state = kept(run)
     truly = np.hypot(*np.asarray(state.obs).T) < 0.35
     np.testing.assert_array_equal(state.answer, np.where(truly, YES, NO))
@@ -255,7 +255,7 @@ def test_an_oracles_answers_land_in_the_state(tmp_path):
 
 
 def test_every_seed_asks_questions_of_its_own(tmp_path):
-    run = finished_run(tmp_path / "run", *ASKS, "num_seeds=2", "labeler.mistake=1.0")
+    run = finished_run(tmp_path / "run", *ASKS, "num_seeds=2", "labeler.mistake=1.0", evaluated=False)
     np.testing.assert_array_equal(rows(run)[-1]["reward/labels"], [5.0, 5.0])
     first, second = (kept(run, seed) for seed in (0, 1))
     assert not same(first.obs, second.obs)
@@ -264,18 +264,18 @@ def test_every_seed_asks_questions_of_its_own(tmp_path):
 
 
 def test_a_run_cut_back_to_an_earlier_checkpoint_ends_in_the_same_bits(tmp_path):
-    run = finished_run(tmp_path / "run", *ASKS, "labeler.mistake=0.3")
+    run = finished_run(tmp_path / "run", *ASKS, "labeler.mistake=0.3", evaluated=False)
     told, bits = rows(run), digest_of(run)
     shutil.rmtree(run / "checkpoints" / "8")
     (run / "DONE").unlink()
-    resumed_run(run, 2560)
+    resumed_run(run, 2560, evaluated=False)
     assert digest_of(run) == bits and rows(run) == told
 
 
 def test_questions_that_are_open_when_a_run_stops_are_answered_later_and_replay(tmp_path):
     run, again = tmp_path / "run", tmp_path / "again"
     people = ("labeler=human", "labeler.page=false", "labeler.wait=false")
-    finished_run(run, *ASKS, *people, "total_env_steps=1280")
+    finished_run(run, *ASKS, *people, "total_env_steps=1280", evaluated=False)
     state = kept(run)
     assert int(state.count) == 4 and not state.answer.any()
     store = LabelStore(run / STORE_NAME)
@@ -286,13 +286,13 @@ def test_questions_that_are_open_when_a_run_stops_are_answered_later_and_replay(
         assert leased.kind == "yes_no"
         desk.answer("ann", leased.number, scores, token=uuid.uuid4().hex)
     store.close()
-    resumed_run(run, 2560)
+    resumed_run(run, 2560, evaluated=False)
     state = kept(run)
     np.testing.assert_array_equal(state.answer, [YES, NO, 0, YES, 0])
     last = rows(run)[-1]
     assert (last["reward/queries"], last["reward/labels"]) == (5.0, 2.0), (
         "there is one answer per round, and the last answers came after the end"
     )
-    finished_run(again, *ASKS, "labeler=recorded", f"labeler.path={run}")
+    finished_run(again, *ASKS, "labeler=recorded", f"labeler.path={run}", evaluated=False)
     assert rows(again) == rows(run)
     assert same(kept(again), state)

@@ -261,12 +261,12 @@ def test_composes_for_every_environment(env):
 
 def test_runs_on_rollouts_and_ends_in_the_same_bits_when_resumed(tmp_path):
     """The run is resumed from an earlier checkpoint; its learned reward can be loaded."""
-    run = finished_run(tmp_path / "run", "env=point", "reward=curiosity", "total_env_steps=960")
+    run = finished_run(tmp_path / "run", "env=point", "reward=curiosity", "total_env_steps=960", evaluated=False)
     last, bits = raw_rows(run)[-1], digest_of(run)
     assert last["reward/bonus_mean"] == pytest.approx(last["agent/reward_mean"], rel=1e-4), "PPO is paid the bonus"
     shutil.rmtree(run / "checkpoints" / "3")
     (run / "DONE").unlink()
-    resumed_run(run, 960)
+    resumed_run(run, 960, evaluated=False)
     assert digest_of(run) == bits
     restored = restore_from_run(run)
     assert np.all(np.isfinite(restored.source.reward(restored.state, make_rollout(restored.spec, 2, 2))))
