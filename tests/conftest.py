@@ -66,7 +66,7 @@ os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FAST_TO_CO
 JAX_SETTINGS = {
     "jax_disable_most_optimizations": True,
     "jax_compilation_cache_dir": str(Path(tempfile.gettempdir()) / f"rl_rewards_jax_cache_{os.getuid()}"),
-    "jax_persistent_cache_min_compile_time_secs": 0.2,
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
 }
 for name, value in JAX_SETTINGS.items():
     jax.config.update(name, value)

@@ -12,6 +12,8 @@ from rl_rewards.reporting.find_runs import find_runs
 from tests.reporting.fake_run import write_fake_run
 from tests.reporting.test_report import Page
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture
 def sweep(tmp_path) -> Path:
@@ -63,6 +65,7 @@ def page(capsys, *arguments: str | Path) -> Page:
     return found
 
 
+@pytest.mark.drawn
 def test_a_sweep_is_told_arm_by_arm(capsys, sweep):
     found = page(capsys, sweep)
     for words in (

@@ -14,6 +14,8 @@ from rl_rewards.reporting.run_files import read_run
 from rl_rewards.reporting.video import best_round, write_videos
 from tests.reporting.fake_run import STEPS_PER_ROUND, write_fake_run
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 HELD = [0.0, 0.5, 0.95, 1.0, 1.0, 0.98]
 LOST = [*HELD, 0.6, 0.3, 0.2, 0.19, 0.19, 0.19, 0.19]
 BACK = [*HELD, 0.6, 0.3, 0.2, 0.95, 0.95, 0.95, 0.95]

@@ -22,6 +22,8 @@ from rl_rewards.reporting.run_files import read_run
 from rl_rewards.reporting.verdict import judge, judge_notices, wilson_interval
 from tests.reporting.fake_run import write_fake_run
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 class Page(HTMLParser):
     """Collects the links, image descriptions, tags and text of a page."""
@@ -59,6 +61,7 @@ def _page(run_dir: Path) -> Page:
     return page
 
 
+@pytest.mark.drawn
 def test_good_run_shows_learned_beside_true(tmp_path):
     page = _page(write_fake_run(tmp_path / "run"))
     for words in (
@@ -85,6 +88,7 @@ def test_good_run_shows_learned_beside_true(tmp_path):
     assert page.text.index("True success") < page.text.index("Learned return")
 
 
+@pytest.mark.drawn
 def test_exploited_run_opens_with_the_alarm(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", exploited=True))
     assert "Success 0.00 at the end, the same as at every evaluation (64 episodes); EXPLOIT ALARM" in page.text
@@ -183,6 +187,7 @@ def test_maps_are_read_over_all_of_training(tmp_path):
     np.testing.assert_array_equal(run.maps[-1].success, run.evaluations[-1].ended_in_success)
 
 
+@pytest.mark.drawn
 def test_a_reward_that_is_no_probability_has_a_map_of_its_own(tmp_path):
     run_dir = write_fake_run(tmp_path / "run", rounds=1)
     path = run_dir / "evaluations" / "000000.npz"
