@@ -1,5 +1,6 @@
 """Makes small runs with all their files in this process, as the command line does."""
 
+import shutil
 from pathlib import Path
 
 import jax
@@ -18,6 +19,13 @@ def finished_run(run_dir: Path, *overrides: str, evaluated: bool = True) -> Path
     with jax.debug_key_reuse(False), evaluations(evaluated):  # see conftest
         start_run(composed(*SMALL, *overrides), run_dir, choices)
     return run_dir
+
+
+def cut_back(run_dir: Path) -> None:
+    """Take a finished run back to where it was when it had just begun to save its newest checkpoint."""
+    newest = max((run_dir / "checkpoints").glob("[0-9]*"), key=lambda path: int(path.name))
+    shutil.rmtree(newest)
+    (run_dir / "DONE").unlink()
 
 
 def resumed_run(run_dir: Path, total_env_steps: int, evaluated: bool = True) -> Path:

@@ -16,7 +16,7 @@ from rl_rewards.loop import build
 from rl_rewards.loop.checkpoint.one_item import restore_item
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.saved_state import SavedState
-from tests.finished import finished_run, resumed_run
+from tests.finished import cut_back, finished_run, resumed_run
 from tests.runs import command, composed, digest_of, raw_rows, rows, run_here
 
 SMALL = ("reward=self_play", "reward.horizon=12", "reward.alice_moves=6", "algorithm.rollout_length=40")
@@ -59,7 +59,16 @@ def _host_run():
     return ("debug=smoke", "env=pencil_case", *SMALL, "reward.goal_threshold=0.01", *few)
 
 
-@pytest.mark.parametrize("role", [pytest.param(ALICE, marks=pytest.mark.long, id="alice"), pytest.param(BOB, id="bob")])
+def test_cut_back_to_an_earlier_checkpoint_it_ends_in_the_same_bits(tmp_path):
+    run = finished_run(tmp_path, *_host_run(), evaluated=False)
+    told, bits = rows(run), digest_of(run)
+    cut_back(run)
+    resumed_run(run, 2_560, evaluated=False)
+    assert digest_of(run) == bits and rows(run) == told
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("role", [pytest.param(ALICE, id="alice"), pytest.param(BOB, id="bob")])
 def test_killed_in_either_players_turn_it_ends_in_the_same_bits(tmp_path, never_killed, role):
     arguments = (*_host_run(), f"hydra.run.dir={tmp_path}")
     script = [sys.executable, "-c", KILLED, str(role), *arguments]

@@ -17,6 +17,7 @@ from rl_rewards.labelers.human_terminal import scores_of
 from rl_rewards.labelers.records import as_queries
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.labelers.stored import drawer
+from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import make_rollout, make_spec
 from tests.processes import Command
 from tests.runs import command, digest_of, raw_rows, rows, run_here
@@ -47,16 +48,25 @@ def test_answers_teach_an_off_policy_learner_too(tmp_path):
     assert np.isfinite(last["eval/learned_return"]) and np.isfinite(last["eval/true_return"])
 
 
+def test_a_run_cut_back_to_an_earlier_checkpoint_asks_the_same_again(tmp_path):
+    """The store holds answers to questions of rounds that the checkpoint does not know of."""
+    run = finished_run(tmp_path, *ASKS, "labeler.mistake=0.1", "labeler.store=true", evaluated=False)
+    told, bits = rows(run), digest_of(run)
+    cut_back(run)
+    resumed_run(run, 320 * ROUNDS, evaluated=False)
+    assert digest_of(run) == bits and rows(run) == told
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(
     "labeler",
-    [pytest.param("oracle", marks=pytest.mark.long), "stored", pytest.param("recorded", marks=pytest.mark.long)],
+    ["oracle", "stored", "recorded"],
 )
 def test_killed_runs_end_in_the_same_bits(tmp_path, labeler):
     if labeler == "recorded":
         source = (*QUIET, "labeler.store=true", f"hydra.run.dir={tmp_path / 'source'}")
-        assert (
-            command(*source, evaluated=False).returncode == 0
-        )  # a process like the following ones, because tests compile with checks
+        # It runs in a process like the following ones, because tests compile with checks.
+        assert command(*source, evaluated=False).returncode == 0
     asked = {
         "oracle": ("labeler.mistake=0.1",),
         "stored": ("labeler.mistake=0.1", "labeler.store=true"),

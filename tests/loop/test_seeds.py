@@ -1,14 +1,13 @@
 """Several seeds in one program: each equals a single run, and all files distinguish the seeds."""
 
-import json
-
 import numpy as np
 import pytest
 
 from rl_rewards.envs.pencil_case.env import PencilCase
 from rl_rewards.loop.seeds import SeedBatches, make_batches
+from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import make
-from tests.runs import command, digest_of, raw_rows, rows, run_here
+from tests.runs import digest_of, rows, run_here
 
 SHORT = ("total_env_steps=960", "evaluation.every=2")
 
@@ -34,26 +33,12 @@ def test_every_seed_agrees_with_a_run_of_its_own(tmp_path, env):
 
 
 def test_resumed_run_of_several_seeds_is_the_same_to_the_bit(tmp_path):
-    common = ("debug=smoke", "env=pencil_case", "num_seeds=2", "video=false", "report=false", "checkpoint.every=1")
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert command(*common, "total_env_steps=960", f"hydra.run.dir={whole}", evaluated=False).returncode == 0
-    assert command(*common, "total_env_steps=640", f"hydra.run.dir={parts}", evaluated=False).returncode == 0
-    assert command(f"resume={parts}", "total_env_steps=960", evaluated=False).returncode == 0
-    assert digest_of(parts) == digest_of(whole)
-
-
-def test_console_and_report_show_the_interval_and_every_seed(tmp_path):
-    done = command("debug=smoke", "env=point", "num_seeds=3", "seed=5", "logger=none", f"hydra.run.dir={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    assert "seed 5 to 7" in done.stdout
-    assert "mean and interval over 3 seeds" in done.stdout
-    last = raw_rows(tmp_path)[-1]
-    assert len(last["eval/success"]) == 3
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Every seed at the last evaluation" in page
-    assert "over 3 seeds" in page
-    assert json.loads((tmp_path / "DONE").read_text())["env_steps"] == last["env_steps"]
-    assert (tmp_path / "videos" / "final.mp4").stat().st_size > 0
+    many = ("env=pencil_case", "num_seeds=2", "total_env_steps=960", "checkpoint.every=1")
+    run = finished_run(tmp_path, *many, evaluated=False)
+    told, bits = rows(run), digest_of(run)
+    cut_back(run)
+    resumed_run(run, 960, evaluated=False)
+    assert digest_of(run) == bits and rows(run) == told
 
 
 def small_pencil_case() -> PencilCase:

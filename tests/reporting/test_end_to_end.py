@@ -4,6 +4,7 @@ from rl_rewards.report import main
 from rl_rewards.reporting.run_files import read_run
 from tests.finished import finished_run
 from tests.reporting.test_report import Page
+from tests.runs import raw_rows
 
 KEPT = ("env=point", "video=true", "report=true", "total_env_steps=960")
 
@@ -11,6 +12,12 @@ KEPT = ("env=point", "video=true", "report=true", "total_env_steps=960")
 def test_two_real_runs_side_by_side(tmp_path, capsys):
     """One run trains two seeds in one program, the other a third seed."""
     finished_run(tmp_path / "together", *KEPT, "num_seeds=2")
+    said = capsys.readouterr().out
+    assert "seed 0 to 1" in said and "mean and interval over 2 seeds" in said
+    assert len(raw_rows(tmp_path / "together")[-1]["eval/success"]) == 2
+    assert (tmp_path / "together" / "videos" / "final.mp4").stat().st_size > 0
+    together = (tmp_path / "together" / "report.html").read_text(encoding="utf-8")
+    assert "Every seed at the last evaluation" in together and "over 2 seeds" in together
     finished_run(tmp_path / "alone", *KEPT, "seed=2")
     run = read_run(tmp_path / "alone")
     assert run.failure_video is not None and run.video is not None  # three rounds do not learn the task

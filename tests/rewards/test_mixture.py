@@ -23,7 +23,7 @@ from rl_rewards.rewards.base import asks, reward_fn
 from rl_rewards.rewards.hand_designed import HandDesigned
 from rl_rewards.rewards.mixture import Mixture
 from rl_rewards.rewards.null import Constant
-from tests.finished import finished_run, resumed_run
+from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import experience_of, make, make_rollout, make_spec
 from tests.rewards.examples import examples_of, gaussians, same, tiny_source
 from tests.runs import composed, digest_of, rows
@@ -271,8 +271,7 @@ def test_questions_and_answers_are_those_of_the_part_that_asks(tmp_path):
     assert last["agent/reward_mean"] == pytest.approx(paid, abs=1e-4)
     assert last["reward/bonus/mean"] == pytest.approx(last["reward/bonus/bonus_mean"], rel=1e-4)
     assert "eval/task_true_reward_correlation" in last
-    shutil.rmtree(run / "checkpoints" / "3")
-    (run / "DONE").unlink()
+    cut_back(run)
     resumed_run(run, 960)
     assert digest_of(run) == bits
     assert rows(run) == told

@@ -1,6 +1,5 @@
 """Yes/no queries of the adversarial classifier: the states it asks about, the use of answers, and whole runs."""
 
-import shutil
 import sqlite3
 import uuid
 
@@ -17,7 +16,7 @@ from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.rewards.base import asks
 from rl_rewards.rewards.classifier.asked_states import NO, YES, AskedStates, earning_most, judged_states
 from rl_rewards.rewards.mixture import Mixture
-from tests.finished import finished_run, resumed_run
+from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import experience_of, make_rollout, make_spec
 from tests.rewards.examples import examples_of, gaussians, initial, numbered, same, source_of, tiny_source, updater
 from tests.runs import digest_of, rows
@@ -266,8 +265,7 @@ def test_every_seed_asks_questions_of_its_own(tmp_path):
 def test_a_run_cut_back_to_an_earlier_checkpoint_ends_in_the_same_bits(tmp_path):
     run = finished_run(tmp_path / "run", *ASKS, "labeler.mistake=0.3", evaluated=False)
     told, bits = rows(run), digest_of(run)
-    shutil.rmtree(run / "checkpoints" / "8")
-    (run / "DONE").unlink()
+    cut_back(run)
     resumed_run(run, 2560, evaluated=False)
     assert digest_of(run) == bits and rows(run) == told
 

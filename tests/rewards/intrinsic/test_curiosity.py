@@ -1,6 +1,5 @@
 """Curiosity: new states pay, known ones do not, and noise pays as long as it should for each kind."""
 
-import shutil
 from dataclasses import replace
 
 import jax
@@ -15,7 +14,7 @@ from rl_rewards.loop.run_folder import plain_values
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import asks
-from tests.finished import finished_run, resumed_run
+from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import experience_of, make, make_rollout, make_spec, with_model
 from tests.rewards.examples import initial, same, updater
 from tests.runs import composed, digest_of, raw_rows, run_here, usable_envs
@@ -264,8 +263,7 @@ def test_runs_on_rollouts_and_ends_in_the_same_bits_when_resumed(tmp_path):
     run = finished_run(tmp_path / "run", "env=point", "reward=curiosity", "total_env_steps=960", evaluated=False)
     last, bits = raw_rows(run)[-1], digest_of(run)
     assert last["reward/bonus_mean"] == pytest.approx(last["agent/reward_mean"], rel=1e-4), "PPO is paid the bonus"
-    shutil.rmtree(run / "checkpoints" / "3")
-    (run / "DONE").unlink()
+    cut_back(run)
     resumed_run(run, 960, evaluated=False)
     assert digest_of(run) == bits
     restored = restore_from_run(run)
