@@ -140,7 +140,7 @@ def _ask(
     describe = env.describe
     if describe is not None and "info.scene" not in pairs.reads:
         describe = None
-        if "scene" in labeling.requirements.reads_if_there:
+        if "scene" in labeling.requirements.optional_reads:
             notes.append("The store holds no scenes, so segments are described in numbers and not in words.")
     node, again = config["labeler"], ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
     return again, str(node.get("model") or node["_target_"].rpartition(".")[2].lower()), notes

@@ -108,7 +108,7 @@ def check_array(found: Any, shape: tuple[int, ...], dtype: str, place: str, name
 
 
 @contextmanager
-def blamed_on(place: str, method: str) -> Iterator[None]:
+def attributed_to(place: str, method: str) -> Iterator[None]:
     """Convert any exception from a user's ``method`` into a ConfigError that names the file and line.
 
     Raises:

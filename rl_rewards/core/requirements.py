@@ -75,7 +75,7 @@ class Requirements:
     """Every step has a positive reward, so ending an episode early costs reward."""
     pays_after_the_end: bool = _entry(False, any)
     """A termination leads to an absorbing state that has a reward at every step, forever."""
-    stands_still: bool = _entry(False, all)
+    stationary: bool = _entry(False, all)
     """The reward never changes; only then can learned returns of different rounds be compared."""
     warnings: tuple[str, ...] = _entry((), _union)
     """Sentences about settings that can work but have been seen to fail."""
@@ -87,7 +87,7 @@ class Requirements:
     discount: float | None = _entry(None, _first)
     """The discount factor of future rewards, per environment step; None if the algorithm does not use one."""
 
-    reads_if_there: tuple[str, ...] = _entry((), _union)
+    optional_reads: tuple[str, ...] = _entry((), _union)
     """Keys of info that it reads if the environment has them."""
     waits_for_answers: bool = _entry(True, any)
     """Training waits until every query is answered; if False, answers are used as they arrive."""
@@ -107,7 +107,7 @@ class Requirements:
     def frozen(self) -> "Requirements":
         """Return the requirements of the same reward when it no longer learns: it needs no data to learn from."""
         nothing_to_learn: dict[str, Any] = {"history": 0, "demos": None, "needs_rollouts": False, "queries": None}
-        return replace(self, **nothing_to_learn, stands_still=True, warnings=())
+        return replace(self, **nothing_to_learn, stationary=True, warnings=())
 
 
 Declared = TypeVar("Declared", bound=Requirements)

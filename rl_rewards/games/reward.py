@@ -145,12 +145,12 @@ class SelfPlay(Opponents, RewardSource):
         del data, round, key
         rollout = experience.rollout
         assert rollout is not None, "a game needs an algorithm that learns from rollouts"
-        metrics, games, task_episodes = told(rollout)
+        metrics, games, task_episodes = game_metrics(rollout)
         state = SelfPlayState(games=state.games + games, task_episodes=state.task_episodes + task_episodes)
         return state, {**metrics, "reward/games": state.games, "reward/task_episodes": state.task_episodes}
 
 
-def told(rollout: Transition) -> tuple[Metrics, Array, Array]:
+def game_metrics(rollout: Transition) -> tuple[Metrics, Array, Array]:
     """Return metrics of the whole games in a rollout, the number of those games, and the number of task episodes.
 
     A metric is NaN if there is nothing to average.

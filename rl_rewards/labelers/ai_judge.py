@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.labelers.base import Assignment, Labeling
-from rl_rewards.labelers.judge.at_work import Judge
+from rl_rewards.labelers.judge.descriptions import check_words
+from rl_rewards.labelers.judge.judge import Judge
 from rl_rewards.labelers.judge.settings import JudgeSettings
-from rl_rewards.labelers.judge.tell import check_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class AIJudge(JudgeSettings, Labeling):
     @property
     def requirements(self) -> Requirements:
         reads = ("obs", "action", "info.scene") if self.show == "frames" else ("obs", "action")
-        return Requirements(reads=reads, reads_if_there=("scene",), waits_for_answers=self.wait)
+        return Requirements(reads=reads, optional_reads=("scene",), waits_for_answers=self.wait)
 
     def make(self, assignment: Assignment) -> Judge:
         """Return the judge of one seed.

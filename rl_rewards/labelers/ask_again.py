@@ -12,7 +12,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.types import EnvSpec, Transition
 from rl_rewards.labelers.base import Assignment, Labeler, Labeling
-from rl_rewards.labelers.calibration import flips
+from rl_rewards.labelers.calibration import flip_rate
 from rl_rewards.labelers.pairs import Pairs
 from rl_rewards.labelers.store import STORE_NAME
 
@@ -65,10 +65,10 @@ def ask_again(
         describe=describe,
         acquisition="asked again",
     )
-    scores, probability, flip_rate = _ask(labeling.make, asked, pairs.segments(swapped=False))
-    if flip_rate is None:
-        flip_rate = flips(scores, _ask(labeling.make, asked, pairs.segments(swapped=True)).scores)
-    return AskedAgain(scores, probability, flip_rate)
+    scores, probability, flipped = _ask(labeling.make, asked, pairs.segments(swapped=False))
+    if flipped is None:
+        flipped = flip_rate(scores, _ask(labeling.make, asked, pairs.segments(swapped=True)).scores)
+    return AskedAgain(scores, probability, flipped)
 
 
 def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Transition) -> AskedAgain:

@@ -82,7 +82,7 @@ def calibrate(
     )
 
 
-def flips(forth: Float[np.ndarray, "N 2"], back: Float[np.ndarray, "N 2"]) -> float | None:
+def flip_rate(forth: Float[np.ndarray, "N 2"], back: Float[np.ndarray, "N 2"]) -> float | None:
     """Return the share of pairs whose answer changes when the clips are swapped; None if no pair has both answers.
 
     Args:

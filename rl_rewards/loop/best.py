@@ -49,7 +49,7 @@ def best_choice(setting: str | None, env: Environment, source: RewardSource) -> 
     needs = source.requirements
     measured = needs.needs_examples or needs.demos is not None
     require(
-        setting != "learned" or measured or needs.stands_still,
+        setting != "learned" or measured or needs.stationary,
         "checkpoint.best=learned, but this reward changes while it learns and has neither goals nor demonstrations to "
         "compare with; choose success, true_return or null.",
     )
@@ -104,7 +104,7 @@ class BestKeeper:
         if self.state is not None:
             return self.state.record["criterion"]
         assert self.choice is not None
-        return criterion_for(self.choice, row, self.source.requirements.stands_still)
+        return criterion_for(self.choice, row, self.source.requirements.stationary)
 
     def _merged(self, items: dict[str, Any], better: list[bool]) -> dict[str, Any]:
         """Return ``items`` for the seeds that improved, and the kept items for the others."""

@@ -40,18 +40,18 @@ REFERENCES: dict[Criterion, tuple[str, str]] = {
 """For each criterion, the metric of the policy and the metric of the reference."""
 
 
-def criterion_for(choice: Choice, row: Row, stands_still: bool) -> Criterion | None:
+def criterion_for(choice: Choice, row: Row, stationary: bool) -> Criterion | None:
     """Return the criterion that ``choice`` means for evaluations like ``row``; None if its metrics are missing.
 
     Args:
-        stands_still: True if the reward never changes, so that learned returns of different rounds are comparable.
+        stationary: True if the reward never changes, so that learned returns of different rounds are comparable.
     """
     if choice != "learned":
         return choice
     for criterion, keys in REFERENCES.items():
         if all(row.get(key) is not None for key in keys):
             return criterion
-    return "learned_return" if stands_still else None
+    return "learned_return" if stationary else None
 
 
 def score(rows: Sequence[Row], criterion: Criterion) -> tuple[float, ...] | None:

@@ -11,7 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.contracts import blamed_on, check_members, is_own
+from rl_rewards.core.contracts import attributed_to, check_members, is_own
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.rewards.base import RewardSource
 
@@ -32,7 +32,7 @@ def instantiate_part(group: str, node: Mapping[str, Any], **wired: Any) -> Any:
     wired = _check_keys(group, node, made, wired)
     own = is_own(made) | _check_inner(group, node)
     try:
-        with blamed_on(place_of(group, node), "its constructor") if own else nullcontext():
+        with attributed_to(place_of(group, node), "its constructor") if own else nullcontext():
             # Partial first, because instantiate would treat a spec among its arguments as configuration.
             return instantiate({**node, "_partial_": True}, _convert_="all")(**wired)
     except InstantiationException as error:

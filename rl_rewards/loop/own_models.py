@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.contracts import blamed_on, check_array, check_members, is_own
+from rl_rewards.core.contracts import attributed_to, check_array, check_members, is_own
 from rl_rewards.core.keys import new_key
 from rl_rewards.models.base import Model
 
@@ -37,11 +37,11 @@ def _models(part: Any, key: str) -> Iterator[tuple[str, Model]]:
 def _check_model(model: Model, place: str) -> None:
     check_members(model, Model, place)
     batch, outputs = (3, 2, 5), 4
-    with blamed_on(place, "network"):
+    with attributed_to(place, "network"):
         network = model.network(outputs, output_gain=0.01)
         _check_network(network, batch, (3, 2, outputs), place, "network", model.has_training_mode)
     if type(model).convolutions is not Model.convolutions:
-        with blamed_on(place, "convolutions"):
+        with attributed_to(place, "convolutions"):
             network = model.convolutions()
             wanted = (3, 2, network.features)
             _check_network(network, (3, 2, 16, 16, 3), wanted, place, "convolutions", model.has_training_mode)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from rl_rewards.algorithms.base import Algorithm, DatasetSizes, RolloutSizes
 from rl_rewards.core.checks import require
-from rl_rewards.core.contracts import blamed_on, check_array, check_members, is_own
+from rl_rewards.core.contracts import attributed_to, check_array, check_members, is_own
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, StepOut, Transition
@@ -41,11 +41,11 @@ def check_env(env: Any, place: str) -> None:
     if not isinstance(env, JaxEnv):
         return
     spec, key = env.spec, jax.eval_shape(lambda: new_key(0))
-    with blamed_on(place, "reset"):
+    with attributed_to(place, "reset"):
         state = jax.eval_shape(env.reset, key)
-    with blamed_on(place, "observe"):
+    with attributed_to(place, "observe"):
         check_array(jax.eval_shape(env.observe, state), tuple(spec.obs.shape), spec.obs.dtype, place, "observe")
-    with blamed_on(place, "step"):
+    with attributed_to(place, "step"):
         returned = jax.eval_shape(env.step, key, state, _action(spec, ()))
     pair = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], StepOut)
     require(pair, f"{place}: step must return a pair, the next state and a StepOut.")
@@ -86,12 +86,12 @@ def check_reward(source: Any, spec: EnvSpec, place: str) -> None:
         f"{place}: it reads {', '.join(unknown)} from info, which {spec.name} does not have; info has "
         f"{', '.join(spec.info) or 'no keys'}.",
     )
-    with blamed_on(place, "init"):
+    with attributed_to(place, "init"):
         state = jax.eval_shape(source.init, jax.eval_shape(lambda: new_key(0)))
-    with blamed_on(place, "reward"):
+    with attributed_to(place, "reward"):
         paid = jax.eval_shape(source.reward, state, _rollout(spec, source.requirements.info_keys))
     check_array(paid, BATCH, "float32", place, f"reward of transitions {list(BATCH)}")
-    with blamed_on(place, "absorbing_reward"):
+    with attributed_to(place, "absorbing_reward"):
         check_array(jax.eval_shape(source.absorbing_reward, state), (), "float32", place, "absorbing_reward")
 
 
@@ -109,13 +109,13 @@ def check_algorithm(algorithm: Any, spec: EnvSpec, place: str) -> None:
     offline = algorithm.requirements.learns_from == "dataset"
     check_members(algorithm, DatasetSizes if offline else RolloutSizes, place)
     key = jax.eval_shape(lambda: new_key(0))
-    with blamed_on(place, "init"):
+    with attributed_to(place, "init"):
         state = jax.eval_shape(algorithm.init, key)
-    with blamed_on(place, "initial_memory"):
+    with attributed_to(place, "initial_memory"):
         memory = jax.eval_shape(lambda: algorithm.initial_memory(BATCH[1]))
     obs = jax.ShapeDtypeStruct((BATCH[1], *spec.obs.shape), spec.obs.dtype)
     for explore in (True, False):
-        with blamed_on(place, "act"):
+        with attributed_to(place, "act"):
             returned = jax.eval_shape(lambda *given: algorithm.act(*given, explore=explore), state, memory, obs, key)  # noqa: B023
         triple = isinstance(returned, tuple) and len(returned) == 3 and isinstance(returned[2], dict)
         require(
@@ -139,7 +139,7 @@ def check_labeling(labeling: Any, place: str) -> None:
 
 def _check_requirements(part: Environment | RewardSource | Algorithm | Labeling, place: str) -> None:
     """Check that the requirements of a part are a Requirements."""
-    with blamed_on(place, "requirements"):
+    with attributed_to(place, "requirements"):
         found = part.requirements
     declared = isinstance(found, Requirements)
     require(declared, f"{place}: requirements is {type(found).__name__}; it must be a Requirements.")

@@ -240,7 +240,7 @@ def _for_replay(parts: Parts, rollout: Transition) -> Transition:
     keys = set(parts.source.requirements.info_keys)
     if parts.labeling is not None:
         needs = parts.labeling.requirements
-        keys |= {*needs.info_keys, *(key for key in needs.reads_if_there if key in rollout.info)}
+        keys |= {*needs.info_keys, *(key for key in needs.optional_reads if key in rollout.info)}
     return rollout.replace(info={key: rollout.info[key] for key in sorted(keys)})
 
 

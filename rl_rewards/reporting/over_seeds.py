@@ -22,7 +22,7 @@ from rl_rewards.reporting.outcome import verdict
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.reporting.verdict import alarm_words, demonstrator_words, judge_notices
 
-TRULY = (("eval/success", "true success"), ("eval/true_return", "true return"))
+TRUE_OUTCOMES = (("eval/success", "true success"), ("eval/true_return", "true return"))
 LEARNED_COLUMNS = (
     ("eval/learned_return", "learned return"),
     ("eval/learned_reward_final", "learned reward, final states"),
@@ -87,7 +87,7 @@ def over_seeds(run: ManySeeds) -> OverSeeds:
     last: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
     typical = typical_index(run)
     alarms = [alarm_words(run.of_seed(i)) for i in range(run.num_seeds)]
-    columns = [*TRULY, *(GAME_COLUMNS if is_game(last) else LEARNED_COLUMNS)]
+    columns = [*TRUE_OUTCOMES, *(GAME_COLUMNS if is_game(last) else LEARNED_COLUMNS)]
     present = [(key, name) for key, name in columns if values(last, key)]
     rows = [
         SeedRow(seed, [_cell(last, key, i) for key, _ in present], alarms[i], i == typical)
@@ -175,4 +175,4 @@ def _tile(row: Row, key: str, name: str) -> Tile:
     )
     if key == "eval/true_return":
         note += demonstrator_words(row)
-    return Tile(name[0].upper() + name[1:], digits(mean), note, "true" if key in dict(TRULY) else "learned")
+    return Tile(name[0].upper() + name[1:], digits(mean), note, "true" if key in dict(TRUE_OUTCOMES) else "learned")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rl_rewards.core.seed_rows import values
 from rl_rewards.core.words import digits
-from rl_rewards.labelers.judge.doubts import doubts
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, read_totals
+from rl_rewards.labelers.judge.reliability import reliability_warnings
 from rl_rewards.reporting.alarm import (
     EVALUATIONS_IN_A_ROW,
     SUCCESS_BELOW,
@@ -152,7 +152,7 @@ def judge_notices(run: RunFiles) -> list[Notice]:
     """Return warnings about the AI judge of a run of one seed, from the judge's journal in the run folder."""
     (seed,) = run.seeds
     totals = read_totals(run.path / JOURNAL_NAME)
-    return [Notice("warning", text) for text in doubts(seed, totals[seed])] if seed in totals else []
+    return [Notice("warning", text) for text in reliability_warnings(seed, totals[seed])] if seed in totals else []
 
 
 def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:

@@ -170,7 +170,7 @@ def make_features(spec: EnvSpec, judges: Judges) -> Callable[[Array, Array], Flo
     return features
 
 
-def looked_at(transitions: Transition, judges: Judges) -> tuple[Array, Array]:
+def judged_obs_action(transitions: Transition, judges: Judges) -> tuple[Array, Array]:
     """Return the observation (s or s', by ``judges``) and the action of each transition."""
     return (transitions.next_obs if judges == "next_obs" else transitions.obs), transitions.action
 
@@ -181,7 +181,7 @@ def make_pair_features(spec: EnvSpec, judges: JudgesPairs) -> Callable[[Transiti
         flat = make_features(spec, "obs")
         return lambda t: jnp.concatenate([flat(t.obs, t.action), flat(t.next_obs, t.action)], axis=-1)
     features = make_features(spec, judges)
-    return lambda t: features(*looked_at(t, judges))
+    return lambda t: features(*judged_obs_action(t, judges))
 
 
 def feature_size(spec: EnvSpec, judges: JudgesPairs) -> int:

@@ -18,7 +18,7 @@ class EnvironmentReward(RewardSource):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=("env_reward",), stands_still=True)
+        return Requirements(reads=("env_reward",), stationary=True)
 
     def reward(self, state: dict, transitions: Transition) -> Float[Array, "*batch"]:
         del state

@@ -46,7 +46,7 @@ class HandDesigned(RewardSource):
     @property
     def requirements(self) -> Requirements:
         reads = tuple(sorted({term.quantity.reads for term in self._terms}))
-        return Requirements(reads=reads, stands_still=True)
+        return Requirements(reads=reads, stationary=True)
 
     def reward(self, state: dict, transitions: Transition) -> Float[Array, "*batch"]:
         del state

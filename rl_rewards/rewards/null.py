@@ -32,7 +32,7 @@ class Constant(RewardSource):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=(), stands_still=True)
+        return Requirements(reads=(), stationary=True)
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
         del state
@@ -52,7 +52,7 @@ class RandomReward(Constant):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=("obs", "action"), stands_still=True)
+        return Requirements(reads=("obs", "action"), stationary=True)
 
     @property
     def _network(self) -> nn.Module:

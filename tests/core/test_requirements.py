@@ -26,25 +26,25 @@ DIFFERENT = {
     "needs_demos_in_batches": True,
     "pays_to_linger": True,
     "pays_after_the_end": True,
-    "stands_still": True,
+    "stationary": True,
     "warnings": ("Take care.",),
     "learns_from": "replay",
     "demo_fraction": 0.5,
     "discount": 0.9,
-    "reads_if_there": ("scene",),
+    "optional_reads": ("scene",),
     "waits_for_answers": False,
     "asks_people": True,
     "most_copies": 9,
     "notes": ("Success was found.",),
 }
-OF_ALL_PARTS = {"stands_still": False, "waits_for_answers": True}
+OF_ALL_PARTS = {"stationary": False, "waits_for_answers": True}
 """Merged entries that one part with the default decides: the reward changes, or training waits, if one part does."""
 OF_LEARNING = {
     "history": 0,
     "demos": None,
     "needs_rollouts": False,
     "queries": None,
-    "stands_still": True,
+    "stationary": True,
     "warnings": (),
 }
 """The entries that a frozen reward replaces, and their new values."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.labelers.calibration import calibrate, flips
+from rl_rewards.labelers.calibration import calibrate, flip_rate
 from rl_rewards.labelers.nuisance import NUISANCES, measure, nuisances_of
 from tests.probes import make_spec
 
@@ -74,8 +74,8 @@ def test_a_feature_that_never_differs_or_a_truth_that_never_decides():
 def test_flips_are_answers_that_go_by_the_place():
     forth = scores(FIRST, SECOND, TIE, FIRST, (np.nan, np.nan))
     back = scores(SECOND, SECOND, TIE, TIE, FIRST)
-    assert flips(forth, back) == 0.5
-    assert flips(forth[4:], back[4:]) is None
+    assert flip_rate(forth, back) == 0.5
+    assert flip_rate(forth[4:], back[4:]) is None
 
 
 def test_features_of_a_segment():

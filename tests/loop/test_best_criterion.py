@@ -50,7 +50,7 @@ def test_the_policy_that_is_taken_for_the_demonstrator():
 
 
 @pytest.mark.parametrize(
-    ("row", "stands_still", "criterion"),
+    ("row", "stationary", "criterion"),
     [
         ({"eval/learned_reward_final": 0.1, "eval/reward_heldout_goals": 0.9}, False, "goals"),
         ({"eval/prob_policy": 0.1, "eval/prob_demos": 0.9}, False, "demonstrations"),
@@ -58,10 +58,10 @@ def test_the_policy_that_is_taken_for_the_demonstrator():
         ({"eval/learned_reward_final": 0.1}, False, None),
     ],
 )
-def test_what_learned_means(row, stands_still, criterion):
-    assert criterion_for("learned", row, stands_still) == criterion
+def test_what_learned_means(row, stationary, criterion):
+    assert criterion_for("learned", row, stationary) == criterion
     assert criterion is None or criterion in CRITERIA
-    assert criterion_for("success", row, stands_still) == "success"
+    assert criterion_for("success", row, stationary) == "success"
 
 
 def test_counts_and_digits():

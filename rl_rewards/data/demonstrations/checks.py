@@ -8,7 +8,14 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, box_bounds
 from rl_rewards.data.arrays import cast_array, cast_choices, check_env
-from rl_rewards.data.demonstrations.fit import Demonstrations, check_continuity, check_ends, doubts, last_rows, row_of
+from rl_rewards.data.demonstrations.fit import (
+    Demonstrations,
+    check_continuity,
+    check_ends,
+    fit_warnings,
+    last_rows,
+    row_of,
+)
 
 PER_STEP = ("obs", "action", "next_obs", "terminated", "truncated", "env_reward")
 PER_EPISODE = ("episode_start", "episode_return")
@@ -133,4 +140,4 @@ def faults(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> tuple[lis
             refused.append(str(error))
             if check in (check_layout, check_numbers):
                 return refused, []
-    return refused, doubts(name, arrays, spec)
+    return refused, fit_warnings(name, arrays, spec)

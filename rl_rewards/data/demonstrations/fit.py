@@ -60,13 +60,13 @@ def _filled_in(demos: Demonstrations) -> str:
     return "0 in every entry, as in all episodes" if zero.all() and not demos["terminated"][last].any() else ""
 
 
-def doubts(name: str, demos: Demonstrations, spec: EnvSpec | None) -> list[str]:
+def fit_warnings(name: str, demos: Demonstrations, spec: EnvSpec | None) -> list[str]:
     """Return warnings about demonstrations that are accepted but are probably wrong."""
-    found = (_return_doubt(demos), _length_doubt(demos, spec), _end_doubt(demos), _thinning_doubt(demos))
+    found = (_return_warning(demos), _length_warning(demos, spec), _end_warning(demos), _thinning_warning(demos))
     return [f"{name}: {sentence}" for sentence in found if sentence]
 
 
-def _return_doubt(demos: Demonstrations) -> str:
+def _return_warning(demos: Demonstrations) -> str:
     if "env_reward" not in demos or is_thinned(demos):
         return ""
     rewards, starts = demos["env_reward"].astype(np.float64), demos["episode_start"]
@@ -81,7 +81,7 @@ def _return_doubt(demos: Demonstrations) -> str:
     )
 
 
-def _length_doubt(demos: Demonstrations, spec: EnvSpec | None) -> str:
+def _length_warning(demos: Demonstrations, spec: EnvSpec | None) -> str:
     lengths = steps_of(demos)[last_rows(demos)] + 1
     if spec is None or lengths.max() <= spec.max_episode_steps:
         return ""
@@ -92,7 +92,7 @@ def _length_doubt(demos: Demonstrations, spec: EnvSpec | None) -> str:
     )
 
 
-def _end_doubt(demos: Demonstrations) -> str:
+def _end_warning(demos: Demonstrations) -> str:
     if _filled_in(demos):
         return ""  # check_ends refuses it
     last, jumps = last_rows(demos), _jumps(demos)
@@ -116,7 +116,7 @@ def _end_doubt(demos: Demonstrations) -> str:
     return ""
 
 
-def _thinning_doubt(demos: Demonstrations) -> str:
+def _thinning_warning(demos: Demonstrations) -> str:
     if "step" not in demos:
         return ""
     apart = ~follows(demos)

@@ -9,7 +9,7 @@ from rl_rewards.core.errors import warn
 from rl_rewards.core.types import Discrete, EnvSpec, Transition, box_bounds
 from rl_rewards.data.arrays import read_arrays
 from rl_rewards.data.demonstrations.checks import CHECKS, PER_STEP
-from rl_rewards.data.demonstrations.fit import Demonstrations, doubts, follows
+from rl_rewards.data.demonstrations.fit import Demonstrations, fit_warnings, follows
 
 MINARI = "minari:"
 ROUNDING = 1e-5
@@ -35,7 +35,7 @@ def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
     arrays = read_demonstrations(name)
     for check in CHECKS:
         check(name, arrays, spec)
-    for doubt in doubts(name, arrays, spec):
+    for doubt in fit_warnings(name, arrays, spec):
         warn(doubt)
     return {key: array for key, array in arrays.items() if key != "env"}
 

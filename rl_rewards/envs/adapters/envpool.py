@@ -20,7 +20,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import CannotDraw, ConfigError, one_line
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, StepOut
-from rl_rewards.envs.adapters.faults import check_ends, fault
+from rl_rewards.envs.adapters.faults import check_ends, environment_fault
 from rl_rewards.envs.adapters.gymnasium_checks import action_space, numbers, obs_box
 from rl_rewards.envs.adapters.returned import AUTO, are_successes, find_success
 from rl_rewards.envs.base import HostEnv, HostEnvironment
@@ -197,7 +197,7 @@ class EnvpoolBatch(HostEnv):
         if not finite.all():
             number = int(np.argmin(finite))
             problem = "returned an observation or a reward that is not finite as float32"
-            raise fault(self.env.id, number, int(self._elapsed[number]), problem)
+            raise environment_fault(self.env.id, number, int(self._elapsed[number]), problem)
 
     def _encoded(self, obs: np.ndarray) -> np.ndarray:
         """Return observations in the spec's shape and dtype."""

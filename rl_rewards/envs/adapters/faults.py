@@ -10,7 +10,7 @@ from rl_rewards.core.errors import EnvironmentFault, one_line
 _LIBRARIES = {"gymnasium", "numpy", "mujoco", "rl_rewards"}
 
 
-def fault(env_id: str, number: int, step: int, problem: str) -> EnvironmentFault:
+def environment_fault(env_id: str, number: int, step: int, problem: str) -> EnvironmentFault:
     """Return the error for a problem of copy ``number`` at ``step``; step 0 is its reset."""
     return EnvironmentFault(f"{env_id} ({_place(number, step)}) {problem}.")
 
@@ -43,7 +43,7 @@ def check_ends(env_id: str, ended: np.ndarray, steps: np.ndarray, limit: int) ->
     early = np.flatnonzero(ended & (steps < limit))
     if len(early):
         number, step = int(early[0]), int(steps[early[0]])
-        raise fault(
+        raise environment_fault(
             env_id,
             number,
             step,

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from rl_rewards.core.errors import warn
-from rl_rewards.envs.adapters.faults import fault, raised
+from rl_rewards.envs.adapters.faults import environment_fault, raised
 from rl_rewards.envs.adapters.gymnasium_checks import numbers
 from rl_rewards.envs.adapters.observations import FLOAT32_MAX, Observations, Unfit, shortly
 
@@ -47,13 +47,13 @@ class Reader:
         except Exception as error:  # whatever the environment's own code raises
             raise raised(self.env_id, number, 0, error) from error
         if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping)):
-            raise fault(
+            raise environment_fault(
                 self.env_id, number, 0, f"returned {_kind(returned)} from reset(), which must be (observation, info)"
             )
         try:
             self.observations.write(returned[0], into, number)
         except Unfit as unfit:
-            raise fault(self.env_id, number, 0, f"returned {unfit}") from None
+            raise environment_fault(self.env_id, number, 0, f"returned {unfit}") from None
 
     def step(
         self, env: gymnasium.Env, number: int, step: int, action: Any, into: np.ndarray
@@ -71,7 +71,7 @@ class Reader:
         except Exception as error:  # whatever the environment's own code raises
             raise raised(self.env_id, number, step, error) from error
         if not isinstance(returned, tuple) or len(returned) != 5:
-            raise fault(
+            raise environment_fault(
                 self.env_id,
                 number,
                 step,
@@ -91,7 +91,7 @@ class Reader:
             if not isinstance(info, Mapping):
                 raise Unfit(f"{_kind(info)} as info, which must be a dict")
         except Unfit as unfit:
-            raise fault(self.env_id, number, step, f"returned {unfit}") from None
+            raise environment_fault(self.env_id, number, step, f"returned {unfit}") from None
         return float(reward), terminated, truncated, info
 
     def check_values(self, rows: np.ndarray, copies: np.ndarray, steps: np.ndarray) -> None:
@@ -108,7 +108,9 @@ class Reader:
         try:
             self.observations.check(rows)
         except Unfit as unfit:
-            raise fault(self.env_id, int(copies[unfit.row]), int(steps[unfit.row]), f"returned {unfit}") from None
+            raise environment_fault(
+                self.env_id, int(copies[unfit.row]), int(steps[unfit.row]), f"returned {unfit}"
+            ) from None
 
     def read_info(self, info: Mapping[str, Any], number: int, step: int, ended: bool, cut: bool) -> dict[str, Any]:
         """Return the numbers of one step's ``info`` that env.info asks for, and success as a bool.
@@ -123,13 +125,13 @@ class Reader:
         for name in self.info:
             value = info.get(name, _NOT_THERE)
             if value is _NOT_THERE or np.size(value) != 1:
-                raise fault(self.env_id, number, step, self._lacks(name, "env.info", info))
+                raise environment_fault(self.env_id, number, step, self._lacks(name, "env.info", info))
             try:
                 row[name] = _number(f"info['{name}']", value)
                 if not -FLOAT32_MAX <= row[name] <= FLOAT32_MAX:
                     raise Unfit(f"info['{name}']={row[name]}, which must be finite as float32")
             except Unfit as unfit:
-                raise fault(self.env_id, number, step, f"returned {unfit}; env.info asks for it") from None
+                raise environment_fault(self.env_id, number, step, f"returned {unfit}; env.info asks for it") from None
         if self.success is not None:
             value = info.get(self.success, _NOT_THERE)
             if value is not False and value is not True:
@@ -141,7 +143,7 @@ class Reader:
         name = self.success
         if value is _NOT_THERE:
             if ended:
-                raise fault(self.env_id, number, step, self._lacks(str(name), "env.success", info))
+                raise environment_fault(self.env_id, number, step, self._lacks(str(name), "env.success", info))
             if cut and not self._says_nothing_when_cut:
                 self._says_nothing_when_cut = True
                 warn(
@@ -151,9 +153,9 @@ class Reader:
             return False
         found = is_success(value)
         if found is None and np.size(value) != 1:
-            raise fault(self.env_id, number, step, self._lacks(str(name), "env.success", info))
+            raise environment_fault(self.env_id, number, step, self._lacks(str(name), "env.success", info))
         if found is None:
-            raise fault(self.env_id, number, step, _no_success(str(name), value))
+            raise environment_fault(self.env_id, number, step, _no_success(str(name), value))
         return found
 
     def _lacks(self, name: str, key: str, info: Mapping[str, Any]) -> str:
@@ -174,7 +176,7 @@ def are_successes(env_id: str, key: str, values: np.ndarray, steps: np.ndarray) 
     wrong = np.flatnonzero((values != 0) & (values != 1))
     if len(wrong):
         number = int(wrong[0])
-        raise fault(env_id, number, int(steps[number]), _no_success(key, values[number]))
+        raise environment_fault(env_id, number, int(steps[number]), _no_success(key, values[number]))
     return values.astype(bool)
 
 

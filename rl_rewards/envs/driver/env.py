@@ -23,9 +23,9 @@ from rl_rewards.envs.driver.world import (
     CAR_WIDTH,
     WORLDS,
     World,
-    apart,
     drive,
     random_start,
+    relative_position,
     roll_out,
     scripted,
     step_features,
@@ -147,7 +147,7 @@ class Driver(JaxEnv):
 
     def passed(self, cars: Float[Array, "*batch 2 4"]) -> Bool[Array, "*batch"]:
         """Return True where the learner is on a lane, clear of the other car and over a car's length ahead in y."""
-        ahead, beside = apart(cars)
+        ahead, beside = relative_position(cars)
         touches = (jnp.abs(ahead) < CAR_LENGTH) & (jnp.abs(beside) < CAR_WIDTH)
         on_road = jnp.abs(cars[..., 0, 0]) < 1.5 * self.world.lane_width
         return on_road & ~touches & (cars[..., 0, 1] - cars[..., 1, 1] > CAR_LENGTH)

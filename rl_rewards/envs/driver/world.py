@@ -134,7 +134,7 @@ def _random_pair(world: World, key: Key) -> Float[Array, "2 d"]:
     return jax.vmap(features)(own)
 
 
-def apart(cars: Float[Array, "*batch 2 4"]) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+def relative_position(cars: Float[Array, "*batch 2 4"]) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """Return how far the learner's car is ahead of the other and to its left, in the frame of the other's heading."""
     own, other = cars[..., 0, :], cars[..., 1, :]
     dx, dy = own[..., 0] - other[..., 0], own[..., 1] - other[..., 1]
@@ -152,7 +152,7 @@ def _sadigh_features(cars: Float[Array, "*batch 2 4"]) -> Float[Array, "*batch 5
         distance = x[..., None] - width * jnp.array(places)
         return jnp.sum(jnp.exp(-0.5 * distance**2 / (0.25 * width**2 / 4.0)), axis=-1)
 
-    ahead, beside = apart(cars)
+    ahead, beside = relative_position(cars)
     collision = jnp.exp(-0.5 * (ahead**2 / 0.07**2 + beside**2 / 0.03**2))
     return jnp.stack(
         [near((-1.0, 0.0, 1.0)), near((-2.0, 2.0)), jnp.sin(heading), collision, (speed - 1.0) ** 2], axis=-1

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.labelers.judge.prompts import Told
+from rl_rewards.labelers.judge.prompts import Description
 from rl_rewards.labelers.sqlite_file import SqliteFile
 
 JOURNAL_NAME = "judge.sqlite"
@@ -95,7 +95,7 @@ class Journal(SqliteFile):
                 ),
             )
 
-    def remember(self, tasks: Mapping[int, Sequence[Told]]) -> None:
+    def remember(self, tasks: Mapping[int, Sequence[Description]]) -> None:
         """Store the descriptions of queries, by id; a query whose description has changed counts as new."""
         with self.writing() as connection:
             for query, told in tasks.items():
@@ -106,7 +106,7 @@ class Journal(SqliteFile):
                     (self._seed, query, json.dumps(list(told))),
                 )
 
-    def tasks(self) -> dict[int, list[Told]]:
+    def tasks(self) -> dict[int, list[Description]]:
         """Return the descriptions of all queries so far, in the order of their ids."""
         with self.reading() as connection:
             rows = connection.execute(

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from rl_rewards.core.queries import pairs_of
 from rl_rewards.labelers.judge.parse import NoAnswer
-from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, YES_NO, Messages, Told, compare, done, rate
+from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, YES_NO, Description, Messages, compare, done, rate
 
 Ask = Callable[[Messages, Sequence[str]], dict[str, float] | NoAnswer]
 """A function (messages, options) -> option -> probability."""
@@ -25,7 +25,7 @@ class Judgement(NamedTuple):
 UNDECIDED = "the judge gives yes and no the same probability"
 
 
-def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> Judgement:
+def by_comparing(told: Sequence[Description], law: str, ask: Ask, on_flip: OnFlip) -> Judgement:
     """Ask all C(K, 2) pairs in both orders; a clip's score is the number of others it beats, where a tie counts half.
 
     P(first better) is the mean over both orders. A judge that prefers a position to a clip contradicts itself. Such a
@@ -49,7 +49,7 @@ def by_comparing(told: Sequence[Told], law: str, ask: Ask, on_flip: OnFlip) -> J
     return Judgement(tuple(wins), pairs, flips, probability=probability)
 
 
-def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Judgement:
+def by_rating(told: Sequence[Description], law: str, ask: Ask) -> Judgement:
     """Ask for a rating of each clip; its score is the expected rating divided by 9, in [0, 1]."""
     scores = []
     for clip in told:
@@ -60,7 +60,7 @@ def by_rating(told: Sequence[Told], law: str, ask: Ask) -> Judgement:
     return Judgement(tuple(scores))
 
 
-def by_asking(told: Sequence[Told], law: str, ask: Ask) -> Judgement:
+def by_asking(told: Sequence[Description], law: str, ask: Ask) -> Judgement:
     """Ask once whether the task is done in the one state: the score is 1 for yes, 0 for no; other replies refuse."""
     (state,) = told
     answer = ask(done(law, state), YES_NO)

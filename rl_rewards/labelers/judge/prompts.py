@@ -6,7 +6,7 @@ The caller decides which clip is called A, and asks in both orders.
 from collections.abc import Sequence
 from typing import Any
 
-Told = dict[str, str]
+Description = dict[str, str]
 """A description of a clip: {"words": text}, or {"png": a sheet of frames, base64}."""
 Messages = list[dict[str, Any]]
 
@@ -27,13 +27,13 @@ def constitution(task: str, principles: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def compare(law: str, a: Told, b: Told) -> Messages:
+def compare(law: str, a: Description, b: Description) -> Messages:
     """Return the question which of two clips is better, with the options ``LETTERS``."""
     ask = "In which clip does the agent do its task better? Answer with one letter, A or B, and nothing else."
     return _messages(law, [("Clip A:", a), ("Clip B:", b)], ask)
 
 
-def rate(law: str, clip: Told) -> Messages:
+def rate(law: str, clip: Description) -> Messages:
     """Return the question how good one clip is, with the options ``DIGITS``."""
     ask = (
         "How well does the agent do its task in this clip, from 0 (not at all) to 9 (as well as can be)? Answer with "
@@ -42,7 +42,7 @@ def rate(law: str, clip: Told) -> Messages:
     return _messages(law, [("Clip:", clip)], ask)
 
 
-def done(law: str, state: Told) -> Messages:
+def done(law: str, state: Description) -> Messages:
     """Return the question whether the task is done in the one state shown, with the options ``YES_NO``."""
     ask = (
         "Is the task done in this state, as it is now? Getting closer to it is not enough. Answer with one word, yes "
@@ -66,7 +66,7 @@ def again(messages: Messages, reply: str, options: Sequence[str]) -> Messages:
     return [*before, {**last, "content": longer}]
 
 
-def _messages(law: str, clips: Sequence[tuple[str, Told]], ask: str, shown: str = _SHEET) -> Messages:
+def _messages(law: str, clips: Sequence[tuple[str, Description]], ask: str, shown: str = _SHEET) -> Messages:
     user: str | list[dict[str, Any]]
     if all("words" in told for _, told in clips):  # plain text, because not every chat template accepts a list of parts
         user = "\n\n".join([*(f"{name}\n{told['words']}" for name, told in clips), ask])

@@ -22,7 +22,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.models.encoders import is_image
-from rl_rewards.rewards.base import feature_size, looked_at
+from rl_rewards.rewards.base import feature_size, judged_obs_action
 from rl_rewards.rewards.classifier.asked_states import AskedStates, AsksAboutStates
 from rl_rewards.rewards.classifier.classifier import ClassifierState
 from rl_rewards.rewards.classifier.goal import GoalClassifierState
@@ -166,7 +166,7 @@ class AdversarialClassifier(AsksAboutStates):
 
     def _add(self, visited: VisitedStates, rollout: Transition, round: Array, key: Key) -> VisitedStates:
         """Add up to ``visited_per_round`` of the rollout's eligible states, chosen at random without replacement."""
-        obs, action = looked_at(rollout, self.judges)
+        obs, action = judged_obs_action(rollout, self.judges)
         batch = rollout.valid.ndim
         obs, action = (x.reshape(-1, *x.shape[batch:]) for x in (obs, action))
         eligible = (rollout.valid & rollout.done if self.visited == "final" else rollout.valid).reshape(-1)

@@ -132,7 +132,9 @@ class AsksAboutStates(GoalClassifier, AsksForLabels):
         rollout = experience.rollout
         assert rollout is not None, "build refuses an algorithm that collects nothing"
         states, askable = judged_states(rollout, self.judges)
-        index, found = earning_most(self.reward(state, rollout), askable, rollout.done, self.queries_per_session, key)
+        index, found = highest_rewards(
+            self.reward(state, rollout), askable, rollout.done, self.queries_per_session, key
+        )
         chosen = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[index], states)
         n = jnp.minimum(self._released.due(round, state.asked.count), jnp.sum(found))
         asked, ids = state.asked.ask(chosen.obs, chosen.action, n)
@@ -194,7 +196,7 @@ def judged_states(rollout: Transition, judges: Judges) -> tuple[Transition, Bool
     return states, rollout.valid & led_here.at[0].set(False)
 
 
-def earning_most(
+def highest_rewards(
     reward: Float[Array, "T B"], askable: Bool[Array, "T B"], done: Bool[Array, "T B"], n: int, key: Key
 ) -> tuple[Int[Array, " n"], Bool[Array, " n"]]:
     """Return the indices of the ``n`` highest rewards in the flattened T x B, at most one per episode.

@@ -19,7 +19,7 @@ from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
 from rl_rewards.models.base import check_model
 from rl_rewards.models.encoders import is_image
-from rl_rewards.rewards.base import READS, Judges, RewardSource, feature_size, looked_at, make_features
+from rl_rewards.rewards.base import READS, Judges, RewardSource, feature_size, judged_obs_action, make_features
 from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.classifier.inputs import inputs_of
 from rl_rewards.rewards.reward_maps import POSITIVE, REWARD_MAPS, RewardMap
@@ -74,7 +74,7 @@ class GoalClassifier(RewardSource):
         return GoalClassifierState(classifier=self.discriminator.init(key, feature_size(self.spec, self.judges)))
 
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
-        return self._reward_of(state, self._inputs(*looked_at(transitions, self.judges)))
+        return self._reward_of(state, self._inputs(*judged_obs_action(transitions, self.judges)))
 
     def update(
         self, state: Any, data: Examples, experience: Experience, round: Array, key: Key
@@ -86,7 +86,7 @@ class GoalClassifier(RewardSource):
 
     def inspect(self, state: Any, data: Examples, transitions: Transition) -> dict[str, Array]:
         heldout = self._inputs(data["heldout_obs"], data["heldout_action"])
-        visited = self._inputs(*looked_at(transitions, self.judges))
+        visited = self._inputs(*judged_obs_action(transitions, self.judges))
         non_goals = self._inputs(data["non_goal_obs"], data["non_goal_action"])
 
         def probability(inputs: Array) -> Array:

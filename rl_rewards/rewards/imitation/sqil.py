@@ -27,7 +27,7 @@ class Sqil(Constant):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=("is_demo",), demos=self.demos, needs_demos_in_batches=True, stands_still=True)
+        return Requirements(reads=("is_demo",), demos=self.demos, needs_demos_in_batches=True, stationary=True)
 
     def reward(self, state: dict, transitions: Transition) -> Float[Array, "*batch"]:
         del state

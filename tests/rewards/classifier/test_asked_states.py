@@ -14,7 +14,7 @@ from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.rewards.base import asks
-from rl_rewards.rewards.classifier.asked_states import NO, YES, AskedStates, earning_most, judged_states
+from rl_rewards.rewards.classifier.asked_states import NO, YES, AskedStates, highest_rewards, judged_states
 from rl_rewards.rewards.mixture import Mixture
 from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import experience_of, make_rollout, make_spec
@@ -32,7 +32,7 @@ def chosen(reward, n=3, askable=None, done=None, seed=0):
     reward = jnp.asarray(reward, jnp.float32)
     askable = jnp.ones(reward.shape, bool) if askable is None else jnp.asarray(askable)
     done = jnp.zeros(reward.shape, bool) if done is None else jnp.asarray(done)
-    index, found = earning_most(reward, askable, done, n, jax.random.key(seed))
+    index, found = highest_rewards(reward, askable, done, n, jax.random.key(seed))
     return np.asarray(index)[np.asarray(found)].tolist()
 
 

@@ -121,10 +121,10 @@ def test_reward_depends_on_exactly_what_it_judges(judges, action):
     other = make_rollout(spec, 4, 3, seed=1)
     before = reward_of(source, state, rollout)
     assert before.shape == (4, 3)
-    looked_at = {"obs": {"obs"}, "obs_action": {"obs", "action"}, "next_obs": {"next_obs"}}[judges]
+    judged_obs_action = {"obs": {"obs"}, "obs_action": {"obs", "action"}, "next_obs": {"next_obs"}}[judges]
     for name in ("obs", "action", "next_obs", "env_reward"):
         after = reward_of(source, state, rollout.replace(**{name: getattr(other, name)}))
-        assert np.array_equal(before, after) == (name not in looked_at), name
+        assert np.array_equal(before, after) == (name not in judged_obs_action), name
 
 
 def test_actions_are_judged_within_their_bounds():

@@ -11,7 +11,7 @@ MOST_FLIPS = 0.9
 """The share of pairs whose answer follows the position: 0.5 is chance, and 1 a judge that only looks at positions."""
 
 
-def doubts(seed: int, totals: Totals) -> list[str]:
+def reliability_warnings(seed: int, totals: Totals) -> list[str]:
     """Return warnings about the judge of one seed, each with a remedy; empty if it seems to work."""
     found = []
     judged = totals.answered + totals.refused

@@ -15,12 +15,12 @@ from rl_rewards.core.queries import NOBODY, Labels, Query
 from rl_rewards.core.types import Transition
 from rl_rewards.labelers.base import Assignment
 from rl_rewards.labelers.judge.asker import Asker, CapReached, Interrupted, JudgeFailed
-from rl_rewards.labelers.judge.doubts import LEAST_QUERIES, doubts, main_reason, remedy
+from rl_rewards.labelers.judge.descriptions import in_frames, in_words
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.labelers.judge.judgement import Judgement, by_asking, by_comparing, by_rating
-from rl_rewards.labelers.judge.prompts import Told, constitution
+from rl_rewards.labelers.judge.prompts import Description, constitution
+from rl_rewards.labelers.judge.reliability import LEAST_QUERIES, main_reason, reliability_warnings, remedy
 from rl_rewards.labelers.judge.settings import JudgeSettings
-from rl_rewards.labelers.judge.tell import tell_in_frames, tell_in_words
 from rl_rewards.labelers.records import MOST_LETTERS
 from rl_rewards.labelers.stored import StoredLabeler
 
@@ -30,7 +30,7 @@ GRACE_SECONDS = 5.0
 
 class _Task(NamedTuple):
     query: int
-    told: list[Told]
+    told: list[Description]
 
 
 class Judge(StoredLabeler):
@@ -91,7 +91,11 @@ class Judge(StoredLabeler):
 
     def news(self) -> list[str]:
         capped = self._capped is not None  # the message about the cap is enough
-        if not self._doubted and not capped and (found := doubts(self.assignment.seed, self._journal.totals())):
+        if (
+            not self._doubted
+            and not capped
+            and (found := reliability_warnings(self.assignment.seed, self._journal.totals()))
+        ):
             self._doubted = True
             self._news += [f"Warning: {doubt}" for doubt in found]
         told, self._news = self._news, []
@@ -119,12 +123,12 @@ class Judge(StoredLabeler):
         return self.assignment.clips
 
     @property
-    def _tell(self) -> Callable[[Transition], Told]:
+    def _tell(self) -> Callable[[Transition], Description]:
         if self._settings.show == "frames":
-            return partial(tell_in_frames, assignment=self.assignment, frames=self._settings.frames)
-        return partial(tell_in_words, assignment=self.assignment)
+            return partial(in_frames, assignment=self.assignment, frames=self._settings.frames)
+        return partial(in_words, assignment=self.assignment)
 
-    def _take_up(self, tasks: dict[int, list[Told]]) -> None:
+    def _take_up(self, tasks: dict[int, list[Description]]) -> None:
         """Queue the tasks whose queries have no answer and are not pending already."""
         unanswered = self.store.unanswered(self.run, self.assignment.seed)
         with self._lock:

@@ -9,7 +9,7 @@ from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.types import Box, Transition
 from rl_rewards.labelers.base import Assignment
 from rl_rewards.labelers.clips import encode_clip
-from rl_rewards.labelers.judge.prompts import Told
+from rl_rewards.labelers.judge.prompts import Description
 
 MOST_ENTRIES = 40
 """The most entries of an observation that are shown; more would fill a small model's context."""
@@ -29,7 +29,7 @@ def check_words(assignment: Assignment) -> None:
     )
 
 
-def tell_in_words(segment: Transition, assignment: Assignment) -> Told:
+def in_words(segment: Transition, assignment: Assignment) -> Description:
     """Return a description of ``segment``, numpy leaves [L, ...], in words or in numbers."""
     if assignment.describe is not None:
         return {"words": assignment.describe(segment)}
@@ -55,7 +55,7 @@ def in_numbers(segment: Transition, assignment: Assignment) -> str:
     return "\n".join(lines)
 
 
-def tell_in_frames(segment: Transition, assignment: Assignment, frames: int) -> Told:
+def in_frames(segment: Transition, assignment: Assignment, frames: int) -> Description:
     """Return at most ``frames`` pictures, evenly spaced from the first state reached to the last, as one sheet.
 
     Raises:
