@@ -56,7 +56,7 @@ def test_an_answer_is_durable_before_the_call_returns(tmp_path):
     child = (
         "import sys; from pathlib import Path\n"
         "from rl_rewards.labelers.store import LabelStore; from rl_rewards.labelers.desk import Desk\n"
-        "desk = Desk(LabelStore(Path(sys.argv[1])).database)\n"
+        "desk = Desk(LabelStore(Path(sys.argv[1])).database, repeat_share=0.0)\n"
         "while (leased := desk.lease('ann')) is not None:\n"
         "    desk.answer('ann', leased.number, [1, 0], token=f'token-{leased.number}')\n"
         "    print(leased.query_id, flush=True)\n"
