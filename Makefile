@@ -37,7 +37,7 @@ FAST := tests/core tests/models tests/data/test_replay.py tests/loop/test_best_c
   tests/loop/test_trust.py tests/reporting/test_alarm.py tests/reporting/test_outcome.py tests/test_configs.py \
   tests/test_readmes.py tests/test_verdict_table.py tests/algorithms/test_ppo_update.py \
   "tests/test_smoke.py::test_pair[adversarial_classifier-point]"
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 check: lint type  ## run before every commit: style, import contracts, types and the fast tests, two minutes
 	$(PYTEST) -m "not slow and not long" $(FAST) $(ARGS)

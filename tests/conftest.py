@@ -84,6 +84,24 @@ MUCH_MEMORY = 4 << 30  # bytes
 # Tracing makes many small objects that live on. Looking for garbage among them less often saves 7% of the time.
 gc.set_threshold(200_000, 50, 100)
 
+FIRST = (
+    "test_smoke.py",
+    "loop/test_resume.py",
+    "studies/test_base.py",
+    "labelers/test_in_runs.py",
+    "lecture/test_lecture_story.py",
+    "test_storage.py",
+    "loop/test_best.py",
+    "loop/test_seeds.py",
+    "reporting/test_glossary.py",
+    "loop/test_compiled_once.py",
+    "algorithms/test_sac_demonstrations.py",
+    "loop/test_image_runs.py",
+    "loop/test_stop.py",
+    "reporting/test_end_to_end.py",
+)
+"""Files that take long, begun first, so that the workers end at about the same time. The others follow by name."""
+
 KEYS_WATCHED = {"algorithms", "core", "data", "envs", "games", "loop", "models", "rewards"}
 """Folders of tests in which JAX checks that no random key is used twice.
 
@@ -94,6 +112,10 @@ jitted call go through Python, and has false positives under vmap.
 
 def pytest_addoption(parser):
     parser.addoption("--cpu-times", metavar="FILE", help="write the processor seconds of every test; see cpu_times.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.path.as_posix().endswith(FIRST))
 
 
 def pytest_configure(config):
