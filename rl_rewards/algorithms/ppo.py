@@ -5,7 +5,6 @@ loss = mean[-min(rho A, clip(rho, 1-e, 1+e) A)] + value_weight * mean[(V - A - V
 Rewards are computed once per rollout by the current reward source, so they are never outdated.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -19,23 +18,19 @@ from jaxtyping import Array, Bool, Float
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.ppo_settings import PPOSettings
-from rl_rewards.core.branches import traced
+from rl_rewards.algorithms.shuffled_passes import PPOBatch, shuffled_passes
 from rl_rewards.core.checks import require
 from rl_rewards.core.distributions import ActionDistribution, StateDependentNormal
 from rl_rewards.core.losses import clipped_surrogate, masked_mean, masked_variance
 from rl_rewards.core.normalize import RewardScale, RunningMoments, reward_scale
-from rl_rewards.core.pieces import compute_where, mean_over_first, true_first
+from rl_rewards.core.pieces import compute_where, mean_over_first
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Action, Experience, Key, Memory, Metrics, Obs, RewardFn, Transition
-from rl_rewards.data.draws import shuffled
 from rl_rewards.models.encoders import ObsEncoder
 from rl_rewards.models.exploration import KeptNoise, StateDependentPolicyHead
 from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
 from rl_rewards.models.recurrence import Recurrence, Sequences, sequences_of, swapped
-
-KL_TOLERANCE = 1.5
-"""The round's updates stop when the KL divergence on a minibatch exceeds this times ``target_kl``."""
 
 
 class PPOState(struct.PyTreeNode):
@@ -43,19 +38,6 @@ class PPOState(struct.PyTreeNode):
     optimizer: optax.OptState
     obs_moments: RunningMoments
     reward_scale: RewardScale
-
-
-class PPOBatch(struct.PyTreeNode):
-    """The data of one minibatch. Leaves are [N, ...] for N steps, or [N, T, ...] for N sequences of T steps."""
-
-    inputs: jax.Array  # [*, d] normalised observations, or images [*, H, W, C] uint8
-    action: jax.Array  # in the policy's own scale
-    log_prob: Float[Array, " N *T"]  # of the behaviour policy
-    advantage: Float[Array, " N *T"]
-    value_target: Float[Array, " N *T"]
-    valid: Bool[Array, " N *T"]
-    sequences: Sequences | None = None  # None for single steps
-    partly_valid: bool = struct.field(pytree_node=False, default=False)  # other steps are another player's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +129,15 @@ class PPO(PPOSettings, Algorithm):
         state = self._update_reward_scale(state, rewards, rollout)
         batch = self._batch(state, experience, rewards, reward_fn.absorbing)
         rate_share = self.learning_rate_share(round)
-        (params, optimizer), metrics = self._passes((state.params, state.optimizer), batch, rate_share, key)
+        (params, optimizer), metrics = shuffled_passes(
+            partial(self._step, rate_share=rate_share),
+            (state.params, state.optimizer),
+            batch,
+            key,
+            epochs=self.epochs,
+            minibatches=self.minibatches,
+            target_kl=self.target_kl,
+        )
         if self.learning_rate_schedule != "constant":  # a constant one is known from the configuration
             metrics["agent/learning_rate"] = self.learning_rate * rate_share
         metrics["agent/reward_mean"] = masked_mean(rewards, rollout.valid)
@@ -252,52 +242,6 @@ class PPO(PPOSettings, Algorithm):
             rows = swapped((encoded, next_encoded))
             encoded, next_encoded = swapped(self.recurrence.around(params["recurrence"], sequences, *rows))
         return self._value(params, encoded), self._value(params, next_encoded)
-
-    def _passes(
-        self, learner: tuple, batch: PPOBatch, rate_share: float | jax.Array, key: Key
-    ) -> tuple[tuple, Metrics]:
-        """Return (params, optimizer) after ``epochs`` shuffled passes over ``batch``, and the mean metrics.
-
-        With ``target_kl``, all remaining minibatches are skipped as soon as the KL divergence from the policy that
-        collected the rollout exceeds 1.5 target_kl on a minibatch (the k3 estimate, before that minibatch's own update,
-        as in Stable-Baselines3 and Spinning Up). The critic stops too. With several seeds in one program, skipping
-        saves no time: under ``vmap``, ``cond`` computes both branches and selects one for each seed.
-        """
-
-        farthest = math.inf if self.target_kl is None else KL_TOLERANCE * self.target_kl
-
-        def step(learner: tuple, part: PPOBatch) -> tuple[tuple, Metrics]:
-            return self._step(learner, part, rate_share)
-
-        def step_unless_far(carry: tuple, part: PPOBatch) -> tuple[tuple, tuple[Metrics, jax.Array, jax.Array]]:
-            def attempt(learner: tuple) -> tuple[tuple, Metrics, jax.Array]:
-                stepped, metrics = step(learner, part)
-                far = metrics["agent/kl"] > farthest
-                return jax.tree.map(lambda old, new: jnp.where(far, old, new), learner, stepped), metrics, far
-
-            learner, stopped = carry
-            attempt, (_, shapes, _) = traced(attempt, learner)
-
-            def skip(learner: tuple) -> tuple[tuple, Metrics, jax.Array]:
-                return learner, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes), jnp.array(True)
-
-            learner, metrics, far = jax.lax.cond(stopped, skip, attempt, learner)
-            return (learner, far), (metrics, ~stopped, ~far)
-
-        def epoch(carry: tuple, epoch_key: Key) -> tuple[tuple, Any]:
-            order = shuffled(epoch_key, len(batch.log_prob)).reshape(self.minibatches, -1)
-            if batch.partly_valid:
-                order = jax.vmap(lambda row: row[true_first(batch.valid[row])])(order)
-            one = step if self.target_kl is None else step_unless_far
-            return jax.lax.scan(lambda c, i: one(c, jax.tree.map(lambda x: x[i], batch)), carry, order)
-
-        keys = jax.random.split(key, self.epochs)
-        if self.target_kl is None:
-            learner, metrics = jax.lax.scan(epoch, learner, keys)
-            return learner, jax.tree.map(jnp.mean, metrics)
-        (learner, _), (metrics, tried, made) = jax.lax.scan(epoch, (learner, jnp.array(False)), keys)
-        metrics = jax.tree.map(lambda x: masked_mean(x, tried), metrics)
-        return learner, metrics | {"agent/epochs_used": jnp.sum(made) / self.minibatches}
 
     def _step(self, carry: tuple, batch: PPOBatch, rate_share: float | jax.Array) -> tuple[tuple, Metrics]:
         params, optimizer = carry

@@ -1,12 +1,14 @@
 """Tests of PPO's stabilisers, each by its effect on one update."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rl_rewards.algorithms.shuffled_passes import shuffled_passes
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete
 from rl_rewards.data.draws import shuffled
@@ -111,7 +113,9 @@ def test_each_seed_stops_by_itself():
     still = batch.replace(advantage=jnp.zeros_like(batch.advantage))
     both = jax.tree.map(lambda x, y: jnp.stack([x, y]), batch, still)
     learner = (state.params, state.optimizer)
-    passes = jax.jit(jax.vmap(lambda b: algorithm._passes(learner, b, 1.0, jax.random.key(3))))
+    step = partial(algorithm._step, rate_share=1.0)
+    sizes = {"epochs": algorithm.epochs, "minibatches": algorithm.minibatches, "target_kl": algorithm.target_kl}
+    passes = jax.jit(jax.vmap(lambda b: shuffled_passes(step, learner, b, jax.random.key(3), **sizes)))
     (_, optimizer), metrics = passes(both)
     np.testing.assert_allclose(metrics["agent/epochs_used"], [1 / 4, 3.0])
     np.testing.assert_array_equal(optimizer[1][0].count, [1, 12])
