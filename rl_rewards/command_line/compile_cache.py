@@ -7,9 +7,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
+SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+"""The environment variable of JAX that says how long a program must take to compile to be kept."""
+
 
 def prepare_jax() -> None:
-    """Import JAX and let it keep compiled programs, in the user's folder if one is configured, else in ours."""
+    """Import JAX and let it keep compiled programs, in the user's folder if one is configured, else in ours.
+
+    Programs are kept that take 0.2 s to compile, unless the environment says otherwise.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("jax").setLevel(logging.WARNING)  # otherwise Hydra's log would list every missing backend
     import jax
@@ -19,7 +25,8 @@ def prepare_jax() -> None:
         if problem is not None:
             print(f"Warning: {problem}", flush=True)
         jax.config.update("jax_compilation_cache_dir", None if place is None else str(place))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    if SECONDS not in os.environ:
+        jax.config.update(SECONDS.lower(), 0.2)
     _replace_home()
 
 

@@ -2,10 +2,11 @@
 
 import os
 
+import jax
 import pytest
 
 from rl_rewards.command_line import compile_cache
-from rl_rewards.command_line.compile_cache import cache_folder
+from rl_rewards.command_line.compile_cache import SECONDS, cache_folder, prepare_jax
 
 
 def test_the_named_folder_goes_before_home(monkeypatch, tmp_path):
@@ -39,6 +40,19 @@ def test_without_a_place_it_is_off_with_a_sentence(monkeypatch, tmp_path):
         "Compiled programs are not kept because there is no home folder; "
         "set XDG_CACHE_HOME=FOLDER to choose a folder for them.",
     )
+
+
+@pytest.mark.parametrize(("named", "seconds"), [("7.0", None), (None, 0.2)])
+def test_the_environment_says_which_programs_are_kept(monkeypatch, named, seconds):
+    before = jax.config.values[SECONDS.lower()]
+    monkeypatch.delenv(SECONDS, raising=False)
+    if named is not None:
+        monkeypatch.setenv(SECONDS, named)
+    try:
+        prepare_jax()
+        assert jax.config.values[SECONDS.lower()] == (before if seconds is None else seconds)
+    finally:
+        jax.config.update(SECONDS.lower(), before)
 
 
 def test_libraries_are_given_a_folder_where_home_cannot_be_written(monkeypatch, tmp_path):
