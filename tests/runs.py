@@ -47,7 +47,7 @@ def run_here(run_dir: Path, *overrides: str, evaluated: bool = True) -> dict:
     """Make a small run in this process, without video and report, and return the last row of metrics.jsonl.
 
     Args:
-        evaluated: False to leave out its evaluations, which costs half as much; see :mod:`tests.unevaluated`.
+        evaluated: False to leave out its evaluations, a quarter of its time; see :mod:`tests.unevaluated`.
     """
     cfg = composed("debug=smoke", *overrides)
     run_dir.mkdir(parents=True, exist_ok=True)

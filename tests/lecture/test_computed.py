@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from rl_rewards.command_line.choices import list_choices, study_name
 from rl_rewards.loop.build import build_study
-from rl_rewards.studies.base import run_study
+from rl_rewards.run import start_study
 from tests.runs import ADDED_LATER, composed
 
 FEW = ["heldout=6", "batch_segments=4"]
@@ -61,9 +61,9 @@ def _check(node):
 
 @pytest.mark.parametrize("name", TINY)
 def test_a_study_runs_from_its_configuration_to_its_figure(name, tmp_path):
-    cfg = tiny(name)
-    path = run_study(*build_study(cfg), ["size=small"], tmp_path)
-    record = json.loads(path.read_text(encoding="utf-8"))
+    start_study(tiny(name), tmp_path, ["size=small"])
+    assert (tmp_path / "report.html").is_file()
+    record = json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))
     assert record["seeds"] == [0, 1, 2] and record["arms"] == {}
     for verdict in record["verdicts"]:
         assert all(len(found) == 3 for found in verdict["per_seed"].values()), verdict["claim"]

@@ -1,4 +1,4 @@
-"""Several seeds in one program: each equals a single run, and all files distinguish the seeds."""
+"""Several seeds in one program: each equals a single run, and they resume together."""
 
 import numpy as np
 import pytest
