@@ -26,6 +26,15 @@ def discounted_sum(
     return sums
 
 
+def reverse_recurrence(base: Float[Array, " N"], factor: Float[Array, " N"]) -> Float[Array, " N"]:
+    """Return x with x_i = base_i + factor_i x_{i+1} and x_N = 0, in O(log N) parallel steps."""
+
+    def combine(later: tuple[Array, Array], earlier: tuple[Array, Array]) -> tuple[Array, Array]:
+        return earlier[0] + earlier[1] * later[0], earlier[1] * later[1]
+
+    return jax.lax.associative_scan(combine, (base, factor), reverse=True)[0]
+
+
 def generalized_advantage(
     rewards: Float[Array, "T B"],
     values: Float[Array, "T B"],
