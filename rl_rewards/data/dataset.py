@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.returns import reverse_recurrence
 from rl_rewards.core.types import Examples, Key, Transition, make_record
 from rl_rewards.data.draws import draw_true
 
@@ -113,48 +112,6 @@ class Dataset(struct.PyTreeNode):
         first = draw_true(key, self._starts(length), n)
         return self.at(first[:, None] + jnp.arange(length))
 
-    @property
-    def goes_on(self) -> Bool[Array, " N"]:
-        """True where the seed's next step is the next step of the same episode."""
-        index = jnp.arange(self.size)
-        rows = index if self.rows is None else self.rows
-        connected = (self.follow[rows[:-1]] > 1) & (rows[1:] == rows[:-1] + 1) & (index[1:] < self.count)
-        return jnp.append(connected, False)
-
-    @property
-    def steps_left(self) -> Int[Array, " N"]:
-        """The number of the seed's consecutive steps of one episode that begin at each step, itself included."""
-        ones = jnp.ones(self.size)
-        return reverse_recurrence(ones, jnp.where(self.goes_on, ones, 0.0)).astype(jnp.int32)
-
-    def returns(
-        self,
-        rewards: Float[Array, " N"],
-        discount: float,
-        after: Float[Array, " N"] | None = None,
-        absorbing_value: Float[Array, ""] | float = 0.0,
-        trace_decay: float = 1.0,
-    ) -> Float[Array, " N"]:
-        """Return the discounted lambda-return of each of the seed's steps, to the end of its recorded episode.
-
-        G_t = r_t + gamma ((1 - lambda) V(s_{t+1}) + lambda G_{t+1})
-
-        With lambda = ``trace_decay`` = 1 it is the discounted sum of rewards. In the last recorded step of an episode,
-        G_{t+1} is V(s_{t+1}), or ``absorbing_value`` after a termination.
-
-        Args:
-            after: V(s_{t+1}) of every step; None means 0.
-        """
-        follows, terminated = self.goes_on, self.transitions.terminated
-        after = jnp.zeros_like(rewards) if after is None else after
-        own = jnp.where(follows, (1.0 - trace_decay) * after, jnp.where(terminated, absorbing_value, after))
-        return reverse_recurrence(rewards + discount * own, jnp.where(follows, discount * trace_decay, 0.0))
-
-    def episode_sums(self, values: Float[Array, " N"]) -> Float[Array, " N"]:
-        """Return, at each of the seed's steps, the sum of ``values`` over the recorded steps of its episode."""
-        episode = jnp.cumsum(jnp.append(False, ~self.goes_on[:-1]))
-        return jax.ops.segment_sum(values, episode, self.size)[episode]
-
     def _starts(self, length: int) -> Bool[Array, " N"]:
         """Return True for those of the seed's steps at which a segment of ``length`` of its steps can begin."""
         index = jnp.arange(self.size)
@@ -168,8 +125,8 @@ class Dataset(struct.PyTreeNode):
         shared: Any = None
         return self.replace(steps=shared, follow=shared, rows=None if self.rows is None else 0, count=0)
 
-    def copies(self, prefix: str) -> dict[str, tuple[tuple[int, ...], np.dtype, Iterator[np.ndarray]]]:
-        """Return shape, type and content (in pieces) of the arrays ``PREFIX_KEY`` of earlier versions, by name.
+    def copies(self) -> dict[str, tuple[tuple[int, ...], np.dtype, Iterator[np.ndarray]]]:
+        """Return shape, type and content (in pieces) of the arrays ``demo_KEY`` of earlier versions, by name.
 
         Earlier versions held one copy of the demonstrations for each seed.
         """
@@ -181,8 +138,8 @@ class Dataset(struct.PyTreeNode):
         for key in keys:
             array = np.asarray(getattr(self.steps, key))
             pieces = map(array.__getitem__, rows.reshape(-1, self.size))
-            found[f"{prefix}_{key}"] = ((*rows.shape, *array.shape[1:]), array.dtype, pieces)
-        return found | {f"{prefix}_count": (counts.shape, counts.dtype, iter([counts]))}
+            found[f"demo_{key}"] = ((*rows.shape, *array.shape[1:]), array.dtype, pieces)
+        return found | {"demo_count": (counts.shape, counts.dtype, iter([counts]))}
 
 
 def seed_axes(data: Examples) -> dict[str, Any]:
@@ -198,7 +155,7 @@ def fingerprint(data: Examples) -> str:
     arrays: dict[str, tuple] = {}
     for name, value in data.items():
         if isinstance(value, Dataset):
-            arrays |= value.copies("demo" if name == "demos" else name)
+            arrays |= value.copies()
         else:
             array = np.asarray(value)
             arrays[name] = (array.shape, array.dtype, [array])
