@@ -27,11 +27,11 @@ def small_file(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "key", ["obs", "action", "next_obs", "truncated", "episode_start", "episode_return", "env", "step"]
+    "key", ["obs", "action", "next_obs", "truncated", "episode_start", "episode_return", "env", "step", "info_cell"]
 )
 def test_damaged_demonstrations(tmp_path, key):
     good = small_file(tmp_path)
-    if key in ("env", "step"):
+    if key in ("env", "step", "info_cell"):
         with np.load(good) as stored:
             np.savez(good, **stored, **{key: np.arange(10) % 5})
     bad_ones = corruptions(good, key, count=20)
