@@ -28,7 +28,7 @@ AFTER = " T steps have T + 1 observations: obs is the observation before each ac
 
 def check_layout(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:
     """Check that no array is missing or unknown, and that rows and episodes match."""
-    unknown = sorted(set(arrays) - set(KNOWN))
+    unknown = sorted({key for key in arrays if not key.startswith("info_")} - set(KNOWN))
     require(not unknown, f"{name} has the unknown key '{(unknown or [''])[0]}'; known are {', '.join(KNOWN)}.")
     for key in KNOWN:
         if key not in OPTIONAL or key in arrays:
