@@ -5,7 +5,7 @@ delta_t = r_t + discount * V(s_{t+1}) - V(s_t);  A_t = delta_t + discount * lamb
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 
 def discounted_sum(
@@ -26,7 +26,7 @@ def discounted_sum(
     return sums
 
 
-def reverse_recurrence(base: Float[Array, " N"], factor: Float[Array, " N"]) -> Float[Array, " N"]:
+def reverse_recurrence(base: Shaped[Array, " N"], factor: Shaped[Array, " N"]) -> Shaped[Array, " N"]:
     """Return x with x_i = base_i + factor_i x_{i+1} and x_N = 0, in O(log N) parallel steps."""
 
     def combine(later: tuple[Array, Array], earlier: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -11,6 +11,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.returns import reverse_recurrence
 from rl_rewards.core.types import Examples, Key, Transition, make_record
 from rl_rewards.data.draws import draw_true
 
@@ -134,6 +135,11 @@ class Dataset(struct.PyTreeNode):
         """Return the index of the next step of the same episode, or the step's own index if the seed has none."""
         return jnp.arange(self.size) + self.goes_on
 
+    @property
+    def steps_left(self) -> Int[Array, " N"]:
+        """The number of the seed's consecutive steps of one episode from each step on, itself included."""
+        return reverse_recurrence(jnp.ones(self.size, jnp.int32), self.goes_on.astype(jnp.int32))
+
     def episode_index(self) -> Int[Array, " N"]:
         """Return the number of each step's episode, from 0 to ``episodes`` - 1, for example for a sum per segment.
 
@@ -149,24 +155,24 @@ class Dataset(struct.PyTreeNode):
         discount: float,
         after: Float[Array, " N"] | None = None,
         absorbing_value: Float[Array, ""] | float = 0.0,
+        trace_decay: float = 1.0,
     ) -> Float[Array, " N"]:
-        """Return the discounted return of each step to the end of its episode: R_t = r_t + discount * R_{t+1}.
+        """Return the discounted lambda-return of each step to the end of its episode.
+
+        R_t = r_t + discount * ((1 - lambda) V(s_{t+1}) + lambda R_{t+1});  with lambda = 1 it is the sum of rewards
 
         Args:
             rewards: of the seed's steps; where :attr:`valid` is False they are not used for other steps.
             after: values of ``next_obs``, which stand for R_{t+1} where an episode is cut: it is truncated, the
                 recording stops, or the seed lacks the next step. None means 0.
             absorbing_value: the value after a termination, which stands for R_{t+1} there.
+            trace_decay: lambda, in [0, 1]; below 1, ``after`` is also V(s_{t+1}) within an episode.
         """
         terminated = self.steps.terminated if self.rows is None else self.steps.terminated[self.rows]
-        beyond = jnp.where(terminated, absorbing_value, 0.0 if after is None else after)
+        after = jnp.zeros_like(rewards) if after is None else after
         goes_on = self.goes_on
-        constant, slope = rewards + discount * jnp.where(goes_on, 0.0, beyond), discount * goes_on
-
-        def composed(later: tuple[Array, Array], earlier: tuple[Array, Array]) -> tuple[Array, Array]:
-            return earlier[0] + earlier[1] * later[0], earlier[1] * later[1]
-
-        return jax.lax.associative_scan(composed, (constant, slope), reverse=True)[0]
+        known = jnp.where(goes_on, (1.0 - trace_decay) * after, jnp.where(terminated, absorbing_value, after))
+        return reverse_recurrence(rewards + discount * known, discount * trace_decay * goes_on)
 
     def _starts(self, length: int) -> Bool[Array, " N"]:
         """Return True for those of the seed's steps at which a segment of ``length`` of its steps can begin."""

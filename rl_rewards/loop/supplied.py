@@ -13,7 +13,8 @@ from rl_rewards.data import examples
 from rl_rewards.data.demonstrations.choose import LastStates, as_dataset, choose, last_states
 from rl_rewards.data.demonstrations.fit import Demonstrations
 from rl_rewards.data.demonstrations.load import load_demonstrations, read_recorded
-from rl_rewards.loop.ram import check_data
+from rl_rewards.data.demonstrations.records import require_rewards
+from rl_rewards.loop.ram import check_data, free_bytes
 from rl_rewards.loop.settings import ExampleSettings, Settings
 from rl_rewards.loop.train import Parts
 
@@ -57,14 +58,14 @@ def _recorded(parts: Parts) -> Examples:
     if not names:
         return {}
     told, needs = ", ".join(names), parts.source.requirements
-    recorded = read_recorded(names, parts.env.spec)
+    recorded = read_recorded(names, parts.env.spec, free_bytes())
     if "env_reward" in _read_by(parts):
         require_rewards(told, recorded, "This reward, or its labeler,")
     info = [*needs.info_keys, *([] if parts.labeling is None else parts.labeling.requirements.info_keys)]
     wanted = [*parts.algorithm.requirements.optional_reads, *_optional_reads(parts)]
     info += [key for key in wanted if f"info_{key}" in recorded]
-    every = np.arange(len(recorded["obs"]))
-    dataset = as_dataset(recorded, [every for _ in range(parts.seeds.count)], info=sorted(set(info)), is_demo=False)
+    every = [None] * parts.seeds.count
+    dataset = as_dataset(recorded, every, info=sorted(set(info)), is_demo=False, name=told)
     check_data(parts, told, dataset)
     mean = np.float32(recorded["episode_return"].mean())
     return {"recorded": dataset, "recorded_return": parts.seeds.stack([mean] * parts.seeds.count)}

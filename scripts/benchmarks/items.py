@@ -246,7 +246,9 @@ def offline_learning(settings: Settings) -> Result:
     rows = []
     if peer:
         rows = [
-            Row(f"IQL: ours / JAX-CORL, gradient steps per {per} second", contest.ratio("iql", "jax_corl_iql", per), 1.0)
+            Row(
+                f"IQL: ours / JAX-CORL, gradient steps per {per} second", contest.ratio("iql", "jax_corl_iql", per), 1.0
+            )
             for per in PER
         ]
     return Result(rows, {"gradient_steps_per_second": contest.summary()})

@@ -8,6 +8,7 @@ cloning of the data set.
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
@@ -38,7 +39,10 @@ class TopCloning(RegressedPolicy):
     def prepare(self, state: OfflineState, recorded: Recorded) -> tuple[OfflineState, dict[str, Array], Metrics]:
         """Return the steps of the best episodes, as the entry ``drawn``."""
         valid = recorded.steps.valid
-        total = jnp.where(valid, recorded.dataset.episode_sums(recorded.reward), -jnp.inf)
+        episode = recorded.dataset.episode_index()
+        paid = jnp.where(valid, recorded.reward, 0.0)
+        of_episode = jax.ops.segment_sum(paid, episode, recorded.dataset.episodes)
+        total = jnp.where(valid, of_episode[episode], -jnp.inf)
         order = jnp.argsort(-total)  # steps by the return of their episode, the best first
         wanted = jnp.ceil(self.best_share * jnp.sum(valid)).astype(jnp.int32)
         least = total[order[jnp.maximum(wanted - 1, 0)]]

@@ -1,6 +1,6 @@
 """Do the values of untried actions grow without bound offline, and do CQL and IQL prevent it?
 
-Slides: "Querying Q-function on OOD actions causes overestimation." Notes: IQL "learns the V and Q for the behavior policy";
+Slides: "Querying Q-function on OOD actions causes overestimation." Notes: IQL "learns V and Q for the behavior policy";
 its expectile loss "pushes V to estimate values for a policy that's better than the behavior policy". All arms learn from
 one recording in a maze in which success earns 1 and ends the episode, so that no discounted return exceeds 1.
 """

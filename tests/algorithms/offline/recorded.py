@@ -42,7 +42,7 @@ def dataset_of(
     )
     ends = np.cumsum(np.ones(n, int) if lengths is None else lengths) - 1
     follows = ~np.isin(np.arange(n - 1), ends)
-    return jax.tree.map(jnp.asarray, Dataset.of(steps, follows, [np.arange(n)]))
+    return jax.tree.map(jnp.asarray, Dataset.of(steps, follows, [None]))
 
 
 def trained(name: str, spec: EnvSpec, dataset: Dataset, rounds: int = 10, **changes: Any):
