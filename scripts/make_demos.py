@@ -5,9 +5,6 @@ A finished run is used again. With ``--policy RUN_DIR`` any other run is recorde
 """
 
 import argparse
-import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -17,6 +14,7 @@ import yaml
 
 from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.exits import guarded
+from rl_rewards.command_line.trained_run import folder_name, trained_run
 from rl_rewards.core.checks import require
 from rl_rewards.data.__main__ import describe
 from rl_rewards.loop.trust import check_targets, take_trust
@@ -56,7 +54,9 @@ def _make(chosen: argparse.Namespace) -> None:
     require(0.0 <= chosen.random <= 1.0, f"--random {chosen.random} must lie in [0, 1].")
     require(chosen.expert != "of" or chosen.policy is not None, "Name the run to record: of FILE.npz --policy RUN_DIR.")
     trust, overrides = take_trust(chosen.overrides)
-    run_dir = chosen.policy or _train(chosen.expert, overrides)
+    run_dir = chosen.policy or trained_run(
+        OUTPUTS / folder_name([chosen.expert, *sorted(overrides)]), [f"experiment=expert/{chosen.expert}", *overrides]
+    )
     from rl_rewards.data.demonstrations.load import first_episodes, read_demonstrations, save_demonstrations
     from rl_rewards.loop import build
     from rl_rewards.loop.policies import record, restore_policy, seen_by
@@ -84,17 +84,6 @@ def _changed(config: Mapping[str, Any], change: str) -> dict[str, Any]:
     require(isinstance(node, dict) and node.get(last) is not None, f"--view {change}: the run has no {key}.")
     node[last] = yaml.safe_load(value)
     return changed
-
-
-def _train(expert: str, overrides: list[str]) -> Path:
-    """Return the folder of the finished run."""
-    run_dir = OUTPUTS / re.sub(r"[^\w.-]", "-", "_".join([expert, *sorted(overrides)]))  # Hydra cannot read = in a path
-    if not (run_dir / "DONE").exists():
-        command = [sys.executable, "-m", "rl_rewards.run", f"experiment=expert/{expert}", *overrides]
-        done = subprocess.run([*command, f"hydra.run.dir={run_dir}"], check=False)
-        if done.returncode != 0:
-            sys.exit(done.returncode)
-    return run_dir
 
 
 if __name__ == "__main__":

@@ -1,21 +1,20 @@
 """Restores the policy of another run, and records its behaviour as demonstrations."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from os import PathLike
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.checks import require
-from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs, Transition, box_bounds
-from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
+from rl_rewards.core.types import Action, EnvSpec, Key, Memory, Transition
+from rl_rewards.envs.base import Environment, HostEnvironment
+from rl_rewards.loop.behaviours import Recorder, of_policy
 from rl_rewards.loop.build import build_algorithm
 from rl_rewards.loop.checkpoint.one_item import restore_item
-from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.collect import collect_host
 from rl_rewards.loop.instantiate import instantiate_part
 from rl_rewards.loop.run_folder import CONFIG, read_config, reading
 from rl_rewards.loop.saved_state import saved_state
@@ -74,17 +73,8 @@ def record(
         explore: sample actions from the policy instead of taking its mode.
         random: the share of steps with a uniformly random action instead.
     """
-    reset_key, act_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0xDE305))
-    act, length = partial(_act, policy, explore, random), policy.spec.max_episode_steps
-    memory = policy.algorithm.initial_memory(copies)
-    if isinstance(env, JaxEnv):
-        env_state = reset_jax(env, reset_key, copies)
-        collect = jax.jit(lambda s, k: collect_jax(env, partial(act, policy.state), s, k, length, memory).rollout)
-        return jax.device_get(collect(env_state, act_key))
-    assert isinstance(env, HostEnvironment)
-    host_env = make_batches(env, copies, [seed])
-    host_act = jax.jit(lambda agent, memory, obs, key, t: act(agent, memory, obs, jax.random.fold_in(key, t)))
-    return collect_host(host_env, host_act, policy.state, act_key, length, memory).rollout
+    behaviour = of_policy(policy.algorithm, policy.spec, explore, random)
+    return Recorder(env, behaviour, copies, policy.spec.max_episode_steps)(policy.state, seed)
 
 
 def seen_by(view: Environment, recording: Transition, seed: int) -> Transition:
@@ -112,23 +102,3 @@ def seen_by(view: Environment, recording: Transition, seed: int) -> Transition:
     )
     require(same, f"With --view, {view.spec.name} took other steps; --view may change only the observations.")
     return seen
-
-
-def _act(
-    policy: RestoredPolicy, explore: bool, random: float, agent: Any, memory: Memory, obs: Obs, key: Key
-) -> tuple[Action, Memory, dict[str, jax.Array]]:
-    act_key, coin_key, random_key = jax.random.split(key, 3)
-    action, memory, _ = policy.algorithm.act(agent, memory, obs, act_key, explore)
-    other = _random_action(policy.spec, random_key, action)
-    coin = jax.random.bernoulli(coin_key, random, action.shape[:1])
-    return jnp.where(coin.reshape(-1, *[1] * (action.ndim - 1)), other, action), memory, {}
-
-
-def _random_action(spec: EnvSpec, key: Key, like: Action) -> Action:
-    """Return uniformly random actions; the range of an unbounded entry is [-1, 1]."""
-    if isinstance(spec.action, Discrete):
-        return jax.random.randint(key, like.shape, 0, spec.action.n, like.dtype)
-    low, high = box_bounds(spec.action)
-    bounded = np.isfinite(low) & np.isfinite(high)
-    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
-    return jax.random.uniform(key, like.shape, like.dtype, low, high)

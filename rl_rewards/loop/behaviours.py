@@ -1,0 +1,124 @@
+"""Ways to act (a policy, uniformly random actions, a script), and recordings of them in fresh environments."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Protocol, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs, Transition, box_bounds
+from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
+from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
+from rl_rewards.loop.fresh_rollouts import ActOf
+from rl_rewards.loop.seeds import make_batches
+
+
+class Behaviour(NamedTuple):
+    """A way to act."""
+
+    act: ActOf
+    initial_memory: Callable[[int], Memory] = lambda copies: ()
+    """Returns the memory [copies, ...] at the beginning of episodes."""
+    traceable: bool = True
+    """True if ``act`` can be compiled; False if it computes with numpy, which only host environments allow."""
+
+
+class HasExpert(Protocol):
+    """An environment with a scripted expert."""
+
+    def expert(self, obs: Any, speed: float = 1.0) -> Any:
+        """Return the expert's actions in ``obs`` [*batch, ...], in the env's units; ``speed`` 1 is its full speed."""
+        ...
+
+
+def of_policy(algorithm: Algorithm, spec: EnvSpec, explore: bool, random: float = 0.0) -> Behaviour:
+    """Return the behaviour of an algorithm's policy; the agent is the algorithm's state.
+
+    Args:
+        explore: sample actions from the policy instead of taking its mode.
+        random: the share of steps with a uniformly random action instead.
+    """
+
+    def act(agent: Any, memory: Memory, obs: Obs, key: Key) -> tuple[Action, Memory, dict[str, jax.Array]]:
+        act_key, coin_key, random_key = jax.random.split(key, 3)
+        action, memory, _ = algorithm.act(agent, memory, obs, act_key, explore)
+        return _mixed(spec, random, action, coin_key, random_key), memory, {}
+
+    return Behaviour(act, algorithm.initial_memory)
+
+
+def uniform(spec: EnvSpec) -> Behaviour:
+    """Return the behaviour that takes uniformly random actions; it has no agent."""
+
+    def act(agent: Any, memory: Memory, obs: Obs, key: Key) -> tuple[Action, Memory, dict[str, jax.Array]]:
+        return _random_action(spec, key, (obs.shape[0], *spec.action.shape)), memory, {}
+
+    return Behaviour(act)
+
+
+def scripted(env: Environment, speed: float, random: float) -> Behaviour:
+    """Return the behaviour of the environment's own expert; it has no agent.
+
+    Args:
+        speed: the expert's speed, as a fraction of its full speed.
+        random: the share of steps with a uniformly random action instead.
+    """
+    expert = cast(HasExpert, env).expert
+
+    def act(agent: Any, memory: Memory, obs: Obs, key: Key) -> tuple[Action, Memory, dict[str, jax.Array]]:
+        action = jnp.asarray(expert(obs, speed))
+        return _mixed(env.spec, random, action, *jax.random.split(key)), memory, {}
+
+    return Behaviour(act, traceable=isinstance(env, JaxEnv))
+
+
+class Recorder:
+    """Records a behaviour in fresh copies of an environment; it compiles once, for all agents and seeds.
+
+    Args:
+        copies: environments that are stepped together.
+        length: steps in each of them; None: the longest episode length, so that each has at least one whole episode.
+    """
+
+    def __init__(self, env: Environment, behaviour: Behaviour, copies: int, length: int | None = None) -> None:
+        self._env, self._copies = env, copies
+        self._length = length = env.spec.max_episode_steps if length is None else length
+        self._memory = memory = behaviour.initial_memory(copies)
+
+        def play(agent: Any, env_state: Any, key: Key) -> Transition:
+            return collect_jax(env, partial(behaviour.act, agent), env_state, key, length, memory).rollout
+
+        def act(agent: Any, memory: Memory, obs: Obs, key: Key, t: int) -> tuple[Action, Memory, dict[str, jax.Array]]:
+            return behaviour.act(agent, memory, obs, jax.random.fold_in(key, t))
+
+        self._play, self._act = jax.jit(play), jax.jit(act) if behaviour.traceable else act
+
+    def __call__(self, agent: Any, seed: int) -> Transition:
+        """Return steps [T, copies, ...] as numpy arrays; every copy begins a new episode."""
+        reset_key, act_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0xDE305))
+        if isinstance(self._env, JaxEnv):
+            env_state = reset_jax(self._env, reset_key, self._copies)
+            return jax.device_get(self._play(agent, env_state, act_key))
+        assert isinstance(self._env, HostEnvironment)
+        host_env = make_batches(self._env, self._copies, [seed])
+        return collect_host(host_env, self._act, agent, act_key, self._length, self._memory).rollout
+
+
+def _mixed(spec: EnvSpec, random: float, action: Action, coin_key: Key, random_key: Key) -> Action:
+    """Return ``action`` [B, ...], in which the share ``random`` of the rows is replaced by uniformly random actions."""
+    other = _random_action(spec, random_key, action.shape).astype(action.dtype)
+    coin = jax.random.bernoulli(coin_key, random, action.shape[:1])
+    return jnp.where(coin.reshape(-1, *[1] * (action.ndim - 1)), other, action)
+
+
+def _random_action(spec: EnvSpec, key: Key, shape: tuple[int, ...]) -> Action:
+    """Return uniformly random actions; the range of an unbounded entry is [-1, 1]."""
+    if isinstance(spec.action, Discrete):
+        return jax.random.randint(key, shape, 0, spec.action.n)
+    low, high = box_bounds(spec.action)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    return jax.random.uniform(key, shape, jnp.float32, low, high)
