@@ -9,6 +9,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Int
 
@@ -63,6 +64,12 @@ class Replay(struct.PyTreeNode):
             position=(self.position + length) % self.capacity,
             filled=jnp.minimum(self.filled + length, self.capacity),
         )
+
+    def stored(self) -> Transition:
+        """Return all stored steps as numpy arrays [B, filled, ...], the oldest first; not within jit."""
+        ages = np.arange(int(self.filled))
+        slots = np.asarray(self._slot(jnp.asarray(ages)))
+        return jax.tree.map(lambda x: np.asarray(x)[:, slots], self.data)
 
     def sample(self, key: Key, n: int) -> Transition:
         """Return ``n`` transitions drawn uniformly with replacement: leaves [n, ...]."""

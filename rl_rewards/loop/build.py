@@ -14,7 +14,7 @@ from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.envs.base import Environment
 from rl_rewards.labelers.base import Labeling
-from rl_rewards.loop.compatibility import check
+from rl_rewards.loop.compatibility import check, rounds_of
 from rl_rewards.loop.instantiate import instantiate_part, place_of
 from rl_rewards.loop.own_parts import check_algorithm, check_env, check_labeling
 from rl_rewards.loop.run_folder import plain_values
@@ -51,6 +51,8 @@ def build(config: Config, run_dir: Path | None = None) -> Experiment:
     algorithm = build_algorithm(plain, env.spec, source, settings.total_env_steps)
     labeling = build_labeling(plain) if asks(source) else None
     parts = Parts(env, source, algorithm, Seeds(settings.num_seeds), labeling)
+    if settings.keep_replay and not parts.offline:
+        parts = parts._replace(recorded_steps=rounds_of(parts, settings.total_env_steps) * parts.steps_per_round)
     check(parts, settings)
     return Experiment(parts, settings)
 

@@ -4,6 +4,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.loop.best import best_choice
 from rl_rewards.loop.ram import check_ram
+from rl_rewards.loop.recordings import check_recordings
 from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.train import Parts
 
@@ -40,14 +41,16 @@ def check(parts: Parts, settings: Settings) -> None:
     )
     _check_demos(needs, offers)
     _check_labeling(parts)
-    copies = max(0 if parts.offline else algorithm.num_envs, settings.evaluation.episodes) * parts.seeds.count
+    together = (0 if parts.offline else algorithm.num_envs, settings.evaluation.episodes)
+    copies = max(max(together) * parts.seeds.count, settings.record_episodes)
     most = parts.env.requirements.most_copies
     require(
         most is None or copies <= most,
         f"This environment can step at most {most} copies together on this device, but the larger of "
-        f"algorithm.num_envs and evaluation.episodes, times num_seeds, is {copies}.",
+        f"algorithm.num_envs and evaluation.episodes, times num_seeds, or record_episodes, is {copies}.",
     )
     best_choice(settings.checkpoint.best, parts.env, source)
+    check_recordings(parts, settings)
     check_ram(parts)
 
 

@@ -26,6 +26,7 @@ from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.failures import write_failed
 from rl_rewards.loop.log import MetricsFile, Progress, stored_rows
 from rl_rewards.loop.questions import HostSide, Questions
+from rl_rewards.loop.recordings import check_length, write_recordings
 from rl_rewards.loop.rounds import Rounds, check_saving, initial_memory, make_host_env
 from rl_rewards.loop.run_folder import config_text
 from rl_rewards.loop.saved_state import CHECKPOINTS
@@ -100,6 +101,8 @@ def _start_or_restore(
         if pretrained is not None:
             state = pretrain.adopt(settings.pretrain.part, parts, state, pretrained)
         return _Live(state, host, 0)
+    if parts.recorded_steps:
+        check_length(settings, run_dir)
     # Only shapes, because a fresh state beside the restored one might not fit into memory. Earlier versions always had
     # a replay ring.
     shapes, older = (state_shapes(parts, ring) for ring in (False, True))
@@ -261,7 +264,8 @@ class _Session:
         self.checkpoints.save(rounds, state, self.host.save(), self.data_hash, self.best.state)
 
     def finish(self, state: TrainState, started: float) -> dict[str, Any]:
-        """Write DONE and return the last row."""
+        """Write the recordings and DONE, and return the last row."""
+        write_recordings(self.parts, self.settings, state, self.run_dir)
         row = self.metrics_file.rows[-1]
         done = {
             "rounds": row["round"] + 1,

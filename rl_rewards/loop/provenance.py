@@ -19,9 +19,21 @@ def code() -> dict[str, str | bool | None]:
 
 
 def digests(names: Iterable[str | None]) -> dict[str, str]:
-    """Return the SHA-256 of those ``names`` that are files, because their contents may change later."""
-    files = [Path(name) for name in names if name and Path(name).is_file()]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    """Return the SHA-256 of those ``names`` that are files or recordings of runs, because these may change later."""
+    files: list[Path] = []
+    for name in filter(None, names):
+        if name.startswith("run:"):
+            from rl_rewards.data.demonstrations.of_runs import files_of  # slow to import
+
+            files += files_of(name)
+        elif Path(name).is_file():
+            files.append(Path(name))
+    return {str(path): _sha256(path) for path in files}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _git(*arguments: str) -> str | None:

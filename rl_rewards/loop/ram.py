@@ -1,6 +1,6 @@
 """Checks that a run fits into memory, from shapes alone, before anything is allocated or compiled.
 
-need = 2 * (agent + reward + replay) + 2 * rollout + 2 * the rollout's obs and next_obs in f32 + data set
+need = 2 * (agent + reward + replay + recording) + 2 * rollout + 2 * the rollout's obs and next_obs in f32 + data set
 
 The factor 2 is there because restoring a checkpoint copies the whole state, so that a run that could start but not
 resume is refused, too. The observations in f32 are the measured size of the networks' inputs and first layers. A data
@@ -70,7 +70,8 @@ def needed_bytes(parts: Parts) -> tuple[dict[str, int], int]:
     """Return the bytes kept during the whole run, by owner, and the working memory of a round, for all seeds."""
     one = parts._replace(seeds=Seeds())
     state = state_shapes(one)
-    kept = {name: parts.seeds.count * _size(getattr(state, name)) for name in ("replay", "reward", "agent")}
+    owners = ("replay", "reward", "agent", *(("recording",) if parts.recorded_steps else ()))
+    kept = {name: parts.seeds.count * _size(getattr(state, name)) for name in owners}
     if parts.offline:
         return kept, 0
     rollout = rollout_shape(one, state.agent)
@@ -103,6 +104,7 @@ def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[
     owners = [
         (2 * kept["replay"], *history),
         *([(2 * kept["reward"], f"reward.{visited[0]}", visited[1])] if visited is not None else []),
+        (2 * kept.get("recording", 0), "total_env_steps with keep_replay=true", parts.recorded_steps),
         (work, "algorithm.num_envs", algorithm.num_envs),
         (work, "algorithm.rollout_length", algorithm.rollout_length),
     ]

@@ -109,6 +109,8 @@ class Settings:
     demonstrations: DemonstrationSettings = field(default_factory=DemonstrationSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
     trust: tuple[str, ...] = ()  # packages whose classes may be loaded from another run's folder
+    keep_replay: bool = False  # write every step that the run collects to replay.npz, at its end
+    record_episodes: int = 0  # episodes of the final policy to write to episodes.npz, at the end of the run
     video: bool = True  # record the final policy
     report: bool = True  # write report.html
     record: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -117,6 +119,8 @@ class Settings:
     def __post_init__(self) -> None:
         _check(self, "", at_least_one=("num_seeds", "total_env_steps"))
         require(self.seed >= 0, f"seed={self.seed} must be at least 0.")
+        wanted = self.record_episodes
+        require(wanted >= 0, f"record_episodes={wanted} must be at least 0; with 0, no episodes are recorded.")
 
     @property
     def seeds(self) -> range:

@@ -50,6 +50,7 @@ class Parts(NamedTuple):
     algorithm: Algorithm
     seeds: Seeds = Seeds()
     labeling: Labeling | None = None  # answers a reward that asks queries
+    recorded_steps: int = 0  # env steps of each seed that are kept for its recording (keep_replay): all of them, or 0
 
     @property
     def offline(self) -> bool:
@@ -82,6 +83,7 @@ class TrainState(struct.PyTreeNode):
     env: Any  # states [B, ...] of a JaxEnv; None offline and for a host environment, which keeps its own
     key: Key  # never advanced: round i uses fold_in(key, i)
     memory: Memory = ()  # [B, ...] the policy's memory of the current episodes
+    recording: Replay | None = None  # every step so far, if the run keeps them; nothing is ever sampled from it
 
 
 def init_state(parts: Parts, seed: int, ring_of_newest: bool = False) -> TrainState:
@@ -125,6 +127,7 @@ def _init_state(parts: Parts, ring_of_newest: bool, key: Key, prepared: Any) -> 
         env=env_state,
         key=train_key,
         memory=algorithm.initial_memory(algorithm.num_envs),
+        recording=Replay.init(_for_recording(template), parts.recorded_steps) if parts.recorded_steps else None,
     )
 
 
@@ -184,7 +187,8 @@ def learn(
         dataset=demos,
         memory=state.memory,
     )
-    state = state.replace(replay=None if state.replay is None else replay, memory=collected.memory)
+    recording = None if state.recording is None else state.recording.add(_for_recording(collected.rollout))
+    state = state.replace(replay=None if state.replay is None else replay, memory=collected.memory, recording=recording)
     state, metrics, query = _update(parts, data, state, experience, round)
     metrics["finite/environment"] = _all_finite((rollout.obs, rollout.next_obs, rollout.env_reward))
     metrics["finite/learned_reward"] = _all_finite(metrics["agent/reward_mean"])
@@ -242,6 +246,11 @@ def _for_replay(parts: Parts, rollout: Transition) -> Transition:
         needs = parts.labeling.requirements
         keys |= {*needs.info_keys, *(key for key in needs.optional_reads if key in rollout.info)}
     return rollout.replace(info={key: rollout.info[key] for key in sorted(keys)})
+
+
+def _for_recording(rollout: Transition) -> Transition:
+    """Return the rollout with all info, and without what only its policy needs."""
+    return rollout.replace(behaviour={})
 
 
 def _rollout_metrics(rollout: Transition, ended: jax.Array) -> Metrics:

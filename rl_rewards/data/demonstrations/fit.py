@@ -11,7 +11,8 @@ from rl_rewards.core.types import EnvSpec
 
 Demonstrations = dict[str, np.ndarray]
 """The arrays of a file by name; see this folder's ``__init__.py``."""
-
+INFO = "info_"
+"""The beginning of the names of arrays that hold a key of the steps' info, such as ``info_success``."""
 RETURN_TOLERANCE = 1e-3
 """The largest difference between a return and the sum of its rewards, relative to 1 + the sum of their magnitudes."""
 JUMP = 2.0

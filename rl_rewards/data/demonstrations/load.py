@@ -1,15 +1,21 @@
 """Reading and writing of demonstrations; this folder's ``__init__.py`` describes the layout of their file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
+from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
+from rl_rewards.core.files import replaced
 from rl_rewards.core.types import Discrete, EnvSpec, Transition, box_bounds
 from rl_rewards.data.arrays import read_arrays
 from rl_rewards.data.demonstrations.checks import CHECKS, PER_STEP
-from rl_rewards.data.demonstrations.fit import Demonstrations, fit_warnings, follows
+from rl_rewards.data.demonstrations.fit import INFO, Demonstrations, fit_warnings, follows
+from rl_rewards.data.demonstrations.join import join
+from rl_rewards.data.demonstrations.of_runs import RUN, read_run
 
 MINARI = "minari:"
 ROUNDING = 1e-5
@@ -20,14 +26,15 @@ def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None
     """Write demonstrations to an ``.npz`` file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {"env": np.array(env.name), **demos}
-    np.savez_compressed(path, **arrays)
+    with replaced(path, binary=True) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
     """Return checked demonstrations of ``spec``'s environment; print warnings if they look wrong but are accepted.
 
     Args:
-        name: a file's path, or ``minari:DATASET-ID``.
+        name: as for :func:`read_demonstrations`.
 
     Raises:
         ConfigError: if they cannot be read, or a check refuses them.
@@ -40,36 +47,83 @@ def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
     return {key: array for key, array in arrays.items() if key != "env"}
 
 
-def read_demonstrations(name: str) -> dict[str, np.ndarray]:
-    """Return the arrays of a file or of a Minari data set, unchecked.
+def read_recorded(names: Sequence[str], spec: EnvSpec) -> Demonstrations:
+    """Return the checked episodes of all ``names``, one set after another; an array that only some have is left out.
 
     Args:
-        name: a file's path, or ``minari:DATASET-ID``.
+        names: at least one, as for :func:`read_demonstrations`.
+
+    Raises:
+        ConfigError: if one of them cannot be read or is refused.
+    """
+    require(len(names) > 0, "No recorded data is named; name a file, minari:DATASET-ID or run:RUN_DIR.")
+    found = [(name, load_demonstrations(name, spec)) for name in names]
+    return found[0][1] if len(found) == 1 else join(found)
+
+
+def read_demonstrations(name: str) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, of a Minari data set or of a run, unchecked.
+
+    Args:
+        name: a file's path, ``minari:DATASET-ID``, ``run:RUN_DIR``, or ``run:RUN_DIR@SEED`` for a run of several seeds.
     """
     if name.startswith(MINARI):
         from rl_rewards.data.demonstrations.minari import read_minari
 
         return read_minari(name.removeprefix(MINARI))
+    if name.startswith(RUN):
+        return read_run(name)
     return read_arrays(Path(name), "demos", "python scripts/make_demos.py")
 
 
 def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
-    """Return the first episode of every environment in a recording [T, B, ...], in the layout of the file.
+    """Return the first episode of every environment in a recording [T, B, ...] with its info, in the file's layout.
 
     The recording must begin with reset environments, and T must be at least the length of the longest episode. Later
-    episodes are left out, because short ones would be too frequent among those that fit into T steps. Actions are
-    clipped to the bounds, as the environment clips them.
+    episodes are left out, because short ones would be too frequent among those that fit into T steps.
     """
     done = np.asarray(transitions.terminated) | np.asarray(transitions.truncated)
     lengths = np.argmax(done, axis=0) + 1
     assert done.any(axis=0).all(), "T must be at least the length of the longest episode"
-    arrays = {
-        key: np.concatenate([np.asarray(getattr(transitions, key))[:n, copy] for copy, n in enumerate(lengths)])
-        for key in PER_STEP
-    }
+
+    def leaf(x: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.asarray(x)[:n, copy] for copy, n in enumerate(lengths)])
+
+    return _in_layout(jax.tree.map(leaf, transitions.replace(behaviour={})), spec)
+
+
+def all_episodes(streams: Transition, spec: EnvSpec) -> Demonstrations:
+    """Return all steps [B, C, ...] of B streams, one stream after another, with the info, in the file's layout.
+
+    The last episode of each stream is marked as truncated where the stream stops. If ``spec``'s environment cannot
+    restore its state, so is an episode that was given up when a run was resumed.
+    """
+    terminated, truncated = np.asarray(streams.terminated), np.array(streams.truncated)
+    truncated[:, -1] |= ~terminated[:, -1]
+    if not spec.restores:
+        after, before = np.asarray(streams.next_obs)[:, :-1], np.asarray(streams.obs)[:, 1:]
+        goes_on = np.isclose(after, before, rtol=ROUNDING, atol=ROUNDING).all(axis=tuple(range(2, after.ndim)))
+        truncated[:, :-1] |= ~(goes_on | terminated[:, :-1])
+
+    def leaf(x: np.ndarray) -> np.ndarray:
+        return np.asarray(x).reshape(-1, *x.shape[2:])
+
+    return _in_layout(jax.tree.map(leaf, streams.replace(behaviour={}, truncated=truncated)), spec)
+
+
+def _in_layout(steps: Transition, spec: EnvSpec) -> Demonstrations:
+    """Return whole episodes [n, ...], one after another, in the layout of the file.
+
+    Actions are clipped to the bounds, as the environment clips them.
+    """
+    arrays = {key: np.asarray(getattr(steps, key)) for key in PER_STEP}
+    arrays["next_obs"] = np.array(arrays["next_obs"])  # a copy, because it may be changed
     if not isinstance(spec.action, Discrete):
         arrays["action"] = np.clip(arrays["action"], *box_bounds(spec.action))
-    starts = np.cumsum([0, *lengths[:-1]])
+    for key, values in steps.info.items():
+        arrays[f"{INFO}{key}"] = np.asarray(values, bool if key == "success" else np.float32)
+    ends = arrays["terminated"] | arrays["truncated"]
+    starts = np.flatnonzero(np.append(True, ends[:-1]))
     arrays |= {"episode_start": starts, "episode_return": np.add.reduceat(arrays["env_reward"], starts)}
     _align(arrays)
     return arrays

@@ -43,7 +43,8 @@ def shapes_hash(items: dict[str, Any]) -> str:
 
 def items_by_owner(state: TrainState) -> dict[str, Any]:
     """Return the state by owner, as nested plain containers of arrays (random keys as their data)."""
-    items = {name: getattr(state, name) for name in ("agent", "reward", "replay", "env", "key", "memory")}
+    owners = ("agent", "reward", "replay", "env", "key", "memory", "recording")
+    items = {name: getattr(state, name) for name in owners}
     return {name: {"tree": jax.tree.map(key_data, value)} for name, value in items.items() if jax.tree.leaves(value)}
 
 

@@ -1,0 +1,82 @@
+"""The recordings that a run leaves in its folder, as recorded data: ``run:RUN_DIR``.
+
+A run with ``keep_replay=true`` writes ``replay.npz``, every step that it collected. One with ``record_episodes=N``
+writes ``episodes.npz``, N episodes of its final policy. A run of several seeds writes ``replay_SEED.npz`` and
+``episodes_SEED.npz`` for each seed, and is named as ``run:RUN_DIR@SEED``.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from rl_rewards.core.checks import require
+from rl_rewards.data.arrays import read_arrays
+from rl_rewards.data.demonstrations.join import join
+
+RUN = "run:"
+REPLAY, EPISODES = "replay", "episodes"
+"""The two kinds of recordings, and the beginnings of their files' names."""
+OF_A_RUN = "config.yaml"
+"""The file that makes a folder a run folder."""
+KEYS = "keep_replay=true or record_episodes=N"
+
+
+def recording_file(run_dir: Path, kind: str, seed: int | None) -> Path:
+    """Return the file of a recording of a run, of the kind ``REPLAY`` or ``EPISODES``.
+
+    Args:
+        seed: the seed, if the run has several.
+    """
+    return run_dir / (f"{kind}.npz" if seed is None else f"{kind}_{seed}.npz")
+
+
+def files_of(name: str) -> list[Path]:
+    """Return the files that exist of the recording ``run:RUN_DIR`` or ``run:RUN_DIR@SEED``."""
+    run_dir, seed = _named(name)
+    return [file for kind in (REPLAY, EPISODES) if (file := recording_file(run_dir, kind, seed)).is_file()]
+
+
+def read_run(name: str) -> dict[str, np.ndarray]:
+    """Return the arrays of all that a run recorded, unchecked: its replay, then its episodes.
+
+    Args:
+        name: ``run:RUN_DIR`` or ``run:RUN_DIR@SEED``.
+
+    Raises:
+        ConfigError: if the folder is no run folder, has no recording of that seed, or its files cannot be read.
+    """
+    run_dir, seed = _named(name)
+    require(run_dir.is_dir(), f"{name}: the folder {run_dir} does not exist; name the folder of a run.")
+    require((run_dir / OF_A_RUN).is_file(), f"{name}: {run_dir} is not a run folder; it has no {OF_A_RUN}.")
+    found = [(str(file), read_arrays(file, "data", KEYS)) for file in files_of(name)]
+    require(len(found) > 0, f"{name}: {_lacking(run_dir, seed)}")
+    if len(found) == 1:
+        return found[0][1]
+    envs = [str(arrays.get("env")) for _, arrays in found]
+    require(envs[0] == envs[1], f"{name}: its files were recorded on two environments, {envs[0]} and {envs[1]}.")
+    kept = [(file, {key: array for key, array in arrays.items() if key != "env"}) for file, arrays in found]
+    return join(kept) | ({"env": found[0][1]["env"]} if "env" in found[0][1] else {})
+
+
+def _named(name: str) -> tuple[Path, int | None]:
+    """Return the folder and the seed that ``name`` gives; if a folder's own name ends in @NUMBER, it is that folder."""
+    text = name.removeprefix(RUN)
+    folder, at, seed = text.rpartition("@")
+    if at and seed.isdecimal() and not Path(text).exists():
+        return Path(folder).expanduser(), int(seed)
+    return Path(text).expanduser(), None
+
+
+def _lacking(run_dir: Path, seed: int | None) -> str:
+    """Return the end of the sentence about a run folder that lacks the recording of ``seed``."""
+    paths = [path for kind in (REPLAY, EPISODES) for path in run_dir.glob(f"{kind}_*.npz")]
+    seeds = sorted({int(tail) for path in paths if (tail := path.stem.partition("_")[2]).isdecimal()})
+    if seeds:
+        lacks = "its seeds are recorded separately" if seed is None else f"it has no recording of seed {seed}"
+        return f"{lacks}; name one of them, from {RUN}{run_dir}@{seeds[0]} to {RUN}{run_dir}@{seeds[-1]}."
+    if seed is not None and any(recording_file(run_dir, kind, None).is_file() for kind in (REPLAY, EPISODES)):
+        return f"the run has only one seed; name it without @{seed}."
+    return (
+        f"the folder has neither {REPLAY}.npz nor {EPISODES}.npz, which a run writes at its end; start the run with "
+        f"{KEYS}."
+    )
