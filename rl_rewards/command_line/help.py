@@ -25,6 +25,7 @@ TOPICS = {
     "models": "model",
     "labelers": "labeler",
     "experiments": "experiment",
+    "datasets": "dataset",
 }
 """Topic -> config group."""
 CHAPTERS = {
@@ -64,12 +65,16 @@ Other commands; each has --help
   python -m rl_rewards.report      write or compare reports
   python -m rl_rewards.label       serve the page on which people answer
   python -m rl_rewards.calibrate   check a labeler against trusted answers
-  python -m rl_rewards.data        check or record data"""
+  python -m rl_rewards.data        check, record or make data (--help datasets)"""
 _EXPERIMENTS = (
     "Choose one by experiment=NAME, with its chapter. Times are on two CPU cores. The lecture's experiments are "
     "studies: several runs, then a verdict on each claim. Their times are of size=small, the default; size=full, with "
     "the report seeds, takes many times as long. A study that needs demonstrations names the command that records "
     "them in its YAML, in configs/experiment."
+)
+_DATASETS = (
+    "Made by python -m rl_rewards.data make NAME/QUALITY, where QUALITY is random, medium, medium_replay, expert or "
+    "mixed. --help dataset=NAME shows its sizes, and the trainings that it takes."
 )
 _MODELS = (
     "A model is the network of an algorithm or a reward: model@algorithm.model=NAME, "
@@ -158,7 +163,8 @@ def _group(group: str) -> list[str]:
     """Return a table of the choices of a group."""
     if group == "experiment":
         return _experiments()
-    how = _MODELS if group == "model" else f"Choose one by {group}=NAME; --help {group}=NAME shows its keys."
+    how = {"model": _MODELS, "dataset": _DATASETS}.get(group)
+    how = how or f"Choose one by {group}=NAME; --help {group}=NAME shows its keys."
     return [*filled("", how), "", *table(list_choices(group))]
 
 

@@ -1,4 +1,4 @@
-"""The command for the user's data: ``python -m rl_rewards.data info PATH``, or ``examples`` to record examples."""
+"""The command for data: ``python -m rl_rewards.data info PATH``, ``examples`` and ``make``, which write files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command that the arguments name; an error ends the process with an exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.data",
-        description="Describe demonstrations and examples, or record examples.",
+        description="Describe recorded data and examples, record examples, or make data sets for offline learning.",
         epilog="Example: python -m rl_rewards.data info FILE.npz env=point",
     )
-    commands = parser.add_subparsers(required=True, metavar="info | examples")
+    commands = parser.add_subparsers(required=True, metavar="info | examples | make")
     info = commands.add_parser("info", help="describe demonstrations or examples: episodes, returns, ranges, NaN")
     info.add_argument(
         "names",
         nargs="+",
         metavar="PATH",
-        help="an .npz file, or minari:DATASET-ID; add env=NAME to check it against that environment",
+        help="an .npz file, minari:DATASET-ID or run:RUN_DIR; add env=NAME to check it against that environment",
     )
     info.set_defaults(job=lambda chosen: _info(chosen.names))
     examples = commands.add_parser("examples", help="write the example states that a run would otherwise record itself")
@@ -39,6 +39,21 @@ def main(arguments: list[str] | None = None) -> None:
         "overrides", nargs="*", metavar="KEY=VALUE", help="config keys of a run: env, examples.goals, seed ..."
     )
     examples.set_defaults(job=lambda chosen: _examples(chosen.out, chosen.overrides))
+    make = commands.add_parser("make", help="make a data set for offline learning, after the training that it takes")
+    make.add_argument(
+        "name", metavar="ENV/QUALITY", help="such as hopper/medium; rl_rewards.run --help datasets lists all"
+    )
+    make.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="keys of the environment and of the runs")
+    make.add_argument("--steps", type=int, metavar="N", help="env steps; by default those of its recipe")
+    make.add_argument("--seed", type=int, default=0, metavar="S", help="another seed gives another demonstrator")
+    make.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("outputs", "datasets"),
+        metavar="DIR",
+        help="of data sets, and of their runs",
+    )
+    make.set_defaults(job=_make)
     chosen = parser.parse_args(arguments)
     with guarded():
         chosen.job(chosen)
@@ -48,11 +63,11 @@ def _info(given: list[str]) -> None:
     """Print a description of files and datasets; arguments KEY=VALUE choose the environment to check them against."""
     overrides = [one for one in given if "=" in one and not Path(one).exists()]
     names = [one for one in given if one not in overrides]
-    require(len(names) > 0, "There is nothing to describe; name an .npz file, or minari:DATASET-ID.")
+    require(len(names) > 0, "There is nothing to describe; name an .npz file, minari:DATASET-ID or run:RUN_DIR.")
     for name in names:
-        is_file = name.startswith("minari:") or Path(name).is_file()
+        is_file = name.startswith(("minari:", "run:")) or Path(name).is_file()
         told = "is not a file" if Path(name).exists() else "does not exist"
-        require(is_file, f"{name} {told}; name an .npz file of demonstrations or examples, or minari:DATASET-ID.")
+        require(is_file, f"{name} {told}; name an .npz file of recorded data or examples, minari:ID or run:RUN_DIR.")
     from rl_rewards.data.demonstrations.load import read_demonstrations
     from rl_rewards.loop.build import build_env
 
@@ -145,6 +160,16 @@ def _examples(out: Path, overrides: list[str]) -> None:
     arrays = collect_examples(env, wanted.goals, wanted.non_goals, settings.seed)
     save_examples(out, env.spec, arrays)
     print(f"{out}: {wanted.goals} goals and {wanted.non_goals} non-goals of {env.spec.name}")
+
+
+def _make(chosen: argparse.Namespace) -> None:
+    """Make a data set, and describe it."""
+    from rl_rewards.command_line.datasets import make_dataset
+    from rl_rewards.data.demonstrations.load import read_demonstrations
+
+    path = make_dataset(chosen.name, chosen.steps, chosen.seed, chosen.folder, chosen.overrides)
+    print("\n".join(describe(str(path), read_demonstrations(str(path)))))
+    print(f"  what it was made from, and the references of scores: {path.with_suffix('.json')}")
 
 
 if __name__ == "__main__":

@@ -64,10 +64,8 @@ def test_info_says_what_cannot_be_read(tmp_path, capsys):
         main(["info", str(tmp_path / "none.npz")])
     assert left.value.code == 2
     told = capsys.readouterr().err
-    assert (
-        told
-        == f"Error: {tmp_path}/none.npz does not exist; name an .npz file of demonstrations or examples, or "
-        + ("minari:DATASET-ID.\n")
+    assert told == f"Error: {tmp_path}/none.npz does not exist; name an .npz file of recorded data or examples, " + (
+        "minari:ID or run:RUN_DIR.\n"
     )
 
 
