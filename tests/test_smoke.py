@@ -23,8 +23,8 @@ VARIANTS = ("constant", "fairl", "gaifo", "gail_softplus", "pugail", "random", "
 FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
 """Rewards that read the same of an environment as gail or as each other. Each runs on one environment of this package,
 and on one from another library."""
-ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "tv_grid")
-"""Environments for self-play and curiosity. For any other learned reward they are like grid."""
+ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "point_maze", "tv_grid")
+"""Environments for self-play, curiosity and data sets. For any other learned reward they are like grid or point."""
 ENVS = [name for name in usable_envs() if name not in ROOMS]
 PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, ENVS) if reward not in VARIANTS + FAMILY]
 PAIRS += [("environment", env) for env in ROOMS]

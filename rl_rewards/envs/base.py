@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.types import EnvSpec, Key, Obs, StepOut, Transition
+from rl_rewards.core.types import Action, EnvSpec, Key, Obs, StepOut, Transition
 
 EnvState = TypeVar("EnvState")
 
@@ -74,8 +74,8 @@ class Episodes:
 class Environment(Protocol):
     """The members that both kinds of environment have. Constructing an environment is cheap and compiles nothing.
 
-    Everything but the dynamics has a default: no pictures, no examples, no map, no description, no goals, and one
-    physics engine.
+    Everything but the dynamics has a default: no pictures, no examples, no map, no description, no goals, no expert,
+    and one physics engine.
     """
 
     describe: Callable[..., str] | None = None  # takes a Transition; "...", since a method also takes self
@@ -134,6 +134,14 @@ class Environment(Protocol):
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
         """Return the true reward [*batch] of any transitions, even impossible ones; None if observations hide it."""
         return None
+
+    def expert(self, obs: Obs, speed: float = 1.0) -> Action:
+        """Return the actions [*batch, ...] of a scripted expert in ``obs`` [*batch, ...].
+
+        Args:
+            speed: in (0, 1], as a share of the expert's full speed; less makes slow demonstrations.
+        """
+        raise ConfigError(f"{self.spec.name} has no scripted expert; add a method expert to its class.")
 
     def goal_features(self, state: Any) -> Float[Array, " g"] | Float[np.ndarray, "B g"]:
         """Return the features by which a goal counts as reached: f32 [g] of one state (JAX), or [B, g] of states [B, n]

@@ -120,6 +120,14 @@ class Board:
         x, y = place
         self.box(x + margin, y + margin, x + 1.0 - margin, y + 1.0 - margin, colour)
 
+    def hatch(self, place: Place, colour: Colour) -> None:
+        """Draw four diagonal lines across a cell."""
+        x, y = place
+        for shift in (-0.75, -0.25, 0.25, 0.75):  # how far the line is to the right of the cell's diagonal
+            begin = self._pixel(x + max(shift, 0.0), y + max(-shift, 0.0))
+            end = self._pixel(x + 1.0 + min(shift, 0.0), y + 1.0 - max(shift, 0.0))
+            self._canvas.line([*begin, *end], fill=colour, width=2)
+
     def disc(self, place: Place, radius: float, colour: Colour) -> None:
         """Fill a disc in the middle of a cell; ``radius`` is in cells."""
         x, y = (float(at) for at in place)

@@ -16,6 +16,26 @@ def of_point(scene: np.ndarray, action: np.ndarray) -> str:
     )
 
 
+def of_point_maze(scene: np.ndarray, action: np.ndarray, ways: np.ndarray, hazards: np.ndarray) -> str:
+    """Describe a segment of ``point_maze``.
+
+    Args:
+        scene: x and y in cells.
+        action: [L, 2].
+        ways: [height, width] length of the way from each cell to the goal, in cells.
+        hazards: [height, width] True for cells that are hazards.
+    """
+    height, width = ways.shape
+    x, y = np.clip(np.floor(scene.T).astype(int), 0, [[width - 1], [height - 1]])
+    touched = f" It is on a hazard after {np.sum(hazards[y, x])} of the {len(scene)} steps." if np.any(hazards) else ""
+    return (
+        f"In {len(scene)} steps the point goes from {_at(scene[0])} to {_at(scene[-1])}, in a maze of {width} by "
+        f"{height} cells. Length of the way to the goal, around walls and hazards, in cells: "
+        f"{_course(ways[y, x], '', 0)}.{touched} Mean speed wanted: "
+        f"{np.hypot(*np.clip(action, -1.0, 1.0).T).mean():.2f}."
+    )
+
+
 def of_pencil_case(scene: np.ndarray, notebook_half_width: float) -> str:
     """Describe a segment of ``pencil_case`` in centimetres.
 

@@ -51,7 +51,7 @@ def test_driver_in_lengths_of_a_car():
     assert "off the road's by 0 degrees" in told and "Mean speed: 0.50, the other's 0.40" in told
 
 
-@pytest.mark.parametrize("name", ["point", "flip", "driver", "pencil_case"])
+@pytest.mark.parametrize("name", ["point", "point_maze", "flip", "driver", "pencil_case"])
 def test_environments_describe(name):
     env = build.build_env(composed(f"env={name}"))
     assert env.describe is not None

@@ -17,6 +17,8 @@ STEPS, ENVS = 30, 64
     "overrides",
     [
         ("env=point", "env.goal_radius=0.8"),
+        ("env=point_maze", "env.layout=hazards", "env.start=anywhere"),
+        ("env=point_maze", "env.layout=hazards", "env.start=anywhere", "env.hazard=hurts", "env.reward=steps"),
         ("env=grid",),
         ("env=flip",),
         ("env=driver",),

@@ -1,0 +1,1 @@
+"""A point in a maze of walls and hazards."""
