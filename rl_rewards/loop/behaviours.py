@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,14 +24,6 @@ class Behaviour(NamedTuple):
     """Returns the memory [copies, ...] at the beginning of episodes."""
     traceable: bool = True
     """True if ``act`` can be compiled; False if it computes with numpy, which only host environments allow."""
-
-
-class HasExpert(Protocol):
-    """An environment with a scripted expert."""
-
-    def expert(self, obs: Any, speed: float = 1.0) -> Any:
-        """Return the expert's actions in ``obs`` [*batch, ...], in the env's units; ``speed`` 1 is its full speed."""
-        ...
 
 
 def of_policy(algorithm: Algorithm, spec: EnvSpec, explore: bool, random: float = 0.0) -> Behaviour:
@@ -66,10 +58,9 @@ def scripted(env: Environment, speed: float, random: float) -> Behaviour:
         speed: the expert's speed, as a fraction of its full speed.
         random: the share of steps with a uniformly random action instead.
     """
-    expert = cast(HasExpert, env).expert
 
     def act(agent: Any, memory: Memory, obs: Obs, key: Key) -> tuple[Action, Memory, dict[str, jax.Array]]:
-        action = jnp.asarray(expert(obs, speed))
+        action = jnp.asarray(env.expert(obs, speed))
         return _mixed(env.spec, random, action, *jax.random.split(key)), memory, {}
 
     return Behaviour(act, traceable=isinstance(env, JaxEnv))

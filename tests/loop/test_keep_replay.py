@@ -19,7 +19,7 @@ from rl_rewards.loop.rounds import Rounds, _collect_key
 from rl_rewards.loop.train import init_state
 from tests.demonstrations import point_file
 from tests.finished import cut_back, finished_run, resumed_run
-from tests.runs import composed, digest_of, run_here
+from tests.runs import composed, digest_of
 
 POINT = ("env=point", "reward=environment", "env.max_episode_steps=30")
 PENDULUM = ("env=gymnasium", "env.id=Pendulum-v1", "env.max_episode_steps=30", "reward=environment")
@@ -35,11 +35,10 @@ def checked(name: str, overrides: tuple[str, ...]) -> dict[str, np.ndarray]:
     return arrays
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_the_replay_is_what_was_collected(tmp_path, seeds):
-    """The same run is made again by hand: before each round, its steps are collected with the same key."""
-    run_here(tmp_path, *POINT, "keep_replay=true", f"num_seeds={seeds}", evaluated=False)
-    parts, settings = build.build(composed("debug=smoke", *POINT, f"num_seeds={seeds}"))
+def test_the_replay_is_what_was_collected(tmp_path):
+    """The same run of two seeds is made again by hand: before each round, its steps are collected with the same key."""
+    finished_run(tmp_path, *POINT, "keep_replay=true", "num_seeds=2", evaluated=False)
+    parts, settings = build.build(composed("debug=smoke", *POINT, "num_seeds=2"))
     algorithm = parts.algorithm
 
     def collect(agent, env_state, key):
@@ -54,9 +53,9 @@ def test_the_replay_is_what_was_collected(tmp_path, seeds):
         for i in range(5):
             collected.append(jax.device_get(gather(state.agent, state.env, keys(state.key, jnp.int32(i)))))
             state, _, _ = rounds(state, i)
-    for seed in range(seeds):
+    for seed in range(2):
         own = [parts.seeds.each(rollout)[seed] for rollout in collected]
-        found = checked(f"run:{tmp_path}" + (f"@{seed}" if seeds > 1 else ""), POINT)
+        found = checked(f"run:{tmp_path}@{seed}", POINT)
         for key in ("obs", "action", "next_obs", "env_reward", "info_success", "info_scene", "info_cell"):
             name = key.removeprefix("info_")
             streams = np.concatenate([one.info[name] if name != key else getattr(one, key) for one in own])  # [T, B]
@@ -76,7 +75,7 @@ def test_a_host_environments_steps_are_kept_as_they_were_taken(tmp_path, monkeyp
 
     taken, collect = [], rounds.collect_host
     monkeypatch.setattr(rounds, "collect_host", lambda *given: taken.append(collect(*given)) or taken[-1])
-    run_here(tmp_path, *PENDULUM, "keep_replay=true", evaluated=False)
+    finished_run(tmp_path, *PENDULUM, "keep_replay=true", evaluated=False)
     found = checked(f"run:{tmp_path}", PENDULUM)
     for key in ("obs", "action", "next_obs", "env_reward"):
         streams = np.concatenate([getattr(one.rollout, key) for one in taken])
@@ -99,7 +98,7 @@ def test_a_resumed_run_writes_the_same_bytes(tmp_path, env):
 
 
 def learned(folder: Path, *overrides: str):
-    run_here(folder, *overrides, evaluated=False)
+    finished_run(folder, *overrides, evaluated=False)
     return restore_policy(folder).state
 
 
@@ -111,22 +110,22 @@ def test_keeping_the_steps_changes_nothing_that_is_learned(tmp_path, learner):
         "sac": (*POINT, "algorithm=sac", "algorithm.replay_capacity=640", "algorithm.learning_starts=320"),
     }[learner]
     without = learned(tmp_path / "without", *run)
-    kept = learned(tmp_path / "with", *run, "keep_replay=true", "record_episodes=2")
+    kept = learned(tmp_path / "with", *run, "keep_replay=true")
     jax.tree.map(np.testing.assert_array_equal, without, kept)
-    assert len(read_demonstrations(f"run:{tmp_path / 'with'}")["obs"]) == STEPS + 2 * (30 if learner == "sac" else 40)
+    assert len(read_demonstrations(f"run:{tmp_path / 'with'}")["obs"]) == STEPS
 
 
 def test_a_longer_run_cannot_continue_a_shorter_one(tmp_path):
-    run_here(tmp_path, *POINT, "keep_replay=true", evaluated=False)
+    finished_run(tmp_path, *POINT, "keep_replay=true", evaluated=False)
     with pytest.raises(ConfigError, match=r"total_env_steps=3200 .* room for those 1600 steps only; resume it with"):
-        run_here(tmp_path, *POINT, "keep_replay=true", "total_env_steps=3200", evaluated=False)
+        resumed_run(tmp_path, 3200, evaluated=False)
 
 
 def test_an_offline_run_records_its_policy_and_has_no_replay(tmp_path):
     options = ("env=point", "reward=environment", "algorithm=bc", f"demos={point_file(tmp_path)}")
     with pytest.raises(ConfigError, match=r"^keep_replay=true writes .* collects none; choose record_episodes=N"):
         build.build(composed("debug=smoke", *options, "keep_replay=true"))
-    run_here(tmp_path / "run", *options, "record_episodes=4", "num_seeds=2", evaluated=False)
+    finished_run(tmp_path / "run", *options, "record_episodes=4", "num_seeds=2", evaluated=False)
     first, second = (checked(f"run:{tmp_path / 'run'}@{seed}", ("env=point",)) for seed in (0, 1))
     np.testing.assert_array_equal(first["episode_start"], 40 * np.arange(4))
     assert not np.array_equal(first["obs"][:40], second["obs"][:40]), "each seed has its own episodes"
@@ -139,7 +138,11 @@ def test_an_offline_run_records_its_policy_and_has_no_replay(tmp_path):
 def test_a_game_has_no_recording():
     for key in ("keep_replay=true", "record_episodes=3"):
         with pytest.raises(ConfigError, match=r"this reward turns the environment into a game; leave them out\.$"):
-            build.build(composed("debug=smoke", "env=hall", "reward=self_play", key))
+            build.build(
+                composed(
+                    "debug=smoke", "env=hall", "reward=self_play", "reward.horizon=12", "reward.alice_moves=6", key
+                )
+            )
 
 
 def test_the_steps_count_as_memory(monkeypatch):
