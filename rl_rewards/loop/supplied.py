@@ -1,5 +1,6 @@
 """Loads the data that users supply to a run, for every seed: recorded steps, demonstrations, and examples of states."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -46,29 +47,26 @@ def build_data(parts: Parts, settings: Settings) -> Examples:
         examples_of = [_examples(parts, settings.examples, *each) for each in zip(seeds, ends, strict=True)]
         _check_equally_many([len(one["goal_obs"]) for one in examples_of], last_steps)
         found |= parts.seeds.stack(examples_of)
-    return jax.tree.map(jnp.asarray, found | _recorded(parts))
+    return jax.tree.map(jnp.asarray, found | _recorded(parts, seeds))
 
 
-def _recorded(parts: Parts) -> Examples:
-    """Return the recorded steps that the algorithm learns from, and their mean return; empty if it names none.
-
-    All seeds share all steps.
-    """
+def _recorded(parts: Parts, seeds: Sequence[int]) -> Examples:
+    """Return the recorded steps that the algorithm learns from, and their mean return; empty if it names none."""
     names = parts.algorithm.requirements.data
     if not names:
         return {}
     told, needs = ", ".join(names), parts.source.requirements
-    recorded = read_recorded(names, parts.env.spec, free_bytes())
+    recorded, rows = read_recorded(names, parts.env.spec, seeds, free_bytes())
     if "env_reward" in _read_by(parts):
         require_rewards(told, recorded, "This reward, or its labeler,")
     info = [*needs.info_keys, *([] if parts.labeling is None else parts.labeling.requirements.info_keys)]
     wanted = [*parts.algorithm.requirements.optional_reads, *_optional_reads(parts)]
     info += [key for key in wanted if f"info_{key}" in recorded]
-    every = [None] * parts.seeds.count
-    dataset = as_dataset(recorded, every, info=sorted(set(info)), is_demo=False, name=told)
+    dataset = as_dataset(recorded, rows, info=sorted(set(info)), is_demo=False, name=told)
     check_data(parts, told, dataset)
-    mean = np.float32(recorded["episode_return"].mean())
-    return {"recorded": dataset, "recorded_return": parts.seeds.stack([mean] * parts.seeds.count)}
+    starts, returns = recorded["episode_start"], recorded["episode_return"]
+    means = [np.float32(returns[slice(None) if one is None else np.isin(starts, one)].mean()) for one in rows]
+    return {"recorded": dataset, "recorded_return": parts.seeds.stack(means)}
 
 
 def _read_by(parts: Parts) -> set[str]:

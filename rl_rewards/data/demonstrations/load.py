@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ from rl_rewards.data.demonstrations.checks import CHECKS, PER_STEP
 from rl_rewards.data.demonstrations.fit import INFO, ROUNDING, Demonstrations, fit_warnings, follows, returns_of
 from rl_rewards.data.demonstrations.join import join
 from rl_rewards.data.demonstrations.layouts import OTHERS, in_our_layout, is_others
-from rl_rewards.data.demonstrations.of_runs import RUN, read_run
+from rl_rewards.data.demonstrations.of_runs import RUN, of_seed, read_run
 
 MINARI = "minari:"
 
@@ -51,8 +51,19 @@ def load_demonstrations(name: str, spec: EnvSpec, free: int | None = None) -> De
     return {key: array for key, array in arrays.items() if key != "env"}
 
 
-def read_recorded(names: Sequence[str], spec: EnvSpec, free: int | None = None) -> Demonstrations:
+class RecordedForSeeds(NamedTuple):
+    """Recorded episodes, and the rows of them that each seed uses; None means all."""
+
+    arrays: Demonstrations
+    rows: list[np.ndarray | None]
+
+
+def read_recorded(
+    names: Sequence[str], spec: EnvSpec, seeds: Sequence[int], free: int | None = None
+) -> RecordedForSeeds:
     """Return the checked episodes of all ``names``, one set after another; an array that only some have is left out.
+
+    All seeds use all of them, except that each takes only its own recording of a run that has one for every seed.
 
     Args:
         names: at least one, as for :func:`read_demonstrations`.
@@ -62,8 +73,16 @@ def read_recorded(names: Sequence[str], spec: EnvSpec, free: int | None = None) 
         ConfigError: if one of them cannot be read or is refused.
     """
     require(len(names) > 0, "No recorded data is named; name a file, minari:DATASET-ID or run:RUN_DIR.")
-    found = [(name, load_demonstrations(name, spec, free)) for name in names]
-    return found[0][1] if len(found) == 1 else join(found)
+    used = [[of_seed(name, seed) for name in names] for seed in seeds]
+    found = {name: load_demonstrations(name, spec, free) for one in used for name in one}
+    joined = next(iter(found.values())) if len(found) == 1 else join(list(found.items()))
+    ends = np.cumsum([len(arrays["obs"]) for arrays in found.values()])
+    rows = {
+        name: np.arange(end - len(arrays["obs"]), end)
+        for (name, arrays), end in zip(found.items(), ends, strict=True)
+    }
+    chosen = [np.sort(np.concatenate([rows[name] for name in dict.fromkeys(one)])) for one in used]
+    return RecordedForSeeds(joined, [None if len(one) == ends[-1] else one for one in chosen])
 
 
 def read_demonstrations(name: str, free: int | None = None) -> dict[str, np.ndarray]:
