@@ -7,13 +7,12 @@ import numpy as np
 
 from rl_rewards.core.errors import warn
 from rl_rewards.core.types import Discrete, EnvSpec, Transition, box_bounds
-from rl_rewards.data.arrays import read_arrays
+from rl_rewards.data.arrays import array_sizes, check_size, read_arrays
 from rl_rewards.data.demonstrations.checks import CHECKS, PER_STEP
-from rl_rewards.data.demonstrations.fit import Demonstrations, fit_warnings, follows
+from rl_rewards.data.demonstrations.fit import INFO, ROUNDING, Demonstrations, fit_warnings, follows, returns_of
+from rl_rewards.data.demonstrations.layouts import OTHERS, in_our_layout, is_others
 
 MINARI = "minari:"
-ROUNDING = 1e-5
-"""The largest difference, absolute and relative, by rounding between two computations of the same observation."""
 
 
 def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None:
@@ -23,38 +22,52 @@ def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None
     np.savez_compressed(path, **arrays)
 
 
-def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
+def load_demonstrations(name: str, spec: EnvSpec, free: int | None = None) -> Demonstrations:
     """Return checked demonstrations of ``spec``'s environment; print warnings if they look wrong but are accepted.
+
+    Files in the layouts of D4RL and OGBench are translated (``layouts.py``). If the episodes' returns are not recorded,
+    they are computed from the rewards, or NaN without rewards.
 
     Args:
         name: a file's path, or ``minari:DATASET-ID``.
+        free: the bytes of memory that the file's arrays may take; None if they are unknown.
 
     Raises:
-        ConfigError: if they cannot be read, or a check refuses them.
+        ConfigError: if they cannot be read, are too large, or a check refuses them.
     """
-    arrays = read_demonstrations(name)
+    arrays, _, doubts = in_our_layout(name, read_demonstrations(name, free))
     for check in CHECKS:
         check(name, arrays, spec)
-    for doubt in fit_warnings(name, arrays, spec):
+    for doubt in (*doubts, *fit_warnings(name, arrays, spec)):
         warn(doubt)
+    arrays["episode_return"] = returns_of(arrays)
     return {key: array for key, array in arrays.items() if key != "env"}
 
 
-def read_demonstrations(name: str) -> dict[str, np.ndarray]:
-    """Return the arrays of a file or of a Minari data set, unchecked.
+def read_demonstrations(name: str, free: int | None = None) -> dict[str, np.ndarray]:
+    """Return the arrays of a file or of a Minari data set, unchecked, in the layout in which they are stored.
 
     Args:
         name: a file's path, or ``minari:DATASET-ID``.
+        free: the bytes of memory that the file's arrays may take; None if they are unknown.
+
+    Raises:
+        ConfigError: if they cannot be read, or are too large.
     """
     if name.startswith(MINARI):
         from rl_rewards.data.demonstrations.minari import read_minari
 
         return read_minari(name.removeprefix(MINARI))
-    return read_arrays(Path(name), "demos", "python scripts/make_demos.py")
+    where = (Path(name), "demos", "python scripts/make_demos.py")
+    sizes = array_sizes(*where)
+    if is_others(set(sizes)):  # such files hold many more arrays
+        sizes = {key: size for key, size in sizes.items() if key in (*OTHERS, "env") or key.startswith(INFO)}
+    check_size(name, sizes, free)
+    return read_arrays(*where, sizes.__contains__)
 
 
 def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
-    """Return the first episode of every environment in a recording [T, B, ...], in the layout of the file.
+    """Return the first episode of every environment in a recording [T, B, ...] with its info, in the file's layout.
 
     The recording must begin with reset environments, and T must be at least the length of the longest episode. Later
     episodes are left out, because short ones would be too frequent among those that fit into T steps. Actions are
@@ -63,10 +76,9 @@ def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:
     done = np.asarray(transitions.terminated) | np.asarray(transitions.truncated)
     lengths = np.argmax(done, axis=0) + 1
     assert done.any(axis=0).all(), "T must be at least the length of the longest episode"
-    arrays = {
-        key: np.concatenate([np.asarray(getattr(transitions, key))[:n, copy] for copy, n in enumerate(lengths)])
-        for key in PER_STEP
-    }
+    found = {key: np.asarray(getattr(transitions, key)) for key in PER_STEP}
+    found |= {f"{INFO}{key}": np.asarray(array) for key, array in transitions.info.items()}
+    arrays = {key: np.concatenate([array[:n, copy] for copy, n in enumerate(lengths)]) for key, array in found.items()}
     if not isinstance(spec.action, Discrete):
         arrays["action"] = np.clip(arrays["action"], *box_bounds(spec.action))
     starts = np.cumsum([0, *lengths[:-1]])
