@@ -152,6 +152,20 @@ FAULTS = (
         "data/test_dataset.py",
     ),
     Fault(
+        "the returns of recorded steps run on into the next episode",
+        "data/dataset.py",
+        "discount * goes_on",
+        "discount * jnp.ones(self.size)",
+        "data/test_dataset.py",
+    ),
+    Fault(
+        "in D4RL's layout the first observation of the next episode is the successor of a cut step",
+        "data/demonstrations/layouts.py",
+        "~cut | rows.is_step",
+        "np.ones(count, bool)",
+        "data/test_layouts.py",
+    ),
+    Fault(
         "the newest segment of a ring is never drawn",
         "data/replay.py",
         "(ages + length <= self.filled)",

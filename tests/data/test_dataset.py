@@ -211,13 +211,8 @@ def test_the_code_that_the_page_shows_runs(tmp_path):
     (code,) = python_blocks(ROOT / "rl_rewards" / "data" / "README.md")
     path = point_file(tmp_path, info_scene=np.zeros((320, 2)))
     names = {"env": build.build_env(composed("env=point")), "key": jax.random.key(0), "other_key": jax.random.key(1)}
-    names |= {
-        "jax": jax,
-        "jnp": jnp,
-        "load_demonstrations": load_demonstrations,
-        "choose": choose,
-        "as_dataset": as_dataset,
-    }
+    names |= {"jax": jax, "jnp": jnp}
+    names |= {part.__name__: part for part in (load_demonstrations, choose, as_dataset, Dataset)}
     exec(code.replace("FILE.npz", path).replace("range(3)", "range(1)"), names)
     assert names["segments"].obs.shape == (16, 25, 2) and names["data"].steps.info.keys() == {"scene"}
     sums = jax.ops.segment_sum(jnp.ones(names["data"].size), names["episode"], num_segments=names["data"].episodes)

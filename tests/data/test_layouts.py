@@ -8,9 +8,10 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.data.demonstrations.layouts import in_our_layout
 from rl_rewards.data.demonstrations.load import load_demonstrations
+from rl_rewards.loop.supplied import build_data
 from tests.demonstrations import point_demos
 from tests.probes import make_spec
-from tests.runs import run_here
+from tests.runs import build, composed
 
 SPEC = make_spec(obs=2, action=1)
 
@@ -211,12 +212,14 @@ def test_hdf5_that_cannot_be_read(tmp_path, monkeypatch):
         load_demonstrations(str(path), SPEC)
 
 
-def test_a_run_imitates_a_file_without_rewards(tmp_path):
-    """Its returns are unknown, which the log says with null."""
+def test_a_run_can_imitate_a_file_without_rewards(tmp_path):
+    """Its steps are those of the demonstrations, and its returns are unknown."""
     demos, path = point_demos(), tmp_path / "navigate.npz"
     ends = np.flatnonzero(demos["truncated"]) + 1
     obs = np.insert(demos["obs"], ends, demos["next_obs"][ends - 1], axis=0)
     actions = np.insert(demos["action"], ends, 0.0, axis=0)
     np.savez(path, observations=obs, actions=actions, terminals=np.arange(len(obs)) % 41 == 40)
-    row = run_here(tmp_path / "run", "env=point", "reward=gail", f"demos={path}")
-    assert row["eval/demo_return"] is None and np.isfinite(row["eval/learned_return"])
+    data = build_data(*build.build(composed("debug=smoke", "env=point", "reward=gail", f"demos={path}")))
+    for key in ("obs", "action", "next_obs", "truncated"):
+        np.testing.assert_array_equal(getattr(data["demos"].steps, key), demos[key])
+    assert np.isnan(data["demo_return"]) and not data["demos"].has_env_reward

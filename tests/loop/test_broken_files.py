@@ -39,6 +39,21 @@ def test_damaged_demonstrations(tmp_path, key):
     assert sum(map(bool, told)) > 25 and not any("\n" in sentence for sentence in told)
 
 
+@pytest.mark.parametrize("key", ["observations", "next_observations", "terminals", "rewards"])
+def test_damaged_files_in_another_layout(tmp_path, key):
+    obs = np.arange(20, dtype=np.float32).reshape(10, 2)
+    arrays = {"observations": obs, "next_observations": obs + 2, "actions": np.zeros((10, 2), np.float32)}
+    arrays |= {"rewards": np.zeros(10), "terminals": np.arange(10) % 5 == 4}
+    np.savez_compressed(tmp_path / "good.npz", **arrays)
+    for bad in corruptions(tmp_path / "good.npz", key, count=10):
+        assert "\n" not in refusal(ConfigError, load_demonstrations, str(bad), SPEC)
+        try:
+            found = read_demonstrations(str(bad))
+        except ConfigError:
+            continue
+        assert describe("x", found)[0].startswith("x: recorded on")
+
+
 @pytest.mark.parametrize("key", ["obs", "episode_start", "episode_return", "terminated", "env_reward"])
 def test_whatever_can_be_read_can_be_described(tmp_path, key):
     for bad in corruptions(small_file(tmp_path), key, count=10):

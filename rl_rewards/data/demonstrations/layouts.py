@@ -74,8 +74,8 @@ def in_our_layout(name: str, arrays: Demonstrations) -> Translated:
         notes.append(f"{count - kept:,} of {count:,} rows are left out, because no observation follows them")
     if unknown:
         doubts.append(
-            f"{unknown:,} of {kept:,} steps terminate without a recorded successor, so that their next_obs repeats obs; a "
-            "reward that reads next_obs does not see the states in which they end."
+            f"{unknown:,} of {kept:,} steps terminate without a recorded successor, so that their next_obs repeats "
+            "obs; a reward that reads next_obs does not see the states in which they end."
         )
     return Translated(made, tuple(notes), tuple(f"{name}: {one}" for one in doubts))
 
@@ -125,8 +125,8 @@ def _rows_of_d4rl(arrays: Demonstrations) -> tuple[_Rows, list[str]]:
         return _Rows(terminated, cut, is_step=terminated), [doubt]
     breaks = ~_near(arrays["next_observations"][:-1], arrays["observations"][1:]) & ~cut[:-1]
     doubt = (
-        f"it has no timeouts, so that episodes are taken to be cut after {int(breaks.sum()):,} of the rows, those whose "
-        "next_observations is not the observation of the next row."
+        f"it has no timeouts, so that episodes are taken to be cut after {int(breaks.sum()):,} of the rows, those "
+        "whose next_observations is not the observation of the next row."
     )
     return _Rows(terminated, cut | np.append(breaks, False), is_step=terminated), [doubt]
 
