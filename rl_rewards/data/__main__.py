@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
         "names",
         nargs="+",
         metavar="PATH",
-        help="an .npz or HDF5 file, minari:DATASET-ID or run:RUN_DIR; add env=NAME to check it against that environment",
+        help="an .npz or HDF5 file, minari:DATASET-ID or run:RUN_DIR; add env=NAME to check it for that environment",
     )
     info.set_defaults(job=lambda chosen: _info(chosen.names))
     examples = commands.add_parser("examples", help="write the example states that a run would otherwise record itself")

@@ -15,7 +15,6 @@ from rl_rewards.core.returns import reverse_recurrence
 from rl_rewards.core.types import Examples, Key, Transition, make_record
 from rl_rewards.data.draws import draw_true
 
-
 Hashed = tuple[tuple[int, ...], np.dtype, Iterable[np.ndarray]]
 """The shape, the type and the content (in pieces) of an array that is hashed."""
 
@@ -152,7 +151,7 @@ class Dataset(struct.PyTreeNode):
     def returns(
         self,
         rewards: Float[Array, " N"],
-        discount: float,
+        discount: Float[Array, ""] | float,
         after: Float[Array, " N"] | None = None,
         absorbing_value: Float[Array, ""] | float = 0.0,
         trace_decay: float = 1.0,

@@ -92,7 +92,7 @@ def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, Demonstratio
     if not names:
         return None
     (name,) = names
-    demos = load_demonstrations(name, parts.env.spec)
+    demos = load_demonstrations(name, parts.env.spec, free_bytes())
     paid = offers.demo_fraction > 0 and "env_reward" in needs.reads
     require(
         not paid or "env_reward" in demos,

@@ -39,7 +39,7 @@ METRICS = {
     "agent/explained_variance": "Share of the returns' variance that the value function explains; 1 is perfect.",
     "agent/reward_scale": "The number that rewards are divided by before learning.",
     "agent/recorded_value": "Mean discounted return from all recorded steps, under the current reward.",
-    "agent/q_recorded": "Mean value that the critics give to the recorded actions in a batch, in the learned reward.",
+    "agent/q_recorded": "Mean value that the critics give to the recorded actions in a batch.",
     "agent/q_policy": "Mean value that the critics give to the policy's own actions in the states of a batch; offline, "
     "far above agent/q_recorded or agent/recorded_value it is overestimated.",
     "agent/q_largest": "Largest value that a critic gives to an action in a batch.",
@@ -54,8 +54,8 @@ METRICS = {
     "agent/distance": "Mean squared distance of the policy's actions from the recorded ones, with actions in [-1, 1].",
     "agent/positive_share": "Share of the recorded steps that count as better than usual.",
     "agent/advantage_threshold": "Advantage above which an action counts as better than usual.",
-    "eval/value_estimate": "Mean value of the first states of the evaluation episodes as the algorithm estimates it, in "
-    "the learned reward; far above eval/discounted_return it is overestimated (episodes that a limit cuts have a lower "
+    "eval/value_estimate": "Mean value of the evaluation episodes' first states as the algorithm estimates it, in the "
+    "learned reward; far above eval/discounted_return it is overestimated (episodes that a limit cuts have a lower "
     "return than estimated).",
     "eval/discounted_return": "Mean discounted learned return of the evaluation episodes.",
     "eval/recorded_return": "Mean true return per episode of the recorded steps that the run learns from.",

@@ -78,10 +78,8 @@ def _one_bandit(
     pulls, sums = np.zeros(len(pools)), np.zeros(len(pools))
     named = np.empty(budget)
     for t in range(budget):
-        if t < len(pools):
-            arm = t  # the subset's order is random
-        else:
-            arm = int(np.argmax(sums / pulls + EXPLORATION * np.sqrt(np.log(t) / pulls)))
+        first = t < len(pools)  # each policy once, in the subset's order, which is random
+        arm = t if first else int(np.argmax(sums / pulls + EXPLORATION * np.sqrt(np.log(t) / pulls)))
         pulls[arm] += 1
         sums[arm] += (rng.choice(pools[arm]) - least) / width
         estimates = np.where(pulls > 0, sums / np.maximum(pulls, 1), -np.inf)

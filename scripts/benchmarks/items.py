@@ -234,8 +234,8 @@ def offline_learning(settings: Settings) -> Result:
     folder = settings.peers
     with tempfile.TemporaryDirectory() as temporary:
         data = random_recording(Path(temporary) / "recorded.npz")
-        common = ["reward=environment", f"data={data}", "env=gymnasium", "env.id=HalfCheetah-v5", "env.ends_early=false",
-                  "env.max_episode_steps=1000", "algorithm.gradient_steps=200"]  # fmt: skip
+        env = ["env=gymnasium", "env.id=HalfCheetah-v5", "env.ends_early=false", "env.max_episode_steps=1000"]
+        common = ["reward=environment", f"data={data}", *env, "algorithm.gradient_steps=200"]
         commands = {name: module("train", 1, *common, f"algorithm={name}") for name in ("iql", "cql", "rebrac")}
         peer = folder is not None and (folder / "jax-corl" / "algos" / "iql.py").is_file()
         if folder is not None and peer:

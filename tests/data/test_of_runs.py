@@ -90,6 +90,16 @@ def test_several_sets_are_one_after_another(tmp_path):
         read_recorded([], SPEC, [0])
 
 
+def test_each_seed_takes_its_own_recording_of_a_run(tmp_path):
+    run = run_folder(tmp_path / "run", "episodes_4.npz", "episodes_5.npz")
+    shared = point_file(tmp_path, **point_demos(3, 7))
+    found = read_recorded([shared, f"run:{run}"], SPEC, [5, 4])
+    own = {seed: np.load(run / f"episodes_{seed}.npz")["obs"] for seed in (4, 5)}
+    for rows, seed in zip(found.rows, (5, 4), strict=True):
+        np.testing.assert_array_equal(found.arrays["obs"][rows], np.concatenate([point_demos(3, 7)["obs"], own[seed]]))
+    assert read_recorded([shared], SPEC, [5, 4]).rows == [None, None], "what all seeds use is not listed"
+
+
 def test_a_thinned_set_keeps_the_numbers_of_its_steps():
     whole, thinned = point_demos(1), {key: point_demos(1)[key] for key in ("episode_start", "episode_return")}
     thinned |= {key: whole[key][3::4] for key in whole if key not in thinned} | {"step": np.arange(3, 40, 4)}

@@ -1,8 +1,8 @@
 """Reading and writing of demonstrations; this folder's ``__init__.py`` describes the layout of their file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -19,6 +19,9 @@ from rl_rewards.data.demonstrations.layouts import OTHERS, in_our_layout, is_oth
 from rl_rewards.data.demonstrations.of_runs import RUN, of_seed, read_run
 
 MINARI = "minari:"
+Key = Literal["demos", "data"]
+RECORDERS: Mapping[Key, str] = {"demos": "python scripts/make_demos.py", "data": "python -m rl_rewards.data make"}
+"""The config keys of recorded steps, and the commands that record them."""
 
 
 def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None:
@@ -29,20 +32,19 @@ def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None
         np.savez_compressed(file, **arrays)
 
 
-def load_demonstrations(name: str, spec: EnvSpec, free: int | None = None) -> Demonstrations:
+def load_demonstrations(name: str, spec: EnvSpec, free: int | None = None, key: Key = "demos") -> Demonstrations:
     """Return checked demonstrations of ``spec``'s environment; print warnings if they look wrong but are accepted.
 
     Files in the layouts of D4RL and OGBench are translated (``layouts.py``). If the episodes' returns are not recorded,
     they are computed from the rewards, or NaN without rewards.
 
     Args:
-        name: as for :func:`read_demonstrations`.
-        free: the bytes of memory that the arrays may take; None if they are unknown.
+        name, free, key: as for :func:`read_demonstrations`.
 
     Raises:
         ConfigError: if they cannot be read, are too large, or a check refuses them.
     """
-    arrays, _, doubts = in_our_layout(name, read_demonstrations(name, free))
+    arrays, _, doubts = in_our_layout(name, read_demonstrations(name, free, key))
     for check in CHECKS:
         check(name, arrays, spec)
     for doubt in (*doubts, *fit_warnings(name, arrays, spec)):
@@ -74,23 +76,24 @@ def read_recorded(
     """
     require(len(names) > 0, "No recorded data is named; name a file, minari:DATASET-ID or run:RUN_DIR.")
     used = [[of_seed(name, seed) for name in names] for seed in seeds]
-    found = {name: load_demonstrations(name, spec, free) for one in used for name in one}
+    distinct = dict.fromkeys(name for one in used for name in one)
+    found = {name: load_demonstrations(name, spec, free, "data") for name in distinct}
     joined = next(iter(found.values())) if len(found) == 1 else join(list(found.items()))
     ends = np.cumsum([len(arrays["obs"]) for arrays in found.values()])
     rows = {
-        name: np.arange(end - len(arrays["obs"]), end)
-        for (name, arrays), end in zip(found.items(), ends, strict=True)
+        name: np.arange(end - len(arrays["obs"]), end) for (name, arrays), end in zip(found.items(), ends, strict=True)
     }
     chosen = [np.sort(np.concatenate([rows[name] for name in dict.fromkeys(one)])) for one in used]
     return RecordedForSeeds(joined, [None if len(one) == ends[-1] else one for one in chosen])
 
 
-def read_demonstrations(name: str, free: int | None = None) -> dict[str, np.ndarray]:
+def read_demonstrations(name: str, free: int | None = None, key: Key = "demos") -> dict[str, np.ndarray]:
     """Return the arrays of a file, of a Minari data set or of a run, unchecked, in the layout in which they are stored.
 
     Args:
         name: a file's path, ``minari:DATASET-ID``, ``run:RUN_DIR``, or ``run:RUN_DIR@SEED`` for a run of several seeds.
         free: the bytes of memory that the arrays may take; None if they are unknown.
+        key: the config key that names them, for the message.
 
     Raises:
         ConfigError: if they cannot be read, or are too large.
@@ -101,7 +104,7 @@ def read_demonstrations(name: str, free: int | None = None) -> dict[str, np.ndar
         return read_minari(name.removeprefix(MINARI))
     if name.startswith(RUN):
         return read_run(name)
-    where = (Path(name), "demos", "python scripts/make_demos.py")
+    where = (Path(name), key, RECORDERS[key])
     sizes = array_sizes(*where)
     if is_others(set(sizes)):  # such files hold many more arrays
         sizes = {key: size for key, size in sizes.items() if key in (*OTHERS, "env") or key.startswith(INFO)}

@@ -96,4 +96,4 @@ def throughput_of(run: RunFiles) -> list[float]:
     """Return the successes per 1,000 env steps in the last evaluation, of each seed."""
     evaluation = run.evaluations[-1]
     each = [evaluation.of_seed(i) for i in range(run.num_seeds)]
-    return [1000.0 * float(np.sum(one.ended_in_success)) / float(np.sum(one.valid)) for one in each]
+    return [1000.0 * float(np.sum(np.asarray(one.ended_in_success))) / float(np.sum(one.valid)) for one in each]

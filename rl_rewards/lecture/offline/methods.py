@@ -1,8 +1,8 @@
 """Which offline algorithms use which recorded data well, and does the data set need its rewards at all?
 
 Slides: imitate what was good (AWR), fit values of better policies (IQL), be conservative (CQL). Every algorithm learns
-from data sets of different quality in one environment. Null rewards, zero and random, stand beside them, because on many
-data sets they score as well as the true one (Shin et al. 2023, arXiv:2301.02328).
+from data sets of different quality in one environment. Null rewards, zero and random, stand beside them: on many data
+sets they score as well as the true reward (Shin et al. 2023, arXiv:2301.02328).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,12 +1,13 @@
 """Do the values of untried actions grow without bound offline, and do CQL and IQL prevent it?
 
-Slides: "Querying Q-function on OOD actions causes overestimation." Notes: IQL "learns V and Q for the behavior policy";
-its expectile loss "pushes V to estimate values for a policy that's better than the behavior policy". All arms learn from
-one recording in a maze in which success earns 1 and ends the episode, so that no discounted return exceeds 1.
+Slides: "Querying Q-function on OOD actions causes overestimation." Notes: IQL "learns V and Q for the behavior policy",
+and its expectile loss "pushes V to estimate values for a policy that's better". All arms learn from one recording in a
+maze in which success earns 1 and ends the episode, so that no discounted return exceeds 1.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ class Overestimation:
                 0.01,
                 {name: values[name] for name in (fewer, more)},
             )
-            for fewer, more in zip(IQL, IQL[1:], strict=False)
+            for fewer, more in pairwise(IQL)
         ]
         return [first, *rises]
 

@@ -1,8 +1,9 @@
 """Are preferences about 1% of the recorded episodes enough to learn a reward for all of them?
 
-Notes: "label 1% of the trajectories, train a reward model, relabel the other 99%, and learn offline". A teacher compares
-segments of a small share of the recording. The reward that is learned from its answers pays all recorded steps, and IQL
-learns from them. The true reward is the reference, and null rewards say whether the data set tests a reward at all.
+The lecture's recipe: label 1% of the trajectories, learn a reward from them, relabel the other 99%, and learn offline.
+A teacher compares segments of a small share of the recording. The reward that is learned from its answers pays all
+recorded steps, and IQL learns from them. The true reward is the reference, and null rewards say whether the data set
+tests a reward at all.
 """
 
 from collections.abc import Mapping, Sequence
