@@ -164,6 +164,24 @@ def test_episodes_and_returns_are_those_of_a_plain_loop(share):
     assert dataset.episodes == most and max(seen[4].ravel()) == most - 1
 
 
+def test_lambda_returns_mix_rewards_and_values():
+    """G_t = r_t + gamma ((1 - lambda) V(s_{t+1}) + lambda G_{t+1}), by a plain loop."""
+    steps, follows = with_random_ends(3)
+    dataset, n = on_device(Dataset.of(steps, follows, [None])), len(steps.valid)
+    after = np.random.default_rng(2).normal(size=n).astype(np.float32)
+    for trace_decay in (0.0, 0.7, 1.0):
+        found = dataset.returns(jnp.asarray(steps.env_reward), 0.9, jnp.asarray(after), 3.0, trace_decay)
+        expected, left = np.zeros(n + 1), np.ones(n, int)
+        for t in reversed(range(n)):
+            goes_on = t + 1 < n and follows[t]
+            end = 3.0 if steps.terminated[t] else after[t]
+            mixed = (1.0 - trace_decay) * after[t] + trace_decay * expected[t + 1]
+            expected[t] = steps.env_reward[t] + 0.9 * (mixed if goes_on else end)
+            left[t] = 1 + (left[t + 1] if goes_on else 0)
+        np.testing.assert_allclose(found, expected[:-1], rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(dataset.steps_left, left)
+
+
 def test_invalid_steps_belong_to_no_episode():
     steps, follows = numbered([5])
     dataset = on_device(Dataset.of(steps.replace(valid=np.arange(5) != 2), follows, [None]))
