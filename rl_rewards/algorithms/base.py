@@ -90,6 +90,14 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
         """
         return learned
 
+    def value_estimate(self, state: AgentState, obs: Obs, key: Key) -> Float[Array, " B"] | None:
+        """Return the policy's discounted return from observations [B, ...] as the algorithm estimates it.
+
+        It is in the units of the learned reward. Evaluations compare it with the return that is then reached. None if
+        the algorithm estimates no values.
+        """
+        return None
+
     def log_prob(self, state: AgentState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
         """Return log pi(a|s) in nats, which some rewards read (``airl``).
 

@@ -10,6 +10,7 @@ from rl_rewards.command_line.documented import keys_of_runs
 from rl_rewards.core.errors import ConfigError
 
 PATHS = (
+    "data",
     "demos",
     "examples.path",
     "hydra.run.dir",

@@ -120,9 +120,14 @@ def _write_run_json(run_dir: Path, config: Mapping[str, Any], choices: Mapping[s
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in packages},
         **{f"{group}_choice": choice for group, choice in choices.items()},
-        "data_sha256": digests([config["demos"], config["examples"].get("path")]),
+        "data_sha256": digests([*_names(config.get("data")), config["demos"], config["examples"].get("path")]),
     }
     write_whole(run_dir / "run.json", json.dumps(record, indent=2) + "\n", private=True)
+
+
+def _names(data: Any) -> list[str]:
+    """Return the names in the key ``data``, which is one name, several, or none."""
+    return [] if data is None else [data] if isinstance(data, str) else list(data)
 
 
 def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:

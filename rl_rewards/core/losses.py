@@ -56,6 +56,25 @@ def focal_cross_entropy(logits: Float[Array, "*batch"], targets: Float[Array, "*
     return targets * jax.nn.softplus(-logits) + (1.0 - targets) * weight * jax.nn.softplus(logits)
 
 
+def expectile_loss(errors: Float[Array, "*batch"], expectile: float) -> Float[Array, "*batch"]:
+    """Return |tau - 1(u < 0)| u^2 of errors u (Kostrikov et al. 2022, arXiv:2110.06169, equation 3).
+
+    The constant m with the smallest mean loss on u = x - m is the ``expectile`` tau of x, in (0, 1): its mean for 1/2,
+    and its maximum in the limit 1.
+    """
+    return jnp.where(errors < 0, 1.0 - expectile, expectile) * jnp.square(errors)
+
+
+def advantage_weights(
+    advantages: Float[Array, "*batch"], inverse_temperature: float, largest: float
+) -> Float[Array, "*batch"]:
+    """Return min(exp(beta A), ``largest``), the weights of recorded actions in a policy's log-likelihood.
+
+    (Peng et al. 2019, arXiv:1910.00177, equation 10, with weights clipped as in its appendix.)
+    """
+    return jnp.minimum(jnp.exp(jnp.minimum(inverse_temperature * advantages, log(largest))), largest)
+
+
 def non_negative_pu(
     logits_positive: Float[Array, " N"],
     logits_unlabelled: Float[Array, " M"],

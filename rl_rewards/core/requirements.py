@@ -52,6 +52,9 @@ class Requirements:
     """Environment steps of experience that the replay ring keeps for it; with 0 the newest rollout is enough."""
     demos: str | None = _entry(None, _first)
     """The demonstrations that it learns from, a file or ``minari:ID``; None if it needs none."""
+    data: tuple[str, ...] = _entry((), _union)
+    """The recorded steps that it learns from instead of stepping an environment: files, ``minari:ID`` or
+    ``run:RUN_DIR``."""
     size_key: tuple[str, int] | None = _entry(None, _first)
     """If it can take much of the machine's memory: the config key to lower when that runs out, and the key's value."""
     reads: tuple[str, ...] = _entry(("obs", "action", "next_obs"), _union)
@@ -66,7 +69,9 @@ class Requirements:
     needs_example_actions: bool = _entry(False, any)
     """These examples must have actions."""
     needs_rollouts: bool = _entry(False, any)
-    """It learns from the policy's own steps, so it cannot be combined with an offline algorithm."""
+    """It learns from the policy's newest rollout, so it cannot be combined with an offline algorithm."""
+    needs_experience: bool = _entry(False, any)
+    """It learns from sampled steps: those of the policy or, offline, those of a data set (``data``)."""
     queries: QueryPlan | None = _entry(None, _first)
     """The queries that it asks a labeler during the run; with None it asks nothing, and no labeler is made."""
     needs_demos_in_batches: bool = _entry(False, any)
@@ -81,7 +86,7 @@ class Requirements:
     """Sentences about settings that can work but have been seen to fail."""
 
     learns_from: Literal["rollout", "replay", "dataset"] = _entry("rollout", lambda found: max(found, key=DATA.index))
-    """The newest rollout, a replay ring, or demonstrations only; in the last case it steps no environment."""
+    """The newest rollout, a replay ring, or recorded steps only; in the last case it steps no environment."""
     demo_fraction: float = _entry(0.0, max)
     """The fraction of demonstrations, in [0, 1], in the batches for which the algorithm computes rewards."""
     discount: float | None = _entry(None, _first)
@@ -106,8 +111,9 @@ class Requirements:
 
     def frozen(self) -> "Requirements":
         """Return the requirements of the same reward when it no longer learns: it needs no data to learn from."""
-        nothing_to_learn: dict[str, Any] = {"history": 0, "demos": None, "needs_rollouts": False, "queries": None}
-        return replace(self, **nothing_to_learn, stationary=True, warnings=())
+        nothing_to_learn: dict[str, Any] = {"history": 0, "demos": None, "data": (), "queries": None}
+        asks_nothing_of_the_run: dict[str, Any] = {"needs_rollouts": False, "needs_experience": False}
+        return replace(self, **nothing_to_learn, **asks_nothing_of_the_run, stationary=True, warnings=())
 
 
 Declared = TypeVar("Declared", bound=Requirements)

@@ -5,7 +5,7 @@ delta_t = r_t + discount * V(s_{t+1}) - V(s_t);  A_t = delta_t + discount * lamb
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 
 def discounted_sum(
@@ -24,6 +24,15 @@ def discounted_sum(
 
     _, sums = jax.lax.scan(step, jnp.zeros_like(rewards[0]) if start is None else start, (rewards, done))
     return sums
+
+
+def reverse_recurrence(base: Shaped[Array, " N"], factor: Shaped[Array, " N"]) -> Shaped[Array, " N"]:
+    """Return x with x_i = base_i + factor_i x_{i+1} and x_N = 0, in O(log N) parallel steps."""
+
+    def combine(later: tuple[Array, Array], earlier: tuple[Array, Array]) -> tuple[Array, Array]:
+        return earlier[0] + earlier[1] * later[0], earlier[1] * later[1]
+
+    return jax.lax.associative_scan(combine, (base, factor), reverse=True)[0]
 
 
 def generalized_advantage(

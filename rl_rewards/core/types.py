@@ -31,8 +31,9 @@ Memory = Any
 Metrics = dict[str, jax.Array]
 """Scalars by name, each prefixed by its owner: ``reward/...``, ``agent/...``, ``eval/...``, ``time/...``."""
 Examples = dict[str, Any]
-"""The user's data, which does not change during a run: arrays of example states (see ``rl_rewards.data.examples``) and,
-as ``demos``, a ``rl_rewards.data.dataset.Dataset`` of demonstrations, with their mean true return as ``demo_return``.
+"""The user's data, which does not change during a run: arrays of example states (see ``rl_rewards.data.examples``) and
+two data sets (``rl_rewards.data.dataset.Dataset``): ``demos``, demonstrations, and ``recorded``, the steps that an
+offline algorithm learns from. Their mean true returns are ``demo_return`` and ``recorded_return``.
 """
 
 
@@ -106,11 +107,11 @@ class Experience(NamedTuple):
     """A read-only view of the data, built inside jit; it never crosses a jit boundary."""
 
     rollout: Transition | None  # [T, B, ...]; None offline
-    sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline, the dataset
+    sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline, the data set
     sample_segments: Callable[[Key, int, int], Transition]  # (key, Q, L) -> [Q, L, ...], never across an episode's end
     log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the data
     sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None without demonstrations
-    dataset: RecordedSteps | None = None  # all demonstrations; None without demonstrations
+    dataset: RecordedSteps | None = None  # offline, all recorded steps; else all demonstrations, or None
     memory: Memory = ()  # [B, ...] of the policy, before the rollout's first step
     acted: Bool[Array, "T B"] | None = None
     """Where the policy acted and its memory advanced; None means everywhere. In the other steps another player acted:

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
         "names",
         nargs="+",
         metavar="PATH",
-        help="an .npz file, minari:DATASET-ID or run:RUN_DIR; add env=NAME to check it against that environment",
+        help="an .npz or HDF5 file, minari:DATASET-ID or run:RUN_DIR; add env=NAME to check it for that environment",
     )
     info.set_defaults(job=lambda chosen: _info(chosen.names))
     examples = commands.add_parser("examples", help="write the example states that a run would otherwise record itself")
@@ -70,10 +70,11 @@ def _info(given: list[str]) -> None:
         require(is_file, f"{name} {told}; name an .npz file of recorded data or examples, minari:ID or run:RUN_DIR.")
     from rl_rewards.data.demonstrations.load import read_demonstrations
     from rl_rewards.loop.build import build_env
+    from rl_rewards.loop.ram import free_bytes
 
     spec = build_env(composed(overrides)).spec if overrides else None
     for name in names:
-        print("\n".join(describe(name, read_demonstrations(name), spec)))
+        print("\n".join(describe(name, read_demonstrations(name, free_bytes()), spec)))
 
 
 def describe(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None = None) -> list[str]:
@@ -81,15 +82,26 @@ def describe(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None = No
 
     Args:
         name: the file or the dataset, for the first line and the messages.
+        arrays: in the layout in which they are stored.
         spec: the environment to check against; with None, bounds and step limit are not checked.
     """
+    from rl_rewards.data.demonstrations.layouts import Translated, in_our_layout
+
+    unreadable = []
+    try:
+        arrays, notes, doubts = in_our_layout(name, arrays)
+    except ConfigError as error:
+        (arrays, notes, doubts), unreadable = Translated(arrays), [f"  refused: {error}"]
     env = str(arrays["env"]) if "env" in arrays and arrays["env"].ndim == 0 else "an unnamed environment"
     numbers = [key for key in sorted(arrays) if key not in ("env", "episode_start", "episode_return")]
     lines = [f"  {key:<16} {_array(arrays[key])}" for key in numbers]
-    if not any(key.startswith(("goal_", "non_goal_")) for key in arrays):
-        lines = [*_episodes(name, dict(arrays)), *lines, *_faults(name, dict(arrays), spec)]
-    elif spec is not None:
-        lines += _faults_of_examples(name, dict(arrays), spec)
+    if any(key.startswith(("goal_", "non_goal_")) for key in arrays):
+        lines += [] if spec is None else _faults_of_examples(name, dict(arrays), spec)
+    elif unreadable:
+        lines += unreadable
+    else:
+        lines = [f"  {note}" for note in notes] + _episodes(name, dict(arrays)) + lines
+        lines += _coverage(name, dict(arrays), spec) + _faults(name, dict(arrays), spec, doubts)
     if spec is None:
         lines.append("  to check it against its environment too, add for example env=point")
     return [f"{name}: recorded on {env}", *lines]
@@ -97,6 +109,7 @@ def describe(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None = No
 
 def _episodes(name: str, arrays: dict[str, np.ndarray]) -> list[str]:
     from rl_rewards.data.demonstrations.checks import check_layout
+    from rl_rewards.data.demonstrations.coverage import returns_in_words, successes_in_words
     from rl_rewards.data.demonstrations.fit import is_thinned, last_rows, steps_of
 
     try:
@@ -107,17 +120,27 @@ def _episodes(name: str, arrays: dict[str, np.ndarray]) -> list[str]:
     kept = f"{len(arrays['obs']):,} of {lengths.sum():,} kept" if is_thinned(arrays) else f"{lengths.sum():,} in all"
     episodes = "1 episode" if len(lengths) == 1 else f"{len(lengths)} episodes"
     lines = [f"  {episodes} of {_spread(lengths)} steps, {kept}"]
-    if arrays["episode_return"].dtype.kind in "iuf":
-        lines.append(f"  true return {_spread(arrays['episode_return'])}")
     lines.append(f"  {int(arrays['terminated'].sum())} of the episodes terminate, the others are truncated")
-    return lines
+    return lines + returns_in_words(arrays) + successes_in_words(arrays)
 
 
-def _faults(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None) -> list[str]:
+def _coverage(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None) -> list[str]:
+    from rl_rewards.data.demonstrations.checks import check_layout, check_numbers
+    from rl_rewards.data.demonstrations.coverage import actions_in_words, states_in_words
+
+    try:
+        check_layout(name, arrays, spec)
+        check_numbers(name, arrays, spec)
+    except ConfigError:  # it is reported with the other faults
+        return []
+    return actions_in_words(arrays, spec) + states_in_words(arrays, spec)
+
+
+def _faults(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None, doubts: tuple[str, ...]) -> list[str]:
     from rl_rewards.data.demonstrations.checks import faults
 
     refused, doubted = faults(name, arrays, spec)
-    found = [f"  refused: {one}" for one in refused] + [f"  warning: {one}" for one in doubted]
+    found = [f"  refused: {one}" for one in refused] + [f"  warning: {one}" for one in (*doubts, *doubted)]
     return found or ["  no faults were found"]
 
 

@@ -1,20 +1,24 @@
 """Reading, checking and casting of the user's plain numpy arrays; each error is one sentence."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.npz import UnreadableArrays, read_npz
+from rl_rewards.core.npz import UnreadableArrays, npz_sizes, read_npz
 from rl_rewards.core.types import Discrete, EnvSpec
+from rl_rewards.data.hdf5 import SUFFIXES, hdf5_sizes, read_hdf5
 
 REAL = "iuf"
 """The kinds of numpy types that are real numbers, unlike complex numbers and durations."""
 
 
-def read_arrays(path: Path, key: str, recorder: str) -> dict[str, np.ndarray]:
-    """Return all arrays of an ``.npz`` file.
+def read_arrays(
+    path: Path, key: str, recorder: str, wanted: Callable[[str], bool] = lambda name: True
+) -> dict[str, np.ndarray]:
+    """Return the arrays of an ``.npz`` or HDF5 file, only those for whose name ``wanted`` returns True.
 
     Args:
         key: the config key that names the file, for the message.
@@ -23,12 +27,54 @@ def read_arrays(path: Path, key: str, recorder: str) -> dict[str, np.ndarray]:
     Raises:
         ConfigError: if the file does not exist, or does not hold plain arrays only.
     """
+    kind = _kind_of(path, key, recorder)
+    try:
+        return read_hdf5(path, wanted) if kind == "HDF5" else read_npz(path, wanted)
+    except UnreadableArrays as error:
+        raise ConfigError(f"{path} cannot be read as an {kind} file of plain arrays: {error}.") from error
+
+
+def array_sizes(path: Path, key: str, recorder: str) -> dict[str, int]:
+    """Return the bytes that each array of a file takes in memory, without reading the arrays; see read_arrays.
+
+    Raises:
+        ConfigError: if the file does not exist, or does not hold plain arrays only.
+    """
+    kind = _kind_of(path, key, recorder)
+    try:
+        return hdf5_sizes(path) if kind == "HDF5" else npz_sizes(path)
+    except UnreadableArrays as error:
+        raise ConfigError(f"{path} cannot be read as an {kind} file of plain arrays: {error}.") from error
+
+
+def _kind_of(path: Path, key: str, recorder: str) -> str:
+    """Return the kind of a file by its name, ``.npz`` or ``HDF5``.
+
+    Raises:
+        ConfigError: if it does not exist, or is not a file.
+    """
     require(path.exists(), f"{key}={path} does not exist; record one with '{recorder}'.")
     require(path.is_file(), f"{key}={path} is not a file; name an .npz file.")
-    try:
-        return read_npz(path)
-    except UnreadableArrays as error:
-        raise ConfigError(f"{path} cannot be read as an .npz file of plain arrays: {error}.") from error
+    return "HDF5" if path.suffix.lower() in SUFFIXES else ".npz"
+
+
+def check_size(name: Path | str, sizes: dict[str, int], free: int | None) -> None:
+    """Check that arrays of these ``sizes`` in bytes, by name, fit into memory before they are read.
+
+    Args:
+        free: the free bytes of memory; None if they are unknown.
+
+    Raises:
+        ConfigError: if they do not; the message has both numbers and the largest array.
+    """
+    need = sum(sizes.values())
+    if free is None or need <= free:
+        return
+    largest = max(sizes, key=lambda one: sizes[one])
+    raise ConfigError(
+        f"The arrays of {name} take {need / 1e9:,.1f} GB of memory ({largest} alone {sizes[largest] / 1e9:,.1f} GB), "
+        f"but {free / 1e9:,.1f} GB are free; write a file with fewer episodes, or use a machine with more memory."
+    )
 
 
 def check_env(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpec | None) -> None:
@@ -68,7 +114,7 @@ def cast_array(
         wanted = ", ".join(["rows", *map(str, shape)])
         raise ConfigError(f"{path}: {key} has the shape {array.shape}; this environment needs [{wanted}].")
     with np.errstate(over="ignore"):
-        arrays[key] = array.astype(dtype)
+        arrays[key] = array.astype(dtype, copy=False)
     for found, told in ((array, "a NaN or infinite value"), (arrays[key], f"a value too large for {dtype}")):
         if not np.all(np.isfinite(found)):
             row = int(np.argwhere(~np.isfinite(found))[0][0])

@@ -1,18 +1,22 @@
 """A data set of recorded episodes, stored once for all seeds of a program, with the steps that each seed may use."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.returns import reverse_recurrence
 from rl_rewards.core.types import Examples, Key, Transition, make_record
 from rl_rewards.data.draws import draw_true
+
+Hashed = tuple[tuple[int, ...], np.dtype, Iterable[np.ndarray]]
+"""The shape, the type and the content (in pieces) of an array that is hashed."""
 
 
 class Dataset(struct.PyTreeNode):
@@ -27,40 +31,45 @@ class Dataset(struct.PyTreeNode):
     rows: Int[Array, "*seeds N"] | None  # the seed's rows of ``steps``, ascending, padded with the last; None means all
     count: Int[Array, "*seeds"]  # the number of ``rows`` without the padding
     longest: int = struct.field(pytree_node=False)  # steps of the longest segment that every seed can draw
+    episodes: int = struct.field(pytree_node=False)  # the most episodes of a seed; one with a gap counts as several
     has_env_reward: bool = struct.field(pytree_node=False, default=True)  # False if not recorded: 0 in ``steps``
 
     @classmethod
     def of(
-        cls, steps: Transition, follows: np.ndarray, given: Sequence[np.ndarray], has_env_reward: bool = True
+        cls, steps: Transition, follows: np.ndarray, given: Sequence[np.ndarray | None], has_env_reward: bool = True
     ) -> "Dataset":
-        """Return a data set of numpy arrays, without the steps that no seed may use.
+        """Return a data set of numpy arrays, without the steps that no seed may use; if all are used, none is copied.
 
         Args:
             steps: [M, ...] episode after episode.
             follows: [M - 1] True where the next row is the next step of the same episode.
-            given: for each seed, the ascending rows of ``steps`` that it may use, at least one.
+            given: for each seed, the ascending rows of ``steps`` that it may use, at least one; None means all.
             has_env_reward: False if the true reward was not recorded.
         """
-        follows = follows & steps.valid[:-1] & steps.valid[1:]
-        goes_on = [follows[rows[:-1]] & (np.diff(rows) == 1) for rows in given]
-        longest = min(int(_run_lengths(one).max()) for one in goes_on)
-        kept = np.unique(np.concatenate(given))
-        everything = all(len(rows) == len(kept) for rows in given)
-        if len(kept) < len(steps.valid):
-            steps = jax.tree.map(lambda x: x[kept], steps)
-            follows = follows[kept[:-1]] & (np.diff(kept) == 1)
-        most = max(map(len, given))
-        counts = np.array([len(rows) for rows in given], np.int32)
-        padded = [np.searchsorted(kept, np.append(rows, np.repeat(rows[-1], most - len(rows)))) for rows in given]
-        own = np.stack(padded).astype(np.int32)
+        follows, n = follows & steps.valid[:-1] & steps.valid[1:], len(steps.valid)
+        listed = [None if rows is None or len(rows) == n else rows for rows in given]
+        goes_on = [follows if rows is None else follows[rows[:-1]] & (np.diff(rows) == 1) for rows in listed]
+        own = None
+        if any(rows is not None for rows in listed):
+            each = [np.arange(n) if rows is None else rows for rows in listed]
+            kept = np.unique(np.concatenate(each))
+            if len(kept) < n:
+                steps = jax.tree.map(lambda x: x[kept], steps)
+                follows = follows[kept[:-1]] & (np.diff(kept) == 1)
+            most = max(map(len, each))
+            padded = [np.searchsorted(kept, np.append(rows, np.repeat(rows[-1], most - len(rows)))) for rows in each]
+            everything = all(len(rows) == len(kept) for rows in each)
+            own = None if everything else np.stack(padded).astype(np.int32)
+        counts = np.array([len(one) + 1 for one in goes_on], np.int32)
         one_seed = len(given) == 1
         return make_record(
             cls,
             steps=steps,
             follow=np.where(steps.valid, _run_lengths(follows), 0).astype(np.int32),
-            rows=None if everything else (own[0] if one_seed else own),
+            rows=own[0] if one_seed and own is not None else own,
             count=counts[0] if one_seed else counts,
-            longest=longest,
+            longest=min(int(_run_lengths(one).max()) for one in goes_on),
+            episodes=max(int(np.sum(~one)) for one in goes_on) + 1,
             has_env_reward=has_env_reward,
         )
 
@@ -68,7 +77,8 @@ class Dataset(struct.PyTreeNode):
     def of_single_steps(cls, steps: Transition, count: int | Int[Array, ""]) -> "Dataset":
         """Return the first ``count`` of ``steps`` [N, ...] as one seed's data set of unconnected steps. Jittable."""
         alone = jnp.ones(steps.valid.shape, jnp.int32)
-        return cls(steps=steps, follow=alone, rows=None, count=jnp.asarray(count, jnp.int32), longest=1)
+        count = jnp.asarray(count, jnp.int32)
+        return cls(steps=steps, follow=alone, rows=None, count=count, longest=1, episodes=len(alone))
 
     @property
     def size(self) -> int:
@@ -112,6 +122,57 @@ class Dataset(struct.PyTreeNode):
         first = draw_true(key, self._starts(length), n)
         return self.at(first[:, None] + jnp.arange(length))
 
+    @property
+    def goes_on(self) -> Bool[Array, " N"]:
+        """True where the seed's next step is the next step of the same episode."""
+        index = jnp.arange(self.size)
+        rows = index if self.rows is None else self.rows
+        is_next = jnp.append(jnp.diff(rows) == 1, False)
+        return is_next & (self.follow[rows] >= 2) & (index + 1 < self.count)
+
+    def next_index(self) -> Int[Array, " N"]:
+        """Return the index of the next step of the same episode, or the step's own index if the seed has none."""
+        return jnp.arange(self.size) + self.goes_on
+
+    @property
+    def steps_left(self) -> Int[Array, " N"]:
+        """The number of the seed's consecutive steps of one episode from each step on, itself included."""
+        return reverse_recurrence(jnp.ones(self.size, jnp.int32), self.goes_on.astype(jnp.int32))
+
+    def episode_index(self) -> Int[Array, " N"]:
+        """Return the number of each step's episode, from 0 to ``episodes`` - 1, for example for a sum per segment.
+
+        An episode of which the seed lacks steps in between counts as several. Where :attr:`valid` is False, the number
+        has no meaning.
+        """
+        ended = jnp.cumsum(~self.goes_on)
+        return jnp.minimum(jnp.append(0, ended[:-1]), self.episodes - 1)
+
+    def returns(
+        self,
+        rewards: Float[Array, " N"],
+        discount: Float[Array, ""] | float,
+        after: Float[Array, " N"] | None = None,
+        absorbing_value: Float[Array, ""] | float = 0.0,
+        trace_decay: float = 1.0,
+    ) -> Float[Array, " N"]:
+        """Return the discounted lambda-return of each step to the end of its episode.
+
+        R_t = r_t + discount * ((1 - lambda) V(s_{t+1}) + lambda R_{t+1});  with lambda = 1 it is the sum of rewards
+
+        Args:
+            rewards: of the seed's steps; where :attr:`valid` is False they are not used for other steps.
+            after: values of ``next_obs``, which stand for R_{t+1} where an episode is cut: it is truncated, the
+                recording stops, or the seed lacks the next step. None means 0.
+            absorbing_value: the value after a termination, which stands for R_{t+1} there.
+            trace_decay: lambda, in [0, 1]; below 1, ``after`` is also V(s_{t+1}) within an episode.
+        """
+        terminated = self.steps.terminated if self.rows is None else self.steps.terminated[self.rows]
+        after = jnp.zeros_like(rewards) if after is None else after
+        goes_on = self.goes_on
+        known = jnp.where(goes_on, (1.0 - trace_decay) * after, jnp.where(terminated, absorbing_value, after))
+        return reverse_recurrence(rewards + discount * known, discount * trace_decay * goes_on)
+
     def _starts(self, length: int) -> Bool[Array, " N"]:
         """Return True for those of the seed's steps at which a segment of ``length`` of its steps can begin."""
         index = jnp.arange(self.size)
@@ -125,21 +186,24 @@ class Dataset(struct.PyTreeNode):
         shared: Any = None
         return self.replace(steps=shared, follow=shared, rows=None if self.rows is None else 0, count=0)
 
-    def copies(self) -> dict[str, tuple[tuple[int, ...], np.dtype, Iterator[np.ndarray]]]:
-        """Return shape, type and content (in pieces) of the arrays ``demo_KEY`` of earlier versions, by name.
+    def copies(self) -> dict[str, Hashed]:
+        """Return the arrays ``demo_KEY`` of earlier versions, by name.
 
         Earlier versions held one copy of the demonstrations for each seed.
         """
         counts = np.asarray(self.count)
-        everything = np.broadcast_to(np.arange(self.size), (*counts.shape, self.size))
-        rows = everything if self.rows is None else np.asarray(self.rows)
+        rows = None if self.rows is None else np.asarray(self.rows).reshape(-1, self.size)
+        found: dict[str, Hashed] = {}
+        for key, array in self.arrays().items():
+            pieces = [array] * counts.size if rows is None else map(array.__getitem__, rows)
+            found[f"demo_{key}"] = ((*counts.shape, self.size, *array.shape[1:]), array.dtype, pieces)
+        return found | {"demo_count": (counts.shape, counts.dtype, [counts])}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the recorded arrays [M, ...] of the steps by name, those of info as ``info_KEY``."""
         keys = ("obs", "action", "next_obs", "terminated", "truncated", *(("env_reward",) * self.has_env_reward))
-        found = {}
-        for key in keys:
-            array = np.asarray(getattr(self.steps, key))
-            pieces = map(array.__getitem__, rows.reshape(-1, self.size))
-            found[f"demo_{key}"] = ((*rows.shape, *array.shape[1:]), array.dtype, pieces)
-        return found | {"demo_count": (counts.shape, counts.dtype, iter([counts]))}
+        found = {key: np.asarray(getattr(self.steps, key)) for key in keys}
+        return found | {f"info_{key}": np.asarray(array) for key, array in self.steps.info.items()}
 
 
 def seed_axes(data: Examples) -> dict[str, Any]:
@@ -150,15 +214,20 @@ def seed_axes(data: Examples) -> dict[str, Any]:
 def fingerprint(data: Examples) -> str:
     """Return a hash of the user's data; a resumed run refuses data with another hash.
 
-    A data set is hashed as the copies per seed that earlier versions held, so that their runs can be resumed.
+    Demonstrations are hashed as the copies per seed that earlier versions held, so that their runs can be resumed. Any
+    other data set is hashed once, with the rows of each seed.
     """
-    arrays: dict[str, tuple] = {}
+    arrays: dict[str, Hashed] = {}
     for name, value in data.items():
-        if isinstance(value, Dataset):
+        if isinstance(value, Dataset) and name == "demos":
             arrays |= value.copies()
-        else:
-            array = np.asarray(value)
-            arrays[name] = (array.shape, array.dtype, [array])
+            continue
+        found = {"": value}
+        if isinstance(value, Dataset):
+            found = {**value.arrays(), "count": value.count} | ({} if value.rows is None else {"rows": value.rows})
+        for key, one in found.items():
+            array = np.asarray(one)
+            arrays[f"{name}.{key}" if key else name] = (array.shape, array.dtype, [array])
     digest = hashlib.sha256()
     for name in sorted(arrays):
         shape, dtype, pieces = arrays[name]

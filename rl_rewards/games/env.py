@@ -51,12 +51,12 @@ class Game(Environment):
         require(
             spec.restores,
             f"reward=self_play moves Bob back to Alice's start, but {spec.name} cannot restore a state; choose an "
-            "environment that can, such as env=hall, key_door, point or pencil_case.",
+            "environment that can, such as env=hall, key_door, point, point_maze or pencil_case.",
         )
         require(
             len(inner.goal_names) > 0,
             f"reward=self_play needs an environment with goals, but {spec.name} does not define them (see "
-            "goal_features); choose env=hall, key_door, light_switch, mountain_car, point or pencil_case.",
+            "goal_features); choose env=hall, key_door, light_switch, mountain_car, point, point_maze or pencil_case.",
         )
         require(
             self.rules.mode == "repeat" or inner.reversible,

@@ -22,6 +22,7 @@ from rl_rewards.envs.base import Environment
 from rl_rewards.loop.best_criterion import CRITERIA, Choice, Criterion, criterion_for, improves, score
 from rl_rewards.loop.checkpoint.best import BestCheckpoint, BestState, items_of
 from rl_rewards.loop.seeds import Seeds
+from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.train import TrainState
 from rl_rewards.rewards.base import RewardSource
 
@@ -29,6 +30,26 @@ FILE = "best.json"
 SETTINGS = ("auto", "success", "true_return", "learned", None)
 RECORDED = ("success", "true_return", "learned_return", "learned_reward_final")
 """The metrics of an evaluation that best.json contains."""
+
+
+def best_setting(settings: Settings, offline: bool) -> str | None:
+    """Return the value of ``checkpoint.best`` that counts; None if evaluations do not select.
+
+    An offline run that learns from recorded data keeps no best state unless it is asked to: to choose by evaluations in
+    the true environment would be to learn from it.
+
+    Args:
+        offline: True if the run learns from recorded data.
+
+    Raises:
+        ConfigError: when ``evaluation.selects`` contradicts it.
+    """
+    setting, selects = settings.checkpoint.best, settings.evaluation.selects
+    require(
+        selects != "none" or setting in ("auto", None),
+        f"checkpoint.best={setting} selects by evaluations, but evaluation.selects=none; set one of them to auto.",
+    )
+    return None if selects == "none" or (selects == "auto" and offline and setting == "auto") else setting
 
 
 def best_choice(setting: str | None, env: Environment, source: RewardSource) -> Choice | None:

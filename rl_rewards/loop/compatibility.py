@@ -2,7 +2,7 @@
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.loop.best import best_choice
+from rl_rewards.loop.best import best_choice, best_setting
 from rl_rewards.loop.ram import check_ram
 from rl_rewards.loop.recordings import check_recordings
 from rl_rewards.loop.settings import Settings
@@ -21,7 +21,17 @@ def check(parts: Parts, settings: Settings) -> None:
         require(
             not needs.needs_rollouts,
             "This reward learns from rollouts of the policy, but this algorithm collects none while it learns; choose "
-            "reward=environment, which only measures the policy.",
+            "reward=environment, or a reward that can learn from recorded steps, such as preferences or gail.",
+        )
+        require(
+            bool(offers.data) or not needs.needs_experience,
+            "This reward learns from steps of the policy or from recorded ones, but this algorithm learns from "
+            "demonstrations alone; choose reward=environment, which only measures the policy.",
+        )
+        require(
+            needs.scope == "transition",
+            "This reward scores whole rollouts, and an algorithm that learns from recorded steps has none; choose a "
+            "reward of single steps.",
         )
     else:
         require(
@@ -49,7 +59,7 @@ def check(parts: Parts, settings: Settings) -> None:
         f"This environment can step at most {most} copies together on this device, but the larger of "
         f"algorithm.num_envs and evaluation.episodes, times num_seeds, or record_episodes, is {copies}.",
     )
-    best_choice(settings.checkpoint.best, parts.env, source)
+    best_choice(best_setting(settings, bool(offers.data)), parts.env, source)
     check_recordings(parts, settings)
     check_ram(parts)
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import EnvSpec, Examples, Key, Transition
 from rl_rewards.data.dataset import seed_axes
@@ -32,8 +33,10 @@ EPIC_DISCOUNT = 0.99
 SCENES_KEPT = 8
 POLICIES = {"": True, "_deterministic": False}
 """The suffix of a policy's metrics -> whether that policy samples its actions; otherwise they are its mode."""
-EVALUATED, ALSO_PLAYED = 0, 1
-"""The kinds of rollouts, which are folded into a round's evaluation key."""
+REFERENCES = ("demo_return", "recorded_return")
+"""The mean true returns of the user's data, which every evaluation repeats as references."""
+EVALUATED, ALSO_PLAYED, ESTIMATED = 0, 1, 2
+"""The kinds of rollouts, and the estimation of values, which are folded into a round's evaluation key."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,9 @@ class Evaluator:
         self._judge = Program(parts.seeds.map(partial(_judge, parts), (0, seed_axes, 0)))
         self._pay = jax.jit(parts.seeds.map(partial(_pay, parts), 0))
         self._epic = Program(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
+        self._estimate = None
+        if type(parts.algorithm).value_estimate is not Algorithm.value_estimate:
+            self._estimate = Program(parts.seeds.map(partial(_estimate, parts), (0, 0, 0, 0)))
         self._judge_plane = Program(parts.seeds.map(partial(_judge_plane, parts), (0, seed_axes, None)))
 
     def compile(self, state: TrainState) -> None:
@@ -80,6 +86,9 @@ class Evaluator:
         self._judge.compile(state.reward, self.data, rollout)
         if self._epic is not None:
             self._epic.compile(state.reward, rollout)
+        if self._estimate is not None:
+            learned, _ = self._judge.shapes(state.reward, self.data, rollout)
+            self._estimate.compile(state.agent, rollout, learned, self._seed_keys)
         if self._plane is not None:
             self._judge_plane.compile(state.reward, self.data, self._plane.obs)
         if self._played is not None:
@@ -98,13 +107,19 @@ class Evaluator:
                 distances = np.atleast_1d(jax.device_get(self._epic(state.reward, rollout)))
                 for i, distance in enumerate(distances):
                     metrics[i]["eval/epic_distance"] = float(distance)
+            if explore and self._estimate is not None:
+                keys = self._keys(self._seed_keys, round, ESTIMATED)
+                estimates = jax.device_get(self._estimate(state.agent, rollout, learned, keys))
+                for i, estimate in enumerate(seeds.each(estimates)):
+                    metrics[i] |= {f"eval/{name}": float(value) for name, value in estimate.items()}
             for i, (one, rewards, found) in enumerate(seeds.each((rollout, learned, inspected))):
                 outcome = _outcome(one, rewards)
                 metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
                 if explore:
                     metrics[i] |= _stochastic_only(one, rewards, found)
-                    if "demo_return" in self.data:
-                        metrics[i]["eval/demo_return"] = float(np.atleast_1d(self.data["demo_return"])[i])
+                    for reference in REFERENCES:
+                        if reference in self.data:
+                            metrics[i][f"eval/{reference}"] = float(np.atleast_1d(self.data[reference])[i])
                     arrays.append(self._arrays(one, rewards, found))
                     if "visited_is_goal" in arrays[i]:
                         metrics[i]["eval/prob_successes"] = _mean_on_successes(arrays[i])
@@ -148,6 +163,17 @@ def _evaluation_key(key: Key, round: jax.Array, of: jax.Array) -> Key:
 
 def _pay(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
     return reward_fn(parts.source, reward)(rollout)
+
+
+def _estimate(parts: Parts, agent: Any, rollout: Transition, learned: jax.Array, key: Key) -> dict[str, jax.Array]:
+    """Return the mean value of the first states as the algorithm estimates it, and the mean discounted return."""
+    value = parts.algorithm.value_estimate(agent, rollout.obs[0], key)
+    discount = parts.algorithm.requirements.discount
+    if value is None or discount is None:
+        return {}
+    steps = discount ** jnp.arange(len(learned))[:, None]
+    reached = jnp.sum(jnp.where(rollout.valid, steps * learned, 0.0), axis=0)
+    return {"value_estimate": jnp.mean(value), "discounted_return": jnp.mean(reached)}
 
 
 def _judge(parts: Parts, reward: Any, data: Examples, rollout: Transition):

@@ -17,7 +17,7 @@ from rl_rewards.core.seed_rows import steps
 from rl_rewards.core.types import Examples, Metrics
 from rl_rewards.data.dataset import fingerprint
 from rl_rewards.loop import compatibility, pretrain
-from rl_rewards.loop.best import BestKeeper, best_choice
+from rl_rewards.loop.best import BestKeeper, best_choice, best_setting
 from rl_rewards.loop.build import Experiment
 from rl_rewards.loop.checkpoint.best import BestState
 from rl_rewards.loop.checkpoint.everything import Checkpoints
@@ -171,7 +171,8 @@ class _Session:
                     "The environment cannot save its state. It starts fresh episodes, so that this run is not "
                     "bit-identical to one that never stopped."
                 )
-        choice = best_choice(self.settings.checkpoint.best, self.parts.env, self.parts.source)
+        setting = best_setting(self.settings, bool(self.parts.algorithm.requirements.data))
+        choice = best_choice(setting, self.parts.env, self.parts.source)
         self.best = BestKeeper(self.run_dir, choice, self.parts.source, self.parts.seeds, self._live.best)
         self.evaluate = Evaluator(self.parts, self.examples, self.settings.evaluation.episodes, self.settings.seed)
         return self._live.state

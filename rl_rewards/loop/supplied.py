@@ -1,5 +1,6 @@
-"""Loads the data that users supply to a run, for every seed: demonstrations, and examples of goals and other states."""
+"""Loads the data that users supply to a run, for every seed: recorded steps, demonstrations, and examples of states."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -12,8 +13,9 @@ from rl_rewards.core.types import Examples
 from rl_rewards.data import examples
 from rl_rewards.data.demonstrations.choose import LastStates, as_dataset, choose, last_states
 from rl_rewards.data.demonstrations.fit import Demonstrations
-from rl_rewards.data.demonstrations.load import load_demonstrations
-from rl_rewards.loop.ram import check_data
+from rl_rewards.data.demonstrations.load import load_demonstrations, read_recorded
+from rl_rewards.data.demonstrations.records import require_rewards
+from rl_rewards.loop.ram import check_data, free_bytes
 from rl_rewards.loop.settings import ExampleSettings, Settings
 from rl_rewards.loop.train import Parts
 
@@ -45,7 +47,36 @@ def build_data(parts: Parts, settings: Settings) -> Examples:
         examples_of = [_examples(parts, settings.examples, *each) for each in zip(seeds, ends, strict=True)]
         _check_equally_many([len(one["goal_obs"]) for one in examples_of], last_steps)
         found |= parts.seeds.stack(examples_of)
-    return jax.tree.map(jnp.asarray, found)
+    return jax.tree.map(jnp.asarray, found | _recorded(parts, seeds))
+
+
+def _recorded(parts: Parts, seeds: Sequence[int]) -> Examples:
+    """Return the recorded steps that the algorithm learns from, and their mean return; empty if it names none."""
+    names = parts.algorithm.requirements.data
+    if not names:
+        return {}
+    told, needs = ", ".join(names), parts.source.requirements
+    recorded, rows = read_recorded(names, parts.env.spec, seeds, free_bytes())
+    if "env_reward" in _read_by(parts):
+        require_rewards(told, recorded, "This reward, or its labeler,")
+    info = [*needs.info_keys, *([] if parts.labeling is None else parts.labeling.requirements.info_keys)]
+    wanted = [*parts.algorithm.requirements.optional_reads, *_optional_reads(parts)]
+    info += [key for key in wanted if f"info_{key}" in recorded]
+    dataset = as_dataset(recorded, rows, info=sorted(set(info)), is_demo=False, name=told)
+    check_data(parts, told, dataset)
+    starts, returns = recorded["episode_start"], recorded["episode_return"]
+    means = [np.float32(returns[slice(None) if one is None else np.isin(starts, one)].mean()) for one in rows]
+    return {"recorded": dataset, "recorded_return": parts.seeds.stack(means)}
+
+
+def _read_by(parts: Parts) -> set[str]:
+    """Return the fields of a transition that the reward or its labeler reads."""
+    labeler = () if parts.labeling is None else parts.labeling.requirements.reads
+    return {*parts.source.requirements.reads, *labeler}
+
+
+def _optional_reads(parts: Parts) -> tuple[str, ...]:
+    return () if parts.labeling is None else parts.labeling.requirements.optional_reads
 
 
 def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, Demonstrations] | None:
@@ -61,7 +92,7 @@ def _demonstrations(parts: Parts, settings: Settings) -> tuple[str, Demonstratio
     if not names:
         return None
     (name,) = names
-    demos = load_demonstrations(name, parts.env.spec)
+    demos = load_demonstrations(name, parts.env.spec, free_bytes())
     paid = offers.demo_fraction > 0 and "env_reward" in needs.reads
     require(
         not paid or "env_reward" in demos,

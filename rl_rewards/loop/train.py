@@ -1,6 +1,6 @@
 """The computation of a round, for one seed in jit: (collect ->) replay.add -> source.update -> algorithm.update.
 
-The same ``learn`` follows both kinds of collection (``loop.rounds``). An algorithm that learns only from demonstrations
+The same ``learn`` follows both kinds of collection (``loop.rounds``). An algorithm that learns only from recorded steps
 skips the first two steps. Evaluation, logging and checkpoints happen between rounds.
 """
 
@@ -54,7 +54,7 @@ class Parts(NamedTuple):
 
     @property
     def offline(self) -> bool:
-        """True if nothing is collected, because the algorithm learns only from demonstrations."""
+        """True if nothing is collected, because the algorithm learns only from recorded steps."""
         return self.algorithm.requirements.learns_from == "dataset"
 
     @property
@@ -198,15 +198,20 @@ def learn(
 def learn_offline(
     parts: Parts, data: Examples, state: TrainState, round: jax.Array
 ) -> tuple[TrainState, Metrics, Query | None]:
-    """Run the learning of one round for one seed, from demonstrations, which replace the replay ring."""
-    demos = data["demos"]
+    """Run the learning of one round for one seed, from recorded steps, which replace the replay ring.
+
+    They are those of the data set if the run has one, and otherwise demonstrations.
+    """
+    demos = data.get("demos")
+    recorded = data.get("recorded", demos)
+    assert recorded is not None, "an algorithm that learns from a data set needs data or demonstrations"
     experience = Experience(
         rollout=None,
-        sample=demos.sample,
-        sample_segments=demos.sample_segments,
+        sample=recorded.sample,
+        sample_segments=recorded.sample_segments,
         log_prob=partial(parts.algorithm.log_prob, state.agent),
-        sample_demos=demos.sample,
-        dataset=demos,
+        sample_demos=None if demos is None else demos.sample,
+        dataset=recorded,
     )
     return _update(parts, data, state, experience, round)
 

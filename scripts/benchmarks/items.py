@@ -6,6 +6,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 
 from scripts.benchmarks.against_imitation import (
     gail_against_imitation,
@@ -226,6 +229,53 @@ def self_play_in_jit(settings: Settings) -> Result:
     return Result(rows, {"env_steps_per_second": contest.summary(), "valid_share": valid})
 
 
+def offline_learning(settings: Settings) -> Result:
+    """Gradient steps per second of IQL (2x256, batches of 256, 17 and 6 numbers), and of the other offline learners."""
+    folder = settings.peers
+    with tempfile.TemporaryDirectory() as temporary:
+        data = random_recording(Path(temporary) / "recorded.npz")
+        env = ["env=gymnasium", "env.id=HalfCheetah-v5", "env.ends_early=false", "env.max_episode_steps=1000"]
+        common = ["reward=environment", f"data={data}", *env, "algorithm.gradient_steps=200"]
+        commands = {name: module("train", 1, *common, f"algorithm={name}") for name in ("iql", "cql", "rebrac")}
+        peer = folder is not None and (folder / "jax-corl" / "algos" / "iql.py").is_file()
+        if folder is not None and peer:
+            commands["jax_corl_iql"] = module("peer_jax_corl", folder / "jax-corl")
+        else:
+            settings.say(f"  JAX-CORL is skipped: it is not in PEERS={folder or ''}: see scripts/results/README.md")
+        contest = take_turns(commands, settings.repeats, settings.say)
+    rows = []
+    if peer:
+        rows = [
+            Row(
+                f"IQL: ours / JAX-CORL, gradient steps per {per} second", contest.ratio("iql", "jax_corl_iql", per), 1.0
+            )
+            for per in PER
+        ]
+    return Result(rows, {"gradient_steps_per_second": contest.summary()})
+
+
+def random_recording(path: Path, steps: int = 100_000) -> Path:
+    """Write episodes of random numbers, as long and wide as HalfCheetah's, and return the path."""
+    rng = np.random.default_rng(0)
+    obs = rng.normal(size=(steps, 17)).astype(np.float32)
+    next_obs = np.append(obs[1:], obs[:1], axis=0)
+    last = np.arange(steps) % 1000 == 999
+    reward = rng.normal(size=steps).astype(np.float32)
+    starts = np.arange(0, steps, 1000)
+    np.savez(
+        path,
+        obs=obs,
+        action=rng.uniform(-1.0, 1.0, (steps, 6)).astype(np.float32),
+        next_obs=next_obs,
+        env_reward=reward,
+        terminated=np.zeros(steps, bool),
+        truncated=last,
+        episode_start=starts,
+        episode_return=np.add.reduceat(reward, starts),
+    )
+    return path
+
+
 ITEMS: dict[str, Callable[[Settings], Result]] = {
     "a": ppo_against_peers,
     "b": cost_of_the_loop,
@@ -243,4 +293,5 @@ ITEMS: dict[str, Callable[[Settings], Result]] = {
     "n": self_play_in_jit,
     "o": cost_of_places,
     "p": to_score,
+    "q": offline_learning,
 }

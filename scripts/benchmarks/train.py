@@ -61,13 +61,14 @@ class Training:
         self.state, self.done = jax.tree.map(jnp.copy, self.first), 0
 
     def run(self, rounds: int) -> int:
-        """Train on; returns the env steps of all seeds."""
+        """Train on; returns the env steps of all seeds, or offline their gradient steps."""
         for _ in range(rounds):
             self.state, metrics, query = self.rounds(self.state, self.done)
             self.valid_share = float(jax.device_get(metrics).get("reward/valid_share", 1.0))
             self.state = self.questions(self.state, query, self.done, lambda: False, print)
             self.done += 1
-        return rounds * self.parts.steps_per_round * self.parts.seeds.count
+        of_round = self.parts.dataset_sizes.gradient_steps if self.parts.offline else self.parts.steps_per_round
+        return rounds * of_round * self.parts.seeds.count
 
 
 if __name__ == "__main__":

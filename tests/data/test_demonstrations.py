@@ -1,13 +1,17 @@
 """Tests of demonstration files: the documented layout is read, and every fault gives one clear sentence."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete
-from rl_rewards.data.arrays import read_arrays
+from rl_rewards.data.arrays import array_sizes, check_size, read_arrays
 from rl_rewards.data.demonstrations import load as demonstrations
-from rl_rewards.data.demonstrations.choose import choose, last_states
+from rl_rewards.data.demonstrations.choose import as_dataset, choose, last_states
+from rl_rewards.data.demonstrations.fit import one_episode_warning
+from rl_rewards.data.demonstrations.records import require_rewards
 from tests.demonstrations import STEPS, point_demos, point_file
 from tests.probes import make_rollout, make_spec
 from tests.runs import build, composed
@@ -57,6 +61,15 @@ def test_the_environments_reward_is_optional(tmp_path):
         ({"episode_start": np.arange(8) * STEPS + 1}, "ascending order, beginning with 0"),
         (changed("truncated", 5, True), "row 5 is terminated or truncated, but .* continues"),
         (changed("truncated", ROWS - 1, False), f"row {ROWS - 1} is neither .* ends there"),
+        ({"truncated": np.zeros(ROWS, bool)}, "no step is terminated or truncated, so that its episodes have no ends"),
+        ({"action": np.zeros(ROWS, np.int64)}, r"int64, as discrete actions have, but point has .* \[rows, 2\]"),
+        ({"action": np.zeros((ROWS, 2), np.int8)}, "type int8, as discrete actions have, but point has real actions"),
+        ({"info_success": np.zeros(ROWS - 1, bool)}, f"{ROWS} rows in obs but {ROWS - 1} in info_success"),
+        ({"info_success": np.zeros((ROWS, 2), bool)}, r"info_success has the shape .* needs \[rows\]"),
+        ({"info_scene": np.zeros((ROWS, 3))}, r"info_scene has the shape .* needs \[rows, 2\]"),
+        ({"info_own": np.full(ROWS, np.nan)}, "info_own has a NaN or infinite value in row 0"),
+        ({"info_own": np.array(["a"] * ROWS)}, "info_own has the type <U1; real numbers are needed"),
+        ({"info_own": np.float32(1)}, "info_own is a single value"),
         ({"terminated": np.zeros(ROWS)}, "terminated must be an array of booleans"),
         ({"obs": np.array([{"a": 1}], dtype=object)}, "cannot be read .* obs holds pickled Python objects"),
         ({"next_obs": None}, r"lacks the key 'next_obs'; .* T steps have T \+ 1 observations"),
@@ -75,6 +88,50 @@ def test_the_environments_reward_is_optional(tmp_path):
 def test_bad_files(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
         demonstrations.load_demonstrations(point_file(tmp_path, **changes), SPEC)
+
+
+def test_returns_that_are_not_recorded_are_sums_of_the_rewards(tmp_path):
+    loaded = demonstrations.load_demonstrations(point_file(tmp_path, episode_return=None), SPEC)
+    np.testing.assert_allclose(loaded["episode_return"], GOOD["episode_return"], rtol=1e-6)
+    loaded = demonstrations.load_demonstrations(point_file(tmp_path, episode_return=None, env_reward=None), SPEC)
+    assert np.isnan(loaded["episode_return"]).all()
+
+
+def test_info_is_kept_as_booleans_or_numbers(tmp_path):
+    infos = {"info_success": np.arange(ROWS) % 2 == 0, "info_cell": np.arange(ROWS), "info_own": np.ones((ROWS, 2, 2))}
+    loaded = demonstrations.load_demonstrations(point_file(tmp_path, **infos), SPEC)
+    assert [loaded[key].dtype for key in infos] == [bool, np.float32, np.float32]
+    for key, array in infos.items():
+        np.testing.assert_array_equal(loaded[key], array)
+
+
+def test_what_offline_learners_need(tmp_path):
+    require_rewards("x", GOOD, "reward=environment")
+    lacking = {key: array for key, array in GOOD.items() if key != "env_reward"}
+    with pytest.raises(ConfigError, match=r"^x lacks env_reward .*, which reward=environment needs; record it"):
+        require_rewards("x", lacking, "reward=environment")
+    assert one_episode_warning("x", GOOD) is None
+    assert (one_episode_warning("x", point_demos(1)) or "").startswith("x holds one episode only: single steps can")
+
+
+def test_a_file_larger_than_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = point_file(tmp_path)
+    sizes = array_sizes(Path(path), "demos", "recorder")
+    assert sizes == {key: array.nbytes for key, array in GOOD.items()} | {"env": 4 * len("point")}
+    assert len(demonstrations.load_demonstrations(path, SPEC, free=sum(sizes.values()))["obs"]) == ROWS
+    monkeypatch.setattr(demonstrations, "read_arrays", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(ConfigError, match=r"arrays of .*demos\.npz take 0\.0 GB of memory"):
+        demonstrations.load_demonstrations(path, SPEC, free=sum(sizes.values()) - 1)
+    with pytest.raises(ConfigError, match=r"x take 40\.0 GB of memory \(obs alone 30\.0 GB\), but 20\.5 GB are"):
+        check_size("x", {"action": 10**10, "obs": 3 * 10**10}, free=20_500_000_000)
+    check_size("x", {"obs": 10**15}, free=None)
+
+
+def test_arrays_that_are_not_used_take_no_memory(tmp_path):
+    used = {"observations": np.zeros((4, 2)), "actions": np.zeros((4, 2)), "terminals": np.arange(4) == 3}
+    np.savez_compressed(tmp_path / "x.npz", **used, qpos=np.zeros((4, 10_000)))
+    found = demonstrations.read_demonstrations(str(tmp_path / "x.npz"), free=sum(x.nbytes for x in used.values()))
+    assert found.keys() == used.keys()
 
 
 def test_missing_truncated_pickled_and_foreign_files(tmp_path):
@@ -122,6 +179,9 @@ def test_discrete_actions_are_counted(tmp_path):
     demos["action"][4] = 3
     demonstrations.save_demonstrations(path, spec, demos)
     with pytest.raises(ConfigError, match=r"action in row 4 is 3; test has the actions 0 to 2 \(in files"):
+        demonstrations.load_demonstrations(str(path), spec)
+    demonstrations.save_demonstrations(path, spec, GOOD)
+    with pytest.raises(ConfigError, match=r"type float32 and shape \(320, 2\), but test has discrete .* 0 to 2"):
         demonstrations.load_demonstrations(str(path), spec)
 
 
@@ -172,6 +232,19 @@ def test_a_recording_gives_the_first_episode_of_every_copy():
     np.testing.assert_array_equal(demos["obs"][3:], rollout.obs[:, 1])
     np.testing.assert_allclose(demos["episode_return"][1], np.sum(rollout.env_reward[:, 1]), rtol=1e-6)
     assert np.abs(demos["action"]).max() <= 1.0, "actions are clipped as in the environment"
+
+
+def test_a_recording_keeps_its_info(tmp_path):
+    spec = make_spec(action=1, info={"success": (), "scene": (2,)})
+    info = {"success": np.arange(8).reshape(4, 2) % 3 == 0, "scene": np.arange(16, dtype=np.float32).reshape(4, 2, 2)}
+    obs = np.arange(20, dtype=np.float32).reshape(5, 2, 2)
+    ended = np.array([[False, False], [True, False], [False, False], [True, True]])
+    rollout = make_rollout(spec, 4, 2, obs=obs[:-1], next_obs=obs[1:], truncated=ended, info=info)
+    demonstrations.save_demonstrations(tmp_path / "x.npz", spec, demonstrations.first_episodes(rollout, spec))
+    demos = demonstrations.load_demonstrations(str(tmp_path / "x.npz"), spec)
+    steps = as_dataset(demos, [None], info=("scene", "success")).steps
+    np.testing.assert_array_equal(steps.info["success"], [True, False, False, True, False, False])
+    np.testing.assert_array_equal(steps.info["scene"][:, 0], [0, 4, 2, 6, 10, 14])
 
 
 def test_a_recording_follows_itself_to_the_last_bit():

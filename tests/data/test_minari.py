@@ -3,13 +3,18 @@
 import contextlib
 
 import gymnasium
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete
+from rl_rewards.data.dataset import Dataset
+from rl_rewards.data.demonstrations.choose import as_dataset
 from rl_rewards.data.demonstrations.load import load_demonstrations
 from rl_rewards.data.demonstrations.minari import read_minari
+from rl_rewards.data.demonstrations.records import require_rewards
 from tests.probes import make_spec
 from tests.runs import build, composed, run_here
 
@@ -52,6 +57,16 @@ def test_a_dataset_is_read_like_a_file(dataset):
     np.testing.assert_array_equal(demos["obs"][1:7], demos["next_obs"][:6])
     assert not np.array_equal(demos["obs"][7], demos["next_obs"][6]), "row 7 begins another episode"
     np.testing.assert_allclose(demos["episode_return"][0], demos["env_reward"][:7].sum(), rtol=1e-5)
+
+
+def test_an_offline_algorithm_can_learn_from_it(dataset):
+    spec = build.build(composed(*PENDULUM, "reward=environment")).parts.env.spec
+    demos = load_demonstrations(f"minari:{dataset}", spec)
+    require_rewards(dataset, demos, "reward=environment")
+    data = jax.tree.map(jnp.asarray, as_dataset(demos, [None], is_demo=False))
+    assert not data.steps.is_demo.any() and data.episodes == 3
+    returns = jax.jit(Dataset.returns)(data, data.transitions.env_reward, 1.0)
+    np.testing.assert_allclose(returns[demos["episode_start"]], demos["episode_return"], rtol=1e-5)
 
 
 def test_a_run_learns_from_it(dataset, tmp_path):

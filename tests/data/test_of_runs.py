@@ -82,12 +82,22 @@ def test_files_of_two_environments_are_no_run(tmp_path):
 def test_several_sets_are_one_after_another(tmp_path):
     run = run_folder(tmp_path / "run", "replay.npz")
     bare = point_file(tmp_path, **point_demos(3, 7) | {"env_reward": None})
-    found = read_recorded([bare, f"run:{run}"], SPEC)
+    found = read_recorded([bare, f"run:{run}"], SPEC, [0]).arrays
     np.testing.assert_array_equal(found["episode_start"], 40 * np.arange(5))
     np.testing.assert_array_equal(found["obs"][120:], point_demos(2, 0)["obs"])
     assert "env_reward" not in found, "an array that only one set has is left out"
     with pytest.raises(ConfigError, match="No recorded data is named"):
-        read_recorded([], SPEC)
+        read_recorded([], SPEC, [0])
+
+
+def test_each_seed_takes_its_own_recording_of_a_run(tmp_path):
+    run = run_folder(tmp_path / "run", "episodes_4.npz", "episodes_5.npz")
+    shared = point_file(tmp_path, **point_demos(3, 7))
+    found = read_recorded([shared, f"run:{run}"], SPEC, [5, 4])
+    own = {seed: np.load(run / f"episodes_{seed}.npz")["obs"] for seed in (4, 5)}
+    for rows, seed in zip(found.rows, (5, 4), strict=True):
+        np.testing.assert_array_equal(found.arrays["obs"][rows], np.concatenate([point_demos(3, 7)["obs"], own[seed]]))
+    assert read_recorded([shared], SPEC, [5, 4]).rows == [None, None], "what all seeds use is not listed"
 
 
 def test_a_thinned_set_keeps_the_numbers_of_its_steps():

@@ -27,16 +27,31 @@ def small_file(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "key", ["obs", "action", "next_obs", "truncated", "episode_start", "episode_return", "env", "step"]
+    "key", ["obs", "action", "next_obs", "truncated", "episode_start", "episode_return", "env", "step", "info_cell"]
 )
 def test_damaged_demonstrations(tmp_path, key):
     good = small_file(tmp_path)
-    if key in ("env", "step"):
+    if key in ("env", "step", "info_cell"):
         with np.load(good) as stored:
             np.savez(good, **stored, **{key: np.arange(10) % 5})
     bad_ones = corruptions(good, key, count=20)
     told = [refusal(ConfigError, load_demonstrations, str(bad), SPEC) for bad in bad_ones]
     assert sum(map(bool, told)) > 25 and not any("\n" in sentence for sentence in told)
+
+
+@pytest.mark.parametrize("key", ["observations", "next_observations", "terminals", "rewards"])
+def test_damaged_files_in_another_layout(tmp_path, key):
+    obs = np.arange(20, dtype=np.float32).reshape(10, 2)
+    arrays = {"observations": obs, "next_observations": obs + 2, "actions": np.zeros((10, 2), np.float32)}
+    arrays |= {"rewards": np.zeros(10), "terminals": np.arange(10) % 5 == 4}
+    np.savez_compressed(tmp_path / "good.npz", **arrays)
+    for bad in corruptions(tmp_path / "good.npz", key, count=10):
+        assert "\n" not in refusal(ConfigError, load_demonstrations, str(bad), SPEC)
+        try:
+            found = read_demonstrations(str(bad))
+        except ConfigError:
+            continue
+        assert describe("x", found)[0].startswith("x: recorded on")
 
 
 @pytest.mark.parametrize("key", ["obs", "episode_start", "episode_return", "terminated", "env_reward"])

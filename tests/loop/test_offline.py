@@ -1,35 +1,123 @@
-"""Rewards that ask about segments find them in recorded data in offline runs."""
+"""Tests that complete offline runs learn from recorded steps, with several rewards and seeds, and resume to the bit."""
 
-import jax
-import jax.numpy as jnp
+import json
+
 import numpy as np
+import pytest
 
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import build, supplied
-from rl_rewards.loop.rounds import make_round
-from rl_rewards.loop.train import init_state
-from tests.demonstrations import STEPS, point_demos, point_file
-from tests.runs import composed
+from rl_rewards.reporting.glossary import meaning
+from tests.demonstrations import point_demos, point_file
+from tests.finished import cut_back, finished_run
+from tests.runs import composed, digest_of, rows, run_here
+
+ALGORITHMS = ("iql", "awr", "bc_top", "naive_sac", "cql", "td3_bc", "rebrac", "advantage_conditioned")
+SMALL = ("model@algorithm.model=mlp", "checkpoint.every=1000")
 
 
-def test_preferences_ask_about_segments_of_a_data_set(tmp_path):
-    """Segments come from the episodes of each seed, in a whole round of two seeds."""
-    cfg = composed(
-        "debug=smoke", "env=point", "reward=environment", "algorithm=bc", f"demos={point_file(tmp_path)}",
-        "demonstrations.episodes=2", "num_seeds=2",
-    )  # fmt: skip
-    parts, settings = build.build(cfg)
-    data = supplied.build_data(parts, settings)
-    asking = composed("debug=smoke", "env=point", "reward=preferences", "reward.segment_steps=10")
-    parts = parts._replace(source=build.build(asking).parts.source)  # no offline algorithm learns from it yet
-    with jax.debug_key_reuse(False):  # see conftest
-        _, _, query = jax.jit(make_round(parts))(data, init_state(parts, 0), jnp.int32(0))
-    obs = np.asarray(query.segments.obs)  # [S, Q, K, L, 2]
-    assert query.segments.valid.all() and obs.shape[3] == 10
-    episodes = point_demos()["obs"].reshape(8, STEPS, 2)
-    for seed in range(2):
-        given = np.asarray(data["demos"].rows[seed][::STEPS] if data["demos"].rows is not None else [])
-        starts = np.asarray(data["demos"].steps.obs)[given]
-        own = [one for one in episodes if (one[0] == starts).all(axis=-1).any()]
-        assert len(own) == 2
-        windows = {one[i : i + 10].tobytes() for one in own for i in range(STEPS - 9)}
-        assert {segment.tobytes() for segment in obs[seed].reshape(-1, 10, 2)} <= windows
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> str:
+    """A file of recorded episodes of ``point``."""
+    return point_file(tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_offline_algorithm_runs(tmp_path, data, algorithm):
+    last = run_here(tmp_path, "env=point", "reward=environment", f"algorithm={algorithm}", f"data={data}", *SMALL)
+    assert (last["env_steps"], last["gradient_steps"]) == (0, 5 * 4)
+    assert last["eval/recorded_return"] == pytest.approx(point_demos()["episode_return"].mean())
+    unknown = {key for row in rows(tmp_path) for key in row if meaning(key) is None}
+    assert unknown == set(), "the glossary lacks a metric"
+    estimates = "eval/value_estimate" in last
+    assert estimates == (algorithm != "bc_top")
+    assert not (tmp_path / "checkpoints" / "best").exists(), "evaluations do not select"
+
+
+OF_DATA = {
+    "zero": [],
+    "random": [],
+    "goal_classifier": [],
+    "preferences": ["reward.segment_steps=10", "reward.budget=20", "reward.sessions=3", "labeler=oracle"],
+    "gail": [],
+}
+
+
+@pytest.mark.parametrize("reward", OF_DATA)
+def test_rewards_are_learned_from_recorded_steps(tmp_path, data, reward):
+    demos = [f"demos={data}"] if reward == "gail" else []
+    last = run_here(
+        tmp_path, "env=point", f"reward={reward}", "algorithm=iql", f"data={data}", *OF_DATA[reward], *demos, *SMALL
+    )
+    assert np.isfinite(last["eval/learned_return"])
+    if reward == "preferences":
+        assert last["reward/labels"] == 20
+    if reward == "gail":
+        assert "reward/accuracy_expert" in last
+
+
+def test_seeds_share_the_data_and_equal_single_runs(tmp_path, data):
+    common = ("env=point", "reward=environment", "algorithm=iql", f"data={data}", *SMALL)
+    both = run_here(tmp_path / "both", *common, "num_seeds=2", "seed=3")
+    alone = run_here(tmp_path / "alone", *common, "seed=4")
+    for key in ("agent/critic_loss", "agent/v_mean", "agent/actor_loss"):
+        assert both[key][1] == pytest.approx(alone[key], rel=1e-3)
+    experiment = build.build(composed("debug=smoke", *common, "num_seeds=2"))
+    dataset = supplied.build_data(*experiment)["recorded"]
+    assert dataset.steps.obs.shape == (320, 2), "the steps exist once"
+    assert dataset.rows is None
+    assert not bool(dataset.steps.is_demo.any())
+
+
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path, data):
+    common = ("env=point", "reward=environment", "algorithm=cql", f"data={data}", "model@algorithm.model=mlp")
+    run = finished_run(tmp_path / "run", *common, evaluated=False)
+    wanted = digest_of(run)
+    cut_back(run)
+    from rl_rewards.run import resume_run
+
+    resume_run(run, [])
+    assert digest_of(run) == wanted
+    named = json.loads((run / "run.json").read_text(encoding="utf-8"))["data_sha256"]
+    assert list(named) == [data]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["algorithm=iql"], r"IQL learns from recorded steps; name some: data=FILE\.npz"),
+        (["algorithm=iql", "data=nowhere.npz"], r"data=nowhere\.npz does not exist"),
+        (
+            ["algorithm=iql", "data=DATA", "reward=adversarial_classifier"],
+            "This reward learns from rollouts of the policy",
+        ),
+        (["algorithm=bc", "demos=DATA", "reward=gail"], "algorithm learns from demonstrations alone"),
+        (["algorithm=iql", "data=DATA", "env=pencil_case"], "was recorded on the environment 'point'"),
+        (["algorithm=td3_bc", "data=DATA", "env=grid"], "needs real actions within bounds"),
+        (
+            ["algorithm=iql", "data=DATA", "evaluation.selects=none", "checkpoint.best=success"],
+            "selects by evaluations",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(data, overrides, told):
+    given = [one.replace("DATA", data) for one in overrides]
+    with pytest.raises(ConfigError, match=told):
+        supplied.build_data(*build.build(composed("env=point", "reward=environment", *given)))
+
+
+def test_rewards_must_be_recorded_for_a_reward_that_reads_them(tmp_path):
+    without = point_file(tmp_path, env_reward=None)
+    with pytest.raises(ConfigError, match="env_reward"):
+        supplied.build_data(
+            *build.build(composed("env=point", "reward=environment", "algorithm=iql", f"data={without}"))
+        )
+    last = run_here(tmp_path / "run", "env=point", "reward=goal_classifier", "algorithm=iql", f"data={without}", *SMALL)
+    assert np.isfinite(last["agent/critic_loss"])
+
+
+def test_the_best_policy_is_kept_when_evaluations_may_select(tmp_path, data):
+    run_here(
+        tmp_path, "env=point", "reward=environment", "algorithm=iql", f"data={data}", "evaluation.selects=best", *SMALL
+    )
+    assert (tmp_path / "checkpoints" / "best").exists()

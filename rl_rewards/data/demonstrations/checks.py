@@ -9,17 +9,19 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, box_bounds
 from rl_rewards.data.arrays import cast_array, cast_choices, check_env
 from rl_rewards.data.demonstrations.fit import (
+    INFO,
     Demonstrations,
     check_continuity,
     check_ends,
     fit_warnings,
+    info_keys,
     last_rows,
     row_of,
 )
 
 PER_STEP = ("obs", "action", "next_obs", "terminated", "truncated", "env_reward")
 PER_EPISODE = ("episode_start", "episode_return")
-OPTIONAL = ("env_reward", "step", "env")
+OPTIONAL = ("env_reward", "episode_return", "step", "env")
 KNOWN = (*PER_STEP, "step", *PER_EPISODE, "env")
 AT_THE_BOUND = 1e-5
 """The fraction of the range by which rounding may take an action beyond a bound; such an action is clipped."""
@@ -28,16 +30,17 @@ AFTER = " T steps have T + 1 observations: obs is the observation before each ac
 
 def check_layout(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> None:
     """Check that no array is missing or unknown, and that rows and episodes match."""
-    unknown = sorted(set(arrays) - set(KNOWN))
-    require(not unknown, f"{name} has the unknown key '{(unknown or [''])[0]}'; known are {', '.join(KNOWN)}.")
-    for key in KNOWN:
+    infos = [f"{INFO}{key}" for key in info_keys(arrays)]
+    unknown = [*sorted(set(arrays) - {*KNOWN, *infos}), ""][0]
+    require(not unknown, f"{name} has the unknown key '{unknown}'; known are {', '.join(KNOWN)} and info_KEY.")
+    for key in (*KNOWN, *infos):
         if key not in OPTIONAL or key in arrays:
             there = ", ".join(sorted(arrays)) or "none"
             require(key in arrays, f"{name} lacks the key '{key}'; it has {there}.{AFTER if key == 'next_obs' else ''}")
             require(arrays[key].ndim > 0 or key == "env", f"{name}: {key} is a single value; an array is needed.")
     rows, episodes = len(arrays["obs"]), len(arrays["episode_start"])
     require(rows > 0 and episodes > 0, f"{name} holds no episode; at least one is needed.")
-    for key in (*PER_STEP, "step"):
+    for key in (*PER_STEP, "step", *infos):
         if key in arrays:
             found = len(arrays[key])
             why = AFTER if key in ("action", "next_obs") and abs(found - rows) == episodes else ""
@@ -57,9 +60,14 @@ def _check_episodes(name: str, arrays: Demonstrations) -> None:
     starts = arrays["episode_start"] = starts.astype(np.int64)
     ascending = starts[0] == 0 and np.all(np.diff(starts) > 0)
     require(bool(ascending), f"{name}: episode_start must hold rows in ascending order, beginning with 0.")
-    found = len(arrays["episode_return"])
+    found = len(arrays.get("episode_return", starts))
     told = f"{name} has {len(starts)} rows in episode_start but {found} in episode_return; they must match."
     require(found == len(starts), told)
+    require(
+        bool((arrays["terminated"] | arrays["truncated"]).any()),
+        f"{name}: no step is terminated or truncated, so that its episodes have no ends; mark the last step of each as "
+        "terminated if the task ended there, and as truncated if the episode was cut.",
+    )
     last = np.isin(np.arange(rows), last_rows(arrays))
     wrong = np.flatnonzero((arrays["terminated"] | arrays["truncated"]) != last)
     if len(wrong):
@@ -96,12 +104,45 @@ def check_numbers(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> No
         cast_array(name, arrays, key, shape, "uint8" if picture else "float32")
     for key in ("env_reward", "episode_return"):
         cast_array(name, arrays, key, (), "float32", required=key not in OPTIONAL)
+    for key in info_keys(arrays):
+        _cast_info(name, arrays, key, spec)
+    if spec is not None:
+        _check_kind_of_action(name, arrays["action"], spec)
     if spec is None:
         cast_array(name, arrays, "action", arrays["action"].shape[1:], "float32")
     elif isinstance(spec.action, Discrete):
         cast_choices(name, arrays, "action", spec)
     else:
         _cast_within_bounds(name, arrays, spec)
+
+
+def _cast_info(name: str, arrays: Demonstrations, key: str, spec: EnvSpec | None) -> None:
+    """Cast the values of a key of info to float32, unless they are booleans."""
+    array = arrays[INFO + key]
+    shape = array.shape[1:] if spec is None else tuple(spec.info.get(key, array.shape[1:]))
+    if array.dtype == bool:
+        wanted = ", ".join(["rows", *map(str, shape)])
+        told = f"{name}: {INFO}{key} has the shape {array.shape}; this environment needs [{wanted}]."
+        require(array.shape[1:] == shape, told)
+    else:
+        cast_array(name, arrays, INFO + key, shape, "float32")
+
+
+def _check_kind_of_action(name: str, action: np.ndarray, spec: EnvSpec) -> None:
+    """Check that actions are not discrete where the environment's are real, nor the other way round."""
+    if isinstance(spec.action, Discrete):
+        require(
+            action.ndim == 1,
+            f"{name}: action has the type {action.dtype} and shape {action.shape}, but {spec.name} has discrete "
+            f"actions; each row needs one of 0 to {spec.action.n - 1}.",
+        )
+    else:
+        wanted = ", ".join(["rows", *map(str, spec.action.shape)])
+        require(
+            action.dtype.kind not in "iub",
+            f"{name}: action has the type {action.dtype}, as discrete actions have, but {spec.name} has real actions "
+            f"[{wanted}]; save them as floats.",
+        )
 
 
 def _cast_within_bounds(name: str, arrays: Demonstrations, spec: EnvSpec) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Transition, make_record
 from rl_rewards.data.dataset import Dataset
-from rl_rewards.data.demonstrations.fit import Demonstrations, follows
+from rl_rewards.data.demonstrations.fit import INFO, Demonstrations, follows, info_keys
 
 
 class Chosen(NamedTuple):
@@ -42,9 +42,28 @@ def choose(name: str, demos: Demonstrations, episodes: int | None, every: int, s
     return Chosen(chosen, np.concatenate(rows))
 
 
-def as_dataset(demos: Demonstrations, given: Sequence[np.ndarray]) -> Dataset:
-    """Return ``demos`` as a data set in which each seed uses the rows in ``given``; see :class:`Chosen`."""
-    n = len(demos["obs"])
+def as_dataset(
+    demos: Demonstrations,
+    given: Sequence[np.ndarray | None],
+    info: Sequence[str] = (),
+    is_demo: bool = True,
+    name: str = "the data",
+) -> Dataset:
+    """Return recorded steps as a data set for every seed.
+
+    Args:
+        given: for each seed, the rows that it uses (see :class:`Chosen`); None means all.
+        info: the keys of info that a reward or a labeler reads; only these are kept.
+        is_demo: False if the steps are an offline algorithm's data, and not demonstrations to imitate.
+        name: the file or the data set, for the message.
+
+    Raises:
+        ConfigError: if a key of info is not recorded.
+    """
+    n, there = len(demos["obs"]), info_keys(demos)
+    for key in info:
+        has = f"of info it has {', '.join(there)}" if there else "it has no info"
+        require(key in there, f"{name} lacks the array {INFO}{key}, which the reward or the labeler reads; {has}.")
     steps = make_record(
         Transition,
         obs=demos["obs"],
@@ -54,9 +73,9 @@ def as_dataset(demos: Demonstrations, given: Sequence[np.ndarray]) -> Dataset:
         terminated=demos["terminated"],
         truncated=demos["truncated"],
         valid=np.ones(n, bool),
-        is_demo=np.ones(n, bool),
+        is_demo=np.full(n, is_demo),
         behaviour={},
-        info={},
+        info={key: demos[INFO + key] for key in info},
     )
     return Dataset.of(steps, follows(demos), given, "env_reward" in demos)
 

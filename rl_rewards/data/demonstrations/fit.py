@@ -13,6 +13,8 @@ Demonstrations = dict[str, np.ndarray]
 """The arrays of a file by name; see this folder's ``__init__.py``."""
 INFO = "info_"
 """The beginning of the names of arrays that hold a key of the steps' info, such as ``info_success``."""
+ROUNDING = 1e-5
+"""The largest difference, absolute and relative, by rounding between two computations of the same observation."""
 RETURN_TOLERANCE = 1e-3
 """The largest difference between a return and the sum of its rewards, relative to 1 + the sum of their magnitudes."""
 JUMP = 2.0
@@ -68,7 +70,7 @@ def fit_warnings(name: str, demos: Demonstrations, spec: EnvSpec | None) -> list
 
 
 def _return_warning(demos: Demonstrations) -> str:
-    if "env_reward" not in demos or is_thinned(demos):
+    if "episode_return" not in demos or "env_reward" not in demos or is_thinned(demos):
         return ""
     rewards, starts = demos["env_reward"].astype(np.float64), demos["episode_start"]
     sums, magnitudes = np.add.reduceat(rewards, starts), np.add.reduceat(np.abs(rewards), starts)
@@ -129,6 +131,31 @@ def _thinning_warning(demos: Demonstrations) -> str:
         "next_obs is the obs of the next row although steps between them were left out; it must be the observation "
         "directly after the action."
     )
+
+
+def one_episode_warning(name: str, demos: Demonstrations) -> str | None:
+    """Return a warning about data of a single episode for a learner that compares episodes; None if there are more."""
+    if len(demos["episode_start"]) > 1:
+        return None
+    return (
+        f"{name} holds one episode only: single steps can be learned from, but nothing that compares episodes, such as "
+        "the best of them by their returns."
+    )
+
+
+def returns_of(demos: Demonstrations) -> np.ndarray:
+    """Return the true return of each episode, [E] f32: as recorded, or the sum of the rewards; NaN if unknown."""
+    if "episode_return" in demos:
+        return demos["episode_return"]
+    starts = demos["episode_start"]
+    if "env_reward" not in demos or is_thinned(demos):
+        return np.full(len(starts), np.nan, np.float32)
+    return np.add.reduceat(demos["env_reward"].astype(np.float64), starts).astype(np.float32)
+
+
+def info_keys(demos: Demonstrations) -> list[str]:
+    """Return the keys of the steps' info that are recorded, such as ``success`` for the array ``info_success``."""
+    return sorted(name.removeprefix(INFO) for name in demos if name.startswith(INFO))
 
 
 def row_of(demos: Demonstrations, row: int) -> str:

@@ -1,8 +1,8 @@
 """Reading and writing of demonstrations; this folder's ``__init__.py`` describes the layout of their file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -11,15 +11,17 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
 from rl_rewards.core.files import replaced
 from rl_rewards.core.types import Discrete, EnvSpec, Transition, box_bounds
-from rl_rewards.data.arrays import read_arrays
+from rl_rewards.data.arrays import array_sizes, check_size, read_arrays
 from rl_rewards.data.demonstrations.checks import CHECKS, PER_STEP
-from rl_rewards.data.demonstrations.fit import INFO, Demonstrations, fit_warnings, follows
+from rl_rewards.data.demonstrations.fit import INFO, ROUNDING, Demonstrations, fit_warnings, follows, returns_of
 from rl_rewards.data.demonstrations.join import join
-from rl_rewards.data.demonstrations.of_runs import RUN, read_run
+from rl_rewards.data.demonstrations.layouts import OTHERS, in_our_layout, is_others
+from rl_rewards.data.demonstrations.of_runs import RUN, of_seed, read_run
 
 MINARI = "minari:"
-ROUNDING = 1e-5
-"""The largest difference, absolute and relative, by rounding between two computations of the same observation."""
+Key = Literal["demos", "data"]
+RECORDERS: Mapping[Key, str] = {"demos": "python scripts/make_demos.py", "data": "python -m rl_rewards.data make"}
+"""The config keys of recorded steps, and the commands that record them."""
 
 
 def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None:
@@ -30,42 +32,71 @@ def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None
         np.savez_compressed(file, **arrays)
 
 
-def load_demonstrations(name: str, spec: EnvSpec) -> Demonstrations:
+def load_demonstrations(name: str, spec: EnvSpec, free: int | None = None, key: Key = "demos") -> Demonstrations:
     """Return checked demonstrations of ``spec``'s environment; print warnings if they look wrong but are accepted.
 
+    Files in the layouts of D4RL and OGBench are translated (``layouts.py``). If the episodes' returns are not recorded,
+    they are computed from the rewards, or NaN without rewards.
+
     Args:
-        name: as for :func:`read_demonstrations`.
+        name, free, key: as for :func:`read_demonstrations`.
 
     Raises:
-        ConfigError: if they cannot be read, or a check refuses them.
+        ConfigError: if they cannot be read, are too large, or a check refuses them.
     """
-    arrays = read_demonstrations(name)
+    arrays, _, doubts = in_our_layout(name, read_demonstrations(name, free, key))
     for check in CHECKS:
         check(name, arrays, spec)
-    for doubt in fit_warnings(name, arrays, spec):
+    for doubt in (*doubts, *fit_warnings(name, arrays, spec)):
         warn(doubt)
+    arrays["episode_return"] = returns_of(arrays)
     return {key: array for key, array in arrays.items() if key != "env"}
 
 
-def read_recorded(names: Sequence[str], spec: EnvSpec) -> Demonstrations:
+class RecordedForSeeds(NamedTuple):
+    """Recorded episodes, and the rows of them that each seed uses; None means all."""
+
+    arrays: Demonstrations
+    rows: list[np.ndarray | None]
+
+
+def read_recorded(
+    names: Sequence[str], spec: EnvSpec, seeds: Sequence[int], free: int | None = None
+) -> RecordedForSeeds:
     """Return the checked episodes of all ``names``, one set after another; an array that only some have is left out.
+
+    All seeds use all of them, except that each takes only its own recording of a run that has one for every seed.
 
     Args:
         names: at least one, as for :func:`read_demonstrations`.
+        free: the bytes of memory that the arrays of each may take; None if they are unknown.
 
     Raises:
         ConfigError: if one of them cannot be read or is refused.
     """
     require(len(names) > 0, "No recorded data is named; name a file, minari:DATASET-ID or run:RUN_DIR.")
-    found = [(name, load_demonstrations(name, spec)) for name in names]
-    return found[0][1] if len(found) == 1 else join(found)
+    used = [[of_seed(name, seed) for name in names] for seed in seeds]
+    distinct = dict.fromkeys(name for one in used for name in one)
+    found = {name: load_demonstrations(name, spec, free, "data") for name in distinct}
+    joined = next(iter(found.values())) if len(found) == 1 else join(list(found.items()))
+    ends = np.cumsum([len(arrays["obs"]) for arrays in found.values()])
+    rows = {
+        name: np.arange(end - len(arrays["obs"]), end) for (name, arrays), end in zip(found.items(), ends, strict=True)
+    }
+    chosen = [np.sort(np.concatenate([rows[name] for name in dict.fromkeys(one)])) for one in used]
+    return RecordedForSeeds(joined, [None if len(one) == ends[-1] else one for one in chosen])
 
 
-def read_demonstrations(name: str) -> dict[str, np.ndarray]:
-    """Return the arrays of a file, of a Minari data set or of a run, unchecked.
+def read_demonstrations(name: str, free: int | None = None, key: Key = "demos") -> dict[str, np.ndarray]:
+    """Return the arrays of a file, of a Minari data set or of a run, unchecked, in the layout in which they are stored.
 
     Args:
         name: a file's path, ``minari:DATASET-ID``, ``run:RUN_DIR``, or ``run:RUN_DIR@SEED`` for a run of several seeds.
+        free: the bytes of memory that the arrays may take; None if they are unknown.
+        key: the config key that names them, for the message.
+
+    Raises:
+        ConfigError: if they cannot be read, or are too large.
     """
     if name.startswith(MINARI):
         from rl_rewards.data.demonstrations.minari import read_minari
@@ -73,7 +104,12 @@ def read_demonstrations(name: str) -> dict[str, np.ndarray]:
         return read_minari(name.removeprefix(MINARI))
     if name.startswith(RUN):
         return read_run(name)
-    return read_arrays(Path(name), "demos", "python scripts/make_demos.py")
+    where = (Path(name), key, RECORDERS[key])
+    sizes = array_sizes(*where)
+    if is_others(set(sizes)):  # such files hold many more arrays
+        sizes = {key: size for key, size in sizes.items() if key in (*OTHERS, "env") or key.startswith(INFO)}
+    check_size(name, sizes, free)
+    return read_arrays(*where, sizes.__contains__)
 
 
 def first_episodes(transitions: Transition, spec: EnvSpec) -> Demonstrations:

@@ -36,6 +36,13 @@ def files_of(name: str) -> list[Path]:
     return [file for kind in (REPLAY, EPISODES) if (file := recording_file(run_dir, kind, seed)).is_file()]
 
 
+def of_seed(name: str, seed: int) -> str:
+    """Return the recording of ``seed`` if ``name`` is a run that recorded it separately, and otherwise ``name``."""
+    if not name.startswith(RUN) or _named(name)[1] is not None or files_of(name):
+        return name
+    return f"{name}@{seed}" if files_of(f"{name}@{seed}") else name
+
+
 def read_run(name: str) -> dict[str, np.ndarray]:
     """Return the arrays of all that a run recorded, unchecked: its replay, then its episodes.
 

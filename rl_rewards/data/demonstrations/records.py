@@ -1,7 +1,8 @@
-"""Access to the demonstrations of a run, which are the entry ``demos`` of the user's data."""
+"""Access to the demonstrations of a run, which are the entry ``demos`` of the user's data, and checks of their use."""
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Examples, Transition
+from rl_rewards.data.demonstrations.fit import Demonstrations
 
 
 def require_demos(demos: str | None, what: str) -> None:
@@ -14,6 +15,19 @@ def require_demos(demos: str | None, what: str) -> None:
         demos is not None,
         f"{what} learns from demonstrations; name some: demos=FILE.npz or demos=minari:DATASET-ID "
         "(python scripts/make_demos.py records them).",
+    )
+
+
+def require_rewards(name: str, demos: Demonstrations, what: str) -> None:
+    """Check that recorded data has the environment's rewards, which ``what`` needs.
+
+    Raises:
+        ConfigError: if it has none.
+    """
+    require(
+        "env_reward" in demos,
+        f"{name} lacks env_reward (rewards in D4RL's layout), which {what} needs; record it, or choose a reward that "
+        "does not read it.",
     )
 
 

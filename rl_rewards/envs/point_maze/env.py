@@ -269,7 +269,7 @@ class PointMaze(JaxEnv):
         board = Board(width, height)
         board.box(-width, -height, 2 * width, 2 * height, WALL)  # also around the layout
         for x, y in places_where(~self.maze.walls):
-            letter = self.maze.letters[y, x]
+            letter = str(self.maze.letters[y, x])
             board.square((x, y), 0.0, COLOURS.get(letter, FREE))
             if letter == "x":
                 board.hatch((x, y), HATCH)

@@ -202,7 +202,7 @@ def places_where(mask: Bool[np.ndarray, "height width"]) -> Int[np.ndarray, "n 2
 
 
 def _check(rows: tuple[str, ...]) -> None:
-    require(len(rows) > 0 and len(rows[0]) > 0, "env.layout has no cells; give rows such as ['#####','#S.G#','#####'].")
+    require(any(rows), "env.layout has no cells; give rows such as ['#####','#S.G#','#####'].")
     for number, row in enumerate(rows, start=1):
         require(
             len(row) == len(rows[0]),

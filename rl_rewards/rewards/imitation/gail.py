@@ -75,7 +75,7 @@ class Gail(RewardSource):
             reads=READS[self.judges],
             history=self.history,
             demos=self.demos,
-            needs_rollouts=True,
+            needs_experience=True,
             pays_after_the_end=self.early_end == "absorbing",
             warnings=tuple(self.classifier.warnings),
         )

@@ -70,7 +70,7 @@ class Asking:
             budget=self.budget,
             acquisition=acquisition,
         )
-        return Requirements(reads=reads, history=self.history, needs_rollouts=True, queries=plan)
+        return Requirements(reads=reads, history=self.history, needs_experience=True, queries=plan)
 
     def may_ask(self, round: Int[Array, ""]) -> Bool[Array, ""]:
         return self.released.is_session(round)

@@ -1,0 +1,1 @@
+"""Offline RL: learning from recorded steps alone, and rewards that are learned for them."""
