@@ -7,25 +7,22 @@ and no action is queried that was not recorded. They are computed at the start o
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from rl_rewards.algorithms.offline.learner import Batch, OfflineState, Recorded, rows_in_chunks
-from rl_rewards.algorithms.offline.regression import RegressedPolicy
+from rl_rewards.algorithms.offline.regression import ValuedPolicy
 from rl_rewards.core.checks import check_share, require
 from rl_rewards.core.losses import advantage_weights, masked_mean, masked_variance
 from rl_rewards.core.types import Key, Metrics
-from rl_rewards.models.networks import apply
 
 
 @dataclass(frozen=True, kw_only=True)
-class AWR(RegressedPolicy):
+class AWR(ValuedPolicy):
     """Advantage-weighted regression for real and discrete actions; its arguments: configs/algorithm/awr.yaml."""
 
     value_learning_rate: float
@@ -39,10 +36,6 @@ class AWR(RegressedPolicy):
         check_share("algorithm.trace_decay", self.trace_decay)
         require(self.largest_weight > 0, f"algorithm.largest_weight={self.largest_weight} must be positive.")
 
-    @cached_property
-    def value(self) -> nn.Module:
-        return self.model.network(1)
-
     def init_networks(self, key: Key) -> dict[str, Any]:
         actor_key, value_key = jax.random.split(key)
         inputs = jnp.zeros((1, self.input_size))
@@ -55,7 +48,7 @@ class AWR(RegressedPolicy):
         """Return the lambda-returns G and the advantages G - V, perhaps standardised, under the current V."""
 
         def value(obs: Array) -> Array:
-            return self._value(state.params["value"], self.inputs(state, obs))
+            return self.value_of(state.params["value"], self.inputs(state, obs))
 
         steps = recorded.steps
         after = rows_in_chunks(value, steps.next_obs)
@@ -73,7 +66,7 @@ class AWR(RegressedPolicy):
         self, state: OfflineState, batch: Batch, index: Int[Array, ""], key: Key
     ) -> tuple[OfflineState, Metrics]:
         def value_loss(params: dict) -> tuple[Array, Array]:
-            value = self._value(params, batch.inputs)
+            value = self.value_of(params, batch.inputs)
             return masked_mean(jnp.square(value - batch.prepared["return"]), batch.valid), value
 
         (loss, value), gradients = jax.value_and_grad(value_loss, has_aux=True)(state.params["value"])
@@ -86,9 +79,3 @@ class AWR(RegressedPolicy):
             "agent/weight_mean": masked_mean(weights, batch.valid),
             "agent/weight_clipped": masked_mean(weights >= self.largest_weight, batch.valid),
         }
-
-    def state_value(self, state: OfflineState, inputs: Float[Array, "B d"], key: Key) -> Float[Array, " B"]:
-        return self._value(state.params["value"], inputs)
-
-    def _value(self, params: dict, inputs: Float[Array, "N d"]) -> Float[Array, " N"]:
-        return apply(self.value, params, inputs)[..., 0]

@@ -11,23 +11,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from rl_rewards.algorithms.offline.critics import Critics
 from rl_rewards.algorithms.offline.learner import Batch, OfflineState
-from rl_rewards.algorithms.offline.regression import RegressedPolicy
+from rl_rewards.algorithms.offline.regression import ValuedPolicy
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import advantage_weights, expectile_loss, masked_mean
 from rl_rewards.core.types import Key, Metrics
-from rl_rewards.models.networks import apply
 
 
 @dataclass(frozen=True, kw_only=True)
-class IQL(RegressedPolicy):
+class IQL(ValuedPolicy):
     """Implicit Q-learning for real and discrete actions; configs/algorithm/iql.yaml explains its arguments."""
 
     actor_decay: bool
@@ -46,10 +44,6 @@ class IQL(RegressedPolicy):
     @cached_property
     def critics(self) -> Critics:
         return Critics(self.spec, self.model)
-
-    @cached_property
-    def value(self) -> nn.Module:
-        return self.model.network(1)
 
     def init_networks(self, key: Key) -> dict[str, Any]:
         actor_key, critics_key, value_key = jax.random.split(key, 3)
@@ -71,7 +65,7 @@ class IQL(RegressedPolicy):
         target = jnp.min(self.critics.values(state.targets["critics"], batch.inputs, batch.action), axis=0)
 
         def value_loss(params: dict) -> tuple[Array, Array]:
-            value = self._value(params, batch.inputs)
+            value = self.value_of(params, batch.inputs)
             return masked_mean(expectile_loss(target - value, self.expectile), batch.valid), value
 
         gradients, value = jax.grad(value_loss, has_aux=True)(state.params["value"])
@@ -79,7 +73,7 @@ class IQL(RegressedPolicy):
         state, actor_loss = self.regress(state, batch, weights)
         state = self.descend(state, "value", gradients)
         after = jnp.where(
-            batch.terminated, batch.absorbing_value, self._value(state.params["value"], batch.next_inputs)
+            batch.terminated, batch.absorbing_value, self.value_of(state.params["value"], batch.next_inputs)
         )
         aim = batch.reward + self.discount * after
 
@@ -98,9 +92,3 @@ class IQL(RegressedPolicy):
             "agent/weight_mean": masked_mean(weights, batch.valid),
             "agent/weight_clipped": masked_mean(weights >= self.largest_weight, batch.valid),
         }
-
-    def state_value(self, state: OfflineState, inputs: Float[Array, "B d"], key: Key) -> Float[Array, " B"]:
-        return self._value(state.params["value"], inputs)
-
-    def _value(self, params: dict, inputs: Float[Array, "N d"]) -> Float[Array, " N"]:
-        return apply(self.value, params, inputs)[..., 0]

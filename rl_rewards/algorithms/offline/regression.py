@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
@@ -10,6 +11,7 @@ from rl_rewards.algorithms.offline.learner import Batch, OfflineLearner, Offline
 from rl_rewards.core.distributions import ActionDistribution
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.types import Action, Key, Obs
+from rl_rewards.models.networks import apply
 from rl_rewards.models.policy import PolicyHead
 
 
@@ -56,3 +58,19 @@ class RegressedPolicy(OfflineLearner):
         if self.discrete:
             return state, value
         return state.replace(params=state.params | {"actor": self.policy.above_floor(state.params["actor"])}), value
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValuedPolicy(RegressedPolicy):
+    """A regressed policy with a network ``value``, which estimates the values of states."""
+
+    @cached_property
+    def value(self) -> nn.Module:
+        return self.model.network(1)
+
+    def value_of(self, params: dict, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        """Return V(s), in scaled rewards, by the network with these parameters."""
+        return apply(self.value, params, inputs)[..., 0]
+
+    def state_value(self, state: OfflineState, inputs: Float[Array, "B d"], key: Key) -> Float[Array, " B"]:
+        return self.value_of(state.params["value"], inputs)
