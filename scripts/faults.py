@@ -252,7 +252,7 @@ FAULTS = (
     ),
     Fault(
         "evaluation counts a second episode",
-        "loop/evaluate.py",
+        "loop/episodes.py",
         "valid = earlier_ends == 0",
         "valid = earlier_ends <= 1",
         "loop/test_evaluate.py",

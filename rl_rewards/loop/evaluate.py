@@ -16,10 +16,18 @@ import numpy as np
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.epic import epic_distance
-from rl_rewards.core.types import EnvSpec, Examples, Key, Transition
+from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.data.dataset import seed_axes
-from rl_rewards.envs.adapters.faults import check_ends
 from rl_rewards.envs.base import Plane
+from rl_rewards.loop.episodes import (
+    first_episodes,
+    last_steps,
+    mean_on_successes,
+    outcome_of,
+    scenes_of,
+    stochastic_only,
+    visited_is_goal,
+)
 from rl_rewards.loop.fresh_rollouts import FreshRollouts
 from rl_rewards.loop.program import Program
 from rl_rewards.loop.train import Parts, TrainState
@@ -30,7 +38,6 @@ EPIC_STEPS = 256
 """The number of transitions that rewards are compared on, and of pairs (A, S') for each."""
 EPIC_DISCOUNT = 0.99
 """The discount for algorithms that have none."""
-SCENES_KEPT = 8
 POLICIES = {"": True, "_deterministic": False}
 """The suffix of a policy's metrics -> whether that policy samples its actions; otherwise they are its mode."""
 REFERENCES = ("demo_return", "recorded_return")
@@ -113,16 +120,15 @@ class Evaluator:
                 for i, estimate in enumerate(seeds.each(estimates)):
                     metrics[i] |= {f"eval/{name}": float(value) for name, value in estimate.items()}
             for i, (one, rewards, found) in enumerate(seeds.each((rollout, learned, inspected))):
-                outcome = _outcome(one, rewards)
-                metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
+                metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome_of(one, rewards).items()}
                 if explore:
-                    metrics[i] |= _stochastic_only(one, rewards, found)
+                    metrics[i] |= stochastic_only(one, rewards, found)
                     for reference in REFERENCES:
                         if reference in self.data:
                             metrics[i][f"eval/{reference}"] = float(np.atleast_1d(self.data[reference])[i])
                     arrays.append(self._arrays(one, rewards, found))
                     if "visited_is_goal" in arrays[i]:
-                        metrics[i]["eval/prob_successes"] = _mean_on_successes(arrays[i])
+                        metrics[i]["eval/prob_successes"] = mean_on_successes(arrays[i])
         if self._played is not None:
             (rollout,) = self._played(state.agent, self._keys(self._seed_keys, round, ALSO_PLAYED))
             paid = jax.device_get(self._pay(state.reward, rollout))
@@ -148,11 +154,11 @@ class Evaluator:
         if "success" in rollout.info:
             arrays["success"] = rollout.info["success"]
             if "prob_visited" in inspected:
-                arrays["visited_is_goal"] = _visited_is_goal(rollout, self._judges_next)
+                arrays["visited_is_goal"] = visited_is_goal(rollout, self._judges_next)
         if "scene" in rollout.info:
-            arrays |= _scenes(rollout, learned)
+            arrays |= scenes_of(rollout, learned)
             if self._plane is not None:
-                placed = self.parts.env.place(np.asarray(rollout.info["scene"])[_last(rollout)])
+                placed = self.parts.env.place(np.asarray(rollout.info["scene"])[last_steps(rollout)])
                 arrays |= {} if placed is None else {"plane_final": placed}
         return arrays
 
@@ -240,85 +246,3 @@ def _alone(obs: jax.Array, action: jax.Array, next_obs: jax.Array, batch: tuple[
         behaviour={},
         info={},
     )
-
-
-def first_episodes(spec: EnvSpec, rollout: Transition) -> Transition:
-    """Return a rollout [*, T, B] in which only the first episode of each environment is ``valid``.
-
-    Raises:
-        EnvironmentFault: when an episode terminated early although spec.ends_early is False. (A host environment checks
-            this itself.)
-    """
-    done = rollout.terminated | rollout.truncated
-    earlier_ends = np.cumsum(done, axis=-2) - done
-    valid = earlier_ends == 0
-    if not spec.ends_early:
-        terminated, steps = np.any(rollout.terminated & valid, axis=-2), np.sum(valid, axis=-2)
-        check_ends(spec.name, terminated.reshape(-1), steps.reshape(-1), spec.max_episode_steps)
-    return rollout.replace(valid=valid)
-
-
-def _last(rollout: Transition) -> tuple[np.ndarray, np.ndarray]:
-    """Return the index of the last transition of each episode."""
-    return np.asarray(rollout.valid).sum(axis=0) - 1, np.arange(rollout.valid.shape[1])
-
-
-def _outcome(rollout: Transition, learned: np.ndarray) -> dict[str, float]:
-    true_return = np.sum(rollout.env_reward * rollout.valid, axis=0)
-    outcome = {
-        "true_return": float(np.mean(true_return)),
-        "learned_return": float(np.mean(np.sum(learned * rollout.valid, axis=0))),
-    }
-    if "success" in rollout.info:
-        outcome["success"] = float(np.mean(rollout.info["success"][_last(rollout)]))
-    return outcome
-
-
-def _stochastic_only(rollout: Transition, learned: np.ndarray, inspected: dict[str, np.ndarray]) -> dict[str, float]:
-    from scipy import stats  # slow to import
-
-    learned_return = np.sum(learned * rollout.valid, axis=0)
-    true_return = np.sum(rollout.env_reward * rollout.valid, axis=0)
-    constant = np.ptp(learned_return) == 0.0 or np.ptp(true_return) == 0.0
-    correlation = np.nan if constant else stats.spearmanr(learned_return, true_return)[0]
-    metrics = {
-        "eval/learned_reward_final": float(np.mean(learned[_last(rollout)])),
-        "eval/return_correlation": float(correlation),
-    }
-    for name, values in inspected.items():
-        values = values[rollout.valid] if name == "prob_visited" else values
-        metrics[f"eval/{name}"] = float(np.mean(values))
-    return metrics
-
-
-def _mean_on_successes(arrays: dict[str, np.ndarray]) -> float:
-    """Return the classifier's mean output on visited states that are true successes; NaN if there is none."""
-    outputs = arrays["prob_visited"][arrays["visited_is_goal"] == 1]
-    return float(np.mean(outputs)) if outputs.size else np.nan
-
-
-def _visited_is_goal(rollout: Transition, judges_next: bool) -> np.ndarray:
-    """Return whether the state that the source scored at each step is a goal, [T, N] int8: 1, 0, or -1 if unknown.
-
-    Success is recorded for the state that a step leads to. A source that scores the state before the step sees it one
-    step later, and the success of an episode's first state is unknown.
-    """
-    success, valid = np.asarray(rollout.info["success"], np.int8), np.asarray(rollout.valid)
-    if not judges_next:
-        success = np.concatenate([np.full_like(success[:1], -1), success[:-1]])
-    return np.where(valid, success, np.int8(-1))
-
-
-def _scenes(rollout: Transition, learned: np.ndarray) -> dict[str, np.ndarray]:
-    """Return scenes for videos: the first episodes, and the failed episode with the highest learned return.
-
-    ``failure_episode`` [] is the index of that episode, or -1 if all succeed. Both are missing if success is unknown.
-    """
-    scene = np.asarray(rollout.info["scene"])
-    scenes = {"scene": scene[:, :SCENES_KEPT]}
-    if "success" in rollout.info:
-        failed = ~np.asarray(rollout.info["success"][_last(rollout)], bool)
-        returns = np.sum(learned * rollout.valid, axis=0)
-        episode = int(np.argmax(np.where(failed, returns, -np.inf))) if failed.any() else -1
-        scenes |= {"failure_episode": np.array(episode), "scene_failure": scene[:, episode]}
-    return scenes

@@ -9,7 +9,8 @@ import numpy as np
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.types import Transition
 from rl_rewards.loop import build
-from rl_rewards.loop.evaluate import SCENES_KEPT, _evaluation_key, _scenes, _visited_is_goal, first_episodes
+from rl_rewards.loop.episodes import SCENES_KEPT, first_episodes, scenes_of, visited_is_goal
+from rl_rewards.loop.evaluate import _evaluation_key
 from rl_rewards.loop.fresh_rollouts import FreshRollouts
 from rl_rewards.loop.train import init_state
 from tests.runs import composed
@@ -38,11 +39,11 @@ VALID = np.array([[1, 1], [1, 1], [1, 0]], bool)
 
 
 def test_the_state_reached_is_judged_by_its_own_success():
-    assert _visited_is_goal(rollout(SUCCESS, VALID), judges_next=True).tolist() == [[0, 1], [1, 0], [0, -1]]
+    assert visited_is_goal(rollout(SUCCESS, VALID), judges_next=True).tolist() == [[0, 1], [1, 0], [0, -1]]
 
 
 def test_the_state_left_had_its_success_told_a_step_before():
-    assert _visited_is_goal(rollout(SUCCESS, VALID), judges_next=False).tolist() == [[-1, -1], [0, 1], [1, -1]]
+    assert visited_is_goal(rollout(SUCCESS, VALID), judges_next=False).tolist() == [[-1, -1], [0, 1], [1, -1]]
 
 
 def test_the_failure_kept_is_the_one_with_the_highest_learned_return():
@@ -52,13 +53,13 @@ def test_the_failure_kept_is_the_one_with_the_highest_learned_return():
     success[1, 3] = True
     learned = np.zeros((2, 12), np.float32)
     learned[0, 3], learned[0, 10], learned[1, 11] = 9.0, 5.0, 7.0  # a success; a failure; after an episode's end
-    kept = _scenes(rollout(success, valid), learned)
+    kept = scenes_of(rollout(success, valid), learned)
     assert kept["failure_episode"] == 10 and kept["scene"].shape == (2, SCENES_KEPT, 2)
     np.testing.assert_array_equal(kept["scene_failure"], [[0, 10], [1, 10]])
 
 
 def test_without_a_failure_none_is_kept():
-    assert _scenes(rollout(np.ones((2, 3), bool), np.ones((2, 3), bool)), np.ones((2, 3)))["failure_episode"] == -1
+    assert scenes_of(rollout(np.ones((2, 3), bool), np.ones((2, 3), bool)), np.ones((2, 3)))["failure_episode"] == -1
 
 
 def test_scenes_lie_where_the_plane_shows_them():

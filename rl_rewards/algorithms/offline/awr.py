@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from rl_rewards.algorithms.offline.learner import Batch, OfflineState, Recorded, rows_in_chunks
+from rl_rewards.algorithms.offline.learner import rows_in_chunks
+from rl_rewards.algorithms.offline.records import Batch, OfflineState, Recorded
 from rl_rewards.algorithms.offline.regression import ValuedPolicy
 from rl_rewards.core.checks import check_share, require
 from rl_rewards.core.losses import advantage_weights, masked_mean, masked_variance

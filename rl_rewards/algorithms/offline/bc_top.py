@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from rl_rewards.algorithms.offline.learner import Batch, OfflineState, Recorded
+from rl_rewards.algorithms.offline.records import Batch, OfflineState, Recorded
 from rl_rewards.algorithms.offline.regression import RegressedPolicy
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean

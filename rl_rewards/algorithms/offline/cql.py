@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from rl_rewards.algorithms.offline.learner import Batch, OfflineState
 from rl_rewards.algorithms.offline.naive_sac import NaiveSAC
+from rl_rewards.algorithms.offline.records import Batch, OfflineState
 from rl_rewards.core.checks import require
 from rl_rewards.core.distributions import TanhNormal
 from rl_rewards.core.losses import masked_mean

@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Array, Int
 
 from rl_rewards.algorithms.offline.critics import Critics
-from rl_rewards.algorithms.offline.learner import Batch, OfflineState
+from rl_rewards.algorithms.offline.records import Batch, OfflineState
 from rl_rewards.algorithms.offline.regression import ValuedPolicy
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import advantage_weights, expectile_loss, masked_mean

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rl_rewards.algorithms.offline.learner import Batch, OfflineState, Recorded
+from rl_rewards.algorithms.offline.records import Batch, OfflineState, Recorded
 from rl_rewards.algorithms.offline.td3_bc import TD3BC
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean

@@ -7,7 +7,8 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
-from rl_rewards.algorithms.offline.learner import Batch, OfflineLearner, OfflineState
+from rl_rewards.algorithms.offline.learner import OfflineLearner
+from rl_rewards.algorithms.offline.records import Batch, OfflineState
 from rl_rewards.core.distributions import ActionDistribution
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.types import Action, Key, Obs

@@ -18,7 +18,8 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from rl_rewards.algorithms.offline.critics import Critics
-from rl_rewards.algorithms.offline.learner import Batch, OfflineLearner, OfflineState
+from rl_rewards.algorithms.offline.learner import OfflineLearner
+from rl_rewards.algorithms.offline.records import Batch, OfflineState
 from rl_rewards.core.branches import step_if
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean

@@ -10,7 +10,7 @@ import numpy as np
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs
 from rl_rewards.loop.build import build_env
-from rl_rewards.loop.evaluate import first_episodes
+from rl_rewards.loop.episodes import first_episodes
 from rl_rewards.loop.policies import RestoredPolicy, record
 
 

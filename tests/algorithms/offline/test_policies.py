@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.algorithms.offline.advantage_conditioned import guided, with_condition
-from rl_rewards.algorithms.offline.learner import Recorded
+from rl_rewards.algorithms.offline.records import Recorded
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Box, Discrete

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from rl_rewards.algorithms.offline.learner import Batch
+from rl_rewards.algorithms.offline.records import Batch
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.losses import advantage_weights, expectile_loss
 from rl_rewards.core.types import Box, Discrete

@@ -16,7 +16,7 @@ from rl_rewards.core.errors import ConfigError, EnvironmentFault, TrainingFailed
 from rl_rewards.core.types import Box, box_bounds
 from rl_rewards.envs.adapters.gymnasium import Gymnasium
 from rl_rewards.loop import build, compatibility
-from rl_rewards.loop.evaluate import first_episodes
+from rl_rewards.loop.episodes import first_episodes
 from rl_rewards.loop.rounds import check_saving
 from rl_rewards.models.policy import ActionScale
 from tests.envs.adapters import odd
