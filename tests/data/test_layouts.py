@@ -154,7 +154,10 @@ def test_infos_and_the_environments_name_are_kept():
         ({"terminals": np.zeros((9, 2), bool)}, "terminals must hold one boolean, or 0 or 1, for every row"),
         ({"terminals": np.zeros(9, bool), "timeouts": np.zeros(9)}, "have no ends, because terminals and timeouts are"),
         ({"terminals": np.zeros(9, bool), "timeouts": None}, "its episodes have no ends"),
-        ({"next_observations": np.zeros((9, 3))}, r"next_observations has the shape \(9, 3\), and observations"),
+        (
+            {"next_observations": np.zeros((9, 3))},
+            r"has the shape \(9, 3\) and type float64, and observations \(9, 2\) and",
+        ),
         ({"actions": np.float32(1)}, "actions is a single value"),
         ({"terminals": np.zeros(9), "timeouts": np.ones(9)}, "no step with a successor; every episode needs"),
     ],

@@ -99,9 +99,12 @@ def _check_rows(name: str, arrays: Demonstrations) -> None:
             require(right, f"{name}: {key} must hold one boolean, or 0 or 1, for every row.")
             arrays[key] = array.astype(bool)
     if "next_observations" in arrays:
-        after, before = arrays["next_observations"].shape, arrays["observations"].shape
-        told = f"{name}: next_observations has the shape {after}, and observations {before}; they must be equal."
-        require(after == before, told)
+        after, before = arrays["next_observations"], arrays["observations"]
+        require(
+            after.shape == before.shape and after.dtype.kind == before.dtype.kind,
+            f"{name}: next_observations has the shape {after.shape} and type {after.dtype}, and observations "
+            f"{before.shape} and {before.dtype}; they must be alike.",
+        )
 
 
 def _rows_of_ogbench(arrays: Demonstrations) -> tuple[_Rows, list[str]]:
