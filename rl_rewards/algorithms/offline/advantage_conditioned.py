@@ -21,7 +21,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.algorithms.offline.learner import rows_in_chunks
-from rl_rewards.algorithms.offline.records import Batch, OfflineState, Recorded
+from rl_rewards.algorithms.offline.records import Batch, OfflineState, RoundData
 from rl_rewards.algorithms.offline.regression import RegressedPolicy
 from rl_rewards.core.checks import check_share, require
 from rl_rewards.core.distributions import ActionDistribution, Categorical, DiagonalNormal
@@ -76,7 +76,7 @@ class AdvantageConditioned(RegressedPolicy):
     def optimizers(self) -> dict[str, optax.GradientTransformation]:
         return {"actor": optax.adam(self.learning_rate), "value": optax.adam(self.value_learning_rate)}
 
-    def prepare(self, state: OfflineState, recorded: Recorded) -> tuple[OfflineState, dict[str, Array], Metrics]:
+    def prepare(self, state: OfflineState, recorded: RoundData) -> tuple[OfflineState, dict[str, Array], Metrics]:
         """Return the state with the range of returns; the returns, and which steps were better than usual."""
         dataset, steps, valid = recorded.dataset, recorded.steps, recorded.steps.valid
 
@@ -130,7 +130,7 @@ class AdvantageConditioned(RegressedPolicy):
     def state_value(self, state: OfflineState, inputs: Float[Array, "B d"], key: Key) -> Float[Array, " B"]:
         return self._mean(state, self._log_probs(state.params["value"], inputs))
 
-    def _ahead(self, recorded: Recorded, returns: Float[Array, " M"], now: Float[Array, " M"]) -> Float[Array, " M"]:
+    def _ahead(self, recorded: RoundData, returns: Float[Array, " M"], now: Float[Array, " M"]) -> Float[Array, " M"]:
         """Return the return of the next n steps with V after them, or the whole one if the episode ends before."""
         n = self.advantage_steps
         if n is None or n >= len(now):

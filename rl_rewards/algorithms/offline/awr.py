@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Int
 
 from rl_rewards.algorithms.offline.learner import rows_in_chunks
-from rl_rewards.algorithms.offline.records import Batch, OfflineState, Recorded
+from rl_rewards.algorithms.offline.records import Batch, OfflineState, RoundData
 from rl_rewards.algorithms.offline.regression import ValuedPolicy
 from rl_rewards.core.checks import check_share, require
 from rl_rewards.core.losses import advantage_weights, masked_mean, masked_variance
@@ -45,7 +45,7 @@ class AWR(ValuedPolicy):
     def optimizers(self) -> dict[str, optax.GradientTransformation]:
         return {"actor": optax.adam(self.learning_rate), "value": optax.adam(self.value_learning_rate)}
 
-    def prepare(self, state: OfflineState, recorded: Recorded) -> tuple[OfflineState, dict[str, Array], Metrics]:
+    def prepare(self, state: OfflineState, recorded: RoundData) -> tuple[OfflineState, dict[str, Array], Metrics]:
         """Return the lambda-returns G and the advantages G - V, perhaps standardised, under the current V."""
 
         def value(obs: Array) -> Array:

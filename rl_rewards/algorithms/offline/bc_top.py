@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from rl_rewards.algorithms.offline.records import Batch, OfflineState, Recorded
+from rl_rewards.algorithms.offline.records import Batch, OfflineState, RoundData
 from rl_rewards.algorithms.offline.regression import RegressedPolicy
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
@@ -36,7 +36,7 @@ class TopCloning(RegressedPolicy):
     def optimizers(self) -> dict[str, optax.GradientTransformation]:
         return {"actor": optax.adam(self.learning_rate)}
 
-    def prepare(self, state: OfflineState, recorded: Recorded) -> tuple[OfflineState, dict[str, Array], Metrics]:
+    def prepare(self, state: OfflineState, recorded: RoundData) -> tuple[OfflineState, dict[str, Array], Metrics]:
         """Return the steps of the best episodes, as the entry ``drawn``."""
         valid = recorded.steps.valid
         episode = recorded.dataset.episode_index()

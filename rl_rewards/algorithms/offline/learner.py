@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from rl_rewards.algorithms.base import Algorithm
-from rl_rewards.algorithms.offline.records import Batch, OfflineState, Recorded
+from rl_rewards.algorithms.offline.records import Batch, OfflineState, RoundData
 from rl_rewards.core.branches import step_if
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.losses import masked_mean, masked_variance
@@ -151,7 +151,7 @@ class OfflineLearner(Algorithm):
         """Return the most probable actions, as :meth:`sample` does."""
         ...
 
-    def prepare(self, state: OfflineState, recorded: Recorded) -> tuple[OfflineState, dict[str, Array], Metrics]:
+    def prepare(self, state: OfflineState, recorded: RoundData) -> tuple[OfflineState, dict[str, Array], Metrics]:
         """Return the state, arrays [M, ...] of the recorded steps that hold for a whole round, and metrics.
 
         Batches have their entries as ``prepared``. If one is named ``drawn``, [M] bool, batches are drawn from the
@@ -201,7 +201,7 @@ class OfflineLearner(Algorithm):
         state = self._with_moments(state, steps, round)
         raw = rows_in_chunks(reward_fn, steps)
         state, metrics = self._with_scale(state, dataset, steps, raw, reward_fn.absorbing)
-        recorded = Recorded(
+        recorded = RoundData(
             dataset=dataset,
             steps=steps,
             reward=raw / state.reward_scale,
@@ -247,7 +247,7 @@ class OfflineLearner(Algorithm):
             }
         )
 
-    def _batch(self, state: OfflineState, recorded: Recorded, prepared: dict[str, Array], rows: Array) -> Batch:
+    def _batch(self, state: OfflineState, recorded: RoundData, prepared: dict[str, Array], rows: Array) -> Batch:
         steps = recorded.dataset.at(rows)
         return Batch(
             inputs=self.inputs(state, steps.obs),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rl_rewards.algorithms.offline.records import Batch, OfflineState, Recorded
+from rl_rewards.algorithms.offline.records import Batch, OfflineState, RoundData
 from rl_rewards.algorithms.offline.td3_bc import TD3BC
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
@@ -32,7 +32,7 @@ class ReBRAC(TD3BC):
         for name in ("actor_distance_weight", "critic_distance_weight"):
             require(getattr(self, name) >= 0, f"algorithm.{name}={getattr(self, name)} must be 0 or more.")
 
-    def prepare(self, state: OfflineState, recorded: Recorded) -> tuple[OfflineState, dict[str, Array], Metrics]:
+    def prepare(self, state: OfflineState, recorded: RoundData) -> tuple[OfflineState, dict[str, Array], Metrics]:
         """Return the next recorded action of every step, and whether there is one."""
         goes_on = recorded.dataset.goes_on
         following = jnp.minimum(jnp.arange(len(goes_on)) + 1, len(goes_on) - 1)

@@ -34,7 +34,7 @@ class Batch(struct.PyTreeNode):
     prepared: dict[str, Array]  # [N, ...] what :meth:`OfflineLearner.prepare` computed for these steps
 
 
-class Recorded(struct.PyTreeNode):
+class RoundData(struct.PyTreeNode):
     """A seed's data set with the rewards of a round."""
 
     dataset: Dataset

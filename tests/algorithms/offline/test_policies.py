@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.algorithms.offline.advantage_conditioned import guided, with_condition
-from rl_rewards.algorithms.offline.records import Recorded
+from rl_rewards.algorithms.offline.records import RoundData
 from rl_rewards.core.distributions import Categorical, DiagonalNormal
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Box, Discrete
@@ -60,7 +60,7 @@ def episodes_of(returns: list[float], length: int = 4):
 def prepared(name: str, data, reward, **changes):
     algorithm = make("algorithm", name, SPEC, **(SMALL | changes))
     state = algorithm.init(jax.random.key(0))
-    recorded = Recorded(data, data.transitions, jnp.asarray(reward, jnp.float32), jnp.zeros(()))
+    recorded = RoundData(data, data.transitions, jnp.asarray(reward, jnp.float32), jnp.zeros(()))
     return algorithm, *algorithm.prepare(state, recorded)
 
 
@@ -91,7 +91,7 @@ def test_the_advantage_counts_the_next_rewards_and_then_the_value(steps):
     ends[n - 1 :: n] = True
     data = dataset_of(np.arange(2 * n)[:, None], np.zeros(2 * n, np.int32), reward, None, ends, [n, n])
     algorithm, _, _, _ = prepared("advantage_conditioned", data, reward, discount=discount, advantage_steps=steps)
-    recorded = Recorded(data, data.transitions, jnp.asarray(reward, jnp.float32), jnp.zeros(()))
+    recorded = RoundData(data, data.transitions, jnp.asarray(reward, jnp.float32), jnp.zeros(()))
     value = jnp.asarray(rng.normal(size=2 * n), jnp.float32)
     returns = data.returns(recorded.reward, discount)
     found = np.asarray(algorithm._ahead(recorded, returns, value))
