@@ -1,10 +1,12 @@
 """Do the values of untried actions grow without bound offline, and do CQL and IQL prevent it?
 
 Slides: "Querying Q-function on OOD actions causes overestimation." Notes: IQL "learns V and Q for the behavior policy",
-and its expectile loss "pushes V to estimate values for a policy that's better". All arms learn from one recording in a
-maze in which success earns 1 and ends the episode, so that no discounted return exceeds 1.
+and its expectile loss "pushes V to estimate values for a policy that's better". The algorithms learn from an expert's
+episodes in a maze in which success earns 1 and ends the episode, so that no discounted return exceeds 1. The expectiles
+are compared on the episodes of a recording policy that takes random actions half of the time.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,11 +22,13 @@ from rl_rewards.studies.drawing import canvas
 from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import SUCCESS, last_mean, series
 
-NAIVE, CQL, IQL = "naive_sac", "cql", ("iql_5", "iql_7", "iql_9")
+NAIVE, CQL, IQL = "naive_sac", "cql", "iql"
+EXPECTILES = ("tau_5", "tau_7", "tau_9")
 ESTIMATE, REACHED = "eval/value_estimate", "eval/discounted_return"
 VALUE, RECORDED = "agent/v_mean", "agent/recorded_value"
-TITLES = {NAIVE: "naive SAC", CQL: "CQL", "iql_5": "IQL, tau 0.5", "iql_7": "IQL, tau 0.7", "iql_9": "IQL, tau 0.9"}
-COLOURS = {NAIVE: "#D55E00", CQL: "#0072B2", "iql_5": "#56B4E9", "iql_7": "#009E73", "iql_9": "#CC79A7"}
+TITLES = {NAIVE: "naive SAC", CQL: "CQL", IQL: "IQL"}
+COLOURS = {NAIVE: "#D55E00", CQL: "#0072B2", IQL: "#009E73"}
+WORDS = {"tau_5": "tau = 0.5", "tau_7": "tau = 0.7", "tau_9": "tau = 0.9"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +40,11 @@ class Overestimation:
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         measured = {
-            key: {name: last_mean(run, metric) for name, run in arms.items()}
+            key: {name: last_mean(arms[name], metric) for name in TITLES}
             for key, metric in {"estimate": ESTIMATE, "reached": REACHED, "success": SUCCESS}.items()
         }
-        values = {name: last_mean(arms[name], VALUE) for name in IQL}
-        recorded = last_mean(arms[IQL[0]], RECORDED)
+        values = {name: last_mean(arms[name], VALUE) for name in EXPECTILES}
+        recorded = last_mean(arms[EXPECTILES[0]], RECORDED)
         claims = [*self.of_estimates(measured["estimate"], measured["reached"], measured["success"])]
         claims += self.of_expectiles(values, recorded)
         return Findings(claims, {**measured, "recorded_value": recorded, "value": values})
@@ -54,15 +58,13 @@ class Overestimation:
         """Claim that naive SAC's estimate is impossible while it fails, that CQL's is low, and IQL's in between."""
         double = 2.0 * self.highest
         surplus = less(estimate[CQL], reached[CQL])
-        middle = IQL[1]
-        below, above = less(estimate[NAIVE], estimate[middle]), less(estimate[middle], estimate[CQL])
+        above = less(estimate[IQL], estimate[CQL])
+        factors = [a / max(b, 1e-3) for a, b in zip(estimate[NAIVE], estimate[IQL], strict=True)]
         return [
-            at_least(
+            Claim(
                 f"Naive SAC comes to expect more than twice the highest possible return ({self.highest:g}).",
-                f"it expects {in_words(estimate[NAIVE])} and gets {in_words(reached[NAIVE])}.",
-                "expected return of naive SAC",
-                estimate[NAIVE],
-                double,
+                f"it expects {_of_seeds(estimate[NAIVE])} and gets {in_words(reached[NAIVE])}.",
+                (_many_times("expected return of naive SAC", estimate[NAIVE], double),),
                 {"expected": estimate[NAIVE], "reached": reached[NAIVE]},
             ),
             at_most(
@@ -81,43 +83,41 @@ class Overestimation:
                 PRACTICAL,
                 {"expected": estimate[CQL], "reached": reached[CQL]},
             ),
-            at_least(
-                "IQL expects less than naive SAC.",
-                f"{in_words(estimate[middle])} against {in_words(estimate[NAIVE])}.",
-                "expected return less than naive SAC's, paired by seed",
-                below,
-                PRACTICAL,
-                {name: estimate[name] for name in (middle, NAIVE)},
+            Claim(
+                "Naive SAC expects at least twice as much as IQL.",
+                f"{_of_seeds(estimate[NAIVE])} against {in_words(estimate[IQL])}.",
+                (_many_times("expected return of naive SAC / IQL, paired by seed", factors, 2.0),),
+                {name: estimate[name] for name in (NAIVE, IQL)},
             ),
             at_least(
                 "IQL expects more than CQL.",
-                f"{in_words(estimate[middle])} against {in_words(estimate[CQL])}.",
+                f"{in_words(estimate[IQL])} against {in_words(estimate[CQL])}.",
                 "expected return more than CQL's, paired by seed",
                 above,
                 PRACTICAL,
-                {name: estimate[name] for name in (middle, CQL)},
+                {name: estimate[name] for name in (IQL, CQL)},
             ),
         ]
 
     def of_expectiles(self, values: Mapping[str, list[float]], recorded: list[float]) -> list[Claim]:
         """Claim that V is the recording policy's with tau = 1/2, and rises with tau."""
-        off = less(values[IQL[0]], recorded)
+        off = less(values[EXPECTILES[0]], recorded)
         first = Claim(
             f"With tau = 0.5, IQL's V is the mean recorded return (to within {PRACTICAL:g}).",
-            f"V {in_words(values[IQL[0]])}, recorded {in_words(recorded)}.",
+            f"V {in_words(values[EXPECTILES[0]])}, recorded {in_words(recorded)}.",
             (Evidence(of="V minus the recorded return", values=off, claimed=(-PRACTICAL, PRACTICAL)),),
-            {"V": values[IQL[0]], "recorded": recorded},
+            {"V": values[EXPECTILES[0]], "recorded": recorded},
         )
         rises = [
             at_least(
-                f"V is higher with {TITLES[more]} than with {TITLES[fewer]}.",
+                f"IQL's V is higher with {WORDS[more]} than with {WORDS[fewer]}.",
                 f"{in_words(values[more])} against {in_words(values[fewer])}.",
                 "V more, paired by seed",
                 less(values[more], values[fewer]),
                 0.01,
                 {name: values[name] for name in (fewer, more)},
             )
-            for fewer, more in pairwise(IQL)
+            for fewer, more in pairwise(EXPECTILES)
         ]
         return [first, *rises]
 
@@ -142,3 +142,14 @@ class Overestimation:
             handles, labels = right.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
             figure.savefig(path, dpi=110)
+
+
+def _many_times(of: str, values: list[float], least: float) -> Evidence:
+    """Return the evidence for a geometric mean over seeds of at least ``least``, for values that span magnitudes."""
+    positive = [max(value, 1e-3) for value in values]
+    return Evidence(of=f"{of}, geometric mean", values=positive, claimed=(least, math.inf), method="geometric mean")
+
+
+def _of_seeds(values: list[float]) -> str:
+    """Return the median over seeds, and the least and the greatest value."""
+    return f"{np.median(values):.2g} (median; {min(values):.2g} to {max(values):.2g})"
