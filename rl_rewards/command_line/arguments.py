@@ -51,7 +51,8 @@ def mended(arguments: Sequence[str]) -> list[str]:
         key = "pretrain.run" if key == "pretrain" else key
         _check_choice(key, value)
         swept = sweeps and "," in value and not key.startswith("hydra.")
-        found.append(f"{key}={_path(value) if key.lstrip('+') in PATHS and not swept else value}")
+        several = key == "data" and value.startswith("[")  # a list of paths, which Hydra reads
+        found.append(f"{key}={_path(value) if key.lstrip('+') in PATHS and not (swept or several) else value}")
     return found
 
 

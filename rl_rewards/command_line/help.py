@@ -35,6 +35,7 @@ CHAPTERS = {
     "lecture/preferences": "comparisons, ratings, rankings and judges",
     "lecture/games": "asymmetric self-play",
     "lecture/curiosity": "exploration without a task",
+    "lecture/offline": "learning from recorded steps",
     "classic": "PPO on the true reward, tuned for few env steps",
     "expert": "RL on the true reward; scripts/make_demos.py records it",
 }
@@ -54,8 +55,7 @@ _MORE = """\
 More help
   --help rewards           also envs, algorithms, models, labelers, experiments
   --help gail              a choice and all its keys; also --help reward=gail
-  --help algorithm.clip    what a key means, its range and its default
-  --help keys              every key
+  --help algorithm.clip    a key's meaning, range and default; --help keys: all
 Other arguments
   resume=RUN_DIR           continue an interrupted run
   --multirun reward=A,B    one run for each value, or combination of values

@@ -31,7 +31,9 @@ def _is_number(value):
 
 
 GROUPS = ("env", "reward", "algorithm", "labeler")
-TOGETHER = zip_longest(*([f"{group}={name}" for name in list_choices(group)] for group in GROUPS))
+CHOICES = {group: list(list_choices(group)) for group in GROUPS}
+CHOICES["algorithm"].sort(key="bc".__eq__)  # last, because reward=airl needs the discount of an algorithm
+TOGETHER = zip_longest(*([f"{group}={name}" for name in choices] for group, choices in CHOICES.items()))
 
 
 @pytest.mark.parametrize("words", [[one for one in words if one] for words in TOGETHER], ids=" ".join)
