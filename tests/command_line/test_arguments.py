@@ -46,7 +46,7 @@ def test_what_is_meant_for_hydra_stays():
         assert mended([one]) == [one]
     several = "data=[a.npz,run:outputs/x@3]"
     assert mended([several]) == [several], "a list of recordings"
-    assert mended(["data=a,b.npz"]) == ["data='a,b.npz'"]
+    assert mended(["data=a,b.npz"]) == ['data="a,b.npz"']
     assert mended(["--multirun", "demos=a.npz,b.npz"]) == ["--multirun", "demos=a.npz,b.npz"], "a sweep over two files"
     assert mended(["--multirun", "hydra.sweep.dir=a,b"]) == ["--multirun", 'hydra.sweep.dir="a,b"']
 
