@@ -35,8 +35,6 @@ def test_every_offline_algorithm_runs(tmp_path, data, algorithm):
 
 
 OF_DATA = {
-    "zero": [],
-    "random": [],
     "goal_classifier": [],
     "preferences": ["reward.segment_steps=10", "reward.budget=20", "reward.sessions=3", "labeler=oracle"],
     "gail": [],
