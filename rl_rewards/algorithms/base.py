@@ -93,8 +93,9 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
     def value_estimate(self, state: AgentState, obs: Obs, key: Key) -> Float[Array, " B"] | None:
         """Return the policy's discounted return from observations [B, ...] as the algorithm estimates it.
 
-        It is in the units of the learned reward. Evaluations compare it with the return that is then reached. None if
-        the algorithm estimates no values.
+        It is in the units of the learned reward. Evaluations compare it with the return that is then reached. It may
+        contain what the algorithm adds to its values, such as entropy, or be the value of the policy that recorded the
+        data. None if the algorithm estimates no values.
         """
         return None
 

@@ -70,7 +70,8 @@ def advantage_weights(
 ) -> Float[Array, "*batch"]:
     """Return min(exp(beta A), ``largest``), the weights of recorded actions in a policy's log-likelihood.
 
-    (Peng et al. 2019, arXiv:1910.00177, equation 10, with weights clipped as in its appendix.)
+    (Peng et al. 2019, arXiv:1910.00177, equation 10, whose beta is the inverse of ``inverse_temperature``; weights are
+    clipped as in its appendix.)
     """
     return jnp.minimum(jnp.exp(jnp.minimum(inverse_temperature * advantages, log(largest))), largest)
 

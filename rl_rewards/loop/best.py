@@ -49,6 +49,11 @@ def best_setting(settings: Settings, offline: bool) -> str | None:
         selects != "none" or setting in ("auto", None),
         f"checkpoint.best={setting} selects by evaluations, but evaluation.selects=none; set one of them to auto.",
     )
+    require(
+        selects != "best" or setting is not None,
+        "evaluation.selects=best keeps the policy of the best evaluation, but checkpoint.best=null keeps none; set one "
+        "of them to auto.",
+    )
     return None if selects == "none" or (selects == "auto" and offline and setting == "auto") else setting
 
 

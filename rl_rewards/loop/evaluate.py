@@ -84,7 +84,7 @@ class Evaluator:
         self._epic = Program(parts.seeds.map(partial(_epic, parts), 0)) if _has_epic(parts) else None
         self._estimate = None
         if type(parts.algorithm).value_estimate is not Algorithm.value_estimate:
-            self._estimate = Program(parts.seeds.map(partial(_estimate, parts), (0, 0, 0, 0)))
+            self._estimate = Program(parts.seeds.map(partial(_estimate, parts), 0))
         self._judge_plane = Program(parts.seeds.map(partial(_judge_plane, parts), (0, seed_axes, None)))
 
     def compile(self, state: TrainState) -> None:
@@ -95,7 +95,7 @@ class Evaluator:
             self._epic.compile(state.reward, rollout)
         if self._estimate is not None:
             learned, _ = self._judge.shapes(state.reward, self.data, rollout)
-            self._estimate.compile(state.agent, rollout, learned, self._seed_keys)
+            self._estimate.compile((state.agent, state.reward), rollout, learned, self._seed_keys)
         if self._plane is not None:
             self._judge_plane.compile(state.reward, self.data, self._plane.obs)
         if self._played is not None:
@@ -116,7 +116,7 @@ class Evaluator:
                     metrics[i]["eval/epic_distance"] = float(distance)
             if explore and self._estimate is not None:
                 keys = self._keys(self._seed_keys, round, ESTIMATED)
-                estimates = jax.device_get(self._estimate(state.agent, rollout, learned, keys))
+                estimates = jax.device_get(self._estimate((state.agent, state.reward), rollout, learned, keys))
                 for i, estimate in enumerate(seeds.each(estimates)):
                     metrics[i] |= {f"eval/{name}": float(value) for name, value in estimate.items()}
             for i, (one, rewards, found) in enumerate(seeds.each((rollout, learned, inspected))):
@@ -171,14 +171,27 @@ def _pay(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
     return reward_fn(parts.source, reward)(rollout)
 
 
-def _estimate(parts: Parts, agent: Any, rollout: Transition, learned: jax.Array, key: Key) -> dict[str, jax.Array]:
-    """Return the mean value of the first states as the algorithm estimates it, and the mean discounted return."""
+def _estimate(
+    parts: Parts, learners: tuple[Any, Any], rollout: Transition, learned: jax.Array, key: Key
+) -> dict[str, jax.Array]:
+    """Return the mean value of the first states as the algorithm estimates it, and the mean discounted return.
+
+    After a termination the return goes on with the reward of the absorbing state, as the algorithm's values do.
+
+    Args:
+        learners: the states of the algorithm and of the reward source.
+    """
+    agent, reward = learners
     value = parts.algorithm.value_estimate(agent, rollout.obs[0], key)
     discount = parts.algorithm.requirements.discount
     if value is None or discount is None:
         return {}
     steps = discount ** jnp.arange(len(learned))[:, None]
-    reached = jnp.sum(jnp.where(rollout.valid, steps * learned, 0.0), axis=0)
+    paid = jnp.where(rollout.valid, steps * learned, 0.0)
+    if discount < 1.0:
+        forever = parts.source.absorbing_reward(reward) / (1.0 - discount)
+        paid += jnp.where(rollout.valid & rollout.terminated, discount * steps * forever, 0.0)
+    reached = jnp.sum(paid, axis=0)
     return {"value_estimate": jnp.mean(value), "discounted_return": jnp.mean(reached)}
 
 

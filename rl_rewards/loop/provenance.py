@@ -23,9 +23,9 @@ def digests(names: Iterable[str | None]) -> dict[str, str]:
     files: list[Path] = []
     for name in filter(None, names):
         if name.startswith("run:"):
-            from rl_rewards.data.demonstrations.of_runs import files_of  # slow to import
+            from rl_rewards.data.demonstrations.of_runs import files_of, files_of_all_seeds  # slow to import
 
-            files += files_of(name)
+            files += files_of(name) or files_of_all_seeds(name)
         elif Path(name).is_file():
             files.append(Path(name))
     return {str(path): _sha256(path) for path in files}

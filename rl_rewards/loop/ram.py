@@ -47,8 +47,11 @@ def check_ram(parts: Parts) -> None:
     )
 
 
-def check_data(parts: Parts, name: str, dataset: Dataset) -> None:
-    """Check that the demonstrations fit into memory together with the run that reads them.
+def check_data(parts: Parts, name: str, dataset: Dataset, advice: str) -> None:
+    """Check that recorded steps fit into memory together with the run that reads them.
+
+    Args:
+        advice: the end of the message, which says how to use fewer steps.
 
     Raises:
         ConfigError: when they do not; the message has the sizes and the keys to lower.
@@ -60,9 +63,9 @@ def check_data(parts: Parts, name: str, dataset: Dataset) -> None:
     need, data = 2 * sum(kept.values()) + work, _size(dataset)
     require(
         need + data <= free,
-        f"The demonstrations that this run takes from {name} need {_gigabytes(data)} of memory and the run itself "
+        f"The recorded steps that this run takes from {name} need {_gigabytes(data)} of memory and the run itself "
         f"about {_gigabytes(need)}, but {_gigabytes(free)} are free on this {jax.local_devices()[0].platform} device; "
-        "choose fewer episodes with demonstrations.episodes, or fewer steps with demonstrations.every.",
+        f"{advice}.",
     )
 
 

@@ -3,6 +3,7 @@
 ``rl_rewards.data.demonstrations.of_runs`` has the names of the files and reads them.
 """
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,11 @@ def write_recordings(parts: Parts, settings: Settings, state: TrainState, run_di
             path = recording_file(run_dir, REPLAY, seed if several else None)
             save_demonstrations(path, spec, all_episodes(ring.stored(), spec))
     if settings.record_episodes:
+        stage = zlib.crc32(" ".join(parts.algorithm.requirements.data).encode())  # another one begins elsewhere
         recorder = Recorder(parts.env, of_policy(parts.algorithm, spec, explore=True), settings.record_episodes)
         for seed, agent in zip(settings.seeds, parts.seeds.each(state.agent), strict=True):
             path = recording_file(run_dir, EPISODES, seed if several else None)
-            save_demonstrations(path, spec, first_episodes(recorder(agent, recording_seed(seed)), spec))
+            save_demonstrations(path, spec, first_episodes(recorder(agent, recording_seed(seed, stage)), spec))
 
 
 def recording_seed(seed: int, part: int = 0) -> int:

@@ -12,12 +12,15 @@ from rl_rewards.core.errors import warn
 from rl_rewards.core.types import Examples
 from rl_rewards.data import examples
 from rl_rewards.data.demonstrations.choose import LastStates, as_dataset, choose, last_states
-from rl_rewards.data.demonstrations.fit import Demonstrations
+from rl_rewards.data.demonstrations.fit import Demonstrations, one_episode_warning
 from rl_rewards.data.demonstrations.load import load_demonstrations, read_recorded
 from rl_rewards.data.demonstrations.records import require_rewards
 from rl_rewards.loop.ram import check_data, free_bytes
 from rl_rewards.loop.settings import ExampleSettings, Settings
 from rl_rewards.loop.train import Parts
+
+COMPARED = 2_000
+"""Recorded steps whose rewards are compared with those of the environment."""
 
 
 def build_data(parts: Parts, settings: Settings) -> Examples:
@@ -37,7 +40,8 @@ def build_data(parts: Parts, settings: Settings) -> Examples:
         name, demos = named
         chosen = [choose(name, demos, wanted.episodes, wanted.every, seed) for seed in seeds]
         dataset = as_dataset(demos, [one.rows for one in chosen])
-        check_data(parts, name, dataset)
+        advice = "choose fewer episodes with demonstrations.episodes, or fewer steps with demonstrations.every"
+        check_data(parts, name, dataset, advice)
         returns = [demos["episode_return"][one.episodes].mean() for one in chosen]
         found = {"demos": dataset, "demo_return": parts.seeds.stack([np.float32(one) for one in returns])}
         if parts.source.requirements.needs_examples and last_steps is not None:
@@ -63,10 +67,32 @@ def _recorded(parts: Parts, seeds: Sequence[int]) -> Examples:
     wanted = [*parts.algorithm.requirements.optional_reads, *_optional_reads(parts)]
     info += [key for key in wanted if f"info_{key}" in recorded]
     dataset = as_dataset(recorded, rows, info=sorted(set(info)), is_demo=False, name=told)
-    check_data(parts, told, dataset)
+    check_data(parts, told, dataset, "name fewer or smaller files")
+    for doubt in filter(None, (one_episode_warning(told, recorded), _other_rewards(told, parts, recorded))):
+        warn(doubt)
     starts, returns = recorded["episode_start"], recorded["episode_return"]
     means = [np.float32(returns[slice(None) if one is None else np.isin(starts, one)].mean()) for one in rows]
     return {"recorded": dataset, "recorded_return": parts.seeds.stack(means)}
+
+
+def _other_rewards(name: str, parts: Parts, recorded: Demonstrations) -> str | None:
+    """Return a warning if the recorded rewards are not those of the run's environment, as with other settings."""
+    if "env_reward" not in recorded or "env_reward" not in _read_by(parts):
+        return None
+    rows = np.linspace(0, len(recorded["obs"]) - 1, min(len(recorded["obs"]), COMPARED)).astype(int)
+    steps = [jnp.asarray(recorded[key][rows]) for key in ("obs", "action", "next_obs")]
+    own = parts.env.reward_of(*steps)
+    if own is None:
+        return None
+    different = ~np.isclose(np.asarray(own), recorded["env_reward"][rows], rtol=1e-3, atol=1e-3)
+    if different.mean() <= 0.01:
+        return None
+    row = rows[np.argmax(different)]
+    return (
+        f"{name}: in {different.mean():.0%} of the steps the recorded reward is not that of this run's "
+        f"{parts.env.spec.name}, first in row {row}: {recorded['env_reward'][row]:.6g}, and here it is "
+        f"{float(own[np.argmax(different)]):.6g}; record the data with the settings of this run."
+    )
 
 
 def _read_by(parts: Parts) -> set[str]:

@@ -33,7 +33,8 @@ METRICS = {
     "agent/epochs_used": "Number of passes that PPO made over the round's experience before the KL divergence stopped "
     "it; partial passes count as fractions.",
     "agent/learning_rate": "Learning rate of the policy and the value function in the round, if a schedule changes it.",
-    "agent/value_loss": "Squared error of the value function, on scaled rewards.",
+    "agent/value_loss": "Loss of the value function, on scaled rewards: its squared error, or the cross-entropy of a "
+    "distribution.",
     "agent/policy_loss": "The clipped surrogate loss of the policy; its absolute value means little.",
     "agent/clip_fraction": "Share of training samples whose policy ratio was clipped.",
     "agent/explained_variance": "Share of the returns' variance that the value function explains; 1 is perfect.",

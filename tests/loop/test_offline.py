@@ -91,6 +91,11 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, data):
         ),
         (["algorithm=bc", "demos=DATA", "reward=gail"], "algorithm learns from demonstrations alone"),
         (["algorithm=iql", "data=DATA", "env=pencil_case"], "was recorded on the environment 'point'"),
+        (["algorithm=td3_bc", "data=DATA", "algorithm.gradient_steps=1"], r"actor_every=2 must be from 1 to"),
+        (
+            ["algorithm=iql", "data=DATA", "evaluation.selects=best", "checkpoint.best=null"],
+            "checkpoint.best=null keeps",
+        ),
         (["algorithm=td3_bc", "data=DATA", "env=grid"], "needs real actions within bounds"),
         (
             ["algorithm=iql", "data=DATA", "evaluation.selects=none", "checkpoint.best=success"],
@@ -112,6 +117,17 @@ def test_rewards_must_be_recorded_for_a_reward_that_reads_them(tmp_path):
         )
     last = run_here(tmp_path / "run", "env=point", "reward=goal_classifier", "algorithm=iql", f"data={without}", *SMALL)
     assert np.isfinite(last["agent/critic_loss"])
+
+
+def test_rewards_of_other_settings_and_a_single_episode_are_warned_of(tmp_path, data, capsys):
+    common = ("reward=environment", "algorithm=iql", "env=point")
+    supplied.build_data(*build.build(composed(*common, f"data={data}")))
+    assert "Warning" not in capsys.readouterr().out
+    supplied.build_data(*build.build(composed(*common, f"data={data}", "env.goal_radius=0.5")))
+    assert "the recorded reward is not that of this run's point, first in row" in capsys.readouterr().out
+    first = {key: array[: 1 if key.startswith("episode") else 40] for key, array in point_demos().items()}
+    supplied.build_data(*build.build(composed(*common, f"data={point_file(tmp_path, **first)}")))
+    assert "holds one episode only" in capsys.readouterr().out
 
 
 def test_the_best_policy_is_kept_when_evaluations_may_select(tmp_path, data):

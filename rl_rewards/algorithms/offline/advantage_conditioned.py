@@ -1,6 +1,7 @@
 """A policy that is told whether an action was better than usual, and is asked for such actions: RECAP's recipe.
 
-V:  cross-entropy of a distribution over K bins against the recorded Monte Carlo return       (its mean is V(s))
+V:  cross-entropy of a distribution over K bins against the recorded Monte Carlo return       (its mean is V(s));
+    where a limit or the recording cut an episode, the return goes on with V
 A:  sum of the next n rewards + V(s_{t+n}) - V(s_t);  with n = null, the whole return minus V(s_t)
 pi: -E log pi(a | s, I),  I = (A > epsilon), dropped at random;  epsilon leaves a fraction of the steps positive
 (Physical Intelligence 2025, arXiv:2511.14759, sections IV-V.) The policy that acts is given I = "better". With guidance
@@ -23,7 +24,7 @@ from jaxtyping import Array, Bool, Float, Int
 from rl_rewards.algorithms.offline.learner import rows_in_chunks
 from rl_rewards.algorithms.offline.records import Batch, OfflineState, RoundData
 from rl_rewards.algorithms.offline.regression import RegressedPolicy
-from rl_rewards.core.checks import check_share, require
+from rl_rewards.core.checks import require
 from rl_rewards.core.distributions import ActionDistribution, Categorical, DiagonalNormal
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.requirements import Requirements
@@ -50,7 +51,13 @@ class AdvantageConditioned(RegressedPolicy):
         require(self.value_bins > 1, f"algorithm.value_bins={self.value_bins} must be at least 2.")
         steps = self.advantage_steps
         require(steps is None or steps > 0, f"algorithm.advantage_steps={steps} must be at least 1, or null.")
-        check_share("algorithm.dropped_share", self.dropped_share)
+        dropped = self.dropped_share
+        require(0 <= dropped < 1, f"algorithm.dropped_share={dropped} must lie in [0, 1).")
+        require(
+            dropped > 0 or self.guidance == 1,
+            f"algorithm.guidance={self.guidance} uses the policy that is not told, which algorithm.dropped_share=0 "
+            "never trains; choose algorithm.guidance=1, or drop some.",
+        )
         share = self.positive_share
         require(0 < share < 1, f"algorithm.positive_share={share} must lie between 0 and 1.")
         require(self.guidance >= 0, f"algorithm.guidance={self.guidance} must be 0 or more.")
@@ -83,7 +90,8 @@ class AdvantageConditioned(RegressedPolicy):
         def value(obs: Array) -> Array:
             return self._mean(state, self._log_probs(state.params["value"], self.inputs(state, obs)))
 
-        returns = dataset.returns(recorded.reward, self.discount, None, recorded.absorbing_value)
+        after = rows_in_chunks(value, steps.next_obs)  # counts where an episode was cut and did not terminate
+        returns = dataset.returns(recorded.reward, self.discount, after, recorded.absorbing_value)
         ends = [jnp.min(jnp.where(valid, returns, jnp.inf)), jnp.max(jnp.where(valid, returns, -jnp.inf))]
         low, high = ends[0], jnp.maximum(ends[1], ends[0] + 1e-3)
         state = state.replace(params=state.params | {"value_range": jnp.stack([low, high])})

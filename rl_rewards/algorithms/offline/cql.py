@@ -1,7 +1,8 @@
 """Conservative Q-learning: soft actor-critic whose critics are pushed down on actions that were not recorded.
 
 Q:  alpha' E_s[log sum_a exp Q_i(s, a) - E_{a~data} Q_i(s, a)]  added to the squared error       (CQL(H), equation 4)
-(Kumar et al. 2020, arXiv:2006.04779.) The first term is the maximum over mu of E_mu[Q] + H(mu), reached by mu ~ exp(Q).
+(Kumar et al. 2020, arXiv:2006.04779; there the squared error has the factor 1/2, so that alpha' counts twice as much.)
+The first term is the maximum over mu of E_mu[Q] + H(mu), reached by mu ~ exp(Q).
 Over real actions the sum is an integral. It is estimated with importance weights from K uniform actions, K actions of
 the policy at s and K at s' (appendix F):  log mean_k exp(Q(s, a_k) - log density(a_k)).
 With ``conservative_gap`` = tau the weight is learned instead: max over alpha' >= 0 of alpha' (gap - tau) (appendix F).

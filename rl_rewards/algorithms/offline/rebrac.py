@@ -39,8 +39,12 @@ class ReBRAC(TD3BC):
         return state, {"next_action": self._scaled(recorded.steps.action[following]), "has_next": goes_on}, {}
 
     def distance_from_next(self, batch: Batch, next_action: Float[Array, "N A"]) -> Float[Array, " N"]:
-        distance = jnp.sum(jnp.square(next_action - batch.prepared["next_action"]), axis=-1)
+        distance = self.distance(next_action, batch.prepared["next_action"])
         return jnp.where(batch.prepared["has_next"], self.critic_distance_weight * distance, 0.0)
+
+    def distance(self, action: Float[Array, "N A"], recorded: Float[Array, "N A"]) -> Float[Array, " N"]:
+        """Return the squared distance between actions, a sum over their entries as in the authors' code."""
+        return jnp.sum(jnp.square(action - recorded), axis=-1)
 
     def actor_value(self, values: Float[Array, "E N"]) -> Float[Array, " N"]:
         return jnp.min(values, axis=0)

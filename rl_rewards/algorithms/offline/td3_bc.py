@@ -52,7 +52,11 @@ class TD3BC(OfflineLearner):
             f"{type(self).__name__} needs real actions within bounds, which those of {self.spec.name} are not; "
             "algorithm=iql supports all actions.",
         )
-        require(self.actor_every > 0, f"algorithm.actor_every={self.actor_every} must be at least 1.")
+        every, steps = self.actor_every, self.gradient_steps
+        require(
+            1 <= every <= steps,
+            f"algorithm.actor_every={every} must be from 1 to algorithm.gradient_steps={steps}, the steps of a round.",
+        )
 
     @cached_property
     def actor(self) -> nn.Module:
@@ -103,6 +107,10 @@ class TD3BC(OfflineLearner):
         """Return what the target subtracts for next actions unlike the recorded ones; nothing here (see ReBRAC)."""
         return 0.0
 
+    def distance(self, action: Float[Array, "N A"], recorded: Float[Array, "N A"]) -> Float[Array, " N"]:
+        """Return the squared distance between actions, a mean over their entries as in the authors' code."""
+        return jnp.mean(jnp.square(action - recorded), axis=-1)
+
     def actor_value(self, values: Float[Array, "E N"]) -> Float[Array, " N"]:
         """Return the value that the actor maximises, of the estimates by all critics: the first one's."""
         return values[0]
@@ -115,7 +123,7 @@ class TD3BC(OfflineLearner):
         def loss(params: dict) -> tuple[Array, tuple[Array, Array]]:
             action = self.action(params, batch.inputs)
             value = self.actor_value(self.critics.values(state.params["critics"], batch.inputs, action))
-            distance = jnp.sum(jnp.square(action - batch.action), axis=-1)
+            distance = self.distance(action, batch.action)
             of_value, of_distance = self.weights(jax.lax.stop_gradient(value), batch.valid)
             return masked_mean(of_distance * distance - of_value * value, batch.valid), (value, distance)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.errors import warn
 from rl_rewards.data.demonstrations.checks import check_layout
 from rl_rewards.data.demonstrations.fit import INFO, Demonstrations, is_thinned, steps_of
 
@@ -20,6 +21,11 @@ def join(named: Sequence[tuple[str, Demonstrations]]) -> Demonstrations:
     for name, arrays in named:
         check_layout(name, {key: array for key, array in arrays.items() if not key.startswith(INFO)}, None)
     sets = [arrays for _, arrays in named]
+    every = dict.fromkeys(key for one in sets for key in one if key != "step")
+    lacking = {name: [key for key in every if key not in one] for name, one in named}
+    for name, missing in lacking.items():
+        if missing:
+            warn(f"{name} lacks {', '.join(missing)}, which the joined data therefore does not have.")
     keys = [key for key in sets[0] if key != "step" and all(key in one for one in sets)]
     for key in keys:
         shapes = [one[key].shape[1:] for one in sets]

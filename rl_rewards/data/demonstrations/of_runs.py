@@ -36,6 +36,12 @@ def files_of(name: str) -> list[Path]:
     return [file for kind in (REPLAY, EPISODES) if (file := recording_file(run_dir, kind, seed)).is_file()]
 
 
+def files_of_all_seeds(name: str) -> list[Path]:
+    """Return the files of the run ``run:RUN_DIR`` that exist for single seeds."""
+    run_dir, _ = _named(name)
+    return sorted(path for kind in (REPLAY, EPISODES) for path in run_dir.glob(f"{kind}_*.npz"))
+
+
 def of_seed(name: str, seed: int) -> str:
     """Return the recording of ``seed`` if ``name`` is a run that recorded it separately, and otherwise ``name``."""
     if not name.startswith(RUN) or _named(name)[1] is not None or files_of(name):

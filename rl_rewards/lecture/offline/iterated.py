@@ -3,7 +3,7 @@
 Slides: "collect data with the policy, fit its value by Monte Carlo, train an advantage-conditioned policy" (pi*0.6,
 arXiv:2511.14759). Iteration 0 clones slow demonstrations. Every further iteration adds the episodes of the last policy
 to the data, and trains a new advantage-conditioned policy from nothing. The controls learn from the data of the last
-iteration by cloning its best episodes, or by AWR; PPO learns online, from as many env steps as were recorded.
+iteration by cloning its best episodes, or by AWR; PPO learns online, from about as many env steps.
 """
 
 from collections.abc import Mapping, Sequence

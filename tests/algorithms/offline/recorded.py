@@ -18,13 +18,20 @@ SMALL |= {"normalize_obs": False, "normalize_reward": False}
 
 
 def dataset_of(
-    obs: Any, action: Any, reward: Any, next_obs: Any = None, terminated: Any = True, lengths: Any = None
+    obs: Any,
+    action: Any,
+    reward: Any,
+    next_obs: Any = None,
+    terminated: Any = True,
+    lengths: Any = None,
+    rows: Any = (None,),
 ) -> Dataset:
     """Return a data set of numpy arrays.
 
     Args:
         next_obs: None means ``obs``.
         lengths: steps of each episode, one after the other; None means episodes of one step.
+        rows: of each seed; None means all.
     """
     n = len(reward)
     steps = make_record(
@@ -42,7 +49,7 @@ def dataset_of(
     )
     ends = np.cumsum(np.ones(n, int) if lengths is None else lengths) - 1
     follows = ~np.isin(np.arange(n - 1), ends)
-    return jax.tree.map(jnp.asarray, Dataset.of(steps, follows, [None]))
+    return jax.tree.map(jnp.asarray, Dataset.of(steps, follows, list(rows)))
 
 
 def trained(name: str, spec: EnvSpec, dataset: Dataset, rounds: int = 10, **changes: Any):

@@ -154,6 +154,35 @@ def test_guidance_multiplies_densities():
     assert np.asarray(jax.nn.softmax(guided(better, free, w).logits)) == pytest.approx(wanted / wanted.sum(), abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["bc_top", "awr", "advantage_conditioned"])
+def test_a_seed_with_fewer_steps_learns_as_if_it_were_alone(name):
+    """Its rows are padded to the length of the other seed's, and the padding has the lowest or the highest rewards."""
+    rng, n = np.random.default_rng(0), 40
+    obs, action = rng.normal(size=(n, 1)), rng.integers(0, 3, n).astype(np.int32)
+    reward = rng.normal(size=n)
+    reward[[23, 39]] = 50.0, -50.0  # the rows that pad those of the first seed, and the last row
+    ends = np.arange(n) % 4 == 3
+    rows = [np.arange(24), np.arange(40)]
+    given = {"obs": obs, "action": action, "reward": reward, "terminated": ends, "lengths": [4] * 10}
+    both, alone = dataset_of(**given, rows=rows), dataset_of(**given, rows=rows[:1])
+    algorithm = make("algorithm", name, SPEC, **(SMALL | {"model": {"hidden": [8], "activation": "tanh"}}))
+    state = algorithm.init(jax.random.key(0))
+
+    def told(dataset):
+        steps = dataset.transitions
+        _, prepared, metrics = algorithm.prepare(state, RoundData(dataset, steps, steps.env_reward, jnp.zeros(())))
+        return prepared, metrics
+
+    padded = jax.tree.map(lambda x: x[0], jax.vmap(told, (both.seed_axes,))(both))
+    expected = told(alone)
+    for name, value in expected[1].items():
+        assert float(padded[1][name]) == pytest.approx(float(value), rel=1e-4, abs=1e-5), name
+    for name, value in expected[0].items():
+        np.testing.assert_allclose(padded[0][name][:24], value[:24], rtol=1e-4, atol=1e-5, err_msg=name)
+    if "drawn" in padded[0]:
+        assert not np.asarray(padded[0]["drawn"])[24:].any(), "padding is never drawn"
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "told"),
     [
@@ -162,6 +191,11 @@ def test_guidance_multiplies_densities():
         ("bc_top", {"best_share": 0.0}, r"algorithm\.best_share=0\.0 must lie in \(0, 1\]"),
         ("cql", {"sampled_actions": 0}, r"algorithm\.sampled_actions=0 must be at least 1"),
         ("advantage_conditioned", {"positive_share": 1.0}, r"algorithm\.positive_share=1\.0 must lie between"),
+        (
+            "advantage_conditioned",
+            {"dropped_share": 0.0, "guidance": 2.0},
+            r"which algorithm\.dropped_share=0 never trains",
+        ),
     ],
 )
 def test_invalid_settings_are_refused(name, changes, told):

@@ -194,6 +194,10 @@ def test_rebracs_target_subtracts_the_distance_from_the_next_recorded_action():
         {"next_action": recorded, "has_next": jnp.array([True, False])},
     )  # fmt: skip
     assert np.asarray(algorithm.distance_from_next(batch, next_action)) == pytest.approx([2.0 * 0.0625, 0.0])
+    two = jnp.array([[0.0, 0.0]]), jnp.array([[0.6, 0.2]])
+    assert float(algorithm.distance(*two)[0]) == pytest.approx(0.4), "ReBRAC sums over the entries of an action"
+    td3 = make("algorithm", "td3_bc", REAL, **SMALL)
+    assert float(td3.distance(*two)[0]) == pytest.approx(0.2), "TD3+BC takes their mean"
 
 
 @pytest.mark.parametrize("name", ["td3_bc", "rebrac"])
