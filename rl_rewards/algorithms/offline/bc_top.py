@@ -2,8 +2,8 @@
 
 Episodes are ordered by their return under the current reward, and the policy imitates the best ones that together have
 a fraction of the steps ("10% BC", Chen et al. 2021, arXiv:2106.01345, section 5.1). With a fraction of 1 it is plain
-cloning of the data set. An episode that the recording cut counts with the rewards that it has, so where every step costs
-something, short fragments look good; leave them out of the data.
+cloning of the data set. An episode that the recording cut counts with the rewards that it has: where every step costs
+something, short fragments look good, and should not be in the data.
 """
 
 from dataclasses import dataclass
