@@ -46,7 +46,7 @@ class EvaluationSettings:
     every: int  # rounds between two evaluations; the first and the last round are always evaluated
     episodes: int  # episodes of the stochastic policy, and again as many of its mode
     selects: Literal["auto", "best", "none"] = "auto"
-    """Whether evaluations choose the policy that is kept as the best; see loop.best.best_choice."""
+    """With ``best``, evaluations choose the policy that is kept; with ``none``, they only measure; see loop.best."""
 
     def __post_init__(self) -> None:
         _check(self, "evaluation", at_least_one=("every", "episodes"))

@@ -1,4 +1,4 @@
-"""What offline learners pass around: their state, the data set of a round, and minibatches of it."""
+"""The records of offline learners: their state, the data set of a round, and minibatches of it."""
 
 from typing import Any
 
