@@ -154,8 +154,8 @@ FAULTS = (
     Fault(
         "the returns of recorded steps run on into the next episode",
         "data/dataset.py",
-        "discount * goes_on",
-        "discount * jnp.ones(self.size)",
+        "discount * trace_decay * goes_on)",
+        "discount * trace_decay * jnp.ones(self.size))",
         "data/test_dataset.py",
     ),
     Fault(
@@ -218,8 +218,8 @@ FAULTS = (
     Fault(
         "a policy's memory is not in the checkpoint",
         "loop/checkpoint/trees.py",
-        '"key", "memory")}',
-        '"key")}',
+        '"key", "memory", "recording")',
+        '"key", "recording")',
         "loop/test_resume.py",
     ),
     Fault(

@@ -109,7 +109,7 @@ class Experience(NamedTuple):
     rollout: Transition | None  # [T, B, ...]; None offline
     sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline, the data set
     sample_segments: Callable[[Key, int, int], Transition]  # (key, Q, L) -> [Q, L, ...], never across an episode's end
-    log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the data
+    log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the rollout
     sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None without demonstrations
     dataset: RecordedSteps | None = None  # offline, all recorded steps; else all demonstrations, or None
     memory: Memory = ()  # [B, ...] of the policy, before the rollout's first step

@@ -60,7 +60,8 @@ def write_recordings(parts: Parts, settings: Settings, state: TrainState, run_di
             path = recording_file(run_dir, REPLAY, seed if several else None)
             save_demonstrations(path, spec, all_episodes(ring.stored(), spec))
     if settings.record_episodes:
-        stage = zlib.crc32(" ".join(parts.algorithm.requirements.data).encode())  # another one begins elsewhere
+        # Runs on other data record other episodes, so that the stages of a pipeline do not repeat each other.
+        stage = zlib.crc32(" ".join(parts.algorithm.requirements.data).encode())
         recorder = Recorder(parts.env, of_policy(parts.algorithm, spec, explore=True), settings.record_episodes)
         for seed, agent in zip(settings.seeds, parts.seeds.each(state.agent), strict=True):
             path = recording_file(run_dir, EPISODES, seed if several else None)
@@ -71,6 +72,6 @@ def recording_seed(seed: int, part: int = 0) -> int:
     """Return the seed of a recording's own random stream, which a run with ``seed`` uses for nothing else.
 
     Args:
-        part: the number of the recording, if there are several.
+        part: a number of the recording; recordings with other numbers have other random streams.
     """
     return int(np.random.default_rng([seed, part, 0x4EC0]).integers(2**31 - 1))

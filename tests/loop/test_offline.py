@@ -89,6 +89,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, data):
             ["algorithm=iql", "data=DATA", "reward=adversarial_classifier"],
             "This reward learns from rollouts of the policy",
         ),
+        (["algorithm=iql", "data=DATA", "demos=DATA", "reward=airl"], "This reward learns from rollouts of the policy"),
         (["algorithm=bc", "demos=DATA", "reward=gail"], "algorithm learns from demonstrations alone"),
         (["algorithm=iql", "data=DATA", "env=pencil_case"], "was recorded on the environment 'point'"),
         (["algorithm=td3_bc", "data=DATA", "algorithm.gradient_steps=1"], r"actor_every=2 must be from 1 to"),

@@ -48,14 +48,11 @@ class TopCloning(RegressedPolicy):
         wanted = jnp.ceil(self.best_share * jnp.sum(valid)).astype(jnp.int32)
         least = total[order[jnp.maximum(wanted - 1, 0)]]
         chosen = valid & (total >= least)  # whole episodes, and all of several equally good ones
-        return (
-            state,
-            {"drawn": chosen},
-            {
-                "agent/cloned_share": masked_mean(chosen, valid),
-                "agent/cloned_return_least": state.reward_scale * least,
-            },
-        )
+        told = {
+            "agent/cloned_share": masked_mean(chosen, valid),
+            "agent/cloned_return_least": state.reward_scale * least,
+        }
+        return state, {"drawn": chosen}, told
 
     def gradient_step(
         self, state: OfflineState, batch: Batch, index: Int[Array, ""], key: Key

@@ -56,7 +56,8 @@ class IQL(ValuedPolicy):
 
     def optimizers(self) -> dict[str, optax.GradientTransformation]:
         rate = self.learning_rate
-        decayed = optax.cosine_decay_schedule(rate, self.all_gradient_steps) if self.actor_decay else rate
+        steps = self.rounds * self.gradient_steps  # of the whole run
+        decayed = optax.cosine_decay_schedule(rate, steps) if self.actor_decay else rate
         return {"actor": optax.adam(decayed), "critics": optax.adam(rate), "value": optax.adam(rate)}
 
     def gradient_step(

@@ -102,11 +102,6 @@ class OfflineLearner(Algorithm):
         """True if actions are choices, and False if they are real."""
         return isinstance(self.spec.action, Discrete)
 
-    @property
-    def all_gradient_steps(self) -> int:
-        """The number of gradient steps of the whole run."""
-        return self.rounds * self.gradient_steps
-
     @cached_property
     def scale(self) -> ActionScale:
         """The conversion of actions between the env's units and the networks'."""

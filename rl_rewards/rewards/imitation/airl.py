@@ -81,7 +81,8 @@ class Airl(Gail):
 
     @property
     def requirements(self) -> Requirements:
-        return replace(super().requirements, reads=("obs", "action", "next_obs"))
+        # Its logit has the probability of an action under the policy that took it, which recorded data do not have.
+        return replace(super().requirements, reads=("obs", "action", "next_obs"), needs_rollouts=True)
 
     def portable_reward(self, state: GailState, transitions: Transition) -> Float[Array, "*batch"]:
         """Return g, the reward without the shaping."""
