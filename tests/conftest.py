@@ -47,6 +47,17 @@ def _functions_only(transformer, node):
 
 
 _import_hook.JaxtypingTransformer.visit_ClassDef = _functions_only
+_visit_function = _import_hook.JaxtypingTransformer.visit_FunctionDef
+
+
+def _outermost_only(transformer, node):
+    """Leave functions inside functions unchecked: they would be decorated again at every call of the outer one."""
+    if any(isinstance(parent, ast.FunctionDef) for parent in transformer._parents):
+        return node
+    return _visit_function(transformer, node)
+
+
+_import_hook.JaxtypingTransformer.visit_FunctionDef = _outermost_only
 BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # ints pass as floats, as in pyright
 jaxtyping.install_import_hook([f"rl_rewards.{name}" for name in CHECKED], BEARTYPE)
 
@@ -67,6 +78,7 @@ JAX_SETTINGS = {
     "jax_disable_most_optimizations": True,
     "jax_compilation_cache_dir": str(Path(tempfile.gettempdir()) / f"rl_rewards_jax_cache_{os.getuid()}"),
     "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_traceback_in_locations_limit": 0,  # every operation would record the lines that led to it: 8% of the time
 }
 for name, value in JAX_SETTINGS.items():
     jax.config.update(name, value)
@@ -139,6 +151,13 @@ def _memory_is_given_back():
         forget_shared_programs()
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture
+def outer_patch():
+    """Return a ``monkeypatch`` for what compiled programs do not contain, so that the test shares them with others."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
 
 
 @pytest.fixture(autouse=True)

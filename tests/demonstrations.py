@@ -1,10 +1,12 @@
 """Small demonstrations of ``point``: noisy moves to a place in the goal disc."""
 
+from functools import cache
 from pathlib import Path
 
 import jax
 import numpy as np
 
+from rl_rewards.core.types import EnvSpec
 from rl_rewards.data.demonstrations.load import Demonstrations, first_episodes, save_demonstrations
 from rl_rewards.loop.policies import RestoredPolicy, record
 from tests.runs import build, composed
@@ -44,8 +46,13 @@ def point_file(folder: Path, **changes: object) -> str:
     """Write ``point_demos`` to a file and return its path; ``changes`` replace arrays, or omit them if None."""
     demos = {key: value for key, value in {**point_demos(), **changes}.items() if value is not None}
     path = folder / "demos.npz"
-    save_demonstrations(path, build.build(composed("env=point")).parts.env.spec, demos)
+    save_demonstrations(path, _point_spec(), demos)
     return str(path)
+
+
+@cache
+def _point_spec() -> EnvSpec:
+    return build.build(composed("env=point", "reward=zero")).parts.env.spec
 
 
 def recorded(folder: Path, *overrides: str, episodes: int = 3) -> str:

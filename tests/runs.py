@@ -1,9 +1,11 @@
 """Helpers that run complete experiments, in this process or in a new one."""
 
+import copy
 import json
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +33,12 @@ ADDED_LATER |= {"flatten_observations": False}
 
 
 def composed(*overrides: str) -> DictConfig:
-    """Return the configuration of a command line."""
+    """Return the configuration of a command line, as a copy that the test may change."""
+    return copy.deepcopy(_composed(*overrides))
+
+
+@cache
+def _composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("config", list(overrides))
     OmegaConf.set_struct(cfg, True)

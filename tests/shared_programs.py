@@ -20,7 +20,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-KEPT = 40
+KEPT = 120
 LARGEST_ARRAY = 1_000_000  # bytes; functions with larger arrays are not shared, so that these arrays can be freed
 BY_VALUE = (bool, int, float, complex, str, bytes, type(None), np.dtype, np.generic, enum.Enum, slice)
 plain_jit = jax.jit

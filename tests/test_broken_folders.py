@@ -96,8 +96,8 @@ def would_train(*_):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_broken_folder_is_read_or_refused_in_one_sentence(kept_run, tmp_path, seed, monkeypatch):
-    monkeypatch.setattr(experiment, "Rounds", would_train)
+def test_a_broken_folder_is_read_or_refused_in_one_sentence(kept_run, tmp_path, seed, outer_patch):
+    outer_patch.setattr(experiment, "Rounds", would_train)
     chance = random.Random(seed)
     for number in range(12):
         folder, done = broken_copy(kept_run, tmp_path / str(number), chance)

@@ -58,13 +58,13 @@ def test_a_printed_run_runs(tmp_path, kept_run, line):
     assert np.isfinite(last["env_steps"]) and (tmp_path / "run" / "DONE").exists()
 
 
-def test_the_reward_that_a_page_shows_runs(tmp_path, monkeypatch):
+def test_the_reward_that_a_page_shows_runs(tmp_path, outer_patch):
     code = next(one for one in python_blocks(ROOT / "rl_rewards" / "rewards" / "README.md") if "class Near" in one)
     (tmp_path / "my_rewards.py").write_text(code, encoding="utf-8")
     (tmp_path / "my_configs" / "reward").mkdir(parents=True)
     yaml = "_target_: my_rewards.Near\nweight: 1.0\n"
     (tmp_path / "my_configs" / "reward" / "near.yaml").write_text(yaml, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    outer_patch.syspath_prepend(str(tmp_path))
     words = f"hydra.searchpath=[file://{tmp_path / 'my_configs'}] reward=near env=point".split()
     last = run_here(tmp_path / "run", *words, *SMALL)
     assert last["eval/learned_return"] < 0.0
@@ -77,8 +77,8 @@ def labelled_run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", [one for one in all_commands() if re.match(PROGRAM, one)])
-def test_a_printed_program_runs(tmp_path, monkeypatch, request, command, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_a_printed_program_runs(tmp_path, outer_patch, request, command, capsys):
+    outer_patch.chdir(tmp_path)
     words = shlex.split(command)[2:]
     if "RUN_DIR" in words:
         labelled_run = request.getfixturevalue("labelled_run")
@@ -96,7 +96,7 @@ def test_a_printed_program_runs(tmp_path, monkeypatch, request, command, capsys)
         assert "agreement" in capsys.readouterr().out
     elif program == "rl_rewards.label":
         served = []
-        monkeypatch.setattr(label, "serve", lambda path, *_, **__: served.append(path))  # which ends with the process
+        outer_patch.setattr(label, "serve", lambda path, *_, **__: served.append(path))  # which ends with the process
         label.main(rest)
         assert served == [labelled_run / STORE_NAME] or (tmp_path / "labels.jsonl").stat().st_size > 100
     elif rest[0] == "info":

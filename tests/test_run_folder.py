@@ -190,9 +190,9 @@ def test_an_arm_goes_on_however_its_study_writes_its_arms(copy):
     start_run(composed(*SMALL, *RUN, "size=small", "arms={a: [{extends: _b}], _b: []}"), copy, CHOICES)
 
 
-def test_without_a_copy_only_the_first_command_goes_on(copy, monkeypatch, capsys):
+def test_without_a_copy_only_the_first_command_goes_on(copy, outer_patch, capsys):
     """This is a folder of an earlier version, whose checkpoints store no configuration."""
-    monkeypatch.setattr(one_item, "stored_config", lambda folder: None)
+    outer_patch.setattr(one_item, "stored_config", lambda folder: None)
     (copy / "config.yaml").write_text("")
     with pytest.raises(ConfigError, match=r"config\.yaml is empty\. No checkpoint has a copy; restore"):
         resume_run(copy, [])
@@ -255,14 +255,14 @@ def test_a_checkpoint_of_an_earlier_version_has_no_digest_to_check(copy):
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch) -> str:
+def package(tmp_path, outer_patch) -> str:
     """Create a user's package with its own reward and algorithm."""
     code = (
         "from rl_rewards.algorithms import ppo\nfrom rl_rewards.rewards.classifier import adversarial\n"
         "class Mine(adversarial.AdversarialClassifier):\n    pass\nclass Learner(ppo.PPO):\n    pass\n"
     )
     (tmp_path / "package_of_mine.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
+    outer_patch.syspath_prepend(tmp_path)
     yield "package_of_mine"
     sys.modules.pop("package_of_mine", None)
 
@@ -304,7 +304,7 @@ def test_the_folders_own_trust_counts_for_nothing(copy):
         resume_run(copy, [])
 
 
-def test_a_run_that_is_composed_needs_no_trust(tmp_path, package, monkeypatch):
+def test_a_run_that_is_composed_needs_no_trust(tmp_path, package, outer_patch):
     """Users may use their own classes, and start their own run again by the same command."""
 
     class WouldTrain(Exception):
@@ -313,7 +313,7 @@ def test_a_run_that_is_composed_needs_no_trust(tmp_path, package, monkeypatch):
     def would_train(*_):
         raise WouldTrain
 
-    monkeypatch.setattr(experiment, "Rounds", would_train)
+    outer_patch.setattr(experiment, "Rounds", would_train)
     for _ in range(2):
         with pytest.raises(WouldTrain):
             finished_run(tmp_path / "own", *RUN, f"reward._target_={package}.Mine")

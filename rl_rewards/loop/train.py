@@ -92,15 +92,18 @@ def init_state(parts: Parts, seed: int, ring_of_newest: bool = False) -> TrainSt
     Args:
         ring_of_newest: keep a replay ring even if only the newest rollout is needed, as earlier versions did.
     """
-    options = RUN_ONCE if jax.default_backend() == "cpu" else None
-    init = jax.jit(_init_states(parts, ring_of_newest), compiler_options=options)
-    return init(parts.seeds.keys(seed), parts.source.prepared)
+    return _jitted_init(parts, ring_of_newest)(parts.seeds.keys(seed), parts.source.prepared)
 
 
 def state_shapes(parts: Parts, ring_of_newest: bool = False) -> TrainState:
     """Return the shapes and dtypes of what :func:`init_state` returns."""
     keys = jax.eval_shape(lambda: parts.seeds.keys(0))
-    return jax.eval_shape(_init_states(parts, ring_of_newest), keys, parts.source.prepared)
+    return _jitted_init(parts, ring_of_newest).eval_shape(keys, parts.source.prepared)
+
+
+def _jitted_init(parts: Parts, ring_of_newest: bool) -> Any:
+    options = RUN_ONCE if jax.default_backend() == "cpu" else None
+    return jax.jit(_init_states(parts, ring_of_newest), compiler_options=options)
 
 
 def _init_states(parts: Parts, ring_of_newest: bool) -> Callable[[Key, Any], TrainState]:

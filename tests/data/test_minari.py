@@ -25,9 +25,9 @@ PENDULUM = ("env=gymnasium", "env.id=Pendulum-v1", "env.ends_early=false", "env.
 
 
 @pytest.fixture
-def dataset(tmp_path, monkeypatch) -> str:
+def dataset(tmp_path, outer_patch) -> str:
     """Record a random policy on Pendulum in episodes of 7, 8 and 9 steps; the last one stops without an end flag."""
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    outer_patch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     env, rng, buffers = gymnasium.make("Pendulum-v1"), np.random.default_rng(0), []
     for length in (7, 8, 9):
         obs = [env.reset(seed=length)[0]]
@@ -88,9 +88,9 @@ def test_what_is_wrong_is_said(dataset):
 ODD = gymnasium.spaces.Discrete(3, start=1)
 
 
-def own_dataset(tmp_path, monkeypatch, episodes, observations=None):
+def own_dataset(tmp_path, outer_patch, episodes, observations=None):
     """Record a data set of these (observations, actions), whose actions are 1 to 3."""
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    outer_patch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     buffers = []
     for obs, actions in episodes:
         nothing = [False] * len(actions)
@@ -110,14 +110,14 @@ def own_dataset(tmp_path, monkeypatch, episodes, observations=None):
 WALK = np.arange(8, dtype=np.float32).reshape(4, 2)
 
 
-def test_choices_count_from_zero_wherever_their_space_starts(tmp_path, monkeypatch):
-    own_dataset(tmp_path, monkeypatch, [(WALK, [1, 2, 3])])
+def test_choices_count_from_zero_wherever_their_space_starts(tmp_path, outer_patch):
+    own_dataset(tmp_path, outer_patch, [(WALK, [1, 2, 3])])
     loaded = load_demonstrations("minari:own/odd-v0", make_spec(obs=2, action=Discrete(3)))
     np.testing.assert_array_equal(loaded["action"], [0, 1, 2])
 
 
-def test_observed_choices_become_one_hot(tmp_path, monkeypatch):
-    own_dataset(tmp_path, monkeypatch, [([2, 3, 4], [1, 2])], gymnasium.spaces.Discrete(3, start=2))
+def test_observed_choices_become_one_hot(tmp_path, outer_patch):
+    own_dataset(tmp_path, outer_patch, [([2, 3, 4], [1, 2])], gymnasium.spaces.Discrete(3, start=2))
     loaded = load_demonstrations("minari:own/odd-v0", make_spec(obs=3, action=Discrete(3)))
     np.testing.assert_array_equal(loaded["obs"], np.eye(3)[:2])
     np.testing.assert_array_equal(loaded["next_obs"], np.eye(3)[1:])
@@ -131,8 +131,8 @@ def test_observed_choices_become_one_hot(tmp_path, monkeypatch):
         ((WALK[:3], [1, 2, 3]), "episode 1 has 3 actions and 3 observations; 4 are needed, one before each action"),
     ],
 )
-def test_episodes_that_cannot_be(tmp_path, monkeypatch, episode, message):
-    own_dataset(tmp_path, monkeypatch, [(WALK, [1, 2, 3]), episode])
+def test_episodes_that_cannot_be(tmp_path, outer_patch, episode, message):
+    own_dataset(tmp_path, outer_patch, [(WALK, [1, 2, 3]), episode])
     with pytest.raises(ConfigError, match=message):
         read_minari("own/odd-v0")
 
@@ -145,14 +145,14 @@ def test_episodes_that_cannot_be(tmp_path, monkeypatch, episode, message):
         ("metadata.json", b"{", "cannot be read: Misconfigured dataset named own/odd-v0"),
     ],
 )
-def test_damaged_datasets(tmp_path, monkeypatch, file, content, message):
-    (own_dataset(tmp_path, monkeypatch, [(WALK, [1, 2, 3])]) / file).write_bytes(content)
+def test_damaged_datasets(tmp_path, outer_patch, file, content, message):
+    (own_dataset(tmp_path, outer_patch, [(WALK, [1, 2, 3])]) / file).write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         read_minari("own/odd-v0")
 
 
-def test_a_dataset_with_damaged_bytes_is_read_or_refused(tmp_path, monkeypatch):
-    shard = own_dataset(tmp_path, monkeypatch, [(WALK, [1, 2, 3])]) / "main_data.hdf5"
+def test_a_dataset_with_damaged_bytes_is_read_or_refused(tmp_path, outer_patch):
+    shard = own_dataset(tmp_path, outer_patch, [(WALK, [1, 2, 3])]) / "main_data.hdf5"
     good, rng = shard.read_bytes(), np.random.default_rng(0)
     for length in rng.integers(0, len(good), 15):
         shard.write_bytes(good[:length])

@@ -175,8 +175,8 @@ def test_each_seed_goes_on_with_its_own(tmp_path):
         (("pretrain.run=null",), r"pretrain\.part=bob needs pretrain=RUN_DIR"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_anything_compiles(tmp_path, played, changes, told, monkeypatch):
-    monkeypatch.setattr("rl_rewards.loop.experiment.init_state", None)  # the first function that would compile
+def test_what_does_not_fit_is_refused_before_anything_compiles(tmp_path, played, changes, told, outer_patch):
+    outer_patch.setattr("rl_rewards.loop.experiment.init_state", None)  # the first function that would compile
     fit = [c for c in FINE_TUNED if not (changes[0] == "reward=environment" and c.startswith("reward"))]
     if changes[0].startswith("env=key"):
         fit = [c for c in fit if not c.startswith(("env=", "env.length", "env.goal"))]

@@ -163,10 +163,10 @@ def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
     assert raw_rows(tmp_path / "run")[-1]["reward/labels"] == 24
 
 
-def test_the_terminal_asks_and_takes_back(tmp_path, monkeypatch, capsys):
+def test_the_terminal_asks_and_takes_back(tmp_path, outer_patch, capsys):
     said = iter(["1", "z", "nonsense", "2", "s", "q", *["="] * 100])
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("builtins.input", lambda prompt: next(said))
+    outer_patch.setattr("sys.stdin.isatty", lambda: True)
+    outer_patch.setattr("builtins.input", lambda prompt: next(said))
     run_here(tmp_path, *ASKS, "labeler=human_terminal", evaluated=False)
     shown = capsys.readouterr().out
     assert "'nonsense' is not an answer: 1 or 2 for the better one, = for equal" in shown
@@ -174,10 +174,10 @@ def test_the_terminal_asks_and_takes_back(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "clips" / "2.png").stat().st_size > 100
 
 
-def test_the_terminal_asks_whether_the_task_is_done(tmp_path, monkeypatch, capsys):
+def test_the_terminal_asks_whether_the_task_is_done(tmp_path, outer_patch, capsys):
     said = iter(["y", "perhaps", "n", "s", *["y"] * 100])
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("builtins.input", lambda prompt: next(said))
+    outer_patch.setattr("sys.stdin.isatty", lambda: True)
+    outer_patch.setattr("builtins.input", lambda prompt: next(said))
     queries = ("reward.queries=5", "reward.rounds_per_session=1", "total_env_steps=1920")
     last = run_here(tmp_path, "env=point", *queries, "labeler=human_terminal", evaluated=False)
     shown = capsys.readouterr().out

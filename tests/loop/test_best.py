@@ -67,7 +67,7 @@ def test_what_is_kept_is_the_state_of_the_best_evaluation(run, tmp_path):
 
 
 @pytest.mark.parametrize("killed_in", [1, 5])
-def test_a_killed_run_ends_with_the_same_best(run, tmp_path, monkeypatch, killed_in):
+def test_a_killed_run_ends_with_the_same_best(run, tmp_path, outer_patch, killed_in):
     """The run is killed in its evaluation after round 1 (before the first checkpoint) or 5, with an unsaved best."""
 
     class Killed(BaseException):
@@ -80,7 +80,7 @@ def test_a_killed_run_ends_with_the_same_best(run, tmp_path, monkeypatch, killed
             raise Killed
         return evaluate(self, state, round)
 
-    with monkeypatch.context() as patched:
+    with outer_patch.context() as patched:
         patched.setattr(experiment.Evaluator, "__call__", dies)
         with pytest.raises(Killed):
             run_here(tmp_path, *RUN)
