@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import hypothesis
 import jax
@@ -156,8 +157,21 @@ def _memory_is_given_back():
 @pytest.fixture
 def outer_patch():
     """Return a ``monkeypatch`` for what compiled programs do not contain, so that the test shares them with others."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
+    with pytest.MonkeyPatch.context() as context:
+        yield context
+
+
+@pytest.fixture(autouse=True)
+def _programs_are_optimised(request):
+    """Compile the programs of a test with the mark ``optimised`` as a user's are, also in processes that it starts."""
+    name = "jax_disable_most_optimizations"
+    if request.node.get_closest_marker("optimised") is None:
+        yield
+        return
+    with patch.dict(os.environ, {name.upper(): "False"}):
+        jax.config.update(name, False)
+        yield
+        jax.config.update(name, True)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-KEPT = 120
+KEPT = 60
 LARGEST_ARRAY = 1_000_000  # bytes; functions with larger arrays are not shared, so that these arrays can be freed
 BY_VALUE = (bool, int, float, complex, str, bytes, type(None), np.dtype, np.generic, enum.Enum, slice)
 plain_jit = jax.jit
@@ -48,8 +48,9 @@ def shared_jit(fun: Callable | None = None, **options: Any) -> Any:
     try:
         if not _enabled:
             return plain_jit(fun, **options)
-        # JAX checks the reuse of random keys only at a program's first call.
-        key = (jax.config.jax_debug_key_reuse, _key(fun, held, ()), _key(tuple(sorted(options.items())), held, ()))
+        # JAX checks the reuse of random keys only at a program's first call, where it also compiles the program.
+        flags = jax.config.jax_debug_key_reuse, jax.config.read("jax_disable_most_optimizations")
+        key = (flags, _key(fun, held, ()), _key(tuple(sorted(options.items())), held, ()))
     except _TooLarge:
         return plain_jit(fun, **options)
     with _lock:

@@ -99,7 +99,7 @@ def would_train(*_):
 def test_a_broken_folder_is_read_or_refused_in_one_sentence(kept_run, tmp_path, seed, outer_patch):
     outer_patch.setattr(experiment, "Rounds", would_train)
     chance = random.Random(seed)
-    for number in range(12):
+    for number in range(8):
         folder, done = broken_copy(kept_run, tmp_path / str(number), chance)
         try:
             check(lambda folder=folder: rl_rewards.load_reward(folder))

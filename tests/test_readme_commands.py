@@ -45,7 +45,7 @@ def test_a_printed_run_runs(tmp_path, kept_run, line):
         words += env
     if "pretrain=outputs/played" in line:
         game = "reward=self_play env=key_door reward.horizon=80 reward.alice_moves=40 algorithm.rollout_length=128"
-        run_here(tmp_path / "played", *game.split(), *SMALL)
+        run_here(tmp_path / "played", *game.split(), *SMALL, evaluated=False)
         words = [word.replace("outputs/played", str(tmp_path / "played")) for word in words]
     if "examples.path=" in line:
         sizes = ["examples.goals=60", "examples.non_goals=60"]
@@ -54,7 +54,7 @@ def test_a_printed_run_runs(tmp_path, kept_run, line):
         path = recorded(tmp_path, *env)
         words = [re.sub(FILES, path, word) for word in words]
     words = [re.sub(r"\bgoals\.npz", str(tmp_path / "goals.npz"), word) for word in words]
-    last = run_here(tmp_path / "run", *words, *SMALL)
+    last = run_here(tmp_path / "run", *words, *SMALL, evaluated=False)
     assert np.isfinite(last["env_steps"]) and (tmp_path / "run" / "DONE").exists()
 
 
@@ -73,7 +73,7 @@ def test_the_reward_that_a_page_shows_runs(tmp_path, outer_patch):
 @pytest.fixture(scope="module")
 def labelled_run(tmp_path_factory):
     """A finished run whose teacher's answers are in its label store."""
-    return finished_run(tmp_path_factory.mktemp("labelled") / "run", *ASKS)
+    return finished_run(tmp_path_factory.mktemp("labelled") / "run", *ASKS, evaluated=False)
 
 
 @pytest.mark.parametrize("command", [one for one in all_commands() if re.match(PROGRAM, one)])

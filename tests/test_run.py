@@ -14,7 +14,7 @@ from tests.runs import command, start_command
 def test_a_whole_run(tmp_path, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
     tmp_path = tmp_path / "a folder, (1)=ö"
-    arguments = start_command("debug=smoke", "env=point", f"hydra.run.dir={tmp_path}")
+    arguments = start_command("debug=smoke", "env=point", "reward=environment", f"hydra.run.dir={tmp_path}")
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "true success" in done.stdout
@@ -23,7 +23,7 @@ def test_a_whole_run(tmp_path, monkeypatch):
     assert (tmp_path / "videos" / "final.mp4").stat().st_size > 1000
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert record["command"].startswith("python -m rl_rewards.run debug=smoke env=point")
-    assert record["reward_choice"] == "adversarial_classifier"
+    assert record["reward_choice"] == "environment"
     assert record["data_sha256"] == {}, "the run reads neither demonstrations nor examples"
 
 

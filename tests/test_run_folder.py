@@ -79,7 +79,7 @@ def test_a_study_is_run_by_one_process(tmp_path):
 def test_the_same_command_twice_loses_no_row_and_no_alarm(tmp_path):
     """This once failed: the second process was killed after two rounds and left two rows, so that the first lost its
     alarm."""
-    arguments = (*SMALL, "env=point", "total_env_steps=9600", f"hydra.run.dir={tmp_path}")
+    arguments = (*SMALL, "env=point", "reward=environment", "total_env_steps=9600", f"hydra.run.dir={tmp_path}")
     first = Command(*arguments, evaluated=False)
     deadline = time.monotonic() + 60
     while not (tmp_path / "run.lock").exists() and time.monotonic() < deadline:

@@ -106,7 +106,8 @@ def test_without_a_network_wandb_keeps_the_run_on_disk(tmp_path, monkeypatch, ke
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # no server listens there
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "10")  # seconds, which include going offline
     monkeypatch.setenv("WANDB_API_KEY", key)
-    done = command(*RUN, "total_env_steps=640", "logger=wandb", "logger.mode=online", f"hydra.run.dir={tmp_path}")
+    online = ("reward=environment", "total_env_steps=640", "logger=wandb", "logger.mode=online")
+    done = command(*RUN, *online, f"hydra.run.dir={tmp_path}", evaluated=False)
     assert done.returncode == 0, done.stderr
     assert "wandb cannot be reached" in done.stdout and "wandb sync" in done.stdout
     assert list((tmp_path / "wandb").glob("offline-run-*"))

@@ -12,7 +12,8 @@ from rl_rewards.command_line.sweep import check_launcher, override_hash
 from rl_rewards.core.errors import ConfigError
 from tests.runs import command
 
-SWEEP = ("--multirun", "debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=640")
+SWEEP = ("--multirun", "debug=smoke", "env=point", "reward=environment", "total_env_steps=640")
+SWEEP += ("video=false", "report=false")
 
 
 def test_a_failed_job_ends_nothing_and_a_second_start_repeats_nothing(tmp_path):
@@ -87,7 +88,7 @@ def test_a_study_is_no_job_of_a_sweep(tmp_path):
 def test_launchers_keep_the_same_folders_and_repeat_nothing(tmp_path, launcher, package):
     pytest.importorskip(package)
     rates = "algorithm.learning_rate=1e-3,-1.0"
-    arguments = (*SWEEP, f"hydra/launcher={launcher}", f"hydra.sweep.dir={tmp_path}", "reward=environment", rates)
+    arguments = (*SWEEP, f"hydra/launcher={launcher}", f"hydra.sweep.dir={tmp_path}", rates)
     first = command(*arguments, timeout=600)
     assert first.returncode == 0, first.stderr
     folders = [path.parent for path in tmp_path.glob("*/.hydra")]

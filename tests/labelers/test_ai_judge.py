@@ -542,7 +542,7 @@ def test_a_run_with_two_seeds_learns_from_a_judge(tmp_path):
     with JudgeServer(by_distance) as server:
         small = ["reward.budget=12", "reward.sessions=3", "reward.segment_steps=5"]
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=JUDGE_KEY"]
-        last = run_here(tmp_path, "reward=ai_feedback", "env=point", "num_seeds=2", *small, *judge)
+        last = run_here(tmp_path, "reward=ai_feedback", "env=point", "num_seeds=2", *small, *judge, evaluated=False)
     np.testing.assert_array_equal(last["reward/labels"], [12, 12])
     assert all(24 <= calls <= 25 for calls in last["labeler/calls"]) and last["labeler/flip_rate"] == [0.0, 0.0]
     assert KEY not in "".join(path.read_bytes().decode("latin1") for path in tmp_path.rglob("*") if path.is_file())

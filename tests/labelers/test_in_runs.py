@@ -43,9 +43,8 @@ def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path):
 
 
 def test_answers_teach_an_off_policy_learner_too(tmp_path):
-    last = run_here(tmp_path, *ASKS, "algorithm=sac")
-    assert last["reward/labels"] == 24
-    assert np.isfinite(last["eval/learned_return"]) and np.isfinite(last["eval/true_return"])
+    last = run_here(tmp_path, *ASKS, "algorithm=sac", evaluated=False)
+    assert last["reward/labels"] == 24 and np.isfinite(last["agent/critic_loss"])
 
 
 def test_a_run_cut_back_to_an_earlier_checkpoint_asks_the_same_again(tmp_path):

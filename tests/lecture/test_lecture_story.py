@@ -11,6 +11,7 @@ EVALUATED = ("evaluation.every=6", "evaluation.episodes=32", "examples.goals=400
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_a_hacked_run_raises_the_alarm(tmp_path):
     last = run_here(tmp_path, "reward=goal_classifier", *LEARNED, *LENGTH, *EVALUATED)
     assert last["eval/success"] < 0.05
@@ -19,6 +20,7 @@ def test_a_hacked_run_raises_the_alarm(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_the_quickstart_learns_its_task_raises_no_alarm_and_says_so(tmp_path):
     """A newcomer's first command, in a new process, ends with a verdict and a report, and needs no account."""
     done = command("experiment=quickstart", "video=false", f"hydra.run.dir={tmp_path}", timeout=600.0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.loop import build
+from tests.finished import cut_back, finished_run, resumed_run
 from tests.runs import composed, digest_of, rows, run_here
 
 SMALL = (
@@ -39,16 +40,15 @@ ALGORITHMS = {
 
 @pytest.mark.slow
 def test_resumes_to_the_bit(tmp_path):
-    """Replay, visited states and physics are restored: the run stops after three rounds, and resumes up to six."""
+    """Replay, visited states and physics are restored: the run goes on from its checkpoint."""
     env = ("env=pencil_case", "env.observation=image", "env.image_size=16", "env.max_episode_steps=15")
     arguments = (*ALGORITHMS["sac"], *env, *SMALL, *CLASSIFIER)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    last = run_here(whole, *arguments, "total_env_steps=240")
-    assert np.isfinite(last["eval/learned_return"]) and np.isfinite(last["eval/success"])
-    run_here(parts, *arguments, "total_env_steps=120", evaluated=False)
-    run_here(parts, *arguments, "total_env_steps=240", evaluated=False)
-    assert digest_of(parts) == digest_of(whole)
-    assert [row["round"] for row in rows(parts)] == list(range(6))
+    run = finished_run(tmp_path, *arguments, "total_env_steps=240", "checkpoint.every=3")
+    told, bits = rows(run), digest_of(run)
+    assert np.isfinite(told[-1]["eval/learned_return"]) and np.isfinite(told[-1]["eval/success"])
+    cut_back(run)
+    resumed_run(run, 240)
+    assert digest_of(run) == bits and rows(run) == told
 
 
 def test_a_pure_jax_environment_in_pictures(tmp_path):

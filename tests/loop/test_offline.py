@@ -56,8 +56,8 @@ def test_rewards_are_learned_from_recorded_steps(tmp_path, data, reward):
 
 def test_seeds_share_the_data_and_equal_single_runs(tmp_path, data):
     common = ("env=point", "reward=environment", "algorithm=iql", f"data={data}", *SMALL)
-    both = run_here(tmp_path / "both", *common, "num_seeds=2", "seed=3")
-    alone = run_here(tmp_path / "alone", *common, "seed=4")
+    both = run_here(tmp_path / "both", *common, "num_seeds=2", "seed=3", evaluated=False)
+    alone = run_here(tmp_path / "alone", *common, "seed=4", evaluated=False)
     for key in ("agent/critic_loss", "agent/v_mean", "agent/actor_loss"):
         assert both[key][1] == pytest.approx(alone[key], rel=1e-3)
     experiment = build.build(composed("debug=smoke", *common, "num_seeds=2"))
@@ -116,7 +116,8 @@ def test_rewards_must_be_recorded_for_a_reward_that_reads_them(tmp_path):
         supplied.build_data(
             *build.build(composed("env=point", "reward=environment", "algorithm=iql", f"data={without}"))
         )
-    last = run_here(tmp_path / "run", "env=point", "reward=goal_classifier", "algorithm=iql", f"data={without}", *SMALL)
+    parts = ("env=point", "reward=goal_classifier", "algorithm=iql", f"data={without}")
+    last = run_here(tmp_path / "run", *parts, *SMALL, evaluated=False)
     assert np.isfinite(last["agent/critic_loss"])
 
 

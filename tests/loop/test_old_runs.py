@@ -44,7 +44,14 @@ def test_a_run_goes_on_from_its_old_checkpoint_and_is_reported(old):
 
 
 def test_an_old_reward_pays_a_new_policy(old):
-    finished_run(old / "new", "env=point", "reward=frozen", f"reward.run={old / 'preferences'}", "total_env_steps=320")
+    finished_run(
+        old / "new",
+        "env=point",
+        "reward=frozen",
+        f"reward.run={old / 'preferences'}",
+        "total_env_steps=320",
+        evaluated=False,
+    )
     assert read_json(old / "new" / "DONE")["rounds"] == 1
 
 

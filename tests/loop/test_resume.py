@@ -1,6 +1,7 @@
 """A run that is killed at any time and resumed ends with the same bits and the same rows."""
 
 import random
+import shutil
 import signal
 import time
 
@@ -11,14 +12,14 @@ from omegaconf import OmegaConf
 
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
+from tests.finished import cut_back, finished_run, resumed_run
 from tests.processes import Command
 from tests.runs import command, composed, digest_of, rows, run_here
 from tests.test_configs import ADDED_LATER
 from tests.unevaluated import evaluations
 
 ROUNDS = 24
-COMMON = ("debug=smoke", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3", "evaluation.every=8")
-COMMON += ("video=false", "report=false")
+COMMON = ("debug=smoke", f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3", "video=false", "report=false")
 
 
 @pytest.mark.parametrize(
@@ -32,11 +33,11 @@ COMMON += ("video=false", "report=false")
 def test_killed_at_random_instants(tmp_path, env, kills):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = (*COMMON, f"env={env}")
-    assert command(*arguments, f"hydra.run.dir={whole}").returncode == 0
+    assert command(*arguments, f"hydra.run.dir={whole}", evaluated=False).returncode == 0
 
     chance = random.Random(env)
     for _ in range(kills):
-        process = Command(*arguments, f"hydra.run.dir={killed}")
+        process = Command(*arguments, f"hydra.run.dir={killed}", evaluated=False)
         first = _count(killed)
         deadline = time.monotonic() + 120
         # Let it run for at least a round, then kill it somewhere in the next rounds.
@@ -46,7 +47,7 @@ def test_killed_at_random_instants(tmp_path, env, kills):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (killed / "DONE").exists(), "the kills came too late to test anything"
-    assert command(*arguments, f"hydra.run.dir={killed}").returncode == 0
+    assert command(*arguments, f"hydra.run.dir={killed}", evaluated=False).returncode == 0
 
     assert digest_of(killed) == digest_of(whole)
     assert rows(killed) == rows(whole)
@@ -61,10 +62,9 @@ def _count(run_dir) -> int:
 def test_longer_run_continues_the_shorter_one(tmp_path):
     """resume=RUN_DIR total_env_steps=MORE ends with the same state as a run of that length."""
     short, long = tmp_path / "short", tmp_path / "long"
-    run = ("debug=smoke", "env=point", "video=false", "report=false")
-    assert command(*run, f"hydra.run.dir={short}", evaluated=False).returncode == 0
-    assert command(f"resume={short}", "total_env_steps=3200", evaluated=False).returncode == 0
-    assert command(*run, "total_env_steps=3200", f"hydra.run.dir={long}", evaluated=False).returncode == 0
+    finished_run(short, "env=point", evaluated=False)
+    resumed_run(short, 3200, evaluated=False)
+    finished_run(long, "env=point", "total_env_steps=3200", evaluated=False)
     assert digest_of(short) == digest_of(long)
 
 
@@ -76,6 +76,16 @@ def test_longer_run_continues_on_the_longer_schedule(tmp_path):
     assert command(f"resume={tmp_path}", "total_env_steps=3200", evaluated=False).returncode == 0
     found = [row["agent/learning_rate"] for row in rows(tmp_path)]
     assert found == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+def goes_on_to_the_bit(folder, *overrides: str) -> dict:
+    """Run five rounds, go on from the checkpoint after four to the same bits, and return the last row."""
+    run = finished_run(folder, *overrides, "checkpoint.every=2", evaluated=False)
+    told, bits = rows(run), digest_of(run)
+    cut_back(run)
+    resumed_run(run, 1600, evaluated=False)
+    assert digest_of(run) == bits and rows(run) == told
+    return rows(run)[-1]
 
 
 STABILISED = [f"algorithm.{one}" for one in ("target_kl=0.001", "reward_scale_floor=1.0", "learning_rate=0.01")]
@@ -91,11 +101,7 @@ STABILISED = [f"algorithm.{one}" for one in ("target_kl=0.001", "reward_scale_fl
 )
 def test_stabilisers_go_on_to_the_bit(tmp_path, run):
     """The state of the stabilisers is in the checkpoint, for several seeds and for both players."""
-    short, long = tmp_path / "short", tmp_path / "long"
-    run_here(short, *run, *STABILISED, evaluated=False)
-    run_here(short, *run, *STABILISED, "total_env_steps=3200", evaluated=False)
-    last = run_here(long, *run, *STABILISED, "total_env_steps=3200", evaluated=False)
-    assert digest_of(short) == digest_of(long)
+    last = goes_on_to_the_bit(tmp_path, *run, *STABILISED)
     used = np.concatenate([np.ravel(value) for key, value in last.items() if key.endswith("epochs_used")])
     assert len(used) == 2 and np.all(used > 0.0) and np.any(used < 4.0), "the option was on and stopped an update early"
 
@@ -107,12 +113,8 @@ def test_stabilisers_go_on_to_the_bit(tmp_path, run):
 )
 def test_a_policys_memory_goes_on_to_the_bit(tmp_path, run):
     """Checkpoints are taken in the middle of episodes of 30 steps; rollouts have 40."""
-    short, long = tmp_path / "short", tmp_path / "long"
     memory = ("model@algorithm.model=gru", "algorithm.model.units=8", "env.max_episode_steps=30", "reward=environment")
-    run_here(short, *run, *memory, evaluated=False)
-    run_here(short, *run, *memory, "total_env_steps=3200", evaluated=False)
-    run_here(long, *run, *memory, "total_env_steps=3200", evaluated=False)
-    assert digest_of(short) == digest_of(long)
+    goes_on_to_the_bit(tmp_path, *run, *memory)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +124,8 @@ def test_a_policys_memory_goes_on_to_the_bit(tmp_path, run):
 )
 def test_noise_that_is_kept_goes_on_to_the_bit(tmp_path, run):
     """Checkpoints are taken after rollouts of 40 steps, in the middle of the seven for which noise is kept."""
-    short, long = tmp_path / "short", tmp_path / "long"
     noise = ("algorithm.noise_every=7", "algorithm.model.hidden=[8]", "reward=environment")
-    run_here(short, *run, *noise, evaluated=False)
-    run_here(short, *run, *noise, "total_env_steps=3200", evaluated=False)
-    run_here(long, *run, *noise, "total_env_steps=3200", evaluated=False)
-    assert digest_of(short) == digest_of(long)
+    goes_on_to_the_bit(tmp_path, *run, *noise)
 
 
 def test_a_run_of_an_earlier_version_goes_on(tmp_path):
@@ -154,10 +152,10 @@ def test_evaluation_leaves_training_bit_identical(tmp_path):
     assert digest_of(tmp_path / "often") == digest_of(tmp_path / "seldom")
 
 
-def test_incomplete_last_line_is_dropped(tmp_path):
-    run_here(tmp_path, "env=point", evaluated=False)
-    with (tmp_path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+def test_incomplete_last_line_is_dropped(tmp_path, kept_run):
+    run = shutil.copytree(kept_run, tmp_path / "run")
+    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"round": 99, "env_st')
-    (tmp_path / "DONE").unlink()
-    run_here(tmp_path, "env=point", "total_env_steps=3200", evaluated=False)
-    assert [row["round"] for row in rows(tmp_path)] == list(range(10))
+    (run / "DONE").unlink()
+    resumed_run(run, 3200, evaluated=False)
+    assert [row["round"] for row in rows(run)] == list(range(10))

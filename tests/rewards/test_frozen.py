@@ -23,7 +23,9 @@ from tests.runs import composed, digest_of, rows
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     """Return a finished run that learned a reward on point."""
-    return finished_run(tmp_path_factory.mktemp("learned") / "run", "env=point", "reward.pretrain_steps=50")
+    return finished_run(
+        tmp_path_factory.mktemp("learned") / "run", "env=point", "reward.pretrain_steps=50", evaluated=False
+    )
 
 
 def frozen(run, *overrides):
@@ -206,11 +208,18 @@ def test_every_seed_can_have_the_reward_of_its_own(tmp_path):
 
 def _each_its_own(tmp_path):
     original = finished_run(
-        tmp_path / "original", "env=point", "reward.pretrain_steps=5", "num_seeds=2", "seed=4", evaluated=False
+        tmp_path / "original",
+        "env=point",
+        "reward.pretrain_steps=5",
+        "total_env_steps=640",
+        "num_seeds=2",
+        "seed=4",
+        evaluated=False,
     )
     states = [restore_from_run(original, seed).state for seed in (4, 5)]
     assert not same(*states)
     arguments = ("env=point", "reward=frozen", f"reward.run={original}", "reward.seed=each", "num_seeds=2", "seed=4")
+    arguments += ("total_env_steps=640",)
     run = finished_run(tmp_path / "run", *arguments, evaluated=False)
     shutil.rmtree(original)
     for seed, state in zip((4, 5), states, strict=True):

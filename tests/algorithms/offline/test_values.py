@@ -39,6 +39,7 @@ def test_the_expectile_loss_is_least_at_the_expectile(tau):
     assert grid[::10][int(np.argmin(losses))] == pytest.approx(expectile(ARMS, COUNTS, tau), abs=0.011)
 
 
+@pytest.mark.optimised
 def test_iql_learns_the_expectile_of_a_bandits_rewards():
     tau = 0.9
     algorithm, state, metrics = trained("iql", BANDIT, bandit(), rounds=12, expectile=tau, **FAST)
@@ -91,6 +92,7 @@ def test_with_the_mean_the_value_is_that_of_the_recording_policy(name):
     assert found == pytest.approx([mean + 0.9 * mean, mean], abs=0.08)
 
 
+@pytest.mark.optimised
 def test_iqls_value_rises_with_the_expectile_towards_that_of_the_best_recorded_actions():
     data, _ = chain()
     found = []

@@ -264,6 +264,7 @@ def goal_probability(env: PencilCase, obs: np.ndarray, seeds: int) -> np.ndarray
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_each_switch_lets_a_script_fool_a_classifier(switch):
     env = make_env(**{switch: True})
