@@ -54,13 +54,13 @@ def test_pair(tmp_path, reward, env):
         "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5"],
         "self_play": ["reward.horizon=20", "reward.alice_moves=10"],
     }
-    foreign = _foreign(env, tmp_path)
+    extra = _foreign(env, tmp_path)
     if "demos" in composed(f"reward={reward}").reward:
-        demos = point_file(tmp_path) if env == "point" else recorded(tmp_path, f"env={env}", *foreign)
-        foreign.append(f"demos={demos}")
+        demos = point_file(tmp_path) if env == "point" else recorded(tmp_path, f"env={env}", *extra)
+        extra.append(f"demos={demos}")
     if reward != "adversarial_classifier":
-        foreign.append("checkpoint.best=null")  # see tests/loop/test_best.py
-    parts = (f"reward={reward}", f"env={env}", *needed.get(reward, []), *foreign)
+        extra.append("checkpoint.best=null")  # see tests/loop/test_best.py
+    parts = (f"reward={reward}", f"env={env}", *needed.get(reward, []), *extra)
     evaluated = reward not in VARIANTS
     last = run_here(tmp_path, *parts, "total_env_steps=960", "checkpoint.every=1000", evaluated=evaluated)
     assert last["env_steps"] == 960
