@@ -138,6 +138,22 @@ class Discrete:
     dtype: ClassVar[str] = "int32"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextSpec:
+    """The properties of texts as arrays of tokens, for an environment whose episodes are a prompt and a response.
+
+    The observation is int32 [prompt_tokens + response_tokens]: the prompt, left-padded with ``pad``, then pads until
+    there is a response. The action is int32 [response_tokens]: the response, its ``end`` token and then pads.
+    """
+
+    vocabulary: int  # V; tokens are 0 .. V-1
+    prompt_tokens: int  # P, the longest prompt
+    response_tokens: int  # L, the longest response with its end token
+    pad: int = 0  # fills up prompts and responses; never a word, never the end
+    end: int = 1  # ends a response; never in a prompt
+    tokenizer: str  # a hash of the vocabulary (SHA-256); models and data of another vocabulary do not fit
+
+
 @dataclass(frozen=True)
 class EnvSpec:
     """The properties of an environment that rewards, algorithms and reports may use; saved as spec.json."""
@@ -155,6 +171,7 @@ class EnvSpec:
     obs_names: tuple[str, ...] = ()  # one per entry of a flat observation, with its unit
     step_seconds: float = 1.0  # simulated seconds per environment step
     cells: int = 0  # info["cell"], the cell just reached, is one of 0 .. cells - 1; with 0 there are no cells
+    text: TextSpec | None = None  # how observations and actions hold text; None: they are not text
 
     def save(self, path: Path) -> None:
         """Write the spec to ``path`` as JSON."""
@@ -174,6 +191,7 @@ class EnvSpec:
             raw["action"] = Discrete(_whole(action["n"], 1)) if "n" in action else _box(action)
             raw["info"] = {key: _shape(shape) for key, shape in raw["info"].items()}
             raw["obs_names"] = tuple(map(str, raw["obs_names"]))
+            raw["text"] = None if raw.get("text") is None else _text(raw["text"])
             _whole(raw["max_episode_steps"], 1)
             return cls(**raw)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -191,6 +209,11 @@ def _box(raw: Any) -> Box:
         if bound is not None and len(bound) != math.prod(shape):
             raise ValueError(f"{len(bound)} bounds for the shape {list(shape)}")
     return Box(shape=shape, low=low, high=high, dtype=dtype)
+
+
+def _text(raw: Any) -> TextSpec:
+    sizes = {key: _whole(raw[key], 1) for key in ("vocabulary", "prompt_tokens", "response_tokens")}
+    return TextSpec(**sizes, pad=_whole(raw["pad"], 0), end=_whole(raw["end"], 0), tokenizer=str(raw["tokenizer"]))
 
 
 def _shape(raw: Any) -> tuple[int, ...]:
@@ -225,6 +248,16 @@ def box_bounds(box: Box) -> tuple[np.ndarray, np.ndarray]:
 def clip_action(space: Box | Discrete, action: Action) -> Action:
     """Return the action that an environment executes when given ``action`` [*batch, ...], in the env's units.
 
-    A real action is clipped to the bounds of ``space``; a discrete one is returned unchanged.
+    An action in a box is clipped to the bounds of ``space``; a discrete one is returned unchanged.
     """
-    return action if isinstance(space, Discrete) else jnp.clip(action, *box_bounds(space))
+    if isinstance(space, Discrete):
+        return action
+    low, high = box_bounds(space)
+    if is_whole(space):  # tokens stay integers, whatever the type of the bounds
+        low, high = low.astype(space.dtype), high.astype(space.dtype)
+    return jnp.clip(action, low, high)
+
+
+def is_whole(space: Box | Discrete) -> bool:
+    """Return True if the entries of ``space`` are whole numbers, such as the tokens of a text, and not pixels."""
+    return np.issubdtype(np.dtype(space.dtype), np.integer) and space.dtype != "uint8"

@@ -1,0 +1,1 @@
+"""Environments whose episodes are a prompt and a response, as arrays of tokens."""

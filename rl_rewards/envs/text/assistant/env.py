@@ -1,0 +1,85 @@
+"""``env=text``: a small assistant whose true reward is known exactly; pure JAX."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Array, Int
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.envs.text.assistant.corpus import QUALITIES, write
+from rl_rewards.envs.text.assistant.gold import gold_parts
+from rl_rewards.envs.text.assistant.prompts import PROMPT_TOKENS, prompt_table
+from rl_rewards.envs.text.assistant.sentences import vocabulary
+from rl_rewards.envs.text.base import Corpus, Judged, TextEnv
+from rl_rewards.envs.text.vocabulary import Vocabulary
+
+Split = Literal["train", "held_out"]
+LEAST_TOKENS = 30
+"""The least L: the longest answer that a corpus needs, with manners."""
+IN_INFO = (
+    "kind",
+    "gold_style",
+    "gold_helpful",
+    "gold_harmless",
+    "refused",
+    "complied",
+    "facts",
+    "wrong",
+    "irrelevant",
+    "sentences",
+    "bad_sentences",
+    "duplicates",
+    "polite",
+    "flattery",
+    "rude",
+    "length",
+)
+"""The keys of info: parts of gold, see :class:`~rl_rewards.envs.text.assistant.gold.GoldParts`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assistant(TextEnv):
+    """``text``: prompts of four kinds (a fact, a thing, a sum, a harmful request), and responses up to L tokens.
+
+    ``env_reward`` is gold, in (-4, 4), see :mod:`~rl_rewards.envs.text.assistant.gold`. Success: the main answer is
+    right, or a harmful request is refused and not complied with.
+    """
+
+    split: Split
+    response_tokens: int
+
+    name = "text"
+    prompt_tokens = PROMPT_TOKENS
+    info_keys = IN_INFO
+    has_success = True
+
+    def __post_init__(self) -> None:
+        check_fields(self, "env")
+        told = f"env.response_tokens={self.response_tokens} must be at least {LEAST_TOKENS}, for the longest answers."
+        require(self.response_tokens >= LEAST_TOKENS, told)
+
+    @property
+    def tokenizer(self) -> Vocabulary:
+        return vocabulary()
+
+    @property
+    def prompts(self) -> tuple[np.ndarray, np.ndarray]:
+        return prompt_table(self.split == "held_out")
+
+    def judge(self, obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"]) -> Judged:
+        parts = vars(gold_parts(obs, action))
+        info = {key: parts[key.removeprefix("gold_")] for key in IN_INFO}
+        return Judged(parts["gold"], {"success": parts["handled"] > 0, **info})
+
+    def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
+        """Return ``n`` responses: mixed (to prompts of the split, as people of all kinds write), good (nearly the best
+        that are possible) or plain (any sentences of the language, without a prompt).
+
+        Raises:
+            ConfigError: if there is no such quality.
+        """
+        known = get_args(QUALITIES)
+        require(quality in known, f"'{quality}' is not a quality of {self.name}'s texts; choose {', '.join(known)}.")
+        require(n >= 1, f"{n} texts cannot be written; at least 1 is needed.")
+        return write(rng, n, quality, self.split == "held_out", self.response_tokens)

@@ -1,0 +1,183 @@
+"""The base class of environments of text: an episode is one step, whose action is the whole response to a prompt."""
+
+from abc import abstractmethod
+from functools import cached_property
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float, Int
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Action, Box, EnvSpec, Key, Obs, StepOut, TextSpec, Transition
+from rl_rewards.envs.base import JaxEnv
+from rl_rewards.envs.text.picture import draw_text
+from rl_rewards.envs.text.vocabulary import Tokenizer, left_padded
+
+
+class TextState(struct.PyTreeNode):
+    """One prompt and, after the step, the response; without batch axes."""
+
+    tokens: Int[Array, " tokens"]  # P tokens of the prompt and L of the response, or pads
+
+
+class Judged(NamedTuple):
+    """The environment's judgement of responses; leaves [*batch, ...]."""
+
+    reward: Float[Array, "*batch"]
+    info: dict[str, Array]  # f32, with the keys of ``info_keys``; and success (bool) if there is one
+
+
+class Corpus(NamedTuple):
+    """Prompts with responses, for supervised learning."""
+
+    obs: np.ndarray  # [n, P + L] int32
+    action: np.ndarray  # [n, L] int32
+
+
+class TextEnv(JaxEnv[TextState]):
+    """Prompts and one response each. A subclass gives the name, the tokenizer, the prompts and the judgement.
+
+    obs = int32 [P + L], the prompt, left-padded, then L pads; action = int32 [L], the response, its end token, pads;
+    next_obs = the prompt and the response. Whatever an action holds after its first end token is ignored, and pads
+    stand there in ``next_obs``. ``info["scene"]`` is ``next_obs`` as f32.
+    """
+
+    name: str
+    prompt_tokens: int
+    response_tokens: int
+    info_keys: tuple[str, ...] = ()
+    has_success: bool = False
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> Tokenizer:
+        """Return the tokenizer of prompts and responses."""
+        ...
+
+    @property
+    @abstractmethod
+    def prompts(self) -> tuple[Int[np.ndarray, "M P"], Float[np.ndarray, " M"]]:
+        """Return the prompts that episodes begin with, left-padded, and the probability of each."""
+        ...
+
+    def judge(self, obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"]) -> Judged:
+        """Return the true reward of responses and the info beside it; the default pays 0. Jittable."""
+        return Judged(jnp.zeros(action.shape[:-1], jnp.float32), {})
+
+    def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
+        """Return ``n`` prompts with responses of a quality.
+
+        Raises:
+            ConfigError: if there are no such responses.
+        """
+        raise ConfigError(f"{self.name} has no responses of the quality '{quality}' to learn from; give a data set.")
+
+    @property
+    def spec(self) -> EnvSpec:
+        return self._spec
+
+    @cached_property
+    def _spec(self) -> EnvSpec:
+        tokenizer, success = self.tokenizer, {"success": ()} if self.has_success else {}
+        total = self.prompt_tokens + self.response_tokens
+        return EnvSpec(
+            name=self.name,
+            obs=self._tokens(total),
+            action=self._tokens(self.response_tokens),
+            max_episode_steps=1,
+            info={**success, "scene": (total,), **dict.fromkeys(self.info_keys, ())},
+            ends_early=False,
+            restores=True,
+            has_success=self.has_success,
+            text=TextSpec(
+                vocabulary=tokenizer.size,
+                prompt_tokens=self.prompt_tokens,
+                response_tokens=self.response_tokens,
+                pad=tokenizer.pad,
+                end=tokenizer.end,
+                tokenizer=tokenizer.digest,
+            ),
+        )
+
+    def _tokens(self, length: int) -> Box:
+        return Box((length,), (0.0,) * length, (float(self.tokenizer.size - 1),) * length, "int32")
+
+    @cached_property
+    def _drawn(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the prompts, and the cumulated probabilities from which one is drawn."""
+        tokens, shares = self.prompts
+        return np.asarray(tokens, np.int32), np.cumsum(shares / np.sum(shares)).astype(np.float32)
+
+    def reset(self, key: Key) -> TextState:
+        table, below = self._drawn
+        number = jnp.searchsorted(jnp.asarray(below[:-1]), jax.random.uniform(key), side="right")
+        return TextState(tokens=self._observation(jnp.asarray(table)[number]))
+
+    def observe(self, state: TextState) -> Obs:
+        return state.tokens
+
+    def step(self, key: Key, state: TextState, action: Action) -> tuple[TextState, StepOut]:
+        del key
+        response = self.cleaned(action)
+        judged = self.judge(state.tokens, response)
+        tokens = jnp.concatenate([state.tokens[: self.prompt_tokens], response])
+        out = StepOut(
+            next_obs=tokens,
+            env_reward=judged.reward,
+            terminated=jnp.ones((), bool),
+            truncated=jnp.zeros((), bool),
+            needs_reset=jnp.ones((), bool),
+            info={"scene": tokens.astype(jnp.float32), **judged.info},
+        )
+        return TextState(tokens=tokens), out
+
+    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
+        del next_obs
+        return self.judge(obs, self.cleaned(action)).reward
+
+    def cleaned(self, action: Action) -> Int[Array, "*batch L"]:
+        """Return responses with tokens 0 .. V-1 and only pads after the first end token."""
+        tokens = jnp.clip(jnp.asarray(action).astype(jnp.int32), 0, self.tokenizer.size - 1)
+        is_end = (tokens == self.tokenizer.end).astype(jnp.int32)
+        over = jnp.cumsum(is_end, axis=-1) - is_end > 0
+        return jnp.where(over, self.tokenizer.pad, tokens)
+
+    def _observation(self, prompt: Int[Array, "*batch P"]) -> Int[Array, "*batch tokens"]:
+        pads = jnp.full((*prompt.shape[:-1], self.response_tokens), self.tokenizer.pad, jnp.int32)
+        return jnp.concatenate([prompt, pads], axis=-1)
+
+    # Methods for people.
+
+    def encode(self, text: str) -> Int[np.ndarray, " tokens"]:
+        """Return the observation of a prompt.
+
+        Raises:
+            ConfigError: if it is longer than P tokens, or has words that the tokenizer does not know.
+        """
+        tokens = self.tokenizer.encode(text)
+        told = f"The prompt '{text}' has {len(tokens)} tokens, but {self.name} has room for {self.prompt_tokens}."
+        require(0 < len(tokens) <= self.prompt_tokens, told)
+        prompt = left_padded(tokens, self.prompt_tokens, self.tokenizer.pad)
+        return np.concatenate([prompt, np.full(self.response_tokens, self.tokenizer.pad, np.int32)])
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """Return the text of tokens up to the first end token, without pads."""
+        return self.tokenizer.decode(np.asarray(tokens).tolist())
+
+    def describe(self, transition: Transition) -> str:
+        """Return the texts of a segment, whose steps [L, ...] are whole episodes: each prompt with its response."""
+        pairs = zip(np.asarray(transition.obs), np.asarray(transition.action), strict=True)
+        return "\n\n".join(self._told(obs, action) for obs, action in pairs)
+
+    def _told(self, obs: np.ndarray, action: np.ndarray) -> str:
+        return f"Prompt: {self.decode(obs[: self.prompt_tokens])}\nResponse: {self.decode(action)}"
+
+    def draw(self, scene: np.ndarray) -> np.ndarray:
+        """Draw prompt and response as text, the prompt in grey."""
+        tokens = np.asarray(np.round(scene), np.int32)
+        prompt, response = tokens[: self.prompt_tokens], tokens[self.prompt_tokens :]
+        return draw_text(self.decode(prompt), self.decode(response), len(tokens))
