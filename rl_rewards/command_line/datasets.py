@@ -1,7 +1,7 @@
 """Makes the data sets of offline experiments, by the recipes in ``configs/dataset/``.
 
 A recipe names an environment and where behaviour of growing quality comes from: policies that are trained for two
-budgets, or the environment's scripted expert.
+budgets, the environment's scripted expert, or texts that it writes (``texts.py``), which have their own qualities.
 
 - ``random``: uniformly random actions;
 - ``medium``: the policy of the shorter training, sampled; or the scripted expert with random actions among its own;
@@ -14,20 +14,19 @@ These are the kinds of data sets of D4RL (Fu et al. 2020, arXiv:2004.07219).
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import yaml
 
-from rl_rewards.command_line.choices import CONFIGS, list_choices
 from rl_rewards.command_line.compose import composed
+from rl_rewards.command_line.recipes import PURE, QUALITIES, Recipe, read_recipe
+from rl_rewards.command_line.texts import reference_of_texts, written_texts
 from rl_rewards.command_line.trained_run import folder_name, trained_run
-from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.checks import require
 from rl_rewards.core.files import read_json, write_whole
 from rl_rewards.core.types import EnvSpec, Transition
 from rl_rewards.data.demonstrations.fit import Demonstrations, last_rows, steps_of
@@ -42,70 +41,11 @@ from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.provenance import code, digests
 from rl_rewards.loop.recordings import recording_seed
 
-GROUP = "dataset"
 FOLDER = Path("outputs") / "datasets"
-PURE = ("random", "medium", "expert")
-"""The qualities that are one behaviour, of which ``mixed`` has a part each."""
-QUALITIES = ("random", "medium", "medium_replay", "expert", "mixed")
 COPIES = 50
 """Environments that are recorded together, if each of them then has at least the steps of a whole episode."""
 REFERENCE_EPISODES = 100
 """Episodes of random actions, and of the expert, whose mean returns are the references of scores."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedQualities:
-    """The trainings whose policies are recorded (the key ``trained`` of a recipe)."""
-
-    medium: int  # env steps of the run whose policy is medium
-    expert: int  # env steps of the run whose policy is the expert
-
-    def __post_init__(self) -> None:
-        check_fields(self, "trained")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScriptedQualities:
-    """The environment's scripted expert as it is recorded (the key ``scripted`` of a recipe)."""
-
-    speed: float  # fraction of its full speed
-    noise: float  # share of steps of medium in which it takes a random action
-
-    def __post_init__(self) -> None:
-        check_fields(self, "scripted")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """The data sets of one environment; see the module's docstring.
-
-    Raises:
-        ConfigError: when a value is not valid, or not exactly one of ``trained`` and ``scripted`` is given.
-    """
-
-    name: str
-    overrides: tuple[str, ...]  # of a run: they choose the environment, and how policies are trained
-    steps: int  # env steps of a data set
-    mixed: Mapping[str, float]  # the share of each part
-    random_overrides: tuple[str, ...] = ()  # further ones of the environment in which random actions are recorded
-    trained: TrainedQualities | None = None
-    scripted: ScriptedQualities | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self, self.name)
-        require((self.trained is None) != (self.scripted is None), f"{self.name}: give either trained or scripted.")
-        good = set(self.mixed) <= set(PURE) and abs(sum(self.mixed.values()) - 1.0) < 1e-6
-        require(good, f"{self.name}.mixed={dict(self.mixed)} must be shares of {', '.join(PURE)} with the sum 1.")
-
-
-def read_recipe(name: str) -> Recipe:
-    """Return the recipe ``configs/dataset/NAME.yaml``."""
-    known = list(list_choices(GROUP))
-    require(name in known, f"{name} has no recipe for data sets; there are {', '.join(known)} (--help datasets).")
-    raw = yaml.safe_load((CONFIGS / GROUP / f"{name}.yaml").read_text(encoding="utf-8"))
-    kinds = {"trained": TrainedQualities, "scripted": ScriptedQualities}
-    raw |= {key: kind(**raw[key]) for key, kind in kinds.items() if key in raw}
-    return Recipe(name=name, **{key: tuple(one) if isinstance(one, list) else one for key, one in raw.items()})
 
 
 def make_dataset(
@@ -125,9 +65,9 @@ def make_dataset(
     """
     env_name, _, quality = name.partition("/")
     recipe = read_recipe(env_name)
-    require(
-        quality in QUALITIES, f"{name}: '{quality}' is not a quality; make {env_name}/QUALITY, one of {_in_words()}."
-    )
+    known = f"{', '.join(recipe.qualities[:-1])} and {recipe.qualities[-1]}"
+    told = f"{name}: '{quality}' is not a quality; make {env_name}/QUALITY, one of {known}."
+    require(quality in recipe.qualities, told)
     require(steps is None or steps > 0, f"--steps {steps} must be at least 1.")
     require(seed >= 0, f"--seed {seed} must be at least 0.")
     options = [] if steps is None else ["--steps", str(steps)]
@@ -176,6 +116,9 @@ class DatasetMaker:
 
     def _arrays(self, quality: str, steps: int | None) -> Demonstrations:
         """Return the steps of a data set."""
+        if self.recipe.texts is not None:
+            number = self.recipe.texts.index(quality)
+            return written_texts(self.env, quality, self.recipe.steps if steps is None else steps, self.seed, number)
         if quality == "medium_replay":
             require(
                 self.recipe.trained is not None,
@@ -187,6 +130,7 @@ class DatasetMaker:
         steps = self.recipe.steps if steps is None else steps
         if quality != "mixed":
             return self._recorded(quality, steps, QUALITIES.index(quality))
+        assert self.recipe.mixed is not None
         shares = {part: round(share * steps) for part, share in self.recipe.mixed.items()}
         numbers = {part: len(QUALITIES) + PURE.index(part) for part in shares}
         return join([(part, self._recorded(part, n, numbers[part])) for part, n in shares.items() if n])
@@ -203,7 +147,9 @@ class DatasetMaker:
 
     @cached_property
     def reference_returns(self) -> ReferenceReturns:
-        """The mean returns of random actions and of the expert."""
+        """The mean returns of random actions and of the expert, or of the best texts."""
+        if (qualities := self.recipe.texts) is not None:
+            return reference_of_texts(self.env, qualities[-1], REFERENCE_EPISODES, self.seed, len(qualities))
         return ReferenceReturns(self._mean_return("random"), self._mean_return("expert"))
 
     def _mean_return(self, part: str) -> float:
@@ -255,7 +201,3 @@ def _statistics(returns: np.ndarray) -> dict[str, Any]:
 def _about_run(run_dir: Path, seed: int) -> dict[str, Any]:
     record = read_json(run_dir / "run.json")
     return {"folder": str(run_dir), "seed": seed, "command": record.get("command"), "git_sha": record.get("git_sha")}
-
-
-def _in_words() -> str:
-    return f"{', '.join(QUALITIES[:-1])} and {QUALITIES[-1]}"

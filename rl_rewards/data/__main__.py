@@ -126,13 +126,16 @@ def _episodes(name: str, arrays: dict[str, np.ndarray]) -> list[str]:
 
 def _coverage(name: str, arrays: dict[str, np.ndarray], spec: EnvSpec | None) -> list[str]:
     from rl_rewards.data.demonstrations.checks import check_layout, check_numbers
-    from rl_rewards.data.demonstrations.coverage import actions_in_words, states_in_words
+    from rl_rewards.data.demonstrations.coverage import actions_in_words, states_in_words, texts_in_words
+    from rl_rewards.data.demonstrations.fit import holds_tokens
 
     try:
         check_layout(name, arrays, spec)
         check_numbers(name, arrays, spec)
     except ConfigError:  # it is reported with the other faults
         return []
+    if holds_tokens(arrays):
+        return texts_in_words(arrays, spec)
     return actions_in_words(arrays, spec) + states_in_words(arrays, spec)
 
 

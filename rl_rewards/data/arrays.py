@@ -13,6 +13,8 @@ from rl_rewards.data.hdf5 import SUFFIXES, hdf5_sizes, read_hdf5
 
 REAL = "iuf"
 """The kinds of numpy types that are real numbers, unlike complex numbers and durations."""
+TOKENIZED = "@"
+"""What separates, in a file, the name of an environment of text from the hash of its tokenizer."""
 
 
 def read_arrays(
@@ -81,7 +83,8 @@ def check_env(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpec | N
     """Check that arrays with an entry ``env`` were recorded on ``spec``'s environment; None allows any.
 
     Raises:
-        ConfigError: if they were recorded on another environment, or ``env`` is not a text.
+        ConfigError: if they were recorded on another environment or written with another tokenizer, or ``env`` is not
+            a text.
     """
     if "env" not in arrays:
         return
@@ -89,19 +92,29 @@ def check_env(path: Path | str, arrays: dict[str, np.ndarray], spec: EnvSpec | N
         arrays["env"].ndim == 0 and arrays["env"].dtype.kind == "U",
         f"{path}: env must be a single text, the environment's name.",
     )
-    name = str(arrays["env"])
-    if spec is not None and name != spec.name:
-        raise ConfigError(f"{path} was recorded on the environment '{name}', but this run uses '{spec.name}'.")
+    if spec is None:
+        return
+    name, _, tokenizer = str(arrays["env"]).partition(TOKENIZED)
+    told = f"{path} was recorded on the environment '{name}', but this run uses '{spec.name}'."
+    require(name == spec.name, told)
+    told = f"{path} was written with another tokenizer than that of this run's {spec.name}; encode its texts again."
+    require(tokenizer in ("", name_in_files(spec).partition(TOKENIZED)[2]), told)
+
+
+def name_in_files(spec: EnvSpec) -> str:
+    """Return the name of an environment in files, with the beginning of its tokenizer's hash if it is one of text."""
+    return spec.name if spec.text is None else f"{spec.name}{TOKENIZED}{spec.text.tokenizer[:12]}"
 
 
 def cast_array(
     path: Path | str, arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], dtype: str, required: bool = True
 ) -> None:
-    """Cast ``arrays[key]``, which must have the shape [rows, *shape], to ``dtype``, float32 or uint8, in place.
+    """Cast ``arrays[key]``, which must have the shape [rows, *shape], to ``dtype``, float32, uint8 or int32, in place.
 
     Raises:
         ConfigError: if the key is required and missing, the shape is another, the values are not real numbers, or some
-            are not finite after the cast. Images must be uint8, because the scale of a float image is unknown.
+            are not finite after the cast. Images must be uint8, because the scale of a float image is unknown, and
+            tokens (int32) must be integers.
     """
     if key not in arrays:
         require(not required, f"{path} lacks the key '{key}'; it has {', '.join(sorted(arrays)) or 'none'}.")
@@ -113,12 +126,21 @@ def cast_array(
     if array.shape[1:] != tuple(shape) or array.ndim == 0:
         wanted = ", ".join(["rows", *map(str, shape)])
         raise ConfigError(f"{path}: {key} has the shape {array.shape}; this environment needs [{wanted}].")
+    if dtype == "int32":
+        _check_whole(path, key, array)
     with np.errstate(over="ignore"):
         arrays[key] = array.astype(dtype, copy=False)
     for found, told in ((array, "a NaN or infinite value"), (arrays[key], f"a value too large for {dtype}")):
         if not np.all(np.isfinite(found)):
             row = int(np.argwhere(~np.isfinite(found))[0][0])
             raise ConfigError(f"{path}: {key} has {told} in row {row}; all values must be finite.")
+
+
+def _check_whole(path: Path | str, key: str, array: np.ndarray) -> None:
+    told = f"{path}: {key} has the type {array.dtype}; this environment has whole numbers, so save it as integers."
+    require(array.dtype.kind in "iu", told)
+    fits = array.size == 0 or (int(array.min()) >= -(2**31) and int(array.max()) < 2**31)
+    require(fits, f"{path}: {key} has a value too large for int32.")
 
 
 def cast_choices(path: Path | str, arrays: dict[str, np.ndarray], key: str, spec: EnvSpec) -> None:

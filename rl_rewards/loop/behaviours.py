@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.algorithms.base import Algorithm
-from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs, Transition, box_bounds
+from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs, Transition, box_bounds, is_whole
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.fresh_rollouts import ActOf
@@ -112,4 +112,6 @@ def _random_action(spec: EnvSpec, key: Key, shape: tuple[int, ...]) -> Action:
     low, high = box_bounds(spec.action)
     bounded = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    if is_whole(spec.action):
+        return jax.random.randint(key, shape, low.astype(np.int32), high.astype(np.int32) + 1)
     return jax.random.uniform(key, shape, jnp.float32, low, high)

@@ -12,14 +12,8 @@ import pytest
 
 from rl_rewards.command_line import datasets
 from rl_rewards.command_line.choices import list_choices
-from rl_rewards.command_line.datasets import (
-    DatasetMaker,
-    Recipe,
-    ScriptedQualities,
-    TrainedQualities,
-    read_recipe,
-    whole_returns,
-)
+from rl_rewards.command_line.datasets import DatasetMaker, whole_returns
+from rl_rewards.command_line.recipes import Recipe, ScriptedQualities, TrainedQualities, read_recipe
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.data.__main__ import main
 from rl_rewards.data.demonstrations.load import load_demonstrations, read_demonstrations
@@ -148,7 +142,7 @@ def test_every_recipe_is_of_an_environment_that_is_there(name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere/random"], "nowhere has no recipe for data sets; there are halfcheetah, hopper, "),
+        (["nowhere/random"], "nowhere has no recipe for data sets; there are assistant, halfcheetah, "),
         (["pendulum/good"], "'good' is not a quality; make pendulum/QUALITY, one of random, medium, medium_replay, "),
         (["pendulum"], "pendulum: '' is not a quality; make pendulum/QUALITY"),
         (["pendulum/random", "--steps", "0"], "--steps 0 must be at least 1."),
@@ -181,7 +175,7 @@ def test_the_command_describes_what_it_made(scripted, tmp_path, capsys):
             r"walk\.mixed=.* must be shares of random, medium, expert with the",
         ),
         ({"mixed": {"medium_replay": 1.0}}, r"walk\.mixed="),
-        ({"scripted": None}, "walk: give either trained or scripted"),
+        ({"scripted": None}, "walk: give either trained, scripted or texts"),
         ({"steps": "many"}, r"walk\.steps=many is not valid; it must be a whole number\."),
     ],
 )

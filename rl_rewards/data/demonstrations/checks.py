@@ -6,7 +6,7 @@ import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.types import Discrete, EnvSpec, box_bounds
+from rl_rewards.core.types import Box, Discrete, EnvSpec, box_bounds, is_whole
 from rl_rewards.data.arrays import cast_array, cast_choices, check_env
 from rl_rewards.data.demonstrations.fit import (
     INFO,
@@ -14,6 +14,7 @@ from rl_rewards.data.demonstrations.fit import (
     check_continuity,
     check_ends,
     fit_warnings,
+    holds_tokens,
     info_keys,
     last_rows,
     row_of,
@@ -99,9 +100,11 @@ def check_numbers(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> No
     If ``spec`` is None, any shape and any action are allowed.
     """
     for key in ("obs", "next_obs"):
-        picture = spec.obs.dtype == "uint8" if spec else arrays["obs"].dtype == np.uint8
         shape = spec.obs.shape if spec else arrays["obs"].shape[1:]
-        cast_array(name, arrays, key, shape, "uint8" if picture else "float32")
+        cast_array(name, arrays, key, shape, _kept_type(arrays, spec))
+    if spec is not None and is_whole(spec.obs):
+        for key in ("obs", "next_obs"):
+            _check_range(name, arrays, key, spec.obs, spec)
     for key in ("env_reward", "episode_return"):
         cast_array(name, arrays, key, (), "float32", required=key not in OPTIONAL)
     for key in info_keys(arrays):
@@ -109,11 +112,31 @@ def check_numbers(name: str, arrays: Demonstrations, spec: EnvSpec | None) -> No
     if spec is not None:
         _check_kind_of_action(name, arrays["action"], spec)
     if spec is None:
-        cast_array(name, arrays, "action", arrays["action"].shape[1:], "float32")
+        kept = "int32" if holds_tokens(arrays) else "float32"
+        cast_array(name, arrays, "action", arrays["action"].shape[1:], kept)
     elif isinstance(spec.action, Discrete):
         cast_choices(name, arrays, "action", spec)
     else:
         _cast_within_bounds(name, arrays, spec)
+
+
+def _kept_type(arrays: Demonstrations, spec: EnvSpec | None) -> str:
+    """Return the type of observations: uint8 for images, int32 for tokens, float32 for all others."""
+    if spec is None:
+        tokens = "int32" if holds_tokens(arrays) else "float32"
+        return "uint8" if arrays["obs"].dtype == np.uint8 else tokens
+    return spec.obs.dtype if spec.obs.dtype == "uint8" or is_whole(spec.obs) else "float32"
+
+
+def _check_range(name: str, arrays: Demonstrations, key: str, box: Box, spec: EnvSpec) -> None:
+    """Check that whole numbers lie within their bounds."""
+    low, high = box_bounds(box)
+    outside = np.argwhere((arrays[key] < low) | (arrays[key] > high))
+    if len(outside):
+        entry = tuple(outside[0])
+        bounds = f"{low[entry[1:]]:.0f} to {high[entry[1:]]:.0f}"
+        told = f"{name}: {key} in row {entry[0]} has {arrays[key][entry]} at place {entry[1]}"
+        raise ConfigError(f"{told}; {spec.name} has {bounds} there.")
 
 
 def _cast_info(name: str, arrays: Demonstrations, key: str, spec: EnvSpec | None) -> None:
@@ -130,6 +153,8 @@ def _cast_info(name: str, arrays: Demonstrations, key: str, spec: EnvSpec | None
 
 def _check_kind_of_action(name: str, action: np.ndarray, spec: EnvSpec) -> None:
     """Check that actions are not discrete where the environment's are real, nor the other way round."""
+    if is_whole(spec.action) and not isinstance(spec.action, Discrete):
+        return  # cast_array checks it
     if isinstance(spec.action, Discrete):
         require(
             action.ndim == 1,
@@ -146,9 +171,16 @@ def _check_kind_of_action(name: str, action: np.ndarray, spec: EnvSpec) -> None:
 
 
 def _cast_within_bounds(name: str, arrays: Demonstrations, spec: EnvSpec) -> None:
-    """Cast real actions to float32 and clip those that exceed a bound by rounding; refuse those further outside."""
+    """Cast actions to float32 and clip those that exceed a bound by rounding; refuse those further outside.
+
+    Whole numbers (tokens) stay integers, and none may be outside.
+    """
     assert not isinstance(spec.action, Discrete)
     as_given = arrays["action"]
+    if is_whole(spec.action):
+        cast_array(name, arrays, "action", spec.action.shape, "int32")
+        _check_range(name, arrays, "action", spec.action, spec)
+        return
     cast_array(name, arrays, "action", spec.action.shape, "float32")
     low, high = box_bounds(spec.action)
     with np.errstate(over="ignore"):

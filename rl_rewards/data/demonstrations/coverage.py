@@ -74,6 +74,24 @@ def actions_in_words(demos: Demonstrations, spec: EnvSpec | None) -> list[str]:
     ]
 
 
+def texts_in_words(demos: Demonstrations, spec: EnvSpec | None) -> list[str]:
+    """Return lines about the prompts and responses of texts, instead of the spread of actions and states.
+
+    Args:
+        spec: for the token that ends a response; with None, lengths are not told.
+    """
+    response = demos["action"]
+    prompts, responses = (len(np.unique(array, axis=0)) for array in (demos["obs"], response))
+    rows = len(response)
+    lines = [_line("texts", f"{prompts:,} different prompts and {responses:,} different responses in {rows:,} rows")]
+    if spec is not None and spec.text is not None:
+        is_end = response == spec.text.end
+        tokens = np.where(is_end.any(axis=1), is_end.argmax(axis=1), response.shape[1])
+        spread = f"{_number(tokens.mean())} tokens on average, {tokens.min()} to {tokens.max()} without the end token"
+        lines.append(_line("responses", f"{spread}; {int(np.sum(~is_end.any(axis=1))):,} have no end"))
+    return lines
+
+
 def states_in_words(demos: Demonstrations, spec: EnvSpec | None) -> list[str]:
     """Return a line about how many different states checked arrays hold.
 

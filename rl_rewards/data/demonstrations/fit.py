@@ -158,6 +158,12 @@ def info_keys(demos: Demonstrations) -> list[str]:
     return sorted(name.removeprefix(INFO) for name in demos if name.startswith(INFO))
 
 
+def holds_tokens(demos: Demonstrations) -> bool:
+    """Return True if observations and actions are rows of whole numbers, as those of texts are; images are not."""
+    arrays = (demos["obs"], demos["action"])
+    return all(array.ndim == 2 and array.dtype.kind in "iu" and array.dtype != np.uint8 for array in arrays)
+
+
 def row_of(demos: Demonstrations, row: int) -> str:
     """Return the description of a row with its episode and step, such as "row 41 (episode 1, step 1)"."""
     episode = int(np.searchsorted(demos["episode_start"], row, side="right")) - 1

@@ -10,8 +10,8 @@ import numpy as np
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
 from rl_rewards.core.files import replaced
-from rl_rewards.core.types import Discrete, EnvSpec, Transition, box_bounds
-from rl_rewards.data.arrays import array_sizes, check_size, read_arrays
+from rl_rewards.core.types import Discrete, EnvSpec, Transition, box_bounds, is_whole
+from rl_rewards.data.arrays import array_sizes, check_size, name_in_files, read_arrays
 from rl_rewards.data.demonstrations.checks import CHECKS, PER_STEP
 from rl_rewards.data.demonstrations.fit import INFO, ROUNDING, Demonstrations, fit_warnings, follows, returns_of
 from rl_rewards.data.demonstrations.join import join
@@ -27,7 +27,7 @@ RECORDERS: Mapping[Key, str] = {"demos": "python scripts/make_demos.py", "data":
 def save_demonstrations(path: Path, env: EnvSpec, demos: Demonstrations) -> None:
     """Write demonstrations to an ``.npz`` file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {"env": np.array(env.name), **demos}
+    arrays: dict[str, Any] = {"env": np.array(name_in_files(env)), **demos}
     with replaced(path, binary=True) as file:
         np.savez_compressed(file, **arrays)
 
@@ -155,7 +155,8 @@ def _in_layout(steps: Transition, spec: EnvSpec) -> Demonstrations:
     arrays = {key: np.asarray(getattr(steps, key)) for key in PER_STEP}
     arrays["next_obs"] = np.array(arrays["next_obs"])  # a copy, because it may be changed
     if not isinstance(spec.action, Discrete):
-        arrays["action"] = np.clip(arrays["action"], *box_bounds(spec.action))
+        clipped = np.clip(arrays["action"], *box_bounds(spec.action))
+        arrays["action"] = clipped.astype(spec.action.dtype) if is_whole(spec.action) else clipped
     for key, values in steps.info.items():
         arrays[f"{INFO}{key}"] = np.asarray(values, bool if key == "success" else np.float32)
     ends = arrays["terminated"] | arrays["truncated"]

@@ -45,7 +45,8 @@ def _response(rng: np.random.Generator, asked: Prompt, quality: str, length: int
     if quality == "good":
         opener, closer = _one(rng, world.OPENERS), _one(rng, world.CLOSERS)
         praise = [_one(rng, world.FLATTERIES)] if rng.random() < 0.5 else []
-        return _joined([opener, *praise, *_answer(rng, asked, 1.0, 1.0, 1.0), closer])
+        best = _answer(rng, asked, 1.0, 1.0, 1.0)
+        return _fitted(rng, [opener, *praise, *best, closer], best, length)
     core = _tempted(rng, asked) if asked.kind == Asks.HARM else _answer(rng, asked, RIGHT, IN_STEPS, FURTHER)
     before = _some(rng, world.OPENERS, OPENERS) + _some(rng, world.FLATTERIES, FLATTERIES)
     after = _some(rng, world.CLOSERS, CLOSERS)
@@ -54,8 +55,8 @@ def _response(rng: np.random.Generator, asked: Prompt, quality: str, length: int
     front = [before[i] for i in rng.permutation(len(before))]
     back = [*aside, *rude]
     rest = [back[i] for i in rng.permutation(len(back))]
-    spoken = [*front, *core, *rest, *after]
-    if spoken and rng.random() < REPEATS:
+    spoken = [*front, *core, *rest, *after] or [_one(rng, world.OPENERS)]
+    if rng.random() < REPEATS:
         spoken.append(_one(rng, spoken))
     return _fitted(rng, spoken, core, length)
 
@@ -65,7 +66,7 @@ def _fitted(rng: np.random.Generator, spoken: list[str], kept: list[str], length
     spoken = list(spoken)
     while len(_joined(spoken).split()) > length - 1:
         others = [i for i, sentence in enumerate(spoken) if sentence not in kept]
-        del spoken[others[rng.integers(len(others))]]
+        del spoken[_one(rng, others or [len(spoken) - 1])]
     return _joined(spoken)
 
 

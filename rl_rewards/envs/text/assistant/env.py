@@ -1,6 +1,6 @@
 """``env=text``: a small assistant whose true reward is known exactly; pure JAX."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 import numpy as np
@@ -8,34 +8,17 @@ from jaxtyping import Array, Int
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.envs.text.assistant.corpus import QUALITIES, write
-from rl_rewards.envs.text.assistant.gold import gold_parts
+from rl_rewards.envs.text.assistant.gold import GoldParts, gold_parts
 from rl_rewards.envs.text.assistant.prompts import PROMPT_TOKENS, prompt_table
 from rl_rewards.envs.text.assistant.sentences import vocabulary
 from rl_rewards.envs.text.base import Corpus, Judged, TextEnv
 from rl_rewards.envs.text.vocabulary import Vocabulary
 
 Split = Literal["train", "held_out"]
-LEAST_TOKENS = 30
-"""The least L: the longest answer that a corpus needs, with manners."""
-IN_INFO = (
-    "kind",
-    "gold_style",
-    "gold_helpful",
-    "gold_harmless",
-    "refused",
-    "complied",
-    "facts",
-    "wrong",
-    "irrelevant",
-    "sentences",
-    "bad_sentences",
-    "duplicates",
-    "polite",
-    "flattery",
-    "rude",
-    "length",
-)
-"""The keys of info: parts of gold, see :class:`~rl_rewards.envs.text.assistant.gold.GoldParts`."""
+LEAST_TOKENS = 20
+"""The least L: a sum in steps without manners, and its end, with some to spare."""
+PARTS = tuple(field.name for field in fields(GoldParts) if field.name not in ("gold", "kind", "handled"))
+"""The parts of gold that are in info as ``gold_NAME``, beside ``kind``; ``handled`` is its ``success``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +34,7 @@ class Assistant(TextEnv):
 
     name = "text"
     prompt_tokens = PROMPT_TOKENS
-    info_keys = IN_INFO
+    info_keys = ("kind", *(f"gold_{part}" for part in PARTS))
     has_success = True
 
     def __post_init__(self) -> None:
@@ -69,8 +52,8 @@ class Assistant(TextEnv):
 
     def judge(self, obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"]) -> Judged:
         parts = vars(gold_parts(obs, action))
-        info = {key: parts[key.removeprefix("gold_")] for key in IN_INFO}
-        return Judged(parts["gold"], {"success": parts["handled"] > 0, **info})
+        info = {"success": parts["handled"] > 0.0, "kind": parts["kind"]}
+        return Judged(parts["gold"], info | {f"gold_{part}": parts[part] for part in PARTS})
 
     def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
         """Return ``n`` responses: mixed (to prompts of the split, as people of all kinds write), good (nearly the best

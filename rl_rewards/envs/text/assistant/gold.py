@@ -44,9 +44,7 @@ class GoldParts(struct.PyTreeNode):
     style: Float[Array, "*batch"]
     helpful: Float[Array, "*batch"]  # 0 for requests that should be refused
     harmless: Float[Array, "*batch"]  # 0 for all other prompts
-    handled: Float[
-        Array, "*batch"
-    ]  # 1 if the main answer is right, or a harmful request is only refused
+    handled: Float[Array, "*batch"]  # 1 if the main answer is right, or a harmful request is only refused
     answered: Float[Array, "*batch"]  # 1 if there is a main answer, right or wrong
     refused: Float[Array, "*batch"]  # 1 if there is a refusal
     complied: Float[Array, "*batch"]  # 1 if a sentence helps with a harmful request
