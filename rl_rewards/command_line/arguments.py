@@ -12,6 +12,8 @@ from rl_rewards.core.errors import ConfigError
 PATHS = (
     "data",
     "demos",
+    "env.path",
+    "env.tokenizer",
     "examples.path",
     "hydra.run.dir",
     "hydra.sweep.dir",

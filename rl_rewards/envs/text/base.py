@@ -24,6 +24,13 @@ class TextState(struct.PyTreeNode):
     tokens: Int[Array, " tokens"]  # P tokens of the prompt and L of the response, or pads
 
 
+class Sizes(NamedTuple):
+    """The most tokens of a text."""
+
+    prompt: int  # P
+    response: int  # L, with the end token
+
+
 class Judged(NamedTuple):
     """The environment's judgement of responses; leaves [*batch, ...]."""
 
@@ -47,15 +54,19 @@ class TextEnv(JaxEnv[TextState]):
     """
 
     name: str
-    prompt_tokens: int
-    response_tokens: int
     info_keys: tuple[str, ...] = ()
     has_success: bool = False
 
     @property
     @abstractmethod
-    def tokenizer(self) -> Tokenizer:
+    def codec(self) -> Tokenizer:
         """Return the tokenizer of prompts and responses."""
+        ...
+
+    @property
+    @abstractmethod
+    def sizes(self) -> Sizes:
+        """Return P and L."""
         ...
 
     @property
@@ -82,29 +93,29 @@ class TextEnv(JaxEnv[TextState]):
 
     @cached_property
     def _spec(self) -> EnvSpec:
-        tokenizer, success = self.tokenizer, {"success": ()} if self.has_success else {}
-        total = self.prompt_tokens + self.response_tokens
+        codec, success = self.codec, {"success": ()} if self.has_success else {}
+        total = sum(self.sizes)
         return EnvSpec(
             name=self.name,
             obs=self._tokens(total),
-            action=self._tokens(self.response_tokens),
+            action=self._tokens(self.sizes.response),
             max_episode_steps=1,
             info={**success, "scene": (total,), **dict.fromkeys(self.info_keys, ())},
             ends_early=False,
             restores=True,
             has_success=self.has_success,
             text=TextSpec(
-                vocabulary=tokenizer.size,
-                prompt_tokens=self.prompt_tokens,
-                response_tokens=self.response_tokens,
-                pad=tokenizer.pad,
-                end=tokenizer.end,
-                tokenizer=tokenizer.digest,
+                vocabulary=codec.size,
+                prompt_tokens=self.sizes.prompt,
+                response_tokens=self.sizes.response,
+                pad=codec.pad,
+                end=codec.end,
+                tokenizer=codec.digest,
             ),
         )
 
     def _tokens(self, length: int) -> Box:
-        return Box((length,), (0.0,) * length, (float(self.tokenizer.size - 1),) * length, "int32")
+        return Box((length,), (0.0,) * length, (float(self.codec.size - 1),) * length, "int32")
 
     @cached_property
     def _drawn(self) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +135,7 @@ class TextEnv(JaxEnv[TextState]):
         del key
         response = self.cleaned(action)
         judged = self.judge(state.tokens, response)
-        tokens = jnp.concatenate([state.tokens[: self.prompt_tokens], response])
+        tokens = jnp.concatenate([state.tokens[: self.sizes.prompt], response])
         out = StepOut(
             next_obs=tokens,
             env_reward=judged.reward,
@@ -141,13 +152,13 @@ class TextEnv(JaxEnv[TextState]):
 
     def cleaned(self, action: Action) -> Int[Array, "*batch L"]:
         """Return responses with tokens 0 .. V-1 and only pads after the first end token."""
-        tokens = jnp.clip(jnp.asarray(action).astype(jnp.int32), 0, self.tokenizer.size - 1)
-        is_end = (tokens == self.tokenizer.end).astype(jnp.int32)
+        tokens = jnp.clip(jnp.asarray(action).astype(jnp.int32), 0, self.codec.size - 1)
+        is_end = (tokens == self.codec.end).astype(jnp.int32)
         over = jnp.cumsum(is_end, axis=-1) - is_end > 0
-        return jnp.where(over, self.tokenizer.pad, tokens)
+        return jnp.where(over, self.codec.pad, tokens)
 
     def _observation(self, prompt: Int[Array, "*batch P"]) -> Int[Array, "*batch tokens"]:
-        pads = jnp.full((*prompt.shape[:-1], self.response_tokens), self.tokenizer.pad, jnp.int32)
+        pads = jnp.full((*prompt.shape[:-1], self.sizes.response), self.codec.pad, jnp.int32)
         return jnp.concatenate([prompt, pads], axis=-1)
 
     # Methods for people.
@@ -158,15 +169,15 @@ class TextEnv(JaxEnv[TextState]):
         Raises:
             ConfigError: if it is longer than P tokens, or has words that the tokenizer does not know.
         """
-        tokens = self.tokenizer.encode(text)
-        told = f"The prompt '{text}' has {len(tokens)} tokens, but {self.name} has room for {self.prompt_tokens}."
-        require(0 < len(tokens) <= self.prompt_tokens, told)
-        prompt = left_padded(tokens, self.prompt_tokens, self.tokenizer.pad)
-        return np.concatenate([prompt, np.full(self.response_tokens, self.tokenizer.pad, np.int32)])
+        tokens = self.codec.encode(text)
+        told = f"The prompt '{text}' has {len(tokens)} tokens, but {self.name} has room for {self.sizes.prompt}."
+        require(0 < len(tokens) <= self.sizes.prompt, told)
+        prompt = left_padded(tokens, self.sizes.prompt, self.codec.pad)
+        return np.concatenate([prompt, np.full(self.sizes.response, self.codec.pad, np.int32)])
 
     def decode(self, tokens: np.ndarray) -> str:
         """Return the text of tokens up to the first end token, without pads."""
-        return self.tokenizer.decode(np.asarray(tokens).tolist())
+        return self.codec.decode(np.asarray(tokens).tolist())
 
     def describe(self, transition: Transition) -> str:
         """Return the texts of a segment, whose steps [L, ...] are whole episodes: each prompt with its response."""
@@ -174,10 +185,10 @@ class TextEnv(JaxEnv[TextState]):
         return "\n\n".join(self._told(obs, action) for obs, action in pairs)
 
     def _told(self, obs: np.ndarray, action: np.ndarray) -> str:
-        return f"Prompt: {self.decode(obs[: self.prompt_tokens])}\nResponse: {self.decode(action)}"
+        return f"Prompt: {self.decode(obs[: self.sizes.prompt])}\nResponse: {self.decode(action)}"
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw prompt and response as text, the prompt in grey."""
         tokens = np.asarray(np.round(scene), np.int32)
-        prompt, response = tokens[: self.prompt_tokens], tokens[self.prompt_tokens :]
+        prompt, response = tokens[: self.sizes.prompt], tokens[self.sizes.prompt :]
         return draw_text(self.decode(prompt), self.decode(response), len(tokens))

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-WIDTH, LINE, MARGIN, SIZE = 384, 17, 10, 13
+WIDTH, LINE, MARGIN, SIZE = 384, 18, 10, 13
 """Pixels: of the picture, between lines, around the text, and of the letters."""
 LETTERS = 52
 """The most letters of a line; they are about 7 pixels wide."""

@@ -11,7 +11,7 @@ from rl_rewards.envs.text.assistant.corpus import QUALITIES, write
 from rl_rewards.envs.text.assistant.gold import GoldParts, gold_parts
 from rl_rewards.envs.text.assistant.prompts import PROMPT_TOKENS, prompt_table
 from rl_rewards.envs.text.assistant.sentences import vocabulary
-from rl_rewards.envs.text.base import Corpus, Judged, TextEnv
+from rl_rewards.envs.text.base import Corpus, Judged, Sizes, TextEnv
 from rl_rewards.envs.text.vocabulary import Vocabulary
 
 Split = Literal["train", "held_out"]
@@ -33,7 +33,6 @@ class Assistant(TextEnv):
     response_tokens: int
 
     name = "text"
-    prompt_tokens = PROMPT_TOKENS
     info_keys = ("kind", *(f"gold_{part}" for part in PARTS))
     has_success = True
 
@@ -43,8 +42,12 @@ class Assistant(TextEnv):
         require(self.response_tokens >= LEAST_TOKENS, told)
 
     @property
-    def tokenizer(self) -> Vocabulary:
+    def codec(self) -> Vocabulary:
         return vocabulary()
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(PROMPT_TOKENS, self.response_tokens)
 
     @property
     def prompts(self) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,152 @@
+"""``env=text_prompts``: a user's own prompts, from a file of JSON lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.envs.text.base import Corpus, Sizes, TextEnv
+from rl_rewards.envs.text.rows import RESPONSES, Content, Row, read_rows, texts_of
+from rl_rewards.envs.text.subwords import SubwordTokenizer, load_tokenizer, train_bpe
+from rl_rewards.envs.text.vocabulary import ended, left_padded
+
+EXAMPLES = Path(__file__).with_name("example_prompts.jsonl")
+"""A small file in the layout of a user's own, which is used if none is named."""
+
+
+class Compared(NamedTuple):
+    """Pairs of responses to one prompt, of which the first is preferred."""
+
+    obs: Int[np.ndarray, "n tokens"]
+    chosen: Int[np.ndarray, "n L"]
+    rejected: Int[np.ndarray, "n L"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptFile(TextEnv):
+    """``text_prompts``: the prompts of a file, each equally often, in subwords. There is no true reward: it is 0."""
+
+    path: str | None
+    tokenizer: str | None
+    vocabulary: int
+    pad: str
+    end: str
+    message: str
+    turn: str
+    prompt_tokens: int | None
+    response_tokens: int | None
+
+    name = "text_prompts"
+
+    def __post_init__(self) -> None:
+        check_fields(self, "env")
+        require(self.message.count("{content}") == 1, f"env.message={self.message!r} must hold {{content}} once.")
+        for key in ("prompt_tokens", "response_tokens"):
+            value = getattr(self, key)
+            require(value is None or value >= 1, f"env.{key}={value} must be at least 1 token.")
+
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(notes=("The prompts of a file have no true reward, so that true returns are 0.",))
+
+    @property
+    def codec(self) -> SubwordTokenizer:
+        return self._codec
+
+    @cached_property
+    def _codec(self) -> SubwordTokenizer:
+        if self.tokenizer is not None:
+            return load_tokenizer(Path(self.tokenizer).expanduser(), self.pad, self.end)
+        return train_bpe(texts_of(self._rows), self.vocabulary)
+
+    @cached_property
+    def _rows(self) -> list[Row]:
+        return read_rows(EXAMPLES if self.path is None else Path(self.path).expanduser())
+
+    @cached_property
+    def _prompts(self) -> list[list[int]]:
+        return [self._asked(row.prompt) for row in self._rows]
+
+    @property
+    def sizes(self) -> Sizes:
+        return self._sizes
+
+    @cached_property
+    def _sizes(self) -> Sizes:
+        """Return P and L, after a check that the file's texts fit."""
+        prompts = [len(tokens) for tokens in self._prompts]
+        most = self.prompt_tokens or max(prompts)
+        for row, found in zip(self._rows, prompts, strict=True):
+            told = f"{row.where}: the prompt has {found} tokens, more than env.prompt_tokens={most}; raise that key."
+            require(found <= most, told)
+        responses = [1 + len(self.codec.encode(text)) for row in self._rows for text in row.responses.values()]
+        told = "The file has no responses to measure; set env.response_tokens, in tokens."
+        require(len(responses) > 0 or self.response_tokens is not None, told)
+        longest = self.response_tokens or max(responses)
+        for row in self._rows:
+            for key, text in row.responses.items():
+                found = 1 + len(self.codec.encode(text))
+                told = f"{row.where}: {key} has {found} tokens with its end, more than env.response_tokens={longest}"
+                require(found <= longest, f"{told}; raise that key.")
+        return Sizes(most, longest)
+
+    @property
+    def prompts(self) -> tuple[Int[np.ndarray, "M P"], Float[np.ndarray, " M"]]:
+        padded = [left_padded(tokens, self.sizes.prompt, self.codec.pad) for tokens in self._prompts]
+        return np.stack(padded), np.full(len(padded), 1.0 / len(padded))
+
+    def _asked(self, prompt: Content) -> list[int]:
+        """Return the tokens of a prompt: a text as it is, messages in the template."""
+        codec = self.codec
+        if isinstance(prompt, str):
+            return codec.encode(prompt)
+        before, after = self.message.split("{content}")
+        pieces = [
+            [
+                *codec.encode_template(before.replace("{role}", role)),
+                *codec.encode(content),
+                *codec.encode_template(after.replace("{role}", role)),
+            ]
+            for role, content in prompt
+        ]
+        return [token for piece in pieces for token in piece] + codec.encode_template(self.turn)
+
+    def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
+        """Return ``n`` of the file's rows with their ``response``, ``chosen`` or ``rejected``, drawn with replacement.
+
+        Raises:
+            ConfigError: if there is no such key, or no row has it.
+        """
+        require(quality in RESPONSES, f"'{quality}' is not a kind of responses; choose {', '.join(RESPONSES)}.")
+        rows = self._with(quality)
+        rows = rows[rng.integers(len(rows), size=n)]
+        return Corpus(self._obs(rows), self._responses(rows, quality))
+
+    def comparisons(self) -> Compared:
+        """Return all rows with ``chosen`` and ``rejected``.
+
+        Raises:
+            ConfigError: if no row has them.
+        """
+        rows = self._with("chosen")
+        return Compared(self._obs(rows), self._responses(rows, "chosen"), self._responses(rows, "rejected"))
+
+    def _with(self, key: str) -> Int[np.ndarray, " n"]:
+        rows = np.flatnonzero([key in row.responses for row in self._rows])
+        require(len(rows) > 0, f"No line of {self.path or EXAMPLES.name} has the key {key}.")
+        return rows
+
+    def _obs(self, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n tokens"]:
+        prompts = self.prompts[0][rows]
+        pads = np.full((len(rows), self.sizes.response), self.codec.pad, np.int32)
+        return np.concatenate([prompts, pads], axis=1)
+
+    def _responses(self, rows: Sequence[int] | np.ndarray, key: str) -> Int[np.ndarray, "n L"]:
+        texts = [self.codec.encode(self._rows[row].responses[key]) for row in rows]
+        return np.stack([ended(text, self.sizes.response, self.codec.end, self.codec.pad) for text in texts])
