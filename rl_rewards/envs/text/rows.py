@@ -65,6 +65,7 @@ def row_of(where: str, line: str) -> Row:
         found |= {"prompt": talk[:-1], "response": talk[-1:]}
     if "prompt" not in found:
         found = _with_prompt(where, found)
+    found |= _without_prompt(found)
     responses = {key: _response(f"{where}: {key}", found[key]) for key in RESPONSES if key in found}
     differ = "chosen" not in responses or responses["chosen"] != responses.get("rejected")
     require(differ, f"{where}: chosen equals rejected; a comparison needs two different responses.")
@@ -101,6 +102,17 @@ def _with_prompt(where: str, found: dict[str, Content]) -> dict[str, Content]:
         prompt = both[0][:common]
     require(len(prompt) > 0, f"{where} has no prompt, and chosen and rejected do not begin alike; add the key prompt.")
     return found | {"prompt": prompt, "chosen": both[0][cut:], "rejected": both[1][cut:]}
+
+
+def _without_prompt(found: dict[str, Content]) -> dict[str, Content]:
+    """Return the responses that repeat the prompt as their last message alone, with the prompt as messages."""
+    prompt, changed = found["prompt"], {}
+    talk = prompt if isinstance(prompt, tuple) else (("user", prompt),)
+    for key in RESPONSES:
+        content = found.get(key)
+        if isinstance(content, tuple) and content[:-1] == talk:
+            changed |= {key: content[-1:], "prompt": talk}
+    return changed
 
 
 def _response(where: str, content: Content) -> str:
