@@ -1,10 +1,13 @@
 """Tests that specs are saved and loaded unchanged, and that a policy head's two scalings are inverse."""
 
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.core.types import Box, Discrete, EnvSpec, box_bounds
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import Box, Discrete, EnvSpec, TextSpec, box_bounds, clip_action, is_whole
 from rl_rewards.models.policy import PolicyHead
 from tests.probes import make, make_rollout, make_spec
 
@@ -28,6 +31,28 @@ def test_every_field_of_a_spec_survives(tmp_path):
     spec.save(tmp_path / "spec.json")
     loaded = EnvSpec.load(tmp_path / "spec.json")
     assert {name: getattr(loaded, name) for name in changes} == changes
+
+
+TEXT = TextSpec(vocabulary=50, prompt_tokens=3, response_tokens=4, pad=7, end=9, tokenizer="abc")
+
+
+def test_the_spec_of_texts_survives(tmp_path):
+    path = tmp_path / "spec.json"
+    make_spec(text=TEXT).save(path)
+    assert EnvSpec.load(path).text == TEXT
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({key: value for key, value in raw.items() if key != "text"}), encoding="utf-8")
+    assert EnvSpec.load(path).text is None, "a folder of an earlier version"
+    path.write_text(json.dumps(raw | {"text": raw["text"] | {"vocabulary": 0}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="0 is not a whole number from 1 to"):
+        EnvSpec.load(path)
+
+
+def test_tokens_stay_integers_when_they_are_clipped():
+    tokens = Box(shape=(3,), low=(0.0,) * 3, high=(5.0,) * 3, dtype="int32")
+    clipped = clip_action(tokens, jnp.array([-1, 3, 9], jnp.int32))
+    assert clipped.dtype == jnp.int32 and clipped.tolist() == [0, 3, 5]
+    assert is_whole(tokens) and not is_whole(IMAGE) and not is_whole(LOPSIDED)
 
 
 def test_box_bounds_have_its_shape():

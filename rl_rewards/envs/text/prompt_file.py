@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).with_name("example_prompts.jsonl")
 """A small file in the layout of a user's own, which is used if none is named."""
 
 
-class Compared(NamedTuple):
+class ResponsePairs(NamedTuple):
     """Pairs of responses to one prompt, of which the first is preferred."""
 
     obs: Int[np.ndarray, "n tokens"]
@@ -128,14 +128,14 @@ class PromptFile(TextEnv):
         rows = rows[rng.integers(len(rows), size=n)]
         return Corpus(self._obs(rows), self._responses(rows, quality))
 
-    def comparisons(self) -> Compared:
+    def comparisons(self) -> ResponsePairs:
         """Return all rows with ``chosen`` and ``rejected``.
 
         Raises:
             ConfigError: if no row has them.
         """
         rows = self._with("chosen")
-        return Compared(self._obs(rows), self._responses(rows, "chosen"), self._responses(rows, "rejected"))
+        return ResponsePairs(self._obs(rows), self._responses(rows, "chosen"), self._responses(rows, "rejected"))
 
     def _with(self, key: str) -> Int[np.ndarray, " n"]:
         rows = np.flatnonzero([key in row.responses for row in self._rows])
