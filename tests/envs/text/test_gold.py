@@ -129,7 +129,7 @@ SPOKEN = st.one_of(GRAMMATICAL, corrupted())
 RESPONSE = st.one_of(SPOKEN, SPOKEN.map(lambda words: [*words, "<end>"]), st.lists(ANY_WORD, max_size=LENGTH))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(PROMPT, RESPONSE), min_size=20, max_size=BATCH))
 def test_the_parser_agrees_with_a_slow_one(pairs):
     padded = [(prompt, words + ["<pad>"] * (LENGTH - len(words))) for prompt, words in pairs]
