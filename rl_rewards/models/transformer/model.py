@@ -1,0 +1,83 @@
+"""The transformer as a model: its settings, and the networks that it builds."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.models.base import Model
+from rl_rewards.models.transformer.network import LanguageModel, matrix_shapes
+from rl_rewards.models.transformer.sequence import SequenceNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerModel(Model):
+    """A Llama-like transformer for tokens; configs/model/transformer.yaml explains its arguments.
+
+    Raises:
+        ConfigError: if a size is below 1, heads do not divide as they must, ``pad`` is no token, or a LoRA setting is
+            not valid.
+    """
+
+    vocabulary: int = 256
+    width: int = 64
+    layers: int = 2
+    heads: int = 4
+    kv_heads: int = 4
+    hidden: int = 192
+    rope_base: float = 10000.0
+    norm_epsilon: float = 1e-5
+    tied: bool = True
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    lora_rank: int = 0
+    lora_alpha: float = 16.0
+    lora_targets: tuple[str, ...] = ("q", "v")
+    pad: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, "model")
+        object.__setattr__(self, "lora_targets", tuple(self.lora_targets))
+        for name in ("vocabulary", "width", "layers", "heads", "kv_heads", "hidden"):
+            require(getattr(self, name) > 0, f"model.{name}={getattr(self, name)} must be at least 1.")
+        require(
+            self.width % (2 * self.heads) == 0,
+            f"model.width={self.width} must be an even multiple of model.heads={self.heads}.",
+        )
+        require(
+            self.heads % self.kv_heads == 0,
+            f"model.heads={self.heads} must be a multiple of model.kv_heads={self.kv_heads}.",
+        )
+        for name in ("rope_base", "norm_epsilon", "lora_alpha"):
+            require(getattr(self, name) > 0, f"model.{name}={getattr(self, name)} must be above 0.")
+        require(
+            0 <= self.pad < self.vocabulary,
+            f"model.pad={self.pad} must be one of the model.vocabulary={self.vocabulary} tokens, counted from 0.",
+        )
+        require(self.lora_rank >= 0, f"model.lora_rank={self.lora_rank} must be at least 0; 0 switches LoRA off.")
+        known = tuple(matrix_shapes(self.width, self.heads, self.kv_heads, self.hidden))
+        require(
+            set(self.lora_targets) <= set(known) and (self.lora_rank == 0 or len(self.lora_targets) > 0),
+            f"model.lora_targets={list(self.lora_targets)} must name at least one of {', '.join(known)}, and no other.",
+        )
+
+    def language_model(self) -> LanguageModel:
+        """Return the network that predicts the next token."""
+        return LanguageModel(
+            vocabulary=self.vocabulary,
+            width=self.width,
+            layers=self.layers,
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            hidden_width=self.hidden,
+            rope_base=self.rope_base,
+            norm_epsilon=self.norm_epsilon,
+            tied=self.tied,
+            dtype=self.dtype,
+            lora_rank=self.lora_rank,
+            lora_alpha=self.lora_alpha,
+            lora_targets=self.lora_targets,
+            pad=self.pad,
+        )
+
+    def network(self, outputs: int, output_gain: float = 1.0) -> SequenceNetwork:
+        """Return a network of tokens as numbers: [*batch, T] float32, padded on either side -> [*batch, outputs]."""
+        return SequenceNetwork(self.language_model(), outputs, output_gain)
