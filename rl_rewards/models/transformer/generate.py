@@ -49,6 +49,35 @@ def response_mask(response: Int[Array, "*batch L"], end: int, pad: int) -> Bool[
     return ~ended_before & (response != pad)
 
 
+def log_prob_of(token: Int[Array, "*batch"], logits: Float[Array, "*batch V"]) -> Float[Array, "*batch"]:
+    """Return the log-probability of each token under the softmax of its logits, in nats."""
+    chosen = jnp.arange(logits.shape[-1]) == token[..., None]
+    return jnp.sum(jnp.where(chosen, logits, 0.0), axis=-1) - jax.nn.logsumexp(logits, axis=-1)
+
+
+def likeliest(logits: Float[Array, "*batch V"]) -> Int[Array, "*batch"]:
+    """Return the first token with the greatest logit; XLA's argmax on CPUs is many times slower."""
+    return _first(logits == logits.max(axis=-1, keepdims=True))
+
+
+def draw_token(key: Key, logits: Float[Array, "*batch V"]) -> Int[Array, "*batch"]:
+    """Return a token drawn from the softmax of the logits: the first whose cumulated weight exceeds a uniform share.
+
+    With one random number for a row, instead of one for each token, generation on CPUs is a third faster. Tokens of
+    probability below 1e-7 are drawn about as rarely as they should be; those of probability 0 never.
+    """
+    weights = jnp.exp(logits - logits.max(axis=-1, keepdims=True))
+    below = jnp.cumsum(weights, axis=-1)
+    share = jax.random.uniform(key, logits.shape[:-1]) * below[..., -1]
+    first = _first((below > share[..., None]) & (weights > 0))
+    return jnp.where(first == logits.shape[-1], likeliest(logits), first)  # the share was rounded up to the sum
+
+
+def _first(marked: Bool[Array, "*batch V"]) -> Int[Array, "*batch"]:
+    size = marked.shape[-1]
+    return jnp.min(jnp.where(marked, jnp.arange(size), size), axis=-1)
+
+
 def generate(
     network: LanguageModel,
     params: Any,
@@ -73,8 +102,8 @@ def generate(
 
     def sample(logits: Any, done: Array, key: Array) -> tuple[Array, Array, Array]:
         logits = allowed_logits(logits, allowed, pad)
-        drawn = jnp.argmax(logits, axis=-1) if greedy else jax.random.categorical(key, logits / temperature)
-        log_prob = jnp.take_along_axis(jax.nn.log_softmax(logits), drawn[:, None], axis=-1)[:, 0]
+        drawn = likeliest(logits) if greedy else draw_token(key, logits / temperature)
+        log_prob = log_prob_of(drawn, logits)
         return jnp.where(done, pad, drawn).astype(jnp.int32), jnp.where(done, 0.0, log_prob), ~done
 
     def step(carry: tuple[Cache, Array, Array], key: Array) -> tuple[tuple[Cache, Array, Array], Any]:
@@ -114,7 +143,8 @@ def score(
     logits: Any = network.apply(params, hidden, method="logits")
     logits = allowed_logits(logits, allowed, network.pad)
     log_probs = jax.nn.log_softmax(logits)
-    log_prob = jnp.take_along_axis(log_probs, response[..., None], axis=-1)[..., 0]
+    chosen = jnp.arange(network.vocabulary) == response[..., None]
+    log_prob = jnp.sum(jnp.where(chosen, log_probs, 0.0), axis=-1)
     entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
     mask = response_mask(response, end, network.pad)
     return Scored(

@@ -59,12 +59,17 @@ def attend(
     values: Float[Array, "B G S D"],
     visible: Bool[Array, "B T S"],
 ) -> Float[Array, "B H T D"]:
-    """Return the values averaged with the softmax of queries times keys; query heads share keys in groups of H/G."""
+    """Return the values averaged with the softmax of queries times keys; query heads share keys in groups of H/G.
+
+    Dividing by the sum of the weights at the end saves a pass over all pairs of tokens, forwards and backwards.
+    """
     batch, heads, length, size = queries.shape
     grouped = queries.reshape(batch, keys.shape[1], -1, length, size).astype(keys.dtype)
     scores = jnp.einsum("bgqtd,bgsd->bgqts", grouped, keys, preferred_element_type=jnp.float32)
-    weights = jax.nn.softmax(jnp.where(visible[:, None, None], scores * size**-0.5, MASKED), axis=-1)
+    scores = jnp.where(visible[:, None, None], scores * size**-0.5, MASKED)
+    weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
     mixed = jnp.einsum("bgqts,bgsd->bgqtd", weights.astype(values.dtype), values, preferred_element_type=jnp.float32)
+    mixed = mixed / weights.sum(axis=-1, keepdims=True)
     return mixed.reshape(batch, heads, length, size)
 
 
@@ -97,11 +102,15 @@ class LanguageModel(nn.Module):
 
     def setup(self) -> None:
         shapes = matrix_shapes(self.width, self.heads, self.kv_heads, self.hidden_width)
-        self.embedding = self.param("embedding", _normal(self.width**-0.5), (self.vocabulary, self.width))
+        self.embedding = self.param(
+            "embedding", nn.initializers.normal(self.width**-0.5), (self.vocabulary, self.width)
+        )
         self.stack = self.param("layers", lambda key: _initial_layers(key, shapes, self.layers, self.width))
         self.norm = self.param("norm", nn.initializers.ones, (self.width,))
         if not self.tied:
-            self.unembedding = self.param("unembedding", _normal(self.width**-0.5), (self.vocabulary, self.width))
+            self.unembedding = self.param(
+                "unembedding", nn.initializers.normal(self.width**-0.5), (self.vocabulary, self.width)
+            )
         if self.lora_rank > 0:
             chosen = {name: shapes[name] for name in self.lora_targets}
             self.lora = self.param("lora", lambda key: _initial_lora(key, chosen, self.layers, self.lora_rank))
@@ -190,8 +199,37 @@ class LanguageModel(nn.Module):
         return y
 
     def _times(self, x: Float[Array, "*batch d"], matrix: Float[Array, "d e"]) -> Float[Array, "*batch e"]:
-        """Return the product of numbers of type ``dtype``, summed in float32."""
-        return jnp.dot(x.astype(self.dtype), matrix.astype(self.dtype), preferred_element_type=jnp.float32)
+        """Return the product of numbers rounded to ``dtype``, in float32."""
+        return product(x.astype(self.dtype), matrix.astype(self.dtype))
+
+
+@jax.custom_vjp
+def product(x: Float[Array, "*batch d"], matrix: Float[Array, "d e"]) -> Float[Array, "*batch e"]:
+    """Return ``x`` times the matrix, summed and returned in float32.
+
+    Its own gradient makes training on CPUs a third faster: for the matrix's gradient XLA must transpose ``x`` or the
+    output's gradient, always takes the latter, and computes what that depends on in the transposed order, without
+    vector instructions. This one transposes the narrower of the two.
+    """
+    return jnp.dot(x, matrix, preferred_element_type=jnp.float32)
+
+
+def _product_forward(x: Array, matrix: Array) -> tuple[Array, tuple[Array, Array]]:
+    return product(x, matrix), (x, matrix)
+
+
+def _product_backward(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    x, matrix = kept
+    gradient = gradient.astype(x.dtype)
+    rows, gradients = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
+    swapped = x.shape[-1] > gradient.shape[-1]
+    sides = (gradients, rows) if swapped else (rows, gradients)
+    of_matrix = jax.lax.dot_general(*sides, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
+    of_x = jnp.dot(gradient, matrix.T, preferred_element_type=jnp.float32)
+    return of_x.astype(x.dtype), (of_matrix.T if swapped else of_matrix).astype(matrix.dtype)
+
+
+product.defvjp(_product_forward, _product_backward)
 
 
 def matrix_shapes(width: int, heads: int, kv_heads: int, hidden_width: int) -> dict[str, tuple[int, int]]:
@@ -201,16 +239,12 @@ def matrix_shapes(width: int, heads: int, kv_heads: int, hidden_width: int) -> d
     return attention | {"gate": (width, hidden_width), "up": (width, hidden_width), "down": (hidden_width, width)}
 
 
-def _normal(scale: float) -> Callable[..., Array]:
-    return nn.initializers.normal(scale)
-
-
 def _initial_layers(key: Array, shapes: dict[str, tuple[int, int]], layers: int, width: int) -> dict[str, Array]:
     """Return normal matrices that keep variances; those that add to a token's vector are smaller in deep models."""
     weights = {}
     for name, each in zip(shapes, jax.random.split(key, len(shapes)), strict=True):
         scale = shapes[name][0] ** -0.5 * ((2 * layers) ** -0.5 if name in ("o", "down") else 1.0)
-        weights[name] = _normal(scale)(each, (layers, *shapes[name]))
+        weights[name] = nn.initializers.normal(scale)(each, (layers, *shapes[name]))
     ones = jnp.ones((layers, width))
     return weights | {"norm_attention": ones, "norm_feed_forward": ones}
 
@@ -219,6 +253,6 @@ def _initial_lora(key: Array, shapes: dict[str, tuple[int, int]], layers: int, r
     """Return normal ``a`` and zero ``b`` for each matrix, so that they add nothing at first."""
     pairs = {}
     for (name, (inputs, outputs)), each in zip(shapes.items(), jax.random.split(key, len(shapes)), strict=True):
-        a = _normal(inputs**-0.5)(each, (layers, inputs, rank))
+        a = nn.initializers.normal(inputs**-0.5)(each, (layers, inputs, rank))
         pairs[name] = {"a": a, "b": jnp.zeros((layers, rank, outputs))}
     return pairs

@@ -1,12 +1,13 @@
 """Tests of sampling and scoring: equal log-probabilities, frequencies, ends, and several seeds at once."""
 
 import functools
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rl_rewards.models.transformer.generate import allowed_logits, generate, response_mask, score
+from rl_rewards.models.transformer.generate import allowed_logits, draw_token, generate, response_mask, score
 from rl_rewards.models.transformer.model import TransformerModel
 
 NETWORK = TransformerModel(vocabulary=8, width=16, layers=1, heads=2, kv_heads=1, hidden=16).language_model()
@@ -16,7 +17,7 @@ PROMPT = jnp.tile(jnp.array([[0, 0, 3], [0, 5, 7], [4, 1, 6], [0, 0, 5]], jnp.in
 
 @functools.cache
 def params():
-    return jax.tree.map(lambda leaf: 2.0 * leaf, NETWORK.init(jax.random.key(0), PROMPT))
+    return jax.tree.map(lambda leaf: 1.5 * leaf, NETWORK.init(jax.random.key(0), PROMPT))
 
 
 @functools.partial(jax.jit, static_argnames="greedy")
@@ -80,7 +81,7 @@ def test_masks_by_hand():
 def test_first_tokens_are_as_frequent_as_their_probabilities():
     """4 prompts x 8 rows x 400 keys: the frequencies of a prompt's 3,200 draws lie within four standard errors."""
     keys = jax.random.split(jax.random.key(5), 400)
-    tree = jax.tree.map(lambda leaf: leaf / 2, params())
+    tree = jax.tree.map(lambda leaf: leaf / 1.5, params())
     with jax.debug_key_reuse(False):  # which has false positives under vmap
         first = jax.jit(jax.vmap(lambda key: generate(NETWORK, tree, PROMPT, key, 1, END, ALLOWED).response))(keys)
     logits = NETWORK.apply(tree, PROMPT)[:4, -1]
@@ -91,6 +92,19 @@ def test_first_tokens_are_as_frequent_as_their_probabilities():
     error = np.sqrt(probabilities * (1 - probabilities) / len(draws))
     assert (np.abs(frequencies - probabilities) <= 4 * error + 1e-9).all()
     assert (probabilities.max(axis=1) < 0.9).all()  # so the test says something about more than one token
+
+
+def test_tokens_without_probability_are_never_drawn():
+    """Also where the uniform share is 0 or rounds up to the whole, and where all likely tokens come first."""
+    logits = jnp.array([[-1e30, 0.0, -1e30, 0.0, -1e30], [0.0, -1e30, -1e30, -1e30, -1e30]])
+    shares = {0.0: [1, 0], 0.49: [1, 0], 0.51: [3, 0], 1.0: [3, 0]}
+    for share, expected in shares.items():
+        with mock.patch.object(jax.random, "uniform", lambda key, shape, share=share: jnp.full(shape, share)):
+            found = draw_token(jax.random.key(0), logits)
+        if share < 1.0:
+            assert found.tolist() == expected
+        else:
+            assert all(logits[row, token] == 0.0 for row, token in enumerate(found.tolist()))
 
 
 def test_greedy_takes_the_likeliest_allowed_token():

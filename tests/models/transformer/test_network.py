@@ -11,7 +11,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.models.transformer.lora import merge_lora, trainable_mask
 from rl_rewards.models.transformer.model import TransformerModel
-from rl_rewards.models.transformer.network import attend, left_padding, rms_norm, rotate
+from rl_rewards.models.transformer.network import attend, left_padding, product, rms_norm, rotate
 from tests.probes import make
 
 SMALL = {"vocabulary": 11, "width": 16, "layers": 2, "heads": 4, "kv_heads": 2, "hidden": 24}
@@ -96,6 +96,18 @@ def test_shared_heads_act_as_repeated_ones():
     found = attend(q, k, v, visible)
     np.testing.assert_allclose(found, attend(q, k.repeat(2, 1), v.repeat(2, 1), visible), atol=1e-6)
     np.testing.assert_allclose(found[:, :, 0], v.repeat(2, 1)[:, :, 0], atol=1e-6)  # the first token sees itself
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 5), (5, 3)])
+def test_the_product_has_the_gradients_of_a_product(inputs, outputs):
+    x, matrix = (
+        jax.random.normal(jax.random.key(0), (2, 4, inputs)),
+        jax.random.normal(jax.random.key(1), (inputs, outputs)),
+    )
+    weights = jax.random.normal(jax.random.key(2), (2, 4, outputs))
+    of_x, of_matrix = jax.grad(lambda x, m: (product(x, m) * weights).sum(), argnums=(0, 1))(x, matrix)
+    np.testing.assert_allclose(of_x, np.einsum("abe,de->abd", weights, matrix), atol=1e-5)
+    np.testing.assert_allclose(of_matrix, np.einsum("abd,abe->de", x, weights), atol=1e-5)
 
 
 def test_a_later_token_changes_no_earlier_logits():
