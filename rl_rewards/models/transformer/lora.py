@@ -1,6 +1,6 @@
 """Low-rank adaptation (LoRA, arXiv:2106.09685): which weights train, and how they join the matrices they adapt.
 
-Both functions take whole trees of parameters, of a language model or of a network that contains one.
+Masks and merging take whole trees of parameters, of a language model or of a network that contains one.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,27 @@ from typing import Any
 import jax
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.types import Key
+from rl_rewards.models.transformer.model import TransformerModel
+from rl_rewards.models.transformer.network import initial_lora, matrix_shapes
+
+
+def add_lora(model: TransformerModel, params: Any, key: Key) -> Any:
+    """Return a language model's parameters with new LoRA weights, which add nothing at first; the key is consumed.
+
+    Args:
+        model: a model with ``lora_rank`` above 0, such as ``dataclasses.replace(pretrained, lora_rank=8)``.
+        params: {"params": ...} of the same model without LoRA.
+
+    Raises:
+        ConfigError: if the model has ``lora_rank=0``, or the parameters have LoRA weights already.
+    """
+    require(model.lora_rank > 0, "model.lora_rank=0 has no LoRA weights to add; choose model.lora_rank=8, for example.")
+    told = "the language model has LoRA weights already; merge them with merge_lora before adding new ones."
+    require("lora" not in params["params"], told)
+    shapes = matrix_shapes(model.width, model.heads, model.kv_heads, model.hidden)
+    adapted = {name: shapes[name] for name in model.lora_targets}
+    return {"params": {**params["params"], "lora": initial_lora(key, adapted, model.layers, model.lora_rank)}}
 
 
 def trainable_mask(params: Any) -> Any:

@@ -102,6 +102,7 @@ class LanguageModel(nn.Module):
 
     def setup(self) -> None:
         shapes = matrix_shapes(self.width, self.heads, self.kv_heads, self.hidden_width)
+        adapted = {name: shapes[name] for name in self.lora_targets}
         self.embedding = self.param(
             "embedding", nn.initializers.normal(self.width**-0.5), (self.vocabulary, self.width)
         )
@@ -112,8 +113,7 @@ class LanguageModel(nn.Module):
                 "unembedding", nn.initializers.normal(self.width**-0.5), (self.vocabulary, self.width)
             )
         if self.lora_rank > 0:
-            chosen = {name: shapes[name] for name in self.lora_targets}
-            self.lora = self.param("lora", lambda key: _initial_lora(key, chosen, self.layers, self.lora_rank))
+            self.lora = self.param("lora", lambda key: initial_lora(key, adapted, self.layers, self.lora_rank))
 
     def __call__(self, tokens: Int[Array, "B T"]) -> Float[Array, "B T V"]:
         return self.logits(self.hidden(tokens))
@@ -249,7 +249,7 @@ def _initial_layers(key: Array, shapes: dict[str, tuple[int, int]], layers: int,
     return weights | {"norm_attention": ones, "norm_feed_forward": ones}
 
 
-def _initial_lora(key: Array, shapes: dict[str, tuple[int, int]], layers: int, rank: int) -> dict[str, Any]:
+def initial_lora(key: Array, shapes: dict[str, tuple[int, int]], layers: int, rank: int) -> dict[str, Any]:
     """Return normal ``a`` and zero ``b`` for each matrix, so that they add nothing at first."""
     pairs = {}
     for (name, (inputs, outputs)), each in zip(shapes.items(), jax.random.split(key, len(shapes)), strict=True):

@@ -17,7 +17,7 @@ PROMPT = jnp.tile(jnp.array([[0, 0, 3], [0, 5, 7], [4, 1, 6], [0, 0, 5]], jnp.in
 
 @functools.cache
 def params():
-    return jax.tree.map(lambda leaf: 1.5 * leaf, NETWORK.init(jax.random.key(0), PROMPT))
+    return jax.tree.map(lambda leaf: 1.5 * leaf, jax.jit(NETWORK.init)(jax.random.key(0), PROMPT))
 
 
 @functools.partial(jax.jit, static_argnames="greedy")

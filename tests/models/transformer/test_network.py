@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.models.transformer.lora import merge_lora, trainable_mask
+from rl_rewards.models.transformer.lora import add_lora, merge_lora, trainable_mask
 from rl_rewards.models.transformer.model import TransformerModel
 from rl_rewards.models.transformer.network import attend, left_padding, product, rms_norm, rotate
 from tests.probes import make
@@ -22,7 +22,7 @@ TOKENS = jnp.array([[0, 0, 3, 5, 7, 2], [4, 1, 9, 10, 3, 3]], jnp.int32)
 
 @functools.cache
 def params():
-    return NETWORK.init(jax.random.key(0), TOKENS)
+    return jax.jit(NETWORK.init)(jax.random.key(0), TOKENS)
 
 
 logits = jax.jit(NETWORK.apply)
@@ -71,7 +71,7 @@ def test_logits_are_those_of_a_reference_in_numpy():
 def test_a_scan_over_many_layers_gives_the_reference_too():
     model = TransformerModel(**SMALL | {"layers": 5})
     network = model.language_model()
-    tree = network.init(jax.random.key(1), TOKENS)
+    tree = jax.jit(network.init)(jax.random.key(1), TOKENS)
     found = jax.jit(network.apply)(tree, TOKENS)
     np.testing.assert_allclose(found[1], numpy_logits(tree, TOKENS[1].tolist(), model), atol=1e-5)
 
@@ -128,7 +128,7 @@ def test_one_more_pad_on_the_left_changes_nothing():
 @pytest.mark.parametrize("layers", [2, 5])
 def test_the_cache_gives_the_logits_of_the_whole(layers):
     network = TransformerModel(**SMALL | {"layers": layers}).language_model()
-    tree = network.init(jax.random.key(1), TOKENS)
+    tree = jax.jit(network.init)(jax.random.key(1), TOKENS)
     whole = jax.jit(network.apply)(tree, TOKENS)
     cache, last = network.apply(tree, TOKENS[:, :3], 6, method="prefill")
     assert cache.keys.shape == (layers, 2, 2, 6, 4)
@@ -145,12 +145,12 @@ def test_bfloat16_is_close_and_its_logits_are_float32():
     found, exact = network.apply(params(), TOKENS), logits(params(), TOKENS)
     assert found.dtype == jnp.float32
     assert 1e-4 < np.abs(found - exact)[1].max() < 0.1
-    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(network.init(jax.random.key(0), TOKENS)))
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(jax.jit(network.init)(jax.random.key(0), TOKENS)))
 
 
 def test_an_untied_model_has_its_own_last_layer():
     network = TransformerModel(**SMALL, tied=False).language_model()
-    tree = network.init(jax.random.key(0), TOKENS)
+    tree = jax.jit(network.init)(jax.random.key(0), TOKENS)
     hidden = network.apply(tree, TOKENS, method="hidden")
     found = network.apply(tree, hidden, method="logits")
     np.testing.assert_allclose(found, hidden @ tree["params"]["unembedding"].T, atol=1e-5)
@@ -159,7 +159,7 @@ def test_an_untied_model_has_its_own_last_layer():
 def test_lora_adds_nothing_at_first_and_merges_exactly():
     adapted = TransformerModel(**SMALL, lora_rank=3, lora_alpha=6.0, lora_targets=("q", "v", "down"))
     network = adapted.language_model()
-    tree = network.init(jax.random.key(0), TOKENS)
+    tree = jax.jit(network.init)(jax.random.key(0), TOKENS)
     frozen = {"params": {name: part for name, part in tree["params"].items() if name != "lora"}}
     apply = jax.jit(network.apply)
     np.testing.assert_array_equal(apply(tree, TOKENS), logits(frozen, TOKENS))
@@ -171,6 +171,19 @@ def test_lora_adds_nothing_at_first_and_merges_exactly():
     assert jax.tree.structure(merged) == jax.tree.structure(frozen)
     np.testing.assert_allclose(apply(tree, TOKENS), logits(merged, TOKENS), atol=1e-4)
     assert np.abs(apply(tree, TOKENS) - logits(frozen, TOKENS)).max() > 0.1
+
+
+def test_lora_is_added_to_a_model_that_exists():
+    model = TransformerModel(**SMALL, lora_rank=2, lora_targets=("o",))
+    found = add_lora(model, params(), jax.random.key(3))
+    wanted = jax.eval_shape(model.language_model().init, jax.random.key(0), TOKENS)
+    assert jax.tree.map(jnp.shape, found) == jax.tree.map(jnp.shape, wanted)
+    np.testing.assert_array_equal(found["params"]["layers"]["q"], params()["params"]["layers"]["q"])
+    assert float(jnp.std(found["params"]["lora"]["o"]["a"])) > 0.1 and not found["params"]["lora"]["o"]["b"].any()
+    with pytest.raises(ConfigError, match=r"has LoRA weights already; merge them with merge_lora"):
+        add_lora(model, found, jax.random.key(4))
+    with pytest.raises(ConfigError, match=r"model\.lora_rank=0 has no LoRA weights to add"):
+        add_lora(MODEL, params(), jax.random.key(4))
 
 
 def test_only_lora_weights_train():

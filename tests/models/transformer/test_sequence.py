@@ -20,7 +20,7 @@ X = jnp.array([[[0, 0, 3, 5, 7, 0], [4, 1, 9, 10, 3, 3]], [[3, 5, 7, 0, 0, 0], [
 
 @functools.cache
 def variables():
-    return NETWORK.init(jax.random.key(0), X)
+    return jax.jit(NETWORK.init)(jax.random.key(0), X)
 
 
 apply = jax.jit(NETWORK.apply, static_argnames="train")
@@ -51,7 +51,7 @@ def test_padding_only_and_tokens_outside_the_vocabulary_give_finite_numbers():
 
 
 def test_a_language_model_gives_its_weights_to_the_trunk():
-    language = MODEL.language_model().init(jax.random.key(9), jnp.ones((1, 2), jnp.int32))
+    language = jax.jit(MODEL.language_model().init)(jax.random.key(9), jnp.ones((1, 2), jnp.int32))
     moved = with_trunk(variables(), language)
     assert jax.tree.structure(moved) == jax.tree.structure(variables())
     np.testing.assert_array_equal(moved["params"]["language"]["embedding"], language["params"]["embedding"])

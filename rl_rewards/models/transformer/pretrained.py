@@ -1,0 +1,76 @@
+"""Loads a pretrained transformer of the Llama family: from a GGUF file, or from a folder as Hugging Face writes it."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rl_rewards.core.checks import require
+from rl_rewards.models.transformer.checkpoint import Checkpoint, extra
+from rl_rewards.models.transformer.gguf_file import open_gguf
+from rl_rewards.models.transformer.gguf_tokenizer import read_tokenizer
+from rl_rewards.models.transformer.model import TransformerModel
+from rl_rewards.models.transformer.safetensors_folder import open_folder
+
+
+def load_pretrained(
+    path: str | Path, pad: int = 0, dtype: Literal["float32", "bfloat16"] = "float32"
+) -> tuple[TransformerModel, Any]:
+    """Return the model that a file describes, and its parameters for ``model.language_model()``, in float32.
+
+    Args:
+        path: a GGUF file of architecture "llama", or a folder with config.json and ``*.safetensors``.
+        pad: a token that texts do not contain; it becomes padding.
+        dtype: the model's type of products, "float32" or "bfloat16".
+
+    Raises:
+        ConfigError: if there is no such file or folder, a package is missing, the architecture is another one, or a
+            tensor is missing or has another shape.
+    """
+    checkpoint = _open(Path(path))
+    model = TransformerModel(**checkpoint.settings, pad=pad, dtype=dtype)
+    shapes = jax.eval_shape(model.language_model().init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))["params"]
+    params: dict[str, Any] = {
+        name: jnp.asarray(_read(checkpoint, name, shape.shape)) for name, shape in shapes.items() if name != "layers"
+    }
+    params["layers"] = {
+        name: jnp.asarray(
+            np.stack([_read(checkpoint, f"layers.{i}.{name}", shape.shape[1:]) for i in range(model.layers)])
+        )
+        for name, shape in shapes["layers"].items()
+    }
+    return model, {"params": params}
+
+
+def load_tokenizer(path: str | Path) -> Any:
+    """Return the ``tokenizers.Tokenizer`` of a GGUF file, or of the tokenizer.json in a folder.
+
+    Raises:
+        ConfigError: if there is none, or of a kind that is not supported, or the package tokenizers is missing.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return read_tokenizer(path)
+    tokenizers, file = extra("tokenizers", path), path / "tokenizer.json"
+    require(file.is_file(), f"{path} has no tokenizer.json, in which its tokenizer would be.")
+    return tokenizers.Tokenizer.from_file(str(file))
+
+
+def _open(path: Path) -> Checkpoint:
+    require(path.exists(), f"{path} does not exist; give a GGUF file or a folder with config.json and *.safetensors.")
+    return open_folder(path) if path.is_dir() else open_gguf(path)
+
+
+def _read(checkpoint: Checkpoint, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a tensor of this shape; matrices, stored as [out, in], are transposed; embeddings are stored as used."""
+    matrix = name.startswith("layers.") and len(shape) == 2
+    stored = checkpoint.read(name)
+    wanted = shape[::-1] if matrix else shape
+    require(
+        stored.shape == wanted,
+        f"{checkpoint.place}: the tensor {checkpoint.stored_name(name)} has the shape {list(stored.shape)}, but by the "
+        f"file's own settings it must be {list(wanted)}.",
+    )
+    return np.asarray(stored.T if matrix else stored, np.float32)
