@@ -24,11 +24,13 @@ def variables():
 
 
 apply = jax.jit(NETWORK.apply, static_argnames="train")
+features_of = jax.jit(functools.partial(last_hidden_layer, NETWORK))
+hidden_of = jax.jit(functools.partial(MODEL.language_model().apply, method="hidden"))
 
 
 def test_outputs_are_the_head_on_the_last_and_the_mean_vector():
     tree = variables()["params"]
-    hidden = MODEL.language_model().apply({"params": tree["language"]}, jnp.array([[3, 5, 7]]), method="hidden")[0]
+    hidden = hidden_of({"params": tree["language"]}, jnp.array([[3, 5, 7]]))[0]
     features = np.concatenate([hidden[-1], hidden.mean(axis=0)])
     expected = features @ tree["head"]["kernel"] + tree["head"]["bias"]
     found = apply(variables(), X)
@@ -37,7 +39,7 @@ def test_outputs_are_the_head_on_the_last_and_the_mean_vector():
         np.testing.assert_allclose(found[row], expected, atol=1e-5)
     assert np.abs(found[0, 1] - expected).max() > 0.01
     np.testing.assert_array_equal(apply(variables(), X, train=True), found)
-    np.testing.assert_allclose(last_hidden_layer(NETWORK, variables(), X)[1, 1], features, atol=1e-5)
+    np.testing.assert_allclose(features_of(variables(), X)[1, 1], features, atol=1e-5)
 
 
 def test_the_output_gain_scales_the_first_outputs():
