@@ -36,7 +36,8 @@ def trainable_mask(params: Any) -> Any:
     """Return the tree of ``params`` with True where a weight trains, for ``optax.masked``.
 
     Beside LoRA weights the weights of the same language model are frozen, so False; everything else is True, such as a
-    reward model's head, or all weights without LoRA.
+    reward model's head, or all weights without LoRA. A large model trains faster if a loss is differentiated with
+    respect to ``params["params"]["lora"]`` alone, since XLA then leaves out the other gradients.
     """
     if not isinstance(params, Mapping):
         return True
