@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from jax import Array
 from jaxtyping import Float
@@ -82,6 +82,14 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
             arrays [B, ...] to record as ``behaviour``, by name.
         """
         ...
+
+    def can_adopt(self, other: "Algorithm") -> bool:
+        """Return True if :meth:`adopt` takes states of ``other``; by default those of the same class."""
+        return type(self) is type(other)
+
+    def trunk(self, state: AgentState) -> Any:
+        """Return the parameters with which a reward model can begin (``RewardSource.begin_with``); None if none can."""
+        return None
 
     def adopt(self, state: AgentState, learned: AgentState) -> AgentState:
         """Return ``state`` with the networks and observation statistics of ``learned``, which is from another run.

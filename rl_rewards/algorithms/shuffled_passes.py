@@ -4,7 +4,7 @@ As in PPO (Schulman et al. 2017, arXiv:1707.06347); stopping early as in Stable-
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,23 @@ KL_TOLERANCE = 1.5
 """The passes stop when the KL divergence on a minibatch exceeds this times ``target_kl``."""
 
 
+@runtime_checkable
+class Shuffled(Protocol):
+    """Data whose leaves have the axis N of shuffled entries first."""
+
+    @property
+    def log_prob(self) -> jax.Array:
+        """Of the behaviour policy; its first axis gives N."""
+        ...
+
+    @property
+    def valid(self) -> jax.Array:
+        """False where there is nothing to learn from."""
+        ...
+
+    partly_valid: bool
+
+
 class PPOBatch(struct.PyTreeNode):
     """The data of one minibatch. Leaves are [N, ...] for N steps, or [N, T, ...] for N sequences of T steps."""
 
@@ -35,12 +52,12 @@ class PPOBatch(struct.PyTreeNode):
     partly_valid: bool = struct.field(pytree_node=False, default=False)  # other steps are another player's
 
 
-Step = Callable[[Any, PPOBatch], tuple[Any, Metrics]]
+Step = Callable[[Any, Any], tuple[Any, Metrics]]
 """(learner, minibatch) -> the learner after a gradient step, and metrics with "agent/kl"."""
 
 
 def shuffled_passes(
-    step: Step, learner: Any, batch: PPOBatch, key: Key, *, epochs: int, minibatches: int, target_kl: float | None
+    step: Step, learner: Any, batch: Shuffled, key: Key, *, epochs: int, minibatches: int, target_kl: float | None
 ) -> tuple[Any, Metrics]:
     """Return the learner after ``epochs`` shuffled passes over ``batch``, and the mean metrics.
 
@@ -69,7 +86,7 @@ def shuffled_passes(
 def _unless_far(step: Step, farthest: float) -> Callable[..., tuple[Any, tuple[Metrics, Array, Array]]]:
     """Return ``step`` for a carry (learner, stopped), and for results (metrics, it was tried, it was made)."""
 
-    def step_unless_far(carry: tuple, part: PPOBatch) -> tuple[tuple, tuple[Metrics, Array, Array]]:
+    def step_unless_far(carry: tuple, part: Any) -> tuple[tuple, tuple[Metrics, Array, Array]]:
         def attempt(learner: Any) -> tuple[Any, Metrics, Array]:
             stepped, metrics = step(learner, part)
             far = metrics["agent/kl"] > farthest

@@ -58,6 +58,14 @@ class Labels(struct.PyTreeNode):
         )
 
 
+class Comparisons(struct.PyTreeNode):
+    """Queries with their answers, as a reward source keeps them: D queries, some of which may not be answered."""
+
+    inputs: Float[Array, "D K L d"]  # what the reward sees of every step of the queries' segments
+    scores: Float[Array, "D K"]  # higher is better; arbitrary where unknown
+    known: Bool[Array, "D K"]
+
+
 def pairs_of(clips: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the first and the second index of all C(K, 2) pairs of ``clips`` segments."""
     return np.triu_indices(clips, 1)

@@ -80,6 +80,8 @@ class Requirements:
     """Every step has a positive reward, so ending an episode early costs reward."""
     pays_after_the_end: bool = _entry(False, any)
     """A termination leads to an absorbing state that has a reward at every step, forever."""
+    keeps_comparisons: bool = _entry(False, any)
+    """It keeps the answers that it was given, with what they are about, even when it is frozen."""
     stationary: bool = _entry(False, all)
     """The reward never changes; only then can learned returns of different rounds be compared."""
     warnings: tuple[str, ...] = _entry((), _union)
@@ -91,6 +93,15 @@ class Requirements:
     """The fraction of demonstrations, in [0, 1], in the batches for which the algorithm computes rewards."""
     discount: float | None = _entry(None, _first)
     """The discount factor of future rewards, per environment step; None if the algorithm does not use one."""
+
+    needs_texts: bool = _entry(False, any)
+    """It is a language model, for environments whose observations and actions are texts."""
+    follows_reward: bool = _entry(False, any)
+    """It is a language model that changes so as to get more reward, and thereby finds the errors of a learned one."""
+    needs_comparisons: bool = _entry(False, any)
+    """It learns from the comparisons that the reward keeps."""
+    same_start: int = _entry(1, max)
+    """The number of successive environments of a rollout that begin in the same state, such as with the same prompt."""
 
     optional_reads: tuple[str, ...] = _entry((), _union)
     """Keys of info that it reads if the environment has them."""

@@ -103,6 +103,13 @@ class RecordedSteps(Protocol):
         ...
 
 
+def _no_groups(key: Key, queries: int, clips: int) -> Transition:
+    raise ConfigError(
+        "This reward compares what follows from the same start, but each environment of this run starts by itself; "
+        "choose an algorithm with algorithm.same_start of at least 2."
+    )
+
+
 class Experience(NamedTuple):
     """A read-only view of the data, built inside jit; it never crosses a jit boundary."""
 
@@ -110,9 +117,12 @@ class Experience(NamedTuple):
     sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline, the data set
     sample_segments: Callable[[Key, int, int], Transition]  # (key, Q, L) -> [Q, L, ...], never across an episode's end
     log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the rollout
+    sample_same_start: Callable[[Key, int, int], Transition] = _no_groups  # (key, Q, K) -> [Q, K, 1, ...] first steps
     sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None without demonstrations
     dataset: RecordedSteps | None = None  # offline, all recorded steps; else all demonstrations, or None
     memory: Memory = ()  # [B, ...] of the policy, before the rollout's first step
+    comparisons: Any = None
+    """``rl_rewards.core.queries.Comparisons`` that the reward has been told; None unless the algorithm needs them."""
     acted: Bool[Array, "T B"] | None = None
     """Where the policy acted and its memory advanced; None means everywhere. In the other steps another player acted:
     they are never valid, and the step before them is ``done``."""

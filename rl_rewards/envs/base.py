@@ -56,6 +56,9 @@ class Episodes:
     """Every evaluation also plays one episode in each copy of this environment; see :meth:`measure`."""
     begin_with_rollout: bool = False
     """True if every rollout begins new episodes; False if episodes continue from one rollout to the next."""
+    fixed_starts: bool = False
+    """True if all evaluations of all seeds begin in the same states, such as with the same prompts. Only for a
+    :class:`JaxEnv`."""
 
     def select(self, rollout: Transition) -> tuple[Transition, Bool[Array, "T B"]]:
         """Return the rollout [T, B, ...], with ``valid`` True at the steps that count, and a mask of the steps that end

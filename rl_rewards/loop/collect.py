@@ -36,9 +36,14 @@ class Collected(NamedTuple):
     env_state: Any = None  # [B, ...]; None for a host environment, which keeps its own state
 
 
-def reset_jax(env: JaxEnv, key: Key, num_envs: int) -> Any:
-    """Return the initial states [num_envs, ...] of new episodes."""
-    return jax.vmap(env.reset)(jax.random.split(key, num_envs))
+def reset_jax(env: JaxEnv, key: Key, num_envs: int, same_start: int = 1) -> Any:
+    """Return the initial states [num_envs, ...] of new episodes.
+
+    Args:
+        same_start: this many successive environments begin in the same state; it divides ``num_envs``.
+    """
+    keys = jax.random.split(key, num_envs // same_start)
+    return jax.vmap(env.reset)(keys if same_start == 1 else jnp.repeat(keys, same_start))
 
 
 def _reset_where(mask: jax.Array, env: JaxEnv, key: Key, env_state: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
+from rl_rewards.envs.base import JaxEnv
 from rl_rewards.loop.best import best_choice, best_setting
 from rl_rewards.loop.ram import check_ram
 from rl_rewards.loop.recordings import check_recordings
@@ -17,6 +18,7 @@ def check(parts: Parts, settings: Settings) -> None:
     """
     source, algorithm = parts.source, parts.algorithm
     needs, offers = source.requirements, algorithm.requirements
+    _check_texts(parts)
     if parts.offline:
         require(
             not needs.needs_rollouts,
@@ -62,6 +64,33 @@ def check(parts: Parts, settings: Settings) -> None:
     best_choice(best_setting(settings, bool(offers.data)), parts.env, source)
     check_recordings(parts, settings)
     check_ram(parts)
+
+
+def _check_texts(parts: Parts) -> None:
+    """Check that texts have a language model, and that comparisons and equal starts can be had."""
+    spec, needs, offers = parts.env.spec, parts.source.requirements, parts.algorithm.requirements
+    require(
+        spec.text is None or offers.needs_texts,
+        f"Observations and actions of {spec.name} are texts, which only a language model can write; choose "
+        "algorithm=rloo, grpo, ppo_lm, reinforce, best_of_n, dpo or lm.",
+    )
+    require(
+        not offers.needs_comparisons or needs.keeps_comparisons,
+        "This algorithm learns from comparisons, and this reward has none; choose reward=frozen reward.run=RUN_DIR of "
+        "a run with reward=preferences.",
+    )
+    clips = 1 if needs.queries is None or spec.text is None else needs.queries.clips
+    require(
+        clips <= offers.same_start,
+        f"This reward compares {clips} responses to the same prompt, but this algorithm samples only "
+        f"algorithm.same_start={offers.same_start}; it must be at least "
+        "reward.clips (algorithm=sampler, rloo and grpo can do so).",
+    )
+    require(
+        offers.same_start == 1 or isinstance(parts.env, JaxEnv),
+        f"algorithm.same_start={offers.same_start} begins several environments in the same state, which {spec.name} "
+        "cannot do; choose algorithm.same_start=1.",
+    )
 
 
 def _check_demos(needs: Requirements, offers: Requirements) -> None:

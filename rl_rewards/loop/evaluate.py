@@ -19,6 +19,7 @@ from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.data.dataset import seed_axes
 from rl_rewards.envs.base import Plane
+from rl_rewards.envs.text.base import TextEnv
 from rl_rewards.loop.episodes import (
     first_episodes,
     last_steps,
@@ -30,7 +31,9 @@ from rl_rewards.loop.episodes import (
 )
 from rl_rewards.loop.fresh_rollouts import FreshRollouts
 from rl_rewards.loop.program import Program
+from rl_rewards.loop.texts import chosen_texts
 from rl_rewards.loop.train import Parts, TrainState
+from rl_rewards.reporting.texts import save_texts
 from rl_rewards.rewards.base import reward_fn
 
 PLANE_CELLS = 48
@@ -55,12 +58,16 @@ class Evaluation:
 
     metrics: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(repr=False)
+    texts: list[list[dict[str, Any]]] = field(default_factory=list, repr=False)
+    """For texts: of each seed, some episodes with prompt, response, true and learned reward."""
 
     def save(self, folder: Path, round: int, env_steps: int) -> Path:
         """Write the arrays as ``folder/NNNNNN.npz``; offline, ``env_steps`` are gradient steps."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{round:06d}.npz"
         np.savez_compressed(path, round=round, env_steps=env_steps, **self.arrays)
+        if self.texts:
+            save_texts(path, self.texts)
         return path
 
 
@@ -106,6 +113,7 @@ class Evaluator:
         seeds = self.parts.seeds
         metrics: list[dict[str, float]] = [{} for _ in range(seeds.count)]
         arrays: list[dict[str, np.ndarray]] = []
+        texts: list[list[dict[str, Any]]] = []
         rollouts = self._rollouts(state.agent, self._keys(self._seed_keys, round, EVALUATED))
         for (suffix, explore), rollout in zip(POLICIES.items(), rollouts, strict=True):
             rollout = first_episodes(self.parts.env.spec, rollout)
@@ -127,6 +135,8 @@ class Evaluator:
                         if reference in self.data:
                             metrics[i][f"eval/{reference}"] = float(np.atleast_1d(self.data[reference])[i])
                     arrays.append(self._arrays(one, rewards, found))
+                    if isinstance(self.parts.env, TextEnv):
+                        texts.append(chosen_texts(self.parts.env, one, rewards))
                     if "visited_is_goal" in arrays[i]:
                         metrics[i]["eval/prob_successes"] = mean_on_successes(arrays[i])
         if self._played is not None:
@@ -139,7 +149,7 @@ class Evaluator:
         stacked = seeds.stack(arrays)
         if self._plane is not None:
             stacked |= self._plane_arrays(self._plane, state.reward)
-        return Evaluation(seeds.stack(metrics), stacked)
+        return Evaluation(seeds.stack(metrics), stacked, texts)
 
     def _plane_arrays(self, plane: Plane, reward: Any) -> dict[str, np.ndarray]:
         labels = np.array([plane.x_label, plane.y_label, plane.caption])

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rl_rewards.core.keys import new_key
 from rl_rewards.core.types import Action, Key, Memory, Obs, Transition
 from rl_rewards.envs.base import HostEnvironment, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
@@ -15,6 +16,9 @@ from rl_rewards.loop.program import Program
 from rl_rewards.loop.rounds import host_act, initial_memory
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.train import Parts, rollout_shape
+
+FIXED = 2003
+"""The seed of the states in which evaluations begin, where these are always the same."""
 
 ActOf = Callable[[Any, Memory, Obs, Key], tuple[Action, Memory, dict[str, jax.Array]]]
 """A policy: (agent, memory, obs [B, ...], key) -> (actions, memory, behaviour)."""
@@ -35,7 +39,7 @@ class FreshRollouts:
         self._length, self._num_envs = parts.env.spec.max_episode_steps, copies * len(self.explore)
         act = partial(_act_in_groups, parts, self.explore)
         if isinstance(parts.env, JaxEnv):
-            play = partial(_play, parts, act, self._num_envs, self._length)
+            play = partial(_play, parts, act, copies, len(self.explore))
             self._play = Program(parts.seeds.map(play, 0))
         else:
             self._act = jax.jit(host_act(parts, act))
@@ -94,9 +98,14 @@ def _act_in_groups(
     return jax.tree.map(lambda *groups: jnp.concatenate(groups), *acted)
 
 
-def _play(parts: Parts, act: ActOf, num_envs: int, length: int, agent: Any, key: Key) -> Transition:
+def _play(parts: Parts, act: ActOf, copies: int, groups: int, agent: Any, key: Key) -> Transition:
     reset_key, collect_key = jax.random.split(key)
-    env_state = reset_jax(parts.env, reset_key, num_envs)
+    num_envs, length = copies * groups, parts.env.spec.max_episode_steps
+    if parts.env.episodes.fixed_starts:
+        one = reset_jax(parts.env, new_key(FIXED), copies)
+        env_state = jax.tree.map(lambda x: jnp.concatenate([x] * groups), one)
+    else:
+        env_state = reset_jax(parts.env, reset_key, num_envs)
     memory = parts.algorithm.initial_memory(num_envs)
     return collect_jax(parts.env, partial(act, agent), env_state, collect_key, length, memory).rollout
 

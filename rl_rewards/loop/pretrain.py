@@ -42,7 +42,12 @@ def adopt(part: str | None, parts: Parts, state: TrainState, policies: list[Rest
 
     begin = partial(_adopt, parts.algorithm, part)
     agent = jax.jit(parts.seeds.map(begin, (0, 0)))(state.agent, learned)
-    return state.replace(agent=jax.tree.map(lambda x: x.copy(), agent))  # copies: a round donates its buffers
+    reward = state.reward
+    if part is None and parts.algorithm.trunk(agent) is not None:
+        trunk = parts.seeds.map(parts.algorithm.trunk, 0)(agent)
+        reward = jax.jit(parts.seeds.map(parts.source.begin_with, (0, 0)))(reward, trunk)
+    copied = jax.tree.map(lambda x: x.copy(), (agent, reward))  # copies: a round donates its buffers
+    return state.replace(agent=copied[0], reward=copied[1])
 
 
 def _whose(run: str, named: int | None, seed: int) -> int | None:
@@ -77,7 +82,7 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
     for name in ours or (None,):
         own, other = (one if name is None else one.learners[name] for one in (parts.algorithm, policy.algorithm))
         require(
-            type(own) is type(other),
+            own.can_adopt(other),
             f"pretrain={run} learned with {type(other).__name__}, but this run uses {type(own).__name__}; choose "
             "the same algorithm.",
         )

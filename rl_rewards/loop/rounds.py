@@ -25,6 +25,7 @@ from rl_rewards.loop.train import Parts, TrainState, learn, learn_offline, rollo
 def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tuple[TrainState, Metrics, Query | None]]:
     """Return a round, offline or with a JAX environment, as a function (data, state, round) -> as :func:`learn`."""
     env, algorithm, seeds = parts.env, parts.algorithm, parts.seeds
+    same_start = algorithm.requirements.same_start
     if parts.offline:
         return seeds.map(partial(learn_offline, parts), (seed_axes, 0, None))
 
@@ -32,9 +33,10 @@ def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tupl
         collect_key = _collect_key(state.key, round)
         act = partial(algorithm.act, state.agent, explore=True)
         fresh = algorithm.initial_memory(algorithm.num_envs)
-        if parts.episodes.begin_with_rollout:
+        if parts.episodes.begin_with_rollout or same_start > 1:
             collect_key, reset_key = jax.random.split(collect_key)
-            state = state.replace(env=reset_jax(env, reset_key, algorithm.num_envs), memory=fresh)
+            env_state = reset_jax(env, reset_key, algorithm.num_envs, same_start)
+            state = state.replace(env=env_state, memory=fresh)
         length = algorithm.rollout_length
         collected = collect_jax(env, act, state.env, collect_key, length, fresh, state.memory)
         return learn(parts, data, state.replace(env=collected.env_state), collected, round)

@@ -14,10 +14,13 @@ from flax import struct
 
 from rl_rewards.algorithms.base import Algorithm, DatasetSizes
 from rl_rewards.core.branches import traced
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.queries import NOBODY, Query
+from rl_rewards.core.queries import NOBODY, Query, right
 from rl_rewards.core.types import Examples, Experience, Key, Memory, Metrics, Transition
+from rl_rewards.data.draws import shuffled
 from rl_rewards.data.replay import Replay
 from rl_rewards.envs.base import Environment, Episodes, JaxEnv
 from rl_rewards.labelers.base import Labeling
@@ -190,9 +193,13 @@ def learn(
         dataset=demos,
         memory=state.memory,
     )
+    if (same := parts.algorithm.requirements.same_start) > 1:
+        experience = experience._replace(sample_same_start=partial(sample_same_start, rollout, same))
     recording = None if state.recording is None else state.recording.add(_for_recording(collected.rollout))
     state = state.replace(replay=None if state.replay is None else replay, memory=collected.memory, recording=recording)
     state, metrics, query = _update(parts, data, state, experience, round)
+    if same > 1 and rollout.valid.shape[0] == 1:
+        metrics["train/same_start_accuracy"] = same_start_accuracy(parts, state, rollout)
     metrics["finite/environment"] = _all_finite((rollout.obs, rollout.next_obs, rollout.env_reward))
     metrics["finite/learned_reward"] = _all_finite(metrics["agent/reward_mean"])
     return state, metrics | _rollout_metrics(rollout, ended), query
@@ -207,11 +214,10 @@ def learn_offline(
     """
     demos = data.get("demos")
     recorded = data.get("recorded", demos)
-    assert recorded is not None, "an algorithm that learns from a data set needs data or demonstrations"
     experience = Experience(
         rollout=None,
-        sample=recorded.sample,
-        sample_segments=recorded.sample_segments,
+        sample=_nothing_recorded if recorded is None else recorded.sample,
+        sample_segments=_nothing_recorded if recorded is None else recorded.sample_segments,
         log_prob=partial(parts.algorithm.log_prob, state.agent),
         sample_demos=None if demos is None else demos.sample,
         dataset=recorded,
@@ -229,9 +235,51 @@ def _update(
     query = None
     if asks(source):
         reward, query = propose(source, reward, experience, round, jax.random.fold_in(reward_key, QUESTIONS))
+    if algorithm.requirements.needs_comparisons:
+        experience = experience._replace(comparisons=source.comparisons(reward))
     agent, agent_metrics = algorithm.update(state.agent, experience, reward_fn(source, reward), round, agent_key)
     finite = {"finite/reward": _all_finite(reward), "finite/agent": _all_finite(agent)}
     return state.replace(agent=agent, reward=reward), {**metrics, **agent_metrics, **finite}, query
+
+
+def sample_same_start(rollout: Transition, same_start: int, key: Key, queries: int, clips: int) -> Transition:
+    """Return the first steps of episodes with the same start, leaves [queries, clips, 1, ...].
+
+    The starts are in a random order, and none is drawn twice before all are; of each, ``clips`` different episodes.
+
+    Args:
+        rollout: [T, B, ...]; in step 0, each ``same_start`` successive environments are in the same state.
+
+    Raises:
+        ConfigError: if there are fewer than ``clips`` episodes with the same start.
+    """
+    require(
+        clips <= same_start,
+        f"reward.clips={clips} responses are compared, but there are only algorithm.same_start={same_start} with the "
+        "same start; it must be at least reward.clips.",
+    )
+    group_key, member_key = jax.random.split(key)
+    starts = rollout.valid.shape[1] // same_start
+    group = shuffled(group_key, starts)[jnp.arange(queries)[:, None] % starts]
+    order = jax.vmap(lambda k: jax.random.permutation(k, same_start)[:clips])(jax.random.split(member_key, queries))
+    return jax.tree.map(lambda x: x[0, group * same_start + order][:, :, None], rollout)
+
+
+def same_start_accuracy(parts: Parts, state: TrainState, rollout: Transition) -> jax.Array:
+    """Return the share of pairs of one-step episodes with the same start that the reward orders like the true reward.
+
+    Pairs with equal true rewards do not count, and equal learned ones count as half; NaN without a pair. Unlike the
+    accuracy on labels, this is on what the policy does now.
+    """
+    shape = (-1, parts.algorithm.requirements.same_start)
+    true = rollout.env_reward[0].reshape(shape)
+    learned = reward_fn(parts.source, state.reward)(rollout)[0].reshape(shape)
+    found, decided = right(learned, true)
+    return jnp.where(jnp.sum(decided) > 0, jnp.sum(found) / jnp.maximum(jnp.sum(decided), 1.0), jnp.nan)
+
+
+def _nothing_recorded(*_: Any) -> Transition:
+    raise ConfigError("This reward learns from recorded steps, and this run has none; name some with data=FILE.npz.")
 
 
 def propose(

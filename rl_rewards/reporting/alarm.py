@@ -18,6 +18,10 @@ SUCCESS_BELOW = 0.05
 TREND_EVALUATIONS = 5
 TREND_CORRELATION = 0.8  # the learned return rises if its correlation with time is at least this; the true one, above 0
 
+TEXT_FIXES = (
+    "Price the distance from the first policy (algorithm.kl_coefficient), stop earlier, give the reward model more "
+    "answers or an ensemble (reward.reward_model.ensemble=3), or ask about the policy's own responses."
+)
 FIXES = (
     "The lecture gives three fixes: more RL between classifier updates (reward.rounds_per_update), all visited states "
     "as negatives (reward=adversarial_classifier reward.visited=all), or an ensemble, whose members an exploit must "
@@ -48,7 +52,12 @@ def exploit_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:
     evidence = _fooled_goals(evaluations) if judged_by_goals else _diverging_returns(evaluations)
     if evidence is None:
         return None
-    return Alarm(last["round"], last["env_steps"], f"Exploit alarm: {evidence} {FIXES}")
+    return Alarm(last["round"], last["env_steps"], f"Exploit alarm: {evidence} {_fixes(evaluations)}")
+
+
+def _fixes(evaluations: list[dict[str, Any]]) -> str:
+    """Return what to try: about the KL divergence if the policy is a language model."""
+    return TEXT_FIXES if "agent/reference_kl" in evaluations[-1] else FIXES
 
 
 def exploit_alarms(rows: Sequence[dict[str, Any]]) -> dict[int, Alarm]:

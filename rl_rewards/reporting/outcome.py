@@ -154,7 +154,9 @@ def _advice(metrics: Sequence[str]) -> str:
     own = [key.removeprefix("reward/") for key in metrics if key.startswith("reward/")]
     if any(key.endswith("negatives") for key in own) and not any(key.endswith("places") for key in own):
         tries.append("negatives drawn evenly from the visited places (reward.negatives=places)")
-    if "agent/clip_fraction" in metrics:
+    if "agent/reference_kl" in metrics:
+        tries.append("a higher price of the distance from the first policy (algorithm.kl_coefficient)")
+    elif "agent/clip_fraction" in metrics:
         tries.append("a learning rate that decays (algorithm.learning_rate_schedule=linear)")
         tries.append("a limit on the policy's change per round (algorithm.target_kl)")
     else:

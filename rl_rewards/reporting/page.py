@@ -46,11 +46,13 @@ def _content(run: RunFiles) -> dict[str, Any]:
     from rl_rewards.reporting.glossary import glossary
     from rl_rewards.reporting.kept import kept_words
     from rl_rewards.reporting.over_seeds import over_seeds, typical_index
+    from rl_rewards.reporting.texts import text_tables
     from rl_rewards.reporting.verdict import judge
 
     whole = over_seeds(run) if run.num_seeds > 1 else None
     seeds = whole.seeds if whole else run.config.get("seed", "unknown")
-    run = run.of_seed(typical_index(run)) if whole else run
+    typical = typical_index(run) if whole else 0
+    run = run.of_seed(typical) if whole else run
     verdict = judge(run)
     env, reward, algorithm = run.choices
     speed = median_speed(run)
@@ -71,4 +73,5 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "versions": run.run.get("versions") if isinstance(run.run.get("versions"), dict) else {},
         "clips": clips(run),
         "kept": kept_words(run),
+        "texts": text_tables(run, typical),
     }

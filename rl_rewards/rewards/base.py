@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.queries import Comparisons, Labels, Query
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import (
     Discrete,
@@ -92,6 +92,25 @@ class RewardSource(Protocol[RewardState]):
         """Return ``state`` with the experience that is kept only for learning removed; reward and shapes do not change.
 
         Leaves may have additional leading axes.
+        """
+        return state
+
+    def comparisons(self, state: RewardState) -> Comparisons | None:
+        """Return the answered queries that the source keeps, for algorithms that learn from them; None without any."""
+        return None
+
+    def heldout_agreement(self, state: RewardState) -> tuple[Array, Array] | None:
+        """Return how many held-out pairs the reward orders as they were answered, and how many there are.
+
+        None if the source holds no answers out.
+        """
+        return None
+
+    def begin_with(self, state: RewardState, policy: Any) -> RewardState:
+        """Return the first ``state`` with networks that begin with those of a pretrained ``policy``.
+
+        It is called once, for a run with ``pretrain``; ``policy`` has the parameters of the policy's network. By
+        default the state does not change.
         """
         return state
 

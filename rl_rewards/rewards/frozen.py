@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.queries import Comparisons
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Discrete, EnvSpec, Examples, Key, Transition
 from rl_rewards.rewards.base import RewardSource
@@ -33,6 +34,7 @@ class Frozen(RewardSource):
     run: str
     seed: int | Literal["each"] | None
     early_end: Literal["refuse", "allow"]
+    unsure: Literal["refuse", "allow"] = "refuse"
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -77,6 +79,12 @@ class Frozen(RewardSource):
 
     def without_memory(self, state: Any) -> Any:
         return self.source.without_memory(state)
+
+    def comparisons(self, state: Any) -> Comparisons | None:
+        return self.source.comparisons(state)
+
+    def heldout_agreement(self, state: Any) -> tuple[Array, Array] | None:
+        return self.source.heldout_agreement(state)
 
     def inspect(self, state: Any, data: Examples, transitions: Transition) -> dict[str, Array]:
         """Return the source's outputs if there are examples, else nothing."""

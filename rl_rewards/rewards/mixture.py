@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.queries import Labels, Query
+from rl_rewards.core.queries import Comparisons, Labels, Query
 from rl_rewards.core.requirements import Requirements, merge
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
@@ -124,6 +124,14 @@ class Mixture(AsksForLabels):
     def absorb(self, state: States, labels: Labels) -> States:
         name, asker = self._asker
         return {**state, name: asker.absorb(state[name], labels)}
+
+    def comparisons(self, state: States) -> Comparisons | None:
+        """Return those of the first part that keeps some."""
+        found = (part.comparisons(state[name]) for name, part in self.parts.items())
+        return next((one for one in found if one is not None), None)
+
+    def begin_with(self, state: States, policy: Any) -> States:
+        return {name: part.begin_with(state[name], policy) for name, part in self.parts.items()}
 
     def inspect(self, state: States, data: Examples, transitions: Transition) -> dict[str, Array]:
         """Return the outputs of every part as NAME_KEY, but those of a classifier as KEY if only one part is one.

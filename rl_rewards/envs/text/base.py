@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Action, Box, EnvSpec, Key, Obs, StepOut, TextSpec, Transition
-from rl_rewards.envs.base import JaxEnv
+from rl_rewards.envs.base import Episodes, JaxEnv
 from rl_rewards.envs.text.picture import draw_text
 from rl_rewards.envs.text.vocabulary import Tokenizer, left_padded
 
@@ -74,6 +74,11 @@ class TextEnv(JaxEnv[TextState]):
     def prompts(self) -> tuple[Int[np.ndarray, "M P"], Float[np.ndarray, " M"]]:
         """Return the prompts that episodes begin with, left-padded, and the probability of each."""
         ...
+
+    @property
+    def episodes(self) -> Episodes:
+        """Return that every rollout begins with new prompts, and every evaluation with the same ones."""
+        return Episodes(evaluated=self, begin_with_rollout=True, fixed_starts=True)
 
     def judge(self, obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"]) -> Judged:
         """Return the true reward of responses and the info beside it; the default pays 0. Jittable."""
@@ -146,10 +151,6 @@ class TextEnv(JaxEnv[TextState]):
         )
         return TextState(tokens=tokens), out
 
-    def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array:
-        del next_obs
-        return self.judge(obs, self.cleaned(action)).reward
-
     def cleaned(self, action: Action) -> Int[Array, "*batch L"]:
         """Return responses with tokens 0 .. V-1 and only pads after the first end token."""
         tokens = jnp.clip(jnp.asarray(action).astype(jnp.int32), 0, self.codec.size - 1)
@@ -184,8 +185,12 @@ class TextEnv(JaxEnv[TextState]):
         pairs = zip(np.asarray(transition.obs), np.asarray(transition.action), strict=True)
         return "\n\n".join(self._told(obs, action) for obs, action in pairs)
 
+    def prompt_and_response(self, obs: np.ndarray, action: np.ndarray) -> tuple[str, str]:
+        """Return the texts of an observation and of an action."""
+        return self.decode(obs[: self.sizes.prompt]), self.decode(action)
+
     def _told(self, obs: np.ndarray, action: np.ndarray) -> str:
-        return f"Prompt: {self.decode(obs[: self.sizes.prompt])}\nResponse: {self.decode(action)}"
+        return "Prompt: {}\nResponse: {}".format(*self.prompt_and_response(obs, action))
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw prompt and response as text, the prompt in grey."""

@@ -78,6 +78,8 @@ class Asking:
     def draw(self, experience: Experience, clips: int, key: Key) -> Transition:
         """Return candidates, leaves [N, K, L, ...]: N is ``candidates`` times the queries, K is ``clips``."""
         n = self.candidates * self.queries_per_round
+        if self.spec.text is not None and clips > 1:  # responses to different prompts cannot be compared
+            return experience.sample_same_start(key, n, clips)
         drawn = experience.sample_segments(key, n * clips, self.segment_steps)
         return jax.tree.map(lambda x: x.reshape(n, clips, *x.shape[1:]), drawn)
 

@@ -6,9 +6,9 @@ learns; an answer may come many rounds later, and is stored by the query's id. E
 visited steps; the policy is paid their mean.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,17 @@ from jaxtyping import Bool, Float, Int
 from rl_rewards.core.branches import step_if
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.epic import pearson
-from rl_rewards.core.queries import NOBODY, Labels, Query, calibration_error, pairs_of, preference_logits, right
+from rl_rewards.core.queries import (
+    NOBODY,
+    Comparisons,
+    Labels,
+    Query,
+    calibration_error,
+    pairs_of,
+    preference_logits,
+    preference_loss,
+    right,
+)
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.models.encoders import is_image
@@ -32,6 +42,16 @@ from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModel
 
 SHOWN_STEPS = 1024
 """Number of visited steps on which rewards are standardised and with which new states are compared."""
+
+NEVER = 1e30
+"""The loss before there is one; it is finite, because a state with infinite numbers looks like a broken run."""
+
+
+class BestModel(struct.PyTreeNode):
+    """The weights with the lowest loss on held-out answers so far."""
+
+    variables: dict  # of the reward model
+    loss: Float[Array, ""]  # nats a pair; NEVER before the first answers
 
 
 class PreferencesState(struct.PyTreeNode):
@@ -46,6 +66,7 @@ class PreferencesState(struct.PyTreeNode):
     known: Bool[Array, "D K"]  # False without an answer; a NaN score in a checkpoint would look like a broken run
     visited: Float[Array, "M d"]  # some visited steps
     exploring: Bool[Array, ""]  # True in the first rounds, which pay for new states
+    best: BestModel | None = None  # only with keep_best
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +88,7 @@ class Preferences(Asking, AsksForLabels):
     unsupervised_rounds: int
     neighbours: int
     early_end: Literal["refuse", "allow"]
+    keep_best: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -96,6 +118,11 @@ class Preferences(Asking, AsksForLabels):
             "reward.early_end=allow.",
         )
         require(
+            not self.keep_best or (self.clips > 1 and self.heldout_every <= self.budget),
+            f"reward.keep_best=true chooses the weights by held-out comparisons; it needs reward.clips of at least 2, "
+            f"and a reward.budget of at least reward.heldout_every={self.heldout_every}.",
+        )
+        require(
             self.clips > 1 or self.acquisition == "uniform",
             f"reward.acquisition={self.acquisition} compares segments, but reward.clips=1 asks about one; choose "
             "reward.acquisition=uniform.",
@@ -107,7 +134,8 @@ class Preferences(Asking, AsksForLabels):
 
     @property
     def requirements(self) -> Requirements:
-        return self.requirements_of(READS[self.judges], self.clips, self.acquisition)
+        asked = self.requirements_of(READS[self.judges], self.clips, self.acquisition)
+        return replace(asked, keeps_comparisons=self.clips > 1)
 
     @cached_property
     def _features(self):
@@ -126,8 +154,9 @@ class Preferences(Asking, AsksForLabels):
 
     def init(self, key: Key) -> PreferencesState:
         d, members = feature_size(self.spec, self.judges), self.reward_model.ensemble
+        model = self.reward_model.init(key, d)
         return PreferencesState(
-            model=self.reward_model.init(key, d),
+            model=model,
             mean=jnp.zeros(members),
             deviation=jnp.ones(members),
             asked=jnp.zeros((), jnp.int32),
@@ -136,6 +165,7 @@ class Preferences(Asking, AsksForLabels):
             known=jnp.zeros((self.budget, self.clips), bool),
             visited=jnp.zeros((SHOWN_STEPS, d)),
             exploring=jnp.array(self.unsupervised_rounds > 0),
+            best=self._first_best(model.variables),
         )
 
     def reward(self, state: PreferencesState, transitions: Transition) -> Float[Array, "*batch"]:
@@ -168,10 +198,9 @@ class Preferences(Asking, AsksForLabels):
             )
 
         model, metrics = step_if(jnp.any(trainable), train, state.model)
-        rewards = self.reward_model.rewards(model, inputs)
-        state = state.replace(
-            model=model, mean=jnp.mean(rewards, axis=1), deviation=jnp.maximum(jnp.std(rewards, axis=1), 1e-6)
-        )
+        state = self._with_best(state.replace(model=model))
+        rewards = self.reward_model.rewards(self._chosen(state), inputs)
+        state = state.replace(mean=jnp.mean(rewards, axis=1), deviation=jnp.maximum(jnp.std(rewards, axis=1), 1e-6))
         return state, jax.tree.map(jnp.mean, metrics) | self._dashboard(state)
 
     def propose(
@@ -198,6 +227,17 @@ class Preferences(Asking, AsksForLabels):
             scores=state.scores.at[slots].set(scores, mode="drop"),
             known=state.known.at[slots].set(known, mode="drop"),
         )
+
+    def comparisons(self, state: PreferencesState) -> Comparisons | None:
+        return None if self.clips == 1 else Comparisons(inputs=state.inputs, scores=state.scores, known=state.known)
+
+    def heldout_agreement(self, state: PreferencesState) -> tuple[Array, Array] | None:
+        held_out = self.clips > 1 and self._heldout.any()
+        return _agreement(*self._heldout_returns(state)) if held_out else None
+
+    def begin_with(self, state: PreferencesState, policy: Any) -> PreferencesState:
+        model = self.reward_model.begin_with(state.model, policy)
+        return state.replace(model=model, best=self._first_best(model.variables))
 
     def inspect(self, state: PreferencesState, data: Examples, transitions: Transition) -> dict[str, Array]:
         """Return ``true_reward_correlation``, Pearson's correlation of learned and true reward on ``transitions``."""
@@ -235,26 +275,50 @@ class Preferences(Asking, AsksForLabels):
         }
         if self.clips == 1:
             return metrics
-        heldout = np.flatnonzero(self._heldout)
-        if heldout.size == 0:
+        if not self._heldout.any():
             return metrics
-        members = jnp.sum(self.reward_model.rewards(state.model, state.inputs[heldout]), axis=-1)  # [E, H, K]
-        scores = self._scores(state, heldout)
-        found, decided = right(jnp.mean(members, axis=0), scores)
-        known = jnp.sum(decided)
-        accuracy = jnp.where(known > 0, jnp.sum(found) / jnp.maximum(known, 1.0), jnp.nan)
+        members, scores = self._heldout_returns(state)
+        found, known = _agreement(members, scores)
+        accuracy = jnp.where(known > 0, found / jnp.maximum(known, 1.0), jnp.nan)
         error = calibration_error(jnp.mean(jax.nn.sigmoid(preference_logits(members)), axis=0), scores)
         return metrics | {"reward/heldout_accuracy": accuracy, "reward/heldout_calibration_error": error}
+
+    def _heldout_returns(self, state: PreferencesState) -> tuple[Float[Array, "E H K"], Float[Array, "H K"]]:
+        """Return every member's returns of the held-out segments, and their answers."""
+        heldout = np.flatnonzero(self._heldout)
+        returns = jnp.sum(self.reward_model.rewards(self._chosen(state), state.inputs[heldout]), axis=-1)
+        return returns, self._scores(state, heldout)
 
     def _probabilities(self, state: PreferencesState, inputs: Float[Array, "N K L d"]) -> Float[Array, "E N P"]:
         if self.clips == 1:
             return jnp.zeros((self.reward_model.ensemble, len(inputs), max(1, len(pairs_of(1)[0]))))
         return jax.nn.sigmoid(preference_logits(jnp.sum(self.reward_model.rewards(state.model, inputs), axis=-1)))
 
+    # The weights that pay.
+
+    def _first_best(self, variables: dict) -> BestModel | None:
+        return BestModel(jax.tree.map(jnp.copy, variables), jnp.array(NEVER)) if self.keep_best else None
+
+    def _chosen(self, state: PreferencesState) -> RewardModelState:
+        """Return the model whose rewards are paid: the best one so far with keep_best, else the newest."""
+        return state.model if state.best is None else state.model.replace(variables=state.best.variables)
+
+    def _with_best(self, state: PreferencesState) -> PreferencesState:
+        """Return ``state`` with the newest weights as the best ones if their held-out loss is the lowest so far."""
+        if state.best is None:
+            return state
+        heldout = np.flatnonzero(self._heldout)
+        members = jnp.sum(self.reward_model.rewards(state.model, state.inputs[heldout]), axis=-1)  # [E, H, K]
+        losses, pairs = jax.vmap(lambda one: preference_loss(one, self._scores(state, heldout), 0.0))(members)
+        loss = jnp.where(jnp.sum(pairs) > 0, jnp.sum(losses) / jnp.maximum(jnp.sum(pairs), 1.0), NEVER)
+        better = loss <= state.best.loss
+        best = BestModel(state.model.variables, loss)
+        return state.replace(best=jax.tree.map(lambda new, old: jnp.where(better, new, old), best, state.best))
+
     # Rewards.
 
     def _paid(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        rewards = self.reward_model.rewards(state.model, inputs)
+        rewards = self.reward_model.rewards(self._chosen(state), inputs)
         shape = (-1, *[1] * (rewards.ndim - 1))
         return jnp.mean((rewards - state.mean.reshape(shape)) / state.deviation.reshape(shape), axis=0)
 
@@ -262,3 +326,9 @@ class Preferences(Asking, AsksForLabels):
         """Return the novelty of inputs, with distances in standard deviations of visited steps."""
         points, seen = (state.model.moments.normalize(x, 10.0) for x in (inputs, state.visited))
         return novelty(points, seen, self.neighbours)
+
+
+def _agreement(members: Float[Array, "E H K"], scores: Float[Array, "H K"]) -> tuple[Array, Array]:
+    """Return how many decided pairs the mean of the members orders as answered, and how many there are."""
+    found, decided = right(jnp.mean(members, axis=0), scores)
+    return jnp.sum(found), jnp.sum(decided)

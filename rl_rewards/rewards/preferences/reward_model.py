@@ -19,6 +19,8 @@ from rl_rewards.core.types import Key, Metrics
 from rl_rewards.models.base import Model, check_model
 from rl_rewards.models.ensemble import Ensemble
 from rl_rewards.models.networks import apply
+from rl_rewards.models.transformer.model import TransformerModel
+from rl_rewards.models.transformer.sequence import with_trunk
 
 INPUT_CLIP = 10.0  # standard deviations; only for normalised inputs
 
@@ -40,6 +42,7 @@ class RewardModel:
     weight_decay: float
     ensemble: int
     normalize_inputs: bool
+    begins_with: Literal["nothing", "policy"] = "nothing"
 
     def __post_init__(self) -> None:
         group = "reward.reward_model"
@@ -48,6 +51,11 @@ class RewardModel:
         require(self.learning_rate > 0, f"{group}.learning_rate={self.learning_rate} must be positive.")
         require(self.weight_decay >= 0, f"{group}.weight_decay={self.weight_decay} must be 0 (off) or positive.")
         check_model(self.model, f"{group}.model")
+        require(
+            self.begins_with == "nothing" or isinstance(self.model, TransformerModel),
+            f"{group}.begins_with=policy copies the layers of a language model; choose model@{group}.model=transformer "
+            f"with the sizes of algorithm.model, or {group}.begins_with=nothing.",
+        )
         require(
             not self.model.bounds_slope,
             f"{group}.model has spectral norm, which is for classifiers; choose {group}.model.spectral_norm=false.",
@@ -69,6 +77,13 @@ class RewardModel:
             optimizer=self._members.init_optimizer(variables["params"]),
             moments=RunningMoments.init((features,)),
         )
+
+    def begin_with(self, state: RewardModelState, policy: Any) -> RewardModelState:
+        """Return ``state`` with the trunk of a language model, if the model is one and ``begins_with`` is policy."""
+        if self.begins_with != "policy":
+            return state
+        variables = jax.vmap(lambda one: with_trunk(one, policy))(state.variables)
+        return state.replace(variables=variables, optimizer=self._members.init_optimizer(variables["params"]))
 
     def rewards(self, state: RewardModelState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"]:
         """Return the reward of every step, one per member."""

@@ -1,12 +1,13 @@
 """``env=text``: a small assistant whose true reward is known exactly; pure JAX."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Array, Int
 
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.envs.base import Episodes
 from rl_rewards.envs.text.assistant.corpus import QUALITIES, write
 from rl_rewards.envs.text.assistant.gold import GoldParts, gold_parts
 from rl_rewards.envs.text.assistant.prompts import PROMPT_TOKENS, prompt_table
@@ -30,6 +31,7 @@ class Assistant(TextEnv):
     """
 
     split: Split
+    evaluated_split: Split
     response_tokens: int
 
     name = "text"
@@ -40,6 +42,11 @@ class Assistant(TextEnv):
         check_fields(self, "env")
         told = f"env.response_tokens={self.response_tokens} must be at least {LEAST_TOKENS}, for the longest answers."
         require(self.response_tokens >= LEAST_TOKENS, told)
+
+    @property
+    def episodes(self) -> Episodes:
+        """Return those of all texts; evaluations use the prompts of ``evaluated_split``."""
+        return replace(super().episodes, evaluated=replace(self, split=self.evaluated_split))
 
     @property
     def codec(self) -> Vocabulary:

@@ -1,0 +1,147 @@
+"""Direct preference optimisation, IPO, KTO and ORPO: a policy learns from compared responses without a reward model.
+
+The comparisons are those that the run's reward has been told, of this run or, with reward=frozen, of the run whose
+reward it is. The formulas are in ``rl_rewards.core.preference_losses``.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from rl_rewards.algorithms.language.learner import LanguageLearner, LanguageState
+from rl_rewards.algorithms.language.responses import Responses, responses_in
+from rl_rewards.core.checks import require
+from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.preference_losses import PreferenceLoss, dpo_loss, ipo_loss, kto_loss, orpo_loss
+from rl_rewards.core.queries import Comparisons, pairs_of
+from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.types import Experience, Key, Metrics, RewardFn
+from rl_rewards.data.draws import draw_true
+
+
+class Pairs(NamedTuple):
+    """Compared pairs of responses; every pair of a ranking is one."""
+
+    first: Int[Array, " M"]  # index of the better one among all responses [D K]
+    second: Int[Array, " M"]  # index of the worse one
+    decided: Bool[Array, " M"]  # False where there is no answer, or a tie
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPO(LanguageLearner):
+    """Learning from comparisons; configs/algorithm/dpo.yaml explains its arguments.
+
+    Raises:
+        ConfigError: if an argument is invalid.
+    """
+
+    rounds: int
+    gradient_steps: int
+    batch_size: int
+    loss: PreferenceLoss
+    beta: float
+    label_smoothing: float
+    heldout_every: int
+
+    uses_reference = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("rounds", "gradient_steps", "batch_size"):
+            require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be at least 1.")
+        require(self.beta > 0, f"algorithm.beta={self.beta} must be positive.")
+        share = self.label_smoothing
+        require(0 <= share < 0.5, f"algorithm.label_smoothing={share} must lie in [0, 0.5); 0 is off.")
+        require(
+            share == 0 or self.loss == "dpo",
+            f"algorithm.label_smoothing={share} belongs to algorithm.loss=dpo; choose 0 for {self.loss}.",
+        )
+        require(self.heldout_every > 1, f"algorithm.heldout_every={self.heldout_every} must be at least 2.")
+
+    @property
+    def requirements(self) -> Requirements:
+        return Requirements(learns_from="dataset", needs_texts=True, needs_comparisons=True)
+
+    def update(
+        self, state: LanguageState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key
+    ) -> tuple[LanguageState, Metrics]:
+        """Take ``gradient_steps`` steps on the comparisons, then measure the held-out ones."""
+        comparisons = experience.comparisons
+        assert comparisons is not None, "compatibility.check ensures that the reward has comparisons"
+        responses = responses_in(self.text, comparisons.inputs[:, :, 0])
+        pairs, heldout = self._pairs(comparisons)
+        reference = jax.lax.stop_gradient(self._log_probs(state.reference, responses))
+        rows = draw_true(key, pairs.decided & ~heldout, self.gradient_steps * self.batch_size)
+
+        def step(state: LanguageState, rows: Array) -> tuple[LanguageState, Metrics]:
+            part = Pairs(*(x[rows] for x in pairs))
+            loss = jax.value_and_grad(self._loss, has_aux=True)
+            (_, metrics), gradients = loss(state.params, state.reference, responses, reference, part)
+            return self.descend(state, gradients), metrics
+
+        state, metrics = jax.lax.scan(step, state, rows.reshape(self.gradient_steps, self.batch_size))
+        metrics = jax.tree.map(jnp.mean, metrics)
+        ratio = self._log_probs(state.params["model"], responses) - reference
+        right = 0.5 * (1.0 + jnp.sign(ratio[pairs.first] - ratio[pairs.second]))
+        known = pairs.decided & heldout
+        accuracy = jnp.where(jnp.any(known), masked_mean(right, known), jnp.nan)
+        return state, metrics | {
+            "agent/heldout_accuracy": accuracy,
+            "agent/comparisons": jnp.sum(pairs.decided).astype(jnp.float32),
+        }
+
+    def _pairs(self, comparisons: Comparisons) -> tuple[Pairs, Bool[Array, " M"]]:
+        """Return all pairs, the better response first, and which of them belong to a held-out query."""
+        queries, clips = comparisons.scores.shape
+        one, two = pairs_of(clips)
+        scores = jnp.where(comparisons.known, comparisons.scores, jnp.nan)
+        gap = scores[:, one] - scores[:, two]
+        base = clips * jnp.arange(queries)[:, None]
+        first, second = base + jnp.where(gap > 0, one, two), base + jnp.where(gap > 0, two, one)
+        decided = jnp.isfinite(gap) & (gap != 0)
+        heldout = jnp.broadcast_to(
+            (jnp.arange(queries) % self.heldout_every == self.heldout_every - 1)[:, None], gap.shape
+        )
+        return Pairs(*(x.reshape(-1) for x in (first, second, decided))), heldout.reshape(-1)
+
+    def _log_probs(self, params: Any, responses: Responses) -> Float[Array, " N"]:
+        """Return the log-probability of whole responses, in nats."""
+        return jnp.sum(jnp.where(responses.mask, self.scored(params, responses).log_prob, 0.0), axis=1)
+
+    def _loss(
+        self, params: dict, reference_params: Any, responses: Responses, reference: Float[Array, " N"], pairs: Pairs
+    ) -> tuple[Array, Metrics]:
+        """Return the mean loss of ``pairs``, and metrics; ``reference`` has the reference's log-probabilities."""
+        n = len(pairs.first)
+        index = jnp.concatenate([pairs.first, pairs.second])
+        some = jax.tree.map(lambda x: x[index], responses)
+        log_prob = self._log_probs(params["model"], some)
+        ratio = log_prob - reference[index]
+        chosen, rejected = ratio[:n], ratio[n:]
+        if self.loss == "dpo":
+            loss = dpo_loss(chosen - rejected, self.beta, self.label_smoothing)
+        elif self.loss == "ipo":
+            loss = ipo_loss(chosen - rejected, self.beta)
+        elif self.loss == "kto":
+            elsewhere = self._elsewhere(params["model"], reference_params, responses, pairs)
+            loss = kto_loss(chosen, rejected, elsewhere, self.beta)
+        else:
+            each = log_prob / jnp.maximum(jnp.sum(some.mask, axis=1), 1)
+            loss = orpo_loss(each[:n], each[n:], self.beta)
+        right = 0.5 * (1.0 + jnp.sign(chosen - rejected))
+        decided = pairs.decided.astype(jnp.float32)
+        return jnp.sum(loss * decided) / jnp.maximum(jnp.sum(decided), 1.0), {
+            "agent/loss": jnp.mean(loss),
+            "agent/accuracy": masked_mean(right, pairs.decided),
+            "agent/chosen_log_ratio": masked_mean(chosen, pairs.decided),
+            "agent/rejected_log_ratio": masked_mean(rejected, pairs.decided),
+        }
+
+    def _elsewhere(self, params: Any, reference_params: Any, responses: Responses, pairs: Pairs) -> Float[Array, " N"]:
+        """Return the log-ratios of rejected responses to the next pair's prompt, to which they do not belong."""
+        others = jnp.roll(responses.prompt[pairs.first], 1, axis=0)
+        some = jax.tree.map(lambda x: x[pairs.second], responses).replace(prompt=others)
+        return self._log_probs(params, some) - self._log_probs(reference_params, some)

@@ -1,0 +1,201 @@
+"""The base of all algorithms whose policy is a language model: sampling, log-probabilities, and the start of a stage.
+
+One step of the environment is a whole response. The policy samples its tokens from the distribution of the model at
+temperature 1, over the tokens that the environment knows; its mode takes the most probable token each time. All these
+algorithms share one state, so that each can begin with the model of another (pre-training, fine-tuning, RL).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Float
+
+from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.algorithms.language.responses import Responses, responses_in
+from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.types import Action, EnvSpec, Key, Memory, Obs, TextSpec
+from rl_rewards.models.base import Model
+from rl_rewards.models.transformer.generate import Scored, generate, score
+from rl_rewards.models.transformer.lora import trainable_mask
+from rl_rewards.models.transformer.model import LanguageModel, TransformerModel
+
+
+class LanguageState(struct.PyTreeNode):
+    params: dict  # {"model"}: the policy; an algorithm may add its own networks
+    reference: Any  # parameters of the policy that this stage began with; () if the algorithm does not use it
+    optimizer: Any  # the state of the optimiser; () for a policy that does not learn
+    kl_coefficient: Float[Array, ""]  # beta; 0 if the algorithm has none
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguagePolicy(Algorithm):
+    """A language model as a policy, without a rule by which it learns.
+
+    Raises:
+        ConfigError: if the environment has no texts, or the model is not a transformer with enough tokens.
+    """
+
+    spec: EnvSpec
+    model: Model
+
+    uses_reference = False
+    """True if the algorithm compares the policy with the one that the stage began with."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "algorithm")
+        name, text = type(self).__name__, self.spec.text
+        require(
+            text is not None,
+            f"{name} learns from texts, and {self.spec.name} has none; choose env=text, or another algorithm.",
+        )
+        require(
+            isinstance(self.model, TransformerModel),
+            f"{name} needs a language model, and algorithm.model is a {type(self.model).__name__}; choose "
+            "model@algorithm.model=transformer.",
+        )
+        require(
+            self.transformer.vocabulary >= self.text.vocabulary,
+            f"algorithm.model.vocabulary={self.transformer.vocabulary} is less than the {self.text.vocabulary} tokens "
+            f"of {self.spec.name}; it must be at least that.",
+        )
+
+    @property
+    def text(self) -> TextSpec:
+        """The layout of the environment's texts."""
+        assert self.spec.text is not None
+        return self.spec.text
+
+    @property
+    def transformer(self) -> TransformerModel:
+        """The model that builds the policy."""
+        assert isinstance(self.model, TransformerModel)
+        return self.model
+
+    @cached_property
+    def network(self) -> LanguageModel:
+        return self.transformer.language_model()
+
+    def init_networks(self, key: Key) -> dict[str, Any]:
+        """Return the parameters of all networks by name; ``model`` is the policy."""
+        tokens = jnp.full((1, 2), self.text.end, jnp.int32)
+        return {"model": self.network.init(key, tokens)}
+
+    def init(self, key: Key) -> LanguageState:
+        params = self.init_networks(key)
+        return LanguageState(
+            params=params,
+            reference=jax.tree.map(jnp.copy, params["model"]) if self.uses_reference else (),
+            optimizer=self.init_optimizer(params),
+            kl_coefficient=jnp.zeros(()),
+        )
+
+    def init_optimizer(self, params: dict) -> Any:
+        """Return the first state of the optimiser; () for a policy that does not learn."""
+        return ()
+
+    def can_adopt(self, other: Algorithm) -> bool:
+        """Return True for every algorithm whose policy is a language model."""
+        return isinstance(other, LanguagePolicy)
+
+    def adopt(self, state: LanguageState, learned: LanguageState) -> LanguageState:
+        """Return ``state`` with the policy of ``learned``, which is also the new reference."""
+        params = state.params | {"model": learned.params["model"]}
+        return state.replace(params=params, reference=params["model"] if self.uses_reference else ())
+
+    def act(
+        self, state: LanguageState, memory: Memory, obs: Obs, key: Key, explore: bool
+    ) -> tuple[Action, Memory, dict[str, Array]]:
+        """Return one response [B, L] to every prompt, with the log-probability of each of its tokens."""
+        text = self.text
+        written = generate(
+            self.network,
+            state.params["model"],
+            obs[:, : text.prompt_tokens],
+            key,
+            response_tokens=text.response_tokens,
+            end=text.end,
+            allowed=text.vocabulary,
+            greedy=not explore,
+        )
+        return written.response, memory, {"log_prob": written.log_prob}
+
+    def log_prob(self, state: LanguageState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
+        """Return the log-probability, in nats, of whole responses."""
+        batch = obs.shape[:-1]
+        whole = jnp.concatenate([obs[..., : self.text.prompt_tokens], action], axis=-1)
+        responses = responses_in(self.text, whole)
+        scored = self.scored(state.params["model"], responses)
+        return jnp.sum(scored.log_prob * responses.mask, axis=-1).reshape(batch)
+
+    def scored(self, params: Any, responses: Responses, with_logits: bool = False) -> Scored:
+        """Return the log-probabilities [N, L] of the responses' tokens under the policy ``params``, and more."""
+        return score(
+            self.network,
+            params,
+            responses.prompt,
+            responses.response,
+            end=self.text.end,
+            allowed=self.text.vocabulary,
+            with_logits=with_logits,
+        )
+
+    def trunk(self, state: LanguageState) -> Any:
+        """Return the parameters of the policy, with which a reward model can begin."""
+        return state.params["model"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageLearner(LanguagePolicy):
+    """A language model that learns by gradient steps.
+
+    A subclass may set ``uses_reference``, and define ``init_networks`` for more networks than the policy.
+
+    Raises:
+        ConfigError: if an argument is invalid.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    max_gradient_norm: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.learning_rate > 0, f"algorithm.learning_rate={self.learning_rate} must be positive.")
+        require(self.weight_decay >= 0, f"algorithm.weight_decay={self.weight_decay} must be 0 (off) or positive.")
+        require(self.max_gradient_norm > 0, f"algorithm.max_gradient_norm={self.max_gradient_norm} must be positive.")
+
+    @cached_property
+    def optimizer(self) -> optax.GradientTransformation:
+        return optax.chain(optax.clip_by_global_norm(self.max_gradient_norm), self.trained(self.rule))
+
+    @property
+    def rule(self) -> optax.GradientTransformation:
+        """The rule by which gradients change parameters."""
+        return optax.adamw(self.learning_rate, b2=0.99, weight_decay=self.weight_decay)
+
+    def trained(self, rule: optax.GradientTransformation) -> optax.GradientTransformation:
+        """Return ``rule`` for the parameters that train: with LoRA, those of the adapters and of other networks."""
+        if self.transformer.lora_rank == 0:
+            return rule
+
+        def mask(params: dict) -> dict:
+            others = jax.tree.map(lambda _: True, params)
+            return others | {"model": trainable_mask(params["model"])}
+
+        def kept(params: dict) -> dict:
+            return jax.tree.map(lambda trains: not trains, mask(params))
+
+        return optax.chain(optax.masked(rule, mask), optax.masked(optax.set_to_zero(), kept))
+
+    def init_optimizer(self, params: dict) -> Any:
+        return self.optimizer.init(params)
+
+    def descend(self, state: LanguageState, gradients: dict) -> LanguageState:
+        """Return ``state`` after one step of the optimiser along ``gradients`` of its parameters."""
+        updates, optimizer = self.optimizer.update(gradients, state.optimizer, state.params)
+        return state.replace(params=optax.apply_updates(state.params, updates), optimizer=optimizer)
