@@ -14,7 +14,15 @@ from tests.demonstrations import point_file, recorded
 from tests.runs import composed, raw_rows, rows, run_here, usable_envs
 
 FOREIGN = ("envpool", "gymnasium", "gymnax")
-ELSEWHERE = {"walking_robot", "frozen", "maxent_irl", "linear_preferences", "ai_feedback", "self_play"}
+ELSEWHERE = {
+    "walking_robot",
+    "frozen",
+    "maxent_irl",
+    "linear_preferences",
+    "ai_feedback",
+    "self_play",
+    "text_preferences",
+}
 """Rewards for a single environment, or that need an earlier run, an endpoint, or goals to set. They have their own
 tests, or pairs below."""
 REWARDS = sorted({*list_choices("reward")} - ELSEWHERE)
@@ -25,6 +33,7 @@ FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
 """Rewards that read the same of an environment as gail or as each other. Each runs on one environment of this package,
 and on one from another library."""
 ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "point_maze", "text", "text_prompts", "tv_grid")
+TEXTS = ("text", "text_prompts")
 """Environments for self-play, curiosity and data sets; for any other learned reward they are like grid or point. Texts
 are for rewards and algorithms of their own."""
 ENVS = [name for name in usable_envs() if name not in ROOMS]
@@ -85,7 +94,10 @@ def check_evaluations(run_dir: Path, last: dict, env: str) -> None:
 
 
 def _foreign(env: str, folder: Path) -> list[str]:
-    """Return the overrides that another library's environment needs: that no episode ends early, and examples."""
+    """Return the overrides that an environment needs: a language model for texts; that no episode ends early, and
+    examples, for one of another library."""
+    if env in TEXTS:
+        return ["algorithm=sampler", "algorithm.num_envs=320"]
     if env not in FOREIGN:
         return []
     choice = ["env.id=Pendulum-v1", "env.ends_early=false", "env.max_episode_steps=40"]

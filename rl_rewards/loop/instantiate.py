@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from rl_rewards.core.checks import require
 from rl_rewards.core.contracts import attributed_to, check_members, is_own
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import EnvSpec
 from rl_rewards.rewards.base import RewardSource
 
 
@@ -28,6 +29,7 @@ def instantiate_part(group: str, node: Mapping[str, Any], **wired: Any) -> Any:
         ConfigError: when the keys do not fit the class, or the class lacks members of its contract.
     """
     require("_target_" in node, f"{group} has no _target_; it must name the class to make.")
+    node = _with_vocabulary(node, wired.get("spec"))
     made = _class_of(group, node)
     wired = _check_keys(group, node, made, wired)
     own = is_own(made) | _check_inner(group, node)
@@ -42,6 +44,15 @@ def instantiate_part(group: str, node: Mapping[str, Any], **wired: Any) -> Any:
         if isinstance(cause, ConfigError):
             raise ConfigError(_named_in_full(str(cause), group, str(error))) from None
         raise error from None
+
+
+def _with_vocabulary(node: Mapping[str, Any], spec: EnvSpec | None) -> dict[str, Any]:
+    """Return ``node`` with the environment's number of tokens where a model within it leaves ``vocabulary`` open."""
+    if spec is None or spec.text is None:
+        return dict(node)
+    filled = {key: _with_vocabulary(one, spec) if isinstance(one, Mapping) else one for key, one in node.items()}
+    open_ = "vocabulary" in filled and filled["vocabulary"] is None
+    return filled | {"vocabulary": spec.text.vocabulary} if open_ else filled
 
 
 def _class_of(group: str, node: Mapping[str, Any]) -> Any:

@@ -26,6 +26,8 @@ METRICS = {
     "trains on it.",
     "train/success": "Share of successes among the training episodes that ended in the round, with exploration; absent "
     "if no episode ended.",
+    "train/same_start_accuracy": "Share of the pairs of responses to the same prompt, of this round's policy, that the "
+    "learned reward orders as the true reward does.",
     "agent/reward_mean": "Learned reward per step in the training rollout: what the policy learns from, before "
     "scaling.",
     "agent/entropy": "Entropy of the policy in nats; lower means less exploration.",
@@ -38,6 +40,28 @@ METRICS = {
     "agent/policy_loss": "The clipped surrogate loss of the policy; its absolute value means little.",
     "agent/clip_fraction": "Share of training samples whose policy ratio was clipped.",
     "agent/explained_variance": "Share of the returns' variance that the value function explains; 1 is perfect.",
+    "agent/reference_kl": "KL divergence of the policy's responses from the policy that this run began with, in nats a "
+    "response: the exact divergence of each token's distribution where it is computed, else the estimate k1.",
+    "agent/reference_kl_k1": "That divergence estimated by the log-ratio of sampled tokens: unbiased, of either sign.",
+    "agent/reference_kl_k2": "That divergence estimated by half the squared log-ratio: biased, never negative.",
+    "agent/reference_kl_k3": "That divergence estimated by 1/ratio - 1 + log-ratio: unbiased, never negative.",
+    "agent/reference_kl_exact": "That divergence over all tokens of the vocabulary, at the prefixes that were sampled.",
+    "agent/kl_coefficient": "Price of one nat of that divergence (beta).",
+    "agent/reward_deviation": "Standard deviation of the learned reward over the responses of a round.",
+    "agent/reward_deviation_same_prompt": "Standard deviation of the learned reward among responses to the same prompt, "
+    "mean over prompts: what the policy can learn from.",
+    "agent/reward_kept": "Mean learned reward of the responses that are imitated.",
+    "agent/length": "Mean length of a response in tokens, its end included.",
+    "agent/ended": "Share of the responses that ended before the limit of tokens.",
+    "agent/distinct_1": "Number of different tokens in a round's responses, as a share of all its tokens.",
+    "agent/distinct_2": "The same for pairs of successive tokens; it falls when responses become alike.",
+    "agent/repetition": "Share of a response's three-token sequences that it already contained, mean over responses.",
+    "agent/unique_responses": "Share of different responses in a round.",
+    "agent/accuracy": "Share of the compared pairs in the batches whose preferred response gained more log-probability.",
+    "agent/heldout_accuracy": "The same share on comparisons that are never trained on.",
+    "agent/comparisons": "Number of decided pairs to learn from; ties and unanswered queries do not count.",
+    "agent/chosen_log_ratio": "Mean change of the log-probability of preferred responses since the run began, in nats.",
+    "agent/rejected_log_ratio": "The same for the other responses of the pairs.",
     "agent/reward_scale": "The number that rewards are divided by before learning.",
     "agent/recorded_value": "Mean discounted return from all recorded steps, under the current reward.",
     "agent/q_recorded": "Mean value that the critics give to the recorded actions in a batch.",
@@ -81,8 +105,11 @@ METRICS = {
     "policy's probability).",
     "eval/prob_policy": "Mean output of the discriminator on the evaluation episodes (for AIRL the sigmoid of f).",
     "eval/reward_demos": "Mean learned reward of the demonstrations, per step.",
-    "agent/loss": "Behaviour cloning's loss on its training steps, in nats.",
-    "agent/validation_loss": "Behaviour cloning's loss on held-out demonstrated steps, in nats.",
+    "agent/loss": "The loss on training data, in nats: of behaviour cloning per step, of a language model per token, of "
+    "learning from comparisons per pair.",
+    "agent/validation_loss": "The same loss on held-out data: demonstrated steps, or the tokens of texts; in nats.",
+    "agent/validation_perplexity": "exp(validation loss) of a language model: among how many equally likely tokens it "
+    "chooses.",
     "agent/best_validation_loss": "The lowest validation loss so far, which is that of the policy that acts.",
     "agent/stopped": "1 after behaviour cloning has stopped because its validation loss no longer fell.",
     "agent/imitation_loss": "Mean squared distance between the policy's mode and the demonstrated actions, scaled to "

@@ -59,7 +59,7 @@ class LanguagePolicy(Algorithm):
             "model@algorithm.model=transformer.",
         )
         require(
-            self.transformer.vocabulary >= self.text.vocabulary,
+            self.transformer.vocabulary is None or self.transformer.vocabulary >= self.text.vocabulary,
             f"algorithm.model.vocabulary={self.transformer.vocabulary} is less than the {self.text.vocabulary} tokens "
             f"of {self.spec.name}; it must be at least that.",
         )

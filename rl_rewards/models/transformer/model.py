@@ -18,7 +18,7 @@ class TransformerModel(Model):
             not valid.
     """
 
-    vocabulary: int = 256
+    vocabulary: int | None = None
     width: int = 64
     layers: int = 2
     heads: int = 4
@@ -36,7 +36,7 @@ class TransformerModel(Model):
     def __post_init__(self) -> None:
         check_fields(self, "model")
         object.__setattr__(self, "lora_targets", tuple(self.lora_targets))
-        for name in ("vocabulary", "width", "layers", "heads", "kv_heads", "hidden"):
+        for name in ("width", "layers", "heads", "kv_heads", "hidden"):
             require(getattr(self, name) > 0, f"model.{name}={getattr(self, name)} must be at least 1.")
         require(
             self.width % (2 * self.heads) == 0,
@@ -48,9 +48,11 @@ class TransformerModel(Model):
         )
         for name in ("rope_base", "norm_epsilon", "lora_alpha"):
             require(getattr(self, name) > 0, f"model.{name}={getattr(self, name)} must be above 0.")
+        size = self.vocabulary
+        require(size is None or size > 0, f"model.vocabulary={size} must be at least 1, or null.")
         require(
-            0 <= self.pad < self.vocabulary,
-            f"model.pad={self.pad} must be one of the model.vocabulary={self.vocabulary} tokens, counted from 0.",
+            self.pad >= 0 and (size is None or self.pad < size),
+            f"model.pad={self.pad} must be one of the model.vocabulary={size} tokens, counted from 0.",
         )
         require(self.lora_rank >= 0, f"model.lora_rank={self.lora_rank} must be at least 0; 0 switches LoRA off.")
         known = tuple(matrix_shapes(self.width, self.heads, self.kv_heads, self.hidden))
@@ -60,7 +62,16 @@ class TransformerModel(Model):
         )
 
     def language_model(self) -> LanguageModel:
-        """Return the network that predicts the next token."""
+        """Return the network that predicts the next token.
+
+        Raises:
+            ConfigError: if the number of tokens is not known.
+        """
+        require(
+            self.vocabulary is not None,
+            "model.vocabulary=null stands for the tokens of an environment with texts, such as env=text; give a number.",
+        )
+        assert self.vocabulary is not None
         return LanguageModel(
             vocabulary=self.vocabulary,
             width=self.width,
