@@ -91,6 +91,6 @@ def test_spec_survives_its_file(tmp_path):
     from rl_rewards.loop import build
 
     for env in usable_envs():
-        spec = build.build(composed(f"env={env}", "reward=environment")).parts.env.spec
+        spec = build.build_env(composed(f"env={env}")).spec
         spec.save(tmp_path / "spec.json")
         assert EnvSpec.load(tmp_path / "spec.json") == spec

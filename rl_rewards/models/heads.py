@@ -50,6 +50,17 @@ class ActionValue(nn.Module):
         return self.model.network(1)(jnp.concatenate([x, action], axis=-1))[..., 0]
 
 
+class TokenValue(nn.Module):
+    """The value of a text after every token, a linear function of a language model's vectors: [*batch].
+
+    It is 0 at first. Its gradient also reaches the language model.
+    """
+
+    @nn.compact
+    def __call__(self, hidden: Float[Array, "*batch W"]) -> Float[Array, "*batch"]:
+        return nn.Dense(1, kernel_init=nn.initializers.zeros)(hidden)[..., 0]
+
+
 class ShapedReward(nn.Module):
     """f - log pi with f = g + gamma h(s') - h(s), as in AIRL (arXiv:1710.11248, equation 4); output [*batch, 1].
 

@@ -48,8 +48,8 @@ METRICS = {
     "agent/reference_kl_exact": "That divergence over all tokens of the vocabulary, at the prefixes that were sampled.",
     "agent/kl_coefficient": "Price of one nat of that divergence (beta).",
     "agent/reward_deviation": "Standard deviation of the learned reward over the responses of a round.",
-    "agent/reward_deviation_same_prompt": "Standard deviation of the learned reward among responses to the same prompt, "
-    "mean over prompts: what the policy can learn from.",
+    "agent/reward_deviation_same_prompt": "Standard deviation of the learned reward among responses to the same "
+    "prompt, mean over prompts: what the policy can learn from.",
     "agent/reward_kept": "Mean learned reward of the responses that are imitated.",
     "agent/length": "Mean length of a response in tokens, its end included.",
     "agent/ended": "Share of the responses that ended before the limit of tokens.",
@@ -57,7 +57,7 @@ METRICS = {
     "agent/distinct_2": "The same for pairs of successive tokens; it falls when responses become alike.",
     "agent/repetition": "Share of a response's three-token sequences that it already contained, mean over responses.",
     "agent/unique_responses": "Share of different responses in a round.",
-    "agent/accuracy": "Share of the compared pairs in the batches whose preferred response gained more log-probability.",
+    "agent/accuracy": "Share of the compared pairs in the batches whose preferred response gained more probability.",
     "agent/heldout_accuracy": "The same share on comparisons that are never trained on.",
     "agent/comparisons": "Number of decided pairs to learn from; ties and unanswered queries do not count.",
     "agent/chosen_log_ratio": "Mean change of the log-probability of preferred responses since the run began, in nats.",
@@ -105,8 +105,8 @@ METRICS = {
     "policy's probability).",
     "eval/prob_policy": "Mean output of the discriminator on the evaluation episodes (for AIRL the sigmoid of f).",
     "eval/reward_demos": "Mean learned reward of the demonstrations, per step.",
-    "agent/loss": "The loss on training data, in nats: of behaviour cloning per step, of a language model per token, of "
-    "learning from comparisons per pair.",
+    "agent/loss": "The loss on training data, in nats: of behaviour cloning per step, of a language model per token, "
+    "of learning from comparisons per pair.",
     "agent/validation_loss": "The same loss on held-out data: demonstrated steps, or the tokens of texts; in nats.",
     "agent/validation_perplexity": "exp(validation loss) of a language model: among how many equally likely tokens it "
     "chooses.",

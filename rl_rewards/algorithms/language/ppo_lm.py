@@ -7,7 +7,6 @@ r_t = -beta log(pi(y_t) / reference(y_t)), plus the reward of the response where
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -18,9 +17,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean, masked_variance
 from rl_rewards.core.returns import generalized_advantage
 from rl_rewards.core.types import Key, Metrics
-
-CRITIC = nn.Dense(1, kernel_init=nn.initializers.zeros)
-"""The critic: a linear function of the policy's hidden state, through which its gradient also flows. It begins at 0."""
+from rl_rewards.models.heads import TokenValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +36,7 @@ class PPOLanguage(PolicyGradient):
 
     def init_networks(self, key: Key) -> dict[str, Any]:
         model_key, value_key = jax.random.split(key)
-        value = CRITIC.init(value_key, jnp.zeros((1, self.transformer.width)))
+        value = TokenValue().init(value_key, jnp.zeros((1, self.transformer.width)))
         return {**super().init_networks(model_key), "value": value}
 
     def token_advantages(self, state: LanguageState, judged: Judged) -> tuple[Array, Array, Metrics]:
@@ -63,5 +60,5 @@ class PPOLanguage(PolicyGradient):
         return self.value_weight * error, {"agent/value_loss": error}
 
     def _values(self, params: dict, hidden: Float[Array, "N L W"]) -> Float[Array, "N L"]:
-        values: Any = CRITIC.apply(params["value"], hidden)
-        return values[..., 0]
+        values: Any = TokenValue().apply(params["value"], hidden)
+        return values

@@ -24,7 +24,7 @@ FALL = 0.5
 """The least fall of gold from its best evaluation that counts as over-optimisation; gold lies between -4 and 4."""
 BETTER = 0.3
 """The least difference of gold that counts."""
-POLICIES = {"rlhf": "beta 0.1", "no_penalty": "beta 0", "high_penalty": "beta 1"}
+POLICIES = {"rlhf": "beta 0.1", "no_penalty": "beta 0"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +57,10 @@ class RLHF:
             accuracy: stage -> share of pairs that the reward model orders as gold does, of each seed.
         """
         gained = less(gold["rlhf"], gold["sft"])
-        found = np.array(curves["no_penalty"][GOLD])
-        proxy = np.array(curves["no_penalty"][PROXY])
-        fell = (found.max(axis=0) - found[-1] >= FALL) & (
-            proxy[-1] > proxy[found.argmax(axis=0), np.arange(len(found[0]))]
-        )
+        found, proxy = (np.array(curves["no_penalty"][key]) for key in (GOLD, PROXY))
+        fell = _largest_fall(found) >= FALL
+        rose = proxy[-1] > proxy[0]
         lost = less(accuracy["sft"], accuracy["no_penalty"])
-        kept = less(gold["rlhf"], gold["high_penalty"])
         apart = less(gold["dpo"], gold["rlhf"])
         return [
             at_least(
@@ -72,10 +69,10 @@ class RLHF:
                 "gold more, paired by seed", gained, BETTER, {name: gold[name] for name in ("sft", "rlhf")},
             ),
             enough_seeds(
-                f"Without a penalty the proxy goes on rising while gold falls by {FALL:g} or more from its best, in at "
-                "least 90% of seeds.",
+                f"Without a penalty the proxy rises while gold, after a best evaluation, falls by {FALL:g} or more, in "
+                "at least 90% of seeds.",
                 f"gold at its best {in_words(found.max(axis=0).tolist())}, at the end {in_words(found[-1].tolist())}.",
-                fell.tolist(), 0.9, {"best": found.max(axis=0).tolist(), "end": found[-1].tolist()},
+                (fell & rose).tolist(), 0.9, {"best": found.max(axis=0).tolist(), "end": found[-1].tolist()},
             ),
             at_least(
                 "On the responses of the policy without a penalty the reward model is less accurate than on those that "
@@ -83,11 +80,6 @@ class RLHF:
                 f"{in_words(accuracy['sft'])} against {in_words(accuracy['no_penalty'])}; {in_words(lost)} less.",
                 "accuracy lost, paired by seed", lost, 0.1,
                 {name: accuracy[name] for name in ("sft", "no_penalty")},
-            ),
-            at_least(
-                f"A penalty of 1 is too much: gold is lower than with 0.1, by {BETTER:g} or more.",
-                f"{in_words(gold['high_penalty'])} against {in_words(gold['rlhf'])}; {in_words(kept)} less.",
-                "gold less, paired by seed", kept, BETTER, {name: gold[name] for name in ("rlhf", "high_penalty")},
             ),
             at_most(
                 f"DPO on the same comparisons gets as far as RL, within {BETTER:g} of gold.",
@@ -99,7 +91,7 @@ class RLHF:
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         curves, distance = findings.details["curves"], findings.details["kl"]
-        colours = dict(zip(POLICIES, (LEARNED, TRUE, OTHER), strict=True))
+        colours = dict(zip(POLICIES, (TRUE, LEARNED), strict=True))
         with styled():
             figure = canvas(11.0, 3.6)
             gold, proxy, plane = figure.subplots(1, 3)
@@ -122,6 +114,11 @@ class RLHF:
             plane.set(xlabel="distance from fine-tuning, √KL", ylabel="gold", title="gold against distance")
             gold.legend(frameon=False, fontsize=8)
             figure.savefig(path, dpi=110)
+
+
+def _largest_fall(found: Float[np.ndarray, "evaluations seeds"]) -> Float[np.ndarray, " seeds"]:
+    """Return how far each seed falls at most from an earlier evaluation."""
+    return np.max(np.maximum.accumulate(found, axis=0) - found, axis=0)
 
 
 def _at(found: Float[np.ndarray, "rounds seeds"], rounds: Sequence[int]) -> Float[np.ndarray, "evaluations seeds"]:

@@ -18,24 +18,23 @@ class TransformerModel(Model):
             not valid.
     """
 
-    vocabulary: int | None = None
-    width: int = 64
-    layers: int = 2
-    heads: int = 4
-    kv_heads: int = 4
-    hidden: int = 192
-    rope_base: float = 10000.0
-    norm_epsilon: float = 1e-5
-    tied: bool = True
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    lora_rank: int = 0
-    lora_alpha: float = 16.0
-    lora_targets: tuple[str, ...] = ("q", "v")
-    pad: int = 0
+    vocabulary: int | None
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    hidden: int
+    rope_base: float
+    norm_epsilon: float
+    tied: bool
+    dtype: Literal["float32", "bfloat16"]
+    lora_rank: int
+    lora_alpha: float
+    lora_targets: tuple[str, ...]
+    pad: int
 
     def __post_init__(self) -> None:
         check_fields(self, "model")
-        object.__setattr__(self, "lora_targets", tuple(self.lora_targets))
         for name in ("width", "layers", "heads", "kv_heads", "hidden"):
             require(getattr(self, name) > 0, f"model.{name}={getattr(self, name)} must be at least 1.")
         require(
@@ -69,7 +68,7 @@ class TransformerModel(Model):
         """
         require(
             self.vocabulary is not None,
-            "model.vocabulary=null stands for the tokens of an environment with texts, such as env=text; give a number.",
+            "model.vocabulary=null stands for the tokens of an environment with texts (env=text); give a number.",
         )
         assert self.vocabulary is not None
         return LanguageModel(
@@ -85,7 +84,7 @@ class TransformerModel(Model):
             dtype=self.dtype,
             lora_rank=self.lora_rank,
             lora_alpha=self.lora_alpha,
-            lora_targets=self.lora_targets,
+            lora_targets=tuple(self.lora_targets),
             pad=self.pad,
         )
 

@@ -14,6 +14,9 @@ from rl_rewards.models.transformer.gguf_tokenizer import read_tokenizer
 from rl_rewards.models.transformer.model import TransformerModel
 from rl_rewards.models.transformer.safetensors_folder import open_folder
 
+NO_LORA: dict[str, Any] = {"lora_rank": 0, "lora_alpha": 16.0, "lora_targets": ["q", "v"]}
+"""The settings of a checkpoint's model, which has no adapters yet."""
+
 
 def load_pretrained(
     path: str | Path, pad: int = 0, dtype: Literal["float32", "bfloat16"] = "float32"
@@ -30,7 +33,7 @@ def load_pretrained(
             tensor is missing or has another shape.
     """
     checkpoint = _open(Path(path))
-    model = TransformerModel(**checkpoint.settings, pad=pad, dtype=dtype)
+    model = TransformerModel(**checkpoint.settings, **NO_LORA, pad=pad, dtype=dtype)
     shapes = jax.eval_shape(model.language_model().init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))["params"]
     params: dict[str, Any] = {
         name: jnp.asarray(_read(checkpoint, name, shape.shape)) for name, shape in shapes.items() if name != "layers"

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.models.transformer.generate import allowed_logits, draw_token, generate, response_mask, score
-from rl_rewards.models.transformer.model import TransformerModel
+from tests.models.transformer.small import transformer
 
-NETWORK = TransformerModel(vocabulary=8, width=16, layers=1, heads=2, kv_heads=1, hidden=16).language_model()
+NETWORK = transformer(vocabulary=8, width=16, layers=1, heads=2, kv_heads=1, hidden=16).language_model()
 END, ALLOWED, LENGTH = 2, 7, 6
 PROMPT = jnp.tile(jnp.array([[0, 0, 3], [0, 5, 7], [4, 1, 6], [0, 0, 5]], jnp.int32), (8, 1))
 

@@ -12,10 +12,11 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.models.transformer.lora import add_lora, merge_lora, trainable_mask
 from rl_rewards.models.transformer.model import TransformerModel
 from rl_rewards.models.transformer.network import attend, left_padding, product, rms_norm, rotate
+from tests.models.transformer.small import transformer
 from tests.probes import make
 
 SMALL = {"vocabulary": 11, "width": 16, "layers": 2, "heads": 4, "kv_heads": 2, "hidden": 24}
-MODEL = TransformerModel(**SMALL)
+MODEL = transformer(**SMALL)
 NETWORK = MODEL.language_model()
 TOKENS = jnp.array([[0, 0, 3, 5, 7, 2], [4, 1, 9, 10, 3, 3]], jnp.int32)
 
@@ -69,7 +70,7 @@ def test_logits_are_those_of_a_reference_in_numpy():
 
 
 def test_a_scan_over_many_layers_gives_the_reference_too():
-    model = TransformerModel(**SMALL | {"layers": 5})
+    model = transformer(**SMALL | {"layers": 5})
     network = model.language_model()
     tree = jax.jit(network.init)(jax.random.key(1), TOKENS)
     found = jax.jit(network.apply)(tree, TOKENS)
@@ -127,7 +128,7 @@ def test_one_more_pad_on_the_left_changes_nothing():
 
 @pytest.mark.parametrize("layers", [2, 5])
 def test_the_cache_gives_the_logits_of_the_whole(layers):
-    network = TransformerModel(**SMALL | {"layers": layers}).language_model()
+    network = transformer(**SMALL | {"layers": layers}).language_model()
     tree = jax.jit(network.init)(jax.random.key(1), TOKENS)
     whole = jax.jit(network.apply)(tree, TOKENS)
     cache, last = network.apply(tree, TOKENS[:, :3], 6, method="prefill")
@@ -141,7 +142,7 @@ def test_the_cache_gives_the_logits_of_the_whole(layers):
 
 
 def test_bfloat16_is_close_and_its_logits_are_float32():
-    network = TransformerModel(**SMALL, dtype="bfloat16").language_model()
+    network = transformer(**SMALL, dtype="bfloat16").language_model()
     found, exact = jax.jit(network.apply)(params(), TOKENS), logits(params(), TOKENS)
     assert found.dtype == jnp.float32
     assert 1e-4 < np.abs(found - exact)[1].max() < 0.1
@@ -151,7 +152,7 @@ def test_bfloat16_is_close_and_its_logits_are_float32():
 
 
 def test_an_untied_model_has_its_own_last_layer():
-    network = TransformerModel(**SMALL, tied=False).language_model()
+    network = transformer(**SMALL, tied=False).language_model()
     tree = jax.jit(network.init)(jax.random.key(0), TOKENS)
     hidden = network.apply(tree, TOKENS, method="hidden")
     found = network.apply(tree, hidden, method="logits")
@@ -159,7 +160,7 @@ def test_an_untied_model_has_its_own_last_layer():
 
 
 def test_lora_adds_nothing_at_first_and_merges_exactly():
-    adapted = TransformerModel(**SMALL, lora_rank=3, lora_alpha=6.0, lora_targets=("q", "v", "down"))
+    adapted = transformer(**SMALL, lora_rank=3, lora_alpha=6.0, lora_targets=("q", "v", "down"))
     network = adapted.language_model()
     tree = jax.jit(network.init)(jax.random.key(0), TOKENS)
     frozen = {"params": {name: part for name, part in tree["params"].items() if name != "lora"}}
@@ -176,7 +177,7 @@ def test_lora_adds_nothing_at_first_and_merges_exactly():
 
 
 def test_lora_is_added_to_a_model_that_exists():
-    model = TransformerModel(**SMALL, lora_rank=2, lora_targets=("o",))
+    model = transformer(**SMALL, lora_rank=2, lora_targets=("o",))
     found = add_lora(model, params(), jax.random.key(3))
     wanted = jax.eval_shape(model.language_model().init, jax.random.key(0), TOKENS)
     assert jax.tree.map(jnp.shape, found) == jax.tree.map(jnp.shape, wanted)
@@ -189,7 +190,7 @@ def test_lora_is_added_to_a_model_that_exists():
 
 
 def test_only_lora_weights_train():
-    tree = TransformerModel(**SMALL, lora_rank=2).language_model().init(jax.random.key(0), TOKENS)
+    tree = transformer(**SMALL, lora_rank=2).language_model().init(jax.random.key(0), TOKENS)
     mask = trainable_mask(tree)
     optimizer = optax.chain(optax.masked(optax.sgd(1.0), mask), optax.masked(optax.set_to_zero(), _opposite(mask)))
     updates, _ = optimizer.update(jax.tree.map(jnp.ones_like, tree), optimizer.init(tree), tree)
@@ -204,8 +205,9 @@ def _opposite(mask):
     return jax.tree.map(lambda on: not on, mask)
 
 
-def test_the_yaml_is_the_class_with_its_defaults():
-    assert make("model", "transformer") == TransformerModel()
+def test_a_model_that_does_not_know_its_tokens_builds_nothing():
+    with pytest.raises(ConfigError, match="vocabulary=null stands for the tokens of an environment"):
+        make("model", "transformer").language_model()
 
 
 @pytest.mark.parametrize(
@@ -226,5 +228,5 @@ def test_the_yaml_is_the_class_with_its_defaults():
 )
 def test_settings_out_of_range_are_refused_in_one_sentence(change, message):
     with pytest.raises(ConfigError) as error:
-        TransformerModel(**SMALL | change)
+        transformer(**SMALL | change)
     assert str(error.value) == message

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.models.transformer.model import TransformerModel
 from rl_rewards.models.transformer.pretrained import load_pretrained, load_tokenizer
+from tests.models.transformer.small import transformer
 
 SMOLLM2 = "RL_REWARDS_SMOLLM2"
 SIZES = {"vocabulary": 9, "width": 64, "layers": 2, "heads": 4, "kv_heads": 2, "hidden": 96}
-MODEL = TransformerModel(**SIZES, rope_base=500.0, norm_epsilon=1e-4)
+MODEL = transformer(**SIZES, rope_base=500.0, norm_epsilon=1e-4)
 TOKENS = jnp.array([[3, 5, 7, 2]], jnp.int32)
 FOLDER_NAMES = {
     **{name: f"self_attn.{name}_proj" for name in "qkvo"},

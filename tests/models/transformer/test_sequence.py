@@ -9,11 +9,11 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.models.networks import last_hidden_layer
-from rl_rewards.models.transformer.model import TransformerModel
 from rl_rewards.models.transformer.sequence import with_trunk
+from tests.models.transformer.small import transformer
 
 SMALL = {"vocabulary": 11, "width": 16, "layers": 1, "heads": 2, "kv_heads": 1, "hidden": 16}
-MODEL = TransformerModel(**SMALL)
+MODEL = transformer(**SMALL)
 NETWORK = MODEL.network(3, output_gain=0.5)
 X = jnp.array([[[0, 0, 3, 5, 7, 0], [4, 1, 9, 10, 3, 3]], [[3, 5, 7, 0, 0, 0], [0, 0, 0, 3, 5, 7]]], jnp.float32)
 
@@ -62,7 +62,7 @@ def test_a_language_model_gives_its_weights_to_the_trunk():
 
 
 def test_lora_weights_of_the_reward_model_stay():
-    network = TransformerModel(**SMALL, lora_rank=2).network(1)
+    network = transformer(**SMALL, lora_rank=2).network(1)
     own = jax.eval_shape(network.init, jax.random.key(0), X)
     language = jax.eval_shape(MODEL.language_model().init, jax.random.key(9), jnp.ones((1, 2), jnp.int32))
     moved = with_trunk(own, language)["params"]["language"]
@@ -70,7 +70,7 @@ def test_lora_weights_of_the_reward_model_stay():
 
 
 def test_weights_of_another_size_are_refused():
-    other = TransformerModel(**SMALL | {"hidden": 8}).language_model()
+    other = transformer(**SMALL | {"hidden": 8}).language_model()
     language = jax.eval_shape(other.init, jax.random.key(9), jnp.ones((1, 2), jnp.int32))
     with pytest.raises(ConfigError, match=r"do not fit the reward model's network; give both the same settings"):
         with_trunk(variables(), language)
