@@ -19,6 +19,7 @@ RUN_BY = {
     r".* reward=ai_feedback": "tests/labelers/test_ai_judge.py",
     r".*experiment=lecture/classifiers/": "tests/lecture/classifiers/test_classifier_studies.py",
     r".*experiment=lecture/demonstrations/|.*experiment=lecture/CHAPTER/NAME": "tests/lecture/test_computed.py",
+    r".*env=text algorithm=(lm|sampler|rloo) ": "tests/loop/test_language.py",
     r".* --multirun ": "tests/command_line/test_sweep.py",
     r".* --help( |$)": "tests/command_line/test_help.py",
     r".* resume=RUN_DIR trust=": "tests/loop/test_trust.py",

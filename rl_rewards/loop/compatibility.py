@@ -72,7 +72,7 @@ def _check_texts(parts: Parts) -> None:
     require(
         spec.text is None or offers.needs_texts,
         f"Observations and actions of {spec.name} are texts, which only a language model can write; choose "
-        "algorithm=rloo, grpo, ppo_lm, reinforce, best_of_n, dpo or lm.",
+        "algorithm=rloo, grpo, ppo_lm, reinforce_lm, best_of_n, dpo or lm.",
     )
     require(
         not offers.needs_comparisons or needs.keeps_comparisons,

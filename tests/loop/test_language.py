@@ -114,7 +114,7 @@ def test_a_reward_model_that_may_guess_is_refused(stages, tmp_path):
         (["algorithm=ppo", "reward=environment"], "texts, which only a language model can write; choose"),
         (["algorithm=dpo", "reward=environment"], "learns from comparisons, and this reward has none"),
         (
-            ["algorithm=reinforce", "reward=text_preferences", "reward.reward_model.begins_with=nothing"],
+            ["algorithm=reinforce_lm", "reward=text_preferences", "reward.reward_model.begins_with=nothing"],
             "compares 2 responses to the same prompt, but this algorithm samples only algorithm.same_start=1",
         ),
     ],

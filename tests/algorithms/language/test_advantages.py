@@ -45,7 +45,7 @@ def test_the_mask_of_a_response_includes_its_end_and_no_padding():
 
 @pytest.mark.parametrize("baseline", ["mean", "none"])
 def test_reinforce_subtracts_the_mean_of_the_batch(baseline):
-    found, _, _ = advantages("reinforce", baseline=baseline)
+    found, _, _ = advantages("reinforce_lm", baseline=baseline)
     expected = RETURNS - (RETURNS.mean() if baseline == "mean" else 0.0)
     np.testing.assert_allclose(found, np.repeat(expected[:, None], 3, axis=1), rtol=1e-6)
 

@@ -12,8 +12,8 @@ from rl_rewards.core.types import Metrics
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reinforce(PolicyGradient):
-    """REINFORCE; configs/algorithm/reinforce.yaml explains its arguments."""
+class ReinforceLanguage(PolicyGradient):
+    """REINFORCE; configs/algorithm/reinforce_lm.yaml explains its arguments."""
 
     baseline: Literal["mean", "none"]
 
