@@ -1,7 +1,7 @@
 """Measures of generated token sequences: how long, how varied and how repetitive they are."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.types import Metrics
@@ -19,6 +19,17 @@ def ngrams(tokens: Int[Array, "N L"], mask: Bool[Array, "N L"], n: int) -> tuple
         hashed = _mixed(hashed ^ (part + jnp.uint32(0x9E3779B9) + (hashed << 6) + (hashed >> 2)))
         inside &= mask[:, i : i + length]
     return hashed.astype(jnp.int32), inside
+
+
+def sequence_hash(tokens: Int[Array, "*batch L"]) -> UInt32[Array, "*batch"]:
+    """Return a 32-bit hash of every sequence of tokens."""
+    place = jnp.arange(1, tokens.shape[-1] + 1, dtype=jnp.uint32) * jnp.uint32(0x9E3779B9)
+    return _mixed(jnp.sum(_mixed(tokens.astype(jnp.uint32) ^ _mixed(place)), axis=-1, dtype=jnp.uint32))
+
+
+def held_out_prompts(prompts: Int[Array, "*batch P"], every: int) -> Bool[Array, "*batch"]:
+    """Return True for about one prompt in ``every``: always for the same prompts, whatever the responses are."""
+    return sequence_hash(prompts) % every == every - 1
 
 
 def distinct_share(values: Int[Array, "*batch M"], mask: Bool[Array, "*batch M"]) -> Float[Array, "*batch"]:
@@ -39,7 +50,7 @@ def text_metrics(tokens: Int[Array, "N L"], mask: Bool[Array, "N L"], ended: Boo
     earlier one of the same response; and the share of different responses.
     """
     singles, pairs, triples = (ngrams(tokens, mask, n) for n in (1, 2, 3))
-    whole = ngrams(jnp.where(mask, tokens, -1), jnp.ones_like(mask), tokens.shape[1])[0][:, 0]
+    whole = sequence_hash(jnp.where(mask, tokens, -1)).astype(jnp.int32)
     everything = jnp.ones(len(tokens), bool)
     return {
         "agent/length": jnp.mean(jnp.sum(mask, axis=1).astype(jnp.float32)),

@@ -86,6 +86,14 @@ def _check_texts(parts: Parts) -> None:
         f"algorithm.same_start={offers.same_start}; it must be at least "
         "reward.clips (algorithm=sampler, rloo and grpo can do so).",
     )
+    if needs.queries is not None and clips > 1:
+        starts, asked = parts.algorithm.num_envs // offers.same_start, needs.queries.queries_per_round
+        require(
+            asked <= starts,
+            f"This reward asks up to {asked} queries in a round, but a round has only {starts} prompts "
+            f"(algorithm.num_envs / algorithm.same_start), so that it would ask about the same responses again; choose "
+            "more reward.sessions or algorithm.num_envs.",
+        )
     require(
         offers.same_start == 1 or isinstance(parts.env, JaxEnv),
         f"algorithm.same_start={offers.same_start} begins several environments in the same state, which {spec.name} "

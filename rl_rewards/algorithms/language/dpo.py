@@ -18,6 +18,7 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.preference_losses import PreferenceLoss, dpo_loss, ipo_loss, kto_loss, orpo_loss
 from rl_rewards.core.queries import Comparisons, pairs_of
 from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.text_measures import held_out_prompts
 from rl_rewards.core.types import Experience, Key, Metrics, RewardFn
 from rl_rewards.data.draws import draw_true
 
@@ -72,7 +73,8 @@ class DPO(LanguageLearner):
         comparisons = experience.comparisons
         assert comparisons is not None, "compatibility.check ensures that the reward has comparisons"
         responses = responses_in(self.text, comparisons.inputs[:, :, 0])
-        pairs, heldout = self._pairs(comparisons)
+        pairs = self._pairs(comparisons)
+        heldout = held_out_prompts(responses.prompt[pairs.first], self.heldout_every)
         reference = jax.lax.stop_gradient(self._log_probs(state.reference, responses))
         rows = draw_true(key, pairs.decided & ~heldout, self.gradient_steps * self.batch_size)
 
@@ -93,8 +95,8 @@ class DPO(LanguageLearner):
             "agent/comparisons": jnp.sum(pairs.decided).astype(jnp.float32),
         }
 
-    def _pairs(self, comparisons: Comparisons) -> tuple[Pairs, Bool[Array, " M"]]:
-        """Return all pairs, the better response first, and which of them belong to a held-out query."""
+    def _pairs(self, comparisons: Comparisons) -> Pairs:
+        """Return all pairs, the better response first."""
         queries, clips = comparisons.scores.shape
         one, two = pairs_of(clips)
         scores = jnp.where(comparisons.known, comparisons.scores, jnp.nan)
@@ -102,10 +104,7 @@ class DPO(LanguageLearner):
         base = clips * jnp.arange(queries)[:, None]
         first, second = base + jnp.where(gap > 0, one, two), base + jnp.where(gap > 0, two, one)
         decided = jnp.isfinite(gap) & (gap != 0)
-        heldout = jnp.broadcast_to(
-            (jnp.arange(queries) % self.heldout_every == self.heldout_every - 1)[:, None], gap.shape
-        )
-        return Pairs(*(x.reshape(-1) for x in (first, second, decided))), heldout.reshape(-1)
+        return Pairs(*(x.reshape(-1) for x in (first, second, decided)))
 
     def _log_probs(self, params: Any, responses: Responses) -> Float[Array, " N"]:
         """Return the log-probability of whole responses, in nats."""

@@ -107,6 +107,11 @@ class PolicyGradient(LanguageLearner):
             value = getattr(self, name)
             require(value is None or value > 0, f"algorithm.{name}={value} must be positive, or null.")
         require(
+            self.kl_in == "reward" or self.kl_estimator != "k1",
+            "algorithm.kl_in=loss needs another algorithm.kl_estimator than k1, whose gradient is 0 on average; choose "
+            "k2, k3 or exact.",
+        )
+        require(
             self.kl_in == "loss" or self.kl_estimator == "k1",
             f"algorithm.kl_estimator={self.kl_estimator} cannot be part of the reward, whose expectation only k1 gets "
             "right for every policy; choose k1, or algorithm.kl_in=loss.",
@@ -181,7 +186,7 @@ class PolicyGradient(LanguageLearner):
             minibatches=self.minibatches,
             target_kl=self.target_kl,
         )
-        state, goal = self._with_coefficient(state, metrics["agent/reference_kl"])
+        state = self._with_coefficient(state, metrics["agent/reference_kl"])
         groups = raw.reshape(-1, self.same_start)
         rewards = {
             "agent/reward_mean": jnp.mean(raw),
@@ -189,7 +194,7 @@ class PolicyGradient(LanguageLearner):
             "agent/reward_deviation_same_prompt": jnp.mean(jnp.std(groups, axis=1)),
         }
         written = text_metrics(responses.response, responses.mask, responses.ended)
-        return state, {**metrics, **told, **rewards, **written, **learned, **goal}
+        return state, {**metrics, **told, **rewards, **written, **learned}
 
     def _distances(self, state: LanguageState, responses: Responses, policy: Any, reference: Any) -> Metrics:
         """Return the entropy, and the KL divergence of responses from the reference by every estimator, in nats."""
@@ -211,15 +216,15 @@ class PolicyGradient(LanguageLearner):
             "agent/kl_coefficient": state.kl_coefficient,
         }
 
-    def _with_coefficient(self, state: LanguageState, kl: Float[Array, ""]) -> tuple[LanguageState, Metrics]:
+    def _with_coefficient(self, state: LanguageState, kl: Float[Array, ""]) -> LanguageState:
         """Return ``state`` with a larger coefficient if the divergence exceeds its goal, and a smaller one otherwise.
 
         beta <- beta (1 + gain * clip(KL / goal - 1, -0.2, 0.2)) (Ziegler et al. 2019, section 2.2).
         """
         if self.kl_goal is None:
-            return state, {}
+            return state
         error = jnp.clip(kl / self.kl_goal - 1.0, -KL_STEP, KL_STEP)
-        return state.replace(kl_coefficient=state.kl_coefficient * (1.0 + self.kl_gain * error)), {}
+        return state.replace(kl_coefficient=state.kl_coefficient * (1.0 + self.kl_gain * error))
 
     def _step(self, state: LanguageState, batch: LanguageBatch) -> tuple[LanguageState, Metrics]:
         """Take one gradient step on a minibatch."""

@@ -17,13 +17,15 @@ from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, enough_seeds, in_words, less
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import last_mean, over_rounds, series
+from rl_rewards.studies.measures import LAST, last_mean, over_rounds, series
 
 GOLD, PROXY = "eval/true_return", "eval/learned_return"
 FALL = 0.5
 """The least fall of gold from its best evaluation that counts as over-optimisation; gold lies between -4 and 4."""
 BETTER = 0.3
 """The least difference of gold that counts."""
+ROUNDS = 5
+"""Rounds at the end of a stage over which accuracy is averaged."""
 POLICIES = {"rlhf": "beta 0.1", "no_penalty": "beta 0"}
 
 
@@ -33,14 +35,12 @@ class RLHF:
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
-        gold = {name: last_mean(run, GOLD) for name, run in arms.items()}
+        gold = {name: last_mean(run, GOLD, 1 if name == "sft" else LAST) for name, run in arms.items()}
         curves = {name: {key: series(arms[name], key).tolist() for key in (GOLD, PROXY)} for name in POLICIES}
         distance = {name: over_rounds(arms[name], "agent/reference_kl").tolist() for name in POLICIES}
-        accuracy = over_rounds(arms["reward_model"], "train/same_start_accuracy")[-1].tolist()
-        own = {
-            name: over_rounds(arms[name], "train/same_start_accuracy")[-5:].mean(axis=0).tolist() for name in POLICIES
-        }
-        details = {"gold": gold, "curves": curves, "kl": distance, "accuracy": {"sft": accuracy, **own}}
+        own = {"sft": "reward_model", **{name: name for name in POLICIES}}
+        accuracy = {stage: _own_accuracy(arms[name]) for stage, name in own.items()}
+        details = {"gold": gold, "curves": curves, "kl": distance, "accuracy": accuracy}
         return Findings(self.claims(gold, curves, details["accuracy"]), details)
 
     def claims(
@@ -58,8 +58,9 @@ class RLHF:
         """
         gained = less(gold["rlhf"], gold["sft"])
         found, proxy = (np.array(curves["no_penalty"][key]) for key in (GOLD, PROXY))
-        fell = _largest_fall(found) >= FALL
-        rose = proxy[-1] > proxy[0]
+        best, end = _best(found), found[-LAST:].mean(axis=0)
+        control = _best(np.array(curves["rlhf"][GOLD])) - np.array(gold["rlhf"])
+        over = (best - end >= FALL) & (proxy[-LAST:].mean(axis=0) > proxy[0])
         lost = less(accuracy["sft"], accuracy["no_penalty"])
         apart = less(gold["dpo"], gold["rlhf"])
         return [
@@ -69,14 +70,15 @@ class RLHF:
                 "gold more, paired by seed", gained, BETTER, {name: gold[name] for name in ("sft", "rlhf")},
             ),
             enough_seeds(
-                f"Without a penalty the proxy rises while gold, after a best evaluation, falls by {FALL:g} or more, in "
-                "at least 90% of seeds.",
-                f"gold at its best {in_words(found.max(axis=0).tolist())}, at the end {in_words(found[-1].tolist())}.",
-                (fell & rose).tolist(), 0.9, {"best": found.max(axis=0).tolist(), "end": found[-1].tolist()},
+                f"Without a penalty the proxy rises while gold ends {FALL:g} or more below its best, in at least 90% "
+                "of seeds.",
+                f"gold at its best {in_words(best.tolist())}, at the end {in_words(end.tolist())}; with a penalty it "
+                f"ends {in_words(control.tolist())} below its best.",
+                over.tolist(), 0.9, {"best": best.tolist(), "end": end.tolist(), "control": control.tolist()},
             ),
             at_least(
-                "On the responses of the policy without a penalty the reward model is less accurate than on those that "
-                "it was trained on, by 0.1 or more.",
+                "On the responses of the policy without a penalty the reward model is less accurate than on those of "
+                "the fine-tuned policy, by 0.1 or more.",
                 f"{in_words(accuracy['sft'])} against {in_words(accuracy['no_penalty'])}; {in_words(lost)} less.",
                 "accuracy lost, paired by seed", lost, 0.1,
                 {name: accuracy[name] for name in ("sft", "no_penalty")},
@@ -116,9 +118,14 @@ class RLHF:
             figure.savefig(path, dpi=110)
 
 
-def _largest_fall(found: Float[np.ndarray, "evaluations seeds"]) -> Float[np.ndarray, " seeds"]:
-    """Return how far each seed falls at most from an earlier evaluation."""
-    return np.max(np.maximum.accumulate(found, axis=0) - found, axis=0)
+def _best(found: Float[np.ndarray, "evaluations seeds"]) -> Float[np.ndarray, " seeds"]:
+    """Return the best mean of two evaluations in a row, of each seed: a single lucky one does not count."""
+    return np.max((found[1:] + found[:-1]) / 2, axis=0)
+
+
+def _own_accuracy(run: RunFiles) -> list[float]:
+    """Return the reward model's accuracy on the policy's responses of the last ``ROUNDS`` rounds, of each seed."""
+    return np.nanmean(over_rounds(run, "train/same_start_accuracy")[-ROUNDS:], axis=0).tolist()
 
 
 def _at(found: Float[np.ndarray, "rounds seeds"], rounds: Sequence[int]) -> Float[np.ndarray, "evaluations seeds"]:

@@ -32,6 +32,7 @@ from rl_rewards.core.queries import (
     right,
 )
 from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.text_measures import held_out_prompts
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import READS, AsksForLabels, JudgesPairs, feature_size, make_pair_features
@@ -42,16 +43,6 @@ from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModel
 
 SHOWN_STEPS = 1024
 """Number of visited steps on which rewards are standardised and with which new states are compared."""
-
-NEVER = 1e30
-"""The loss before there is one; it is finite, because a state with infinite numbers looks like a broken run."""
-
-
-class BestModel(struct.PyTreeNode):
-    """The weights with the lowest loss on held-out answers so far."""
-
-    variables: dict  # of the reward model
-    loss: Float[Array, ""]  # nats a pair; NEVER before the first answers
 
 
 class PreferencesState(struct.PyTreeNode):
@@ -66,7 +57,7 @@ class PreferencesState(struct.PyTreeNode):
     known: Bool[Array, "D K"]  # False without an answer; a NaN score in a checkpoint would look like a broken run
     visited: Float[Array, "M d"]  # some visited steps
     exploring: Bool[Array, ""]  # True in the first rounds, which pay for new states
-    best: BestModel | None = None  # only with keep_best
+    best: dict | None = None  # with keep_best: the variables with the lowest loss on the held-out answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +177,7 @@ class Preferences(Asking, AsksForLabels):
         state = state.replace(
             model=state.model.replace(moments=moments), visited=inputs, exploring=round < self.unsupervised_rounds
         )
-        trainable = self._answered(state) & ~self._heldout
+        trainable = self._answered(state) & ~self._heldout(state)
         unlabelled = self._unlabelled(experience, pool_key)
         answers = self._scores(state, np.arange(self.budget))
 
@@ -232,8 +223,9 @@ class Preferences(Asking, AsksForLabels):
         return None if self.clips == 1 else Comparisons(inputs=state.inputs, scores=state.scores, known=state.known)
 
     def heldout_agreement(self, state: PreferencesState) -> tuple[Array, Array] | None:
-        held_out = self.clips > 1 and self._heldout.any()
-        return _agreement(*self._heldout_returns(state)) if held_out else None
+        if self.clips == 1:
+            return None
+        return _agreement(self._heldout_returns(state, self._chosen(state)), self._heldout_scores(state))
 
     def begin_with(self, state: PreferencesState, policy: Any) -> PreferencesState:
         model = self.reward_model.begin_with(state.model, policy)
@@ -254,9 +246,19 @@ class Preferences(Asking, AsksForLabels):
     def _scores(self, state: PreferencesState, index: Array | np.ndarray) -> Float[Array, "*batch K"]:
         return jnp.where(state.known[index], state.scores[index], jnp.nan)
 
-    @property
-    def _heldout(self) -> np.ndarray:
-        return np.arange(self.budget) % self.heldout_every == self.heldout_every - 1
+    def _heldout(self, state: PreferencesState) -> Bool[Array, " D"]:
+        """Return True for the queries that are never trained on; of texts, those about one prompt in
+        ``heldout_every``."""
+        if self.spec.text is not None:
+            prompts = state.inputs[:, 0, 0, : self.spec.text.prompt_tokens].astype(jnp.int32)
+            return held_out_prompts(prompts, self.heldout_every)
+        return jnp.arange(self.budget) % self.heldout_every == self.heldout_every - 1
+
+    def _heldout_rows(self, state: PreferencesState) -> Int[Array, " H"]:
+        """Return the indices of the held-out queries, then of others up to a fixed number."""
+        if self.spec.text is None:
+            return jnp.arange(self.heldout_every - 1, self.budget, self.heldout_every)
+        return jnp.argsort(~self._heldout(state), stable=True)[: -(-2 * self.budget // self.heldout_every)]
 
     def _unlabelled(self, experience: Experience, key: Key) -> Float[Array, "U K L d"] | None:
         """Return pairs without answers, for pseudo-labels; None if these are off."""
@@ -275,19 +277,22 @@ class Preferences(Asking, AsksForLabels):
         }
         if self.clips == 1:
             return metrics
-        if not self._heldout.any():
+        if len(self._heldout_rows(state)) == 0:
             return metrics
-        members, scores = self._heldout_returns(state)
+        members, scores = self._heldout_returns(state, self._chosen(state)), self._heldout_scores(state)
         found, known = _agreement(members, scores)
         accuracy = jnp.where(known > 0, found / jnp.maximum(known, 1.0), jnp.nan)
         error = calibration_error(jnp.mean(jax.nn.sigmoid(preference_logits(members)), axis=0), scores)
         return metrics | {"reward/heldout_accuracy": accuracy, "reward/heldout_calibration_error": error}
 
-    def _heldout_returns(self, state: PreferencesState) -> tuple[Float[Array, "E H K"], Float[Array, "H K"]]:
-        """Return every member's returns of the held-out segments, and their answers."""
-        heldout = np.flatnonzero(self._heldout)
-        returns = jnp.sum(self.reward_model.rewards(self._chosen(state), state.inputs[heldout]), axis=-1)
-        return returns, self._scores(state, heldout)
+    def _heldout_returns(self, state: PreferencesState, model: RewardModelState) -> Float[Array, "E H K"]:
+        """Return every member's returns of the held-out segments."""
+        return jnp.sum(self.reward_model.rewards(model, state.inputs[self._heldout_rows(state)]), axis=-1)
+
+    def _heldout_scores(self, state: PreferencesState) -> Float[Array, "H K"]:
+        """Return the answers about the held-out segments; NaN where there is none."""
+        rows = self._heldout_rows(state)
+        return jnp.where(self._heldout(state)[rows][:, None], self._scores(state, rows), jnp.nan)
 
     def _probabilities(self, state: PreferencesState, inputs: Float[Array, "N K L d"]) -> Float[Array, "E N P"]:
         if self.clips == 1:
@@ -296,24 +301,29 @@ class Preferences(Asking, AsksForLabels):
 
     # The weights that pay.
 
-    def _first_best(self, variables: dict) -> BestModel | None:
-        return BestModel(jax.tree.map(jnp.copy, variables), jnp.array(NEVER)) if self.keep_best else None
+    def _first_best(self, variables: dict) -> dict | None:
+        return jax.tree.map(jnp.copy, variables) if self.keep_best else None
 
     def _chosen(self, state: PreferencesState) -> RewardModelState:
         """Return the model whose rewards are paid: the best one so far with keep_best, else the newest."""
-        return state.model if state.best is None else state.model.replace(variables=state.best.variables)
+        return state.model if state.best is None else state.model.replace(variables=state.best)
 
     def _with_best(self, state: PreferencesState) -> PreferencesState:
-        """Return ``state`` with the newest weights as the best ones if their held-out loss is the lowest so far."""
+        """Return ``state`` with the newest weights as the best ones, unless the best ones so far do better on the
+        held-out answers that there are now."""
         if state.best is None:
             return state
-        heldout = np.flatnonzero(self._heldout)
-        members = jnp.sum(self.reward_model.rewards(state.model, state.inputs[heldout]), axis=-1)  # [E, H, K]
-        losses, pairs = jax.vmap(lambda one: preference_loss(one, self._scores(state, heldout), 0.0))(members)
-        loss = jnp.where(jnp.sum(pairs) > 0, jnp.sum(losses) / jnp.maximum(jnp.sum(pairs), 1.0), NEVER)
-        better = loss <= state.best.loss
-        best = BestModel(state.model.variables, loss)
-        return state.replace(best=jax.tree.map(lambda new, old: jnp.where(better, new, old), best, state.best))
+        scores = self._heldout_scores(state)
+
+        def loss(variables: dict) -> Float[Array, ""]:
+            members = self._heldout_returns(state, state.model.replace(variables=variables))
+            losses, _ = jax.vmap(lambda one: preference_loss(one, scores, 0.0))(members)
+            return jnp.sum(losses)
+
+        better = loss(state.model.variables) <= loss(state.best)
+        return state.replace(
+            best=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.model.variables, state.best)
+        )
 
     # Rewards.
 

@@ -106,7 +106,7 @@ def test_a_sampler_never_changes():
 def test_adapters_alone_learn_with_lora():
     algorithm, first, last, _ = trained("ppo_lm", 2, model=Adapters())
     moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), first.params, last.params)
-    assert moved["value"] == {"params": {"kernel": True, "bias": True}}
+    assert all(jax.tree.leaves(moved["value"]))
     layers = {name: jax.tree.leaves(found) for name, found in moved["model"]["params"].items()}
     assert all(layers.pop("lora")) and not any(any(found) for found in layers.values())
     assert algorithm.transformer.lora_rank == 2
