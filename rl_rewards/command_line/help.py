@@ -36,6 +36,7 @@ CHAPTERS = {
     "lecture/games": "asymmetric self-play",
     "lecture/curiosity": "exploration without a task",
     "lecture/offline": "learning from recorded steps",
+    "lecture/language": "language models: rewards from comparisons, RL and DPO",
     "classic": "PPO on the true reward, tuned for few env steps",
     "expert": "RL on the true reward; scripts/make_demos.py records it",
 }
@@ -56,11 +57,10 @@ More help
   --help rewards           also envs, algorithms, models, labelers, experiments
   --help gail              a choice and all its keys; also --help reward=gail
   --help algorithm.clip    a key's meaning, range and default; --help keys: all
-Other arguments
+Other arguments; also --version and --hydra-help
   resume=RUN_DIR           continue an interrupted run
   --multirun reward=A,B    one run for each value, or combination of values
   --cfg job --resolve      print the composed configuration and stop
-  --version, --hydra-help
 Other commands; each has --help
   python -m rl_rewards.report      write or compare reports
   python -m rl_rewards.label       serve the page on which people answer

@@ -80,6 +80,8 @@ class Requirements:
     """Every step has a positive reward, so ending an episode early costs reward."""
     pays_after_the_end: bool = _entry(False, any)
     """A termination leads to an absorbing state that has a reward at every step, forever."""
+    begins_with_policy: bool = _entry(False, any)
+    """Its networks begin with the layers of the pretrained policy (``pretrain``)."""
     keeps_comparisons: bool = _entry(False, any)
     """It keeps the answers that it was given, with what they are about, even when it is frozen."""
     stationary: bool = _entry(False, all)
@@ -123,7 +125,11 @@ class Requirements:
     def frozen(self) -> "Requirements":
         """Return the requirements of the same reward when it no longer learns: it needs no data to learn from."""
         nothing_to_learn: dict[str, Any] = {"history": 0, "demos": None, "data": (), "queries": None}
-        asks_nothing_of_the_run: dict[str, Any] = {"needs_rollouts": False, "needs_experience": False}
+        asks_nothing_of_the_run: dict[str, Any] = {
+            "needs_rollouts": False,
+            "needs_experience": False,
+            "begins_with_policy": False,
+        }
         return replace(self, **nothing_to_learn, **asks_nothing_of_the_run, stationary=True, warnings=())
 
 

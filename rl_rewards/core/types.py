@@ -160,7 +160,7 @@ class TextSpec:
     prompt_tokens: int  # P, the longest prompt
     response_tokens: int  # L, the longest response with its end token
     pad: int = 0  # fills up prompts and responses; never a word, never the end
-    end: int = 1  # ends a response; never in a prompt
+    end: int = 1  # ends a response; a template may put it between the messages of a prompt
     tokenizer: str  # a hash of the vocabulary (SHA-256); models and data of another vocabulary do not fit
 
 

@@ -19,6 +19,11 @@ def check(parts: Parts, settings: Settings) -> None:
     source, algorithm = parts.source, parts.algorithm
     needs, offers = source.requirements, algorithm.requirements
     _check_texts(parts)
+    require(
+        not needs.begins_with_policy or settings.pretrain.run is not None,
+        "reward.reward_model.begins_with=policy copies the layers of the pretrained policy; name its run with "
+        "pretrain=RUN_DIR, or choose reward.reward_model.begins_with=nothing.",
+    )
     if parts.offline:
         require(
             not needs.needs_rollouts,
@@ -75,16 +80,16 @@ def _check_texts(parts: Parts) -> None:
         "algorithm=rloo, grpo, ppo_lm, reinforce_lm, best_of_n, dpo or lm.",
     )
     require(
-        not offers.needs_comparisons or needs.keeps_comparisons,
-        "This algorithm learns from comparisons, and this reward has none; choose reward=frozen reward.run=RUN_DIR of "
-        "a run with reward=preferences.",
+        not offers.needs_comparisons or (needs.keeps_comparisons and needs.reads == ("next_obs",)),
+        "This algorithm learns from comparisons of whole texts, and this reward has none; choose reward=frozen "
+        "reward.run=RUN_DIR of a run with reward=text_preferences.",
     )
     clips = 1 if needs.queries is None or spec.text is None else needs.queries.clips
     require(
         clips <= offers.same_start,
-        f"This reward compares {clips} responses to the same prompt, but this algorithm samples only "
-        f"algorithm.same_start={offers.same_start}; it must be at least "
-        "reward.clips (algorithm=sampler, rloo and grpo can do so).",
+        f"This reward compares {clips} responses to the same prompt, but this algorithm samples {offers.same_start}; "
+        f"choose algorithm.same_start={clips} or more, with an algorithm that samples responses, such as sampler or "
+        "rloo.",
     )
     if needs.queries is not None and clips > 1:
         starts, asked = parts.algorithm.num_envs // offers.same_start, needs.queries.queries_per_round

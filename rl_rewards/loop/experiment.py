@@ -27,7 +27,7 @@ from rl_rewards.loop.failures import write_failed
 from rl_rewards.loop.log import MetricsFile, Progress, stored_rows
 from rl_rewards.loop.questions import HostSide, Questions
 from rl_rewards.loop.recordings import check_length, write_recordings
-from rl_rewards.loop.reward_gate import check_reward_accuracy
+from rl_rewards.loop.reward_gate import check_comparisons, check_reward_accuracy
 from rl_rewards.loop.rounds import Rounds, check_saving, initial_memory, make_host_env
 from rl_rewards.loop.run_folder import config_text
 from rl_rewards.loop.saved_state import CHECKPOINTS
@@ -123,6 +123,7 @@ class _Session:
         self.parts, self.settings = parts, settings = experiment
         self.examples, self.run_dir = examples, run_dir
         parts.env.spec.save(run_dir / "spec.json")
+        check_comparisons(parts)
         check_reward_accuracy(parts)
         keep_reward(parts.source, run_dir, settings.seed, parts.seeds)
         self.data_hash = fingerprint(examples)

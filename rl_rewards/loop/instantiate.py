@@ -29,7 +29,7 @@ def instantiate_part(group: str, node: Mapping[str, Any], **wired: Any) -> Any:
         ConfigError: when the keys do not fit the class, or the class lacks members of its contract.
     """
     require("_target_" in node, f"{group} has no _target_; it must name the class to make.")
-    node = _with_vocabulary(node, wired.get("spec"))
+    node = _with_tokens(node, wired.get("spec"))
     made = _class_of(group, node)
     wired = _check_keys(group, node, made, wired)
     own = is_own(made) | _check_inner(group, node)
@@ -46,13 +46,13 @@ def instantiate_part(group: str, node: Mapping[str, Any], **wired: Any) -> Any:
         raise error from None
 
 
-def _with_vocabulary(node: Mapping[str, Any], spec: EnvSpec | None) -> dict[str, Any]:
-    """Return ``node`` with the environment's number of tokens where a model within it leaves ``vocabulary`` open."""
+def _with_tokens(node: Mapping[str, Any], spec: EnvSpec | None) -> dict[str, Any]:
+    """Return ``node`` with the environment's tokens where a model within it leaves ``vocabulary`` or ``pad`` open."""
     if spec is None or spec.text is None:
         return dict(node)
-    filled = {key: _with_vocabulary(one, spec) if isinstance(one, Mapping) else one for key, one in node.items()}
-    open_ = "vocabulary" in filled and filled["vocabulary"] is None
-    return filled | {"vocabulary": spec.text.vocabulary} if open_ else filled
+    filled = {key: _with_tokens(one, spec) if isinstance(one, Mapping) else one for key, one in node.items()}
+    known = {"vocabulary": spec.text.vocabulary, "pad": spec.text.pad}
+    return filled | {key: value for key, value in known.items() if key in filled and filled[key] is None}
 
 
 def _class_of(group: str, node: Mapping[str, Any]) -> Any:

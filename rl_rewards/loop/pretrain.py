@@ -79,6 +79,11 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
     for kind, name in (("observations", "obs"), ("actions", "action")):
         here, there = getattr(parts.env.spec, name), getattr(policy.spec, name)
         require(here == there, f"pretrain={run} learned with {kind} {there}; they must be {here}.")
+    require(
+        parts.env.spec.text == policy.spec.text,
+        f"pretrain={run} learned with other tokens or other lengths of texts: {policy.spec.text}; they must be "
+        f"{parts.env.spec.text}.",
+    )
     for name in ours or (None,):
         own, other = (one if name is None else one.learners[name] for one in (parts.algorithm, policy.algorithm))
         require(

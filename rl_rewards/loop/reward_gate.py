@@ -13,6 +13,26 @@ from rl_rewards.loop.train import Parts
 from rl_rewards.rewards.frozen import Frozen
 
 
+def check_comparisons(parts: Parts) -> None:
+    """Check that a frozen reward has comparisons to learn from, if the algorithm learns from them.
+
+    Raises:
+        ConfigError: if none of its queries has a decided answer.
+    """
+    source = parts.source
+    if not parts.algorithm.requirements.needs_comparisons or not isinstance(source, Frozen):
+        return
+    found = source.comparisons(source.learned)
+    assert found is not None, "compatibility.check ensures that the reward keeps comparisons"
+    scores = np.where(np.asarray(found.known), np.asarray(found.scores), np.nan)
+    decided = int(np.sum(np.nanmax(scores, axis=-1, initial=-np.inf) > np.nanmin(scores, axis=-1, initial=np.inf)))
+    require(
+        decided > 0,
+        f"reward.run={source.run} has no answer that prefers one response to another, so that there is nothing to "
+        "learn; let its run ask and get answers first.",
+    )
+
+
 def check_reward_accuracy(parts: Parts) -> None:
     """Check the accuracy of a frozen reward of texts on the answers that its run held out, over all seeds together.
 

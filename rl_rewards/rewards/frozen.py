@@ -44,6 +44,11 @@ class Frozen(RewardSource):
             f"reward.run={self.run} is a run of another environment: it was learned on {there}, and this run uses "
             f"{here}.",
         )
+        require(
+            self.spec.text == self.learned_spec.text,
+            f"reward.run={self.run} was learned with other tokens or other lengths of texts: {self.learned_spec.text}; "
+            f"they must be {self.spec.text}.",
+        )
         missing = [key for key in self.source.requirements.info_keys if key not in self.spec.info]
         require(
             not missing,

@@ -21,7 +21,6 @@ STEPS, ENVS = 30, 64
         ("env=point_maze", "env.layout=hazards", "env.start=anywhere", "env.hazard=hurts", "env.reward=steps"),
         ("env=grid",),
         ("env=flip",),
-        ("env=text",),
         ("env=driver",),
         ("env=driver", "env.variant=biyik2019", "env.weights=[0.5,-0.5,0.5,-0.5]"),
         ("env=pencil_case", "env.observation=true_pose"),

@@ -112,10 +112,10 @@ def test_a_reward_model_that_may_guess_is_refused(stages, tmp_path):
     ("overrides", "message"),
     [
         (["algorithm=ppo", "reward=environment"], "texts, which only a language model can write; choose"),
-        (["algorithm=dpo", "reward=environment"], "learns from comparisons, and this reward has none"),
+        (["algorithm=dpo", "reward=environment"], "learns from comparisons of whole texts, and this reward has none"),
         (
             ["algorithm=reinforce_lm", "reward=text_preferences", "reward.reward_model.begins_with=nothing"],
-            "compares 2 responses to the same prompt, but this algorithm samples only algorithm.same_start=1",
+            "compares 2 responses to the same prompt, but this algorithm samples 1; choose",
         ),
     ],
 )  # fmt: skip

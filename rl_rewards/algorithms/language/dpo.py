@@ -23,7 +23,7 @@ from rl_rewards.core.types import Experience, Key, Metrics, RewardFn
 from rl_rewards.data.draws import draw_true
 
 
-class Pairs(NamedTuple):
+class ResponsePairIndex(NamedTuple):
     """Compared pairs of responses; every pair of a ranking is one."""
 
     first: Int[Array, " M"]  # index of the better one among all responses [D K]
@@ -79,7 +79,7 @@ class DPO(LanguageLearner):
         rows = draw_true(key, pairs.decided & ~heldout, self.gradient_steps * self.batch_size)
 
         def step(state: LanguageState, rows: Array) -> tuple[LanguageState, Metrics]:
-            part = Pairs(*(x[rows] for x in pairs))
+            part = ResponsePairIndex(*(x[rows] for x in pairs))
             loss = jax.value_and_grad(self._loss, has_aux=True)
             (_, metrics), gradients = loss(state.params, state.reference, responses, reference, part)
             return self.descend(state, gradients), metrics
@@ -95,7 +95,7 @@ class DPO(LanguageLearner):
             "agent/comparisons": jnp.sum(pairs.decided).astype(jnp.float32),
         }
 
-    def _pairs(self, comparisons: Comparisons) -> Pairs:
+    def _pairs(self, comparisons: Comparisons) -> ResponsePairIndex:
         """Return all pairs, the better response first."""
         queries, clips = comparisons.scores.shape
         one, two = pairs_of(clips)
@@ -104,14 +104,19 @@ class DPO(LanguageLearner):
         base = clips * jnp.arange(queries)[:, None]
         first, second = base + jnp.where(gap > 0, one, two), base + jnp.where(gap > 0, two, one)
         decided = jnp.isfinite(gap) & (gap != 0)
-        return Pairs(*(x.reshape(-1) for x in (first, second, decided)))
+        return ResponsePairIndex(*(x.reshape(-1) for x in (first, second, decided)))
 
     def _log_probs(self, params: Any, responses: Responses) -> Float[Array, " N"]:
         """Return the log-probability of whole responses, in nats."""
         return jnp.sum(jnp.where(responses.mask, self.scored(params, responses).log_prob, 0.0), axis=1)
 
     def _loss(
-        self, params: dict, reference_params: Any, responses: Responses, reference: Float[Array, " N"], pairs: Pairs
+        self,
+        params: dict,
+        reference_params: Any,
+        responses: Responses,
+        reference: Float[Array, " N"],
+        pairs: ResponsePairIndex,
     ) -> tuple[Array, Metrics]:
         """Return the mean loss of ``pairs``, and metrics; ``reference`` has the reference's log-probabilities."""
         n = len(pairs.first)
@@ -139,7 +144,9 @@ class DPO(LanguageLearner):
             "agent/rejected_log_ratio": masked_mean(rejected, pairs.decided),
         }
 
-    def _elsewhere(self, params: Any, reference_params: Any, responses: Responses, pairs: Pairs) -> Float[Array, " N"]:
+    def _elsewhere(
+        self, params: Any, reference_params: Any, responses: Responses, pairs: ResponsePairIndex
+    ) -> Float[Array, " N"]:
         """Return the log-ratios of rejected responses to the next pair's prompt, to which they do not belong."""
         others = jnp.roll(responses.prompt[pairs.first], 1, axis=0)
         some = jax.tree.map(lambda x: x[pairs.second], responses).replace(prompt=others)

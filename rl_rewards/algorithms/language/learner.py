@@ -21,7 +21,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.types import Action, EnvSpec, Key, Memory, Obs, TextSpec
 from rl_rewards.models.base import Model
 from rl_rewards.models.transformer.generate import Scored, generate, score
-from rl_rewards.models.transformer.lora import trainable_mask
+from rl_rewards.models.transformer.lora import only_trainable
 from rl_rewards.models.transformer.model import LanguageModel, TransformerModel
 
 
@@ -57,6 +57,11 @@ class LanguagePolicy(Algorithm):
             isinstance(self.model, TransformerModel),
             f"{name} needs a language model, and algorithm.model is a {type(self.model).__name__}; choose "
             "model@algorithm.model=transformer.",
+        )
+        require(
+            self.transformer.pad in (None, self.text.pad),
+            f"algorithm.model.pad={self.transformer.pad} is not the token of padding of {self.spec.name}, which is "
+            f"{self.text.pad}; leave it out.",
         )
         require(
             self.transformer.vocabulary is None or self.transformer.vocabulary >= self.text.vocabulary,
@@ -103,8 +108,13 @@ class LanguagePolicy(Algorithm):
         return isinstance(other, LanguagePolicy)
 
     def adopt(self, state: LanguageState, learned: LanguageState) -> LanguageState:
-        """Return ``state`` with the policy of ``learned``, which is also the new reference."""
-        params = state.params | {"model": learned.params["model"]}
+        """Return ``state`` with the policy of ``learned``, which is also the new reference.
+
+        The adapters of LoRA stay fresh if ``learned`` has none.
+        """
+        own, given = state.params["model"]["params"], learned.params["model"]["params"]
+        kept = {name: own[name] for name in own if name == "lora" and name not in given}
+        params = state.params | {"model": {"params": {**given, **kept}}}
         return state.replace(params=params, reference=params["model"] if self.uses_reference else ())
 
     def act(
@@ -171,26 +181,13 @@ class LanguageLearner(LanguagePolicy):
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
-        return optax.chain(optax.clip_by_global_norm(self.max_gradient_norm), self.trained(self.rule))
+        clipped = optax.chain(optax.clip_by_global_norm(self.max_gradient_norm), self.rule)
+        return clipped if self.transformer.lora_rank == 0 else only_trainable(clipped)
 
     @property
     def rule(self) -> optax.GradientTransformation:
         """The rule by which gradients change parameters."""
         return optax.adamw(self.learning_rate, b2=0.99, weight_decay=self.weight_decay)
-
-    def trained(self, rule: optax.GradientTransformation) -> optax.GradientTransformation:
-        """Return ``rule`` for the parameters that train: with LoRA, those of the adapters and of other networks."""
-        if self.transformer.lora_rank == 0:
-            return rule
-
-        def mask(params: dict) -> dict:
-            others = jax.tree.map(lambda _: True, params)
-            return others | {"model": trainable_mask(params["model"])}
-
-        def kept(params: dict) -> dict:
-            return jax.tree.map(lambda trains: not trains, mask(params))
-
-        return optax.chain(optax.masked(rule, mask), optax.masked(optax.set_to_zero(), kept))
 
     def init_optimizer(self, params: dict) -> Any:
         return self.optimizer.init(params)

@@ -53,7 +53,12 @@ class LanguageModelling(LanguageLearner):
         share = self.warmup_share
         require(0 <= share < 1, f"algorithm.warmup_share={share} must lie in [0, 1); 0 is off.")
         share = self.validation_share
-        require(0 < share < 1, f"algorithm.validation_share={share} must lie between 0 and 1.")
+        require(0 < share <= 0.5, f"algorithm.validation_share={share} must lie in (0, 0.5].")
+        steps = self.rounds * self.gradient_steps
+        require(
+            round(self.warmup_share * steps) < steps,
+            f"algorithm.warmup_share={self.warmup_share} leaves none of the {steps} gradient steps after the warm-up.",
+        )
 
     @property
     def data_names(self) -> tuple[str, ...]:

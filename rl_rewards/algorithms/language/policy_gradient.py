@@ -31,7 +31,7 @@ KL_STEP = 0.2
 """The largest relative error of the KL divergence that the adaptive coefficient reacts to."""
 
 
-class Judged(NamedTuple):
+class RewardedResponses(NamedTuple):
     """Responses with their rewards and their distance from the reference, before the advantages are known."""
 
     responses: Responses
@@ -132,7 +132,7 @@ class PolicyGradient(LanguageLearner):
     # What a subclass defines.
 
     @abstractmethod
-    def token_advantages(self, state: LanguageState, judged: Judged) -> tuple[Array, Array, Metrics]:
+    def token_advantages(self, state: LanguageState, judged: RewardedResponses) -> tuple[Array, Array, Metrics]:
         """Return the advantage [N, L] of every token, the target [N, L] of its value, and metrics.
 
         Responses to the same prompt follow one another, ``same_start`` of them.
@@ -165,7 +165,7 @@ class PolicyGradient(LanguageLearner):
             k1 = estimated_kl(responses.log_prob, reference.log_prob, "k1")
             kl = jnp.where(responses.mask, state.kl_coefficient * k1, 0.0)
         penalty = jnp.where(responses.ended, 0.0, self.missing_end_penalty)
-        judged = Judged(responses, raw - penalty, kl, policy.hidden)
+        judged = RewardedResponses(responses, raw - penalty, kl, policy.hidden)
         advantage, value_target, told = self.token_advantages(state, judged)
         if self.normalize_advantage:
             spread = jnp.sqrt(masked_variance(advantage, responses.mask))
@@ -262,11 +262,11 @@ class PolicyGradient(LanguageLearner):
         return jnp.mean(total) / mask.shape[1]
 
 
-def same_for_tokens(advantage: Float[Array, " N"], judged: Judged) -> Float[Array, "N L"]:
+def same_for_tokens(advantage: Float[Array, " N"], judged: RewardedResponses) -> Float[Array, "N L"]:
     """Return the advantage of every response at each of its tokens."""
     return jnp.broadcast_to(advantage[:, None], judged.responses.mask.shape)
 
 
-def returns_of(judged: Judged) -> Float[Array, " N"]:
+def returns_of(judged: RewardedResponses) -> Float[Array, " N"]:
     """Return the reward of every response minus the KL divergence that belongs to the reward."""
     return judged.reward - jnp.sum(judged.kl, axis=1)

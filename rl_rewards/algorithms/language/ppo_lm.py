@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rl_rewards.algorithms.language.learner import LanguageState
-from rl_rewards.algorithms.language.policy_gradient import Judged, LanguageBatch, PolicyGradient
+from rl_rewards.algorithms.language.policy_gradient import LanguageBatch, PolicyGradient, RewardedResponses
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean, masked_variance
 from rl_rewards.core.returns import generalized_advantage
@@ -39,7 +39,7 @@ class PPOLanguage(PolicyGradient):
         value = TokenValue().init(value_key, jnp.zeros((1, self.transformer.width)))
         return {**super().init_networks(model_key), "value": value}
 
-    def token_advantages(self, state: LanguageState, judged: Judged) -> tuple[Array, Array, Metrics]:
+    def token_advantages(self, state: LanguageState, judged: RewardedResponses) -> tuple[Array, Array, Metrics]:
         mask = judged.responses.mask
         values = jnp.where(mask, self._values(state.params, judged.hidden), 0.0)
         last = mask & ~jnp.concatenate([mask[:, 1:], jnp.zeros_like(mask[:, :1])], axis=1)

@@ -7,7 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from rl_rewards.algorithms.language.learner import LanguageState
-from rl_rewards.algorithms.language.policy_gradient import Judged, PolicyGradient, returns_of, same_for_tokens
+from rl_rewards.algorithms.language.policy_gradient import (
+    PolicyGradient,
+    RewardedResponses,
+    returns_of,
+    same_for_tokens,
+)
 from rl_rewards.core.types import Metrics
 
 
@@ -17,7 +22,7 @@ class ReinforceLanguage(PolicyGradient):
 
     baseline: Literal["mean", "none"]
 
-    def token_advantages(self, state: LanguageState, judged: Judged) -> tuple[Array, Array, Metrics]:
+    def token_advantages(self, state: LanguageState, judged: RewardedResponses) -> tuple[Array, Array, Metrics]:
         returns = returns_of(judged)
         advantage = returns - jnp.mean(returns) if self.baseline == "mean" else returns
         return same_for_tokens(advantage, judged), jnp.zeros(judged.kl.shape), {}

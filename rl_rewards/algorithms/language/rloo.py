@@ -9,7 +9,12 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from rl_rewards.algorithms.language.learner import LanguageState
-from rl_rewards.algorithms.language.policy_gradient import Judged, PolicyGradient, returns_of, same_for_tokens
+from rl_rewards.algorithms.language.policy_gradient import (
+    PolicyGradient,
+    RewardedResponses,
+    returns_of,
+    same_for_tokens,
+)
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Metrics
 
@@ -26,7 +31,7 @@ class RLOO(PolicyGradient):
             "others to the same prompt.",
         )
 
-    def token_advantages(self, state: LanguageState, judged: Judged) -> tuple[Array, Array, Metrics]:
+    def token_advantages(self, state: LanguageState, judged: RewardedResponses) -> tuple[Array, Array, Metrics]:
         returns = returns_of(judged).reshape(-1, self.same_start)
         others = (jnp.sum(returns, axis=1, keepdims=True) - returns) / (self.same_start - 1)
         return same_for_tokens((returns - others).reshape(-1), judged), jnp.zeros(judged.kl.shape), {}

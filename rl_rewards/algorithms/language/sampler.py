@@ -14,7 +14,7 @@ from rl_rewards.core.types import Experience, Key, Metrics, RewardFn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampler(LanguagePolicy):
+class SamplingPolicy(LanguagePolicy):
     """A fixed policy; configs/algorithm/sampler.yaml explains its arguments."""
 
     num_envs: int

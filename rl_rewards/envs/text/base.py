@@ -187,7 +187,12 @@ class TextEnv(JaxEnv[TextState]):
 
     def prompt_and_response(self, obs: np.ndarray, action: np.ndarray) -> tuple[str, str]:
         """Return the texts of an observation and of an action."""
-        return self.decode(obs[: self.sizes.prompt]), self.decode(action)
+        return self._decode_prompt(obs[: self.sizes.prompt]), self.decode(action)
+
+    def _decode_prompt(self, tokens: np.ndarray) -> str:
+        """Return the text of a prompt, in which templates may have put end tokens between messages."""
+        ends = np.flatnonzero(np.asarray(tokens) == self.codec.end) + 1
+        return "\n".join(filter(None, (self.decode(part) for part in np.split(np.asarray(tokens), ends))))
 
     def _told(self, obs: np.ndarray, action: np.ndarray) -> str:
         return "Prompt: {}\nResponse: {}".format(*self.prompt_and_response(obs, action))
@@ -196,4 +201,4 @@ class TextEnv(JaxEnv[TextState]):
         """Draw prompt and response as text, the prompt in grey."""
         tokens = np.asarray(np.round(scene), np.int32)
         prompt, response = tokens[: self.sizes.prompt], tokens[self.sizes.prompt :]
-        return draw_text(self.decode(prompt), self.decode(response), len(tokens))
+        return draw_text(self._decode_prompt(prompt), self.decode(response), len(tokens))

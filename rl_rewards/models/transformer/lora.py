@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import optax
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Key
@@ -44,6 +45,15 @@ def trainable_mask(params: Any) -> Any:
     if "lora" in params:
         return {name: jax.tree.map(lambda _, on=name == "lora": on, part) for name, part in params.items()}
     return {name: trainable_mask(part) for name, part in params.items()}
+
+
+def only_trainable(rule: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Return ``rule`` for the weights that train (:func:`trainable_mask`); the others never change."""
+
+    def frozen(params: Any) -> Any:
+        return jax.tree.map(lambda trains: not trains, trainable_mask(params))
+
+    return optax.chain(optax.masked(rule, trainable_mask), optax.masked(optax.set_to_zero(), frozen))
 
 
 def merge_lora(params: Any, alpha: float) -> Any:

@@ -31,7 +31,7 @@ class TransformerModel(Model):
     lora_rank: int
     lora_alpha: float
     lora_targets: tuple[str, ...]
-    pad: int
+    pad: int | None
 
     def __post_init__(self) -> None:
         check_fields(self, "model")
@@ -50,7 +50,7 @@ class TransformerModel(Model):
         size = self.vocabulary
         require(size is None or size > 0, f"model.vocabulary={size} must be at least 1, or null.")
         require(
-            self.pad >= 0 and (size is None or self.pad < size),
+            self.pad is None or (self.pad >= 0 and (size is None or self.pad < size)),
             f"model.pad={self.pad} must be one of the model.vocabulary={size} tokens, counted from 0.",
         )
         require(self.lora_rank >= 0, f"model.lora_rank={self.lora_rank} must be at least 0; 0 switches LoRA off.")
@@ -67,10 +67,11 @@ class TransformerModel(Model):
             ConfigError: if the number of tokens is not known.
         """
         require(
-            self.vocabulary is not None,
-            "model.vocabulary=null stands for the tokens of an environment with texts (env=text); give a number.",
+            self.vocabulary is not None and self.pad is not None,
+            "model.vocabulary=null and model.pad=null stand for the tokens of an environment with texts (env=text); "
+            "give numbers.",
         )
-        assert self.vocabulary is not None
+        assert self.vocabulary is not None and self.pad is not None
         return LanguageModel(
             vocabulary=self.vocabulary,
             width=self.width,

@@ -61,7 +61,8 @@ def attend(
 ) -> Float[Array, "B H T D"]:
     """Return the values averaged with the softmax of queries times keys; query heads share keys in groups of H/G.
 
-    Dividing by the sum of the weights at the end saves a pass over all pairs of tokens, forwards and backwards.
+    A query that sees nothing, as at padding, gets 0, so that it does not see what comes after it. Dividing by the sum
+    of the weights at the end saves a pass over all pairs of tokens, forwards and backwards.
     """
     batch, heads, length, size = queries.shape
     grouped = queries.reshape(batch, keys.shape[1], -1, length, size).astype(keys.dtype)
@@ -69,7 +70,8 @@ def attend(
     scores = jnp.where(visible[:, None, None], scores * size**-0.5, MASKED)
     weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
     mixed = jnp.einsum("bgqts,bgsd->bgqtd", weights.astype(values.dtype), values, preferred_element_type=jnp.float32)
-    mixed = mixed / weights.sum(axis=-1, keepdims=True)
+    sees = visible.any(axis=-1)[:, None, None, :, None]
+    mixed = jnp.where(sees, mixed / weights.sum(axis=-1, keepdims=True), 0.0)
     return mixed.reshape(batch, heads, length, size)
 
 

@@ -109,6 +109,12 @@ class Preferences(Asking, AsksForLabels):
             "reward.early_end=allow.",
         )
         require(
+            self.spec.text is None
+            or (self.pseudo_weight == 0 and self.unsupervised_rounds == 0 and self.acquisition != "k_center"),
+            "reward.pseudo_weight, reward.unsupervised_rounds and reward.acquisition=k_center are for numbers, and "
+            f"{self.spec.name} has texts; choose 0, 0 and another acquisition.",
+        )
+        require(
             not self.keep_best or (self.clips > 1 and self.heldout_every <= self.budget),
             f"reward.keep_best=true chooses the weights by held-out comparisons; it needs reward.clips of at least 2, "
             f"and a reward.budget of at least reward.heldout_every={self.heldout_every}.",
@@ -126,7 +132,8 @@ class Preferences(Asking, AsksForLabels):
     @property
     def requirements(self) -> Requirements:
         asked = self.requirements_of(READS[self.judges], self.clips, self.acquisition)
-        return replace(asked, keeps_comparisons=self.clips > 1)
+        begins_with_policy = self.reward_model.begins_with == "policy"
+        return replace(asked, keeps_comparisons=self.clips > 1, begins_with_policy=begins_with_policy)
 
     @cached_property
     def _features(self):

@@ -19,6 +19,7 @@ from rl_rewards.core.types import Key, Metrics
 from rl_rewards.models.base import Model, check_model
 from rl_rewards.models.ensemble import Ensemble
 from rl_rewards.models.networks import apply
+from rl_rewards.models.transformer.lora import only_trainable
 from rl_rewards.models.transformer.model import TransformerModel
 from rl_rewards.models.transformer.sequence import with_trunk
 
@@ -67,7 +68,9 @@ class RewardModel:
 
     @cached_property
     def _members(self) -> Ensemble:
-        return Ensemble(self.ensemble, optax.adamw(self.learning_rate, weight_decay=self.weight_decay))
+        rule = optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
+        adapters = isinstance(self.model, TransformerModel) and self.model.lora_rank > 0
+        return Ensemble(self.ensemble, only_trainable(rule) if adapters else rule)
 
     def init(self, key: Key, features: int) -> RewardModelState:
         """Return untrained members for inputs of ``features`` entries."""

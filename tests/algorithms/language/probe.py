@@ -58,7 +58,8 @@ class Echo(JaxEnv):
 
 
 SMALL = {
-    "vocabulary": VOCABULARY + 2, "width": 16, "layers": 1, "heads": 2, "kv_heads": 2, "hidden": 32, "lora_rank": 0
+    "vocabulary": VOCABULARY + 2, "width": 16, "layers": 1, "heads": 2, "kv_heads": 2, "hidden": 32,
+    "lora_rank": 0, "pad": PAD
 }  # fmt: skip
 
 

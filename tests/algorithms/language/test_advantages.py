@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.algorithms.language.policy_gradient import Judged
+from rl_rewards.algorithms.language.policy_gradient import RewardedResponses
 from rl_rewards.algorithms.language.responses import responses_of
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Transition
@@ -26,8 +26,8 @@ def responses(transitions: Transition | None = None):
     return responses_of(TEXT, rollout.replace(obs=jnp.asarray(obs), action=jnp.asarray(RESPONSE[None])))
 
 
-def judged() -> Judged:
-    return Judged(responses(), jnp.asarray(REWARD), jnp.asarray(KL), jnp.zeros((4, 3, 16)))
+def judged() -> RewardedResponses:
+    return RewardedResponses(responses(), jnp.asarray(REWARD), jnp.asarray(KL), jnp.zeros((4, 3, 16)))
 
 
 def advantages(name: str, **changes):

@@ -49,7 +49,7 @@ def test_random_tokens_are_paid_what_the_slow_parser_says(recording):
         prompt, action = ENV.decode(recording.obs[0, row, :10]), recording.action[0, row]
         expected = reference.gold(prompt, [names[token] for token in action])
         assert recording.env_reward[0, row] == pytest.approx(expected, abs=1e-4)
-    told = ENV.reward_of(recording.obs, recording.action, recording.next_obs)
+    told = ENV.judge(recording.obs, ENV.cleaned(recording.action)).reward
     np.testing.assert_allclose(told, recording.env_reward, atol=1e-5)
 
 

@@ -8,4 +8,4 @@ from tests.probes import make
 
 def transformer(**settings: Any) -> TransformerModel:
     """Return the transformer of configs/model/transformer.yaml with some settings changed."""
-    return make("model", "transformer", **settings)
+    return make("model", "transformer", **{"pad": 0, **settings})

@@ -206,7 +206,7 @@ def _opposite(mask):
 
 
 def test_a_model_that_does_not_know_its_tokens_builds_nothing():
-    with pytest.raises(ConfigError, match="vocabulary=null stands for the tokens of an environment"):
+    with pytest.raises(ConfigError, match="stand for the tokens of an environment"):
         make("model", "transformer").language_model()
 
 
@@ -230,3 +230,9 @@ def test_settings_out_of_range_are_refused_in_one_sentence(change, message):
     with pytest.raises(ConfigError) as error:
         transformer(**SMALL | change)
     assert str(error.value) == message
+
+
+def test_padding_sees_nothing_of_what_comes_after_it():
+    """A row without a prompt predicts its first token from padding alone."""
+    one, other = jnp.array([[0, 0, 3, 5]]), jnp.array([[0, 0, 7, 9]])
+    np.testing.assert_array_equal(logits(params(), one)[0, :2], logits(params(), other)[0, :2])

@@ -193,3 +193,18 @@ def test_refusals(changes, message):
 def test_episodes_that_can_end_early_are_refused():
     with pytest.raises(ConfigError, match="can end early"):
         source(make_spec(obs=2, action=1, ends_early=True))
+
+
+def test_the_best_weights_are_those_with_the_lowest_loss_on_todays_held_out_answers():
+    source = make("reward", "preferences", make_spec(), keep_best=True, budget=20, segment_steps=2)
+    state = source.init(jax.random.key(0))
+    inputs = jax.random.normal(jax.random.key(1), state.inputs.shape)
+    worse = jax.tree.map(lambda x: x + jax.random.normal(jax.random.key(2), x.shape), state.model.variables)
+    returns = jnp.sum(source.reward_model.rewards(state.model, inputs), axis=-1).mean(axis=0)
+    told = state.replace(inputs=inputs, scores=returns, known=jnp.ones(state.known.shape, bool))
+    newer = told.replace(model=told.model.replace(variables=worse))
+    kept = source._with_best(newer)
+    jax.tree.map(np.testing.assert_array_equal, kept.best, state.model.variables)
+    again = source._with_best(told.replace(best=worse))
+    jax.tree.map(np.testing.assert_array_equal, again.best, state.model.variables)
+    assert source._chosen(kept).variables is kept.best
