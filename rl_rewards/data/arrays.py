@@ -75,7 +75,7 @@ def check_size(name: Path | str, sizes: dict[str, int], free: int | None) -> Non
     largest = max(sizes, key=lambda one: sizes[one])
     raise ConfigError(
         f"The arrays of {name} take {need / 1e9:,.1f} GB of memory ({largest} alone {sizes[largest] / 1e9:,.1f} GB), "
-        f"but {free / 1e9:,.1f} GB are free; write a file with fewer episodes, or use a machine with more memory."
+        f"but {free / 1e9:,.1f} GB are free; use data with fewer episodes, or a machine with more memory."
     )
 
 

@@ -116,7 +116,7 @@ def test_info_of_a_file_larger_than_memory(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ram, "free_bytes", lambda: 1000)
     with pytest.raises(SystemExit):
         main(["info", path])
-    assert "0.0 GB are free; write a file with fewer episodes" in capsys.readouterr().err
+    assert "0.0 GB are free; use data with fewer episodes" in capsys.readouterr().err
 
 
 def test_info_of_a_thinned_file(tmp_path, capsys):

@@ -12,7 +12,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete
 from rl_rewards.data.dataset import Dataset
 from rl_rewards.data.demonstrations.choose import as_dataset
-from rl_rewards.data.demonstrations.load import load_demonstrations
+from rl_rewards.data.demonstrations.load import load_demonstrations, read_demonstrations
 from rl_rewards.data.demonstrations.minari import read_minari
 from rl_rewards.data.demonstrations.records import require_rewards
 from tests.probes import make_spec
@@ -57,6 +57,16 @@ def test_a_dataset_is_read_like_a_file(dataset):
     np.testing.assert_array_equal(demos["obs"][1:7], demos["next_obs"][:6])
     assert not np.array_equal(demos["obs"][7], demos["next_obs"][6]), "row 7 begins another episode"
     np.testing.assert_allclose(demos["episode_return"][0], demos["env_reward"][:7].sum(), rtol=1e-5)
+
+
+def test_a_dataset_larger_than_memory_is_refused_before_it_is_read(dataset, monkeypatch):
+    obs, action, steps, episodes = 3 * 4, 4, 24, 3
+    as_episodes = (steps + episodes) * obs + steps * (action + 8 + 1 + 1)
+    need = as_episodes + steps * (2 * obs + action + 8 + 1 + 1)
+    assert len(read_minari(dataset, free=need)["obs"]) == steps
+    monkeypatch.setattr(minari.MinariDataset, "iterate_episodes", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(ConfigError, match=rf"^The arrays of minari:{dataset} take 0\.0 GB of memory \(obs alone"):
+        read_demonstrations(f"minari:{dataset}", free=need - 1)
 
 
 def test_an_offline_algorithm_can_learn_from_it(dataset):

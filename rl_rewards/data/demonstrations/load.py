@@ -101,9 +101,9 @@ def read_demonstrations(name: str, free: int | None = None, key: Key = "demos") 
     if name.startswith(MINARI):
         from rl_rewards.data.demonstrations.minari import read_minari
 
-        return read_minari(name.removeprefix(MINARI))
+        return read_minari(name.removeprefix(MINARI), free)
     if name.startswith(RUN):
-        return read_run(name)
+        return read_run(name, free)
     where = (Path(name), key, RECORDERS[key])
     sizes = array_sizes(*where)
     if is_others(set(sizes)):  # such files hold many more arrays

@@ -1,6 +1,8 @@
 """Minari data sets as demonstrations: ``demos=minari:DATASET-ID`` (extra ``minari``); nothing is downloaded."""
 
+import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,20 +10,25 @@ from gymnasium import spaces
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError, one_line
+from rl_rewards.data.arrays import check_size
 
 
-def read_minari(dataset_id: str) -> dict[str, np.ndarray]:
+def read_minari(dataset_id: str, free: int | None = None) -> dict[str, np.ndarray]:
     """Return all episodes of a data set on this machine, in the layout that this folder's ``__init__.py`` describes.
 
     Discrete actions are counted from 0, even if their space starts elsewhere, and discrete observations become one-hot
     vectors.
 
+    Args:
+        free: the bytes of memory that the arrays may take; None if they are unknown.
+
     Raises:
-        ConfigError: if Minari is not installed, the data set is missing or damaged, its observations are not plain
-            arrays, the arrays of an episode do not fit together, or a discrete value lies outside its space.
+        ConfigError: if Minari is not installed, the data set is missing or damaged, its arrays are too large, its
+            observations are not plain arrays, the arrays of an episode do not fit together, or a discrete value lies
+            outside its space.
     """
     name = f"minari:{dataset_id}"
-    spec, episodes = _read(name, dataset_id)
+    spec, episodes = _read(name, dataset_id, free)
     require(len(episodes) > 0, f"{name} holds no episode; at least one is needed.")
     for number, episode in enumerate(episodes):
         _check_episode(f"{name}: episode {number}", episode)
@@ -52,8 +59,27 @@ def read_minari(dataset_id: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read(name: str, dataset_id: str) -> tuple[Any, list[Any]]:
-    """Return Minari's spec of a data set, and its episodes."""
+def minari_sizes(spec: Any) -> dict[str, int]:
+    """Return the bytes of memory that each array of a data set takes while it is read, by Minari's ``spec`` of it.
+
+    Each array exists twice, as episodes and as the episodes joined. Infos are not kept. Entries of spaces that are no
+    arrays count as nothing, because such data sets are refused.
+    """
+    steps, episodes = int(spec.total_steps), int(spec.total_episodes)
+    obs, action = (_bytes_of(space) for space in (spec.observation_space, spec.action_space))
+    read = {"obs": (steps + episodes) * obs, "action": steps * action, "env_reward": 8 * steps}
+    joined = {"obs": steps * obs, "next_obs": steps * obs, "action": steps * action, "env_reward": 8 * steps}
+    ends = {"terminated": 2 * steps, "truncated": 2 * steps}
+    return {key: read.get(key, 0) + size for key, size in joined.items()} | ends
+
+
+def _bytes_of(space: spaces.Space) -> int:
+    """Return the bytes of one element of a space; 0 if it is no array."""
+    return 0 if space.shape is None or space.dtype is None else math.prod(space.shape) * space.dtype.itemsize
+
+
+def _read(name: str, dataset_id: str, free: int | None) -> tuple[Any, list[Any]]:
+    """Return Minari's spec of a data set, and its episodes without their infos, if their arrays fit into memory."""
     try:
         import minari
     except ImportError as error:
@@ -68,7 +94,11 @@ def _read(name: str, dataset_id: str) -> tuple[Any, list[Any]]:
         raise ConfigError(f"{name} is not on this machine ({told}); get it with: minari download {dataset_id}.")
     try:
         dataset = minari.load_dataset(dataset_id)
-        return dataset.spec, list(dataset.iterate_episodes())
+        spec = dataset.spec
+        check_size(name, minari_sizes(spec), free)
+        return spec, [replace(episode, infos={}) for episode in dataset.iterate_episodes()]
+    except ConfigError:
+        raise
     except Exception as error:  # storage libraries, or the environment that Minari may make, can raise any error
         raise ConfigError(f"{name} cannot be read: {one_line(error)}; if it is damaged, download it again.") from error
 

@@ -1,16 +1,18 @@
 """The recordings that a run leaves in its folder, as recorded data: ``run:RUN_DIR``.
 
 A run with ``keep_replay=true`` writes ``replay.npz``, every step that it collected. One with ``record_episodes=N``
-writes ``episodes.npz``, N episodes of its final policy. A run of several seeds writes ``replay_SEED.npz`` and
-``episodes_SEED.npz`` for each seed, and is named as ``run:RUN_DIR@SEED``.
+writes ``episodes.npz``, N episodes of its final policy, which an expert corrects if ``record_corrections_after`` is
+set. A run of several seeds writes ``replay_SEED.npz`` and ``episodes_SEED.npz`` for each seed, and is named as
+``run:RUN_DIR@SEED``.
 """
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from rl_rewards.core.checks import require
-from rl_rewards.data.arrays import read_arrays
+from rl_rewards.data.arrays import array_sizes, check_size, read_arrays
 from rl_rewards.data.demonstrations.join import join
 
 RUN = "run:"
@@ -49,20 +51,27 @@ def of_seed(name: str, seed: int) -> str:
     return f"{name}@{seed}" if files_of(f"{name}@{seed}") else name
 
 
-def read_run(name: str) -> dict[str, np.ndarray]:
+def read_run(name: str, free: int | None = None) -> dict[str, np.ndarray]:
     """Return the arrays of all that a run recorded, unchecked: its replay, then its episodes.
 
     Args:
         name: ``run:RUN_DIR`` or ``run:RUN_DIR@SEED``.
+        free: the bytes of memory that the arrays may take; None if they are unknown.
 
     Raises:
-        ConfigError: if the folder is no run folder, has no recording of that seed, or its files cannot be read.
+        ConfigError: if the folder is no run folder, has no recording of that seed, its files cannot be read, or their
+            arrays are too large. Those of two files count twice, because they exist until they are joined.
     """
     run_dir, seed = _named(name)
     require(run_dir.is_dir(), f"{name}: the folder {run_dir} does not exist; name the folder of a run.")
     require((run_dir / OF_A_RUN).is_file(), f"{name}: {run_dir} is not a run folder; it has no {OF_A_RUN}.")
-    found = [(str(file), read_arrays(file, "data", KEYS)) for file in files_of(name)]
-    require(len(found) > 0, f"{name}: {_lacking(run_dir, seed)}")
+    files = files_of(name)
+    require(len(files) > 0, f"{name}: {_lacking(run_dir, seed)}")
+    sizes: Counter[str] = Counter()
+    for file in files:
+        sizes.update({key: len(files) * size for key, size in array_sizes(file, "data", KEYS).items()})
+    check_size(name, sizes, free)
+    found = [(str(file), read_arrays(file, "data", KEYS)) for file in files]
     if len(found) == 1:
         return found[0][1]
     envs = [str(arrays.get("env")) for _, arrays in found]
