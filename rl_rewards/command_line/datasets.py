@@ -10,6 +10,11 @@ budgets, the environment's scripted expert, or texts that it writes (``texts.py`
 - ``mixed``: parts of random, medium and expert behaviour, one after another.
 
 These are the kinds of data sets of D4RL (Fu et al. 2020, arXiv:2004.07219).
+
+Several environments are recorded side by side for equally many steps, so that the last episode of each is usually
+unfinished. It is kept, because short episodes would otherwise be too frequent: its last step is ``truncated`` (in
+``medium_replay`` too), its return is that of its recorded steps, and the statistics in the side file leave it out.
+Each part of ``mixed`` has such episodes of its own.
 """
 
 import json
