@@ -1,4 +1,4 @@
-"""Ways to act (a policy, uniformly random actions, a script), and recordings of them in fresh environments."""
+"""Ways to act (a policy, also corrected, random actions, a script), and recordings of them in fresh environments."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +10,7 @@ import numpy as np
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs, Transition, box_bounds, is_whole
+from rl_rewards.data.demonstrations.fit import CORRECTED
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.fresh_rollouts import ActOf
@@ -66,6 +67,31 @@ def scripted(env: Environment, speed: float, random: float) -> Behaviour:
     return Behaviour(act, traceable=isinstance(env, JaxEnv))
 
 
+def corrected(policy: Behaviour, env: Environment, after: int) -> Behaviour:
+    """Return the behaviour of ``policy`` until the environment's own expert takes over; the agent is the policy's.
+
+    Its ``behaviour["corrected"]`` [B] f32 is 1 in the steps of the expert, and 0 in those of the policy, which are the
+    same as without the expert. The policy goes on to observe, so that a recurrent one remembers the whole episode.
+    This is HG-DAgger (arXiv:1810.02890) with an expert that loses patience, as RECAP's people do (arXiv:2511.14759).
+
+    Args:
+        after: env steps of an episode after which the expert acts until the episode ends.
+    """
+    policy_act = jax.jit(policy.act)
+
+    def act(agent: Any, memory: Memory, obs: Obs, key: Key) -> tuple[Action, Memory, dict[str, jax.Array]]:
+        own_memory, elapsed = memory
+        action, own_memory, _ = policy_act(agent, own_memory, obs, key)
+        takes_over = elapsed >= after
+        action = _where(takes_over, jnp.asarray(env.expert(obs)).astype(action.dtype), action)
+        return action, (own_memory, elapsed + 1), {CORRECTED: takes_over.astype(jnp.float32)}
+
+    def initial_memory(copies: int) -> Memory:
+        return policy.initial_memory(copies), jnp.zeros(copies, jnp.int32)
+
+    return Behaviour(act, initial_memory, traceable=isinstance(env, JaxEnv))
+
+
 class Recorder:
     """Records a behaviour in fresh copies of an environment; it compiles once, for all agents and seeds.
 
@@ -101,8 +127,12 @@ class Recorder:
 def _mixed(spec: EnvSpec, random: float, action: Action, coin_key: Key, random_key: Key) -> Action:
     """Return ``action`` [B, ...], in which the share ``random`` of the rows is replaced by uniformly random actions."""
     other = _random_action(spec, random_key, action.shape).astype(action.dtype)
-    coin = jax.random.bernoulli(coin_key, random, action.shape[:1])
-    return jnp.where(coin.reshape(-1, *[1] * (action.ndim - 1)), other, action)
+    return _where(jax.random.bernoulli(coin_key, random, action.shape[:1]), other, action)
+
+
+def _where(mask: jax.Array, new: Action, old: Action) -> Action:
+    """Return the rows of ``new`` [B, ...] where ``mask`` [B] is True, and those of ``old`` elsewhere."""
+    return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
 
 def _random_action(spec: EnvSpec, key: Key, shape: tuple[int, ...]) -> Action:

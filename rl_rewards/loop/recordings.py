@@ -11,7 +11,8 @@ import numpy as np
 from rl_rewards.core.checks import require
 from rl_rewards.data.demonstrations.load import all_episodes, first_episodes, save_demonstrations
 from rl_rewards.data.demonstrations.of_runs import EPISODES, REPLAY, recording_file
-from rl_rewards.loop.behaviours import Recorder, of_policy
+from rl_rewards.envs.base import Environment
+from rl_rewards.loop.behaviours import Recorder, corrected, of_policy
 from rl_rewards.loop.checkpoint.one_item import stored_config
 from rl_rewards.loop.run_folder import parse_config
 from rl_rewards.loop.settings import Settings
@@ -22,7 +23,7 @@ def check_recordings(parts: Parts, settings: Settings) -> None:
     """Check that the run has the steps that it is asked to record.
 
     Raises:
-        ConfigError: if it collects none, or plays games.
+        ConfigError: if it collects none, or plays games, or if no expert can correct its policy.
     """
     require(
         not (settings.keep_replay and parts.offline),
@@ -33,6 +34,19 @@ def check_recordings(parts: Parts, settings: Settings) -> None:
         not ((settings.keep_replay or settings.record_episodes) and parts.episodes.begin_with_rollout),
         "keep_replay and record_episodes record one policy in its own environment, but this reward turns the "
         "environment into a game; leave them out.",
+    )
+    after, spec = settings.record_corrections_after, parts.env.spec
+    if after is None:
+        return
+    require(
+        type(parts.env).expert is not Environment.expert,
+        f"record_corrections_after={after} lets a scripted expert correct the policy, but {spec.name} has none; add a "
+        "method expert to its class, or leave the key out.",
+    )
+    require(
+        after < spec.max_episode_steps,
+        f"record_corrections_after={after} corrects nothing, because episodes of {spec.name} have at most "
+        f"{spec.max_episode_steps} steps; choose fewer.",
     )
 
 
@@ -62,10 +76,15 @@ def write_recordings(parts: Parts, settings: Settings, state: TrainState, run_di
     if settings.record_episodes:
         # Runs on other data record other episodes, so that the stages of a pipeline do not repeat each other.
         stage = zlib.crc32(" ".join(parts.algorithm.requirements.data).encode())
-        recorder = Recorder(parts.env, of_policy(parts.algorithm, spec, explore=True), settings.record_episodes)
+        behaviour = of_policy(parts.algorithm, spec, explore=True)
+        if settings.record_corrections_after is not None:
+            behaviour = corrected(behaviour, parts.env, settings.record_corrections_after)
+        recorder = Recorder(parts.env, behaviour, settings.record_episodes)
         for seed, agent in zip(settings.seeds, parts.seeds.each(state.agent), strict=True):
             path = recording_file(run_dir, EPISODES, seed if several else None)
-            save_demonstrations(path, spec, first_episodes(recorder(agent, recording_seed(seed, stage)), spec))
+            taken = recorder(agent, recording_seed(seed, stage))
+            taken = taken.replace(info=taken.info | taken.behaviour)  # info["corrected"], if there are corrections
+            save_demonstrations(path, spec, first_episodes(taken, spec))
 
 
 def recording_seed(seed: int, part: int = 0) -> int:

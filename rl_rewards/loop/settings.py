@@ -113,16 +113,23 @@ class Settings:
     trust: tuple[str, ...] = ()  # packages whose classes may be loaded from another run's folder
     keep_replay: bool = False  # write every step that the run collects to replay.npz, at its end
     record_episodes: int = 0  # episodes of the final policy to write to episodes.npz, at the end of the run
+    record_corrections_after: int | None = None  # env steps after which an expert takes over a recorded episode
     video: bool = True  # record the final policy
     report: bool = True  # write report.html
     record: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The whole configuration, which is only written to checkpoints and to wandb."""
 
     def __post_init__(self) -> None:
-        _check(self, "", at_least_one=("num_seeds", "total_env_steps"))
+        _check(self, "", at_least_one=("num_seeds", "total_env_steps", "record_corrections_after"))
         require(self.seed >= 0, f"seed={self.seed} must be at least 0.")
         wanted = self.record_episodes
         require(wanted >= 0, f"record_episodes={wanted} must be at least 0; with 0, no episodes are recorded.")
+        after = self.record_corrections_after
+        require(
+            after is None or wanted > 0,
+            f"record_corrections_after={after} corrects recorded episodes, and record_episodes=0 records none; choose "
+            "record_episodes=N too.",
+        )
 
     @property
     def seeds(self) -> range:

@@ -5,6 +5,7 @@ import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.data.__main__ import main
+from rl_rewards.data.demonstrations import of_runs
 from rl_rewards.data.demonstrations.join import join
 from rl_rewards.data.demonstrations.load import (
     all_episodes,
@@ -72,6 +73,19 @@ def test_what_is_not_there_is_one_sentence(tmp_path, files, config, name, messag
         read_demonstrations(name.format(run))
 
 
+def test_a_run_larger_than_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    run = run_folder(tmp_path / "run", "replay.npz", "episodes.npz")
+    sizes = {key: array.nbytes for key, array in point_demos(2).items()} | {"env": 4 * len("point")}
+    need = 2 * 2 * sum(sizes.values())  # two files, whose arrays exist until they are joined
+    assert len(read_demonstrations(f"run:{run}", free=need)["obs"]) == 160
+    monkeypatch.setattr(of_runs, "read_arrays", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(ConfigError, match=rf"^The arrays of run:{run} take 0\.0 GB of memory .* are free; use data"):
+        read_demonstrations(f"run:{run}", free=need - 1)
+    (run / "episodes.npz").unlink()
+    with pytest.raises(ConfigError, match=r"take 0\.0 GB of memory"):
+        read_demonstrations(f"run:{run}", free=need // 4 - 1)
+
+
 def test_files_of_two_environments_are_no_run(tmp_path):
     run = run_folder(tmp_path / "run", "replay.npz")
     np.savez(run / "episodes.npz", env=np.array("driver"), **point_demos(2))
@@ -109,6 +123,14 @@ def test_a_thinned_set_keeps_the_numbers_of_its_steps():
     other = whole | {"obs": np.zeros((40, 3), np.float32)}
     with pytest.raises(ConfigError, match=r"^other: obs has rows of the shape \[3\], but in whole .* \[2\]; only reco"):
         join([("whole", whole), ("other", other)])
+
+
+def test_sets_without_corrections_have_no_corrected_step():
+    corrections = point_demos(1) | {"info_corrected": np.arange(40) >= 30, "info_cell": np.ones(40, np.float32)}
+    joined = join([("demos", point_demos(1)), ("corrected", corrections)])
+    np.testing.assert_array_equal(joined["info_corrected"], np.arange(80) >= 70)
+    assert "info_cell" not in joined, "nothing is known about other keys"
+    assert "info_corrected" not in join([("demos", point_demos(1)), ("more", point_demos(1))])
 
 
 def test_a_stream_is_cut_where_an_episode_was_given_up():

@@ -8,7 +8,8 @@ pi: -E log pi(a | s, I),  I = (A > epsilon), dropped at random;  epsilon leaves 
 w, it acts by pi(a|s) (pi(a|s, I) / pi(a|s))^w: w = 1 is the condition alone, and larger values sharpen it
 (classifier-free guidance, Ho and Salimans 2022, arXiv:2207.12598). For normal policies of one deviation, the product is
 again normal.
-Actions that an expert recorded to correct the policy (``info["corrected"]``) always count as better.
+Actions with which an expert corrected the policy (``info["corrected"]``; ``record_corrections_after`` records them)
+always count as better.
 """
 
 from dataclasses import dataclass
@@ -29,10 +30,8 @@ from rl_rewards.core.distributions import ActionDistribution, Categorical, Diago
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Key, Metrics
+from rl_rewards.data.demonstrations.fit import CORRECTED
 from rl_rewards.models.networks import apply
-
-CORRECTED = "corrected"
-"""The key of info that is above 0 where an expert took over to correct the policy."""
 
 
 @dataclass(frozen=True, kw_only=True)

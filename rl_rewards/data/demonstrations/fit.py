@@ -13,6 +13,8 @@ Demonstrations = dict[str, np.ndarray]
 """The arrays of a file by name; see this folder's ``__init__.py``."""
 INFO = "info_"
 """The beginning of the names of arrays that hold a key of the steps' info, such as ``info_success``."""
+CORRECTED = "corrected"
+"""The key of info that is above 0 where an expert took over to correct a policy; without the key, none did."""
 ROUNDING = 1e-5
 """The largest difference, absolute and relative, by rounding between two computations of the same observation."""
 RETURN_TOLERANCE = 1e-3

@@ -7,19 +7,21 @@ import numpy as np
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
 from rl_rewards.data.demonstrations.checks import check_layout
-from rl_rewards.data.demonstrations.fit import INFO, Demonstrations, is_thinned, steps_of
+from rl_rewards.data.demonstrations.fit import CORRECTED, INFO, Demonstrations, is_thinned, steps_of
 
 
 def join(named: Sequence[tuple[str, Demonstrations]]) -> Demonstrations:
     """Return the episodes of several sets, each with its name, one set after another.
 
-    Arrays that only some sets have are left out. ``step`` is kept if steps were left out of any set.
+    Arrays that only some sets have are left out, except two. ``step`` is kept if steps were left out of any set, and
+    ``info_corrected`` if an expert corrected the policy in any; in the sets that lack it, no step is corrected.
 
     Raises:
         ConfigError: if the layout of a set is wrong, or the shapes of two sets differ.
     """
     for name, arrays in named:
         check_layout(name, {key: array for key, array in arrays.items() if not key.startswith(INFO)}, None)
+    named = _with_corrections(named)
     sets = [arrays for _, arrays in named]
     every = dict.fromkeys(key for one in sets for key in one if key != "step")
     lacking = {name: [key for key in every if key not in one] for name, one in named}
@@ -43,3 +45,11 @@ def join(named: Sequence[tuple[str, Demonstrations]]) -> Demonstrations:
     if any(is_thinned(one) for one in sets):
         joined["step"] = np.concatenate([steps_of(one) for one in sets])
     return joined
+
+
+def _with_corrections(named: Sequence[tuple[str, Demonstrations]]) -> Sequence[tuple[str, Demonstrations]]:
+    """Return the sets, all with ``info_corrected`` if one has it: 0 in those that lacked it."""
+    key = f"{INFO}{CORRECTED}"
+    if not any(key in arrays for _, arrays in named):
+        return named
+    return [(name, {key: np.zeros(len(arrays["obs"]), np.float32), **arrays}) for name, arrays in named]
