@@ -216,11 +216,13 @@ class _Session:
 
     def log(self, row: dict[str, Any], state: TrainState, last: bool) -> None:
         """Evaluate if it is due, then write the row to all logs."""
+        texts: list[list[dict[str, Any]]] = []
         if (row["round"] + 1) % self.settings.evaluation.every == 0 or row["round"] == 0 or last:
             started = time.perf_counter()
             evaluation = self.evaluate(state, row["round"])
             row |= evaluation.metrics
             row["time/evaluate_seconds"] = time.perf_counter() - started
+            texts = evaluation.texts
             evaluation.save(self.run_dir / "evaluations", row["round"], steps(row)[0])
         row = self.metrics_file.append(row)
         if not self._warned and (warning := places.warning(row)):
@@ -230,7 +232,7 @@ class _Session:
         self.best.consider(rows, state)
         alarm = self._in_words(exploit_alarms(rows))
         self.progress.update(row, alarm, self._in_words(collapses(rows, self.best.state is not None)))
-        self.wandb_log.log(row)
+        self.wandb_log.log(row, texts)
 
     def _in_words(self, raised: dict[int, Alarm]) -> str | None:
         """Return the message of the raised alarm or notice, if any; with several seeds, also the affected seeds."""

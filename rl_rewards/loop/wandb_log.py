@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +68,22 @@ class WandbLog:
             f"sync {self._run_dir / 'wandb' / 'offline-run-*'}"
         )
 
-    def log(self, row: dict[str, Any]) -> None:
-        """Log a row of metrics.jsonl without its nulls."""
+    def log(self, row: dict[str, Any], texts: Sequence[Sequence[Mapping[str, Any]]] = ()) -> None:
+        """Log a row of metrics.jsonl without its nulls, and a table of an evaluation's ``texts`` of every seed."""
         if self._run is None:
             return
         try:
-            self._run.log(series(row, self._settings.seed))
+            tables = {"texts": self._table(texts)} if texts else {}
+            self._run.log(series(row, self._settings.seed) | tables)
         except Exception as error:
             self._fail(error)
+
+    def _table(self, texts: Sequence[Sequence[Mapping[str, Any]]]) -> Any:
+        import wandb
+
+        columns = ["seed", "why", "prompt", "response", "gold", "proxy"]
+        each = [(self._settings.seed + i, one) for i, of_seed in enumerate(texts) for one in of_seed]
+        return wandb.Table(columns, [[seed, *(one[name] for name in columns[1:])] for seed, one in each])
 
     def close(self) -> None:
         """Finish the wandb run, so that the next job in this process starts another one."""

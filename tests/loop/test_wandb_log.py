@@ -95,3 +95,17 @@ def test_the_sweep_speaks_hydras_language():
     cfg = composed(*fixed, *chosen)
     assert cfg.logger.mode == "online" and cfg.algorithm.learning_rate == 0.0001
     assert sweep["command"][-1] == "${args_no_hyphens}"
+
+
+def test_texts_become_a_table_with_a_row_for_every_text_of_every_seed(monkeypatch, tmp_path):
+    run = FakeRun()
+    log, _, said = logged_into(monkeypatch, tmp_path, run, "seed=7", "num_seeds=2")
+    sys.modules["wandb"].__dict__["Table"] = lambda columns, rows: (columns, rows)
+    one = {"why": "first", "episode": 0, "gold": 1.5, "proxy": 0.5, "prompt": "name the capital", "response": "rome ."}
+    log.log({"round": 0}, [[one], [{**one, "response": "paris ."}]])
+    columns, rows = run.rows[0]["texts"]
+    assert columns == ["seed", "why", "prompt", "response", "gold", "proxy"] and not said
+    assert rows == [
+        [7, "first", "name the capital", "rome .", 1.5, 0.5],
+        [8, "first", "name the capital", "paris .", 1.5, 0.5],
+    ]
