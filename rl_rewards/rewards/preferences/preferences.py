@@ -6,7 +6,7 @@ learns; an answer may come many rounds later, and is stored by the query's id. E
 visited steps; the policy is paid their mean.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -57,7 +57,12 @@ class PreferencesState(struct.PyTreeNode):
     known: Bool[Array, "D K"]  # False without an answer; a NaN score in a checkpoint would look like a broken run
     visited: Float[Array, "M d"]  # some visited steps
     exploring: Bool[Array, ""]  # True in the first rounds, which pay for new states
-    best: dict | None = None  # with keep_best: the variables with the lowest loss on the held-out answers
+
+
+class PreferencesWithBest(PreferencesState):
+    """The state with keep_best; a class of its own, so that other states are stored as before."""
+
+    best: dict  # the model's variables with the lowest loss on the held-out answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +158,7 @@ class Preferences(Asking, AsksForLabels):
     def init(self, key: Key) -> PreferencesState:
         d, members = feature_size(self.spec, self.judges), self.reward_model.ensemble
         model = self.reward_model.init(key, d)
-        return PreferencesState(
+        state = PreferencesState(
             model=model,
             mean=jnp.zeros(members),
             deviation=jnp.ones(members),
@@ -163,8 +168,8 @@ class Preferences(Asking, AsksForLabels):
             known=jnp.zeros((self.budget, self.clips), bool),
             visited=jnp.zeros((SHOWN_STEPS, d)),
             exploring=jnp.array(self.unsupervised_rounds > 0),
-            best=self._first_best(model.variables),
         )
+        return self._begun(state)
 
     def reward(self, state: PreferencesState, transitions: Transition) -> Float[Array, "*batch"]:
         inputs = self._features(transitions)
@@ -236,7 +241,7 @@ class Preferences(Asking, AsksForLabels):
 
     def begin_with(self, state: PreferencesState, policy: Any) -> PreferencesState:
         model = self.reward_model.begin_with(state.model, policy)
-        return state.replace(model=model, best=self._first_best(model.variables))
+        return self._begun(state.replace(model=model))
 
     def inspect(self, state: PreferencesState, data: Examples, transitions: Transition) -> dict[str, Array]:
         """Return ``true_reward_correlation``, Pearson's correlation of learned and true reward on ``transitions``."""
@@ -308,17 +313,24 @@ class Preferences(Asking, AsksForLabels):
 
     # The weights that pay.
 
-    def _first_best(self, variables: dict) -> dict | None:
-        return jax.tree.map(jnp.copy, variables) if self.keep_best else None
+    def _begun(self, state: PreferencesState) -> PreferencesState:
+        """Return ``state`` with its first weights also as the best ones, if these are kept."""
+        if not self.keep_best:
+            return state
+        best = jax.tree.map(jnp.copy, state.model.variables)
+        if isinstance(state, PreferencesWithBest):
+            return state.replace(best=best)
+        return PreferencesWithBest(**{one.name: getattr(state, one.name) for one in fields(state)}, best=best)
 
     def _chosen(self, state: PreferencesState) -> RewardModelState:
         """Return the model whose rewards are paid: the best one so far with keep_best, else the newest."""
-        return state.model if state.best is None else state.model.replace(variables=state.best)
+        kept = isinstance(state, PreferencesWithBest)
+        return state.model.replace(variables=state.best) if kept else state.model
 
     def _with_best(self, state: PreferencesState) -> PreferencesState:
         """Return ``state`` with the newest weights as the best ones, unless the best ones so far do better on the
         held-out answers that there are now."""
-        if state.best is None:
+        if not isinstance(state, PreferencesWithBest):
             return state
         scores = self._heldout_scores(state)
 
