@@ -4,7 +4,7 @@ As in PPO (Schulman et al. 2017, arXiv:1707.06347); stopping early as in Stable-
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,23 +20,6 @@ from rl_rewards.models.recurrence import Sequences
 
 KL_TOLERANCE = 1.5
 """The passes stop when the KL divergence on a minibatch exceeds this times ``target_kl``."""
-
-
-@runtime_checkable
-class Shuffled(Protocol):
-    """Data whose leaves have the axis N of shuffled entries first."""
-
-    @property
-    def log_prob(self) -> jax.Array:
-        """Of the behaviour policy; its first axis gives N."""
-        ...
-
-    @property
-    def valid(self) -> jax.Array:
-        """False where there is nothing to learn from."""
-        ...
-
-    partly_valid: bool
 
 
 class PPOBatch(struct.PyTreeNode):
@@ -57,13 +40,14 @@ Step = Callable[[Any, Any], tuple[Any, Metrics]]
 
 
 def shuffled_passes(
-    step: Step, learner: Any, batch: Shuffled, key: Key, *, epochs: int, minibatches: int, target_kl: float | None
+    step: Step, learner: Any, batch: Any, key: Key, *, epochs: int, minibatches: int, target_kl: float | None
 ) -> tuple[Any, Metrics]:
     """Return the learner after ``epochs`` shuffled passes over ``batch``, and the mean metrics.
 
     With ``target_kl``, all remaining minibatches are skipped as soon as the KL divergence from the policy that
     collected the rollout exceeds 1.5 target_kl on a minibatch (the k3 estimate, before that minibatch's own update).
-    The critic stops too. With several seeds in one program, skipping saves no time: under ``vmap``, ``cond`` computes
+    The critic stops too. ``batch`` has leaves with the same first axis, and the fields ``log_prob``, ``valid`` and
+    ``partly_valid`` of a :class:`PPOBatch`. With several seeds in one program, skipping saves no time: under ``vmap``, ``cond`` computes
     both branches and selects one for each seed.
     """
     one = step if target_kl is None else _unless_far(step, KL_TOLERANCE * target_kl)

@@ -117,10 +117,10 @@ class Experience(NamedTuple):
     sample: Callable[[Key, int], Transition]  # (key, N) -> [N, ...] from the replay ring; offline, the data set
     sample_segments: Callable[[Key, int, int], Transition]  # (key, Q, L) -> [Q, L, ...], never across an episode's end
     log_prob: Callable[[Obs, Action], Float[Array, "*batch"]]  # of the policy that made the rollout
-    sample_same_start: Callable[[Key, int, int], Transition] = _no_groups  # (key, Q, K) -> [Q, K, 1, ...] first steps
     sample_demos: Callable[[Key, int], Transition] | None = None  # (key, N) -> [N, ...]; None without demonstrations
     dataset: RecordedSteps | None = None  # offline, all recorded steps; else all demonstrations, or None
     memory: Memory = ()  # [B, ...] of the policy, before the rollout's first step
+    sample_same_start: Callable[[Key, int, int], Transition] = _no_groups  # (key, Q, K) -> [Q, K, 1, ...] first steps
     comparisons: Any = None
     """``rl_rewards.core.queries.Comparisons`` that the reward has been told; None unless the algorithm needs them."""
     acted: Bool[Array, "T B"] | None = None
