@@ -47,8 +47,8 @@ def shuffled_passes(
     With ``target_kl``, all remaining minibatches are skipped as soon as the KL divergence from the policy that
     collected the rollout exceeds 1.5 target_kl on a minibatch (the k3 estimate, before that minibatch's own update).
     The critic stops too. ``batch`` has leaves with the same first axis, and the fields ``log_prob``, ``valid`` and
-    ``partly_valid`` of a :class:`PPOBatch`. With several seeds in one program, skipping saves no time: under ``vmap``, ``cond`` computes
-    both branches and selects one for each seed.
+    ``partly_valid`` of a :class:`PPOBatch`. With several seeds in one program, skipping saves no time: under
+    ``vmap``, ``cond`` computes both branches and selects one for each seed.
     """
     one = step if target_kl is None else _unless_far(step, KL_TOLERANCE * target_kl)
 
