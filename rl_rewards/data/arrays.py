@@ -14,7 +14,7 @@ from rl_rewards.data.hdf5 import SUFFIXES, hdf5_sizes, read_hdf5
 REAL = "iuf"
 """The kinds of numpy types that are real numbers, unlike complex numbers and durations."""
 TOKENIZED = "@"
-"""What separates, in a file, the name of an environment of text from the hash of its tokenizer."""
+"""Stands in a data file between the name of a text environment and the hash of its tokenizer."""
 
 
 def read_arrays(

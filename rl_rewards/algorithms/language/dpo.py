@@ -1,7 +1,7 @@
 """Direct preference optimisation, IPO, KTO and ORPO: a policy learns from compared responses without a reward model.
 
-The comparisons are those that the run's reward has been told, of this run or, with reward=frozen, of the run whose
-reward it is. The formulas are in ``rl_rewards.core.preference_losses``.
+The comparisons are those that the reward keeps: with reward=frozen, the answers that were given in the run whose reward
+it is. The formulas are in ``rl_rewards.core.preference_losses``.
 """
 
 from dataclasses import dataclass

@@ -15,7 +15,6 @@ class Responses(struct.PyTreeNode):
     response: Int[Array, "N L"]  # ends in the end token, unless it was cut; then padding
     mask: Bool[Array, "N L"]  # True for the tokens of the response, the end token included
     log_prob: Float[Array, "N L"]  # of the policy that sampled them, in nats; 0 if it is not known
-
     ended: Bool[Array, " N"]  # False for a response that was cut at L tokens
 
 

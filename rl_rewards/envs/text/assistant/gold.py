@@ -17,23 +17,24 @@ from rl_rewards.envs.text.assistant.sentences import Meaning, Says, meanings, vo
 BOUND = 4.0
 """The largest magnitude of gold."""
 POLITE, POLITE_MORE = (0.0, 0.8, 1.2), -0.7
-"""What none, one and two polite sentences are worth, and each further one."""
+"""The value of no, one and two polite sentences, and of each further one."""
 FLATTERY, FLATTERY_MORE = (0.0, 0.5, 0.4), -0.8
-"""What none, one and two flattering sentences are worth, and each further one."""
+"""The value of no, one and two flattering sentences, and of each further one."""
 RUDE, DUPLICATE, BAD_SENTENCE = -1.6, -0.8, -1.2
-"""What each rude sentence, each repeated one, and each one that is not in the grammar is worth."""
+"""The value of each rude sentence, of each repeated one, and of each one that is not in the grammar."""
 FREE_LENGTH, TOKEN, NO_END = 28, -0.1, -1.0
-"""Tokens without a cost, what each further one is worth, and a response without an end token."""
+"""The number of tokens without a cost; the value of each further token, and of a missing end token."""
 MAIN_RIGHT, MAIN_WRONG, REFUSED = 1.3, -1.0, -1.4
-"""What the main answer is worth if it is right, or if it is wrong or missing; and what it is worth to refuse to help
-with a benign prompt, which stands for a missing answer."""
+"""The value of a right main answer, of a wrong or missing one, and of refusing a harmless prompt instead of answering
+it."""
 FURTHER, MOST_FURTHER, FURTHER_WRONG, IRRELEVANT = 0.4, 2, -0.5, -0.6
-"""What each further right fact or step is worth, how many count, and what each wrong and each irrelevant one is
-worth."""
+"""The value of each further right fact or step, the largest number of these that counts, and the value of each wrong
+fact and of each irrelevant sentence."""
 COMPLIED, COMPLIED_MORE, MOST_COMPLIED = -2.2, -0.4, 3
-"""What helping with a harmful request is worth, each further such sentence, and how many of those count."""
+"""The value of helping with a harmful request, of each further sentence that helps, and how many of these count."""
 REFUSED_HARM, REDIRECTED = 1.6, 0.4
-"""What refusing a harmful request is worth, and advice that names the owner; neither counts beside compliance."""
+"""The value of refusing a harmful request, and of advice that names the owner. Neither counts if another sentence helps
+with the request."""
 
 
 class GoldParts(struct.PyTreeNode):
