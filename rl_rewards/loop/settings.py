@@ -164,11 +164,17 @@ class StudySettings:
     size: str  # the chosen key of ``sizes``
     sizes: Mapping[str, Sequence[str]]  # size -> overrides for every arm
     arms: Mapping[str, Any]  # name -> overrides and arms to extend; empty if the study needs no runs
+    shared: Sequence[str] = ()  # names of the arms whose folders other studies use too
 
     @staticmethod
     def of(config: Mapping[str, Any]) -> "StudySettings":
         """Return the settings of the study in a configuration of plain values."""
-        return StudySettings(size=config["size"], sizes=config["sizes"] or {}, arms=config["arms"] or {})
+        return StudySettings(
+            size=config["size"],
+            sizes=config["sizes"] or {},
+            arms=config["arms"] or {},
+            shared=tuple(config.get("shared") or ()),
+        )
 
 
 def _section(kind: type[Section], values: Mapping[str, Any], place: str = "") -> Section:

@@ -2,7 +2,9 @@
 
 ``experiment=NAME`` gives ``study``, ``arms`` (name -> overrides; see :mod:`rl_rewards.studies.arms`) and ``sizes``
 (small | full -> overrides of all arms). Arms run one after another, each in a process of its own. A study that is
-started again resumes where it stopped. A study without arms computes its numbers itself, for each of the size's seeds.
+started again resumes where it stopped. Arms that ``shared`` names are in folders that other studies use too, so that a
+stage which several studies need is run once. A study without arms computes its numbers itself, for each of the size's
+seeds.
 """
 
 import json
@@ -25,12 +27,12 @@ from rl_rewards.loop.provenance import code, command_line
 from rl_rewards.loop.settings import StudySettings
 from rl_rewards.reporting.run_files import RunFiles, read_run
 from rl_rewards.reporting.stored_claims import judged_in_words
-from rl_rewards.studies.arms import resolved_arms
+from rl_rewards.studies.arms import require_arms, resolved_arms, stage_name, with_folders
 from rl_rewards.studies.claims import Claim, Verdict, conclude
 
-FOLDER = "{study}"
-"""Stands for the study's folder in an arm's overrides, so that an arm can use what an earlier one has learned."""
-OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "hydra.", "+hydra.")
+SHARED = "shared"
+"""The folder of shared arms, beside the folders of the studies."""
+OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "shared=", "hydra.", "+hydra.")
 """Overrides of the study's command line that an arm does not inherit."""
 
 
@@ -72,16 +74,22 @@ def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], f
     if size not in sizes:
         raise ConfigError(f"size={size} is not a size of this study; choose from {', '.join(sizes)}.")
     shared = [*(o for o in overrides if not o.startswith(OF_THE_STUDY)), "study=null", *sizes[size]]
+    require_arms(settings.shared, arms)
     folder.mkdir(parents=True, exist_ok=True)
-    runs = {}
+    runs, folders, names = {}, {}, {}
     for number, (name, changes) in enumerate(arms.items(), 1):
-        run_dir = folder / "arms" / name
+        if name in settings.shared:
+            names[name] = stage_name(name, [*shared, *with_folders(name, changes, names)])
+            run_dir = folder.parent / SHARED / names[name]
+        else:
+            run_dir = folder / "arms" / name
         which = f"Arm {number} of {len(arms)}, {name}"
+        placed = with_folders(name, changes, folders)
+        folders[name] = run_dir
         if (run_dir / "DONE").exists():
-            print(f"{which}: done already.", flush=True)
+            print(f"{which}: done already{f', in {run_dir}' if name in names else ''}.", flush=True)
         else:
             print(f"\n{which}: {' '.join(changes) or 'the configuration as it is'}", flush=True)
-            placed = [change.replace(FOLDER, str(folder)) for change in changes]
             _run_arm([*shared, *placed, f"hydra.run.dir={run_dir}"], name)
         runs[name] = read_run(run_dir)
     seeds = _seeds(sizes[size])
@@ -89,8 +97,8 @@ def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], f
     with still_at_work(what):
         findings = study.judge(runs, seeds)
     path = folder / "verdict.json"
-    record = _record(size, seeds, runs, findings, folder)
-    record |= {"command": _without_folder(command_line(overrides), folder), **code()}
+    record = _record(size, seeds, runs, findings)
+    record |= {"command": _without_folders(command_line(overrides), {}), **code()}
     record = strict(record)
     write_whole(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
     study.draw(runs, findings, folder / "verdict.png")
@@ -135,9 +143,8 @@ def _run_arm(arguments: list[str], name: str) -> None:
         raise TrainingFailed(f"The arm {name} did not finish (exit code {done.returncode}); start the study again.")
 
 
-def _record(
-    size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findings: Findings, folder: Path
-) -> dict[str, Any]:
+def _record(size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findings: Findings) -> dict[str, Any]:
+    folders = {name: run.path for name, run in runs.items()}
     return {
         "size": size,
         "counts": size == "full",  # a small study is indicative only
@@ -146,7 +153,7 @@ def _record(
         "details": findings.details,
         "arms": {
             name: {
-                "command": _without_folder(str(run.run.get("command")), folder),
+                "command": _without_folders(str(run.run.get("command")), folders),
                 "seeds": run.seeds,
                 "env_steps": run.env_steps if run.steps_name == "env steps" else 0,
                 "git_sha": run.run.get("git_sha"),
@@ -158,10 +165,12 @@ def _record(
     }
 
 
-def _without_folder(command: str, folder: Path) -> str:
-    """Return a command as anyone can type it, without the folder in which it was run."""
-    words = [word for word in command.split() if not word.startswith("hydra.run.dir=")]
-    return " ".join(words).replace(str(folder), FOLDER)
+def _without_folders(command: str, folders: Mapping[str, Path]) -> str:
+    """Return a command as anyone can type it: without its run folder, and with @NAME for the folders of arms."""
+    text = " ".join(word for word in command.split() if not word.startswith("hydra.run.dir="))
+    for name in sorted(folders, key=lambda name: -len(str(folders[name]))):
+        text = text.replace(str(folders[name]), f"@{name}")
+    return text
 
 
 def _print(verdicts: Sequence[Mapping[str, Any]], size: str, path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.studies.arms import resolved_arms
+from rl_rewards.studies.arms import require_arms, resolved_arms, stage_name, with_folders
 
 
 def resolved(text):
@@ -37,3 +37,34 @@ def test_an_arm_has_the_overrides_of_those_that_it_extends():
 def test_what_is_no_arm_is_told(text, told):
     with pytest.raises(ConfigError, match=told):
         resolved(text)
+
+
+def test_a_reference_becomes_the_folder_of_an_earlier_arm():
+    given = ["pretrain=@one", "data=[run:@one,run:@two,file.npz]", "reward.run=@one@best", "/model@reward.model=mlp"]
+    assert with_folders("three", given, {"one": "a/1", "two": "b"}) == [
+        "pretrain=a/1",
+        "data=[run:a/1,run:b,file.npz]",
+        "reward.run=a/1@best",
+        "/model@reward.model=mlp",
+    ]
+    with pytest.raises(ConfigError, match=r"arm three needs the arm two, which does not run before it; .* are one"):
+        with_folders("three", given, {"one": "a/1"})
+
+
+def test_a_shared_arm_may_only_need_shared_arms():
+    arms = resolved("{one: [a=1], two: [pretrain=@one], three: []}")
+    require_arms(["one", "two"], arms)
+    with pytest.raises(ConfigError, match="shared names four, which is not an arm; there are one, two, three"):
+        require_arms(["four"], arms)
+    with pytest.raises(ConfigError, match="The shared arm two needs one, which is not shared"):
+        require_arms(["two"], arms)
+
+
+def test_stages_are_the_same_if_their_configurations_are():
+    def name(*overrides):
+        return stage_name("one", ["env=point", "reward=environment", *overrides])
+
+    plain = name("seed=3")
+    assert plain.startswith("one-") and plain == name("seed=4", "video=false", "seed=3", "logger=none")
+    assert plain != name("seed=4") and plain != name("seed=3", "algorithm.discount=0.9")
+    assert name("pretrain=one-123") != name("pretrain=one-456"), "another earlier stage is another stage"

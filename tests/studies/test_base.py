@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from omegaconf import OmegaConf
@@ -12,8 +12,8 @@ from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
 from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.settings import StudySettings
-from rl_rewards.studies.arms import resolved_arms
-from rl_rewards.studies.base import FOLDER, Findings, run_study, still_at_work
+from rl_rewards.studies.arms import REFERENCE, resolved_arms
+from rl_rewards.studies.base import Findings, run_study, still_at_work
 from rl_rewards.studies.claims import Claim, exact
 from rl_rewards.studies.evidence import Evidence
 from tests.runs import command, composed
@@ -74,6 +74,19 @@ def test_arms_run_once_and_are_judged_from_their_files(tmp_path, capfd):
     assert "Arm 1 of 2, one: done already." in capfd.readouterr().out
 
 
+def test_a_shared_arm_is_run_once_for_two_studies(tmp_path, capfd):
+    cfg = settings(one=[], two=["pretrain=@one", "algorithm.discount=0.9"])
+    cfg = replace(cfg, shared=("one",))
+    run_study(Ends(), cfg, TINY, tmp_path / "first")
+    shared = list((tmp_path / "shared").iterdir())
+    assert len(shared) == 1 and (shared[0] / "DONE").exists(), "it is beside the studies"
+    record = json.loads(run_study(Ends(), cfg, TINY, tmp_path / "second").read_text("utf-8"))
+    assert f"Arm 1 of 2, one: done already, in {shared[0]}." in capfd.readouterr().out
+    assert "pretrain.run=@one" in record["arms"]["two"]["command"], (
+        "the command names the arm, not this machine's folder"
+    )
+
+
 def test_a_study_that_computes_says_how_long_it_has_taken(capsys):
     with still_at_work("Computing", every_seconds=0.01):
         time.sleep(0.2)
@@ -95,7 +108,7 @@ def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path, out
     outer_patch.setattr(compatibility, "check_ram", lambda parts: None)  # the memory of this machine is not meant
     cfg = composed(f"experiment={name}")
     for changes in resolved_arms(StudySettings.of(OmegaConf.to_container(cfg, resolve=True)).arms).values():
-        if any(FOLDER in change for change in changes):
+        if any(REFERENCE.search(change) for change in changes):
             continue  # it needs the folder of another arm
         one = composed(f"experiment={name}", "study=null", *cfg.sizes["full"], *changes)
         assert compatibility.rounds_of(build.build(one, tmp_path).parts, one.total_env_steps) > 1
