@@ -136,6 +136,8 @@ METRICS = {
     "drawn from them too.",
     "reward/accuracy": "Share of the decided answers in a training batch that the reward model predicts correctly.",
     "reward/heldout_accuracy": "Share of the decided held-out answers that the ensemble's mean predicts correctly.",
+    "reward/bag_of_words_accuracy": "The same share for a baseline: a linear model of how often each word stands in a "
+    "response, fitted to the same answers.",
     "reward/heldout_calibration_error": "Expected calibration error on the held-out answers: difference between the "
     "reward model's confidence and its accuracy, mean over bins of confidence.",
     "reward/pseudo_labels": "Share of the unlabelled pairs whose answer the reward model predicts with confidence.",

@@ -91,6 +91,7 @@ CHARTS = (
         "share",
         [
             ("reward/heldout_accuracy", "predicted correctly", GOALS),
+            ("reward/bag_of_words_accuracy", "by a bag of words", LEARNED),
             ("reward/heldout_calibration_error", "calibration error", OTHER),
         ],
         is_share=True,

@@ -3,7 +3,7 @@
 P(first preferred) = (1 - e) sigmoid(R(first) - R(second)) + e / 2,  R is the sum of a segment's rewards
 (Christiano et al. 2017, arXiv:1706.03741, equation 1 and section 2.2.) Queries are asked in sessions while the policy
 learns; an answer may come many rounds later, and is stored by the query's id. Each member's rewards are standardised on
-visited steps; the policy is paid their mean.
+visited steps; the policy is paid their mean, or less where members differ (Coste et al. 2023, arXiv:2310.02743).
 """
 
 from dataclasses import dataclass, fields, replace
@@ -38,6 +38,7 @@ from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import READS, AsksForLabels, JudgesPairs, feature_size, make_pair_features
 from rl_rewards.rewards.preferences.acquisition import Acquisition, choose, novelty
 from rl_rewards.rewards.preferences.asking import Asking
+from rl_rewards.rewards.preferences.bag_of_words import bag_of_words_accuracy
 from rl_rewards.rewards.preferences.fit import PreferenceFit
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 
@@ -85,6 +86,8 @@ class Preferences(Asking, AsksForLabels):
     neighbours: int
     early_end: Literal["refuse", "allow"]
     keep_best: bool = False
+    combine: Literal["mean", "min", "less_variance"] = "mean"
+    variance_weight: float = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -123,6 +126,14 @@ class Preferences(Asking, AsksForLabels):
             not self.keep_best or (self.clips > 1 and self.heldout_every <= self.budget),
             f"reward.keep_best=true chooses the weights by held-out comparisons; it needs reward.clips of at least 2, "
             f"and a reward.budget of at least reward.heldout_every={self.heldout_every}.",
+        )
+        require(
+            self.combine == "mean" or self.reward_model.ensemble > 1,
+            f"reward.combine={self.combine} needs several members; choose reward.reward_model.ensemble=3 or more, or "
+            "reward.combine=mean.",
+        )
+        require(
+            self.variance_weight >= 0, f"reward.variance_weight={self.variance_weight} must be 0 (off) or positive."
         )
         require(
             self.clips > 1 or self.acquisition == "uniform",
@@ -295,7 +306,12 @@ class Preferences(Asking, AsksForLabels):
         found, known = _agreement(members, scores)
         accuracy = jnp.where(known > 0, found / jnp.maximum(known, 1.0), jnp.nan)
         error = calibration_error(jnp.mean(jax.nn.sigmoid(preference_logits(members)), axis=0), scores)
-        return metrics | {"reward/heldout_accuracy": accuracy, "reward/heldout_calibration_error": error}
+        metrics |= {"reward/heldout_accuracy": accuracy, "reward/heldout_calibration_error": error}
+        if self.spec.text is None:
+            return metrics
+        answers, heldout = self._scores(state, np.arange(self.budget)), self._heldout(state)
+        words = bag_of_words_accuracy(self.spec.text, state.inputs[:, :, 0], answers, answered & ~heldout, heldout)
+        return metrics | {"reward/bag_of_words_accuracy": words}
 
     def _heldout_returns(self, state: PreferencesState, model: RewardModelState) -> Float[Array, "E H K"]:
         """Return every member's returns of the held-out segments."""
@@ -349,7 +365,11 @@ class Preferences(Asking, AsksForLabels):
     def _paid(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         rewards = self.reward_model.rewards(self._chosen(state), inputs)
         shape = (-1, *[1] * (rewards.ndim - 1))
-        return jnp.mean((rewards - state.mean.reshape(shape)) / state.deviation.reshape(shape), axis=0)
+        members = (rewards - state.mean.reshape(shape)) / state.deviation.reshape(shape)
+        if self.combine == "min":
+            return jnp.min(members, axis=0)
+        mean = jnp.mean(members, axis=0)
+        return mean if self.combine == "mean" else mean - self.variance_weight * jnp.var(members, axis=0)
 
     def _novelty(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         """Return the novelty of inputs, with distances in standard deviations of visited steps."""
