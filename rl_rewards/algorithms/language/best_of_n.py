@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from rl_rewards.algorithms.language.distance import distance_metrics
 from rl_rewards.algorithms.language.learner import LanguageLearner, LanguageState
 from rl_rewards.algorithms.language.responses import Responses, responses_of
 from rl_rewards.algorithms.language.sampler import check_groups
@@ -33,6 +34,7 @@ class BestOfN(LanguageLearner):
     minibatches: int
     keep: Literal["best", "random"]
 
+    uses_reference = True
     rollout_length = 1
     """A response is one step of the environment."""
 
@@ -64,6 +66,8 @@ class BestOfN(LanguageLearner):
         member = jnp.argmax(reward if self.keep == "best" else lottery, axis=1)
         rows = jnp.arange(len(member)) * self.same_start + member
         kept = jax.tree.map(lambda x: x[rows], responses)
+        policy, reference = (self.scored(one, responses) for one in (state.params["model"], state.reference))
+        distance = distance_metrics(responses, policy, reference, exact=False)
 
         def epoch(state: LanguageState, key: Key) -> tuple[LanguageState, Array]:
             order = shuffled(key, len(rows)).reshape(self.minibatches, -1)
@@ -75,6 +79,7 @@ class BestOfN(LanguageLearner):
             "agent/reward_mean": jnp.mean(reward),
             "agent/reward_kept": jnp.mean(reward.reshape(-1)[rows]),
             "agent/loss": jnp.mean(losses),
+            **distance,
             **written,
         }
 

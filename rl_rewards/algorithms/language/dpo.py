@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from rl_rewards.algorithms.language.distance import distance_metrics
 from rl_rewards.algorithms.language.learner import LanguageLearner, LanguageState
 from rl_rewards.algorithms.language.responses import Responses, responses_in
 from rl_rewards.core.checks import require
@@ -18,9 +19,12 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.preference_losses import PreferenceLoss, dpo_loss, ipo_loss, kto_loss, orpo_loss
 from rl_rewards.core.queries import Comparisons, pairs_of
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.text_measures import held_out_prompts
+from rl_rewards.core.text_measures import held_out_prompts, text_metrics
 from rl_rewards.core.types import Experience, Key, Metrics, RewardFn
 from rl_rewards.data.draws import draw_true
+
+OWN_RESPONSES = 128
+"""Responses that the policy writes after every round, to measure how far it is from the reference."""
 
 
 class ResponsePairIndex(NamedTuple):
@@ -76,7 +80,8 @@ class DPO(LanguageLearner):
         pairs = self._pairs(comparisons)
         heldout = held_out_prompts(responses.prompt[pairs.first], self.heldout_every)
         reference = jax.lax.stop_gradient(self._log_probs(state.reference, responses))
-        rows = draw_true(key, pairs.decided & ~heldout, self.gradient_steps * self.batch_size)
+        draw_key, prompt_key, write_key = jax.random.split(key, 3)
+        rows = draw_true(draw_key, pairs.decided & ~heldout, self.gradient_steps * self.batch_size)
 
         def step(state: LanguageState, rows: Array) -> tuple[LanguageState, Metrics]:
             part = ResponsePairIndex(*(x[rows] for x in pairs))
@@ -90,10 +95,20 @@ class DPO(LanguageLearner):
         right = 0.5 * (1.0 + jnp.sign(ratio[pairs.first] - ratio[pairs.second]))
         known = pairs.decided & heldout
         accuracy = jnp.where(jnp.any(known), masked_mean(right, known), jnp.nan)
-        return state, metrics | {
+        some = pairs.first[draw_true(prompt_key, pairs.decided, OWN_RESPONSES)]
+        return state, metrics | self._distance(state, responses.prompt[some], write_key) | {
             "agent/heldout_accuracy": accuracy,
             "agent/comparisons": jnp.sum(pairs.decided).astype(jnp.float32),
         }
+
+    def _distance(self, state: LanguageState, prompts: Int[Array, "N P"], key: Key) -> Metrics:
+        """Return the KL divergence from the reference of own responses to ``prompts``, and other measures of them."""
+        pads = jnp.full((len(prompts), self.text.response_tokens), self.text.pad, prompts.dtype)
+        written, _, _ = self.act(state, (), jnp.concatenate([prompts, pads], axis=1), key, explore=True)
+        own = responses_in(self.text, jnp.concatenate([prompts, written], axis=1))
+        policy, reference = (self.scored(one, own) for one in (state.params["model"], state.reference))
+        told = distance_metrics(own, policy, reference, exact=False)
+        return told | text_metrics(own.response, own.mask, own.ended)
 
     def _pairs(self, comparisons: Comparisons) -> ResponsePairIndex:
         """Return all pairs, the better response first."""

@@ -9,13 +9,14 @@ al. 2024, arXiv:2402.03300, equation 3). A subclass says what the advantage A of
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
+from rl_rewards.algorithms.language.distance import distance_metrics
 from rl_rewards.algorithms.language.learner import LanguageLearner, LanguageState
 from rl_rewards.algorithms.language.responses import Responses, responses_of
 from rl_rewards.algorithms.language.sampler import check_groups
@@ -159,7 +160,8 @@ class PolicyGradient(LanguageLearner):
         policy = self.scored(state.params["model"], responses, with_logits=self.exact_kl)
         reference = self.scored(state.reference, responses, with_logits=self.exact_kl or exactly)
         responses = responses.replace(log_prob=jax.lax.stop_gradient(policy.log_prob))
-        metrics = self._distances(state, responses, policy, reference)
+        metrics = distance_metrics(responses, policy, reference, self.exact_kl)
+        metrics["agent/kl_coefficient"] = state.kl_coefficient
         kl = jnp.zeros(responses.mask.shape)
         if self.kl_in == "reward":
             k1 = estimated_kl(responses.log_prob, reference.log_prob, "k1")
@@ -195,26 +197,6 @@ class PolicyGradient(LanguageLearner):
         }
         written = text_metrics(responses.response, responses.mask, responses.ended)
         return state, {**metrics, **told, **rewards, **written, **learned}
-
-    def _distances(self, state: LanguageState, responses: Responses, policy: Any, reference: Any) -> Metrics:
-        """Return the entropy, and the KL divergence of responses from the reference by every estimator, in nats."""
-
-        def of_response(values: Array) -> Float[Array, ""]:
-            return jnp.mean(jnp.sum(jnp.where(responses.mask, values, 0.0), axis=1))
-
-        found = {
-            f"agent/reference_kl_{one}": of_response(estimated_kl(policy.log_prob, reference.log_prob, one))
-            for one in ("k1", "k2", "k3")
-        }
-        best = found["agent/reference_kl_k1"]
-        if self.exact_kl:
-            best = of_response(exact_kl(*map(jax.nn.log_softmax, (policy.logits, reference.logits))))
-            found["agent/reference_kl_exact"] = best
-        return found | {
-            "agent/reference_kl": best,
-            "agent/entropy": masked_mean(policy.entropy, responses.mask),
-            "agent/kl_coefficient": state.kl_coefficient,
-        }
 
     def _with_coefficient(self, state: LanguageState, kl: Float[Array, ""]) -> LanguageState:
         """Return ``state`` with a larger coefficient if the divergence exceeds its goal, and a smaller one otherwise.

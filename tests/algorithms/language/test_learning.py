@@ -182,7 +182,7 @@ def test_dpo_reaches_the_closed_form_on_a_bandit():
     spec = text_spec(response_tokens=1)
     comparisons = bandit_comparisons(100)
     algorithm = learner(
-        "dpo", spec, beta=BETA, rounds=1, gradient_steps=700, batch_size=300, heldout_every=1000, learning_rate=5e-4
+        "dpo", spec, beta=BETA, rounds=1, gradient_steps=700, batch_size=2000, heldout_every=1000, learning_rate=5e-4
     )
     state = algorithm.init(jax.random.key(0))
     told = experience(comparisons=comparisons)
