@@ -2,7 +2,7 @@
 
 Slides: the reward model is only a proxy, and a policy that follows it too far exploits it; the penalty beta keeps the
 policy near its start. The true reward (gold) of this small language is exact, so that over-optimisation is seen and not
-guessed (Gao et al. 2023, arXiv:2210.10760). DPO learns from the same comparisons without a reward model.
+guessed (Gao et al. 2023, arXiv:2210.10760).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,23 +10,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
+from rl_rewards.lecture.language.measures import (
+    BETTER,
+    FALL,
+    GOLD,
+    KL,
+    PROXY,
+    at_evaluations,
+    at_the_end,
+    best,
+    draw_path,
+    draw_seeds,
+    evaluated_rounds,
+)
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
-from rl_rewards.studies.claims import Claim, at_least, at_most, enough_seeds, in_words, less
+from rl_rewards.studies.claims import Claim, at_least, enough_seeds, in_words, less
 from rl_rewards.studies.drawing import canvas
-from rl_rewards.studies.measures import LAST, last_mean, over_rounds, series
+from rl_rewards.studies.measures import LAST, last_mean, series
 
-GOLD, PROXY = "eval/true_return", "eval/learned_return"
-FALL = 0.5
-"""The least fall of gold from its best evaluation that counts as over-optimisation; gold lies between -4 and 4."""
-BETTER = 0.3
-"""The least difference of gold that counts."""
-ROUNDS = 5
-"""Rounds at the end of a stage over which accuracy is averaged."""
 POLICIES = {"rlhf": "beta 0.1", "no_penalty": "beta 0"}
+ACCURACY = {"network": "reward/heldout_accuracy", "bag of words": "reward/bag_of_words_accuracy"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +43,12 @@ class RLHF:
         del seeds  # the arms know theirs
         gold = {name: last_mean(run, GOLD, 1 if name == "sft" else LAST) for name, run in arms.items()}
         curves = {name: {key: series(arms[name], key).tolist() for key in (GOLD, PROXY)} for name in POLICIES}
-        distance = {name: over_rounds(arms[name], "agent/reference_kl").tolist() for name in POLICIES}
         own = {"sft": "reward_model", **{name: name for name in POLICIES}}
-        accuracy = {stage: _own_accuracy(arms[name]) for stage, name in own.items()}
+        accuracy = {stage: at_the_end(arms[name], "train/same_start_accuracy") for stage, name in own.items()}
+        accuracy |= {name: at_the_end(arms["reward_model"], key) for name, key in ACCURACY.items()}
+        distance = {name: at_evaluations(arms[name], KL).tolist() for name in POLICIES}
         details = {"gold": gold, "curves": curves, "kl": distance, "accuracy": accuracy}
-        return Findings(self.claims(gold, curves, details["accuracy"]), details)
+        return Findings(self.claims(gold, curves, accuracy), details)
 
     def claims(
         self,
@@ -49,20 +56,22 @@ class RLHF:
         curves: Mapping[str, Mapping[str, list[list[float]]]],
         accuracy: Mapping[str, list[float]],
     ) -> list[Claim]:
-        """Claim that RLHF works, that without its penalty it over-optimises, and that DPO does as well.
+        """Claim that RLHF works, and that without its penalty it over-optimises.
 
         Args:
             gold: arm -> mean gold at the end, of each seed.
             curves: policy -> metric -> values [evaluations, seeds].
-            accuracy: stage -> share of pairs that the reward model orders as gold does, of each seed.
+            accuracy: of the reward model, of each seed: stage -> share of its responses' pairs that are ordered as by
+                gold; "network" and "bag of words" -> share of held-out answers that are predicted.
         """
         gained = less(gold["rlhf"], gold["sft"])
         found, proxy = (np.array(curves["no_penalty"][key]) for key in (GOLD, PROXY))
-        best, end = _best(found), found[-LAST:].mean(axis=0)
-        control = _best(np.array(curves["rlhf"][GOLD])) - np.array(gold["rlhf"])
-        over = (best - end >= FALL) & (proxy[-LAST:].mean(axis=0) > proxy[0])
+        highest, end = best(found), found[-LAST:].mean(axis=0)
+        control = best(np.array(curves["rlhf"][GOLD])) - np.array(gold["rlhf"])
+        over = (highest - end >= FALL) & (proxy[-LAST:].mean(axis=0) > proxy[0])
         lost = less(accuracy["sft"], accuracy["no_penalty"])
-        apart = less(gold["dpo"], gold["rlhf"])
+        answers = {name: accuracy[name] for name in ACCURACY}
+        beyond = less(answers["network"], answers["bag of words"])
         return [
             at_least(
                 f"RL against the reward model raises gold by {BETTER:g} or more over fine-tuning (beta 0.1).",
@@ -72,9 +81,9 @@ class RLHF:
             enough_seeds(
                 f"Without a penalty the proxy rises while gold ends {FALL:g} or more below its best, in at least 90% "
                 "of seeds.",
-                f"gold at its best {in_words(best.tolist())}, at the end {in_words(end.tolist())}; with a penalty it "
-                f"ends {in_words(control.tolist())} below its best.",
-                over.tolist(), 0.9, {"best": best.tolist(), "end": end.tolist(), "control": control.tolist()},
+                f"gold at its best {in_words(highest.tolist())}, at the end {in_words(end.tolist())}; with a penalty "
+                f"it ends {in_words(control.tolist())} below its best.",
+                over.tolist(), 0.9, {"best": highest.tolist(), "end": end.tolist(), "control": control.tolist()},
             ),
             at_least(
                 "On the responses of the policy without a penalty the reward model is less accurate than on those of "
@@ -83,51 +92,30 @@ class RLHF:
                 "accuracy lost, paired by seed", lost, 0.1,
                 {name: accuracy[name] for name in ("sft", "no_penalty")},
             ),
-            at_most(
-                f"DPO on the same comparisons gets as far as RL, within {BETTER:g} of gold.",
-                f"{in_words(gold['dpo'])} against {in_words(gold['rlhf'])}; {in_words(apart)} more.",
-                "gold less, paired by seed", less(gold["rlhf"], gold["dpo"]), BETTER,
-                {name: gold[name] for name in ("dpo", "rlhf")},
+            at_least(
+                "The reward model predicts at least 0.03 more of the held-out answers than a bag of words.",
+                f"{in_words(answers['network'])} against {in_words(answers['bag of words'])}; {in_words(beyond)} more.",
+                "accuracy more, paired by seed", beyond, 0.03, answers,
             ),
         ]  # fmt: skip
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
-        curves, distance = findings.details["curves"], findings.details["kl"]
+        curves = findings.details["curves"]
         colours = dict(zip(POLICIES, (TRUE, LEARNED), strict=True))
         with styled():
             figure = canvas(11.0, 3.6)
             gold, proxy, plane = figure.subplots(1, 3)
             for name, words in POLICIES.items():
-                rounds = [int(row["round"] or 0) + 1 for row in arms[name].evaluation_rows]
+                rounds = evaluated_rounds(arms[name])
                 for axes, key in ((gold, GOLD), (proxy, PROXY)):
-                    each = np.array(curves[name][key])
-                    axes.plot(rounds, each, color=colours[name], linewidth=0.6, alpha=0.35)
-                    axes.plot(rounds, each.mean(axis=1), color=colours[name], linewidth=2.0, label=words)
-                far = _at(np.array(distance[name]), rounds)
-                plane.plot(np.sqrt(np.maximum(far, 0.0)).mean(axis=1), np.array(curves[name][GOLD]).mean(axis=1),
-                           color=colours[name], marker=".", linewidth=1.6)  # fmt: skip
-            for name, style in (("sft", ":"), ("dpo", "--")):
-                value = float(np.mean(findings.details["gold"][name]))
-                gold.axhline(value, color=OTHER, linestyle=style, linewidth=1.0)
-                gold.annotate(name.upper(), (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                              fontsize=8)  # fmt: skip
+                    draw_seeds(axes, rounds, np.array(curves[name][key]), colours[name], words)
+                draw_path(plane, arms[name], colours[name], words)
+            value = float(np.mean(findings.details["gold"]["sft"]))
+            gold.axhline(value, color=OTHER, linestyle=":", linewidth=1.0)
+            gold.annotate("fine-tuned", (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                          fontsize=8)  # fmt: skip
             gold.set(xlabel="rounds of RL", ylabel="gold", title="true reward (gold)")
             proxy.set(xlabel="rounds of RL", ylabel="reward model", title="learned reward (proxy)")
             plane.set(xlabel="distance from fine-tuning, √KL", ylabel="gold", title="gold against distance")
             gold.legend(frameon=False, fontsize=8)
             figure.savefig(path, dpi=110)
-
-
-def _best(found: Float[np.ndarray, "evaluations seeds"]) -> Float[np.ndarray, " seeds"]:
-    """Return the best mean of two evaluations in a row, of each seed: a single lucky one does not count."""
-    return np.max((found[1:] + found[:-1]) / 2, axis=0)
-
-
-def _own_accuracy(run: RunFiles) -> list[float]:
-    """Return the reward model's accuracy on the policy's responses of the last ``ROUNDS`` rounds, of each seed."""
-    return np.nanmean(over_rounds(run, "train/same_start_accuracy")[-ROUNDS:], axis=0).tolist()
-
-
-def _at(found: Float[np.ndarray, "rounds seeds"], rounds: Sequence[int]) -> Float[np.ndarray, "evaluations seeds"]:
-    """Return the values of the rounds after which there was an evaluation."""
-    return found[np.asarray(rounds) - 1]

@@ -1,0 +1,176 @@
+"""Over-optimisation of a reward model: by its number of comparisons, of ensembles, and the signals that warn of it.
+
+Gao et al. 2023 (arXiv:2210.10760) fit gold - gold_0 = d (a - b log d) to RL, and d (a - b d) to the best of n, where d
+is the square root of the KL divergence from the start. Coste et al. 2023 (arXiv:2310.02743) pay the lowest member of
+an ensemble.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from rl_rewards.lecture.language.measures import (
+    BETTER,
+    FALL,
+    GOLD,
+    KL,
+    at_evaluations,
+    at_the_end,
+    best,
+    draw_path,
+    draw_seeds,
+    evaluated_rounds,
+)
+from rl_rewards.reporting.figures.drawing import FAILURE, GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.studies.base import Findings
+from rl_rewards.studies.claims import Claim, at_least, enough_seeds, in_words, less
+from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.measures import last_mean, over_rounds, series
+
+COMPARISONS = {"no_penalty_100": 100, "no_penalty": 1000, "no_penalty_3000": 3000}
+ENSEMBLES = {"no_penalty": "one", "no_penalty_mean": "mean of three", "no_penalty_min": "lowest of three"}
+REWARDS = {"no_penalty_100": "reward_100", "no_penalty": "reward_model", "no_penalty_3000": "reward_3000"}
+CONTROL = "rlhf"
+"""The arm with a KL penalty, in which no signal may warn."""
+SIGNALS = {
+    "KL divergence above 6": ("agent/reference_kl", 6.0, 1.0),
+    "entropy below 0.25": ("agent/entropy", 0.25, -1.0),
+    "share of repeated trigrams above 0.1": ("agent/repetition", 0.1, 1.0),
+    "proxy below its start": ("agent/reward_mean", 0.0, -1.0),
+}
+"""Signals that need no gold: a metric of training, a threshold from development seeds 0-2, and 1 if it is exceeded."""
+RL_FORM, BEST_OF_N_FORM = "d (a - b log d)", "d (a - b d)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverOptimisation:
+    """Compares RL without a penalty against reward models of several kinds."""
+
+    def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
+        del seeds
+        policies = [*COMPARISONS, *(name for name in ENSEMBLES if name not in COMPARISONS)]
+        gold = {name: last_mean(arms[name], GOLD) for name in (*policies, CONTROL)}
+        highest = {name: best(series(arms[name], GOLD)).tolist() for name in policies}
+        start = last_mean(arms["sft"], GOLD, 1)
+        warned = {name: self._warned(arms, key, level, side) for name, (key, level, side) in SIGNALS.items()}
+        accuracy = {name: at_the_end(arms[of], "reward/heldout_accuracy") for name, of in REWARDS.items()}
+        far = at_evaluations(arms["no_penalty"], KL)
+        fits = fitted(np.sqrt(np.maximum(far, 0.0)), series(arms["no_penalty"], GOLD) - np.array(start))
+        curves = {name: series(arms[name], GOLD).tolist() for name in policies}
+        details = {
+            "gold": gold,
+            "best": highest,
+            "accuracy": accuracy,
+            "warned": warned,
+            "fits": fits,
+            "curves": curves,
+        }
+        return Findings(self.claims(gold, highest, warned, fits), details)
+
+    def _warned(self, arms: Mapping[str, RunFiles], key: str, level: float, side: float) -> list[float]:
+        """Return 1 for each seed in which a signal fires before gold has fallen, and never in the control."""
+        there, control = (side * (over_rounds(arms[name], key) - level) > 0 for name in ("no_penalty", CONTROL))
+        fallen = falls_at(series(arms["no_penalty"], GOLD), evaluated_rounds(arms["no_penalty"]))
+        first = np.where(there.any(axis=0), there.argmax(axis=0) + 1, np.inf)
+        return ((first < fallen) & ~control.any(axis=0)).astype(float).tolist()
+
+    def claims(
+        self,
+        gold: Mapping[str, list[float]],
+        highest: Mapping[str, list[float]],
+        warned: Mapping[str, list[float]],
+        fits: Mapping[str, list[float]],
+    ) -> list[Claim]:
+        """Claim that gold falls for every reward model, later with more comparisons and for ensembles.
+
+        Args:
+            gold: arm -> mean gold at the end, of each seed.
+            highest: arm -> its best gold, of each seed.
+            warned: signal -> 1 for each seed in which it warns in time and never without need.
+            fits: form -> share of the variance of gold that it explains, of each seed.
+        """
+        fell = {name: np.array(highest[name]) - np.array(gold[name]) for name in highest}
+        falling = [
+            enough_seeds(
+                f"Against a reward model from {n:,} comparisons gold ends {FALL:g} or more below its best, in at least "
+                "90% of seeds.",
+                f"gold {in_words(highest[name])} at its best, {in_words(gold[name])} at the end.",
+                (fell[name] >= FALL).tolist(), 0.9, {"best": highest[name], "end": gold[name]},
+            )
+            for name, n in COMPARISONS.items()
+        ]  # fmt: skip
+        few, many = (highest[name] for name in ("no_penalty_100", "no_penalty_3000"))
+        safer = less(gold["no_penalty_min"], gold["no_penalty"])
+        rl, other = fits[RL_FORM], fits[BEST_OF_N_FORM]
+        return [
+            *falling,
+            at_least(
+                f"3,000 comparisons allow a higher best gold than 100, by {BETTER:g} or more.",
+                f"{in_words(many)} against {in_words(few)}; {in_words(less(many, few))} more.",
+                "gold more at its best, paired by seed", less(many, few), BETTER, {"100": few, "3000": many},
+            ),
+            at_least(
+                f"The lowest of three reward models leaves more gold at the end than one model, by {BETTER:g} or more.",
+                f"{in_words(gold['no_penalty_min'])} against {in_words(gold['no_penalty'])} (the mean of three: "
+                f"{in_words(gold['no_penalty_mean'])}); {in_words(safer)} more.",
+                "gold more, paired by seed", safer, BETTER, {name: gold[name] for name in ENSEMBLES},
+            ),
+            at_least(
+                f"{RL_FORM} explains at least 80% of the variance of gold over training.",
+                f"{in_words(rl)}; {BEST_OF_N_FORM} explains {in_words(other)}.",
+                "share of the variance", rl, 0.8, dict(fits),
+            ),
+            *(
+                enough_seeds(
+                    f"The signal '{name}' fires before gold has fallen by {FALL:g}, and never under a KL penalty, in "
+                    "at least 80% of seeds.",
+                    "thresholds are from development seeds.",
+                    [bool(one) for one in found], 0.8, {name: found},
+                )
+                for name, found in warned.items()
+            ),
+        ]  # fmt: skip
+
+    def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
+        curves, colours = findings.details["curves"], (OTHER, TRUE, LEARNED)
+        with styled():
+            figure = canvas(12.0, 3.6)
+            numbers, ensembles, paths = figure.subplots(1, 3, sharey=True)
+            for (name, n), colour in zip(COMPARISONS.items(), colours, strict=True):
+                draw_seeds(numbers, evaluated_rounds(arms[name]), np.array(curves[name]), colour, f"{n:,}")
+                draw_path(paths, arms[name], colour, f"{n:,}")
+            for (name, words), colour in zip(ENSEMBLES.items(), (TRUE, GOALS, FAILURE), strict=True):
+                draw_seeds(ensembles, evaluated_rounds(arms[name]), np.array(curves[name]), colour, words)
+            numbers.set(xlabel="rounds of RL", ylabel="gold", title="by number of comparisons")
+            ensembles.set(xlabel="rounds of RL", title="1,000 comparisons, ensembles")
+            paths.set(xlabel="distance from fine-tuning, √KL", title="against distance, means")
+            for axes in (numbers, ensembles):
+                axes.legend(frameon=False, fontsize=8)
+            figure.savefig(path, dpi=110)
+
+
+def falls_at(gold: Float[np.ndarray, "evaluations seeds"], rounds: Sequence[int]) -> Float[np.ndarray, " seeds"]:
+    """Return the round of the first evaluation that is ``FALL`` below the best one before it; infinite for never."""
+    below = np.maximum.accumulate(gold, axis=0) - gold >= FALL
+    return np.where(below.any(axis=0), np.asarray(rounds, float)[below.argmax(axis=0)], np.inf)
+
+
+def fitted(far: Float[np.ndarray, "t seeds"], gained: Float[np.ndarray, "t seeds"]) -> dict[str, list[float]]:
+    """Return form -> the share of the variance of ``gained`` that its least-squares fit explains, of each seed.
+
+    Args:
+        far: the square root of the KL divergence.
+        gained: gold minus that at the start.
+    """
+    shares: dict[str, list[float]] = {RL_FORM: [], BEST_OF_N_FORM: []}
+    for d, found in zip(far.T, gained.T, strict=True):
+        d = np.maximum(d, 1e-3)
+        for form, second in ((RL_FORM, d * np.log(d)), (BEST_OF_N_FORM, d * d)):
+            terms = np.stack([d, -second], axis=1)
+            left = found - terms @ np.linalg.lstsq(terms, found, rcond=None)[0]
+            shares[form].append(float(1.0 - np.sum(left**2) / np.sum((found - found.mean()) ** 2)))
+    return shares
