@@ -1,6 +1,7 @@
 """Compose the configuration of a command line for programs that do not start a run."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from rl_rewards.command_line.arguments import mended
@@ -16,8 +17,10 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
         ConfigError: for a number outside its range.
     """
     import hydra
+    from hydra.core.global_hydra import GlobalHydra
 
-    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    begun = GlobalHydra.instance().is_initialized()  # in a study, whose own configuration Hydra has composed
+    with nullcontext() if begun else hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = hydra.compose("config", mended(list(overrides)))
     check_numbers(cfg)
     return plain_values(cfg)

@@ -2,7 +2,9 @@
 
 import pytest
 import yaml
+from hydra import initialize_config_dir
 
+from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.studies.arms import require_arms, resolved_arms, stage_name, with_folders
 
@@ -68,3 +70,5 @@ def test_stages_are_the_same_if_their_configurations_are():
     assert plain.startswith("one-") and plain == name("seed=4", "video=false", "seed=3", "logger=none")
     assert plain != name("seed=4") and plain != name("seed=3", "algorithm.discount=0.9")
     assert name("pretrain=one-123") != name("pretrain=one-456"), "another earlier stage is another stage"
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        assert name("seed=3") == plain, "a study asks while Hydra runs its own command"
