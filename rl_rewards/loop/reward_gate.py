@@ -11,6 +11,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.intervals import share_interval
 from rl_rewards.loop.train import Parts
 from rl_rewards.rewards.frozen import Frozen
+from rl_rewards.rewards.mixture import Mixture
 
 
 def check_comparisons(parts: Parts) -> None:
@@ -34,28 +35,38 @@ def check_comparisons(parts: Parts) -> None:
 
 
 def check_reward_accuracy(parts: Parts) -> None:
-    """Check the accuracy of a frozen reward of texts on the answers that its run held out, over all seeds together.
+    """Check the accuracy of frozen rewards of texts on the answers that their runs held out, for each seed.
 
     Algorithms that only measure it (``lm``, ``sampler``) or learn from the answers themselves (``dpo``) are not
     concerned, nor is a reward that holds no answers out.
 
     Raises:
-        ConfigError: if the lower bound of its 95% interval (Clopper and Pearson 1934) is not above 1/2.
+        ConfigError: if the lower bound of a seed's 95% interval (Clopper and Pearson 1934) is not above 1/2.
     """
-    source, algorithm = parts.source, parts.algorithm
-    concerned = parts.env.spec.text is not None and algorithm.requirements.follows_reward
-    if not concerned or not isinstance(source, Frozen) or source.unsure == "allow":
+    if parts.env.spec.text is None or not parts.algorithm.requirements.follows_reward:
         return
+    source = parts.source
+    within = source.parts.values() if isinstance(source, Mixture) else [source]
+    for one in within:
+        if isinstance(one, Frozen) and one.unsure == "refuse":
+            _check_accuracy(one)
+
+
+def _check_accuracy(source: Frozen) -> None:
     counted = jax.vmap(source.heldout_agreement) if source.per_seed else source.heldout_agreement
     found = jax.jit(counted)(source.learned)
     if found is None:
         return
-    right, known = (int(np.sum(np.floor(np.asarray(one)))) for one in found)
-    low, high = share_interval(right, known) if known else (0.0, 1.0)
-    accuracy = f"{right / known:.2f}" if known else "not known"
+    right, known = (np.floor(np.atleast_1d(one)).astype(int).tolist() for one in found)
+    bounds = [share_interval(*pair) if pair[1] else (0.0, 1.0) for pair in zip(right, known, strict=True)]
+    unsure = [low <= 0.5 for low, _ in bounds]
+    worst = min(range(len(bounds)), key=lambda seed: bounds[seed][0])
+    low, high = bounds[worst]
+    accuracy = f"{right[worst] / known[worst]:.2f}" if known[worst] else "not known"
+    which = f" for {sum(unsure)} of its {len(unsure)} seeds" if source.per_seed else ""
     require(
-        low > 0.5,
-        f"The accuracy of reward.run={source.run} on its {known} held-out answers is {accuracy} (95% interval "
-        f"{low:.2f} to {high:.2f}), so that it may be no better than guessing; give its run "
-        "more answers (reward.budget=N), or train on it nevertheless with reward.unsure=allow.",
+        not any(unsure),
+        f"The reward of reward.run={source.run} may be no better than guessing{which}: its accuracy on {known[worst]} "
+        f"held-out answers is {accuracy} (95% interval {low:.2f} to {high:.2f}). Give its run more answers "
+        "(reward.budget=N), or train on it nevertheless with reward.unsure=allow.",
     )

@@ -1,8 +1,11 @@
 """Tests of the stages of RLHF in the loop: fine-tuning, a reward model, RL against it, and DPO on its comparisons."""
 
 import json
+import shutil
+from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,12 +15,15 @@ from rl_rewards.envs.text.assistant.env import Assistant
 from rl_rewards.loop import build
 from rl_rewards.loop.collect import reset_jax
 from rl_rewards.loop.policies import restore_policy
+from rl_rewards.loop.reward_gate import _check_accuracy
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.loop.train import sample_same_start
 from rl_rewards.reporting.page import write_report
-from tests.finished import finished_run
+from rl_rewards.run import resume_run
+from tests.finished import cut_back, finished_run
 from tests.probes import make_rollout, make_spec
-from tests.runs import composed, rows, run_here
+from tests.runs import composed, digest_of, rows, run_here
+from tests.unevaluated import evaluations
 
 TEXT = "env=text"
 STEPS = "total_env_steps=80"
@@ -104,8 +110,36 @@ def test_a_report_shows_the_same_prompts_over_training(stages, tmp_path):
 
 def test_a_reward_model_that_may_guess_is_refused(stages, tmp_path):
     overrides = [one for one in after(stages, "algorithm=rloo") if one != "reward.unsure=allow"]
-    with pytest.raises(ConfigError, match=r"on its \d held-out answers is .* may be no better than guessing; give"):
-        run_here(tmp_path, *overrides)
+    refused = r"may be no better than guessing: its accuracy on \d held-out answers is .* Give its run more answers"
+    with pytest.raises(ConfigError, match=refused):
+        run_here(tmp_path / "alone", *overrides)
+    mixed = [one.replace("reward.run", "reward.parts.task.run") for one in overrides if one != "reward=frozen"]
+    mixed += ["reward=mixture", "reward@reward.parts.task=frozen", "reward@reward.parts.bonus=constant"]
+    with pytest.raises(ConfigError, match=refused):
+        run_here(tmp_path / "mixed", *mixed)
+
+
+def test_each_seed_of_a_reward_model_is_judged_alone():
+    """Together 142 of 200 answers are predicted, but one of two seeds guesses."""
+    right, known = jnp.array([52.0, 90.0]), jnp.array([100.0, 100.0])
+    several = SimpleNamespace(
+        heldout_agreement=lambda seed: (right[seed], known[seed]), learned=jnp.arange(2), per_seed=True, run="RUN"
+    )
+    with pytest.raises(ConfigError, match=r"for 1 of its 2 seeds: its accuracy on 100 held-out answers is 0\.52 \("):
+        _check_accuracy(several)
+
+
+@pytest.mark.parametrize("stage", ["sft", "reward_model", "rloo", "dpo"])
+def test_a_stage_that_was_interrupted_ends_with_the_same_bits(stages, tmp_path, stage):
+    if stage in ("sft", "reward_model"):
+        run = shutil.copytree(stages / stage, tmp_path / stage)
+    else:
+        run = finished_run(tmp_path / stage, *after(stages, f"algorithm={stage}"), evaluated=False)
+    wanted = digest_of(run)
+    cut_back(run)
+    with jax.debug_key_reuse(False), evaluations(False):
+        resume_run(run, [])
+    assert digest_of(run) == wanted
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.special import gammaln
+from scipy.special import digamma, gammaln
 
 from rl_rewards.core.types import Key, Transition
 from rl_rewards.envs.base import JaxEnv
@@ -34,6 +34,8 @@ CHOICES = (1, 2, 4, 8, 16, 32, 64)
 """Values of n."""
 COMPARED = 16
 """The n at which gold is compared with the policy's own, and with RL at the same KL divergence."""
+RARE = 1e-6
+"""The probability up to which a response is so rare that F^n - F-^n is n F^(n - 1) p."""
 CLOSE = 0.1
 """The largest error of the formula that does not count, in nats."""
 
@@ -163,41 +165,41 @@ def formula(n: int) -> float:
 
 
 def best_mean(drawn: Drawn, values: Float[np.ndarray, "P N"], n: int) -> float:
-    """Return the expected value of the best of n by the proxy, over all subsets of n of each prompt's responses.
-
-    The i-th lowest of N is the best of n with probability C(i - 1, n - 1) / C(N, n) (Gao et al. 2023, appendix).
-    """
-    total = drawn.proxy.shape[1]
-    rank = np.arange(1, total + 1)
-    with np.errstate(invalid="ignore"):
-        log_share = _log_choose(rank - 1, n - 1) - _log_choose(total, n)
-    share = np.where(rank >= n, np.exp(np.where(rank >= n, log_share, 0.0)), 0.0)
+    """Return the expected value of the best of n by the proxy, over all subsets of n of each prompt's responses."""
     ordered = np.take_along_axis(values, np.argsort(drawn.proxy, axis=1), axis=1)
-    return float(np.mean(ordered @ share))
+    return float(np.mean(ordered @ _shares(ordered.shape[1], n)))
 
 
 def divergence(drawn: Drawn, n: int) -> float:
-    """Return the KL divergence of the best of n from the policy, in nats, estimated from samples.
+    """Return the KL divergence of the best of n from the policy, in nats, estimated from all subsets of the responses.
 
     The best of n is y with probability F(y)^n - F-(y)^n, where F(y) and F-(y) are the probabilities of a reward of at
-    most that of y, and of less. F- is counted in one half of the responses, and y is the best of n in the other half.
+    most that of y, and of less; their difference is the probability p(y) of y, which the policy gives. F- is 1 - p
+    times the probability that another response has less reward, whose logarithm is estimated from counts without bias.
     """
-    half = drawn.proxy.shape[1] // 2
-    counted, chosen = drawn.proxy[:, :half], drawn.proxy[:, half:]
-    groups = chosen.shape[1] // n
-    shape = (len(chosen), groups, n)
-    cut = chosen[:, : groups * n].reshape(shape)
-    place = np.argmax(cut, axis=-1)[..., None]
-    score = np.take_along_axis(cut, place, axis=-1)[..., 0]
-    log_prob = np.take_along_axis(drawn.log_prob[:, half:][:, : groups * n].reshape(shape), place, axis=-1)[..., 0]
-    below = np.mean(counted[:, None, :] < score[..., None], axis=-1)
-    own = np.exp(log_prob)
-    below = np.minimum(np.maximum(below, 0.5 / half), 1.0 - own)
-    small = np.log(n) + (n - 1) * np.log(below + 0.5 * own)  # of a rare response, by the derivative: n F^(n - 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exact = np.log((below + own) ** n - below**n) - log_prob
-    return float(np.mean(np.where(own > 1e-6, exact, small)))
+    order = np.argsort(drawn.proxy, axis=1)
+    score, log_prob = (np.take_along_axis(one, order, axis=1) for one in (drawn.proxy, drawn.log_prob))
+    total, own = score.shape[1], np.exp(log_prob)
+    lower, upto = (np.stack([np.searchsorted(one, one, side=side) for one in score]) for side in ("left", "right"))
+    others = total - (upto - lower)
+    below = (1.0 - own) * np.exp(digamma(lower + 1.0) - digamma(others + 2.0))
+    with np.errstate(divide="ignore"):
+        repeated = np.log((below + own) ** n - below**n) - log_prob
+    rare = np.log(n) + (n - 1) * np.log(below)
+    return float(np.mean(np.where(own > RARE, repeated, rare) @ _shares(total, n)))
+
+
+def _shares(total: int, n: int) -> Float[np.ndarray, " N"]:
+    """Return the share of subsets of n, of ``total`` numbers, in which the i-th lowest is the highest.
+
+    It is C(i - 1, n - 1) / C(total, n).
+    """
+    below = np.arange(total)
+    return np.exp(
+        np.where(below >= n - 1, _log_choose(np.maximum(below, n - 1), n - 1), -np.inf) - _log_choose(total, n)
+    )
 
 
 def _log_choose(total: np.ndarray | int, chosen: int) -> np.ndarray:
-    return gammaln(np.asarray(total) + 1.0) - gammaln(chosen + 1.0) - gammaln(np.asarray(total) - chosen + 1.0)
+    total = np.asarray(total, float)
+    return gammaln(total + 1.0) - gammaln(chosen + 1.0) - gammaln(total - chosen + 1.0)

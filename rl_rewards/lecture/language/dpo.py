@@ -114,7 +114,7 @@ def distance_from_optimum(key: Array) -> Float[Array, ""]:
 
     def loss(logits: Array) -> Array:
         ratio = jax.nn.log_softmax(logits) - reference
-        return jnp.sum(counts * dpo_loss(ratio[:, None] - ratio[None, :], BANDIT_BETA, 0.0))
+        return jnp.sum(counts.reshape(-1) * dpo_loss((ratio[:, None] - ratio).reshape(-1), BANDIT_BETA, 0.0))
 
     optimiser = optax.adam(0.02)
 
