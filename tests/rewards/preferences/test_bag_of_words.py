@@ -57,5 +57,10 @@ def test_accuracy_is_that_on_held_out_answers():
     decided = heldout & (scores[:, 0] != scores[:, 1])
     reversed_share = np.mean(np.arange(400)[decided] % 8 == 3)
     assert found == pytest.approx(1.0 - reversed_share, abs=0.03)
+    opposite = np.where(heldout[:, None], -np.sum(texts[..., 2:] == 5, axis=-1), scores)
+    reversed_all = bag_of_words_accuracy(
+        TEXT, *map(jnp.asarray, (texts.astype("f"), opposite.astype("f"), ~heldout, heldout))
+    )
+    assert reversed_all < 0.1, "held-out answers teach nothing"
     nothing = bag_of_words_accuracy(TEXT, *map(jnp.asarray, (texts.astype("f"), scores, ~heldout, heldout & False)))
     assert jnp.isnan(nothing)

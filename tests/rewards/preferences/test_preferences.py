@@ -163,6 +163,19 @@ def test_sure_guesses_are_learned_from_besides():
     assert rows[1]["reward/pseudo_labels"] < rows[-1]["reward/pseudo_labels"]
 
 
+@pytest.mark.parametrize("combine", ["mean", "min", "less_variance"])
+def test_an_ensemble_pays_less_where_its_members_differ(combine):
+    """Each member's reward is standardised first (Coste et al. 2023, section 3)."""
+    reward = source(model={"ensemble": 3}, combine=combine, variance_weight=0.5)
+    mean, deviation = np.array([0.1, 0.2, -0.3]), np.array([0.5, 1.0, 2.0])
+    state = reward.init(jax.random.key(0)).replace(mean=jnp.asarray(mean), deviation=jnp.asarray(deviation))
+    raw = np.asarray(reward.reward_model.rewards(state.model, jnp.asarray(rollout().obs)), float)
+    members = (raw - mean[:, None, None]) / deviation[:, None, None]
+    lower = {"mean": 0.0, "min": members.mean(axis=0) - members.min(axis=0), "less_variance": 0.5 * members.var(axis=0)}
+    expected = members.mean(axis=0) - lower[combine]
+    np.testing.assert_allclose(reward.reward(state, rollout()), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_it_first_pays_for_new_states():
     reward = source(unsupervised_rounds=2)
     state, asked, _ = taught(reward, rounds=2)
@@ -176,6 +189,7 @@ def test_it_first_pays_for_new_states():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"combine": "min", "model": {"ensemble": 1}}, r"reward\.combine=min needs several members; choose"),
         ({"segment_steps": 10_000}, r"reward\.segment_steps=10000 is more than an episode"),
         ({"budget": 0}, r"reward\.budget=0 must be at least 1"),
         ({"label_noise": 1.0}, r"reward\.label_noise=1\.0 must lie in \[0, 1\)"),
