@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from rl_rewards.lecture.language import dpo
-from rl_rewards.lecture.language.dpo import DPO_ARMS, RL_ARMS, DirectPreferences, distance_from_optimum
+from rl_rewards.lecture.language.dpo import DPO_ARMS, RL_ARMS, DirectPreferences, best_elsewhere, distance_from_optimum
 from rl_rewards.studies.claims import conclude
 from tests.lecture.language.invented import about
 from tests.studies.outcomes import outcomes
@@ -15,17 +15,22 @@ from tests.studies.outcomes import outcomes
     [
         ({}, 1.0, 0.005, "SSS"),
         ({"dpo_0_3": 2.0}, 1.0, 0.005, "SSS"),  # more than RL is as far as RL
-        ({"dpo_0_3": 0.2}, 1.0, 0.005, "RSS"),
+        ({"rlhf": 1.6}, 1.0, 0.005, "RSS"),
         ({}, 0.2, 0.005, "SRS"),
         ({}, 2.0, 0.005, "SRS"),  # at one distance, more is not the same
         ({}, 1.0, 0.05, "SSR"),
     ],
 )
 def test_dpo_is_judged_by_gold_and_distance(gold, level, bandit, expected):
-    found = {name: about(1.0) for name in (*DPO_ARMS, *RL_ARMS)} | {name: about(one) for name, one in gold.items()}
-    study = DirectPreferences(best=["dpo_0_3", "rlhf"])
-    claims = study.claims(found, {"dpo_0_3": about(level), "rlhf": about(1.0)}, about(bandit))
-    assert outcomes(conclude(claims)) == expected
+    found = {name: about(0.5) for name in (*DPO_ARMS, *RL_ARMS)}
+    found |= {name: about(one) for name, one in ({"dpo_0_3": 1.0, "rlhf": 1.0} | gold).items()}
+    ways = {name: about(0.0) for name in found} | {"dpo_0_3": about(level), "rlhf": about(1.0)}
+    assert outcomes(conclude(DirectPreferences().claims(found, ways, about(bandit)))) == expected
+
+
+def test_beta_is_chosen_on_the_other_seeds():
+    gold = {"a": [0.0, 1.0, 1.0], "b": [0.9, 0.2, 0.2]}
+    assert best_elsewhere(gold, gold) == ["a", "b", "b"], "a lucky seed does not choose its own arm"
 
 
 def test_the_bandit_is_solved_up_to_the_noise_of_its_answers(monkeypatch):
