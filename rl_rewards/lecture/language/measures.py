@@ -33,8 +33,14 @@ def at_the_end(run: RunFiles, key: str) -> list[float]:
 
 
 def at_evaluations(run: RunFiles, key: str) -> Float[np.ndarray, "evaluations seeds"]:
-    """Return a metric of training in the rounds after which there was an evaluation."""
-    return over_rounds(run, key)[np.asarray(evaluated_rounds(run)) - 1]
+    """Return a metric of the policy's responses for the policies that were evaluated.
+
+    A round samples responses before it updates the policy, so that those of an evaluated policy are in the next round;
+    the last round has only those before its own update. ``algorithm=dpo`` samples after the update.
+    """
+    found, rounds = over_rounds(run, key), np.asarray(evaluated_rounds(run))
+    later = 0 if run.choices[2] == "dpo" else 1
+    return found[np.minimum(rounds - 1 + later, len(found) - 1)]
 
 
 def at_level(run: RunFiles, start: Sequence[float], level: float) -> list[float]:

@@ -1,5 +1,7 @@
 """Numbers that the studies of language read from an arm."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,12 +11,12 @@ from tests.studies.fake_arms import arm
 FAR = [[0.25, 0.25], [1.0, 0.25], [4.0, 0.5]]
 
 
-def run():
+def run(algorithm="dpo"):
     """Return an arm of two seeds that was evaluated after each of three rounds."""
     made = arm([[0.0, 0.0]] * 3, metrics={"true_return": [[1.0, 1.0], [2.0, 2.0], [3.0, 4.0]]})
     for row, far in zip(made.rows, FAR, strict=True):
         row["agent/reference_kl"] = far
-    return made
+    return replace(made, run={"algorithm_choice": algorithm})
 
 
 def test_the_best_is_a_mean_of_two_evaluations_in_a_row():
@@ -22,7 +24,11 @@ def test_the_best_is_a_mean_of_two_evaluations_in_a_row():
 
 
 def test_metrics_of_training_are_read_where_there_was_an_evaluation_and_at_the_end():
-    np.testing.assert_array_equal(at_evaluations(run(), "agent/reference_kl"), FAR)
+    np.testing.assert_array_equal(at_evaluations(run("dpo"), "agent/reference_kl"), FAR)
+    later = [FAR[1], FAR[2], FAR[2]]
+    np.testing.assert_array_equal(
+        at_evaluations(run("rloo"), "agent/reference_kl"), later, "RL samples before it updates"
+    )
     assert at_the_end(run(), "agent/reference_kl") == pytest.approx([5.25 / 3, 1.0 / 3])
 
 
