@@ -98,6 +98,20 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
         """
         return learned
 
+    def state_with(self, weights: Any) -> AgentState:
+        """Return a state that has only these weights of a pretrained network, for :meth:`adopt`.
+
+        Args:
+            weights: the parameters of a language model, from a file (``pretrain=FILE``).
+
+        Raises:
+            ConfigError: if the policy is not a language model.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} is not a language model, which a file of pretrained weights holds; choose "
+            "env=text_prompts with algorithm=dpo, sampler, rloo or another learner of texts."
+        )
+
     def value_estimate(self, state: AgentState, obs: Obs, key: Key) -> Float[Array, " B"] | None:
         """Return the policy's discounted return from observations [B, ...] as the algorithm estimates it.
 

@@ -1,4 +1,4 @@
-"""Process the first rows of arrays where their number is known only at run time."""
+"""Processes arrays in pieces: all rows, to save memory, or the first rows if their number is known only at run time."""
 
 import math
 from collections.abc import Callable
@@ -71,6 +71,24 @@ def compute_where(
         return values.at[index].set(function(jax.tree.map(lambda x: x[index], rows)), unique_indices=True)
 
     return fold_first(add, jnp.zeros(len(mask)), true_first(mask), jnp.sum(mask))
+
+
+def in_pieces(function: Callable[[Any], Any], rows: Any, size: int) -> Any:
+    """Return ``function`` of rows [N, ...], with leaves [N, ...], computed for at most ``size`` rows at a time.
+
+    The gradient computes each piece again, so that it needs no more memory than one piece.
+    """
+    length = len(jax.tree.leaves(rows)[0])
+    if length <= size:
+        return function(rows)
+    pieces = math.ceil(length / size)
+
+    def cut(x: Array) -> Array:
+        filled = jnp.concatenate([x, jnp.repeat(x[-1:], pieces * size - length, axis=0)])
+        return filled.reshape(pieces, size, *x.shape[1:])
+
+    found = jax.lax.map(jax.checkpoint(function), jax.tree.map(cut, rows))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:length], found)
 
 
 def true_first(mask: Bool[Array, " N"]) -> Int[Array, " N"]:

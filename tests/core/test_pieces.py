@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.core.pieces import PIECES, SMALLEST, compute_where, fold_first, mean_over_first, piece_size, true_first
+from rl_rewards.core.pieces import (
+    PIECES,
+    SMALLEST,
+    compute_where,
+    fold_first,
+    in_pieces,
+    mean_over_first,
+    piece_size,
+    true_first,
+)
 
 
 @jax.jit
@@ -63,3 +72,22 @@ def test_means_and_values_are_those_of_the_rows_that_count(count):
     mask = np.random.default_rng(1).permutation(150) < count
     values = jax.jit(lambda mask, rows: compute_where(mask, lambda x: x.sum(axis=-1), rows))(mask, rows)
     np.testing.assert_allclose(np.asarray(values)[mask], rows[mask].sum(axis=-1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 8])
+def test_pieces_together_are_the_whole(size):
+    """Values and gradients are those of all rows at once, also where pieces do not divide the rows."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(7, 4)), jnp.float32)
+    rows = {"x": x, "n": jnp.arange(7)}
+    largest = []
+
+    def function(piece):
+        largest.append(len(piece["n"]))
+        return {"sum": jnp.sum(jnp.sin(piece["x"]), axis=1), "n": piece["n"]}
+
+    found = in_pieces(function, rows, size)
+    np.testing.assert_allclose(found["sum"], np.sin(x).sum(axis=1), rtol=1e-5)
+    np.testing.assert_array_equal(found["n"], np.arange(7))
+    assert max(largest) <= size
+    gradient = jax.grad(lambda x: jnp.sum(in_pieces(function, {**rows, "x": x}, size)["sum"] ** 2))(x)
+    np.testing.assert_allclose(gradient, 2 * np.sin(x).sum(axis=1, keepdims=True) * np.cos(x), rtol=1e-4, atol=1e-6)

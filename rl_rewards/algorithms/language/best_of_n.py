@@ -87,5 +87,5 @@ class BestOfN(LanguageLearner):
         def loss(params: dict) -> Float[Array, ""]:
             return -masked_mean(self.scored(params["model"], responses).log_prob, responses.mask)
 
-        value, gradients = jax.value_and_grad(loss)(state.params)
+        value, gradients = self.value_and_grad(loss)(state.params)
         return self.descend(state, gradients), value

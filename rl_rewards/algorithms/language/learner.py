@@ -5,6 +5,7 @@ temperature 1, over the tokens that the environment knows; its mode takes the mo
 algorithms share one state, so that each can begin with the model of another (pre-training, fine-tuning, RL).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,16 +19,21 @@ from jaxtyping import Array, Float
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.language.responses import Responses, responses_in
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.pieces import in_pieces
 from rl_rewards.core.types import Action, EnvSpec, Key, Memory, Obs, TextSpec
 from rl_rewards.models.base import Model
 from rl_rewards.models.transformer.generate import Scored, generate, score
-from rl_rewards.models.transformer.lora import only_trainable
+from rl_rewards.models.transformer.lora import frozen_part, joined, trained_part
 from rl_rewards.models.transformer.model import LanguageModel, TransformerModel
+
+MOST_LOGITS = 2**25
+"""The most logits that are computed at once, 134 MB; beyond it responses are scored in pieces. A model with a large
+vocabulary has 50,000 logits for each token."""
 
 
 class LanguageState(struct.PyTreeNode):
     params: dict  # {"model"}: the policy; an algorithm may add its own networks
-    reference: Any  # parameters of the policy that this stage began with; () if the algorithm does not use it
+    reference: Any  # the policy that this stage began with, only its weights that train; () if it is not used
     optimizer: Any  # the state of the optimiser; () for a policy that does not learn
     kl_coefficient: Float[Array, ""]  # beta; 0 if the algorithm has none
 
@@ -94,7 +100,7 @@ class LanguagePolicy(Algorithm):
         params = self.init_networks(key)
         return LanguageState(
             params=params,
-            reference=jax.tree.map(jnp.copy, params["model"]) if self.uses_reference else (),
+            reference=jax.tree.map(jnp.copy, trained_part(params["model"])) if self.uses_reference else (),
             optimizer=self.init_optimizer(params),
             kl_coefficient=jnp.zeros(()),
         )
@@ -115,7 +121,15 @@ class LanguagePolicy(Algorithm):
         own, given = state.params["model"]["params"], learned.params["model"]["params"]
         kept = {name: own[name] for name in own if name == "lora" and name not in given}
         params = state.params | {"model": {"params": {**given, **kept}}}
-        return state.replace(params=params, reference=params["model"] if self.uses_reference else ())
+        return state.replace(params=params, reference=trained_part(params["model"]) if self.uses_reference else ())
+
+    def state_with(self, weights: Any) -> LanguageState:
+        """Return a state that has only these weights of a language model, to adopt."""
+        return LanguageState(params={"model": weights}, reference=(), optimizer=(), kl_coefficient=jnp.zeros(()))
+
+    def reference_of(self, state: LanguageState) -> Any:
+        """Return all parameters of the reference: with LoRA, it shares the frozen ones with the policy."""
+        return joined(state.reference, frozen_part(state.params["model"]))
 
     def act(
         self, state: LanguageState, memory: Memory, obs: Obs, key: Key, explore: bool
@@ -143,16 +157,18 @@ class LanguagePolicy(Algorithm):
         return jnp.sum(scored.log_prob * responses.mask, axis=-1).reshape(batch)
 
     def scored(self, params: Any, responses: Responses, with_logits: bool = False) -> Scored:
-        """Return the log-probabilities [N, L] of the responses' tokens under the policy ``params``, and more."""
-        return score(
-            self.network,
-            params,
-            responses.prompt,
-            responses.response,
-            end=self.text.end,
-            allowed=self.text.vocabulary,
-            with_logits=with_logits,
-        )
+        """Return the log-probabilities [N, L] of the responses' tokens under the policy ``params``, and more.
+
+        With a large vocabulary the responses are scored in pieces, one after another, unless their logits are kept.
+        """
+
+        text, each = self.text, self.text.response_tokens * self.network.vocabulary
+
+        def of(pairs: tuple[Array, Array]) -> Scored:
+            return score(self.network, params, *pairs, end=text.end, allowed=text.vocabulary, with_logits=with_logits)
+
+        pairs = (responses.prompt, responses.response)
+        return of(pairs) if with_logits else in_pieces(of, pairs, max(1, MOST_LOGITS // each))
 
     def trunk(self, state: LanguageState) -> Any:
         """Return the parameters of the policy, with which a reward model can begin."""
@@ -181,8 +197,7 @@ class LanguageLearner(LanguagePolicy):
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
-        clipped = optax.chain(optax.clip_by_global_norm(self.max_gradient_norm), self.rule)
-        return clipped if self.transformer.lora_rank == 0 else only_trainable(clipped)
+        return optax.chain(optax.clip_by_global_norm(self.max_gradient_norm), self.rule)
 
     @property
     def rule(self) -> optax.GradientTransformation:
@@ -190,9 +205,24 @@ class LanguageLearner(LanguagePolicy):
         return optax.adamw(self.learning_rate, b2=0.99, weight_decay=self.weight_decay)
 
     def init_optimizer(self, params: dict) -> Any:
-        return self.optimizer.init(params)
+        return self.optimizer.init(trained_part(params))
+
+    def value_and_grad(self, loss: Callable[..., Any], has_aux: bool = False) -> Callable[..., Any]:
+        """Return ``jax.value_and_grad`` of ``loss(params, ...)``, with the gradients of the weights that train alone.
+
+        With LoRA, the gradients of the frozen weights are not even computed.
+        """
+
+        def of(params: dict, *others: Any) -> Any:
+            frozen = frozen_part(params)
+            differentiated = jax.value_and_grad(lambda trained: loss(joined(trained, frozen), *others), has_aux=has_aux)
+            return differentiated(trained_part(params))
+
+        return of
 
     def descend(self, state: LanguageState, gradients: dict) -> LanguageState:
-        """Return ``state`` after one step of the optimiser along ``gradients`` of its parameters."""
-        updates, optimizer = self.optimizer.update(gradients, state.optimizer, state.params)
-        return state.replace(params=optax.apply_updates(state.params, updates), optimizer=optimizer)
+        """Return ``state`` after one step of the optimiser along ``gradients``, those of :meth:`value_and_grad`."""
+        trained = trained_part(state.params)
+        updates, optimizer = self.optimizer.update(gradients, state.optimizer, trained)
+        params = joined(optax.apply_updates(trained, updates), frozen_part(state.params))
+        return state.replace(params=params, optimizer=optimizer)

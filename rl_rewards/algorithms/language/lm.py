@@ -94,7 +94,7 @@ class LanguageModelling(LanguageLearner):
 
         def step(state: LanguageState, rows: Array) -> tuple[LanguageState, Array]:
             responses = responses_of(self.text, dataset.at(rows))
-            loss, gradients = jax.value_and_grad(self._loss)(state.params, responses)
+            loss, gradients = self.value_and_grad(self._loss)(state.params, responses)
             return self.descend(state, gradients), loss
 
         state, losses = jax.lax.scan(step, state, rows.reshape(self.gradient_steps, self.batch_size))

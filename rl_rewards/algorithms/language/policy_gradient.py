@@ -158,7 +158,7 @@ class PolicyGradient(LanguageLearner):
         raw = reward_fn(rollout).reshape(-1)
         exactly = self.kl_in == "loss" and self.kl_estimator == "exact"
         policy = self.scored(state.params["model"], responses, with_logits=self.exact_kl)
-        reference = self.scored(state.reference, responses, with_logits=self.exact_kl or exactly)
+        reference = self.scored(self.reference_of(state), responses, with_logits=self.exact_kl or exactly)
         responses = responses.replace(log_prob=jax.lax.stop_gradient(policy.log_prob))
         metrics = distance_metrics(responses, policy, reference, self.exact_kl)
         metrics["agent/kl_coefficient"] = state.kl_coefficient
@@ -210,7 +210,7 @@ class PolicyGradient(LanguageLearner):
 
     def _step(self, state: LanguageState, batch: LanguageBatch) -> tuple[LanguageState, Metrics]:
         """Take one gradient step on a minibatch."""
-        (_, metrics), gradients = jax.value_and_grad(self._loss, has_aux=True)(state.params, state, batch)
+        (_, metrics), gradients = self.value_and_grad(self._loss, has_aux=True)(state.params, state, batch)
         return self.descend(state, gradients), metrics
 
     def _loss(self, params: dict, state: LanguageState, batch: LanguageBatch) -> tuple[Array, Metrics]:

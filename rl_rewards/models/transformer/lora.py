@@ -38,13 +38,40 @@ def trainable_mask(params: Any) -> Any:
 
     Beside LoRA weights the weights of the same language model are frozen, so False; everything else is True, such as a
     reward model's head, or all weights without LoRA. A large model trains faster if a loss is differentiated with
-    respect to ``params["params"]["lora"]`` alone, since XLA then leaves out the other gradients.
+    respect to :func:`trained_part` alone, since XLA then leaves out the other gradients.
     """
     if not isinstance(params, Mapping):
         return True
     if "lora" in params:
         return {name: jax.tree.map(lambda _, on=name == "lora": on, part) for name, part in params.items()}
     return {name: trainable_mask(part) for name, part in params.items()}
+
+
+def trained_part(params: Any) -> Any:
+    """Return the tree of the weights that train (:func:`trainable_mask`), without the others."""
+    if not isinstance(params, Mapping):
+        return params
+    if "lora" in params:
+        return {"lora": params["lora"]}
+    return {name: trained_part(part) for name, part in params.items()}
+
+
+def frozen_part(params: Any) -> dict[str, Any]:
+    """Return the tree of the weights that never change, without the others; empty dictionaries stand for nothing."""
+    if not isinstance(params, Mapping):
+        return {}
+    if "lora" in params:
+        return {name: part for name, part in params.items() if name != "lora"}
+    return {name: frozen_part(part) for name, part in params.items()}
+
+
+def joined(trained: Any, frozen: Any) -> Any:
+    """Return the whole tree of :func:`trained_part` and :func:`frozen_part`; its arrays are theirs, without a copy."""
+    if not isinstance(trained, Mapping):
+        return trained
+    if "lora" in trained:
+        return {**frozen, **trained}
+    return {name: joined(part, frozen[name]) for name, part in trained.items()}
 
 
 def only_trainable(rule: optax.GradientTransformation) -> optax.GradientTransformation:

@@ -9,7 +9,14 @@ import optax
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.models.transformer.lora import add_lora, merge_lora, trainable_mask
+from rl_rewards.models.transformer.lora import (
+    add_lora,
+    frozen_part,
+    joined,
+    merge_lora,
+    trainable_mask,
+    trained_part,
+)
 from rl_rewards.models.transformer.model import TransformerModel
 from rl_rewards.models.transformer.network import attend, left_padding, product, rms_norm, rotate
 from tests.models.transformer.small import transformer
@@ -199,6 +206,19 @@ def test_only_lora_weights_train():
     assert all(jax.tree.leaves(trainable_mask(params())))
     reward = trainable_mask({"params": {"language": tree["params"], "head": {"kernel": jnp.ones(2)}}})["params"]
     assert reward["head"]["kernel"] and reward["language"] == mask["params"]
+
+
+def test_trained_and_frozen_weights_are_the_whole_tree():
+    tree = transformer(**SMALL, lora_rank=2).language_model().init(jax.random.key(0), TOKENS)
+    both = {"model": tree, "value": {"params": {"kernel": jnp.ones(2)}}}
+    trained, frozen = trained_part(both), frozen_part(both)
+    assert set(trained["model"]["params"]) == {"lora"} and "lora" not in frozen["model"]["params"]
+    assert trained["value"] == both["value"] and jax.tree.leaves(frozen["value"]) == []
+    whole = joined(trained, frozen)
+    assert jax.tree.structure(whole) == jax.tree.structure(both)
+    assert all(a is b for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(both), strict=True)), "no copy"
+    assert jax.tree.structure(trained_part(params())) == jax.tree.structure(params())
+    assert jax.tree.structure(joined(params(), frozen_part(params()))) == jax.tree.structure(params())
 
 
 def _opposite(mask):
