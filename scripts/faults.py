@@ -561,9 +561,8 @@ FAULTS = (
     Fault(
         "the reference follows the policy",
         "algorithms/language/learner.py",
-        "state.replace(params=optax.apply_updates(state.params, updates), optimizer=optimizer)",
-        "state.replace(params=optax.apply_updates(state.params, updates), optimizer=optimizer, "
-        "reference=state.params['model'])",
+        "state.replace(params=params, optimizer=optimizer)",
+        "state.replace(params=params, optimizer=optimizer, reference=trained_part(state.params['model']))",
         "algorithms/language/test_learning.py",
     ),
     Fault(

@@ -66,7 +66,7 @@ class BestOfN(LanguageLearner):
         member = jnp.argmax(reward if self.keep == "best" else lottery, axis=1)
         rows = jnp.arange(len(member)) * self.same_start + member
         kept = jax.tree.map(lambda x: x[rows], responses)
-        policy, reference = (self.scored(one, responses) for one in (state.params["model"], state.reference))
+        policy, reference = (self.scored(one, responses) for one in (state.params["model"], self.reference_of(state)))
         distance = distance_metrics(responses, policy, reference, exact=False)
 
         def epoch(state: LanguageState, key: Key) -> tuple[LanguageState, Array]:

@@ -16,6 +16,7 @@ from rl_rewards.algorithms.language.learner import LanguageLearner, LanguageStat
 from rl_rewards.algorithms.language.responses import Responses, responses_in
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.pieces import compute_where
 from rl_rewards.core.preference_losses import PreferenceLoss, dpo_loss, ipo_loss, kto_loss, orpo_loss
 from rl_rewards.core.queries import Comparisons, pairs_of
 from rl_rewards.core.requirements import Requirements
@@ -79,21 +80,20 @@ class DPO(LanguageLearner):
         responses = responses_in(self.text, comparisons.inputs[:, :, 0])
         pairs = self._pairs(comparisons)
         heldout = held_out_prompts(responses.prompt[pairs.first], self.heldout_every)
-        reference = jax.lax.stop_gradient(self._log_probs(state.reference, responses))
         draw_key, prompt_key, write_key = jax.random.split(key, 3)
         rows = draw_true(draw_key, pairs.decided & ~heldout, self.gradient_steps * self.batch_size)
 
         def step(state: LanguageState, rows: Array) -> tuple[LanguageState, Metrics]:
             part = ResponsePairIndex(*(x[rows] for x in pairs))
-            loss = jax.value_and_grad(self._loss, has_aux=True)
-            (_, metrics), gradients = loss(state.params, state.reference, responses, reference, part)
+            loss = self.value_and_grad(self._loss, has_aux=True)
+            (_, metrics), gradients = loss(state.params, self.reference_of(state), responses, part)
             return self.descend(state, gradients), metrics
 
         state, metrics = jax.lax.scan(step, state, rows.reshape(self.gradient_steps, self.batch_size))
         metrics = jax.tree.map(jnp.mean, metrics)
-        ratio = self._log_probs(state.params["model"], responses) - reference
-        right = 0.5 * (1.0 + jnp.sign(ratio[pairs.first] - ratio[pairs.second]))
         known = pairs.decided & heldout
+        ratio = self._log_ratios(state, responses, pairs, known)
+        right = 0.5 * (1.0 + jnp.sign(ratio[pairs.first] - ratio[pairs.second]))
         accuracy = jnp.where(jnp.any(known), masked_mean(right, known), jnp.nan)
         some = pairs.first[draw_true(prompt_key, pairs.decided, OWN_RESPONSES)]
         return state, metrics | self._distance(state, responses.prompt[some], write_key) | {
@@ -106,7 +106,7 @@ class DPO(LanguageLearner):
         pads = jnp.full((len(prompts), self.text.response_tokens), self.text.pad, prompts.dtype)
         written, _, _ = self.act(state, (), jnp.concatenate([prompts, pads], axis=1), key, explore=True)
         own = responses_in(self.text, jnp.concatenate([prompts, written], axis=1))
-        policy, reference = (self.scored(one, own) for one in (state.params["model"], state.reference))
+        policy, reference = (self.scored(one, own) for one in (state.params["model"], self.reference_of(state)))
         told = distance_metrics(own, policy, reference, exact=False)
         return told | text_metrics(own.response, own.mask, own.ended)
 
@@ -121,6 +121,15 @@ class DPO(LanguageLearner):
         decided = jnp.isfinite(gap) & (gap != 0)
         return ResponsePairIndex(*(x.reshape(-1) for x in (first, second, decided)))
 
+    def _log_ratios(
+        self, state: LanguageState, responses: Responses, pairs: ResponsePairIndex, wanted: Bool[Array, " M"]
+    ) -> Float[Array, " N"]:
+        """Return log pi - log reference of the responses in the ``wanted`` pairs; most others are not computed."""
+        marked = jnp.zeros(len(responses.ended), bool)
+        marked = marked.at[pairs.first].max(wanted).at[pairs.second].max(wanted)
+        policy, reference = state.params["model"], self.reference_of(state)
+        return compute_where(marked, lambda x: self._log_probs(policy, x) - self._log_probs(reference, x), responses)
+
     def _log_probs(self, params: Any, responses: Responses) -> Float[Array, " N"]:
         """Return the log-probability of whole responses, in nats."""
         return jnp.sum(jnp.where(responses.mask, self.scored(params, responses).log_prob, 0.0), axis=1)
@@ -130,15 +139,14 @@ class DPO(LanguageLearner):
         params: dict,
         reference_params: Any,
         responses: Responses,
-        reference: Float[Array, " N"],
         pairs: ResponsePairIndex,
     ) -> tuple[Array, Metrics]:
-        """Return the mean loss of ``pairs``, and metrics; ``reference`` has the reference's log-probabilities."""
+        """Return the mean loss of ``pairs``, and metrics."""
         n = len(pairs.first)
         index = jnp.concatenate([pairs.first, pairs.second])
         some = jax.tree.map(lambda x: x[index], responses)
         log_prob = self._log_probs(params["model"], some)
-        ratio = log_prob - reference[index]
+        ratio = log_prob - self._log_probs(reference_params, some)
         chosen, rejected = ratio[:n], ratio[n:]
         if self.loss == "dpo":
             loss = dpo_loss(chosen - rejected, self.beta, self.label_smoothing)

@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.algorithms.language.responses import responses_of
+from rl_rewards.algorithms.language import learner as language_learner
+from rl_rewards.algorithms.language.responses import responses_in, responses_of
 from rl_rewards.core.queries import Comparisons
+from rl_rewards.core.text_measures import held_out_prompts
 from rl_rewards.core.types import Experience, RewardFn, make_record
 from rl_rewards.data.dataset import Dataset
 from rl_rewards.loop.collect import collect_jax, reset_jax
@@ -112,6 +114,33 @@ def test_adapters_alone_learn_with_lora():
     assert algorithm.transformer.lora_rank == 2
 
 
+def test_with_lora_neither_the_optimiser_nor_the_reference_has_frozen_weights():
+    algorithm, first, last, metrics = trained("rloo", 4, model=Adapters())
+    adapters = jax.tree.map(jnp.shape, first.params["model"]["params"]["lora"])
+    assert jax.tree.map(jnp.shape, last.reference) == {"params": {"lora": adapters}}
+    moments = [leaf.shape for leaf in jax.tree.leaves(last.optimizer) if leaf.ndim > 0]
+    assert sorted(moments) == sorted(2 * jax.tree.leaves(adapters, is_leaf=lambda x: isinstance(x, tuple)))
+    jax.tree.map(np.testing.assert_array_equal, algorithm.reference_of(last), first.params["model"])
+    assert metrics["agent/reference_kl"][0] == pytest.approx(0.0, abs=1e-5)
+    assert metrics["agent/reference_kl_k3"][-1] > 0.0
+
+
+def test_responses_scored_in_pieces_have_the_same_log_probabilities(monkeypatch):
+    algorithm = learner("rloo", num_envs=4)
+    params = algorithm.init(jax.random.key(0)).params["model"]
+    whole = jax.random.randint(jax.random.key(1), (7, PROMPT + 3), 2, 6)
+    responses = responses_in(text_spec().text, whole)
+
+    def log_prob(params):
+        return algorithm.scored(params, responses).log_prob
+
+    at_once, gradient = log_prob(params), jax.grad(lambda p: jnp.sum(log_prob(p)))(params)
+    monkeypatch.setattr(language_learner, "MOST_LOGITS", 2 * 3 * algorithm.network.vocabulary)  # two responses
+    np.testing.assert_allclose(log_prob(params), at_once, rtol=1e-5)
+    again = jax.grad(lambda p: jnp.sum(log_prob(p)))(params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), gradient, again)
+
+
 def recorded(response: np.ndarray) -> Dataset:
     """Return a data set of the responses [M, L] to the prompt 2."""
     m = len(response)
@@ -195,6 +224,28 @@ def test_dpo_reaches_the_closed_form_on_a_bandit():
     wanted, found = wanted / wanted.sum(), found / found.sum()  # among the answers that were compared
     assert 0.5 * np.abs(wanted - found).sum() < 0.03
     assert float(metrics["agent/comparisons"]) == 300
+
+
+def test_dpo_measures_the_held_out_pairs_alone():
+    """The accuracy is that of the log-ratios on the held-out prompts, computed for all pairs at once."""
+    comparisons = bandit_comparisons(6)
+    prompts = [(i, j) for i in (2.0, 3.0, 4.0) for j in (2.0, 3.0, 4.0)]
+    inputs = jnp.concatenate([comparisons.inputs.at[..., 0].set(i).at[..., 1].set(j) for i, j in prompts])
+    scores, known = (jnp.concatenate([x] * len(prompts)) for x in (comparisons.scores, comparisons.known))
+    more = comparisons.replace(inputs=inputs, scores=scores, known=known)
+    spec = text_spec(response_tokens=1)
+    algorithm = learner("dpo", spec, beta=BETA, gradient_steps=5, batch_size=16, heldout_every=2, learning_rate=3e-3)
+    state = algorithm.init(jax.random.key(0))
+    told = experience(comparisons=more)
+    after, metrics = jax.jit(lambda s: algorithm.update(s, told, TRUE_REWARD, jnp.int32(0), jax.random.key(1)))(state)
+    whole = inputs[:, :, 0].astype(jnp.int32)
+    held = np.asarray(held_out_prompts(whole[:, 0, :2], 2))
+    ratio = [algorithm.log_prob(s, whole, whole[..., 2:]) for s in (after, state)]
+    ratio = np.asarray(ratio[0] - ratio[1])
+    better = np.asarray(more.scores[:, 0] > more.scores[:, 1])
+    right = (ratio[:, 0] > ratio[:, 1]) == better
+    assert 0 < held.sum() < len(held)
+    assert float(metrics["agent/heldout_accuracy"]) == pytest.approx(right[held].mean(), abs=1e-6)
 
 
 @pytest.mark.parametrize("loss", ["ipo", "kto", "orpo"])
