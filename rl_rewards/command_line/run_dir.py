@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rl_rewards.command_line.declared import check_changed
 from rl_rewards.command_line.early import check_job
+from rl_rewards.command_line.pretrained import take_sizes
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import read_json, write_whole
 from rl_rewards.loop.provenance import code, command_line, digests
@@ -39,10 +40,12 @@ def started(
             overrides from a launcher.
 
     Raises:
-        ConfigError: when the folder holds another run, or a number is outside its range.
+        ConfigError: when the folder holds another run, a number is outside its range, or the run begins with a file of
+            pretrained weights that cannot be read.
     """
     check_job(cfg)
     overrides = sys.argv[1:] if overrides is None else overrides
+    take_sizes(cfg, overrides, run_dir)
     config = plain_values(cfg)
     trusted_packages(config.get("trust"))
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -113,6 +116,7 @@ def _stored_choices(run_dir: Path, config: Mapping[str, Any], overrides: list[st
 
 
 def _write_run_json(run_dir: Path, config: Mapping[str, Any], choices: Mapping[str, str], overrides: list[str]) -> None:
+    weights = (config.get("pretrain") or {}).get("run")
     packages = ("rl_rewards", "jax", "flax", "optax", "mujoco", "numpy")
     record = {
         "command": command_line(overrides),
@@ -120,7 +124,7 @@ def _write_run_json(run_dir: Path, config: Mapping[str, Any], choices: Mapping[s
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in packages},
         **{f"{group}_choice": choice for group, choice in choices.items()},
-        "data_sha256": digests([*_names(config.get("data")), config["demos"], config["examples"].get("path")]),
+        "data_sha256": digests([*_names(config.get("data")), config["demos"], config["examples"].get("path"), weights]),
     }
     write_whole(run_dir / "run.json", json.dumps(record, indent=2) + "\n", private=True)
 

@@ -1,32 +1,41 @@
 """Starts a run with the networks and observation statistics of another run, and with a fresh optimiser.
 
-The other run is read only when a run starts, because a resumed run has everything in its own checkpoints.
+Instead of another run, a file of pretrained weights can be named, for a policy that is a language model. Either is read
+only when a run starts, because a resumed run has everything in its own checkpoints.
 """
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
 from rl_rewards.core.checks import require
+from rl_rewards.envs.text.subwords import tokenizer_digest
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
 from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.train import Parts, TrainState
+from rl_rewards.models.transformer import pretrained
 
 
 def load_pretrained(settings: Settings, parts: Parts) -> list[RestoredPolicy] | None:
     """Return the policy that each seed begins with; None if ``pretrain.run`` is null.
 
     Raises:
-        ConfigError: when the run does not exist, its classes are not trusted, or its policy does not fit this run.
+        ConfigError: when the run does not exist, its classes are not trusted, or its policy does not fit this run; or
+            when a file of weights cannot be read, has another tokenizer, or other sizes.
     """
     run, part, whose = settings.pretrain.run, settings.pretrain.part, settings.pretrain.seed
     if run is None:
         return None
+    if pretrained.is_pretrained(run):
+        told = f"pretrain={run} is a file of weights, without players and seeds; leave pretrain.part and .seed out."
+        require(part is None and whose is None, told)
+        return [_of_file(run, parts)] * parts.seeds.count
     policies = [restore_policy(run, _whose(run, whose, seed), settings.trust) for seed in settings.seeds]
     _check(policies[0], parts, run, part)
     return policies
@@ -48,6 +57,29 @@ def adopt(part: str | None, parts: Parts, state: TrainState, policies: list[Rest
         reward = jax.jit(parts.seeds.map(parts.source.begin_with, (0, 0)))(reward, trunk)
     copied = jax.tree.map(lambda x: x.copy(), (agent, reward))  # copies: a round donates its buffers
     return state.replace(agent=copied[0], reward=copied[1])
+
+
+def _of_file(run: str, parts: Parts) -> RestoredPolicy:
+    """Return a policy with the weights of a file, after checks that the algorithm and the tokenizer fit them."""
+    spec, algorithm = parts.env.spec, parts.algorithm
+    fresh = jax.eval_shape(lambda: algorithm.init(Seeds().keys(0)))
+    algorithm.state_with({})  # a policy of another kind refuses, before the file is read
+    assert spec.text is not None, "a language model was made for it"
+    found = tokenizer_digest(Path(run), spec.text.pad, spec.text.end)
+    require(
+        found in (None, spec.text.tokenizer),
+        f"pretrain={run} was trained on another tokenizer than that of this run's {spec.name}; choose "
+        f"env=text_prompts env.tokenizer={run}.",
+    )
+    _, weights = pretrained.load_pretrained(run, spec.text.pad)
+    state = algorithm.state_with(weights)
+    mine, its = (_shapes_of(algorithm, None, fresh, one) for one in (fresh, state))
+    require(
+        mine == its,
+        f"pretrain={run} has other sizes than algorithm.model; they must be those of the file, as a run from the "
+        "command line has them.",
+    )
+    return RestoredPolicy(algorithm, state, spec, {})
 
 
 def _whose(run: str, named: int | None, seed: int) -> int | None:

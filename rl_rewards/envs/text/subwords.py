@@ -12,6 +12,8 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError, one_line
 from rl_rewards.core.files import write_whole
 from rl_rewards.envs.text.vocabulary import END, PAD, Tokenizer, until_end
+from rl_rewards.models.transformer.gguf_tokenizer import read_tokenizer
+from rl_rewards.models.transformer.pretrained import load_tokenizer as read_pretrained
 
 BYTES = 256
 """The least tokens of byte-level BPE besides the special ones: every text can be written with them."""
@@ -65,20 +67,25 @@ class SubwordTokenizer(Tokenizer):
 
 
 def load_tokenizer(path: Path, pad: str = PAD, end: str = END) -> SubwordTokenizer:
-    """Return the tokenizer of a file in the format of the ``tokenizers`` package.
+    """Return the tokenizer of a file in the format of the ``tokenizers`` package, or of a GGUF file.
 
     Args:
+        path: the file, or a folder with tokenizer.json.
         pad, end: the names of the two special tokens.
 
     Raises:
-        ConfigError: if the package is not installed, the file cannot be read, it lacks one of the two tokens, or both
-            are the same.
+        ConfigError: if the package is not installed, the file cannot be read or has another kind of tokenizer, it lacks
+            one of the two tokens, or both are the same.
     """
     library = _library()
-    require(path.is_file(), f"env.tokenizer={path} is not a file; name a tokenizer.json.")
+    path = path / "tokenizer.json" if path.is_dir() else path
+    told = f"env.tokenizer={path} is not a file; name a tokenizer.json or a GGUF file, which a resumed run needs too."
+    require(path.is_file(), told)
     require(pad != end, f"env.pad={pad} is also env.end; padding must not be the end of a text, so name another token.")
     try:
-        inner = library.Tokenizer.from_file(str(path))
+        inner = read_tokenizer(path) if path.suffix == ".gguf" else library.Tokenizer.from_file(str(path))
+    except ConfigError:
+        raise
     except Exception as error:  # the library raises plain Exceptions
         told = f"env.tokenizer={path} is not a tokenizer of the package tokenizers ({one_line(error)})"
         raise ConfigError(f"{told}; name a tokenizer.json.") from error
@@ -89,6 +96,18 @@ def load_tokenizer(path: Path, pad: str = PAD, end: str = END) -> SubwordTokeniz
     inner.no_padding()
     inner.no_truncation()
     return SubwordTokenizer(inner, numbers[pad], numbers[end])
+
+
+def tokenizer_digest(path: Path, pad: int, end: int) -> str | None:
+    """Return the digest of the tokenizer beside pretrained weights, with these special tokens; None if it has none.
+
+    Args:
+        path: a GGUF file, or a folder with tokenizer.json.
+    """
+    try:
+        return SubwordTokenizer(read_pretrained(path), pad, end).digest
+    except ConfigError:  # there is none, or it is of a kind that cannot be read
+        return None
 
 
 def train_bpe(corpus: Iterable[str], size: int) -> SubwordTokenizer:

@@ -18,6 +18,21 @@ NO_LORA: dict[str, Any] = {"lora_rank": 0, "lora_alpha": 16.0, "lora_targets": [
 """The settings of a checkpoint's model, which has no adapters yet."""
 
 
+def is_pretrained(path: str | Path) -> bool:
+    """Return True for the name of a GGUF file, and for a folder with config.json, which a run's folder has not."""
+    path = Path(path)
+    return path.suffix == ".gguf" or (path / "config.json").is_file()
+
+
+def pretrained_sizes(path: str | Path) -> dict[str, Any]:
+    """Return the arguments of ``TransformerModel`` that a file decides: all but those of LoRA, ``pad`` and ``dtype``.
+
+    Raises:
+        ConfigError: as :func:`load_pretrained`.
+    """
+    return _open(Path(path)).settings
+
+
 def load_pretrained(
     path: str | Path, pad: int = 0, dtype: Literal["float32", "bfloat16"] = "float32"
 ) -> tuple[TransformerModel, Any]:

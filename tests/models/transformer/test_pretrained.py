@@ -78,10 +78,19 @@ def beside(matrix: np.ndarray, heads: int) -> np.ndarray:
     return matrix[order]
 
 
-def write_gguf(file: Path, params, kind: str = "F32", architecture: str = "llama", without: str = "", **fields) -> Path:
+def write_gguf(
+    file: Path, params, kind: str = "F32", architecture: str = "llama", without: str = "", words=(), **fields
+) -> Path:
+    """Write a model of these parameters; with ``words`` also a tokenizer, whose first two tokens are special."""
     gguf = pytest.importorskip("gguf")
     writer = gguf.GGUFWriter(file, architecture)
-    writer.add_vocab_size(9)
+    writer.add_vocab_size(len(words) or 9)
+    if words:
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre("smollm")
+        writer.add_token_list(words)
+        writer.add_token_types([3, 3] + [1] * (len(words) - 2))
+        writer.add_token_merges(["h e"])
     writer.add_embedding_length(64)
     writer.add_block_count(2)
     writer.add_head_count(4)
