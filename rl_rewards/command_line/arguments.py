@@ -13,6 +13,7 @@ PATHS = (
     "data",
     "demos",
     "env.path",
+    "env.rated_texts",
     "env.tokenizer",
     "examples.path",
     "hydra.run.dir",

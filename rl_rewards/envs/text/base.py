@@ -54,8 +54,12 @@ class TextEnv(JaxEnv[TextState]):
     """
 
     name: str
-    info_keys: tuple[str, ...] = ()
     has_success: bool = False
+
+    @property
+    def info_keys(self) -> tuple[str, ...]:
+        """Return the keys of the judgement's info besides ``success``."""
+        return ()
 
     @property
     @abstractmethod

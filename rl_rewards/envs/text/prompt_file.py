@@ -1,23 +1,32 @@
 """``env=text_prompts``: a user's own prompts, from a file of JSON lines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.envs.text.base import Corpus, Sizes, TextEnv
+from rl_rewards.data.rated_texts import FOLDER, read_rated_texts
+from rl_rewards.envs.text.base import Corpus, Judged, Sizes, TextEnv
+from rl_rewards.envs.text.rated_fit import RatedFit, fit_rated
+from rl_rewards.envs.text.rated_gold import RatedParts, rated_parts
 from rl_rewards.envs.text.rows import RESPONSES, Content, Row, read_rows, texts_of
 from rl_rewards.envs.text.subwords import SubwordTokenizer, load_tokenizer, train_bpe
 from rl_rewards.envs.text.vocabulary import ended, left_padded
 
 EXAMPLES = Path(__file__).with_name("example_prompts.jsonl")
 """A small file in the layout of a user's own, which is used if none is named."""
+SHIPPED = {"reviews": Path(__file__).with_name("review_prompts.jsonl")}
+"""Names of other files of this package: 200 requests for a review in one sentence."""
+RATED = tuple(field.name for field in fields(RatedParts) if field.name != "gold")
+"""The parts of the rated gold that are in info as ``gold_NAME``."""
 
 
 class ResponsePairs(NamedTuple):
@@ -30,7 +39,10 @@ class ResponsePairs(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PromptFile(TextEnv):
-    """``text_prompts``: the prompts of a file, each equally often, in subwords. There is no true reward: it is 0."""
+    """``text_prompts``: the prompts of a file, each equally often, in subwords.
+
+    The true reward is 0, or with ``gold=rated`` that of :mod:`~rl_rewards.envs.text.rated_gold`, in (-4, 4).
+    """
 
     path: str | None
     tokenizer: str | None
@@ -41,6 +53,8 @@ class PromptFile(TextEnv):
     turn: str
     prompt_tokens: int | None
     response_tokens: int | None
+    gold: Literal["rated"] | None = None
+    rated_texts: str = str(FOLDER)
 
     name = "text_prompts"
 
@@ -53,7 +67,27 @@ class PromptFile(TextEnv):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(notes=("The prompts of a file have no true reward, so that true returns are 0.",))
+        if self.gold is None:
+            return Requirements(notes=("The prompts of a file have no true reward, so that true returns are 0.",))
+        told = ", ".join(f"{kind} {found:.2f}" for kind, found in self._rated.correlation.items())
+        note = f"env.gold=rated agrees with people's ratings of held-out texts at these correlations: {told}."
+        return Requirements(notes=(note,))
+
+    @property
+    def info_keys(self) -> tuple[str, ...]:
+        return () if self.gold is None else tuple(f"gold_{part}" for part in RATED)
+
+    @cached_property
+    def _rated(self) -> RatedFit:
+        texts = read_rated_texts(Path(self.rated_texts).expanduser())
+        return fit_rated(texts, self.codec.encode, self.codec.size)
+
+    def judge(self, obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"]) -> Judged:
+        if self.gold is None:
+            return super().judge(obs, action)
+        model = jax.tree.map(jnp.asarray, self._rated.model)
+        parts = vars(rated_parts(model, action, self.codec.end, self.codec.pad))
+        return Judged(parts["gold"], {f"gold_{part}": parts[part] for part in RATED})
 
     @property
     def codec(self) -> SubwordTokenizer:
@@ -67,7 +101,9 @@ class PromptFile(TextEnv):
 
     @cached_property
     def _rows(self) -> list[Row]:
-        return read_rows(EXAMPLES if self.path is None else Path(self.path).expanduser())
+        if self.path is None:
+            return read_rows(EXAMPLES)
+        return read_rows(SHIPPED.get(self.path) or Path(self.path).expanduser())
 
     @cached_property
     def _prompts(self) -> list[list[int]]:

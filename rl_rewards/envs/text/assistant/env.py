@@ -35,7 +35,6 @@ class Assistant(TextEnv):
     response_tokens: int
 
     name = "text"
-    info_keys = ("kind", *(f"gold_{part}" for part in PARTS))
     has_success = True
 
     def __post_init__(self) -> None:
@@ -47,6 +46,10 @@ class Assistant(TextEnv):
     def episodes(self) -> Episodes:
         """Return those of all texts; evaluations use the prompts of ``evaluated_split``."""
         return replace(super().episodes, evaluated=replace(self, split=self.evaluated_split))
+
+    @property
+    def info_keys(self) -> tuple[str, ...]:
+        return ("kind", *(f"gold_{part}" for part in PARTS))
 
     @property
     def codec(self) -> Vocabulary:
