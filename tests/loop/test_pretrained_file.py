@@ -58,6 +58,11 @@ def test_a_run_begins_with_a_file_and_resumes_without_it(weights, tmp_path):
     assert any(np.any(leaf != 0) for leaf in jax.tree.leaves(found.pop("lora")["q"]["b"])), "the adapters learn"
     jax.tree.map(np.testing.assert_array_equal, found, expected["params"])
 
+    later = tmp_path / "later"
+    finished_run(later, *begun(weights, f"pretrain.run={run}", *own), evaluated=False)
+    model = read_config(later, [], ())["algorithm"]["model"]
+    assert (model["vocabulary"], model["width"]) == (259, 64), "a run that begins with this one has its sizes"
+
     done = (run / "DONE").read_text()
     cut_back(run)
     copy.unlink()

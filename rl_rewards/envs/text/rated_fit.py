@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
@@ -47,7 +48,7 @@ def fit_rated(texts: RatedTexts, encode: Callable[[str], list[int]], vocabulary:
     """
     tokens, mask = _padded([encode(text) for text in texts.text])
     held = np.arange(len(tokens)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-    index, known = map(np.asarray, features(tokens, mask, vocabulary))
+    index, known = map(np.asarray, features(jnp.asarray(tokens), jnp.asarray(mask), vocabulary))
     inputs = _unit_rows(index, known, vocabulary + PAIR_WEIGHTS)
     bias = float(texts.mean[~held].mean())
     model = RatedModel(
@@ -100,7 +101,7 @@ def _unit_rows(index: np.ndarray, known: np.ndarray, width: int) -> scipy.sparse
 
 def _counts(tokens: np.ndarray, mask: np.ndarray, vocabulary: int) -> dict[str, np.ndarray]:
     """Return the log-probability and the count of tokens, and the counts of pairs."""
-    place, known = map(np.asarray, pair_places(tokens, mask))
+    place, known = map(np.asarray, pair_places(jnp.asarray(tokens), jnp.asarray(mask)))
     alone = np.bincount(tokens[mask], minlength=vocabulary) + 1.0
     return {
         "log_prob": np.log(alone / alone.sum()).astype(np.float32),

@@ -12,8 +12,8 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError, one_line
 from rl_rewards.core.files import write_whole
 from rl_rewards.envs.text.vocabulary import END, PAD, Tokenizer, until_end
+from rl_rewards.models.transformer import pretrained
 from rl_rewards.models.transformer.gguf_tokenizer import read_tokenizer
-from rl_rewards.models.transformer.pretrained import load_tokenizer as read_pretrained
 
 BYTES = 256
 """The least tokens of byte-level BPE besides the special ones: every text can be written with them."""
@@ -70,7 +70,7 @@ def load_tokenizer(path: Path, pad: str = PAD, end: str = END) -> SubwordTokeniz
     """Return the tokenizer of a file in the format of the ``tokenizers`` package, or of a GGUF file.
 
     Args:
-        path: the file, or a folder with tokenizer.json.
+        path: the file, a folder with tokenizer.json, or the name of a packaged model (``pretrained.PACKAGED``).
         pad, end: the names of the two special tokens.
 
     Raises:
@@ -78,6 +78,7 @@ def load_tokenizer(path: Path, pad: str = PAD, end: str = END) -> SubwordTokeniz
             one of the two tokens, or both are the same.
     """
     library = _library()
+    path = pretrained.pretrained_path(path)
     path = path / "tokenizer.json" if path.is_dir() else path
     told = f"env.tokenizer={path} is not a file; name a tokenizer.json or a GGUF file, which a resumed run needs too."
     require(path.is_file(), told)
@@ -105,7 +106,7 @@ def tokenizer_digest(path: Path, pad: int, end: int) -> str | None:
         path: a GGUF file, or a folder with tokenizer.json.
     """
     try:
-        return SubwordTokenizer(read_pretrained(path), pad, end).digest
+        return SubwordTokenizer(pretrained.load_tokenizer(path), pad, end).digest
     except ConfigError:  # there is none, or it is of a kind that cannot be read
         return None
 

