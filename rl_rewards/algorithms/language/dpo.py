@@ -24,9 +24,6 @@ from rl_rewards.core.text_measures import held_out_prompts, text_metrics
 from rl_rewards.core.types import Experience, Key, Metrics, RewardFn
 from rl_rewards.data.draws import draw_true
 
-OWN_RESPONSES = 128
-"""Responses that the policy writes after every round, to measure how far it is from the reference."""
-
 
 class ResponsePairIndex(NamedTuple):
     """Compared pairs of responses; every pair of a ranking is one."""
@@ -51,12 +48,13 @@ class DPO(LanguageLearner):
     beta: float
     label_smoothing: float
     heldout_every: int
+    own_responses: int = 128
 
     uses_reference = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rounds", "gradient_steps", "batch_size"):
+        for name in ("rounds", "gradient_steps", "batch_size", "own_responses"):
             require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be at least 1.")
         require(self.beta > 0, f"algorithm.beta={self.beta} must be positive.")
         share = self.label_smoothing
@@ -95,7 +93,7 @@ class DPO(LanguageLearner):
         ratio = self._log_ratios(state, responses, pairs, known)
         right = 0.5 * (1.0 + jnp.sign(ratio[pairs.first] - ratio[pairs.second]))
         accuracy = jnp.where(jnp.any(known), masked_mean(right, known), jnp.nan)
-        some = pairs.first[draw_true(prompt_key, pairs.decided, OWN_RESPONSES)]
+        some = pairs.first[draw_true(prompt_key, pairs.decided, self.own_responses)]
         return state, metrics | self._distance(state, responses.prompt[some], write_key) | {
             "agent/heldout_accuracy": accuracy,
             "agent/comparisons": jnp.sum(pairs.decided).astype(jnp.float32),
