@@ -20,6 +20,7 @@ RUN_BY = {
     r".*experiment=lecture/classifiers/": "tests/lecture/classifiers/test_classifier_studies.py",
     r".*experiment=lecture/demonstrations/|.*experiment=lecture/CHAPTER/NAME": "tests/lecture/test_computed.py",
     r".*env=text algorithm=(lm|sampler|rloo) ": "tests/loop/test_language.py",
+    r".* pretrain=SmolLM2": "tests/loop/test_pretrained_file.py",
     r".* --multirun ": "tests/command_line/test_sweep.py",
     r".* --help( |$)": "tests/command_line/test_help.py",
     r".* resume=RUN_DIR trust=": "tests/loop/test_trust.py",
@@ -42,7 +43,7 @@ RUN_BY = {
 NOT_RUN = {
     r"make( (setup|help|format|clean))?$|source |pip install ": "sets up or tidies the checkout that the tests run in",
     r"make (check|test|test-long|lint|type)$|\.ci/run": "runs the tests, or what .ci/run runs beside them",
-    r"make judge-local": "downloads 200 MB",
+    r"make (judge-local|language-data)": "downloads up to 200 MB",
     r"ssh |wandb sweep": "needs another machine, or an account",
     r"python (scripts/|-m scripts\.)(measure_(?!best)\w+|inject_faults)": "takes from ten minutes to hours",
 }
