@@ -12,6 +12,7 @@ from typing import Any
 
 from rl_rewards.core.strict_json import strict
 from rl_rewards.loop.provenance import code
+from rl_rewards.reporting.stored_claims import unit_of
 from rl_rewards.studies.claims import Claim, conclude
 from rl_rewards.studies.evidence import stored_evidence
 from scripts.verdict_table import RESULTS, stored_studies
@@ -20,7 +21,9 @@ from scripts.verdict_table import RESULTS, stored_studies
 def judged_anew(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the verdicts of a stored study, judged from its evidence; notes that a person has added stay."""
     claims = [
-        Claim(one["claim"], one["measured"], tuple(map(stored_evidence, one["evidence"])), one["per_seed"])
+        Claim(
+            one["claim"], one["measured"], tuple(map(stored_evidence, one["evidence"])), one["per_seed"], unit_of(one)
+        )
         for one in record["verdicts"]
     ]
     judged = (strict(asdict(verdict)) for verdict in conclude(claims))

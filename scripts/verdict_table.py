@@ -10,7 +10,7 @@ from typing import Any
 
 from rl_rewards.command_line.choices import list_choices, study_name
 from rl_rewards.core.intervals import LEVEL
-from rl_rewards.reporting.stored_claims import claimed_in_words, interval_in_words, seeds_in_words
+from rl_rewards.reporting.stored_claims import claimed_in_words, interval_in_words, seeds_in_words, unit_of
 from rl_rewards.studies.evidence import stored_evidence
 
 RESULTS = Path(__file__).parent / "results"
@@ -107,7 +107,7 @@ def _told(verdict: Mapping[str, Any]) -> tuple[str, ...]:
         measured += f"; **not judged anew**: {verdict['not_judged_anew']}"
     outcome = f"**{verdict['outcome']}**"
     if verdict["outcome"] == "undecided":
-        outcome += f"; {seeds_in_words(verdict['seeds_needed'])}"
+        outcome += f"; {seeds_in_words(verdict['seeds_needed'], unit_of(verdict))}"
     return _cell(verdict["claim"]), measured, interval_in_words(verdict), claimed_in_words(verdict), outcome
 
 

@@ -57,7 +57,7 @@ def judged_in_words(record: Mapping[str, Any]) -> str:
     measure = f"{record['interval_of'][:1].upper()}{record['interval_of'][1:]}"
     told = f"{measure}: {interval_in_words(record)}, {record['method']}; claimed: {claimed_in_words(record)}"
     needed = record["seeds_needed"]
-    return f"{told}." if needed is None else f"{told}; {seeds_in_words(needed)} would decide."
+    return f"{told}." if needed is None else f"{told}; {seeds_in_words(needed, unit_of(record))} would decide."
 
 
 def interval_in_words(record: Mapping[str, Any]) -> str:
@@ -73,9 +73,14 @@ def claimed_in_words(record: Mapping[str, Any]) -> str:
     return f"at most {most}" if least is None else f"{least} to {most}"
 
 
-def seeds_in_words(needed: int) -> str:
-    """Return how many seeds would decide a claim."""
-    return f"more than {MOST_SEEDS:,} seeds" if needed > MOST_SEEDS else f"{needed:,} seeds"
+def seeds_in_words(needed: int, unit: str = "seeds") -> str:
+    """Return how many seeds, or how many of another unit, would decide a claim."""
+    return f"more than {MOST_SEEDS:,} {unit}" if needed > MOST_SEEDS else f"{needed:,} {unit}"
+
+
+def unit_of(record: Mapping[str, Any]) -> str:
+    """Return what the values of a verdict are of: seeds, unless it says otherwise."""
+    return str(record.get("unit", "seeds"))
 
 
 def _range(interval: Sequence[float | None]) -> str:

@@ -34,6 +34,7 @@ class Claim:
     measured: str
     evidence: tuple[Evidence, ...]
     per_seed: Mapping[str, Sequence[float]]  # arm -> the value of every seed
+    unit: str = "seeds"  # what the values are of, in words: those of one run's prompts are of prompts
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Verdict:
     seeds_needed: int | None  # to decide, MOST_SEEDS + 1 for more than MOST_SEEDS; None unless undecided
     per_seed: Mapping[str, Sequence[float]]
     evidence: tuple[Evidence, ...]  # from which all this follows
+    unit: str = "seeds"
 
 
 def conclude(claims: Sequence[Claim]) -> list[Verdict]:
@@ -95,6 +97,7 @@ def _verdict(claim: Claim, level: float) -> Verdict:
         seeds_needed=part.seeds_needed(level) if outcome == "undecided" else None,
         per_seed=claim.per_seed,
         evidence=claim.evidence,
+        unit=claim.unit,
     )
 
 
@@ -105,10 +108,16 @@ def in_words(found: Sequence[float], places: int = 2) -> str:
 
 
 def at_least(
-    claim: str, measured: str, of: str, values: Sequence[float], least: float, per_seed: Mapping[str, Sequence[float]]
+    claim: str,
+    measured: str,
+    of: str,
+    values: Sequence[float],
+    least: float,
+    per_seed: Mapping[str, Sequence[float]],
+    unit: str = "seeds",
 ) -> Claim:
-    """Claim that a mean over seeds is at least ``least``."""
-    return Claim(claim, measured, (Evidence(of=of, values=values, claimed=(least, math.inf)),), per_seed)
+    """Claim that a mean over seeds, or over another ``unit``, is at least ``least``."""
+    return Claim(claim, measured, (Evidence(of=of, values=values, claimed=(least, math.inf)),), per_seed, unit)
 
 
 def at_most(

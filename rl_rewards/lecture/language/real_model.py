@@ -64,12 +64,14 @@ class RealModel:
                 f"DPO on a few comparisons raises gold by {BETTER:g} or more over the pretrained model.",
                 f"{in_words(gold['dpo'])} against {in_words(gold['base'])}; {in_words(gained)} more (over prompts).",
                 "gold more, paired by prompt", gained, BETTER, {name: gold[name] for name in ("base", "dpo")},
+                unit="prompts",
             ),
             at_least(
                 f"The best of {self.responses} responses of the pretrained model by the true reward has {BETTER:g} or "
                 "more of it than DPO.",
                 f"{in_words(gold[best])} against {in_words(gold['dpo'])}; {in_words(more)} more (over prompts).",
                 "gold more, paired by prompt", more, BETTER, {name: gold[name] for name in (best, "dpo")},
+                unit="prompts",
             ),
         ]  # fmt: skip
 

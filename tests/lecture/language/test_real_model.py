@@ -1,11 +1,15 @@
 """The verdicts of the study of a real model, on invented prompts."""
 
+import re
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.lecture.language.real_model import RealModel, gold_of
 from rl_rewards.reporting.run_files import read_run
+from rl_rewards.reporting.stored_claims import judged_in_words
 from rl_rewards.studies.claims import conclude
 from tests.finished import finished_run
 from tests.studies.outcomes import outcomes
@@ -26,7 +30,10 @@ def prompts(mean: float, spread: float = 0.1) -> list[float]:
 )
 def test_policies_are_compared_prompt_by_prompt(dpo, best, expected):
     claims = RealModel(responses=8).claims({"base": prompts(0.0), "dpo": dpo, "best_of_8": best})
-    assert outcomes(conclude(claims)) == expected
+    verdicts = conclude(claims)
+    assert outcomes(verdicts) == expected
+    if expected == "UU":
+        assert re.search(r"; [\w ,]+ prompts would decide\.$", judged_in_words(asdict(verdicts[0])))
 
 
 def test_evaluations_of_a_fixed_policy_are_several_responses_to_the_same_prompts(tmp_path):
