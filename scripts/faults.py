@@ -587,6 +587,27 @@ FAULTS = (
         "algorithms/language/test_learning.py",
     ),
     Fault(
+        "LoRA trains the frozen weights too",
+        "models/transformer/lora.py",
+        'return {"lora": params["lora"]}',
+        "return params",
+        "models/transformer/test_network.py algorithms/language/test_learning.py",
+    ),
+    Fault(
+        "repeated words count again in the rated gold",
+        "envs/text/rated_gold.py",
+        "counted = first & (ordered < nothing)",
+        "counted = ordered < nothing",
+        "envs/text/test_rated_gold.py",
+    ),
+    Fault(
+        "pretrained weights are used with another tokenizer",
+        "loop/pretrain.py",
+        "found in (None, spec.text.tokenizer)",
+        "found != spec.text",
+        "loop/test_pretrained_file.py",
+    ),
+    Fault(
         "responses to different prompts are compared",
         "loop/train.py",
         "group * same_start + order",
