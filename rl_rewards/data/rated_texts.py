@@ -1,4 +1,4 @@
-"""Short texts whose sentiment people have rated, from -4 (extremely negative) to 4: 23,703 of them, each by 14 or more.
+"""Short texts whose sentiment people have rated, from -4 (extremely negative) to 4: 23,703 of them, each by 15 or more.
 
 They are sentences of movie reviews, product reviews, editorials and tweets (Hutto and Gilbert 2014, ICWSM), under the
 MIT licence. Only the source distribution of the package vaderSentiment has them: ``make language-data`` fetches that.

@@ -66,9 +66,9 @@ class CheckpointSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings:
-    """The run whose policy this one begins with (the key ``pretrain``)."""
+    """The run whose policy this one begins with, or a file of pretrained weights (the key ``pretrain``)."""
 
-    run: str | None = None  # its folder, perhaps with @best; None: begin with a new policy
+    run: str | None = None  # its folder, perhaps with @best, or the file; None: begin with a new policy
     part: str | None = None  # the player, in a run of two players; None: both
     seed: int | None = None  # the seed, in a run of several; None: each seed its own
 
