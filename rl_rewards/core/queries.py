@@ -58,6 +58,13 @@ class Labels(struct.PyTreeNode):
         )
 
 
+class Compared(struct.PyTreeNode):
+    """Segments that somebody compared before the run, with the answers: D questions about K segments each."""
+
+    segments: Transition  # leaves [D, K, L, ...]
+    scores: Float[Array, "D K"]  # higher is better, equal is a tie
+
+
 class Comparisons(struct.PyTreeNode):
     """Queries with their answers, as a reward source keeps them: D queries, some of which may not be answered."""
 

@@ -82,6 +82,8 @@ class Requirements:
     """A termination leads to an absorbing state that has a reward at every step, forever."""
     begins_with_policy: bool = _entry(False, any)
     """Its networks begin with the layers of the pretrained policy (``pretrain``)."""
+    takes_comparisons: bool = _entry(False, any)
+    """It begins with the comparisons that the environment's file has."""
     keeps_comparisons: bool = _entry(False, any)
     """It keeps the answers that it was given, with what they are about, even when it is frozen."""
     stationary: bool = _entry(False, all)
@@ -101,7 +103,7 @@ class Requirements:
     follows_reward: bool = _entry(False, any)
     """It is a language model that changes so as to get more reward, and thereby finds the errors of a learned one."""
     needs_comparisons: bool = _entry(False, any)
-    """It learns from the comparisons that the reward keeps."""
+    """It learns from the comparisons that the reward keeps, or else from those of the environment's file."""
     same_start: int = _entry(1, max)
     """The number of successive environments of a rollout that begin in the same state, such as with the same prompt."""
 
@@ -129,6 +131,7 @@ class Requirements:
             "needs_rollouts": False,
             "needs_experience": False,
             "begins_with_policy": False,
+            "takes_comparisons": False,
         }
         return replace(self, **nothing_to_learn, **asks_nothing_of_the_run, stationary=True, warnings=())
 

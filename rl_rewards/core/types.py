@@ -9,7 +9,7 @@ A training reward is never stored: ``Transition`` only has ``env_reward``, and l
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
@@ -33,7 +33,8 @@ Metrics = dict[str, jax.Array]
 Examples = dict[str, Any]
 """The user's data, which does not change during a run: arrays of example states (see ``rl_rewards.data.examples``) and
 two data sets (``rl_rewards.data.dataset.Dataset``): ``demos``, demonstrations, and ``recorded``, the steps that an
-offline algorithm learns from. Their mean true returns are ``demo_return`` and ``recorded_return``.
+offline algorithm learns from. Their mean true returns are ``demo_return`` and ``recorded_return``. ``compared`` has the
+comparisons of the environment's file (``rl_rewards.core.queries.Compared``).
 """
 
 
@@ -122,7 +123,8 @@ class Experience(NamedTuple):
     memory: Memory = ()  # [B, ...] of the policy, before the rollout's first step
     sample_same_start: Callable[[Key, int, int], Transition] = _no_groups  # (key, Q, K) -> [Q, K, 1, ...] first steps
     comparisons: Any = None
-    """``rl_rewards.core.queries.Comparisons`` that the reward has been told; None unless the algorithm needs them."""
+    """``rl_rewards.core.queries.Comparisons`` that the reward has been told or that the environment's file has; None
+    unless the algorithm needs them."""
     acted: Bool[Array, "T B"] | None = None
     """Where the policy acted and its memory advanced; None means everywhere. In the other steps another player acted:
     they are never valid, and the step before them is ``done``."""
@@ -162,6 +164,7 @@ class TextSpec:
     pad: int = 0  # fills up prompts and responses; never a word, never the end
     end: int = 1  # ends a response; a template may put it between the messages of a prompt
     tokenizer: str  # a hash of the vocabulary (SHA-256); models and data of another vocabulary do not fit
+    comparisons: int = field(default=0, compare=False)  # compared pairs of responses in the environment's own file
 
 
 @dataclass(frozen=True)
@@ -223,7 +226,9 @@ def _box(raw: Any) -> Box:
 
 def _text(raw: Any) -> TextSpec:
     sizes = {key: _whole(raw[key], 1) for key in ("vocabulary", "prompt_tokens", "response_tokens")}
-    return TextSpec(**sizes, pad=_whole(raw["pad"], 0), end=_whole(raw["end"], 0), tokenizer=str(raw["tokenizer"]))
+    compared = _whole(raw.get("comparisons", 0), 0)  # older files lack it
+    pad, end = (_whole(raw[key], 0) for key in ("pad", "end"))
+    return TextSpec(**sizes, pad=pad, end=end, tokenizer=str(raw["tokenizer"]), comparisons=compared)
 
 
 def _shape(raw: Any) -> tuple[int, ...]:

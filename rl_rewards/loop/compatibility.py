@@ -79,10 +79,12 @@ def _check_texts(parts: Parts) -> None:
         f"Observations and actions of {spec.name} are texts, which only a language model can write; choose "
         "algorithm=rloo, grpo, ppo_lm, reinforce_lm, best_of_n, dpo or lm.",
     )
+    in_file = not needs.keeps_comparisons and spec.text is not None and spec.text.comparisons > 0
     require(
-        not offers.needs_comparisons or (needs.keeps_comparisons and needs.reads == ("next_obs",)),
+        not offers.needs_comparisons or in_file or (needs.keeps_comparisons and needs.reads == ("next_obs",)),
         "This algorithm learns from comparisons of whole texts, and this reward has none; choose reward=frozen "
-        "reward.run=RUN_DIR of a run with reward=text_preferences.",
+        "reward.run=RUN_DIR of a run with reward=text_preferences, or an environment whose file has comparisons: "
+        "env=text_prompts env.path=FILE.jsonl with chosen and rejected in its lines.",
     )
     clips = 1 if needs.queries is None or spec.text is None else needs.queries.clips
     require(

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,7 +92,13 @@ class _Live(NamedTuple):
 
 
 def _start_or_restore(
-    settings: Settings, parts: Parts, checkpoints: Checkpoints, data_hash: str, run_dir: Path, rows: int
+    settings: Settings,
+    parts: Parts,
+    examples: Examples,
+    checkpoints: Checkpoints,
+    data_hash: str,
+    run_dir: Path,
+    rows: int,
 ) -> _Live:
     seed = settings.seed
     pretrained = pretrain.load_pretrained(settings, parts) if checkpoints.newest() is None else None
@@ -101,6 +108,9 @@ def _start_or_restore(
         state = init_state(parts, seed)
         if pretrained is not None:
             state = pretrain.adopt(settings.pretrain.part, parts, state, pretrained)
+        if parts.source.requirements.takes_comparisons:
+            begin = partial(parts.source.begin_with_comparisons, compared=examples["compared"])
+            state = state.replace(reward=parts.seeds.map(begin, 0)(state.reward))
         return _Live(state, host, 0)
     if parts.recorded_steps:
         check_length(settings, run_dir)
@@ -130,7 +140,7 @@ class _Session:
         config = config_text(settings.record)
         self.checkpoints = Checkpoints(run_dir / CHECKPOINTS, settings.checkpoint.keep, config)
         rows = stored_rows(run_dir / "metrics.jsonl", parts.seeds.count)
-        self._live = _start_or_restore(settings, parts, self.checkpoints, self.data_hash, run_dir, len(rows))
+        self._live = _start_or_restore(settings, parts, examples, self.checkpoints, self.data_hash, run_dir, len(rows))
         self.host, self.first_round = self._live.host, self._live.first_round
         for damaged in self.checkpoints.damaged:
             print(f"Warning: {damaged}", flush=True)

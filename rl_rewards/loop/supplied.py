@@ -1,4 +1,4 @@
-"""Loads the data that users supply to a run, for every seed: recorded steps, demonstrations, and examples of states."""
+"""Loads the data that users supply to a run: recorded steps, demonstrations, examples of states, and comparisons."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +9,14 @@ import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import warn
-from rl_rewards.core.types import Examples
+from rl_rewards.core.queries import Compared
+from rl_rewards.core.types import Examples, Transition, make_record
 from rl_rewards.data import examples
 from rl_rewards.data.demonstrations.choose import LastStates, as_dataset, choose, last_states
 from rl_rewards.data.demonstrations.fit import Demonstrations, one_episode_warning
 from rl_rewards.data.demonstrations.load import load_demonstrations, read_recorded
 from rl_rewards.data.demonstrations.records import require_rewards
+from rl_rewards.envs.text.base import ResponsePairs, TextEnv
 from rl_rewards.loop.ram import check_data, free_bytes
 from rl_rewards.loop.settings import ExampleSettings, Settings
 from rl_rewards.loop.train import Parts
@@ -24,10 +26,11 @@ COMPARED = 2_000
 
 
 def build_data(parts: Parts, settings: Settings) -> Examples:
-    """Return the examples and demonstrations that the reward or the algorithm needs, on the device.
+    """Return the examples, demonstrations and comparisons that the reward or the algorithm needs, on the device.
 
     With several seeds every array of examples has a leading seed axis, because each seed records or holds out its own.
-    The data set of demonstrations exists once, with the indices of the rows that each seed has drawn.
+    The data set of demonstrations exists once, with the indices of the rows that each seed has drawn, and the
+    comparisons exist once for all.
 
     Raises:
         ConfigError: when a file is not valid, or demonstrations are needed but not given, or do not fit into memory.
@@ -51,7 +54,39 @@ def build_data(parts: Parts, settings: Settings) -> Examples:
         examples_of = [_examples(parts, settings.examples, *each) for each in zip(seeds, ends, strict=True)]
         _check_equally_many([len(one["goal_obs"]) for one in examples_of], last_steps)
         found |= parts.seeds.stack(examples_of)
-    return jax.tree.map(jnp.asarray, found | _recorded(parts, seeds))
+    return jax.tree.map(jnp.asarray, found | _recorded(parts, seeds) | _compared(parts))
+
+
+def _compared(parts: Parts) -> Examples:
+    """Return the comparisons of the environment's file, if the reward or the algorithm learns from them."""
+    needs, offers = parts.source.requirements, parts.algorithm.requirements
+    if not needs.takes_comparisons and (needs.keeps_comparisons or not offers.needs_comparisons):
+        return {}
+    assert isinstance(parts.env, TextEnv), "compatibility.check ensures that there are comparisons"
+    return {"compared": as_compared(parts.env.comparisons())}
+
+
+def as_compared(pairs: ResponsePairs) -> Compared:
+    """Return pairs of responses as segments of one step, the preferred one first, with the scores 1 and 0."""
+    action = np.stack([pairs.chosen, pairs.rejected], axis=1)[:, :, None]  # [D, 2, 1, L]
+    obs = np.broadcast_to(pairs.obs[:, None, None], (*action.shape[:3], pairs.obs.shape[-1]))
+    prompt = obs[..., : obs.shape[-1] - action.shape[-1]]
+    yes, no = np.ones(action.shape[:3], bool), np.zeros(action.shape[:3], bool)
+    segments = make_record(
+        Transition,
+        obs=obs,
+        action=action,
+        next_obs=np.concatenate([prompt, action], axis=-1),
+        env_reward=np.zeros(action.shape[:3], np.float32),
+        terminated=yes,
+        truncated=no,
+        valid=yes,
+        is_demo=no,
+        behaviour={},
+        info={},
+    )
+    scores = np.tile(np.array([1.0, 0.0], np.float32), (len(action), 1))
+    return make_record(Compared, segments=segments, scores=scores)
 
 
 def _recorded(parts: Parts, seeds: Sequence[int]) -> Examples:

@@ -18,7 +18,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.queries import NOBODY, Query, right
+from rl_rewards.core.queries import NOBODY, Compared, Comparisons, Query, right
 from rl_rewards.core.types import Examples, Experience, Key, Memory, Metrics, Transition
 from rl_rewards.data.draws import shuffled
 from rl_rewards.data.replay import Replay
@@ -236,10 +236,18 @@ def _update(
     if asks(source):
         reward, query = propose(source, reward, experience, round, jax.random.fold_in(reward_key, QUESTIONS))
     if algorithm.requirements.needs_comparisons:
-        experience = experience._replace(comparisons=source.comparisons(reward))
+        kept = source.comparisons(reward)
+        experience = experience._replace(comparisons=_of_file(data["compared"]) if kept is None else kept)
     agent, agent_metrics = algorithm.update(state.agent, experience, reward_fn(source, reward), round, agent_key)
     finite = {"finite/reward": _all_finite(reward), "finite/agent": _all_finite(agent)}
     return state.replace(agent=agent, reward=reward), {**metrics, **agent_metrics, **finite}, query
+
+
+def _of_file(compared: Compared) -> Comparisons:
+    """Return the comparisons of a file; their inputs are the whole texts, as rewards of texts see them."""
+    texts = compared.segments.next_obs.astype(jnp.float32)
+    known = jnp.ones(compared.scores.shape, bool)
+    return Comparisons(inputs=texts, scores=compared.scores, known=known)
 
 
 def sample_same_start(rollout: Transition, same_start: int, key: Key, queries: int, clips: int) -> Transition:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.queries import Comparisons, Labels, Query
+from rl_rewards.core.queries import Compared, Comparisons, Labels, Query
 from rl_rewards.core.requirements import Requirements, merge
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
@@ -132,6 +132,15 @@ class Mixture(AsksForLabels):
 
     def begin_with(self, state: States, policy: Any) -> States:
         return {name: part.begin_with(state[name], policy) for name, part in self.parts.items()}
+
+    def begin_with_comparisons(self, state: States, compared: Compared) -> States:
+        """Return the states after every part that takes comparisons has been given them."""
+        return {
+            name: part.begin_with_comparisons(state[name], compared)
+            if part.requirements.takes_comparisons
+            else state[name]
+            for name, part in self.parts.items()
+        }
 
     def inspect(self, state: States, data: Examples, transitions: Transition) -> dict[str, Array]:
         """Return the outputs of every part as NAME_KEY, but those of a classifier as KEY if only one part is one.

@@ -1,7 +1,8 @@
 """Direct preference optimisation, IPO, KTO and ORPO: a policy learns from compared responses without a reward model.
 
 The comparisons are those that the reward keeps: with reward=frozen, the answers that were given in the run whose reward
-it is. The formulas are in ``rl_rewards.core.preference_losses``.
+it is. With a reward that keeps none, they are those of the environment's file (chosen and rejected). The formulas are
+in ``rl_rewards.core.preference_losses``.
 """
 
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class DPO(LanguageLearner):
     ) -> tuple[LanguageState, Metrics]:
         """Take ``gradient_steps`` steps on the comparisons, then measure the held-out ones."""
         comparisons = experience.comparisons
-        assert comparisons is not None, "compatibility.check ensures that the reward has comparisons"
+        assert comparisons is not None, "compatibility.check ensures that there are comparisons"
         responses = responses_in(self.text, comparisons.inputs[:, :, 0])
         pairs = self._pairs(comparisons)
         heldout = held_out_prompts(responses.prompt[pairs.first], self.heldout_every)

@@ -45,6 +45,14 @@ class Corpus(NamedTuple):
     action: np.ndarray  # [n, L] int32
 
 
+class ResponsePairs(NamedTuple):
+    """Pairs of responses to one prompt, of which the first is preferred."""
+
+    obs: np.ndarray  # [n, P + L] int32
+    chosen: np.ndarray  # [n, L] int32
+    rejected: np.ndarray  # [n, L] int32
+
+
 class TextEnv(JaxEnv[TextState]):
     """Prompts and one response each. A subclass gives the name, the tokenizer, the prompts and the judgement.
 
@@ -97,6 +105,19 @@ class TextEnv(JaxEnv[TextState]):
         raise ConfigError(f"{self.name} has no responses of the quality '{quality}' to learn from; give a data set.")
 
     @property
+    def comparison_count(self) -> int:
+        """Return the number of pairs in :meth:`comparisons`; the default is 0."""
+        return 0
+
+    def comparisons(self) -> ResponsePairs:
+        """Return the pairs of responses that somebody has compared.
+
+        Raises:
+            ConfigError: if there are none, or one cannot be used.
+        """
+        raise ConfigError(f"{self.name} has no comparisons; choose env=text_prompts env.path=FILE.jsonl.")
+
+    @property
     def spec(self) -> EnvSpec:
         return self._spec
 
@@ -120,6 +141,7 @@ class TextEnv(JaxEnv[TextState]):
                 pad=codec.pad,
                 end=codec.end,
                 tokenizer=codec.digest,
+                comparisons=self.comparison_count,
             ),
         )
 

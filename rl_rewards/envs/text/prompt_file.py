@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.data.rated_texts import FOLDER, read_rated_texts
-from rl_rewards.envs.text.base import Corpus, Judged, Sizes, TextEnv
+from rl_rewards.envs.text.base import Corpus, Judged, ResponsePairs, Sizes, TextEnv
 from rl_rewards.envs.text.rated_fit import RatedFit, fit_rated
 from rl_rewards.envs.text.rated_gold import RatedParts, rated_parts
 from rl_rewards.envs.text.rows import RESPONSES, Content, Row, read_rows, texts_of
@@ -27,14 +28,6 @@ SHIPPED = {"reviews": Path(__file__).with_name("review_prompts.jsonl")}
 """Names of other files of this package: 200 requests for a review in one sentence."""
 RATED = tuple(field.name for field in fields(RatedParts) if field.name != "gold")
 """The parts of the rated gold that are in info as ``gold_NAME``."""
-
-
-class ResponsePairs(NamedTuple):
-    """Pairs of responses to one prompt, of which the first is preferred."""
-
-    obs: Int[np.ndarray, "n tokens"]
-    chosen: Int[np.ndarray, "n L"]
-    rejected: Int[np.ndarray, "n L"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,14 +157,34 @@ class PromptFile(TextEnv):
         rows = rows[rng.integers(len(rows), size=n)]
         return Corpus(self._obs(rows), self._responses(rows, quality))
 
+    @property
+    def comparison_count(self) -> int:
+        return sum("chosen" in row.responses for row in self._rows)
+
     def comparisons(self) -> ResponsePairs:
         """Return all rows with ``chosen`` and ``rejected``.
 
         Raises:
-            ConfigError: if no row has them.
+            ConfigError: if no row has them, or the tokenizer makes both of a row equal or empty.
         """
         rows = self._with("chosen")
-        return ResponsePairs(self._obs(rows), self._responses(rows, "chosen"), self._responses(rows, "rejected"))
+        pairs = ResponsePairs(self._obs(rows), self._responses(rows, "chosen"), self._responses(rows, "rejected"))
+        self._check_different(rows, pairs)
+        return pairs
+
+    def _check_different(self, rows: Int[np.ndarray, " n"], pairs: ResponsePairs) -> None:
+        """Check what only the tokens show: that both responses of a row have some, and not the same ones."""
+        same = np.flatnonzero(np.all(pairs.chosen == pairs.rejected, axis=1))
+        if len(same):
+            told = "have the same tokens, so that nothing can be learned from this comparison; leave the line out"
+            raise ConfigError(
+                f"{self._rows[rows[same[0]]].where}: chosen and rejected {told}, or change env.tokenizer."
+            )
+        for key, tokens in (("chosen", pairs.chosen), ("rejected", pairs.rejected)):
+            empty = np.flatnonzero(tokens[:, 0] == self.codec.end)
+            if len(empty):
+                where = self._rows[rows[empty[0]]].where
+                raise ConfigError(f"{where}: {key} has no tokens; leave the line out, or change env.tokenizer.")
 
     def _with(self, key: str) -> Int[np.ndarray, " n"]:
         rows = np.flatnonzero([key in row.responses for row in self._rows])

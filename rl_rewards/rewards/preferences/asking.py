@@ -14,6 +14,9 @@ from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.schedules import Schedule, Sessions
 from rl_rewards.core.types import EnvSpec, Experience, Key, Transition
 
+NOWHERE = 2**31 - 1
+"""The slot of a query that is not asked; it is outside of every array, so that writing there changes nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
@@ -86,8 +89,8 @@ class Asking:
     def places(
         self, drawn: Transition, round: Int[Array, ""], asked: Int[Array, ""]
     ) -> tuple[Int[Array, ""], Int[Array, " Q"], Int[Array, " Q"]]:
-        """Return how many of ``drawn`` this round asks, their ids, and their slots (``budget`` for those not asked)."""
+        """Return how many of ``drawn`` this round asks, their ids, and their slots (NOWHERE for those not asked)."""
         n = jnp.where(jnp.all(drawn.valid), self.released.due(round, asked), 0)
         place = jnp.arange(self.queries_per_round)
         ids = jnp.where(place < n, asked + place, NOBODY)
-        return n, ids, jnp.where(ids == NOBODY, self.budget, ids)
+        return n, ids, jnp.where(ids == NOBODY, NOWHERE, ids)

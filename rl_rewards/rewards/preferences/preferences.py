@@ -2,8 +2,9 @@
 
 P(first preferred) = (1 - e) sigmoid(R(first) - R(second)) + e / 2,  R is the sum of a segment's rewards
 (Christiano et al. 2017, arXiv:1706.03741, equation 1 and section 2.2.) Queries are asked in sessions while the policy
-learns; an answer may come many rounds later, and is stored by the query's id. Each member's rewards are standardised on
-visited steps; the policy is paid their mean, or less where members differ (Coste et al. 2023, arXiv:2310.02743).
+learns; an answer may come many rounds later, and is stored by the query's id. The comparisons of an environment's file
+are answered queries, too. Each member's rewards are standardised on visited steps; the policy is paid their mean, or
+less where members differ (Coste et al. 2023, arXiv:2310.02743).
 """
 
 from dataclasses import dataclass, fields, replace
@@ -22,6 +23,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.epic import pearson
 from rl_rewards.core.queries import (
     NOBODY,
+    Compared,
     Comparisons,
     Labels,
     Query,
@@ -37,22 +39,25 @@ from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import READS, AsksForLabels, JudgesPairs, feature_size, make_pair_features
 from rl_rewards.rewards.preferences.acquisition import Acquisition, choose, novelty
-from rl_rewards.rewards.preferences.asking import Asking
+from rl_rewards.rewards.preferences.asking import NOWHERE, Asking
 from rl_rewards.rewards.preferences.bag_of_words import bag_of_words_accuracy
 from rl_rewards.rewards.preferences.fit import PreferenceFit
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 
 SHOWN_STEPS = 1024
 """Number of visited steps on which rewards are standardised and with which new states are compared."""
+AT_ONCE = 512
+"""The most held-out queries whose segments the reward model sees at once, so that memory suffices for any number."""
 
 
 class PreferencesState(struct.PyTreeNode):
-    """The model and its queries; a query stays at the index of its id, so that even a late answer finds it."""
+    """The model and its D queries. Those to the labeler come first, each at the index of its id, so that even a late
+    answer finds it; then come the comparisons of the environment's file."""
 
     model: RewardModelState
     mean: Float[Array, " E"]  # of each member's rewards on visited steps
     deviation: Float[Array, " E"]
-    asked: Int[Array, ""]  # queries so far
+    asked: Int[Array, ""]  # queries to the labeler so far
     inputs: Float[Array, "D K L d"]  # the queries' segments
     scores: Float[Array, "D K"]  # the queries' answers
     known: Bool[Array, "D K"]  # False without an answer; a NaN score in a checkpoint would look like a broken run
@@ -88,6 +93,7 @@ class Preferences(Asking, AsksForLabels):
     keep_best: bool = False
     combine: Literal["mean", "min", "less_variance"] = "mean"
     variance_weight: float = 1.0
+    answers_from: Literal["labeler", "file", "both"] = "labeler"
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -123,9 +129,19 @@ class Preferences(Asking, AsksForLabels):
             f"{self.spec.name} has texts; choose 0, 0 and another acquisition.",
         )
         require(
-            not self.keep_best or (self.clips > 1 and self.heldout_every <= self.budget),
+            not self.keep_best or (self.clips > 1 and self.heldout_every <= self._size),
             f"reward.keep_best=true chooses the weights by held-out comparisons; it needs reward.clips of at least 2, "
             f"and a reward.budget of at least reward.heldout_every={self.heldout_every}.",
+        )
+        require(
+            self.answers_from == "labeler" or self._given > 0,
+            f"reward.answers_from={self.answers_from} learns from responses that a file compares, and {self.spec.name} "
+            "has none; choose env=text_prompts env.path=FILE.jsonl with chosen and rejected in some lines, or "
+            "reward.answers_from=labeler.",
+        )
+        require(
+            self.answers_from == "labeler" or self.clips == 2,
+            f"reward.answers_from={self.answers_from} learns from pairs of responses; it needs reward.clips=2.",
         )
         require(
             self.combine == "mean" or self.reward_model.ensemble > 1,
@@ -148,8 +164,29 @@ class Preferences(Asking, AsksForLabels):
     @property
     def requirements(self) -> Requirements:
         asked = self.requirements_of(READS[self.judges], self.clips, self.acquisition)
-        begins_with_policy = self.reward_model.begins_with == "policy"
-        return replace(asked, keeps_comparisons=self.clips > 1, begins_with_policy=begins_with_policy)
+        return replace(
+            asked,
+            queries=None if self.answers_from == "file" else asked.queries,
+            keeps_comparisons=self.clips > 1,
+            takes_comparisons=self.answers_from != "labeler",
+            begins_with_policy=self.reward_model.begins_with == "policy",
+        )
+
+    @property
+    def _given(self) -> int:
+        """The number of comparisons from the environment's file."""
+        text = self.spec.text
+        return 0 if text is None or self.answers_from == "labeler" else text.comparisons
+
+    @property
+    def _asked(self) -> int:
+        """The largest number of queries to the labeler."""
+        return 0 if self.answers_from == "file" else self.budget
+
+    @property
+    def _size(self) -> int:
+        """D, the number of queries that there can be."""
+        return self._asked + self._given
 
     @cached_property
     def _features(self):
@@ -174,9 +211,9 @@ class Preferences(Asking, AsksForLabels):
             mean=jnp.zeros(members),
             deviation=jnp.ones(members),
             asked=jnp.zeros((), jnp.int32),
-            inputs=jnp.zeros((self.budget, self.clips, self.segment_steps, d)),
-            scores=jnp.zeros((self.budget, self.clips)),
-            known=jnp.zeros((self.budget, self.clips), bool),
+            inputs=jnp.zeros((self._size, self.clips, self.segment_steps, d)),
+            scores=jnp.zeros((self._size, self.clips)),
+            known=jnp.zeros((self._size, self.clips), bool),
             visited=jnp.zeros((SHOWN_STEPS, d)),
             exploring=jnp.array(self.unsupervised_rounds > 0),
         )
@@ -202,7 +239,7 @@ class Preferences(Asking, AsksForLabels):
         )
         trainable = self._answered(state) & ~self._heldout(state)
         unlabelled = self._unlabelled(experience, pool_key)
-        answers = self._scores(state, np.arange(self.budget))
+        answers = self._scores(state, np.arange(self._size))
 
         def train(model):
             return jax.lax.scan(
@@ -234,7 +271,7 @@ class Preferences(Asking, AsksForLabels):
 
     def absorb(self, state: PreferencesState, labels: Labels) -> PreferencesState:
         """Store answers with their queries; a later answer to the same query replaces an earlier one."""
-        slots = jnp.where(labels.id == NOBODY, self.budget, labels.id)
+        slots = jnp.where(labels.id == NOBODY, NOWHERE, labels.id)
         known = jnp.isfinite(labels.scores)
         scores = jnp.where(known, labels.scores, 0.0)
         return state.replace(
@@ -253,6 +290,26 @@ class Preferences(Asking, AsksForLabels):
     def begin_with(self, state: PreferencesState, policy: Any) -> PreferencesState:
         model = self.reward_model.begin_with(state.model, policy)
         return self._begun(state.replace(model=model))
+
+    def begin_with_comparisons(self, state: PreferencesState, compared: Compared) -> PreferencesState:
+        """Return ``state`` with the comparisons of the file behind the queries to come.
+
+        Raises:
+            ConfigError: if all of them, or none, are about prompts that are held out.
+        """
+        inputs = self._features(compared.segments)
+        heldout = int(np.sum(self._prompts_held_out(inputs)))
+        require(
+            0 < heldout < self._given,
+            f"reward.heldout_every={self.heldout_every} holds out the prompts of {heldout} of the file's {self._given} "
+            "comparisons, but some are needed to learn from, and some others to measure the accuracy; choose another "
+            "number, such as 2 or 3, or give more prompts.",
+        )
+        return state.replace(
+            inputs=state.inputs.at[self._asked :].set(inputs),
+            scores=state.scores.at[self._asked :].set(compared.scores),
+            known=state.known.at[self._asked :].set(True),
+        )
 
     def inspect(self, state: PreferencesState, data: Examples, transitions: Transition) -> dict[str, Array]:
         """Return ``true_reward_correlation``, Pearson's correlation of learned and true reward on ``transitions``."""
@@ -273,15 +330,21 @@ class Preferences(Asking, AsksForLabels):
         """Return True for the queries that are never trained on; of texts, those about one prompt in
         ``heldout_every``."""
         if self.spec.text is not None:
-            prompts = state.inputs[:, 0, 0, : self.spec.text.prompt_tokens].astype(jnp.int32)
-            return held_out_prompts(prompts, self.heldout_every)
+            return self._prompts_held_out(state.inputs)
         return jnp.arange(self.budget) % self.heldout_every == self.heldout_every - 1
+
+    def _prompts_held_out(self, inputs: Float[Array, "D K L d"]) -> Bool[Array, " D"]:
+        """Return True for the queries about a prompt that is held out."""
+        assert self.spec.text is not None
+        prompts = inputs[:, 0, 0, : self.spec.text.prompt_tokens].astype(jnp.int32)
+        return held_out_prompts(prompts, self.heldout_every)
 
     def _heldout_rows(self, state: PreferencesState) -> Int[Array, " H"]:
         """Return the indices of the held-out queries, then of others up to a fixed number."""
         if self.spec.text is None:
             return jnp.arange(self.heldout_every - 1, self.budget, self.heldout_every)
-        return jnp.argsort(~self._heldout(state), stable=True)[: -(-2 * self.budget // self.heldout_every)]
+        counted = self._heldout(state) & self._answered(state)
+        return jnp.argsort(~counted, stable=True)[: -(-2 * self._size // self.heldout_every)]
 
     def _unlabelled(self, experience: Experience, key: Key) -> Float[Array, "U K L d"] | None:
         """Return pairs without answers, for pseudo-labels; None if these are off."""
@@ -309,13 +372,20 @@ class Preferences(Asking, AsksForLabels):
         metrics |= {"reward/heldout_accuracy": accuracy, "reward/heldout_calibration_error": error}
         if self.spec.text is None:
             return metrics
-        answers, heldout = self._scores(state, np.arange(self.budget)), self._heldout(state)
+        answers, heldout = self._scores(state, np.arange(self._size)), self._heldout(state)
         words = bag_of_words_accuracy(self.spec.text, state.inputs[:, :, 0], answers, answered & ~heldout, heldout)
         return metrics | {"reward/bag_of_words_accuracy": words}
 
     def _heldout_returns(self, state: PreferencesState, model: RewardModelState) -> Float[Array, "E H K"]:
-        """Return every member's returns of the held-out segments."""
-        return jnp.sum(self.reward_model.rewards(model, state.inputs[self._heldout_rows(state)]), axis=-1)
+        """Return every member's returns of the held-out segments, a file's many comparisons in pieces."""
+
+        def returns(inputs: Float[Array, "*batch K L d"]) -> Float[Array, "E *batch K"]:
+            return jnp.sum(self.reward_model.rewards(model, inputs), axis=-1)
+
+        inputs = state.inputs[self._heldout_rows(state)]
+        if len(inputs) <= AT_ONCE:
+            return returns(inputs)
+        return jnp.moveaxis(jax.lax.map(returns, inputs, batch_size=AT_ONCE), 0, 1)
 
     def _heldout_scores(self, state: PreferencesState) -> Float[Array, "H K"]:
         """Return the answers about the held-out segments; NaN where there is none."""
