@@ -39,10 +39,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--export", type=Path, metavar="FILE", help="write the labels to FILE and exit")
     parser.add_argument(
         "--format",
-        choices=("lines", "preference_transformer", "chosen_rejected"),
+        choices=("lines", "preference_transformer", "chosen_rejected", "texts"),
         default="lines",
-        help="format of --export: JSON lines (complete, the default), PreferenceTransformer's .npz, or chosen and "
-        "rejected clips",
+        help="format of --export: JSON lines (complete, the default), PreferenceTransformer's .npz, chosen and "
+        "rejected clips, or chosen and rejected texts, which env=text_prompts reads",
     )
     parser.add_argument("--import", dest="read", type=Path, metavar="FILE", help="add the JSON lines of FILE and exit")
     chosen = parser.parse_args(arguments)

@@ -86,6 +86,10 @@ class Environment(Protocol):
     returns a few sentences with numbers and their units. They state facts only: neither the true reward nor whether the
     segment is good. None if there is no such description.
     """
+    passage: Callable[..., tuple[str, str]] | None = None  # takes a Transition, like describe
+    """A method that returns the prompt and the response of a segment that is one text, for people who read it. None if
+    segments are not texts; people then see pictures.
+    """
     goal_names: tuple[str, ...] = ()
     """The names of the entries of :meth:`goal_features`, each with its unit. If there are any, one player can set
     states as goals for another."""

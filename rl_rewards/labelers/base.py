@@ -30,6 +30,7 @@ class Assignment:
     describe: Callable[[Transition], str] | None  # a segment, leaves [L, ...], in words; None: not offered
     acquisition: str  # how queries are chosen; only stored with them
     question: Question = "quality"
+    passage: Callable[[Transition], tuple[str, str]] | None = None  # a segment's prompt and response; None: no texts
 
 
 class Labeling(Protocol):

@@ -2,8 +2,9 @@
 
 Queries and answers are only ever added: an undo is a new row of ``answers``, and a query that is asked again with other
 clips supersedes the old one. ``details`` holds other arrays of a clip by name: next_obs (of its last step), env_reward,
-info.KEY. Four columns of ``queries`` could be derived from the answers, and are kept for speed: ``answer`` (the current
-answer), its ``labeler``, ``refused`` (1 if the answer has no scores) and ``superseded``.
+info.KEY, and the texts that people read. Four columns of ``queries`` could be derived from the answers, and are kept
+for speed: ``answer`` (the current answer), its ``labeler``, ``refused`` (1 if the answer has no scores) and
+``superseded``.
 """
 
 import sqlite3
@@ -12,6 +13,8 @@ from typing import Any
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.labelers.clips import unpack_array
+from rl_rewards.labelers.records import PROMPT, RESPONSE, as_text
 from rl_rewards.labelers.sqlite_file import SqliteFile
 
 VERSION = 1
@@ -113,6 +116,15 @@ def leased(connection: sqlite3.Connection, run: str, seed: int, now: float) -> i
         "AND q.repeat_of IS NULL AND q.answer IS NULL AND l.until > ?",
         (run, seed, now),
     ).fetchone()[0]
+
+
+def passage_of(connection: sqlite3.Connection, clip: str) -> tuple[str, str] | None:
+    """Return the prompt and the response that people read of a clip, by its hash; None if it is not a text."""
+    rows = connection.execute(
+        "SELECT name, value FROM details WHERE hash = ? AND name IN (?, ?)", (clip, PROMPT, RESPONSE)
+    )
+    found = {row["name"]: as_text(unpack_array(row["value"])) for row in rows}
+    return (found[PROMPT], found[RESPONSE]) if len(found) == 2 else None
 
 
 def write_answer(connection: sqlite3.Connection, number: int, row: dict[str, Any]) -> None:

@@ -12,8 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from rl_rewards.core.checks import require
-from rl_rewards.labelers.database import Database, insert, leased, room, write_answer
-from rl_rewards.labelers.records import Conflict, Leased, check_labeler, check_scores, packed
+from rl_rewards.labelers.database import Database, insert, leased, passage_of, room, write_answer
+from rl_rewards.labelers.records import (
+    Conflict,
+    Leased,
+    check_labeler,
+    check_scores,
+    packed,
+)
 
 MOST_LEASES = 50
 """The most questions on lease at once, one for each annotator, because a visitor may use any number of names."""
@@ -223,6 +229,11 @@ class Desk:
         with self.database.reading() as connection:
             rows = [connection.execute("SELECT sheet FROM clips WHERE hash = ?", (clip,)).fetchone() for clip in clips]
         return [row and json.loads(row["sheet"]) for row in rows]
+
+    def passages(self, clips: Sequence[str]) -> list[tuple[str, str] | None]:
+        """Return the prompts and responses of ``clips``; None for a clip that is not a text."""
+        with self.database.reading() as connection:
+            return [passage_of(connection, clip) for clip in clips]
 
 
 def _order(number: int, annotator: str, clips: int) -> list[int]:

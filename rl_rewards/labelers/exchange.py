@@ -1,4 +1,4 @@
-"""Exports and imports of label stores: JSON lines, PreferenceTransformer's arrays, and chosen and rejected segments.
+"""Exports and imports of label stores: JSON lines, PreferenceTransformer's arrays, chosen and rejected pairs.
 
 JSON lines are lossless and can be imported. The first line names the format and its version; every other line is one
 row of a table, ``{"table": ..., column: value, ...}``, with bytes as base64. Leases are left out. Nothing is unpickled.
@@ -6,6 +6,7 @@ row of a table, ``{"table": ..., column: value, ...}``, with bytes as base64. Le
 
 import base64
 import binascii
+import itertools
 import json
 import sqlite3
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import replaced
 from rl_rewards.labelers.clips import Sheet, segment_hash, unpack_array
-from rl_rewards.labelers.database import VERSION, Database
+from rl_rewards.labelers.database import VERSION, Database, passage_of
 from rl_rewards.labelers.records import NewQuery, Source, check_labeler, check_scores, unpacked
 
 FORMAT = "rl_rewards labels"
@@ -214,10 +215,36 @@ def export_chosen_rejected(database: Database, path: Path) -> int:
     return pairs
 
 
+def export_texts(database: Database, path: Path) -> int:
+    """Write every strict preference between two responses to a prompt as a JSON line; return their number.
+
+    A line has ``prompt``, ``chosen`` and ``rejected`` as trl has them, so that env=text_prompts reads the file. A
+    ranking gives all its pairs. Ties, refusals, and pairs with an empty response or two equal ones are left out.
+
+    Raises:
+        ConfigError: when there is no such preference.
+    """
+    pairs = 0
+    with replaced(path) as file, database.reading() as connection:
+        for row in connection.execute(STANDING + "AND q.kind IN ('pair', 'ranking') ORDER BY q.answer").fetchall():
+            read = [passage_of(connection, clip) for clip in json.loads(row["clips"])]
+            scores = unpacked(row["scores"]) or ()
+            known = [(*passage, score) for passage, score in zip(read, scores, strict=True) if passage is not None]
+            source = {key: row[key] for key in ("run", "seed", "query_id", "labeler", "source")}
+            for (prompt, better, high), (asked, worse, low) in itertools.permutations(known, 2):
+                if high > low and prompt == asked and better != worse and better.strip() and worse.strip():
+                    line = {"prompt": prompt, "chosen": better, "rejected": worse, **source}
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    pairs += 1
+        require(pairs > 0, f"{database.path} has no preference between two texts that people read.")
+    return pairs
+
+
 FORMATS: dict[str, Callable[[Database, Path], int]] = {
     "lines": export_lines,
     "preference_transformer": export_preference_transformer,
     "chosen_rejected": export_chosen_rejected,
+    "texts": export_texts,
 }
 
 

@@ -50,7 +50,7 @@ class Human(StoredLabeler):
 
     def __init__(self, people: People, assignment: Assignment) -> None:
         path = None if people.store is None else Path(people.store)
-        super().__init__(assignment, draws=True, path=path)
+        super().__init__(assignment, shows=True, path=path)
         self._server = _serve(people, assignment.folder, self.store.path) if people.page else None
 
     def close(self) -> None:

@@ -1,4 +1,7 @@
-"""A person who judges clips in the terminal, where there is no browser; pictures of the clips are in the run folder."""
+"""A person who judges in the terminal, where there is no browser.
+
+Texts are printed; pictures of clips are in the run folder.
+"""
 
 import sys
 import uuid
@@ -18,9 +21,10 @@ from rl_rewards.labelers.stored import WHAT_PEOPLE_SEE, StoredLabeler
 
 FOLDER = "clips"
 KEYS = "s skips, z takes back the last answer, q leaves the remaining questions for later"
+JOINERS = "\n\u200c\u200d"  # harmless characters that str.isprintable excludes: some scripts need the joiners
 HOW = {
     "pair": "1 or 2 for the better one, = for equal",
-    "ranking": "the clips' numbers from best to worst, such as 2 1 3",
+    "ranking": "the numbers from best to worst, such as 2 1 3",
     "rating": "a number, higher is better",
     "yes_no": "is the task done in this picture? y or n",
 }
@@ -58,14 +62,14 @@ class Terminal(StoredLabeler):
     """The person who labels for one seed."""
 
     def __init__(self, name: str, assignment: Assignment) -> None:
-        super().__init__(assignment, draws=True)
+        super().__init__(assignment, shows=True)
         self._name, self._desk = name, Desk(self.store.database, run=self.run)
         self._words: dict[int, list[str]] = {}  # query id -> its segments in words
 
     def submit(self, query: Query, round: int) -> None:
         super().submit(query, round)
         describe = self.assignment.describe
-        if describe is None:
+        if describe is None or self.assignment.passage is not None:
             return
         for row in np.flatnonzero(np.asarray(query.id) >= 0):
             one = [jax.tree.map(lambda x, at=(row, k): x[at], query.segments) for k in range(self.assignment.clips)]
@@ -80,15 +84,23 @@ class Terminal(StoredLabeler):
         return super().collect(round)
 
     def _show(self, leased: Leased) -> None:
+        print(f"\nQuestion {leased.query_id}")
+        passages = self._desk.passages([leased.clips[clip] for clip in leased.shown])
+        texts = [passage for passage in passages if passage is not None]
+        if len(texts) == len(passages):
+            print("\n".join(_in_lines(texts)))
+        else:
+            self._show_pictures(leased)
+        print(f"{HOW[leased.kind]}; {KEYS}.", flush=True)
+
+    def _show_pictures(self, leased: Leased) -> None:
         folder = self.assignment.folder / FOLDER
         folder.mkdir(exist_ok=True)
         words = self._words.get(leased.query_id)
-        print(f"\nQuestion {leased.query_id}")
         for place, clip in enumerate(leased.shown):
             file = folder / f"{place + 1}.png"
             file.write_bytes(self._desk.media(leased.clips[clip]) or b"")
             print(f"  {place + 1}: {file}" + ("" if words is None else f"\n     {words[clip]}"))
-        print(f"{HOW[leased.kind]}; {KEYS}.", flush=True)
 
     def _ask(self, leased: Leased) -> bool:
         """Ask until there is an answer; return False when the person leaves."""
@@ -115,6 +127,22 @@ class Terminal(StoredLabeler):
             except Conflict as conflict:
                 print(conflict)
                 return True
+
+
+def _in_lines(texts: list[tuple[str, str]]) -> list[str]:
+    """Return the lines that show texts: the prompt, once if all answer the same one, and the numbered responses."""
+    lines, same = [], len({prompt for prompt, _ in texts}) == 1
+    for place, (prompt, response) in enumerate(texts):
+        if place == 0 or not same:
+            lines += ["  Prompt:", *_indented(prompt)]
+        lines += [f"  {place + 1}:", *_indented(response)]
+    return lines
+
+
+def _indented(text: str) -> list[str]:
+    """Return the lines of a text, indented; characters that could change the terminal become question marks."""
+    safe = "".join(one if one in JOINERS or one.isprintable() else "?" for one in text.replace("\t", " "))
+    return [f"     {line}" for line in safe.split("\n")]
 
 
 def scores_of(kind: str, said: str, clips: int) -> list[float]:

@@ -27,6 +27,10 @@ class Conflict(Exception):
     """Raised when a request is no longer possible; the message says why. Nothing was changed."""
 
 
+PROMPT, RESPONSE = "text.prompt", "text.response"
+"""The names under which the details of a clip hold its texts, in UTF-8 as uint8 [bytes]."""
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """A segment, identified by its content: obs [L, ...], action [L, ...], and its picture if there is one."""
@@ -45,13 +49,28 @@ def make_clip(
     frames: np.ndarray | None = None,
     frames_per_second: float = 15.0,
     details: Mapping[str, np.ndarray] | None = None,
+    passage: tuple[str, str] | None = None,
 ) -> Clip:
-    """Return a clip of obs [L, ...] and action [L, ...]; people need frames, uint8 [F, H, W, 3], to see it."""
+    """Return a clip of obs [L, ...] and action [L, ...].
+
+    People need frames, uint8 [F, H, W, 3], to see it; or, to read it, its passage, a prompt and a response.
+    """
     obs, action = np.asarray(obs), np.asarray(action)
     plain = all(array.ndim and np.issubdtype(array.dtype, np.number) for array in (obs, action))
     require(plain and len(obs) == len(action) > 0, "a clip needs numbers obs [L, ...] and action [L, ...] with L > 0.")
     media, sheet = (None, None) if frames is None else encode_clip(frames, frames_per_second)
-    return Clip(segment_hash(obs, action), obs, action, media, sheet, details or {})
+    read = {} if passage is None else dict(zip((PROMPT, RESPONSE), map(as_bytes, passage), strict=True))
+    return Clip(segment_hash(obs, action), obs, action, media, sheet, {**(details or {}), **read})
+
+
+def as_bytes(text: str) -> np.ndarray:
+    """Return a text in UTF-8, uint8 [bytes]; a lone surrogate becomes a question mark."""
+    return np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
+
+
+def as_text(array: np.ndarray) -> str:
+    """Return the text that :func:`as_bytes` stored; bytes that are not UTF-8 become the replacement character."""
+    return np.asarray(array).astype(np.uint8).tobytes().decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -93,14 +112,16 @@ def as_queries(
     frames_per_second: float = 15.0,
     details: Mapping[str, np.ndarray] | None = None,
     question: Question = "quality",
+    read: Callable[[int, int], tuple[str, str]] | None = None,
 ) -> tuple[list[NewQuery], list[Clip]]:
     """Convert the arrays of a ``Query`` to the arguments of :meth:`LabelStore.submit`; id -1 marks padding rows.
 
     Args:
         ids: [Q]; obs: [Q, K, L, ...]; action: [Q, K, L, ...]. K = 1 is a rating, K = 2 a pair, K > 2 a ranking.
-        draw: (row, k) -> uint8 frames [F, H, W, 3] of that segment; needed if people label.
+        draw: (row, k) -> uint8 frames [F, H, W, 3] of that segment; needed if people look at it.
         details: name -> [Q, K, ...], other arrays of the segments.
         question: "success" asks for yes or no about one state, so that K is 1.
+        read: (row, k) -> the prompt and the response of that segment; needed if people read it.
     """
     kind: Kind = "rating" if obs.shape[1] == 1 else "pair" if obs.shape[1] == 2 else "ranking"
     kind = "yes_no" if question == "success" else kind
@@ -113,6 +134,7 @@ def as_queries(
                 draw and draw(int(row), k),
                 frames_per_second,
                 {name: values[row, k] for name, values in (details or {}).items()},
+                read and read(int(row), k),
             )
             for k in range(obs.shape[1])
         ]

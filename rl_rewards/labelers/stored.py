@@ -6,6 +6,7 @@ The store decides once which answers a round receives, so that a run that was ki
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from rl_rewards.core.errors import CannotDraw, ConfigError
@@ -16,7 +17,7 @@ from rl_rewards.labelers.records import as_queries, label_arrays
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 
 WHAT_PEOPLE_SEE = ("obs", "action", "info.scene")
-"""The parts of a transition that a labeler needs to show clips to people."""
+"""The parts of a transition that a labeler needs to show clips or texts to people."""
 RUN = "run"
 """The name of a run in a store that no other run shares."""
 FRAMES_PER_SECOND = 20.0
@@ -30,12 +31,12 @@ class StoredLabeler(Labeler):
     """Submits queries to a label store and collects its answers; it has no other state to save.
 
     Args:
-        draws: true if people must see the segments.
+        shows: true if people must see the segments, or read them if they are texts.
         path: a store that several runs share; None uses a store in the run folder.
     """
 
-    def __init__(self, assignment: Assignment, draws: bool = False, path: Path | None = None) -> None:
-        self.assignment, self._draws = assignment, draws
+    def __init__(self, assignment: Assignment, shows: bool = False, path: Path | None = None) -> None:
+        self.assignment, self._shows = assignment, shows
         self.store = LabelStore(path or assignment.folder / STORE_NAME)
         self.run = RUN if path is None else "/".join(assignment.folder.resolve().parts[-3:])
         self.store.set_budget(self.run, assignment.seed, assignment.budget)
@@ -44,7 +45,8 @@ class StoredLabeler(Labeler):
         asked, segments = self.assignment, query.segments
         if not np.any(query.id >= 0):
             return
-        draw, frames_per_second = drawer(query, asked.spec, asked.draw) if self._draws else (None, 1.0)
+        draws = self._shows and asked.passage is None
+        draw, frames_per_second = drawer(query, asked.spec, asked.draw) if draws else (None, 1.0)
         queries, clips = as_queries(
             np.asarray(query.id),
             np.asarray(segments.obs),
@@ -62,8 +64,16 @@ class StoredLabeler(Labeler):
                 **{f"info.{key}": np.asarray(value) for key, value in segments.info.items()},
             },
             question=asked.question,
+            read=self._reader(query) if self._shows else None,
         )
         self.store.submit(queries, clips)
+
+    def _reader(self, query: Query) -> Callable[[int, int], tuple[str, str]] | None:
+        """Return a function (row, k) -> prompt and response of a segment; None if segments are not texts."""
+        passage = self.assignment.passage
+        if passage is None:
+            return None
+        return lambda row, k: passage(jax.tree.map(lambda x: np.asarray(x)[row, k], query.segments))
 
     def open(self, round: int) -> int:
         return self.store.open(self.run, self.assignment.seed, round)

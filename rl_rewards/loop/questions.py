@@ -128,6 +128,7 @@ def _assignment(parts: Parts, plan: QueryPlan, seed: int, run_dir: Path) -> Assi
         describe=env.describe,
         acquisition=plan.acquisition,
         question=plan.question,
+        passage=env.passage,
     )
 
 

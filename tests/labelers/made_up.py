@@ -23,6 +23,19 @@ def clip(number: int, frames: bool = False, steps: int = 4, side: int = 8) -> Cl
     return make_clip(obs, action, pictures)
 
 
+def text_clip(number: int, prompt: str, response: str) -> Clip:
+    """Return a unique segment that people read."""
+    tokens = np.full((1, 4), number, np.int32)
+    return make_clip(tokens, tokens, passage=(prompt, response))
+
+
+def ask_texts(store: LabelStore, query_id: int, prompt: str, *responses: str, round: int = 0) -> None:
+    """Submit one query about responses to a prompt: a pair or a ranking."""
+    own = [text_clip(1000 * query_id + i, prompt, response) for i, response in enumerate(responses)]
+    kind = {1: "rating", 2: "pair"}.get(len(own), "ranking")
+    store.submit([NewQuery(RUN, 0, query_id, round, kind, tuple(c.hash for c in own), "text", "uniform")], own)
+
+
 def ask(store: LabelStore, count: int, *, first: int = 0, kind: str = "pair", clips: int = 2, **options) -> None:
     """Return ``count`` queries with ids from ``first`` on, each about its own clips."""
     seed, round, offset = options.pop("seed", 0), options.pop("round", 0), options.pop("offset", 0)

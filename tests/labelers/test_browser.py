@@ -15,7 +15,7 @@ import pytest
 from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.progress import progress
 from tests.labelers import browser
-from tests.labelers.made_up import RUN, ask, opened
+from tests.labelers.made_up import RUN, ask, ask_texts, opened
 
 REQUIRED = os.environ.get("RL_REWARDS_BROWSER") == "required"
 """True in .ci/run, where no test of this file may be skipped."""
@@ -184,6 +184,93 @@ def test_yes_or_no_by_keys(tmp_path):
         page.wait("document.body.dataset.status === 'waiting'")
         assert not page.problems
     assert [answer.scores for answer in store.absorb(RUN, 0, 0, 9)] == [*(scores for _, scores in said), None]
+
+
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)> & <b>bold</b>"
+ARABIC = "مرحبا، كيف يمكنني المساعدة؟"
+
+
+def test_texts_are_read_as_texts_with_the_same_keys(tmp_path):
+    """The prompt is above two responses, side by side or, on a phone, one above the other."""
+    store, long = opened(tmp_path), "Say hello.\n\tThen say goodbye."
+    ask_texts(store, 0, long, HOSTILE, f"First line.\n\n{'w' * 400}")
+    ask_texts(store, 1, f"{ARABIC}\nIn English?", ARABIC, "line\n" * 300)
+    with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
+        page.size(1200, 800)
+        page.open(address)
+        page.wait(NUMBER)
+        prompt = "document.getElementById('prompt')"
+        assert page.read(f"{prompt}.textContent") == long and page.read(f"{prompt}.innerText") == long
+        shown = page.read("[...document.querySelectorAll('.clip .text')].map((one) => one.textContent)")
+        assert sorted(shown) == sorted([HOSTILE, f"First line.\n\n{'w' * 400}"])
+        assert page.read("document.querySelectorAll('#work img, #work script, #work b').length") == 0
+        assert page.read("document.title") == "Label"
+        assert page.read("document.getElementById('playing').hidden"), "a text does not play"
+        names = "[...document.querySelectorAll('#choices button')].map((one) => one.textContent.slice(0, 11))"
+        assert page.read(names)[:2] == ["A is better", "B is better"]
+        boxes = "[...document.querySelectorAll('.clip')].map((one) => one.getBoundingClientRect())"
+        left, right = page.read(f"{boxes}.map((box) => [box.left, box.right, box.top])")
+        assert left[1] <= right[0] and left[2] == right[2]
+        page.read(f"getSelection().selectAllChildren({prompt})")
+        assert page.read("getSelection().toString()") == long
+        assert page.read("document.documentElement.scrollWidth") <= 1200
+        page.picture(tmp_path / "texts.png")
+        page.size(390, 844)
+        first, second = page.read(f"{boxes}.map((box) => [box.left, box.bottom, box.top, box.right])")
+        assert first[1] <= second[2] and first[0] == second[0] and first[3] <= 390
+        assert page.read("document.documentElement.scrollWidth") <= 390
+        page.picture(tmp_path / "texts_phone.png")
+        better = page.read("document.querySelector('.clip .text').textContent")
+        press_and_wait(page, "ArrowLeft")
+        page.wait("clips.length === 2")
+        page.picture(tmp_path / "texts_arabic_phone.png")
+        page.size(1200, 800)
+        page.picture(tmp_path / "texts_arabic.png")
+        starts = "[...document.querySelectorAll('.clip .text')].map((one) => getComputedStyle(one).direction)"
+        assert (
+            sorted(page.read(starts)) == ["ltr", "rtl"] and page.read(f"getComputedStyle({prompt}).direction") == "rtl"
+        )
+        longest = "[...document.querySelectorAll('.text')].find((one) => one.textContent.length > 1000)"
+        page.read(f"{longest}.focus()")
+        held = page.read(NUMBER)
+        page.press("ArrowDown")
+        page.wait(f"{longest}.scrollTop > 0")  # a text that is longer than its box is read with the same keys
+        assert page.read(NUMBER) == held and page.read(IDLE)
+        page.read("document.activeElement.blur()")
+        press_and_wait(page, "ArrowDown", "Skipped")
+        page.wait("document.body.dataset.status === 'waiting'")
+        assert not page.problems
+    first, second = store.absorb(RUN, 0, 0, 9)
+    assert second.scores is None
+    assert first.scores == ((1.0, 0.0) if better == HOSTILE else (0.0, 1.0))
+
+
+def test_texts_are_ranked_by_keys_and_their_names(tmp_path):
+    store = opened(tmp_path)
+    ask_texts(store, 0, "Count to three.", *(f"Answer number {i}" for i in range(4)))
+    with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
+        page.size(1200, 800)
+        page.open(address)
+        page.wait("clips.length === 4")
+        shown = page.read("[...document.querySelectorAll('.clip .text')].map((one) => one.textContent)")
+        assert "Rank the texts" in page.read("document.getElementById('words').textContent")
+        assert page.read("clips.every((clip) => !clip.figure.draggable && clip.caption.draggable)")
+        page.read("clips[2].figure.querySelector('.text').click()")
+        assert page.read("order.length") == 0, "a click into a text selects words"
+        page.read("clips[2].caption.click()")
+        for key in "14":
+            page.press(key)
+        page.picture(tmp_path / "ranked_texts.png")
+        page.press("2")
+        page.size(390, 844)
+        assert page.read("document.documentElement.scrollWidth") <= 390
+        page.picture(tmp_path / "ranked_texts_phone.png")
+        press_and_wait(page, "Enter")
+        page.wait("document.body.dataset.status === 'waiting'")
+        assert not page.problems
+    (ranking,) = store.absorb(RUN, 0, 0, 9)
+    best_first = sorted(range(4), key=lambda clip: -ranking.scores[clip])
+    assert [f"Answer number {i}" for i in best_first] == [shown[place] for place in (2, 0, 3, 1)]
 
 
 def test_a_question_that_was_given_to_someone_else_and_a_new_name(tmp_path):

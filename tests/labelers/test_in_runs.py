@@ -13,7 +13,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Query
 from rl_rewards.labelers.desk import Desk
-from rl_rewards.labelers.human_terminal import scores_of
+from rl_rewards.labelers.human_terminal import _in_lines, scores_of
 from rl_rewards.labelers.records import as_queries
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.labelers.stored import drawer
@@ -185,6 +185,29 @@ def test_the_terminal_asks_whether_the_task_is_done(tmp_path, outer_patch, capsy
     answered = [last[f"reward/answered_{kind}"] for kind in ("yes", "no")]
     assert answered == [3.0, 1.0] and last["reward/queries"] == 5.0
     assert (tmp_path / "clips" / "1.png").stat().st_size > 100
+
+
+def test_the_terminal_prints_texts_and_takes_rankings(tmp_path, outer_patch, capsys):
+    said = iter(["3 1 2", "3 1 3", "s", *["1 2 3"] * 100])
+    outer_patch.setattr("sys.stdin.isatty", lambda: True)
+    outer_patch.setattr("builtins.input", lambda prompt: next(said))
+    texts = ["env=text", "algorithm=sampler", "algorithm.same_start=4", "reward=text_preferences", "reward.clips=3"]
+    asks = ["reward.budget=4", "reward.sessions=1", "reward.heldout_every=2", "reward.keep_best=false"]
+    asks += ["reward.reward_model.begins_with=nothing", "labeler=human_terminal", "total_env_steps=48"]
+    last = run_here(tmp_path, *texts, *asks, evaluated=False)
+    shown = capsys.readouterr().out
+    assert "'3 1 3' is not an answer: the numbers from best to worst" in shown
+    assert shown.count("  Prompt:\n") == 4, "once for each question, whose texts answer one prompt"
+    assert last["reward/labels"] == 3 and not (tmp_path / "clips").exists()
+    store = LabelStore(tmp_path / STORE_NAME)
+    first = store.asked("run", 0)[0]
+    (prompt, _), *others = Desk(store.database).passages(first)
+    assert f"  Prompt:\n     {prompt}\n  1:" in shown and {one for one, _ in others} == {prompt}
+
+
+def test_a_text_cannot_change_the_terminal():
+    shown = _in_lines([("a\tb\u202e", "\x1b[2J\nend\u200d"), ("a\tb\u202e", "\r")])
+    assert shown == ["  Prompt:", "     a b?", "  1:", "     ?[2J", "     end\u200d", "  2:", "     ?"]
 
 
 def test_frames_are_no_larger_than_a_page_shows():

@@ -26,7 +26,7 @@ from rl_rewards.labelers.page.security import MAX_BODY
 from rl_rewards.labelers.page.server import create_app, only_server
 from rl_rewards.labelers.progress import progress
 from rl_rewards.labelers.records import DONE, NewQuery
-from tests.labelers.made_up import RUN, ask, clip, opened
+from tests.labelers.made_up import RUN, ask, ask_texts, clip, opened, text_clip
 
 HOST, TOKEN = "127.0.0.1:8642", "t" * 32
 OURS = {"origin": f"http://{HOST}"}
@@ -107,6 +107,24 @@ def test_the_question_of_a_yes_or_no_is_the_stated_one_by_default(tmp_path):
     client = client_of(store, tmp_path)
     client.get(f"/?token={TOKEN}")
     assert call(client, "state")["words"] == DONE == "Is the task done in this picture?"
+
+
+def test_texts_come_as_texts_with_their_prompt(tmp_path):
+    store = opened(tmp_path)
+    ask_texts(store, 0, "A prompt", "one", "")
+    ask_texts(store, 1, "Rate it", "three", round=1)
+    own = [text_clip(77, "this", "a"), text_clip(78, "that", "b")]
+    store.submit([NewQuery(RUN, 0, 2, 2, "pair", tuple(one.hash for one in own))], own)
+    client = client_of(store, tmp_path, repeat_share=0.0)
+    client.get(f"/?token={TOKEN}")
+    state = call(client, "state")
+    assert state["question"]["prompt"] == "A prompt"
+    assert sorted(one["text"] for one in state["question"]["clips"]) == ["", "one"]
+    state = say(client, state)
+    assert state["question"]["prompt"] == "Rate it" and state["question"]["clips"] == [{"text": "three"}]
+    state = say(client, state, [4])
+    assert "prompt" not in state["question"], "responses to different prompts are shown with their own"
+    assert sorted(one["prompt"] for one in state["question"]["clips"]) == ["that", "this"]
 
 
 def test_looking_takes_no_question(client, store):

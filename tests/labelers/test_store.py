@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.envs.text.rows import read_rows
 from rl_rewards.labelers import sqlite_file
 from rl_rewards.labelers.clips import encode_clip, segment_hash
 from rl_rewards.labelers.desk import MOST_LEASES, Desk
@@ -23,13 +24,14 @@ from rl_rewards.labelers.exchange import (
     export_chosen_rejected,
     export_lines,
     export_preference_transformer,
+    export_texts,
     import_lines,
 )
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.labelers.progress import consistency, progress
 from rl_rewards.labelers.records import Conflict, NewQuery, as_queries, label_arrays, make_clip
 from rl_rewards.labelers.store import LabelStore
-from tests.labelers.made_up import RUN, ask, clip, opened
+from tests.labelers.made_up import RUN, ask, ask_texts, clip, opened
 
 
 class Clock:
@@ -533,3 +535,30 @@ def test_a_sheet_holds_every_frame_where_it_says():
             encode_clip(wrong, 10.0)
     with pytest.raises(ConfigError, match="show fewer"):
         encode_clip(np.zeros((1, 2, 20_000, 3), np.uint8), 10.0)
+
+
+def test_texts_come_out_as_a_file_of_comparisons(tmp_path):
+    store = opened(tmp_path)
+    ask_texts(store, 0, "Say hello.", "Hello <b>you</b>!", "ärger")
+    ask_texts(store, 1, "Count.", "1", "1 2", "1 2 3")
+    ask_texts(store, 2, "Again.", "same", "same")
+    ask_texts(store, 3, "Empty?", "no", " ")
+    ask(store, 1, first=4)  # not a text
+    answers = {0: (0.0, 1.0), 1: (2.0, 1.0, 1.0), 2: (1.0, 0.0), 3: (0.0, 1.0), 4: (1.0, 0.0)}
+    store.record(RUN, 0, "ann", "human", answers)
+    assert export_texts(store.database, tmp_path / "out.jsonl") == 3
+    rows = read_rows(tmp_path / "out.jsonl")
+    assert [(row.prompt, row.responses["chosen"], row.responses["rejected"]) for row in rows] == [
+        ("Say hello.", "ärger", "Hello <b>you</b>!"),
+        ("Count.", "1", "1 2"),
+        ("Count.", "1", "1 2 3"),
+    ]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ConfigError, match="has no preference between two texts that people read"):
+        export_texts(opened(tmp_path / "none").database, tmp_path / "none.jsonl")
+    export_lines(store.database, tmp_path / "lines.jsonl")
+    (tmp_path / "copy").mkdir()
+    copy = opened(tmp_path / "copy")
+    import_lines(copy.database, tmp_path / "lines.jsonl")
+    clips = store.asked(RUN, 0)[0]
+    assert Desk(copy.database).passages(clips) == [("Say hello.", "Hello <b>you</b>!"), ("Say hello.", "ärger")]

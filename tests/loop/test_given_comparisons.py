@@ -165,12 +165,17 @@ def test_responses_that_the_tokenizer_makes_equal_or_empty_are_refused(tmp_path)
     tokenizers = pytest.importorskip("tokenizers")
     inner = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<pad>": 0, "<end>": 1, "yes": 2, "a": 3}, None))
     inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    inner.normalizer = tokenizers.normalizers.Lowercase()
+    changes = [tokenizers.normalizers.Lowercase(), tokenizers.normalizers.Replace("x", "")]
+    inner.normalizer = tokenizers.normalizers.Sequence(changes)
     inner.save(str(tmp_path / "tokenizer.json"))
     file = tmp_path / "pairs.jsonl"
     for row, told in (
         ({"chosen": "Yes", "rejected": "yes"}, r"line 2: chosen and rejected have the same tokens"),
-        ({"chosen": "yes", "rejected": "no"}, r"line 2: rejected has no tokens; leave the line out"),
+        ({"chosen": "yes", "rejected": "x"}, r"line 2: rejected has no tokens; leave the line out"),
+        (
+            {"chosen": "yes", "rejected": "no"},
+            r"The text 'no' has something that is not in the vocabulary",
+        ),
     ):
         lines = [{"prompt": "a", "chosen": "yes a", "rejected": "yes"}, {"prompt": "a", **row}]
         file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

@@ -211,6 +211,10 @@ class TextEnv(JaxEnv[TextState]):
         pairs = zip(np.asarray(transition.obs), np.asarray(transition.action), strict=True)
         return "\n\n".join(self._told(obs, action) for obs, action in pairs)
 
+    def passage(self, transition: Transition) -> tuple[str, str]:
+        """Return the prompt and the response of a segment, whose only step [1, ...] is a whole episode."""
+        return self.prompt_and_response(np.asarray(transition.obs)[0], np.asarray(transition.action)[0])
+
     def prompt_and_response(self, obs: np.ndarray, action: np.ndarray) -> tuple[str, str]:
         """Return the texts of an observation and of an action."""
         return self._decode_prompt(obs[: self.sizes.prompt]), self.decode(action)

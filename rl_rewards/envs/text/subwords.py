@@ -46,7 +46,11 @@ class SubwordTokenizer(Tokenizer):
         return hashlib.sha256(json.dumps([tokens, self.pad, self.end]).encode()).hexdigest()
 
     def encode(self, text: str) -> list[int]:
-        """Return the tokens of a text. A special token's name in it is text like any other, never that token."""
+        """Return the tokens of a text. A special token's name in it is text like any other, never that token.
+
+        Raises:
+            ConfigError: if the text has something that the tokenizer does not know, and it has no token for that.
+        """
         return self._encoded(text, specials=False)
 
     def encode_template(self, text: str) -> list[int]:
@@ -55,7 +59,12 @@ class SubwordTokenizer(Tokenizer):
 
     def _encoded(self, text: str, specials: bool) -> list[int]:
         self.inner.encode_special_tokens = not specials
-        return list(self.inner.encode(text, add_special_tokens=False).ids)
+        try:
+            return list(self.inner.encode(text, add_special_tokens=False).ids)
+        except Exception as error:  # the library raises plain Exceptions
+            shown = text if len(text) <= 60 else f"{text[:60]} ..."
+            told = f"The text '{shown}' has something that is not in the vocabulary ({one_line(error)})"
+            raise ConfigError(f"{told}; choose another env.tokenizer.") from error
 
     def decode(self, tokens: Iterable[int]) -> str:
         shown = [token for token in until_end(tokens, self.end) if token != self.pad]

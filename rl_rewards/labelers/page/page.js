@@ -1,14 +1,15 @@
 "use strict";
-// The labelling page. One clock drives all clips, so that they stay in step. The page says "Saved" only after the
-// server has confirmed an answer, and keeps the answer in this browser until then.
+// The labelling page. One clock drives all clips, so that they stay in step. Texts are shown as texts, never as HTML. The
+// page says "Saved" only after the server has confirmed an answer, and keeps the answer in this browser until then.
 
 const PAUSE_SECONDS = 0.7;   // at the end of the loop
 const LOOK_AGAIN = 2000;     // milliseconds between requests when there is no question or no server
 const at = (id) => document.getElementById(id);
 const KEPT = "rl_rewards.unsaved", NAME = "rl_rewards.name";
 
-let question = null;         // what the server asked: number, kind, clips
+let question = null;         // what the server asked: number, kind, clips, and the prompt that texts answer
 let clips = [];              // for each clip: its figure, canvas context, picture, sheet, and the frame drawn last
+let texts = false;           // whether the clips are texts
 let order = [];              // for a ranking: indices of the clips, best first
 let began = 0, pausedAt = null, replays = 0, shownAt = 0;
 let busy = "", wanted = null, timer = 0;  // busy: "", "looking" or "sending"
@@ -117,17 +118,21 @@ function ask(next, words) {
   order = [];
   replays = 0;
   const kind = next.kind;
+  texts = next.clips.every((clip) => clip && "text" in clip);
   at("words").textContent = {
     pair: words,
-    ranking: `Rank the clips, best first: press keys 1 to ${next.clips.length}, click, or drag.`,
+    ranking: `Rank the ${texts ? "texts" : "clips"}, best first: press keys 1 to ${next.clips.length}, ` +
+      (texts ? "or click or drag their names." : "click, or drag."),
     rating: "How good is this, from 1 (bad) to 5 (good)?",
     yes_no: words,
   }[kind];
-  at("clips").className = "clips " + { pair: "", ranking: "many", rating: "one", yes_no: "one" }[kind];
-  const names = (i) => kind === "pair" ? ["Left", "Right"][i] : kind === "ranking" ? `Clip ${i + 1}` : kind === "rating" ? "Clip" : "Picture";
-  clips = next.clips.map((sheet, i) => makeClip(sheet, names(i), i));
+  at("clips").className = "clips " + { pair: "", ranking: "many", rating: "one", yes_no: "one" }[kind] + (texts ? " texts" : "");
+  at("prompt").textContent = next.prompt ?? "";
+  at("prompt").hidden = !next.prompt;
+  at("prompt").scrollTop = 0;
+  clips = next.clips.map((shown, i) => makeClip(shown, nameOf(kind, i), i));
   at("clips").replaceChildren(...clips.map((clip) => clip.figure));
-  at("playing").hidden = kind === "yes_no";  // a single picture does not play
+  at("playing").hidden = kind === "yes_no" || texts;  // a single picture does not play
   at("choices").className = "choices " + kind;
   at("choices").replaceChildren(...choices(kind));
   if (kind === "ranking") showOrder();
@@ -141,12 +146,33 @@ function ask(next, words) {
   lock();
 }
 
-function makeClip(sheet, name, place) {
+// Texts have letters, because they are not left and right on a small screen.
+function nameOf(kind, i) {
+  if (kind === "pair") return (texts ? ["A", "B"] : ["Left", "Right"])[i];
+  if (kind === "ranking") return `${texts ? "Text" : "Clip"} ${i + 1}`;
+  return texts ? "Response" : kind === "rating" ? "Clip" : "Picture";
+}
+
+function makeText(words, name) {
+  const made = document.createElement("div");
+  Object.assign(made, { className: "text", tabIndex: 0, dir: "auto", textContent: words });
+  made.setAttribute("role", "group");
+  made.setAttribute("aria-label", name);
+  return made;
+}
+
+function makeClip(shown, name, place) {
   const figure = document.createElement("figure"), caption = document.createElement("figcaption");
   figure.className = "clip";
   caption.textContent = name;
+  const sheet = texts ? null : shown;
   const clip = { figure, caption, name, sheet, frame: -1, ready: Promise.resolve() };
-  if (sheet) {
+  if (texts) {
+    figure.append(caption);
+    if (shown.prompt) figure.append(makeText(shown.prompt, `${name}: the prompt`));
+    figure.append(makeText(shown.text, name));
+    if (shown.prompt) figure.firstChild.nextSibling.classList.add("asked");
+  } else if (sheet) {
     const canvas = Object.assign(document.createElement("canvas"), { width: sheet.width, height: sheet.height });
     canvas.setAttribute("role", "img");
     const seconds = (sheet.frames / sheet.frames_per_second).toFixed(1);
@@ -161,23 +187,25 @@ function makeClip(sheet, name, place) {
     const none = Object.assign(document.createElement("p"), { className: "none", textContent: "no picture" });
     figure.append(none, caption);
   }
-  if (question.kind === "ranking") makeRankable(figure, place);
+  if (question.kind === "ranking") makeRankable(clip, place);
   return clip;
 }
 
-function makeRankable(figure, place) {
-  figure.draggable = true;
-  figure.tabIndex = 0;
-  figure.setAttribute("role", "button");
-  figure.addEventListener("click", () => rank(place));
-  figure.addEventListener("keydown", (event) => {
+// A clip is clicked and dragged anywhere; a text by its caption, so that its words can be selected.
+function makeRankable({ figure, caption }, place) {
+  const handle = texts ? caption : figure;
+  handle.draggable = true;
+  handle.tabIndex = 0;
+  handle.setAttribute("role", "button");
+  handle.addEventListener("click", () => rank(place));
+  handle.addEventListener("keydown", (event) => {
     if (event.key === " " || (event.key === "Enter" && order.length < clips.length)) {
       event.preventDefault();
       event.stopPropagation();
       rank(place);
     }
   });
-  figure.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", String(place)));
+  handle.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", String(place)));
   figure.addEventListener("dragover", (event) => { event.preventDefault(); figure.classList.add("over"); });
   figure.addEventListener("dragleave", () => figure.classList.remove("over"));
   figure.addEventListener("drop", (event) => {
@@ -210,7 +238,7 @@ function showOrder() {
     const rankOf = order.indexOf(place);
     clip.figure.classList.toggle("ranked", rankOf >= 0);
     clip.caption.textContent = rankOf < 0 ? clip.name : `${clip.name}: ${rankOf === 0 ? "best" : "place " + (rankOf + 1)}`;
-    clip.figure.setAttribute("aria-label", clip.caption.textContent);
+    (texts ? clip.caption : clip.figure).setAttribute("aria-label", clip.caption.textContent);
   });
   lock();
 }
@@ -232,8 +260,8 @@ function choices(kind) {
   const skip = button("Skip", "↓", false, () => answer(null), "ArrowDown");
   skip.classList.add("skip");
   if (kind === "pair") return [
-    button("Left is better", "←", true, () => answer([1, 0]), "ArrowLeft"),
-    button("Right is better", "→", true, () => answer([0, 1]), "ArrowRight"),
+    button(`${nameOf(kind, 0)} is better`, "←", true, () => answer([1, 0]), "ArrowLeft"),
+    button(`${nameOf(kind, 1)} is better`, "→", true, () => answer([0, 1]), "ArrowRight"),
     button("Equal", "↑", false, () => answer([0.5, 0.5]), "ArrowUp"), skip];
   if (kind === "yes_no") return [
     button("No", "n", true, () => answer([0]), "n ArrowLeft"),
@@ -285,8 +313,12 @@ const KEYS = {
   yes_no: { n: () => answer([0]), y: () => answer([1]), ArrowLeft: () => answer([0]), ArrowRight: () => answer([1]) },
 };
 
+// Whether the element is a text too long for its box, in which the arrow keys scroll instead of answering.
+const scrolls = (element) => element.matches(".text, .prompt") && element.scrollHeight > element.clientHeight;
+
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target === at("name")) return;
+  if (/^Arrow(Up|Down)$/.test(event.key) && scrolls(event.target)) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   let does = { z: undo, r: replay, p: togglePause }[key];
   if (question) {
@@ -319,7 +351,7 @@ function draw(now) {
 }
 
 function replay() {
-  if (!question) return;
+  if (!question || texts) return;
   replays += 1;
   began = performance.now();
   resume();
@@ -331,7 +363,7 @@ function resume() {
 }
 
 function togglePause() {
-  if (!question) return;
+  if (!question || texts) return;
   if (pausedAt === null) pausedAt = performance.now();
   else { began += performance.now() - pausedAt; pausedAt = null; }
   at("pause").setAttribute("aria-pressed", String(pausedAt !== null));

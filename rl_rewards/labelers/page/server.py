@@ -123,11 +123,22 @@ class Work:
         return "others" if done.leased else "waiting"
 
     def _question(self, leased: Leased) -> dict[str, Any]:
-        """Return the clips in the order shown. Repeats are not marked, so that people do not answer from memory."""
+        """Return the clips in the order shown: pictures, or texts with the prompt that all of them answer.
+
+        Repeats are not marked, so that people do not answer from memory.
+        """
         hashes = [leased.clips[place] for place in leased.shown]
+        asked = {"number": leased.number, "kind": leased.kind}
+        passages = self._desk.passages(hashes)
+        texts = [passage for passage in passages if passage is not None]
+        if len(texts) == len(hashes):
+            prompts = {prompt for prompt, _ in texts}
+            if len(prompts) == 1:
+                return {**asked, "prompt": texts[0][0], "clips": [{"text": response} for _, response in texts]}
+            return {**asked, "clips": [{"prompt": prompt, "text": response} for prompt, response in texts]}
         sheets = self._desk.sheets(hashes)
         clips = [sheet and {"media": f"/media/{clip}", **sheet} for clip, sheet in zip(hashes, sheets, strict=True)]
-        return {"number": leased.number, "kind": leased.kind, "clips": clips}
+        return {**asked, "clips": clips}
 
     def answer(self, given: dict[str, Any]) -> dict[str, Any]:
         require("scores" in given, "an answer needs scores: a list of numbers, or null for a refusal.")

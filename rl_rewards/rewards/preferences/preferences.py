@@ -129,11 +129,6 @@ class Preferences(Asking, AsksForLabels):
             f"{self.spec.name} has texts; choose 0, 0 and another acquisition.",
         )
         require(
-            not self.keep_best or (self.clips > 1 and self.heldout_every <= self._size),
-            f"reward.keep_best=true chooses the weights by held-out comparisons; it needs reward.clips of at least 2, "
-            f"and a reward.budget of at least reward.heldout_every={self.heldout_every}.",
-        )
-        require(
             self.answers_from == "labeler" or self._given > 0,
             f"reward.answers_from={self.answers_from} learns from responses that a file compares, and {self.spec.name} "
             "has none; choose env=text_prompts env.path=FILE.jsonl with chosen and rejected in some lines, or "
@@ -142,6 +137,11 @@ class Preferences(Asking, AsksForLabels):
         require(
             self.answers_from == "labeler" or self.clips == 2,
             f"reward.answers_from={self.answers_from} learns from pairs of responses; it needs reward.clips=2.",
+        )
+        require(
+            not self.keep_best or (self.clips > 1 and (self._given > 0 or self.heldout_every <= self.budget)),
+            f"reward.keep_best=true chooses the weights by held-out comparisons; it needs reward.clips of at least 2, "
+            f"and a reward.budget of at least reward.heldout_every={self.heldout_every}.",
         )
         require(
             self.combine == "mean" or self.reward_model.ensemble > 1,
