@@ -21,6 +21,8 @@ RUN_BY = {
     r".*experiment=lecture/demonstrations/|.*experiment=lecture/CHAPTER/NAME": "tests/lecture/test_computed.py",
     r".*env=text algorithm=(lm|sampler|rloo) ": "tests/loop/test_language.py",
     r".* pretrain=SmolLM2": "tests/loop/test_pretrained_file.py",
+    r".*env=text_prompts env.path=FILE.jsonl algorithm=": "tests/loop/test_given_comparisons.py",
+    r".*env=text_prompts env.corpus=FOLDER ": "tests/loop/test_own_texts.py",
     r".* --multirun ": "tests/command_line/test_sweep.py",
     r".* --help( |$)": "tests/command_line/test_help.py",
     r".* resume=RUN_DIR trust=": "tests/loop/test_trust.py",

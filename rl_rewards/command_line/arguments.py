@@ -12,6 +12,7 @@ from rl_rewards.core.errors import ConfigError
 PATHS = (
     "data",
     "demos",
+    "env.corpus",
     "env.path",
     "env.rated_texts",
     "env.tokenizer",

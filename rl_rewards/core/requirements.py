@@ -53,8 +53,8 @@ class Requirements:
     demos: str | None = _entry(None, _first)
     """The demonstrations that it learns from, a file or ``minari:ID``; None if it needs none."""
     data: tuple[str, ...] = _entry((), _union)
-    """The recorded steps that it learns from instead of stepping an environment: files, ``minari:ID`` or
-    ``run:RUN_DIR``."""
+    """The recorded steps that it learns from instead of stepping an environment: files, ``minari:ID``, ``run:RUN_DIR``
+    or ``env:KIND``, the environment's own texts."""
     size_key: tuple[str, int] | None = _entry(None, _first)
     """If it can take much of the machine's memory: the config key to lower when that runs out, and the key's value."""
     reads: tuple[str, ...] = _entry(("obs", "action", "next_obs"), _union)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.errors import warn
+from rl_rewards.core.errors import ConfigError, warn
 from rl_rewards.core.queries import Compared
 from rl_rewards.core.types import Examples, Transition, make_record
 from rl_rewards.data import examples
@@ -19,8 +19,11 @@ from rl_rewards.data.demonstrations.records import require_rewards
 from rl_rewards.envs.text.base import ResponsePairs, TextEnv
 from rl_rewards.loop.ram import check_data, free_bytes
 from rl_rewards.loop.settings import ExampleSettings, Settings
+from rl_rewards.loop.texts_as_episodes import episodes_of
 from rl_rewards.loop.train import Parts
 
+OWN = "env:"
+"""The beginning of the name of data that are the environment's own texts."""
 COMPARED = 2_000
 """Recorded steps whose rewards are compared with those of the environment."""
 
@@ -95,7 +98,10 @@ def _recorded(parts: Parts, seeds: Sequence[int]) -> Examples:
     if not names:
         return {}
     told, needs = ", ".join(names), parts.source.requirements
-    recorded, rows = read_recorded(names, parts.env.spec, seeds, free_bytes())
+    if any(name.startswith(OWN) for name in names):
+        recorded, rows = _own_texts(parts, names), [None for _ in seeds]
+    else:
+        recorded, rows = read_recorded(names, parts.env.spec, seeds, free_bytes())
     if "env_reward" in _read_by(parts):
         require_rewards(told, recorded, "This reward, or its labeler,")
     info = [*needs.info_keys, *([] if parts.labeling is None else parts.labeling.requirements.info_keys)]
@@ -108,6 +114,15 @@ def _recorded(parts: Parts, seeds: Sequence[int]) -> Examples:
     starts, returns = recorded["episode_start"], recorded["episode_return"]
     means = [np.float32(returns[slice(None) if one is None else np.isin(starts, one)].mean()) for one in rows]
     return {"recorded": dataset, "recorded_return": parts.seeds.stack(means)}
+
+
+def _own_texts(parts: Parts, names: Sequence[str]) -> Demonstrations:
+    """Return the texts of the environment that the only one of ``names``, ``env:KIND``, asks for."""
+    require(len(names) == 1, f"data=[{', '.join(names)}]: {OWN}KIND cannot be joined with other data; name it alone.")
+    env = parts.env
+    if not isinstance(env, TextEnv):
+        raise ConfigError(f"data={names[0]} names texts of the environment, and {env.spec.name} has none.")
+    return episodes_of(env, env.texts(names[0].removeprefix(OWN)))
 
 
 def _other_rewards(name: str, parts: Parts, recorded: Demonstrations) -> str | None:

@@ -46,7 +46,7 @@ class LanguageModelling(LanguageLearner):
         require(
             bool(self.data_names),
             "algorithm=lm learns from recorded texts; name some: data=FILE.npz (python -m rl_rewards.data make "
-            "assistant/mixed writes some).",
+            "assistant/mixed writes some), or data=env:corpus for those of env.corpus.",
         )
         for name in ("rounds", "gradient_steps", "batch_size"):
             require(getattr(self, name) > 0, f"algorithm.{name}={getattr(self, name)} must be at least 1.")

@@ -104,6 +104,17 @@ class TextEnv(JaxEnv[TextState]):
         """
         raise ConfigError(f"{self.name} has no responses of the quality '{quality}' to learn from; give a data set.")
 
+    def texts(self, kind: str) -> Corpus:
+        """Return all texts of a kind that the environment has, each once.
+
+        Raises:
+            ConfigError: if it has no such texts.
+        """
+        raise ConfigError(
+            f"{self.name} has no texts of its own, so that data=env:{kind} names none; let it write some with "
+            f"python -m rl_rewards.data make, or choose env=text_prompts."
+        )
+
     @property
     def comparison_count(self) -> int:
         """Return the number of pairs in :meth:`comparisons`; the default is 0."""

@@ -1,6 +1,6 @@
-"""``env=text_prompts``: a user's own prompts, from a file of JSON lines."""
+"""``env=text_prompts``: a user's own prompts, from a file of JSON lines, and a folder of text to pre-train on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,17 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.data.rated_texts import FOLDER, read_rated_texts
 from rl_rewards.envs.text.base import Corpus, Judged, ResponsePairs, Sizes, TextEnv
+from rl_rewards.envs.text.folder import Cut, read_folder, windows
 from rl_rewards.envs.text.rated_fit import RatedFit, fit_rated
 from rl_rewards.envs.text.rated_gold import RatedParts, rated_parts
 from rl_rewards.envs.text.rows import RESPONSES, Content, Row, read_rows, texts_of
 from rl_rewards.envs.text.subwords import SubwordTokenizer, load_tokenizer, train_bpe
 from rl_rewards.envs.text.vocabulary import ended, left_padded
 
+CORPUS = "corpus"
+"""The kind of the texts in the folder; those of the file are called by the keys of its lines."""
+LEAST_WINDOWS = 20
+"""The least number of windows of a corpus; one in twenty is held out."""
 EXAMPLES = Path(__file__).with_name("example_prompts.jsonl")
 """A small file in the layout of a user's own, which is used if none is named."""
 SHIPPED = {"reviews": Path(__file__).with_name("review_prompts.jsonl")}
@@ -34,7 +39,8 @@ RATED = tuple(field.name for field in fields(RatedParts) if field.name != "gold"
 class PromptFile(TextEnv):
     """``text_prompts``: the prompts of a file, each equally often, in subwords.
 
-    The true reward is 0, or with ``gold=rated`` that of :mod:`~rl_rewards.envs.text.rated_gold`, in (-4, 4).
+    Without a file but with a folder of text, the only prompt is empty. The true reward is 0, or with ``gold=rated`` that
+    of :mod:`~rl_rewards.envs.text.rated_gold`, in (-4, 4).
     """
 
     path: str | None
@@ -48,6 +54,8 @@ class PromptFile(TextEnv):
     response_tokens: int | None
     gold: Literal["rated"] | None = None
     rated_texts: str = str(FOLDER)
+    corpus: str | None = None
+    corpus_cut: Cut = "files"
 
     name = "text_prompts"
 
@@ -90,17 +98,25 @@ class PromptFile(TextEnv):
     def _codec(self) -> SubwordTokenizer:
         if self.tokenizer is not None:
             return load_tokenizer(Path(self.tokenizer).expanduser(), self.pad, self.end)
-        return train_bpe(texts_of(self._rows), self.vocabulary)
+        return train_bpe(self._all_texts(), self.vocabulary)
+
+    def _all_texts(self) -> Iterator[str]:
+        yield from texts_of(self._rows)
+        yield from self._corpus
 
     @cached_property
     def _rows(self) -> list[Row]:
         if self.path is None:
-            return read_rows(EXAMPLES)
+            return read_rows(EXAMPLES) if self.corpus is None else []
         return read_rows(SHIPPED.get(self.path) or Path(self.path).expanduser())
 
     @cached_property
+    def _corpus(self) -> list[str]:
+        return [] if self.corpus is None else read_folder(Path(self.corpus).expanduser(), self.corpus_cut)
+
+    @cached_property
     def _prompts(self) -> list[list[int]]:
-        return [self._asked(row.prompt) for row in self._rows]
+        return [self._asked(row.prompt) for row in self._rows] or [[]]
 
     @property
     def sizes(self) -> Sizes:
@@ -110,12 +126,12 @@ class PromptFile(TextEnv):
     def _sizes(self) -> Sizes:
         """Return P and L, after a check that the file's texts fit."""
         prompts = [len(tokens) for tokens in self._prompts]
-        most = self.prompt_tokens or max(prompts)
-        for row, found in zip(self._rows, prompts, strict=True):
+        most = self.prompt_tokens or max(1, *prompts)
+        for row, found in zip(self._rows, prompts, strict=False):  # without rows, there is one empty prompt
             told = f"{row.where}: the prompt has {found} tokens, more than env.prompt_tokens={most}; raise that key."
             require(found <= most, told)
         responses = [1 + len(self.codec.encode(text)) for row in self._rows for text in row.responses.values()]
-        told = "The file has no responses to measure; set env.response_tokens, in tokens."
+        told = "There are no responses to measure; set env.response_tokens, in tokens (for env.corpus: of a window)."
         require(len(responses) > 0 or self.response_tokens is not None, told)
         longest = self.response_tokens or max(responses)
         for row in self._rows:
@@ -147,15 +163,37 @@ class PromptFile(TextEnv):
         return [token for piece in pieces for token in piece] + codec.encode_template(self.turn)
 
     def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
-        """Return ``n`` of the file's rows with their ``response``, ``chosen`` or ``rejected``, drawn with replacement.
+        """Return ``n`` of the texts of a kind (see :meth:`texts`), drawn with replacement.
 
         Raises:
             ConfigError: if there is no such key, or no row has it.
         """
-        require(quality in RESPONSES, f"'{quality}' is not a kind of responses; choose {', '.join(RESPONSES)}.")
-        rows = self._with(quality)
-        rows = rows[rng.integers(len(rows), size=n)]
-        return Corpus(self._obs(rows), self._responses(rows, quality))
+        found = self.texts(quality)
+        rows = rng.integers(len(found.obs), size=n)
+        return Corpus(found.obs[rows], found.action[rows])
+
+    def texts(self, kind: str) -> Corpus:
+        """Return the file's rows with their ``response``, ``chosen`` or ``rejected``, or the windows of the ``corpus``,
+        whose prompts are empty.
+
+        Raises:
+            ConfigError: if there is no such kind, no row has it, or the corpus is too small.
+        """
+        kinds = (*RESPONSES, CORPUS)
+        require(kind in kinds, f"'{kind}' is not a kind of texts; choose {', '.join(kinds)}.")
+        if kind != CORPUS:
+            rows = self._with(kind)
+            return Corpus(self._obs(rows), self._responses(rows, kind))
+        require(self.corpus is not None, "There is no corpus; name a folder of .txt files with env.corpus=FOLDER.")
+        length = self.sizes.response
+        found = windows(map(self.codec.encode, self._corpus), length, self.codec.end, self.codec.pad)
+        require(
+            len(found) >= LEAST_WINDOWS,
+            f"env.corpus={self.corpus} has only {np.sum(found != self.codec.pad)} tokens, which are {len(found)} "
+            f"windows of env.response_tokens={length}; at least {LEAST_WINDOWS} are needed, so add text or choose "
+            "smaller windows.",
+        )
+        return Corpus(np.full((len(found), sum(self.sizes)), self.codec.pad, np.int32), found)
 
     @property
     def comparison_count(self) -> int:

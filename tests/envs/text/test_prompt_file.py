@@ -175,13 +175,13 @@ def test_texts_must_fit(tmp_path):
         with pytest.raises(ConfigError, match=sentence):
             _ = make("env", "text_prompts", path=path, vocabulary=258, **changes).spec
     alone = written(tmp_path, {"prompt": "One?"})
-    with pytest.raises(ConfigError, match=r"The file has no responses to measure; set env\.response_tokens"):
+    with pytest.raises(ConfigError, match=r"There are no responses to measure; set env\.response_tokens"):
         _ = make("env", "text_prompts", path=alone, vocabulary=258).spec
     env = make("env", "text_prompts", path=alone, vocabulary=258, response_tokens=7)
     assert env.spec.action.shape == (7,)
     with pytest.raises(ConfigError, match=r"No line of .*rows\.jsonl has the key chosen"):
         env.comparisons()
-    with pytest.raises(ConfigError, match=r"'good' is not a kind of responses; choose response, chosen, rejected"):
+    with pytest.raises(ConfigError, match=r"'good' is not a kind of texts; choose response, chosen, rejected, corpus"):
         env.demonstrate(np.random.default_rng(0), 1, "good")
 
 
