@@ -39,8 +39,8 @@ RATED = tuple(field.name for field in fields(RatedParts) if field.name != "gold"
 class PromptFile(TextEnv):
     """``text_prompts``: the prompts of a file, each equally often, in subwords.
 
-    Without a file but with a folder of text, the only prompt is empty. The true reward is 0, or with ``gold=rated`` that
-    of :mod:`~rl_rewards.envs.text.rated_gold`, in (-4, 4).
+    Without a file but with a folder of text, the only prompt is empty. The true reward is 0, or with ``gold=rated``
+    that of :mod:`~rl_rewards.envs.text.rated_gold`, in (-4, 4).
     """
 
     path: str | None
