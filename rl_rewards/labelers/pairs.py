@@ -12,7 +12,7 @@ from rl_rewards.core.types import EnvSpec, Transition
 from rl_rewards.labelers.clips import unpack_array
 from rl_rewards.labelers.exchange import STANDING
 from rl_rewards.labelers.nuisance import measure, nuisances_of
-from rl_rewards.labelers.records import unpacked
+from rl_rewards.labelers.records import PROMPT, RESPONSE, unpacked
 from rl_rewards.labelers.store import LabelStore
 
 
@@ -92,7 +92,8 @@ def read_pairs(store: LabelStore, env: str) -> Pairs:
         names = [unpacked(row["clips"]) or () for row in rows]
         clips = {row["hash"]: row for row in connection.execute("SELECT hash, obs, action FROM clips")}
         found: dict[str, dict[str, bytes]] = {}
-        for row in connection.execute("SELECT hash, name, value FROM details"):
+        not_texts = "SELECT hash, name, value FROM details WHERE name NOT IN (?, ?)"  # these have any length
+        for row in connection.execute(not_texts, (PROMPT, RESPONSE)):
             found.setdefault(row["name"], {})[row["hash"]] = row["value"]
 
     def stacked(packed: Mapping[str, bytes]) -> np.ndarray:

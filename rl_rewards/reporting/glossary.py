@@ -129,7 +129,7 @@ METRICS = {
     "agent/actor_loss": "Loss of the policy. SAC: temperature times log-probability, minus the critics' value.",
     "agent/temperature": "Weight of the entropy in SAC's return.",
     "reward/queries": "Queries asked so far.",
-    "reward/labels": "Queries answered so far; ties count, refusals do not.",
+    "reward/labels": "Queries answered so far, with the comparisons of a file; ties count, refusals do not.",
     "reward/answered_yes": "Queried states so far in which the labeler says that the task is done; goals are drawn "
     "from them too.",
     "reward/answered_no": "Queried states so far in which the labeler says that the task is not done; negatives are "

@@ -28,6 +28,7 @@ from rl_rewards.labelers.exchange import (
     import_lines,
 )
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
+from rl_rewards.labelers.pairs import read_pairs
 from rl_rewards.labelers.progress import consistency, progress
 from rl_rewards.labelers.records import Conflict, NewQuery, as_queries, label_arrays, make_clip
 from rl_rewards.labelers.store import LabelStore
@@ -543,10 +544,11 @@ def test_texts_come_out_as_a_file_of_comparisons(tmp_path):
     ask_texts(store, 1, "Count.", "1", "1 2", "1 2 3")
     ask_texts(store, 2, "Again.", "same", "same")
     ask_texts(store, 3, "Empty?", "no", " ")
-    ask(store, 1, first=4)  # not a text
-    answers = {0: (0.0, 1.0), 1: (2.0, 1.0, 1.0), 2: (1.0, 0.0), 3: (0.0, 1.0), 4: (1.0, 0.0)}
+    answers = {0: (0.0, 1.0), 1: (2.0, 1.0, 1.0), 2: (1.0, 0.0), 3: (0.0, 1.0)}
     store.record(RUN, 0, "ann", "human", answers)
     assert export_texts(store.database, tmp_path / "out.jsonl") == 3
+    pairs = read_pairs(store, "text")
+    assert pairs.obs.shape == (3, 2, 1, 4) and not pairs.details, "texts of any length are no arrays of the segments"
     rows = read_rows(tmp_path / "out.jsonl")
     assert [(row.prompt, row.responses["chosen"], row.responses["rejected"]) for row in rows] == [
         ("Say hello.", "ärger", "Hello <b>you</b>!"),
