@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -99,6 +100,19 @@ def test_labels_are_added_to_the_comparisons_of_the_file(learned, tmp_path):
     assert found[0]["reward/labels"] == [PAIRS, PAIRS], "of the file, before the first answers are absorbed"
     assert found[-1]["reward/labels"] == [PAIRS + 24, PAIRS + 24] and found[-1]["reward/queries"] == [24, 24]
     assert min(found[-1]["reward/heldout_accuracy"]) == 1.0, "a file has no true reward, so that the oracle's are ties"
+
+
+def test_a_mixture_hands_the_comparisons_to_the_part_that_takes_them(learned):
+    path, _ = learned
+    parts = ["reward@reward.parts.task=text_preferences", "reward@reward.parts.bonus=zero"]
+    keys = [f"reward.parts.task.{key}" for key in ("answers_from=file", "reward_model.begins_with=nothing")]
+    mixed = with_file(path, "algorithm=sampler", "reward=mixture", *parts, *keys)
+    experiment = build.build(composed("debug=smoke", *mixed))
+    compared, source = supplied.build_data(*experiment)["compared"], experiment.parts.source
+    state = source.begin_with_comparisons(source.init(jax.random.key(0)), compared)
+    found = source.comparisons(state)
+    assert found is not None and found.inputs.shape[0] == PAIRS
+    np.testing.assert_array_equal(found.inputs[:, :, 0], compared.segments.next_obs[:, :, 0])
 
 
 def test_a_run_that_stopped_ends_with_the_same_bits(learned, tmp_path):
