@@ -22,6 +22,7 @@ ELSEWHERE = {
     "ai_feedback",
     "self_play",
     "text_preferences",
+    "erroneous",
 }
 """Rewards for a single environment, or that need an earlier run, an endpoint, or goals to set. They have their own
 tests, or pairs below."""
@@ -40,7 +41,7 @@ ENVS = [name for name in usable_envs() if name not in ROOMS]
 PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, ENVS) if reward not in VARIANTS + FAMILY]
 PAIRS += [("environment", env) for env in ROOMS]
 PAIRS += [("self_play", env) for env in ("hall", "pencil_case")]
-PAIRS += [("curiosity", "tv_grid")]
+PAIRS += [("curiosity", "tv_grid"), ("erroneous", "text")]
 PAIRS += [(reward, "point") for reward in VARIANTS]
 PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
@@ -49,7 +50,7 @@ PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 OFTEN = {(reward, "point") for reward in REWARDS}
 OFTEN |= {("adversarial_classifier", env) for env in ("pencil_case", "gymnasium")}
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
-OFTEN |= {("self_play", "pencil_case"), ("linear_preferences", "driver")}
+OFTEN |= {("self_play", "pencil_case"), ("linear_preferences", "driver"), ("erroneous", "text")}
 OFTEN |= {("environment", env) for env in {*ENVS, *ROOMS} - {env for _, env in OFTEN}}
 """The pairs of ``make test``: every reward once, every environment once, and the environments that are hard for a
 reward: one on the host, one with discrete actions, and one from another library without goals or success. The parts of

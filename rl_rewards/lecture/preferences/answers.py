@@ -16,7 +16,8 @@ from rl_rewards.core.types import Experience, Key, Transition
 from rl_rewards.labelers.base import Assignment
 from rl_rewards.labelers.oracle import Teacher
 from rl_rewards.lecture.preferences.segments import Segments
-from rl_rewards.rewards.preferences.preferences import Preferences, PreferencesState
+from rl_rewards.rewards.preferences.answers import PreferencesState
+from rl_rewards.rewards.preferences.preferences import Preferences
 from rl_rewards.studies.densities import seed_keys
 
 MakeReward = Callable[..., Preferences]

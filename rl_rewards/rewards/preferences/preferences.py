@@ -7,16 +7,15 @@ are answered queries, too. Each member's rewards are standardised on visited ste
 less where members differ (Coste et al. 2023, arXiv:2310.02743).
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from rl_rewards.core.branches import step_if
 from rl_rewards.core.checks import check_fields, require
@@ -24,76 +23,42 @@ from rl_rewards.core.epic import pearson
 from rl_rewards.core.queries import (
     NOBODY,
     Compared,
-    Comparisons,
     Labels,
     Query,
-    calibration_error,
     pairs_of,
     preference_logits,
-    preference_loss,
-    right,
 )
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.text_measures import held_out_prompts
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.models.encoders import is_image
 from rl_rewards.rewards.base import READS, AsksForLabels, JudgesPairs, feature_size, make_pair_features
 from rl_rewards.rewards.preferences.acquisition import Acquisition, choose, novelty
-from rl_rewards.rewards.preferences.asking import NOWHERE, Asking
-from rl_rewards.rewards.preferences.bag_of_words import bag_of_words_accuracy
+from rl_rewards.rewards.preferences.answers import KeepsAnswers, PreferencesState
+from rl_rewards.rewards.preferences.asking import NOWHERE
 from rl_rewards.rewards.preferences.fit import PreferenceFit
-from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 
 SHOWN_STEPS = 1024
 """Number of visited steps on which rewards are standardised and with which new states are compared."""
-AT_ONCE = 512
-"""The most held-out queries whose segments the reward model sees at once, so that memory suffices for any number."""
-
-
-class PreferencesState(struct.PyTreeNode):
-    """The model and its D queries. Those to the labeler come first, each at the index of its id, so that even a late
-    answer finds it; then come the comparisons of the environment's file."""
-
-    model: RewardModelState
-    mean: Float[Array, " E"]  # of each member's rewards on visited steps
-    deviation: Float[Array, " E"]
-    asked: Int[Array, ""]  # queries to the labeler so far
-    inputs: Float[Array, "D K L d"]  # the queries' segments
-    scores: Float[Array, "D K"]  # the queries' answers
-    known: Bool[Array, "D K"]  # False without an answer; a NaN score in a checkpoint would look like a broken run
-    visited: Float[Array, "M d"]  # some visited steps
-    exploring: Bool[Array, ""]  # True in the first rounds, which pay for new states
-
-
-class PreferencesWithBest(PreferencesState):
-    """The state with keep_best; a class of its own, so that other states are stored as before."""
-
-    best: dict  # the model's variables with the lowest loss on the held-out answers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preferences(Asking, AsksForLabels):
+class Preferences(KeepsAnswers, AsksForLabels):
     """A reward learned from answers; keys and units: configs/reward/preferences.yaml."""
 
-    reward_model: RewardModel
     judges: JudgesPairs
-    clips: int
     acquisition: Acquisition
     label_noise: float
     crop: float
     pseudo_weight: float
     pseudo_confidence: float
     pseudo_ratio: int
-    heldout_every: int
     batch_size: int
     updates_per_round: int
     unsupervised_rounds: int
     neighbours: int
     early_end: Literal["refuse", "allow"]
-    keep_best: bool = False
     combine: Literal["mean", "min", "less_variance"] = "mean"
     variance_weight: float = 1.0
-    answers_from: Literal["labeler", "file", "both"] = "labeler"
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -171,22 +136,6 @@ class Preferences(Asking, AsksForLabels):
             takes_comparisons=self.answers_from != "labeler",
             begins_with_policy=self.reward_model.begins_with == "policy",
         )
-
-    @property
-    def _given(self) -> int:
-        """The number of comparisons from the environment's file."""
-        text = self.spec.text
-        return 0 if text is None or self.answers_from == "labeler" else text.comparisons
-
-    @property
-    def _asked(self) -> int:
-        """The largest number of queries to the labeler."""
-        return 0 if self.answers_from == "file" else self.budget
-
-    @property
-    def _size(self) -> int:
-        """D, the number of queries that there can be."""
-        return self._asked + self._given
 
     @cached_property
     def _features(self):
@@ -279,14 +228,6 @@ class Preferences(Asking, AsksForLabels):
             known=state.known.at[slots].set(known, mode="drop"),
         )
 
-    def comparisons(self, state: PreferencesState) -> Comparisons | None:
-        return None if self.clips == 1 else Comparisons(inputs=state.inputs, scores=state.scores, known=state.known)
-
-    def heldout_agreement(self, state: PreferencesState) -> tuple[Array, Array] | None:
-        if self.clips == 1:
-            return None
-        return _agreement(self._heldout_returns(state, self._chosen(state)), self._heldout_scores(state))
-
     def begin_with(self, state: PreferencesState, policy: Any) -> PreferencesState:
         model = self.reward_model.begin_with(state.model, policy)
         return self._begun(state.replace(model=model))
@@ -317,35 +258,6 @@ class Preferences(Asking, AsksForLabels):
         learned = self._paid(state, self._features(transitions))
         return {"true_reward_correlation": pearson(learned, transitions.env_reward, transitions.valid)}
 
-    # Answers.
-
-    def _answered(self, state: PreferencesState) -> Bool[Array, " D"]:
-        """Return True for the queries with enough scores to learn from: one for a rating, two for the others."""
-        return jnp.sum(state.known, axis=-1) >= min(self.clips, 2)
-
-    def _scores(self, state: PreferencesState, index: Array | np.ndarray) -> Float[Array, "*batch K"]:
-        return jnp.where(state.known[index], state.scores[index], jnp.nan)
-
-    def _heldout(self, state: PreferencesState) -> Bool[Array, " D"]:
-        """Return True for the queries that are never trained on; of texts, those about one prompt in
-        ``heldout_every``."""
-        if self.spec.text is not None:
-            return self._prompts_held_out(state.inputs)
-        return jnp.arange(self.budget) % self.heldout_every == self.heldout_every - 1
-
-    def _prompts_held_out(self, inputs: Float[Array, "D K L d"]) -> Bool[Array, " D"]:
-        """Return True for the queries about a prompt that is held out."""
-        assert self.spec.text is not None
-        prompts = inputs[:, 0, 0, : self.spec.text.prompt_tokens].astype(jnp.int32)
-        return held_out_prompts(prompts, self.heldout_every)
-
-    def _heldout_rows(self, state: PreferencesState) -> Int[Array, " H"]:
-        """Return the indices of the held-out queries, then of others up to a fixed number."""
-        if self.spec.text is None:
-            return jnp.arange(self.heldout_every - 1, self.budget, self.heldout_every)
-        counted = self._heldout(state) & self._answered(state)
-        return jnp.argsort(~counted, stable=True)[: -(-2 * self._size // self.heldout_every)]
-
     def _unlabelled(self, experience: Experience, key: Key) -> Float[Array, "U K L d"] | None:
         """Return pairs without answers, for pseudo-labels; None if these are off."""
         if self.pseudo_weight == 0.0:
@@ -354,81 +266,10 @@ class Preferences(Asking, AsksForLabels):
         drawn = experience.sample_segments(key, pairs * self.clips, self.segment_steps)
         return self._features(drawn).reshape(pairs, self.clips, self.segment_steps, -1)
 
-    def _dashboard(self, state: PreferencesState) -> Metrics:
-        """Return the number of answers so far, and how well the reward predicts the held-out ones."""
-        answered = self._answered(state)
-        metrics = {
-            "reward/queries": state.asked.astype(jnp.float32),
-            "reward/labels": jnp.sum(answered).astype(jnp.float32),
-        }
-        if self.clips == 1:
-            return metrics
-        if len(self._heldout_rows(state)) == 0:
-            return metrics
-        members, scores = self._heldout_returns(state, self._chosen(state)), self._heldout_scores(state)
-        found, known = _agreement(members, scores)
-        accuracy = jnp.where(known > 0, found / jnp.maximum(known, 1.0), jnp.nan)
-        error = calibration_error(jnp.mean(jax.nn.sigmoid(preference_logits(members)), axis=0), scores)
-        metrics |= {"reward/heldout_accuracy": accuracy, "reward/heldout_calibration_error": error}
-        if self.spec.text is None:
-            return metrics
-        answers, heldout = self._scores(state, np.arange(self._size)), self._heldout(state)
-        words = bag_of_words_accuracy(self.spec.text, state.inputs[:, :, 0], answers, answered & ~heldout, heldout)
-        return metrics | {"reward/bag_of_words_accuracy": words}
-
-    def _heldout_returns(self, state: PreferencesState, model: RewardModelState) -> Float[Array, "E H K"]:
-        """Return every member's returns of the held-out segments, a file's many comparisons in pieces."""
-
-        def returns(inputs: Float[Array, "*batch K L d"]) -> Float[Array, "E *batch K"]:
-            return jnp.sum(self.reward_model.rewards(model, inputs), axis=-1)
-
-        inputs = state.inputs[self._heldout_rows(state)]
-        if len(inputs) <= AT_ONCE:
-            return returns(inputs)
-        return jnp.moveaxis(jax.lax.map(returns, inputs, batch_size=AT_ONCE), 0, 1)
-
-    def _heldout_scores(self, state: PreferencesState) -> Float[Array, "H K"]:
-        """Return the answers about the held-out segments; NaN where there is none."""
-        rows = self._heldout_rows(state)
-        return jnp.where(self._heldout(state)[rows][:, None], self._scores(state, rows), jnp.nan)
-
     def _probabilities(self, state: PreferencesState, inputs: Float[Array, "N K L d"]) -> Float[Array, "E N P"]:
         if self.clips == 1:
             return jnp.zeros((self.reward_model.ensemble, len(inputs), max(1, len(pairs_of(1)[0]))))
         return jax.nn.sigmoid(preference_logits(jnp.sum(self.reward_model.rewards(state.model, inputs), axis=-1)))
-
-    # The weights that pay.
-
-    def _begun(self, state: PreferencesState) -> PreferencesState:
-        """Return ``state`` with its first weights also as the best ones, if these are kept."""
-        if not self.keep_best:
-            return state
-        best = jax.tree.map(jnp.copy, state.model.variables)
-        if isinstance(state, PreferencesWithBest):
-            return state.replace(best=best)
-        return PreferencesWithBest(**{one.name: getattr(state, one.name) for one in fields(state)}, best=best)
-
-    def _chosen(self, state: PreferencesState) -> RewardModelState:
-        """Return the model whose rewards are paid: the best one so far with keep_best, else the newest."""
-        kept = isinstance(state, PreferencesWithBest)
-        return state.model.replace(variables=state.best) if kept else state.model
-
-    def _with_best(self, state: PreferencesState) -> PreferencesState:
-        """Return ``state`` with the newest weights as the best ones, unless the best ones so far do better on the
-        held-out answers that there are now."""
-        if not isinstance(state, PreferencesWithBest):
-            return state
-        scores = self._heldout_scores(state)
-
-        def loss(variables: dict) -> Float[Array, ""]:
-            members = self._heldout_returns(state, state.model.replace(variables=variables))
-            losses, _ = jax.vmap(lambda one: preference_loss(one, scores, 0.0))(members)
-            return jnp.sum(losses)
-
-        better = loss(state.model.variables) <= loss(state.best)
-        return state.replace(
-            best=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.model.variables, state.best)
-        )
 
     # Rewards.
 
@@ -445,9 +286,3 @@ class Preferences(Asking, AsksForLabels):
         """Return the novelty of inputs, with distances in standard deviations of visited steps."""
         points, seen = (state.model.moments.normalize(x, 10.0) for x in (inputs, state.visited))
         return novelty(points, seen, self.neighbours)
-
-
-def _agreement(members: Float[Array, "E H K"], scores: Float[Array, "H K"]) -> tuple[Array, Array]:
-    """Return how many decided pairs the mean of the members orders as answered, and how many there are."""
-    found, decided = right(jnp.mean(members, axis=0), scores)
-    return jnp.sum(found), jnp.sum(decided)
