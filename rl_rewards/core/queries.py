@@ -58,7 +58,7 @@ class Labels(struct.PyTreeNode):
         )
 
 
-class Compared(struct.PyTreeNode):
+class GivenComparisons(struct.PyTreeNode):
     """Segments that somebody compared before the run, with the answers: D questions about K segments each."""
 
     segments: Transition  # leaves [D, K, L, ...]

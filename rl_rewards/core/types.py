@@ -34,7 +34,7 @@ Examples = dict[str, Any]
 """The user's data, which does not change during a run: arrays of example states (see ``rl_rewards.data.examples``) and
 two data sets (``rl_rewards.data.dataset.Dataset``): ``demos``, demonstrations, and ``recorded``, the steps that an
 offline algorithm learns from. Their mean true returns are ``demo_return`` and ``recorded_return``. ``compared`` has the
-comparisons of the environment's file (``rl_rewards.core.queries.Compared``).
+comparisons of the environment's file (``rl_rewards.core.queries.GivenComparisons``).
 """
 
 

@@ -11,7 +11,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.queries import Compared
+from rl_rewards.core.queries import GivenComparisons
 from rl_rewards.core.returns import reverse_recurrence
 from rl_rewards.core.types import Examples, Key, Transition, make_record
 from rl_rewards.data.draws import draw_true
@@ -210,7 +210,9 @@ class Dataset(struct.PyTreeNode):
 def seed_axes(data: Examples) -> dict[str, Any]:
     """Return the axes for ``jax.vmap`` over the seeds of the user's data; see :attr:`Dataset.seed_axes`."""
     axes = {name: value.seed_axes if isinstance(value, Dataset) else 0 for name, value in data.items()}
-    return axes | {name: None for name, value in data.items() if isinstance(value, Compared)}  # all seeds share it
+    return axes | {
+        name: None for name, value in data.items() if isinstance(value, GivenComparisons)
+    }  # all seeds share it
 
 
 def fingerprint(data: Examples) -> str:
@@ -227,7 +229,7 @@ def fingerprint(data: Examples) -> str:
         found = {"": value}
         if isinstance(value, Dataset):
             found = {**value.arrays(), "count": value.count} | ({} if value.rows is None else {"rows": value.rows})
-        elif isinstance(value, Compared):
+        elif isinstance(value, GivenComparisons):
             found = {"obs": value.segments.obs, "action": value.segments.action, "scores": value.scores}
         for key, one in found.items():
             array = np.asarray(one)

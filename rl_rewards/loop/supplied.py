@@ -9,7 +9,7 @@ import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError, warn
-from rl_rewards.core.queries import Compared
+from rl_rewards.core.queries import GivenComparisons
 from rl_rewards.core.types import Examples, Transition, make_record
 from rl_rewards.data import examples
 from rl_rewards.data.demonstrations.choose import LastStates, as_dataset, choose, last_states
@@ -69,7 +69,7 @@ def _compared(parts: Parts) -> Examples:
     return {"compared": as_compared(parts.env.comparisons())}
 
 
-def as_compared(pairs: ResponsePairs) -> Compared:
+def as_compared(pairs: ResponsePairs) -> GivenComparisons:
     """Return pairs of responses as segments of one step, the preferred one first, with the scores 1 and 0."""
     action = np.stack([pairs.chosen, pairs.rejected], axis=1)[:, :, None]  # [D, 2, 1, L]
     obs = np.broadcast_to(pairs.obs[:, None, None], (*action.shape[:3], pairs.obs.shape[-1]))
@@ -89,7 +89,7 @@ def as_compared(pairs: ResponsePairs) -> Compared:
         info={},
     )
     scores = np.tile(np.array([1.0, 0.0], np.float32), (len(action), 1))
-    return make_record(Compared, segments=segments, scores=scores)
+    return make_record(GivenComparisons, segments=segments, scores=scores)
 
 
 def _recorded(parts: Parts, seeds: Sequence[int]) -> Examples:

@@ -18,7 +18,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.queries import NOBODY, Compared, Comparisons, Query, right
+from rl_rewards.core.queries import NOBODY, Comparisons, GivenComparisons, Query, right
 from rl_rewards.core.types import Examples, Experience, Key, Memory, Metrics, Transition
 from rl_rewards.data.draws import shuffled
 from rl_rewards.data.replay import Replay
@@ -243,7 +243,7 @@ def _update(
     return state.replace(agent=agent, reward=reward), {**metrics, **agent_metrics, **finite}, query
 
 
-def _of_file(compared: Compared) -> Comparisons:
+def _of_file(compared: GivenComparisons) -> Comparisons:
     """Return the comparisons of a file; their inputs are the whole texts, as rewards of texts see them."""
     texts = compared.segments.next_obs.astype(jnp.float32)
     known = jnp.ones(compared.scores.shape, bool)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from rl_rewards.core.queries import Compared, Comparisons, Labels, Query
+from rl_rewards.core.queries import Comparisons, GivenComparisons, Labels, Query
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import (
     Discrete,
@@ -114,7 +114,7 @@ class RewardSource(Protocol[RewardState]):
         """
         return state
 
-    def begin_with_comparisons(self, state: RewardState, compared: Compared) -> RewardState:
+    def begin_with_comparisons(self, state: RewardState, compared: GivenComparisons) -> RewardState:
         """Return the first ``state`` with the comparisons of the environment's file; by default it does not change.
 
         It is called once, on the host and not inside jit, if :attr:`requirements` has ``takes_comparisons``.

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
-from rl_rewards.core.queries import Compared, Comparisons, Labels, Query
+from rl_rewards.core.queries import Comparisons, GivenComparisons, Labels, Query
 from rl_rewards.core.requirements import Requirements, merge
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
@@ -133,7 +133,7 @@ class Mixture(AsksForLabels):
     def begin_with(self, state: States, policy: Any) -> States:
         return {name: part.begin_with(state[name], policy) for name, part in self.parts.items()}
 
-    def begin_with_comparisons(self, state: States, compared: Compared) -> States:
+    def begin_with_comparisons(self, state: States, compared: GivenComparisons) -> States:
         """Return the states after every part that takes comparisons has been given them."""
         return {
             name: part.begin_with_comparisons(state[name], compared)

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from rl_rewards.command_line.texts import CHUNK, episodes_of, reference_of_texts, written_texts
+from rl_rewards.command_line.texts import reference_of_texts, written_texts
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.data.__main__ import main
 from rl_rewards.data.demonstrations.load import load_demonstrations, save_demonstrations
 from rl_rewards.envs.text.base import Corpus
+from rl_rewards.loop.texts_as_episodes import CHUNK, episodes_of
 from tests.envs.text import reference
 from tests.probes import make
 

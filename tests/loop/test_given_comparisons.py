@@ -137,7 +137,7 @@ def test_many_comparisons_are_measured_in_pieces_with_the_same_result(learned, t
     path, _ = learned
     dpo = with_file(path, "algorithm=dpo", "reward=environment")
     expected = run_here(tmp_path / "whole", *dpo, evaluated=False)
-    monkeypatch.setattr("rl_rewards.algorithms.language.dpo.LOGITS", 7 * 20 * 280)
+    monkeypatch.setattr("rl_rewards.algorithms.language.learner.MOST_LOGITS", 7 * 20 * 280)
     found = run_here(tmp_path / "pieces", *dpo, evaluated=False)
     for key in ("agent/loss", "agent/heldout_accuracy", "agent/chosen_log_ratio"):
         assert found[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-5)

@@ -40,7 +40,7 @@ CLOSE = 0.1
 """The largest error of the formula that does not count, in nats."""
 
 
-class Drawn(NamedTuple):
+class DrawnResponses(NamedTuple):
     """Responses of a policy to P prompts, N each."""
 
     gold: Float[np.ndarray, "P N"]
@@ -65,7 +65,7 @@ class BestOfNResponses:
         details = {"gold": gold, "proxy": proxy, "kl": distance, "rl_at_the_same_kl": level}
         return Findings(self.claims(gold, distance, level), details)
 
-    def _drawn(self, arms: Mapping[str, RunFiles], seed: int) -> Drawn:
+    def _drawn(self, arms: Mapping[str, RunFiles], seed: int) -> DrawnResponses:
         policy = restore_policy(arms["sft"].path, seed)
         reward = restore_from_run(arms["reward_model"].path, seed)
         env = build_env(policy.config).episodes.evaluated
@@ -131,7 +131,9 @@ class BestOfNResponses:
             figure.savefig(path, dpi=110)
 
 
-def draw(env: JaxEnv, policy: RestoredPolicy, reward: RestoredReward, prompts: int, responses: int, key: Key) -> Drawn:
+def draw(
+    env: JaxEnv, policy: RestoredPolicy, reward: RestoredReward, prompts: int, responses: int, key: Key
+) -> DrawnResponses:
     """Return ``responses`` responses of the policy to each of ``prompts`` prompts, with both rewards."""
     prompt_key, write_key = jax.random.split(key)
     states = jax.vmap(env.reset)(jax.random.split(prompt_key, prompts))
@@ -156,7 +158,7 @@ def draw(env: JaxEnv, policy: RestoredPolicy, reward: RestoredReward, prompts: i
         return out.env_reward, reward.source.reward(reward.state, steps), jnp.sum(told["log_prob"], axis=-1)
 
     found = jax.lax.map(answer, jax.random.split(write_key, responses))
-    return Drawn(*(np.asarray(one, np.float64).T for one in found))
+    return DrawnResponses(*(np.asarray(one, np.float64).T for one in found))
 
 
 def formula(n: int) -> float:
@@ -164,13 +166,13 @@ def formula(n: int) -> float:
     return float(np.log(n) - (n - 1) / n)
 
 
-def best_mean(drawn: Drawn, values: Float[np.ndarray, "P N"], n: int) -> float:
+def best_mean(drawn: DrawnResponses, values: Float[np.ndarray, "P N"], n: int) -> float:
     """Return the expected value of the best of n by the proxy, over all subsets of n of each prompt's responses."""
     ordered = np.take_along_axis(values, np.argsort(drawn.proxy, axis=1), axis=1)
     return float(np.mean(ordered @ _shares(ordered.shape[1], n)))
 
 
-def divergence(drawn: Drawn, n: int) -> float:
+def divergence(drawn: DrawnResponses, n: int) -> float:
     """Return the KL divergence of the best of n from the policy, in nats, estimated from all subsets of the responses.
 
     The best of n is y with probability F(y)^n - F-(y)^n, where F(y) and F-(y) are the probabilities of a reward of at

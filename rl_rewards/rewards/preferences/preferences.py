@@ -22,7 +22,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.epic import pearson
 from rl_rewards.core.queries import (
     NOBODY,
-    Compared,
+    GivenComparisons,
     Labels,
     Query,
     pairs_of,
@@ -232,7 +232,7 @@ class Preferences(KeepsAnswers, AsksForLabels):
         model = self.reward_model.begin_with(state.model, policy)
         return self._begun(state.replace(model=model))
 
-    def begin_with_comparisons(self, state: PreferencesState, compared: Compared) -> PreferencesState:
+    def begin_with_comparisons(self, state: PreferencesState, compared: GivenComparisons) -> PreferencesState:
         """Return ``state`` with the comparisons of the file behind the queries to come.
 
         Raises:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rl_rewards.lecture.language.best_of_n import BestOfNResponses, Drawn, best_mean, divergence, formula
+from rl_rewards.lecture.language.best_of_n import BestOfNResponses, DrawnResponses, best_mean, divergence, formula
 from rl_rewards.studies.claims import conclude
 from tests.lecture.language.invented import about
 from tests.studies.outcomes import outcomes
@@ -11,7 +11,7 @@ from tests.studies.outcomes import outcomes
 
 def drawn(proxy, log_prob):
     proxy = np.asarray(proxy, float)
-    return Drawn(gold=proxy**2, proxy=proxy, log_prob=np.broadcast_to(log_prob, proxy.shape))
+    return DrawnResponses(gold=proxy**2, proxy=proxy, log_prob=np.broadcast_to(log_prob, proxy.shape))
 
 
 def test_the_expected_best_of_n_is_the_mean_over_all_subsets():
