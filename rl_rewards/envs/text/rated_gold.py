@@ -28,7 +28,7 @@ LEAST_TOKENS, SHORT = 5, 0.5
 
 
 class RatedModel(struct.PyTreeNode):
-    """What was learned from the rated texts, for V tokens."""
+    """Weights and statistics that are fitted to the rated texts, for V tokens."""
 
     weights: Float[Array, " F"]  # of each token, then of each place of pairs; F = V + PAIR_WEIGHTS
     bias: Float[Array, ""]

@@ -5,10 +5,11 @@ log n - (n - 1) / n if no two responses have the same reward (Stiennon et al. 20
 less if responses repeat (Beirami et al. 2024, arXiv:2401.01879, theorem 1).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +17,16 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import digamma, gammaln
 
+from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.types import Key, Transition
 from rl_rewards.envs.base import JaxEnv
 from rl_rewards.lecture.language.measures import BETTER, GOLD, at_level, draw_path
 from rl_rewards.loop.build import build_env
-from rl_rewards.loop.policies import RestoredPolicy, restore_policy
-from rl_rewards.loop.sources import RestoredReward, restore_from_run
+from rl_rewards.loop.policies import restore_policy
+from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
+from rl_rewards.rewards.base import RewardSource
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, in_words, less
 from rl_rewards.studies.drawing import canvas
@@ -56,7 +59,14 @@ class BestOfNResponses:
     responses: int
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
-        each = [self._drawn(arms, seed) for seed in seeds]
+        policies = [restore_policy(arms["sft"].path, seed) for seed in seeds]
+        rewards = [restore_from_run(arms["reward_model"].path, seed) for seed in seeds]
+        env = build_env(policies[0].config).episodes.evaluated
+        draw = drawer(env, policies[0].algorithm, rewards[0].source, self.prompts, self.responses)
+        each = [
+            draw(policy.state, reward.state, jax.random.key(seed))
+            for policy, reward, seed in zip(policies, rewards, seeds, strict=True)
+        ]
         gold = {str(n): [best_mean(one, one.gold, n) for one in each] for n in CHOICES}
         proxy = {str(n): [best_mean(one, one.proxy, n) for one in each] for n in CHOICES}
         distance = {str(n): [divergence(one, n) for one in each] for n in CHOICES}
@@ -64,12 +74,6 @@ class BestOfNResponses:
         level = [at_level(arms["rlhf"], start, one)[i] for i, one in enumerate(distance[str(COMPARED)])]
         details = {"gold": gold, "proxy": proxy, "kl": distance, "rl_at_the_same_kl": level}
         return Findings(self.claims(gold, distance, level), details)
-
-    def _drawn(self, arms: Mapping[str, RunFiles], seed: int) -> DrawnResponses:
-        policy = restore_policy(arms["sft"].path, seed)
-        reward = restore_from_run(arms["reward_model"].path, seed)
-        env = build_env(policy.config).episodes.evaluated
-        return draw(env, policy, reward, self.prompts, self.responses, jax.random.key(seed))
 
     def claims(
         self, gold: Mapping[str, list[float]], distance: Mapping[str, list[float]], level: list[float]
@@ -131,17 +135,18 @@ class BestOfNResponses:
             figure.savefig(path, dpi=110)
 
 
-def draw(
-    env: JaxEnv, policy: RestoredPolicy, reward: RestoredReward, prompts: int, responses: int, key: Key
-) -> DrawnResponses:
-    """Return ``responses`` responses of the policy to each of ``prompts`` prompts, with both rewards."""
-    prompt_key, write_key = jax.random.split(key)
-    states = jax.vmap(env.reset)(jax.random.split(prompt_key, prompts))
-    obs = jax.vmap(env.observe)(states)
+def drawer(
+    env: JaxEnv, algorithm: Algorithm, source: RewardSource, prompts: int, responses: int
+) -> Callable[[Any, Any, Key], DrawnResponses]:
+    """Return a function (policy's state, reward's state, key) -> responses with both rewards, compiled once.
 
-    def answer(key: Key) -> tuple[jax.Array, ...]:
+    It draws ``responses`` responses to each of ``prompts`` prompts.
+    """
+
+    def answer(policy: Any, reward: Any, states: Any, key: Key) -> tuple[jax.Array, ...]:
         act_key, step_key = jax.random.split(key)
-        action, _, told = policy.algorithm.act(policy.state, (), obs, act_key, explore=True)
+        obs = jax.vmap(env.observe)(states)
+        action, _, told = algorithm.act(policy, (), obs, act_key, explore=True)
         _, out = jax.vmap(env.step)(jax.random.split(step_key, prompts), states, action)
         steps = Transition(
             obs=obs,
@@ -155,10 +160,15 @@ def draw(
             behaviour={},
             info=out.info,
         )
-        return out.env_reward, reward.source.reward(reward.state, steps), jnp.sum(told["log_prob"], axis=-1)
+        return out.env_reward, source.reward(reward, steps), jnp.sum(told["log_prob"], axis=-1)
 
-    found = jax.lax.map(answer, jax.random.split(write_key, responses))
-    return DrawnResponses(*(np.asarray(one, np.float64).T for one in found))
+    @jax.jit
+    def draw(policy: Any, reward: Any, key: Key) -> tuple[jax.Array, ...]:
+        prompt_key, write_key = jax.random.split(key)
+        states = jax.vmap(env.reset)(jax.random.split(prompt_key, prompts))
+        return jax.lax.map(partial(answer, policy, reward, states), jax.random.split(write_key, responses))
+
+    return lambda *given: DrawnResponses(*(np.asarray(one, np.float64).T for one in draw(*given)))
 
 
 def formula(n: int) -> float:

@@ -15,7 +15,7 @@ def drawn(proxy, log_prob):
 
 
 def test_the_expected_best_of_n_is_the_mean_over_all_subsets():
-    """Of the proxies 1, 2, 3, 4 the best of two is 2, 3 or 4 in 1, 2 or 3 of six subsets; gold is their square."""
+    """The best of two of the proxies 1, 2, 3 and 4 is 2, 3 or 4 in 1, 2 or 3 of six subsets; gold is their square."""
     one = drawn([[3.0, 1.0, 4.0, 2.0]], -1.0)
     assert best_mean(one, one.proxy, 1) == pytest.approx(2.5)
     assert best_mean(one, one.proxy, 2) == pytest.approx((2 + 2 * 3 + 3 * 4) / 6)
