@@ -42,7 +42,7 @@ SIGNALS = {
     "share of repeated trigrams above 0.1": ("agent/repetition", 0.1, 1.0),
     "proxy below its start": ("agent/reward_mean", 0.0, -1.0),
 }
-"""Signals that need no gold: a metric of training, a threshold that was chosen before any run, and 1 if it is exceeded."""
+"""Signals that need no gold: a metric of training, a threshold chosen before any run, and 1 if it is exceeded."""
 RL_FORM, BEST_OF_N_FORM = "d (a - b log d)", "d (a - b d)"
 
 
