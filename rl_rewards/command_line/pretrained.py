@@ -32,7 +32,7 @@ def take_sizes(cfg: DictConfig, overrides: Sequence[str], run_dir: Path) -> None
     run = OmegaConf.select(cfg, "pretrain.run")
     if run is None:
         return
-    prepare_jax()  # which the next import
+    prepare_jax()  # before the next import, which imports JAX
     from rl_rewards.models.transformer.model import TransformerModel
     from rl_rewards.models.transformer.pretrained import is_pretrained
 

@@ -210,9 +210,8 @@ class Dataset(struct.PyTreeNode):
 def seed_axes(data: Examples) -> dict[str, Any]:
     """Return the axes for ``jax.vmap`` over the seeds of the user's data; see :attr:`Dataset.seed_axes`."""
     axes = {name: value.seed_axes if isinstance(value, Dataset) else 0 for name, value in data.items()}
-    return axes | {
-        name: None for name, value in data.items() if isinstance(value, GivenComparisons)
-    }  # all seeds share it
+    shared_by_all = {name: None for name, value in data.items() if isinstance(value, GivenComparisons)}
+    return axes | shared_by_all
 
 
 def fingerprint(data: Examples) -> str:

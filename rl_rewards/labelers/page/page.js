@@ -313,7 +313,7 @@ const KEYS = {
   yes_no: { n: () => answer([0]), y: () => answer([1]), ArrowLeft: () => answer([0]), ArrowRight: () => answer([1]) },
 };
 
-// Whether the element is a text too long for its box, in which the arrow keys scroll instead of answering.
+// True for a text that is too long for its box: there the arrow keys scroll instead of answering.
 const scrolls = (element) => element.matches(".text, .prompt") && element.scrollHeight > element.clientHeight;
 
 document.addEventListener("keydown", (event) => {
