@@ -84,7 +84,10 @@ class Labeler(Protocol):
         return None
 
     def metrics(self) -> dict[str, float]:
-        """Return finite numbers about the work so far; the names begin with ``labeler/`` and are always the same."""
+        """Return numbers about the work so far, NaN for one that is not known yet.
+
+        The names begin with ``labeler/`` and are always the same.
+        """
         return {}
 
     def news(self) -> list[str]:

@@ -13,6 +13,7 @@ Where the question is whether the task is done in a state, the answer is the tru
 """
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ from rl_rewards.labelers.stored import StoredLabeler
 
 ABOUT_RETURNS = ("skip", "equal", "rater_offset", "rating_noise", "bias")
 """Settings that do not apply to yes-or-no questions; 0 is off."""
+CEILING = "labeler/agreement_with_true_return"
+"""The metric: a reward that is the true one cannot predict more of the answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +115,7 @@ class Oracle(AtOnce):
         self._returns = self._segments = 0.0  # sum of |undiscounted returns| seen; number of segments seen
         self._total = self._lowest = 0.0  # sum of the returns seen; the minimum of them and 0
         self._features = self._squares = 0.0  # sums of the bias feature and of its square
+        self._ordered = self._decided = 0  # pairs answered as their true returns say; pairs that both of them decide
 
     def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, " K"], int]]:
         ids, rewards = np.asarray(query.id)[rows], np.asarray(query.segments.env_reward, np.float64)[rows]  # [Q', K, L]
@@ -124,15 +128,32 @@ class Oracle(AtOnce):
             done = np.asarray(query.segments.info["success"])[rows, 0, -1].astype(bool)
             return [self._yes_or_no(int(i), bool(one)) for i, one in zip(ids, done, strict=True)]
         extra = self._extra(query, rows)
-        return [self._answer(int(i), *one) for i, *one in zip(ids, rewards, extra, strict=True)]
+        answers = [self._answer(int(i), *one) for i, *one in zip(ids, rewards, extra, strict=True)]
+        self._count(returns, np.array([scores for scores, _ in answers]).reshape(returns.shape))
+        return answers
 
     def save(self) -> bytes:
         known = [self._returns, self._segments, self._features, self._squares, self._total, self._lowest]
-        return json.dumps(known).encode()
+        return json.dumps([*known, self._ordered, self._decided]).encode()
 
     def load(self, saved: bytes) -> None:
         self._returns, self._segments, self._features, self._squares, *later = json.loads(saved)
-        self._total, self._lowest = later or (self._returns, 0.0)  # earlier versions kept neither
+        # Earlier versions kept neither of the next two, or not the last two.
+        self._total, self._lowest, *counts = later or (self._returns, 0.0)
+        self._ordered, self._decided = counts or (0, 0)
+
+    def metrics(self) -> dict[str, float]:
+        if self.assignment.clips == 1:
+            return {}
+        return {CEILING: self._ordered / self._decided if self._decided else math.nan}
+
+    def _count(self, returns: Float[np.ndarray, "Q K"], scores: Float[np.ndarray, "Q K"]) -> None:
+        """Count the pairs of segments that are ordered by their true returns and by their scores."""
+        first, second = np.triu_indices(returns.shape[1], 1)
+        by_return, answered = (np.sign(x[:, first] - x[:, second]) for x in (returns, scores))
+        decided = np.isfinite(answered) & (answered != 0) & (by_return != 0)
+        self._ordered += int(np.sum(decided & (answered == by_return)))
+        self._decided += int(np.sum(decided))
 
     @property
     def _typical(self) -> float:
@@ -213,6 +234,9 @@ class StoredOracle(StoredLabeler):
 
     def load(self, saved: bytes) -> None:
         self._oracle.load(saved)
+
+    def metrics(self) -> dict[str, float]:
+        return self._oracle.metrics()
 
 
 def _ranks(values: np.ndarray, returns: np.ndarray, equal: float) -> np.ndarray:

@@ -181,6 +181,8 @@ METRICS = {
     "swapped; 1/2 or more means that it judges by position.",
     "labeler/refused": "Queries that the AI judge left without an answer: a reply contained none, the endpoint refused "
     "the prompt, or a cap was reached.",
+    "labeler/agreement_with_true_return": "Share of the pairs that the scripted teacher decided so far whose "
+    "order is that of their true returns; a learned reward cannot be expected to predict more of its answers.",
     "round": "Number of the round, from 0.",
     "env_steps": "Environment steps of each seed, over all its environments, up to the end of the round.",
     "time/compile_seconds": "Time to compile the round's program, in seconds; only in the first round after a start.",

@@ -101,7 +101,29 @@ def test_skipping_refuses_as_many_where_all_rewards_are_lower():
 def test_a_teacher_of_an_earlier_checkpoint_goes_on():
     oracle = Teacher(**PLAIN | {"skip": 0.1}).make(assignment(3))
     oracle.load(b"[10.0, 4.0, 0.0, 0.0]")
-    assert json.loads(oracle.save()) == [10.0, 4.0, 0.0, 0.0, 10.0, 0.0]
+    assert json.loads(oracle.save()) == [10.0, 4.0, 0.0, 0.0, 10.0, 0.0, 0, 0]
+
+
+def test_its_agreement_with_true_returns_is_the_ceiling_of_a_rewards_accuracy():
+    """sigmoid(1.1) of the answers about a difference of 1; ties, refusals and other segments do not count."""
+    oracle = Teacher(**PLAIN | {"rationality": 1.1, "equal": 0.1, "skip": 0.1}).make(assignment(4002, 2))
+    (agreement,) = oracle.metrics()
+    assert np.isnan(oracle.metrics()[agreement])
+    rewards = np.tile([[[1.0], [0.0]], [[1.0], [0.99]], [[0.0], [0.001]], [[0.5], [0.5]]], (1000, 1, 1))
+    segments = make_rollout(SPEC, 1, 8000).replace(env_reward=rewards.astype(np.float32))
+    oracle.submit(Query(id=np.arange(4000), segments=segments), 0)
+    found = oracle.metrics()[agreement]
+    assert found == pytest.approx(1.0 / (1.0 + np.exp(-1.1)), abs=0.04)
+    again = Teacher(**PLAIN).make(assignment(3))
+    again.load(oracle.save())
+    assert again.metrics()[agreement] == found
+
+
+def test_rankings_count_pair_by_pair():
+    oracle = Teacher(**PLAIN | {"mistake": 1.0}).make(assignment(1, 3))
+    rewards = np.array([[[3.0], [1.0], [1.0]]], np.float32)
+    oracle.submit(Query(id=np.arange(1), segments=make_rollout(SPEC, 1, 3).replace(env_reward=rewards)), 0)
+    assert list(oracle.metrics().values()) == [0.0], "both of the pairs that differ are reversed"
 
 
 def test_ratings_have_each_raters_offset():

@@ -1,4 +1,7 @@
-"""An ensemble of networks that map every step to a reward; the caller chooses the loss and the data."""
+"""An ensemble that maps every step to a reward: separate networks, or heads on one (with ``shared_trunk``).
+
+The caller chooses the loss and the data. Of E members, M networks have H heads each: M, H = E, 1 or 1, E.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,15 +30,14 @@ INPUT_CLIP = 10.0  # standard deviations; only for normalised inputs
 
 
 class RewardModelState(struct.PyTreeNode):
-    variables: dict  # leaves [E, ...]
-    optimizer: optax.OptState  # leaves [E, ...]
+    variables: dict  # leaves [M, ...]
+    optimizer: optax.OptState  # leaves [M, ...]
     moments: RunningMoments  # of the inputs; unused unless normalize_inputs
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardModel:
-    """An ensemble whose members have independent weights, batches and optimisers; keys and units:
-    configs/reward_model/mlp.yaml."""
+    """An ensemble whose members learn from independent batches; keys and units: configs/reward_model/mlp.yaml."""
 
     model: Model
     output: Literal["linear", "tanh"]
@@ -44,11 +46,17 @@ class RewardModel:
     ensemble: int
     normalize_inputs: bool
     begins_with: Literal["nothing", "policy"] = "nothing"
+    shared_trunk: bool = False
 
     def __post_init__(self) -> None:
         group = "reward.reward_model"
         check_fields(self, group)
         require(self.ensemble > 0, f"{group}.ensemble={self.ensemble} must be at least 1.")
+        require(
+            self.ensemble > 1 or not self.shared_trunk,
+            f"{group}.shared_trunk=true makes the members of an ensemble heads on one network; choose "
+            f"{group}.ensemble=3 or more, or {group}.shared_trunk=false.",
+        )
         require(self.learning_rate > 0, f"{group}.learning_rate={self.learning_rate} must be positive.")
         require(self.weight_decay >= 0, f"{group}.weight_decay={self.weight_decay} must be 0 (off) or positive.")
         check_model(self.model, f"{group}.model")
@@ -62,22 +70,26 @@ class RewardModel:
             f"{group}.model has spectral norm, which is for classifiers; choose {group}.model.spectral_norm=false.",
         )
 
-    @cached_property
-    def network(self) -> nn.Module:
-        return self.model.network(1)
+    @property
+    def _heads(self) -> int:
+        return self.ensemble if self.shared_trunk else 1
 
     @cached_property
-    def _members(self) -> Ensemble:
+    def network(self) -> nn.Module:
+        return self.model.network(self._heads)
+
+    @cached_property
+    def _networks(self) -> Ensemble:
         rule = optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
         adapters = isinstance(self.model, TransformerModel) and self.model.lora_rank > 0
-        return Ensemble(self.ensemble, only_trainable(rule) if adapters else rule)
+        return Ensemble(self.ensemble // self._heads, only_trainable(rule) if adapters else rule)
 
     def init(self, key: Key, features: int) -> RewardModelState:
         """Return untrained members for inputs of ``features`` entries."""
-        variables = self._members.init(lambda k: self.network.init(k, jnp.zeros((1, features))), key)
+        variables = self._networks.init(lambda k: self.network.init(k, jnp.zeros((1, features))), key)
         return RewardModelState(
             variables=variables,
-            optimizer=self._members.init_optimizer(variables["params"]),
+            optimizer=self._networks.init_optimizer(variables["params"]),
             moments=RunningMoments.init((features,)),
         )
 
@@ -86,12 +98,13 @@ class RewardModel:
         if self.begins_with != "policy":
             return state
         variables = jax.vmap(lambda one: with_trunk(one, policy))(state.variables)
-        return state.replace(variables=variables, optimizer=self._members.init_optimizer(variables["params"]))
+        return state.replace(variables=variables, optimizer=self._networks.init_optimizer(variables["params"]))
 
     def rewards(self, state: RewardModelState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"]:
         """Return the reward of every step, one per member."""
         inputs = self._scaled(state, inputs)
-        return jax.vmap(lambda variables: self._bounded(apply(self.network, variables, inputs)))(state.variables)
+        outputs = jax.vmap(lambda variables: apply(self.network, variables, inputs))(state.variables)  # [M, *batch, H]
+        return self._bounded(jnp.moveaxis(outputs, -1, 1)).reshape(self.ensemble, *inputs.shape[:-1])
 
     def train_step(
         self,
@@ -101,25 +114,28 @@ class RewardModel:
         told: Any,
         key: Key,
     ) -> tuple[RewardModelState, Metrics]:
-        """Take one gradient step of every member on its own batch.
+        """Take one gradient step of every network, on its members' own batches.
 
         Args:
             loss: the loss of one member, a function (rewards of ``inputs``, its part of ``told``) -> (loss, metrics).
             told: the answers for the batches, leaves [E, ...].
         """
 
-        def objective(params, some, known, member_key):
-            output = self.network.apply({"params": params}, some, train=True, rngs={"dropout": member_key})
-            return loss(self._bounded(output), known)
+        def objective(params, some, known, keys):
+            output = self.network.apply({"params": params}, some, train=True, rngs={"dropout": keys[0]})
+            own = jax.vmap(lambda one, head: one[..., head])(output, jnp.arange(self._heads))
+            losses, metrics = jax.vmap(loss)(self._bounded(own), known)
+            return jnp.sum(losses), metrics
 
-        parts = (self._scaled(state, inputs), told, jax.random.split(key, self.ensemble))
-        stepped = self._members.step(objective, state.variables["params"], state.optimizer, *parts)
+        by_member = (self._scaled(state, inputs), told, jax.random.split(key, self.ensemble))
+        by_network = jax.tree.map(lambda x: x.reshape(-1, self._heads, *x.shape[1:]), by_member)
+        stepped = self._networks.step(objective, state.variables["params"], state.optimizer, *by_network)
         metrics = stepped.told | {"reward/gradient_norm": stepped.gradient_norm}
         state = state.replace(variables={"params": stepped.params}, optimizer=stepped.optimizer)
         return state, jax.tree.map(jnp.mean, metrics)
 
     def _bounded(self, output: Array) -> Array:
-        return jnp.tanh(output[..., 0]) if self.output == "tanh" else output[..., 0]
+        return jnp.tanh(output) if self.output == "tanh" else output
 
     def _scaled(self, state: RewardModelState, inputs: Array) -> Array:
         return state.moments.normalize(inputs, INPUT_CLIP) if self.normalize_inputs else inputs

@@ -1,5 +1,6 @@
 """A reward from answers: it learns preferences, asks as scheduled, and accepts late answers."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -174,6 +175,33 @@ def test_an_ensemble_pays_less_where_its_members_differ(combine):
     lower = {"mean": 0.0, "min": members.mean(axis=0) - members.min(axis=0), "less_variance": 0.5 * members.var(axis=0)}
     expected = members.mean(axis=0) - lower[combine]
     np.testing.assert_allclose(reward.reward(state, rollout()), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_heads_on_one_network_learn_the_same_and_each_from_its_own_answers():
+    reward = source(model={"ensemble": 2, "shared_trunk": True})
+    state, _, _ = taught(reward, rounds=8)
+    assert correlation(reward, state) > 0.9
+    assert {len(x) for x in jax.tree.leaves(state.model.variables)} == {1}, "there is one network"
+    steps = jnp.asarray(rollout().obs)
+    first, second = np.asarray(reward.reward_model.rewards(state.model, steps))
+    assert not np.allclose(first, second), "each head began with weights of its own"
+
+    def loss(rewards, sign):
+        return jnp.mean((rewards - sign) ** 2), {}
+
+    model, told, batches = state.model, jnp.array([1.0, -1.0]), jnp.stack([steps[0], steps[1]])
+    step = jax.jit(lambda model, key: reward.reward_model.train_step(model, batches, loss, told, key)[0])
+    for i in range(100):
+        model = step(model, jax.random.key(i))
+    found = np.asarray(reward.reward_model.rewards(model, batches))
+    np.testing.assert_allclose(found[0, 0], 1.0, atol=0.3)
+    np.testing.assert_allclose(found[1, 1], -1.0, atol=0.3)
+
+
+def test_one_member_has_nothing_to_share():
+    model = source().reward_model
+    with pytest.raises(ConfigError, match=r"shared_trunk=true makes the members of an ensemble heads on one network"):
+        replace(model, ensemble=1, shared_trunk=True)
 
 
 def test_it_first_pays_for_new_states():
