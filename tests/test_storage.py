@@ -47,9 +47,11 @@ def test_a_full_disk_loses_nothing_and_the_run_goes_on_once_there_is_room(tmp_pa
     errors = done.stderr.strip().splitlines()
     assert len(errors) == 1 and "No space left on device. Everything written before is kept" in errors[0], done.stderr
     assert "Resumed after round" in done.stdout, "a checkpoint had been written before the disk was full"
-    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert told[0]["digest"] == digest_of(whole)
-    assert [row["round"] for row in told[1:]] == [row["round"] for row in rows(whole)]
+    end, *told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [row["round"] for row in told] == [row["round"] for row in rows(whole)]
+    for row, other in zip(told, rows(whole), strict=True):  # first, because they tell where two runs part
+        assert {key: row[key] for key in other} == other
+    assert end["digest"] == digest_of(whole)
 
 
 def test_a_read_only_folder_is_one_sentence(tmp_path):
