@@ -22,7 +22,7 @@ def print_outcome(row: dict[str, Any], run_dir: Path, first_seed: int, report: P
     for number, notice in collapses(rows, kept is not None).items():
         print(f"  {f'seed {first_seed + number}: ' if seeds > 1 else ''}{notice.message}")
     print(f"After {steps_in_words(row)}" + (f", mean and interval over {seeds} seeds:" if seeds > 1 else ":"))
-    for name in ("success", "true_return", "learned_return"):
+    for name in ("success", "true_return", "unpaid_return", "learned_return"):
         if row.get(f"eval/{name}") is not None:
             label = name.replace("_", " ") if name != "success" else "true success"
             print(f"  {label:<22}{in_words(row, f'eval/{name}', 2)}")

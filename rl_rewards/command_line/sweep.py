@@ -78,9 +78,13 @@ def check_launcher(arguments: list[str]) -> None:
         )
 
 
+SCORES = ("eval/success", "eval/true_return", "eval/unpaid_return", "eval/learned_return")
+"""Metrics by which jobs are compared, the most trustworthy first; the last two only without a true reward."""
+
+
 def score(row: dict[str, Any]) -> float:
-    """Return a finished run's score: mean true success over seeds, or mean true return where success is unknown."""
-    found = values(row, "eval/success") or values(row, "eval/true_return")
+    """Return a finished run's score: the mean over seeds of the first metric in ``SCORES`` that the run has."""
+    found = next((found for key in SCORES if (found := values(row, key))), [])
     return sum(found) / len(found)
 
 

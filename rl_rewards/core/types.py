@@ -181,6 +181,7 @@ class EnvSpec:
     ends_early: bool  # True if an episode can end before max_episode_steps
     restores: bool  # True if a saved state can be restored exactly
     has_success: bool  # True if info["success"] tells whether the task is done in the state just reached
+    has_true_reward: bool = True  # False if nothing measures what is wanted; then ``env_reward`` is always 0
     obs_names: tuple[str, ...] = ()  # one per entry of a flat observation, with its unit
     step_seconds: float = 1.0  # simulated seconds per environment step
     cells: int = 0  # info["cell"], the cell just reached, is one of 0 .. cells - 1; with 0 there are no cells

@@ -61,7 +61,8 @@ def best_choice(setting: str | None, env: Environment, source: RewardSource) -> 
     """Return the choice that ``checkpoint.best`` means; None if no best state is kept.
 
     ``auto`` is true success if the environment records it, or the true return if the run learns from the environment's
-    reward. In all other runs the environment's reward may be meaningless, so that the learned reward judges.
+    reward. In all other runs the environment's reward may be meaningless, so that the learned reward judges. A run that
+    only measures the true reward of an environment without one has nothing to choose by and keeps no best state.
 
     Raises:
         ConfigError: when the setting is not valid, or this environment and reward cannot measure it.
@@ -71,6 +72,10 @@ def best_choice(setting: str | None, env: Environment, source: RewardSource) -> 
     require(
         setting != "success" or env.spec.has_success,
         f"checkpoint.best=success, but {env.spec.name} does not record success; choose true_return or learned.",
+    )
+    require(
+        setting != "true_return" or env.spec.has_true_reward,
+        f"checkpoint.best=true_return, but {env.spec.name} has no true reward; choose learned or null.",
     )
     needs = source.requirements
     measured = needs.needs_examples or needs.demos is not None
@@ -82,7 +87,9 @@ def best_choice(setting: str | None, env: Environment, source: RewardSource) -> 
     if setting == "auto":
         if env.spec.has_success:
             return "success"
-        return "true_return" if needs.reads == ("env_reward",) else "learned"
+        if needs.reads != ("env_reward",):
+            return "learned"
+        return "true_return" if env.spec.has_true_reward else None
     return setting  # type: ignore[return-value]  # one of SETTINGS
 
 

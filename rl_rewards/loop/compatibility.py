@@ -72,12 +72,18 @@ def check(parts: Parts, settings: Settings) -> None:
 
 
 def _check_texts(parts: Parts) -> None:
-    """Check that texts have a language model, and that comparisons and equal starts can be had."""
+    """Check that texts have a language model, that their true reward is not paid where there is none, and that
+    comparisons and equal starts can be had."""
     spec, needs, offers = parts.env.spec, parts.source.requirements, parts.algorithm.requirements
     require(
         spec.text is None or offers.needs_texts,
         f"Observations and actions of {spec.name} are texts, which only a language model can write; choose "
         "algorithm=rloo, grpo, ppo_lm, reinforce_lm, best_of_n, dpo or lm.",
+    )
+    require(
+        spec.has_true_reward or not offers.follows_reward or "env_reward" not in needs.reads,
+        f"This reward pays the true reward, and {spec.name} has none; choose reward=frozen reward.run=RUN_DIR of a run "
+        "with reward=text_preferences, or env.gold=rated.",
     )
     in_file = not needs.keeps_comparisons and spec.text is not None and spec.text.comparisons > 0
     require(
@@ -151,6 +157,9 @@ def warnings(parts: Parts) -> list[str]:
             f"{parts.env.spec.name} cannot save its state. A resumed run starts fresh episodes, so that it is not "
             "bit-identical to one that never stopped."
         )
+    read = () if parts.labeling is None else parts.labeling.requirements.reads
+    if not parts.env.spec.has_true_reward and "env_reward" in read:
+        found.append(f"This labeler compares true rewards. {parts.env.spec.name} has none: all its answers are ties.")
     return [*found, *parts.source.requirements.warnings]
 
 

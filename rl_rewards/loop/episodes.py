@@ -30,13 +30,14 @@ def last_steps(rollout: Transition) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(rollout.valid).sum(axis=0) - 1, np.arange(rollout.valid.shape[1])
 
 
-def outcome_of(rollout: Transition, learned: np.ndarray) -> dict[str, float]:
-    """Return the mean returns, and the share of successes, of episodes with the learned rewards ``learned`` [T, N]."""
-    true_return = np.sum(rollout.env_reward * rollout.valid, axis=0)
-    outcome = {
-        "true_return": float(np.mean(true_return)),
-        "learned_return": float(np.mean(np.sum(learned * rollout.valid, axis=0))),
-    }
+def outcome_of(spec: EnvSpec, rollout: Transition, learned: np.ndarray) -> dict[str, float]:
+    """Return the mean returns, and the share of successes, of episodes with the learned rewards ``learned`` [T, N].
+
+    The true return is missing if the environment has no true reward, as success is if it does not record success.
+    """
+    returns = {"true_return": rollout.env_reward} if spec.has_true_reward else {}
+    returns |= {"learned_return": learned}
+    outcome = {name: float(np.mean(np.sum(each * rollout.valid, axis=0))) for name, each in returns.items()}
     if "success" in rollout.info:
         outcome["success"] = float(np.mean(rollout.info["success"][last_steps(rollout)]))
     return outcome

@@ -128,11 +128,12 @@ class Evaluator:
                 for i, estimate in enumerate(seeds.each(estimates)):
                     metrics[i] |= {f"eval/{name}": float(value) for name, value in estimate.items()}
             for i, (one, rewards, found) in enumerate(seeds.each((rollout, learned, inspected))):
-                metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome_of(one, rewards).items()}
+                outcome = outcome_of(self.parts.env.spec, one, rewards)
+                metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
                 if explore:
                     metrics[i] |= stochastic_only(one, rewards, found)
                     for reference in REFERENCES:
-                        if reference in self.data:
+                        if reference in self.data and self.parts.env.spec.has_true_reward:
                             metrics[i][f"eval/{reference}"] = float(np.atleast_1d(self.data[reference])[i])
                     arrays.append(self._arrays(one, rewards, found))
                     if isinstance(self.parts.env, TextEnv):

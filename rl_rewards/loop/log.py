@@ -64,6 +64,8 @@ class MetricsFile:
         self._file.close()
 
 
+JUDGES = {"eval/true_return": "true return", "eval/unpaid_return": "unpaid return"}
+"""The returns beside the learned one that a run may have, and their names."""
 QUIET_SECONDS = 30.0
 """The longest time between two lines of progress, for runs with rare evaluations."""
 
@@ -123,7 +125,7 @@ class Progress:
             seed_rows.steps_in_words(row),
             f"{self._rate():,.0f}/s",
             f"learned reward {in_words(row, 'eval/learned_reward_final')}",
-            f"true return {in_words(row, 'eval/true_return')}",
+            *(f"{name} {in_words(row, key)}" for key, name in JUDGES.items() if row.get(key) is not None),
         ]
         if row.get("eval/success") is not None:
             parts.append(f"success {in_words(row, 'eval/success', 2)}")
@@ -148,8 +150,11 @@ class Progress:
         if row.get("eval/reward_heldout_goals") is not None:
             table.add_row("learned reward, held-out goals", in_words(row, "eval/reward_heldout_goals"))
         table.add_row("learned return", in_words(row, "eval/learned_return"))
-        table.add_row("true return", in_words(row, "eval/true_return"))
-        table.add_row("true success", in_words(row, "eval/success"))
+        for key, name in JUDGES.items():
+            if row.get(key) is not None:
+                table.add_row(name, in_words(row, key))
+        if row.get("eval/success") is not None:
+            table.add_row("true success", in_words(row, "eval/success"))
         table.add_row("exploit alarm", f"[red]{self._alarm}[/red]" if self._alarm else "none")
         if self._collapse:
             table.add_row("collapse", f"[red]{self._collapse}[/red]")

@@ -19,7 +19,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Comparisons, GivenComparisons, Query, right
-from rl_rewards.core.types import Examples, Experience, Key, Memory, Metrics, Transition
+from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Memory, Metrics, Transition
 from rl_rewards.data.draws import shuffled
 from rl_rewards.data.replay import Replay
 from rl_rewards.envs.base import Environment, Episodes, JaxEnv
@@ -198,11 +198,11 @@ def learn(
     recording = None if state.recording is None else state.recording.add(_for_recording(collected.rollout))
     state = state.replace(replay=None if state.replay is None else replay, memory=collected.memory, recording=recording)
     state, metrics, query = _update(parts, data, state, experience, round)
-    if same > 1 and rollout.valid.shape[0] == 1:
+    if same > 1 and rollout.valid.shape[0] == 1 and parts.env.spec.has_true_reward:
         metrics["train/same_start_accuracy"] = same_start_accuracy(parts, state, rollout)
     metrics["finite/environment"] = _all_finite((rollout.obs, rollout.next_obs, rollout.env_reward))
     metrics["finite/learned_reward"] = _all_finite(metrics["agent/reward_mean"])
-    return state, metrics | _rollout_metrics(rollout, ended), query
+    return state, metrics | _rollout_metrics(parts.env.spec, rollout, ended), query
 
 
 def learn_offline(
@@ -317,9 +317,14 @@ def _for_recording(rollout: Transition) -> Transition:
     return rollout.replace(behaviour={})
 
 
-def _rollout_metrics(rollout: Transition, ended: jax.Array) -> Metrics:
-    """Return the means of a rollout's true rewards, and of its success at the steps where ``ended`` [T, B] is true."""
-    metrics = {"train/true_reward": masked_mean(rollout.env_reward, rollout.valid)}
+def _rollout_metrics(spec: EnvSpec, rollout: Transition, ended: jax.Array) -> Metrics:
+    """Return the means of a rollout's true rewards, and of its success at the steps where ``ended`` [T, B] is true.
+
+    Each is missing if the environment does not have it.
+    """
+    metrics = {}
+    if spec.has_true_reward:
+        metrics["train/true_reward"] = masked_mean(rollout.env_reward, rollout.valid)
     if "success" in rollout.info:
         success = masked_mean(rollout.info["success"].astype(jnp.float32), ended)
         metrics["train/success"] = jnp.where(jnp.any(ended), success, jnp.nan)  # unknown if no episode ended

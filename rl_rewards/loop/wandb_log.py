@@ -81,8 +81,9 @@ class WandbLog:
     def _table(self, texts: Sequence[Sequence[Mapping[str, Any]]]) -> Any:
         import wandb
 
-        columns = ["seed", "why", "prompt", "response", "gold", "proxy"]
         each = [(self._settings.seed + i, one) for i, of_seed in enumerate(texts) for one in of_seed]
+        gold = ["gold"] if any(one["gold"] is not None for _, one in each) else []
+        columns = ["seed", "why", "prompt", "response", *gold, "proxy"]
         return wandb.Table(columns, [[seed, *(one[name] for name in columns[1:])] for seed, one in each])
 
     def close(self) -> None:

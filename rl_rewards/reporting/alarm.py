@@ -5,9 +5,12 @@ inequality: in three evaluations in a row, true success is below 5% while the le
 states is at least that of held-out goals. Otherwise it compares trends: over five evaluations the learned return rose
 and the true return did not (Spearman's rank correlation with time). It is not raised once the true return has reached
 the demonstrator's, because a discriminator's scale keeps moving when nothing is left to learn.
+
+Where there is no true reward, the unpaid return takes its place: that of the parts of a mixture with weight 0, such as
+a second reward model from other labels. With neither, nothing can be compared, and the alarm is never raised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,11 @@ EVALUATIONS_IN_A_ROW = 3
 SUCCESS_BELOW = 0.05
 TREND_EVALUATIONS = 5
 TREND_CORRELATION = 0.8  # the learned return rises if its correlation with time is at least this; the true one, above 0
+JUDGES = {
+    "eval/true_return": "the true return",
+    "eval/unpaid_return": "the unpaid return (of the reward's parts with weight 0)",
+}
+"""The returns that the learned one is compared with, the most trustworthy first, and their names."""
 
 TEXT_FIXES = (
     "Price the distance from the first policy (algorithm.kl_coefficient), stop earlier, give the reward model more "
@@ -36,6 +44,11 @@ class Alarm:
     round: int
     env_steps: int
     message: str
+
+
+def judging_return(row: Mapping[str, Any]) -> str | None:
+    """Return the key of the return that the learned one is compared with; None if the evaluation has no such return."""
+    return next((key for key in JUDGES if row.get(key) is not None), None)
 
 
 def exploit_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:
@@ -96,17 +109,19 @@ def _fooled_goals(evaluations: list[dict[str, Any]]) -> str | None:
 
 def _diverging_returns(evaluations: list[dict[str, Any]]) -> str | None:
     recent = evaluations[-TREND_EVALUATIONS:]
-    learned = [row.get("eval/learned_return") for row in recent]
-    true = [row.get("eval/true_return") for row in recent]
-    if len(recent) < TREND_EVALUATIONS or None in learned or None in true:
+    key = judging_return(recent[-1])
+    if key is None:
+        return None
+    learned, judge = ([row.get(name) for row in recent] for name in ("eval/learned_return", key))
+    if len(recent) < TREND_EVALUATIONS or None in learned or None in judge:
         return None
     shown = recent[-1].get("eval/demo_return")
-    if shown is not None and true[-1] >= shown:
+    if shown is not None and judge[-1] >= shown:
         return None
-    if _trend(learned) >= TREND_CORRELATION and _trend(true) <= 0.0:
+    if _trend(learned) >= TREND_CORRELATION and _trend(judge) <= 0.0:
         return (
             f"over {TREND_EVALUATIONS} evaluations the learned return rose from {learned[0]:.3g} to {learned[-1]:.3g} "
-            f"while the true return did not ({true[0]:.3g} to {true[-1]:.3g})."
+            f"while {JUDGES[key]} did not ({judge[0]:.3g} to {judge[-1]:.3g})."
         )
     return None
 

@@ -81,7 +81,7 @@ AFTER_OUTCOME = ("learned reward, final states", "exploit alarm", "env steps", "
 def table(arms: Sequence[Arm]) -> tuple[list[str], list[Line]]:
     """Return the names of the columns, and one line per arm."""
     keys = ["eval/success"] if any(last_values(arm, "eval/success") for arm in arms) else []
-    keys += ["eval/true_return"] if not keys or true_key(arms) == "eval/true_return" else []
+    keys += ["eval/true_return"] if true_key(arms) == "eval/true_return" else []
     names = ["true " + key.removeprefix("eval/").removeprefix("true_").replace("_", " ") for key in keys]
     columns = ["arm", "seeds", *[column for name in names for column in (name, MIDDLE)], *AFTER_OUTCOME]
     return columns, [_line(arm, i, keys) for i, arm in enumerate(arms)]
@@ -155,6 +155,8 @@ def _claims(studies: Sequence[StudyFiles]) -> str:
 def _ranking(arms: Sequence[Arm]) -> str:
     """Return a sentence about the best and the worst arm of each environment."""
     key = true_key(arms)
+    if key is None:
+        return f"{len(arms)} arms without a true reward"
     name = "success" if key == "eval/success" else "return"
     envs = list(dict.fromkeys(arm.choices[0] for arm in arms))
     sentences = []

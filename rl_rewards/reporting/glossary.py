@@ -9,6 +9,9 @@ METRICS = {
     "eval/true_return": "The environment's own reward summed over an episode, without discount; mean over episodes.",
     "eval/learned_return": "The learned reward at the time of this evaluation, summed over an episode, without "
     "discount; mean over episodes.",
+    "eval/unpaid_return": "Return under the parts of a mixture with weight 0 (the mean of their rewards), from which "
+    "the policy never learns; mean over episodes. If it falls while the learned return rises, the policy exploits its "
+    "reward.",
     "eval/learned_reward_final": "Learned reward of an episode's last step, mean over episodes: how much the learned "
     "reward pays for the policy's result.",
     "eval/reward_heldout_goals": "Mean learned reward of held-out goal examples: how much it pays for a real success.",
@@ -205,8 +208,8 @@ FAMILIES = {
 WORDS = {
     "exploit alarm": "Raised when the policy probably exploits the learned reward: in three evaluations in a row true "
     "success is below 5% while final states earn at least the learned reward of held-out goals. If success or goals "
-    "are unknown, it is raised when over five evaluations the learned return rises and the true return does not. "
-    "Active means that it is raised at the last evaluation.",
+    "are unknown, it is raised when over five evaluations the learned return rises and the true return does not; "
+    "without a true reward, the unpaid return. Active means that it is raised at the last evaluation.",
     "collapse": "Reported when success was held and then lost: in three evaluations in a row it is below two thirds of "
     "its highest mean over three evaluations in a row, if that was at least 0.5.",
     "checkpoints/best": "Policy and reward of the run's best evaluation, chosen by the criterion under \"How to repeat "

@@ -2,7 +2,7 @@
 
 The console, the report and the DONE file take their words and numbers from here. The outcome is true success if the
 environment reports it, else the true return. No scale says which return is high, so that returns are reported as
-numbers and never as reached or lost.
+numbers and never as reached or lost. Where the environment has no true reward, a run has no outcome.
 
 A collapse is reported for success alone: in three evaluations in a row it was below two thirds of the level that the
 run had held. That level is the highest mean over three evaluations in a row; below 0.5 it does not count. In
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rl_rewards.core.seed_rows import of_seed, seed_count
+from rl_rewards.core.seed_rows import of_seed, seed_count, values
 from rl_rewards.core.words import digits, short_count
 from rl_rewards.reporting.alarm import Alarm
 
@@ -93,7 +93,7 @@ def verdict(rows: Sequence[Row], first_seed: int = 0, ended: bool = True) -> str
     """
     found = outcomes(rows)
     if not found:
-        return None
+        return _without_truth(rows, ended)
     return _of_one(found[0], ended) if len(found) == 1 else _of_many(found, first_seed, ended)
 
 
@@ -180,6 +180,22 @@ def _of_one(found: Outcome, ended: bool) -> str:
         return f"Success reached {found.best:.2f} at {steps} {unit}; {last} {when}"
     fell = short_count(found.fell_after_steps)
     return f"Success reached {found.best:.2f} at {steps} {unit}, fell to {last} after {fell}"
+
+
+def _without_truth(rows: Sequence[Row], ended: bool) -> str | None:
+    """Return what was measured in an environment without a true reward; None if nothing was evaluated."""
+    evaluated = [row for row in rows if values(row, "eval/learned_return")]
+    if not evaluated or any("eval/true_return" in row for row in rows):
+        return None
+    last = evaluated[-1]
+    told = [
+        f"the {name} return is {digits(sum(found) / len(found))}"
+        for name in ("learned", "unpaid")
+        if (found := values(last, f"eval/{name}_return"))
+    ]
+    when = "at the end" if ended else f"after {short_count(_steps(last))} {_unit(last)}"
+    over = f", mean over {seed_count(last)} seeds" if seed_count(last) > 1 else ""
+    return f"There is no true reward; {' and '.join(told)} {when}{over}"
 
 
 def _of_many(found: Sequence[Outcome], first_seed: int, ended: bool) -> str:

@@ -26,6 +26,7 @@ TRUE_OUTCOMES = (("eval/success", "true success"), ("eval/true_return", "true re
 LEARNED_COLUMNS = (
     ("eval/learned_return", "learned return"),
     ("eval/learned_reward_final", "learned reward, final states"),
+    ("eval/unpaid_return", "unpaid return"),
 )
 GAME_COLUMNS = (
     ("eval/game_reached", "Alice's goals reached"),
@@ -121,16 +122,16 @@ def _cell(row: Row, key: str, index: int) -> str:
 def _headline(run: ManySeeds, last: Row, standing: int) -> str:
     key = "eval/success" if values(last, "eval/success") else "eval/true_return"
     found = values(last, key)
-    if not found:
-        return f"{run.num_seeds} seeds, never evaluated."
-    mean, low, high = mean_interval(found)
-    name = "Success" if key == "eval/success" else "True return"
+    told = verdict(run.evaluation_rows, run.seeds[0])
     alarm = (
         f"EXPLOIT ALARM in {standing} seed{'s' if standing > 1 else ''}" if standing else "no exploit alarm is active"
     )
+    if not found:
+        return f"{run.num_seeds} seeds, never evaluated." if told is None else f"{told}; {alarm}."
+    mean, low, high = mean_interval(found)
+    name = "Success" if key == "eval/success" else "True return"
     if is_game(last):
         alarm = f"Bob reaches {mean_interval(values(last, 'eval/game_reached'))[0]:.0%} of Alice's goals"
-    told = verdict(run.evaluation_rows, run.seeds[0])
     became = f" {told}." if told and key == "eval/success" else ""
     return f"{name} {digits(mean)} [{digits(low)}, {digits(high)}] over {len(found)} seeds; {alarm}.{became}"
 

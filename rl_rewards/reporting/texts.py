@@ -18,6 +18,8 @@ WHY = {
     "first": "the same prompts over training",
     "overrated": "at the end: the learned reward is highest compared with the true one",
     "underrated": "at the end: the learned reward is lowest compared with the true one",
+    "highest": "at the end: the highest learned reward",
+    "lowest": "at the end: the lowest learned reward",
 }
 
 
@@ -26,7 +28,12 @@ class TextTable:
     """Responses under one heading."""
 
     title: str
-    rows: list[dict[str, str]]  # after, prompt, response, gold, proxy
+    rows: list[dict[str, str]]  # after, prompt, response, gold, proxy; gold is "" without a true reward
+
+    @property
+    def has_gold(self) -> bool:
+        """Return True if some text has a true reward."""
+        return any(row["gold"] for row in self.rows)
 
 
 def save_texts(path: Path, texts: Sequence[Sequence[dict[str, Any]]]) -> None:
@@ -63,7 +70,7 @@ def _row(run: RunFiles, row: dict[str, Any], one: dict[str, Any]) -> dict[str, s
         "after": f"{short_count(int(steps))} {run.steps_name}",
         "prompt": str(one["prompt"]),
         "response": str(one["response"]) or "(empty)",
-        "gold": digits(float(one["gold"])),
+        "gold": "" if one["gold"] is None else digits(float(one["gold"])),
         "proxy": digits(float(one["proxy"])),
     }
 

@@ -14,6 +14,7 @@ from rl_rewards.reporting.alarm import (
     TREND_EVALUATIONS,
     Alarm,
     exploit_alarm,
+    judging_return,
 )
 from rl_rewards.reporting.boxes import Notice, Tile
 from rl_rewards.reporting.kept import best_tile, collapse_notices, outcome_words
@@ -64,8 +65,11 @@ def learns_reward(run: RunFiles) -> bool:
 
 
 def alarm_words(run: RunFiles) -> str:
-    """Return ``never raised``, ``active``, ``raised, cleared``, or, for games, ``does not apply``."""
-    if run.is_game:
+    """Return ``never raised``, ``active``, ``raised, cleared``, or ``does not apply``.
+
+    The alarm does not apply to games, and where there is neither a true reward nor an unpaid one.
+    """
+    if run.is_game or not _can_judge(run):
         return "does not apply"
     rows = run.evaluation_rows
     raised = [end for end in range(1, len(rows) + 1) if exploit_alarm(rows[:end])]
@@ -89,10 +93,8 @@ def _outcome(run: RunFiles) -> str:
         return "The run failed before its first round was complete"
     if row is None:
         learned, true = run.rows[-1].get("agent/reward_mean"), run.rows[-1].get("train/true_reward")
-        return (
-            f"Never evaluated; in the last training round the learned reward was {digits(learned)} per step, the true "
-            f"reward {digits(true)}"
-        )
+        words = f"Never evaluated; in the last training round the learned reward was {digits(learned)} per step"
+        return words if true is None else f"{words}, the true reward {digits(true)}"
     return outcome_words(run) or "The last evaluation has no true return"
 
 
@@ -104,6 +106,8 @@ def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:
         return f"Bob reaches {reached:.0%} of Alice's goals" if reached is not None else "Alice and Bob play"
     if not learns_reward(run):
         return "trained on the environment's own reward, without a learned reward"
+    if not _can_judge(run):
+        return "nothing to judge exploitation by, neither a true reward nor a part of the reward with weight 0"
     if alarms:
         return "an exploit alarm was raised earlier and has cleared"
     needed, seen = _evaluations_needed(run), len(run.evaluation_rows)
@@ -112,9 +116,19 @@ def _alarm_words(run: RunFiles, alarms: list[Alarm], now: Alarm | None) -> str:
     return "no exploit alarm"
 
 
+def _can_judge(run: RunFiles) -> bool:
+    """Return False if the evaluations have nothing with which the alarm could compare the learned reward."""
+    return (
+        not run.evaluation_rows or _by_goals(run.evaluation_rows[-1]) or bool(judging_return(run.evaluation_rows[-1]))
+    )
+
+
+def _by_goals(row: Row) -> bool:
+    return row.get("eval/success") is not None and row.get("eval/reward_heldout_goals") is not None
+
+
 def _evaluations_needed(run: RunFiles) -> int:
-    last: Row = run.evaluation_rows[-1] if run.evaluation_rows else {}
-    by_goals = last.get("eval/success") is not None and last.get("eval/reward_heldout_goals") is not None
+    by_goals = bool(run.evaluation_rows) and _by_goals(run.evaluation_rows[-1])
     return EVALUATIONS_IN_A_ROW if by_goals else TREND_EVALUATIONS
 
 
@@ -179,10 +193,10 @@ def _tiles(run: RunFiles) -> list[Tile]:
     tiles = [*_true_tiles(run, row), *(_game_tiles(row) if run.is_game else _learned_tiles(row))]
     if not row and run.rows:
         last = run.rows[-1]
-        tiles += [
-            Tile("True reward per step", digits(last.get("train/true_reward")), "last training round", "true"),
-            Tile("Learned reward per step", digits(last.get("agent/reward_mean")), "last training round", "learned"),
-        ]
+        for name, key in (("true", "train/true_reward"), ("learned", "agent/reward_mean")):
+            if last.get(key) is not None:
+                title = f"{name.capitalize()} reward per step"
+                tiles.append(Tile(title, digits(last[key]), "last training round", name))
     if row.get("eval/return_correlation") is not None and not run.is_game:
         tiles.append(Tile("Rank correlation", f"{row['eval/return_correlation']:.2f}", "of learned and true return"))
     rounds = len(run.rows)
@@ -231,6 +245,8 @@ def _learned_tiles(row: Row) -> list[Tile]:
     if row.get("eval/learned_return") is not None:
         note = _with_deterministic(row, "eval/learned_return", "per episode")
         tiles.append(Tile("Learned return", digits(row["eval/learned_return"]), note, "learned"))
+    if row.get("eval/unpaid_return") is not None:
+        tiles.append(Tile("Unpaid return", digits(row["eval/unpaid_return"]), "by the reward's parts with weight 0"))
     if row.get("eval/learned_reward_final") is not None:
         goals = row.get("eval/reward_heldout_goals")
         note = f"held-out goals: {digits(goals)}" if goals is not None else "mean per step"

@@ -146,6 +146,8 @@ class Mixture(AsksForLabels):
         """Return the outputs of every part as NAME_KEY, but those of a classifier as KEY if only one part is one.
 
         The reward of that classifier's goals is then weighted: the exploit alarm compares it with the mixture's reward.
+        If some parts have weight 0, ``unpaid_return`` [] is the return under the mean of their rewards, without
+        discount, mean over the episodes [T, N].
         """
         told = {name: part.inspect(state[name], data, transitions) for name, part in self.parts.items()}
         tell = [name for name, found in told.items() if not found.keys().isdisjoint(OF_A_CLASSIFIER)]
@@ -155,6 +157,10 @@ class Mixture(AsksForLabels):
             merged |= {key if key in plain else f"{name}_{key}": value for key, value in found.items()}
             if "reward_heldout_goals" in plain and "reward_heldout_goals" in found:
                 merged["reward_heldout_goals"] = self.weights[name] * found["reward_heldout_goals"]
+        unpaid = [name for name in self.parts if self.weights[name] == 0]
+        if unpaid:
+            mean = sum(self.parts[name].reward(state[name], transitions) for name in unpaid) / len(unpaid)
+            merged["unpaid_return"] = jnp.mean(jnp.sum(jnp.where(transitions.valid, mean, 0.0), axis=0))
         return merged
 
     @property

@@ -28,7 +28,8 @@ def test_samples_are_written_from_an_empty_prompt(tmp_path):
     (tmp_path / "a.txt").write_text("Once upon a time there was a small robot. " * 60, encoding="utf-8")
     alone = (f"env.corpus={tmp_path}", "env.response_tokens=16", "data=env:corpus", "num_seeds=2")
     last = run_here(tmp_path / "run", *LM, *alone)
-    assert max(last["agent/loss"]) < 5.0 and last["eval/true_return"] is not None
+    assert max(last["agent/loss"]) < 5.0 and last["eval/learned_return"] is not None
+    assert not {"eval/true_return", "eval/recorded_return"} & set(last), "there is no true reward"
 
 
 @pytest.mark.parametrize(

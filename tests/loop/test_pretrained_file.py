@@ -15,7 +15,7 @@ from tests.models.transformer.test_pretrained import write_gguf
 pytest.importorskip("gguf")
 tokenizers = pytest.importorskip("tokenizers")
 
-LEARNER = ("algorithm=best_of_n", "algorithm.same_start=4", "reward=environment", "algorithm.num_envs=8")
+LEARNER = ("algorithm=best_of_n", "algorithm.same_start=4", "reward=constant", "algorithm.num_envs=8")
 LORA = "algorithm.model.lora_rank=2"
 
 

@@ -1,5 +1,7 @@
 """The exploit alarm is raised exactly when its definition says so."""
 
+import re
+
 from rl_rewards.reporting.alarm import exploit_alarm, first_alarm
 
 
@@ -54,6 +56,30 @@ def test_without_goals_diverging_returns():
     assert exploit_alarm(trend(rising, rising)) is None
     assert exploit_alarm(trend(falling, falling)) is None
     assert exploit_alarm(trend(rising[:4], falling[:4])) is None
+
+
+def test_a_constant_that_stands_for_no_true_reward_would_raise_it():
+    """So environments without a true reward must not report 0."""
+    assert exploit_alarm(trend([1, 2, 3, 4, 5], [0.0] * 5)) is not None
+
+
+def unpaid(learned, unpaid):
+    return [
+        {"round": i, "env_steps": i, "eval/learned_return": x, "eval/unpaid_return": y}
+        for i, (x, y) in enumerate(zip(learned, unpaid, strict=True))
+    ]
+
+
+def test_without_a_true_reward_the_unpaid_return_judges():
+    rising, falling = [1, 2, 3, 4, 5], [5, 4, 3, 2, 1]
+    alarm = exploit_alarm(unpaid(rising, falling))
+    assert alarm is not None
+    told = r"rose from 1 to 5 while the unpaid return \(of the reward's parts with weight 0\) did not \(5 to 1\)\."
+    assert re.search(told, alarm.message)
+    assert exploit_alarm(unpaid(rising, rising)) is None
+    assert exploit_alarm(unpaid(rising, [None] * 5)) is None, "with nothing to compare with it is never raised"
+    both = [row | {"eval/true_return": i} for i, row in enumerate(unpaid(rising, falling))]
+    assert exploit_alarm(both) is None, "where there is a true return, it alone judges"
 
 
 def test_who_does_as_well_as_the_demonstrator_is_not_accused():

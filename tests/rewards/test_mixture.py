@@ -158,6 +158,17 @@ def test_reports_find_a_classifiers_keys_where_there_is_one():
     assert set(both) == {f"{name}_{key}" for name in ("goal", "other") for key in known}
 
 
+def test_parts_with_weight_0_are_measured_and_never_pay():
+    paid = {"a": constant(5.0)}
+    source = mixed({"a": 1.0, "b": 0.0, "c": 0}, **paid, b=constant(1.0), c=constant(4.0))
+    rollout = make_rollout(SPEC, 3, 2)
+    rollout = rollout.replace(valid=jnp.array([[True, True], [True, False], [True, False]]))
+    state = source.init(jax.random.key(0))
+    assert np.all(source.reward(state, rollout) == 5.0)
+    assert float(source.inspect(state, {}, rollout)["unpaid_return"]) == 2.5 * (3 + 1) / 2
+    assert "unpaid_return" not in mixed(a=constant()).inspect({"a": {}}, {}, rollout)
+
+
 # What is refused, each in one sentence.
 
 

@@ -65,6 +65,11 @@ class TextEnv(JaxEnv[TextState]):
     has_success: bool = False
 
     @property
+    def has_true_reward(self) -> bool:
+        """Return True if :meth:`judge` pays a true reward; the default is False for a class that does not define it."""
+        return type(self).judge is not TextEnv.judge
+
+    @property
     def info_keys(self) -> tuple[str, ...]:
         """Return the keys of the judgement's info besides ``success``."""
         return ()
@@ -93,7 +98,7 @@ class TextEnv(JaxEnv[TextState]):
         return Episodes(evaluated=self, begin_with_rollout=True, fixed_starts=True)
 
     def judge(self, obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"]) -> Judged:
-        """Return the true reward of responses and the info beside it; the default pays 0. Jittable."""
+        """Return the true reward of responses and the info beside it; the default, without one, is 0. Jittable."""
         return Judged(jnp.zeros(action.shape[:-1], jnp.float32), {})
 
     def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
@@ -145,6 +150,7 @@ class TextEnv(JaxEnv[TextState]):
             ends_early=False,
             restores=True,
             has_success=self.has_success,
+            has_true_reward=self.has_true_reward,
             text=TextSpec(
                 vocabulary=codec.size,
                 prompt_tokens=self.sizes.prompt,

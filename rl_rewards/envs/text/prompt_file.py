@@ -39,7 +39,7 @@ RATED = tuple(field.name for field in fields(RatedParts) if field.name != "gold"
 class PromptFile(TextEnv):
     """``text_prompts``: the prompts of a file, each equally often, in subwords.
 
-    Without a file but with a folder of text, the only prompt is empty. The true reward is 0, or with ``gold=rated``
+    Without a file but with a folder of text, the only prompt is empty. There is no true reward, or with ``gold=rated``
     that of :mod:`~rl_rewards.envs.text.rated_gold`, in (-4, 4).
     """
 
@@ -69,10 +69,14 @@ class PromptFile(TextEnv):
     @property
     def requirements(self) -> Requirements:
         if self.gold is None:
-            return Requirements(notes=("The prompts of a file have no true reward, so that true returns are 0.",))
+            return Requirements(notes=("The prompts of a file have no true reward, so that no true return is reported.",))
         told = ", ".join(f"{kind} {found:.2f}" for kind, found in self._rated.correlation.items())
         note = f"env.gold=rated agrees with people's ratings of held-out texts at these correlations: {told}."
         return Requirements(notes=(note,))
+
+    @property
+    def has_true_reward(self) -> bool:
+        return self.gold is not None
 
     @property
     def info_keys(self) -> tuple[str, ...]:

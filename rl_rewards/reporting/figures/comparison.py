@@ -31,7 +31,7 @@ LEARNED_KEY = "eval/learned_reward_final"
 class _Axes:
     """The axes that comparable arms share; ``env_steps`` is the end of the longest arm."""
 
-    true_key: str
+    true_key: str | None
     true_limits: tuple[float, float]
     learned_limits: tuple[float, float]
     env_steps: int
@@ -40,10 +40,12 @@ class _Axes:
     command: str = ""
 
 
-def true_key(arms: Sequence[Arm]) -> str:
-    """Return the metric for success if every evaluated arm has it, else for the true return."""
+def true_key(arms: Sequence[Arm]) -> str | None:
+    """Return the metric for success if every evaluated arm has it, else for the true return; None if no arm has one."""
     evaluated = [arm.evaluation_rows[-1] for arm in arms if arm.evaluation_rows]
-    return "eval/success" if all(values(row, "eval/success") for row in evaluated) else "eval/true_return"
+    if all(values(row, "eval/success") for row in evaluated):
+        return "eval/success"
+    return "eval/true_return" if any(values(row, "eval/true_return") for row in evaluated) else None
 
 
 def comparison_figure(arms: Sequence[Arm]) -> Drawing | None:
@@ -55,22 +57,30 @@ def comparison_figure(arms: Sequence[Arm]) -> Drawing | None:
     with styled():
         pictures = [_draw(arm, _axes_of(arm, drawn, key)) for arm in drawn]
     name = "the share of episodes that end in success" if key == "eval/success" else "the true return per episode"
-    caption = (
-        f"Blue: {name}. Orange: the learned reward of the policy's final states, which training increases. All charts "
-        "of an environment have the same axes; the axis of the learned reward is the same only for rewards on one "
-        "scale. If orange is high and blue is low, the policy exploits its reward without doing the task. With several "
-        f"seeds, each thin line is a seed, the thick line their mean, and the band its interval ({METHOD})."
+    caption = "" if key is None else f"Blue: {name}. "
+    caption += (
+        "Orange: the learned reward of the policy's final states, which training increases. All charts of an "
+        "environment have the same axes; the axis of the learned reward is the same only for rewards on one scale. "
+    )
+    if key is not None:
+        caption += "If orange is high and blue is low, the policy exploits its reward without doing the task. "
+    caption += (
+        "With several seeds, each thin line is a seed, the thick line their mean, and the band its interval "
+        f"({METHOD})."
     )
     if len(arms) > len(drawn):
         caption += f" Not drawn: {', '.join(arm.name for arm in arms if arm not in drawn)}."
-    return Drawing("Learned reward beside the true outcome", caption, pictures, columns=3)
+    title = "Learned reward" if key is None else "Learned reward beside the true outcome"
+    return Drawing(title, caption, pictures, columns=3)
 
 
-def _axes_of(arm: Arm, arms: Sequence[Arm], key: str) -> _Axes:
+def _axes_of(arm: Arm, arms: Sequence[Arm], key: str | None) -> _Axes:
     peers = [other for other in arms if other.choices[0] == arm.choices[0]]
     of_one_scale = [other for other in peers if _scale(other) == _scale(arm)]
     longest = max(other.env_steps for other in peers if other.steps_name == arm.steps_name)
-    return _Axes(key, _limits(peers, key), _limits(of_one_scale, LEARNED_KEY), longest, arm.steps_name)
+    return _Axes(
+        key, _limits(peers, key or "eval/true_return"), _limits(of_one_scale, LEARNED_KEY), longest, arm.steps_name
+    )
 
 
 def _scale(arm: Arm) -> tuple[str, str]:
@@ -88,17 +98,19 @@ def _limits(arms: Sequence[Arm], key: str) -> tuple[float, float]:
 
 
 def _draw(arm: Arm, shared: _Axes) -> Picture:
-    figure, (top, bottom) = new_figure(4.0, 3.9, panels=2)
-    labels = "true success" if shared.true_key == "eval/success" else "true return", "learned reward"
-    panels = (top, shared.true_key, TRUE, shared.true_limits), (bottom, LEARNED_KEY, LEARNED, shared.learned_limits)
-    for (axes, key, colour, limits), label in zip(panels, labels, strict=True):
+    lines = [("learned reward", LEARNED_KEY, LEARNED, shared.learned_limits)]
+    if shared.true_key is not None:
+        name = "true success" if shared.true_key == "eval/success" else "true return"
+        lines = [(name, shared.true_key, TRUE, shared.true_limits), *lines]
+    figure, panels = new_figure(4.0, 0.5 + 1.7 * len(lines), panels=len(lines))
+    for axes, (label, key, colour, limits) in zip(panels, lines, strict=True):
         draw_seeds(axes, arm.evaluation_rows, key, colour)
         axes.set_ylim(*limits)
         axes.set_ylabel(label, color=colour)
-    steps_axis(bottom, shared)
-    top.set_title(plain(arm.name), fontsize=10, wrap=True)
+    steps_axis(panels[-1], shared)
+    panels[0].set_title(plain(arm.name), fontsize=10, wrap=True)
     figure.align_ylabels()
-    alt = f"{arm.name}: {labels[0]} and learned reward over environment steps."
+    alt = f"{arm.name}: {' and '.join(label for label, *_ in lines)} over environment steps."
     return to_picture(figure, alt, arm)
 
 

@@ -63,6 +63,8 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     rows = run.evaluation_rows
     if not rows:
         return _learned_and_true_in_training(run)
+    if not any(series(rows, key)[1] for key in ("eval/success", "eval/true_return")):
+        return _learned_and_unpaid(run, alarms)
     figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
     true_name = draw_true(run, rows, top)
     per_state = plot_line(bottom, series(rows, "eval/learned_reward_final"), LEARNED, label="policy's final states")
@@ -102,22 +104,48 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     )
 
 
+def _learned_and_unpaid(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing:
+    """Return the figure where there is no true reward: the learned return, below the unpaid one if there is one."""
+    found = {name: series(run.evaluation_rows, f"eval/{name}_return") for name in ("unpaid", "learned")}
+    shown = [name for name, (_, values) in found.items() if values]
+    figure, panels = new_figure(5.6, 1.0 + 2.0 * len(shown), panels=len(shown))
+    titles = {"unpaid": "What never pays (weight 0)", "learned": "What the policy was trained on"}
+    for axes, name in zip(panels, shown, strict=True):
+        plot_line(axes, found[name], LEARNED if name == "learned" else OTHER)
+        axes.set_ylabel(f"{name} return per episode")
+        axes.set_title(titles[name], color=LEARNED if name == "learned" else OTHER)
+    _mark_alarm(panels, alarms)
+    finish_panels(run, panels)
+    caption = "This environment has no true reward, so that nothing here shows what the policy is really worth."
+    if len(shown) > 1:
+        caption += (
+            " Above: the return under the parts of the reward with weight 0. If it falls while the learned return "
+            "below rises, the policy exploits errors of the reward that it is trained on."
+        )
+    if alarms:
+        caption += " The red line marks the first exploit alarm."
+    alt = f"The {' and the '.join(shown)} return over environment steps."
+    title = "Learned and unpaid return" if len(shown) > 1 else "Learned return"
+    return Drawing(title, caption, [to_picture(figure, alt, run)])
+
+
 def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
     """Return the figure for a run that was never evaluated: the mean rewards per step of its training rollouts."""
     true, learned = series(run.rows, "train/true_reward"), series(run.rows, "agent/reward_mean")
     if not true[0] and not learned[0]:
         return None
-    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
-    plot_line(top, true, TRUE)
-    plot_line(bottom, learned, LEARNED)
-    top.set_ylabel("true reward per step")
-    bottom.set_ylabel("learned reward per step")
-    top.set_title("What we want", color=TRUE)
-    bottom.set_title("What the policy was trained on", color=LEARNED)
-    finish_panels(run, [top, bottom])
+    lines = {"true": (true, TRUE, "What we want"), "learned": (learned, LEARNED, "What the policy was trained on")}
+    lines = {name: line for name, line in lines.items() if line[0][0]}
+    figure, panels = new_figure(5.6, 1.0 + 2.0 * len(lines), panels=len(lines))
+    for axes, (name, (points, colour, title)) in zip(panels, lines.items(), strict=True):
+        plot_line(axes, points, colour)
+        axes.set_ylabel(f"{name} reward per step")
+        axes.set_title(title, color=colour)
+    finish_panels(run, panels)
     caption = "Means over the training rollouts, with exploration. This run was never evaluated."
-    alt = "Two charts over environment steps: true and learned reward per step in training."
-    return Drawing("Learned reward beside the true outcome", caption, [to_picture(figure, alt, run)])
+    alt = f"Charts over environment steps: {' and '.join(lines)} reward per step in training."
+    title = "Learned reward beside the true outcome" if len(lines) > 1 else f"{next(iter(lines)).capitalize()} reward"
+    return Drawing(title, caption, [to_picture(figure, alt, run)])
 
 
 def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
@@ -154,7 +182,7 @@ def _mark_alarm(panels: Sequence["Axes"], alarms: Sequence[Alarm]) -> None:
 
 def _episodes(run: RunFiles) -> Drawing | None:
     """Return a scatter plot of learned against true return, for each episode of the last evaluation."""
-    if not run.evaluations:
+    if not run.evaluations or not series(run.evaluation_rows[-1:], "eval/true_return")[1]:
         return None
     last = run.evaluations[-1]
     true, learned, success = last.true_returns, last.learned_returns, last.ended_in_success

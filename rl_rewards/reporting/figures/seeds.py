@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+TRUE_KEYS = ("eval/success", "eval/true_return")
+
+
 def is_game(row: Row) -> bool:
     """Return True for the row of an evaluation in which Alice and Bob played."""
     return bool(values(row, "eval/alice_return"))
@@ -39,8 +42,12 @@ def seeds_figure(run: Origin, rows: Sequence[Row]) -> Drawing | None:
     """Return the figure of the true outcome and the learned reward over training; None if nothing was evaluated."""
     if not rows:
         return None
-    true_key = "eval/success" if any(values(row, "eval/success") for row in rows) else "eval/true_return"
-    panels = [(true_key, TRUE, "True outcome"), *_beside(rows)]
+    shown = "the players' rewards" if is_game(rows[-1]) else "learned reward"
+    title, about = f"{shown[0].upper()}{shown[1:]} beside the true outcome, all seeds", f"True outcome and {shown}"
+    true_key = next((key for key in TRUE_KEYS if any(values(row, key) for row in rows)), None)
+    if true_key is None:
+        title, about = "Learned reward, all seeds", "Learned reward"
+    panels = [*([] if true_key is None else [(true_key, TRUE, "True outcome")]), *_beside(rows)]
     if not any(values(row, key) for row in rows for key, *_ in panels):
         return None
     with styled():
@@ -51,13 +58,11 @@ def seeds_figure(run: Origin, rows: Sequence[Row]) -> Drawing | None:
             axis.set_ylabel(key.rpartition("/")[2].removeprefix("game_").replace("_", " "))
             if key.endswith(("/success", "/game_reached", "/coverage")):
                 share_axis(axis)
-        if true_key != "eval/success":
+        if true_key == "eval/true_return":
             demonstrator_line(axes[0], rows)
         steps_axis(axes[-1], run)
-        shown = "the players' rewards" if is_game(rows[-1]) else "learned reward"
-        alt = f"True outcome and {shown} over environment steps, a thin line per seed and their mean."
+        alt = f"{about} over environment steps, a thin line per seed and their mean."
         caption = f"Each thin line is a seed, the thick line their mean, and the band its interval ({METHOD})."
-        title = f"{shown[0].upper()}{shown[1:]} beside the true outcome, all seeds"
         return Drawing(title, caption, [to_picture(figure, alt, run)])
 
 
@@ -70,8 +75,10 @@ def _beside(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
             ("eval/bob_return", BOB, "Bob's return per game"),
         ]
     covered = of_source(rows, "coverage").items()
+    unpaid = [("eval/unpaid_return", OTHER, "Return under the parts with weight 0")]
     return [
         ("eval/learned_reward_final", LEARNED, "Learned reward of final states"),
+        *(unpaid if any(values(row, "eval/unpaid_return") for row in rows) else []),
         *((key, GOALS, plain(f"Share of cells visited{f' ({part})' if part else ''}")) for part, key in covered),
     ]
 

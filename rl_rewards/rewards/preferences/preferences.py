@@ -253,8 +253,13 @@ class Preferences(KeepsAnswers, AsksForLabels):
         )
 
     def inspect(self, state: PreferencesState, data: Examples, transitions: Transition) -> dict[str, Array]:
-        """Return ``true_reward_correlation``, Pearson's correlation of learned and true reward on ``transitions``."""
+        """Return ``true_reward_correlation``, Pearson's correlation of learned and true reward on ``transitions``.
+
+        It is missing if the environment has no true reward.
+        """
         del data
+        if not self.spec.has_true_reward:
+            return {}
         learned = self._paid(state, self._features(transitions))
         return {"true_reward_correlation": pearson(learned, transitions.env_reward, transitions.valid)}
 

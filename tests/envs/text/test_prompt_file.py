@@ -158,7 +158,7 @@ def test_an_environment_of_the_users_prompts(tmp_path):
     state = env.reset(jax.random.key(0))
     _, out = env.step(jax.random.key(0), state, pairs.chosen[0])
     assert float(out.env_reward) == 0.0 and set(out.info) == {"scene"} == set(env.spec.info)
-    assert env.requirements.notes == ("The prompts of a file have no true reward, so that true returns are 0.",)
+    assert env.requirements.notes == ("The prompts of a file have no true reward, so that no true return is reported.",)
 
 
 def test_texts_must_fit(tmp_path):
