@@ -72,3 +72,10 @@ def test_the_live_table_has_a_row_for_a_collapse():
     for collapse, rows in ((None, 7), ("Collapse: it was 0.99.", 8)):
         progress.update(row(0), None, collapse)
         assert progress._table().row_count == rows
+
+
+def test_a_return_that_there_is_not_has_no_place_in_a_line(capsys):
+    unpaid = {key: value for key, value in row(0).items() if not key.startswith("eval/true")}
+    Progress(4, 0, "test").update(unpaid | {"eval/unpaid_return": 3.0}, None)
+    told = capsys.readouterr().out
+    assert "learned reward 0.500 | unpaid return 3.000 | success 0.10" in told and "true return" not in told

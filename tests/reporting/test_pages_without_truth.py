@@ -53,13 +53,15 @@ def test_the_unpaid_return_is_shown_and_raises_the_alarm(tmp_path):
 def test_several_runs_without_truth_are_compared_by_no_true_return(tmp_path, capsys):
     for name in ("a", "b"):
         without_truth(tmp_path / "runs" / name, lambda number: -float(number))
-    found = page(capsys, tmp_path / "runs")
-    assert "true return" not in found.text and "beside the true outcome" not in found.text
+    text, _, _ = page(capsys, tmp_path / "runs").text.partition("Raised when the policy")  # before the glossary
+    assert "true return" not in text and "beside the true outcome" not in text and "EXPLOIT ALARM" in text
 
 
 def test_the_headline_over_seeds_keeps_the_alarm(tmp_path):
     run_dir = without_truth(tmp_path / "run", lambda number: -float(number))
     told = over_seeds(read_run(run_dir))
-    assert told.headline.startswith("There is no true reward; the learned return is 10.0 and the unpaid return is -10.0")
+    assert told.headline.startswith(
+        "There is no true reward; the learned return is 10.0 and the unpaid return is -10.0"
+    )
     assert told.headline.endswith("EXPLOIT ALARM in 1 seed.")
     assert told.columns[0] == "learned return" and "unpaid return" in told.columns
