@@ -20,7 +20,7 @@ def _entry(default: Any, merge: Callable[[list[Any]], Any]) -> Any:
     return field(default=default, metadata={"merge": merge})
 
 
-def _union(found: list[tuple[str, ...]]) -> tuple[str, ...]:
+def _union(found: list[tuple[Any, ...]]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(name for names in found for name in names))
 
 
@@ -84,6 +84,8 @@ class Requirements:
     """Its networks begin with the layers of the pretrained policy (``pretrain``)."""
     takes_comparisons: bool = _entry(False, any)
     """It begins with the comparisons that the environment's file has."""
+    heldout_prompts: tuple[int, ...] = _entry((), _union)
+    """It never learns from texts about one prompt in this many (``core.text_measures.held_out_prompts``)."""
     keeps_comparisons: bool = _entry(False, any)
     """It keeps the answers that it was given, with what they are about, even when it is frozen."""
     stationary: bool = _entry(False, all)
@@ -126,7 +128,13 @@ class Requirements:
 
     def frozen(self) -> "Requirements":
         """Return the requirements of the same reward when it no longer learns: it needs no data to learn from."""
-        nothing_to_learn: dict[str, Any] = {"history": 0, "demos": None, "data": (), "queries": None}
+        nothing_to_learn: dict[str, Any] = {
+            "history": 0,
+            "demos": None,
+            "data": (),
+            "queries": None,
+            "heldout_prompts": (),
+        }
         asks_nothing_of_the_run: dict[str, Any] = {
             "needs_rollouts": False,
             "needs_experience": False,

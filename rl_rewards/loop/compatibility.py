@@ -66,7 +66,12 @@ def check(parts: Parts, settings: Settings) -> None:
         f"This environment can step at most {most} copies together on this device, but the larger of "
         f"algorithm.num_envs and evaluation.episodes, times num_seeds, or record_episodes, is {copies}.",
     )
-    best_choice(best_setting(settings, bool(offers.data)), parts.env, source)
+    choice = best_choice(best_setting(settings, bool(offers.data)), parts.env, source)
+    require(
+        choice is not None or settings.evaluation.selects != "best",
+        f"evaluation.selects=best keeps the policy of the best evaluation, but {parts.env.spec.name} has no true reward "
+        "to choose it by; choose evaluation.selects=auto.",
+    )
     check_recordings(parts, settings)
     check_ram(parts)
 
@@ -92,6 +97,7 @@ def _check_texts(parts: Parts) -> None:
         "reward.run=RUN_DIR of a run with reward=text_preferences, or an environment whose file has comparisons: "
         "env=text_prompts env.path=FILE.jsonl with chosen and rejected in its lines.",
     )
+    _check_heldout_prompts(parts, in_file)
     clips = 1 if needs.queries is None or spec.text is None else needs.queries.clips
     require(
         clips <= offers.same_start,
@@ -112,6 +118,31 @@ def _check_texts(parts: Parts) -> None:
         f"algorithm.same_start={offers.same_start} begins several environments in the same state, which {spec.name} "
         "cannot do; choose algorithm.same_start=1.",
     )
+
+
+def _check_heldout_prompts(parts: Parts, in_file: bool) -> None:
+    """Check that nobody learns from prompts that the environment keeps for evaluation, and that the reward still has
+    held-out ones.
+
+    Args:
+        in_file: True if an algorithm that needs comparisons gets them from the environment's file.
+    """
+    needs, offers = parts.source.requirements, parts.algorithm.requirements
+    for kept in parts.env.requirements.heldout_prompts:
+        of_file = [("reward", one) for one in needs.heldout_prompts if needs.takes_comparisons]
+        of_file += [("algorithm", one) for one in offers.heldout_prompts if in_file and offers.needs_comparisons]
+        for owner, own in of_file:
+            require(
+                kept % own == 0,
+                f"env.heldout_every={kept} keeps prompts for evaluation, but with {owner}.heldout_every={own} this run "
+                f"would learn from the file's comparisons about some of them; choose {owner}.heldout_every={kept}.",
+            )
+        for own in () if needs.queries is None or needs.takes_comparisons else needs.heldout_prompts:
+            require(
+                own % kept != 0,
+                f"reward.heldout_every={own} holds out no prompt that this run learns on, because "
+                f"env.heldout_every={kept} keeps them all for evaluation; choose another number for one of them.",
+            )
 
 
 def _check_demos(needs: Requirements, offers: Requirements) -> None:

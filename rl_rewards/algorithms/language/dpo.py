@@ -68,7 +68,8 @@ class DPO(LanguageLearner):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(learns_from="dataset", needs_texts=True, needs_comparisons=True)
+        held = (self.heldout_every,)
+        return Requirements(learns_from="dataset", needs_texts=True, needs_comparisons=True, heldout_prompts=held)
 
     def update(
         self, state: LanguageState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key

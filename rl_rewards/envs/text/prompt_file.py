@@ -1,7 +1,7 @@
 """``env=text_prompts``: a user's own prompts, from a file of JSON lines, and a folder of text to pre-train on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -9,14 +9,16 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.data.rated_texts import FOLDER, read_rated_texts
+from rl_rewards.envs.base import Episodes
 from rl_rewards.envs.text.base import Corpus, Judged, ResponsePairs, Sizes, TextEnv
 from rl_rewards.envs.text.folder import Cut, read_folder, windows
+from rl_rewards.envs.text.heldout import only_evaluated
 from rl_rewards.envs.text.rated_fit import RatedFit, fit_rated
 from rl_rewards.envs.text.rated_gold import RatedParts, rated_parts
 from rl_rewards.envs.text.rows import RESPONSES, Content, Row, read_rows, texts_of
@@ -40,7 +42,8 @@ class PromptFile(TextEnv):
     """``text_prompts``: the prompts of a file, each equally often, in subwords.
 
     Without a file but with a folder of text, the only prompt is empty. There is no true reward, or with ``gold=rated``
-    that of :mod:`~rl_rewards.envs.text.rated_gold`, in (-4, 4).
+    that of :mod:`~rl_rewards.envs.text.rated_gold`, in (-4, 4). With ``heldout_every`` some prompts are only for
+    evaluation; the comparisons have all prompts, because those who learn from them hold the same ones out.
     """
 
     path: str | None
@@ -56,6 +59,8 @@ class PromptFile(TextEnv):
     rated_texts: str = str(FOLDER)
     corpus: str | None = None
     corpus_cut: Cut = "files"
+    heldout_every: int | None = None
+    split: Literal["train", "held_out"] = "train"
 
     name = "text_prompts"
 
@@ -65,14 +70,34 @@ class PromptFile(TextEnv):
         for key in ("prompt_tokens", "response_tokens"):
             value = getattr(self, key)
             require(value is None or value >= 1, f"env.{key}={value} must be at least 1 token.")
+        every = self.heldout_every
+        require(every is None or every >= 2, f"env.heldout_every={every} must be at least 2, or null.")
+        told = "env.split=held_out chooses the prompts that are held out; set env.heldout_every=N too."
+        require(every is not None or self.split == "train", told)
 
     @property
     def requirements(self) -> Requirements:
-        if self.gold is None:
-            return Requirements(notes=("The prompts of a file have no true reward, so that no true return is reported.",))
-        told = ", ".join(f"{kind} {found:.2f}" for kind, found in self._rated.correlation.items())
-        note = f"env.gold=rated agrees with people's ratings of held-out texts at these correlations: {told}."
-        return Requirements(notes=(note,))
+        notes = ["The prompts of a file have no true reward, so that no true return is reported."]
+        if self.gold is not None:
+            told = ", ".join(f"{kind} {found:.2f}" for kind, found in self._rated.correlation.items())
+            notes = [f"env.gold=rated agrees with people's ratings of held-out texts at these correlations: {told}."]
+        if self.heldout_every is None:
+            return Requirements(notes=tuple(notes))
+        held, whole = np.sum(self._held_out), len(self._held_out)
+        notes.append(f"Of {whole} prompts, {held} are used only for evaluation (env.heldout_every).")
+        return Requirements(notes=tuple(notes), heldout_prompts=(self.heldout_every,))
+
+    @property
+    def episodes(self) -> Episodes:
+        """Return those of all texts; evaluations use the prompts that are held out, if there are some."""
+        return super().episodes if self.heldout_every is None else replace(super().episodes, evaluated=self._evaluated)
+
+    @cached_property
+    def _evaluated(self) -> "PromptFile":
+        found = replace(self, split="held_out")
+        names = ("_rows", "_corpus", "_codec", "_held_out", *(() if self.gold is None else ("_rated",)))
+        vars(found).update({name: getattr(self, name) for name in names})  # so that nothing is read or learned twice
+        return found
 
     @property
     def has_true_reward(self) -> bool:
@@ -147,8 +172,20 @@ class PromptFile(TextEnv):
 
     @property
     def prompts(self) -> tuple[Int[np.ndarray, "M P"], Float[np.ndarray, " M"]]:
-        padded = [left_padded(tokens, self.sizes.prompt, self.codec.pad) for tokens in self._prompts]
-        return np.stack(padded), np.full(len(padded), 1.0 / len(padded))
+        chosen = self._all_prompts[self._in_split]
+        return chosen, np.full(len(chosen), 1.0 / len(chosen))
+
+    @cached_property
+    def _all_prompts(self) -> Int[np.ndarray, "n P"]:
+        return np.stack([left_padded(tokens, self.sizes.prompt, self.codec.pad) for tokens in self._prompts])
+
+    @cached_property
+    def _held_out(self) -> Bool[np.ndarray, " n"]:
+        return only_evaluated(self._all_prompts, self.heldout_every)
+
+    @property
+    def _in_split(self) -> Bool[np.ndarray, " n"]:
+        return self._held_out if self.split == "held_out" else ~self._held_out
 
     def _asked(self, prompt: Content) -> list[int]:
         """Return the tokens of a prompt: a text as it is, messages in the template."""
@@ -187,6 +224,9 @@ class PromptFile(TextEnv):
         require(kind in kinds, f"'{kind}' is not a kind of texts; choose {', '.join(kinds)}.")
         if kind != CORPUS:
             rows = self._with(kind)
+            rows = rows[self._in_split[rows]]
+            told = f"No line with {kind} has a prompt of env.split={self.split}; choose another env.heldout_every."
+            require(len(rows) > 0, told)
             return Corpus(self._obs(rows), self._responses(rows, kind))
         require(self.corpus is not None, "There is no corpus; name a folder of .txt files with env.corpus=FOLDER.")
         length = self.sizes.response
@@ -234,7 +274,7 @@ class PromptFile(TextEnv):
         return rows
 
     def _obs(self, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n tokens"]:
-        prompts = self.prompts[0][rows]
+        prompts = self._all_prompts[rows]
         pads = np.full((len(rows), self.sizes.response), self.codec.pad, np.int32)
         return np.concatenate([prompts, pads], axis=1)
 

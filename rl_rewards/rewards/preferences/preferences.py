@@ -134,6 +134,7 @@ class Preferences(KeepsAnswers, AsksForLabels):
             queries=None if self.answers_from == "file" else asked.queries,
             keeps_comparisons=self.clips > 1,
             takes_comparisons=self.answers_from != "labeler",
+            heldout_prompts=() if self.spec.text is None else (self.heldout_every,),
             begins_with_policy=self.reward_model.begins_with == "policy",
         )
 
