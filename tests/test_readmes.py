@@ -22,6 +22,7 @@ RUN_BY = {
     r".*env=text algorithm=(lm|sampler|rloo) ": "tests/loop/test_language.py",
     r".* pretrain=SmolLM2": "tests/loop/test_pretrained_file.py",
     r".*env=text_prompts env.path=FILE.jsonl algorithm=": "tests/loop/test_given_comparisons.py",
+    r".*env=text_prompts .* reward=mixture ": "tests/reporting/test_without_true_reward.py",
     r".*env=text_prompts env.corpus=FOLDER ": "tests/loop/test_own_texts.py",
     r".* --multirun ": "tests/command_line/test_sweep.py",
     r".* --help( |$)": "tests/command_line/test_help.py",
