@@ -69,8 +69,8 @@ def check(parts: Parts, settings: Settings) -> None:
     choice = best_choice(best_setting(settings, bool(offers.data)), parts.env, source)
     require(
         choice is not None or settings.evaluation.selects != "best",
-        f"evaluation.selects=best keeps the policy of the best evaluation, but {parts.env.spec.name} has no true reward "
-        "to choose it by; choose evaluation.selects=auto.",
+        f"evaluation.selects=best keeps the policy of the best evaluation, but {parts.env.spec.name} has no true "
+        "reward to choose it by; choose evaluation.selects=auto.",
     )
     check_recordings(parts, settings)
     check_ram(parts)
