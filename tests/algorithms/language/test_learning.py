@@ -96,11 +96,12 @@ def test_an_adaptive_price_moves_towards_its_goal():
 
 def test_a_sampler_never_changes():
     algorithm = learner("sampler", num_envs=4)
-    state = algorithm.init(jax.random.key(0))
+    state = jax.jit(algorithm.init)(jax.random.key(0))
     rollout = make_rollout(text_spec(), 1, 4)
     whole = jnp.zeros((1, 4, PROMPT + 3), jnp.int32).at[..., PROMPT - 1].set(2)
     rollout = rollout.replace(obs=whole, action=jnp.full((1, 4, 3), 2))
-    after, metrics = algorithm.update(state, experience(rollout), TRUE_REWARD, jnp.int32(0), jax.random.key(1))
+    update = jax.jit(lambda s, r: algorithm.update(s, experience(r), TRUE_REWARD, jnp.int32(0), jax.random.key(1)))
+    after, metrics = update(state, rollout)
     jax.tree.map(np.testing.assert_array_equal, state, after)
     np.testing.assert_allclose(metrics["agent/reward_mean"], rollout.env_reward.mean(), rtol=1e-6)
 
@@ -127,17 +128,24 @@ def test_with_lora_neither_the_optimiser_nor_the_reference_has_frozen_weights():
 
 def test_responses_scored_in_pieces_have_the_same_log_probabilities(monkeypatch):
     algorithm = learner("rloo", num_envs=4)
-    params = algorithm.init(jax.random.key(0)).params["model"]
-    whole = jax.random.randint(jax.random.key(1), (7, PROMPT + 3), 2, 6)
+    params = jax.jit(algorithm.init)(jax.random.key(0)).params["model"]
+    whole = jnp.asarray(np.random.default_rng(1).integers(2, 6, (7, PROMPT + 3), np.int32))
     responses = responses_in(text_spec().text, whole)
 
-    def log_prob(params):
-        return algorithm.scored(params, responses).log_prob
+    def scored():
+        """Return the log-probabilities and the gradient of their sum, of a program that is compiled anew."""
 
-    at_once, gradient = log_prob(params), jax.grad(lambda p: jnp.sum(log_prob(p)))(params)
+        def summed(params):
+            log_prob = algorithm.scored(params, responses).log_prob
+            return jnp.sum(log_prob), log_prob
+
+        gradient, log_prob = jax.jit(jax.grad(summed, has_aux=True))(params)
+        return log_prob, gradient
+
+    at_once, gradient = scored()
     monkeypatch.setattr(language_learner, "MOST_LOGITS", 2 * 3 * algorithm.network.vocabulary)  # two responses
-    np.testing.assert_allclose(log_prob(params), at_once, rtol=1e-5)
-    again = jax.grad(lambda p: jnp.sum(log_prob(p)))(params)
+    found, again = scored()
+    np.testing.assert_allclose(found, at_once, rtol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), gradient, again)
 
 
@@ -154,7 +162,7 @@ def test_language_modelling_learns_the_distribution_of_its_texts():
     response = np.array([[3, END, PAD]] * 3 + [[4, 4, END]], np.int32)
     response = np.random.default_rng(0).permutation(np.tile(response, (20, 1)))
     algorithm = learner("lm", data="x.npz", rounds=3, gradient_steps=60, validation_share=0.2, learning_rate=1e-2)
-    state = algorithm.init(jax.random.key(0))
+    state = jax.jit(algorithm.init)(jax.random.key(0))
     update = jax.jit(
         lambda s, i, d: algorithm.update(s, experience(dataset=d, sample=d.sample), TRUE_REWARD, i, jax.random.key(i))
     )
@@ -163,7 +171,8 @@ def test_language_modelling_learns_the_distribution_of_its_texts():
         state, metrics = update(state, i, data)
     obs = data.steps.obs[:1]
     answers = jnp.array([[3, END, PAD], [4, 4, END]])
-    found = [float(algorithm.log_prob(state, obs, one[None])[0]) for one in answers]
+    log_prob = jax.jit(algorithm.log_prob)
+    found = [float(log_prob(state, obs, one[None])[0]) for one in answers]
     np.testing.assert_allclose(np.exp(found), [0.75, 0.25], atol=0.06)
     least = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / (0.75 * 2 + 0.25 * 3)  # nats a token
     assert float(metrics["agent/validation_loss"]) == pytest.approx(least, abs=0.1)
@@ -171,12 +180,13 @@ def test_language_modelling_learns_the_distribution_of_its_texts():
 
 def test_prompts_are_learned_too_where_all_tokens_count():
     algorithm = learner("lm", data="x.npz", tokens="all")
-    state = algorithm.init(jax.random.key(0))
+    state = jax.jit(algorithm.init)(jax.random.key(0))
     whole = recorded(np.array([[3, END, PAD], [4, 4, END]], np.int32))
     texts = responses_of(text_spec().text, jax.tree.map(jnp.asarray, whole.steps))
-    found = float(algorithm._loss(state.params, texts))
-    tokens = jnp.concatenate([texts.prompt, texts.response], axis=1)
-    log_probs = jax.nn.log_softmax(algorithm.network.apply(state.params["model"], tokens)[..., :6])
+    found = float(jax.jit(algorithm._loss)(state.params, texts))
+    tokens = np.concatenate([texts.prompt, texts.response], axis=1)
+    logits = jax.jit(algorithm.network.apply)(state.params["model"], tokens)[..., :6]
+    log_probs = np.asarray(jax.nn.log_softmax(logits))
     terms = [
         -log_probs[i, t - 1, tokens[i, t]] for i in range(2) for t in range(2, 5) if tokens[i, t] != PAD
     ]  # the prompt has one token, which nothing precedes
@@ -207,23 +217,31 @@ def bandit_comparisons(copies: int) -> Comparisons:
 
 
 def test_dpo_reaches_the_closed_form_on_a_bandit():
-    """pi(y) is proportional to reference(y) exp(r(y) / beta) (arXiv:2305.18290, equation 4)."""
-    spec = text_spec(response_tokens=1)
-    comparisons = bandit_comparisons(100)
+    """pi(y) is proportional to reference(y) exp(r(y) / beta) (arXiv:2305.18290, equation 4).
+
+    Where a share of the answers is assumed to be wrong, the rewards of compared responses differ by the logit of that
+    share, and every pair has its least loss at the same policy, so that few small batches are enough.
+    """
+    spec, wrong = text_spec(response_tokens=1), 0.3
+    true = np.arange(3) * np.log((1.0 - wrong) / wrong)
+    inputs = jnp.array([[[0, 2, ANSWERS[1]], [0, 2, other]] for other in ANSWERS[[0, 2]]], jnp.float32)[:, :, None]
+    scores = jnp.array([[1.0, 0.0], [0.0, 1.0]])
+    comparisons = make_record(Comparisons, inputs=inputs, scores=scores, known=jnp.ones((2, 2), bool))
     algorithm = learner(
-        "dpo", spec, beta=BETA, rounds=1, gradient_steps=700, batch_size=2000, heldout_every=1000, learning_rate=5e-4
-    )
-    state = algorithm.init(jax.random.key(0))
+        "dpo", spec, beta=BETA, label_smoothing=wrong, rounds=1, gradient_steps=300, batch_size=16, heldout_every=1000,
+        learning_rate=3e-3,
+    )  # fmt: skip
+    state = jax.jit(algorithm.init)(jax.random.key(0))
     told = experience(comparisons=comparisons)
     update = jax.jit(lambda s, k: algorithm.update(s, told, TRUE_REWARD, jnp.int32(0), k))
     after, metrics = update(state, jax.random.key(1))
     obs = jnp.array([[0, 2, 0]] * 3)
-    log_probs = partial(algorithm.log_prob, obs=obs, action=jnp.asarray(ANSWERS[:, None]))
+    log_probs = jax.jit(partial(algorithm.log_prob, obs=obs, action=jnp.asarray(ANSWERS[:, None])))
     before, now = (np.asarray(log_probs(one), float) for one in (state, after))
-    wanted, found = (np.exp(one - one.max()) for one in (before + TRUE / BETA, now))
+    wanted, found = (np.exp(one - one.max()) for one in (before + true / BETA, now))
     wanted, found = wanted / wanted.sum(), found / found.sum()  # among the answers that were compared
     assert 0.5 * np.abs(wanted - found).sum() < 0.03
-    assert float(metrics["agent/comparisons"]) == 300
+    assert float(metrics["agent/comparisons"]) == 2
 
 
 def test_dpo_measures_the_held_out_pairs_alone():
@@ -235,12 +253,13 @@ def test_dpo_measures_the_held_out_pairs_alone():
     more = comparisons.replace(inputs=inputs, scores=scores, known=known)
     spec = text_spec(response_tokens=1)
     algorithm = learner("dpo", spec, beta=BETA, gradient_steps=5, batch_size=16, heldout_every=2, learning_rate=3e-3)
-    state = algorithm.init(jax.random.key(0))
+    state = jax.jit(algorithm.init)(jax.random.key(0))
     told = experience(comparisons=more)
     after, metrics = jax.jit(lambda s: algorithm.update(s, told, TRUE_REWARD, jnp.int32(0), jax.random.key(1)))(state)
     whole = inputs[:, :, 0].astype(jnp.int32)
     held = np.asarray(held_out_prompts(whole[:, 0, :2], 2))
-    ratio = [algorithm.log_prob(s, whole, whole[..., 2:]) for s in (after, state)]
+    log_prob = jax.jit(algorithm.log_prob)
+    ratio = [log_prob(s, whole, whole[..., 2:]) for s in (after, state)]
     ratio = np.asarray(ratio[0] - ratio[1])
     better = np.asarray(more.scores[:, 0] > more.scores[:, 1])
     right = (ratio[:, 0] > ratio[:, 1]) == better
@@ -252,11 +271,12 @@ def test_dpo_measures_the_held_out_pairs_alone():
 def test_the_other_losses_prefer_what_was_preferred(loss):
     spec = text_spec(response_tokens=1)
     algorithm = learner("dpo", spec, loss=loss, beta=BETA, gradient_steps=60, batch_size=32, learning_rate=3e-3)
-    state = algorithm.init(jax.random.key(0))
+    state = jax.jit(algorithm.init)(jax.random.key(0))
     told = experience(comparisons=bandit_comparisons(20))
     after, _ = jax.jit(lambda s: algorithm.update(s, told, TRUE_REWARD, jnp.int32(0), jax.random.key(1)))(state)
     obs, action = jnp.array([[0, 2, 0]] * 3), jnp.asarray(ANSWERS[:, None])
-    gain = np.asarray(algorithm.log_prob(after, obs, action) - algorithm.log_prob(state, obs, action))
+    log_prob = jax.jit(algorithm.log_prob)
+    gain = np.asarray(log_prob(after, obs, action)) - np.asarray(log_prob(state, obs, action))
     assert gain[2] > gain[1] > gain[0]
 
 
