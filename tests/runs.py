@@ -38,6 +38,9 @@ ADDED_LATER |= {"heldout_every": None, "split": "train"}
 ADDED_LATER |= {"own_responses": 128, "gold": None, "rated_texts": "outputs/datasets/rated_texts"}
 """Keys with a default in their class, because saved configurations of older runs lack them; the default is off."""
 
+SMALL_SAC = ("algorithm=sac", "algorithm.model.hidden=[16]", "algorithm.batch_size=32", "algorithm.update_ratio=0.02")
+"""Few and small gradient steps; with its own settings SAC runs for longer than it compiles."""
+
 
 def composed(*overrides: str) -> DictConfig:
     """Return the configuration of a command line, as a copy that the test may change."""
@@ -78,10 +81,12 @@ def usable_envs() -> list[str]:
 def run_here(run_dir: Path, *overrides: str, evaluated: bool = True) -> dict:
     """Make a small run in this process, without video and report, and return the last row of metrics.jsonl.
 
+    Only its end is a checkpoint, unless ``overrides`` say more: each costs a tenth of a short run's time.
+
     Args:
         evaluated: False to leave out its evaluations, a quarter of its time; see :mod:`tests.unevaluated`.
     """
-    cfg = composed("debug=smoke", *overrides)
+    cfg = composed("debug=smoke", "checkpoint.every=1000", *overrides)
     run_dir.mkdir(parents=True, exist_ok=True)
     with jax.debug_key_reuse(False), evaluations(evaluated):  # see conftest
         experiment = build.build(cfg, run_dir)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -20,7 +21,7 @@ from rl_rewards.labelers.stored import drawer
 from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import make_rollout, make_spec
 from tests.processes import Command
-from tests.runs import command, digest_of, raw_rows, rows, run_here
+from tests.runs import SMALL_SAC, command, digest_of, raw_rows, rows, run_here
 
 ROUNDS = 12
 ASKS = (
@@ -29,13 +30,19 @@ ASKS = (
     "reward.reward_model.model.hidden=[8]",
     f"total_env_steps={320 * ROUNDS}", "checkpoint.every=3",
 )  # fmt: skip
+STORED = ("labeler.mistake=0.1", "labeler.store=true")
 QUIET = ("debug=smoke", "video=false", "report=false", *ASKS)
 
 
-def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path):
-    plain, stored, replayed = tmp_path / "plain", tmp_path / "stored", tmp_path / "replayed"
-    run_here(plain, *ASKS, evaluated=False)
-    run_here(stored, *ASKS, "labeler.store=true", evaluated=False)
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory) -> Path:
+    """Return the folder of a finished run whose teacher's answers, some of them mistakes, are in its label store."""
+    return finished_run(tmp_path_factory.mktemp("stored") / "run", *ASKS, *STORED, evaluated=False)
+
+
+def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path, stored):
+    plain, replayed = tmp_path / "plain", tmp_path / "replayed"
+    run_here(plain, *ASKS, "labeler.mistake=0.1", evaluated=False)
     run_here(replayed, *ASKS, "labeler=recorded", f"labeler.path={stored}", evaluated=False)
     assert digest_of(stored) == digest_of(plain)
     assert rows(replayed) == rows(plain)
@@ -43,13 +50,13 @@ def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path):
 
 
 def test_answers_teach_an_off_policy_learner_too(tmp_path):
-    last = run_here(tmp_path, *ASKS, "algorithm=sac", evaluated=False)
+    last = run_here(tmp_path, *ASKS, *SMALL_SAC, evaluated=False)
     assert last["reward/labels"] == 24 and np.isfinite(last["agent/critic_loss"])
 
 
-def test_a_run_cut_back_to_an_earlier_checkpoint_asks_the_same_again(tmp_path):
+def test_a_run_cut_back_to_an_earlier_checkpoint_asks_the_same_again(tmp_path, stored):
     """The store holds answers to questions of rounds that the checkpoint does not know of."""
-    run = finished_run(tmp_path, *ASKS, "labeler.mistake=0.1", "labeler.store=true", evaluated=False)
+    run = shutil.copytree(stored, tmp_path / stored.name)
     told, bits = rows(run), digest_of(run)
     cut_back(run)
     resumed_run(run, 320 * ROUNDS, evaluated=False)
@@ -249,10 +256,8 @@ def test_impossible_labelers_are_one_sentence(tmp_path, overrides, sentence):
         run_here(tmp_path, *ASKS, *overrides)
 
 
-def test_recorded_answers_fit_their_own_run_alone(tmp_path):
-    source = tmp_path / "source"
-    run_here(source, *ASKS, "labeler.store=true", evaluated=False)
-    recorded = ("labeler=recorded", f"labeler.path={source}")
+def test_recorded_answers_fit_their_own_run_alone(tmp_path, stored):
+    recorded = ("labeler=recorded", f"labeler.path={stored}")
     with pytest.raises(ConfigError, match="holds answers for seed 0, but none for seed 3"):
         run_here(tmp_path / "a", *ASKS, *recorded, "seed=3", evaluated=False)
     with pytest.raises(ConfigError, match="is about other segments than the recorded query"):
@@ -263,7 +268,7 @@ def test_recorded_answers_fit_their_own_run_alone(tmp_path):
 
 def test_the_labels_of_several_seeds_do_not_mix(tmp_path):
     both = tmp_path / "both"
-    run_here(both, *ASKS, "num_seeds=2", "labeler.store=true", evaluated=False)
+    run_here(both, *ASKS, "num_seeds=2", "labeler.store=true", "total_env_steps=960", evaluated=False)
     store = LabelStore(both / STORE_NAME)
     assert store.runs() == [("run", 0), ("run", 1)]
     assert store.asked("run", 0).keys() == store.asked("run", 1).keys()
