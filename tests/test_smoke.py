@@ -62,8 +62,10 @@ RUN = [pytest.param(*pair, marks=[] if pair in OFTEN else pytest.mark.long) for 
 def test_pair(tmp_path, reward, env):
     needed = {
         "hand_designed": ["+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"],
-        "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5"],
+        "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5", "algorithm.update_ratio=0.05"],
         "self_play": ["reward.horizon=20", "reward.alice_moves=10"],
+        "preferences": ["reward.updates_per_round=2", "reward.candidates=2", "reward.budget=60"],
+        "linear_preferences": ["reward.sampler.samples=20", "reward.sampler.burn_in=100", "reward.sampler.thin=2"],
     }
     extra = _foreign(env, tmp_path)
     if "demos" in composed(f"reward={reward}").reward:

@@ -19,7 +19,7 @@ from rl_rewards.loop.rounds import Rounds, _collect_key
 from rl_rewards.loop.train import init_state
 from tests.demonstrations import point_file
 from tests.finished import cut_back, finished_run, resumed_run
-from tests.runs import composed, digest_of
+from tests.runs import SMALL_SAC, composed, digest_of
 
 POINT = ("env=point", "reward=environment", "env.max_episode_steps=30")
 PENDULUM = ("env=gymnasium", "env.id=Pendulum-v1", "env.max_episode_steps=30", "reward=environment")
@@ -107,7 +107,7 @@ def test_keeping_the_steps_changes_nothing_that_is_learned(tmp_path, learner):
     """GAIL draws from the newest rollout, and SAC from a ring that is smaller than the run is long."""
     run = {
         "gail": ("env=point", "reward=gail", f"demos={point_file(tmp_path)}"),
-        "sac": (*POINT, "algorithm=sac", "algorithm.replay_capacity=640", "algorithm.learning_starts=320"),
+        "sac": (*POINT, *SMALL_SAC, "algorithm.replay_capacity=640", "algorithm.learning_starts=320"),
     }[learner]
     without = learned(tmp_path / "without", *run)
     kept = learned(tmp_path / "with", *run, "keep_replay=true")

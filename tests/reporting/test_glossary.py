@@ -4,9 +4,10 @@ import pytest
 
 from rl_rewards.reporting.glossary import meaning
 from tests.demonstrations import point_file
-from tests.runs import raw_rows, run_here
+from tests.runs import SMALL_SAC, raw_rows, run_here
 
-SAC = ("algorithm=sac", "algorithm.demo_fraction=0.5", "algorithm.bc_weight=1", "algorithm.learning_starts=0")
+SAC = (*SMALL_SAC, "algorithm.demo_fraction=0.5", "algorithm.bc_weight=1", "algorithm.learning_starts=0")
+FEW = ("reward.updates_per_round=1", "reward.batch_size=8", "reward.candidates=2", "reward.budget=60")
 PLAY = ("reward=self_play", "reward.horizon=12", "reward.alice_moves=6", "algorithm.rollout_length=40")
 
 
@@ -26,7 +27,7 @@ def test_every_metric_of_demonstrations_has_an_entry(tmp_path, overrides):
     "overrides",
     [
         ("env=point", "reward=adversarial_classifier", "reward.classifier.gradient_penalty=1.0", "reward.queries=2"),
-        ("env=point", "reward=preferences", "reward.pseudo_weight=1.0"),
+        ("env=point", "reward=preferences", "reward.pseudo_weight=1.0", *FEW),
         ("env=key_door", *PLAY, "env.max_episode_steps=20", "reward.target_fraction=0.2", "reward.cloning_weight=0.5"),
         ("env=tv_grid", "reward=curiosity", "reward.kind=icm"),
     ],
