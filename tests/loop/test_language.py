@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -77,33 +78,44 @@ def test_the_reward_model_begins_with_the_policy_and_compares_responses_to_one_p
     assert 0 < moved < 0.2 * size, "a few updates after a common start"
 
 
+@pytest.fixture(scope="module")
+def later(stages):
+    """Return the folder of a finished run of ``rloo``, with evaluations, and of one of ``dpo``; change only copies."""
+    for algorithm in ("rloo", "dpo"):
+        finished_run(stages / algorithm, *after(stages, f"algorithm={algorithm}"), evaluated=algorithm == "rloo")
+    return stages
+
+
 @pytest.mark.parametrize("algorithm", ["rloo", "ppo_lm", "best_of_n"])
-def test_rl_goes_on_from_the_policy_under_the_learned_reward(stages, tmp_path, algorithm):
-    last = run_here(tmp_path, *after(stages, f"algorithm={algorithm}"), evaluated=False)
+def test_rl_goes_on_from_the_policy_under_the_learned_reward(later, tmp_path, algorithm):
+    if algorithm == "rloo":
+        run = later / algorithm
+    else:
+        run_here(run := tmp_path, *after(later, f"algorithm={algorithm}"), evaluated=False)
+    first, last = rows(run)[0], rows(run)[-1]
     assert last["env_steps"] == 80
     assert last["agent/reward_mean"] != 0.0
-    first = rows(tmp_path)[0]
     if algorithm != "best_of_n":
         assert first["agent/reference_kl"] == pytest.approx(0.0, abs=1e-4)
-        assert rows(tmp_path)[-1]["agent/reference_kl_k3"] > 0
+        assert last["agent/reference_kl_k3"] > 0
     if algorithm == "rloo":
         assert 0 <= last["train/same_start_accuracy"] <= 1
 
 
-def test_dpo_learns_from_the_comparisons_of_the_reward_model(stages, tmp_path):
-    last = run_here(tmp_path, *after(stages, "algorithm=dpo"), evaluated=False)
-    scores = np.asarray(restore_from_run(stages / "reward_model").state.scores)
+def test_dpo_learns_from_the_comparisons_of_the_reward_model(later):
+    last = rows(later / "dpo")[-1]
+    scores = np.asarray(restore_from_run(later / "reward_model").state.scores)
     assert last["agent/comparisons"] == np.sum(scores[:, 0] != scores[:, 1]) > 0, "ties teach nothing"
     assert last["agent/chosen_log_ratio"] > last["agent/rejected_log_ratio"]
 
 
-def test_a_report_shows_the_same_prompts_over_training(stages, tmp_path):
-    finished_run(tmp_path, *after(stages, "algorithm=rloo"))
-    stored = sorted((tmp_path / "evaluations").glob("*.texts.json"))
+def test_a_report_shows_the_same_prompts_over_training(later):
+    run = later / "rloo"
+    stored = sorted((run / "evaluations").glob("*.texts.json"))
     texts = [[one for one in json.loads(path.read_text())["seeds"][0] if one["why"] == "first"] for path in stored]
     assert len(texts) > 2
     assert [one["prompt"] for one in texts[0]] == [one["prompt"] for one in texts[-1]]
-    page = write_report(tmp_path).read_text(encoding="utf-8")
+    page = write_report(run).read_text(encoding="utf-8")
     assert texts[0][0]["prompt"] in page and "Overrated" not in page
     assert "the learned reward is highest compared with the true one" in page
 
@@ -130,11 +142,8 @@ def test_each_seed_of_a_reward_model_is_judged_alone():
 
 
 @pytest.mark.parametrize("stage", ["sft", "reward_model", "rloo", "dpo"])
-def test_a_stage_that_was_interrupted_ends_with_the_same_bits(stages, tmp_path, stage):
-    if stage in ("sft", "reward_model"):
-        run = shutil.copytree(stages / stage, tmp_path / stage)
-    else:
-        run = finished_run(tmp_path / stage, *after(stages, f"algorithm={stage}"), evaluated=False)
+def test_a_stage_that_was_interrupted_ends_with_the_same_bits(later, tmp_path, stage):
+    run = shutil.copytree(later / stage, tmp_path / stage)
     wanted = digest_of(run)
     cut_back(run)
     with jax.debug_key_reuse(False), evaluations(False):
@@ -173,7 +182,8 @@ def test_environments_with_the_same_start_begin_alike_and_others_do_not():
 def test_compared_episodes_have_one_start_and_are_different():
     rollout = make_rollout(make_spec(), 1, 12)
     rollout = rollout.replace(env_reward=np.arange(12, dtype=np.float32)[None])
-    found = np.asarray(sample_same_start(rollout, 4, jax.random.key(0), 3, 2).env_reward)[..., 0]
+    sample = jax.jit(partial(sample_same_start, same_start=4, queries=3, clips=2))
+    found = np.asarray(sample(rollout, key=jax.random.key(0)).env_reward)[..., 0]
     assert found.shape == (3, 2)
     assert np.all(found[:, 0] // 4 == found[:, 1] // 4) and np.all(found[:, 0] != found[:, 1])
     assert sorted(found[:, 0] // 4) == [0, 1, 2], "no start twice before all were drawn"
