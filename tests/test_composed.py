@@ -14,7 +14,8 @@ LINES = (
     ("model@algorithm.model=gru", "algorithm.model.units=8", "algorithm=ppo_control", "checkpoint.best=null"),
     ("reward=mixture", "+reward@reward.parts.third=gail", "demos=x.npz", WEIGHT, "reward.parts.third.batch_size=7"),
     ("reward=mixture", "~reward.parts.bonus", "~reward.weights.bonus", "reward.weights={task: 2.0}"),
-    ("experiment=lecture/classifiers/gan", "size=full", "study.batch=4", "reward=hand_designed", "+reward.terms.a={b: 1}"),
+    ("experiment=lecture/classifiers/gan", "size=full", "study.batch=4"),
+    ("reward=hand_designed", "+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"),
 )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def test_what_is_kept_is_the_state_of_the_best_evaluation(run, tmp_path):
     assert BestCheckpoint(run).record() == record, "the checkpoint has the same record"
     assert "by success" in kept_in_words(run)
 
-    finished_run(tmp_path, *RUN[:1], f"total_env_steps={best['env_steps']}", *RUN[2:])
+    finished_run(tmp_path, *RUN[:1], f"total_env_steps={best['env_steps']}", *RUN[2:], evaluated=False)
     assert same(restore_policy(f"{run}@best").state, restore_policy(tmp_path).state), "as in a run that stopped there"
     kept, stopped = restore_from_run(f"{run}@best").state, restore_from_run(tmp_path).state
     assert same(kept.classifier, stopped.classifier)
