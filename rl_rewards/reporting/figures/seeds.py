@@ -43,27 +43,27 @@ def seeds_figure(run: Origin, rows: Sequence[Row]) -> Drawing | None:
     if not rows:
         return None
     shown = "the players' rewards" if is_game(rows[-1]) else "learned reward"
-    title, about = f"{shown[0].upper()}{shown[1:]} beside the true outcome, all seeds", f"True outcome and {shown}"
     true_key = next((key for key in TRUE_KEYS if any(values(row, key) for row in rows)), None)
+    title, about = f"{shown} beside the true outcome", f"True outcome and {shown}"
     if true_key is None:
-        title, about = "Learned reward, all seeds", "Learned reward"
+        title = about = shown
     panels = [*([] if true_key is None else [(true_key, TRUE, "True outcome")]), *_beside(rows)]
     if not any(values(row, key) for row in rows for key, *_ in panels):
         return None
     with styled():
         figure, axes = new_figure(5.6, 1.0 + 2.0 * len(panels), panels=len(panels))
-        for axis, (key, colour, title) in zip(axes, panels, strict=True):
+        for axis, (key, colour, name) in zip(axes, panels, strict=True):
             draw_seeds(axis, rows, key, colour)
-            axis.set_title(title, color=colour)
+            axis.set_title(name, color=colour)
             axis.set_ylabel(key.rpartition("/")[2].removeprefix("game_").replace("_", " "))
             if key.endswith(("/success", "/game_reached", "/coverage")):
                 share_axis(axis)
         if true_key == "eval/true_return":
             demonstrator_line(axes[0], rows)
         steps_axis(axes[-1], run)
-        alt = f"{about} over environment steps, a thin line per seed and their mean."
+        alt = f"{about[0].upper()}{about[1:]} over environment steps, a thin line per seed and their mean."
         caption = f"Each thin line is a seed, the thick line their mean, and the band its interval ({METHOD})."
-        return Drawing(title, caption, [to_picture(figure, alt, run)])
+        return Drawing(f"{title[0].upper()}{title[1:]}, all seeds", caption, [to_picture(figure, alt, run)])
 
 
 def _beside(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
