@@ -47,7 +47,7 @@ def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path, stor
     assert digest_of(stored) == digest_of(plain)
     own = "labeler/agreement_with_true_return"  # which a recording does not know
     assert rows(replayed) == [{key: row[key] for key in row if key != own} for row in rows(plain)]
-    assert rows(plain)[-1]["reward/labels"] == 24 and 0.5 < rows(plain)[-1][own] <= 1.0
+    assert rows(plain)[-1]["reward/labels"] == 24
 
 
 def test_answers_teach_an_off_policy_learner_too(tmp_path):
