@@ -209,7 +209,8 @@ WORDS = {
     "exploit alarm": "Raised when the policy probably exploits the learned reward: in three evaluations in a row true "
     "success is below 5% while final states earn at least the learned reward of held-out goals. If success or goals "
     "are unknown, it is raised when over five evaluations the learned return rises and the true return does not; "
-    "without a true reward, the unpaid return. Active means that it is raised at the last evaluation.",
+    "without a true reward, the unpaid return is compared instead. Active means that it is raised at the last "
+    "evaluation.",
     "collapse": "Reported when success was held and then lost: in three evaluations in a row it is below two thirds of "
     "its highest mean over three evaluations in a row, if that was at least 0.5.",
     "checkpoints/best": "Policy and reward of the run's best evaluation, chosen by the criterion under \"How to repeat "
