@@ -16,6 +16,8 @@ import threading
 from multiprocessing.reduction import DupFd
 from typing import Any
 
+import jax
+
 from tests.unevaluated import evaluations
 
 PRELOADED = (
@@ -34,6 +36,9 @@ PRELOADED = (
     "orbax.checkpoint",
     "scipy.stats",
 )
+
+OWN_IN_TESTS = ("jax_disable_most_optimizations",)
+"""Settings of JAX that a test can have for itself; see conftest."""
 
 
 class Command:
@@ -86,6 +91,17 @@ class Command:
         return self._process.exitcode
 
 
+def take_environment(environment: dict[str, str]) -> None:
+    """Set the variables of another process here, also those that JAX has read already, when it was imported.
+
+    The process that is forked has the variables of the test that needed it first. Without this, a test that changes how
+    programs are compiled would decide about all later tests' commands.
+    """
+    os.environ.update(environment)
+    for name in OWN_IN_TESTS:
+        jax.config.update(name, environment.get(name.upper(), "False") == "True")
+
+
 class _Sent:
     """A file descriptor, which becomes the new process's descriptor of the same file when it is pickled."""
 
@@ -107,7 +123,7 @@ def _run(
     from jax._src import xla_bridge
 
     assert not xla_bridge.backends_are_initialized(), "a process that has started JAX must not be forked"
-    os.environ.update(environment)
+    take_environment(environment)
     os.chdir(folder)
     os.dup2(output, 1)
     os.dup2(errors, 2)
