@@ -33,7 +33,7 @@ ADDED_LATER |= {"ask_done": "Is the task done in this picture?"}
 ADDED_LATER |= {"flatten_observations": False}
 ADDED_LATER |= {"keep_best": False, "begins_with": "nothing", "unsure": "refuse", "answers_from": "labeler"}
 ADDED_LATER |= {"corpus": None, "corpus_cut": "files"}
-ADDED_LATER |= {"combine": "mean", "variance_weight": 1.0, "shared_trunk": False}
+ADDED_LATER |= {"combine": "mean", "variance_weight": 1.0, "shared_trunk": False, "recombine": None}
 ADDED_LATER |= {"heldout_every": None, "split": "train"}
 ADDED_LATER |= {"own_responses": 128, "gold": None, "rated_texts": "outputs/datasets/rated_texts"}
 """Keys with a default in their class, because saved configurations of older runs lack them; the default is off."""

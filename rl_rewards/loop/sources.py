@@ -9,11 +9,13 @@ import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+from omegaconf import OmegaConf
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
@@ -22,12 +24,13 @@ from rl_rewards.core.types import EnvSpec
 from rl_rewards.loop.checkpoint.one_item import restore_item, save_reward
 from rl_rewards.loop.instantiate import instantiate_part, place_of
 from rl_rewards.loop.own_parts import check_reward
-from rl_rewards.loop.run_folder import CONFIG, read_config, reading
+from rl_rewards.loop.run_folder import CONFIG, parse_config, read_config, reading
 from rl_rewards.loop.saved_state import CHECKPOINTS, SavedState, saved_state
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import Mixture
+from rl_rewards.rewards.preferences.preferences import Preferences
 
 COPY = "reward_run"
 PARTS = "reward_parts"  # for a mixture: a folder with a copy for each frozen part
@@ -72,11 +75,23 @@ def build_source(
         "reward",
         node,
         spec=spec,
-        source=restored[0].source,
+        source=_paying_by(restored[0].source, node.get("recombine"), node["run"]),
         learned=Seeds(len(restored)).stack([one.state for one in restored]),
         learned_spec=restored[0].spec,
         per_seed=len(restored) > 1,
     )
+
+
+def _paying_by(source: RewardSource, combine: Any, run: str) -> RewardSource:
+    """Return ``source``, paying by ``combine`` over the members of its ensemble; with None as it is."""
+    if combine is None:
+        return source
+    require(
+        isinstance(source, Preferences) and source.reward_model.ensemble > 1,
+        f"reward.recombine={combine} needs an ensemble that has learned from preferences, which reward.run={run} has "
+        "not; choose reward.recombine=null, or train that reward with reward.reward_model.ensemble=3 or more.",
+    )
+    return replace(source, combine=combine)
 
 
 def _build_mixture(
@@ -182,10 +197,20 @@ def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) ->
     partial = run_dir / f"{COPY}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    write_whole(partial / CONFIG, read_text(origin / CONFIG), private=True)
+    write_whole(partial / CONFIG, _config_of_copy(origin / CONFIG, source.recombine), private=True)
     if (origin / PARTS).is_dir():  # a mixture: copy its frozen parts, too
         shutil.copytree(origin / PARTS, partial / PARTS)
     source.learned_spec.save(partial / "spec.json")
     write_whole(partial / SEEDS_FILE, json.dumps([seed, seeds.count if source.per_seed else 1]))
     save_reward(partial / CHECKPOINTS, source.learned)
     partial.rename(run_dir / COPY)
+
+
+def _config_of_copy(path: Path, combine: str | None) -> str:
+    """Return the configuration in ``path`` as the copy has it: with what the new run changes about the reward."""
+    text = read_text(path)
+    if combine is None:
+        return text
+    config = parse_config(text, str(path))
+    config["reward"]["combine"] = combine
+    return OmegaConf.to_yaml(config)

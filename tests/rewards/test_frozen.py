@@ -1,6 +1,7 @@
 """A reward learned in one run and used in another: what is copied, what is refused, and use without the original."""
 
 import shutil
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -136,6 +137,29 @@ def test_a_frozen_reward_can_be_frozen_again(tmp_path, learned):
     third = finished_run(tmp_path / "third", "env=point", "reward=frozen", f"reward.run={second}", evaluated=False)
     shutil.rmtree(second)
     assert same(restore_from_run(third).state, restore_from_run(learned).state)
+
+
+def test_another_way_to_combine_an_ensemble_stays_with_the_copy(tmp_path):
+    """It holds in the new run, in its own copy, and in a run that freezes the reward of that run."""
+    answers = ("env=point", "reward=preferences", "labeler=oracle", "reward.reward_model.ensemble=3")
+    run = (*answers, "reward.segment_steps=5", "reward.budget=8", "reward.sessions=1", "reward.candidates=1")
+    original = finished_run(tmp_path / "original", *run, "reward.updates_per_round=2", evaluated=False)
+    here = ("env=point", "reward=frozen", "total_env_steps=320")
+    low = finished_run(tmp_path / "low", *here, f"reward.run={original}", "reward.recombine=min", evaluated=False)
+    again = finished_run(tmp_path / "again", *here, f"reward.run={low}", evaluated=False)
+    mean, lowest = restore_from_run(original), restore_from_run(low)
+    steps = make_rollout(mean.spec, 4, 3)
+    single = [replace(mean.source, combine=how).reward(mean.state, steps) for how in ("mean", "min")]
+    np.testing.assert_array_equal(mean.source.reward(mean.state, steps), single[0])
+    assert np.all(single[1] <= single[0]) and np.any(single[1] < single[0])
+    for one in (lowest, restore_from_run(again)):
+        np.testing.assert_array_equal(one.source.reward(one.state, steps), single[1])
+    assert (low / COPY / "config.yaml").read_text() != (original / "config.yaml").read_text()
+
+
+def test_only_an_ensemble_of_preferences_can_be_recombined(learned):
+    with pytest.raises(ConfigError, match="recombine=min needs an ensemble that has learned from preferences"):
+        frozen(learned, "reward.recombine=min")
 
 
 def test_works_on_a_host_environment(tmp_path):

@@ -1,8 +1,8 @@
-"""Over-optimisation of a reward model: by its number of comparisons, of ensembles, and the signals that warn of it.
+"""Over-optimisation of a reward model: by comparisons, size and ensembles, and the signals that warn of it.
 
 Gao et al. 2023 (arXiv:2210.10760) fit gold - gold_0 = d (a - b log d) to RL, and d (a - b d) to the best of n, where d
 is the square root of the KL divergence from the start. Coste et al. 2023 (arXiv:2310.02743) pay the lowest member of
-an ensemble.
+an ensemble, or its mean minus its variance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from rl_rewards.lecture.language.measures import (
     draw_seeds,
     evaluated_rounds,
 )
-from rl_rewards.reporting.figures.drawing import FAILURE, GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.drawing import FAILURE, LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, enough_seeds, in_words, less
@@ -32,8 +32,23 @@ from rl_rewards.studies.drawing import canvas
 from rl_rewards.studies.measures import last_mean, over_rounds, series
 
 COMPARISONS = {"no_penalty_100": 100, "no_penalty": 1000, "no_penalty_3000": 3000}
-ENSEMBLES = {"no_penalty": "one", "no_penalty_mean": "mean of three", "no_penalty_min": "lowest of three"}
-REWARDS = {"no_penalty_100": "reward_100", "no_penalty": "reward_model", "no_penalty_3000": "reward_3000"}
+ENSEMBLES = {
+    "no_penalty": "one",
+    "no_penalty_mean": "mean of three",
+    "no_penalty_min": "lowest of three",
+    "no_penalty_less_variance": "mean minus variance",
+}
+CAREFUL = {"no_penalty_min": "The lowest of three reward models leaves",
+    "no_penalty_less_variance": "The mean of three reward models minus their variance leaves",
+}  # fmt: skip
+SIZES = {"no_penalty_narrow": "narrow", "no_penalty_wide": "wide"}
+REWARDS = {
+    "no_penalty_100": "reward_100",
+    "no_penalty": "reward_model",
+    "no_penalty_3000": "reward_3000",
+    "no_penalty_narrow": "reward_narrow",
+    "no_penalty_wide": "reward_wide",
+}
 CONTROL = "rlhf"
 """The arm with a KL penalty, in which no signal may warn."""
 SIGNALS = {
@@ -52,7 +67,7 @@ class OverOptimisation:
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds
-        policies = [*COMPARISONS, *(name for name in ENSEMBLES if name not in COMPARISONS)]
+        policies = list(dict.fromkeys([*COMPARISONS, *ENSEMBLES, *SIZES]))
         gold = {name: last_mean(arms[name], GOLD) for name in (*policies, CONTROL)}
         highest = {name: best(series(arms[name], GOLD)).tolist() for name in policies}
         start = last_mean(arms["sft"], GOLD, 1)
@@ -85,7 +100,7 @@ class OverOptimisation:
         warned: Mapping[str, list[float]],
         fits: Mapping[str, list[float]],
     ) -> list[Claim]:
-        """Claim that gold falls for every reward model, later with more comparisons and for ensembles.
+        """Claim that gold falls for every reward model, later with more comparisons, wide models and ensembles.
 
         Args:
             gold: arm -> mean gold at the end, of each seed.
@@ -104,7 +119,7 @@ class OverOptimisation:
             for name, n in COMPARISONS.items()
         ]  # fmt: skip
         few, many = (highest[name] for name in ("no_penalty_100", "no_penalty_3000"))
-        safer = less(gold["no_penalty_min"], gold["no_penalty"])
+        narrow, wide = (highest[name] for name in SIZES)
         rl, other = fits[RL_FORM], fits[BEST_OF_N_FORM]
         return [
             *falling,
@@ -114,11 +129,11 @@ class OverOptimisation:
                 "gold more at its best, paired by seed", less(many, few), BETTER, {"100": few, "3000": many},
             ),
             at_least(
-                f"The lowest of three reward models leaves more gold at the end than one model, by {BETTER:g} or more.",
-                f"{in_words(gold['no_penalty_min'])} against {in_words(gold['no_penalty'])} (the mean of three: "
-                f"{in_words(gold['no_penalty_mean'])}); {in_words(safer)} more.",
-                "gold more, paired by seed", safer, BETTER, {name: gold[name] for name in ENSEMBLES},
+                f"A wide reward model allows a higher best gold than a narrow one, by {BETTER:g} or more.",
+                f"{in_words(wide)} against {in_words(narrow)}; {in_words(less(wide, narrow))} more.",
+                "gold more at its best, paired by seed", less(wide, narrow), BETTER, {"narrow": narrow, "wide": wide},
             ),
+            *(self._saved(gold, name) for name in CAREFUL),
             at_least(
                 f"{RL_FORM} explains at least 80% of the variance of gold over training.",
                 f"{in_words(rl)}; {BEST_OF_N_FORM} explains {in_words(other)}.",
@@ -135,21 +150,35 @@ class OverOptimisation:
             ),
         ]  # fmt: skip
 
+    def _saved(self, gold: Mapping[str, list[float]], name: str) -> Claim:
+        """Claim that a careful use of an ensemble leaves more gold than one reward model."""
+        more = less(gold[name], gold["no_penalty"])
+        return at_least(
+            f"{CAREFUL[name]} more gold at the end than one model, by {BETTER:g} or more.",
+            f"{in_words(gold[name])} against {in_words(gold['no_penalty'])} (the mean of three: "
+            f"{in_words(gold['no_penalty_mean'])}); {in_words(more)} more.",
+            "gold more, paired by seed", more, BETTER, {one: gold[one] for one in ENSEMBLES},
+        )  # fmt: skip
+
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
-        curves, colours = findings.details["curves"], (OTHER, TRUE, LEARNED)
+        curves, colours = findings.details["curves"], (OTHER, TRUE, LEARNED, FAILURE)
+        groups = {
+            "by number of comparisons": {name: f"{n:,}" for name, n in COMPARISONS.items()},
+            "1,000 comparisons, ensembles": ENSEMBLES,
+            "3,000 comparisons, by size": SIZES,
+        }
         with styled():
-            figure = canvas(12.0, 3.6)
-            numbers, ensembles, paths = figure.subplots(1, 3, sharey=True)
-            for (name, n), colour in zip(COMPARISONS.items(), colours, strict=True):
-                draw_seeds(numbers, evaluated_rounds(arms[name]), np.array(curves[name]), colour, f"{n:,}")
-                draw_path(paths, arms[name], colour, f"{n:,}")
-            for (name, words), colour in zip(ENSEMBLES.items(), (TRUE, GOALS, FAILURE), strict=True):
-                draw_seeds(ensembles, evaluated_rounds(arms[name]), np.array(curves[name]), colour, words)
-            numbers.set(xlabel="rounds of RL", ylabel="gold", title="by number of comparisons")
-            ensembles.set(xlabel="rounds of RL", title="1,000 comparisons, ensembles")
-            paths.set(xlabel="distance from fine-tuning, √KL", title="against distance, means")
-            for axes in (numbers, ensembles):
+            figure = canvas(13.0, 3.6)
+            *panels, paths = figure.subplots(1, 4, sharey=True)
+            for axes, (title, group) in zip(panels, groups.items(), strict=True):
+                for (name, words), colour in zip(group.items(), colours, strict=False):
+                    draw_seeds(axes, evaluated_rounds(arms[name]), np.array(curves[name]), colour, words)
+                axes.set(xlabel="rounds of RL", title=title)
                 axes.legend(frameon=False, fontsize=8)
+            for (name, n), colour in zip(COMPARISONS.items(), colours, strict=False):
+                draw_path(paths, arms[name], colour, f"{n:,}")
+            panels[0].set(ylabel="gold")
+            paths.set(xlabel="distance from fine-tuning, √KL", title="against distance, means")
             figure.savefig(path, dpi=110)
 
 

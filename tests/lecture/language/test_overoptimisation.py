@@ -9,6 +9,7 @@ from rl_rewards.lecture.language.overoptimisation import (
     ENSEMBLES,
     RL_FORM,
     SIGNALS,
+    SIZES,
     OverOptimisation,
     falls_at,
     fitted,
@@ -17,22 +18,26 @@ from rl_rewards.studies.claims import conclude
 from tests.lecture.language.invented import SEEDS, about
 from tests.studies.outcomes import outcomes
 
-ARMS = {*COMPARISONS, *ENSEMBLES}
+ARMS = {*COMPARISONS, *ENSEMBLES, *SIZES}
 
 
 @pytest.mark.parametrize(
     ("highest", "end", "warned", "share", "expected"),
     [
-        ({}, {}, 1.0, 0.9, "SSSSSS"),
-        ({}, {"no_penalty": 0.9}, 1.0, 0.9, "SRSSRS"),  # nothing falls with 1,000, so that an ensemble saves nothing
-        ({"no_penalty_3000": 0.6}, {}, 1.0, 0.9, "SSSRSS"),
-        ({}, {"no_penalty_min": -0.9}, 1.0, 0.9, "SSSSRS"),
-        ({}, {}, 0.0, 0.5, "SSSSSR"),
+        ({}, {}, 1.0, 0.9, "SSSSSSSS"),
+        ({}, {"no_penalty": 0.9}, 1.0, 0.9, "SRSSSRRS"),  # nothing falls with 1,000, so that no ensemble saves anything
+        ({"no_penalty_3000": 0.6}, {}, 1.0, 0.9, "SSSRSSSS"),
+        ({"no_penalty_wide": 0.6}, {}, 1.0, 0.9, "SSSSRSSS"),
+        ({}, {"no_penalty_min": -0.9}, 1.0, 0.9, "SSSSSRSS"),
+        ({}, {"no_penalty_less_variance": -0.9}, 1.0, 0.9, "SSSSSSRS"),
+        ({}, {}, 0.0, 0.5, "SSSSSSSR"),
     ],
 )
 def test_over_optimisation_is_judged_by_gold(highest, end, warned, share, expected):
-    best = {name: about({"no_penalty_100": 0.5, **highest}.get(name, 1.0)) for name in ARMS}
-    gold = {name: about({"no_penalty_min": 0.0, **end}.get(name, -1.0)) for name in ARMS}
+    best = {name: about({"no_penalty_100": 0.5, "no_penalty_narrow": 0.5, **highest}.get(name, 1.0)) for name in ARMS}
+    gold = {
+        name: about({"no_penalty_min": 0.0, "no_penalty_less_variance": 0.0, **end}.get(name, -1.0)) for name in ARMS
+    }
     fits = {RL_FORM: about(share), BEST_OF_N_FORM: about(0.5)}
     claims = OverOptimisation().claims(gold, best, dict.fromkeys(SIGNALS, [warned] * SEEDS), fits)
     assert outcomes(conclude(claims)) == expected + ("S" if warned else "R") * len(SIGNALS)
