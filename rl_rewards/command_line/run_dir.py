@@ -116,7 +116,6 @@ def _stored_choices(run_dir: Path, config: Mapping[str, Any], overrides: list[st
 
 
 def _write_run_json(run_dir: Path, config: Mapping[str, Any], choices: Mapping[str, str], overrides: list[str]) -> None:
-    weights = (config.get("pretrain") or {}).get("run")
     packages = ("rl_rewards", "jax", "flax", "optax", "mujoco", "numpy")
     record = {
         "command": command_line(overrides),
@@ -124,14 +123,19 @@ def _write_run_json(run_dir: Path, config: Mapping[str, Any], choices: Mapping[s
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in packages},
         **{f"{group}_choice": choice for group, choice in choices.items()},
-        "data_sha256": digests([*_names(config.get("data")), config["demos"], config["examples"].get("path"), weights]),
+        "data_sha256": digests(files_read(config)),
     }
     write_whole(run_dir / "run.json", json.dumps(record, indent=2) + "\n", private=True)
 
 
-def _names(data: Any) -> list[str]:
-    """Return the names in the key ``data``, which is one name, several, or none."""
-    return [] if data is None else [data] if isinstance(data, str) else list(data)
+def files_read(config: Mapping[str, Any]) -> list[str | None]:
+    """Return what a run is told to learn from; some of it is no file, such as the name of a data set."""
+    data, env = config.get("data"), config["env"]
+    texts = [env.get("path"), env.get("corpus"), env.get("tokenizer")]
+    rated = env.get("rated_texts") if env.get("gold") == "rated" else None
+    data = [data] if data is None or isinstance(data, str) else list(data)
+    pretrained = (config.get("pretrain") or {}).get("run")
+    return [*data, config["demos"], config["examples"].get("path"), pretrained, *texts, rated]
 
 
 def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:

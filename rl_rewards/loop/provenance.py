@@ -19,15 +19,20 @@ def code() -> dict[str, str | bool | None]:
 
 
 def digests(names: Iterable[str | None]) -> dict[str, str]:
-    """Return the SHA-256 of those ``names`` that are files or recordings of runs, because these may change later."""
+    """Return the SHA-256 of those ``names`` that are files, folders of files or recordings of runs.
+
+    These may change later. The folder of a run is left out, since its own run.json says where it comes from.
+    """
     files: list[Path] = []
     for name in filter(None, names):
         if name.startswith("run:"):
             from rl_rewards.data.demonstrations.of_runs import files_of, files_of_all_seeds  # slow to import
 
             files += files_of(name) or files_of_all_seeds(name)
-        elif Path(name).is_file():
-            files.append(Path(name))
+        elif (path := Path(name).expanduser()).is_file():
+            files.append(path)
+        elif path.is_dir() and not (path / "run.json").is_file():
+            files += sorted(one for one in path.iterdir() if one.is_file())
     return {str(path): _sha256(path) for path in files}
 
 
