@@ -609,7 +609,7 @@ FAULTS = (
     ),
     Fault(
         "responses to different prompts are compared",
-        "loop/train.py",
+        "loop/same_start.py",
         "group * same_start + order",
         "group + order * same_start",
         "loop/test_language.py",

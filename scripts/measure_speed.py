@@ -22,7 +22,7 @@ from rl_rewards.data.replay import Replay
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.collect import collect_host
 from rl_rewards.loop.rounds import Rounds, host_act, make_host_env
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.state import init_state
 from rl_rewards.rewards.base import reward_fn
 
 ROUNDS = 30

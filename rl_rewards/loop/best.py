@@ -23,7 +23,7 @@ from rl_rewards.loop.best_criterion import CRITERIA, Choice, Criterion, criterio
 from rl_rewards.loop.checkpoint.best import BestCheckpoint, BestState, items_of
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.settings import Settings
-from rl_rewards.loop.train import TrainState
+from rl_rewards.loop.state import TrainState
 from rl_rewards.rewards.base import RewardSource
 
 FILE = "best.json"

@@ -21,7 +21,7 @@ from rl_rewards.loop.run_folder import plain_values
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.settings import Settings, StudySettings
 from rl_rewards.loop.sources import build_source
-from rl_rewards.loop.train import Parts
+from rl_rewards.loop.state import Parts
 from rl_rewards.loop.trust import trusted_packages
 from rl_rewards.rewards.base import RewardSource, asks
 

@@ -7,7 +7,7 @@ from rl_rewards.loop.best import best_choice, best_setting
 from rl_rewards.loop.ram import check_ram
 from rl_rewards.loop.recordings import check_recordings
 from rl_rewards.loop.settings import Settings
-from rl_rewards.loop.train import Parts
+from rl_rewards.loop.state import Parts
 
 
 def check(parts: Parts, settings: Settings) -> None:

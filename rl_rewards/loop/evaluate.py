@@ -31,8 +31,8 @@ from rl_rewards.loop.episodes import (
 )
 from rl_rewards.loop.fresh_rollouts import FreshRollouts
 from rl_rewards.loop.program import Program
+from rl_rewards.loop.state import Parts, TrainState
 from rl_rewards.loop.texts import chosen_texts
-from rl_rewards.loop.train import Parts, TrainState
 from rl_rewards.reporting.texts import save_texts
 from rl_rewards.rewards.base import reward_fn
 

@@ -15,7 +15,7 @@ from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
 from rl_rewards.loop.program import Program
 from rl_rewards.loop.rounds import host_act, initial_memory
 from rl_rewards.loop.seeds import make_batches
-from rl_rewards.loop.train import Parts, rollout_shape
+from rl_rewards.loop.state import Parts, rollout_shape
 
 FIXED = 2003
 """The seed of the states in which evaluations begin, where these are always the same."""

@@ -18,7 +18,7 @@ from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.settings import Settings
-from rl_rewards.loop.train import Parts, TrainState
+from rl_rewards.loop.state import Parts, TrainState
 from rl_rewards.models.transformer import pretrained
 
 

@@ -13,7 +13,7 @@ from rl_rewards.core.contracts import check_members, is_own
 from rl_rewards.core.queries import NOBODY, Query, QueryPlan
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.labelers.base import Assignment, Labeler
-from rl_rewards.loop.train import Parts, TrainState
+from rl_rewards.loop.state import Parts, TrainState
 from rl_rewards.rewards.base import asks
 
 POLL_SECONDS = 0.1

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from rl_rewards.core.checks import require
 from rl_rewards.data.dataset import Dataset
 from rl_rewards.loop.seeds import Seeds
-from rl_rewards.loop.train import Parts, rollout_shape, state_shapes
+from rl_rewards.loop.state import Parts, rollout_shape, state_shapes
 
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = (

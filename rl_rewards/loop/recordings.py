@@ -16,7 +16,7 @@ from rl_rewards.loop.behaviours import Recorder, corrected, of_policy
 from rl_rewards.loop.checkpoint.one_item import stored_config
 from rl_rewards.loop.run_folder import parse_config
 from rl_rewards.loop.settings import Settings
-from rl_rewards.loop.train import Parts, TrainState
+from rl_rewards.loop.state import Parts, TrainState
 
 
 def check_recordings(parts: Parts, settings: Settings) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.intervals import share_interval
-from rl_rewards.loop.train import Parts
+from rl_rewards.loop.state import Parts
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import Mixture
 

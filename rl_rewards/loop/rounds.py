@@ -19,7 +19,8 @@ from rl_rewards.data.dataset import seed_axes
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 from rl_rewards.loop.collect import Collected, collect_host, collect_jax, reset_jax
 from rl_rewards.loop.seeds import make_batches
-from rl_rewards.loop.train import Parts, TrainState, learn, learn_offline, rollout_shape
+from rl_rewards.loop.state import Parts, TrainState, rollout_shape
+from rl_rewards.loop.train import learn, learn_offline
 
 
 def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tuple[TrainState, Metrics, Query | None]]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from omegaconf import OmegaConf
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
@@ -24,7 +23,7 @@ from rl_rewards.core.types import EnvSpec
 from rl_rewards.loop.checkpoint.one_item import restore_item, save_reward
 from rl_rewards.loop.instantiate import instantiate_part, place_of
 from rl_rewards.loop.own_parts import check_reward
-from rl_rewards.loop.run_folder import CONFIG, parse_config, read_config, reading
+from rl_rewards.loop.run_folder import CONFIG, config_text, parse_config, read_config, reading
 from rl_rewards.loop.saved_state import CHECKPOINTS, SavedState, saved_state
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.rewards.base import RewardSource
@@ -213,4 +212,4 @@ def _config_of_copy(path: Path, combine: str | None) -> str:
         return text
     config = parse_config(text, str(path))
     config["reward"]["combine"] = combine
-    return OmegaConf.to_yaml(config)
+    return config_text(config)

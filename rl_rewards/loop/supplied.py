@@ -19,8 +19,8 @@ from rl_rewards.data.demonstrations.records import require_rewards
 from rl_rewards.envs.text.base import ResponsePairs, TextEnv
 from rl_rewards.loop.ram import check_data, free_bytes
 from rl_rewards.loop.settings import ExampleSettings, Settings
+from rl_rewards.loop.state import Parts
 from rl_rewards.loop.texts_as_episodes import episodes_of
-from rl_rewards.loop.train import Parts
 
 OWN = "env:"
 """The beginning of the name of data that are the environment's own texts."""

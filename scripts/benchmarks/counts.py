@@ -9,7 +9,7 @@ import jax
 from rl_rewards.command_line.compose import composed
 from rl_rewards.loop import build
 from rl_rewards.loop.rounds import Rounds
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.state import init_state
 from scripts.benchmarks.invariants import compiled_after_first_round, follow_ring
 from scripts.benchmarks.worker import tell
 

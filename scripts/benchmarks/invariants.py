@@ -17,7 +17,7 @@ from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
 from rl_rewards.loop.log import MetricsFile
 from rl_rewards.loop.rounds import Rounds
-from rl_rewards.loop.train import TrainState
+from rl_rewards.loop.state import TrainState
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 """jax.monitoring's event of every XLA compilation, one found in the persistent cache included."""

@@ -18,7 +18,7 @@ from rl_rewards.command_line.compose import composed
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.questions import Questions
 from rl_rewards.loop.rounds import Rounds, make_host_env
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.state import init_state
 from scripts.benchmarks.worker import serve
 
 WARM_UP = 3

@@ -7,7 +7,7 @@ from rl_rewards.algorithms.ppo import PPO
 from rl_rewards.algorithms.sac import SAC
 from rl_rewards.core.types import Box, EnvSpec
 from rl_rewards.loop.rounds import Rounds
-from rl_rewards.loop.train import Parts, init_state
+from rl_rewards.loop.state import Parts, init_state
 from rl_rewards.rewards.environment import EnvironmentReward
 from tests.probes import make
 

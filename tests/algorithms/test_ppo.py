@@ -10,7 +10,8 @@ import pytest
 from rl_rewards.algorithms.ppo import PPO
 from rl_rewards.core.types import Discrete
 from rl_rewards.loop.rounds import make_round
-from rl_rewards.loop.train import FINITE, Parts, init_state
+from rl_rewards.loop.state import Parts, init_state
+from rl_rewards.loop.train import FINITE
 from rl_rewards.rewards.environment import EnvironmentReward
 from tests import probes
 from tests.algorithms.small import DISCOUNT, LOPSIDED, small_ppo, train

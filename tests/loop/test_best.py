@@ -21,7 +21,7 @@ from rl_rewards.loop.pretrain import load_pretrained
 from rl_rewards.loop.saved_state import SavedState, saved_state
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.sources import restore_from_run
-from rl_rewards.loop.train import TrainState
+from rl_rewards.loop.state import TrainState
 from rl_rewards.rewards.environment import EnvironmentReward
 from tests.finished import finished_run
 from tests.probes import make, make_spec

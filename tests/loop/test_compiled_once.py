@@ -5,7 +5,7 @@ import pytest
 
 from rl_rewards.loop import build
 from rl_rewards.loop.rounds import Rounds
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.state import init_state
 from scripts.benchmarks.invariants import compiled_after_first_round, compiled_functions, follow_ring
 from tests.runs import composed
 

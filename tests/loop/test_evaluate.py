@@ -12,7 +12,7 @@ from rl_rewards.loop import build
 from rl_rewards.loop.episodes import SCENES_KEPT, first_episodes, scenes_of, visited_is_goal
 from rl_rewards.loop.evaluate import _evaluation_key
 from rl_rewards.loop.fresh_rollouts import FreshRollouts
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.state import init_state
 from tests.runs import composed
 
 

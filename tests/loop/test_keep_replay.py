@@ -16,7 +16,7 @@ from rl_rewards.loop.behaviours import Behaviour, Recorder, scripted, uniform
 from rl_rewards.loop.collect import collect_jax
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.rounds import Rounds, _collect_key
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.state import init_state
 from tests.demonstrations import point_file
 from tests.finished import cut_back, finished_run, resumed_run
 from tests.runs import SMALL_SAC, composed, digest_of

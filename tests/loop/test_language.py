@@ -17,8 +17,8 @@ from rl_rewards.loop import build
 from rl_rewards.loop.collect import reset_jax
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.reward_gate import _check_accuracy
+from rl_rewards.loop.same_start import sample_same_start
 from rl_rewards.loop.sources import restore_from_run
-from rl_rewards.loop.train import sample_same_start
 from rl_rewards.reporting.page import write_report
 from rl_rewards.run import resume_run
 from tests.finished import cut_back, finished_run

@@ -24,7 +24,7 @@ from rl_rewards.loop import build
 from rl_rewards.loop.build import build_algorithm
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.sources import build_source
-from rl_rewards.loop.train import Parts
+from rl_rewards.loop.state import Parts
 from rl_rewards.models.base import Model
 from rl_rewards.rewards.base import AsksForLabels, RewardSource
 from tests.probes import experience_of, make_rollout, make_spec

@@ -5,7 +5,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import build, ram, supplied
 from rl_rewards.loop.seeds import Seeds
-from rl_rewards.loop.train import state_shapes
+from rl_rewards.loop.state import state_shapes
 from tests.demonstrations import point_file
 from tests.runs import composed
 

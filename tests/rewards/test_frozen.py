@@ -11,7 +11,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.sources import COPY, restore_from_run
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.state import init_state
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.hand_designed import HandDesigned
 from rl_rewards.rewards.mixture import Mixture

@@ -9,7 +9,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Box, Discrete
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.state import init_state
 from rl_rewards.rewards.hand_designed import HandDesigned
 from tests.probes import experience_of, make, make_rollout, make_spec
 from tests.runs import composed, rows, run_here

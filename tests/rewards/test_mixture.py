@@ -18,7 +18,7 @@ from rl_rewards.loop import build
 from rl_rewards.loop.checkpoint.one_item import save_reward
 from rl_rewards.loop.run_folder import plain_values
 from rl_rewards.loop.sources import build_source, keep_reward, restore_from_run
-from rl_rewards.loop.train import init_state
+from rl_rewards.loop.state import init_state
 from rl_rewards.rewards.base import asks, reward_fn
 from rl_rewards.rewards.hand_designed import HandDesigned
 from rl_rewards.rewards.mixture import Mixture

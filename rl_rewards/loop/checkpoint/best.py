@@ -11,7 +11,7 @@ from rl_rewards.core.errors import as_os_error
 from rl_rewards.loop.checkpoint.storage import Storage
 from rl_rewards.loop.checkpoint.trees import BEST_ITEMS, item_digests, items_by_owner
 from rl_rewards.loop.saved_state import BEST, CHECKPOINTS
-from rl_rewards.loop.train import TrainState
+from rl_rewards.loop.state import TrainState
 
 
 class BestState(NamedTuple):

@@ -24,7 +24,7 @@ from rl_rewards.loop.checkpoint.trees import (
     state_from,
     tree_digest,
 )
-from rl_rewards.loop.train import TrainState
+from rl_rewards.loop.state import TrainState
 
 
 class Restored(NamedTuple):

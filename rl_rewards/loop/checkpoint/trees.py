@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.core.keys import key_from_data
-from rl_rewards.loop.train import TrainState
+from rl_rewards.loop.state import TrainState
 
 BEST_ITEMS = ("agent", "reward")
 """The items that can also be stored and restored alone."""
