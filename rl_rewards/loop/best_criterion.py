@@ -9,16 +9,17 @@ comparable. Each evaluation is therefore compared with the same round's reward o
 takes the policy for the demonstrator). Exceeding the reference does not count, because nothing is better than a goal,
 and a higher reward is rather an exploit. The worst of three consecutive evaluations counts, so that the policy must
 stay near the reference and not profit from a reward that was wrong for a short time. Returns themselves are compared
-only for a reward that never changes.
+only for a reward that never changes: those under the parts of a mixture that do not pay, which the policy is
+not trained to raise, and else the learned return.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 Row = Mapping[str, Any]
-Criterion = Literal["success", "true_return", "goals", "demonstrations", "learned_return"]
+Criterion = Literal["success", "true_return", "goals", "demonstrations", "unpaid_return", "learned_return"]
 Choice = Literal["success", "true_return", "learned"]
-"""The choices of a configuration; ``learned`` becomes one of the last three criteria, depending on the metrics."""
+"""The choices of a configuration; ``learned`` becomes one of the last four criteria, depending on the metrics."""
 
 CRITERIA: dict[Criterion, str] = {
     "success": "the highest success, mean of the stochastic policy and its mode; ties: the higher true return, then "
@@ -28,6 +29,8 @@ CRITERIA: dict[Criterion, str] = {
     "consecutive evaluations; true success is not used",
     "demonstrations": "episodes that the discriminator takes for demonstrations most nearly as often as it does real "
     "demonstrations, in the worst of three consecutive evaluations; the true return is not used",
+    "unpaid_return": "the highest return under the reward's parts with weight 0, which the policy is not trained to "
+    "raise, mean of the stochastic policy and its mode",
     "learned_return": "the highest learned return, mean of the stochastic policy and its mode; the truth is not used",
 }
 """Descriptions of the criteria, which continue the sentence 'the best evaluation is that with'."""
@@ -51,7 +54,9 @@ def criterion_for(choice: Choice, row: Row, stationary: bool) -> Criterion | Non
     for criterion, keys in REFERENCES.items():
         if all(row.get(key) is not None for key in keys):
             return criterion
-    return "learned_return" if stationary else None
+    if not stationary:
+        return None
+    return "learned_return" if row.get("eval/unpaid_return") is None else "unpaid_return"
 
 
 def score(rows: Sequence[Row], criterion: Criterion) -> tuple[float, ...] | None:

@@ -55,6 +55,8 @@ def test_the_policy_that_is_taken_for_the_demonstrator():
         ({"eval/learned_reward_final": 0.1, "eval/reward_heldout_goals": 0.9}, False, "goals"),
         ({"eval/prob_policy": 0.1, "eval/prob_demos": 0.9}, False, "demonstrations"),
         ({"eval/learned_reward_final": 0.1}, True, "learned_return"),
+        ({"eval/learned_return": 0.1, "eval/unpaid_return": 0.1}, True, "unpaid_return"),
+        ({"eval/learned_return": 0.1, "eval/unpaid_return": 0.1}, False, None),
         ({"eval/learned_reward_final": 0.1}, False, None),
     ],
 )
