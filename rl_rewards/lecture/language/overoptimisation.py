@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from rl_rewards.lecture.language.measures import (
     BETTER,
@@ -50,14 +50,18 @@ REWARDS = {
     "no_penalty_wide": "reward_wide",
 }
 CONTROL = "rlhf"
-"""The arm with a KL penalty, in which no signal may warn."""
+WATCHED = ("no_penalty", CONTROL)
+"""The arms in which a signal must warn in time where gold falls, and must not warn where it does not."""
 SIGNALS = {
     "KL divergence above 6": ("agent/reference_kl", 6.0, 1.0),
     "entropy below 0.25": ("agent/entropy", 0.25, -1.0),
     "share of repeated trigrams above 0.1": ("agent/repetition", 0.1, 1.0),
-    "proxy below its start": ("agent/reward_mean", 0.0, -1.0),
+    "share of unique responses below 0.5": ("agent/unique_responses", 0.5, -1.0),
+    "accuracy on the policy's own pairs below 0.4": ("train/same_start_accuracy", 0.4, -1.0),
 }
-"""Signals that need no gold: a metric of training, a threshold chosen before any run, and 1 if it is exceeded."""
+"""A metric of training, a threshold chosen on development seeds, and 1 if it is exceeded; only the last needs gold."""
+IN_A_ROW = 3
+"""Rounds in a row beyond its threshold after which a signal fires."""
 RL_FORM, BEST_OF_N_FORM = "d (a - b log d)", "d (a - b d)"
 
 
@@ -71,7 +75,7 @@ class OverOptimisation:
         gold = {name: last_mean(arms[name], GOLD) for name in (*policies, CONTROL)}
         highest = {name: best(series(arms[name], GOLD)).tolist() for name in policies}
         start = last_mean(arms["sft"], GOLD, 1)
-        warned = {name: self._warned(arms, key, level, side) for name, (key, level, side) in SIGNALS.items()}
+        warned = {name: _warned(arms, signal) for name, signal in SIGNALS.items()}
         accuracy = {name: at_the_end(arms[of], "reward/heldout_accuracy") for name, of in REWARDS.items()}
         far = at_evaluations(arms["no_penalty"], KL)
         fits = fitted(np.sqrt(np.maximum(far, 0.0)), series(arms["no_penalty"], GOLD) - np.array(start))
@@ -81,17 +85,12 @@ class OverOptimisation:
             "best": highest,
             "accuracy": accuracy,
             "warned": warned,
+            "fires": {name: _or_none(_fires(arms["no_penalty"], *signal)) for name, signal in SIGNALS.items()},
+            "falls": _or_none(_falls(arms["no_penalty"])),
             "fits": fits,
             "curves": curves,
         }
         return Findings(self.claims(gold, highest, warned, fits), details)
-
-    def _warned(self, arms: Mapping[str, RunFiles], key: str, level: float, side: float) -> list[float]:
-        """Return 1 for each seed in which a signal fires before gold has fallen, and never in the control."""
-        there, control = (side * (over_rounds(arms[name], key) - level) > 0 for name in ("no_penalty", CONTROL))
-        fallen = falls_at(series(arms["no_penalty"], GOLD), evaluated_rounds(arms["no_penalty"]))
-        first = np.where(there.any(axis=0), there.argmax(axis=0) + 1, np.inf)
-        return ((first < fallen) & ~control.any(axis=0)).astype(float).tolist()
 
     def claims(
         self,
@@ -141,9 +140,9 @@ class OverOptimisation:
             ),
             *(
                 enough_seeds(
-                    f"The signal '{name}' fires before gold has fallen by {FALL:g}, and never under a KL penalty, in "
-                    "at least 80% of seeds.",
-                    "the thresholds were chosen before any run.",
+                    f"The signal '{name}' fires before gold has fallen by {FALL:g}, and not where gold stays, with and "
+                    "without a KL penalty, in at least 80% of seeds.",
+                    "the thresholds were chosen on development seeds.",
                     [bool(one) for one in found], 0.8, {name: found},
                 )
                 for name, found in warned.items()
@@ -182,10 +181,39 @@ class OverOptimisation:
             figure.savefig(path, dpi=110)
 
 
+def _warned(arms: Mapping[str, RunFiles], signal: tuple[str, float, float]) -> list[float]:
+    """Return 1 for each seed in which a signal fires before gold falls, and does not fire where gold never falls."""
+    return np.all([rightly(_fires(arms[name], *signal), _falls(arms[name])) for name in WATCHED], axis=0).tolist()
+
+
+def rightly(fires: Float[np.ndarray, " seeds"], falls: Float[np.ndarray, " seeds"]) -> Bool[np.ndarray, " seeds"]:
+    """Return where a signal warns in time, or never where there is nothing to warn of; both are rounds or infinity."""
+    return np.where(np.isinf(falls), np.isinf(fires), fires < falls)
+
+
+def _fires(run: RunFiles, key: str, level: float, side: float) -> Float[np.ndarray, " seeds"]:
+    return fires_at(side * (over_rounds(run, key) - level) > 0)
+
+
+def _falls(run: RunFiles) -> Float[np.ndarray, " seeds"]:
+    return falls_at(series(run, GOLD), evaluated_rounds(run))
+
+
+def _or_none(rounds: Float[np.ndarray, " seeds"]) -> list[float | None]:
+    """Return the rounds as JSON has them, with None for infinity."""
+    return [float(one) if np.isfinite(one) else None for one in rounds]
+
+
 def falls_at(gold: Float[np.ndarray, "evaluations seeds"], rounds: Sequence[int]) -> Float[np.ndarray, " seeds"]:
     """Return the round of the first evaluation that is ``FALL`` below the best one before it; infinite for never."""
     below = np.maximum.accumulate(gold, axis=0) - gold >= FALL
     return np.where(below.any(axis=0), np.asarray(rounds, float)[below.argmax(axis=0)], np.inf)
+
+
+def fires_at(beyond: Bool[np.ndarray, "rounds seeds"]) -> Float[np.ndarray, " seeds"]:
+    """Return the first round, counted from 1, that is the ``IN_A_ROW``-th beyond a threshold; infinite for none."""
+    runs = np.lib.stride_tricks.sliding_window_view(beyond, IN_A_ROW, axis=0).all(axis=-1)
+    return np.where(runs.any(axis=0), runs.argmax(axis=0) + float(IN_A_ROW), np.inf)
 
 
 def fitted(far: Float[np.ndarray, "t seeds"], gained: Float[np.ndarray, "t seeds"]) -> dict[str, list[float]]:

@@ -12,7 +12,9 @@ from rl_rewards.lecture.language.overoptimisation import (
     SIZES,
     OverOptimisation,
     falls_at,
+    fires_at,
     fitted,
+    rightly,
 )
 from rl_rewards.studies.claims import conclude
 from tests.lecture.language.invented import SEEDS, about
@@ -46,6 +48,16 @@ def test_over_optimisation_is_judged_by_gold(highest, end, warned, share, expect
 def test_gold_has_fallen_where_it_is_far_below_the_best_before():
     gold = np.array([[0.0, 0.0], [1.0, 0.2], [0.6, 0.4], [0.4, 0.6]])
     np.testing.assert_array_equal(falls_at(gold, [2, 4, 6, 8]), [8.0, np.inf])
+
+
+def test_a_signal_fires_after_three_rounds_in_a_row():
+    beyond = np.array([[1, 1, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1], [1, 1, 1, 0, 0, 0]], bool).T
+    np.testing.assert_array_equal(fires_at(beyond), [6.0, np.inf, 3.0])
+
+
+def test_a_warning_is_right_before_a_fall_and_nowhere_else():
+    fires, falls = np.array([3.0, 9.0, np.inf, 5.0, np.inf]), np.array([8.0, 8.0, 8.0, np.inf, np.inf])
+    np.testing.assert_array_equal(rightly(fires, falls), [True, False, False, False, True])
 
 
 def test_each_form_explains_its_own_curve():
