@@ -53,13 +53,17 @@ CONTROL = "rlhf"
 WATCHED = ("no_penalty", CONTROL)
 """The arms in which a signal must warn in time where gold falls, and must not warn where it does not."""
 SIGNALS = {
-    "KL divergence above 6": ("agent/reference_kl", 6.0, 1.0),
-    "entropy below 0.25": ("agent/entropy", 0.25, -1.0),
-    "share of repeated trigrams above 0.1": ("agent/repetition", 0.1, 1.0),
-    "share of unique responses below 0.5": ("agent/unique_responses", 0.5, -1.0),
-    "accuracy on the policy's own pairs below 0.4": ("train/same_start_accuracy", 0.4, -1.0),
+    "KL divergence above 5": ("agent/reference_kl", 5.0, 1.0),
+    "entropy below 0.38": ("agent/entropy", 0.38, -1.0),
+    "share of repeated trigrams above 0.06": ("agent/repetition", 0.06, 1.0),
+    "share of unique responses below 0.8": ("agent/unique_responses", 0.8, -1.0),
+    "accuracy on the policy's own pairs below 0.475": ("train/same_start_accuracy", 0.475, -1.0),
 }
-"""A metric of training, a threshold chosen on development seeds, and 1 if it is exceeded; only the last needs gold."""
+"""A metric of training, a threshold, and 1 if it is exceeded or -1 if it is undercut; only the last needs gold.
+
+The thresholds are the most sensitive ones that did not fire on development seeds 0 to 2 under a KL penalty where gold
+stayed.
+"""
 IN_A_ROW = 3
 """Rounds in a row beyond its threshold after which a signal fires."""
 RL_FORM, BEST_OF_N_FORM = "d (a - b log d)", "d (a - b d)"
@@ -80,23 +84,27 @@ class OverOptimisation:
         far = at_evaluations(arms["no_penalty"], KL)
         fits = fitted(np.sqrt(np.maximum(far, 0.0)), series(arms["no_penalty"], GOLD) - np.array(start))
         curves = {name: series(arms[name], GOLD).tolist() for name in policies}
+        fires = {name: _fires(arms["no_penalty"], *signal) for name, signal in SIGNALS.items()}
+        falls = _falls(arms["no_penalty"])
+        when = {name: f"{_when(one, 'it fires')}; {_when(falls, 'gold has fallen')}" for name, one in fires.items()}
         details = {
             "gold": gold,
             "best": highest,
             "accuracy": accuracy,
             "warned": warned,
-            "fires": {name: _or_none(_fires(arms["no_penalty"], *signal)) for name, signal in SIGNALS.items()},
-            "falls": _or_none(_falls(arms["no_penalty"])),
+            "fires": {name: _or_none(one) for name, one in fires.items()},
+            "falls": _or_none(falls),
             "fits": fits,
             "curves": curves,
         }
-        return Findings(self.claims(gold, highest, warned, fits), details)
+        return Findings(self.claims(gold, highest, warned, when, fits), details)
 
     def claims(
         self,
         gold: Mapping[str, list[float]],
         highest: Mapping[str, list[float]],
         warned: Mapping[str, list[float]],
+        when: Mapping[str, str],
         fits: Mapping[str, list[float]],
     ) -> list[Claim]:
         """Claim that gold falls for every reward model, later with more comparisons, wide models and ensembles.
@@ -105,6 +113,7 @@ class OverOptimisation:
             gold: arm -> mean gold at the end, of each seed.
             highest: arm -> its best gold, of each seed.
             warned: signal -> 1 for each seed in which it warns in time and never without need.
+            when: signal -> the rounds in which it fires and gold falls, in words.
             fits: form -> share of the variance of gold that it explains, of each seed.
         """
         fell = {name: np.array(highest[name]) - np.array(gold[name]) for name in highest}
@@ -142,7 +151,7 @@ class OverOptimisation:
                 enough_seeds(
                     f"The signal '{name}' fires before gold has fallen by {FALL:g}, and not where gold stays, with and "
                     "without a KL penalty, in at least 80% of seeds.",
-                    "the thresholds were chosen on development seeds.",
+                    f"without a penalty {when[name]}.",
                     [bool(one) for one in found], 0.8, {name: found},
                 )
                 for name, found in warned.items()
@@ -197,6 +206,13 @@ def _fires(run: RunFiles, key: str, level: float, side: float) -> Float[np.ndarr
 
 def _falls(run: RunFiles) -> Float[np.ndarray, " seeds"]:
     return falls_at(series(run, GOLD), evaluated_rounds(run))
+
+
+def _when(rounds: Float[np.ndarray, " seeds"], words: str) -> str:
+    """Return the median round in words, with the number of seeds that have one."""
+    found = rounds[np.isfinite(rounds)]
+    some = f"{words} in {len(found)} of {len(rounds)} seeds"
+    return f"{some}, at round {np.median(found):g} (median)" if len(found) else some
 
 
 def _or_none(rounds: Float[np.ndarray, " seeds"]) -> list[float | None]:

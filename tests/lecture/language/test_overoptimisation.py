@@ -41,7 +41,9 @@ def test_over_optimisation_is_judged_by_gold(highest, end, warned, share, expect
         name: about({"no_penalty_min": 0.0, "no_penalty_less_variance": 0.0, **end}.get(name, -1.0)) for name in ARMS
     }
     fits = {RL_FORM: about(share), BEST_OF_N_FORM: about(0.5)}
-    claims = OverOptimisation().claims(gold, best, dict.fromkeys(SIGNALS, [warned] * SEEDS), fits)
+    claims = OverOptimisation().claims(
+        gold, best, dict.fromkeys(SIGNALS, [warned] * SEEDS), dict.fromkeys(SIGNALS, ""), fits
+    )
     assert outcomes(conclude(claims)) == expected + ("S" if warned else "R") * len(SIGNALS)
 
 
