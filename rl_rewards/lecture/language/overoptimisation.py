@@ -1,4 +1,4 @@
-"""Over-optimisation of a reward model: by comparisons, size and ensembles, and the signals that warn of it.
+"""Over-optimisation of a reward model: by its number of comparisons, of ensembles, and the signals that warn of it.
 
 Gao et al. 2023 (arXiv:2210.10760) fit gold - gold_0 = d (a - b log d) to RL, and d (a - b d) to the best of n, where d
 is the square root of the KL divergence from the start. Coste et al. 2023 (arXiv:2310.02743) pay the lowest member of
@@ -41,14 +41,7 @@ ENSEMBLES = {
 CAREFUL = {"no_penalty_min": "The lowest of three reward models leaves",
     "no_penalty_less_variance": "The mean of three reward models minus their variance leaves",
 }  # fmt: skip
-SIZES = {"no_penalty_narrow": "narrow", "no_penalty_wide": "wide"}
-REWARDS = {
-    "no_penalty_100": "reward_100",
-    "no_penalty": "reward_model",
-    "no_penalty_3000": "reward_3000",
-    "no_penalty_narrow": "reward_narrow",
-    "no_penalty_wide": "reward_wide",
-}
+REWARDS = {"no_penalty_100": "reward_100", "no_penalty": "reward_model", "no_penalty_3000": "reward_3000"}
 CONTROL = "rlhf"
 WATCHED = ("no_penalty", CONTROL)
 """The arms in which a signal must warn in time where gold falls, and must not warn where it does not."""
@@ -75,7 +68,7 @@ class OverOptimisation:
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds
-        policies = list(dict.fromkeys([*COMPARISONS, *ENSEMBLES, *SIZES]))
+        policies = list(dict.fromkeys([*COMPARISONS, *ENSEMBLES]))
         gold = {name: last_mean(arms[name], GOLD) for name in (*policies, CONTROL)}
         highest = {name: best(series(arms[name], GOLD)).tolist() for name in policies}
         start = last_mean(arms["sft"], GOLD, 1)
@@ -107,7 +100,7 @@ class OverOptimisation:
         when: Mapping[str, str],
         fits: Mapping[str, list[float]],
     ) -> list[Claim]:
-        """Claim that gold falls for every reward model, later with more comparisons, wide models and ensembles.
+        """Claim that gold falls for every reward model, later with more comparisons and for ensembles.
 
         Args:
             gold: arm -> mean gold at the end, of each seed.
@@ -127,7 +120,6 @@ class OverOptimisation:
             for name, n in COMPARISONS.items()
         ]  # fmt: skip
         few, many = (highest[name] for name in ("no_penalty_100", "no_penalty_3000"))
-        narrow, wide = (highest[name] for name in SIZES)
         rl, other = fits[RL_FORM], fits[BEST_OF_N_FORM]
         return [
             *falling,
@@ -135,11 +127,6 @@ class OverOptimisation:
                 f"3,000 comparisons allow a higher best gold than 100, by {BETTER:g} or more.",
                 f"{in_words(many)} against {in_words(few)}; {in_words(less(many, few))} more.",
                 "gold more at its best, paired by seed", less(many, few), BETTER, {"100": few, "3000": many},
-            ),
-            at_least(
-                f"A wide reward model allows a higher best gold than a narrow one, by {BETTER:g} or more.",
-                f"{in_words(wide)} against {in_words(narrow)}; {in_words(less(wide, narrow))} more.",
-                "gold more at its best, paired by seed", less(wide, narrow), BETTER, {"narrow": narrow, "wide": wide},
             ),
             *(self._saved(gold, name) for name in CAREFUL),
             at_least(
@@ -173,11 +160,10 @@ class OverOptimisation:
         groups = {
             "by number of comparisons": {name: f"{n:,}" for name, n in COMPARISONS.items()},
             "1,000 comparisons, ensembles": ENSEMBLES,
-            "3,000 comparisons, by size": SIZES,
         }
         with styled():
-            figure = canvas(13.0, 3.6)
-            *panels, paths = figure.subplots(1, 4, sharey=True)
+            figure = canvas(12.0, 3.6)
+            *panels, paths = figure.subplots(1, 3, sharey=True)
             for axes, (title, group) in zip(panels, groups.items(), strict=True):
                 for (name, words), colour in zip(group.items(), colours, strict=False):
                     draw_seeds(axes, evaluated_rounds(arms[name]), np.array(curves[name]), colour, words)

@@ -9,7 +9,6 @@ from rl_rewards.lecture.language.overoptimisation import (
     ENSEMBLES,
     RL_FORM,
     SIGNALS,
-    SIZES,
     OverOptimisation,
     falls_at,
     fires_at,
@@ -20,23 +19,22 @@ from rl_rewards.studies.claims import conclude
 from tests.lecture.language.invented import SEEDS, about
 from tests.studies.outcomes import outcomes
 
-ARMS = {*COMPARISONS, *ENSEMBLES, *SIZES}
+ARMS = {*COMPARISONS, *ENSEMBLES}
 
 
 @pytest.mark.parametrize(
     ("highest", "end", "warned", "share", "expected"),
     [
-        ({}, {}, 1.0, 0.9, "SSSSSSSS"),
-        ({}, {"no_penalty": 0.9}, 1.0, 0.9, "SRSSSRRS"),  # nothing falls with 1,000, so that no ensemble saves anything
-        ({"no_penalty_3000": 0.6}, {}, 1.0, 0.9, "SSSRSSSS"),
-        ({"no_penalty_wide": 0.6}, {}, 1.0, 0.9, "SSSSRSSS"),
-        ({}, {"no_penalty_min": -0.9}, 1.0, 0.9, "SSSSSRSS"),
-        ({}, {"no_penalty_less_variance": -0.9}, 1.0, 0.9, "SSSSSSRS"),
-        ({}, {}, 0.0, 0.5, "SSSSSSSR"),
+        ({}, {}, 1.0, 0.9, "SSSSSSS"),
+        ({}, {"no_penalty": 0.9}, 1.0, 0.9, "SRSSRRS"),  # nothing falls with 1,000, so that no ensemble saves anything
+        ({"no_penalty_3000": 0.6}, {}, 1.0, 0.9, "SSSRSSS"),
+        ({}, {"no_penalty_min": -0.9}, 1.0, 0.9, "SSSSRSS"),
+        ({}, {"no_penalty_less_variance": -0.9}, 1.0, 0.9, "SSSSSRS"),
+        ({}, {}, 0.0, 0.5, "SSSSSSR"),
     ],
 )
 def test_over_optimisation_is_judged_by_gold(highest, end, warned, share, expected):
-    best = {name: about({"no_penalty_100": 0.5, "no_penalty_narrow": 0.5, **highest}.get(name, 1.0)) for name in ARMS}
+    best = {name: about({"no_penalty_100": 0.5, **highest}.get(name, 1.0)) for name in ARMS}
     gold = {
         name: about({"no_penalty_min": 0.0, "no_penalty_less_variance": 0.0, **end}.get(name, -1.0)) for name in ARMS
     }
