@@ -142,7 +142,7 @@ def test_many_comparisons_are_measured_in_pieces_with_the_same_result(learned, t
     for key in ("agent/loss", "agent/heldout_accuracy", "agent/chosen_log_ratio"):
         assert found[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-5)
     expected = rows(run_here_and_return(tmp_path / "model", *reward_model(path, "total_env_steps=32")))
-    monkeypatch.setattr("rl_rewards.rewards.preferences.answers.AT_ONCE", 4)
+    monkeypatch.setattr("rl_rewards.rewards.preferences.reward_model.AT_ONCE", 4)
     found = rows(run_here_and_return(tmp_path / "model_pieces", *reward_model(path, "total_env_steps=32")))
     for one, other in zip(expected, found, strict=True):
         assert one["reward/heldout_calibration_error"] == pytest.approx(other["reward/heldout_calibration_error"])

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.language.responses import Responses, responses_in
@@ -22,13 +22,15 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.pieces import in_pieces
 from rl_rewards.core.types import Action, EnvSpec, Key, Memory, Obs, TextSpec
 from rl_rewards.models.base import Model
-from rl_rewards.models.transformer.generate import Scored, generate, score
+from rl_rewards.models.transformer.generate import Generated, Scored, generate, score
 from rl_rewards.models.transformer.lora import frozen_part, joined, trained_part
 from rl_rewards.models.transformer.model import LanguageModel, TransformerModel
 
 MOST_LOGITS = 2**25
 """The most logits that are computed at once, 134 MB; beyond it responses are scored in pieces. A model with a large
 vocabulary has 50,000 logits for each token."""
+MOST_RESPONSES = 4096
+"""The most responses of each seed that are written at once."""
 
 
 class LanguageState(struct.PyTreeNode):
@@ -134,18 +136,32 @@ class LanguagePolicy(Algorithm):
     def act(
         self, state: LanguageState, memory: Memory, obs: Obs, key: Key, explore: bool
     ) -> tuple[Action, Memory, dict[str, Array]]:
-        """Return one response [B, L] to every prompt, with the log-probability of each of its tokens."""
-        text = self.text
-        written = generate(
-            self.network,
-            state.params["model"],
-            obs[:, : text.prompt_tokens],
-            key,
-            response_tokens=text.response_tokens,
-            end=text.end,
-            allowed=text.vocabulary,
-            greedy=not explore,
-        )
+        """Return one response [B, L] to every prompt, with the log-probability of each of its tokens.
+
+        More than ``MOST_RESPONSES`` are written in equal pieces, whose caches need less memory.
+        """
+        text, batch = self.text, len(obs)
+
+        def write(prompts: Int[Array, "B P"], key: Key) -> Generated:
+            return generate(
+                self.network,
+                state.params["model"],
+                prompts,
+                key,
+                response_tokens=text.response_tokens,
+                end=text.end,
+                allowed=text.vocabulary,
+                greedy=not explore,
+            )
+
+        prompts = obs[:, : text.prompt_tokens]
+        if batch <= MOST_RESPONSES:
+            written = write(prompts, key)
+        else:
+            pieces = next(n for n in range(-(-batch // MOST_RESPONSES), batch + 1) if batch % n == 0)
+            each = prompts.reshape(pieces, batch // pieces, -1), jax.random.split(key, pieces)
+            written = jax.lax.map(lambda one: write(*one), each)
+            written = jax.tree.map(lambda x: x.reshape(batch, *x.shape[2:]), written)
         return written.response, memory, {"log_prob": written.log_prob}
 
     def log_prob(self, state: LanguageState, obs: Obs, action: Action) -> Float[Array, "*batch"]:

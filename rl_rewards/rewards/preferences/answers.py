@@ -26,9 +26,6 @@ from rl_rewards.rewards.preferences.asking import Asking
 from rl_rewards.rewards.preferences.bag_of_words import bag_of_words_accuracy
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 
-AT_ONCE = 512
-"""The most held-out queries whose segments the reward model sees at once, so that memory suffices for any number."""
-
 
 class PreferencesState(struct.PyTreeNode):
     """The model and its D queries. Those to the labeler come first, each at the index of its id, so that even a late
@@ -135,15 +132,8 @@ class KeepsAnswers(Asking):
         return metrics | {"reward/bag_of_words_accuracy": words}
 
     def _heldout_returns(self, state: PreferencesState, model: RewardModelState) -> Float[Array, "E H K"]:
-        """Return every member's returns of the held-out segments, a file's many comparisons in pieces."""
-
-        def returns(inputs: Float[Array, "*batch K L d"]) -> Float[Array, "E *batch K"]:
-            return jnp.sum(self.reward_model.rewards(model, inputs), axis=-1)
-
-        inputs = state.inputs[self._heldout_rows(state)]
-        if len(inputs) <= AT_ONCE:
-            return returns(inputs)
-        return jnp.moveaxis(jax.lax.map(returns, inputs, batch_size=AT_ONCE), 0, 1)
+        """Return every member's returns of the held-out segments."""
+        return jnp.sum(self.reward_model.rewards(model, state.inputs[self._heldout_rows(state)]), axis=-1)
 
     def _heldout_scores(self, state: PreferencesState) -> Float[Array, "H K"]:
         """Return the answers about the held-out segments; NaN where there is none."""

@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.normalize import RunningMoments
+from rl_rewards.core.pieces import in_pieces
 from rl_rewards.core.types import Key, Metrics
 from rl_rewards.models.base import Model, check_model
 from rl_rewards.models.ensemble import Ensemble
@@ -27,6 +28,8 @@ from rl_rewards.models.transformer.model import TransformerModel
 from rl_rewards.models.transformer.sequence import with_trunk
 
 INPUT_CLIP = 10.0  # standard deviations; only for normalised inputs
+AT_ONCE = 512
+"""The most texts of each seed that a transformer judges at once, so that memory suffices for any number of them."""
 
 
 class RewardModelState(struct.PyTreeNode):
@@ -101,10 +104,16 @@ class RewardModel:
         return state.replace(variables=variables, optimizer=self._networks.init_optimizer(variables["params"]))
 
     def rewards(self, state: RewardModelState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"]:
-        """Return the reward of every step, one per member."""
+        """Return the reward of every step, one per member; many texts are judged in pieces."""
         inputs = self._scaled(state, inputs)
-        outputs = jax.vmap(lambda variables: apply(self.network, variables, inputs))(state.variables)  # [M, *batch, H]
-        return self._bounded(jnp.moveaxis(outputs, -1, 1)).reshape(self.ensemble, *inputs.shape[:-1])
+        flat = inputs.reshape(-1, inputs.shape[-1])
+
+        def judged(some: Float[Array, "*batch d"]) -> Float[Array, "*batch E"]:
+            found = jax.vmap(lambda variables: apply(self.network, variables, some))(state.variables)  # [M, *batch, H]
+            return self._bounded(jnp.moveaxis(found, 0, -2)).reshape(*some.shape[:-1], self.ensemble)
+
+        found = in_pieces(judged, flat, AT_ONCE) if isinstance(self.model, TransformerModel) else judged(flat)  # [N, E]
+        return found.T.reshape(self.ensemble, *inputs.shape[:-1])
 
     def train_step(
         self,
