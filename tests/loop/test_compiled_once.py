@@ -10,15 +10,15 @@ from scripts.benchmarks.invariants import compiled_after_first_round, compiled_f
 from tests.runs import composed
 
 SAC = ["algorithm=sac", "algorithm.learning_starts=0", "algorithm.update_ratio=0.05"]
-PAIRS = {
-    "point with SAC": ["env=point", *SAC],
-    "point with PPO": ["env=point"],
-    "pencil case with PPO": ["env=pencil_case"],
-}
+PAIRS = [
+    pytest.param(["env=point", *SAC], id="point with SAC"),
+    pytest.param(["env=point"], id="point with PPO", marks=pytest.mark.long),
+    pytest.param(["env=pencil_case"], id="pencil case with PPO"),
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overrides", PAIRS.values(), ids=PAIRS)
+@pytest.mark.parametrize("overrides", PAIRS)
 def test_nothing_compiles_after_the_first_evaluated_round(tmp_path, overrides):
     before, after = compiled_after_first_round(composed("debug=smoke", *overrides), tmp_path)
     assert before  # the counter works
@@ -33,7 +33,7 @@ def test_the_counter_sees_a_recompilation():
     assert names.count("jit(<lambda>)") == 2
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("seeds", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_replay_is_never_copied(seeds):
     settings = ["algorithm.num_envs=4", "algorithm.rollout_length=10", "algorithm.replay_capacity=1_000_000"]
     cfg = composed("env=point", "reward=environment", *SAC, *settings, f"num_seeds={seeds}")

@@ -1,6 +1,8 @@
 """A user's file of compared responses trains a reward model, then RL against it, and DPO without a reward model."""
 
 import json
+import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -30,13 +32,14 @@ def write_pairs(path, pairs: int = PAIRS) -> str:
 
 
 def with_file(path: str, *overrides: str) -> list[str]:
-    return ["env=text_prompts", path, "env.vocabulary=280", STEPS, *overrides]
+    small = ["algorithm.model.layers=1"] if any(one.startswith("algorithm=") for one in overrides) else []
+    return ["env=text_prompts", path, "env.vocabulary=280", STEPS, *overrides, *small]
 
 
 def reward_model(path: str, *overrides: str) -> list[str]:
     """Return the overrides of a run in which a reward model learns from a file, and nobody is asked."""
     learning = ["reward.answers_from=file", "reward.updates_per_round=20", "reward.reward_model.learning_rate=1e-2"]
-    learning.append("reward.reward_model.begins_with=nothing")
+    learning += ["reward.reward_model.begins_with=nothing", "reward.reward_model.model.layers=1"]
     return with_file(path, "algorithm=sampler", "reward=text_preferences", *learning, *overrides)
 
 
@@ -76,10 +79,21 @@ def test_rl_follows_the_reward_that_was_learned_from_the_file(learned, tmp_path)
     assert np.isfinite(run_here(tmp_path, *with_file(path, *frozen), evaluated=False)["agent/reward_mean"])
 
 
-def test_dpo_learns_from_the_file_without_a_reward_model(learned, tmp_path):
-    path, _ = learned
+def with_dpo(path: str) -> list[str]:
     steps = ["algorithm.learning_rate=1e-2", "algorithm.rounds=5"]
-    last = run_here(tmp_path, *with_file(path, "algorithm=dpo", "reward=environment", *steps), evaluated=False)
+    return with_file(path, "algorithm=dpo", "reward=environment", *steps)
+
+
+@pytest.fixture(scope="module")
+def dpo(learned, tmp_path_factory):
+    """Return the folder of a run of DPO on the file."""
+    folder = tmp_path_factory.mktemp("dpo")
+    run_here(folder, *with_dpo(learned[0]), evaluated=False)
+    return folder
+
+
+def test_dpo_learns_from_the_file_without_a_reward_model(dpo):
+    last = rows(dpo)[-1]
     assert last["agent/comparisons"] == PAIRS
     assert last["agent/chosen_log_ratio"] > last["agent/rejected_log_ratio"]
     assert last["agent/heldout_accuracy"] == 1.0
@@ -105,7 +119,8 @@ def test_labels_are_added_to_the_comparisons_of_the_file(learned, tmp_path):
 def test_a_mixture_hands_the_comparisons_to_the_part_that_takes_them(learned):
     path, _ = learned
     parts = ["reward@reward.parts.task=text_preferences", "reward@reward.parts.bonus=zero"]
-    keys = [f"reward.parts.task.{key}" for key in ("answers_from=file", "reward_model.begins_with=nothing")]
+    changes = ("answers_from=file", "reward_model.begins_with=nothing", "reward_model.model.layers=1")
+    keys = [f"reward.parts.task.{key}" for key in changes]
     mixed = with_file(path, "algorithm=sampler", "reward=mixture", *parts, *keys)
     experiment = build.build(composed("debug=smoke", *mixed))
     compared, source = supplied.build_data(*experiment)["compared"], experiment.parts.source
@@ -115,42 +130,32 @@ def test_a_mixture_hands_the_comparisons_to_the_part_that_takes_them(learned):
     np.testing.assert_array_equal(found.inputs[:, :, 0], compared.segments.next_obs[:, :, 0])
 
 
-def test_a_run_that_stopped_ends_with_the_same_bits(learned, tmp_path):
+def test_a_run_that_stopped_ends_with_the_same_bits_and_refuses_another_file(learned, tmp_path):
     path, whole = learned
-    part = finished_run(tmp_path / "part", *reward_model(path), evaluated=False)
+    part = shutil.copytree(whole, tmp_path / "part")
     cut_back(part)
+    file = Path(path.removeprefix("env.path="))
+    text = file.read_text(encoding="utf-8")
+    swapped = text.replace("chosen", "x").replace("rejected", "chosen").replace("x", "rejected", PAIRS)
+    file.write_text(swapped, encoding="utf-8")
+    with pytest.raises(ConfigError, match="differ from those that this run was started with"):
+        resumed_run(part, 160)
+    file.write_text(text, encoding="utf-8")
     assert digest_of(resumed_run(part, 160, evaluated=False)) == digest_of(whole)
 
 
-def test_another_file_is_refused_when_a_run_goes_on(tmp_path):
-    path = write_pairs(tmp_path / "pairs.jsonl")
-    part = finished_run(tmp_path / "part", *reward_model(path), evaluated=False)
-    cut_back(part)
-    text = (tmp_path / "pairs.jsonl").read_text(encoding="utf-8")
-    swapped = text.replace("chosen", "x").replace("rejected", "chosen").replace("x", "rejected", PAIRS)
-    (tmp_path / "pairs.jsonl").write_text(swapped, encoding="utf-8")
-    with pytest.raises(ConfigError, match="differ from those that this run was started with"):
-        resumed_run(part, 160)
-
-
-def test_many_comparisons_are_measured_in_pieces_with_the_same_result(learned, tmp_path, monkeypatch):
-    path, _ = learned
-    dpo = with_file(path, "algorithm=dpo", "reward=environment")
-    expected = run_here(tmp_path / "whole", *dpo, evaluated=False)
+def test_many_comparisons_are_measured_in_pieces_with_the_same_result(learned, dpo, tmp_path, monkeypatch):
+    path, run_dir = learned
     monkeypatch.setattr("rl_rewards.algorithms.language.learner.MOST_LOGITS", 7 * 20 * 280)
-    found = run_here(tmp_path / "pieces", *dpo, evaluated=False)
+    found = run_here(tmp_path / "dpo", *with_dpo(path), evaluated=False)
     for key in ("agent/loss", "agent/heldout_accuracy", "agent/chosen_log_ratio"):
-        assert found[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-5)
-    expected = rows(run_here_and_return(tmp_path / "model", *reward_model(path, "total_env_steps=32")))
+        assert found[key] == pytest.approx(rows(dpo)[-1][key], rel=1e-4, abs=1e-5)
     monkeypatch.setattr("rl_rewards.rewards.preferences.reward_model.AT_ONCE", 4)
-    found = rows(run_here_and_return(tmp_path / "model_pieces", *reward_model(path, "total_env_steps=32")))
-    for one, other in zip(expected, found, strict=True):
+    run_here(tmp_path / "model", *reward_model(path, "total_env_steps=32"), evaluated=False)
+    pieces = rows(tmp_path / "model")
+    for one, other in zip(rows(run_dir), pieces, strict=False):
         assert one["reward/heldout_calibration_error"] == pytest.approx(other["reward/heldout_calibration_error"])
-
-
-def run_here_and_return(run_dir, *overrides):
-    run_here(run_dir, *overrides, evaluated=False)
-    return run_dir
+    assert pieces
 
 
 def refused(tmp_path, told: str, *overrides: str) -> None:

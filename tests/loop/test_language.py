@@ -27,6 +27,7 @@ from tests.runs import composed, digest_of, rows, run_here
 from tests.unevaluated import evaluations
 
 TEXT = "env=text"
+SMALL = "algorithm.model.layers=1"
 STEPS = "total_env_steps=80"
 
 
@@ -46,9 +47,16 @@ def stages(tmp_path_factory):
     }  # fmt: skip
     save_demonstrations(folder / "texts.npz", env.spec, arrays)
     finished_run(
-        folder / "sft", TEXT, "algorithm=lm", "reward=environment", f"data={folder / 'texts.npz'}", evaluated=False
+        folder / "sft",
+        TEXT,
+        "algorithm=lm",
+        SMALL,
+        "reward=environment",
+        f"data={folder / 'texts.npz'}",
+        evaluated=False,
     )
     reward = ["reward=text_preferences", "labeler=oracle", "algorithm=sampler", f"pretrain.run={folder / 'sft'}"]
+    reward += [SMALL, "reward.reward_model.model.layers=1"]
     finished_run(folder / "reward_model", TEXT, *reward, STEPS, evaluated=False)
     return folder
 
@@ -56,7 +64,7 @@ def stages(tmp_path_factory):
 def after(folder, *overrides: str) -> list[str]:
     """Return the overrides of a run that begins with the policy and uses the reward of the two stages."""
     frozen = ["reward=frozen", f"reward.run={folder / 'reward_model'}", "reward.unsure=allow"]
-    return [TEXT, *frozen, f"pretrain.run={folder / 'sft'}", STEPS, *overrides]
+    return [TEXT, *frozen, f"pretrain.run={folder / 'sft'}", STEPS, SMALL, *overrides]
 
 
 def test_fine_tuning_measures_held_out_texts(stages):
@@ -86,7 +94,9 @@ def later(stages):
     return stages
 
 
-@pytest.mark.parametrize("algorithm", ["rloo", "ppo_lm", "best_of_n"])
+@pytest.mark.parametrize(
+    "algorithm", ["rloo", *(pytest.param(name, marks=pytest.mark.long) for name in ("ppo_lm", "best_of_n"))]
+)
 def test_rl_goes_on_from_the_policy_under_the_learned_reward(later, tmp_path, algorithm):
     if algorithm == "rloo":
         run = later / algorithm
@@ -141,7 +151,7 @@ def test_each_seed_of_a_reward_model_is_judged_alone():
         _check_accuracy(several)
 
 
-@pytest.mark.parametrize("stage", ["sft", "reward_model", "rloo", "dpo"])
+@pytest.mark.parametrize("stage", ["sft", pytest.param("reward_model", marks=pytest.mark.long), "rloo", "dpo"])
 def test_a_stage_that_was_interrupted_ends_with_the_same_bits(later, tmp_path, stage):
     run = shutil.copytree(later / stage, tmp_path / stage)
     wanted = digest_of(run)
