@@ -13,7 +13,7 @@ from rl_rewards.rewards.environment import EnvironmentReward
 from tests.algorithms.small import LOPSIDED
 from tests.demonstrations import point_file
 from tests.probes import make, make_rollout, make_spec
-from tests.runs import build, composed, rows, run_here
+from tests.runs import build, composed, rows, run_here, unexplained
 
 SMALL = {
     "demos": "any.npz",
@@ -114,6 +114,7 @@ def test_a_run_takes_no_environment_step(tmp_path):
     assert last["env_steps"] == 0 and last["gradient_steps"] == 300
     assert last["eval/success_deterministic"] > 0.9
     assert "time/env_steps_per_second" not in last
+    assert "eval/demo_return" in last and unexplained(tmp_path / "run") == set(), "the glossary lacks a metric"
     assert [row["gradient_steps"] for row in rows(tmp_path / "run")] == [50, 100, 150, 200, 250, 300]
 
 

@@ -32,7 +32,9 @@ VALUE_PROBES = {
 }
 
 
-@pytest.mark.parametrize("name", VALUE_PROBES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name == "obs")) for name in VALUE_PROBES]
+)
 def test_values_on_probes(name):
     env, obs, expected = VALUE_PROBES[name]
     algorithm = small_ppo(env.spec)
@@ -42,7 +44,7 @@ def test_values_on_probes(name):
 
 
 @pytest.mark.parametrize("action", [Discrete(2), LOPSIDED], ids=["discrete", "continuous"])
-@pytest.mark.parametrize("probe", [probes.ActionReward, probes.ObsActionReward])
+@pytest.mark.parametrize("probe", [pytest.param(probes.ActionReward, marks=pytest.mark.long), probes.ObsActionReward])
 def test_policy_and_values_on_probes(probe, action):
     env = probe(action=action)
     # In env units, the initial std of the lopsided action is 4 exp(-2) = 0.5, which lowers the value by 0.3.

@@ -33,7 +33,7 @@ PROBES = {
 }
 
 
-@pytest.mark.parametrize("name", PROBES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name == "obs")) for name in PROBES])
 def test_values_on_probes(name):
     probe, options, obs, expected = PROBES[name]
     env = probe(action=LOPSIDED, **options)
@@ -43,7 +43,7 @@ def test_values_on_probes(name):
     np.testing.assert_allclose(values, np.stack([expected, expected]), atol=0.12)
 
 
-@pytest.mark.parametrize("probe", [probes.ActionReward, probes.ObsActionReward])
+@pytest.mark.parametrize("probe", [pytest.param(probes.ActionReward, marks=pytest.mark.long), probes.ObsActionReward])
 def test_policy_on_probes(probe):
     """The action space differs from the network's in centre and scale; results are in env units."""
     env = probe(action=LOPSIDED)
