@@ -17,7 +17,7 @@ from rl_rewards.loop.checkpoint.one_item import restore_item
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.saved_state import SavedState
 from tests.finished import cut_back, finished_run, resumed_run
-from tests.runs import command, composed, digest_of, raw_rows, rows, run_here
+from tests.runs import command, composed, digest_of, raw_rows, rows, run_here, unexplained
 
 SMALL = ("reward=self_play", "reward.horizon=12", "reward.alice_moves=6", "algorithm.rollout_length=40")
 HALL = (*SMALL, "env=hall", "env.length=5", "env.goal=4")
@@ -105,9 +105,11 @@ def test_a_game_leaves_what_the_report_shows(tmp_path):
 
 def test_several_seeds_and_every_option_run(tmp_path):
     options = ("reward.past_share=0.5", "reward.past_versions=1", "reward.cloning_weight=0.5", "reward.form=win")
+    options += ("reward.target_fraction=0.5", "env.max_episode_steps=12")
     last = run_here(tmp_path, *HALL, *options, "num_seeds=2", "algorithm=reinforce", "algorithm.num_envs=8")
     assert np.shape(last["eval/game_reached"]) == (2,)
     assert np.isfinite(last["agent/bob_cloning_loss"]).all()
+    assert unexplained(tmp_path) == set(), "the glossary lacks a metric"
 
 
 # Fine-tuning.
@@ -136,28 +138,19 @@ def test_bob_goes_on_with_what_he_has_learned(tmp_path, played):
     assert after > before, "the observation statistics continue from those of the adopted Bob"
 
 
-def test_any_run_can_begin_with_another_and_is_resumed_without_it(tmp_path):
-    first, second, moved = tmp_path / "first", tmp_path / "second", tmp_path / "moved"
-    plain = ("env=point", "reward=environment")
-    finished_run(first, *plain, evaluated=False)
-    slow = (*plain, "algorithm.learning_rate=1e-12", "total_env_steps=320")
-    finished_run(second, *slow, f"pretrain.run={first}", evaluated=False)
-    before, after = restore_policy(first).state.params, restore_policy(second).state.params
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), before, after)
-    first.rename(moved)
-    resumed_run(second, 640, evaluated=False)
-    assert len(raw_rows(second)) == 2
-
-
-def test_each_seed_goes_on_with_its_own(tmp_path):
+def test_each_seed_goes_on_with_its_own_and_the_run_is_resumed_without_the_first(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    finished_run(first, "env=point", "reward=environment", "num_seeds=2", "total_env_steps=640", evaluated=False)
+    plain = ("env=point", "reward=environment", "num_seeds=2", "total_env_steps=640")
+    finished_run(first, *plain, evaluated=False)
     slow = ("algorithm.learning_rate=1e-12", "total_env_steps=320", f"pretrain.run={first}")
-    finished_run(second, "env=point", "reward=environment", "num_seeds=2", *slow, evaluated=False)
+    finished_run(second, *plain, *slow, evaluated=False)
     with jax.debug_key_reuse(False):  # batched keys look consumed to the checker when one of them is
         for seed in (0, 1):
             before, after = restore_policy(first, seed).state.params, restore_policy(second, seed).state.params
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), before, after)
+    first.rename(tmp_path / "moved")
+    resumed_run(second, 640, evaluated=False)
+    assert len(raw_rows(second)) == 2
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,11 @@ from rl_rewards.reporting.glossary import meaning
 from rl_rewards.reporting.metric_names import of_source, split_part
 from rl_rewards.reporting.page import write_report
 from rl_rewards.reporting.run_files import read_run
+from tests.reporting.conftest import blank_figures  # noqa: F401
 from tests.reporting.fake_play import GAMES, SIDE, add_games, add_visits
 from tests.reporting.fake_run import write_fake_run
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 
 @pytest.fixture
@@ -28,6 +31,7 @@ def _text(run_dir) -> str:
     return write_report(run_dir).read_text(encoding="utf-8")
 
 
+@pytest.mark.drawn
 def test_page_of_games(plain_run):
     text = _text(add_games(plain_run))
     for words in (
@@ -136,6 +140,7 @@ def test_visits_of_seeds(plain_run):
     assert (last.of_seed(0).coverage, last.of_seed(1).coverage) == (1.0, 0.0)
 
 
+@pytest.mark.drawn
 def test_page_of_curiosity(plain_run):
     text = _text(add_visits(plain_run, prefix="novelty"))
     for words in ("Where training has been", "Coverage and the bonus for static", "reward/novelty/coverage"):

@@ -25,6 +25,8 @@ TINY = {
     "ratings_vs_pairs": ["judgments=[4,8]", "judged_at=8", "asked_twice=20", "rounds=2", *FEW, *REWARD],
     "gan": ["updates=6", "evaluations=3", "batch=4", "draws=50", "model.hidden=[4]", "classifier.model.hidden=[4]"],
 }
+LIKE_OTHERS = ("driver", "ranking_efficiency", "ratings_vs_pairs")
+"""Studies of preferences as bradley_terry is; their computation and figures have tests of their own."""
 WIRED = {"spec", "inputs"}  # supplied by the study or the reward, not by the user
 
 
@@ -59,7 +61,9 @@ def _check(node):
             _check(value)
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in LIKE_OTHERS)) for name in TINY]
+)
 def test_a_study_runs_from_its_configuration_to_its_figure(name, tmp_path):
     start_study(tiny(name), tmp_path, ["size=small"])
     assert (tmp_path / "report.html").is_file()

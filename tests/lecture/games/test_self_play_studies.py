@@ -47,7 +47,8 @@ def test_shortest_paths_are_counted_pair_by_pair():
 
 def test_bobs_paths_are_read_off_a_run(tmp_path):
     hall = ("env=hall", f"env.length={LENGTH}", "env.goal=4", "reward.horizon=12", "reward.alice_moves=6")
-    finished_run(tmp_path, "reward=self_play", *hall, "algorithm.rollout_length=40")
+    run = ("reward=self_play", *hall, "algorithm.rollout_length=40", "total_env_steps=640")
+    finished_run(tmp_path, *run, evaluated=False)
     (share,) = hall_paths.shortest_paths(tmp_path, [0], LENGTH)
     assert 0.0 <= share <= 1.0 and share * LENGTH * (LENGTH - 1) == pytest.approx(round(share * 20))
 
