@@ -541,7 +541,8 @@ def by_distance(body):
 @pytest.mark.slow
 def test_a_run_with_two_seeds_learns_from_a_judge(tmp_path):
     with JudgeServer(by_distance) as server:
-        small = ["reward.budget=12", "reward.sessions=3", "reward.segment_steps=5"]
+        small = ["reward.budget=12", "reward.sessions=3", "reward.segment_steps=5", "reward.updates_per_round=2"]
+        small += ["reward.candidates=2", "reward.reward_model.model.hidden=[8]"]
         judge = [f"labeler.base_url={server.base_url}", "labeler.key_variable=JUDGE_KEY"]
         last = run_here(tmp_path, "reward=ai_feedback", "env=point", "num_seeds=2", *small, *judge, evaluated=False)
     np.testing.assert_array_equal(last["reward/labels"], [12, 12])
