@@ -1,5 +1,6 @@
 """Yes/no queries of the adversarial classifier: the states it asks about, the use of answers, and whole runs."""
 
+import shutil
 import sqlite3
 import uuid
 
@@ -19,7 +20,7 @@ from rl_rewards.rewards.mixture import Mixture
 from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import experience_of, make_rollout, make_spec
 from tests.rewards.examples import examples_of, gaussians, initial, numbered, same, source_of, tiny_source, updater
-from tests.runs import digest_of, rows
+from tests.runs import digest_of, rows, unexplained
 
 SPEC = make_spec(obs=1, action=1)
 ASKS = ("env=point", "reward.queries=5", "reward.rounds_per_session=1", "total_env_steps=2560")
@@ -236,21 +237,28 @@ def kept(run, seed=None):
         return restore_from_run(run, seed).state.asked
 
 
-def test_an_oracles_answers_land_in_the_state(tmp_path):
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """Return the folder of a run in which an oracle answers; its classifier has a gradient penalty."""
     more = ("reward.queries=20", "reward.queries_per_session=4", "env.goal_radius=0.35", "labeler.store=true")
-    run = finished_run(tmp_path / "run", *ASKS, *more, evaluated=False)
-    state = kept(run)
+    folder = tmp_path_factory.mktemp("answered") / "run"
+    return finished_run(folder, *ASKS, *more, "reward.classifier.gradient_penalty=1.0", evaluated=False)
+
+
+def test_an_oracles_answers_land_in_the_state(answered):
+    state = kept(answered)
     truly = np.hypot(*np.asarray(state.obs).T) < 0.35
     np.testing.assert_array_equal(state.answer, np.where(truly, YES, NO))
     assert truly.any() and not truly.all(), "the states with the highest reward are of both kinds here"
-    with sqlite3.connect(run / STORE_NAME) as store:
+    with sqlite3.connect(answered / STORE_NAME) as store:
         stored = store.execute(
             "SELECT query_id, scores FROM queries q JOIN answers a ON a.number = q.answer"
         ).fetchall()
     assert dict(stored) == {i: "[1.0]" if done else "[0.0]" for i, done in enumerate(truly)}
-    last = rows(run)[-1]
+    last = rows(answered)[-1]
     assert last["reward/queries"] == last["reward/labels"] == 20.0
     assert last["reward/answered_yes"] == truly.sum() and last["reward/answered_no"] == (~truly).sum()
+    assert unexplained(answered) == set(), "the glossary lacks a metric"
 
 
 def test_every_seed_asks_questions_of_its_own(tmp_path):
@@ -262,8 +270,8 @@ def test_every_seed_asks_questions_of_its_own(tmp_path):
     np.testing.assert_array_equal(first.answer, np.where(wrong, YES, NO))
 
 
-def test_a_run_cut_back_to_an_earlier_checkpoint_ends_in_the_same_bits(tmp_path):
-    run = finished_run(tmp_path / "run", *ASKS, "labeler.mistake=0.3", evaluated=False)
+def test_a_run_cut_back_to_an_earlier_checkpoint_ends_in_the_same_bits(answered, tmp_path):
+    run = shutil.copytree(answered, tmp_path / answered.name)
     told, bits = rows(run), digest_of(run)
     cut_back(run)
     resumed_run(run, 2560, evaluated=False)

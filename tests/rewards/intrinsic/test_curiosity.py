@@ -17,7 +17,7 @@ from rl_rewards.rewards.base import asks
 from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import experience_of, make, make_rollout, make_spec, with_model
 from tests.rewards.examples import initial, same, updater
-from tests.runs import composed, digest_of, raw_rows, run_here, usable_envs
+from tests.runs import SMALL_SAC, composed, digest_of, raw_rows, run_here, unexplained, usable_envs
 
 KINDS = ("prediction_error", "icm", "rnd", "disagreement")
 SPEC = make_spec(obs=2, action=1)
@@ -271,10 +271,10 @@ def test_runs_on_rollouts_and_ends_in_the_same_bits_when_resumed(tmp_path):
 
 
 def test_runs_on_replayed_steps(tmp_path):
-    last = run_here(
-        tmp_path, "env=point", "reward=curiosity", "algorithm=sac", "algorithm.learning_starts=0", "total_env_steps=320"
-    )
+    curious = ("env=point", "reward=curiosity", "reward.kind=icm", "total_env_steps=320")
+    last = run_here(tmp_path, *curious, *SMALL_SAC, "algorithm.learning_starts=0")
     assert np.isfinite(last["agent/critic_loss"]) and np.isfinite(last["eval/learned_return"])
+    assert unexplained(tmp_path) == set(), "the glossary lacks a metric"
 
 
 def test_an_offline_algorithm_has_nothing_for_it():
