@@ -84,7 +84,10 @@ def test_a_study_is_no_job_of_a_sweep(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("launcher", "package"), [("joblib", "joblib"), ("submitit_local", "submitit")])
+@pytest.mark.parametrize(
+    ("launcher", "package"),
+    [("joblib", "joblib"), pytest.param("submitit_local", "submitit", marks=pytest.mark.long)],
+)
 def test_launchers_keep_the_same_folders_and_repeat_nothing(tmp_path, launcher, package):
     pytest.importorskip(package)
     rates = "algorithm.learning_rate=1e-3,-1.0"

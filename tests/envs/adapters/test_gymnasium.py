@@ -258,6 +258,7 @@ def test_examples_are_asked_for_only_by_a_reward_that_needs_them(tmp_path):
     assert last["eval/true_return"] < -100.0
 
 
+@pytest.mark.long
 def test_a_longer_run_continues_a_shorter_one_bit_for_bit(tmp_path):
     run = ("env=gymnasium", "env.id=Hopper-v5", "env.max_episode_steps=50", "reward=environment")
     run_here(tmp_path / "long", *run, evaluated=False)

@@ -167,6 +167,7 @@ def test_gymnax_is_imported_only_when_needed():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.long
 def test_a_longer_run_continues_a_shorter_one_bit_for_bit(tmp_path):
     run = ("env=gymnax", "env.max_episode_steps=30", "reward=environment")
     run_here(tmp_path / "long", *run, evaluated=False)

@@ -265,7 +265,9 @@ def goal_probability(env: PencilCase, obs: np.ndarray, seeds: int) -> np.ndarray
 
 @pytest.mark.slow
 @pytest.mark.optimised
-@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize(
+    "switch", [pytest.param(name, marks=[pytest.mark.long] * (name != "out_of_frame")) for name in SWITCHES]
+)
 def test_each_switch_lets_a_script_fool_a_classifier(switch):
     env = make_env(**{switch: True})
     _, obs, success = play(env, EXPLOITS[switch], seed=11)
