@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from rl_rewards.command_line.choices import CONFIGS, list_choices
 from rl_rewards.loop import build, supplied
 from rl_rewards.loop.experiment import run_experiment
+from rl_rewards.reporting.glossary import meaning
 from rl_rewards.rewards.classifier.places import Places
 from tests.processes import Command
 from tests.unevaluated import evaluations
@@ -118,6 +119,11 @@ def raw_rows(run_dir: Path) -> list[dict]:
 def rows(run_dir: Path) -> list[dict]:
     """Return the rows of metrics.jsonl without measured times."""
     return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in raw_rows(run_dir)]
+
+
+def unexplained(run_dir: Path) -> set[str]:
+    """Return the metrics of a run that have no entry in the glossary."""
+    return {key for row in raw_rows(run_dir) for key in row if meaning(key) is None}
 
 
 def digest_of(run_dir: Path) -> str:

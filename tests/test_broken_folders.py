@@ -95,7 +95,7 @@ def would_train(*_):
     raise WouldTrain
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2, 3))])
 def test_a_broken_folder_is_read_or_refused_in_one_sentence(kept_run, tmp_path, seed, outer_patch):
     outer_patch.setattr(experiment, "Rounds", would_train)
     chance = random.Random(seed)

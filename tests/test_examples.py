@@ -55,7 +55,8 @@ def test_environment_reward_and_judge_in_one_run(tmp_path):
     """The cart is rewarded by the judge's preferences and for unusual states."""
     names = ("env=cart", "reward=mixture", "algorithm=ppo_control", "labeler=gentle", "evaluation.episodes=2")
     parts = ("reward@reward.parts.task=preferences", "reward@reward.parts.bonus=unusual")
-    asks = [f"reward.parts.task.{key}" for key in ("segment_steps=10", "budget=12", "sessions=2", "candidates=2")]
+    few = ("segment_steps=10", "budget=12", "sessions=2", "candidates=2", "updates_per_round=2")
+    asks = [f"reward.parts.task.{key}" for key in (*few, "reward_model.model.hidden=[8]")]
     last = run_here(tmp_path / "run", CONFIGS, *names, *parts, *asks)
     assert last["reward/task/labels"] == 12.0 and np.isfinite(last["reward/task/mean"])
     assert last["reward/bonus/spread"] > 0.0 and last["reward/bonus/mean"] > 0.0

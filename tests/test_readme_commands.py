@@ -12,11 +12,14 @@ from rl_rewards.data import __main__ as data
 from rl_rewards.labelers.store import STORE_NAME
 from tests.demonstrations import point_file, recorded
 from tests.finished import finished_run
-from tests.readmes import ROOT, RUN, all_commands, commands, python_blocks
+from tests.readmes import ROOT, RUN, all_commands, python_blocks
 from tests.runs import run_here
 from tests.test_readmes import HERE, RUN_BY
 
-ASKS = ("env=point", "reward=preferences", "reward.segment_steps=20", "reward.budget=20", "labeler.store=true")
+ASKS = (
+    "env=point", "reward=preferences", "reward.segment_steps=20", "reward.budget=20", "labeler.store=true",
+    "reward.updates_per_round=2", "reward.candidates=2", "reward.reward_model.model.hidden=[8]", "reward.sessions=3",
+)  # fmt: skip
 SMALL = ("total_env_steps=1600", "checkpoint.every=1000")
 FILES = r"\b(FILE|cartpole|goals)\.npz\b"
 PROGRAM = r"python -m rl_rewards\.(data (?!make\b|info run:)|report |calibrate |label )"
@@ -25,13 +28,12 @@ RUNS = r"\boutputs/2026-11-21/(12-00-00|\*)"
 
 
 def _runs():
-    """The printed runs that this file runs; those of the first page in ``make test``, the others in the long tier."""
-    first_page = commands(ROOT / "README.md")
+    """The printed runs that this file runs; the quickstart in ``make test``, the others in the long tier."""
     for command in all_commands():
         by = next((test for start, test in RUN_BY.items() if re.match(start, command)), None)
         match = RUN.fullmatch(command)
         if by == HERE and match and not re.search("--cfg|--config-dir", command):
-            yield pytest.param(match[1], marks=[] if command in first_page else pytest.mark.long, id=match[1])
+            yield pytest.param(match[1], marks=[] if "=quickstart" in command else pytest.mark.long, id=match[1])
 
 
 @pytest.mark.parametrize("line", list(_runs()))

@@ -75,6 +75,7 @@ def test_a_study_is_run_by_one_process(tmp_path):
         door.start_study(cfg, tmp_path, [])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_same_command_twice_loses_no_row_and_no_alarm(tmp_path):
     """This once failed: the second process was killed after two rounds and left two rows, so that the first lost its

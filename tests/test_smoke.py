@@ -47,14 +47,17 @@ PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 
 
-OFTEN = {(reward, "point") for reward in REWARDS}
-OFTEN |= {("adversarial_classifier", env) for env in ("pencil_case", "gymnasium")}
+SHARED = ("constant", "fairl", "gail_softplus", "random")
+"""Variants of make test-long: gail runs their class, or a test of texts does; tests of values show their formulas."""
+OFTEN = {(reward, "point") for reward in REWARDS if reward not in SHARED}
+OFTEN |= {("adversarial_classifier", "pencil_case"), ("self_play", "pencil_case")}
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
-OFTEN |= {("self_play", "pencil_case"), ("linear_preferences", "driver"), ("erroneous", "text")}
-OFTEN |= {("environment", env) for env in {*ENVS, *ROOMS} - {env for _, env in OFTEN}}
-"""The pairs of ``make test``: every reward once, every environment once, and the environments that are hard for a
-reward: one on the host, one with discrete actions, and one from another library without goals or success. The parts of
-the other pairs are all in some of these; ``make test-long`` runs them."""
+OFTEN |= {("linear_preferences", "driver"), ("erroneous", "text")}
+OFTEN |= {("environment", env) for env in {*ENVS, *ROOMS} - {env for _, env in OFTEN} - {"text_prompts"}}
+"""The pairs of ``make test``: every class of rewards once, every environment once (text_prompts in
+``tests/reporting/test_without_true_reward.py``), and the environments that are hard for a reward: one on the host, one
+with discrete actions, and one from another library without goals or success. The parts of the other pairs are all in
+some of these; ``make test-long`` runs them."""
 RUN = [pytest.param(*pair, marks=[] if pair in OFTEN else pytest.mark.long) for pair in PAIRS]
 
 
@@ -64,7 +67,12 @@ def test_pair(tmp_path, reward, env):
         "hand_designed": ["+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"],
         "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5", "algorithm.update_ratio=0.05"],
         "self_play": ["reward.horizon=20", "reward.alice_moves=10"],
-        "preferences": ["reward.updates_per_round=2", "reward.candidates=2", "reward.budget=60"],
+        "preferences": [
+            "reward.updates_per_round=2",
+            "reward.candidates=2",
+            "reward.budget=60",
+            "reward.pseudo_weight=1.0",
+        ],
         "linear_preferences": ["reward.sampler.samples=20", "reward.sampler.burn_in=100", "reward.sampler.thin=2"],
     }
     extra = _foreign(env, tmp_path)

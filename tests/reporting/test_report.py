@@ -312,7 +312,7 @@ def test_no_folder(tmp_path):
 
 
 def test_the_door_imports_no_jax_and_prints_the_path(tmp_path):
-    run_dir = write_fake_run(tmp_path / "run", rounds=3)
+    run_dir = write_fake_run(tmp_path / "run", rounds=3, classifier=False, video=False)
     code = (
         "import sys; from rl_rewards.report import main; code = main([sys.argv[1]]); "
         "assert not {'jax', 'flax', 'mujoco', 'hydra'} & set(sys.modules); sys.exit(code)"
