@@ -124,6 +124,21 @@ def answer_all(folder: Path, done: threading.Event) -> None:
     store.close()
 
 
+def test_training_waits_for_people(tmp_path):
+    done = threading.Event()
+    person = threading.Thread(target=answer_all, args=(tmp_path, done))
+    person.start()
+    try:
+        run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false", evaluated=False)
+    finally:
+        done.set()
+        person.join()
+    found = [row["reward/labels"] for row in raw_rows(tmp_path)]
+    assert found[-1] == 24
+    # Every answer arrives in the round after its query.
+    assert found[1:3] == [row["reward/queries"] for row in raw_rows(tmp_path)[1:3]]
+
+
 @pytest.mark.long
 def test_training_can_go_on_without_answers(tmp_path):
     run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false", "labeler.wait=false", evaluated=False)
@@ -131,7 +146,7 @@ def test_training_can_go_on_without_answers(tmp_path):
     assert (last["reward/labels"], last["reward/queries"]) == (0, 24)
 
 
-def test_training_waits_for_people_and_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
+def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
     read, write = os.pipe()
     asks = (*QUIET, "labeler=human", "labeler.page=false", f"hydra.run.dir={tmp_path / 'run'}")
     process = Command(*asks, output=write, errors=write, evaluated=False)
@@ -153,12 +168,7 @@ def test_training_waits_for_people_and_a_run_that_waits_can_be_stopped_and_loses
     finally:
         done.set()
         person.join()
-    found = raw_rows(tmp_path / "run")
-    labels = [row["reward/labels"] for row in found]
-    assert labels[-1] == 24
-    assert labels[1:3] == [row["reward/queries"] for row in found[1:3]], (
-        "an answer arrives in the round after its query"
-    )
+    assert raw_rows(tmp_path / "run")[-1]["reward/labels"] == 24
 
 
 def test_the_terminal_asks_and_takes_back(tmp_path, outer_patch, capsys):

@@ -10,7 +10,6 @@ from tests.runs import rows, run_here
 pytest.importorskip("tokenizers")
 
 LM = ("env=text_prompts", "env.vocabulary=270", "algorithm=lm", "reward=environment", "algorithm.learning_rate=1e-2")
-LM += ("algorithm.model.layers=1",)
 
 
 def test_a_folder_is_learned_and_then_the_responses_of_a_file(tmp_path):
