@@ -12,6 +12,7 @@ import hypothesis
 import jax
 import jaxtyping
 import pytest
+import yaml
 from jaxtyping import _import_hook
 
 from tests.cpu_times import CpuTimes
@@ -86,6 +87,7 @@ for name, value in JAX_SETTINGS.items():
     os.environ[name.upper()] = str(value)  # also for the processes that tests start
 
 jax.jit = shared_jit
+yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf reads YAML with it; the parser in C takes a fifth off a composition
 NOT_SHARED = {"test_compiled_once.py", "test_bench.py"}
 """Test files that count or measure compilations."""
 

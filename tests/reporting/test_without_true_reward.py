@@ -72,7 +72,7 @@ def test_the_stored_texts_answer_held_out_prompts(stages):
 
 def test_the_best_state_is_not_chosen_by_a_true_return(stages):
     path, run_dir = stages
-    assert json.loads((run_dir / "best.json").read_text(encoding="utf-8"))["criterion"] == "learned_return"
+    assert json.loads((run_dir / "best.json").read_text(encoding="utf-8"))["criterion"] == "unpaid_return"
     parts = build.build(composed("debug=smoke", *with_file(path, "algorithm=sampler", "reward=environment"))).parts
     assert best_choice("auto", parts.env, parts.source) is None
     with pytest.raises(ConfigError, match=r"checkpoint\.best=true_return, but text_prompts has no true reward; choose"):
