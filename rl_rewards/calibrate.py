@@ -7,7 +7,7 @@ trusted answers. Without a labeler, the stored answers themselves are compared w
 import argparse
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +18,10 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import read_json, write_whole
 from rl_rewards.core.types import EnvSpec
+from rl_rewards.envs.base import Environment
 from rl_rewards.labelers.ask_again import AskedAgain, ask_again
 from rl_rewards.labelers.calibration import Calibration, calibrate
-from rl_rewards.labelers.nuisance import NUISANCES
+from rl_rewards.labelers.nuisance import nuisances_of
 from rl_rewards.labelers.pairs import Pairs, read_pairs
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.loop.run_folder import read_config, reading
@@ -39,6 +40,7 @@ class Compared(NamedTuple):
     tested: str
     trusted: str
     found: Calibration
+    units: Mapping[str, str]  # of the features
     notes: list[str]
 
 
@@ -101,18 +103,20 @@ def compare(path: Path, overrides: list[str], seed: int | None = None) -> Compar
     spec = EnvSpec.load(run_dir / "spec.json")
     pairs = _pairs(store_path, spec, seed)
     notes = [] if len(pairs.scores) >= FEW else [f"{len(pairs.scores)} pairs are few: expect wide intervals."]
-    trusted, features = pairs.scores, pairs.features(spec)
+    manners = {} if spec.text is None else _env(run_dir, trust).manners(pairs.obs, pairs.action)
+    trusted, features = pairs.scores, pairs.features(spec) | manners
+    units = {name: one.unit for name, one in nuisances_of(spec).items()} | dict.fromkeys(manners, "in a response")
     names = ", ".join(pairs.labelers)
     if overrides:
         asked, tested, more = _ask(run_dir, pairs, spec, overrides, trust)
         found = calibrate(asked.scores, trusted, features, asked.probability, asked.flip_rate)
-        return Compared(tested, names, found, notes + more)
+        return Compared(tested, names, found, units, notes + more)
     returns = pairs.returns
     if returns is None:
         raise ConfigError(
             f"{store_path} does not know the true return of its clips; name a labeler to ask with labeler=NAME."
         )
-    return Compared(names, "the true return", calibrate(trusted, returns, features), notes)
+    return Compared(names, "the true return", calibrate(trusted, returns, features), units, notes)
 
 
 def _pairs(path: Path, spec: EnvSpec, seed: int | None) -> Pairs:
@@ -131,32 +135,37 @@ def _ask(
     run_dir: Path, pairs: Pairs, spec: EnvSpec, overrides: list[str], trust: Sequence[str]
 ) -> tuple[AskedAgain, str, list[str]]:
     """Return the labeler's answers, its name, and notes on how it was asked."""
-    from rl_rewards.loop.build import build_env, build_labeling
+    from rl_rewards.loop.build import build_labeling
 
-    config, saved = _configs(run_dir, overrides, trust)
-    with reading(run_dir):
-        env = build_env(saved)
+    config, env = _config(run_dir, overrides), _env(run_dir, trust)
     labeling, notes = build_labeling(config), []
     describe = env.describe
     if describe is not None and "info.scene" not in pairs.reads:
         describe = None
-        if "scene" in labeling.requirements.optional_reads:
+        if "scene" in labeling.requirements.optional_reads and env.passage is None:
             notes.append("The store holds no scenes, so segments are described in numbers and not in words.")
-    node, again = config["labeler"], ask_again(labeling, pairs, spec, env.draw, describe, run_dir / FOLDER)
+    node, again = config["labeler"], ask_again(labeling, pairs, spec, env.draw, describe, env.passage, run_dir / FOLDER)
     return again, str(node.get("model") or node["_target_"].rpartition(".")[2].lower()), notes
 
 
-def _configs(run_dir: Path, overrides: list[str], trust: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the configuration of a run in the same environment with this labeler, and that of the run itself."""
-    saved = read_config(run_dir, ["env"], trust)
+def _config(run_dir: Path, overrides: list[str]) -> dict[str, Any]:
+    """Return the configuration of a run in the same environment with this labeler."""
     run_file = run_dir / "run.json"
     choice = read_json(run_file).get("env_choice") if run_file.is_file() else None
-    return composed([*([f"env={choice}"] if choice else []), *overrides]), saved
+    return composed([*([f"env={choice}"] if choice else []), *overrides])
+
+
+def _env(run_dir: Path, trust: Sequence[str]) -> Environment:
+    """Return the run's own environment."""
+    from rl_rewards.loop.build import build_env
+
+    with reading(run_dir):
+        return build_env(read_config(run_dir, ["env"], trust))
 
 
 def in_words(compared: Compared) -> list[str]:
     """Return the comparison in lines of text."""
-    tested, trusted, found, notes = compared
+    tested, trusted, found, units, notes = compared
     mean, low, high = found.agreement
     refused = f" ({found.unanswered} more were refused)" if found.unanswered else ""
     lines = [
@@ -172,7 +181,7 @@ def in_words(compared: Compared) -> list[str]:
         return [*lines, "  no feature of these segments is known"]
     lines.append("  bias per standard deviation of a feature, for equal trusted answers (2 reverses an answer):")
     for name, (b, low, high) in sorted(found.nuisances.items(), key=lambda item: -abs(item[1][0])):
-        lines.append(f"    {name:<24} {b:+.3f} [{low:+.3f}, {high:+.3f}]  ({NUISANCES[name].unit})")
+        lines.append(f"    {name:<24} {b:+.3f} [{low:+.3f}, {high:+.3f}]  ({units[name]})")
     return [*lines, f"  strongest bias: {found.leans_on or 'none found'}"]
 
 

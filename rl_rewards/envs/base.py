@@ -138,6 +138,16 @@ class Environment(Protocol):
         """Return the positions of scenes [*batch, k] on :meth:`plane`, x and y [*batch, 2]; None if they have none."""
         return None
 
+    def manners(self, obs: np.ndarray, action: np.ndarray) -> dict[str, np.ndarray]:
+        """Return numbers [*batch] of segments that say how something is done, and not whether; none by default.
+
+        A labeler may be biased towards them; ``python -m rl_rewards.calibrate`` tells. For texts only.
+
+        Args:
+            obs, action: of segments, [*batch, L, ...].
+        """
+        return {}
+
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
         """Return the true reward [*batch] of any transitions, even impossible ones; None if observations hide it."""
         return None

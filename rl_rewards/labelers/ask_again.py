@@ -35,6 +35,7 @@ def ask_again(
     spec: EnvSpec,
     draw: Callable[[np.ndarray], np.ndarray],
     describe: Callable[[Transition], str] | None,
+    passage: Callable[[Transition], tuple[str, str]] | None,
     folder: Path,
 ) -> AskedAgain:
     """Ask about all ``pairs`` at once and wait. A judge's replies are kept in ``folder`` and not requested again.
@@ -64,6 +65,7 @@ def ask_again(
         draw=draw,
         describe=describe,
         acquisition="asked again",
+        passage=passage,
     )
     scores, probability, flipped = _ask(labeling.make, asked, pairs.segments(swapped=False))
     if flipped is None:

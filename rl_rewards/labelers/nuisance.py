@@ -5,19 +5,22 @@ also belong to the task (for example, where a robot should move little); a perso
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from rl_rewards.core.types import Box, EnvSpec
+from rl_rewards.core.text_measures import distinct_share, ngrams
+from rl_rewards.core.types import Box, EnvSpec, TextSpec
 
 
 class Nuisance(NamedTuple):
     """A feature and its unit."""
 
     of: Callable[[np.ndarray], Float[np.ndarray, "*batch"]]  # of ``taken_from`` [*batch, L, n]
-    taken_from: Literal["obs", "action"]
+    taken_from: Literal["obs", "action", "texts"]  # texts: each step's observation and action, [*batch, L, n + m]
     unit: str
 
 
@@ -48,10 +51,53 @@ NUISANCES = {
     "action_size": Nuisance(action_size, "action", "units of the action"),
     "jerkiness": Nuisance(jerkiness, "action", "units of the action per step"),
 }
+"""The features of vectors."""
+
+
+class Texts(NamedTuple):
+    """N prompts and responses in tokens."""
+
+    prompt: np.ndarray  # [N, P], with pads
+    response: np.ndarray  # [N, L]
+    said: np.ndarray  # [N, L] True for the response's tokens before its end
+    pad: int
+
+
+def response_length(texts: Texts) -> Float[np.ndarray, " N"]:
+    """Return the number of tokens before the end."""
+    return texts.said.sum(axis=-1).astype(np.float64)
+
+
+def repetition(texts: Texts) -> Float[np.ndarray, " N"]:
+    """Return the share of a response's trigrams that it already contained."""
+    return 1.0 - np.asarray(
+        distinct_share(*ngrams(jnp.asarray(texts.response), jnp.asarray(texts.said), 3)), np.float64
+    )
+
+
+def prompt_overlap(texts: Texts) -> Float[np.ndarray, " N"]:
+    """Return the share of a response's different tokens that are in the prompt, 0 for an empty response."""
+    found = []
+    for prompt, response, said in zip(texts.prompt, texts.response, texts.said, strict=True):
+        different = np.unique(response[said])
+        found.append(np.isin(different, prompt[prompt != texts.pad]).mean() if len(different) else 0.0)
+    return np.array(found, np.float64)
+
+
+TEXT_NUISANCES: dict[str, tuple[Callable[[Texts], Float[np.ndarray, " N"]], str]] = {
+    "length": (response_length, "tokens of the response"),
+    "repetition": (repetition, "share of its three-token sequences that the response already contained"),
+    "prompt_overlap": (prompt_overlap, "share of the response's different tokens that are in the prompt"),
+}
+"""The features of texts, with their units."""
 
 
 def nuisances_of(spec: EnvSpec) -> dict[str, Nuisance]:
-    """Return the features that an environment has: those of vectors, not of images or discrete actions."""
+    """Return the features that an environment has: those of texts, or of vectors, but not of images or choices."""
+    if (text := spec.text) is not None:
+        return {
+            name: Nuisance(partial(_summed, of, text), "texts", unit) for name, (of, unit) in TEXT_NUISANCES.items()
+        }
     boxes = {"obs": spec.obs, "action": spec.action}
     vectors = {name for name, box in boxes.items() if isinstance(box, Box) and len(box.shape) == 1}
     return {name: one for name, one in NUISANCES.items() if one.taken_from in vectors}
@@ -59,4 +105,15 @@ def nuisances_of(spec: EnvSpec) -> dict[str, Nuisance]:
 
 def measure(one: Nuisance, obs: np.ndarray, action: np.ndarray) -> Float[np.ndarray, "*batch"]:
     """Return a feature of segments; only the array that it is taken from must have the shape [*batch, L, n]."""
+    if one.taken_from == "texts":
+        return one.of(np.concatenate([obs, action], axis=-1))
     return one.of(np.asarray({"obs": obs, "action": action}[one.taken_from], np.float64))
+
+
+def _summed(of: Callable[[Texts], Float[np.ndarray, " N"]], text: TextSpec, tokens: np.ndarray) -> np.ndarray:
+    """Return a feature of texts [*batch, L, n + m], observations with their actions, summed over the L steps."""
+    flat = tokens.reshape(-1, tokens.shape[-1])
+    response = flat[:, -text.response_tokens :]
+    said = (np.cumsum(response == text.end, axis=-1) == 0) & (response != text.pad)
+    found = of(Texts(flat[:, : text.prompt_tokens], response, said, text.pad))
+    return found.reshape(tokens.shape[:-1]).sum(axis=-1)

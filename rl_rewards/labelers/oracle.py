@@ -23,13 +23,16 @@ from jaxtyping import Float
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.queries import NOBODY, Query
 from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.types import EnvSpec
 from rl_rewards.labelers.at_once import AtOnce
 from rl_rewards.labelers.base import Assignment, Labeling
-from rl_rewards.labelers.nuisance import NUISANCES, measure, nuisances_of
+from rl_rewards.labelers.nuisance import NUISANCES, TEXT_NUISANCES, measure, nuisances_of
 from rl_rewards.labelers.stored import StoredLabeler
 
 ABOUT_RETURNS = ("skip", "equal", "rater_offset", "rating_noise", "bias")
 """Settings that do not apply to yes-or-no questions; 0 is off."""
+FEATURES = (*NUISANCES, *TEXT_NUISANCES)
+"""Names of features that are computed from observations and actions; any other name is a number in info."""
 CEILING = "labeler/agreement_with_true_return"
 """The metric: a reward that is the true one cannot predict more of the answers."""
 
@@ -64,14 +67,13 @@ class Teacher(Labeling):
         for name in ("rater_offset", "rating_noise"):
             value = getattr(self, name)
             require(value >= 0, f"labeler.{name}={value} must be 0 (off) or positive.")
-        require(
-            self.bias_towards in NUISANCES,
-            f"labeler.bias_towards={self.bias_towards} is not a nuisance feature; choose from {', '.join(NUISANCES)}.",
-        )
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=("env_reward", "obs", "action") if self.store or self.bias else ("env_reward",))
+        if not self.store and not self.bias:
+            return Requirements(reads=("env_reward",))
+        from_info = (f"info.{self.bias_towards}",) if self.bias and self.bias_towards not in FEATURES else ()
+        return Requirements(reads=("env_reward", "obs", "action", *from_info))
 
     def make(self, assignment: Assignment) -> "Oracle | StoredOracle":
         """Return the teacher of one seed.
@@ -81,13 +83,18 @@ class Teacher(Labeling):
         """
         if assignment.question == "success":
             self._check_success(assignment)
-        require(
-            self.bias == 0 or self.bias_towards in nuisances_of(assignment.spec),
-            f"labeler.bias_towards={self.bias_towards} is not defined for {assignment.spec.name}, whose "
-            f"{NUISANCES[self.bias_towards].taken_from} is not a vector of numbers; choose labeler.bias=0.",
-        )
+        self._check_feature(assignment.spec)
         oracle = Oracle(self, assignment)
         return StoredOracle(assignment, oracle) if self.store else oracle
+
+    def _check_feature(self, spec: EnvSpec) -> None:
+        own, numbers = nuisances_of(spec), [name for name, shape in spec.info.items() if shape == ()]
+        known = [*own, *numbers] if self.bias else [*FEATURES, *numbers]
+        require(
+            self.bias_towards in known,
+            f"labeler.bias_towards={self.bias_towards} is not a feature of {spec.name}'s segments; choose from "
+            f"{', '.join([*own, *numbers]) or 'none'}, or labeler.bias=0 with the default.",
+        )
 
     def _check_success(self, assignment: Assignment) -> None:
         spec = assignment.spec
@@ -168,13 +175,20 @@ class Oracle(AtOnce):
         teacher, shape = self._teacher, np.shape(query.segments.env_reward)[1:2]
         if teacher.bias == 0:
             return np.zeros((len(rows), *shape))
-        obs, action = (np.asarray(x)[rows] for x in (query.segments.obs, query.segments.action))
-        found = measure(NUISANCES[teacher.bias_towards], obs, action)
+        found = self._feature(query, rows)
         self._features += float(found.sum())
         self._squares += float(np.square(found).sum())
         mean = self._features / max(self._segments, 1.0)
         deviation = np.sqrt(max(self._squares / max(self._segments, 1.0) - mean**2, 1e-12))
         return teacher.bias * self._typical * (found - mean) / deviation
+
+    def _feature(self, query: Query, rows: np.ndarray) -> Float[np.ndarray, "rows K"]:
+        """Return the feature of the bias: that of a segment's steps, or the sum of a number in their info."""
+        name, segments = self._teacher.bias_towards, query.segments
+        if name not in FEATURES:
+            return np.asarray(segments.info[name], np.float64)[rows].sum(axis=-1)
+        obs, action = (np.asarray(x)[rows] for x in (segments.obs, segments.action))
+        return measure(nuisances_of(self.assignment.spec)[name], obs, action)
 
     def _answer(self, query: int, rewards: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, int]:
         """Return the scores [K] of a query's segments [K, L] and the rater; ``extra`` [K] is added to their values."""

@@ -112,6 +112,30 @@ def test_a_pair_is_asked_both_ways_round_and_the_better_one_wins(tmp_path):
     assert server.keys == [f"Bearer {KEY}"] * 4
 
 
+def test_texts_are_judged_as_responses_to_their_prompt(tmp_path):
+    """The prompt is shown once, above both responses, and nothing is called a clip."""
+
+    def passage(segment):
+        return "How much?", worth(segment)
+
+    asked = []
+    for mode, reply in (("pairwise", prefers_more), ("pointwise", lambda body: "7")):
+        with JudgeServer(reply) as server:
+            (tmp_path / mode).mkdir()
+            judge = judge_of(tmp_path / mode, settings(server, mode=mode), passage=passage)
+            judge.submit(asking([[3, 1]]), 0)
+            scores = answered(judge).scores[0].tolist()
+            judge.close()
+        assert scores == pytest.approx([1.0, 0.0] if mode == "pairwise" else [7 / 9, 7 / 9])
+        asked += [message["content"] for body in server.asked for message in body["messages"]]
+    a, b = "What is worth 3.0;", "What is worth 1.0;"
+    ask = "Which response is better? Answer with one letter, A or B, and nothing else."
+    assert f"Prompt:\nHow much?\n\nResponse A:\n{a}\n\nResponse B:\n{b}\n\n{ask}" in asked
+    assert any(f"Prompt:\nHow much?\n\nResponse:\n{a}\n\nHow well does the assistant respond" in text for text in asked)
+    assert "assistant responds to prompts.\nThe task: Be worth much." in asked[0]
+    assert not any("lip" in text for text in asked)
+
+
 def test_a_judge_that_goes_by_the_place_flips_and_says_nothing(tmp_path):
     with JudgeServer(lambda body: "A") as server:
         scores, metrics, _ = judged(tmp_path, server, [[3, 1], [0, 2]])

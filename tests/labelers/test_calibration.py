@@ -1,9 +1,12 @@
 """The results of a calibration, on answers whose truth is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import TextSpec
 from rl_rewards.labelers.calibration import calibrate, flip_rate
 from rl_rewards.labelers.nuisance import NUISANCES, measure, nuisances_of
 from tests.probes import make_spec
@@ -85,3 +88,14 @@ def test_features_of_a_segment():
     expected = {"path_length": 11.0, "displacement": 1.0, "action_size": 3.5 / 4, "jerkiness": 3.5 / 3}
     assert found == pytest.approx(expected)
     assert set(nuisances_of(make_spec(obs=(8, 8, 3)))) == {"action_size", "jerkiness"}
+
+
+def test_features_of_texts():
+    """The prompt is 5 6, left-padded; the first response says 7 8 9 7 8 9 5 and ends, the second one says nothing."""
+    text = TextSpec(vocabulary=10, prompt_tokens=4, response_tokens=9, tokenizer="t")
+    spec = dataclasses.replace(make_spec(obs=13, action=9), text=text)
+    obs = np.tile([0, 0, 5, 6, *[0] * 9], (2, 1, 1))
+    action = np.array([[[7, 8, 9, 7, 8, 9, 5, 1, 6]], [[1, 0, 0, 0, 0, 0, 0, 0, 0]]])
+    found = {name: measure(one, obs, action).tolist() for name, one in nuisances_of(spec).items()}
+    # Of the five trigrams 789 897 978 789 895, one repeats; of the four words 7 8 9 5, one is in the prompt.
+    assert found == {"length": [7.0, 0.0], "repetition": pytest.approx([0.2, 0.0]), "prompt_overlap": [0.25, 0.0]}

@@ -232,15 +232,26 @@ def test_a_biased_teacher_that_is_resumed_says_the_same():
 
 def test_a_bias_needs_a_feature_that_is_there():
     pictures = make_spec(obs=(8, 8, 3), action=1)
-    with pytest.raises(ConfigError, match="whose obs is not a vector"):
+    with pytest.raises(ConfigError, match="is not a feature of test's segments; choose from action_size, jerkiness"):
         Teacher(**PLAIN | {"bias": 1.0}).make(assignment(1, spec=pictures))
     Teacher(**PLAIN | {"bias": 1.0, "bias_towards": "action_size"}).make(assignment(1, spec=pictures))
+    with pytest.raises(ConfigError, match="bias_towards=colour is not a feature"):
+        Teacher(**PLAIN | {"bias_towards": "colour"}).make(assignment(1))
+
+
+def test_a_bias_towards_a_number_in_info():
+    spec = make_spec(obs=2, action=1, info={"flattery": ()})
+    teacher = Teacher(**PLAIN | {"bias": 1.0, "bias_towards": "flattery"})
+    assert teacher.requirements.reads == ("env_reward", "obs", "action", "info.flattery")
+    _, query = walking([[2.0, 2.0]], [[1.0, 1.0]])
+    told = np.repeat([[[0.0], [3.0]]], 5, axis=-1)
+    query = Query(id=query.id, segments=query.segments.replace(info={"flattery": told}))
+    np.testing.assert_array_equal(answers(teacher.make(assignment(1, spec=spec)), query), [[0, 1]])
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bias_towards": "colour"}, r"labeler\.bias_towards=colour is not a nuisance feature"),
         ({"mistake": 2.0}, r"labeler\.mistake=2\.0"),
         ({"myopia": 0.0}, "myopia"),
         ({"rationality": -1.0}, "rationality"),

@@ -1,4 +1,4 @@
-"""Describes a segment to a judge: in the environment's words, else in numbers, or as a sheet of frames."""
+"""Describes a segment to a judge: as texts, in the environment's words, in numbers, or as a sheet of frames."""
 
 import base64
 
@@ -30,7 +30,10 @@ def check_words(assignment: Assignment) -> None:
 
 
 def in_words(segment: Transition, assignment: Assignment) -> Description:
-    """Return a description of ``segment``, numpy leaves [L, ...], in words or in numbers."""
+    """Return a description of ``segment``, numpy leaves [L, ...]: as texts, in words or in numbers."""
+    if assignment.passage is not None:
+        prompt, response = assignment.passage(segment)
+        return {"prompt": prompt, "words": response}
     if assignment.describe is not None:
         return {"words": assignment.describe(segment)}
     return {"words": in_numbers(segment, assignment)}

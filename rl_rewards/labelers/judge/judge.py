@@ -38,7 +38,7 @@ class Judge(StoredLabeler):
 
     def __init__(self, settings: JudgeSettings, assignment: Assignment) -> None:
         self._settings, self._stopping = settings, threading.Event()
-        self._law = constitution(settings.task or "", settings.principles)
+        self._law = constitution(settings.task or "", settings.principles, assignment.passage is not None)
         connection = settings.connection()
         super().__init__(assignment)
         self._journal = Journal(assignment.folder / JOURNAL_NAME, assignment.seed)

@@ -1,13 +1,15 @@
-"""The prompts of a judge: a task, a constitution, and one or two clips, as chat messages (text, or PNG pictures).
+"""What a judge is asked: a task, a constitution, and one or two clips or responses, as chat messages.
 
-The caller decides which clip is called A, and asks in both orders.
+Clips are told in words or shown as PNG pictures; responses are texts, below the prompt that they respond to. The caller
+decides which one is called A, and asks in both orders.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 Description = dict[str, str]
-"""A description of a clip: {"words": text}, or {"png": a sheet of frames, base64}."""
+"""A description of a clip: {"words": text}, or {"png": a sheet of frames, base64}; of a response: {"prompt": text,
+"words": text}."""
 Messages = list[dict[str, Any]]
 
 LETTERS = ("A", "B")
@@ -19,27 +21,37 @@ _SHEET = "Pictures show frames of the clip, in reading order: left to right, the
 _STATE = "The picture shows the state."
 
 
-def constitution(task: str, principles: Sequence[str]) -> str:
-    """Return the system message of every question: the task and the principles."""
-    lines = ["You judge how well an agent does its task, from what happens in short clips.", f"The task: {task}"]
+def constitution(task: str, principles: Sequence[str], texts: bool = False) -> str:
+    """Return the system message of every question: the task and the principles.
+
+    Args:
+        texts: True if the agent is an assistant that writes responses to prompts.
+    """
+    clips = "You judge how well an agent does its task, from what happens in short clips."
+    lines = ["You judge how well an assistant responds to prompts." if texts else clips, f"The task: {task}"]
     if principles:
         lines += ["Judge by these principles:", *(f"{i}. {text}" for i, text in enumerate(principles, 1))]
     return "\n".join(lines)
 
 
 def compare(law: str, a: Description, b: Description) -> Messages:
-    """Return the question which of two clips is better, with the options ``LETTERS``."""
-    ask = "In which clip does the agent do its task better? Answer with one letter, A or B, and nothing else."
+    """Return the question which of two clips or responses is better, with the options ``LETTERS``."""
+    answer = "Answer with one letter, A or B, and nothing else."
+    if "prompt" in a:
+        return _messages(
+            law, [*_prompted("Response A:", a, b), ("Response B:", b)], f"Which response is better? {answer}"
+        )
+    ask = f"In which clip does the agent do its task better? {answer}"
     return _messages(law, [("Clip A:", a), ("Clip B:", b)], ask)
 
 
 def rate(law: str, clip: Description) -> Messages:
-    """Return the question how good one clip is, with the options ``DIGITS``."""
-    ask = (
-        "How well does the agent do its task in this clip, from 0 (not at all) to 9 (as well as can be)? Answer with "
-        "one digit, 0 to 9, and nothing else."
-    )
-    return _messages(law, [("Clip:", clip)], ask)
+    """Return the question how good one clip or response is, with the options ``DIGITS``."""
+    scale = "from 0 (not at all) to 9 (as well as can be)? Answer with one digit, 0 to 9, and nothing else."
+    if "prompt" in clip:
+        ask = f"How well does the assistant respond to the prompt, {scale}"
+        return _messages(law, _prompted("Response:", clip), ask)
+    return _messages(law, [("Clip:", clip)], f"How well does the agent do its task in this clip, {scale}")
 
 
 def done(law: str, state: Description) -> Messages:
@@ -64,6 +76,17 @@ def again(messages: Messages, reply: str, options: Sequence[str]) -> Messages:
     asked = last["content"]
     longer = f"{asked}\n\n{reminder}" if isinstance(asked, str) else [*asked, {"type": "text", "text": reminder}]
     return [*before, {**last, "content": longer}]
+
+
+def _prompted(name: str, response: Description, other: Description | None = None) -> list[tuple[str, Description]]:
+    """Return a prompt and a named response to it.
+
+    Raises:
+        ValueError: if the ``other`` response is to another prompt.
+    """
+    if other is not None and other["prompt"] != response["prompt"]:
+        raise ValueError(f"'{response['prompt']}' and '{other['prompt']}' are different prompts")
+    return [("Prompt:", {"words": response["prompt"]}), (name, response)]
 
 
 def _messages(law: str, clips: Sequence[tuple[str, Description]], ask: str, shown: str = _SHEET) -> Messages:

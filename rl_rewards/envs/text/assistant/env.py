@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
+import jax
 import numpy as np
 from jaxtyping import Array, Int
 
@@ -20,6 +21,8 @@ LEAST_TOKENS = 20
 """The least L: a sum in steps without manners, and its end, with some to spare."""
 PARTS = tuple(field.name for field in fields(GoldParts) if field.name not in ("gold", "kind", "handled"))
 """The parts of gold that are in info as ``gold_NAME``, beside ``kind``; ``handled`` is its ``success``."""
+MANNERS = ("polite", "flattery", "rude", "duplicates", "sentences")
+"""The parts of gold that are numbers of sentences of a kind, whatever is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,10 @@ class Assistant(TextEnv):
         parts = vars(gold_parts(obs, action))
         info = {"success": parts["handled"] > 0.0, "kind": parts["kind"]}
         return Judged(parts["gold"], info | {f"gold_{part}": parts[part] for part in PARTS})
+
+    def manners(self, obs: np.ndarray, action: np.ndarray) -> dict[str, np.ndarray]:
+        parts = vars(jax.jit(gold_parts)(obs, action))
+        return {f"gold_{name}": np.asarray(parts[name], np.float64).sum(axis=-1) for name in MANNERS}
 
     def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
         """Return ``n`` responses: mixed (to prompts of the split, as people of all kinds write), good (nearly the best
