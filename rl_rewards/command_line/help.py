@@ -43,8 +43,8 @@ CHAPTERS = {
 """Folders of experiments in the order of ``--help experiments``; others come last, without a heading."""
 
 _ABOUT = (
-    "rl_rewards trains policies whose reward is learned instead of written down. A run combines an environment, a "
-    "reward source and an algorithm, and shows the learned reward beside the true outcome."
+    "A run combines an environment, a reward, most often a learned one, and an algorithm, and shows the learned reward "
+    "beside the true outcome."
 )
 _EXAMPLES = f"""\
 Usage: {RUN} [GROUP=CHOICE ...] [KEY=VALUE ...]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rl_rewards.core.text_measures import distinct_share, ngrams
-from rl_rewards.core.types import Box, EnvSpec, TextSpec
+from rl_rewards.core.types import Box, EnvSpec, TextSpec, Transition
 
 
 class Nuisance(NamedTuple):
@@ -90,6 +90,8 @@ TEXT_NUISANCES: dict[str, tuple[Callable[[Texts], Float[np.ndarray, " N"]], str]
     "prompt_overlap": (prompt_overlap, "share of the response's different tokens that are in the prompt"),
 }
 """The features of texts, with their units."""
+FEATURES = (*NUISANCES, *TEXT_NUISANCES)
+"""The names of features that are computed from observations and actions; any other name is a number in info."""
 
 
 def nuisances_of(spec: EnvSpec) -> dict[str, Nuisance]:
@@ -101,6 +103,23 @@ def nuisances_of(spec: EnvSpec) -> dict[str, Nuisance]:
     boxes = {"obs": spec.obs, "action": spec.action}
     vectors = {name for name, box in boxes.items() if isinstance(box, Box) and len(box.shape) == 1}
     return {name: one for name, one in NUISANCES.items() if one.taken_from in vectors}
+
+
+def names_of(spec: EnvSpec) -> list[str]:
+    """Return the names of all features of an environment's segments, the numbers in its info included."""
+    return [*nuisances_of(spec), *(name for name, shape in spec.info.items() if shape == ())]
+
+
+def read_for(name: str) -> tuple[str, ...]:
+    """Return what a labeler must read of a segment to measure a feature, as ``Requirements.reads`` names it."""
+    return ("obs", "action") if name in FEATURES else (f"info.{name}",)
+
+
+def feature(name: str, spec: EnvSpec, segments: Transition) -> Float[np.ndarray, "*batch"]:
+    """Return a feature of segments, numpy leaves [*batch, L, ...]; a number in info is summed over the L steps."""
+    if name not in FEATURES:
+        return np.asarray(segments.info[name], np.float64).sum(axis=-1)
+    return measure(nuisances_of(spec)[name], np.asarray(segments.obs), np.asarray(segments.action))
 
 
 def measure(one: Nuisance, obs: np.ndarray, action: np.ndarray) -> Float[np.ndarray, "*batch"]:

@@ -26,13 +26,11 @@ from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.labelers.at_once import AtOnce
 from rl_rewards.labelers.base import Assignment, Labeling
-from rl_rewards.labelers.nuisance import NUISANCES, TEXT_NUISANCES, measure, nuisances_of
+from rl_rewards.labelers.nuisance import FEATURES, feature, names_of, read_for
 from rl_rewards.labelers.stored import StoredLabeler
 
 ABOUT_RETURNS = ("skip", "equal", "rater_offset", "rating_noise", "bias")
 """Settings that do not apply to yes-or-no questions; 0 is off."""
-FEATURES = (*NUISANCES, *TEXT_NUISANCES)
-"""Names of features that are computed from observations and actions; any other name is a number in info."""
 CEILING = "labeler/agreement_with_true_return"
 """The metric: a reward that is the true one cannot predict more of the answers."""
 
@@ -72,8 +70,8 @@ class Teacher(Labeling):
     def requirements(self) -> Requirements:
         if not self.store and not self.bias:
             return Requirements(reads=("env_reward",))
-        from_info = (f"info.{self.bias_towards}",) if self.bias and self.bias_towards not in FEATURES else ()
-        return Requirements(reads=("env_reward", "obs", "action", *from_info))
+        feature_reads = read_for(self.bias_towards) if self.bias else ()
+        return Requirements(reads=tuple(dict.fromkeys(("env_reward", "obs", "action", *feature_reads))))
 
     def make(self, assignment: Assignment) -> "Oracle | StoredOracle":
         """Return the teacher of one seed.
@@ -88,12 +86,11 @@ class Teacher(Labeling):
         return StoredOracle(assignment, oracle) if self.store else oracle
 
     def _check_feature(self, spec: EnvSpec) -> None:
-        own, numbers = nuisances_of(spec), [name for name, shape in spec.info.items() if shape == ()]
-        known = [*own, *numbers] if self.bias else [*FEATURES, *numbers]
+        found = names_of(spec)
         require(
-            self.bias_towards in known,
+            self.bias_towards in (found if self.bias else (*FEATURES, *found)),
             f"labeler.bias_towards={self.bias_towards} is not a feature of {spec.name}'s segments; choose from "
-            f"{', '.join([*own, *numbers]) or 'none'}, or labeler.bias=0 with the default.",
+            f"{', '.join(found) or 'none'}, or labeler.bias=0 with the default.",
         )
 
     def _check_success(self, assignment: Assignment) -> None:
@@ -175,20 +172,12 @@ class Oracle(AtOnce):
         teacher, shape = self._teacher, np.shape(query.segments.env_reward)[1:2]
         if teacher.bias == 0:
             return np.zeros((len(rows), *shape))
-        found = self._feature(query, rows)
+        found = feature(teacher.bias_towards, self.assignment.spec, query.segments)[rows]
         self._features += float(found.sum())
         self._squares += float(np.square(found).sum())
         mean = self._features / max(self._segments, 1.0)
         deviation = np.sqrt(max(self._squares / max(self._segments, 1.0) - mean**2, 1e-12))
         return teacher.bias * self._typical * (found - mean) / deviation
-
-    def _feature(self, query: Query, rows: np.ndarray) -> Float[np.ndarray, "rows K"]:
-        """Return the feature of the bias: that of a segment's steps, or the sum of a number in their info."""
-        name, segments = self._teacher.bias_towards, query.segments
-        if name not in FEATURES:
-            return np.asarray(segments.info[name], np.float64)[rows].sum(axis=-1)
-        obs, action = (np.asarray(x)[rows] for x in (segments.obs, segments.action))
-        return measure(nuisances_of(self.assignment.spec)[name], obs, action)
 
     def _answer(self, query: int, rewards: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, int]:
         """Return the scores [K] of a query's segments [K, L] and the rater; ``extra`` [K] is added to their values."""
