@@ -95,6 +95,8 @@ class Environment(Protocol):
     states as goals for another."""
     goal_threshold: float = 0.0
     """A goal is reached within this distance of its features, unless the run's configuration sets another distance."""
+    reported: tuple[str, ...] = ()
+    """Numbers in ``info`` whose mean at the end of an episode is reported by evaluations, as ``eval/NAME``."""
     reversible: bool = False
     """True if every step can be undone by later steps, so that a player can go back the way it came."""
 

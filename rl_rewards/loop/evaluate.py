@@ -132,6 +132,9 @@ class Evaluator:
                 metrics[i] |= {f"eval/{name}{suffix}": value for name, value in outcome.items()}
                 if explore:
                     metrics[i] |= stochastic_only(one, rewards, found)
+                    ends = last_steps(one)
+                    for name in self.parts.env.reported:
+                        metrics[i][f"eval/{name}"] = float(np.mean(one.info[name][ends]))
                     for reference in REFERENCES:
                         if reference in self.data and self.parts.env.spec.has_true_reward:
                             metrics[i][f"eval/{reference}"] = float(np.atleast_1d(self.data[reference])[i])

@@ -200,6 +200,8 @@ DETERMINISTIC = " Measured with the policy's mode, without exploration."
 FAMILIES = {
     "reward/term_": "Mean per step of a term of the hand-designed reward in training, before its weight.",
     "eval/term_": "Mean per step of a term of the hand-designed reward in the evaluation episodes, before its weight.",
+    "eval/gold_": "A part of the true reward of texts, mean over responses: what style, help and harmlessness are "
+    "worth, or how many sentences of a kind there are.",
     "reward/weight_": "Posterior mean of the weight of a feature, whose unit is its standard deviation.",
     "agent/alice_": "The metric of the same name without alice_, for Alice's policy.",
     "agent/bob_": "The metric of the same name without bob_, for Bob's policy.",

@@ -23,7 +23,7 @@ from rl_rewards.reporting.page import write_report
 from rl_rewards.run import resume_run
 from tests.finished import cut_back, finished_run
 from tests.probes import make_rollout, make_spec
-from tests.runs import composed, digest_of, rows, run_here
+from tests.runs import composed, digest_of, rows, run_here, unexplained
 from tests.unevaluated import evaluations
 
 TEXT = "env=text"
@@ -110,6 +110,8 @@ def test_rl_goes_on_from_the_policy_under_the_learned_reward(later, tmp_path, al
         assert last["agent/reference_kl_k3"] > 0
     if algorithm == "rloo":
         assert 0 <= last["train/same_start_accuracy"] <= 1
+        parts = sum(last[f"eval/gold_{part}"] for part in ("style", "helpful", "harmless"))
+        assert parts < 0 and last["eval/gold_bad_sentences"] > 0 and not unexplained(run), "it was hardly trained"
 
 
 def test_dpo_learns_from_the_comparisons_of_the_reward_model(later):

@@ -39,6 +39,7 @@ class Assistant(TextEnv):
 
     name = "text"
     has_success = True
+    reported = tuple(f"gold_{part}" for part in PARTS)
 
     def __post_init__(self) -> None:
         check_fields(self, "env")
@@ -52,7 +53,7 @@ class Assistant(TextEnv):
 
     @property
     def info_keys(self) -> tuple[str, ...]:
-        return ("kind", *(f"gold_{part}" for part in PARTS))
+        return ("kind", *self.reported)
 
     @property
     def codec(self) -> Vocabulary:
