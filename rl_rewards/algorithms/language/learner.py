@@ -5,6 +5,7 @@ temperature 1, over the tokens that the environment knows; its mode takes the mo
 algorithms share one state, so that each can begin with the model of another (pre-training, fine-tuning, RL).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -158,10 +159,12 @@ class LanguagePolicy(Algorithm):
         if batch <= MOST_RESPONSES:
             written = write(prompts, key)
         else:
-            pieces = next(n for n in range(-(-batch // MOST_RESPONSES), batch + 1) if batch % n == 0)
-            each = prompts.reshape(pieces, batch // pieces, -1), jax.random.split(key, pieces)
+            pieces = math.ceil(batch / MOST_RESPONSES)
+            size = math.ceil(batch / pieces)
+            filled = jnp.concatenate([prompts, jnp.repeat(prompts[-1:], pieces * size - batch, axis=0)])
+            each = filled.reshape(pieces, size, -1), jax.random.split(key, pieces)
             written = jax.lax.map(lambda one: write(*one), each)
-            written = jax.tree.map(lambda x: x.reshape(batch, *x.shape[2:]), written)
+            written = jax.tree.map(lambda x: x.reshape(pieces * size, *x.shape[2:])[:batch], written)
         return written.response, memory, {"log_prob": written.log_prob}
 
     def log_prob(self, state: LanguageState, obs: Obs, action: Action) -> Float[Array, "*batch"]:

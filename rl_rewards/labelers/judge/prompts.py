@@ -1,4 +1,4 @@
-"""What a judge is asked: a task, a constitution, and one or two clips or responses, as chat messages.
+"""The questions to a judge: a task, a constitution, and one or two clips or responses, as chat messages.
 
 Clips are told in words or shown as PNG pictures; responses are texts, below the prompt that they respond to. The caller
 decides which one is called A, and asks in both orders.

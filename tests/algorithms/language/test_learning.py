@@ -151,14 +151,14 @@ def test_responses_scored_in_pieces_have_the_same_log_probabilities(monkeypatch)
 
 def test_responses_written_in_pieces_answer_their_own_prompts(monkeypatch):
     """With a model whose next token is the prompt's, each response repeats its prompt, however many are written."""
-    algorithm = learner("reinforce_lm", num_envs=6)
+    algorithm = learner("reinforce_lm", num_envs=7)
     state = jax.jit(algorithm.init)(jax.random.key(0))
     embedding = 30.0 * jnp.eye(*state.params["model"]["params"]["embedding"].shape)  # every token predicts itself
     params = jax.tree.map(jnp.zeros_like, state.params["model"]["params"]) | {"embedding": embedding}
     params["norm"] = state.params["model"]["params"]["norm"]
     state = state.replace(params={"model": {"params": params}})
-    obs = jnp.zeros((6, PROMPT + 3), jnp.int32).at[:, PROMPT - 1].set(jnp.array([2, 3, 4, 5, 2, 3]))
-    monkeypatch.setattr(language_learner, "MOST_RESPONSES", 4)  # two pieces of three
+    obs = jnp.zeros((7, PROMPT + 3), jnp.int32).at[:, PROMPT - 1].set(jnp.array([2, 3, 4, 5, 2, 3, 5]))
+    monkeypatch.setattr(language_learner, "MOST_RESPONSES", 4)  # two pieces, of four and three
     response, _, behaviour = algorithm.act(state, (), obs, jax.random.key(1), True)
     np.testing.assert_array_equal(response, jnp.tile(obs[:, PROMPT - 1][:, None], (1, 3)))
     np.testing.assert_allclose(behaviour["log_prob"], 0.0, atol=1e-3)
