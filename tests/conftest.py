@@ -87,7 +87,8 @@ for name, value in JAX_SETTINGS.items():
     os.environ[name.upper()] = str(value)  # also for the processes that tests start
 
 jax.jit = shared_jit
-yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf reads YAML with it; the parser in C takes a fifth off a composition
+# OmegaConf reads YAML with it; the parser in C, where there is one, takes a fifth off a composition.
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NOT_SHARED = {"test_compiled_once.py", "test_bench.py"}
 """Test files that count or measure compilations."""
 

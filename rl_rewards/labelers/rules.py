@@ -81,12 +81,12 @@ class WrittenRules(Labeling):
         require(len(self.rules) > 0, "labeler.rules is empty; write at least one rule.")
 
     @property
-    def all(self) -> tuple[Rule, ...]:
+    def parsed(self) -> tuple[Rule, ...]:
         return tuple(Rule(**{**rule, "words": tuple(rule.get("words") or ())}) for rule in self.rules.values())
 
     @property
     def requirements(self) -> Requirements:
-        reads = [read_for(rule.of) for rule in self.all if rule.of is not None]
+        reads = [read_for(rule.of) for rule in self.parsed if rule.of is not None]
         return Requirements(reads=tuple(dict.fromkeys(["obs", "action", *(name for one in reads for name in one)])))
 
     def make(self, assignment: Assignment) -> "RuleFollower":
@@ -101,7 +101,7 @@ class WrittenRules(Labeling):
             "labeler=rules scores segments, but this reward asks whether the task is done; choose reward.queries=0 or "
             "another labeler.",
         )
-        for name, rule in zip(self.rules, self.all, strict=True):
+        for name, rule in zip(self.rules, self.parsed, strict=True):
             require(
                 rule.of is None or rule.of in names_of(spec),
                 f"labeler.rules.{name}.of={rule.of} is not a feature of {spec.name}'s segments; choose from "
@@ -111,7 +111,7 @@ class WrittenRules(Labeling):
                 rule.of is not None or assignment.passage is not None,
                 f"labeler.rules.{name}.words counts words, and {spec.name} has no texts; choose of=FEATURE.",
             )
-        return RuleFollower(self.all, assignment)
+        return RuleFollower(self.parsed, assignment)
 
 
 class RuleFollower(AtOnce):

@@ -35,7 +35,7 @@ class Frozen(RewardSource):
     seed: int | Literal["each"] | None
     early_end: Literal["refuse", "allow"]
     unsure: Literal["refuse", "allow"] = "refuse"
-    recombine: Literal["mean", "min", "less_variance"] | None = None  # of an ensemble's members; ``source`` has it
+    recombine: Literal["mean", "min", "less_variance"] | None = None  # as ``source`` pays its ensemble now
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")

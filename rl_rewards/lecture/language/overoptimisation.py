@@ -38,9 +38,11 @@ ENSEMBLES = {
     "no_penalty_min": "lowest of three",
     "no_penalty_less_variance": "mean minus variance",
 }
-CAREFUL = {"no_penalty_min": "The lowest of three reward models leaves",
+CAREFUL = {
+    "no_penalty_min": "The lowest of three reward models leaves",
     "no_penalty_less_variance": "The mean of three reward models minus their variance leaves",
-}  # fmt: skip
+}
+"""Arms that pay an ensemble with care, and the beginnings of their claims."""
 REWARDS = {"no_penalty_100": "reward_100", "no_penalty": "reward_model", "no_penalty_3000": "reward_3000"}
 CONTROL = "rlhf"
 WATCHED = ("no_penalty", CONTROL)
@@ -54,8 +56,9 @@ SIGNALS = {
 }
 """A metric of training, a threshold, and 1 if it is exceeded or -1 if it is undercut; only the last needs gold.
 
-The thresholds are the most sensitive ones that did not fire on development seeds 0 to 2 under a KL penalty where gold
-stayed.
+The thresholds were chosen on development seeds 0 to 2: none fired there under a KL penalty where gold stayed. Those of
+repetition, unique responses and accuracy could have been somewhat more sensitive. No threshold of any signal was right
+in both arms in more than one of these seeds.
 """
 IN_A_ROW = 3
 """Rounds in a row beyond its threshold after which a signal fires."""

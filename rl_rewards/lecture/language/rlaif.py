@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 ERRING = {"policy_70": 0.7, "policy_80": 0.8, "policy_90": 0.9, "policy_always_right": 1.0}
 """Policy -> the share of its judge's answers that are right."""
-LEANING = {"policy_flattered": ("judge_flattered", "eval/gold_flattery", "gold_flattery", "flattering sentences"),
-           "policy_verbose": ("judge_verbose", "eval/gold_length", "length", "tokens")}  # fmt: skip
+LEANING = {
+    "policy_flattered": ("judge_flattered", "eval/gold_flattery", "gold_flattery", "flattering sentences"),
+    "policy_verbose": ("judge_verbose", "eval/gold_length", "length", "tokens"),
+}
 """Policy -> its judge, the metric of what its judge leans towards, the feature's name for calibrate, and its unit."""
 PEOPLE, PLAIN = "rlhf", "policy_90"
 LONGER = {"policy_flattered": 2.0, "policy_verbose": 1.25}
