@@ -2,7 +2,8 @@
 
 Slides: DPO learns from comparisons without a reward model; the best of n needs no learning, but n times the responses.
 The true reward is the sentiment that people would give a response, with a guard of fluency (``env.gold=rated``); it
-labels the comparisons, and chooses the best of the eight. All intervals are over prompts, the same for each policy.
+labels the comparisons, and chooses the best of the eight. All intervals are over prompts, the same for each policy,
+which are held out from training (``env.heldout_every``).
 """
 
 from collections.abc import Mapping, Sequence
