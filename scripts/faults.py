@@ -595,10 +595,10 @@ FAULTS = (
     ),
     Fault(
         "repeated words count again in the rated gold",
-        "envs/text/rated_gold.py",
+        "data/rated/sentiment.py",
         "counted = first & (ordered < nothing)",
         "counted = ordered < nothing",
-        "envs/text/test_rated_gold.py",
+        "data/rated/test_sentiment.py",
     ),
     Fault(
         "pretrained weights are used with another tokenizer",

@@ -202,7 +202,7 @@ def _make(chosen: argparse.Namespace) -> None:
 
 
 def _rated(chosen: argparse.Namespace) -> None:
-    from rl_rewards.data.rated_texts import FOLDER, fetch_rated_texts
+    from rl_rewards.data.rated.texts import FOLDER, fetch_rated_texts
 
     path = fetch_rated_texts(FOLDER, chosen.given)
     print(f"{path}: texts with human ratings of their sentiment; licence and citation stand beside them")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import jax
 import numpy as np
 
 from rl_rewards.core.queries import Labels, Query, Question
@@ -31,6 +32,13 @@ class Assignment:
     acquisition: str  # how queries are chosen; only stored with them
     question: Question = "quality"
     passage: Callable[[Transition], tuple[str, str]] | None = None  # a segment's prompt and response; None: no texts
+
+
+def responses_of(segments: Transition, assignment: Assignment) -> list[str]:
+    """Return the responses of K segments of text, numpy leaves [K, L, ...]."""
+    assert assignment.passage is not None, "the environment has texts"
+    each = [jax.tree.map(lambda x, k=k: x[k], segments) for k in range(len(segments.action))]
+    return [assignment.passage(one)[1] for one in each]
 
 
 class Labeling(Protocol):

@@ -20,7 +20,7 @@ from rl_rewards.core.queries import Query
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Transition
 from rl_rewards.labelers.at_once import AtOnce
-from rl_rewards.labelers.base import Assignment, Labeling
+from rl_rewards.labelers.base import Assignment, Labeling, responses_of
 from rl_rewards.labelers.nuisance import feature, names_of, read_for
 
 
@@ -39,7 +39,7 @@ class Rule:
         if self.of is not None:
             found = feature(self.of, assignment.spec, segments)
         else:
-            found = np.array([float(len(self._pattern.findall(text))) for text in _responses(segments, assignment)])
+            found = np.array([float(len(self._pattern.findall(text))) for text in responses_of(segments, assignment)])
         return self.weight * np.minimum(found, self.most)
 
     @property
@@ -135,9 +135,3 @@ class RuleFollower(AtOnce):
             f"Seed {self.assignment.seed} is labelled by {len(self._rules)} written rules, not by a language model or "
             "a person: what no rule counts makes no difference."
         ]
-
-
-def _responses(segments: Transition, assignment: Assignment) -> list[str]:
-    assert assignment.passage is not None
-    each = [jax.tree.map(lambda x, k=k: x[k], segments) for k in range(len(segments.action))]
-    return [assignment.passage(one)[1] for one in each]

@@ -14,12 +14,12 @@ from jaxtyping import Array, Bool, Float, Int
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.data.rated_texts import FOLDER, read_rated_texts
+from rl_rewards.data.rated.fit import RatedFit, fit_rated
+from rl_rewards.data.rated.texts import FOLDER, read_rated_texts
 from rl_rewards.envs.base import Episodes
 from rl_rewards.envs.text.base import Corpus, Judged, ResponsePairs, Sizes, TextEnv
 from rl_rewards.envs.text.folder import Cut, read_folder, windows
 from rl_rewards.envs.text.heldout import only_evaluated
-from rl_rewards.envs.text.rated_fit import RatedFit, fit_rated
 from rl_rewards.envs.text.rated_gold import RatedParts, rated_parts
 from rl_rewards.envs.text.rows import RESPONSES, Content, Row, read_rows, texts_of
 from rl_rewards.envs.text.subwords import SubwordTokenizer, load_tokenizer, train_bpe

@@ -1,4 +1,4 @@
-"""Learns the true reward ``env.gold=rated`` from the texts that people have rated, in the tokens of any tokenizer.
+"""Learns the sentiment of texts from those that people have rated, in the tokens of any tokenizer.
 
 Everything is computed in one thread and in one order, so that a resumed run has the same reward.
 """
@@ -13,8 +13,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from jaxtyping import Float, Int
 
-from rl_rewards.data.rated_texts import RatedTexts
-from rl_rewards.envs.text.rated_gold import (
+from rl_rewards.data.rated.sentiment import (
     PAIR_COUNTS,
     PAIR_WEIGHTS,
     RatedModel,
@@ -23,6 +22,7 @@ from rl_rewards.envs.text.rated_gold import (
     pair_places,
     sentiment,
 )
+from rl_rewards.data.rated.texts import RatedTexts
 
 HELD_OUT_EVERY = 10
 """One text in this many is held out, to measure the agreement with people and the usual log-probability of a token."""

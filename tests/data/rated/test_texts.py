@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.data import rated_texts
-from rl_rewards.data.rated_texts import FILES, fetch_rated_texts, read_rated_texts
+from rl_rewards.data.rated import texts as rated_texts
+from rl_rewards.data.rated.texts import FILES, fetch_rated_texts, read_rated_texts
 
 RATINGS = {"1": [3, 4, 2], "2": [-4, -2]}
 TEXTS = {"1": "A warm and funny film.", "2": "Très dull."}

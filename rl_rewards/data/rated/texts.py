@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -42,12 +43,18 @@ TEXTS, SOURCE = "texts.jsonl", "source.json"
 HOW = "fetch them with: make language-data"
 
 
-class RatedTexts(NamedTuple):
-    """Texts and the mean of their ratings."""
+@dataclass(frozen=True)
+class RatedTexts:
+    """n texts with their ratings."""
 
     text: list[str]
     kind: list[str]  # a key of FILES
-    mean: Float[np.ndarray, " n"]  # in [-4, 4]
+    ratings: list[list[float]]  # of each text, one of every person who rated it, in [-4, 4]
+
+    @cached_property
+    def mean(self) -> Float[np.ndarray, " n"]:
+        """Return the mean rating of each text."""
+        return np.array([np.mean(one) for one in self.ratings], np.float32)
 
 
 def fetch_rated_texts(folder: Path, given: Path | None = None) -> Path:
@@ -90,8 +97,7 @@ def read_rated_texts(folder: Path = FOLDER) -> RatedTexts:
     stored = read_json(folder / SOURCE).get("texts_sha256")
     require(stored == _sha256(content), f"{path} is not the file that was written there; {HOW}")
     rows = [json.loads(line) for line in content.decode("utf-8").splitlines()]
-    mean = np.array([np.mean(row["ratings"]) for row in rows], np.float32)
-    return RatedTexts([row["text"] for row in rows], [row["kind"] for row in rows], mean)
+    return RatedTexts([row["text"] for row in rows], [row["kind"] for row in rows], [row["ratings"] for row in rows])
 
 
 def _write(archive: Path, folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Texts that people have rated, and what can be learned from them."""
