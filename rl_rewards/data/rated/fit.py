@@ -54,15 +54,15 @@ def fit_rated(texts: RatedTexts, encode: Callable[[str], list[int]], vocabulary:
     bias = float(texts.mean[~held].mean())
     model = RatedModel(
         weights=ridge(inputs[~held], texts.mean[~held] - bias).astype(np.float32),
-        bias=np.float32(bias),
+        bias=np.asarray(bias, np.float32),
         **_counts(tokens[~held], mask[~held], vocabulary),
-        usual=np.float32(0.0),
+        usual=np.asarray(0.0, np.float32),
     )
     found, told = (np.asarray(jax.jit(of)(model, tokens[held], mask[held])) for of in (sentiment, mean_log_prob))
     kinds, mean = np.array(texts.kind)[held], texts.mean[held]
     groups = {"all": np.ones(len(kinds), bool), **{kind: kinds == kind for kind in dict.fromkeys(texts.kind)}}
     correlation = {name: float(np.corrcoef(found[rows], mean[rows])[0, 1]) for name, rows in groups.items()}
-    return RatedFit(model.replace(usual=np.float32(np.quantile(told, UNUSUAL))), correlation)
+    return RatedFit(model.replace(usual=np.asarray(np.quantile(told, UNUSUAL), np.float32)), correlation)
 
 
 def ridge(inputs: scipy.sparse.csr_matrix, targets: Float[np.ndarray, " n"]) -> Float[np.ndarray, " F"]:

@@ -1,6 +1,7 @@
 """The sentiment of texts in any tokens: a linear model that is learned from texts which people have rated (fit.py)."""
 
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
@@ -13,16 +14,19 @@ PAIR_WEIGHTS, PAIR_COUNTS = 2**16, 2**20
 BACK_OFF = 20.0
 """The number of times that a token must have been seen for its successors to count as much as single tokens."""
 
+Either = Array | np.ndarray
+"""An array of JAX, or of numpy where a model has just been fitted."""
+
 
 class RatedModel(struct.PyTreeNode):
     """Weights and statistics that are fitted to the rated texts, for V tokens."""
 
-    weights: Float[Array, " F"]  # of each token, then of each place of pairs; F = V + PAIR_WEIGHTS
-    bias: Float[Array, ""]
-    log_prob: Float[Array, " V"]  # of single tokens, in nats
-    count: Float[Array, " V"]  # of each token before another one
-    pair_count: Int[Array, " PAIR_COUNTS"]  # uint8, at most 255
-    usual: Float[Array, ""]  # the mean log-probability of a token which three in four human texts exceed
+    weights: Float[Either, " F"]  # of each token, then of each place of pairs; F = V + PAIR_WEIGHTS
+    bias: Float[Either, ""]
+    log_prob: Float[Either, " V"]  # of single tokens, in nats
+    count: Float[Either, " V"]  # of each token before another one
+    pair_count: Int[Either, " PAIR_COUNTS"]  # uint8, at most 255
+    usual: Float[Either, ""]  # the mean log-probability of a token which three in four human texts exceed
 
 
 def features(tokens: Int[Array, "N L"], mask: Bool[Array, "N L"], vocabulary: int) -> tuple[Array, Array]:
