@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from rl_rewards.calibrate import compare, in_words, main
+from rl_rewards.calibrate import compare, compare_all, main
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Query
 from rl_rewards.labelers.exchange import export_lines, import_lines
@@ -16,6 +16,7 @@ from rl_rewards.labelers.oracle import Teacher
 from rl_rewards.labelers.pairs import read_pairs
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.loop.build import build_env
+from rl_rewards.reporting.judges import headline, in_words
 from tests.labelers.assignments import assignment
 from tests.labelers.judge_server import JudgeServer
 from tests.labelers.test_oracle import PLAIN
@@ -58,8 +59,9 @@ def answered_run(folder, n=200, seed=0, **teacher):
 
 
 def test_a_runs_own_answers_against_the_true_return(tmp_path):
-    right = compare(answered_run(tmp_path / "right"), [])
-    assert right.found.agreement == (1.0, 1.0, 1.0) and right.found.leans_on is None and right.notes == []
+    right = compare_all(answered_run(tmp_path / "right"), [])
+    assert right.notes == [] and right.compared[0].found.leans_on is None
+    assert right.compared[0].found.agreement == (1.0, 1.0, 1.0)
     mistaken = compare(answered_run(tmp_path / "mistaken", n=400, mistake=0.22), []).found
     assert mistaken.agreement[0] == pytest.approx(0.78, abs=0.05) and mistaken.leans_on is None
     assert mistaken.kappa == pytest.approx(0.56, abs=0.1)
@@ -139,7 +141,7 @@ def test_what_is_known_of_clips_travels_with_them_and_may_be_missing(tmp_path):
 
 
 def test_what_is_told(tmp_path):
-    lines = "\n".join(in_words(compare(answered_run(tmp_path, n=10), [])))
+    lines = "\n".join(in_words(compare_all(answered_run(tmp_path, n=10), [])))
     assert "10 pairs are few" in lines and "strongest bias: none found" in lines and "on 10 pairs" in lines
 
 
@@ -175,3 +177,47 @@ def test_what_is_no_run_with_pairs(tmp_path, capsys):
     build_env(composed("env=flip")).spec.save(other / "spec.json")
     with pytest.raises(ConfigError, match="answers about point, but its run uses"):
         compare(other, [])
+
+
+def test_a_file_of_comparisons_and_several_judges(tmp_path, capsys):
+    """The chosen responses are polite and brief. One judge prefers polite ones, another one long ones."""
+    pytest.importorskip("tokenizers")
+    path = tmp_path / "pairs.jsonl"
+    rows = [
+        {"prompt": f"question {i} ?", "chosen": f"thank you {i}", "rejected": f"what a long answer to number {i}"}
+        for i in range(30)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    main(
+        [
+            str(path), "labeler=rules", "labeler.rules.brief.weight=0", "labeler.rules.fresh.weight=0",
+            "--judge", "labeler=rules labeler.rules.brief.weight=1 labeler.rules.polite.weight=0",
+            "--out", str(tmp_path / "found.json"),
+        ]
+    )  # fmt: skip
+    printed, found = capsys.readouterr().out, json.loads((tmp_path / "found.json").read_text())
+    polite, wordy = found["judges"]
+    assert polite["trusted"] == "pairs.jsonl" and polite["pairs"] == 30
+    assert polite["agreement"] == [1.0, 1.0, 1.0] and wordy["agreement"] == [0.0, 0.0, 0.0]
+    assert "ceiling" not in printed
+    (difference,) = found["differences"]
+    assert difference["only_one"] == 30 and difference["p"] < 1e-6
+    assert "writtenrules (1) is right more often than writtenrules (2)" in printed
+    page = (tmp_path / "pairs.calibration" / "judges.html").read_text()
+    assert "agrees best with pairs.jsonl, in 100% of the decided pairs" in page and page.count("<img") == 2
+    with pytest.raises(ConfigError, match="has no seeds"):
+        compare(path, ["labeler=rules"], seed=0)
+    with pytest.raises(ConfigError, match="does not know the true return"):
+        compare(path, [])
+
+
+def test_the_ceiling_of_noisy_answers_and_judges_that_cannot_be_told_apart(tmp_path):
+    run = answered_run(tmp_path, n=300, mistake=0.25)
+    judges = compare_all(run, [["labeler=oracle"], ["labeler=oracle", "labeler.bias=0.02"]])
+    assert judges.ceiling.of == "truth" and judges.ceiling.share == pytest.approx(0.75, abs=0.05)
+    assert judges.compared[0].found.agreement_decided == pytest.approx(judges.ceiling.share)
+    told = "\n".join(in_words(judges))
+    assert "teacher (1) and teacher (2) cannot be told apart" in told and "ceiling: 0.7" in told
+    assert "teacher (2) cannot be told apart from it" in headline(judges)
+    guessing = compare_all(run, [["labeler=oracle", "labeler.rationality=1e-6"]])
+    assert "better than a coin" in headline(guessing)

@@ -14,10 +14,15 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.queries import calibration_error
+from rl_rewards.labelers.judge_statistics import agreement_at_equal, temperature_scaled
 
 RESAMPLES = 2000
 """The number of bootstrap resamples of the pairs."""
+REFITTED = 500
+"""The number of these resamples in which the agreement at equal length is fitted, which takes longer."""
 CONFIDENCE = 0.95
+LENGTH = "length"
+"""The feature of texts that judges are known to prefer (Dubois et al. 2024, arXiv:2404.04475)."""
 KINDS = (-1.0, 0.0, 1.0)
 Interval = tuple[float, float, float]
 """A value and the ends of its interval."""
@@ -30,10 +35,14 @@ class Calibration:
     pairs: int  # pairs that both raters have answered
     unanswered: int  # pairs that the tested labeler refused
     agreement: Interval  # share of pairs with the same answer (first, second or tie); 95% bootstrap over pairs
-    agreement_decided: float | None  # the agreement on pairs that neither rater calls a tie
+    decided: int  # pairs that neither rater calls a tie
+    agreement_decided: float | None  # the agreement on these
     kappa: float | None  # Cohen's: 0 is chance, 1 full agreement; None if both always give one answer
     calibration_error: float | None  # expected error of P(first better), on pairs without a trusted tie
+    calibration_error_scaled: float | None  # the same after temperature scaling, cross-validated
+    temperature: float | None  # of that scaling; above 1: the labeler is too sure of itself
     flip_rate: float | None  # share of pairs whose answer changes when the clips are swapped
+    at_equal_length: Interval | None  # agreement if both responses were equally long; of texts only, 95% bootstrap
     nuisances: Mapping[str, Interval]  # b of each standardised feature; 95% intervals, simultaneous for all features
     leans_on: str | None  # the feature with the largest |b| among those whose interval excludes 0
 
@@ -68,18 +77,33 @@ def calibrate(
         name: _leaning(answer, truth, values[both, 0] - values[both, 1], weights, level)
         for name, values in features.items()
     }
+    scaled = None if probability is None else temperature_scaled(probability[both], trusted[both])
     shown = {name: abs(b) for name, (b, low, high) in leaning.items() if low > 0.0 or high < 0.0}
     return Calibration(
         pairs=int(both.sum()),
         unanswered=int((answered & ~both).sum()),
         agreement=(float(same.mean()), *_ends(weights @ same / len(same), 1.0 - CONFIDENCE)),
+        decided=int(decided.sum()),
         agreement_decided=float(same[decided].mean()) if decided.any() else None,
         kappa=_kappa(answer, truth),
         calibration_error=None if probability is None else _calibration_error(probability[both], trusted[both]),
+        calibration_error_scaled=None if scaled is None else scaled.error,
+        temperature=None if scaled is None else scaled.temperature,
         flip_rate=flip_rate,
+        at_equal_length=_at_equal(answer, truth, features[LENGTH][both], weights) if LENGTH in features else None,
         nuisances=leaning,
         leans_on=max(shown, key=lambda name: shown[name]) if shown else None,
     )
+
+
+def _at_equal(
+    answer: Float[np.ndarray, " N"],
+    truth: Float[np.ndarray, " N"],
+    feature: Float[np.ndarray, "N 2"],
+    weights: Float[np.ndarray, "R N"],
+) -> Interval | None:
+    found = agreement_at_equal(answer, truth, feature[:, 0] - feature[:, 1], weights[:REFITTED])
+    return None if found is None else (found[0], *_ends(found[1], 1.0 - CONFIDENCE))
 
 
 def flip_rate(forth: Float[np.ndarray, "N 2"], back: Float[np.ndarray, "N 2"]) -> float | None:
