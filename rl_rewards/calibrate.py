@@ -163,7 +163,8 @@ def _asked(trusted: Trusted, overrides: list[str]) -> Compared:
             notes.append("The store holds no scenes, so segments are described in numbers and not in words.")
     node = config["labeler"]
     again = ask_again(labeling, pairs, env.spec, env.draw, describe, env.passage, trusted.folder)
-    name = str(node.get("model") or node["_target_"].rpartition(".")[2].lower())
+    named = [one.partition("=")[2] for one in overrides if one.startswith("labeler=")]
+    name = str(node.get("model") or (named or [node["_target_"].rpartition(".")[2].lower()])[-1])
     found = calibrate(again.scores, pairs.scores, trusted.features, again.probability, again.flip_rate)
     return Compared(name, trusted.names, found, notes, again.scores)
 

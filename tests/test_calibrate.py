@@ -73,7 +73,7 @@ def test_a_labeler_is_asked_about_trusted_pairs(tmp_path, capsys):
     run, out = answered_run(tmp_path), tmp_path / "found.json"
     main([str(run), "labeler=oracle", "labeler.bias=0.6", "--out", str(out)])
     told = json.loads(out.read_text())
-    assert told["leans_on"] == "path_length" and told["flip_rate"] == 0.0 and told["tested"] == "teacher"
+    assert told["leans_on"] == "path_length" and told["flip_rate"] == 0.0 and told["tested"] == "oracle"
     assert told["pairs"] == 200 and told["calibration_error"] is None
     printed = capsys.readouterr().out
     assert "strongest bias: path_length" in printed and "no probabilities given" in printed
@@ -202,7 +202,7 @@ def test_a_file_of_comparisons_and_several_judges(tmp_path, capsys):
     assert "ceiling" not in printed
     (difference,) = found["differences"]
     assert difference["only_one"] == 30 and difference["p"] < 1e-6
-    assert "writtenrules (1) is right more often than writtenrules (2)" in printed
+    assert "rules (1) is right more often than rules (2)" in printed
     page = (tmp_path / "pairs.calibration" / "judges.html").read_text()
     assert "agrees best with pairs.jsonl, in 100% of the decided pairs" in page and page.count("<img") == 2
     with pytest.raises(ConfigError, match="has no seeds"):
@@ -217,7 +217,7 @@ def test_the_ceiling_of_noisy_answers_and_judges_that_cannot_be_told_apart(tmp_p
     assert judges.ceiling.of == "truth" and judges.ceiling.share == pytest.approx(0.75, abs=0.05)
     assert judges.compared[0].found.agreement_decided == pytest.approx(judges.ceiling.share)
     told = "\n".join(in_words(judges))
-    assert "teacher (1) and teacher (2) cannot be told apart" in told and "ceiling: 0.7" in told
-    assert "teacher (2) cannot be told apart from it" in headline(judges)
+    assert "oracle (1) and oracle (2) cannot be told apart" in told and "ceiling: 0.7" in told
+    assert "oracle (2) cannot be told apart from it" in headline(judges)
     guessing = compare_all(run, [["labeler=oracle", "labeler.rationality=1e-6"]])
     assert "better than a coin" in headline(guessing)

@@ -7,6 +7,8 @@ decides which one is called A, and asks in both orders.
 from collections.abc import Sequence
 from typing import Any
 
+from rl_rewards.core.checks import require
+
 Description = dict[str, str]
 """A description of a clip: {"words": text}, or {"png": a sheet of frames, base64}; of a response: {"prompt": text,
 "words": text}."""
@@ -82,10 +84,13 @@ def _prompted(name: str, response: Description, other: Description | None = None
     """Return a prompt and a named response to it.
 
     Raises:
-        ValueError: if the ``other`` response is to another prompt.
+        ConfigError: if the ``other`` response is to another prompt.
     """
-    if other is not None and other["prompt"] != response["prompt"]:
-        raise ValueError(f"'{response['prompt']}' and '{other['prompt']}' are different prompts")
+    require(
+        other is None or other["prompt"] == response["prompt"],
+        f"A pair has responses to two prompts, '{response['prompt']}' and '{(other or response)['prompt']}', and a "
+        "judge cannot compare them; choose labeler.mode=pointwise, which rates each response alone.",
+    )
     return [("Prompt:", {"words": response["prompt"]}), (name, response)]
 
 
