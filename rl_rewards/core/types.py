@@ -186,6 +186,7 @@ class EnvSpec:
     step_seconds: float = 1.0  # simulated seconds per environment step
     cells: int = 0  # info["cell"], the cell just reached, is one of 0 .. cells - 1; with 0 there are no cells
     text: TextSpec | None = None  # how observations and actions hold text; None: they are not text
+    objectives: tuple[str, ...] = ()  # the observation tells the policy a weight of each, see ``core.objectives``
 
     def save(self, path: Path) -> None:
         """Write the spec to ``path`` as JSON."""
@@ -205,6 +206,7 @@ class EnvSpec:
             raw["action"] = Discrete(_whole(action["n"], 1)) if "n" in action else _box(action)
             raw["info"] = {key: _shape(shape) for key, shape in raw["info"].items()}
             raw["obs_names"] = tuple(map(str, raw["obs_names"]))
+            raw["objectives"] = tuple(map(str, raw.get("objectives", ())))  # older files lack it
             raw["text"] = None if raw.get("text") is None else _text(raw["text"])
             _whole(raw["max_episode_steps"], 1)
             return cls(**raw)

@@ -3,7 +3,8 @@
 A teacher values a segment at sum_t myopia^(L - 1 - t) r_t and prefers the first of two segments with probability
 sigmoid(rationality * difference of values). In this order, it refuses a query in which no segment's return reaches the
 skip threshold, calls segments equal if their returns differ by less than the equal threshold, and reverses its answer
-with probability ``mistake``. Both thresholds apply to true returns, sum_t r_t, whatever the teacher's values are. The
+with probability ``mistake``. r is the true reward, or with ``objective`` a number in the environment's info: a teacher
+of one objective. Both thresholds apply to returns, sum_t r_t, whatever the teacher's values are. The
 skip threshold counts returns from the lowest return seen, or from 0 if that is lower, so that negative rewards do not
 cause more refusals. The answer to a query depends only on (seed, id) and the returns. A planted bias adds
 ``bias * mean |return| * standardised nuisance feature`` to a segment's value.
@@ -50,6 +51,7 @@ class Teacher(Labeling):
     bias: float
     bias_towards: str
     store: bool
+    objective: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
@@ -68,22 +70,33 @@ class Teacher(Labeling):
 
     @property
     def requirements(self) -> Requirements:
+        judged = () if self.objective is None else (f"info.{self.objective}",)
         if not self.store and not self.bias:
-            return Requirements(reads=("env_reward",))
+            return Requirements(reads=("env_reward", *judged))
         feature_reads = read_for(self.bias_towards) if self.bias else ()
-        return Requirements(reads=tuple(dict.fromkeys(("env_reward", "obs", "action", *feature_reads))))
+        return Requirements(reads=tuple(dict.fromkeys(("env_reward", "obs", "action", *judged, *feature_reads))))
 
     def make(self, assignment: Assignment) -> "Oracle | StoredOracle":
         """Return the teacher of one seed.
 
         Raises:
-            ConfigError: when the environment lacks the bias's feature, or the true success that is asked about.
+            ConfigError: when the environment lacks the objective, the bias's feature, or the true success that is
+                asked about.
         """
         if assignment.question == "success":
             self._check_success(assignment)
+        self._check_objective(assignment.spec)
         self._check_feature(assignment.spec)
         oracle = Oracle(self, assignment)
         return StoredOracle(assignment, oracle) if self.store else oracle
+
+    def _check_objective(self, spec: EnvSpec) -> None:
+        numbers = [name for name, shape in spec.info.items() if shape == ()]
+        require(
+            self.objective is None or self.objective in numbers,
+            f"labeler.objective={self.objective} is not a number in the info of {spec.name}; choose from "
+            f"{', '.join(numbers) or 'none'}, or null for the true reward.",
+        )
 
     def _check_feature(self, spec: EnvSpec) -> None:
         found = names_of(spec)
@@ -100,7 +113,7 @@ class Teacher(Labeling):
             f"labeler=oracle cannot say whether the task is done: {spec.name} does not record true success; choose "
             "labeler=human, or reward.queries=0.",
         )
-        about_returns = {"rationality": None, "myopia": 1.0, **dict.fromkeys(ABOUT_RETURNS, 0.0)}
+        about_returns = {"rationality": None, "myopia": 1.0, "objective": None, **dict.fromkeys(ABOUT_RETURNS, 0.0)}
         for name, off in about_returns.items():
             value = getattr(self, name)
             require(
@@ -122,7 +135,7 @@ class Oracle(AtOnce):
         self._ordered = self._decided = 0  # pairs answered as their true returns say; pairs that both of them decide
 
     def answers(self, query: Query, rows: np.ndarray) -> Iterable[tuple[Float[np.ndarray, " K"], int]]:
-        ids, rewards = np.asarray(query.id)[rows], np.asarray(query.segments.env_reward, np.float64)[rows]  # [Q', K, L]
+        ids, rewards = np.asarray(query.id)[rows], self._judged(query)[rows]  # [Q', K, L]
         returns = rewards.sum(axis=-1)
         self._returns += float(np.abs(returns).sum())
         self._total += float(returns.sum())
@@ -133,8 +146,14 @@ class Oracle(AtOnce):
             return [self._yes_or_no(int(i), bool(one)) for i, one in zip(ids, done, strict=True)]
         extra = self._extra(query, rows)
         answers = [self._answer(int(i), *one) for i, *one in zip(ids, rewards, extra, strict=True)]
-        self._count(returns, np.array([scores for scores, _ in answers]).reshape(returns.shape))
+        true_returns = np.asarray(query.segments.env_reward, np.float64)[rows].sum(axis=-1)
+        self._count(true_returns, np.array([scores for scores, _ in answers]).reshape(returns.shape))
         return answers
+
+    def _judged(self, query: Query) -> Float[np.ndarray, "Q K L"]:
+        """Return what the teacher judges every step by: the true reward, or its objective."""
+        name, segments = self._teacher.objective, query.segments
+        return np.asarray(segments.env_reward if name is None else segments.info[name], np.float64)
 
     def save(self) -> bytes:
         known = [self._returns, self._segments, self._features, self._squares, self._total, self._lowest]

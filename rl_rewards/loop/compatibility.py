@@ -20,6 +20,12 @@ def check(parts: Parts, settings: Settings) -> None:
     needs, offers = source.requirements, algorithm.requirements
     _check_texts(parts)
     require(
+        not parts.env.spec.objectives or needs.stationary,
+        "The observations of env=weighted tell weights, which a reward that learns must not see; let it learn in a run "
+        "without env=weighted, and use it here as a part of reward=mixture: reward@reward.parts.NAME=frozen "
+        "reward.parts.NAME.run=RUN_DIR.",
+    )
+    require(
         not needs.begins_with_policy or settings.pretrain.run is not None,
         "reward.reward_model.begins_with=policy copies the layers of the pretrained policy; name its run with "
         "pretrain=RUN_DIR, or choose reward.reward_model.begins_with=nothing.",
@@ -167,7 +173,8 @@ def _check_labeling(parts: Parts) -> None:
     needs, spec = parts.labeling.requirements, parts.env.spec
     for name in needs.info_keys:
         lack = "records no scenes to draw clips from" if name == "scene" else f"has no info {name}"
-        require(name in spec.info, f"{spec.name} {lack}, which this labeler needs; choose labeler=oracle.")
+        known = "labeler=oracle" if name == "scene" else f"one of {', '.join(spec.info)}"
+        require(name in spec.info, f"{spec.name} {lack}, which this labeler needs; choose {known}.")
     require(
         parts.seeds.count == 1 or not needs.asks_people,
         f"num_seeds={parts.seeds.count}: people can answer for only one seed at a time; choose num_seeds=1.",

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from rl_rewards.core.checks import require
+from rl_rewards.core.objectives import without_weights
 from rl_rewards.envs.text.subwords import tokenizer_digest
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
 from rl_rewards.loop.run_folder import read_config
@@ -108,13 +109,15 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
         part is None or part in ours,
         f"pretrain.part={part} is not a learner of this run, which has {_listed(ours)}; choose one, or null.",
     )
+    new, old = parts.env.spec, policy.spec
+    if new.text is not None:  # a language model may begin without the weights that prompts of env=weighted tell
+        new, old = without_weights(new), without_weights(old)
     for kind, name in (("observations", "obs"), ("actions", "action")):
-        here, there = getattr(parts.env.spec, name), getattr(policy.spec, name)
+        here, there = getattr(new, name), getattr(old, name)
         require(here == there, f"pretrain={run} learned with {kind} {there}; they must be {here}.")
     require(
-        parts.env.spec.text == policy.spec.text,
-        f"pretrain={run} learned with other tokens or other lengths of texts: {policy.spec.text}; they must be "
-        f"{parts.env.spec.text}.",
+        new.text == old.text,
+        f"pretrain={run} learned with other tokens or other lengths of texts: {old.text}; they must be {new.text}.",
     )
     for name in ours or (None,):
         own, other = (one if name is None else one.learners[name] for one in (parts.algorithm, policy.algorithm))

@@ -19,6 +19,7 @@ import jax
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import parse_json, read_text, write_whole
+from rl_rewards.core.objectives import without_weights
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.loop.checkpoint.one_item import restore_item, save_reward
 from rl_rewards.loop.instantiate import instantiate_part, place_of
@@ -102,13 +103,14 @@ def _build_mixture(
         found = isinstance(part, Mapping) and "_target_" in part
         require(found, f"reward.parts.{name} is not a reward; choose one with +reward@reward.parts.{name}=REWARD.")
         try:
-            parts[name] = build_source(part, spec, None if run_dir is None else run_dir / PARTS / name, seeds, trust)
+            own = None if run_dir is None else run_dir / PARTS / name
+            parts[name] = build_source(part, without_weights(spec), own, seeds, trust)
         except ConfigError as error:  # complete the keys in the part's message
             raise ConfigError(re.sub(r"\breward\.(?=[a-z_])", f"reward.parts.{name}.", str(error))) from None
     weights = node.get("weights")
     if not isinstance(weights, dict):
         raise ConfigError(f"reward.weights={weights} must be a mapping of each part's name to a number.")
-    return Mixture(parts=parts, weights=weights)
+    return Mixture(parts=parts, weights=weights, spec=spec)
 
 
 def _describes(node: Mapping[str, Any], kind: type) -> bool:

@@ -2,6 +2,9 @@
 
 Every part keeps its own state, by name, and its random keys depend only on its name, so that adding or removing a part
 changes nothing for the others. At most one part may ask a labeler.
+
+Where observations tell the weights of objectives (``env=weighted``), the weight of the part with an objective's name is
+multiplied by that of the episode, and no part sees the weights in its observations.
 """
 
 import zlib
@@ -16,9 +19,10 @@ from jaxtyping import Bool, Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.objectives import WEIGHTS, plain
 from rl_rewards.core.queries import Comparisons, GivenComparisons, Labels, Query
 from rl_rewards.core.requirements import Requirements, merge
-from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
+from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
 
 OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
@@ -38,6 +42,7 @@ class Mixture(AsksForLabels):
 
     parts: Mapping[str, RewardSource]
     weights: Mapping[str, float]  # from the configuration, to be checked
+    spec: EnvSpec | None = None  # of the run's environment; None if its observations tell no weights
 
     def __post_init__(self) -> None:
         require(len(self.parts) > 0, "reward.parts is empty; add a reward with +reward@reward.parts.NAME=REWARD.")
@@ -75,10 +80,23 @@ class Mixture(AsksForLabels):
             "one of these parts.",
         )
 
+        for name in self._objectives:
+            known = ", ".join(self.parts)
+            require(
+                name in self.parts,
+                f"env.objectives names {name}, which is not a part of this mixture; its parts are {known}.",
+            )
+            require(
+                not self.parts[name].requirements.pays_after_the_end,
+                f"reward.parts.{name} pays after the end of an episode, where no weight is told; choose another reward "
+                "for an objective of env=weighted.",
+            )
+
     @property
     def requirements(self) -> Requirements:
         """Return the merged requirements of all parts; a part with weight 0 or less does not pay to linger."""
-        return merge(self._requirements_of(name) for name in self.parts)
+        merged = merge(self._requirements_of(name) for name in self.parts)
+        return replace(merged, reads=(*merged.reads, f"info.{WEIGHTS}")) if self._objectives else merged
 
     def init(self, key: Key) -> States:
         return {name: part.init(_key_of(name, key)) for name, part in self.parts.items()}
@@ -87,11 +105,13 @@ class Mixture(AsksForLabels):
         return {name: part.without_memory(state[name]) for name, part in self.parts.items()}
 
     def reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
-        return self._summed(lambda name: self.parts[name].reward(state[name], transitions))
+        seen, told = self._plain(transitions), self._told(transitions)
+        return self._summed(lambda name: told.get(name, 1.0) * self.parts[name].reward(state[name], seen))
 
     def portable_reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
         """Return the reward without the parts' terms that were fitted to the dynamics of their own run."""
-        return self._summed(lambda name: self.parts[name].portable_reward(state[name], transitions))
+        seen, told = self._plain(transitions), self._told(transitions)
+        return self._summed(lambda name: told.get(name, 1.0) * self.parts[name].portable_reward(state[name], seen))
 
     def portable_absorbing_reward(self, state: States) -> Float[Array, ""]:
         return self._summed(lambda name: self.parts[name].portable_absorbing_reward(state[name]))
@@ -109,7 +129,8 @@ class Mixture(AsksForLabels):
             metrics |= {f"reward/{name}/{of.removeprefix('reward/')}": value for of, value in told.items()}
             rollout = experience.rollout
             if rollout is not None:
-                metrics[f"reward/{name}/mean"] = masked_mean(part.reward(state[name], rollout), rollout.valid)
+                paid = part.reward(state[name], self._plain(rollout))
+                metrics[f"reward/{name}/mean"] = masked_mean(paid, rollout.valid)
         return state, metrics
 
     def may_ask(self, round: Array) -> Bool[Array, ""]:
@@ -146,10 +167,11 @@ class Mixture(AsksForLabels):
         """Return the outputs of every part as NAME_KEY, but those of a classifier as KEY if only one part is one.
 
         The reward of that classifier's goals is then weighted: the exploit alarm compares it with the mixture's reward.
-        If some parts have weight 0, ``unpaid_return`` [] is the return under the mean of their rewards, without
-        discount, mean over the episodes [T, N].
+        ``NAME_return`` [] is the return under a part's reward, not weighted, without discount, mean over the episodes
+        [T, N]; if some parts have weight 0, ``unpaid_return`` [] is that under the mean of their rewards.
         """
-        told = {name: part.inspect(state[name], data, transitions) for name, part in self.parts.items()}
+        seen = self._plain(transitions)
+        told = {name: part.inspect(state[name], data, seen) for name, part in self.parts.items()}
         tell = [name for name, found in told.items() if not found.keys().isdisjoint(OF_A_CLASSIFIER)]
         merged = {}
         for name, found in told.items():
@@ -157,11 +179,23 @@ class Mixture(AsksForLabels):
             merged |= {key if key in plain else f"{name}_{key}": value for key, value in found.items()}
             if "reward_heldout_goals" in plain and "reward_heldout_goals" in found:
                 merged["reward_heldout_goals"] = self.weights[name] * found["reward_heldout_goals"]
-        unpaid = [name for name in self.parts if self.weights[name] == 0]
-        if unpaid:
-            mean = sum(self.parts[name].reward(state[name], transitions) for name in unpaid) / len(unpaid)
-            merged["unpaid_return"] = jnp.mean(jnp.sum(jnp.where(transitions.valid, mean, 0.0), axis=0))
-        return merged
+        for name, part in self.parts.items():
+            paid = jnp.where(seen.valid, part.reward(state[name], seen), 0.0)
+            merged[f"{name}_return"] = jnp.mean(jnp.sum(paid, axis=0))
+        unpaid = [merged[f"{name}_return"] for name in self.parts if self.weights[name] == 0]
+        return merged | ({"unpaid_return": sum(unpaid) / len(unpaid)} if unpaid else {})
+
+    @property
+    def _objectives(self) -> tuple[str, ...]:
+        return () if self.spec is None else self.spec.objectives
+
+    def _plain(self, transitions: Transition) -> Transition:
+        """Return transitions as the parts see them: their observations tell no weights."""
+        return transitions if self.spec is None else plain(self.spec, transitions)
+
+    def _told(self, transitions: Transition) -> dict[str, Float[Array, "*batch"]]:
+        """Return the weight of every objective in the episodes of ``transitions``."""
+        return {name: transitions.info[WEIGHTS][..., place] for place, name in enumerate(self._objectives)}
 
     @property
     def _demos(self) -> set[str]:
