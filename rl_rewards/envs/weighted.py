@@ -211,8 +211,8 @@ class WeightedText(Weighted, TextEnv):
         return self.of.manners(np.asarray(plain_obs(self.spec, jnp.asarray(obs))), action)
 
     def _marked(self, tokens: np.ndarray, weights: Int[np.ndarray, "*batch n"]) -> np.ndarray:
-        text = self.of.spec.text
-        return np.asarray(prefixed(text, jnp.asarray(tokens), jnp.asarray(self._marks[weights])))
+        with jax.ensure_compile_time_eval():  # a table of prompts is made while a reset is traced
+            return np.asarray(prefixed(self.of.spec.text, jnp.asarray(tokens), jnp.asarray(self._marks[weights])))
 
 
 def weighted(

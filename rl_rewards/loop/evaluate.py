@@ -16,6 +16,7 @@ import numpy as np
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.epic import epic_distance
+from rl_rewards.core.objectives import WEIGHTS
 from rl_rewards.core.types import Examples, Key, Transition
 from rl_rewards.data.dataset import seed_axes
 from rl_rewards.envs.base import Plane
@@ -165,6 +166,9 @@ class Evaluator:
     ) -> dict[str, np.ndarray]:
         """Return the arrays of one seed's stochastic episodes for the report."""
         arrays = {"learned_reward": learned, "env_reward": rollout.env_reward, "valid": rollout.valid, **inspected}
+        if self.parts.env.spec.objectives:  # whoever compares weights needs the single episodes
+            ends = last_steps(rollout)
+            arrays |= {f"info_{name}": rollout.info[name][ends] for name in (WEIGHTS, *self.parts.env.reported)}
         if "success" in rollout.info:
             arrays["success"] = rollout.info["success"]
             if "prob_visited" in inspected:
