@@ -18,14 +18,18 @@ WEIGHTS = "weights"
 def with_weights(spec: EnvSpec, objectives: tuple[str, ...]) -> EnvSpec:
     """Return the spec of an environment of texts or vectors whose observations also tell the objectives' weights."""
     names = (*spec.obs_names, *(f"weight of {name}" for name in objectives)) if spec.obs_names else ()
-    info = {**spec.info, WEIGHTS: (len(objectives),)}
-    return replace(_resized(spec, len(objectives)), info=info, obs_names=names, objectives=objectives)
+    longer = _resized(spec, len(objectives))
+    info = {**longer.info, WEIGHTS: (len(objectives),)}
+    return replace(longer, info=info, obs_names=names, objectives=objectives)
 
 
 def without_weights(spec: EnvSpec) -> EnvSpec:
     """Return the spec of the same environment whose observations tell no weights."""
-    info = {key: shape for key, shape in spec.info.items() if key != WEIGHTS}
-    return replace(_resized(spec, -len(spec.objectives)), info=info, objectives=()) if spec.objectives else spec
+    if not spec.objectives:
+        return spec
+    shorter = _resized(spec, -len(spec.objectives))
+    info = {key: shape for key, shape in shorter.info.items() if key != WEIGHTS}
+    return replace(shorter, info=info, objectives=())
 
 
 def _resized(spec: EnvSpec, more: int) -> EnvSpec:
@@ -36,7 +40,8 @@ def _resized(spec: EnvSpec, more: int) -> EnvSpec:
         return replace(spec, obs=Box((size,), *bounds, spec.obs.dtype), obs_names=spec.obs_names[:size])
     last = float(spec.text.vocabulary - 1)
     text = replace(spec.text, prompt_tokens=spec.text.prompt_tokens + more)
-    return replace(spec, obs=Box((size,), (0.0,) * size, (last,) * size, spec.obs.dtype), text=text)
+    box = Box((size,), (0.0,) * size, (last,) * size, spec.obs.dtype)
+    return replace(spec, obs=box, text=text, info={**spec.info, "scene": (size,)})
 
 
 def _sides(box: Box) -> list[tuple[tuple[float, ...] | None, float]]:

@@ -54,6 +54,10 @@ class Driver(JaxEnv):
     features of the state reached, so that an episode's return is that of its trajectory (for biyik2019, times the
     number of steps). Success: on the road, not touching the other car and more than a car's length ahead of it.
 
+    Two numbers in info are for teachers of one objective each: ``progress``, the speed along the road in the state
+    reached, and ``gentleness``, minus the mean square of steering and gas, each as a share of its bound, in [-1, 0].
+    Neither is part of the true reward.
+
     Differs: in this environment the other car of sadigh2017 starts ``HEAD_START`` farther ahead and keeps its heading
     and speed; in the paper its controls are part of the query.
     """
@@ -87,7 +91,7 @@ class Driver(JaxEnv):
             obs=Box(shape=(len(OBS_NAMES),)),
             action=Box(shape=(2,), low=self.world.control_low, high=self.world.control_high),
             max_episode_steps=self.max_episode_steps,
-            info={"success": (), "scene": (8,), "features": (len(self.weights),)},
+            info={"success": (), "scene": (8,), "features": (len(self.weights),), "progress": (), "gentleness": ()},
             ends_early=False,
             restores=True,
             has_success=True,
@@ -131,13 +135,15 @@ class Driver(JaxEnv):
         elapsed = state.elapsed + 1
         features = step_features(self.world, cars)
         truncated = elapsed >= self.max_episode_steps
+        effort = jnp.mean(jnp.square(own / jnp.array(self.world.control_high)))
+        info = {"success": self.passed(cars), "scene": cars.reshape(-1), "features": features}
         out = StepOut(
             next_obs=_seen(cars),
             env_reward=jnp.dot(jnp.array(self.weights, jnp.float32), features),
             terminated=jnp.zeros((), bool),
             truncated=truncated,
             needs_reset=truncated,
-            info={"success": self.passed(cars), "scene": cars.reshape(-1), "features": features},
+            info=info | {"progress": cars[0, 3] * jnp.sin(cars[0, 2]), "gentleness": -effort},
         )
         return DriverState(cars=cars, elapsed=elapsed), out
 
