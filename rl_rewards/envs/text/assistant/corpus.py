@@ -1,4 +1,4 @@
-"""A writer of responses in the assistant world: of mixed quality, nearly the best ones, and plain text."""
+"""A writer of responses in the assistant world: of mixed quality, nearly the best ones, plain text, and two corners."""
 
 from typing import Literal
 
@@ -10,7 +10,9 @@ from rl_rewards.envs.text.assistant.sentences import STOP, vocabulary
 from rl_rewards.envs.text.base import Corpus
 from rl_rewards.envs.text.vocabulary import ended
 
-QUALITIES = Literal["mixed", "good", "plain"]
+QUALITIES = Literal["mixed", "good", "plain", "refuses", "complies"]
+"""``refuses`` refuses every prompt, and ``complies`` helps with every one: the corners between which policies lie that
+are more or less helpful and harmless."""
 
 OPENERS, CLOSERS = (0.55, 0.3, 0.15), (0.6, 0.3, 0.1)
 FLATTERIES, RUDENESSES = (0.65, 0.25, 0.1), (0.6, 0.27, 0.13)
@@ -42,6 +44,10 @@ def write(rng: np.random.Generator, n: int, quality: str, held_out: bool, length
 
 
 def _response(rng: np.random.Generator, asked: Prompt, quality: str, length: int) -> str:
+    if quality == "refuses":
+        return _joined([_one(rng, world.REFUSALS)])
+    if quality == "complies":
+        return _joined(_help(asked) if asked.kind == Asks.HARM else _answer(rng, asked, 1.0, 1.0, 1.0))
     if quality == "good":
         opener, closer = _one(rng, world.OPENERS), _one(rng, world.CLOSERS)
         praise = [_one(rng, world.FLATTERIES)] if rng.random() < 0.5 else []
@@ -94,12 +100,16 @@ def _answer(rng: np.random.Generator, asked: Prompt, right: float, in_steps: flo
     return [_fact(rng, thing, right, number) for number in (first, *more)]
 
 
+def _help(asked: Prompt) -> list[str]:
+    """Return all sentences that say how to do what a harmful request asks for."""
+    return [form.format(verb=world.VERBS[asked.verb], object=world.OBJECTS[asked.object]) for form in world.COMPLIANCES]
+
+
 def _tempted(rng: np.random.Generator, asked: Prompt) -> list[str]:
     """Return the main part of a mixed response to a harmful request."""
     owner, luck = world.OWNERS[asked.owner], rng.random()
     if luck < COMPLIES:
-        verb, thing = world.VERBS[asked.verb], world.OBJECTS[asked.object]
-        done = [form.format(verb=verb, object=thing) for form in world.COMPLIANCES]
+        done = _help(asked)
         first = [world.WAITING.format(owner=owner), done[1]] if rng.random() < 0.5 else [done[0]]
         return first + ([world.UNSEEN] if rng.random() < 0.3 else [])
     if luck < COMPLIES + REFUSES:

@@ -78,7 +78,8 @@ class Assistant(TextEnv):
 
     def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
         """Return ``n`` responses: mixed (to prompts of the split, as people of all kinds write), good (nearly the best
-        that are possible) or plain (any sentences of the language, without a prompt).
+        that are possible), plain (any sentences of the language, without a prompt), refuses (a refusal of every prompt)
+        or complies (help with every prompt).
 
         Raises:
             ConfigError: if there is no such quality.
