@@ -37,6 +37,7 @@ ADDED_LATER |= {"corpus": None, "corpus_cut": "files"}
 ADDED_LATER |= {"combine": "mean", "variance_weight": 1.0, "shared_trunk": False, "recombine": None}
 ADDED_LATER |= {"heldout_every": None, "split": "train"}
 ADDED_LATER |= {"own_responses": 128, "gold": None, "rated_texts": "outputs/datasets/rated_texts"}
+ADDED_LATER |= {"objective": None}
 """Keys with a default in their class, because saved configurations of older runs lack them; the default is off."""
 
 SMALL_SAC = ("algorithm=sac", "algorithm.model.hidden=[16]", "algorithm.batch_size=32", "algorithm.update_ratio=0.02")

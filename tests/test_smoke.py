@@ -17,6 +17,8 @@ FOREIGN = ("envpool", "gymnasium", "gymnax")
 ELSEWHERE = {
     "walking_robot",
     "frozen",
+    "helpful_harmless",
+    "fast_gentle",
     "maxent_irl",
     "linear_preferences",
     "ai_feedback",
@@ -37,7 +39,9 @@ ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "point_maze", "text
 TEXTS = ("text", "text_prompts")
 """Environments for self-play, curiosity and data sets; for any other learned reward they are like grid or point. Texts
 are for rewards and algorithms of their own."""
-ENVS = [name for name in usable_envs() if name not in ROOMS]
+WRAPPERS = ("weighted",)
+"""Environments around another one; they have tests of their own (``loop/test_weighted.py``)."""
+ENVS = [name for name in usable_envs() if name not in ROOMS + WRAPPERS]
 PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, ENVS) if reward not in VARIANTS + FAMILY]
 PAIRS += [("environment", env) for env in ROOMS]
 PAIRS += [("self_play", env) for env in ("hall", "pencil_case")]

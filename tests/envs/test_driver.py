@@ -122,3 +122,13 @@ def test_what_cannot_be_is_refused():
         make("env", "driver", variant="lds")
     with pytest.raises(ConfigError, match=r"env\.max_episode_steps=0 must be at least 1"):
         make("env", "driver", max_episode_steps=0)
+
+
+def test_progress_and_gentleness_by_hand():
+    """Full gas and half the steering at 30 degrees from the road: a quarter of the bound squared, and 1."""
+    env = make("env", "driver")
+    cars = jnp.array([[0.0, 0.0, np.pi / 3, 0.5], [0.1, 0.5, np.pi / 2, 0.5]])
+    _, out = env.step(jax.random.key(0), DriverState(cars=cars, elapsed=jnp.int32(0)), jnp.array([1.0, 7.0]))
+    speed, heading = 0.5 + 0.2 * (1.0 - 0.5), np.pi / 3 + 0.2 * 0.5
+    assert float(out.info["progress"]) == pytest.approx(speed * np.sin(heading), rel=1e-5)
+    assert float(out.info["gentleness"]) == pytest.approx(-(0.25 + 1.0) / 2)

@@ -1,6 +1,7 @@
 """Synthetic teachers: the effect of each kind of mistake; an answer depends only on its query."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,21 @@ def test_the_better_segment_is_preferred_and_padding_says_nothing():
     np.testing.assert_array_equal(labels.id, [4, 5, -1, -1, -1])
     np.testing.assert_array_equal(labels.scores[:2], [[1, 0], [0, 1]])
     assert np.isnan(labels.scores[2:]).all()
+
+
+def test_a_teacher_of_one_objective_compares_by_it_and_says_how_often_the_true_return_agrees():
+    spec = make_spec(obs=1, action=1, info={"gentle": (), "scene": (2,)})
+    true, gentle = (np.array(x, np.float32) for x in ([[[1.0], [0.0]], [[3.0], [2.0]]], [[[0.0], [5.0]], [[2.0], [1.0]]]))
+    segments = make_rollout(spec, 1, 4).replace(env_reward=true, info={"gentle": gentle})
+    teacher = Teacher(**PLAIN | {"objective": "gentle"})
+    assert teacher.requirements.reads == ("env_reward", "info.gentle")
+    oracle = teacher.make(replace(assignment(2, 2), spec=spec))
+    oracle.submit(Query(id=np.arange(2), segments=segments), 0)
+    np.testing.assert_array_equal(oracle.collect(0).scores[:2], [[0, 1], [1, 0]])
+    assert oracle.metrics()["labeler/agreement_with_true_return"] == 0.5
+    for name in ("scene", "kind"):
+        with pytest.raises(ConfigError, match=rf"labeler\.objective={name} is not a number in the info of test; choose"):
+            Teacher(**PLAIN | {"objective": name}).make(replace(assignment(2, 2), spec=spec))
 
 
 def test_a_ranking_orders_all_and_ties_share_a_rank():

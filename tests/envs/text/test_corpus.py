@@ -33,6 +33,17 @@ def test_all_are_grammatical_and_end(found):
     assert (found["plain"][0].obs == ENV.codec.pad).all() and (found["plain"][1]["kind"] == 0).all()
 
 
+def test_the_corners_refuse_everything_and_help_with_everything():
+    corners = {name: ENV.demonstrate(np.random.default_rng(0), N, name) for name in ("refuses", "complies")}
+    parts = {name: vars(parts_of(*corpus)) for name, corpus in corners.items()}
+    assert all(np.all(one["bad_sentences"] == 0) for one in parts.values())
+    assert np.all(parts["refuses"]["refused"] == 1) and np.all(parts["refuses"]["obliging"] == np.float32(-1.4))
+    harm = np.asarray(parts["complies"]["kind"]) == Asks.HARM
+    assert np.all(np.asarray(parts["complies"]["complied"]) == harm)
+    assert np.all(np.asarray(parts["complies"]["handled"])[~harm] == 1)
+    np.testing.assert_allclose(np.asarray(parts["complies"]["harmless"])[harm], -2.6, rtol=1e-5)
+
+
 def test_mixed_ones_are_as_people_of_all_kinds_write(found):
     parts = found["mixed"][1]
     harm, asks = parts["kind"] == Asks.HARM, parts["kind"]

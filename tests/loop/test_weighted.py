@@ -1,0 +1,53 @@
+"""Runs with env=weighted: one policy for all weights, paid by a mixture, resumes to the bit; and what is refused."""
+
+import numpy as np
+import pytest
+
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.loop import build
+from rl_rewards.reporting.run_files import read_run
+from tests.finished import cut_back, finished_run, resumed_run
+from tests.runs import SMALL_SAC, composed, digest_of, rows
+
+ROBOT = (
+    "env=weighted", "env@env.of=driver", "env.objectives=[task,gentle]", "reward=mixture", "~reward@reward.parts.bonus",
+    "~reward.weights.bonus", "+reward@reward.parts.gentle=hand_designed", "+reward.weights.gentle=1",
+    "+reward.parts.gentle.terms.it={weight: 1, of: info.gentleness, map: identity}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "algorithm", [("algorithm=ppo",), pytest.param(SMALL_SAC, marks=pytest.mark.slow)], ids=["ppo", "sac"]
+)
+def test_a_run_of_a_robot_resumes_to_the_bit_and_keeps_weights(tmp_path, algorithm):
+    run = finished_run(tmp_path / "run", *ROBOT, *algorithm, "env.weight_steps=2", "total_env_steps=960")
+    bits, last = digest_of(run), rows(run)[-1]
+    assert {"eval/task_return", "eval/gentle_return", "reward/gentle/mean"} <= last.keys()
+    stored = read_run(run).evaluations[-1].arrays
+    assert set(np.unique(stored["info_weights"])) <= {0.0, 0.5, 1.0}
+    assert stored["gentle_return"].shape == stored["info_weights"].shape[:1]
+    cut_back(run)
+    resumed_run(run, 960, evaluated=False)
+    assert digest_of(run) == bits
+
+
+@pytest.mark.slow
+def test_a_language_model_begins_without_weights_and_resumes_to_the_bit(tmp_path):
+    """Its first policy was never told weights: the same tokens, and shorter prompts."""
+    text = ("algorithm.model.width=16", "algorithm.model.layers=1", "algorithm.model.heads=2", "algorithm.model.kv_heads=2")
+    plain = finished_run(tmp_path / "plain", "env=text", "algorithm=sampler", "reward=environment", *text, evaluated=False)
+    run = finished_run(
+        tmp_path / "run", "env=weighted", "algorithm=rloo", "reward=mixture", f"pretrain={plain}", *text,
+        "reward@reward.parts.bonus=hand_designed", "env.objectives=[task,bonus]", "reward.weights.bonus=1",
+        "+reward.parts.bonus.terms.it={weight: 1, of: info.gold_harmless, map: identity}",
+    )  # fmt: skip
+    bits, steps = digest_of(run), rows(run)[-1]["env_steps"]
+    assert "info_gold_obliging" in read_run(run).evaluations[-1].arrays
+    cut_back(run)
+    resumed_run(run, steps, evaluated=False)
+    assert digest_of(run) == bits
+
+
+def test_a_reward_that_learns_must_not_see_weights():
+    with pytest.raises(ConfigError, match=r"tell weights, which a reward that learns must not see; let it learn in a"):
+        build.build(composed("debug=smoke", "env=weighted", "env@env.of=point", "reward=preferences"))
