@@ -24,6 +24,7 @@ RUN_BY = {
     r".*env=text_prompts env.path=FILE.jsonl algorithm=": "tests/loop/test_given_comparisons.py",
     r".*env=text_prompts .* reward=mixture ": "tests/reporting/test_without_true_reward.py",
     r".*env=text_prompts env.corpus=FOLDER ": "tests/loop/test_own_texts.py",
+    r".*env=weighted ": "tests/loop/test_weighted.py",
     r".* --multirun ": "tests/command_line/test_sweep.py",
     r".* --help( |$)": "tests/command_line/test_help.py",
     r".* resume=RUN_DIR trust=": "tests/loop/test_trust.py",

@@ -88,4 +88,3 @@ def _padding(text: TextSpec, tokens: Int[Array, "*batch C"]) -> Int[Array, "*bat
     """Return the number of pads before a prompt, all P of them if it is empty."""
     is_pad = (tokens[..., : text.prompt_tokens] == text.pad).astype(jnp.int32)
     return jnp.sum(jnp.cumprod(is_pad, axis=-1), axis=-1, keepdims=True)
-

@@ -8,7 +8,7 @@ from rl_rewards.core.seed_rows import Row
 _IN_TRAINING = re.compile(r"reward/(\w+)/(.+)")
 _IN_EVALUATION = re.compile(
     r"eval/(\w+?)_(visits|prob_(?:heldout_goals|non_goals|visited|demos|policy)|reward_(?:heldout_goals|demos)"
-    r"|feature_gap|true_reward_correlation|term_\w+)"
+    r"|feature_gap|true_reward_correlation|part_return|term_\w+)"
 )
 """All evaluation metrics of reward sources: part names are arbitrary, so that no general pattern could find them."""
 

@@ -167,7 +167,7 @@ class Mixture(AsksForLabels):
         """Return the outputs of every part as NAME_KEY, but those of a classifier as KEY if only one part is one.
 
         The reward of that classifier's goals is then weighted: the exploit alarm compares it with the mixture's reward.
-        ``NAME_return`` [N] is the return of each episode [T, N] under a part's reward, not weighted and without
+        ``NAME_part_return`` [N] is the return of each episode [T, N] under a part's reward, not weighted and without
         discount; if some parts have weight 0, ``unpaid_return`` [] is the mean return under the mean of their rewards.
         """
         seen = self._plain(transitions)
@@ -181,8 +181,8 @@ class Mixture(AsksForLabels):
                 merged["reward_heldout_goals"] = self.weights[name] * found["reward_heldout_goals"]
         for name, part in self.parts.items():
             paid = jnp.where(seen.valid, part.reward(state[name], seen), 0.0)
-            merged[f"{name}_return"] = jnp.sum(paid, axis=0)
-        unpaid = [merged[f"{name}_return"] for name in self.parts if self.weights[name] == 0]
+            merged[f"{name}_part_return"] = jnp.sum(paid, axis=0)
+        unpaid = [merged[f"{name}_part_return"] for name in self.parts if self.weights[name] == 0]
         return merged | ({"unpaid_return": jnp.mean(jnp.stack(unpaid))} if unpaid else {})
 
     @property

@@ -10,9 +10,7 @@ from tests.probes import make_rollout, make_spec
 
 NAMES = ("fast", "gentle")
 TEXT = TextSpec(vocabulary=9, prompt_tokens=3, response_tokens=2, tokenizer="")
-TEXTS = make_spec(
-    obs=5, obs_names=(), info={"scene": (5,)}, text=TEXT
-)
+TEXTS = make_spec(obs=5, obs_names=(), info={"scene": (5,)}, text=TEXT)
 TEXTS = EnvSpec(**{**vars(TEXTS), "obs": Box((5,), (0.0,) * 5, (8.0,) * 5, "int32")})
 
 

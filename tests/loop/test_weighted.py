@@ -22,10 +22,10 @@ ROBOT = (
 def test_a_run_of_a_robot_resumes_to_the_bit_and_keeps_weights(tmp_path, algorithm):
     run = finished_run(tmp_path / "run", *ROBOT, *algorithm, "env.weight_steps=2", "total_env_steps=960")
     bits, last = digest_of(run), rows(run)[-1]
-    assert {"eval/task_return", "eval/gentle_return", "reward/gentle/mean"} <= last.keys()
+    assert {"eval/task_part_return", "eval/gentle_part_return", "reward/gentle/mean"} <= last.keys()
     stored = read_run(run).evaluations[-1].arrays
     assert set(np.unique(stored["info_weights"])) <= {0.0, 0.5, 1.0}
-    assert stored["gentle_return"].shape == stored["info_weights"].shape[:1]
+    assert stored["gentle_part_return"].shape == stored["info_weights"].shape[:1]
     cut_back(run)
     resumed_run(run, 960, evaluated=False)
     assert digest_of(run) == bits
@@ -34,8 +34,15 @@ def test_a_run_of_a_robot_resumes_to_the_bit_and_keeps_weights(tmp_path, algorit
 @pytest.mark.slow
 def test_a_language_model_begins_without_weights_and_resumes_to_the_bit(tmp_path):
     """Its first policy was never told weights: the same tokens, and shorter prompts."""
-    text = ("algorithm.model.width=16", "algorithm.model.layers=1", "algorithm.model.heads=2", "algorithm.model.kv_heads=2")
-    plain = finished_run(tmp_path / "plain", "env=text", "algorithm=sampler", "reward=environment", *text, evaluated=False)
+    text = (
+        "algorithm.model.width=16",
+        "algorithm.model.layers=1",
+        "algorithm.model.heads=2",
+        "algorithm.model.kv_heads=2",
+    )
+    plain = finished_run(
+        tmp_path / "plain", "env=text", "algorithm=sampler", "reward=environment", *text, evaluated=False
+    )
     run = finished_run(
         tmp_path / "run", "env=weighted", "algorithm=rloo", "reward=mixture", f"pretrain={plain}", *text,
         "reward@reward.parts.bonus=hand_designed", "env.objectives=[task,bonus]", "reward.weights.bonus=1",

@@ -151,12 +151,12 @@ def test_reports_find_a_classifiers_keys_where_there_is_one():
     known = {"prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals"}
     one = mixed({"goal": 0.5, "far": 1.0}, goal=tiny, far=FAR)
     found = inspected(one)
-    assert set(found) == known | {"far_term_far", "goal_return", "far_return"}
+    assert set(found) == known | {"far_term_far", "goal_part_return", "far_part_return"}
     alone = tiny.inspect(one.init(jax.random.key(0))["goal"], data, rollout)
     np.testing.assert_array_equal(found["prob_visited"], alone["prob_visited"])
     np.testing.assert_array_equal(found["reward_heldout_goals"], 0.5 * alone["reward_heldout_goals"])
     both = inspected(mixed(goal=tiny, other=tiny))
-    assert set(both) == {f"{name}_{key}" for name in ("goal", "other") for key in (*known, "return")}
+    assert set(both) == {f"{name}_{key}" for name in ("goal", "other") for key in (*known, "part_return")}
 
 
 def test_parts_with_weight_0_are_measured_and_never_pay():
@@ -168,7 +168,7 @@ def test_parts_with_weight_0_are_measured_and_never_pay():
     assert np.all(source.reward(state, rollout) == 5.0)
     found = source.inspect(state, {}, rollout)
     assert float(found["unpaid_return"]) == 2.5 * (3 + 1) / 2
-    np.testing.assert_array_equal(found["c_return"], [4.0 * 3, 4.0 * 1])  # of each episode, not weighted
+    np.testing.assert_array_equal(found["c_part_return"], [4.0 * 3, 4.0 * 1])  # of each episode, not weighted
     assert "unpaid_return" not in mixed(a=constant()).inspect({"a": {}}, {}, rollout)
 
 
@@ -194,14 +194,16 @@ def test_every_episode_is_paid_by_the_weights_that_it_is_told():
     expected = 2.0 * np.array([0.25, 1.0]) * far + np.array([0.75, 0.0]) * 8.0 + 50.0
     np.testing.assert_allclose(source.reward(state, rollout), expected, rtol=1e-5)
     np.testing.assert_allclose(source.portable_reward(state, rollout), expected, rtol=1e-5)
-    np.testing.assert_allclose(source.inspect(state, {}, rollout)["far_return"], far.sum(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(source.inspect(state, {}, rollout)["far_part_return"], far.sum(axis=0), rtol=1e-5)
     assert "info.weights" in source.requirements.reads
     told = source.update(state, {}, experience_of(rollout), jnp.int32(0), jax.random.key(1))[1]
     assert float(told["reward/far/mean"]) == pytest.approx(far.mean(), rel=1e-5)
 
 
 def test_objectives_are_parts_that_pay_only_where_a_weight_is_told():
-    with pytest.raises(ConfigError, match=r"env\.objectives names flat, which is not a part of this mixture; its parts"):
+    with pytest.raises(
+        ConfigError, match=r"env\.objectives names flat, which is not a part of this mixture; its parts"
+    ):
         Mixture(parts={"far": FAR}, weights={"far": 1.0}, spec=TOLD)
     forever = fake(pays_after_the_end=True)
     with pytest.raises(ConfigError, match=r"reward\.parts\.flat pays after the end of an episode"):

@@ -29,7 +29,7 @@ from rl_rewards.studies.fronts import SPECIALISTS, TOLD, Front, draw_front, fron
 
 GOLD = ("info_gold_obliging", "info_gold_harmless")
 """The true objectives of every episode in an evaluation's file."""
-HEADS = ("helpful_return", "harmless_return")
+HEADS = ("helpful_part_return", "harmless_part_return")
 """What the reward models claim of it, in their standard deviations over the fine-tuned policy's responses."""
 NAMES = ("help", "harmlessness")
 CORNERS = {"refuses": "refuses everything", "complies": "helps with everything"}

@@ -19,9 +19,9 @@ from rl_rewards.studies.claims import Claim
 from rl_rewards.studies.drawing import canvas
 from rl_rewards.studies.fronts import Front, draw_front, front_claims, in_lists, read_front
 
-TRUE = ("progress_return", "gentleness_return")
+TRUE = ("progress_part_return", "gentleness_part_return")
 """The true objectives of every episode in an evaluation's file, means over its steps."""
-HEADS = ("fast_return", "gentle_return")
+HEADS = ("fast_part_return", "gentle_part_return")
 """What the reward models claim of it."""
 NAMES = ("speed", "gentleness")
 
