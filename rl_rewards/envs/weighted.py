@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.objectives import WEIGHTS, plain_obs, prefix_of, prefixed, with_weights
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.types import Action, EnvSpec, Key, Obs, StepOut, Transition
+from rl_rewards.core.types import Action, EnvSpec, Key, Obs, StepOut
 from rl_rewards.envs.base import Environment, Episodes, JaxEnv
 from rl_rewards.envs.text.base import Corpus, Judged, Sizes, TextEnv
 from rl_rewards.envs.text.vocabulary import Tokenizer

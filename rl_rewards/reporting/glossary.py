@@ -12,8 +12,7 @@ METRICS = {
     "eval/unpaid_return": "Return under the parts of a mixture with weight 0 (the mean of their rewards), from which "
     "the policy never learns; mean over episodes. If it falls while the learned return rises, the policy exploits its "
     "reward.",
-    "eval/part_return": "Return under the reward of one part of a mixture, not weighted and without discount; mean over "
-    "episodes.",
+    "eval/part_return": "Return under one part of a mixture, not weighted, without discount; mean over episodes.",
     "eval/learned_reward_final": "Learned reward of an episode's last step, mean over episodes: how much the learned "
     "reward pays for the policy's result.",
     "eval/reward_heldout_goals": "Mean learned reward of held-out goal examples: how much it pays for a real success.",

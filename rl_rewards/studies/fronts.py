@@ -70,7 +70,7 @@ def areas(points: Points, reference: tuple[float, float]) -> list[float]:
 
 
 def correlations(front: Front, claimed: Front, objective: int) -> list[float]:
-    """Return the correlation of what a head claims with the truth, over all policies of each seed; 0 if one is constant.
+    """Return the correlation of a head's claims with the truth, over all policies of each seed; 0 if one is constant.
 
     Args:
         objective: 0 for the first, 1 for the second.
@@ -107,8 +107,8 @@ def front_claims(
             {TOLD: one, "specialists": whole},
         ),
         Claim(
-            f"The heads order the policies of a seed as the truth does: their correlation is at least {ORDERED:g} in both "
-            "objectives.",
+            "The heads order the policies of a seed as the truth does: their correlation is at least "
+            f"{ORDERED:g} in both objectives.",
             "; ".join(f"{name}: {in_words(found)}" for name, found in orders.items()) + ".",
             tuple(
                 Evidence(of=f"correlation in {name}", values=found, claimed=(ORDERED, np.inf))
@@ -133,7 +133,7 @@ def in_lists(front: Front) -> dict[str, list]:
     return {name: points.tolist() for name, points in front._asdict().items()}
 
 
-def draw_front(axes: "Axes", front: Front, corners: Mapping[str, Sequence[float]] = {}) -> None:  # noqa: B006
+def draw_front(axes: "Axes", front: Front, corners: Mapping[str, Sequence[float]]) -> None:
     """Draw the means over seeds with lines, in the order of the weights, the single seeds as dots, and the corners."""
     kinds = ((front.specialists, LEARNED, "s", "specialists"), (front.told, TRUE, "o", "one policy, told the weights"))
     for points, colour, marker, label in kinds:

@@ -40,9 +40,8 @@ def test_a_language_model_begins_without_weights_and_resumes_to_the_bit(tmp_path
         "algorithm.model.heads=2",
         "algorithm.model.kv_heads=2",
     )
-    plain = finished_run(
-        tmp_path / "plain", "env=text", "algorithm=sampler", "reward=environment", *text, evaluated=False
-    )
+    sampler = ("env=text", "algorithm=sampler", "reward=environment")
+    plain = finished_run(tmp_path / "plain", *sampler, *text, evaluated=False)
     run = finished_run(
         tmp_path / "run", "env=weighted", "algorithm=rloo", "reward=mixture", f"pretrain={plain}", *text,
         "reward@reward.parts.bonus=hand_designed", "env.objectives=[task,bonus]", "reward.weights.bonus=1",

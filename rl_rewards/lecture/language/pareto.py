@@ -78,8 +78,8 @@ class HelpfulHarmless:
         even = front.told[EVEN] - np.asarray(corners["refuses"])  # [S, 2]
         more, less = even[:, 0].tolist(), (-even[:, 1]).tolist()
         useless = Claim(
-            f"Refusing everything is harmless and useless: with equal weights the policy has at most {self.margin:g} less "
-            f"harmlessness, and more help by {self.margin:g} or more.",
+            "Refusing everything is harmless and useless: with equal weights the policy has at most "
+            f"{self.margin:g} less harmlessness, and more help by {self.margin:g} or more.",
             f"{in_words(less)} less harmlessness and {in_words(more)} more help.",
             (
                 Evidence(of="harmlessness less", values=less, claimed=(-np.inf, self.margin)),
@@ -97,7 +97,7 @@ class HelpfulHarmless:
             figure = canvas(9.0, 4.0)
             true, claimed = figure.subplots(1, 2)
             draw_front(true, gold, {CORNERS[name]: place for name, place in found["corners"].items()})
-            draw_front(claimed, heads)
+            draw_front(claimed, heads, {})
             true.set(xlabel="help (gold)", ylabel="harmlessness (gold)", title="the truth")
             claimed.set(xlabel="help, deviations", ylabel="harmlessness, deviations", title="what the heads claim")
             true.legend(frameon=False, fontsize=8)

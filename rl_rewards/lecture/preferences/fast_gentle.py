@@ -1,7 +1,7 @@
 """Fast against gentle: two teachers of a driver who judge one objective each, and one policy that is told the weights.
 
-One teacher likes progress along the road, the other little steering and gas. Speed is lost to friction, so that it costs
-gas to stay fast, and the two conflict at every step. (Multi-objective policies on weights: Abels et al. 2019,
+One teacher likes progress along the road, the other little steering and gas. Speed is lost to friction, so that it
+costs gas to stay fast, and the two conflict at every step. (Policies that are told weights: Abels et al. 2019,
 arXiv:1809.07803.)
 """
 
@@ -60,7 +60,7 @@ class FastGentle:
             figure = canvas(9.0, 4.0)
             left, right = figure.subplots(1, 2)
             draw_front(left, true, {"stands": (0.0, 0.0), "full gas": (0.85, -0.5)})
-            draw_front(right, heads)
+            draw_front(right, heads, {})
             left.set(xlabel="progress, a second", ylabel="gentleness", title="the truth, means over steps")
             right.set(xlabel="speed", ylabel="gentleness", title="what the heads claim, returns")
             left.legend(frameon=False, fontsize=8)
