@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ from rl_rewards.loop.own_parts import check_reward
 from rl_rewards.loop.run_folder import CONFIG, config_text, parse_config, read_config, reading
 from rl_rewards.loop.saved_state import CHECKPOINTS, SavedState, saved_state
 from rl_rewards.loop.seeds import Seeds
-from rl_rewards.rewards.base import RewardSource
+from rl_rewards.rewards.base import RewardSource, first_state
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import Mixture
 from rl_rewards.rewards.preferences.preferences import Preferences
@@ -141,8 +142,9 @@ def restore_from_run(run: str | PathLike, seed: int | None = None, trust: Sequen
         index = seed_index(run_dir, config, seed)
         spec = EnvSpec.load(folder / "spec.json")
         seeds = Seeds(config.get("num_seeds", 1))
-        source = build_source(config["reward"], spec, folder, range(seeds.count), trust)
-        template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
+        first = config.get("seed", 0)
+        source = build_source(config["reward"], spec, folder, range(first, first + seeds.count), trust)
+        template = _first_states(source, seeds)
         state = restore_item(saved, "reward", template)
         return RestoredReward(source, seeds.each(state)[index], spec)
 
@@ -154,10 +156,17 @@ def _of_copy(folder: Path, config: Mapping[str, Any], seed: int | None, trust: S
     first, count = parse_json(read_text(path), str(path)) if path.is_file() else (0, 1)
     source = build_source(config["reward"], spec, folder, range(count), trust)
     seeds = Seeds(count)
-    template = jax.eval_shape(lambda: seeds.map(source.init, 0)(seeds.keys(0)))
+    template = _first_states(source, seeds)
     state = restore_item(SavedState(folder, "last"), "reward", template)
     index = 0 if count == 1 else seed_index(folder, {"seed": first, "num_seeds": count}, seed)
     return RestoredReward(source, seeds.each(state)[index], spec)
+
+
+def _first_states(source: RewardSource, seeds: Seeds) -> Any:
+    """Return the shapes of all seeds' states."""
+    prepared = source.prepared
+    begin = seeds.map(partial(first_state, source), (0, None if prepared is None else 0))
+    return jax.eval_shape(begin, seeds.keys(0), prepared)
 
 
 def seed_index(run_dir: Path, config: Mapping[str, Any], seed: int | None) -> int:

@@ -16,7 +16,7 @@ from rl_rewards.envs.base import Environment, Episodes, JaxEnv
 from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.collect import reset_jax
 from rl_rewards.loop.seeds import Seeds
-from rl_rewards.rewards.base import RewardSource
+from rl_rewards.rewards.base import RewardSource, first_state
 
 RUN_ONCE = {
     "xla_backend_optimization_level": 0,
@@ -100,7 +100,7 @@ def _init_state(parts: Parts, ring_of_newest: bool, key: Key, prepared: Any) -> 
     env, source, algorithm = parts[:3]
     agent_key, reward_key, env_key, train_key = jax.random.split(key, 4)
     agent = algorithm.init(agent_key)
-    reward = source.init(reward_key) if prepared is None else prepared
+    reward = first_state(source, reward_key, prepared)
     if parts.offline:
         return TrainState(agent=agent, reward=reward, replay=None, env=None, key=train_key)
     env_state = reset_jax(env, env_key, algorithm.num_envs) if isinstance(env, JaxEnv) else None

@@ -45,8 +45,12 @@ class RewardSource(Protocol[RewardState]):
 
     @property
     def prepared(self) -> RewardState | None:
-        """Return the states of all seeds, which replace those of :meth:`init`; None if :meth:`init` is used."""
+        """Return the states of all seeds, from which each seed's first state is made; None if :meth:`init` is used."""
         return None
+
+    def init_from(self, key: Key, prepared: RewardState) -> RewardState:
+        """Return the first state of a seed whose own state was ``prepared``."""
+        return prepared
 
     def init(self, key: Key) -> RewardState:
         """Return the first state, a pytree of arrays."""
@@ -166,6 +170,11 @@ def changes_run(kind: Any) -> bool:
     hooks = ("wrap_env", "make_algorithm")
     inherits = isinstance(kind, type) and RewardSource in kind.__mro__
     return inherits and any(getattr(kind, name) is not getattr(RewardSource, name) for name in hooks)
+
+
+def first_state(source: RewardSource, key: Key, prepared: Any) -> Any:
+    """Return the first state of one seed; ``prepared`` is its own part of ``source.prepared``, or None."""
+    return source.init(key) if prepared is None else source.init_from(key, prepared)
 
 
 def reward_fn(source: RewardSource, state: Any) -> RewardFn:

@@ -23,7 +23,7 @@ from rl_rewards.core.objectives import WEIGHTS, plain
 from rl_rewards.core.queries import Comparisons, GivenComparisons, Labels, Query
 from rl_rewards.core.requirements import Requirements, merge
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run
+from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run, first_state
 
 OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
 """Keys that :meth:`Mixture.inspect` returns without a prefix if only one part has them: reports look for these."""
@@ -64,11 +64,6 @@ class Mixture(AsksForLabels):
                 f"reward.parts.{name} changes the environment of the run, for all parts; choose it alone, as "
                 "reward=NAME.",
             )
-            require(
-                part.prepared is None,
-                f"reward.parts.{name}.seed=each gives every seed its own reward, which works only with reward=frozen "
-                "outside of a mixture; choose one of that run's seeds.",
-            )
         require(
             len(self._demos) < 2,
             f"The parts of this mixture use different demonstrations, {' and '.join(sorted(self._demos))}; choose one "
@@ -98,8 +93,17 @@ class Mixture(AsksForLabels):
         merged = merge(self._requirements_of(name) for name in self.parts)
         return replace(merged, reads=(*merged.reads, f"info.{WEIGHTS}")) if self._objectives else merged
 
+    @property
+    def prepared(self) -> States | None:
+        """Return those of the parts, None for a part without; None if no part has any."""
+        found = {name: part.prepared for name, part in self.parts.items()}
+        return None if all(one is None for one in found.values()) else found
+
     def init(self, key: Key) -> States:
         return {name: part.init(_key_of(name, key)) for name, part in self.parts.items()}
+
+    def init_from(self, key: Key, prepared: States) -> States:
+        return {name: first_state(part, _key_of(name, key), prepared[name]) for name, part in self.parts.items()}
 
     def without_memory(self, state: States) -> States:
         return {name: part.without_memory(state[name]) for name, part in self.parts.items()}

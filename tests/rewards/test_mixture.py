@@ -20,7 +20,7 @@ from rl_rewards.loop.checkpoint.one_item import save_reward
 from rl_rewards.loop.run_folder import plain_values
 from rl_rewards.loop.sources import build_source, keep_reward, restore_from_run
 from rl_rewards.loop.state import init_state
-from rl_rewards.rewards.base import asks, reward_fn
+from rl_rewards.rewards.base import asks, first_state, reward_fn
 from rl_rewards.rewards.hand_designed import HandDesigned
 from rl_rewards.rewards.mixture import Mixture
 from rl_rewards.rewards.null import Constant
@@ -64,7 +64,12 @@ def fake(value: float = 1.0, absorbing: float = 0.0, **says) -> Fake:
 
 
 class OfEachSeed(Constant):
-    prepared = 0.0
+    """A reward of which each of two seeds has its own state."""
+
+    prepared = np.array([3.0, 4.0])
+
+    def reward(self, state, transitions):
+        return jnp.broadcast_to(state, transitions.env_reward.shape)
 
 
 def mixed(weights=None, **parts):
@@ -172,6 +177,18 @@ def test_parts_with_weight_0_are_measured_and_never_pay():
     assert "unpaid_return" not in mixed(a=constant()).inspect({"a": {}}, {}, rollout)
 
 
+def test_a_part_may_have_its_own_state_for_each_seed_beside_one_that_has_not():
+    """The other part begins as in a mixture alone; a mixture within a mixture hands both on."""
+    source = mixed(inner=mixed(own=OfEachSeed(spec=SPEC, value=0.0), tiny=tiny_source()), far=FAR)
+    key = jax.random.key(0)
+    for seed in range(2):
+        state = first_state(source, key, jax.tree.map(lambda x, i=seed: x[i], source.prepared))
+        assert float(state["inner"]["own"]) == 3.0 + seed
+        alone = mixed(inner=mixed(tiny=tiny_source())).init(key)["inner"]["tiny"]
+        assert same(state["inner"]["tiny"], alone)
+    assert mixed(far=FAR).prepared is None
+
+
 # Weights that observations tell.
 
 TOLD = with_weights(SPEC, ("far", "flat"))
@@ -223,14 +240,9 @@ def test_objectives_are_parts_that_pay_only_where_a_weight_is_told():
         ({"a": 1.0, "c": 1.0}, {"a": fake()}, r"reward\.weights names c, which is not a part; the parts are a\."),
         ({"a/b": 1.0}, {"a/b": fake()}, r"a part named a/b; a name may have only letters"),
         (None, {"a": fake(demos="x"), "b": fake(demos="y")}, r"different demonstrations, x and y; choose one set with"),
-        (
-            None,
-            {"a": OfEachSeed(spec=SPEC, value=1.0)},
-            r"reward\.parts\.a\.seed=each gives every seed its own reward, which",
-        ),
         (None, {"a": ASKER, "b": ASKER}, r"More than one part asks for labels \(a and b\), and"),
     ],
-    ids=["empty", "lacks", "unknown", "name", "demos", "each", "ask"],
+    ids=["empty", "lacks", "unknown", "name", "demos", "ask"],
 )
 def test_what_does_not_fit_together_is_refused(weights, parts, sentence):
     with pytest.raises(ConfigError, match=sentence) as error:
