@@ -30,7 +30,9 @@ Chosen = Literal["drawn"] | tuple[float, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Weighted(Environment):
-    """The base of both kinds, texts and vectors; configs/env/weighted.yaml explains the arguments.
+    """The settings, and the base of both kinds, texts and vectors; configs/env/weighted.yaml explains the arguments.
+
+    :meth:`in_engine` returns the environment of the right kind.
 
     Raises:
         ConfigError: if the weights do not fit the objectives, or ``of`` has images or is stepped on the host.
@@ -60,6 +62,17 @@ class Weighted(Environment):
             len(chosen) == n and all(one >= 0 for one in chosen) and abs(sum(chosen) - 1.0) < 1e-6,
             f"env.{key}={list(chosen)} must be {n} numbers of at least 0 whose sum is 1, the weights of "
             f"{', '.join(self.objectives)}; or drawn.",
+        )
+
+    def in_engine(self) -> "Weighted":
+        of = self.of.in_engine()
+        kind = WeightedText if isinstance(of, TextEnv) else WeightedVectors
+        return kind(
+            of=of,
+            objectives=self.objectives,
+            weights=self.weights,
+            evaluated_weights=self.evaluated_weights,
+            weight_steps=self.weight_steps,
         )
 
     @property
@@ -213,17 +226,3 @@ class WeightedText(Weighted, TextEnv):
     def _marked(self, tokens: np.ndarray, weights: Int[np.ndarray, "*batch n"]) -> np.ndarray:
         with jax.ensure_compile_time_eval():  # a table of prompts is made while a reset is traced
             return np.asarray(prefixed(self.of.spec.text, jnp.asarray(tokens), jnp.asarray(self._marks[weights])))
-
-
-def weighted(
-    of: Any, objectives: list[str], weights: Any, evaluated_weights: Any, weight_steps: int
-) -> WeightedVectors | WeightedText:
-    """Return the environment ``of`` with observations that tell weights; see :class:`Weighted`."""
-    kind = WeightedText if isinstance(of, TextEnv) else WeightedVectors
-    return kind(
-        of=of.in_engine(),
-        objectives=objectives,
-        weights=weights,
-        evaluated_weights=evaluated_weights,
-        weight_steps=weight_steps,
-    )

@@ -59,7 +59,7 @@ class FastGentle:
         with styled():
             figure = canvas(9.0, 4.0)
             left, right = figure.subplots(1, 2)
-            draw_front(left, true, {"stands": (0.0, 0.0), "full gas": (0.85, -0.5)})
+            draw_front(left, true, {"stands still": (0.0, 0.0)})
             draw_front(right, heads, {})
             left.set(xlabel="progress, a second", ylabel="gentleness", title="the truth, means over steps")
             right.set(xlabel="speed", ylabel="gentleness", title="what the heads claim, returns")
