@@ -36,8 +36,8 @@ def _resized(spec: EnvSpec, more: int) -> EnvSpec:
     """Return ``spec`` with ``more`` entries in an observation; negative for fewer."""
     size = spec.obs.shape[0] + more
     if spec.text is None:
-        bounds = [None if side is None else (*side[:size], *[end] * more) for side, end in _sides(spec.obs)]
-        return replace(spec, obs=Box((size,), *bounds, spec.obs.dtype), obs_names=spec.obs_names[:size])
+        low, high = (None if side is None else (*side[:size], *[end] * more) for side, end in _sides(spec.obs))
+        return replace(spec, obs=Box((size,), low, high, spec.obs.dtype), obs_names=spec.obs_names[:size])
     last = float(spec.text.vocabulary - 1)
     text = replace(spec.text, prompt_tokens=spec.text.prompt_tokens + more)
     box = Box((size,), (0.0,) * size, (last,) * size, spec.obs.dtype)

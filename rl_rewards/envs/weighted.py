@@ -95,7 +95,7 @@ class Weighted(Environment):
         return replace(inner, evaluated=evaluated)
 
     @property
-    def reported(self) -> tuple[str, ...]:
+    def reported(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.of.reported
 
     @cached_property
@@ -115,7 +115,7 @@ class WeightedState(struct.PyTreeNode):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightedVectors(Weighted, JaxEnv[WeightedState]):
+class WeightedVectors(Weighted, JaxEnv[WeightedState]):  # pyright: ignore[reportIncompatibleVariableOverride]
     """Vectors that end in the weights."""
 
     def __post_init__(self) -> None:
@@ -152,7 +152,7 @@ class WeightedVectors(Weighted, JaxEnv[WeightedState]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightedText(Weighted, TextEnv):
+class WeightedText(Weighted, TextEnv):  # pyright: ignore[reportIncompatibleVariableOverride]
     """Prompts that begin with the weights: a weight of k / ``weight_steps`` is the token of the number k + 1."""
 
     name: str = field(init=False)
@@ -176,7 +176,7 @@ class WeightedText(Weighted, TextEnv):
             )
 
     @property
-    def has_success(self) -> bool:
+    def has_success(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.of.has_success
 
     @property

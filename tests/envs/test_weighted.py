@@ -1,5 +1,7 @@
 """env=weighted: another environment whose observations tell the weights of objectives."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ from tests.runs import composed
 ROBOT = ("env@env.of=driver", "env.objectives=[fast,gentle]")
 
 
-def weighted(*overrides: str):
+def weighted(*overrides: str) -> Any:
     return build_env(composed("env=weighted", *overrides))
 
 

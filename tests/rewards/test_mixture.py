@@ -66,7 +66,9 @@ def fake(value: float = 1.0, absorbing: float = 0.0, **says) -> Fake:
 class OfEachSeed(Constant):
     """A reward of which each of two seeds has its own state."""
 
-    prepared = np.array([3.0, 4.0])
+    @property
+    def prepared(self):
+        return np.array([3.0, 4.0])
 
     def reward(self, state, transitions):
         return jnp.broadcast_to(state, transitions.env_reward.shape)
