@@ -165,6 +165,7 @@ class TextSpec:
     end: int = 1  # ends a response; a template may put it between the messages of a prompt
     tokenizer: str  # a hash of the vocabulary (SHA-256); models and data of another vocabulary do not fit
     comparisons: int = field(default=0, compare=False)  # compared pairs of responses in the environment's own file
+    step: int | None = None  # the token that ends a step of a response; None: responses have no steps
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,8 @@ def _text(raw: Any) -> TextSpec:
     sizes = {key: _whole(raw[key], 1) for key in ("vocabulary", "prompt_tokens", "response_tokens")}
     compared = _whole(raw.get("comparisons", 0), 0)  # older files lack it
     pad, end = (_whole(raw[key], 0) for key in ("pad", "end"))
-    return TextSpec(**sizes, pad=pad, end=end, tokenizer=str(raw["tokenizer"]), comparisons=compared)
+    step = None if raw.get("step") is None else _whole(raw["step"], 0)  # and this one
+    return TextSpec(**sizes, pad=pad, end=end, tokenizer=str(raw["tokenizer"]), comparisons=compared, step=step)
 
 
 def _shape(raw: Any) -> tuple[int, ...]:

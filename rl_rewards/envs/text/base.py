@@ -93,6 +93,16 @@ class TextEnv(JaxEnv[TextState]):
         ...
 
     @property
+    def step_token(self) -> int | None:
+        """Return the token that ends a step of a response; the default, None, is for texts without steps."""
+        return None
+
+    @property
+    def info_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the judgement's info besides ``success``; by default all of them are numbers."""
+        return dict.fromkeys(self.info_keys, ())
+
+    @property
     def episodes(self) -> Episodes:
         """Return that every rollout begins with new prompts, and every evaluation with the same ones."""
         return Episodes(evaluated=self, begin_with_rollout=True, fixed_starts=True)
@@ -146,7 +156,7 @@ class TextEnv(JaxEnv[TextState]):
             obs=self._tokens(total),
             action=self._tokens(self.sizes.response),
             max_episode_steps=1,
-            info={**success, "scene": (total,), **dict.fromkeys(self.info_keys, ())},
+            info={**success, "scene": (total,), **self.info_shapes},
             ends_early=False,
             restores=True,
             has_success=self.has_success,
@@ -159,6 +169,7 @@ class TextEnv(JaxEnv[TextState]):
                 end=codec.end,
                 tokenizer=codec.digest,
                 comparisons=self.comparison_count,
+                step=self.step_token,
             ),
         )
 
