@@ -16,5 +16,6 @@ def step_ends(text: TextSpec, response: Int[Array, "*batch L"]) -> Bool[Array, "
     assert text.step is not None, "only texts with steps are asked for them"
     place = jnp.arange(response.shape[-1])
     is_end = response == text.end
-    last = jnp.where(jnp.any(is_end, axis=-1), jnp.argmax(is_end, axis=-1), response.shape[-1] - 1)[..., None]
-    return ((response == text.step) & (place < last - 1)) | (place == last)
+    ended = jnp.any(is_end, axis=-1)[..., None]
+    last = jnp.where(ended, jnp.argmax(is_end, axis=-1)[..., None], response.shape[-1] - 1)
+    return ((response == text.step) & (place < last - ended)) | (place == last)

@@ -111,6 +111,13 @@ def _no_groups(key: Key, queries: int, clips: int) -> Transition:
     )
 
 
+def _no_completions(key: Key, steps: Transition, place: Any) -> Transition:
+    raise ConfigError(
+        "This reward completes responses from the end of a step, which only a language model can in an environment of "
+        "texts; choose env=text_chains and algorithm=sampler, rloo or another learner of texts."
+    )
+
+
 class Experience(NamedTuple):
     """A read-only view of the data, built inside jit; it never crosses a jit boundary."""
 
@@ -125,6 +132,9 @@ class Experience(NamedTuple):
     comparisons: Any = None
     """``rl_rewards.core.queries.Comparisons`` that the reward has been told or that the environment's file has; None
     unless the algorithm needs them."""
+    complete: Callable[[Key, Transition, Any], Transition] = _no_completions
+    """(key, responses [N], place [N]) -> [N]: the policy writes anew what follows after the token ``place``, and the
+    environment judges the result."""
     acted: Bool[Array, "T B"] | None = None
     """Where the policy acted and its memory advanced; None means everywhere. In the other steps another player acted:
     they are never valid, and the step before them is ``done``."""

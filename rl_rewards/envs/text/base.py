@@ -192,18 +192,23 @@ class TextEnv(JaxEnv[TextState]):
 
     def step(self, key: Key, state: TextState, action: Action) -> tuple[TextState, StepOut]:
         del key
+        out = self.answered(state.tokens, action)
+        return TextState(tokens=out.next_obs), out
+
+    def answered(self, obs: Int[Array, "*batch tokens"], action: Action) -> StepOut:
+        """Return the outcome of responses to prompts, the whole episodes that they are."""
         response = self.cleaned(action)
-        judged = self.judge(state.tokens, response)
-        tokens = jnp.concatenate([state.tokens[: self.sizes.prompt], response])
-        out = StepOut(
+        judged = self.judge(obs, response)
+        tokens = jnp.concatenate([obs[..., : self.sizes.prompt], response], axis=-1)
+        batch = tokens.shape[:-1]
+        return StepOut(
             next_obs=tokens,
             env_reward=judged.reward,
-            terminated=jnp.ones((), bool),
-            truncated=jnp.zeros((), bool),
-            needs_reset=jnp.ones((), bool),
+            terminated=jnp.ones(batch, bool),
+            truncated=jnp.zeros(batch, bool),
+            needs_reset=jnp.ones(batch, bool),
             info={"scene": tokens.astype(jnp.float32), **judged.info},
         )
-        return TextState(tokens=tokens), out
 
     def cleaned(self, action: Action) -> Int[Array, "*batch L"]:
         """Return responses with tokens 0 .. V-1 and only pads after the first end token."""

@@ -79,8 +79,8 @@ def verify(text: TextSpec, obs: Int[Array, "*batch tokens"], response: Int[Array
     length = jnp.where(stops, jnp.argmax(is_end, axis=-1), response.shape[-1])
     # The last step is right if the sentence just before the end token is a right answer.
     sentence_before = jnp.concatenate([jnp.zeros_like(follows[..., :1]), follows & said.is_answer], axis=-1)[..., :-1]
-    right = jnp.where(is_end, sentence_before, follows) & ends & (is_end | (response == text.step))
-    right &= (stops[..., None]) | (jnp.arange(response.shape[-1]) < response.shape[-1] - 1)
+    right = jnp.where(is_end, sentence_before, follows) & ends
+    right &= stops[..., None] | (jnp.arange(response.shape[-1]) < response.shape[-1] - 1)
     wrong = ends & ~right
     answer_right = _solved(asked, said)
     steps_before = jnp.cumsum(ends, axis=-1) - ends
