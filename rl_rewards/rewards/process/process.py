@@ -135,11 +135,15 @@ class ProcessReward(AsksForLabels):
     def reward(self, state: ProcessState, transitions: Transition) -> Float[Array, "*batch"]:
         texts = transitions.next_obs.astype(jnp.int32)
         flat = texts.reshape(-1, texts.shape[-1])
-        return self._model.folded(self._model.scores(state.best, flat), flat).reshape(texts.shape[:-1])
+        return self.text_rewards(self.step_scores(state, flat), flat).reshape(texts.shape[:-1])
 
     def step_scores(self, state: ProcessState, texts: Int[Array, "N tokens"]) -> Float[Array, "N L"]:
         """Return P(right) at the last token of every step, and 1 at all other tokens, of prompts and responses."""
         return self._model.scores(state.best, texts)
+
+    def text_rewards(self, scores: Float[Array, "N L"], texts: Int[Array, "N tokens"]) -> Float[Array, " N"]:
+        """Return the rewards of prompts and responses whose steps have these ``scores``."""
+        return self._model.folded(scores, texts)
 
     # Learning.
 

@@ -26,9 +26,9 @@ QUALITIES = Literal["mixed", "good"]
 
 SLIP = 0.07
 """In mixed responses, how often a step is wrong; whoever slips goes on from the wrong number."""
-KNOWS = 0.2
+KNOWS = 0.12
 """How often somebody who knows the solution gets to it by a wrong step."""
-NO_STEPS = 0.12
+NO_STEPS = 0.1
 """How often a worked problem is answered without steps."""
 GUESSES_RIGHT = 0.75
 """How often an answer without steps is right."""
