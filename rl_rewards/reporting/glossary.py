@@ -133,7 +133,7 @@ METRICS = {
     "agent/temperature": "Weight of the entropy in SAC's return.",
     "reward/queries": "Queries asked so far.",
     "reward/heldout_loss": "Cross-entropy of the held-out labels under the weights that pay, in nats.",
-    "reward/completion_tokens": "Tokens that the policy wrote to complete responses, from which steps get their labels.",
+    "reward/completion_tokens": "Tokens that the policy wrote to complete responses, which give steps their labels.",
     "reward/labels": "Queries answered so far, with the comparisons of a file; ties count, refusals do not.",
     "reward/answered_yes": "Queried states so far in which the labeler says that the task is done; goals are drawn "
     "from them too.",

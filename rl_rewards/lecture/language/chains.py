@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
@@ -33,7 +32,7 @@ class DrawnChains(NamedTuple):
 
 
 def chain_drawer(env: JaxEnv, algorithm: Algorithm, prompts: int, responses: int) -> Callable[[Any, Key], DrawnChains]:
-    """Return a function (policy's state, key) -> ``responses`` responses to each of ``prompts`` prompts, compiled once."""
+    """Return a function (policy's state, key) -> responses to each of some prompts, compiled once."""
     answered = env.answered
     assert answered is not None, "these studies draw texts"
 
@@ -50,8 +49,8 @@ def chain_drawer(env: JaxEnv, algorithm: Algorithm, prompts: int, responses: int
         return jax.lax.map(one, jax.random.split(write_key, responses))
 
     def drawn(policy: Any, key: Key) -> DrawnChains:
-        found = [np.moveaxis(np.asarray(one), 0, 1) for one in draw(policy, key)]
-        return DrawnChains(*found[:4], found[4].astype(int))
+        texts, right, answer_right, sound, kind = (np.moveaxis(np.asarray(one), 0, 1) for one in draw(policy, key))
+        return DrawnChains(texts, right, answer_right, sound, kind.astype(int))
 
     return drawn
 

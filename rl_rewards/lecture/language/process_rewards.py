@@ -1,8 +1,8 @@
 """Process against outcome reward models, from equally many labels: which finds the step at which a solution goes wrong?
 
-A label is one judgement by a person, of one step or of one whole response. Claims of the literature: process
-supervision finds errors better and picks better solutions (Lightman et al. 2023, arXiv:2305.20050), it costs fewer right
-answers by wrong steps (Uesato et al. 2022, arXiv:2211.14275), and labels of completions replace people's (Math-Shepherd,
+A label is one judgement by a person, of one step or of one whole response. The literature claims that labels of steps
+find errors and pick solutions better (Lightman et al. 2023, arXiv:2305.20050), that they leave fewer right answers by
+wrong steps (Uesato et al. 2022, arXiv:2211.14275), and that completions replace them (Math-Shepherd, Wang et al. 2023,
 arXiv:2312.08935). All models have the same network; an outcome is the label of all steps of its response.
 """
 
@@ -65,8 +65,8 @@ class ProcessRewards:
         each: dict[str, list[dict[str, Any]]] = {"verifier": [verified(one) for one in drawn]}
         for name, arm in MODELS.items():
             models = [restore_from_run(arms[arm].path, seed) for seed in seeds]
-            score = jax.jit(models[0].source.step_scores)
-            fold = jax.jit(models[0].source.text_rewards)
+            source: Any = models[0].source
+            score, fold = jax.jit(source.step_scores), jax.jit(source.text_rewards)
             each[name] = [measured(one, score, fold, model.state) for one, model in zip(drawn, models, strict=True)]
         names = ("credit", "told_apart")
         found = {what: {name: [one[what] for one in each[name]] for name in MODELS} for what in names}

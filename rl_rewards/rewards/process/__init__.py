@@ -1,1 +1,1 @@
-"""Rewards that judge the steps of a response: process and outcome reward models, from labels of people or completions."""
+"""Rewards that judge the steps of a response: process and outcome reward models."""

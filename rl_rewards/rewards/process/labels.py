@@ -2,7 +2,7 @@
 
 A label is one judgement by a person: of one step of a response, or of one whole response. So a budget buys equally
 many labels of either kind, but those of steps are about fewer responses. Monte-Carlo labels ask nobody: they are the
-share of completions from the end of a step that have a right answer (Math-Shepherd, Wang et al. 2023, arXiv:2312.08935).
+share of completions from the end of a step that have a right answer (Math-Shepherd, arXiv:2312.08935).
 """
 
 from typing import Literal

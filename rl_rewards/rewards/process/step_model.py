@@ -112,9 +112,7 @@ class StepModel:
         return jnp.take_along_axis(scores, last[:, None], axis=1)[:, 0]
 
 
-def mean_loss(
-    logits: Float[Array, "N L"], target: Float[Array, " N"], judged: Bool[Array, "N L"]
-) -> Float[Array, ""]:
+def mean_loss(logits: Float[Array, "N L"], target: Float[Array, " N"], judged: Bool[Array, "N L"]) -> Float[Array, ""]:
     """Return the mean cross-entropy, in nats, of the targets at the judged tokens; 0 without any."""
     loss = jax.nn.softplus(logits) - target[:, None] * logits
     return jnp.sum(jnp.where(judged, loss, 0.0)) / jnp.maximum(jnp.sum(judged), 1)

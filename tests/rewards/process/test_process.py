@@ -140,7 +140,7 @@ def test_it_learns_from_the_labels_that_are_not_held_out_and_keeps_the_best_weig
     state = source.absorb(state, Labels(id=query.id, scores=right[:, None].astype(jnp.float32),
                                         rater=jnp.zeros(len(right), jnp.int32)))  # fmt: skip
     update = jax.jit(lambda s, i: source.update(s, {}, experience(), i, jax.random.fold_in(jax.random.key(2), i)))
-    losses = []
+    losses, metrics = [], {}
     for number in range(4):
         state, metrics = update(state, jnp.int32(number + 1))
         losses.append((float(metrics["reward/loss"]), float(metrics["reward/heldout_loss"])))

@@ -89,9 +89,7 @@ class TextChains(TextEnv):
         values = {name: vars(found)[name].astype(jnp.float32) for name in ("kind", *NUMBERS)}
         info = {"kind": values.pop("kind")} | {f"chain_{name}": value for name, value in values.items()}
         paid = found.sound if self.pays == "sound" else found.answer_right
-        return Judged(
-            paid.astype(jnp.float32), {"success": found.answer_right, "step_right": found.right, **info}
-        )
+        return Judged(paid.astype(jnp.float32), {"success": found.answer_right, "step_right": found.right, **info})
 
     def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
         """Return ``n`` responses: mixed (as people write who slip, guess and cheat) or good (all right).
