@@ -2,9 +2,9 @@
 
 The lecture says that a model can criticise what it cannot write. Here the judge begins with the generator's layers, has
 its size, and learns from 2,000 labels of its responses whether their answers are right. Checking is cheaper than finding
-in one kind (search), and not in the two others. A judge that guesses has an AUC of 1/2 and a generator that guesses
-solves nearly nothing, so that AUC - pass@1 favours the judge wherever both are bad. So the claims are also made of the
-judge's skill, 2 AUC - 1, which is 0 for guessing and 1 without errors, as pass@1 is.
+in one kind of problem (search), and not in the others. A judge that guesses has an AUC of 1/2, and a generator that
+guesses solves nearly nothing, so that AUC - pass@1 favours the judge wherever both are bad. So the claims are also made
+of the judge's skill, 2 AUC - 1, which is 0 for guessing and 1 without errors, as pass@1 is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,9 +72,7 @@ class Critique:
                 for policy, one, seed in zip(policies, judges, seeds, strict=True)
             ]
         found = {
-            what: {
-                size: {kind: [one[what][kind] for one in values] for kind in KINDS} for size, values in each.items()
-            }
+            what: {size: {kind: [one[what][kind] for one in values] for kind in KINDS} for size, values in each.items()}
             for what in ("auc", "pass_at_1")
         }
         return Findings(self.claims(found["auc"][USUAL], found["pass_at_1"][USUAL]), found)
