@@ -31,7 +31,7 @@ NONE = -1
 """Stands for a number that is not there, and in ``Verified.right`` for a token at which no step ends."""
 
 
-class Asked(struct.PyTreeNode):
+class ReadProblem(struct.PyTreeNode):
     """What prompts ask, each entry [*batch, ...]; for a text that is no problem, ``kind`` is ``Kind.NOTHING``."""
 
     kind: Int[Array, "*batch"]
@@ -98,7 +98,7 @@ def verify(text: TextSpec, obs: Int[Array, "*batch tokens"], response: Int[Array
     )
 
 
-def read_prompt(prompt: Int[Array, "*batch P"]) -> Asked:
+def read_prompt(prompt: Int[Array, "*batch P"]) -> ReadProblem:
     """Return what prompts ask."""
     words = vocabulary()
     work, at, make, plus, minus, stop = (words.encode(w)[0] for w in ("work", "at", "make", PLUS, MINUS, STOP))
@@ -123,7 +123,7 @@ def read_prompt(prompt: Int[Array, "*batch P"]) -> Asked:
     kind = jnp.where(begins[0] & is_chain, Kind.WORKED, jnp.where(begins[1] & is_chain, Kind.MENTAL, Kind.NOTHING))
     kind = jnp.where(is_search, Kind.SEARCH, kind)
     solution = jnp.where(is_search, target, first + jnp.sum(amounts, axis=-1))
-    return Asked(kind, signs, numbers, first, operations, offered, solution)
+    return ReadProblem(kind, signs, numbers, first, operations, offered, solution)
 
 
 def read_sentences(response: Int[Array, "*batch L"]) -> Sentences:
@@ -165,7 +165,7 @@ def _sum_right(said: Sentences) -> Bool[Array, "*batch L"]:
     return said.is_step & (said.z == said.x + jnp.where(said.sign == plus, said.y, -said.y))
 
 
-def _chain_right(asked: Asked, said: Sentences) -> Bool[Array, "*batch L"]:
+def _chain_right(asked: ReadProblem, said: Sentences) -> Bool[Array, "*batch L"]:
     """Return True where a sentence is right in answer to a chain: its next operation, or its result at the end."""
     index = jnp.minimum(said.order, MOST_OPERATIONS - 1)
     sign, number = (jnp.take_along_axis(one, index, axis=-1) for one in (asked.signs, asked.numbers))
@@ -177,7 +177,7 @@ def _chain_right(asked: Asked, said: Sentences) -> Bool[Array, "*batch L"]:
     return is_chain & (step | (said.is_answer & (said.order == operations) & (said.z == value)))
 
 
-def _chosen_right(asked: Asked, said: Sentences) -> Bool[Array, "*batch L"]:
+def _chosen_right(asked: ReadProblem, said: Sentences) -> Bool[Array, "*batch L"]:
     """Return True where a sentence is right in answer to a search: another number is added, or the target reached."""
     plus = vocabulary().encode(PLUS)[0]
     x0, y0, _ = _choice(said)
@@ -190,7 +190,7 @@ def _chosen_right(asked: Asked, said: Sentences) -> Bool[Array, "*batch L"]:
     return step | (said.is_answer & (said.order == CHOSEN - 1) & reached)
 
 
-def _solved(asked: Asked, said: Sentences) -> Bool[Array, "*batch"]:
+def _solved(asked: ReadProblem, said: Sentences) -> Bool[Array, "*batch"]:
     """Return True if the first answer is the solution; of a search, if the numbers in its steps have that sum."""
     is_first = said.is_answer & (jnp.cumsum(said.is_answer, axis=-1) == 1)
     number = jnp.sum(jnp.where(is_first, said.z, 0), axis=-1)
@@ -215,5 +215,5 @@ def _choice(said: Sentences) -> tuple[Array, Array, Array]:
     return at(0, said.x), at(0, said.y), at(1, said.y)
 
 
-def _offers(asked: Asked, number: Int[Array, "*batch L"]) -> Bool[Array, "*batch L"]:
+def _offers(asked: ReadProblem, number: Int[Array, "*batch L"]) -> Bool[Array, "*batch L"]:
     return jnp.any(number[..., None] == asked.offered[..., None, :], axis=-1)
