@@ -1,7 +1,7 @@
 """Is judging easier than generating? The same network as judge and as generator, on three kinds of problems.
 
 The lecture says that a model can criticise what it cannot write. Here the judge begins with the generator's layers,
-has its size, and learns from 2,000 labels of its responses whether their answers are right. Checking is cheaper than
+has its size, and learns from 10,000 labels of its responses whether their answers are right. Checking is cheaper than
 finding in one kind of problem (search), and not in the others. A judge that guesses has an AUC of 1/2, and a generator
 that guesses solves nearly nothing, so that AUC - pass@1 favours the judge wherever both are bad. So the claims are also
 made of the judge's skill, 2 AUC - 1, which is 0 for guessing and 1 without errors, as pass@1 is.
