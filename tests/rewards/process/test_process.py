@@ -134,7 +134,7 @@ def test_an_outcome_is_the_label_of_every_step_and_a_step_of_its_own(labels_of):
 
 
 def test_it_learns_from_the_labels_that_are_not_held_out_and_keeps_the_best_weights():
-    source = process(budget=150, learning_rate=3e-3, updates_per_round=30, heldout_every=4)
+    source = process(budget=150, learning_rate=3e-3, updates_per_round=30, heldout_every=2)
     state, query = asked(source)
     right = query.segments.info["success"][:, 0, 0]
     state = source.absorb(state, Labels(id=query.id, scores=right[:, None].astype(jnp.float32),
