@@ -25,6 +25,7 @@ ELSEWHERE = {
     "self_play",
     "text_preferences",
     "erroneous",
+    "process",
 }
 """Rewards for a single environment, or that need an earlier run, an endpoint, or goals to set. They have their own
 tests, or pairs below."""
@@ -35,8 +36,8 @@ without evaluations, which read the reward in the same way for all rewards."""
 FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
 """Rewards that read the same of an environment as gail or as each other. Each runs on one environment of this package,
 and on one from another library."""
-ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "point_maze", "text", "text_prompts", "tv_grid")
-TEXTS = ("text", "text_prompts")
+TEXTS = ("text", "text_chains", "text_prompts")
+ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "point_maze", *TEXTS, "tv_grid")
 """Environments for self-play, curiosity and data sets; for any other learned reward they are like grid or point. Texts
 are for rewards and algorithms of their own."""
 WRAPPERS = ("weighted",)
@@ -45,7 +46,7 @@ ENVS = [name for name in usable_envs() if name not in ROOMS + WRAPPERS]
 PAIRS = [(reward, env) for reward, env in itertools.product(REWARDS, ENVS) if reward not in VARIANTS + FAMILY]
 PAIRS += [("environment", env) for env in ROOMS]
 PAIRS += [("self_play", env) for env in ("hall", "pencil_case")]
-PAIRS += [("curiosity", "tv_grid"), ("erroneous", "text")]
+PAIRS += [("curiosity", "tv_grid"), ("erroneous", "text"), ("process", "text_chains")]
 PAIRS += [(reward, "point") for reward in VARIANTS]
 PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
@@ -56,7 +57,7 @@ SHARED = ("constant", "fairl", "gail_softplus", "random")
 OFTEN = {(reward, "point") for reward in REWARDS if reward not in SHARED}
 OFTEN |= {("adversarial_classifier", "pencil_case"), ("self_play", "pencil_case")}
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
-OFTEN |= {("linear_preferences", "driver"), ("erroneous", "text")}
+OFTEN |= {("linear_preferences", "driver"), ("erroneous", "text"), ("process", "text_chains")}
 OFTEN |= {("environment", env) for env in {*ENVS, *ROOMS} - {env for _, env in OFTEN} - {"text_prompts"}}
 """The pairs of ``make test``: every class of rewards once, every environment once (text_prompts in
 ``tests/reporting/test_without_true_reward.py``), and the environments that are hard for a reward: one on the host, one

@@ -129,6 +129,14 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
         """
         raise ConfigError(f"{type(self).__name__} has no method log_prob, which this reward needs; add it.")
 
+    def complete(self, state: AgentState, obs: Obs, action: Action, place: Array, key: Key) -> Action:
+        """Return responses whose tokens after ``place`` the policy has written anew.
+
+        Raises:
+            ConfigError: if the policy is not a language model.
+        """
+        raise ConfigError(f"{type(self).__name__} is not a language model, which alone can complete a response.")
+
     @abstractmethod
     def update(
         self, state: AgentState, experience: Experience, reward_fn: RewardFn, round: Array, key: Key

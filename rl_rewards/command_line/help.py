@@ -42,10 +42,7 @@ CHAPTERS = {
 }
 """Folders of experiments in the order of ``--help experiments``; others come last, without a heading."""
 
-_ABOUT = (
-    "A run combines an environment, a reward, most often a learned one, and an algorithm, and shows the learned reward "
-    "beside the true outcome."
-)
+_ABOUT = "A run combines an environment, a reward, often a learned one, and an algorithm."
 _EXAMPLES = f"""\
 Usage: {RUN} [GROUP=CHOICE ...] [KEY=VALUE ...]
 

@@ -111,6 +111,13 @@ def _no_groups(key: Key, queries: int, clips: int) -> Transition:
     )
 
 
+def _no_completions(key: Key, steps: Transition, place: Any) -> Transition:
+    raise ConfigError(
+        "This reward completes responses from the end of a step, which only a language model can in an environment of "
+        "texts; choose env=text_chains and algorithm=sampler, rloo or another learner of texts."
+    )
+
+
 class Experience(NamedTuple):
     """A read-only view of the data, built inside jit; it never crosses a jit boundary."""
 
@@ -125,6 +132,9 @@ class Experience(NamedTuple):
     comparisons: Any = None
     """``rl_rewards.core.queries.Comparisons`` that the reward has been told or that the environment's file has; None
     unless the algorithm needs them."""
+    complete: Callable[[Key, Transition, Any], Transition] = _no_completions
+    """(key, responses [N], place [N]) -> [N]: the policy writes anew what follows after the token ``place``, and the
+    environment judges the result."""
     acted: Bool[Array, "T B"] | None = None
     """Where the policy acted and its memory advanced; None means everywhere. In the other steps another player acted:
     they are never valid, and the step before them is ``done``."""
@@ -165,6 +175,7 @@ class TextSpec:
     end: int = 1  # ends a response; a template may put it between the messages of a prompt
     tokenizer: str  # a hash of the vocabulary (SHA-256); models and data of another vocabulary do not fit
     comparisons: int = field(default=0, compare=False)  # compared pairs of responses in the environment's own file
+    step: int | None = None  # the token that ends a step of a response; None: responses have no steps
 
 
 @dataclass(frozen=True)
@@ -231,7 +242,8 @@ def _text(raw: Any) -> TextSpec:
     sizes = {key: _whole(raw[key], 1) for key in ("vocabulary", "prompt_tokens", "response_tokens")}
     compared = _whole(raw.get("comparisons", 0), 0)  # older files lack it
     pad, end = (_whole(raw[key], 0) for key in ("pad", "end"))
-    return TextSpec(**sizes, pad=pad, end=end, tokenizer=str(raw["tokenizer"]), comparisons=compared)
+    step = None if raw.get("step") is None else _whole(raw["step"], 0)  # and this one
+    return TextSpec(**sizes, pad=pad, end=end, tokenizer=str(raw["tokenizer"]), comparisons=compared, step=step)
 
 
 def _shape(raw: Any) -> tuple[int, ...]:

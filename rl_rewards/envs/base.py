@@ -90,6 +90,9 @@ class Environment(Protocol):
     """A method that returns the prompt and the response of a segment that is one text, for people who read it. None if
     segments are not texts; people then see pictures.
     """
+    answered: Callable[..., StepOut] | None = None  # takes observations and actions
+    """A method (obs [*batch, ...], action [*batch, ...]) -> the outcome of episodes of one step that begin with these
+    observations. None if an observation does not determine an episode's beginning."""
     goal_names: tuple[str, ...] = ()
     """The names of the entries of :meth:`goal_features`, each with its unit. If there are any, one player can set
     states as goals for another."""

@@ -55,6 +55,8 @@ def learn(
     )
     if (same := parts.algorithm.requirements.same_start) > 1:
         experience = experience._replace(sample_same_start=partial(sample_same_start, rollout, same))
+    if parts.env.answered is not None:
+        experience = experience._replace(complete=partial(_completed, parts, state.agent))
     recording = None if state.recording is None else state.recording.add(for_recording(collected.rollout))
     state = state.replace(replay=None if state.replay is None else replay, memory=collected.memory, recording=recording)
     state, metrics, query = _update(parts, data, state, experience, round)
@@ -101,6 +103,14 @@ def _update(
     agent, agent_metrics = algorithm.update(state.agent, experience, reward_fn(source, reward), round, agent_key)
     finite = {"finite/reward": _all_finite(reward), "finite/agent": _all_finite(agent)}
     return state.replace(agent=agent, reward=reward), {**metrics, **agent_metrics, **finite}, query
+
+
+def _completed(parts: Parts, agent: Any, key: Key, steps: Transition, place: jax.Array) -> Transition:
+    """Return responses [N] whose tokens after ``place`` [N] the policy has written anew, with their judgement."""
+    assert parts.env.answered is not None, "only texts are completed"
+    out = parts.env.answered(steps.obs, parts.algorithm.complete(agent, steps.obs, steps.action, place, key))
+    action = out.next_obs[:, -steps.action.shape[1] :]
+    return steps.replace(action=action, next_obs=out.next_obs, env_reward=out.env_reward, info=out.info)
 
 
 def _of_file(compared: GivenComparisons) -> Comparisons:

@@ -133,6 +133,8 @@ METRICS = {
     "agent/actor_loss": "Loss of the policy. SAC: temperature times log-probability, minus the critics' value.",
     "agent/temperature": "Weight of the entropy in SAC's return.",
     "reward/queries": "Queries asked so far.",
+    "reward/heldout_loss": "Cross-entropy of the held-out labels under the weights that pay, in nats.",
+    "reward/completion_tokens": "Tokens that the policy wrote to complete responses, which give steps their labels.",
     "reward/labels": "Queries answered so far, with the comparisons of a file; ties count, refusals do not.",
     "reward/answered_yes": "Queried states so far in which the labeler says that the task is done; goals are drawn "
     "from them too.",
@@ -203,6 +205,8 @@ FAMILIES = {
     "eval/term_": "Mean per step of a term of the hand-designed reward in the evaluation episodes, before its weight.",
     "eval/gold_": "A part of the true reward of texts, mean over responses: what style, help and harmlessness are "
     "worth, or how many sentences of a kind there are.",
+    "eval/chain_": "A count or a share of the verifier's judgement of arithmetic problems, mean over responses: right "
+    "answers, sound responses (every step is right), steps, right steps, those before the first wrong one, tokens.",
     "reward/weight_": "Posterior mean of the weight of a feature, whose unit is its standard deviation.",
     "agent/alice_": "The metric of the same name without alice_, for Alice's policy.",
     "agent/bob_": "The metric of the same name without bob_, for Bob's policy.",

@@ -175,6 +175,33 @@ class LanguagePolicy(Algorithm):
         scored = self.scored(state.params["model"], responses)
         return jnp.sum(scored.log_prob * responses.mask, axis=-1).reshape(batch)
 
+    def complete(
+        self, state: LanguageState, obs: Obs, action: Int[Array, "N L"], place: Int[Array, " N"], key: Key
+    ) -> Int[Array, "N L"]:
+        """Return responses that are as they were up to the token ``place`` and are sampled from there on.
+
+        A response that has ended by then stays as it is; one that is longer than L tokens is cut.
+        """
+        text, positions = self.text, jnp.arange(self.text.response_tokens)
+        kept = positions <= place[:, None]
+        begun = jnp.where(kept, action, text.pad)
+        whole = jnp.concatenate([obs[:, : text.prompt_tokens], begun], axis=1)
+        shift = text.response_tokens - 1 - place  # the padding at the right moves to the left
+        source = (jnp.arange(whole.shape[1]) - shift[:, None]) % whole.shape[1]
+        prompts = jnp.take_along_axis(whole, source, axis=1)
+        written = generate(
+            self.network,
+            state.params["model"],
+            prompts,
+            key,
+            response_tokens=text.response_tokens,
+            end=text.end,
+            allowed=text.vocabulary,
+        ).response
+        follows = jnp.take_along_axis(written, jnp.maximum(positions - place[:, None] - 1, 0), axis=1)
+        over = jnp.any(kept & (action == text.end), axis=1, keepdims=True)
+        return jnp.where(kept | over, action, follows)
+
     def scored(self, params: Any, responses: Responses, with_logits: bool = False) -> Scored:
         """Return the log-probabilities [N, L] of the responses' tokens under the policy ``params``, and more.
 

@@ -93,6 +93,16 @@ class TextEnv(JaxEnv[TextState]):
         ...
 
     @property
+    def step_token(self) -> int | None:
+        """Return the token that ends a step of a response; the default, None, is for texts without steps."""
+        return None
+
+    @property
+    def info_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the judgement's info besides ``success``; by default all of them are numbers."""
+        return dict.fromkeys(self.info_keys, ())
+
+    @property
     def episodes(self) -> Episodes:
         """Return that every rollout begins with new prompts, and every evaluation with the same ones."""
         return Episodes(evaluated=self, begin_with_rollout=True, fixed_starts=True)
@@ -146,7 +156,7 @@ class TextEnv(JaxEnv[TextState]):
             obs=self._tokens(total),
             action=self._tokens(self.sizes.response),
             max_episode_steps=1,
-            info={**success, "scene": (total,), **dict.fromkeys(self.info_keys, ())},
+            info={**success, "scene": (total,), **self.info_shapes},
             ends_early=False,
             restores=True,
             has_success=self.has_success,
@@ -159,6 +169,7 @@ class TextEnv(JaxEnv[TextState]):
                 end=codec.end,
                 tokenizer=codec.digest,
                 comparisons=self.comparison_count,
+                step=self.step_token,
             ),
         )
 
@@ -181,18 +192,23 @@ class TextEnv(JaxEnv[TextState]):
 
     def step(self, key: Key, state: TextState, action: Action) -> tuple[TextState, StepOut]:
         del key
+        out = self.answered(state.tokens, action)
+        return TextState(tokens=out.next_obs), out
+
+    def answered(self, obs: Int[Array, "*batch tokens"], action: Action) -> StepOut:
+        """Return the outcome of responses to prompts, the whole episodes that they are."""
         response = self.cleaned(action)
-        judged = self.judge(state.tokens, response)
-        tokens = jnp.concatenate([state.tokens[: self.sizes.prompt], response])
-        out = StepOut(
+        judged = self.judge(obs, response)
+        tokens = jnp.concatenate([obs[..., : self.sizes.prompt], response], axis=-1)
+        batch = tokens.shape[:-1]
+        return StepOut(
             next_obs=tokens,
             env_reward=judged.reward,
-            terminated=jnp.ones((), bool),
-            truncated=jnp.zeros((), bool),
-            needs_reset=jnp.ones((), bool),
+            terminated=jnp.ones(batch, bool),
+            truncated=jnp.zeros(batch, bool),
+            needs_reset=jnp.ones(batch, bool),
             info={"scene": tokens.astype(jnp.float32), **judged.info},
         )
-        return TextState(tokens=tokens), out
 
     def cleaned(self, action: Action) -> Int[Array, "*batch L"]:
         """Return responses with tokens 0 .. V-1 and only pads after the first end token."""

@@ -6,7 +6,7 @@ from typing import Literal
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.models.base import Model
 from rl_rewards.models.transformer.network import LanguageModel, matrix_shapes
-from rl_rewards.models.transformer.sequence import SequenceNetwork
+from rl_rewards.models.transformer.sequence import SequenceNetwork, TokenNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,3 +92,7 @@ class TransformerModel(Model):
     def network(self, outputs: int, output_gain: float = 1.0) -> SequenceNetwork:
         """Return a network of tokens as numbers: [*batch, T] float32, padded on either side -> [*batch, outputs]."""
         return SequenceNetwork(self.language_model(), outputs, output_gain)
+
+    def token_network(self) -> TokenNetwork:
+        """Return a network of tokens with a number at each of them: int32 [N, T] -> [N, T] float32."""
+        return TokenNetwork(self.language_model())

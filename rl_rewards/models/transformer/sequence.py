@@ -1,11 +1,11 @@
-"""A network from whole sequences of tokens to numbers, such as a reward model: a language model with a linear head."""
+"""Networks from sequences of tokens to numbers, such as reward models: a language model with a linear head."""
 
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.checks import require
 from rl_rewards.models.networks import orthogonal
@@ -41,6 +41,22 @@ class SequenceNetwork(nn.Module):
         self.sow("intermediates", "last_hidden", features.reshape(*x.shape[:-1], -1))
         output = nn.Dense(self.outputs, kernel_init=orthogonal(self.output_gain), name="head")(features)
         return output.reshape(*x.shape[:-1], self.outputs)
+
+
+class TokenNetwork(nn.Module):
+    """A language model with a linear head on every token: int32 [N, T] -> [N, T] float32.
+
+    The number at a token depends only on the text up to it. Its parameters have the same names as those of
+    :class:`SequenceNetwork`, so that :func:`with_trunk` serves both.
+    """
+
+    language: LanguageModel
+
+    @nn.compact
+    def __call__(self, tokens: Int[Array, "N T"]) -> Float[Array, "N T"]:
+        tokens = jnp.clip(tokens, 0, self.language.vocabulary - 1)
+        hidden = self.language.hidden(tokens)
+        return nn.Dense(1, kernel_init=nn.initializers.zeros, name="head")(hidden)[..., 0]
 
 
 def with_trunk(head_variables: dict[str, Any], language_params: dict[str, Any]) -> dict[str, Any]:
