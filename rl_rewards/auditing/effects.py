@@ -99,6 +99,13 @@ def slope(population: Population) -> float:
     return 0.0 if size < 1e-12 else float(np.sum(true * _within(population.reward, population.group))) / size
 
 
+def correlation(population: Population) -> float:
+    """Return Pearson's correlation of the reward with the true one within prompts; 0 if that does not vary."""
+    assert population.true is not None, "only where the true reward is known"
+    size = np.sqrt(np.sum(_within(population.true, population.group) ** 2) / _degrees(population.group))
+    return float(slope(population) * size / spread(population))
+
+
 def attribute(population: Population) -> Attribution:
     """Return the fit of the reward by all features that vary, and by the true reward if it is known."""
     terms = dict(population.features) | ({} if population.true is None else {"": population.true})

@@ -16,7 +16,7 @@ from rl_rewards.labelers.nuisance import measure, nuisances_of
 
 
 @dataclass(frozen=True)
-class Texts:
+class EditedTexts:
     """Prompts [N, P + L] with responses [N, L], which are edited; all that compiles does so once for this N."""
 
     env: TextEnv
