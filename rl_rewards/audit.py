@@ -1,7 +1,7 @@
 """Entry point of audits: ``python -m rl_rewards.audit RUN`` says what a learned reward pays for, and writes a page.
 
-Texts and segments are edited so that one property differs, and the change of the reward is held against that of the true
-reward, where it is known. See rl_rewards/auditing/README.md.
+Texts and segments are edited so that one property differs, and the change of the reward is held against that of the
+true reward, where it is known. See rl_rewards/auditing/README.md.
 """
 
 import argparse
@@ -20,13 +20,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Print the audit and write its page; a failure ends the process with an exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.audit",
-        description="Audit a learned reward: what it pays for by intervention, its distance to the true reward, and how "
-        "far the policy is from the reward's training data.",
+        description="Audit a learned reward: what it pays for by intervention, its distance to the true reward, and "
+        "how far the policy is from the reward's training data.",
         epilog="Example: python -m rl_rewards.audit RUN_DIR --word hope",
     )
-    parser.add_argument(
-        "run", metavar="RUN_DIR", help="a run whose reward was learned; RUN_DIR@best for its best state"
-    )
+    parser.add_argument("run", metavar="RUN_DIR", help="a run with a learned reward; RUN_DIR@best for its best state")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed, if the run trained several in one program")
     parser.add_argument(
         "--count", type=int, default=256, metavar="N", help="segments or responses to draw; default: 256"

@@ -1,1 +1,1 @@
-"""Audits of a learned reward: what it pays for, by intervention, beside the true reward and beside its training data."""
+"""Audits of a learned reward: what it pays for by intervention, and how far it is from the true reward."""

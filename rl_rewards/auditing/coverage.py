@@ -145,6 +145,6 @@ def _new_steps(training: np.ndarray, drawn: np.ndarray, half: int) -> float:
 
 
 def _nearest(points: Float[np.ndarray, "n d"], others: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " n"]:
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    return np.asarray(cKDTree(others).query(points)[0])
+    return np.asarray(KDTree(others).query(points)[0])

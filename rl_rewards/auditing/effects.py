@@ -1,4 +1,4 @@
-"""The effect of interventions on a reward, with simultaneous intervals, and what attribution predicts for them. Numpy only.
+"""The effects of interventions on a reward, with simultaneous intervals, and what attribution predicts for them.
 
 An intervention makes pairs (before, after) that differ in one property. Its excess is the mean over pairs of
 
@@ -155,8 +155,8 @@ def effects(
         changed = float(np.mean(_by_group(one.reward, population.group[one.rows]))) / scale
         found.append(
             Effect(
-                one.name, one.what, len(one.rows), changed, None if owed is None else changed - excess, excess, low, high,
-                predicted, moved, named=low > margin or high < -margin,
+                one.name, one.what, len(one.rows), changed, None if owed is None else changed - excess, excess,
+                low, high, predicted, moved, named=low > margin or high < -margin,
             )
         )  # fmt: skip
     return sorted(found, key=lambda one: -abs(one.excess)), fit

@@ -122,7 +122,7 @@ class Subject:
         )
 
     def _first_steps(self, rollout: Transition) -> Int[np.ndarray, " B"]:
-        """Return the first step of a random segment within the first episode of each environment, at 0 if it is short."""
+        """Return where a random segment within each environment's first episode begins; 0 if that is too short."""
         done = np.asarray(rollout.terminated | rollout.truncated)
         last = np.where(done.any(axis=0), done.argmax(axis=0), len(done) - 1)
         rng = np.random.default_rng(self.seed)
@@ -199,7 +199,7 @@ def load_subject(run: str, seed: int | None = None, trust: Sequence[str] = ()) -
     kind = trusted_class(config["reward"].get("_target_"), trust)
     require(
         not changes_run(kind),
-        f"The reward of {run_dir} changes the environment of its run, as games do; rl_rewards.audit has no edits for it.",
+        f"The reward of {run_dir} changes the environment of its run, as games do, and rl_rewards.audit cannot edit it.",
     )
     reward = restore_from_run(run, seed, trust)
     reads = reward.source.requirements.reads

@@ -29,7 +29,7 @@ from rl_rewards.envs.text.base import TextEnv
 COUNT = 256
 """The usual number of segments or responses."""
 RANDOM = 0.5
-"""The usual share of random steps in segments of vectors: a policy that always does its utmost leaves no room to edit."""
+"""The usual share of random steps in segments of vectors: a policy that does its utmost leaves no room to edit."""
 
 Returns = Callable[[Transition], Float[np.ndarray, " N"]]
 
@@ -76,7 +76,7 @@ class Edited:
         else:
             require(word is None, f"--word={word} is for texts, and {subject.spec.name} has none; leave it out.")
             self._edited = EditedSegments(env, drawn, subject.seed)
-        self.known = drawn.known or isinstance(env, TextEnv) and env.has_true_reward
+        self.known = drawn.known or (isinstance(env, TextEnv) and env.has_true_reward)
 
     def measure(self, returns: Returns) -> tuple[Population, list[Intervention]]:
         """Return what a reward pays for the segments, and what each edit changes."""
@@ -124,7 +124,7 @@ def audit(
     population, interventions = edited.measure(subject.returns)
     if not interventions:
         raise ConfigError(
-            f"{subject.spec.name} has choices and no vectors or texts, which rl_rewards.audit cannot edit."
+            f"{subject.spec.name} has neither texts nor vectors to edit, so that rl_rewards.audit cannot audit it."
         )
     found, fit = effects(population, interventions, margin)
     return Audit(

@@ -99,8 +99,8 @@ def _notice(audit: Audit) -> str:
             "below say how far it is from the true reward, where that is known."
         )
     return (
-        "An overpaid feature is what a policy that is trained on this reward will learn to produce; an underpaid one is "
-        "what it will avoid. Only these edits were tried."
+        "An overpaid feature is what a policy that is trained on this reward will learn to produce; an underpaid one "
+        "is what it will avoid. Only these edits were tried."
     )
 
 

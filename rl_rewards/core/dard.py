@@ -1,7 +1,7 @@
 """The dynamics-aware distance between two rewards (DARD; Wulfe et al. 2022, arXiv:2201.10081).
 
-Like EPIC it ignores potential-based shaping, but it evaluates rewards on what can happen next instead of on any pairs of
-states:
+Like EPIC it ignores potential-based shaping, but it evaluates rewards on what can happen next instead of on any pairs
+of states:
 
     C(s, a, s') = R(s, a, s') + E[g R(s', A, S'') - R(s, A, S') - g R(S', A, S'')],
 
