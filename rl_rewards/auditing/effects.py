@@ -22,8 +22,13 @@ from rl_rewards.core.intervals import mean_interval
 
 LEVEL = 0.95
 """The probability with which all intervals of an audit are right together (Bonferroni)."""
-MARGIN = 0.25
-"""The least excess that counts, in standard deviations of the reward."""
+MARGIN = 0.3
+"""The least excess that counts, in standard deviations of the reward.
+
+It was chosen on development seeds 0 to 2 of lecture/language/audit: edits changed reward models of 1,000 unbiased
+comparisons by up to 0.2 beyond what was owed, because these are not exact, and those that learned from a flattered
+judge by 0.6 or more.
+"""
 LEAST_PAIRS = 20
 """With fewer pairs an intervention is not judged."""
 

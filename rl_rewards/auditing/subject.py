@@ -14,7 +14,6 @@ from jaxtyping import Float, Int
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Box, EnvSpec, Transition
 from rl_rewards.envs.base import Environment, JaxEnv
-from rl_rewards.envs.text.base import TextEnv
 from rl_rewards.labelers.pairs import read_pairs
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.loop.behaviours import Recorder, of_policy
@@ -199,7 +198,7 @@ def load_subject(run: str, seed: int | None = None, trust: Sequence[str] = ()) -
     kind = trusted_class(config["reward"].get("_target_"), trust)
     require(
         not changes_run(kind),
-        f"The reward of {run_dir} changes the environment of its run, as games do, and rl_rewards.audit cannot edit it.",
+        f"The reward of {run_dir} changes the environment of its run, as games do; that cannot be audited.",
     )
     reward = restore_from_run(run, seed, trust)
     reads = reward.source.requirements.reads
@@ -225,8 +224,3 @@ def _segment_steps(node: Any) -> int:
     """Return L of the segments that a reward was learned from, or ``LONGEST``."""
     found = node.get("segment_steps", LONGEST)
     return found if isinstance(found, int) and found >= 1 else LONGEST
-
-
-def is_text(env: Environment) -> bool:
-    """Return True if the environment's segments are texts."""
-    return isinstance(env, TextEnv)
