@@ -46,7 +46,7 @@ def coverage(subject: Subject, drawn: Drawn, population: Population) -> Coverage
     heldout = source.heldout_agreement(state)
     held = None if heldout is None or float(heldout[1]) < 1 else _share(int(heldout[0]), int(heldout[1]))
     unit = f"sequences of {GRAM} tokens" if spec.text is not None else "steps"
-    kept, own = source.comparisons(state), source.compared_inputs(drawn.segments)
+    kept, own = source.comparisons(state), jax.jit(source.compared_inputs)(drawn.segments)
     if kept is None or own is None or kept.inputs.shape[1] < 2:
         return Coverage(0, None, None, unit, 1, None, None, accuracy, held)
     answered = np.asarray(kept.known).all(axis=1)

@@ -32,11 +32,10 @@ def distances(subject: Subject, drawn: Drawn, population: Population) -> dict[st
             return {}
         return {"Pearson": float(np.sqrt(max(1.0 - correlation(population), 0.0) / 2.0))}
     env, discount = subject.env, subject.policy.algorithm.requirements.discount or DISCOUNT
-    steps = tuple(
-        x.reshape(-1, *x.shape[2:])[:: max(1, x.shape[0] * x.shape[1] // MOST)]
-        for x in (drawn.segments.obs, drawn.segments.action, drawn.segments.next_obs)
-    )
-    if not subject.spec.has_true_reward or env.reward_of(*map(jnp.asarray, steps)) is None:
+    recorded = (drawn.segments.obs, drawn.segments.action, drawn.segments.next_obs)
+    order = np.random.default_rng(subject.seed).permutation(drawn.segments.valid.size)
+    steps = tuple(jnp.asarray(x.reshape(-1, *x.shape[2:])[order[:MOST]]) for x in recorded)
+    if not subject.spec.has_true_reward or env.reward_of(*steps) is None:
         return {}
     source, spec = subject.reward.source, subject.spec
 
@@ -45,13 +44,12 @@ def distances(subject: Subject, drawn: Drawn, population: Population) -> dict[st
             state, _alone(obs, action, next_obs, obs.shape[: obs.ndim - len(spec.obs.shape)])
         )
 
-    chosen = np.random.default_rng(subject.seed).permutation(len(steps[0]))[:OTHERS]
-    others = (steps[1][chosen], steps[2][chosen])
+    others = tuple(jnp.asarray(x.reshape(-1, *x.shape[2:])[order[-OTHERS:]]) for x in recorded[1:])
     epic = jax.jit(lambda state: epic_distance(paid(state), env.reward_of, steps, others, discount))
     found = {"EPIC": float(epic(subject.reward.state))}
     if drawn.starts is None or not isinstance(env, JaxEnv):
         return found
-    first = tuple(x[:MOST, 0] for x in (drawn.segments.obs, drawn.segments.action, drawn.segments.next_obs))
+    first = tuple(jnp.asarray(x[:MOST, 0]) for x in recorded)
     ahead = jax.jit(lambda *given: _ahead(env, *given))(
         jax.tree.map(lambda x: x[:MOST], drawn.starts), drawn.keys[:MOST, 0], first[1], jax.random.key(subject.seed)
     )
