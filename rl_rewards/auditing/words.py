@@ -110,7 +110,8 @@ def _axis(audit: Audit) -> float:
 
 
 def _row(one: Effect) -> dict[str, Any]:
-    moved = sorted(one.moved.items(), key=lambda item: -abs(item[1]))[:5]
+    moved = [item for item in one.moved.items() if abs(item[1]) >= 0.05]
+    moved = sorted(moved, key=lambda item: -abs(item[1]))[:5]
     return {
         "name": one.name,
         "what": one.what,

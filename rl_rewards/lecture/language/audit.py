@@ -141,9 +141,7 @@ def _is_found(seeds: Sequence[Sequence[Sequence[Found]]], name: str) -> Claim:
     own = [next((x for x in one if x.name.startswith(edit)), None) for one in each]
     excess = [0.0 if one is None else one.excess for one in own]
     others = [max((abs(x.excess) for x in one if not x.name.startswith(edit)), default=0.0) for one in each]
-    guessed = sum(
-        max(one, key=lambda x: abs(x.predicted or 0.0)).name.startswith(edit) for one in each
-    )  # fmt: skip
+    guessed = sum(max(one, key=lambda x: abs(x.predicted or 0.0)).name.startswith(edit) for one in each)
     return enough_seeds(
         f"A planted bias towards {bias} counts and is ranked first, in at least half of seeds.",
         f"its excess is {np.mean(excess):.2f} (lowest {min(excess):.2f}), that of the largest other edit "
