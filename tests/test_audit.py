@@ -46,7 +46,7 @@ def test_stored_pairs_are_audited_too(run):
     assert "pairs in the run's label store" in found.drawn
     assert "impossible" in next(one.what for one in found.effects if one.name == "path length")
     assert set(found.distances) == {"EPIC"}, "the states of a store cannot be simulated again"
-    assert any("accuracy on pairs" in line for line in in_words(found))
+    assert any("comparisons that it was learned from" in line for line in in_words(found))
 
 
 @pytest.mark.parametrize(

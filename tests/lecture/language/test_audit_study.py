@@ -25,7 +25,7 @@ def invented(**changed):
     """Return effects in which all claims hold, but for arms in ``changed``, which have the given ones in every seed."""
     names = {"word": "word hope"}
     found = {arm: [one(names.get(edit, edit), 0.8), one("order", 0.1)] for arm, (edit, _) in PLANTED.items()}
-    found |= dict.fromkeys(NULLS, [one("order", 0.2), one("filler", -0.1)])
+    found |= {key: [one("order", 0.2), one("filler", -0.1)] for key in NULLS}
     return {arm: [[each]] * SEEDS for arm, each in (found | changed).items()}
 
 
