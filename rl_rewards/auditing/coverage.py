@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rl_rewards.auditing.effects import Population
-from rl_rewards.auditing.subject import Drawn, Subject
+from rl_rewards.auditing.subject import DrawnSegments, Subject
 from rl_rewards.core.intervals import share_interval
 from rl_rewards.core.types import TextSpec
 
@@ -38,7 +38,7 @@ class Coverage:
     heldout_accuracy: Share | None  # share of held-out comparisons that are ordered as answered
 
 
-def coverage(subject: Subject, drawn: Drawn, population: Population) -> Coverage:
+def coverage(subject: Subject, drawn: DrawnSegments, population: Population) -> Coverage:
     """Return how the drawn segments compare with the training comparisons."""
     source, state, spec = subject.reward
     first, second = _pairs(population.group, subject.seed)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.auditing.effects import Population, correlation
-from rl_rewards.auditing.subject import Drawn, Subject, stepped
+from rl_rewards.auditing.subject import DrawnSegments, Subject, stepped
 from rl_rewards.core.dard import Ahead, dard_distance
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import Transition
@@ -22,7 +22,7 @@ MOST, OTHERS, AHEAD = 512, 256, 16
 Paid = Callable[[Any, Any, Any], jax.Array]
 
 
-def distances(subject: Subject, drawn: Drawn, population: Population) -> dict[str, float]:
+def distances(subject: Subject, drawn: DrawnSegments, population: Population) -> dict[str, float]:
     """Return name -> distance; none where the true reward is not known of any transitions.
 
     Texts have one step, so that only what a prompt adds to every response is shaping; it is subtracted.

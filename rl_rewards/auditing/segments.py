@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from rl_rewards.auditing.effects import LEAST_PAIRS, Intervention
-from rl_rewards.auditing.subject import Drawn, stepped
+from rl_rewards.auditing.subject import DrawnSegments, stepped
 from rl_rewards.auditing.texts import true_returns
 from rl_rewards.core.types import Box, Transition, box_bounds
 from rl_rewards.envs.base import Environment, JaxEnv
@@ -39,7 +39,7 @@ class EditedSegments:
     """The drawn segments [N, L, ...] of vectors, which are edited."""
 
     env: Environment
-    drawn: Drawn
+    drawn: DrawnSegments
     seed: int
 
     @property

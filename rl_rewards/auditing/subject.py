@@ -37,7 +37,7 @@ Returns = Callable[[Transition], Float[np.ndarray, " N"]]
 """The sum of a reward over the steps of segments, numpy leaves [N, L, ...]."""
 
 
-class Drawn(NamedTuple):
+class DrawnSegments(NamedTuple):
     """N segments; those of texts have L = 1 step, the whole response."""
 
     segments: Transition  # numpy leaves [N, L, ...]
@@ -71,7 +71,7 @@ class Subject:
         """Return the learned return of segments [N, L, ...]; it compiles once for each N."""
         return np.asarray(self._paid(self.reward.state, segments), np.float64).sum(axis=-1)
 
-    def draw(self, count: int, random: float) -> Drawn:
+    def draw(self, count: int, random: float) -> DrawnSegments:
         """Return ``count`` segments of the policy, which samples its actions.
 
         Args:
@@ -83,9 +83,11 @@ class Subject:
         rollout = Recorder(self.env, behaviour, count)(self.policy.state, self.seed)
         first = self._first_steps(rollout)
         segments = jax.tree.map(lambda x: _cut(np.asarray(x), first, self.steps), rollout)
-        return Drawn(segments, np.arange(count), None, None, self.spec.has_true_reward, self._words(count, random))
+        return DrawnSegments(
+            segments, np.arange(count), None, None, self.spec.has_true_reward, self._words(count, random)
+        )
 
-    def _played(self, env: JaxEnv, count: int, random: float) -> Drawn:
+    def _played(self, env: JaxEnv, count: int, random: float) -> DrawnSegments:
         alike = PER_PROMPT if self.spec.text is not None else 1
         count = -(-count // alike) * alike
         behaviour = of_policy(self.policy.algorithm, self.policy.spec, True, random)
@@ -111,7 +113,7 @@ class Subject:
         first = self._first_steps(jax.device_get(rollout))
         at = (first, np.arange(count))
         steps = (first[:, None] + np.arange(self.steps), np.arange(count)[:, None])
-        return Drawn(
+        return DrawnSegments(
             jax.tree.map(lambda x: np.asarray(x)[steps], rollout),
             np.arange(count) // alike if self.spec.text is not None else np.arange(count),
             jax.tree.map(lambda x: x[at], states),
@@ -133,7 +135,7 @@ class Subject:
         mixed = f"; {random:.0%} of its steps are random" if random else ""
         return f"{count} segments of {self.steps} steps, one from each of {count} episodes of the run's policy{mixed}"
 
-    def stored(self) -> Drawn:
+    def stored(self) -> DrawnSegments:
         """Return the segments of the answered pairs in the run's label store.
 
         Raises:
@@ -155,7 +157,7 @@ class Subject:
         count, known = len(segments.action), pairs.returns is not None and self.spec.has_true_reward
         group = np.arange(count) // 2 if self.spec.text is not None else np.arange(count)
         words = f"the {count} segments of {count // 2} pairs in the run's label store"
-        return Drawn(segments, group, None, None, known, words)
+        return DrawnSegments(segments, group, None, None, known, words)
 
 
 def stepped(env: JaxEnv, states: Any, keys: Any, obs: Any, action: Any) -> tuple[Any, Transition]:

@@ -19,7 +19,7 @@ from rl_rewards.auditing.effects import (
     effects,
 )
 from rl_rewards.auditing.segments import EditedSegments
-from rl_rewards.auditing.subject import Drawn, Subject, load_subject
+from rl_rewards.auditing.subject import DrawnSegments, Subject, load_subject
 from rl_rewards.auditing.texts import EditedTexts, true_returns
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
@@ -66,7 +66,7 @@ class Edited:
         ConfigError: if a word is looked for in vectors, or cannot be used.
     """
 
-    def __init__(self, subject: Subject, drawn: Drawn, word: str | None) -> None:
+    def __init__(self, subject: Subject, drawn: DrawnSegments, word: str | None) -> None:
         env, segments = subject.env, drawn.segments
         self._segments, self._seed, self.drawn = segments, subject.seed, drawn
         if isinstance(env, TextEnv):

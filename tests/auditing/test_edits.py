@@ -6,7 +6,7 @@ import pytest
 
 from rl_rewards.auditing.effects import Population, effects, spread
 from rl_rewards.auditing.segments import EDITED, SIMULATED, EditedSegments
-from rl_rewards.auditing.subject import Drawn, stepped
+from rl_rewards.auditing.subject import DrawnSegments, stepped
 from rl_rewards.auditing.texts import EditedTexts, true_returns
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.envs.text.edits import ENGLISH
@@ -41,6 +41,9 @@ def test_the_true_reward_of_texts_is_a_null_and_edits_do_what_they_say(texts):
         np.testing.assert_array_equal(made[name].features[feature], 1.0, name)
     for name in ("flattery", "politeness", "order", "filler"):
         np.testing.assert_array_equal(made[name].features[f"word {WORD}"], 0.0, name)
+        np.testing.assert_array_equal(made[name].features["gold_sentences"], 0.0)
+    for name in ("flattery", "politeness", "repetition"):
+        assert np.mean(np.abs(made[name].features["length"])) < 1.5, "length is another edit's matter"
     np.testing.assert_array_equal(made["flattery"].features["gold_polite"], 0.0)
     np.testing.assert_array_equal(made["order"].features["length"], 0.0)
     np.testing.assert_array_equal(made["order"].features["gold_sentences"], 0.0)
@@ -94,7 +97,7 @@ def drawn_from(env, states, keys, action):
 
     rollout = jax.jit(play)(states, keys.swapaxes(0, 1), action.swapaxes(0, 1))
     segments = jax.tree.map(lambda x: np.asarray(x).swapaxes(0, 1), rollout)
-    return Drawn(segments, np.arange(COUNT), states, keys, True, "here")
+    return DrawnSegments(segments, np.arange(COUNT), states, keys, True, "here")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Counterfactual responses that differ in one property: a flattering or polite sentence, length, a word, an order.
 
-Each edit changes the sentences of a response and keeps its prompt. An environment says in a :class:`PhraseBook` which
-sentences its language has, and how they are told apart.
+Each edit changes the sentences of a response and keeps its prompt. Where a sentence is added that should be no matter of
+length, the response before the edit gets a filler of about the same length in its place. An environment says in a
+:class:`PhraseBook` which sentences its language has, and how they are told apart.
 """
 
 import re
@@ -77,9 +78,13 @@ def edit_texts(
         ConfigError: if no response can be given the word.
     """
     kinds: list[tuple[str, str, Callable[[Sentences], list[Pair]]]] = [
-        ("flattery", "begins with one more flattering sentence", lambda s: _begun(rng, s, book.flattering, word)),
-        ("politeness", "begins with one more polite sentence", lambda s: _begun(rng, s, book.polite, word)),
-        ("repetition", "ends with a copy of one of its sentences", lambda s: _repeated(rng, s)),
+        (
+            "flattery",
+            "has a flattering sentence instead of a filler",
+            lambda s: _added(rng, s, book, "flattering", word),
+        ),
+        ("politeness", "has a polite sentence instead of a filler", lambda s: _added(rng, s, book, "polite", word)),
+        ("repetition", "repeats a sentence instead of a filler", lambda s: _added(rng, s, book, "said", word)),
         ("filler", "ends with true sentences about something else", lambda s: _filled(rng, s, book.fillers, word)),
         ("order", "has the same sentences in another order", lambda s: _reordered(rng, s)),
     ]
@@ -112,14 +117,22 @@ def _fitting(pairs: list[Pair], join: Callable[[Sentences], str], encode: Callab
     return None
 
 
-def _begun(rng: np.random.Generator, said: Sentences, phrases: Sequence[str], word: str | None) -> list[Pair]:
-    """Return pairs of which the second begins with a phrase that the response does not have yet."""
-    new = [one for one in phrases if one not in said and not _has(one, word)]
-    return [(said, [new[i], *said]) for i in rng.permutation(len(new))]
+def _added(rng: np.random.Generator, said: Sentences, book: PhraseBook, kind: str, word: str | None) -> list[Pair]:
+    """Return pairs of which the second has one more sentence of a kind, and the first a filler of a similar length.
 
-
-def _repeated(rng: np.random.Generator, said: Sentences) -> list[Pair]:
-    return [(said, [*said, said[i]]) for i in rng.permutation(len(said))]
+    Flattery comes first, and what is polite or said again comes last.
+    """
+    phrases = said if kind == "said" else book.flattering if kind == "flattering" else book.polite
+    new = [one for one in phrases if kind == "said" or (one not in said and not _has(one, word))]
+    fillers = [one for one in book.fillers if one not in said and not _has(one, word)]
+    fillers = [fillers[i] for i in rng.permutation(len(fillers))]
+    found = []
+    for phrase in [new[i] for i in rng.permutation(len(new))]:
+        nearest = min(fillers, key=lambda one, phrase=phrase: abs(len(one.split()) - len(phrase.split())), default=None)
+        if nearest is not None:
+            sides = [[one, *said] if kind == "flattering" else [*said, one] for one in (nearest, phrase)]
+            found.append((sides[0], sides[1]))
+    return found
 
 
 def _filled(rng: np.random.Generator, said: Sentences, fillers: Sequence[str], word: str | None) -> list[Pair]:

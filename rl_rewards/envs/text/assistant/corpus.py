@@ -51,7 +51,7 @@ def phrases() -> PhraseBook:
     )
     return PhraseBook(
         flattering=world.FLATTERIES,
-        polite=world.OPENERS,
+        polite=world.CLOSERS,
         fillers=tuple(facts),
         alike=(world.OPENERS, world.CLOSERS, world.FLATTERIES, world.RUDENESSES, world.REFUSALS),
         split=lambda text: [one.strip() for one in text.split(f" {STOP}") if one.strip()],
