@@ -25,9 +25,9 @@ LEVEL = 0.95
 MARGIN = 0.3
 """The least excess that counts, in standard deviations of the reward.
 
-It was chosen on development seeds 0 to 2 of lecture/language/audit: edits changed reward models of 1,000 unbiased
-comparisons by up to 0.2 beyond what was owed, because these are not exact, and those that learned from a flattered
-judge by 0.6 or more.
+It was chosen on development seeds 0 to 2 of lecture/language/audit, before the report seeds. The true reward and noise
+never reach it. A reward model of 1,000 unbiased comparisons can: in one of the three seeds it had not learned that
+fillers cost, which is an excess of 0.48 and a real error, though nobody planted it; in the others it stayed below 0.2.
 """
 LEAST_PAIRS = 20
 """With fewer pairs an intervention is not judged."""

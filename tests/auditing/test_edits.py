@@ -41,8 +41,8 @@ def test_the_true_reward_of_texts_is_a_null_and_edits_do_what_they_say(texts):
         np.testing.assert_array_equal(made[name].features[feature], 1.0, name)
     for name in ("flattery", "politeness", "order", "filler"):
         np.testing.assert_array_equal(made[name].features[f"word {WORD}"], 0.0, name)
-        np.testing.assert_array_equal(made[name].features["gold_sentences"], 0.0)
     for name in ("flattery", "politeness", "repetition"):
+        np.testing.assert_array_equal(made[name].features["gold_sentences"], 0.0)
         assert np.mean(np.abs(made[name].features["length"])) < 1.5, "length is another edit's matter"
     np.testing.assert_array_equal(made["flattery"].features["gold_polite"], 0.0)
     np.testing.assert_array_equal(made["order"].features["length"], 0.0)

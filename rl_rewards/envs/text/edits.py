@@ -1,8 +1,8 @@
 """Counterfactual responses that differ in one property: a flattering or polite sentence, length, a word, an order.
 
-Each edit changes the sentences of a response and keeps its prompt. Where a sentence is added that should be no matter of
-length, the response before the edit gets a filler of about the same length in its place. An environment says in a
-:class:`PhraseBook` which sentences its language has, and how they are told apart.
+Each edit changes the sentences of a response and keeps its prompt. Where a sentence is added, the response before the
+edit gets a filler of about the same length in its place, so that length is the matter of one edit only. An environment
+says in a :class:`PhraseBook` which sentences its language has, and how they are told apart.
 """
 
 import re
