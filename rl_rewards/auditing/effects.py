@@ -26,8 +26,9 @@ MARGIN = 0.3
 """The least excess that counts, in standard deviations of the reward.
 
 It was chosen on development seeds 0 to 2 of lecture/language/audit, before the report seeds. The true reward and noise
-never reach it. A reward model of 1,000 unbiased comparisons can: in one of the three seeds it had not learned that
-fillers cost, which is an excess of 0.48 and a real error, though nobody planted it; in the others it stayed below 0.2.
+never reach it. Reward models of 1,000 unbiased comparisons came near: in one of the three seeds the model had hardly
+learned that fillers cost, which is an excess of 0.42, with an interval from 0.28, and a real error, though nobody
+planted it; in the others no edit exceeded 0.2. Reward models of a flattered judge had 0.6 to 1.0 for flattery.
 """
 LEAST_PAIRS = 20
 """With fewer pairs an intervention is not judged."""
