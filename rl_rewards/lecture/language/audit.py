@@ -137,14 +137,15 @@ def with_noise(
 def _is_found(seeds: Sequence[Sequence[Sequence[Found]]], name: str) -> Claim:
     edit, bias = PLANTED[name]
     each = [rewards[0] for rewards in seeds]
-    first = [one[0].name.startswith(edit) and one[0].named for one in each]
+    first = [one[0].name.startswith(edit) for one in each]
+    counted = sum(any(x.named and x.name.startswith(edit) for x in one) for one in each)
     own = [next((x for x in one if x.name.startswith(edit)), None) for one in each]
     excess = [0.0 if one is None else one.excess for one in own]
     others = [max((abs(x.excess) for x in one if not x.name.startswith(edit)), default=0.0) for one in each]
     guessed = sum(max(one, key=lambda x: abs(x.predicted or 0.0)).name.startswith(edit) for one in each)
     return enough_seeds(
-        f"A planted bias towards {bias} counts and is ranked first, in at least half of seeds.",
-        f"its excess is {np.mean(excess):.2f} (lowest {min(excess):.2f}), that of the largest other edit "
+        f"A planted bias towards {bias} is ranked first, in at least half of seeds.",
+        f"it is beyond the margin of {MARGIN:g} in {counted}; its excess is {np.mean(excess):.2f} (lowest {min(excess):.2f}), that of the largest other edit "
         f"{np.mean(others):.2f}; attribution ranks it first in {guessed}.",
         first, SHARE, {"planted": excess, "largest other": others},
     )  # fmt: skip

@@ -34,7 +34,7 @@ def invented(**changed):
     [
         ({}, "SSSSSSSS"),
         ({"judge_flattered": [one("word hope", 0.9), one("flattery", 0.8)]}, "RSSSSSSS"),
-        ({"judge_verbose": [one("filler", 0.2), one("order", 0.1)]}, "SRSSSSSS"),
+        ({"judge_verbose": [one("order", 0.3), one("filler", 0.2)]}, "SRSSSSSS"),
         ({"judge_trigger": [one("flattery", 0.4)]}, "SSRSSSSS"),
         ({"path_biased": [one("jerkiness", 0.4), one("path length", 0.3)]}, "SSSRSSSS"),
         ({"exact_texts": [one("filler", -0.5)]}, "SSSSRSSS"),
