@@ -145,8 +145,9 @@ def _is_found(seeds: Sequence[Sequence[Sequence[Found]]], name: str) -> Claim:
     guessed = sum(max(one, key=lambda x: abs(x.predicted or 0.0)).name.startswith(edit) for one in each)
     return enough_seeds(
         f"A planted bias towards {bias} is ranked first, in at least half of seeds.",
-        f"it is beyond the margin of {MARGIN:g} in {counted}; its excess is {np.mean(excess):.2f} (lowest {min(excess):.2f}), that of the largest other edit "
-        f"{np.mean(others):.2f}; attribution ranks it first in {guessed}.",
+        f"it is beyond the margin of {MARGIN:g} in {counted}; its excess is {np.mean(excess):.2f} (lowest "
+        f"{min(excess):.2f}), that of the largest other edit {np.mean(others):.2f}; attribution ranks it first in "
+        f"{guessed}.",
         first, SHARE, {"planted": excess, "largest other": others},
     )  # fmt: skip
 
