@@ -61,7 +61,7 @@ Other arguments; also --version and --hydra-help
 Other commands; each has --help
   python -m rl_rewards.report      write or compare reports
   python -m rl_rewards.label       serve the page on which people answer
-  python -m rl_rewards.calibrate   check a labeler against trusted answers
+  python -m rl_rewards.calibrate   check a labeler; .audit: a learned reward
   python -m rl_rewards.data        check, record or make data (--help datasets)"""
 _EXPERIMENTS = (
     "Choose one by experiment=NAME, with its chapter. Times are on two CPU cores. The lecture's experiments are "

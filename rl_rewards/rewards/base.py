@@ -103,6 +103,14 @@ class RewardSource(Protocol[RewardState]):
         """Return the answered queries that the source keeps, for algorithms that learn from them; None without any."""
         return None
 
+    def compared_inputs(self, transitions: Transition) -> Float[Array, "*batch d"] | None:
+        """Return transitions as :meth:`comparisons` holds them, so that both can be compared; None if it holds none."""
+        return None
+
+    def members(self, state: RewardState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"] | None:
+        """Return the reward of each member of an ensemble for such inputs; None if the source has no members."""
+        return None
+
     def heldout_agreement(self, state: RewardState) -> tuple[Array, Array] | None:
         """Return how many held-out pairs the reward orders as they were answered, and how many there are.
 

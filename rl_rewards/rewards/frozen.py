@@ -89,6 +89,12 @@ class Frozen(RewardSource):
     def comparisons(self, state: Any) -> Comparisons | None:
         return self.source.comparisons(state)
 
+    def compared_inputs(self, transitions: Transition) -> Float[Array, "*batch d"] | None:
+        return self.source.compared_inputs(transitions)
+
+    def members(self, state: Any, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"] | None:
+        return self.source.members(state, inputs)
+
     def heldout_agreement(self, state: Any) -> tuple[Array, Array] | None:
         return self.source.heldout_agreement(state)
 

@@ -14,8 +14,9 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Action, Box, EnvSpec, Key, Obs, StepOut, TextSpec, Transition
 from rl_rewards.envs.base import Episodes, JaxEnv
+from rl_rewards.envs.text.edits import ENGLISH, PhraseBook, TextEdit, edit_texts
 from rl_rewards.envs.text.picture import draw_text
-from rl_rewards.envs.text.vocabulary import Tokenizer, left_padded
+from rl_rewards.envs.text.vocabulary import Tokenizer, ended, left_padded
 
 
 class TextState(struct.PyTreeNode):
@@ -129,6 +130,33 @@ class TextEnv(JaxEnv[TextState]):
             f"{self.name} has no texts of its own, so that data=env:{kind} names none; let it write some with "
             f"python -m rl_rewards.data make, or choose env=text_prompts."
         )
+
+    @property
+    def phrase_book(self) -> PhraseBook:
+        """Return the sentences with which :meth:`edits` changes responses; by default English ones."""
+        return ENGLISH
+
+    def edits(self, rng: np.random.Generator, action: np.ndarray, word: str | None = None) -> list[TextEdit]:
+        """Return pairs of responses that differ in one property, from those of ``action`` [N, L] that end.
+
+        Args:
+            word: a word that the last edit brings in.
+
+        Raises:
+            ConfigError: if the word cannot be written in this environment's tokens, or no response has room for it.
+        """
+        told = "a word to look for has no spaces and at least one letter or digit"
+        require(word is None or (len(word.split()) == 1 and any(one.isalnum() for one in word)), f"'{word}': {told}.")
+        if word is not None:
+            self.codec.encode(word)
+        is_end = action == self.codec.end
+        texts = [self.decode(one) if stops else None for one, stops in zip(action, is_end.any(axis=1), strict=True)]
+        return edit_texts(rng, texts, self.phrase_book, self._with_end, word)
+
+    def _with_end(self, text: str) -> Int[np.ndarray, " L"] | None:
+        """Return the tokens of a response, with its end; None if there is no room for them."""
+        tokens, length = self.codec.encode(text), self.sizes.response
+        return None if len(tokens) >= length else ended(tokens, length, self.codec.end, self.codec.pad)
 
     @property
     def comparison_count(self) -> int:

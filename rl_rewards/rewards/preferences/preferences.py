@@ -264,6 +264,12 @@ class Preferences(KeepsAnswers, AsksForLabels):
         learned = self._paid(state, self._features(transitions))
         return {"true_reward_correlation": pearson(learned, transitions.env_reward, transitions.valid)}
 
+    def compared_inputs(self, transitions: Transition) -> Float[Array, "*batch d"] | None:
+        return self._features(transitions)
+
+    def members(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"] | None:
+        return self.reward_model.rewards(self._chosen(state), inputs)
+
     def _unlabelled(self, experience: Experience, key: Key) -> Float[Array, "U K L d"] | None:
         """Return pairs without answers, for pseudo-labels; None if these are off."""
         if self.pseudo_weight == 0.0:

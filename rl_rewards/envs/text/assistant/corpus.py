@@ -8,6 +8,7 @@ from rl_rewards.envs.text.assistant import world
 from rl_rewards.envs.text.assistant.prompts import Asks, Prompt, prompt_meanings, prompt_table, prompts
 from rl_rewards.envs.text.assistant.sentences import STOP, vocabulary
 from rl_rewards.envs.text.base import Corpus
+from rl_rewards.envs.text.edits import PhraseBook
 from rl_rewards.envs.text.vocabulary import ended
 
 QUALITIES = Literal["mixed", "good", "plain", "refuses", "complies"]
@@ -41,6 +42,23 @@ def write(rng: np.random.Generator, n: int, quality: str, held_out: bool, length
     action = np.stack([ended(words.encode(text), length, words.end, words.pad) for text in texts])
     obs = np.concatenate([chosen, np.full((n, length), words.pad, np.int32)], axis=1)
     return Corpus(obs, action)
+
+
+def phrases() -> PhraseBook:
+    """Return the sentences with which responses are edited: manners, and true facts as fillers."""
+    facts = (
+        world.ATTRIBUTES[number].sentence.format(thing=thing, value=value)
+        for thing in world.THINGS
+        for number, value in world.facts_of(thing)
+    )
+    return PhraseBook(
+        flattering=world.FLATTERIES,
+        polite=world.CLOSERS,
+        fillers=tuple(facts),
+        alike=(world.OPENERS, world.CLOSERS, world.FLATTERIES, world.RUDENESSES, world.REFUSALS),
+        split=lambda text: [one.strip() for one in text.split(f" {STOP}") if one.strip()],
+        join=_joined,
+    )
 
 
 def _response(rng: np.random.Generator, asked: Prompt, quality: str, length: int) -> str:

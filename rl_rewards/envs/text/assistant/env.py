@@ -9,11 +9,12 @@ from jaxtyping import Array, Int
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.envs.base import Episodes
-from rl_rewards.envs.text.assistant.corpus import QUALITIES, write
+from rl_rewards.envs.text.assistant.corpus import QUALITIES, phrases, write
 from rl_rewards.envs.text.assistant.gold import GoldParts, gold_parts
 from rl_rewards.envs.text.assistant.prompts import PROMPT_TOKENS, prompt_table
 from rl_rewards.envs.text.assistant.sentences import vocabulary
 from rl_rewards.envs.text.base import Corpus, Judged, Sizes, TextEnv
+from rl_rewards.envs.text.edits import PhraseBook
 from rl_rewards.envs.text.vocabulary import Vocabulary
 
 Split = Literal["train", "held_out"]
@@ -66,6 +67,10 @@ class Assistant(TextEnv):
     @property
     def prompts(self) -> tuple[np.ndarray, np.ndarray]:
         return prompt_table(self.split == "held_out")
+
+    @property
+    def phrase_book(self) -> PhraseBook:
+        return phrases()
 
     def judge(self, obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"]) -> Judged:
         parts = vars(gold_parts(obs, action))
