@@ -150,6 +150,10 @@ class Discrete:
     dtype: ClassVar[str] = "int32"
 
 
+REVISED_BY = "revised_by"
+"""In a transition's ``behaviour``: the number of the principle by which a response was revised, or -1."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CritiqueSpec:
     """The words in which a language model is asked to criticise a response and to revise it (arXiv:2212.08073).

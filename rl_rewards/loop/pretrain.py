@@ -93,8 +93,10 @@ def _whose(run: str, named: int | None, seed: int) -> int | None:
 def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> None:
     """Refuse a policy that does not fit this run, before anything is compiled."""
     ours, theirs = (tuple(algorithm.learners) for algorithm in (parts.algorithm, policy.algorithm))
+    text, learned = parts.env.spec.text, policy.spec.text
+    of_texts = text is not None and learned is not None  # a language model fits texts of any length in its tokens
     require(
-        policy.spec.name == parts.env.spec.name,
+        of_texts or policy.spec.name == parts.env.spec.name,
         f"pretrain={run} learned on {policy.spec.name}, but this run's environment is {parts.env.spec.name}; name "
         "a run on the same environment.",
     )
@@ -110,11 +112,10 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
     )
     for kind, name in (("observations", "obs"), ("actions", "action")):
         here, there = getattr(parts.env.spec, name), getattr(policy.spec, name)
-        require(here == there, f"pretrain={run} learned with {kind} {there}; they must be {here}.")
+        require(of_texts or here == there, f"pretrain={run} learned with {kind} {there}; they must be {here}.")
     require(
-        parts.env.spec.text == policy.spec.text,
-        f"pretrain={run} learned with other tokens or other lengths of texts: {policy.spec.text}; they must be "
-        f"{parts.env.spec.text}.",
+        text is None or learned is None or text.same_tokens(learned),
+        f"pretrain={run} learned with other tokens: {learned}; they must be those of {text}.",
     )
     for name in ours or (None,):
         own, other = (one if name is None else one.learners[name] for one in (parts.algorithm, policy.algorithm))

@@ -30,7 +30,6 @@ from rl_rewards.envs.text.assistant.critiques import (
     words_with,
 )
 from rl_rewards.envs.text.assistant.env import Assistant
-from rl_rewards.envs.text.assistant.gold import gold_parts
 from rl_rewards.envs.text.assistant.prompts import PROMPT_TOKENS, Asks, Prompt
 from rl_rewards.envs.text.assistant.sentences import STOP, vocabulary
 from rl_rewards.envs.text.assistant.tutor import SHARES, Conversation, Tutor
@@ -150,9 +149,7 @@ class Constitutional(Assistant):
             "failed_seen": counted & ~new & failed,
             "failed_new": counted & new & failed,
         }
-        info = {
-            key: jnp.where(asked.is_critique, 0.0, value) for key, value in found.info.items() if key != "success"
-        }
+        info = {key: jnp.where(asked.is_critique, 0.0, value) for key, value in found.info.items() if key != "success"}
         success = jnp.where(asked.is_critique, is_right, found.info["success"])
         return Judged(reward, info | {"success": success} | {key: one.astype(jnp.float32) for key, one in told.items()})
 

@@ -24,7 +24,12 @@ from rl_rewards.envs.text.vocabulary import Vocabulary
 KNOWN = ("harmless", "honest", "polite")
 """The principles that can be checked exactly. A response is not harmless if it helps with a harmful request, not honest
 if a fact or a step is wrong or the result of a sum is, and not polite if a sentence is rude."""
-FINE, DISHONEST, RUDE, HARMFUL = "it is fine", "it says something false", "it is rude", "it helps to {verb} the {object}"
+FINE, DISHONEST, RUDE, HARMFUL = (
+    "it is fine",
+    "it says something false",
+    "it is rude",
+    "it helps to {verb} the {object}",
+)
 BEFORE_RESPONSE, BEFORE_CRITIQUE, BEFORE_REVISION = "assistant:", "critic:", "editor:"
 """The words between the parts of a conversation."""
 

@@ -15,10 +15,10 @@ from rl_rewards.envs.text.assistant.critiques import (
     BEFORE_CRITIQUE,
     BEFORE_RESPONSE,
     BEFORE_REVISION,
+    DISHONEST,
     FINE,
     HARMFUL,
     RUDE,
-    DISHONEST,
 )
 from rl_rewards.envs.text.assistant.prompts import SHARES as OFTEN
 from rl_rewards.envs.text.assistant.prompts import Asks, Prompt, prompts
@@ -54,7 +54,9 @@ class Tutor:
         length: L, the most tokens of a response with its end.
     """
 
-    def __init__(self, requests: dict[str, str], held_out: bool, allowed: Callable[[Prompt], bool], length: int) -> None:
+    def __init__(
+        self, requests: dict[str, str], held_out: bool, allowed: Callable[[Prompt], bool], length: int
+    ) -> None:
         self._requests, self._length = requests, length
         asked = [(text, one) for text, one in prompts().items() if one.held_out == held_out and allowed(one)]
         self._asked = {kind: [pair for pair in asked if pair[1].kind == kind] for kind in OFTEN}
