@@ -73,15 +73,19 @@ class SelfRevision(SamplingPolicy):
         if self.writes == "pairs":
             original = _of_first(prompt, original)
         order = jnp.argsort(jax.random.uniform(order_key, (len(obs), len(self.words.principles))), axis=1)
-        response, by = original, jnp.full(len(obs), -1, jnp.int32)
-        critique = jnp.full((len(obs), self.words.critique_tokens), self.text.pad, jnp.int32)
-        for i, one in enumerate(jax.random.split(key, self.revisions)):
-            found, revision, said = self._revised(state, prompt, response, order[:, i], one, explore)
-            if self.writes == "pairs":
-                found &= jnp.arange(len(obs)) % 2 == 1
-            response = jnp.where(found[:, None], revision, response)
-            critique = jnp.where(found[:, None], said, critique)
-            by = jnp.where(found, order[:, i], by)
+        may_be_revised = (jnp.arange(len(obs)) % 2 == 1) | (self.writes == "revisions")
+
+        def step(now: tuple[Array, Array, Array], given: tuple[Array, Array]) -> tuple[tuple[Array, Array, Array], None]:
+            principle, key = given
+            found, *new = self._revised(state, prompt, now[0], principle, key, explore)
+            found &= may_be_revised
+            marked = (found[:, None], found[:, None], found)
+            return tuple(map(jnp.where, marked, (*new, principle), now)), None  # type: ignore[return-value]
+
+        no_critique = jnp.full((len(obs), self.words.critique_tokens), self.text.pad, jnp.int32)
+        first = (original, no_critique, jnp.full(len(obs), -1, order.dtype))
+        given = (order.T[: self.revisions], jax.random.split(key, self.revisions))
+        (response, critique, by), _ = jax.lax.scan(step, first, given)
         return response, memory, {REVISED_BY: by, "original": original, "critique": critique}
 
     def _revised(

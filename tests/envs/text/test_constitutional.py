@@ -1,5 +1,7 @@
 """env=constitutional: its critiques are checked exactly, and its demonstrations are right and hold words out."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -105,12 +107,12 @@ def test_a_spec_with_critiques_can_be_saved(tmp_path):
     ("changes", "message"),
     [
         ({"principles": {"kind": "is it kind ?"}}, r"must have some of harmless, honest, polite"),
-        ({"held_out_verbs": ["eat"]}, r"env\.held_out_verbs: eat is not one of copy"),
+        ({"held_out_verbs": ("eat",)}, r"env\.held_out_verbs: eat is not one of copy"),
     ],
 )
 def test_what_cannot_be_checked_is_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
-        make("env", "constitutional", **changes)
+        replace(ENV, **changes)
 
 
 def test_tutored_texts_need_room():

@@ -191,7 +191,7 @@ class Constitutional(Assistant):
             self.task != "respond",
             f"{TUTORED} texts have long prompts; make them with env.task=critique or env.task=revise.",
         )
-        responses, critiques, revisions = rng.multinomial(n, SHARES)
+        responses, critiques, revisions = (int(count) for count in rng.multinomial(n, SHARES))
         found = [self._widened(super().demonstrate(rng, responses, "helpful"))] if responses else []
         tutor = self._tutor(with_held_out=False)
         found += [self._taught(tutor.conversation(rng, bool(i % 2)), revise=False) for i in range(critiques)]
@@ -234,6 +234,8 @@ def _gathered(
     tokens: Int[Array, "*batch P"], kept: Array, length: int, pad: int, left: bool
 ) -> Int[Array, "*batch length"]:
     """Return the tokens that are ``kept``, without pads between them, at the left or the right end of ``length``."""
+    more = [(0, 0)] * (tokens.ndim - 1) + [(0, max(0, length - tokens.shape[-1]))]
+    tokens, kept = jnp.pad(tokens, more, constant_values=pad), jnp.pad(kept, more)
     kept &= tokens != pad
     order = jnp.argsort(~kept if left else kept, axis=-1, stable=True)
     packed = jnp.take_along_axis(jnp.where(kept, tokens, pad), order, axis=-1)
