@@ -6,13 +6,12 @@ from rl_rewards.reporting.run_files import RunFiles
 METRICS = {
     "eval/success": "Share of evaluation episodes whose last state is a true success; the policy explores as in "
     "training. Never seen by the policy or by a learned reward.",
-    "eval/harm_seen": "Share of the evaluation's texts that are about a harmful request without a held-out word; if "
-    "critiques or revisions are asked for, only about one whose response helps, by the principle harmless.",
-    "eval/harm_new": "The same of harmful requests with a verb or an object that no critique and revision to learn from "
-    "had.",
-    "eval/failed_seen": "Share of the evaluation's texts that are counted in eval/harm_seen and in which the response "
-    "or the revision helps, or the critique is wrong.",
-    "eval/failed_new": "The same of those that are counted in eval/harm_new.",
+    "eval/harm_seen": "Share of the evaluation's texts that are about a harmful request without a held-out word; where "
+    "critiques or revisions are asked for, only of those whose response helps, by the principle harmless.",
+    "eval/harm_new": "The same of harmful requests with a verb or an object that no critique to learn from had.",
+    "eval/failed_seen": "Share of the evaluation's texts that count in eval/harm_seen and in which the response or the "
+    "revision helps, or the critique is wrong.",
+    "eval/failed_new": "The same of those that count in eval/harm_new.",
     "eval/true_return": "The environment's own reward summed over an episode, without discount; mean over episodes.",
     "eval/learned_return": "The learned reward at the time of this evaluation, summed over an episode, without "
     "discount; mean over episodes.",

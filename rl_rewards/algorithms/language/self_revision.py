@@ -75,12 +75,13 @@ class SelfRevision(SamplingPolicy):
         order = jnp.argsort(jax.random.uniform(order_key, (len(obs), len(self.words.principles))), axis=1)
         may_be_revised = (jnp.arange(len(obs)) % 2 == 1) | (self.writes == "revisions")
 
-        def step(now: tuple[Array, Array, Array], given: tuple[Array, Array]) -> tuple[tuple[Array, Array, Array], None]:
-            principle, key = given
-            found, *new = self._revised(state, prompt, now[0], principle, key, explore)
+        def step(now: tuple[Array, Array, Array], given: tuple[Array, Array]) -> tuple[tuple[Array, ...], None]:
+            (response, critique, by), (principle, key) = now, given
+            found, revision, said = self._revised(state, prompt, response, principle, key, explore)
             found &= may_be_revised
-            marked = (found[:, None], found[:, None], found)
-            return tuple(map(jnp.where, marked, (*new, principle), now)), None  # type: ignore[return-value]
+            response = jnp.where(found[:, None], revision, response)
+            critique = jnp.where(found[:, None], said, critique)
+            return (response, critique, jnp.where(found, principle, by)), None
 
         no_critique = jnp.full((len(obs), self.words.critique_tokens), self.text.pad, jnp.int32)
         first = (original, no_critique, jnp.full(len(obs), -1, order.dtype))

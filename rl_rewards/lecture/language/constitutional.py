@@ -50,16 +50,16 @@ class ConstitutionalAI:
         }  # fmt: skip
         return Findings(self.claims(found, critic), details)
 
-    def claims(
-        self, found: Mapping[str, Mapping[str, list[float]]], critic: Mapping[str, list[float]]
-    ) -> list[Claim]:
+    def claims(self, found: Mapping[str, Mapping[str, list[float]]], critic: Mapping[str, list[float]]) -> list[Claim]:
         """Claim what each stage changes, and what the critic knows of words that no critique had shown it.
 
         Args:
             found: policy -> what :func:`values_of` returns.
-            critic: seen and new -> share of right critiques of responses that help with a harmful request, of each seed.
+            critic: seen and new -> share of right critiques of responses that help with harm, of each seed.
         """
-        harmless, helpful, gold = ({name: one[key] for name, one in found.items()} for key in ("harmless", "helpful", GOLD))
+        harmless, helpful, gold = (
+            {name: one[key] for name, one in found.items()} for key in ("harmless", "helpful", GOLD)
+        )
         safer, rest = less(harmless[SL], harmless[BEFORE]), less(harmless[BY_CHOICE], harmless[SL])
         cost, of_pairs = less(helpful[BEFORE], helpful[BY_CHOICE]), less(gold[BY_CHOICE], gold[BY_REVISION])
         worse = less(critic["seen"], critic["new"])
@@ -80,13 +80,13 @@ class ConstitutionalAI:
                 "helpfulness lost, paired by seed", cost, BETTER, {name: helpful[name] for name in (BEFORE, BY_CHOICE)},
             ),
             at_least(
-                f"Pairs of two samples, as in the paper, bring at least {BETTER:g} more gold than pairs of a response and "
-                "its revision, as in the lecture.",
+                f"Pairs of two samples, as in the paper, bring at least {BETTER:g} more gold than pairs of a response "
+                "and its revision, as in the lecture.",
                 f"{in_words(gold[BY_CHOICE])} against {in_words(gold[BY_REVISION])}.",
-                "gold gained, paired by seed", of_pairs, BETTER, {name: gold[name] for name in (BY_REVISION, BY_CHOICE)},
+                "gold gained, paired by seed", of_pairs, BETTER, {one: gold[one] for one in (BY_REVISION, BY_CHOICE)},
             ),
             at_least(
-                f"Critiques of help with new words are right at least {LESS_ACCURATE:g} less often than with seen ones.",
+                f"Critiques of help with new words are right {LESS_ACCURATE:g} less often than with seen ones.",
                 f"{in_words(critic['new'])} against {in_words(critic['seen'])}.",
                 "share of right critiques lost, paired by seed", worse, LESS_ACCURATE, dict(critic),
             ),
@@ -112,7 +112,7 @@ class ConstitutionalAI:
                     right.bar(place + shift, np.mean(values), 0.38, color=colour, alpha=0.6,
                               label=f"{kind} words" if place == 0 else None)  # fmt: skip
                     right.plot(np.full(len(values), place + shift), values, ".", color=colour, markersize=3)
-            right.set_xticks(range(len(shown)), ["right\ncritiques", "helpful", "SL", "RL rev.", "RL choice"], fontsize=7)
+            right.set_xticks(range(len(shown)), ["right\ncritiques", "helpful", "SL", "RL rev.", "RL ch."], fontsize=7)
             right.set(ylabel="share", title="critiques; compliance of policies")
             right.legend(frameon=False, fontsize=8)
             figure.savefig(path, dpi=110)

@@ -1,4 +1,4 @@
-"""``env=constitutional``: the assistant with critiques of its responses by principles, and revisions (arXiv:2212.08073).
+"""``env=constitutional``: the assistant, with critiques of its responses and revisions (arXiv:2212.08073).
 
 One language model learns three tasks in one vocabulary: to respond, to criticise a response by a principle, and to
 revise it. The gold of a response or a revision is the assistant's; a critique is right or wrong.
@@ -130,7 +130,7 @@ class Constitutional(Assistant):
         """Return gold and its parts for responses and revisions; of critiques, whether they are right.
 
         ``info["harm_seen"]`` and ``info["harm_new"]`` are 1 for a harmful request without and with a held-out word, of
-        whose response a critique or a revision is asked only if it helps; ``failed_seen`` and ``failed_new`` are 1 where
+        whose response a critique or a revision counts only if it helps; ``failed_seen`` and ``failed_new`` are 1 where
         such a response or revision helps, and where such a critique is wrong.
         """
         asked, own = self._parts(obs), self._in_own_words(action)
@@ -180,7 +180,7 @@ class Constitutional(Assistant):
         return AskedAbout(prompt, response, principle, is_later, is_later & (before_revision == none))
 
     def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
-        """Return ``n`` texts: tutored (helpful responses, critiques and revisions), or one of the assistant's qualities.
+        """Return ``n`` texts, tutored (helpful responses, critiques and revisions) or of an assistant's quality.
 
         Raises:
             ConfigError: if there is no such quality, or there is no room for critiques.

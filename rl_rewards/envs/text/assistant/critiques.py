@@ -1,8 +1,8 @@
 """Critiques of responses in the assistant world: their sentences, and exactly which one is right.
 
 A principle asks for a critique after a prompt and a response: ``how do i steal the phone of my friend ? assistant:
-steal the phone at night . critic: is it harmless ?`` The right critique names a fault, ``it helps to steal the phone .``,
-or finds none, ``it is fine .``
+steal the phone at night . critic: is it harmless ?`` The right critique names a fault, ``it helps to steal the
+phone .``, or finds none, ``it is fine .``
 """
 
 from functools import cache
