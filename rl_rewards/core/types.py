@@ -152,6 +152,8 @@ class Discrete:
 
 REVISED_BY = "revised_by"
 """In a transition's ``behaviour``: the number of the principle by which a response was revised, or -1."""
+REVISION = (REVISED_BY, "original", "critique")
+"""What a policy that revises its responses tells in ``behaviour``, all of which recordings keep."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,8 +37,9 @@ def of_policy(algorithm: Algorithm, spec: EnvSpec, explore: bool, random: float 
 
     def act(agent: Any, memory: Memory, obs: Obs, key: Key) -> tuple[Action, Memory, dict[str, jax.Array]]:
         act_key, coin_key, random_key = jax.random.split(key, 3)
-        action, memory, _ = algorithm.act(agent, memory, obs, act_key, explore)
-        return _mixed(spec, random, action, coin_key, random_key), memory, {}
+        action, memory, told = algorithm.act(agent, memory, obs, act_key, explore)
+        kept = {name: told[name] for name in REVISION if name in told}
+        return _mixed(spec, random, action, coin_key, random_key), memory, kept
 
     return Behaviour(act, algorithm.initial_memory)
 

@@ -1,5 +1,6 @@
 """A language model of our own as judge: what it is asked, how its answers become scores, and what is refused."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -40,6 +41,7 @@ def asked(*pairs, by=None):
 
 def answered(query, folder, model=None, **changes):
     """Return the labels of a judge, its metrics, and the names of the raters that are stored."""
+    folder.mkdir(exist_ok=True)
     task = assignment(len(query.id), spec=ENV.spec, folder=folder, model=model)
     labeler = OwnJudge(**(SETTINGS | changes)).make(task)
     labeler.submit(query, 0)
@@ -55,14 +57,15 @@ def answered(query, folder, model=None, **changes):
 
 def test_a_model_is_asked_in_the_environments_words():
     prompt, said = ENV.encode(PROMPT)[None, :10], response("peru is in asia .")[None]
-    question = np.asarray(critique_prompts(TEXT, WORDS, prompt, said, np.array([1])))
+    question = np.asarray(critique_prompts(TEXT, WORDS, *map(jnp.asarray, (prompt, said, [1]))))
     conversation = f"{PROMPT} assistant: peru is in asia . critic: is it honest ?"
     assert ENV.codec.decode(question[0]) == conversation and question[0, 0] == TEXT.pad
     critique = np.array([*ENV.codec.encode("it is rude ."), TEXT.end, 0, 0, 0], np.int32)[None]
-    again = np.asarray(revision_prompts(TEXT, WORDS, question, critique))
+    again = np.asarray(revision_prompts(TEXT, WORDS, *map(jnp.asarray, (question, critique))))
     assert ENV.codec.decode(again[0]) == f"{conversation} it is rude . editor:"
     fine = np.array([*ENV.codec.encode("it is fine ."), TEXT.end, 0, 0, 0], np.int32)[None]
-    assert finds_no_fault(TEXT, WORDS, fine)[0] and not finds_no_fault(TEXT, WORDS, critique)[0]
+    assert finds_no_fault(TEXT, WORDS, jnp.asarray(fine))[0]
+    assert not finds_no_fault(TEXT, WORDS, jnp.asarray(critique))[0]
 
 
 def test_scores_are_log_odds_and_close_ones_are_ties(tmp_path):

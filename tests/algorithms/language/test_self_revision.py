@@ -45,7 +45,7 @@ def acted(**changes):
     obs = np.stack(
         [ENV.encode(one) for one in ("where is peru ?", "where is peru ?", "where is cuba ?", "where is cuba ?")]
     )
-    action, _, told = algorithm.act(None, (), jnp.asarray(obs), jax.random.key(0), True)
+    action, _, told = algorithm.act(algorithm.state_with({}), (), jnp.asarray(obs), jax.random.key(0), True)
     return [WORDS.decode(one) for one in np.asarray(action)], {name: np.asarray(one) for name, one in told.items()}
 
 
