@@ -9,7 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.algorithms.base import Algorithm
-from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs, Transition, box_bounds, is_whole
+from rl_rewards.core.types import (
+    REVISION,
+    Action,
+    Discrete,
+    EnvSpec,
+    Key,
+    Memory,
+    Obs,
+    Transition,
+    box_bounds,
+    is_whole,
+)
 from rl_rewards.data.demonstrations.fit import CORRECTED
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax

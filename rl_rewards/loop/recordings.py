@@ -84,9 +84,7 @@ def write_recordings(parts: Parts, settings: Settings, state: TrainState, run_di
         for seed, agent in zip(settings.seeds, parts.seeds.each(state.agent), strict=True):
             path = recording_file(run_dir, EPISODES, seed if several else None)
             taken = recorder(agent, recording_seed(seed, stage))
-            taken = taken.replace(
-                info=taken.info | taken.behaviour
-            )  # such as which steps were corrected, or what was revised
+            taken = taken.replace(info=taken.info | taken.behaviour)  # which steps were corrected, or revised
             save_demonstrations(path, spec, first_episodes(taken, spec))
 
 

@@ -67,8 +67,8 @@ def _each(tokens: tuple[int, ...], like: Int[Array, "N n"]) -> Int[Array, "N m"]
     return jnp.broadcast_to(jnp.array(tokens, jnp.int32), (len(like), len(tokens)))
 
 
-def _joined(text: TextSpec, parts: Sequence[Int[Array, "N n"]]) -> Int[Array, "N total"]:
-    """Return the parts one after another, without their pads and end tokens, left-padded."""
+def _joined(text: TextSpec, parts: Sequence[Array]) -> Int[Array, "N total"]:
+    """Return the parts [N, n] one after another, without their pads and end tokens, left-padded."""
     tokens = jnp.concatenate(parts, axis=1)
     kept = (tokens != text.pad) & (tokens != text.end)
     order = jnp.argsort(kept, axis=1, stable=True)
