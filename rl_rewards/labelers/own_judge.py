@@ -121,9 +121,8 @@ class Critic(AtOnce):
         by, found = np.repeat(principle, shape[1]), []
         for start in range(0, len(by), TOGETHER):
             part = np.minimum(np.arange(start, start + TOGETHER), len(by) - 1)  # of one size, which compiles once
-            asked = critique_prompts(
-                self._text, self._words, *(jnp.asarray(x[part]) for x in flat), jnp.asarray(by[part])
-            )
+            prompt, response, principles = (jnp.asarray(x[part]) for x in (*flat, by))
+            asked = critique_prompts(self._text, self._words, prompt, response, principles)
             odds = fine_log_odds(self._log_prob, self._text, self._words, asked)
             found.append(np.asarray(odds)[: len(by) - start])
             self._tokens += int(np.sum(np.asarray(asked)[: len(by) - start] != self._text.pad))

@@ -99,6 +99,7 @@ def test_prompts_ask_for_critiques_also_about_new_words():
 def test_a_spec_with_critiques_can_be_saved(tmp_path):
     RESPOND.spec.save(tmp_path / "spec.json")
     found = EnvSpec.load(tmp_path / "spec.json")
+    assert found.text is not None and RESPOND.spec.text is not None and ENV.spec.text is not None
     assert found == RESPOND.spec and found.text.critique == RESPOND.spec.text.critique
     assert found.text.same_tokens(ENV.spec.text) and found.text != ENV.spec.text
 
