@@ -11,7 +11,7 @@ from rl_rewards.data.demonstrations.load import save_demonstrations
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from tests.finished import finished_run
 from tests.probes import make
-from tests.runs import run_here, unexplained
+from tests.runs import rows, run_here, unexplained
 
 ENV = "env=constitutional"
 SMALL = "algorithm.model.layers=1"
@@ -35,8 +35,8 @@ def critic(tmp_path_factory):
 def test_a_model_is_fine_tuned_on_its_own_revisions(critic, tmp_path):
     pretrain = f"pretrain.run={critic}"
     parts = ["algorithm=self_revision", SMALL, "reward=environment", pretrain, STEPS, "record_episodes=40"]
-    last = run_here(tmp_path / "revised", ENV, *parts, evaluated=False)
-    assert 0.0 <= last["agent/revised"] <= 1.0 and unexplained(tmp_path / "revised") == set()
+    finished_run(tmp_path / "revised", ENV, *parts, evaluated=False)
+    assert 0.0 <= rows(tmp_path / "revised")[-1]["agent/revised"] <= 1.0 and unexplained(tmp_path / "revised") == set()
     with np.load(next((tmp_path / "revised").glob("episodes*.npz"))) as recorded:
         by, changed = recorded["info_revised_by"], recorded["info_original"] != recorded["action"]
     assert len(by) == 40 and set(by) <= {-1.0, 0.0, 1.0, 2.0} and not changed[by < 0].any()
