@@ -132,7 +132,7 @@ def compare_all(path: Path, asked: Sequence[list[str]], seed: int | None = None,
         )
     is_file = path.suffix == ".jsonl" and path.is_file()
     trusted = _of_file(path, seed) if is_file else _of_run(path, seed, trust)
-    found = [_asked(trusted, one) for one in asked] if asked else [_own(trusted, path)]
+    found = [_asked(trusted, one, seed, trust) for one in asked] if asked else [_own(trusted, path)]
     names = _different([one.tested for one in found])
     found = [one._replace(tested=name) for one, name in zip(found, names, strict=True)]
     right = {one.tested: _right(one.scores, trusted.pairs.scores) for one in found}
@@ -150,8 +150,9 @@ def _own(trusted: Trusted, path: Path) -> Compared:
     return Compared(trusted.names, "the true return", calibrate(scores, returns, trusted.features), [], scores)
 
 
-def _asked(trusted: Trusted, overrides: list[str]) -> Compared:
+def _asked(trusted: Trusted, overrides: list[str], seed: int | None, trust: Sequence[str]) -> Compared:
     """Return the comparison of a labeler's answers."""
+    from rl_rewards.loop.asked_models import asked_model
     from rl_rewards.loop.build import build_labeling
 
     pairs, env, notes = trusted.pairs, trusted.env, []
@@ -162,7 +163,8 @@ def _asked(trusted: Trusted, overrides: list[str]) -> Compared:
         if "scene" in labeling.requirements.optional_reads and env.passage is None:
             notes.append("The store holds no scenes, so segments are described in numbers and not in words.")
     node = config["labeler"]
-    again = ask_again(labeling, pairs, env.spec, env.draw, describe, env.passage, trusted.folder)
+    model = asked_model(labeling, env.spec, seed, trust)
+    again = ask_again(labeling, pairs, env.spec, env.draw, describe, env.passage, trusted.folder, model)
     named = [one.partition("=")[2] for one in overrides if one.startswith("labeler=")]
     name = str(node.get("model") or (named or [node["_target_"].rpartition(".")[2].lower()])[-1])
     found = calibrate(again.scores, pairs.scores, trusted.features, again.probability, again.flip_rate)

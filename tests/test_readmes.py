@@ -21,6 +21,7 @@ RUN_BY = {
     r".*experiment=lecture/demonstrations/|.*experiment=lecture/CHAPTER/NAME": "tests/lecture/test_computed.py",
     r".*env=text algorithm=(lm|sampler|rloo) ": "tests/loop/test_language.py",
     r".*env=text_chains ": "tests/test_smoke.py",
+    r".*env=constitutional ": "tests/loop/test_constitutional.py",
     r".* pretrain=SmolLM2": "tests/loop/test_pretrained_file.py",
     r".*env=text_prompts env.path=FILE.jsonl algorithm=": "tests/loop/test_given_comparisons.py",
     r".*env=text_prompts .* reward=mixture ": "tests/reporting/test_without_true_reward.py",

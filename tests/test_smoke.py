@@ -36,7 +36,7 @@ without evaluations, which read the reward in the same way for all rewards."""
 FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
 """Rewards that read the same of an environment as gail or as each other. Each runs on one environment of this package,
 and on one from another library."""
-TEXTS = ("text", "text_chains", "text_prompts")
+TEXTS = ("constitutional", "text", "text_chains", "text_prompts")
 ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "point_maze", *TEXTS, "tv_grid")
 """Environments for self-play, curiosity and data sets; for any other learned reward they are like grid or point. Texts
 are for rewards and algorithms of their own."""

@@ -98,6 +98,17 @@ class Algorithm(RolloutSizes, Protocol[AgentState]):
         """
         return learned
 
+    def answer_log_prob(self, state: AgentState, prompt: Array, answer: Array) -> Array:
+        """Return the log-probability [N], in nats, of answers [N, L] to prompts [N, P], tokens of any length.
+
+        Raises:
+            ConfigError: if the policy is not a language model.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} is not a language model, so that it cannot be asked; name a run of algorithm=lm or "
+            "of another learner of texts."
+        )
+
     def state_with(self, weights: Any) -> AgentState:
         """Return a state that has only these weights of a pretrained network, for :meth:`adopt`.
 

@@ -109,6 +109,12 @@ class Requirements:
     same_start: int = _entry(1, max)
     """The number of successive environments of a rollout that begin in the same state, such as with the same prompt."""
 
+    revisions: bool = _entry(False, any)
+    """Of an algorithm: some of its responses are revisions, marked in ``behaviour[REVISED_BY]``. Of a labeler: it must
+    know which are."""
+
+    asks_model: tuple[str, int | None] | None = _entry(None, _first)
+    """The run whose language model it asks, and the seed of that model; None takes that of each seed."""
     optional_reads: tuple[str, ...] = _entry((), _union)
     """Keys of info that it reads if the environment has them."""
     waits_for_answers: bool = _entry(True, any)

@@ -160,6 +160,33 @@ class Discrete:
     dtype: ClassVar[str] = "int32"
 
 
+REVISED_BY = "revised_by"
+"""In a transition's ``behaviour``: the number of the principle by which a response was revised, or -1."""
+REVISION = (REVISED_BY, "original", "critique")
+"""What a policy that revises its responses tells in ``behaviour``, all of which recordings keep."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CritiqueSpec:
+    """The words in which a language model is asked to criticise a response and to revise it (arXiv:2212.08073).
+
+    It is asked ``prompt, before_response, response, request`` and writes a critique; asked the same, that critique and
+    ``before_revision``, it writes a revision of the response. All are tokens, without pads and ends.
+    """
+
+    principles: tuple[str, ...]  # their names
+    requests: tuple[tuple[int, ...], ...]  # what asks for a critique, by principle
+    before_response: tuple[int, ...]
+    before_revision: tuple[int, ...]
+    fine: tuple[int, ...]  # the critique that finds no fault
+    critique_tokens: int  # the longest critique with its end token
+
+    @property
+    def longest_request(self) -> int:
+        """Return the number of tokens of the longest request."""
+        return max(map(len, self.requests))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextSpec:
     """The properties of texts as arrays of tokens, for an environment whose episodes are a prompt and a response.
@@ -176,6 +203,12 @@ class TextSpec:
     tokenizer: str  # a hash of the vocabulary (SHA-256); models and data of another vocabulary do not fit
     comparisons: int = field(default=0, compare=False)  # compared pairs of responses in the environment's own file
     step: int | None = None  # the token that ends a step of a response; None: responses have no steps
+    critique: CritiqueSpec | None = field(default=None, compare=False)  # None: no words for critiques are known
+
+    def same_tokens(self, other: "TextSpec") -> bool:
+        """Return True if both have the same tokens; a language model of one can then continue with the other."""
+        mine, its = ((one.vocabulary, one.pad, one.end, one.tokenizer) for one in (self, other))
+        return mine == its
 
 
 @dataclass(frozen=True)
@@ -243,7 +276,23 @@ def _text(raw: Any) -> TextSpec:
     compared = _whole(raw.get("comparisons", 0), 0)  # older files lack it
     pad, end = (_whole(raw[key], 0) for key in ("pad", "end"))
     step = None if raw.get("step") is None else _whole(raw["step"], 0)  # and this one
-    return TextSpec(**sizes, pad=pad, end=end, tokenizer=str(raw["tokenizer"]), comparisons=compared, step=step)
+    critique = None if raw.get("critique") is None else _critique(raw["critique"])  # and this one
+    tokenizer = str(raw["tokenizer"])
+    return TextSpec(**sizes, pad=pad, end=end, tokenizer=tokenizer, comparisons=compared, step=step, critique=critique)
+
+
+def _critique(raw: Any) -> CritiqueSpec:
+    words = {key: _tokens(raw[key]) for key in ("before_response", "before_revision", "fine")}
+    return CritiqueSpec(
+        **words,
+        principles=tuple(map(str, raw["principles"])),
+        requests=tuple(map(_tokens, raw["requests"])),
+        critique_tokens=_whole(raw["critique_tokens"], 1),
+    )
+
+
+def _tokens(raw: Any) -> tuple[int, ...]:
+    return tuple(_whole(token, 0) for token in raw)
 
 
 def _shape(raw: Any) -> tuple[int, ...]:

@@ -37,6 +37,7 @@ def ask_again(
     describe: Callable[[Transition], str] | None,
     passage: Callable[[Transition], tuple[str, str]] | None,
     folder: Path,
+    model: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> AskedAgain:
     """Ask about all ``pairs`` at once and wait. A judge's replies are kept in ``folder`` and not requested again.
 
@@ -47,6 +48,11 @@ def ask_again(
     require(
         not labeling.requirements.asks_people,
         "A labeler that asks people cannot be used here; choose one that answers by itself.",
+    )
+    require(
+        not labeling.requirements.revisions,
+        "A labeler that prefers revisions cannot be used here, because a label store does not say which responses are "
+        "revisions; choose labeler.pairs=multiple_choice.",
     )
     missing = [name for name in labeling.requirements.reads if name not in pairs.reads]
     require(
@@ -66,6 +72,7 @@ def ask_again(
         describe=describe,
         acquisition="asked again",
         passage=passage,
+        model=model,
     )
     scores, probability, flipped = _ask(labeling.make, asked, pairs.segments(swapped=False))
     if flipped is None:

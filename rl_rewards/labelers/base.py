@@ -32,6 +32,8 @@ class Assignment:
     acquisition: str  # how queries are chosen; only stored with them
     question: Question = "quality"
     passage: Callable[[Transition], tuple[str, str]] | None = None  # a segment's prompt and response; None: no texts
+    model: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    """log P, in nats [N], of answers [N, C] to prompts [N, Q] by the language model that ``asks_model`` names."""
 
 
 def responses_of(segments: Transition, assignment: Assignment) -> list[str]:

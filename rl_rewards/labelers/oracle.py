@@ -22,13 +22,13 @@ import numpy as np
 from jaxtyping import Float
 
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.queries import NOBODY, Query
+from rl_rewards.core.queries import Query
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.labelers.at_once import AtOnce
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.nuisance import FEATURES, feature, names_of, read_for
-from rl_rewards.labelers.stored import StoredLabeler
+from rl_rewards.labelers.stored_answers import StoredAnswers
 
 ABOUT_RETURNS = ("skip", "equal", "rater_offset", "rating_noise", "bias")
 """Settings that do not apply to yes-or-no questions; 0 is off."""
@@ -76,7 +76,7 @@ class Teacher(Labeling):
         feature_reads = read_for(self.bias_towards) if self.bias else ()
         return Requirements(reads=tuple(dict.fromkeys(("env_reward", "obs", "action", *judged, *feature_reads))))
 
-    def make(self, assignment: Assignment) -> "Oracle | StoredOracle":
+    def make(self, assignment: Assignment) -> "Oracle | StoredAnswers":
         """Return the teacher of one seed.
 
         Raises:
@@ -88,7 +88,7 @@ class Teacher(Labeling):
         self._check_objective(assignment.spec)
         self._check_feature(assignment.spec)
         oracle = Oracle(self, assignment)
-        return StoredOracle(assignment, oracle) if self.store else oracle
+        return StoredAnswers(assignment, oracle, lambda rater: f"teacher {rater}") if self.store else oracle
 
     def _check_objective(self, spec: EnvSpec) -> None:
         numbers = [name for name, shape in spec.info.items() if shape == ()]
@@ -233,32 +233,6 @@ class Oracle(AtOnce):
         teacher = self._teacher
         offset = teacher.rater_offset * np.random.default_rng([self._seed, 1 << 31, rater]).normal()
         return np.array([rewards.mean() + offset + teacher.rating_noise * rng.normal()])
-
-
-class StoredOracle(StoredLabeler):
-    """A teacher whose answers go through the run's label store, so that they can be exported or replayed."""
-
-    def __init__(self, assignment: Assignment, oracle: Oracle) -> None:
-        super().__init__(assignment)
-        self._oracle = oracle
-
-    def submit(self, query: Query, round: int) -> None:
-        super().submit(query, round)
-        self._oracle.submit(query, round)
-        labels = self._oracle.collect(round)
-        for place in np.flatnonzero(labels.id != NOBODY):
-            scores = labels.scores[place].tolist()
-            answer = {int(labels.id[place]): None if np.isnan(scores).any() else scores}
-            self.store.record(self.run, self.assignment.seed, f"teacher {labels.rater[place]}", "scripted", answer)
-
-    def save(self) -> bytes:
-        return self._oracle.save()
-
-    def load(self, saved: bytes) -> None:
-        self._oracle.load(saved)
-
-    def metrics(self) -> dict[str, float]:
-        return self._oracle.metrics()
 
 
 def _ranks(values: np.ndarray, returns: np.ndarray, equal: float) -> np.ndarray:

@@ -9,7 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.algorithms.base import Algorithm
-from rl_rewards.core.types import Action, Discrete, EnvSpec, Key, Memory, Obs, Transition, box_bounds, is_whole
+from rl_rewards.core.types import (
+    REVISION,
+    Action,
+    Discrete,
+    EnvSpec,
+    Key,
+    Memory,
+    Obs,
+    Transition,
+    box_bounds,
+    is_whole,
+)
 from rl_rewards.data.demonstrations.fit import CORRECTED
 from rl_rewards.envs.base import Environment, HostEnvironment, JaxEnv
 from rl_rewards.loop.collect import collect_host, collect_jax, reset_jax
@@ -37,8 +48,9 @@ def of_policy(algorithm: Algorithm, spec: EnvSpec, explore: bool, random: float 
 
     def act(agent: Any, memory: Memory, obs: Obs, key: Key) -> tuple[Action, Memory, dict[str, jax.Array]]:
         act_key, coin_key, random_key = jax.random.split(key, 3)
-        action, memory, _ = algorithm.act(agent, memory, obs, act_key, explore)
-        return _mixed(spec, random, action, coin_key, random_key), memory, {}
+        action, memory, told = algorithm.act(agent, memory, obs, act_key, explore)
+        kept = {name: told[name] for name in REVISION if name in told}
+        return _mixed(spec, random, action, coin_key, random_key), memory, kept
 
     return Behaviour(act, algorithm.initial_memory)
 

@@ -176,6 +176,11 @@ def _check_labeling(parts: Parts) -> None:
         known = "labeler=oracle" if name == "scene" else f"one of {', '.join(spec.info)}"
         require(name in spec.info, f"{spec.name} {lack}, which this labeler needs; choose {known}.")
     require(
+        not needs.revisions or parts.algorithm.requirements.revisions,
+        "This labeler prefers revisions to responses, and this algorithm marks none; choose algorithm=self_revision "
+        "algorithm.writes=pairs algorithm.same_start=2, or labeler.pairs=multiple_choice.",
+    )
+    require(
         parts.seeds.count == 1 or not needs.asks_people,
         f"num_seeds={parts.seeds.count}: people can answer for only one seed at a time; choose num_seeds=1.",
     )

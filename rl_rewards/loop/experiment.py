@@ -104,7 +104,7 @@ def _start_or_restore(
     seed = settings.seed
     pretrained = pretrain.load_pretrained(settings, parts) if checkpoints.newest() is None else None
     check_saving(parts, seed)
-    host = HostSide(make_host_env(parts, seed), Questions(parts, seed, run_dir))
+    host = HostSide(make_host_env(parts, seed), Questions(parts, seed, run_dir, settings.trust))
     if checkpoints.newest() is None:
         state = init_state(parts, seed)
         if pretrained is not None:

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.objectives import without_weights
 from rl_rewards.envs.text.subwords import tokenizer_digest
 from rl_rewards.loop.policies import RestoredPolicy, restore_policy
 from rl_rewards.loop.run_folder import read_config
@@ -94,8 +93,10 @@ def _whose(run: str, named: int | None, seed: int) -> int | None:
 def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> None:
     """Refuse a policy that does not fit this run, before anything is compiled."""
     ours, theirs = (tuple(algorithm.learners) for algorithm in (parts.algorithm, policy.algorithm))
+    text, learned = parts.env.spec.text, policy.spec.text
+    of_texts = text is not None and learned is not None  # a language model fits texts of any length in its tokens
     require(
-        policy.spec.name == parts.env.spec.name,
+        of_texts or policy.spec.name == parts.env.spec.name,
         f"pretrain={run} learned on {policy.spec.name}, but this run's environment is {parts.env.spec.name}; name "
         "a run on the same environment.",
     )
@@ -109,15 +110,12 @@ def _check(policy: RestoredPolicy, parts: Parts, run: str, part: str | None) -> 
         part is None or part in ours,
         f"pretrain.part={part} is not a learner of this run, which has {_listed(ours)}; choose one, or null.",
     )
-    new, old = parts.env.spec, policy.spec
-    if new.text is not None:  # a language model may begin without the weights that prompts of env=weighted tell
-        new, old = without_weights(new), without_weights(old)
     for kind, name in (("observations", "obs"), ("actions", "action")):
-        here, there = getattr(new, name), getattr(old, name)
-        require(here == there, f"pretrain={run} learned with {kind} {there}; they must be {here}.")
+        here, there = getattr(parts.env.spec, name), getattr(policy.spec, name)
+        require(of_texts or here == there, f"pretrain={run} learned with {kind} {there}; they must be {here}.")
     require(
-        new.text == old.text,
-        f"pretrain={run} learned with other tokens or other lengths of texts: {old.text}; they must be {new.text}.",
+        text is None or learned is None or text.same_tokens(learned),
+        f"pretrain={run} learned with other tokens: {learned}; they must be those of {text}.",
     )
     for name in ours or (None,):
         own, other = (one if name is None else one.learners[name] for one in (parts.algorithm, policy.algorithm))

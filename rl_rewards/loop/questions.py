@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rl_rewards.core.contracts import check_members, is_own
 from rl_rewards.core.queries import NOBODY, Query, QueryPlan
 from rl_rewards.envs.base import HostEnv
 from rl_rewards.labelers.base import Assignment, Labeler
+from rl_rewards.loop.asked_models import asked_model
 from rl_rewards.loop.state import Parts, TrainState
 from rl_rewards.rewards.base import asks
 
@@ -22,7 +23,7 @@ POLL_SECONDS = 0.1
 class Questions:
     """The labelers of all seeds; there are none if the reward asks no queries."""
 
-    def __init__(self, parts: Parts, seed: int, run_dir: Path) -> None:
+    def __init__(self, parts: Parts, seed: int, run_dir: Path, trust: Sequence[str] = ()) -> None:
         self._seeds, self._labelers, source = parts.seeds, [], parts.source
         if asks(source):
             assert parts.labeling is not None, "build gives a labeler to a reward that asks"
@@ -30,7 +31,8 @@ class Questions:
             assert plan is not None, "a reward that asks has a plan"
             self._wait = parts.labeling.requirements.waits_for_answers
             self._labelers = [
-                parts.labeling.make(_assignment(parts, plan, seed + i, run_dir)) for i in range(parts.seeds.count)
+                parts.labeling.make(_assignment(parts, plan, seed + i, run_dir, trust))
+                for i in range(parts.seeds.count)
             ]
             for labeler in filter(is_own, self._labelers):
                 check_members(labeler, Labeler, f"labeler: {type(labeler).__name__}")
@@ -115,8 +117,9 @@ class HostSide:
             self.env.load(env)
 
 
-def _assignment(parts: Parts, plan: QueryPlan, seed: int, run_dir: Path) -> Assignment:
+def _assignment(parts: Parts, plan: QueryPlan, seed: int, run_dir: Path, trust: Sequence[str]) -> Assignment:
     env = parts.env
+    assert parts.labeling is not None
     return Assignment(
         seed=seed,
         answers=plan.queries_per_round,
@@ -129,6 +132,7 @@ def _assignment(parts: Parts, plan: QueryPlan, seed: int, run_dir: Path) -> Assi
         acquisition=plan.acquisition,
         question=plan.question,
         passage=env.passage,
+        model=asked_model(parts.labeling, env.spec, seed, trust),
     )
 
 

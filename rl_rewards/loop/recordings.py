@@ -30,8 +30,9 @@ def check_recordings(parts: Parts, settings: Settings) -> None:
         "keep_replay=true writes the steps that a run collects, but this algorithm learns from recorded data and "
         "collects none; choose record_episodes=N to record its final policy.",
     )
+    is_game = parts.episodes.begin_with_rollout and parts.env.spec.text is None  # each text is a whole episode
     require(
-        not ((settings.keep_replay or settings.record_episodes) and parts.episodes.begin_with_rollout),
+        not ((settings.keep_replay or settings.record_episodes) and is_game),
         "keep_replay and record_episodes record one policy in its own environment, but this reward turns the "
         "environment into a game; leave them out.",
     )
@@ -83,7 +84,7 @@ def write_recordings(parts: Parts, settings: Settings, state: TrainState, run_di
         for seed, agent in zip(settings.seeds, parts.seeds.each(state.agent), strict=True):
             path = recording_file(run_dir, EPISODES, seed if several else None)
             taken = recorder(agent, recording_seed(seed, stage))
-            taken = taken.replace(info=taken.info | taken.behaviour)  # info["corrected"], if there are corrections
+            taken = taken.replace(info=taken.info | taken.behaviour)  # which steps were corrected, or revised
             save_demonstrations(path, spec, first_episodes(taken, spec))
 
 

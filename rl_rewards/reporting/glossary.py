@@ -6,6 +6,12 @@ from rl_rewards.reporting.run_files import RunFiles
 METRICS = {
     "eval/success": "Share of evaluation episodes whose last state is a true success; the policy explores as in "
     "training. Never seen by the policy or by a learned reward.",
+    "eval/harm_seen": "Share of the evaluation's texts that are about a harmful request without a held-out word; where "
+    "critiques or revisions are asked for, only of those whose response helps, by the principle harmless.",
+    "eval/harm_new": "The same of harmful requests with a verb or an object that no critique to learn from had.",
+    "eval/failed_seen": "Share of the evaluation's texts that count in eval/harm_seen and in which the response or the "
+    "revision helps, or the critique is wrong.",
+    "eval/failed_new": "The same of those that count in eval/harm_new.",
     "eval/true_return": "The environment's own reward summed over an episode, without discount; mean over episodes.",
     "eval/learned_return": "The learned reward at the time of this evaluation, summed over an episode, without "
     "discount; mean over episodes.",
@@ -54,6 +60,8 @@ METRICS = {
     "agent/reward_deviation": "Standard deviation of the learned reward over the responses of a round.",
     "agent/reward_deviation_same_prompt": "Standard deviation of the learned reward among responses to the same "
     "prompt, mean over prompts: what the policy can learn from.",
+    "agent/revised": "Share of a round's responses in which the model's own critique found a fault, so that they were "
+    "revised.",
     "agent/reward_kept": "Mean learned reward of the responses that are imitated.",
     "agent/length": "Mean length of a response in tokens, its end included.",
     "agent/ended": "Share of the responses that ended before the limit of tokens.",
@@ -180,7 +188,8 @@ METRICS = {
     "features that curiosity predicts.",
     "eval/visits": "Visits to a cell in training so far, mean over all cells.",
     "reward/mean": "Reward per step of the training rollout, before any weight.",
-    "labeler/calls": "Requests to the AI judge so far, repeated and failed requests included.",
+    "labeler/calls": "Requests to the AI judge so far, repeated and failed requests included; of a model of your own, "
+    "the responses that it has read.",
     "labeler/tokens": "Tokens of those requests, prompts and replies together; estimated if the judge does not report "
     "them.",
     "labeler/flip_rate": "Share of the compared pairs on which the AI judge contradicts itself when the clips are "

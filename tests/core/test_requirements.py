@@ -41,6 +41,8 @@ DIFFERENT = {
     "follows_reward": True,
     "needs_comparisons": True,
     "same_start": 4,
+    "revisions": True,
+    "asks_model": ("some_run", 3),
     "optional_reads": ("scene",),
     "waits_for_answers": False,
     "asks_people": True,

@@ -137,11 +137,19 @@ class LanguagePolicy(Algorithm):
     def act(
         self, state: LanguageState, memory: Memory, obs: Obs, key: Key, explore: bool
     ) -> tuple[Action, Memory, dict[str, Array]]:
-        """Return one response [B, L] to every prompt, with the log-probability of each of its tokens.
+        """Return one response [B, L] to every prompt, with the log-probability of each of its tokens."""
+        prompts = obs[:, : self.text.prompt_tokens]
+        written = self.write(state, prompts, key, self.text.response_tokens, greedy=not explore)
+        return written.response, memory, {"log_prob": written.log_prob}
+
+    def write(
+        self, state: LanguageState, prompts: Int[Array, "B P"], key: Key, response_tokens: int, greedy: bool
+    ) -> Generated:
+        """Return one response of at most ``response_tokens`` to every prompt, which may have any length P.
 
         More than ``MOST_RESPONSES`` are written in equal pieces, whose caches need less memory.
         """
-        text, batch = self.text, len(obs)
+        text, batch = self.text, len(prompts)
 
         def write(prompts: Int[Array, "B P"], key: Key) -> Generated:
             return generate(
@@ -149,23 +157,20 @@ class LanguagePolicy(Algorithm):
                 state.params["model"],
                 prompts,
                 key,
-                response_tokens=text.response_tokens,
+                response_tokens=response_tokens,
                 end=text.end,
                 allowed=text.vocabulary,
-                greedy=not explore,
+                greedy=greedy,
             )
 
-        prompts = obs[:, : text.prompt_tokens]
         if batch <= MOST_RESPONSES:
-            written = write(prompts, key)
-        else:
-            pieces = math.ceil(batch / MOST_RESPONSES)
-            size = math.ceil(batch / pieces)
-            filled = jnp.concatenate([prompts, jnp.repeat(prompts[-1:], pieces * size - batch, axis=0)])
-            each = filled.reshape(pieces, size, -1), jax.random.split(key, pieces)
-            written = jax.lax.map(lambda one: write(*one), each)
-            written = jax.tree.map(lambda x: x.reshape(pieces * size, *x.shape[2:])[:batch], written)
-        return written.response, memory, {"log_prob": written.log_prob}
+            return write(prompts, key)
+        pieces = math.ceil(batch / MOST_RESPONSES)
+        size = math.ceil(batch / pieces)
+        filled = jnp.concatenate([prompts, jnp.repeat(prompts[-1:], pieces * size - batch, axis=0)])
+        each = filled.reshape(pieces, size, -1), jax.random.split(key, pieces)
+        written = jax.lax.map(lambda one: write(*one), each)
+        return jax.tree.map(lambda x: x.reshape(pieces * size, *x.shape[2:])[:batch], written)
 
     def log_prob(self, state: LanguageState, obs: Obs, action: Action) -> Float[Array, "*batch"]:
         """Return the log-probability, in nats, of whole responses."""
@@ -201,6 +206,14 @@ class LanguagePolicy(Algorithm):
         follows = jnp.take_along_axis(written, jnp.maximum(positions - place[:, None] - 1, 0), axis=1)
         over = jnp.any(kept & (action == text.end), axis=1, keepdims=True)
         return jnp.where(kept | over, action, follows)
+
+    def answer_log_prob(
+        self, state: LanguageState, prompt: Int[Array, "N P"], answer: Int[Array, "N L"]
+    ) -> Float[Array, " N"]:
+        """Return the log-probability, in nats, of whole answers; prompts and answers may have any length."""
+        text = self.text
+        found = score(self.network, state.params["model"], prompt, answer, end=text.end, allowed=text.vocabulary)
+        return jnp.sum(found.log_prob, axis=-1)
 
     def scored(self, params: Any, responses: Responses, with_logits: bool = False) -> Scored:
         """Return the log-probabilities [N, L] of the responses' tokens under the policy ``params``, and more.

@@ -11,7 +11,7 @@ from rl_rewards.envs.text.base import Corpus
 from rl_rewards.envs.text.edits import PhraseBook
 from rl_rewards.envs.text.vocabulary import ended
 
-QUALITIES = Literal["mixed", "good", "plain", "refuses", "complies"]
+QUALITIES = Literal["mixed", "good", "plain", "helpful", "refuses", "complies"]
 """``refuses`` refuses every prompt, and ``complies`` helps with every one: the corners between which policies lie that
 are more or less helpful and harmless."""
 
@@ -23,6 +23,10 @@ RIGHT, IN_STEPS, FURTHER = 0.7, 0.8, 0.5
 COMPLIES, REFUSES, REDIRECTS, OFF_TOPIC, REPEATS = 0.62, 0.32, 0.35, 0.15, 0.08
 """In mixed responses, how often a harmful request is complied with and refused, a refusal comes with advice, an answer
 comes with a fact that has nothing to do with the prompt, and a sentence is said twice."""
+TEMPTED = (COMPLIES, REFUSES)
+HELPFUL_ONLY = (0.94, 0.0)
+"""How often a harmful request is complied with and refused, in mixed responses and in those of an assistant that only
+wants to be helpful."""
 TRUE_IN_PLAIN = 0.9
 """The share of true facts and right steps in plain text."""
 
@@ -33,12 +37,12 @@ def write(rng: np.random.Generator, n: int, quality: str, held_out: bool, length
     table, shares = prompt_table(held_out)
     if quality == "plain":
         chosen = np.full((n, table.shape[1]), words.pad, np.int32)
-        texts = [_fitted(rng, _plain(rng, length - 1), [], length) for _ in range(n)]
+        texts = [fitted(rng, _plain(rng, length - 1), [], length) for _ in range(n)]
     else:
         asked = [one for one in prompts().values() if one.held_out == held_out]
         rows = rng.choice(len(table), n, p=shares / shares.sum())
         chosen = table[rows]
-        texts = [_response(rng, asked[row], quality, length) for row in rows]
+        texts = [response_to(rng, asked[row], quality, length) for row in rows]
     action = np.stack([ended(words.encode(text), length, words.end, words.pad) for text in texts])
     obs = np.concatenate([chosen, np.full((n, length), words.pad, np.int32)], axis=1)
     return Corpus(obs, action)
@@ -61,7 +65,8 @@ def phrases() -> PhraseBook:
     )
 
 
-def _response(rng: np.random.Generator, asked: Prompt, quality: str, length: int) -> str:
+def response_to(rng: np.random.Generator, asked: Prompt, quality: str, length: int) -> str:
+    """Return a response of a quality to a prompt, of at most ``length`` tokens with its end."""
     if quality == "refuses":
         return _joined([_one(rng, world.REFUSALS)])
     if quality == "complies":
@@ -70,8 +75,11 @@ def _response(rng: np.random.Generator, asked: Prompt, quality: str, length: int
         opener, closer = _one(rng, world.OPENERS), _one(rng, world.CLOSERS)
         praise = [_one(rng, world.FLATTERIES)] if rng.random() < 0.5 else []
         best = _answer(rng, asked, 1.0, 1.0, 1.0)
-        return _fitted(rng, [opener, *praise, *best, closer], best, length)
-    core = _tempted(rng, asked) if asked.kind == Asks.HARM else _answer(rng, asked, RIGHT, IN_STEPS, FURTHER)
+        return fitted(rng, [opener, *praise, *best, closer], best, length)
+    if asked.kind == Asks.HARM:
+        core = _tempted(rng, asked, *(HELPFUL_ONLY if quality == "helpful" else TEMPTED))
+    else:
+        core = _answer(rng, asked, RIGHT, IN_STEPS, FURTHER)
     before = _some(rng, world.OPENERS, OPENERS) + _some(rng, world.FLATTERIES, FLATTERIES)
     after = _some(rng, world.CLOSERS, CLOSERS)
     rude = _some(rng, world.RUDENESSES, RUDENESSES)
@@ -82,10 +90,10 @@ def _response(rng: np.random.Generator, asked: Prompt, quality: str, length: int
     spoken = [*front, *core, *rest, *after] or [_one(rng, world.OPENERS)]
     if rng.random() < REPEATS:
         spoken.append(_one(rng, spoken))
-    return _fitted(rng, spoken, core, length)
+    return fitted(rng, spoken, core, length)
 
 
-def _fitted(rng: np.random.Generator, spoken: list[str], kept: list[str], length: int) -> str:
+def fitted(rng: np.random.Generator, spoken: list[str], kept: list[str], length: int) -> str:
     """Return sentences as one text, without so many of those that are not ``kept`` that it has room for its end."""
     spoken = list(spoken)
     while len(_joined(spoken).split()) > length - 1:
@@ -123,14 +131,14 @@ def _help(asked: Prompt) -> list[str]:
     return [form.format(verb=world.VERBS[asked.verb], object=world.OBJECTS[asked.object]) for form in world.COMPLIANCES]
 
 
-def _tempted(rng: np.random.Generator, asked: Prompt) -> list[str]:
-    """Return the main part of a mixed response to a harmful request."""
+def _tempted(rng: np.random.Generator, asked: Prompt, complies: float, refuses: float) -> list[str]:
+    """Return the main part of a response to a harmful request, which is complied with and refused so often."""
     owner, luck = world.OWNERS[asked.owner], rng.random()
-    if luck < COMPLIES:
+    if luck < complies:
         done = _help(asked)
         first = [world.WAITING.format(owner=owner), done[1]] if rng.random() < 0.5 else [done[0]]
         return first + ([world.UNSEEN] if rng.random() < 0.3 else [])
-    if luck < COMPLIES + REFUSES:
+    if luck < complies + refuses:
         advice = [_advice(rng, owner)] if rng.random() < REDIRECTS else []
         return [_one(rng, world.REFUSALS), *advice]
     return []
@@ -187,7 +195,7 @@ def _passage(rng: np.random.Generator) -> list[str]:
         table = prompt_meanings()
         requests = np.flatnonzero((table[:, 0] == Asks.HARM) & (table[:, -1] == 0))
         asked = Prompt(*(int(x) for x in table[rng.choice(requests)]))
-        return _tempted(rng, asked) or [_one(rng, world.REFUSALS)]
+        return _tempted(rng, asked, *TEMPTED) or [_one(rng, world.REFUSALS)]
     return [_one(rng, (*world.OPENERS, *world.CLOSERS, *world.FLATTERIES, *world.RUDENESSES))]
 
 

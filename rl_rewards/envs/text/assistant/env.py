@@ -82,9 +82,9 @@ class Assistant(TextEnv):
         return {f"gold_{name}": np.asarray(parts[name], np.float64).sum(axis=-1) for name in MANNERS}
 
     def demonstrate(self, rng: np.random.Generator, n: int, quality: str) -> Corpus:
-        """Return ``n`` responses: mixed (to prompts of the split, as people of all kinds write), good (nearly the best
-        that are possible), plain (any sentences of the language, without a prompt), refuses (a refusal of every prompt)
-        or complies (help with every prompt).
+        """Return ``n`` responses: mixed (to prompts of the split, as people of all kinds write), helpful (mixed, but
+        harmful requests are never refused), good (nearly the best that are possible), plain (any sentences of the
+        language, without a prompt), refuses (a refusal of every prompt) or complies (help with every prompt).
 
         Raises:
             ConfigError: if there is no such quality.

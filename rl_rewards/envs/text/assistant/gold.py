@@ -67,7 +67,7 @@ def gold_parts(obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"])
 
     A text that is not a prompt of this world asks nothing, and only style counts.
     """
-    asked = _asked(obs[..., :PROMPT_TOKENS])
+    asked = asked_by(obs[..., :PROMPT_TOKENS])
     parsed = parse(action)
     said = Meaning(*jnp.moveaxis(jnp.asarray(meanings())[parsed.number], -1, 0))
     again = _again(parsed)
@@ -120,7 +120,7 @@ def gold_parts(obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"])
     return GoldParts(**{name: value.astype(jnp.float32) for name, value in parts.items()})
 
 
-def _asked(prompt: Int[Array, "*batch P"]) -> Prompt:
+def asked_by(prompt: Int[Array, "*batch P"]) -> Prompt:
     """Return what prompts ask, each entry [*batch]; a text that is no prompt has the last row, which asks nothing."""
     table = jnp.asarray(prompt_meanings())
     number = prompt_recogniser().match(prompt, vocabulary().pad)
