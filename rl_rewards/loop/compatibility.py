@@ -26,6 +26,11 @@ def check(parts: Parts, settings: Settings) -> None:
         "reward.parts.NAME.run=RUN_DIR.",
     )
     require(
+        not parts.env.spec.objectives or not needs.pays_after_the_end,
+        "A part of this reward pays after the end of an episode, where env=weighted tells no weight; choose another "
+        "reward for it.",
+    )
+    require(
         not needs.begins_with_policy or settings.pretrain.run is not None,
         "reward.reward_model.begins_with=policy copies the layers of the pretrained policy; name its run with "
         "pretrain=RUN_DIR, or choose reward.reward_model.begins_with=nothing.",

@@ -81,11 +81,6 @@ class Mixture(AsksForLabels):
                 name in self.parts,
                 f"env.objectives names {name}, which is not a part of this mixture; its parts are {known}.",
             )
-            require(
-                not self.parts[name].requirements.pays_after_the_end,
-                f"reward.parts.{name} pays after the end of an episode, where no weight is told; choose another reward "
-                "for an objective of env=weighted.",
-            )
 
     @property
     def requirements(self) -> Requirements:

@@ -142,7 +142,7 @@ def test_every_recipe_is_of_an_environment_that_is_there(name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere/random"], "nowhere has no recipe for data sets; there are assistant, halfcheetah, "),
+        (["nowhere/random"], "nowhere has no recipe for data sets; there are assistant, chains, "),
         (["pendulum/good"], "'good' is not a quality; make pendulum/QUALITY, one of random, medium, medium_replay, "),
         (["pendulum"], "pendulum: '' is not a quality; make pendulum/QUALITY"),
         (["pendulum/random", "--steps", "0"], "--steps 0 must be at least 1."),

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.loop import build
+from rl_rewards.loop import build, compatibility
 from rl_rewards.reporting.run_files import read_run
 from tests.finished import cut_back, finished_run, resumed_run
+from tests.rewards.test_mixture import Fake
 from tests.runs import SMALL_SAC, composed, digest_of, rows
 
 ROBOT = (
@@ -52,6 +53,13 @@ def test_a_language_model_begins_without_weights_and_resumes_to_the_bit(tmp_path
     cut_back(run)
     resumed_run(run, steps, evaluated=False)
     assert digest_of(run) == bits
+
+
+def test_a_reward_pays_only_where_a_weight_is_told():
+    parts, settings = build.build(composed("debug=smoke", *ROBOT))
+    forever = Fake(spec=parts.env.spec, value=1.0, absorbing=1.0, says={"pays_after_the_end": True, "stationary": True})
+    with pytest.raises(ConfigError, match=r"pays after the end of an episode, where env=weighted tells no weight"):
+        compatibility.check(parts._replace(source=forever), settings)
 
 
 def test_a_reward_that_learns_must_not_see_weights():

@@ -219,12 +219,9 @@ def test_every_episode_is_paid_by_the_weights_that_it_is_told():
     assert float(told["reward/far/mean"]) == pytest.approx(far.mean(), rel=1e-5)
 
 
-def test_objectives_are_parts_that_pay_only_where_a_weight_is_told():
+def test_objectives_are_parts():
     with pytest.raises(ConfigError, match=r"env\.objectives names flat, which is not a part of this mixture"):
         Mixture(parts={"far": FAR}, weights={"far": 1.0}, spec=TOLD)
-    forever = fake(pays_after_the_end=True)
-    with pytest.raises(ConfigError, match=r"reward\.parts\.flat pays after the end of an episode"):
-        Mixture(parts={"far": FAR, "flat": forever}, weights={"far": 1.0, "flat": 1.0}, spec=TOLD)
 
 
 # What is refused, each in one sentence.
