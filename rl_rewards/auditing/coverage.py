@@ -72,7 +72,7 @@ def coverage(subject: Subject, drawn: DrawnSegments, population: Population) -> 
 def _members(subject: Subject, inputs: Float[np.ndarray, "N L d"]) -> Float[np.ndarray, "E N"] | None:
     """Return every member's returns of segments."""
     source, state, _ = subject.reward
-    found = jax.jit(source.members)(state, jnp.asarray(inputs))
+    found = jax.jit(source.member_rewards)(state, jnp.asarray(inputs))
     return None if found is None else np.asarray(found, np.float64).sum(axis=-1)
 
 

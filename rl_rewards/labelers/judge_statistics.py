@@ -120,7 +120,7 @@ def differences(right: Mapping[str, Float[np.ndarray, " N"]]) -> list[Difference
         first, second = right[one][both] > 0.5, right[other][both] > 0.5
         counts.append((one, other, int(np.sum(first & ~second)), int(np.sum(second & ~first))))
     corrected = holm([mcnemar(only_one, only_other) for _, _, only_one, only_other in counts])
-    return [Difference(*count, p) for count, p in zip(counts, corrected, strict=True)]
+    return [Difference(*count, p=p) for count, p in zip(counts, corrected, strict=True)]
 
 
 def mcnemar(only_one: int, only_other: int) -> float:

@@ -107,7 +107,7 @@ class RewardSource(Protocol[RewardState]):
         """Return transitions as :meth:`comparisons` holds them, so that both can be compared; None if it holds none."""
         return None
 
-    def members(self, state: RewardState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"] | None:
+    def member_rewards(self, state: RewardState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"] | None:
         """Return the reward of each member of an ensemble for such inputs; None if the source has no members."""
         return None
 

@@ -92,8 +92,8 @@ class Frozen(RewardSource):
     def compared_inputs(self, transitions: Transition) -> Float[Array, "*batch d"] | None:
         return self.source.compared_inputs(transitions)
 
-    def members(self, state: Any, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"] | None:
-        return self.source.members(state, inputs)
+    def member_rewards(self, state: Any, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"] | None:
+        return self.source.member_rewards(state, inputs)
 
     def heldout_agreement(self, state: Any) -> tuple[Array, Array] | None:
         return self.source.heldout_agreement(state)
