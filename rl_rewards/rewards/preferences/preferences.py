@@ -267,7 +267,9 @@ class Preferences(KeepsAnswers, AsksForLabels):
     def compared_inputs(self, transitions: Transition) -> Float[Array, "*batch d"] | None:
         return self._features(transitions)
 
-    def member_rewards(self, state: PreferencesState, inputs: Float[Array, "*batch d"]) -> Float[Array, " E *batch"] | None:
+    def member_rewards(
+        self, state: PreferencesState, inputs: Float[Array, "*batch d"]
+    ) -> Float[Array, " E *batch"] | None:
         return self.reward_model.rewards(self._chosen(state), inputs)
 
     def _unlabelled(self, experience: Experience, key: Key) -> Float[Array, "U K L d"] | None:
