@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 """The corrected p below which two judges are told apart."""
+LEAST_P = 0.001
+"""A smaller p is only said to be smaller."""
 CHANCE = 0.5
 """The agreement of a judge that guesses, on pairs that are decided."""
 PAGE = "judges.html"
@@ -45,7 +47,7 @@ class Ceiling(NamedTuple):
             "repeats": "people gave the same answer when they were asked again",
             "truth": "the true return agrees with the trusted answers",
         }[self.of]
-        return f"{self.share:.3f} [{low:.3f}, {high:.3f}]  {from_what}, {self.same} of {self.pairs} pairs"
+        return f"{self.share:.3f} [{low:.3f}, {high:.3f}]: {from_what}, in {self.same} of {self.pairs} pairs"
 
 
 class Compared(NamedTuple):
@@ -117,12 +119,13 @@ def _scaled(found: Calibration) -> str:
 
 
 def difference_in_words(one: Difference) -> str:
-    """Return McNemar's test of two judges in a sentence."""
+    """Return McNemar's test of two judges in a sentence; a judge's tie is not right."""
+    p = f"p = {one.p:.2g}" if one.p >= LEAST_P else f"p < {LEAST_P:g}"
     told = f"only {one.one} is right in {one.only_one} pairs, only {one.other} in {one.only_other}"
     if one.p >= LEVEL:
-        return f"{one.one} and {one.other} cannot be told apart: {told} (McNemar's exact test, p = {one.p:.2g})."
+        return f"{one.one} and {one.other} cannot be told apart: {told} (McNemar's exact test, {p})."
     better, worse = (one.one, one.other) if one.only_one > one.only_other else (one.other, one.one)
-    return f"{better} is right more often than {worse}: {told} (McNemar's exact test, p = {one.p:.2g})."
+    return f"{better} is right more often than {worse}: {told} (McNemar's exact test, {p})."
 
 
 def headline(judges: Judges) -> str:
