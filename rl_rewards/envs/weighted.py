@@ -5,7 +5,7 @@ that are linear in the objectives): ``reward=mixture`` pays each episode by its 
 when the policy is used. :mod:`rl_rewards.core.objectives` says where an observation has them.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, Literal
@@ -155,11 +155,8 @@ class WeightedVectors(Weighted, JaxEnv[WeightedState]):  # pyright: ignore[repor
 class WeightedText(Weighted, TextEnv):  # pyright: ignore[reportIncompatibleVariableOverride]
     """Prompts that begin with the weights: a weight of k / ``weight_steps`` is the token of the number k + 1."""
 
-    name: str = field(init=False)
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "name", self.of.name)
         tokens = [self.codec.encode(str(k + 1)) for k in range(self.weight_steps + 1)]
         require(
             all(len(one) == 1 for one in tokens),
@@ -174,6 +171,10 @@ class WeightedText(Weighted, TextEnv):  # pyright: ignore[reportIncompatibleVari
                 f"env.{key}={chosen} cannot be written into a prompt: with env.weight_steps={self.weight_steps} every "
                 f"weight must be a multiple of 1/{self.weight_steps}.",
             )
+
+    @property
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.of.name
 
     @property
     def has_success(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

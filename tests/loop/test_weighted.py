@@ -44,7 +44,7 @@ def test_a_language_model_begins_without_weights_and_resumes_to_the_bit(tmp_path
     sampler = ("env=text", "algorithm=sampler", "reward=environment")
     plain = finished_run(tmp_path / "plain", *sampler, *text, evaluated=False)
     run = finished_run(
-        tmp_path / "run", "env=weighted", "algorithm=rloo", "reward=mixture", f"pretrain={plain}", *text,
+        tmp_path / "run", "env=weighted", "algorithm=rloo", "reward=mixture", f"pretrain.run={plain}", *text,
         "reward@reward.parts.bonus=hand_designed", "env.objectives=[task,bonus]", "reward.weights.bonus=1",
         "+reward.parts.bonus.terms.it={weight: 1, of: info.gold_harmless, map: identity}",
     )  # fmt: skip
