@@ -25,7 +25,7 @@ Share = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was drawn beside the reward's training comparisons; None where something is not known."""
+    """A comparison of the drawn segments with the reward's training data; None where something is not known."""
 
     comparisons: int  # that the reward was learned from
     new: float | None  # share of what was drawn that is unlike the training data

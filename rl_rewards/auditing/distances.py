@@ -13,6 +13,7 @@ from rl_rewards.core.dard import Ahead, dard_distance
 from rl_rewards.core.epic import epic_distance
 from rl_rewards.core.types import Transition
 from rl_rewards.envs.base import JaxEnv
+from rl_rewards.loop.evaluate import transitions_of
 
 DISCOUNT = 0.99
 """The discount in both distances, if the run's algorithm has none."""
@@ -41,7 +42,7 @@ def distances(subject: Subject, drawn: DrawnSegments, population: Population) ->
 
     def paid(state: Any) -> Paid:
         return lambda obs, action, next_obs: source.portable_reward(
-            state, _alone(obs, action, next_obs, obs.shape[: obs.ndim - len(spec.obs.shape)])
+            state, transitions_of(obs, action, next_obs, obs.shape[: obs.ndim - len(spec.obs.shape)])
         )
 
     others = tuple(jnp.asarray(x.reshape(-1, *x.shape[2:])[order[-OTHERS:]]) for x in recorded[1:])
@@ -70,20 +71,3 @@ def _ahead(env: JaxEnv, starts: Any, keys: Any, action: Any, key: Any) -> Ahead:
         jax.lax.map(lambda a, states=states: follow(states, a)[1].next_obs, taken) for states in (starts, after)
     )
     return Ahead(*(jnp.swapaxes(x, 0, 1) for x in (taken, here, there)))
-
-
-def _alone(obs: Any, action: Any, next_obs: Any, batch: tuple[int, ...]) -> Transition:
-    """Return transitions [*batch] with only these arrays; everything else is zero or empty."""
-    flag = jnp.zeros(batch, bool)
-    return Transition(
-        obs=obs,
-        action=action,
-        next_obs=next_obs,
-        env_reward=jnp.zeros(batch),
-        terminated=flag,
-        truncated=flag,
-        valid=~flag,
-        is_demo=flag,
-        behaviour={},
-        info={},
-    )

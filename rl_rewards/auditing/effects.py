@@ -58,7 +58,7 @@ class Intervention:
 
 @dataclass(frozen=True)
 class Effect:
-    """What an intervention does to the reward; all numbers are in standard deviations of the reward."""
+    """The effect of an intervention on the reward; all numbers are in standard deviations of the reward."""
 
     name: str
     what: str

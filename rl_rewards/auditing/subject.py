@@ -29,7 +29,7 @@ from rl_rewards.rewards.base import changes_run
 PER_PROMPT = 4
 """Responses of the policy to each prompt, so that what a prompt does to the reward can be told from what they do."""
 READABLE = ("obs", "action", "next_obs")
-"""What an edited segment has."""
+"""The fields of a transition that an edited segment has."""
 LONGEST = 25
 """Steps of a segment, where the reward was not learned from segments."""
 

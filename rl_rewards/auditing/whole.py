@@ -36,7 +36,7 @@ Returns = Callable[[Transition], Float[np.ndarray, " N"]]
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found about the reward of a run."""
+    """The results of an audit of a run's reward."""
 
     run: str
     seed: int

@@ -110,8 +110,8 @@ class Requirements:
     """The number of successive environments of a rollout that begin in the same state, such as with the same prompt."""
 
     revisions: bool = _entry(False, any)
-    """Of an algorithm: some of its responses are revisions, marked in ``behaviour[REVISED_BY]``. Of a labeler: it must
-    know which are."""
+    """For an algorithm: it marks some of its responses as revisions, in ``behaviour[REVISED_BY]``. For a labeler: it
+    needs to know which responses are revisions."""
 
     asks_model: tuple[str, int | None] | None = _entry(None, _first)
     """The run whose language model it asks, and the seed of that model; None takes that of each seed."""

@@ -163,7 +163,7 @@ class Discrete:
 REVISED_BY = "revised_by"
 """In a transition's ``behaviour``: the number of the principle by which a response was revised, or -1."""
 REVISION = (REVISED_BY, "original", "critique")
-"""What a policy that revises its responses tells in ``behaviour``, all of which recordings keep."""
+"""The entries of ``behaviour`` that a policy which revises its responses adds; recordings keep all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,17 +19,7 @@ def check(parts: Parts, settings: Settings) -> None:
     source, algorithm = parts.source, parts.algorithm
     needs, offers = source.requirements, algorithm.requirements
     _check_texts(parts)
-    require(
-        not parts.env.spec.objectives or needs.stationary,
-        "The observations of env=weighted tell weights, which a reward that learns must not see; let it learn in a run "
-        "without env=weighted, and use it here as a part of reward=mixture: reward@reward.parts.NAME=frozen "
-        "reward.parts.NAME.run=RUN_DIR.",
-    )
-    require(
-        not parts.env.spec.objectives or not needs.pays_after_the_end,
-        "A part of this reward pays after the end of an episode, where env=weighted tells no weight; choose another "
-        "reward for it.",
-    )
+    _check_weights(parts)
     require(
         not needs.begins_with_policy or settings.pretrain.run is not None,
         "reward.reward_model.begins_with=policy copies the layers of the pretrained policy; name its run with "
@@ -85,6 +75,22 @@ def check(parts: Parts, settings: Settings) -> None:
     )
     check_recordings(parts, settings)
     check_ram(parts)
+
+
+def _check_weights(parts: Parts) -> None:
+    """Check that the weights of several objectives are told to the policy alone, and that every reward has one."""
+    needs = parts.source.requirements
+    require(
+        not parts.env.spec.objectives or needs.stationary,
+        "The observations of env=weighted tell weights, which a reward that learns must not see; let it learn in a run "
+        "without env=weighted, and use it here as a part of reward=mixture: reward@reward.parts.NAME=frozen "
+        "reward.parts.NAME.run=RUN_DIR.",
+    )
+    require(
+        not parts.env.spec.objectives or not needs.pays_after_the_end,
+        "A part of this reward pays after the end of an episode, where env=weighted tells no weight; choose another "
+        "reward for it.",
+    )
 
 
 def _check_texts(parts: Parts) -> None:

@@ -236,7 +236,7 @@ def _epic(parts: Parts, reward: Any, rollout: Transition) -> jax.Array:
     drawn, other = (jax.random.choice(key, len(valid), (EPIC_STEPS,), p=valid / valid.sum()) for key in keys)
 
     def learned(obs: jax.Array, action: jax.Array, next_obs: jax.Array) -> jax.Array:
-        return reward_fn(parts.source, reward)(_alone(obs, action, next_obs, action.shape[:1]))
+        return reward_fn(parts.source, reward)(transitions_of(obs, action, next_obs, action.shape[:1]))
 
     return epic_distance(
         learned,
@@ -254,7 +254,7 @@ def _judge_plane(parts: Parts, reward: Any, data: Examples, obs: jax.Array) -> d
     """
     batch = obs.shape[: obs.ndim - len(parts.env.spec.obs.shape)]
     action = parts.env.spec.action
-    standing = _alone(obs, jnp.zeros((*batch, *action.shape), action.dtype), obs, batch)
+    standing = transitions_of(obs, jnp.zeros((*batch, *action.shape), action.dtype), obs, batch)
     learned, inspected = _judge(parts, reward, data, standing)
     found = {"plane_reward": learned}
     if "prob_visited" in inspected:
@@ -262,7 +262,7 @@ def _judge_plane(parts: Parts, reward: Any, data: Examples, obs: jax.Array) -> d
     return found
 
 
-def _alone(obs: jax.Array, action: jax.Array, next_obs: jax.Array, batch: tuple[int, ...]) -> Transition:
+def transitions_of(obs: jax.Array, action: jax.Array, next_obs: jax.Array, batch: tuple[int, ...]) -> Transition:
     """Return transitions [*batch] with only these arrays; everything else is zero or empty."""
     flag = jnp.zeros(batch, bool)
     return Transition(

@@ -1,7 +1,8 @@
 """Responses to arithmetic problems, drawn for the studies of judges, and how well scores tell right from wrong."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
@@ -9,8 +10,12 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 
 from rl_rewards.algorithms.base import Algorithm
+from rl_rewards.core.checks import require
 from rl_rewards.core.types import Key
 from rl_rewards.envs.base import JaxEnv
+from rl_rewards.loop.build import build_env
+from rl_rewards.loop.policies import restore_policy
+from rl_rewards.reporting.run_files import RunFiles
 
 IN_STEPS = {"worked": 1, "search": 3}
 """The kinds of problems that are answered in steps, with their numbers in ``info["kind"]``."""
@@ -29,6 +34,33 @@ class DrawnChains(NamedTuple):
         """Return the responses to the prompts of these kinds."""
         rows = np.isin(self.kind[:, 0], kinds)
         return DrawnChains(*(one[rows] for one in self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawsChains:
+    """The part that studies of judges share: each judges responses of a policy to the same held-out problems.
+
+    Args:
+        prompts: held-out problems.
+        responses: responses to each of them.
+    """
+
+    prompts: int
+    responses: int
+
+    least_responses: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        require(self.prompts > 0, f"study.prompts={self.prompts} must be at least 1.")
+        least = self.least_responses
+        require(self.responses >= least, f"study.responses={self.responses} must be at least {least}.")
+
+    def draw_from(self, run: RunFiles, seeds: Sequence[int]) -> list[DrawnChains]:
+        """Return the responses of each seed's policy of a run."""
+        policies = [restore_policy(run.path, seed) for seed in seeds]
+        env = build_env(policies[0].config).episodes.evaluated
+        draw = chain_drawer(env, policies[0].algorithm, self.prompts, self.responses)
+        return [draw(one.state, jax.random.key(seed)) for one, seed in zip(policies, seeds, strict=True)]
 
 
 def chain_drawer(env: JaxEnv, algorithm: Algorithm, prompts: int, responses: int) -> Callable[[Any, Key], DrawnChains]:

@@ -15,10 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rl_rewards.core.checks import require
-from rl_rewards.lecture.language.chains import DrawnChains, auc, chain_drawer
-from rl_rewards.loop.build import build_env
-from rl_rewards.loop.policies import restore_policy
+from rl_rewards.lecture.language.chains import DrawnChains, DrawsChains, auc
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
@@ -39,38 +36,21 @@ COLOURS = {"search": TRUE, "worked": LEARNED, "mental": ALARM}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Critique:
-    """Compares a judge's AUC with its generator's share of right answers, by size and by kind of problem.
-
-    Args:
-        prompts: held-out problems.
-        responses: responses to each of them.
-    """
-
-    prompts: int
-    responses: int
-
-    def __post_init__(self) -> None:
-        for name in ("prompts", "responses"):
-            require(getattr(self, name) > 0, f"study.{name}={getattr(self, name)} must be at least 1.")
+class Critique(DrawsChains):
+    """Compares a judge's AUC with its generator's share of right answers, by size and by kind of problem."""
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         each: dict[str, list[dict[str, dict[str, float]]]] = {}
         for size, (generator, judge) in PAIRS.items():
-            policies = [restore_policy(arms[generator].path, seed) for seed in seeds]
             judges = [restore_from_run(arms[judge].path, seed) for seed in seeds]
-            env = build_env(policies[0].config).episodes.evaluated
-            draw = chain_drawer(env, policies[0].algorithm, self.prompts, self.responses)
+            drawn = self.draw_from(arms[generator], seeds)
             source: Any = judges[0].source
 
             @jax.jit
             def score(state: Any, texts: Any, source: Any = source) -> Any:
                 return source.text_rewards(source.step_scores(state, texts), texts)
 
-            each[size] = [
-                by_kind(draw(policy.state, jax.random.key(seed)), score, one.state)
-                for policy, one, seed in zip(policies, judges, seeds, strict=True)
-            ]
+            each[size] = [by_kind(own, score, one.state) for own, one in zip(drawn, judges, strict=True)]
         found = {
             what: {size: {kind: [one[what][kind] for one in values] for kind in KINDS} for size, values in each.items()}
             for what in ("auc", "pass_at_1")

@@ -16,10 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rl_rewards.core.checks import require
-from rl_rewards.lecture.language.chains import IN_STEPS, DrawnChains, auc, chain_drawer
-from rl_rewards.loop.build import build_env
-from rl_rewards.loop.policies import restore_policy
+from rl_rewards.lecture.language.chains import IN_STEPS, DrawnChains, DrawsChains, auc
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
@@ -34,31 +31,19 @@ WAYS = {"alone": ALARM, "decomposition": TRUE, "debate": LEARNED, "random step":
 
 
 @dataclass(frozen=True, kw_only=True)
-class Oversight:
-    """Compares ways of judging by how often they prefer a right answer to a wrong one to the same problem.
+class Oversight(DrawsChains):
+    """Compares ways of judging by how often they prefer a right answer to a wrong one to the same problem."""
 
-    Args:
-        prompts: held-out problems.
-        responses: responses to each of them.
-    """
-
-    prompts: int
-    responses: int
-
-    def __post_init__(self) -> None:
-        require(self.prompts > 0, f"study.prompts={self.prompts} must be at least 1.")
-        require(self.responses > 1, f"study.responses={self.responses} must be at least 2, to be compared.")
+    least_responses = 2
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
-        policies = [restore_policy(arms["sft_chains"].path, seed) for seed in seeds]
-        env = build_env(policies[0].config).episodes.evaluated
-        draw = chain_drawer(env, policies[0].algorithm, self.prompts, self.responses)
+        each = self.draw_from(arms["sft_chains"], seeds)
         models = {name: [restore_from_run(arms[arm].path, seed) for seed in seeds] for name, arm in JUDGES.items()}
         sources: dict[str, Any] = {name: found[0].source for name, found in models.items()}
         score = {name: jax.jit(source.step_scores) for name, source in sources.items()}
         accuracy: dict[str, list[float]] = {way: [] for way in WAYS}
         for at, seed in enumerate(seeds):
-            drawn = draw(policies[at].state, jax.random.key(seed)).of(list(IN_STEPS.values()))
+            drawn = each[at].of(list(IN_STEPS.values()))
             flat = drawn.texts.reshape(-1, drawn.texts.shape[-1])
             found = {
                 name: np.asarray(score[name](models[name][at].state, flat), float).reshape(drawn.right.shape)

@@ -15,12 +15,9 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from rl_rewards.core.checks import require
 from rl_rewards.lecture.language.best_of_n import CHOICES, DrawnResponses, best_mean
-from rl_rewards.lecture.language.chains import IN_STEPS, DrawnChains, auc, chain_drawer, credit_auc
+from rl_rewards.lecture.language.chains import IN_STEPS, DrawnChains, DrawsChains, auc, credit_auc
 from rl_rewards.lecture.language.measures import at_the_end
-from rl_rewards.loop.build import build_env
-from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
@@ -42,26 +39,13 @@ COLOURS = {"process": TRUE, "outcome": ALARM, "completions": LEARNED, "verifier"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessRewards:
-    """Compares reward models on the fine-tuned policy's responses, and the policies that learn from them.
+class ProcessRewards(DrawsChains):
+    """Compares reward models on the fine-tuned policy's responses, and the policies that learn from them."""
 
-    Args:
-        prompts: held-out problems.
-        responses: responses to each of them.
-    """
-
-    prompts: int
-    responses: int
-
-    def __post_init__(self) -> None:
-        told = f"study.responses={self.responses} must be at least {CHOICES[-1]}, of which the best is taken."
-        require(self.responses >= CHOICES[-1], told)
+    least_responses = CHOICES[-1]
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
-        policies = [restore_policy(arms["sft_chains"].path, seed) for seed in seeds]
-        env = build_env(policies[0].config).episodes.evaluated
-        draw = chain_drawer(env, policies[0].algorithm, self.prompts, self.responses)
-        drawn = [draw(one.state, jax.random.key(seed)) for one, seed in zip(policies, seeds, strict=True)]
+        drawn = self.draw_from(arms["sft_chains"], seeds)
         each: dict[str, list[dict[str, Any]]] = {"verifier": [verified(one) for one in drawn]}
         for name, arm in MODELS.items():
             models = [restore_from_run(arms[arm].path, seed) for seed in seeds]

@@ -215,7 +215,7 @@ class Constitutional(Assistant):
 
 @dataclass(frozen=True)
 class AskedAbout:
-    """What observations ask, in the assistant's own words; each [*batch, ...]."""
+    """The request behind observations, in the assistant's own words; each entry [*batch, ...]."""
 
     prompt: Int[Array, "*batch P"]  # of the assistant
     response: Int[Array, "*batch L"]  # that is criticised or revised, with its end

@@ -47,7 +47,6 @@ class TextChains(TextEnv):
 
     def __post_init__(self) -> None:
         check_fields(self, "env")
-        object.__setattr__(self, "kinds", tuple(self.kinds))
         known = set(self.kinds) <= set(KINDS) and len(set(self.kinds)) == len(self.kinds) > 0
         told = f"env.kinds={list(self.kinds)} must name at least one of {', '.join(KINDS)}, each once, and no other."
         require(known, told)
@@ -81,7 +80,7 @@ class TextChains(TextEnv):
 
     @property
     def prompts(self) -> tuple[np.ndarray, np.ndarray]:
-        return problem_table(self.kinds, self.split == "held_out")[1:]
+        return problem_table(tuple(self.kinds), self.split == "held_out")[1:]
 
     def judge(self, obs: Int[Array, "*batch tokens"], action: Int[Array, "*batch L"]) -> Judged:
         assert self.spec.text is not None
@@ -100,4 +99,4 @@ class TextChains(TextEnv):
         known = get_args(QUALITIES)
         require(quality in known, f"'{quality}' is not a quality of {self.name}'s texts; choose {', '.join(known)}.")
         require(n >= 1, f"{n} texts cannot be written; at least 1 is needed.")
-        return write(rng, n, quality, self.kinds, self.split == "held_out", self.response_tokens)
+        return write(rng, n, quality, tuple(self.kinds), self.split == "held_out", self.response_tokens)

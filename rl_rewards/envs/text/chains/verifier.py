@@ -32,7 +32,7 @@ NONE = -1
 
 
 class ReadProblem(struct.PyTreeNode):
-    """What prompts ask, each entry [*batch, ...]; for a text that is no problem, ``kind`` is ``Kind.NOTHING``."""
+    """The problems of prompts, each entry [*batch, ...]; ``kind`` is ``Kind.NOTHING`` for a text that is no problem."""
 
     kind: Int[Array, "*batch"]
     signs: Int[Array, "*batch n"]  # of a chain, the tokens of its n = MOST_OPERATIONS operations, NONE after the last
