@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from rl_rewards.auditing.effects import Population
 from rl_rewards.auditing.subject import DrawnSegments, Subject
 from rl_rewards.core.intervals import share_interval
-from rl_rewards.core.types import TextSpec
+from rl_rewards.core.text_spec import TextSpec
 
 MOST = 2000
 """The most steps, or texts, on either side of a distance."""

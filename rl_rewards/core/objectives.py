@@ -9,7 +9,8 @@ from dataclasses import replace
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from rl_rewards.core.types import Box, EnvSpec, TextSpec, Transition
+from rl_rewards.core.text_spec import TextSpec
+from rl_rewards.core.types import Box, EnvSpec, Transition
 
 WEIGHTS = "weights"
 """The key of info with the weights [n] of the episode, in the order of ``EnvSpec.objectives``."""

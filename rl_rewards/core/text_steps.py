@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
-from rl_rewards.core.types import TextSpec
+from rl_rewards.core.text_spec import TextSpec
 
 
 def step_ends(text: TextSpec, response: Int[Array, "*batch L"]) -> Bool[Array, "*batch L"]:

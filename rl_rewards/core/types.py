@@ -9,7 +9,7 @@ A training reward is never stored: ``Transition`` only has ``env_reward``, and l
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float
 
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import read_json, write_whole
+from rl_rewards.core.text_spec import LARGEST, TextSpec, read_text_spec, whole
 
 Key = jax.Array
 """A typed ``jax.random.key``; every function that takes one consumes it."""
@@ -166,51 +167,6 @@ REVISION = (REVISED_BY, "original", "critique")
 """The entries of ``behaviour`` that a policy which revises its responses adds; recordings keep all of them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CritiqueSpec:
-    """The words in which a language model is asked to criticise a response and to revise it (arXiv:2212.08073).
-
-    It is asked ``prompt, before_response, response, request`` and writes a critique; asked the same, that critique and
-    ``before_revision``, it writes a revision of the response. All are tokens, without pads and ends.
-    """
-
-    principles: tuple[str, ...]  # their names
-    requests: tuple[tuple[int, ...], ...]  # what asks for a critique, by principle
-    before_response: tuple[int, ...]
-    before_revision: tuple[int, ...]
-    fine: tuple[int, ...]  # the critique that finds no fault
-    critique_tokens: int  # the longest critique with its end token
-
-    @property
-    def longest_request(self) -> int:
-        """Return the number of tokens of the longest request."""
-        return max(map(len, self.requests))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextSpec:
-    """The properties of texts as arrays of tokens, for an environment whose episodes are a prompt and a response.
-
-    The observation is int32 [prompt_tokens + response_tokens]: the prompt, left-padded with ``pad``, then pads until
-    there is a response. The action is int32 [response_tokens]: the response, its ``end`` token and then pads.
-    """
-
-    vocabulary: int  # V; tokens are 0 .. V-1
-    prompt_tokens: int  # P, the longest prompt
-    response_tokens: int  # L, the longest response with its end token
-    pad: int = 0  # fills up prompts and responses; never a word, never the end
-    end: int = 1  # ends a response; a template may put it between the messages of a prompt
-    tokenizer: str  # a hash of the vocabulary (SHA-256); models and data of another vocabulary do not fit
-    comparisons: int = field(default=0, compare=False)  # compared pairs of responses in the environment's own file
-    step: int | None = None  # the token that ends a step of a response; None: responses have no steps
-    critique: CritiqueSpec | None = field(default=None, compare=False)  # None: no words for critiques are known
-
-    def same_tokens(self, other: "TextSpec") -> bool:
-        """Return True if both have the same tokens; a language model of one can then continue with the other."""
-        mine, its = ((one.vocabulary, one.pad, one.end, one.tokenizer) for one in (self, other))
-        return mine == its
-
-
 @dataclass(frozen=True)
 class EnvSpec:
     """The properties of an environment that rewards, algorithms and reports may use; saved as spec.json."""
@@ -247,19 +203,15 @@ class EnvSpec:
         try:
             action = raw["action"]
             raw["obs"] = _box(raw["obs"])
-            raw["action"] = Discrete(_whole(action["n"], 1)) if "n" in action else _box(action)
+            raw["action"] = Discrete(whole(action["n"], 1)) if "n" in action else _box(action)
             raw["info"] = {key: _shape(shape) for key, shape in raw["info"].items()}
             raw["obs_names"] = tuple(map(str, raw["obs_names"]))
             raw["objectives"] = tuple(map(str, raw.get("objectives", ())))  # older files lack it
-            raw["text"] = None if raw.get("text") is None else _text(raw["text"])
-            _whole(raw["max_episode_steps"], 1)
+            raw["text"] = None if raw.get("text") is None else read_text_spec(raw["text"])
+            whole(raw["max_episode_steps"], 1)
             return cls(**raw)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"{path} is not a valid environment spec: {type(error).__name__}: {error}.") from None
-
-
-LARGEST = 10**8
-"""The largest number of entries in an observation or an action; a damaged file may contain any number."""
 
 
 def _box(raw: Any) -> Box:
@@ -271,41 +223,11 @@ def _box(raw: Any) -> Box:
     return Box(shape=shape, low=low, high=high, dtype=dtype)
 
 
-def _text(raw: Any) -> TextSpec:
-    sizes = {key: _whole(raw[key], 1) for key in ("vocabulary", "prompt_tokens", "response_tokens")}
-    compared = _whole(raw.get("comparisons", 0), 0)  # older files lack it
-    pad, end = (_whole(raw[key], 0) for key in ("pad", "end"))
-    step = None if raw.get("step") is None else _whole(raw["step"], 0)  # and this one
-    critique = None if raw.get("critique") is None else _critique(raw["critique"])  # and this one
-    tokenizer = str(raw["tokenizer"])
-    return TextSpec(**sizes, pad=pad, end=end, tokenizer=tokenizer, comparisons=compared, step=step, critique=critique)
-
-
-def _critique(raw: Any) -> CritiqueSpec:
-    words = {key: _tokens(raw[key]) for key in ("before_response", "before_revision", "fine")}
-    return CritiqueSpec(
-        **words,
-        principles=tuple(map(str, raw["principles"])),
-        requests=tuple(map(_tokens, raw["requests"])),
-        critique_tokens=_whole(raw["critique_tokens"], 1),
-    )
-
-
-def _tokens(raw: Any) -> tuple[int, ...]:
-    return tuple(_whole(token, 0) for token in raw)
-
-
 def _shape(raw: Any) -> tuple[int, ...]:
-    shape = tuple(_whole(size, 0) for size in raw)
+    shape = tuple(whole(size, 0) for size in raw)
     if math.prod(shape) > LARGEST:
         raise ValueError(f"the shape {list(shape)} is too large")
     return shape
-
-
-def _whole(value: Any, least: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
-        raise ValueError(f"{value} is not a whole number from {least} to {LARGEST}")
-    return value
 
 
 LARGEST_BOUND = float(np.sqrt(np.finfo(np.float32).max))

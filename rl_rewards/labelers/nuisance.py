@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from rl_rewards.core.text_measures import distinct_share, ngrams
-from rl_rewards.core.types import Box, EnvSpec, TextSpec, Transition
+from rl_rewards.core.text_spec import TextSpec
+from rl_rewards.core.types import Box, EnvSpec, Transition
 
 
 class Nuisance(NamedTuple):

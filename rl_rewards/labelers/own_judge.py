@@ -19,7 +19,8 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Query
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.types import REVISED_BY, CritiqueSpec, TextSpec
+from rl_rewards.core.text_spec import CritiqueSpec, TextSpec
+from rl_rewards.core.types import REVISED_BY
 from rl_rewards.labelers.at_once import AtOnce
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.stored_answers import StoredAnswers

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.objectives import plain, plain_obs, prefix_of, prefixed, with_weights, without_weights
-from rl_rewards.core.types import Box, EnvSpec, TextSpec
+from rl_rewards.core.text_spec import TextSpec
+from rl_rewards.core.types import Box, EnvSpec
 from tests.probes import make_rollout, make_spec
 
 NAMES = ("fast", "gentle")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.types import Box, Discrete, EnvSpec, TextSpec, box_bounds, clip_action, is_whole
+from rl_rewards.core.text_spec import TextSpec
+from rl_rewards.core.types import Box, Discrete, EnvSpec, box_bounds, clip_action, is_whole
 from rl_rewards.models.policy import PolicyHead
 from tests.probes import make, make_rollout, make_spec
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.types import TextSpec
+from rl_rewards.core.text_spec import TextSpec
 from rl_rewards.labelers.calibration import calibrate, flip_rate
 from rl_rewards.labelers.nuisance import NUISANCES, measure, nuisances_of
 from tests.probes import make_spec

@@ -21,7 +21,8 @@ from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.algorithms.language.responses import Responses, responses_in
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.pieces import in_pieces
-from rl_rewards.core.types import Action, EnvSpec, Key, Memory, Obs, TextSpec
+from rl_rewards.core.text_spec import TextSpec
+from rl_rewards.core.types import Action, EnvSpec, Key, Memory, Obs
 from rl_rewards.models.base import Model
 from rl_rewards.models.transformer.generate import Generated, Scored, generate, score
 from rl_rewards.models.transformer.lora import frozen_part, joined, trained_part

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from rl_rewards.core.types import TextSpec, Transition
+from rl_rewards.core.text_spec import TextSpec
+from rl_rewards.core.types import Transition
 from rl_rewards.models.transformer.generate import response_mask
 
 

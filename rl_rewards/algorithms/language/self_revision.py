@@ -16,7 +16,8 @@ from rl_rewards.algorithms.language.learner import LanguageState
 from rl_rewards.algorithms.language.sampler import SamplingPolicy
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
-from rl_rewards.core.types import REVISED_BY, Action, CritiqueSpec, Experience, Key, Memory, Metrics, Obs, RewardFn
+from rl_rewards.core.text_spec import CritiqueSpec
+from rl_rewards.core.types import REVISED_BY, Action, Experience, Key, Memory, Metrics, Obs, RewardFn
 from rl_rewards.models.transformer.critique import critique_prompts, finds_no_fault, revision_prompts
 
 

@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.types import Action, Box, EnvSpec, Key, Obs, StepOut, TextSpec, Transition
+from rl_rewards.core.text_spec import TextSpec
+from rl_rewards.core.types import Action, Box, EnvSpec, Key, Obs, StepOut, Transition
 from rl_rewards.envs.base import Episodes, JaxEnv
 from rl_rewards.envs.text.edits import ENGLISH, PhraseBook, TextEdit, edit_texts
 from rl_rewards.envs.text.picture import draw_text

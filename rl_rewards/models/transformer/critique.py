@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from rl_rewards.core.types import CritiqueSpec, TextSpec
+from rl_rewards.core.text_spec import CritiqueSpec, TextSpec
 
 LEAST_DOUBT = 1e-6
 """The least probability that a critique which finds no fault is given or denied, so that its log-odds are finite."""

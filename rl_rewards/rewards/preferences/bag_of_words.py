@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from rl_rewards.core.queries import pair_targets, preference_logits, right
-from rl_rewards.core.types import TextSpec
+from rl_rewards.core.text_spec import TextSpec
 
 BUCKETS = 512
 """The largest number of features; of a larger vocabulary, several tokens share one."""

@@ -12,8 +12,9 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.text_measures import held_out_prompts
+from rl_rewards.core.text_spec import TextSpec
 from rl_rewards.core.text_steps import step_ends
-from rl_rewards.core.types import TextSpec, Transition
+from rl_rewards.core.types import Transition
 
 LabelsOf = Literal["steps", "outcome", "completions"]
 """What a label is about: a step (is it right?), a whole response (is its answer right?), or what follows after a step

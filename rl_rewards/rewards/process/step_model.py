@@ -11,8 +11,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.pieces import in_pieces
+from rl_rewards.core.text_spec import TextSpec
 from rl_rewards.core.text_steps import step_ends
-from rl_rewards.core.types import Key, TextSpec
+from rl_rewards.core.types import Key
 from rl_rewards.models.base import Model
 from rl_rewards.models.transformer.lora import only_trainable
 from rl_rewards.models.transformer.model import TransformerModel

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from rl_rewards.core.types import Box, EnvSpec, StepOut, TextSpec
+from rl_rewards.core.text_spec import TextSpec
+from rl_rewards.core.types import Box, EnvSpec, StepOut
 from rl_rewards.envs.base import JaxEnv
 from tests.probes import make
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.core.types import TextSpec
+from rl_rewards.core.text_spec import TextSpec
 from rl_rewards.rewards.preferences.bag_of_words import (
     BUCKETS,
     PRECISION,

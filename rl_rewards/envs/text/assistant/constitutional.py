@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.types import CritiqueSpec, EnvSpec
+from rl_rewards.core.text_spec import CritiqueSpec
+from rl_rewards.core.types import EnvSpec
 from rl_rewards.envs.text.assistant import world
 from rl_rewards.envs.text.assistant.critiques import (
     BEFORE_CRITIQUE,

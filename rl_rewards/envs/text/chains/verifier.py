@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
+from rl_rewards.core.text_spec import TextSpec
 from rl_rewards.core.text_steps import step_ends
-from rl_rewards.core.types import TextSpec
 from rl_rewards.envs.text.chains.problems import (
     CHOSEN,
     FIRST_NUMBER,
