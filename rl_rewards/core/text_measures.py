@@ -4,7 +4,27 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from rl_rewards.core.losses import masked_mean
+from rl_rewards.core.text_spec import TextSpec
 from rl_rewards.core.types import Metrics
+
+
+def said_tokens(text: TextSpec, tokens: Array) -> Bool[Array, "*batch L"]:
+    """Return True for the tokens of each response that come before its end.
+
+    Args:
+        tokens: [*batch, n], of which the last ``text.response_tokens`` are the response.
+    """
+    response = tokens[..., -text.response_tokens :].astype(jnp.int32)
+    return (jnp.cumsum(response == text.end, axis=-1) == 0) & (response != text.pad)
+
+
+def response_length(text: TextSpec, tokens: Array) -> Float[Array, "*batch"]:
+    """Return the number of tokens of each response before its end.
+
+    Args:
+        tokens: [*batch, n], of which the last ``text.response_tokens`` are the response.
+    """
+    return jnp.sum(said_tokens(text, tokens), axis=-1).astype(jnp.float32)
 
 
 def ngrams(tokens: Int[Array, "N L"], mask: Bool[Array, "N L"], n: int) -> tuple[Int[Array, "N G"], Bool[Array, "N G"]]:

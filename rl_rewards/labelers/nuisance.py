@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from rl_rewards.core.text_measures import distinct_share, ngrams
+from rl_rewards.core.text_measures import distinct_share, ngrams, said_tokens
 from rl_rewards.core.text_spec import TextSpec
 from rl_rewards.core.types import Box, EnvSpec, Transition
 
@@ -133,7 +133,6 @@ def measure(one: Nuisance, obs: np.ndarray, action: np.ndarray) -> Float[np.ndar
 def _summed(of: Callable[[Texts], Float[np.ndarray, " N"]], text: TextSpec, tokens: np.ndarray) -> np.ndarray:
     """Return a feature of texts [*batch, L, n + m], observations with their actions, summed over the L steps."""
     flat = tokens.reshape(-1, tokens.shape[-1])
-    response = flat[:, -text.response_tokens :]
-    said = (np.cumsum(response == text.end, axis=-1) == 0) & (response != text.pad)
-    found = of(Texts(flat[:, : text.prompt_tokens], response, said, text.pad))
+    said = np.asarray(said_tokens(text, jnp.asarray(flat)))
+    found = of(Texts(flat[:, : text.prompt_tokens], flat[:, -text.response_tokens :], said, text.pad))
     return found.reshape(tokens.shape[:-1]).sum(axis=-1)

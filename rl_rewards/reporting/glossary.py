@@ -149,6 +149,10 @@ METRICS = {
     "reward/answered_no": "Queried states so far in which the labeler says that the task is not done; negatives are "
     "drawn from them too.",
     "reward/accuracy": "Share of the decided answers in a training batch that the reward model predicts correctly.",
+    "reward/length_correlation": "Correlation of rewards and response lengths over compared pairs; length control "
+    "pushes it towards 0.",
+    "reward/length_coefficient": "How much the length alone explains answers under length control: log-odds for a pair "
+    "whose lengths differ as much as those of pairs do on average.",
     "reward/heldout_accuracy": "Share of the decided held-out answers that the ensemble's mean predicts correctly.",
     "reward/bag_of_words_accuracy": "The same share for a baseline: a linear model of how often each word stands in a "
     "response, fitted to the same answers.",

@@ -12,7 +12,9 @@ from jaxtyping import Array, Float, Int
 
 from rl_rewards.core.types import Key
 
-Acquisition = Literal["uniform", "disagreement", "entropy", "mutual_information", "volume_removal", "k_center"]
+Acquisition = Literal[
+    "uniform", "disagreement", "entropy", "mutual_information", "volume_removal", "k_center", "balanced"
+]
 Probs = Float[Array, "E N P"]
 
 
@@ -68,6 +70,15 @@ def choose(acquisition: Acquisition, probs: Probs, features: Float[Array, "N d"]
         return half[_spread_out(features[half], n)]
     scores = SCORES[acquisition](probs)[order]
     return order[jnp.argsort(-scores)[:n]]
+
+
+def most_balanced(feature: Float[Array, "N K"], n: int, key: Key) -> Int[Array, " n"]:
+    """Return the indices of the ``n`` candidates whose segments differ least in ``feature``; ties at random.
+
+    A labeler that leans towards the feature can then hardly do so, and its answers tell of the rest.
+    """
+    order = jax.random.permutation(key, len(feature))
+    return order[jnp.argsort((jnp.max(feature, axis=-1) - jnp.min(feature, axis=-1))[order])[:n]]
 
 
 def _spread_out(points: Float[Array, "N d"], n: int) -> Int[Array, " n"]:

@@ -20,10 +20,11 @@ from rl_rewards.core.queries import (
     preference_loss,
     right,
 )
-from rl_rewards.core.text_measures import held_out_prompts
+from rl_rewards.core.text_measures import held_out_prompts, response_length
 from rl_rewards.core.types import Metrics
 from rl_rewards.rewards.preferences.asking import Asking
 from rl_rewards.rewards.preferences.bag_of_words import bag_of_words_accuracy
+from rl_rewards.rewards.preferences.length_control import without_length
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 
 
@@ -57,6 +58,7 @@ class KeepsAnswers(Asking):
     heldout_every: int
     keep_best: bool = False
     answers_from: Literal["labeler", "file", "both"] = "labeler"
+    length_control: float = 0.0
 
     @property
     def _given(self) -> int:
@@ -135,6 +137,14 @@ class KeepsAnswers(Asking):
         """Return every member's returns of the held-out segments."""
         return jnp.sum(self.reward_model.rewards(model, state.inputs[self._heldout_rows(state)]), axis=-1)
 
+    def _explained(self, state: PreferencesState, members: Float[Array, "E H K"]) -> Float[Array, "E H K"]:
+        """Return what explains the held-out answers: the returns, and with ``length_control`` also the lengths."""
+        if self.length_control == 0.0 or self.spec.text is None:
+            return members
+        lengths = jnp.sum(response_length(self.spec.text, state.inputs[self._heldout_rows(state)]), axis=-1)
+        scores = self._heldout_scores(state)
+        return jax.vmap(lambda one: without_length(one, lengths, scores)[0])(members)
+
     def _heldout_scores(self, state: PreferencesState) -> Float[Array, "H K"]:
         """Return the answers about the held-out segments; NaN where there is none."""
         rows = self._heldout_rows(state)
@@ -164,7 +174,7 @@ class KeepsAnswers(Asking):
         scores = self._heldout_scores(state)
 
         def loss(variables: dict) -> Float[Array, ""]:
-            members = self._heldout_returns(state, state.model.replace(variables=variables))
+            members = self._explained(state, self._heldout_returns(state, state.model.replace(variables=variables)))
             losses, _ = jax.vmap(lambda one: preference_loss(one, scores, 0.0))(members)
             return jnp.sum(losses)
 

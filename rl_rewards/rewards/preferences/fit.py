@@ -1,7 +1,8 @@
 """Training of a reward model on answers: batches of queries, cropped segments, and pseudo-labels.
 
 loss = cross-entropy of the answers + pseudo_weight * cross-entropy of a member's confident predictions for other pairs
-(Christiano et al. 2017, section 2.2.3; pseudo-labels and crops: SURF, Park et al. 2022, arXiv:2203.10050).
+(Christiano et al. 2017, section 2.2.3; pseudo-labels and crops: SURF, Park et al. 2022, arXiv:2203.10050). With
+``length_control``, answers about texts are explained by their lengths, too; see length_control.py.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from rl_rewards.core.queries import preference_loss, right
+from rl_rewards.core.text_measures import response_length
+from rl_rewards.core.text_spec import TextSpec
 from rl_rewards.core.types import Key, Metrics
+from rl_rewards.rewards.preferences.length_control import without_length
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 
 
@@ -26,6 +30,8 @@ class PreferenceFit:
     crop: float
     pseudo_weight: float
     pseudo_confidence: float
+    length_control: float = 0.0
+    text: TextSpec | None = None  # needed by length_control
 
     def step(
         self,
@@ -54,7 +60,7 @@ class PreferenceFit:
             surely = jax.nn.sigmoid(jnp.abs(guessed[..., :1] - guessed[..., 1:])) > self.pseudo_confidence
             inputs = jnp.concatenate([inputs, jnp.broadcast_to(unlabelled, (len(inputs), *unlabelled.shape))], axis=1)
             scores = jnp.concatenate([scores, jnp.where(surely, guessed, jnp.nan)], axis=1)
-        told = (scores, self._kept(crop_key, inputs.shape[:-1]))
+        told = (scores, self._kept(crop_key, inputs.shape[:-1]), self._lengths(inputs))
         return self.model.train_step(model, inputs, self._loss, told, step_key)
 
     def _kept(self, key: Key, shape: tuple[int, ...]) -> Float[Array, "E N K L"]:
@@ -68,11 +74,19 @@ class PreferenceFit:
         place = jnp.arange(steps)
         return ((place >= start) & (place < start + length)).astype(jnp.float32)
 
+    def _lengths(self, inputs: Float[Array, "E N K L d"]) -> Float[Array, "E N K"] | None:
+        """Return the number of tokens of every response; None without a control of the length."""
+        if self.length_control == 0.0 or self.text is None:
+            return None
+        return jnp.sum(response_length(self.text, inputs), axis=-1)
+
     def _loss(
-        self, rewards: Float[Array, "N K L"], told: tuple[Float[Array, "N K"], Float[Array, "N K L"]]
+        self,
+        rewards: Float[Array, "N K L"],
+        told: tuple[Float[Array, "N K"], Float[Array, "N K L"], Float[Array, "N K"] | None],
     ) -> tuple[Array, Metrics]:
         """Return the loss of the answers plus ``pseudo_weight`` times that of the pseudo-labels, which follow them."""
-        scores, kept = told
+        scores, kept, lengths = told
         if scores.shape[-1] == 1:  # a rating is the mean reward of the segment's steps
             error = jnp.square(jnp.sum(rewards * kept, axis=-1) / jnp.sum(kept, axis=-1) - scores)
             loss = jnp.mean(jnp.where(jnp.isfinite(scores), error, 0.0))
@@ -80,8 +94,19 @@ class PreferenceFit:
         returns = jnp.sum(rewards * kept, axis=-1)
         n = self.batch_size
         found, decided = right(returns[:n], scores[:n])
+        accuracy = jnp.sum(found) / jnp.maximum(jnp.sum(decided), 1.0)
+        if lengths is not None:
+            explained, correlation, coefficient = without_length(returns, lengths, scores)
+            loss = self._mean_loss(explained, scores)
+            metrics = {
+                "reward/loss": loss,
+                "reward/accuracy": accuracy,
+                "reward/length_correlation": correlation,
+                "reward/length_coefficient": coefficient,
+            }
+            return loss + self.length_control * jnp.square(correlation), metrics
         loss = self._mean_loss(returns[:n], scores[:n])
-        metrics = {"reward/loss": loss, "reward/accuracy": jnp.sum(found) / jnp.maximum(jnp.sum(decided), 1.0)}
+        metrics = {"reward/loss": loss, "reward/accuracy": accuracy}
         if self.pseudo_weight == 0.0:
             return loss, metrics
         guessed = self._mean_loss(returns[n:], scores[n:])

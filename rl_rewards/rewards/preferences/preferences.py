@@ -9,16 +9,16 @@ less where members differ (Coste et al. 2023, arXiv:2310.02743).
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from rl_rewards.core.branches import step_if
-from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.checks import require
 from rl_rewards.core.epic import pearson
 from rl_rewards.core.queries import (
     NOBODY,
@@ -29,98 +29,22 @@ from rl_rewards.core.queries import (
     preference_logits,
 )
 from rl_rewards.core.requirements import Requirements
+from rl_rewards.core.text_measures import response_length
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
-from rl_rewards.models.encoders import is_image
-from rl_rewards.rewards.base import READS, AsksForLabels, JudgesPairs, feature_size, make_pair_features
-from rl_rewards.rewards.preferences.acquisition import Acquisition, choose, novelty
-from rl_rewards.rewards.preferences.answers import KeepsAnswers, PreferencesState
+from rl_rewards.rewards.base import READS, AsksForLabels, feature_size, make_pair_features
+from rl_rewards.rewards.preferences.acquisition import choose, most_balanced, novelty
+from rl_rewards.rewards.preferences.answers import PreferencesState
 from rl_rewards.rewards.preferences.asking import NOWHERE
 from rl_rewards.rewards.preferences.fit import PreferenceFit
+from rl_rewards.rewards.preferences.settings import LENGTH, PreferenceSettings
 
 SHOWN_STEPS = 1024
 """Number of visited steps on which rewards are standardised and with which new states are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preferences(KeepsAnswers, AsksForLabels):
+class Preferences(PreferenceSettings, AsksForLabels):
     """A reward learned from answers; keys and units: configs/reward/preferences.yaml."""
-
-    judges: JudgesPairs
-    acquisition: Acquisition
-    label_noise: float
-    crop: float
-    pseudo_weight: float
-    pseudo_confidence: float
-    pseudo_ratio: int
-    batch_size: int
-    updates_per_round: int
-    unsupervised_rounds: int
-    neighbours: int
-    early_end: Literal["refuse", "allow"]
-    combine: Literal["mean", "min", "less_variance"] = "mean"
-    variance_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_fields(self, "reward")
-        self.check_asking()
-        for name in ("clips", "batch_size", "updates_per_round", "neighbours"):
-            require(getattr(self, name) > 0, f"reward.{name}={getattr(self, name)} must be at least 1.")
-        require(self.heldout_every > 1, f"reward.heldout_every={self.heldout_every} must be at least 2.")
-        require(0 <= self.label_noise < 1, f"reward.label_noise={self.label_noise} must lie in [0, 1).")
-        require(0 <= self.crop < 1, f"reward.crop={self.crop} must lie in [0, 1); 0 is off.")
-        require(self.pseudo_weight >= 0, f"reward.pseudo_weight={self.pseudo_weight} must be 0 (off) or positive.")
-        told = f"reward.pseudo_confidence={self.pseudo_confidence} is a probability; it must lie in [0.5, 1)."
-        require(0.5 <= self.pseudo_confidence < 1, told)
-        require(self.pseudo_ratio > 0, f"reward.pseudo_ratio={self.pseudo_ratio} must be at least 1.")
-        require(
-            self.pseudo_weight == 0 or self.clips == 2,
-            f"reward.pseudo_weight={self.pseudo_weight} predicts which of two segments is better; it needs "
-            "reward.clips=2.",
-        )
-        require(
-            self.unsupervised_rounds >= 0,
-            f"reward.unsupervised_rounds={self.unsupervised_rounds} must be 0 (off) or positive.",
-        )
-        require(not is_image(self.spec.obs), "reward=preferences needs vectors; choose observations without pictures.")
-        require(
-            self.early_end == "allow" or not self.spec.ends_early,
-            f"Episodes of {self.spec.name} can end early, so that their length leaks into the reward; accept it with "
-            "reward.early_end=allow.",
-        )
-        require(
-            self.spec.text is None
-            or (self.pseudo_weight == 0 and self.unsupervised_rounds == 0 and self.acquisition != "k_center"),
-            "reward.pseudo_weight, reward.unsupervised_rounds and reward.acquisition=k_center are for numbers, and "
-            f"{self.spec.name} has texts; choose 0, 0 and another acquisition.",
-        )
-        require(
-            self.answers_from == "labeler" or self._given > 0,
-            f"reward.answers_from={self.answers_from} learns from responses that a file compares, and {self.spec.name} "
-            "has none; choose env=text_prompts env.path=FILE.jsonl with chosen and rejected in some lines, or "
-            "reward.answers_from=labeler.",
-        )
-        require(
-            self.answers_from == "labeler" or self.clips == 2,
-            f"reward.answers_from={self.answers_from} learns from pairs of responses; it needs reward.clips=2.",
-        )
-        require(
-            not self.keep_best or (self.clips > 1 and (self._given > 0 or self.heldout_every <= self.budget)),
-            f"reward.keep_best=true chooses the weights by held-out comparisons; it needs reward.clips of at least 2, "
-            f"and a reward.budget of at least reward.heldout_every={self.heldout_every}.",
-        )
-        require(
-            self.combine == "mean" or self.reward_model.ensemble > 1,
-            f"reward.combine={self.combine} needs several members; choose reward.reward_model.ensemble=3 or more, or "
-            "reward.combine=mean.",
-        )
-        require(
-            self.variance_weight >= 0, f"reward.variance_weight={self.variance_weight} must be 0 (off) or positive."
-        )
-        require(
-            self.clips > 1 or self.acquisition == "uniform",
-            f"reward.acquisition={self.acquisition} compares segments, but reward.clips=1 asks about one; choose "
-            "reward.acquisition=uniform.",
-        )
 
     @property
     def first_round(self) -> int:
@@ -128,7 +52,8 @@ class Preferences(KeepsAnswers, AsksForLabels):
 
     @property
     def requirements(self) -> Requirements:
-        asked = self.requirements_of(READS[self.judges], self.clips, self.acquisition)
+        balanced = () if self.balanced_by in (None, LENGTH) else (f"info.{self.balanced_by}",)
+        asked = self.requirements_of((*READS[self.judges], *balanced), self.clips, self.acquisition)
         return replace(
             asked,
             queries=None if self.answers_from == "file" else asked.queries,
@@ -151,6 +76,8 @@ class Preferences(KeepsAnswers, AsksForLabels):
             crop=self.crop,
             pseudo_weight=self.pseudo_weight,
             pseudo_confidence=self.pseudo_confidence,
+            length_control=self.length_control,
+            text=self.spec.text,
         )
 
     def init(self, key: Key) -> PreferencesState:
@@ -211,13 +138,28 @@ class Preferences(KeepsAnswers, AsksForLabels):
         draw_key, choose_key = jax.random.split(key)
         drawn = self.draw(experience, self.clips, draw_key)
         inputs = self._features(drawn)  # [N, K, L, d]
-        index = choose(
-            self.acquisition, self._probabilities(state, inputs), jnp.mean(inputs, axis=2).reshape(len(inputs), -1),
-            self.queries_per_round, choose_key,
-        )  # fmt: skip
+        index = self._asked_about(state, drawn, inputs, choose_key)
         n, ids, slots = self.places(drawn, round, state.asked)
         state = state.replace(asked=state.asked + n, inputs=state.inputs.at[slots].set(inputs[index], mode="drop"))
         return state, Query(id=ids, segments=jax.tree.map(lambda x: x[index], drawn))
+
+    def _asked_about(
+        self, state: PreferencesState, drawn: Transition, inputs: Float[Array, "N K L d"], key: Key
+    ) -> Int[Array, " Q"]:
+        """Return the indices of the candidates to ask about."""
+        if self.acquisition == "balanced":
+            return most_balanced(self._balanced_feature(drawn, inputs), self.queries_per_round, key)
+        return choose(
+            self.acquisition, self._probabilities(state, inputs), jnp.mean(inputs, axis=2).reshape(len(inputs), -1),
+            self.queries_per_round, key,
+        )  # fmt: skip
+
+    def _balanced_feature(self, drawn: Transition, inputs: Float[Array, "N K L d"]) -> Float[Array, "N K"]:
+        """Return the feature by which queries are balanced, summed over the steps of each segment."""
+        if self.balanced_by == LENGTH:
+            assert self.spec.text is not None
+            return jnp.sum(response_length(self.spec.text, inputs), axis=-1)
+        return jnp.sum(drawn.info[self.balanced_by], axis=-1)
 
     def absorb(self, state: PreferencesState, labels: Labels) -> PreferencesState:
         """Store answers with their queries; a later answer to the same query replaces an earlier one."""

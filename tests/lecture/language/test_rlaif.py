@@ -3,36 +3,19 @@
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.lecture.language.rlaif import ERRING, LEANING, PLAIN, RLAIF
+from rl_rewards.lecture.language.rlaif import ERRING, PLAIN, RLAIF
 from rl_rewards.studies.claims import conclude
-from tests.lecture.language.invented import SEEDS, about
+from tests.lecture.language.invented import about
 from tests.studies.outcomes import outcomes
 
 DOLLARS = {"people": 1.0, "judge": 0.001}
 
 
-@pytest.mark.parametrize(
-    ("gold", "flattery", "tokens", "named", "expected"),
-    [
-        ({}, 2.0, 25.0, True, "SSSSSS"),
-        ({"policy_90": 0.2}, 2.0, 25.0, True, "RSSSSS"),
-        ({"policy_70": 0.9}, 2.0, 25.0, True, "SRSSSS"),
-        ({}, 0.9, 25.0, True, "SSRSSS"),
-        ({}, 2.0, 18.0, True, "SSSRSS"),
-        ({}, 2.0, 25.0, False, "SSSSRR"),
-    ],
-)
-def test_ai_feedback_is_judged_by_gold_and_by_what_the_policy_writes(gold, flattery, tokens, named, expected):
-    ends = {"rlhf": 1.0, **dict.fromkeys((*ERRING, *LEANING), 0.9), "policy_70": 0.2, **gold}
-    manner = {
-        "policy_flattered": {"policy_flattered": about(flattery), PLAIN: about(0.5)},
-        "policy_verbose": {"policy_verbose": about(tokens), PLAIN: about(16.0)},
-    }
+@pytest.mark.parametrize(("gold", "expected"), [({}, "SS"), ({"policy_90": 0.2}, "RS"), ({"policy_70": 0.9}, "SR")])
+def test_ai_feedback_is_judged_by_gold(gold, expected):
+    ends = {"rlhf": 1.0, **dict.fromkeys(ERRING, 0.9), "policy_70": 0.2, **gold}
     found = RLAIF(dollars=DOLLARS).claims(
-        {name: about(end) for name, end in ends.items()},
-        manner,
-        dict.fromkeys(LEANING, [named] * SEEDS),
-        {"people": 1000.0, PLAIN: 1.0},
+        {name: about(end) for name, end in ends.items()}, {"people": 1000.0, PLAIN: 1.0}
     )
     assert outcomes(conclude(found)) == expected
 

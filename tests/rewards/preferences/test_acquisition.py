@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_rewards.rewards.preferences.acquisition import SCORES, choose
+from rl_rewards.rewards.preferences.acquisition import SCORES, choose, most_balanced
 
 # Candidates: all members are sure and agree; all predict a half; half of them are sure of each answer.
 PROBS = jnp.array([[[0.99], [0.5], [0.99]], [[0.99], [0.5], [0.01]]])
@@ -39,3 +39,8 @@ def test_k_center_takes_one_of_every_group_that_is_disagreed_on():
     probs = jnp.where(open_, jnp.array([[0.9], [0.1]]), 0.9)[..., None]
     taken = np.asarray(choose("k_center", probs, features, 3, jax.random.key(1)))
     assert set((taken // 8).tolist()) == {0, 1, 2}
+
+
+def test_balanced_candidates_differ_least_in_the_feature():
+    feature = jnp.array([[0.0, 3.0], [5.0, 5.0], [1.0, 9.0], [2.0, 1.0], [4.0, 4.5]])
+    assert set(np.asarray(most_balanced(feature, 3, jax.random.key(0))).tolist()) == {1, 3, 4}

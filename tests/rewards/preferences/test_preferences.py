@@ -107,6 +107,21 @@ def test_it_asks_as_scheduled_and_never_more_than_the_budget():
     assert rows[-1]["reward/queries"] == rows[-1]["reward/labels"] == 60
 
 
+def test_balanced_queries_are_about_segments_that_differ_little():
+    spec = make_spec(obs=2, action=1, info={"speed": ()})
+    reward = source(spec, acquisition="balanced", balanced_by="speed", candidates=8)
+    assert "info.speed" in reward.requirements.reads
+    steps = rollout()
+    speed = jnp.asarray(np.random.default_rng(1).exponential(size=steps.env_reward.shape), jnp.float32)
+    steps = steps.replace(info={"speed": speed})
+    ring = Replay.init(steps, 400).add(jax.tree.map(jnp.asarray, steps))
+    drawn = Experience(None, ring.sample, ring.sample_segments, lambda obs, action: jnp.zeros(obs.shape[:-1]))
+    _, query = reward.propose(reward.init(jax.random.key(0)), drawn, jnp.asarray(0), jax.random.key(1))
+    asked, other = query.segments.info["speed"], drawn.sample_segments(jax.random.key(2), 200, 5).info["speed"]
+    differences = [np.abs(np.diff(np.asarray(one).sum(axis=-1).reshape(-1, 2))) for one in (asked, other)]
+    assert differences[0].mean() < 0.3 * differences[1].mean()
+
+
 def test_answers_may_come_rounds_late():
     reward = source()
     state, _, rows = taught(reward, rounds=10, late=3)
@@ -225,6 +240,14 @@ def test_it_first_pays_for_new_states():
         ({"pseudo_weight": 1.0, "clips": 3}, r"reward\.pseudo_weight=1\.0 predicts which of two segments is better"),
         ({"crop": 1.0}, r"reward\.crop=1\.0 must lie in \[0, 1\)"),
         ({"heldout_every": 1}, r"reward\.heldout_every=1 must be at least 2"),
+        ({"length_control": 1.0}, r"reward\.length_control=1\.0 is for comparisons of texts, and not for test"),
+        ({"acquisition": "balanced"}, r"reward\.acquisition=balanced and reward\.balanced_by=None do not fit"),
+        ({"balanced_by": "speed"}, r"reward\.acquisition=disagreement and reward\.balanced_by=speed do not fit"),
+        ({"acquisition": "balanced", "balanced_by": "speed"}, r"balanced_by=speed is not a feature of test's segments"),
+        (
+            {"acquisition": "balanced", "balanced_by": "speed", "candidates": 1},
+            r"reward\.acquisition=balanced chooses among candidates; reward\.candidates=1 must be at least 2",
+        ),
     ],
 )
 def test_refusals(changes, message):

@@ -22,8 +22,8 @@ LEAST_TOKENS = 20
 """The least L: a sum in steps without manners, and its end, with some to spare."""
 PARTS = tuple(field.name for field in fields(GoldParts) if field.name not in ("gold", "kind", "handled"))
 """The parts of gold that are in info as ``gold_NAME``, beside ``kind``; ``handled`` is its ``success``."""
-MANNERS = ("polite", "flattery", "rude", "duplicates", "sentences")
-"""The parts of gold that are numbers of sentences of a kind, whatever is asked."""
+MANNERS = ("polite", "flattery", "rude", "duplicates", "sentences", "complied")
+"""The parts of gold towards which a judge may lean: sentences of a kind, and help with a harmful request."""
 
 
 @dataclass(frozen=True, kw_only=True)
