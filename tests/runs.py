@@ -34,6 +34,7 @@ ADDED_LATER |= {"ask_done": "Is the task done in this picture?"}
 ADDED_LATER |= {"flatten_observations": False}
 ADDED_LATER |= {"keep_best": False, "begins_with": "nothing", "unsure": "refuse", "answers_from": "labeler"}
 ADDED_LATER |= {"corpus": None, "corpus_cut": "files"}
+ADDED_LATER |= {"samples": 1}
 ADDED_LATER |= {"length_control": 0.0, "balanced_by": None}
 ADDED_LATER |= {"combine": "mean", "variance_weight": 1.0, "shared_trunk": False, "recombine": None}
 ADDED_LATER |= {"heldout_every": None, "split": "train"}

@@ -196,6 +196,8 @@ METRICS = {
     "the responses that it has read.",
     "labeler/tokens": "Tokens of those requests, prompts and replies together; estimated if the judge does not report "
     "them.",
+    "labeler/seconds": "Seconds of all requests to the AI judge, one after the other.",
+    "labeler/self_consistency": "Mean share of the samples of a question that agree with most of them.",
     "labeler/flip_rate": "Share of the compared pairs on which the AI judge contradicts itself when the clips are "
     "swapped; 1/2 or more means that it judges by position.",
     "labeler/refused": "Queries that the AI judge left without an answer: a reply contained none, the endpoint refused "

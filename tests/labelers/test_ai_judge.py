@@ -242,6 +242,30 @@ def test_what_a_reply_to_yes_or_no_says(text, said):
     assert read(Reply(text, 1, []), YES_NO) == (said and {word: float(word == said) for word in YES_NO})
 
 
+def test_the_mean_of_several_samples_counts_and_they_are_never_asked_twice(tmp_path):
+    """Of three samples two say what is worth more, and one the opposite; so all answers are right, and 2/3 agree."""
+
+    def unsure(request):
+        right = prefers_more(request)
+        wrong = {"A": "B", "B": "A"}[right]
+        return wrong if request["seed"] == 1 else right
+
+    with JudgeServer(unsure) as server:
+        choice = settings(server, samples=3, parameters={"temperature": 0.7})
+        judge = judge_of(tmp_path, choice)
+        judge.submit(asking([[1.0, 2.0], [4.0, 3.0]]), 0)
+        labels = answered(judge)
+        found = judge.metrics()
+        judge.close()
+        assert labels.scores[:2].tolist() == [[0.0, 1.0], [1.0, 0.0]]
+        assert found["labeler/self_consistency"] == pytest.approx(2 / 3)
+        assert found["labeler/calls"] == 2 * 2 * 3 and found["labeler/seconds"] > 0
+        again = judge_of(tmp_path, choice)
+        again.submit(asking([[1.0, 2.0], [4.0, 3.0]]), 1)
+        assert again.metrics() == found, "the journal knows all replies"
+        again.close()
+
+
 def test_an_endpoint_without_log_probabilities_is_asked_without(tmp_path):
     def answer(body):
         return Fault(400, '{"error": {"message": "logprobs is not supported"}}') if "logprobs" in body else "A"
@@ -505,6 +529,14 @@ def test_log_probabilities_of_the_answers_own_token_count():
         ({"timeout_seconds": 0.0}, "must be positive"),
         ({"parameters": {"stream": True}}, "which the judge sets itself"),
         ({"parameters": "hot"}, "must map the endpoint"),
+        (
+            {"samples": 3},
+            r"labeler\.samples=3 would be the same reply each time; choose labeler\.parameters\.temperature",
+        ),
+        (
+            {"samples": 3, "parameters": {"temperature": 1.0, "seed": 3}},
+            r"labeler\.samples=3 gives each sample a random seed of its own; remove labeler\.parameters\.seed",
+        ),
     ],
 )
 def test_refusals(changes, words):

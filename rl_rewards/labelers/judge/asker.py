@@ -56,8 +56,12 @@ class Asker:
         totals = journal.totals()
         self._calls, self._tokens = totals.calls, totals.tokens
 
-    def __call__(self, messages: Messages, options: Sequence[str]) -> dict[str, float] | NoAnswer:
+    def __call__(
+        self, messages: Messages, options: Sequence[str], sample: int | None = None
+    ) -> dict[str, float] | NoAnswer:
         """Return the probabilities of ``options``, or NoAnswer.
+
+        A question is asked anew for each number ``sample``, which is the request's random seed.
 
         NoAnswer means that the judge named none of the options even after a second request, or that its endpoint
         refused this prompt.
@@ -66,10 +70,10 @@ class Asker:
             JudgeFailed, CapReached, Interrupted
         """
         try:
-            reply = self._reply(messages, options)
+            reply = self._reply(messages, options, sample)
             understood = read(reply, options)
             if understood is None:
-                reply = self._reply(again(messages, reply.spoken, options), options)
+                reply = self._reply(again(messages, reply.spoken, options), options, sample)
                 understood = read(reply, options)
         except _PromptRefused as refused:
             return NoAnswer(str(refused))
@@ -78,8 +82,8 @@ class Asker:
     def close(self) -> None:
         self._endpoint.close()
 
-    def _reply(self, messages: Messages, options: Sequence[str]) -> Reply:
-        parameters = dict(self._connection.parameters)
+    def _reply(self, messages: Messages, options: Sequence[str], sample: int | None) -> Reply:
+        parameters = dict(self._connection.parameters) | ({} if sample is None else {"seed": sample})
         if self._connection.grammar:
             parameters["grammar"] = "root ::= " + " | ".join(f'"{option}"' for option in options)
         request = {"model": self._connection.model, "messages": messages, **parameters}

@@ -32,6 +32,12 @@ CREATE TABLE tasks (
   pairs INTEGER, flips INTEGER, refused TEXT, PRIMARY KEY (seed, query_id)
 ) WITHOUT ROWID;
 """
+SAMPLES = """
+CREATE TABLE IF NOT EXISTS samples (
+  seed INTEGER NOT NULL, query_id INTEGER NOT NULL, agreeing REAL NOT NULL, PRIMARY KEY (seed, query_id)
+) WITHOUT ROWID;
+"""
+"""The table of what samples of one question agree on; older journals lack it."""
 
 
 class Call(NamedTuple):
@@ -51,6 +57,7 @@ class Totals(NamedTuple):
 
     calls: int
     tokens: int
+    seconds: float  # of all requests, one after the other
     answered: int
     pairs: int
     flips: int
@@ -122,6 +129,19 @@ class Journal(SqliteFile):
                 (pairs, flips, refused, self._seed, query),
             )
 
+    def sampled(self, query: int, agreeing: float) -> None:
+        """Store the mean share of a query's samples that agree with most of them."""
+        with self.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO samples (seed, query_id, agreeing) VALUES (?, ?, ?)",
+                (self._seed, query, agreeing),
+            )
+
+    def self_consistency(self) -> float | None:
+        """Return the mean of these shares over all queries; None if no question was asked several times."""
+        with self.reading() as connection:
+            return connection.execute("SELECT avg(agreeing) FROM samples WHERE seed = ?", (self._seed,)).fetchone()[0]
+
     def totals(self) -> Totals:
         with self.reading() as connection:
             return _totals(connection, self._seed)
@@ -147,11 +167,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
         for statement in TABLES.split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute(SAMPLES)
 
 
 def _totals(connection: sqlite3.Connection, seed: int) -> Totals:
-    calls, tokens = connection.execute(
-        "SELECT count(*), coalesce(sum(tokens), 0) FROM calls WHERE seed = ?", (seed,)
+    calls, tokens, seconds = connection.execute(
+        "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(seconds), 0.0) FROM calls WHERE seed = ?", (seed,)
     ).fetchone()
     answered, pairs, flips = connection.execute(
         "SELECT count(pairs) - count(refused), coalesce(sum(pairs), 0), coalesce(sum(flips), 0) FROM tasks "
@@ -161,7 +182,7 @@ def _totals(connection: sqlite3.Connection, seed: int) -> Totals:
     reasons = connection.execute(
         "SELECT refused, count(*) FROM tasks WHERE seed = ? AND refused IS NOT NULL GROUP BY refused", (seed,)
     )
-    return Totals(calls, tokens, answered, pairs, flips, Counter(dict(map(tuple, reasons))))
+    return Totals(calls, tokens, seconds, answered, pairs, flips, Counter(dict(map(tuple, reasons))))
 
 
 def request_key(request: Mapping[str, Any]) -> str:

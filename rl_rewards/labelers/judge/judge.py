@@ -20,6 +20,7 @@ from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.labelers.judge.judgement import Judgement, by_asking, by_comparing, by_rating
 from rl_rewards.labelers.judge.prompts import Description, constitution
 from rl_rewards.labelers.judge.reliability import LEAST_QUERIES, main_reason, reliability_warnings, remedy
+from rl_rewards.labelers.judge.samples import Samples
 from rl_rewards.labelers.judge.settings import JudgeSettings
 from rl_rewards.labelers.records import MOST_LETTERS
 from rl_rewards.labelers.stored import StoredLabeler
@@ -84,7 +85,11 @@ class Judge(StoredLabeler):
 
     def metrics(self) -> dict[str, float]:
         totals = self._journal.totals()
-        found = {"calls": totals.calls, "tokens": totals.tokens, "refused": totals.refused}
+        found = {
+            "calls": totals.calls, "tokens": totals.tokens, "seconds": totals.seconds, "refused": totals.refused,
+        }  # fmt: skip
+        if (agreeing := self._journal.self_consistency()) is not None:
+            found["self_consistency"] = agreeing
         if self._settings.mode == "pairwise" and self.assignment.question == "quality":
             found["flip_rate"] = totals.flips / max(totals.pairs, 1)
         return {f"labeler/{name}": float(value) for name, value in found.items()}
@@ -155,12 +160,15 @@ class Judge(StoredLabeler):
 
     def _judged(self, task: _Task) -> Judgement:
         settings = self._settings
+        ask = Samples(self._asker, settings.samples)
         try:
             if self.assignment.question == "success":
-                return by_asking(task.told, self._law, self._asker)
-            if settings.mode == "pointwise":
-                return by_rating(task.told, self._law, self._asker)
-            return by_comparing(task.told, self._law, self._asker, settings.on_flip)
+                verdict = by_asking(task.told, self._law, ask)
+            elif settings.mode == "pointwise":
+                verdict = by_rating(task.told, self._law, ask)
+            else:
+                verdict = by_comparing(task.told, self._law, ask, settings.on_flip)
+            return verdict._replace(agreeing=ask.agreeing)
         except CapReached as cap:
             with self._lock:
                 if self._capped is None:
@@ -193,6 +201,8 @@ class Judge(StoredLabeler):
 
     def _write_down(self, query: int, verdict: Judgement) -> None:
         self._journal.judged(query, verdict.pairs, verdict.flips, verdict.refused)
+        if verdict.agreeing is not None:
+            self._journal.sampled(query, verdict.agreeing)
         name = Path(self._settings.model).name[-MOST_LETTERS:]
         self.store.record(self.run, self.assignment.seed, name, "judge", {query: verdict.scores})
         if verdict.probability is not None:

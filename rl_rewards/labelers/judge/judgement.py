@@ -20,6 +20,7 @@ class Judgement(NamedTuple):
     flips: int = 0  # pairs whose two answers contradict each other
     refused: str | None = None  # the reason of a refusal
     probability: float | None = None  # P(first of a pair is better), mean of both orders; None: not known
+    agreeing: float | None = None  # mean share of a question's samples that agree with most of them; None: one sample
 
 
 UNDECIDED = "the judge gives yes and no the same probability"

@@ -39,10 +39,11 @@ class JudgeSettings:
     backoff_most_seconds: float
     cap_calls: int
     cap_tokens: int
+    samples: int = 1
 
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
-        for name in ("frames", "parallel", "tries", "cap_calls", "cap_tokens"):
+        for name in ("frames", "parallel", "tries", "cap_calls", "cap_tokens", "samples"):
             require(getattr(self, name) > 0, f"labeler.{name}={getattr(self, name)} must be at least 1.")
         for name in ("timeout_seconds", "backoff_seconds", "backoff_most_seconds"):
             require(getattr(self, name) > 0, f"labeler.{name}={getattr(self, name)} must be positive.")
@@ -59,6 +60,16 @@ class JudgeSettings:
         )
         plain = isinstance(self.parameters, dict)
         require(plain, f"labeler.parameters={self.parameters} must map the endpoint's parameters to values.")
+        require(
+            self.samples == 1 or self.parameters.get("temperature") != 0,
+            f"labeler.samples={self.samples} would be the same reply each time; choose labeler.parameters.temperature "
+            "above 0, such as 0.7, or labeler.samples=1.",
+        )
+        require(
+            self.samples == 1 or "seed" not in self.parameters,
+            f"labeler.samples={self.samples} gives each sample a random seed of its own; remove "
+            "labeler.parameters.seed.",
+        )
         taken = [name for name in OURS if name in self.parameters]
         require(not taken, f"labeler.parameters has {', '.join(taken)}, which the judge sets itself; remove it.")
 
