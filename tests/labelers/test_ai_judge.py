@@ -106,6 +106,7 @@ def test_a_pair_is_asked_both_ways_round_and_the_better_one_wins(tmp_path):
     assert sum(first in text for text in asked) == 1 and sum(second in text for text in asked) == 1
     law = server.asked[0]["messages"][0]["content"]
     assert "Be worth much." in law and "1. More is better.\n2. So it is." in law
+    assert metrics.pop("labeler/seconds") > 0
     assert metrics == {
         "labeler/calls": 4.0, "labeler/tokens": 400.0, "labeler/refused": 0.0, "labeler/flip_rate": 0.0,
     }  # fmt: skip
@@ -189,6 +190,7 @@ def test_whether_the_task_is_done_is_asked_once_a_state(tmp_path, mode):
     with JudgeServer(done_above_four) as server:
         scores, metrics, _ = judged(tmp_path, server, [[5], [3]], clips=1, mode=mode, question="success")
     assert scores == {0: [1.0], 1: [0.0]}
+    assert metrics.pop("labeler/seconds") > 0
     assert metrics == {"labeler/calls": 2.0, "labeler/tokens": 200.0, "labeler/refused": 0.0}
     asked = server.asked[0]["messages"]
     assert "Be worth much." in asked[0]["content"] and "1. More is better." in asked[0]["content"]
@@ -251,18 +253,14 @@ def test_the_mean_of_several_samples_counts_and_they_are_never_asked_twice(tmp_p
         return wrong if request["seed"] == 1 else right
 
     with JudgeServer(unsure) as server:
-        choice = settings(server, samples=3, parameters={"temperature": 0.7})
-        judge = judge_of(tmp_path, choice)
-        judge.submit(asking([[1.0, 2.0], [4.0, 3.0]]), 0)
-        labels = answered(judge)
-        found = judge.metrics()
-        judge.close()
-        assert labels.scores[:2].tolist() == [[0.0, 1.0], [1.0, 0.0]]
-        assert found["labeler/self_consistency"] == pytest.approx(2 / 3)
-        assert found["labeler/calls"] == 2 * 2 * 3 and found["labeler/seconds"] > 0
-        again = judge_of(tmp_path, choice)
-        again.submit(asking([[1.0, 2.0], [4.0, 3.0]]), 1)
-        assert again.metrics() == found, "the journal knows all replies"
+        choice = {"samples": 3, "parameters": {"temperature": 0.7}}
+        scores, metrics, _ = judged(tmp_path, server, [[1, 2], [4, 3]], **choice)
+        assert scores == {0: [0, 1], 1: [1, 0]}
+        assert metrics["labeler/self_consistency"] == pytest.approx(2 / 3)
+        assert metrics["labeler/calls"] == 2 * 2 * 3
+        again = judge_of(tmp_path, settings(server, **choice))
+        again.submit(asking([[1, 2], [4, 3]]), 1)
+        assert again.metrics() == metrics, "the journal knows all replies"
         again.close()
 
 
