@@ -50,6 +50,7 @@ def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path, stor
     assert rows(plain)[-1]["reward/labels"] == 24
 
 
+@pytest.mark.long
 def test_answers_teach_an_off_policy_learner_too(tmp_path):
     last = run_here(tmp_path, *ASKS, *SMALL_SAC, evaluated=False)
     assert last["reward/labels"] == 24 and np.isfinite(last["agent/critic_loss"])

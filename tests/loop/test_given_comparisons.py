@@ -73,6 +73,7 @@ def test_no_labeler_is_made_if_the_file_answers(learned):
     assert build.build(composed("debug=smoke", *reward_model(path, "labeler=human"))).parts.labeling is None
 
 
+@pytest.mark.long
 def test_rl_follows_the_reward_that_was_learned_from_the_file(learned, tmp_path):
     path, run_dir = learned
     frozen = ["algorithm=rloo", "reward=frozen", f"reward.run={run_dir}"]

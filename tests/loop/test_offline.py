@@ -69,6 +69,7 @@ def test_seeds_share_the_data_and_equal_single_runs(tmp_path, data):
     assert not bool(dataset.steps.is_demo.any())
 
 
+@pytest.mark.long
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, data):
     common = ("env=point", "reward=environment", "algorithm=cql", f"data={data}", "model@algorithm.model=mlp")
     run = finished_run(tmp_path / "run", *common, evaluated=False)

@@ -31,6 +31,7 @@ def test_a_seed_agrees_with_a_run_of_its_own(tmp_path, env):
     assert first[0] != first[1], "two seeds have different results"
 
 
+@pytest.mark.long
 def test_resumed_run_of_several_seeds_is_the_same_to_the_bit(tmp_path):
     many = ("env=pencil_case", "num_seeds=2", "total_env_steps=960", "checkpoint.every=1")
     run = finished_run(tmp_path, *many, evaluated=False)

@@ -21,7 +21,13 @@ RUN += ("checkpoint.every=1000", "evaluation.every=1000")
 QUIET = ("video=false", "report=false")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGTERM, id="SIGTERM"),
+        pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_saves_the_round_and_leaves_with_the_requeue_code(tmp_path, number):
     with (tmp_path / "errors").open("w") as errors:
         process = Command(*RUN, *QUIET, f"hydra.run.dir={tmp_path / 'run'}", errors=errors.fileno(), evaluated=False)

@@ -18,7 +18,7 @@ ROBOT = (
 
 
 @pytest.mark.parametrize(
-    "algorithm", [("algorithm=ppo",), pytest.param(SMALL_SAC, marks=pytest.mark.slow)], ids=["ppo", "sac"]
+    "algorithm", [("algorithm=ppo",), pytest.param(SMALL_SAC, marks=pytest.mark.long)], ids=["ppo", "sac"]
 )
 def test_a_run_of_a_robot_resumes_to_the_bit_and_keeps_weights(tmp_path, algorithm):
     run = finished_run(tmp_path / "run", *ROBOT, *algorithm, "env.weight_steps=2", "total_env_steps=960")
