@@ -40,6 +40,7 @@ TEXTS = ("constitutional", "text", "text_chains", "text_prompts")
 ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "point_maze", *TEXTS, "tv_grid")
 """Environments for self-play, curiosity and data sets; for any other learned reward they are like grid or point. Texts
 are for rewards and algorithms of their own."""
+TINY_MODEL = ("width=16", "layers=1", "heads=2", "kv_heads=2")
 WRAPPERS = ("weighted",)
 """Environments around another one; they have tests of their own (``loop/test_weighted.py``)."""
 ENVS = [name for name in usable_envs() if name not in ROOMS + WRAPPERS]
@@ -52,8 +53,9 @@ PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 
 
-SHARED = ("constant", "fairl", "gail_softplus", "random")
-"""Variants of make test-long: gail runs their class, or a test of texts does; tests of values show their formulas."""
+SHARED = ("constant", "fairl", "gaifo", "gail", "gail_softplus", "mixture", "random")
+"""Rewards that do not run on point in make test: gail runs on grid and gymnasium and is the class of its variants, and
+other tests run the others; tests of values show their formulas."""
 OFTEN = {(reward, "point") for reward in REWARDS if reward not in SHARED}
 OFTEN |= {("adversarial_classifier", "pencil_case"), ("self_play", "pencil_case")}
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
@@ -78,6 +80,7 @@ def test_pair(tmp_path, reward, env):
             "reward.budget=60",
             "reward.pseudo_weight=1.0",
         ],
+        "process": [f"reward.model.{size}" for size in TINY_MODEL],
         "linear_preferences": ["reward.sampler.samples=20", "reward.sampler.burn_in=100", "reward.sampler.thin=2"],
     }
     extra = _foreign(env, tmp_path)
@@ -114,7 +117,7 @@ def _foreign(env: str, folder: Path) -> list[str]:
     """Return the overrides that an environment needs: a language model for texts; that no episode ends early, and
     examples, for one of another library."""
     if env in TEXTS:
-        return ["algorithm=sampler", "algorithm.num_envs=320"]
+        return ["algorithm=sampler", "algorithm.num_envs=320", *(f"algorithm.model.{size}" for size in TINY_MODEL)]
     if env not in FOREIGN:
         return []
     choice = ["env.id=Pendulum-v1", "env.ends_early=false", "env.max_episode_steps=40"]

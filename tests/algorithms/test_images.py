@@ -38,7 +38,7 @@ class PictureProbe(ObsActionReward):
 @pytest.mark.parametrize(
     ("algorithm", "rounds"),
     [
-        (small_ppo(SPEC, learning_rate=3e-3, num_envs=16), 12),
+        pytest.param(small_ppo(SPEC, learning_rate=3e-3, num_envs=16), 12, marks=pytest.mark.long),
         (
             small_sac(
                 SPEC, image_shift=1, model={"hidden": [16]}, batch_size=32, replay_capacity=512, learning_starts=64

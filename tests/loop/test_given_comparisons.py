@@ -110,11 +110,11 @@ def test_dpo_learns_from_the_comparisons_of_a_frozen_reward_first(learned, tmp_p
 def test_labels_are_added_to_the_comparisons_of_the_file(learned, tmp_path):
     path, _ = learned
     more = ["reward.answers_from=both", "labeler=oracle"]
-    run_here(tmp_path, *reward_model(path, *more), "num_seeds=2", evaluated=False)
+    run_here(tmp_path, *reward_model(path, *more), evaluated=False)
     found = rows(tmp_path)
-    assert found[0]["reward/labels"] == [PAIRS, PAIRS], "of the file, before the first answers are absorbed"
-    assert found[-1]["reward/labels"] == [PAIRS + 24, PAIRS + 24] and found[-1]["reward/queries"] == [24, 24]
-    assert min(found[-1]["reward/heldout_accuracy"]) == 1.0, "a file has no true reward, so that the oracle's are ties"
+    assert found[0]["reward/labels"] == PAIRS, "of the file, before the first answers are absorbed"
+    assert found[-1]["reward/labels"] == PAIRS + 24 and found[-1]["reward/queries"] == 24
+    assert found[-1]["reward/heldout_accuracy"] == 1.0, "a file has no true reward, so that the oracle's are ties"
 
 
 def test_a_mixture_hands_the_comparisons_to_the_part_that_takes_them(learned):

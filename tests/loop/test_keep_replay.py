@@ -104,7 +104,8 @@ def learned(folder: Path, *overrides: str):
     return restore_policy(folder).state
 
 
-@pytest.mark.parametrize("learner", [pytest.param("gail", marks=pytest.mark.long), "sac"])
+@pytest.mark.long
+@pytest.mark.parametrize("learner", ["gail", "sac"])
 def test_keeping_the_steps_changes_nothing_that_is_learned(tmp_path, learner):
     """GAIL draws from the newest rollout, and SAC from a ring that is smaller than the run is long."""
     run = {

@@ -99,7 +99,8 @@ def test_what_is_not_finite_is_named(tmp_path):
     assert "a parameter of the agent" in done.stderr
     assert "Traceback" not in done.stderr
     failed = json.loads((tmp_path / "FAILED.json").read_text())
-    assert failed["score"] == 0.0 and "a parameter of the agent" in failed["error"]
+    assert failed["score"] == 0.0 and "a parameter of the agent became NaN or infinite" in failed["error"]
+    assert not (tmp_path / "DONE").exists()
 
     with pytest.raises(TrainingFailed, match="a parameter of the reward model"):
         run_here(tmp_path / "reward", "env=point", "reward.classifier.learning_rate=1e30", evaluated=False)

@@ -168,6 +168,7 @@ def test_walking_robot_reads_walker2d_and_nothing_else():
 # Training.
 
 
+@pytest.mark.long
 def test_learns_to_go_to_the_origin_of_point(tmp_path):
     """With minus the distance to the origin, the learned return is the logged term times its weight, and rises."""
     last = run_here(tmp_path, "env=point", "reward=hand_designed", NEAR, "total_env_steps=12800", "evaluation.every=40")
@@ -177,6 +178,7 @@ def test_learns_to_go_to_the_origin_of_point(tmp_path):
     assert last["eval/learned_return_deterministic"] > first["eval/learned_return_deterministic"] + 5.0
 
 
+@pytest.mark.long
 def test_works_on_pencil_case(tmp_path):
     last = run_here(tmp_path, "env=pencil_case", "reward=hand_designed", NEAR, "total_env_steps=640")
     assert np.isfinite(last["eval/learned_return"])
