@@ -145,12 +145,8 @@ def test_a_run_that_stopped_ends_with_the_same_bits_and_refuses_another_file(lea
     assert digest_of(resumed_run(part, 160, evaluated=False)) == digest_of(whole)
 
 
-def test_many_comparisons_are_measured_in_pieces_with_the_same_result(learned, dpo, tmp_path, monkeypatch):
+def test_many_comparisons_are_measured_in_pieces_with_the_same_result(learned, tmp_path, monkeypatch):
     path, run_dir = learned
-    monkeypatch.setattr("rl_rewards.algorithms.language.learner.MOST_LOGITS", 7 * 20 * 280)
-    found = run_here(tmp_path / "dpo", *with_dpo(path), evaluated=False)
-    for key in ("agent/loss", "agent/heldout_accuracy", "agent/chosen_log_ratio"):
-        assert found[key] == pytest.approx(rows(dpo)[-1][key], rel=1e-4, abs=1e-5)
     monkeypatch.setattr("rl_rewards.rewards.preferences.reward_model.AT_ONCE", 4)
     run_here(tmp_path / "model", *reward_model(path, "total_env_steps=32"), evaluated=False)
     pieces = rows(tmp_path / "model")

@@ -12,6 +12,7 @@ from rl_rewards.labelers.store import LabelStore
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.reporting.page import write_report
 from tests.finished import finished_run, resumed_run
+from tests.reporting.conftest import ONE_PIXEL
 from tests.runs import digest_of, raw_rows
 
 ARCHIVE = Path(__file__).parents[1] / "old" / "runs.tar.xz"
@@ -33,7 +34,7 @@ def test_a_learned_reward_and_a_policy_are_read(old):
 
 
 def test_a_run_goes_on_from_its_old_checkpoint_and_is_reported(old, outer_patch):
-    outer_patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(b"none"))
+    outer_patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(ONE_PIXEL))
     folder = old / "classifier"
     before, rows = digest_of(folder), raw_rows(folder)
     resumed_run(folder, 960, evaluated=False)

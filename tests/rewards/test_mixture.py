@@ -312,7 +312,8 @@ def test_one_part_is_swapped_and_another_added_on_the_command_line():
 ASKS = (
     "reward=mixture", "env=point", "reward@reward.parts.task=preferences", "reward.parts.task.segment_steps=8",
     "reward.parts.task.budget=12", "reward.parts.task.sessions=2", "reward.parts.task.updates_per_round=2",
-    "reward.parts.task.candidates=2", "reward.parts.bonus.updates_per_round=2", "reward.parts.task.heldout_every=4",
+    "reward.parts.task.candidates=2", "reward.parts.task.pseudo_weight=1.0",
+    "reward.parts.bonus.updates_per_round=2", "reward.parts.task.heldout_every=4",
     "reward.parts.task.reward_model.model.hidden=[8]", "total_env_steps=960",
 )  # fmt: skip
 
