@@ -53,18 +53,20 @@ PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 
 
-SHARED = ("constant", "curiosity", "fairl", "gaifo", "gail", "gail_softplus", "mixture", "preferences", "random")
-"""Rewards that do not run on point in make test: gail runs on grid and gymnasium and is the class of its variants, and
-``rewards/test_mixture.py`` runs the others; tests of values show their formulas."""
+SHARED = ("constant", "curiosity", "fairl", "gaifo", "gail", "gail_softplus", "goal_classifier", "mixture")
+SHARED += ("preferences", "random")
+"""Rewards that do not run on point in make test: gail runs on grid and gymnasium and is the class of its variants,
+``rewards/test_mixture.py`` and ``lecture/test_lecture_story.py`` run others; tests of values show their formulas."""
 OFTEN = {(reward, "point") for reward in REWARDS if reward not in SHARED}
 OFTEN |= {("adversarial_classifier", "pencil_case"), ("self_play", "pencil_case")}
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
 OFTEN |= {("linear_preferences", "driver"), ("erroneous", "text"), ("process", "text_chains")}
-OFTEN |= {("environment", env) for env in {*ENVS, *ROOMS} - {env for _, env in OFTEN} - {"text_prompts"}}
-"""The pairs of ``make test``: every class of rewards once (some in ``tests/rewards/test_mixture.py``), every
-environment once (text_prompts in ``tests/reporting/test_without_true_reward.py``), and the environments that are hard
-for a reward: one on the host, one with discrete actions, and one from another library without goals or success. The
-parts of the other pairs are all in some of these; ``make test-long`` runs them."""
+OFTEN |= {("environment", env) for env in {*ENVS, *ROOMS} - {env for _, env in OFTEN} - {"hall", "text_prompts"}}
+OFTEN -= {("environment", "point")}  # test_the_environments_reward_is_its_own_truth_for_every_seed
+"""The pairs of ``make test``: every class of rewards once (others: see ``SHARED``), every environment once (hall in
+``games/test_evaluation.py``, text_prompts in ``reporting/test_without_true_reward.py``), and the environments that are
+hard for a reward: one on the host, one with discrete actions, and one from another library without goals or success.
+The parts of the other pairs are all in some of these; ``make test-long`` runs them."""
 RUN = [pytest.param(*pair, marks=[] if pair in OFTEN else pytest.mark.long) for pair in PAIRS]
 
 

@@ -35,10 +35,11 @@ class PictureProbe(ObsActionReward):
         return state, out._replace(next_obs=self.observe(state))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("algorithm", "rounds"),
     [
-        pytest.param(small_ppo(SPEC, learning_rate=3e-3, num_envs=16), 12, marks=pytest.mark.long),
+        (small_ppo(SPEC, learning_rate=3e-3, num_envs=16), 12),
         (
             small_sac(
                 SPEC, image_shift=1, model={"hidden": [16]}, batch_size=32, replay_capacity=512, learning_starts=64

@@ -22,7 +22,9 @@ def data(tmp_path_factory) -> str:
     return point_file(tmp_path_factory.mktemp("recorded"))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    "algorithm", [pytest.param(one, marks=[pytest.mark.long] * (one in ("naive_sac", "td3_bc"))) for one in ALGORITHMS]
+)
 def test_every_offline_algorithm_runs(tmp_path, data, algorithm):
     last = run_here(tmp_path, "env=point", "reward=environment", f"algorithm={algorithm}", f"data={data}", *SMALL)
     assert (last["env_steps"], last["gradient_steps"]) == (0, 5 * 4)
