@@ -13,7 +13,6 @@ from rl_rewards.labelers.store import STORE_NAME
 from tests.demonstrations import point_file, recorded
 from tests.finished import finished_run
 from tests.readmes import ROOT, RUN, all_commands, python_blocks
-from tests.reporting.conftest import ONE_PIXEL
 from tests.runs import run_here
 from tests.test_readmes import HERE, RUN_BY
 
@@ -92,7 +91,6 @@ def test_a_printed_program_runs(tmp_path, outer_patch, request, command, capsys)
         words = [re.sub(RUNS, str(kept_run), word).replace("outputs/multirun", "other_run") for word in words]
     program, *rest = [word.replace("labeler=ai_judge", "labeler=oracle") for word in words]  # of no network
     if program == "rl_rewards.report":
-        outer_patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(ONE_PIXEL))
         assert report.main([*rest, "--out", "page.html"]) == 0
         assert (tmp_path / "page.html").stat().st_size > 10_000
     elif program == "rl_rewards.calibrate":

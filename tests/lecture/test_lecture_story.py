@@ -19,14 +19,6 @@ def test_a_hacked_run_raises_the_alarm(tmp_path):
     assert first_alarm(raw_rows(tmp_path)) is not None
 
 
-@pytest.mark.slow
-@pytest.mark.optimised
-def test_a_run_that_learns_its_task_raises_no_alarm(tmp_path):
-    run_here(tmp_path, "reward=adversarial_classifier", *LEARNED, *LENGTH, *EVALUATED)
-    assert raw_rows(tmp_path)[-1]["eval/success"] >= 0.8
-    assert first_alarm(raw_rows(tmp_path)) is None
-
-
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.optimised

@@ -45,6 +45,7 @@ def test_a_model_is_fine_tuned_on_its_own_revisions(critic, tmp_path):
     assert np.isfinite(last["agent/loss"])
 
 
+@pytest.mark.long
 def test_our_own_model_judges_two_samples(critic, tmp_path):
     judge = ["algorithm=sampler", SMALL, *PAIRS, "labeler=own_judge", f"labeler.run={critic}", "labeler.equal=0"]
     last = run_here(tmp_path, ENV, *judge, f"pretrain.run={critic}", STEPS, evaluated=False)

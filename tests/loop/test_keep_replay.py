@@ -84,9 +84,8 @@ def test_a_host_environments_steps_are_kept_as_they_were_taken(tmp_path, monkeyp
     assert np.abs(found["action"]).max() <= 2.0 and str(found["env"]) == "Pendulum-v1"
 
 
-@pytest.mark.parametrize(
-    "env", [pytest.param(POINT, id="in JAX", marks=pytest.mark.long), pytest.param(PENDULUM, id="on the host")]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("env", [pytest.param(POINT, id="in JAX"), pytest.param(PENDULUM, id="on the host")])
 def test_a_resumed_run_writes_the_same_bytes(tmp_path, env):
     run = finished_run(tmp_path, *env, "keep_replay=true", "record_episodes=3", evaluated=False)
     digest = digest_of(run)

@@ -1,5 +1,7 @@
 """Reports of real runs, alone and side by side: the report draws what training stores."""
 
+import pytest
+
 from rl_rewards.core.files import read_json
 from rl_rewards.report import main
 from rl_rewards.reporting.run_files import read_run
@@ -7,9 +9,10 @@ from tests.finished import finished_run
 from tests.reporting.test_report import Page
 from tests.runs import raw_rows
 
-KEPT = ("env=point", "video=true", "report=true", "total_env_steps=640")
+KEPT = ("env=point", "video=true", "report=true", "total_env_steps=960")
 
 
+@pytest.mark.long
 def test_two_real_runs_side_by_side(tmp_path, capsys):
     """One run trains two seeds in one program, the other a third seed."""
     finished_run(tmp_path / "together", *KEPT, "seed=5", "num_seeds=2")
@@ -23,8 +26,8 @@ def test_two_real_runs_side_by_side(tmp_path, capsys):
     assert "Every seed at the last evaluation" in together and "over 2 seeds" in together
     finished_run(tmp_path / "alone", *KEPT, "seed=7")
     run = read_run(tmp_path / "alone")
-    assert run.failure_video is not None and run.video is not None  # two rounds do not learn the task
-    assert [one.env_steps for one in run.maps] == [320, 640]
+    assert run.failure_video is not None and run.video is not None  # three rounds do not learn the task
+    assert [one.env_steps for one in run.maps] == [320, 640, 960]
     one = run.maps[-1]
     assert one.prob is not None and one.prob.shape == one.reward.shape == (one.y.size, one.x.size)
     assert one.final is not None and one.final.shape == (4, 2)

@@ -168,7 +168,6 @@ def test_walking_robot_reads_walker2d_and_nothing_else():
 # Training.
 
 
-@pytest.mark.long
 def test_learns_to_go_to_the_origin_of_point(tmp_path):
     """With minus the distance to the origin, the learned return is the logged term times its weight, and rises."""
     last = run_here(tmp_path, "env=point", "reward=hand_designed", NEAR, "total_env_steps=12800", "evaluation.every=40")
