@@ -9,7 +9,7 @@ from rl_rewards.command_line.texts import written_texts
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.data.demonstrations.load import save_demonstrations
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
-from tests.finished import finished_run, untrained
+from tests.finished import finished_run
 from tests.probes import make
 from tests.runs import rows, run_here, unexplained
 
@@ -82,8 +82,9 @@ def raters(folder):
 )
 def test_what_cannot_work_is_refused_before_anything_compiles(critic, tmp_path, overrides, message):
     if "RUN" in overrides[0]:
-        text = ["env=text", "algorithm=sampler", SMALL, "reward=environment", STEPS]
-        untrained(tmp_path / "other", *text)
+        text = ["env=text", "algorithm=sampler", SMALL, "reward=environment"]
+        one_round = ["algorithm.num_envs=4", "total_env_steps=4"]
+        finished_run(tmp_path / "other", *text, *one_round, evaluated=False)
         overrides = [f"labeler.run={tmp_path / 'other'}"]
     with pytest.raises(ConfigError, match=message):
         run_here(tmp_path / "run", ENV, "algorithm=sampler", SMALL, *PAIRS, "labeler=own_judge", *overrides,
