@@ -4,7 +4,12 @@ import shutil
 from pathlib import Path
 
 import jax
+from omegaconf import OmegaConf
 
+from rl_rewards.loop import build
+from rl_rewards.loop.checkpoint.one_item import save_reward
+from rl_rewards.loop.sources import keep_reward
+from rl_rewards.loop.state import init_state
 from rl_rewards.run import resume_run, start_run
 from tests.runs import composed
 from tests.unevaluated import evaluations
@@ -19,6 +24,19 @@ def finished_run(run_dir: Path, *overrides: str, evaluated: bool = True) -> Path
     with jax.debug_key_reuse(False), evaluations(evaluated):  # see conftest
         start_run(composed(*SMALL, *overrides), run_dir, choices)
     return run_dir
+
+
+def untrained(folder: Path, *overrides: str) -> Path:
+    """Write what is read of a run's folder to restore its reward, as it is before the first round."""
+    cfg = composed("debug=smoke", "env=point", *overrides)
+    with jax.debug_key_reuse(False):
+        parts = build.build(cfg, folder).parts
+        folder.mkdir(exist_ok=True)
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+        parts.env.spec.save(folder / "spec.json")
+        keep_reward(parts.source, folder, cfg.seed, parts.seeds)
+        save_reward(folder / "checkpoints", init_state(parts, cfg.seed).reward)
+    return folder
 
 
 def cut_back(run_dir: Path) -> None:

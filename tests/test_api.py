@@ -16,7 +16,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Box, Discrete
 from rl_rewards.loop.sources import RestoredReward, restore_from_run
 from rl_rewards.rewards.hand_designed import HandDesigned
-from tests.finished import finished_run
+from tests.finished import finished_run, untrained
 from tests.probes import make_rollout, make_spec
 from tests.rewards.examples import tiny_source
 
@@ -27,7 +27,14 @@ START = np.array([-0.7, -0.7], np.float32)
 def run(tmp_path_factory):
     """Return the folder of a finished run whose classifier was trained on point's examples."""
     folder = tmp_path_factory.mktemp("learned") / "run"
-    return finished_run(folder, "env=point", "reward=goal_classifier", "reward.pretrain_steps=400")
+    return finished_run(
+        folder,
+        "env=point",
+        "reward=goal_classifier",
+        "reward.pretrain_steps=400",
+        "total_env_steps=320",
+        evaluated=False,
+    )
 
 
 def loaded(spec, **changes) -> LoadedReward:
@@ -53,10 +60,10 @@ def test_says_what_the_run_says(run):
 
 def test_of_several_seeds_one_must_be_named(tmp_path):
     """Each seed of a run has its own reward; a frozen reward uses one of them and stores it."""
-    quick = ("env=point", "reward=goal_classifier", "total_env_steps=320")
-    finished_run(tmp_path / "both", *quick, "seed=3", "num_seeds=2", evaluated=False)
+    quick = ("env=point", "reward=goal_classifier")
+    untrained(tmp_path / "both", *quick, "seed=3", "num_seeds=2")
     states = [restore_from_run(tmp_path / "both", seed).state for seed in (3, 4)]
-    finished_run(tmp_path / "alone", *quick, "seed=4", evaluated=False)
+    untrained(tmp_path / "alone", *quick, "seed=4")
     alone = restore_from_run(tmp_path / "alone").state
     for one, same, other in zip(*map(jax.tree.leaves, (alone, states[1], states[0])), strict=True):
         np.testing.assert_allclose(one, same, atol=1e-4)
@@ -69,10 +76,10 @@ def test_of_several_seeds_one_must_be_named(tmp_path):
     with pytest.raises(ConfigError, match=r"has no seed 3; it trained 4\."):
         rl_rewards.load_reward(tmp_path / "alone", seed=3)
 
-    frozen = ("env=point", "reward=frozen", f"reward.run={tmp_path / 'both'}", "total_env_steps=320")
+    frozen = ("reward=frozen", f"reward.run={tmp_path / 'both'}")
     with pytest.raises(ConfigError, match="name one of them"):
-        finished_run(tmp_path / "refused", *frozen, evaluated=False)
-    finished_run(tmp_path / "frozen", *frozen, "reward.seed=4", evaluated=False)
+        untrained(tmp_path / "refused", *frozen)
+    untrained(tmp_path / "frozen", *frozen, "reward.seed=4")
     kept = rl_rewards.load_reward(tmp_path / "frozen")
     assert kept(START, next_obs=START) == second(START, next_obs=START)
 

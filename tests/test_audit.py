@@ -9,7 +9,7 @@ from rl_rewards.audit import PAGE, main
 from rl_rewards.auditing.whole import audit
 from rl_rewards.auditing.words import in_words
 from rl_rewards.core.errors import ConfigError
-from tests.finished import finished_run
+from tests.finished import finished_run, untrained
 from tests.test_readme_commands import ASKS
 
 
@@ -76,6 +76,6 @@ def test_what_is_no_run_or_has_no_pairs(run, tmp_path, capsys):
 
 
 def test_the_true_reward_was_not_learned(tmp_path):
-    path = finished_run(tmp_path / "true", "env=point", "reward=environment", evaluated=False)
+    path = untrained(tmp_path / "true", "reward=environment")
     with pytest.raises(ConfigError, match="reads env_reward, which an edited segment does not have"):
         audit(str(path))

@@ -14,7 +14,9 @@ from tests.runs import command, start_command
 def test_a_whole_run(tmp_path, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
     tmp_path = tmp_path / "a folder, (1)=ö"
-    arguments = start_command("debug=smoke", "env=point", "reward=environment", f"hydra.run.dir={tmp_path}")
+    arguments = start_command(
+        "debug=smoke", "env=point", "reward=environment", "total_env_steps=640", f"hydra.run.dir={tmp_path}"
+    )
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "true success" in done.stdout

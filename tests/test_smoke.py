@@ -40,6 +40,7 @@ TEXTS = ("constitutional", "text", "text_chains", "text_prompts")
 ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "point_maze", *TEXTS, "tv_grid")
 """Environments for self-play, curiosity and data sets; for any other learned reward they are like grid or point. Texts
 are for rewards and algorithms of their own."""
+TINY_MODEL = ("width=16", "layers=1", "heads=2", "kv_heads=2")
 WRAPPERS = ("weighted",)
 """Environments around another one; they have tests of their own (``loop/test_weighted.py``)."""
 ENVS = [name for name in usable_envs() if name not in ROOMS + WRAPPERS]
@@ -52,17 +53,20 @@ PAIRS += [("linear_preferences", "driver")]
 PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 
 
-SHARED = ("constant", "fairl", "gail_softplus", "random")
-"""Variants of make test-long: gail runs their class, or a test of texts does; tests of values show their formulas."""
+SHARED = ("constant", "curiosity", "fairl", "gaifo", "gail", "gail_softplus", "goal_classifier", "mixture")
+SHARED += ("preferences", "random")
+"""Rewards that do not run on point in make test: gail runs on grid and gymnasium and is the class of its variants,
+``rewards/test_mixture.py`` and ``lecture/test_lecture_story.py`` run others; tests of values show their formulas."""
 OFTEN = {(reward, "point") for reward in REWARDS if reward not in SHARED}
 OFTEN |= {("adversarial_classifier", "pencil_case"), ("self_play", "pencil_case")}
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
 OFTEN |= {("linear_preferences", "driver"), ("erroneous", "text"), ("process", "text_chains")}
-OFTEN |= {("environment", env) for env in {*ENVS, *ROOMS} - {env for _, env in OFTEN} - {"text_prompts"}}
-"""The pairs of ``make test``: every class of rewards once, every environment once (text_prompts in
-``tests/reporting/test_without_true_reward.py``), and the environments that are hard for a reward: one on the host, one
-with discrete actions, and one from another library without goals or success. The parts of the other pairs are all in
-some of these; ``make test-long`` runs them."""
+OFTEN |= {("environment", env) for env in {*ENVS, *ROOMS} - {env for _, env in OFTEN} - {"hall", "text_prompts"}}
+OFTEN -= {("environment", "point")}  # test_the_environments_reward_is_its_own_truth_for_every_seed
+"""The pairs of ``make test``: every class of rewards once (others: see ``SHARED``), every environment once (hall in
+``games/test_evaluation.py``, text_prompts in ``reporting/test_without_true_reward.py``), and the environments that are
+hard for a reward: one on the host, one with discrete actions, and one from another library without goals or success.
+The parts of the other pairs are all in some of these; ``make test-long`` runs them."""
 RUN = [pytest.param(*pair, marks=[] if pair in OFTEN else pytest.mark.long) for pair in PAIRS]
 
 
@@ -78,6 +82,7 @@ def test_pair(tmp_path, reward, env):
             "reward.budget=60",
             "reward.pseudo_weight=1.0",
         ],
+        "process": [f"reward.model.{size}" for size in TINY_MODEL],
         "linear_preferences": ["reward.sampler.samples=20", "reward.sampler.burn_in=100", "reward.sampler.thin=2"],
     }
     extra = _foreign(env, tmp_path)
@@ -114,7 +119,7 @@ def _foreign(env: str, folder: Path) -> list[str]:
     """Return the overrides that an environment needs: a language model for texts; that no episode ends early, and
     examples, for one of another library."""
     if env in TEXTS:
-        return ["algorithm=sampler", "algorithm.num_envs=320"]
+        return ["algorithm=sampler", "algorithm.num_envs=320", *(f"algorithm.model.{size}" for size in TINY_MODEL)]
     if env not in FOREIGN:
         return []
     choice = ["env.id=Pendulum-v1", "env.ends_early=false", "env.max_episode_steps=40"]

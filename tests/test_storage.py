@@ -11,7 +11,12 @@ import pytest
 from rl_rewards.command_line import exits
 from tests.runs import command, digest_of, rows, start_command
 
-RUN = ("debug=smoke", "env=point", "video=false", "report=false", "total_env_steps=3200", "checkpoint.every=1")
+RUN = ("debug=smoke", "env=point", "reward=environment", "video=false", "report=false", "total_env_steps=1280")
+RUN += ("checkpoint.every=1",)
+UNEVALUATED = (
+    "from rl_rewards.run import main; from tests.unevaluated import evaluations\nwith evaluations(False): main()"
+)
+"""What runs in a new interpreter as ``python -m rl_rewards.run``, without evaluations."""
 NAMESPACE = ["unshare", "--map-root-user", "--mount"]
 """Runs a command with its own mounts, which disappear when it ends."""
 
@@ -36,13 +41,13 @@ def test_a_full_disk_loses_nothing_and_the_run_goes_on_once_there_is_room(tmp_pa
     script = """
         folder=$1; shift
         mount -t tmpfs -o size=8m none "$folder"
-        dd if=/dev/zero of="$folder/ballast" bs=1k count=6100 2>/dev/null
+        dd if=/dev/zero of="$folder/ballast" bs=1k count=7300 2>/dev/null
         "$@"; echo "first: $?"
         rm "$folder/ballast"
         "$@"; echo "second: $?"
         cat "$folder/run/DONE"; echo; cat "$folder/run/metrics.jsonl"
     """
-    done = in_namespace(script, str(full), *start_command(*RUN, f"hydra.run.dir={full}/run"))
+    done = in_namespace(script, str(full), sys.executable, "-c", UNEVALUATED, *RUN, f"hydra.run.dir={full}/run")
     assert "first: 1" in done.stdout and "second: 0" in done.stdout, done.stdout + done.stderr
     errors = done.stderr.strip().splitlines()
     assert len(errors) == 1 and "No space left on device. Everything written before is kept" in errors[0], done.stderr
@@ -102,13 +107,15 @@ def test_a_folder_inside_a_file_is_one_sentence(tmp_path):
     assert "Not a directory" in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("key", ["a" * 40, ""], ids=["no network", "no account"])
+@pytest.mark.parametrize(
+    "key", [pytest.param("a" * 40, id="no network", marks=pytest.mark.long), pytest.param("", id="no account")]
+)
 def test_without_a_network_wandb_keeps_the_run_on_disk(tmp_path, monkeypatch, key):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # no server listens there
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "10")  # seconds, which include going offline
     monkeypatch.setenv("WANDB_API_KEY", key)
-    online = ("reward=environment", "total_env_steps=640", "logger=wandb", "logger.mode=online")
+    online = ("total_env_steps=320", "logger=wandb", "logger.mode=online")
     done = command(*RUN, *online, f"hydra.run.dir={tmp_path}", evaluated=False)
     assert done.returncode == 0, done.stderr
     assert "wandb cannot be reached" in done.stdout and "wandb sync" in done.stdout

@@ -35,6 +35,7 @@ class PictureProbe(ObsActionReward):
         return state, out._replace(next_obs=self.observe(state))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("algorithm", "rounds"),
     [

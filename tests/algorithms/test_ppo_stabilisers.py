@@ -69,10 +69,10 @@ def test_target_kl_stops_the_round():
     state = fresh(algorithm)
     rollout = recorded(algorithm, state)
     after, metrics = update(algorithm, state, rollout)
-    batch = algorithm._batch(state, experience_of(rollout), rollout.env_reward, jnp.zeros(()))
+    batch = jax.jit(lambda s: algorithm._batch(s, experience_of(rollout), rollout.env_reward, jnp.zeros(())))(state)
     order = shuffled(jax.random.split(jax.random.key(3), 3)[0], 32)[:8]
     first = jax.tree.map(lambda x: x[order], batch)
-    (params, optimizer), _ = algorithm._step((state.params, state.optimizer), first, 1.0)
+    (params, optimizer), _ = jax.jit(algorithm._step)((state.params, state.optimizer), first, 1.0)
     for x, y in zip(
         jax.tree.leaves((after.params, after.optimizer)), jax.tree.leaves((params, optimizer)), strict=True
     ):

@@ -66,6 +66,7 @@ def test_the_imitation_term_pulls_the_actor_to_what_was_shown():
     assert abs(after(1.0) - SHOWN) < 0.7 < abs(after(0.0) - SHOWN)
 
 
+@pytest.mark.long
 @pytest.mark.optimised
 def test_a_discriminator_teaches_sac_what_was_demonstrated(tmp_path):
     """After eight demonstrations and 12,800 env steps, the policy reaches the goal disc from nearly every start."""

@@ -12,7 +12,7 @@ from rl_rewards.command_line.sweep import check_launcher, override_hash
 from rl_rewards.core.errors import ConfigError
 from tests.runs import command
 
-SWEEP = ("--multirun", "debug=smoke", "env=point", "reward=environment", "total_env_steps=640")
+SWEEP = ("--multirun", "debug=smoke", "env=point", "reward=environment", "total_env_steps=320")
 SWEEP += ("video=false", "report=false")
 
 

@@ -1,7 +1,7 @@
 """Tests that parts declare their capabilities: no code checks whether an object happens to have an attribute."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import rl_rewards
@@ -16,12 +16,12 @@ ALLOWED = {
 """The beginnings of allowed probes, and why they do not ask for a capability of a part."""
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Yield every node of the package's code, with its file."""
-    for floor in FLOORS:
-        for path in sorted((PACKAGE / floor).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                yield path.relative_to(PACKAGE).as_posix(), node
+@cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    """Return every node of the package's code, with its file."""
+    files = [path for floor in FLOORS for path in sorted((PACKAGE / floor).rglob("*.py"))]
+    trees = [(path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in files]
+    return [(file, node) for file, tree in trees for node in ast.walk(tree)]
 
 
 def is_probe(node: ast.AST) -> bool:

@@ -49,7 +49,7 @@ def starts_of(rows: np.ndarray, follows: np.ndarray, length: int) -> set[int]:
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(1, 4), st.floats(0.3, 1.0), st.integers(0, 99))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_segments_are_all_possible_ones_and_no_others(lengths, length, share, seed):
     """Segments never cross an episode's end or a step that the seed may not use; it is an error if there are none."""
     steps, follows = numbered(lengths)

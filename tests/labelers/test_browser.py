@@ -245,6 +245,7 @@ def test_texts_are_read_as_texts_with_the_same_keys(tmp_path):
     assert first.scores == ((1.0, 0.0) if better == HOSTILE else (0.0, 1.0))
 
 
+@pytest.mark.long
 def test_texts_are_ranked_by_keys_and_their_names(tmp_path):
     store = opened(tmp_path)
     ask_texts(store, 0, "Count to three.", *(f"Answer number {i}" for i in range(4)))

@@ -23,7 +23,7 @@ from tests.probes import make_rollout, make_spec
 from tests.processes import Command
 from tests.runs import SMALL_SAC, command, digest_of, raw_rows, rows, run_here
 
-ROUNDS = 12
+ROUNDS = 6
 ASKS = (
     "reward=preferences", "env=point", "reward.segment_steps=8", "reward.budget=24", "reward.sessions=3",
     "reward.updates_per_round=2", "reward.candidates=2", "reward.heldout_every=4",
@@ -50,6 +50,7 @@ def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path, stor
     assert rows(plain)[-1]["reward/labels"] == 24
 
 
+@pytest.mark.long
 def test_answers_teach_an_off_policy_learner_too(tmp_path):
     last = run_here(tmp_path, *ASKS, *SMALL_SAC, evaluated=False)
     assert last["reward/labels"] == 24 and np.isfinite(last["agent/critic_loss"])
@@ -124,21 +125,6 @@ def answer_all(folder: Path, done: threading.Event) -> None:
     store.close()
 
 
-def test_training_waits_for_people(tmp_path):
-    done = threading.Event()
-    person = threading.Thread(target=answer_all, args=(tmp_path, done))
-    person.start()
-    try:
-        run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false", evaluated=False)
-    finally:
-        done.set()
-        person.join()
-    found = [row["reward/labels"] for row in raw_rows(tmp_path)]
-    assert found[-1] == 24
-    # Every answer arrives in the round after its query.
-    assert found[1:3] == [row["reward/queries"] for row in raw_rows(tmp_path)[1:3]]
-
-
 @pytest.mark.long
 def test_training_can_go_on_without_answers(tmp_path):
     run_here(tmp_path, *ASKS, "labeler=human", "labeler.page=false", "labeler.wait=false", evaluated=False)
@@ -164,11 +150,14 @@ def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
     person = threading.Thread(target=answer_all, args=(tmp_path / "run", done))
     person.start()
     try:
-        assert command(f"resume={tmp_path / 'run'}", evaluated=False).returncode == 0
+        resumed_run(tmp_path / "run", 320 * ROUNDS, evaluated=False)
     finally:
         done.set()
         person.join()
-    assert raw_rows(tmp_path / "run")[-1]["reward/labels"] == 24
+    found = raw_rows(tmp_path / "run")
+    labels, queries = ([row[f"reward/{name}"] for row in found] for name in ("labels", "queries"))
+    assert labels[-1] == 24
+    assert labels[3:] == queries[3:], "every round waited for the answers to its questions"
 
 
 def test_the_terminal_asks_and_takes_back(tmp_path, outer_patch, capsys):
@@ -203,7 +192,8 @@ def test_the_terminal_prints_texts_and_takes_rankings(tmp_path, outer_patch, cap
     texts = ["env=text", "algorithm=sampler", "algorithm.same_start=4", "reward=text_preferences", "reward.clips=3"]
     asks = ["reward.budget=4", "reward.sessions=1", "reward.heldout_every=2", "reward.keep_best=false"]
     asks += ["reward.reward_model.begins_with=nothing", "labeler=human_terminal", "total_env_steps=48"]
-    asks += ["algorithm.model.layers=1", "reward.reward_model.model.layers=1"]
+    sizes = ("width=16", "layers=1", "heads=2", "kv_heads=2")
+    asks += [f"{model}.model.{size}" for model in ("algorithm", "reward.reward_model") for size in sizes]
     last = run_here(tmp_path, *texts, *asks, evaluated=False)
     shown = capsys.readouterr().out
     assert "'3 1 3' is not an answer: the numbers from best to worst" in shown

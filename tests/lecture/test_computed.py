@@ -25,8 +25,8 @@ TINY = {
     "ratings_vs_pairs": ["judgments=[4,8]", "judged_at=8", "asked_twice=20", "rounds=2", *FEW, *REWARD],
     "gan": ["updates=6", "evaluations=3", "batch=4", "draws=50", "model.hidden=[4]", "classifier.model.hidden=[4]"],
 }
-LIKE_OTHERS = ("driver", "ranking_efficiency", "ratings_vs_pairs")
-"""Studies of preferences as bradley_terry is; their computation and figures have tests of their own."""
+LIKE_OTHERS = ("balanced_bound", "driver", "gan", "ranking_efficiency", "ratings_vs_pairs")
+"""Studies as the others are; their computation has tests of its own."""
 WIRED = {"spec", "inputs"}  # supplied by the study or the reward, not by the user
 
 

@@ -66,7 +66,8 @@ def test_what_is_kept_is_the_state_of_the_best_evaluation(run, tmp_path):
     assert not same(restore_policy(f"{run}@best").state, restore_policy(run).state)
 
 
-@pytest.mark.parametrize("killed_in", [pytest.param(1, marks=pytest.mark.long), 5])
+@pytest.mark.long
+@pytest.mark.parametrize("killed_in", [1, 5])
 def test_a_killed_run_ends_with_the_same_best(run, tmp_path, outer_patch, killed_in):
     """The run is killed in its evaluation after round 1 (before the first checkpoint) or 5, with an unsaved best."""
 

@@ -11,7 +11,7 @@ from tests.runs import composed
 
 SAC = ["algorithm=sac", "algorithm.learning_starts=0", "algorithm.update_ratio=0.05"]
 PAIRS = [
-    pytest.param(["env=point", *SAC], id="point with SAC"),
+    pytest.param(["env=point", "reward=environment", *SAC], id="point with SAC"),
     pytest.param(["env=point"], id="point with PPO", marks=pytest.mark.long),
     pytest.param(["env=pencil_case"], id="pencil case with PPO"),
 ]

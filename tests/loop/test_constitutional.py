@@ -45,6 +45,7 @@ def test_a_model_is_fine_tuned_on_its_own_revisions(critic, tmp_path):
     assert np.isfinite(last["agent/loss"])
 
 
+@pytest.mark.long
 def test_our_own_model_judges_two_samples(critic, tmp_path):
     judge = ["algorithm=sampler", SMALL, *PAIRS, "labeler=own_judge", f"labeler.run={critic}", "labeler.equal=0"]
     last = run_here(tmp_path, ENV, *judge, f"pretrain.run={critic}", STEPS, evaluated=False)
@@ -81,8 +82,9 @@ def raters(folder):
 )
 def test_what_cannot_work_is_refused_before_anything_compiles(critic, tmp_path, overrides, message):
     if "RUN" in overrides[0]:
-        text = ["env=text", "algorithm=sampler", SMALL, "reward=environment", STEPS]
-        finished_run(tmp_path / "other", *text, evaluated=False)
+        text = ["env=text", "algorithm=sampler", SMALL, "reward=environment"]
+        one_round = ["algorithm.num_envs=4", "total_env_steps=4"]
+        finished_run(tmp_path / "other", *text, *one_round, evaluated=False)
         overrides = [f"labeler.run={tmp_path / 'other'}"]
     with pytest.raises(ConfigError, match=message):
         run_here(tmp_path / "run", ENV, "algorithm=sampler", SMALL, *PAIRS, "labeler=own_judge", *overrides,

@@ -73,6 +73,7 @@ def test_no_labeler_is_made_if_the_file_answers(learned):
     assert build.build(composed("debug=smoke", *reward_model(path, "labeler=human"))).parts.labeling is None
 
 
+@pytest.mark.long
 def test_rl_follows_the_reward_that_was_learned_from_the_file(learned, tmp_path):
     path, run_dir = learned
     frozen = ["algorithm=rloo", "reward=frozen", f"reward.run={run_dir}"]
@@ -109,11 +110,11 @@ def test_dpo_learns_from_the_comparisons_of_a_frozen_reward_first(learned, tmp_p
 def test_labels_are_added_to_the_comparisons_of_the_file(learned, tmp_path):
     path, _ = learned
     more = ["reward.answers_from=both", "labeler=oracle"]
-    run_here(tmp_path, *reward_model(path, *more), "num_seeds=2", evaluated=False)
+    run_here(tmp_path, *reward_model(path, *more), evaluated=False)
     found = rows(tmp_path)
-    assert found[0]["reward/labels"] == [PAIRS, PAIRS], "of the file, before the first answers are absorbed"
-    assert found[-1]["reward/labels"] == [PAIRS + 24, PAIRS + 24] and found[-1]["reward/queries"] == [24, 24]
-    assert min(found[-1]["reward/heldout_accuracy"]) == 1.0, "a file has no true reward, so that the oracle's are ties"
+    assert found[0]["reward/labels"] == PAIRS, "of the file, before the first answers are absorbed"
+    assert found[-1]["reward/labels"] == PAIRS + 24 and found[-1]["reward/queries"] == 24
+    assert found[-1]["reward/heldout_accuracy"] == 1.0, "a file has no true reward, so that the oracle's are ties"
 
 
 def test_a_mixture_hands_the_comparisons_to_the_part_that_takes_them(learned):
@@ -144,12 +145,8 @@ def test_a_run_that_stopped_ends_with_the_same_bits_and_refuses_another_file(lea
     assert digest_of(resumed_run(part, 160, evaluated=False)) == digest_of(whole)
 
 
-def test_many_comparisons_are_measured_in_pieces_with_the_same_result(learned, dpo, tmp_path, monkeypatch):
+def test_many_comparisons_are_measured_in_pieces_with_the_same_result(learned, tmp_path, monkeypatch):
     path, run_dir = learned
-    monkeypatch.setattr("rl_rewards.algorithms.language.learner.MOST_LOGITS", 7 * 20 * 280)
-    found = run_here(tmp_path / "dpo", *with_dpo(path), evaluated=False)
-    for key in ("agent/loss", "agent/heldout_accuracy", "agent/chosen_log_ratio"):
-        assert found[key] == pytest.approx(rows(dpo)[-1][key], rel=1e-4, abs=1e-5)
     monkeypatch.setattr("rl_rewards.rewards.preferences.reward_model.AT_ONCE", 4)
     run_here(tmp_path / "model", *reward_model(path, "total_env_steps=32"), evaluated=False)
     pieces = rows(tmp_path / "model")

@@ -56,6 +56,7 @@ def test_a_pure_jax_environment_in_pictures(tmp_path):
     assert np.isfinite(last["eval/success"]) and last["agent/entropy"] > 0.0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_other_peoples_pictures(tmp_path):
     """SAC with an adversarial classifier on a registered environment, with a file of examples that it has drawn."""

@@ -84,9 +84,8 @@ def test_a_host_environments_steps_are_kept_as_they_were_taken(tmp_path, monkeyp
     assert np.abs(found["action"]).max() <= 2.0 and str(found["env"]) == "Pendulum-v1"
 
 
-@pytest.mark.parametrize(
-    "env", [pytest.param(POINT, id="in JAX", marks=pytest.mark.long), pytest.param(PENDULUM, id="on the host")]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("env", [pytest.param(POINT, id="in JAX"), pytest.param(PENDULUM, id="on the host")])
 def test_a_resumed_run_writes_the_same_bytes(tmp_path, env):
     run = finished_run(tmp_path, *env, "keep_replay=true", "record_episodes=3", evaluated=False)
     digest = digest_of(run)
@@ -104,7 +103,8 @@ def learned(folder: Path, *overrides: str):
     return restore_policy(folder).state
 
 
-@pytest.mark.parametrize("learner", [pytest.param("gail", marks=pytest.mark.long), "sac"])
+@pytest.mark.long
+@pytest.mark.parametrize("learner", ["gail", "sac"])
 def test_keeping_the_steps_changes_nothing_that_is_learned(tmp_path, learner):
     """GAIL draws from the newest rollout, and SAC from a ring that is smaller than the run is long."""
     run = {

@@ -22,7 +22,9 @@ def data(tmp_path_factory) -> str:
     return point_file(tmp_path_factory.mktemp("recorded"))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    "algorithm", [pytest.param(one, marks=[pytest.mark.long] * (one in ("naive_sac", "td3_bc"))) for one in ALGORITHMS]
+)
 def test_every_offline_algorithm_runs(tmp_path, data, algorithm):
     last = run_here(tmp_path, "env=point", "reward=environment", f"algorithm={algorithm}", f"data={data}", *SMALL)
     assert (last["env_steps"], last["gradient_steps"]) == (0, 5 * 4)
@@ -48,12 +50,12 @@ OF_DATA = {
 def test_rewards_are_learned_from_recorded_steps(tmp_path, data, reward):
     demos = [f"demos={data}"] if reward == "gail" else []
     parts = ("env=point", f"reward={reward}", "algorithm=iql", f"data={data}")
-    last = run_here(tmp_path, *parts, *OF_DATA[reward], *demos, *SMALL, evaluated=reward == "gail")
+    last = run_here(tmp_path, *parts, *OF_DATA[reward], *demos, *SMALL, evaluated=False)
     assert np.isfinite(last["agent/critic_loss"])
     if reward == "preferences":
         assert last["reward/labels"] == 20
     if reward == "gail":
-        assert "reward/accuracy_expert" in last and np.isfinite(last["eval/learned_return"])
+        assert "reward/accuracy_expert" in last
 
 
 def test_seeds_share_the_data_and_equal_single_runs(tmp_path, data):
@@ -69,6 +71,7 @@ def test_seeds_share_the_data_and_equal_single_runs(tmp_path, data):
     assert not bool(dataset.steps.is_demo.any())
 
 
+@pytest.mark.long
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, data):
     common = ("env=point", "reward=environment", "algorithm=cql", f"data={data}", "model@algorithm.model=mlp")
     run = finished_run(tmp_path / "run", *common, evaluated=False)

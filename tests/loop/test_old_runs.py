@@ -12,6 +12,7 @@ from rl_rewards.labelers.store import LabelStore
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.reporting.page import write_report
 from tests.finished import finished_run, resumed_run
+from tests.reporting.conftest import ONE_PIXEL
 from tests.runs import digest_of, raw_rows
 
 ARCHIVE = Path(__file__).parents[1] / "old" / "runs.tar.xz"
@@ -32,14 +33,15 @@ def test_a_learned_reward_and_a_policy_are_read(old):
     assert restore_policy(old / "preferences@best").spec.obs.shape == (2,)
 
 
-def test_a_run_goes_on_from_its_old_checkpoint_and_is_reported(old):
+def test_an_old_run_is_reported_and_goes_on_from_its_checkpoint(old, outer_patch):
+    outer_patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(ONE_PIXEL))
     folder = old / "classifier"
     before, rows = digest_of(folder), raw_rows(folder)
-    resumed_run(folder, 960)
+    assert write_report(folder).is_file()
+    resumed_run(folder, 960, evaluated=False)
     assert raw_rows(folder)[: len(rows)] == rows and len(raw_rows(folder)) == len(rows) + 1
     assert digest_of(folder) != before
     assert not list(folder.glob("damaged_*")), "the old checkpoint has its saved digest"
-    assert write_report(folder).is_file()
     assert "rl_rewards.rewards.classifier.adversarial.AdversarialClassifier" in (folder / "config.yaml").read_text()
 
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from rl_rewards.command_line.pretrained import take_sizes
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.run_folder import read_config
@@ -11,6 +12,7 @@ from rl_rewards.models.transformer.pretrained import load_pretrained, load_token
 from tests.finished import cut_back, finished_run, resumed_run
 from tests.models.transformer.small import transformer
 from tests.models.transformer.test_pretrained import write_gguf
+from tests.runs import composed
 
 pytest.importorskip("gguf")
 tokenizers = pytest.importorskip("tokenizers")
@@ -58,10 +60,11 @@ def test_a_run_begins_with_a_file_and_resumes_without_it(weights, tmp_path):
     assert any(np.any(leaf != 0) for leaf in jax.tree.leaves(found.pop("lora")["q"]["b"])), "the adapters learn"
     jax.tree.map(np.testing.assert_array_equal, found, expected["params"])
 
-    later = tmp_path / "later"
-    finished_run(later, *begun(weights, f"pretrain.run={run}", *own), evaluated=False)
-    model = read_config(later, [], ())["algorithm"]["model"]
-    assert (model["vocabulary"], model["width"]) == (259, 64), "a run that begins with this one has its sizes"
+    later = composed(*begun(weights, f"pretrain.run={run}", *own))
+    take_sizes(later, [], tmp_path / "later")
+    assert (later.algorithm.model.vocabulary, later.algorithm.model.width) == (259, 64), (
+        "a run that begins with this one has its sizes"
+    )
 
     done = (run / "DONE").read_text()
     cut_back(run)
@@ -107,9 +110,6 @@ def test_a_policy_that_is_no_language_model_cannot_begin_with_a_file(weights, tm
 
 
 def test_the_file_decides_the_sizes(weights, tmp_path):
-    from rl_rewards.command_line.pretrained import take_sizes
-    from tests.runs import composed
-
     with pytest.raises(ConfigError, match=r"algorithm\.model\.width=32 has no effect: .* decides algorithm\.model\.w"):
         take_sizes(composed(*begun(weights)), ["algorithm.model.width=32"], tmp_path)
     cfg = composed(*begun(weights, "reward=text_preferences", "algorithm=sampler", "labeler=oracle"))

@@ -122,12 +122,14 @@ def test_a_policys_memory_on_the_host_goes_on_to_the_bit(tmp_path):
     goes_on_to_the_bit(tmp_path, "env=pencil_case", *MEMORY)
 
 
+@pytest.mark.long
 def test_noise_that_two_seeds_keep_on_the_host_goes_on_to_the_bit(tmp_path):
     """Checkpoints are taken after rollouts of 40 steps, in the middle of the seven for which noise is kept."""
     env = ("env=gymnasium", "env.id=Pendulum-v1", "env.max_episode_steps=30", "reward=environment", "num_seeds=2")
     goes_on_to_the_bit(tmp_path, *env, "algorithm.noise_every=7", "algorithm.model.hidden=[8]")
 
 
+@pytest.mark.long
 def test_a_run_of_an_earlier_version_goes_on(tmp_path):
     """The saved configuration lacks newer keys of PPO, which are then off and change no bit.
 
@@ -147,6 +149,7 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path):
 
 
 def test_evaluation_leaves_training_bit_identical(tmp_path):
-    run_here(tmp_path / "often", "env=pencil_case", "evaluation.every=1")
-    run_here(tmp_path / "never", "env=pencil_case", evaluated=False)
+    run = ("env=pencil_case", "reward=environment", "total_env_steps=960")
+    run_here(tmp_path / "often", *run, "evaluation.every=1")
+    run_here(tmp_path / "never", *run, evaluated=False)
     assert digest_of(tmp_path / "often") == digest_of(tmp_path / "never")

@@ -12,11 +12,15 @@ from tests.runs import digest_of, rows, run_here
 SHORT = ("total_env_steps=960", "evaluation.every=2")
 
 
-@pytest.mark.parametrize("env", ["point", "pencil_case"])
-def test_a_seed_agrees_with_a_run_of_its_own(tmp_path, env):
-    run_here(tmp_path / "both", f"env={env}", *SHORT, "seed=3", "num_seeds=2")
+@pytest.mark.parametrize(
+    ("env", "reward", "loss"),
+    [("point", "adversarial_classifier", "reward/loss"), ("pencil_case", "environment", "agent/policy_loss")],
+)
+def test_a_seed_agrees_with_a_run_of_its_own(tmp_path, env, reward, loss):
+    run = (f"env={env}", f"reward={reward}", *SHORT)
+    run_here(tmp_path / "both", *run, "seed=3", "num_seeds=2")
     both = rows(tmp_path / "both")
-    run_here(tmp_path / "second", f"env={env}", *SHORT, "seed=4")
+    run_here(tmp_path / "second", *run, "seed=4")
     alone = rows(tmp_path / "second")
     assert len(alone) == len(both) == 3
     for one, together in zip(alone, both, strict=True):
@@ -27,10 +31,11 @@ def test_a_seed_agrees_with_a_run_of_its_own(tmp_path, env):
                 assert value == other, key
             else:
                 assert other == pytest.approx(value, rel=2e-2, abs=2e-2), key
-    first = both[0]["reward/loss"]
+    first = both[0][loss]
     assert first[0] != first[1], "two seeds have different results"
 
 
+@pytest.mark.long
 def test_resumed_run_of_several_seeds_is_the_same_to_the_bit(tmp_path):
     many = ("env=pencil_case", "num_seeds=2", "total_env_steps=960", "checkpoint.every=1")
     run = finished_run(tmp_path, *many, evaluated=False)

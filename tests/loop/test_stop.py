@@ -21,7 +21,13 @@ RUN += ("checkpoint.every=1000", "evaluation.every=1000")
 QUIET = ("video=false", "report=false")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGTERM, id="SIGTERM"),
+        pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_saves_the_round_and_leaves_with_the_requeue_code(tmp_path, number):
     with (tmp_path / "errors").open("w") as errors:
         process = Command(*RUN, *QUIET, f"hydra.run.dir={tmp_path / 'run'}", errors=errors.fileno(), evaluated=False)
@@ -93,7 +99,8 @@ def test_what_is_not_finite_is_named(tmp_path):
     assert "a parameter of the agent" in done.stderr
     assert "Traceback" not in done.stderr
     failed = json.loads((tmp_path / "FAILED.json").read_text())
-    assert failed["score"] == 0.0 and "a parameter of the agent" in failed["error"]
+    assert failed["score"] == 0.0 and "a parameter of the agent became NaN or infinite" in failed["error"]
+    assert not (tmp_path / "DONE").exists()
 
     with pytest.raises(TrainingFailed, match="a parameter of the reward model"):
         run_here(tmp_path / "reward", "env=point", "reward.classifier.learning_rate=1e30", evaluated=False)

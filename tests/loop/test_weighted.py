@@ -1,4 +1,4 @@
-"""Runs with env=weighted: one policy for all weights, paid by a mixture, resumes to the bit; and what is refused."""
+"""Runs with env=weighted: one policy for all weights, paid by a mixture; and what is refused."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ ROBOT = (
 
 
 @pytest.mark.parametrize(
-    "algorithm", [("algorithm=ppo",), pytest.param(SMALL_SAC, marks=pytest.mark.slow)], ids=["ppo", "sac"]
+    "algorithm", [("algorithm=ppo",), pytest.param(SMALL_SAC, marks=pytest.mark.long)], ids=["ppo", "sac"]
 )
 def test_a_run_of_a_robot_resumes_to_the_bit_and_keeps_weights(tmp_path, algorithm):
     run = finished_run(tmp_path / "run", *ROBOT, *algorithm, "env.weight_steps=2", "total_env_steps=960")
@@ -32,8 +32,7 @@ def test_a_run_of_a_robot_resumes_to_the_bit_and_keeps_weights(tmp_path, algorit
     assert digest_of(run) == bits
 
 
-@pytest.mark.slow
-def test_a_language_model_begins_without_weights_and_resumes_to_the_bit(tmp_path):
+def test_a_language_model_begins_without_weights(tmp_path):
     """Its first policy was never told weights: the same tokens, and shorter prompts."""
     text = (
         "algorithm.model.width=16",
@@ -43,16 +42,12 @@ def test_a_language_model_begins_without_weights_and_resumes_to_the_bit(tmp_path
     )
     sampler = ("env=text", "algorithm=sampler", "reward=environment")
     plain = finished_run(tmp_path / "plain", *sampler, *text, evaluated=False)
-    run = finished_run(
+    finished_run(
         tmp_path / "run", "env=weighted", "algorithm=rloo", "reward=mixture", f"pretrain.run={plain}", *text,
         "reward@reward.parts.bonus=hand_designed", "env.objectives=[task,bonus]", "reward.weights.bonus=1",
         "+reward.parts.bonus.terms.it={weight: 1, of: info.gold_harmless, map: identity}",
     )  # fmt: skip
-    bits, steps = digest_of(run), rows(run)[-1]["env_steps"]
-    assert "info_gold_obliging" in read_run(run).evaluations[-1].arrays
-    cut_back(run)
-    resumed_run(run, steps, evaluated=False)
-    assert digest_of(run) == bits
+    assert "info_gold_obliging" in read_run(tmp_path / "run").evaluations[-1].arrays
 
 
 def test_a_reward_pays_only_where_a_weight_is_told():

@@ -1,5 +1,7 @@
 """Reports of real runs, alone and side by side: the report draws what training stores."""
 
+import pytest
+
 from rl_rewards.core.files import read_json
 from rl_rewards.report import main
 from rl_rewards.reporting.run_files import read_run
@@ -10,6 +12,7 @@ from tests.runs import raw_rows
 KEPT = ("env=point", "video=true", "report=true", "total_env_steps=960")
 
 
+@pytest.mark.long
 def test_two_real_runs_side_by_side(tmp_path, capsys):
     """One run trains two seeds in one program, the other a third seed."""
     finished_run(tmp_path / "together", *KEPT, "seed=5", "num_seeds=2")

@@ -88,7 +88,6 @@ def test_good_run_shows_learned_beside_true(tmp_path):
     assert page.text.index("True success") < page.text.index("Learned return")
 
 
-@pytest.mark.drawn
 def test_exploited_run_opens_with_the_alarm(tmp_path):
     page = _page(write_fake_run(tmp_path / "run", exploited=True))
     assert "Success 0.00 at the end, the same as at every evaluation (64 episodes); EXPLOIT ALARM" in page.text

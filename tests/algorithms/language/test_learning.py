@@ -57,7 +57,9 @@ def experience(rollout=None, **others) -> Experience:
     return Experience(rollout=rollout, sample=others.pop("sample", None), sample_segments=None, log_prob=None, **others)
 
 
-@pytest.mark.parametrize("name", ["reinforce_lm", "rloo", "grpo", "ppo_lm"])
+@pytest.mark.parametrize(
+    "name", ["rloo", "ppo_lm", *(pytest.param(name, marks=pytest.mark.long) for name in ("reinforce_lm", "grpo"))]
+)
 def test_a_policy_gradient_repeats_the_prompt(name):
     _, _, _, metrics = trained(name, 30)
     assert metrics["agent/reward_mean"][0] < 1.5

@@ -82,7 +82,7 @@ def chain(n: int = 400):
     return data, action
 
 
-@pytest.mark.parametrize("name", ["iql", "awr"])
+@pytest.mark.parametrize("name", [pytest.param("iql", marks=pytest.mark.long), "awr"])
 def test_with_the_mean_the_value_is_that_of_the_recording_policy(name):
     data, action = chain()
     mean = action.mean()
@@ -103,7 +103,7 @@ def test_iqls_value_rises_with_the_expectile_towards_that_of_the_best_recorded_a
     assert found[1] == pytest.approx(1.9, abs=0.2)
 
 
-@pytest.mark.parametrize("name", ["naive_sac", "cql"])
+@pytest.mark.parametrize("name", [pytest.param("naive_sac", marks=pytest.mark.long), "cql"])
 def test_with_all_actions_recorded_the_best_policy_is_found(name):
     data, _ = chain()
     weak = {"conservative_weight": 0.05} if name == "cql" else {}
@@ -176,7 +176,9 @@ TD3_FAST = {"actor_learning_rate": 1e-3, "critic_learning_rate": 3e-3, "target_r
 
 @pytest.mark.parametrize(("name", "clones", "seeks"), [
     ("td3_bc", {"value_weight": 0.0}, {"value_weight": 100.0}),
-    ("rebrac", {"value_weight": 0.0}, {"value_weight": 1.0, "actor_distance_weight": 0.001}),
+    pytest.param(
+        "rebrac", {"value_weight": 0.0}, {"value_weight": 1.0, "actor_distance_weight": 0.001}, marks=pytest.mark.long
+    ),
 ])  # fmt: skip
 def test_a_deterministic_policy_clones_or_seeks_the_best_action(name, clones, seeks):
     data, changes = parabola(), {"model": MODEL, **TD3_FAST}

@@ -94,7 +94,10 @@ def test_the_limit_cuts_and_does_not_terminate(env_id):
     assert out.truncated.tolist() == out.needs_reset.tolist() == [True, False]
 
 
-@pytest.mark.parametrize("env_id", STATES)
+@pytest.mark.parametrize(
+    "env_id",
+    [pytest.param(one, marks=[pytest.mark.long] * (one not in ("CartPole-v1", "Pendulum-v1"))) for one in STATES],
+)
 def test_dynamics_reward_and_end_are_gymnasiums(env_id):
     env = make_env(env_id)
     state, states = drawn(env)

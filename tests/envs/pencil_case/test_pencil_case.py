@@ -275,8 +275,8 @@ def test_each_switch_lets_a_script_fool_a_classifier(switch):
     last = obs[-5:]
     traces = {"out_of_frame": last[..., VISIBLE] == 0.0, "occlusion": last[..., VISIBLE] == 0.0}
     assert traces.get(switch, last[..., BACKGROUND] == 1.0).mean() > 0.95
-    probability = goal_probability(env, last, seeds=10)
-    assert (probability > 0.9).sum() >= 8, probability
+    probability = goal_probability(env, last, seeds=5)
+    assert (probability > 0.9).sum() >= 4, probability
 
     _, honest, success = play(
         make_env(), EXPLOITS[switch], seed=11

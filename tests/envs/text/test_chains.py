@@ -63,7 +63,7 @@ def test_a_response_without_an_end_is_not_right():
 def test_the_verifier_says_what_the_slow_one_says():
     """On right, mixed and damaged responses; a fifth of the tokens of the last are others."""
     rng = np.random.default_rng(1)
-    corpus = ENV.demonstrate(rng, 600, "mixed")
+    corpus = ENV.demonstrate(rng, 200, "mixed")
     damaged = corpus.action.copy()
     hit = (rng.random(damaged.shape) < 0.1) & (rng.random(len(damaged)) < 0.7)[:, None]
     damaged[hit] = rng.integers(1, WORDS.size, hit.sum())

@@ -77,6 +77,7 @@ def test_demonstrations_are_of_the_soft_optimal_policy(on_grid, source):
     np.testing.assert_allclose(shares, policy[often], atol=0.1)
 
 
+@pytest.mark.long
 def test_more_demonstrations_are_better_and_a_seed_is_a_seed(on_grid):
     one, two = (on_grid.find([3, 4]) for _ in range(2))
     assert one == two

@@ -38,6 +38,7 @@ def test_policies_are_compared_prompt_by_prompt(dpo, best, expected):
 
 def test_evaluations_of_a_fixed_policy_are_several_responses_to_the_same_prompts(tmp_path):
     overrides = ["env=text", "algorithm=sampler", "reward=environment", "evaluation.every=1", "evaluation.episodes=4"]
+    overrides += [f"algorithm.model.{size}" for size in ("width=16", "layers=1", "heads=2", "kv_heads=2")]
     run = read_run(finished_run(tmp_path, *overrides, "algorithm.num_envs=4", "total_env_steps=12"))
     found = gold_of(run, 3)
     assert found.shape == (3, 4) and np.all(np.abs(found) < 4) and np.ptp(found, axis=0).max() > 0

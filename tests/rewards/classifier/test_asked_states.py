@@ -261,6 +261,7 @@ def test_an_oracles_answers_land_in_the_state(answered):
     assert unexplained(answered) == set(), "the glossary lacks a metric"
 
 
+@pytest.mark.long
 def test_every_seed_asks_questions_of_its_own(tmp_path):
     run = finished_run(tmp_path / "run", *ASKS, "num_seeds=2", "labeler.mistake=1.0", evaluated=False)
     np.testing.assert_array_equal(rows(run)[-1]["reward/labels"], [5.0, 5.0])
@@ -270,6 +271,7 @@ def test_every_seed_asks_questions_of_its_own(tmp_path):
     np.testing.assert_array_equal(first.answer, np.where(wrong, YES, NO))
 
 
+@pytest.mark.long
 def test_a_run_cut_back_to_an_earlier_checkpoint_ends_in_the_same_bits(answered, tmp_path):
     run = shutil.copytree(answered, tmp_path / answered.name)
     told, bits = rows(run), digest_of(run)

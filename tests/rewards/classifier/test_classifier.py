@@ -257,7 +257,7 @@ def losses(classifier, positives, negatives, draws: int = 40) -> float:
     return float(np.mean([step(state, *batch, jax.random.key(i))[1]["reward/loss"] for i in range(draws)]))
 
 
-@pytest.mark.parametrize(("alpha", "smoothing"), [(0.4, 0.3), (1.0, 0.0)])
+@pytest.mark.parametrize(("alpha", "smoothing"), [(0.4, 0.3), pytest.param(1.0, 0.0, marks=pytest.mark.long)])
 def test_mixup_of_positive_and_unlabelled_states_estimates_the_risk_of_labelled_ones(alpha, smoothing):
     """Labelled data with the same share of positives have the same loss under ordinary mixup, and another without."""
     knobs = {"mixup": alpha, "label_smoothing": smoothing}

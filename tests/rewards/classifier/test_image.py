@@ -91,6 +91,7 @@ def test_normalised_pictures_are_centred_and_what_follows_them_is_not():
     assert np.abs(centring.logits(state, inputs) - plain.logits(state, inputs)).max() > 1e-3
 
 
+@pytest.mark.long
 def test_spectral_norm_still_tells_pictures_apart():
     """The pictures' halves differ by little, and every layer is 1-Lipschitz: the encoder's layer norm amplifies it."""
     classifier = picture_classifier(hidden=[16], spectral_norm=True, normalize_inputs=None, input_scale=None)

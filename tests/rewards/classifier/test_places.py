@@ -171,8 +171,7 @@ def test_recent_share_takes_the_newest_visits():
     assert newest == pytest.approx(0.5 + 0.5 * 24 / (30 + 48), abs=0.02)
 
 
-@pytest.mark.parametrize("judges", ["obs", "obs_action", "next_obs"])
-@pytest.mark.parametrize("features", ["inputs", [0], "hidden"])
+@pytest.mark.parametrize(("judges", "features"), [("obs", "inputs"), ("obs_action", [0]), ("next_obs", "hidden")])
 def test_every_kind_of_place_learns(judges, features):
     source = tiny_source(judges=judges, negatives="places", visited="all", places={"features": features})
     update, state = updater(source, EXAMPLES), initial(source)

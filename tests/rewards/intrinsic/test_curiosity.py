@@ -258,6 +258,7 @@ def test_composes_for_every_environment(env):
 # In whole runs.
 
 
+@pytest.mark.long
 def test_runs_on_rollouts_and_ends_in_the_same_bits_when_resumed(tmp_path):
     """The run is resumed from an earlier checkpoint; its learned reward can be loaded."""
     run = finished_run(tmp_path / "run", "env=point", "reward=curiosity", "total_env_steps=960", evaluated=False)

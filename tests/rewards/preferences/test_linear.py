@@ -55,9 +55,9 @@ def alignment(state) -> float:
 def test_it_finds_the_weights_and_chosen_questions_tell_more():
     reward = source()
     assert asks(reward)
-    found = [taught(reward, seed) for seed in range(3)]
+    found = [taught(reward, seed) for seed in range(2)]
     chosen = [alignment(state) for state, _ in found]
-    drawn = [alignment(taught(source(acquisition="uniform"), seed)[0]) for seed in range(3)]
+    drawn = [alignment(taught(source(acquisition="uniform"), seed)[0]) for seed in range(2)]
     assert min(chosen) > 0.93
     assert np.mean(chosen) > np.mean(drawn)
     assert found[0][1]["reward/labels"] == 24 and found[0][1]["reward/agreement"] > 0.9

@@ -165,13 +165,14 @@ def test_completions_label_a_step_by_the_share_that_ends_right():
     state = source.init(jax.random.key(0))
     keys = jax.random.split(jax.random.split(jax.random.key(3))[0], 4)
     share = float(np.mean([int(jax.random.key_data(key)[-1]) % 2 == 0 for key in keys]))
-    state, metrics = source.update(state, {}, experience(complete=complete), jnp.int32(0), jax.random.key(3))
+    update = jax.jit(lambda s, i, key: source.update(s, {}, experience(complete=complete), i, key))
+    state, metrics = update(state, jnp.int32(0), jax.random.key(3))
     rows, places = (x[:30] for x in np.nonzero(LABELS >= 0))
     np.testing.assert_allclose(state.labels.scores, np.where(places % 2 == 0, share, 1.0))
     assert np.asarray(state.labels.known).all()
     lengths = np.asarray(STEPS.info["chain_length"][0])[rows].astype(int)  # place of the end token
     assert float(metrics["reward/completion_tokens"]) == 4 * np.sum(lengths - places)
-    later, _ = source.update(state, {}, experience(complete=complete), jnp.int32(1), jax.random.key(4))
+    later, _ = update(state, jnp.int32(1), jax.random.key(4))
     np.testing.assert_array_equal(later.labels.scores, state.labels.scores)
 
 
