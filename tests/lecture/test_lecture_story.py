@@ -19,7 +19,6 @@ def test_a_hacked_run_raises_the_alarm(tmp_path):
     assert first_alarm(raw_rows(tmp_path)) is not None
 
 
-@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.optimised
 def test_the_quickstart_learns_its_task_raises_no_alarm_and_says_so(tmp_path):
