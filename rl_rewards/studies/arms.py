@@ -22,12 +22,19 @@ def resolved_arms(arms: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the overrides of every arm that is run, by name, in the configuration's order.
 
     An arm is a list of overrides. ``extends: NAME`` among them, or ``extends: [NAME, NAME]``, stands for the overrides
-    of those arms. An arm whose name begins with ``_`` is not run; others extend it.
+    of those arms. Of several values of a key the last one counts, and the others are left out: an arm does not need an
+    arm that only a replaced value refers to. An arm whose name begins with ``_`` is not run; others extend it.
 
     Raises:
         ConfigError: for an arm that is not such a list, extends an arm that does not exist, or extends itself.
     """
-    return {name: _overrides(name, arms, ()) for name in arms if not name.startswith("_")}
+    return {name: _last_of_each(_overrides(name, arms, ())) for name in arms if not name.startswith("_")}
+
+
+def _last_of_each(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides without those whose key has another value later; additions and deletions all stay."""
+    keys = [one if one.startswith(("+", "~")) else one.partition("=")[0] for one in overrides]
+    return [one for i, one in enumerate(overrides) if keys[i] not in keys[i + 1 :]]
 
 
 def _overrides(name: str, arms: Mapping[str, Any], below: tuple[str, ...]) -> list[str]:

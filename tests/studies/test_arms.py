@@ -20,9 +20,20 @@ def test_an_arm_has_the_overrides_of_those_that_it_extends():
         plain: [a=1]
         _part: [c=1]
     """)
-    assert arms == {"both": ["seed=1", "c=1", "a=1", "b=1", "seed=2"], "later": ["a=1", "b=1"], "plain": ["a=1"]}
+    assert arms == {"both": ["c=1", "a=1", "b=1", "seed=2"], "later": ["a=1", "b=1"], "plain": ["a=1"]}
     assert list(arms) == ["both", "later", "plain"], "the arms are in the order in which they run"
     assert resolved_arms({}) == {}
+
+
+def test_an_arm_does_not_need_what_a_replaced_value_refers_to():
+    arms = resolved("""
+        first: [+a.b=1]
+        second: [reward.run=@first]
+        third: [extends: [first, second], reward.run=@last, ~c, +a.b=2]
+        last: []
+    """)
+    assert arms["third"] == ["+a.b=1", "reward.run=@last", "~c", "+a.b=2"]
+    require_arms(["third", "last"], arms)
 
 
 @pytest.mark.parametrize(
