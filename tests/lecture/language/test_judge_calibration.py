@@ -90,6 +90,6 @@ def test_a_judge_that_is_missing():
 
 
 def test_the_judges_of_the_configuration_are_valid():
-    judges = composed(["experiment=lecture/language/judge_calibration"]).study.judges
-    found = {name: composed([judge_calibration.ENV, *one]).labeler for name, one in judges.items()}
-    assert found["comparing"].mode == "pairwise" and "film" in found["rating"].task
+    judges = composed(["experiment=lecture/language/judge_calibration"])["study"]["judges"]
+    found = {name: composed([judge_calibration.ENV, *one])["labeler"] for name, one in judges.items()}
+    assert found["comparing"]["mode"] == "pairwise" and "film" in found["rating"]["task"]
