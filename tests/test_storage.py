@@ -16,7 +16,7 @@ RUN += ("checkpoint.every=1",)
 UNEVALUATED = (
     "from rl_rewards.run import main; from tests.unevaluated import evaluations\nwith evaluations(False): main()"
 )
-"""What runs in a new interpreter as ``python -m rl_rewards.run``, without evaluations."""
+"""The code of a new interpreter that is ``python -m rl_rewards.run`` without evaluations."""
 NAMESPACE = ["unshare", "--map-root-user", "--mount"]
 """Runs a command with its own mounts, which disappear when it ends."""
 

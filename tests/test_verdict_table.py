@@ -1,6 +1,7 @@
 """The table of claims is made from the stored verdicts."""
 
 import json
+import re
 
 import pytest
 
@@ -88,3 +89,9 @@ def test_stored_verdicts_follow_from_their_seeds():
 def test_the_page_shows_the_stored_verdicts():
     text = PAGE.read_text(encoding="utf-8")
     assert text == whole_page(text), "run python scripts/verdict_table.py"
+
+
+def test_stored_verdicts_name_no_folder_of_a_machine():
+    absolute = re.compile(r"(?<![\w@.:])/(?:tmp|home|root|work|Users|mnt)/")
+    found = {path.name for path in RESULTS.glob("*.json") if absolute.search(path.read_text(encoding="utf-8"))}
+    assert not found

@@ -8,6 +8,7 @@ seeds.
 """
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -158,7 +159,10 @@ def _record(size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findi
                 "env_steps": run.env_steps if run.steps_name == "env steps" else 0,
                 "git_sha": run.run.get("git_sha"),
                 "git_dirty": run.run.get("git_dirty"),
-                "data_sha256": run.run.get("data_sha256") or {},
+                "data_sha256": {
+                    _without_folders(path, folders): digest
+                    for path, digest in (run.run.get("data_sha256") or {}).items()
+                },
             }
             for name, run in runs.items()
         },
@@ -166,10 +170,14 @@ def _record(size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findi
 
 
 def _without_folders(command: str, folders: Mapping[str, Path]) -> str:
-    """Return a command as anyone can type it: without its run folder, and with @NAME for the folders of arms."""
+    """Return a command as anyone can type it: without its run folder, and with @NAME for the folders of arms.
+
+    An arm that was run elsewhere, and moved here, refers to others where they were then. Their paths end as now.
+    """
     text = " ".join(word for word in command.split() if not word.startswith("hydra.run.dir="))
     for name in sorted(folders, key=lambda name: -len(str(folders[name]))):
-        text = text.replace(str(folders[name]), f"@{name}")
+        end = re.escape("/".join(folders[name].parts[-3:]))  # STUDY/arms/NAME, or lecture/shared/NAME-HASH
+        text = re.sub(rf"[^\s=:,\[]*/{end}(?![\w-])", f"@{name}", text)
     return text
 
 

@@ -245,7 +245,7 @@ def test_what_a_reply_to_yes_or_no_says(text, said):
 
 
 def test_the_mean_of_several_samples_counts_and_they_are_never_asked_twice(tmp_path):
-    """Of three samples two say what is worth more, and one the opposite; so all answers are right, and 2/3 agree."""
+    """Two of three samples name the better clip, and one the worse; so all answers are right, and 2/3 agree."""
 
     def unsure(request):
         right = prefers_more(request)

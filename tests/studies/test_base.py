@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.settings import StudySettings
 from rl_rewards.studies import base
 from rl_rewards.studies.arms import REFERENCE, require_arms, resolved_arms, with_folders
-from rl_rewards.studies.base import Findings, run_study, still_at_work
+from rl_rewards.studies.base import Findings, _without_folders, run_study, still_at_work
 from rl_rewards.studies.claims import Claim, exact
 from rl_rewards.studies.evidence import Evidence
 from tests.runs import command, composed
@@ -95,6 +96,14 @@ def test_a_shared_arm_is_run_once_for_two_studies(tmp_path, capfd):
     assert "pretrain.run=@one" in record["arms"]["two"]["command"], (
         "the command names the arm, not this machine's folder"
     )
+
+
+def test_commands_name_arms_also_where_their_folders_were_moved():
+    folders = {"sft": Path("/new/lecture/shared/sft-0123456789"), "one": Path("/new/lecture/a-full/arms/one")}
+    one = "lecture/a-full/arms/one"
+    command = f"run a=/old/lecture/shared/sft-0123456789 b=[/new/{one},/new/{one}_more] data=/old/{one}/x.npz"
+    found = _without_folders(f"{command} hydra.run.dir=/z", folders)
+    assert found == f"run a=@sft b=[@one,/new/{one}_more] data=@one/x.npz"
 
 
 def test_a_study_that_computes_says_how_long_it_has_taken(capsys):
