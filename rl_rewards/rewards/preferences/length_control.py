@@ -2,8 +2,8 @@
 
 The answers are explained by R(y) + w z(y), and the policy is paid R alone: z is a response's length, and w its
 maximum-likelihood coefficient, given R. The squared correlation of R and z over pairs is added to the loss, so that w
-and not R explains what length explains (Chen et al. 2024, ODIN, arXiv:2402.07319, equations 5 to 7; the term in the
-length is that of length-controlled win rates, Dubois et al. 2024, arXiv:2404.04475).
+explains what the length explains, and R does not (Chen et al. 2024, ODIN, arXiv:2402.07319). Length-controlled win
+rates have the same term in the length (Dubois et al. 2024, arXiv:2404.04475).
 
 Differs from ODIN: its head of the length is a linear function of the length, and is fitted anew to each batch.
 """
