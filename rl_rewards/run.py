@@ -21,6 +21,7 @@ from rl_rewards.command_line import sweep
 from rl_rewards.command_line.arguments import mended
 from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.compile_cache import prepare_jax
+from rl_rewards.command_line.compose import of_size
 from rl_rewards.command_line.early import leaving_nothing, refuse_study
 from rl_rewards.command_line.exits import REFUSED, REQUEUE, end_with_the_reader, guarded, leave, raise_here
 from rl_rewards.command_line.help import print_help
@@ -114,7 +115,7 @@ def start_study(cfg: DictConfig, run_dir: Path, overrides: list[str]) -> None:
 
     run_dir.mkdir(parents=True, exist_ok=True)
     with only_process(run_dir):
-        study, settings = build_study(cfg)
+        study, settings = build_study(of_size(cfg, overrides))
         run_study(study, settings, overrides, run_dir)
         if cfg.report:
             report = run_dir / "report.html"

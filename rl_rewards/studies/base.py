@@ -33,8 +33,8 @@ from rl_rewards.studies.claims import Claim, Verdict, conclude
 
 SHARED = "shared"
 """The folder of shared arms, beside the folders of the studies."""
-OF_THE_STUDY = ("size=", "study=", "arms=", "sizes=", "shared=", "hydra.", "+hydra.")
-"""Overrides of the study's command line that an arm does not inherit."""
+OF_THE_STUDY = ("size=", "study=", "study.", "arms=", "sizes=", "shared=", "hydra.", "+hydra.")
+"""Overrides of the study's command line, and of its sizes, that an arm does not inherit."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], f
     size, sizes, arms = settings.size, settings.sizes, resolved_arms(settings.arms)
     if size not in sizes:
         raise ConfigError(f"size={size} is not a size of this study; choose from {', '.join(sizes)}.")
-    shared = [*(o for o in overrides if not o.startswith(OF_THE_STUDY)), "study=null", *sizes[size]]
+    given, sized = ([one for one in these if not one.startswith(OF_THE_STUDY)] for these in (overrides, sizes[size]))
+    shared = [*given, "study=null", *sized]
     require_arms(settings.shared, arms)
     folder.mkdir(parents=True, exist_ok=True)
     runs, folders, names = {}, {}, {}

@@ -142,7 +142,8 @@ class JudgeCalibration:
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
-        judges, people = findings.details["judges"], findings.details["people"]
+        judges, people, flips = (findings.details[name] for name in ("judges", "people", "flips"))
+        names = [f"{name}\n(contradicts itself in {flips[name] or 0:.0%})" for name in judges]
         with styled():
             figure = canvas(7.0, 0.9 + 0.45 * len(judges))
             axes = figure.subplots()
@@ -152,9 +153,9 @@ class JudgeCalibration:
                 axes.plot(mean, row, "o", color=TRUE)
             axes.axvline(CHANCE, color=OTHER, linestyle=":", linewidth=1.0)
             axes.axvline(float(np.mean(people)), color=ALARM, linestyle="--", linewidth=1.2, label="half of the people")
-            axes.set_yticks(range(len(judges)), list(judges))
+            axes.set_yticks(range(len(judges)), names)
             axes.set(xlim=(0.0, 1.0), ylim=(len(judges) - 0.5, -0.5), xlabel="share of pairs in the people's order")
-            axes.legend(frameon=False, fontsize=8, loc="lower left")
+            axes.legend(frameon=False, fontsize=8, loc="center left")
             figure.savefig(path, dpi=110)
 
 
