@@ -7,7 +7,8 @@ with probability ``mistake``. r is the true reward, or with ``objective`` a numb
 of one objective. Both thresholds apply to returns, sum_t r_t, whatever the teacher's values are. The
 skip threshold counts returns from the lowest return seen, or from 0 if that is lower, so that negative rewards do not
 cause more refusals. The answer to a query depends only on (seed, id) and the returns. A planted bias adds
-``bias * mean |return| * standardised nuisance feature`` to a segment's value.
+``bias * mean |return| * standardised nuisance feature`` to a segment's value. With ``bias_towards=position`` the
+teacher favours the segment that is shown first, as judges do (Zheng et al. 2023, arXiv:2306.05685, section 3.3).
 
 Where the question is whether the task is done in a state, the answer is the true success, reversed with probability
 ``mistake``.
@@ -30,6 +31,8 @@ from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.nuisance import FEATURES, feature, names_of, read_for
 from rl_rewards.labelers.stored_answers import StoredAnswers
 
+POSITION = "position"
+"""The feature of a segment that is shown first: not its own, but of the order in which it is shown."""
 ABOUT_RETURNS = ("skip", "equal", "rater_offset", "rating_noise", "bias")
 """Settings that do not apply to yes-or-no questions; 0 is off."""
 CEILING = "labeler/agreement_with_true_return"
@@ -73,7 +76,7 @@ class Teacher(Labeling):
         judged = () if self.objective is None else (f"info.{self.objective}",)
         if not self.store and not self.bias:
             return Requirements(reads=("env_reward", *judged))
-        feature_reads = read_for(self.bias_towards) if self.bias else ()
+        feature_reads = read_for(self.bias_towards) if self.bias and self.bias_towards != POSITION else ()
         return Requirements(reads=tuple(dict.fromkeys(("env_reward", "obs", "action", *judged, *feature_reads))))
 
     def make(self, assignment: Assignment) -> "Oracle | StoredAnswers":
@@ -99,11 +102,11 @@ class Teacher(Labeling):
         )
 
     def _check_feature(self, spec: EnvSpec) -> None:
-        found = names_of(spec)
+        found = [*names_of(spec), POSITION]
         require(
             self.bias_towards in (found if self.bias else (*FEATURES, *found)),
             f"labeler.bias_towards={self.bias_towards} is not a feature of {spec.name}'s segments; choose from "
-            f"{', '.join(found) or 'none'}, or labeler.bias=0 with the default.",
+            f"{', '.join(found)}, or labeler.bias=0 with the default.",
         )
 
     def _check_success(self, assignment: Assignment) -> None:
@@ -191,7 +194,10 @@ class Oracle(AtOnce):
         teacher, shape = self._teacher, np.shape(query.segments.env_reward)[1:2]
         if teacher.bias == 0:
             return np.zeros((len(rows), *shape))
-        found = feature(teacher.bias_towards, self.assignment.spec, query.segments)[rows]
+        if teacher.bias_towards == POSITION:
+            found = np.tile(np.arange(*shape) == 0, (len(rows), 1)).astype(np.float64)
+        else:
+            found = feature(teacher.bias_towards, self.assignment.spec, query.segments)[rows]
         self._features += float(found.sum())
         self._squares += float(np.square(found).sum())
         mean = self._features / max(self._segments, 1.0)

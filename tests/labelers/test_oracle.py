@@ -230,6 +230,20 @@ def test_a_bias_pays_for_a_feature_in_deviations_and_typical_returns():
     np.testing.assert_array_equal(answers(*walking(*alike, bias=0.1, bias_towards="jerkiness")), [[0, 0]])
 
 
+def test_a_bias_towards_the_position_pays_the_first_segment():
+    # Returns 5 and 10, mean 7.5: the first is one deviation above the mean, the second one below, 15 * bias apart.
+    better_second, better_first = [[1.0, 2.0]], [[2.0, 1.0]]
+    for bias, first in ((0.0, 0), (0.3, 0), (0.34, 1), (-0.3, 0)):
+        found = answers(*walking(better_second, [[3.0, 1.0]], bias=bias, bias_towards="position"))
+        assert found[0, 0] == first, bias
+    assert answers(*walking(better_first, [[1.0, 3.0]], bias=0.34, bias_towards="position"))[0, 0] == 1
+    assert Teacher(**PLAIN | {"bias": 1.0, "bias_towards": "position"}).requirements.reads == (
+        "env_reward",
+        "obs",
+        "action",
+    )
+
+
 def test_a_biased_rating_is_higher_for_longer_paths():
     found = answers(*walking([[1.0], [1.0]], [[1.0], [3.0]], bias=0.5))[:, 0]
     np.testing.assert_allclose(found, [0.5, 1.5], rtol=1e-6)

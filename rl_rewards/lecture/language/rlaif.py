@@ -22,6 +22,8 @@ from rl_rewards.studies.measures import last_mean
 ERRING = {"policy_70": 0.7, "policy_80": 0.8, "policy_90": 0.9, "policy_always_right": 1.0}
 """Policy -> the share of its judge's answers that are right."""
 PEOPLE, PLAIN = "rlhf", "policy_90"
+RIGHT, LEANING = "policy_always_right", "policy_position"
+"""The policies of a judge that is always right, and of one that favours the response that it sees first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,28 +43,31 @@ class RLAIF:
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds
-        gold = {name: last_mean(arms[name], GOLD) for name in (PEOPLE, *ERRING)}
-        judges = {"people": "reward_model", **{name: name.replace("policy", "judge") for name in ERRING}}
+        gold = {name: last_mean(arms[name], GOLD) for name in (PEOPLE, *ERRING, LEANING)}
+        judges = {"people": "reward_model", **{name: name.replace("policy", "judge") for name in (*ERRING, LEANING)}}
+        right = {who: at_the_end(arms[arm], "labeler/agreement_with_true_return") for who, arm in judges.items()}
         counts = {who: at_the_end(arms[arm], "reward/labels") for who, arm in judges.items()}
         details = {
             "gold": gold,
             "accuracy": {who: at_the_end(arms[arm], "reward/heldout_accuracy") for who, arm in judges.items()},
-            "right": {who: at_the_end(arms[arm], "labeler/agreement_with_true_return") for who, arm in judges.items()},
+            "right": right,
             "dollars": {who: self._cost(who, np.mean(count)) for who, count in counts.items()},
         }
-        return Findings(self.claims(gold, details["dollars"]), details)
+        return Findings(self.claims(gold, details["dollars"], right[LEANING]), details)
 
     def _cost(self, who: str, count: float) -> float:
         return float(count * self.dollars["people" if who == "people" else "judge"])
 
-    def claims(self, gold: Mapping[str, list[float]], dollars: Mapping[str, float]) -> list[Claim]:
-        """Claim that a judge that is mostly right replaces people, and that its accuracy matters.
+    def claims(self, gold: Mapping[str, list[float]], dollars: Mapping[str, float], right: list[float]) -> list[Claim]:
+        """Claim that a judge that is mostly right replaces people, that its accuracy matters, and that its lean costs.
 
         Args:
             gold: policy -> gold at the end, of each seed.
             dollars: who -> the cost of all answers of a seed, at the stated prices.
+            right: the share of right answers of the judge that favours the first response, of each seed.
         """
-        lost, gained = less(gold[PEOPLE], gold[PLAIN]), less(gold["policy_always_right"], gold["policy_70"])
+        lost, gained = less(gold[PEOPLE], gold[PLAIN]), less(gold[RIGHT], gold["policy_70"])
+        leant = less(gold[RIGHT], gold[LEANING])
         each = "; ".join(f"{share:g}: {in_words(gold[name])}" for name, share in ERRING.items())
         return [
             at_most(
@@ -75,6 +80,12 @@ class RLAIF:
                 f"A judge that is always right brings {BETTER:g} more gold than one that is right in 70% of pairs.",
                 f"{each}; {in_words(gained)} more.",
                 "gold more, paired by seed", gained, BETTER, {name: gold[name] for name in ERRING},
+            ),
+            at_least(
+                f"That a judge favours the response that it sees first costs {BETTER:g} gold or more.",
+                f"{in_words(gold[LEANING])} against {in_words(gold[RIGHT])}; {in_words(leant)} less. The order is "
+                f"random, so that {in_words(right)} of its answers are right, and its lean is noise.",
+                "gold less, paired by seed", leant, BETTER, {name: gold[name] for name in (LEANING, RIGHT)},
             ),
         ]  # fmt: skip
 

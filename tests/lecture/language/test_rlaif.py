@@ -3,7 +3,7 @@
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.lecture.language.rlaif import ERRING, PLAIN, RLAIF
+from rl_rewards.lecture.language.rlaif import ERRING, LEANING, PLAIN, RLAIF
 from rl_rewards.studies.claims import conclude
 from tests.lecture.language.invented import about
 from tests.studies.outcomes import outcomes
@@ -11,11 +11,19 @@ from tests.studies.outcomes import outcomes
 DOLLARS = {"people": 1.0, "judge": 0.001}
 
 
-@pytest.mark.parametrize(("gold", "expected"), [({}, "SS"), ({"policy_90": 0.2}, "RS"), ({"policy_70": 0.9}, "SR")])
+@pytest.mark.parametrize(
+    ("gold", "expected"),
+    [
+        ({}, "SSR"),
+        ({"policy_90": 0.2}, "RSR"),
+        ({"policy_70": 0.9}, "SRR"),
+        ({"policy_position": 0.2}, "SSS"),
+    ],
+)
 def test_ai_feedback_is_judged_by_gold(gold, expected):
-    ends = {"rlhf": 1.0, **dict.fromkeys(ERRING, 0.9), "policy_70": 0.2, **gold}
+    ends = {"rlhf": 1.0, **dict.fromkeys(ERRING, 0.9), "policy_70": 0.2, LEANING: 0.9, **gold}
     found = RLAIF(dollars=DOLLARS).claims(
-        {name: about(end) for name, end in ends.items()}, {"people": 1000.0, PLAIN: 1.0}
+        {name: about(end) for name, end in ends.items()}, {"people": 1000.0, PLAIN: 1.0}, about(0.8)
     )
     assert outcomes(conclude(found)) == expected
 
