@@ -102,6 +102,8 @@ class Critique(DrawsChains):
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         found = findings.details
+        skills = [2.0 * one - 1.0 for size in found["auc"].values() for seeds in size.values() for one in seeds]
+        lowest = min(-0.1, *(one - 0.05 for one in skills))
         with styled():
             figure = canvas(8.0, 3.6)
             for axes, size in zip(figure.subplots(1, len(PAIRS), sharey=True), PAIRS, strict=True):
@@ -109,7 +111,7 @@ class Critique(DrawsChains):
                     skill = 2.0 * np.array(found["auc"][size][kind]) - 1.0
                     axes.plot(found["pass_at_1"][size][kind], skill, ".", color=colour, label=kind)
                 axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-                axes.set(xlabel="pass@1 of the generator", title=size, xlim=(0, 1), ylim=(-0.1, 1))
+                axes.set(xlabel="pass@1 of the generator", title=size, xlim=(0, 1), ylim=(lowest, 1))
             figure.axes[0].set_ylabel("skill of the judge, 2 AUC - 1")
             figure.axes[0].legend(frameon=False, fontsize=8)
             figure.savefig(path, dpi=110)

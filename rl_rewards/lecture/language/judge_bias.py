@@ -22,6 +22,7 @@ from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, enough_seeds, in_words, less
 from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import last_mean
 
 if TYPE_CHECKING:
@@ -96,15 +97,23 @@ class JudgeBias:
         )  # fmt: skip
 
     def _takes_half(self, name: str, leaning: str, what: str, found: Mapping[str, list[float]]) -> Claim:
-        unit = LEANING[leaning][3]
+        unit, times = LEANING[leaning][3], LONGER[leaning]
         taken, bias = less(found[leaning], found[name]), less(found[leaning], found[PLAIN])
-        return at_least(
-            f"Of the bias towards {unit}, {what} takes at least half away.",
+        beyond_half = less(taken, [0.5 * one for one in bias])
+        there = less(found[leaning], [times * one for one in found[PLAIN]])
+        return Claim(
+            f"There is a bias towards {unit} to take away ({times:g} times as many as without it), and {what} takes at "
+            "least half of it.",
             f"{in_words(found[name])} for each response, against {in_words(found[leaning])} with the bias and "
             f"{in_words(found[PLAIN])} without.",
-            f"{unit} less than with the bias, beyond half of what the bias adds, paired by seed",
-            less(taken, [0.5 * one for one in bias]), 0.0, {one: found[one] for one in (name, leaning, PLAIN)},
-        )  # fmt: skip
+            (
+                Evidence(of=f"{unit} that the bias adds beyond {times:g} times", values=there, claimed=(0.0, np.inf)),
+                Evidence(
+                    of=f"{unit} taken, beyond half of what the bias adds", values=beyond_half, claimed=(0.0, np.inf)
+                ),
+            ),
+            {one: found[one] for one in (name, leaning, PLAIN)},
+        )
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms

@@ -31,8 +31,8 @@ def manners(changes):
     ("changes", "named", "expected"),
     [
         ({}, True, "SSSS SSSS SSS"),
-        ({"policy_flattered": 0.9}, True, "RSSS SSSS SSS"),
-        ({"policy_verbose": 18.0, **dict.fromkeys(SHORTER, 16.5)}, True, "SRSS SSSS SSS"),
+        ({"policy_flattered": 0.9}, True, "RSSS SSSS SSR"),
+        ({"policy_verbose": 18.0, **dict.fromkeys(SHORTER, 16.5)}, True, "SRSS SSSS RRS"),
         ({"policy_formal": 1.1, "policy_credulous": 0.2}, True, "SSRR SSSS SSS"),
         ({}, False, "SSSS RRRR SSS"),
         ({"policy_controlled": 24.0, "policy_balanced_flattered": 1.9}, True, "SSSS SSSS RSR"),
