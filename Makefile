@@ -9,9 +9,11 @@ ARGS ?=
 PEERS ?=
 ONLY ?=
 OUT ?= scripts/results/bench.json
+# For make lecture: small (indicative) or full.
+SIZE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help setup judge-local language-data run check test test-long smoke bench lint format type clean
+.PHONY: help setup judge-local language-data run lecture check test test-long smoke bench lint format type clean
 
 help:  ## list all commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -34,6 +36,9 @@ language-data: $(READY)  ## fetch 23,703 human-rated texts, 4 MB, to outputs/dat
 
 run: $(READY)  ## train the main job and write its report (ARGS="..." adds overrides)
 	$(BIN)/python -m rl_rewards.run $(ARGS)
+
+lecture: $(READY)  ## run every study of the lecture and write one page; resumable (SIZE=full, ARGS="--only 'language/*'")
+	$(BIN)/python -m rl_rewards.lecture --size $(SIZE) $(ARGS)
 
 # Tests without complete runs, and one small run; see CONTRIBUTING.md.
 FAST := tests/core tests/models tests/data/test_replay.py tests/loop/test_best_criterion.py tests/loop/test_log.py \

@@ -1,6 +1,5 @@
 """The report of several runs side by side, as one HTML file: a study's verdicts first, then one section per arm."""
 
-import base64
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from rl_rewards.reporting.figures.comparison import MOST_DRAWN, comparison_figur
 from rl_rewards.reporting.figures.drawing import Drawing
 from rl_rewards.reporting.figures.plane import plane_figures
 from rl_rewards.reporting.figures.training import time_parts
-from rl_rewards.reporting.find_runs import FoundRuns, StudyFiles
+from rl_rewards.reporting.find_runs import FoundRuns
 from rl_rewards.reporting.glossary import glossary
 from rl_rewards.reporting.over_seeds import SeedRow, over_seeds, typical_index
 from rl_rewards.reporting.page import write_page
 from rl_rewards.reporting.run_files import RunFiles
-from rl_rewards.reporting.stored_claims import StoredClaim, stored_claim
+from rl_rewards.reporting.study_words import study_words
 from rl_rewards.reporting.verdict import Notice, duration, judge
 
 MAPS_OF_AN_ARM = 3
@@ -55,24 +54,10 @@ class Details:
     clips: list[Video]
 
 
-@dataclass(frozen=True)
-class StudyWords:
-    """The section of one study: its verdicts and its figure."""
-
-    name: str
-    verdicts: list[StoredClaim]
-    counts: bool
-    size: str
-    seeds: str
-    command: str
-    code: str
-    picture: str | None  # a data URL for an ``img`` element
-
-
 def write_comparison(found: FoundRuns, path: Path) -> None:
     """Write the page of all ``found`` runs to ``path``."""
     arms = group(found.runs)
-    studies = [_study(study) for study in found.studies]
+    studies = [study_words(study, study.path.resolve().name) for study in found.studies]
     differing = differences(arms)
     content = {
         "headline": headline(arms, found.studies),
@@ -91,24 +76,6 @@ def write_comparison(found: FoundRuns, path: Path) -> None:
         "method": f"{METHOD}; and {IQM_METHOD}",
     }
     write_page(path, "comparison.html.j2", content)
-
-
-def _study(study: StudyFiles) -> StudyWords:
-    verdict = study.verdict
-    picture = None
-    if study.picture is not None:
-        picture = "data:image/png;base64," + base64.b64encode(study.picture.read_bytes()).decode("ascii")
-    sha = verdict.get("git_sha")
-    return StudyWords(
-        name=study.path.resolve().name,
-        verdicts=[stored_claim(one) for one in verdict.get("verdicts", []) if isinstance(one, dict)],
-        counts=bool(verdict.get("counts")),
-        size=str(verdict.get("size", "")),
-        seeds=seeds_in_words(verdict.get("seeds") or []),
-        command=str(verdict.get("command", "")),
-        code=f"git {str(sha)[:10]}" + (" + uncommitted changes" if verdict.get("git_dirty") else "") if sha else "",
-        picture=picture,
-    )
 
 
 def _details(arm: Arm, index: int, count: int, page: Path) -> Details:
