@@ -47,7 +47,7 @@ def test_a_printed_run_runs(tmp_path, kept_run, line):
         words += env
     if "pretrain=outputs/played" in line:
         game = "reward=self_play env=key_door reward.horizon=80 reward.alice_moves=40 algorithm.rollout_length=128"
-        run_here(tmp_path / "played", *game.split(), *SMALL, evaluated=False)
+        finished_run(tmp_path / "played", *game.split(), *SMALL, evaluated=False)
         words = [word.replace("outputs/played", str(tmp_path / "played")) for word in words]
     if "examples.path=" in line:
         sizes = ["examples.goals=60", "examples.non_goals=60"]
@@ -56,6 +56,8 @@ def test_a_printed_run_runs(tmp_path, kept_run, line):
         path = recorded(tmp_path, *env)
         words = [re.sub(FILES, path, word) for word in words]
     words = [re.sub(r"\bgoals\.npz", str(tmp_path / "goals.npz"), word) for word in words]
+    if "reward=self_play" in words and not any(word.startswith("algorithm.rollout_length=") for word in words):
+        words.append("algorithm.rollout_length=80")  # as without the smoke settings: a rollout holds a whole game
     last = run_here(tmp_path / "run", *words, *SMALL, evaluated=False)
     assert np.isfinite(last["env_steps"]) and (tmp_path / "run" / "DONE").exists()
 

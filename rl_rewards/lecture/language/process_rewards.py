@@ -133,7 +133,9 @@ class ProcessRewards(DrawsChains):
             for name, by in found["best_sound"].items():
                 mean = [np.mean(by[str(n)]) for n in CHOICES]
                 best.plot(CHOICES, mean, color=COLOURS[name], marker=".", label=name)
-            best.set(xscale="log", xlabel="n", ylabel="share of sound responses", title="the best of n")
+            best.set_xscale("log", base=2)
+            best.set_xticks(CHOICES, [str(n) for n in CHOICES])
+            best.set(xlabel="n", ylabel="share of sound responses", title="the best of n")
             best.legend(frameon=False, fontsize=8)
             for place, (name, values) in enumerate(found["rl"]["sound"].items()):
                 rl.bar(place, np.mean(values), color=COLOURS[name], alpha=0.6)
