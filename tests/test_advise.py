@@ -1,0 +1,23 @@
+"""The advice: every command composes, every study is stored, every leaf is reached by its flag."""
+
+import shlex
+
+import pytest
+
+from rl_rewards import advise
+from rl_rewards.command_line.advice import ADVICE, QUESTIONS, RESULTS
+from tests.runs import composed
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_a_command_composes_and_its_study_is_stored(name, capsys):
+    composed(*shlex.split(ADVICE[name].command))
+    assert (RESULTS / f"{ADVICE[name].study}.json").is_file()
+    advise.main(["--method", name])
+    assert "claim" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", QUESTIONS)
+def test_a_flag_leads_to_its_leaf(flag, capsys):
+    advise.main([f"--{flag}"])
+    assert ADVICE[QUESTIONS[flag][1]].command in capsys.readouterr().out
