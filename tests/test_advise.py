@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from rl_rewards import advise
-from rl_rewards.command_line.advice import ADVICE, QUESTIONS, RESULTS
+from rl_rewards.command_line.advice import ADVICE, QUESTIONS, RESULTS, TABLES
 from tests.runs import composed
 
 
@@ -21,3 +21,8 @@ def test_a_command_composes_and_its_study_is_stored(name, capsys):
 def test_a_flag_leads_to_its_leaf(flag, capsys):
     advise.main([f"--{flag}"])
     assert ADVICE[QUESTIONS[flag][1]].command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("row", [(table, row) for table in TABLES for row in TABLES[table]], ids=str)
+def test_a_row_of_a_table_has_advice(row):
+    assert ADVICE[TABLES[row[0]][row[1]]].needs
