@@ -1,7 +1,8 @@
-"""Python interface to a learned reward: a function of numpy arrays, and a Gymnasium wrapper.
+"""Python interface to what a run learned: its policy and its reward as functions of numpy arrays.
 
-These are ``rl_rewards.load_reward(RUN_DIR)`` and ``rl_rewards.LearnedReward(env, RUN_DIR)``; any library can train on
-them. Only the run's configuration, its spec.json and the reward in its checkpoint are read.
+``rl_rewards.load_policy(RUN_DIR)`` acts in any program. Any library can train on ``rl_rewards.load_reward(RUN_DIR)``
+and on the Gymnasium wrapper ``rl_rewards.LearnedReward(env, RUN_DIR)``. Only the run's configuration, its spec.json and
+the policy or the reward in its checkpoint are read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +17,21 @@ import numpy as np
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, Transition
+from rl_rewards.loop.loaded_policy import LoadedPolicy, batch_axes
+from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.sources import RestoredReward, restore_from_run
 from rl_rewards.loop.trust import trusted_packages
+
+
+def load_policy(run_dir: str | PathLike, seed: int | None = None, trust: str | Sequence[str] = ()) -> LoadedPolicy:
+    """Return the policy of the newest checkpoint of ``run_dir``; arguments and errors are those of :func:`load_reward`.
+
+    Args:
+        run_dir: the folder of a run; RUN_DIR@best for the policy of its best evaluation, RUN_DIR@last for the newest.
+        seed: the seed whose policy is loaded; needed if several seeds were trained in one program.
+        trust: a package, or several, with your own classes of algorithms and models. Loading runs their code.
+    """
+    return LoadedPolicy(restore_policy(run_dir, seed, trusted_packages(trust)))
 
 
 def load_reward(run_dir: str | PathLike, seed: int | None = None, trust: str | Sequence[str] = ()) -> "LoadedReward":
@@ -81,7 +95,7 @@ class LoadedReward:
                 given[name] is not None,
                 f"This reward reads {', '.join(self.reads)}, and {name} is missing; give it as {_argument(name)}.",
             )
-        batch = _batch(self.spec, np.asarray(obs))
+        batch = batch_axes(self.spec, np.asarray(obs), "reward")
         values = {
             name: np.zeros((*batch, *shape), dtype)
             if given[name] is None
@@ -155,17 +169,6 @@ def _from_zero(space: gymnasium.Space, action: Any) -> Any:
 
 def _argument(name: str) -> str:
     return f"info={{'{name.removeprefix('info.')}': ARRAY}}" if name.startswith("info.") else f"{name}=ARRAY"
-
-
-def _batch(spec: EnvSpec, obs: np.ndarray) -> tuple[int, ...]:
-    shape = tuple(spec.obs.shape)
-    batch = obs.shape[: max(0, obs.ndim - len(shape))]
-    require(
-        obs.shape == (*batch, *shape),
-        f"obs has the shape {list(obs.shape)}; this reward was learned on {spec.name}, whose obs has the shape "
-        f"{list(shape)} after any batch axes.",
-    )
-    return batch
 
 
 def _checked(
