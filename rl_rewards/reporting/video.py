@@ -66,8 +66,7 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
     newest = max((run_dir / "evaluations").glob("*.npz"), default=None)
     if newest is None:
         return []
-    every = max(1, round(1.0 / (30.0 * step_seconds)))  # steps per frame
-    frames_per_second = float(np.clip(1.0 / (every * step_seconds), 10.0, 30.0))
+    every, frames_per_second = _pace(step_seconds)
     written = []
     best = best_round(run_dir, seed_index)
     evaluation = run_dir / "evaluations" / f"{best:06d}.npz" if best is not None else None
@@ -91,6 +90,23 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
             print(f"No video: {error}.", flush=True)
             break
     return written
+
+
+def write_scenes(path: Path, episodes: Sequence[np.ndarray], draw: Draw, step_seconds: float) -> None:
+    """Write a video of episodes, each with scenes [T, k], one after another; arguments as for :func:`write_videos`.
+
+    Raises:
+        CannotDraw: if the scenes cannot be drawn here.
+    """
+    every, frames_per_second = _pace(step_seconds)
+    frames = [frame for scenes in episodes for frame in _frames(scenes)[::every]][:MOST_FRAMES]
+    _write(path, frames, draw, frames_per_second)
+
+
+def _pace(step_seconds: float) -> tuple[int, float]:
+    """Return steps per frame, and frames per second, for a video in real time at 10 to 30 frames per second."""
+    every = max(1, round(1.0 / (30.0 * step_seconds)))
+    return every, float(np.clip(1.0 / (every * step_seconds), 10.0, 30.0))
 
 
 def best_round(run_dir: Path, seed_index: int = 0) -> int | None:

@@ -1,0 +1,99 @@
+"""Episodes of a run's policy in fresh environments, one by one, as ``python -m rl_rewards.play`` shows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import EnvSpec, Transition
+from rl_rewards.envs.base import Environment
+from rl_rewards.loop.build import build_env
+from rl_rewards.loop.episodes import first_episodes, last_steps
+from rl_rewards.loop.policies import record, restore_policy
+from rl_rewards.loop.run_folder import read_config
+from rl_rewards.loop.saved_state import saved_state
+from rl_rewards.loop.sources import restore_from_run
+from rl_rewards.loop.trust import trusted_class
+from rl_rewards.rewards.base import changes_run
+
+
+@dataclass(frozen=True)
+class PlayedEpisode:
+    """One episode and its outcome; None for what the environment or the run does not have."""
+
+    steps: int
+    true_return: float | None
+    learned_return: float | None
+    success: bool | None
+    text: tuple[str, str] | None  # the prompt and the response of an environment of texts
+    scenes: np.ndarray | None  # [steps, k], for ``Environment.draw``
+
+
+@dataclass(frozen=True)
+class Played:
+    """Episodes of one policy, and the environment that draws their scenes."""
+
+    env: Environment
+    spec: EnvSpec
+    episodes: Sequence[PlayedEpisode]
+
+
+def play(
+    run: str, episodes: int, explore: bool, seed: int | None = None, env_seed: int = 0, trust: Sequence[str] = ()
+) -> Played:
+    """Return episodes of the policy of a run in the environment of its evaluations; nothing in the folder changes.
+
+    Args:
+        run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation.
+        episodes: how many.
+        explore: sample actions from the policy instead of taking its mode.
+        seed: the seed of the policy, if the run trained several seeds in one program.
+        env_seed: of the environments and of sampled actions.
+        trust: other packages whose classes the configuration may name; their code is executed.
+
+    Raises:
+        ConfigError: when the policy cannot be restored, or the run is a game of two players.
+    """
+    require(episodes >= 1, f"--episodes {episodes} must be at least 1.")
+    policy = restore_policy(run, seed, trust)
+    require(
+        not changes_run(trusted_class(policy.config["reward"].get("_target_"), trust)),
+        f"{run} is a game of two players, which has no episodes of one policy; videos/games.mp4 in its folder shows "
+        "games.",
+    )
+    env = build_env(read_config(saved_state(run).run_dir, ["env"], trust)).episodes.evaluated
+    rollout = first_episodes(policy.spec, record(env, policy, episodes, explore, 0.0, env_seed))
+    learned = _learned(run, seed, trust, rollout)
+    each = [_episode(env, policy.spec, rollout, learned, i) for i in range(episodes)]
+    return Played(env, policy.spec, each)
+
+
+def _learned(run: str, seed: int | None, trust: Sequence[str], rollout: Transition) -> np.ndarray | None:
+    """Return the rewards [T, B] of the run's own reward; None if it has none that can be used on its own."""
+    try:
+        source, state, _ = restore_from_run(run, seed, trust)
+        return np.asarray(jax.jit(source.portable_reward)(state, rollout))
+    except ConfigError:
+        return None
+
+
+def _episode(
+    env: Environment, spec: EnvSpec, rollout: Transition, learned: np.ndarray | None, number: int
+) -> PlayedEpisode:
+    valid = np.asarray(rollout.valid)[:, number]
+    last = last_steps(rollout)[0][number]
+    success, scene = (rollout.info.get(name) for name in ("success", "scene"))
+    text = None
+    if env.passage is not None:
+        text = env.passage(jax.tree.map(lambda x: np.asarray(x)[: last + 1, number], rollout))
+    return PlayedEpisode(
+        steps=int(valid.sum()),
+        true_return=float(np.sum(rollout.env_reward[:, number] * valid)) if spec.has_true_reward else None,
+        learned_return=None if learned is None else float(np.sum(learned[:, number] * valid)),
+        success=None if success is None else bool(success[last, number]),
+        text=text,
+        scenes=None if scene is None else np.asarray(scene)[: last + 1, number],
+    )

@@ -1,0 +1,92 @@
+"""Entry point that shows a trained policy: ``python -m rl_rewards.play RUN_DIR`` plays episodes and prints outcomes."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rl_rewards.command_line.exits import guarded
+from rl_rewards.core.errors import CannotDraw, ConfigError
+
+if TYPE_CHECKING:
+    from rl_rewards.loop.playing import Played, PlayedEpisode
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Play episodes, print a line for each, and write a video if one is asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rl_rewards.play",
+        description="Play episodes with the policy of a run, in the environment of its evaluations. Nothing in the "
+        "run's folder changes.",
+        epilog="Example: python -m rl_rewards.play RUN_DIR --at best --video episodes.mp4",
+    )
+    parser.add_argument("run", metavar="RUN_DIR", help="a run, finished or not, with a checkpoint")
+    parser.add_argument("--at", choices=("best", "last"), default="last", help="the best policy, or the newest")
+    parser.add_argument("--episodes", type=int, default=5, metavar="N", help="how many; default: 5")
+    parser.add_argument("--deterministic", action="store_true", help="take the policy's mode instead of sampling")
+    parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="write the episodes to a video")
+    parser.add_argument("--seed", type=int, metavar="N", help="the seed, if the run trained several in one program")
+    parser.add_argument("--env-seed", type=int, default=0, metavar="N", help="of where episodes begin; default: 0")
+    parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="a package of your own classes")
+    chosen = parser.parse_args(arguments)
+    with guarded():
+        _run(chosen)
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    if chosen.video is not None and chosen.video.suffix != ".mp4":
+        raise ConfigError(f"--video {chosen.video} must end in .mp4.")
+    from rl_rewards.loop.playing import play
+    from rl_rewards.loop.trust import trusted_packages
+
+    run = chosen.run if chosen.run.endswith(("@best", "@last")) else f"{chosen.run}@{chosen.at}"
+    played = play(
+        run, chosen.episodes, not chosen.deterministic, chosen.seed, chosen.env_seed, trusted_packages(chosen.trust)
+    )
+    for number, one in enumerate(played.episodes, 1):
+        print(f"Episode {number}: {_in_words(one)}")
+        if one.text is not None:
+            print(f"  prompt    {one.text[0]}\n  response  {one.text[1]}")
+    print(_summary(played))
+    if chosen.video is not None:
+        _film(played, chosen.video)
+
+
+def _in_words(one: "PlayedEpisode") -> str:
+    words = [f"{one.steps} step{'s' * (one.steps != 1)}"]
+    words += [
+        f"{name} return {value:.3f}"
+        for name, value in (("true", one.true_return), ("learned", one.learned_return))
+        if value is not None
+    ]
+    if one.success is not None:
+        words.append("success" if one.success else "no success")
+    return ", ".join(words)
+
+
+def _summary(played: "Played") -> str:
+    """Return the means of all episodes."""
+    episodes, words = played.episodes, []
+    for name in ("true_return", "learned_return"):
+        values = [value for one in episodes if (value := getattr(one, name)) is not None]
+        if values:
+            words.append(f"{name.replace('_', ' ')} {sum(values) / len(values):.3f}")
+    if episodes[0].success is not None:
+        words.append(f"success in {sum(bool(one.success) for one in episodes)} of {len(episodes)}")
+    return f"Mean of {len(episodes)} on {played.spec.name}: {', '.join(words) or 'no outcome is known here'}."
+
+
+def _film(played: "Played", path: Path) -> None:
+    from rl_rewards.reporting.video import write_scenes
+
+    scenes = [one.scenes for one in played.episodes if one.scenes is not None]
+    if not scenes:
+        raise ConfigError(f"{played.spec.name} records no scenes, so that there is nothing to draw; leave out --video.")
+    try:
+        write_scenes(path, scenes, played.env.draw, played.spec.step_seconds)
+    except CannotDraw as error:
+        raise ConfigError(f"No video: {error}") from error
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

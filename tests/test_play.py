@@ -1,0 +1,95 @@
+"""Played episodes: the loop's own, with their outcomes in words and on video."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import imageio.v2 as imageio
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_rewards import play as door
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.loop import playing
+from rl_rewards.loop.build import build_env
+from rl_rewards.loop.playing import Played, PlayedEpisode, play
+from rl_rewards.loop.policies import record, restore_policy
+from rl_rewards.loop.sources import restore_from_run
+from tests.finished import finished_run
+
+RETURNS = ("true_return", "learned_return")
+
+
+def test_plays_the_policy_and_counts_as_the_loop_does(kept_run):
+    policy = restore_policy(kept_run)
+    rollout = record(build_env(policy.config), policy, 3, True, 0.0, seed=4)
+    found = play(str(kept_run), 3, explore=True, env_seed=4)
+    assert [one.steps for one in found.episodes] == [policy.spec.max_episode_steps] * 3
+    returns, paid = (np.array([getattr(one, name) for one in found.episodes], float) for name in RETURNS)
+    np.testing.assert_allclose(returns, rollout.env_reward.sum(axis=0), rtol=1e-5)
+    source, state, _ = restore_from_run(kept_run)
+    learned = np.asarray(source.portable_reward(state, jax.tree.map(jnp.asarray, rollout))).sum(axis=0)
+    np.testing.assert_allclose(paid, learned, rtol=1e-4)
+    assert [one.success for one in found.episodes] == [bool(one) for one in rollout.info["success"][-1]]
+    np.testing.assert_array_equal(found.episodes[1].scenes, rollout.info["scene"][:, 1])
+    mode = play(str(kept_run), 3, explore=False, env_seed=4)
+    assert [one.learned_return for one in mode.episodes] != [one.learned_return for one in found.episodes]
+
+
+def test_an_episode_that_ends_early_counts_to_its_end(tmp_path):
+    run = finished_run(
+        tmp_path / "run", "env=gymnasium", "env.id=CartPole-v1", "reward=environment", "algorithm.num_envs=8",
+        "algorithm.rollout_length=64", "total_env_steps=512", evaluated=False,
+    )  # fmt: skip
+    found = play(str(run), 4, explore=True)
+    assert all(one.true_return == one.steps and one.steps < 500 for one in found.episodes), "CartPole pays 1 a step"
+    assert len({one.steps for one in found.episodes}) > 1
+    assert found.episodes[0].success is None
+
+
+def test_a_game_is_refused(tmp_path):
+    run = finished_run(
+        tmp_path / "run", "env=hall", "reward=self_play", "algorithm.rollout_length=80", "total_env_steps=640",
+        evaluated=False,
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match=r"is a game of two players.*videos/games\.mp4"):
+        play(str(run), 1, explore=True)
+
+
+def test_the_command_prints_episodes_and_writes_a_video(kept_run, capsys, tmp_path):
+    door.main([str(kept_run), "--at", "best", "--episodes", "2", "--deterministic", "--video", f"{tmp_path}/a.mp4"])
+    said = capsys.readouterr().out
+    assert said.count("steps, true return") == 2 and "Episode 2: 40 steps" in said
+    assert "Mean of 2 on point: true return" in said and "success in " in said
+    frames = imageio.mimread(tmp_path / "a.mp4")
+    assert 20 <= len(frames) <= 80
+
+
+def test_a_text_shows_prompt_and_response(capsys, monkeypatch):
+    one = PlayedEpisode(1, 2.0, None, True, ("how are you ?", "fine ."), None)
+    spec = SimpleNamespace(name="text")
+    monkeypatch.setattr(playing, "play", lambda *_: Played(None, spec, [one]))  # pyright: ignore[reportArgumentType]
+    door.main(["run"])
+    assert capsys.readouterr().out.splitlines() == [
+        "Episode 1: 1 step, true return 2.000, success",
+        "  prompt    how are you ?",
+        "  response  fine .",
+        "Mean of 1 on text: true return 2.000, success in 1 of 1.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--episodes", "0"], "--episodes 0 must be at least 1"), (["--video", "a.gif"], r"must end in .mp4")],
+)
+def test_refusals(kept_run, words, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        door.main([str(kept_run), *words])
+    assert stopped.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_help_imports_no_jax():
+    code = "import sys; from rl_rewards import play; assert 'jax' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
