@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
         epilog="Example: python -m rl_rewards.play RUN_DIR --at best --video episodes.mp4",
     )
     parser.add_argument("run", metavar="RUN_DIR", help="a run, finished or not, with a checkpoint")
-    parser.add_argument("--at", choices=("best", "last"), default="last", help="the best policy, or the newest")
+    parser.add_argument("--at", choices=("best", "last"), help="the best policy, or the newest; default: last")
     parser.add_argument("--episodes", type=int, default=5, metavar="N", help="how many; default: 5")
     parser.add_argument("--deterministic", action="store_true", help="take the policy's mode instead of sampling")
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="write the episodes to a video")
@@ -38,7 +38,10 @@ def _run(chosen: argparse.Namespace) -> None:
     from rl_rewards.loop.playing import play
     from rl_rewards.loop.trust import trusted_packages
 
-    run = chosen.run if chosen.run.endswith(("@best", "@last")) else f"{chosen.run}@{chosen.at}"
+    named = next((at for at in ("best", "last") if chosen.run.endswith(f"@{at}")), None)
+    if named and chosen.at and named != chosen.at:
+        raise ConfigError(f"{chosen.run} and --at {chosen.at} name two different policies; leave one of them out.")
+    run = chosen.run if named else f"{chosen.run}@{chosen.at or 'last'}"
     played = play(
         run, chosen.episodes, not chosen.deterministic, chosen.seed, chosen.env_seed, trusted_packages(chosen.trust)
     )
@@ -47,6 +50,8 @@ def _run(chosen: argparse.Namespace) -> None:
         if one.text is not None:
             print(f"  prompt    {one.text[0]}\n  response  {one.text[1]}")
     print(_summary(played))
+    if played.unpaid is not None:
+        print(f"The learned return is not known: {played.unpaid}")
     if chosen.video is not None:
         _film(played, chosen.video)
 
@@ -84,7 +89,9 @@ def _film(played: "Played", path: Path) -> None:
     try:
         write_scenes(path, scenes, played.env.draw, played.spec.step_seconds)
     except CannotDraw as error:
-        raise ConfigError(f"No video: {error}") from error
+        raise ConfigError(f"No video: {str(error).removesuffix('.')}.") from error
+    except OSError as error:
+        raise ConfigError(f"--video {path} cannot be written: {error.strerror or error}.") from error
     print(path)
 
 

@@ -1,5 +1,6 @@
 """Played episodes: the loop's own, with their outcomes in words and on video."""
 
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -30,7 +31,7 @@ def test_plays_the_policy_and_counts_as_the_loop_does(kept_run):
     returns, paid = (np.array([getattr(one, name) for one in found.episodes], float) for name in RETURNS)
     np.testing.assert_allclose(returns, rollout.env_reward.sum(axis=0), rtol=1e-5)
     source, state, _ = restore_from_run(kept_run)
-    learned = np.asarray(source.portable_reward(state, jax.tree.map(jnp.asarray, rollout))).sum(axis=0)
+    learned = np.asarray(source.reward(state, jax.tree.map(jnp.asarray, rollout))).sum(axis=0)
     np.testing.assert_allclose(paid, learned, rtol=1e-4)
     assert [one.success for one in found.episodes] == [bool(one) for one in rollout.info["success"][-1]]
     np.testing.assert_array_equal(found.episodes[1].scenes, rollout.info["scene"][:, 1])
@@ -82,12 +83,40 @@ def test_a_text_shows_prompt_and_response(capsys, monkeypatch):
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["--episodes", "0"], "--episodes 0 must be at least 1"), (["--video", "a.gif"], r"must end in .mp4")],
+    [
+        (["--episodes", "0"], "--episodes 0 must be at least 1"),
+        (["--video", "a.gif"], r"must end in .mp4"),
+        (["--at", "nothing"], "invalid choice"),
+    ],
 )
 def test_refusals(kept_run, words, message, capsys):
     with pytest.raises(SystemExit) as stopped:
         door.main([str(kept_run), *words])
     assert stopped.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_two_names_of_a_policy_that_differ(kept_run, capsys):
+    with pytest.raises(SystemExit):
+        door.main([f"{kept_run}@best", "--at", "last"])
+    assert "name two different policies; leave one of them out" in capsys.readouterr().err
+
+
+def test_a_reward_that_cannot_be_read_is_told(kept_run, monkeypatch, capsys):
+    def missing(*_):
+        raise ConfigError("its examples are gone.")
+
+    monkeypatch.setattr(playing, "restore_from_run", missing)
+    door.main([str(kept_run), "--episodes", "1"])
+    said = capsys.readouterr().out
+    assert "The learned return is not known: its examples are gone." in said
+    assert not re.search(r"learned return -?\d", said)
+
+
+def test_a_video_that_cannot_be_written(kept_run, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as stopped:
+        door.main([str(kept_run), "--episodes", "1", "--video", f"{tmp_path}/file/a.mp4"])
+    assert stopped.value.code == 2 and "a.mp4 cannot be written: " in capsys.readouterr().err
 
 
 def test_help_imports_no_jax():

@@ -39,6 +39,7 @@ class Played:
     env: Environment
     spec: EnvSpec
     episodes: Sequence[PlayedEpisode]
+    unpaid: str | None = None  # why there is no learned return
 
 
 def play(
@@ -66,18 +67,20 @@ def play(
     )
     env = build_env(read_config(saved_state(run).run_dir, ["env"], trust)).episodes.evaluated
     rollout = first_episodes(policy.spec, record(env, policy, episodes, explore, 0.0, env_seed))
-    learned = _learned(run, seed, trust, rollout)
+    learned, unpaid = _learned(run, seed, trust, rollout)
     each = [_episode(env, policy.spec, rollout, learned, i) for i in range(episodes)]
-    return Played(env, policy.spec, each)
+    return Played(env, policy.spec, each, unpaid)
 
 
-def _learned(run: str, seed: int | None, trust: Sequence[str], rollout: Transition) -> np.ndarray | None:
-    """Return the rewards [T, B] of the run's own reward; None if it has none that can be used on its own."""
+def _learned(
+    run: str, seed: int | None, trust: Sequence[str], rollout: Transition
+) -> tuple[np.ndarray | None, str | None]:
+    """Return the rewards [T, B] by the run's own reward, as evaluations count them; or None, and why."""
     try:
         source, state, _ = restore_from_run(run, seed, trust)
-        return np.asarray(jax.jit(source.portable_reward)(state, rollout))
-    except ConfigError:
-        return None
+        return np.asarray(jax.jit(source.reward)(state, rollout)), None
+    except ConfigError as error:
+        return None, str(error)
 
 
 def _episode(

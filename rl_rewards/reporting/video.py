@@ -87,7 +87,7 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
                 _write(path, frames, draw, frames_per_second)
                 written.append(path)
         except CannotDraw as error:
-            print(f"No video: {error}.", flush=True)
+            print(f"No video: {str(error).removesuffix('.')}.", flush=True)
             break
     return written
 
@@ -170,7 +170,7 @@ def _write(path: Path, frames: Sequence[Frame], draw: Draw, frames_per_second: f
     import imageio.v2 as imageio
 
     draw(frames[0].scene)  # raises CannotDraw before a file is created
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     # imageio starts ffmpeg by a fork and an immediate exec, which is safe despite JAX's threads.
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
     writer: Any = imageio.get_writer(path, fps=frames_per_second, macro_block_size=2)
