@@ -1,4 +1,4 @@
-"""What a page shows of a study: its verdicts, its figure, and how to repeat it."""
+"""Collects the parts of a study that a page shows: its verdicts, its figure, and its command."""
 
 import base64
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from rl_rewards.command_line.compose import composed
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.types import Box, EnvSpec, Transition
+from rl_rewards.core.types import Transition
 from rl_rewards.data.rated.fit import HELD_OUT_EVERY
 from rl_rewards.data.rated.texts import RatedTexts, read_rated_texts
 from rl_rewards.labelers.ask_again import AskedAgain, ask_again
@@ -23,6 +23,7 @@ from rl_rewards.labelers.base import Labeling
 from rl_rewards.labelers.calibration import calibrate
 from rl_rewards.labelers.judge_statistics import differences
 from rl_rewards.labelers.pairs import Pairs
+from rl_rewards.lecture.language.numbered_texts import no_picture, numbered
 from rl_rewards.loop.build import build_labeling
 from rl_rewards.reporting.figures.drawing import ALARM, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
@@ -38,16 +39,7 @@ FLIPS = 0.9
 CLOSE = 0.1
 """The largest distance from the ceiling that counts as close to it."""
 ASKED = "Write a sentence of a film review."
-SPEC = EnvSpec(
-    name="rated_texts",
-    obs=Box((1,), (0.0,), (1e6,)),
-    action=Box((1,), (0.0,), (1e6,)),
-    max_episode_steps=1,
-    info={},
-    ends_early=False,
-    restores=True,
-    has_success=False,
-)
+SPEC = numbered("rated_texts")
 """Segments whose only action is the number of a text."""
 
 
@@ -93,7 +85,7 @@ class JudgeCalibration:
             return ASKED, texts.text[round(float(np.asarray(segment.action)[0, 0]))]
 
         folder = Path(self.folder).expanduser() / name
-        return ask_again(labeling, asked.pairs, SPEC, _no_picture, None, passage, folder)
+        return ask_again(labeling, asked.pairs, SPEC, no_picture, None, passage, folder)
 
     def claims(self, found: Mapping[str, Any]) -> list[Claim]:
         """Claim that the small model rates better than a coin and compares by position, and that words do better.
@@ -204,7 +196,3 @@ def _right(tested: Float[np.ndarray, "N 2"], trusted: Float[np.ndarray, "N 2"]) 
     """Return 1 where the order is the people's, 0 where it is not, 0.5 for a tie and NaN where there is no answer."""
     answer, truth = (np.sign(scores[:, 0] - scores[:, 1]) for scores in (tested, trusted))
     return 0.5 * (1.0 + answer * truth)
-
-
-def _no_picture(scene: np.ndarray) -> np.ndarray:
-    raise AssertionError("texts are not drawn for a judge")

@@ -20,13 +20,14 @@ import numpy as np
 from rl_rewards.command_line.compose import composed
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import TrainingFailed
-from rl_rewards.core.types import Box, EnvSpec, Transition
+from rl_rewards.core.types import Transition
 from rl_rewards.labelers.ask_again import AskedAgain, ask_again
 from rl_rewards.labelers.base import Labeling
 from rl_rewards.labelers.judge.client import Connection, Endpoint
 from rl_rewards.labelers.judge.local import MODEL, start
 from rl_rewards.labelers.judge.prompts import Messages
 from rl_rewards.labelers.pairs import Pairs
+from rl_rewards.lecture.language.numbered_texts import no_picture, numbered
 from rl_rewards.loop.build import build_labeling
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
@@ -42,16 +43,7 @@ SAME = 0.9
 """Two texts with a larger share of common words (difflib's ratio) count as the same."""
 TRANSCRIPTS = "transcripts.jsonl"
 TIMEOUT_SECONDS = 300.0
-SPEC = EnvSpec(
-    name="transcripts",
-    obs=Box((1,), (0.0,), (1e6,)),
-    action=Box((1,), (0.0,), (1e6,)),
-    max_episode_steps=1,
-    info={},
-    ends_early=False,
-    restores=True,
-    has_success=False,
-)
+SPEC = numbered("transcripts")
 """Segments whose only observation is the number of a prompt, and whose only action is 0, the response, or 1."""
 Write = Callable[[Messages, int], str]
 """Messages and a seed -> what the model writes."""
@@ -59,7 +51,7 @@ Write = Callable[[Messages, int], str]
 
 @dataclass(frozen=True)
 class Transcript:
-    """What the model wrote about one prompt."""
+    """A prompt, and the texts that the model wrote for it."""
 
     prompt: str
     principle: str
@@ -228,8 +220,4 @@ def _ask(labeling: Labeling, found: Sequence[Transcript], folder: Path) -> Asked
     obs = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None, None, None], (n, 2, 1, 1))
     action = np.broadcast_to(np.array([0.0, 1.0], np.float32)[None, :, None, None], (n, 2, 1, 1))
     pairs = Pairs(obs, action, {}, np.zeros((n, 2)), ("nobody",), np.zeros(n, int))
-    return ask_again(labeling, pairs, SPEC, _no_picture, None, passage, folder)
-
-
-def _no_picture(scene: np.ndarray) -> np.ndarray:
-    raise AssertionError("texts are not drawn for a judge")
+    return ask_again(labeling, pairs, SPEC, no_picture, None, passage, folder)
