@@ -25,14 +25,18 @@ class Section(NamedTuple):
     words: StudyWords
     run_it: str  # the command that measures it
     minutes: str  # about how long that takes with size=small; empty if not known
-    outcomes: list[str]  # of its claims, for the table of contents; empty if it was not run
+    records: list[dict]  # its stored verdicts; empty if it was not run
+    outcomes: list[str]  # of its claims, for the table of contents
 
 
 def of_runs(folder: Path, size: str) -> Files:
     """Return where the studies that were run on this machine have their files, below ``folder``."""
-    return lambda experiment: tuple(
-        folder / f"{study_name(f'lecture/{experiment}')}-{size}" / f"verdict.{end}" for end in ("json", "png")
-    )  # pyright: ignore[reportReturnType]
+
+    def files(experiment: str) -> tuple[Path, Path]:
+        own = folder / f"{study_name(f'lecture/{experiment}')}-{size}"
+        return own / "verdict.json", own / "verdict.png"
+
+    return files
 
 
 def of_stored(folder: Path) -> Files:
@@ -43,7 +47,12 @@ def of_stored(folder: Path) -> Files:
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder} does not exist; only a checkout of the repository has the published results.")
-    return lambda experiment: tuple(folder / f"{study_name(f'lecture/{experiment}')}.{end}" for end in ("json", "png"))  # pyright: ignore[reportReturnType]
+
+    def files(experiment: str) -> tuple[Path, Path]:
+        name = study_name(f"lecture/{experiment}")
+        return folder / f"{name}.json", folder / f"{name}.png"
+
+    return files
 
 
 def write_lecture(path: Path, files: Files, size: str, told: Sequence[str] = ()) -> None:
@@ -59,7 +68,7 @@ def write_lecture(path: Path, files: Files, size: str, told: Sequence[str] = ())
     """
     chapters = [(chapter.title, list(_sections(chapter, files, size))) for chapter in CHAPTERS]
     sections = [one for _, found in chapters for one in found]
-    records = [record for one in sections for record in _verdicts(files(one.words.name)[0])]
+    records = [record for one in sections for record in one.records]
     missing = sum(not one.outcomes for one in sections)
     headline = f"The lecture: {count_outcomes(records)}" if records else "The lecture: nothing was measured yet"
     if missing:
@@ -79,12 +88,9 @@ def _sections(chapter: Chapter, files: Files, size: str) -> Iterator[Section]:
             words=words,
             run_it=f"python -m rl_rewards.run experiment=lecture/{experiment} size={size}",
             minutes=time_of(f"lecture/{experiment}"),
+            records=[one for one in record.get("verdicts", []) if isinstance(one, dict)],
             outcomes=[one.kind for one in words.verdicts],
         )
-
-
-def _verdicts(path: Path) -> list[dict]:
-    return [one for one in _read(path).get("verdicts", []) if isinstance(one, dict)]
 
 
 def _read(path: Path) -> dict:

@@ -1,10 +1,9 @@
 """Constitutional AI's first stage with a real model: SmolLM2-135M-Instruct responds, criticises itself and revises.
 
-Slides: a model criticises its own response by a principle and revises it (Bai et al. 2022, arXiv:2212.08073, section
-3.1). The paper's models have 52 billion parameters, and it reports that critiques help small models most (section 3.5);
-this one has 0.135 billion. Everything that it wrote is kept in verdict.json, as it was. Whether a text refuses or warns
-is decided by phrases that anybody can count; which of two texts is better, by the same model as a judge. All intervals
-are over prompts.
+Slides: a model criticises its own response by a principle and revises it (Bai et al. 2022, arXiv:2212.08073). This
+model has 0.135 billion parameters, hundreds of times fewer than the paper's. Everything that it wrote is kept in
+verdict.json, as it was. Whether a text refuses or warns is decided by phrases that anybody can count; which of two
+texts is better, by the same model as a judge. All intervals are over prompts.
 """
 
 import difflib
