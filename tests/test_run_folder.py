@@ -187,8 +187,8 @@ def test_a_broken_configuration_is_mended_from_the_checkpoint(copy, content, cap
 
 
 def test_an_arm_goes_on_however_its_study_writes_its_arms(copy):
-    """Each arm stores the study's configuration, but other arms' settings do not affect its run."""
-    start_run(composed(*SMALL, *RUN, "size=small", "arms={a: [{extends: _b}], _b: []}"), copy, CHOICES)
+    """Each arm stores the study's configuration, but other arms' settings do not affect its run, nor what is shared."""
+    start_run(composed(*SMALL, *RUN, "size=small", "arms={a: [{extends: _b}], _b: []}", "shared=[a]"), copy, CHOICES)
 
 
 def test_without_a_copy_only_the_first_command_goes_on(copy, outer_patch, capsys):

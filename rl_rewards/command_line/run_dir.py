@@ -22,7 +22,7 @@ from rl_rewards.loop.trust import check_targets, take_trust, trusted_packages
 
 GROUPS = ("env", "reward", "algorithm")
 RESUMABLE_OVERRIDES = ("logger", "total_env_steps", "trust")
-OF_A_STUDY = ("study", "arms", "size", "sizes")
+OF_A_STUDY = ("study", "arms", "shared", "size", "sizes")
 """Keys of an arm's configuration that say where it comes from and do not affect the run."""
 
 

@@ -8,6 +8,7 @@ import pytest
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import NOBODY, Labels
 from rl_rewards.core.types import Experience, Transition
+from rl_rewards.rewards.process import step_model
 from tests.probes import make, make_spec
 
 ENV = make("env", "text_chains", kinds=["worked"])
@@ -119,6 +120,22 @@ def test_scores_depend_on_the_text_so_far_alone():
     np.testing.assert_allclose(jax.nn.sigmoid(again[range(4), first]), scores[range(4), first], atol=1e-5)
     paid = np.asarray(source.reward(state, jax.tree.map(lambda x: x[:, :4], STEPS)))
     np.testing.assert_allclose(paid[0], scores.min(axis=1), atol=1e-6)
+
+
+def test_many_texts_are_scored_in_pieces_with_the_same_result(monkeypatch):
+    source = process()
+    state, texts = source.init(jax.random.key(0)), STEPS.next_obs[0, :10]
+    params = jax.tree.map(lambda x: x + 0.1 * jnp.sign(x + 1e-3), state.best)
+    at_once = source._model.logits(params, texts)
+    seen, apply = [], type(source._model.network).apply
+    monkeypatch.setattr(step_model, "AT_ONCE", 4)
+    monkeypatch.setattr(
+        type(source._model.network),
+        "apply",
+        lambda self, v, some: (seen.append(some.shape[0]), apply(self, v, some))[1],
+    )
+    np.testing.assert_allclose(source._model.logits(params, texts), at_once, atol=1e-5)
+    assert set(seen) == {4}, "so that ten seeds fit into memory"
 
 
 @pytest.mark.parametrize("labels_of", ["steps", "outcome"])
