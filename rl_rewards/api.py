@@ -8,16 +8,19 @@ the policy or the reward in its checkpoint are read.
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import Discrete, EnvSpec, Transition
 from rl_rewards.loop.loaded_policy import LoadedPolicy, batch_axes
+from rl_rewards.loop.onnx_file import OnnxInput, write_onnx
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.sources import RestoredReward, restore_from_run
 from rl_rewards.loop.trust import trusted_packages
@@ -63,7 +66,8 @@ class LoadedReward:
         source, state, self.spec = restored
         self.reads = source.requirements.reads
         self._info_keys = source.requirements.info_keys
-        self._reward = jax.jit(lambda transitions: source.portable_reward(state, transitions))
+        self._of_transitions = lambda transitions: source.portable_reward(state, transitions)
+        self._reward = jax.jit(self._of_transitions)
 
     def __call__(
         self,
@@ -103,8 +107,37 @@ class LoadedReward:
             for name, (shape, dtype) in self._layout().items()
         }
         _check_choice(self.spec, values["action"])
-        flag = np.zeros(batch, bool)
-        transitions = Transition(
+        return np.asarray(self._reward(self._transitions(values, batch)))
+
+    def to_onnx(self, path: str | PathLike) -> Path:
+        """Write the reward as an ONNX file and return its path.
+
+        Its inputs are those that the reward reads (``reads``) by their names, each [B, ...]; its output is ``reward``
+        [B]. It has been compared with JAX. ``make onnx`` installs what this needs.
+
+        Raises:
+            ConfigError: when the reward cannot be converted, what is needed is not installed, or the file cannot be
+                written.
+        """
+        layout = self._layout()
+        choices = self.spec.action.n if isinstance(self.spec.action, Discrete) else None
+        inputs = {name: OnnxInput(*layout[name], choices if name == "action" else None) for name in self.reads}
+        require(bool(inputs), f"{path} is not written: this reward reads nothing, so that it is a constant.")
+
+        def reward(*given: jax.Array) -> jax.Array:
+            batch, known = given[0].shape[:1], dict(zip(inputs, given, strict=True))
+            values = {
+                name: known[name] if name in known else jnp.zeros((*batch, *shape), dtype)
+                for name, (shape, dtype) in layout.items()
+            }
+            return self._of_transitions(self._transitions(values, batch))
+
+        return write_onnx(path, reward, inputs, "reward")
+
+    def _transitions(self, values: Mapping[str, Any], batch: tuple[int, ...]) -> Transition:
+        """Return transitions of ``values``, which has the names of :meth:`_layout`."""
+        flag = jnp.zeros(batch, bool)
+        return Transition(
             **{name: value for name, value in values.items() if not name.startswith("info.")},
             terminated=flag,
             truncated=flag,
@@ -113,7 +146,6 @@ class LoadedReward:
             behaviour={},
             info={key: values[f"info.{key}"] for key in self._info_keys},
         )
-        return np.asarray(self._reward(transitions))
 
     def _layout(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """Return shape without batch axes, and dtype, of every possible input."""

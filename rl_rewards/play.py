@@ -20,7 +20,11 @@ def main(arguments: list[str] | None = None) -> None:
         epilog="Example: python -m rl_rewards.play RUN_DIR --at best --video episodes.mp4",
     )
     parser.add_argument("run", metavar="RUN_DIR", help="a run, finished or not, with a checkpoint")
-    parser.add_argument("--at", choices=("best", "last"), help="the best policy, or the newest; default: last")
+    parser.add_argument(
+        "--at",
+        metavar="best|last|ROUND",
+        help="the best policy, the newest (default), or that after so many rounds, if its checkpoint is kept",
+    )
     parser.add_argument("--episodes", type=int, default=5, metavar="N", help="how many; default: 5")
     parser.add_argument("--deterministic", action="store_true", help="take the policy's mode instead of sampling")
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="write the episodes to a video")
@@ -35,13 +39,16 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(chosen: argparse.Namespace) -> None:
     if chosen.video is not None and chosen.video.suffix != ".mp4":
         raise ConfigError(f"--video {chosen.video} must end in .mp4.")
+    if chosen.at is not None and chosen.at not in ("best", "last") and not chosen.at.isdecimal():
+        raise ConfigError(f"--at {chosen.at} must be best, last or a number of rounds.")
     from rl_rewards.loop.playing import play
+    from rl_rewards.loop.saved_state import saved_state
     from rl_rewards.loop.trust import trusted_packages
 
-    named = next((at for at in ("best", "last") if chosen.run.endswith(f"@{at}")), None)
-    if named and chosen.at and named != chosen.at:
+    named = saved_state(chosen.run)
+    run = chosen.run if chosen.at is None else f"{named.run_dir}@{chosen.at}"
+    if chosen.at is not None and str(named.run_dir) != chosen.run and saved_state(run) != named:
         raise ConfigError(f"{chosen.run} and --at {chosen.at} name two different policies; leave one of them out.")
-    run = chosen.run if named else f"{chosen.run}@{chosen.at or 'last'}"
     played = play(
         run, chosen.episodes, not chosen.deterministic, chosen.seed, chosen.env_seed, trusted_packages(chosen.trust)
     )

@@ -86,7 +86,8 @@ def test_a_text_shows_prompt_and_response(capsys, monkeypatch):
     [
         (["--episodes", "0"], "--episodes 0 must be at least 1"),
         (["--video", "a.gif"], r"must end in .mp4"),
-        (["--at", "nothing"], "invalid choice"),
+        (["--at", "nothing"], "--at nothing must be best, last or a number of rounds"),
+        (["--at", "3"], "has no checkpoint after 3 rounds, but after 5, 4, 2; name one of these"),
     ],
 )
 def test_refusals(kept_run, words, message, capsys):
@@ -99,6 +100,13 @@ def test_two_names_of_a_policy_that_differ(kept_run, capsys):
     with pytest.raises(SystemExit):
         door.main([f"{kept_run}@best", "--at", "last"])
     assert "name two different policies; leave one of them out" in capsys.readouterr().err
+
+
+def test_a_round_can_be_named_in_two_ways(kept_run, capsys):
+    for words in ([f"{kept_run}@2"], [str(kept_run), "--at", "2"], [f"{kept_run}@2", "--at", "2"], [str(kept_run)]):
+        door.main([*words, "--episodes", "1", "--deterministic"])
+    of_round, again, twice, last = re.findall(r"Episode 1: .*", capsys.readouterr().out)
+    assert of_round == again == twice != last
 
 
 def test_a_reward_that_cannot_be_read_is_told(kept_run, monkeypatch, capsys):

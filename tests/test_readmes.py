@@ -53,7 +53,7 @@ RUN_BY = {
 NOT_RUN = {
     r"make( (setup|help|format|clean))?$|source |pip install ": "sets up or tidies the checkout that the tests run in",
     r"make (check|test|test-long|lint|type)$|\.ci/run": "runs the tests, or what .ci/run runs beside them",
-    r"make (judge-local|language-data)": "downloads up to 200 MB",
+    r"make (judge-local|language-data|onnx)": "downloads up to 200 MB",
     r"ssh |wandb sweep": "needs another machine, or an account",
     r"python (scripts/|-m scripts\.)(measure_(?!best)\w+|inject_faults)": "takes from ten minutes to hours",
 }

@@ -1,6 +1,8 @@
 """The policy of a run outside of it, as a function of numpy arrays; ``rl_rewards.load_policy`` returns it."""
 
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,6 +11,7 @@ import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Discrete, EnvSpec, Memory, clip_action
+from rl_rewards.loop.onnx_file import OnnxInput, write_onnx
 from rl_rewards.loop.policies import RestoredPolicy
 
 
@@ -78,6 +81,27 @@ class LoadedPolicy:
             key, self._calls = jax.random.fold_in(jax.random.key(0), self._calls), self._calls + 1
         action, memory = self._act(self._state, memory, obs.astype(self.spec.obs.dtype), key, explore=not deterministic)
         return np.asarray(action), memory
+
+    def to_onnx(self, path: str | PathLike) -> Path:
+        """Write the policy's mode as an ONNX file, obs [B, *obs] -> action [B, *action], and return its path.
+
+        The file takes raw observations in the dtype of ``spec.obs``; it has been compared with JAX. ``make onnx``
+        installs what this needs.
+
+        Raises:
+            ConfigError: when the policy has a memory or cannot be converted, what is needed is not installed, or the
+                file cannot be written.
+        """
+        require(
+            not self.has_memory,
+            f"{path} is not written: this policy remembers earlier steps of an episode, and only a function of one "
+            "observation is written as ONNX.",
+        )
+
+        def mode(obs: jax.Array) -> jax.Array:
+            return self._one_step(self._state, (), obs, jax.random.key(0), explore=False)[0]
+
+        return write_onnx(path, mode, {"obs": OnnxInput(tuple(self.spec.obs.shape), self.spec.obs.dtype)}, "action")
 
     def _one_step(self, state: Any, memory: Memory, obs: jax.Array, key: jax.Array, explore: bool) -> Any:
         action, memory, _ = self._algorithm.act(state, memory, obs, key, explore)

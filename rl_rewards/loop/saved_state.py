@@ -1,22 +1,23 @@
 """Parses the paths of saved states: RUN_DIR and RUN_DIR@last are a run's newest state, RUN_DIR@best its best.
 
-``reward.run``, ``pretrain``, ``load_reward`` and ``restore_policy`` accept such paths.
+RUN_DIR@12 is the state after 12 rounds. ``reward.run``, ``pretrain``, ``load_reward`` and ``restore_policy`` accept
+such paths.
 """
 
+import re
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"  # the checkpoint with the policy and the reward of the best evaluation
-WHICH = ("last", BEST)
 
 
 class SavedState(NamedTuple):
     """A run folder, and which of its states is meant."""
 
     run_dir: Path
-    which: Literal["last", "best"]
+    which: Literal["last", "best"] | int  # a number of rounds
 
     @property
     def folder(self) -> Path:
@@ -25,9 +26,10 @@ class SavedState(NamedTuple):
 
 
 def saved_state(run: str | PathLike) -> SavedState:
-    """Return the state that ``run`` names. If a folder's own name ends in @best or @last, the name is that folder."""
+    """Return the state that ``run`` names. If the name is that of a folder, @ and all, that folder is meant."""
     text = fspath(run)
-    path, at, which = text.rpartition("@")
-    if at and which in WHICH and not Path(text).exists():
-        return SavedState(Path(path), cast(Literal["last", "best"], which))
-    return SavedState(Path(text), "last")
+    found = re.fullmatch(r"(.+)@(?:(last)|(best)|([0-9]+))", text, flags=re.DOTALL)
+    if found is None or Path(text).exists():
+        return SavedState(Path(text), "last")
+    path, last, best, rounds = found.groups()
+    return SavedState(Path(path), "last" if last else "best" if best else int(rounds))

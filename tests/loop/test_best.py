@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -188,6 +189,7 @@ def test_what_may_judge():
 def test_the_path_says_which(tmp_path):
     assert saved_state("runs/a") == saved_state("runs/a@last")
     assert saved_state("runs/a@best").which == "best" and str(saved_state("runs/a@best").run_dir) == "runs/a"
+    assert saved_state("runs/a@12") == (Path("runs/a"), 12)
     assert str(saved_state("me@home/a").run_dir) == "me@home/a"
     (tmp_path / "odd@best").mkdir()
     assert saved_state(tmp_path / "odd@best") == (tmp_path / "odd@best", "last"), "an existing folder is meant"

@@ -12,14 +12,14 @@ from rl_rewards.loop.saved_state import BEST, CHECKPOINTS, SavedState
 
 
 def restore_item(saved: SavedState, item: str, template: Any) -> Any:
-    """Return one owner's state ("reward" or "agent") from the newest checkpoint of ``saved``, without writing anything.
+    """Return one owner's state ("reward" or "agent") from the checkpoint ``saved``, without writing anything.
 
     Args:
         template: the state's structure, shapes and dtypes.
 
     Raises:
-        ConfigError: when there is no complete checkpoint, it has another structure, or its digest is wrong (an earlier
-            version saved no digest).
+        ConfigError: when there is no such complete checkpoint, it has another structure, or its digest is wrong (an
+            earlier version saved no digest).
     """
     folder = saved.folder
     none = f"{saved.run_dir} has no checkpoint yet; let its run reach the first one."
@@ -31,23 +31,29 @@ def restore_item(saved: SavedState, item: str, template: Any) -> Any:
     if not folder.is_dir():
         raise ConfigError(none)
     with Storage(folder, read_only=True) as storage:
-        newest = storage.newest()
-        if newest is None:
+        steps = storage.steps()
+        if not steps:
             raise ConfigError(none)
+        step = saved.which if isinstance(saved.which, int) else steps[0]
+        if step not in steps:
+            raise ConfigError(
+                f"{saved.run_dir} has no checkpoint after {step} rounds, but after {', '.join(map(str, steps))}; name "
+                "one of these (checkpoint.every and checkpoint.keep say which are kept)."
+            )
         if not jax.tree.leaves(template):
             return template
         shapes = {"tree": jax.tree.map(key_data, template)}
         try:
-            restored = storage.restore(newest, {item: shapes})
+            restored = storage.restore(step, {item: shapes})
             state = jax.tree.map(rebuilt, template, restored[item]["tree"])
-            was = (storage.meta(newest).get("item_digests") or {}).get(item)
+            was = (storage.meta(step).get("item_digests") or {}).get(item)
         except Exception as error:  # a broken file can cause any error in three libraries
             raise ConfigError(
                 f"The {item} in {folder} does not fit its config.yaml, or its checkpoint is damaged."
             ) from error
         if was not in (None, item_digests({item: {"tree": jax.tree.map(key_data, state)}})[item]):
             raise ConfigError(
-                f"The {item} in {folder / str(newest)} is damaged: its digest is not the saved one; resume the "
+                f"The {item} in {folder / str(step)} is damaged: its digest is not the saved one; resume the "
                 "run, which goes on from the checkpoint before, or use another copy of the folder."
             )
         return state
