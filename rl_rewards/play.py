@@ -56,6 +56,8 @@ def _run(chosen: argparse.Namespace) -> None:
         print(f"Episode {number}: {_in_words(one)}")
         if one.text is not None:
             print(f"  prompt    {one.text[0]}\n  response  {one.text[1]}")
+    for number, game in enumerate(played.games, 1):
+        print(f"Game {number}: {game.words}.")
     print(_summary(played))
     if played.unpaid is not None:
         print(f"The learned return is not known: {played.unpaid}")

@@ -17,6 +17,7 @@ from rl_rewards.loop import playing
 from rl_rewards.loop.build import build_env
 from rl_rewards.loop.playing import Played, PlayedEpisode, play
 from rl_rewards.loop.policies import record, restore_policy
+from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.sources import restore_from_run
 from tests.finished import finished_run
 
@@ -50,13 +51,24 @@ def test_an_episode_that_ends_early_counts_to_its_end(tmp_path):
     assert found.episodes[0].success is None
 
 
-def test_a_game_is_refused(tmp_path):
+def test_a_game_shows_bob_on_the_task_and_games_of_both_players(tmp_path, capsys):
     run = finished_run(
         tmp_path / "run", "env=hall", "reward=self_play", "algorithm.rollout_length=80", "total_env_steps=640",
         evaluated=False,
     )  # fmt: skip
-    with pytest.raises(ConfigError, match=r"is a game of two players.*videos/games\.mp4"):
-        play(str(run), 1, explore=True)
+    door.main([str(run), "--episodes", "6"])
+    said = capsys.readouterr().out
+    games = re.findall(
+        r"Game \d: Alice made (\d+) moves?, and Bob (reached|did not reach) his goal in (\d+) move", said
+    )
+    assert said.count("Episode ") == len(games) == 6 and "success in " in said
+    horizon = read_config(run, ["reward"], ())["reward"]["horizon"]
+    for alice, reached, bob in games:
+        assert int(alice) + int(bob) <= horizon, "both players share the horizon"
+        assert reached == "reached" or int(alice) + int(bob) == horizon, "Bob fails only when the game ends"
+    shown = play(str(run), 6, explore=True).games
+    for (alice, _, bob), game in zip(games, shown, strict=True):
+        assert [(game.players == player).sum() >= int(moves) for player, moves in ((0, alice), (1, bob))] == [True] * 2
 
 
 def test_the_command_prints_episodes_and_writes_a_video(kept_run, capsys, tmp_path):

@@ -46,6 +46,14 @@ def without_examples(name: str) -> ConfigError:
     )
 
 
+class Told(NamedTuple):
+    """An episode of several players, for people who watch it."""
+
+    words: str  # what happened, a sentence without its full stop
+    scenes: np.ndarray | None  # [steps, k], for ``Environment.draw``; None if there are none
+    players: np.ndarray  # [steps] int8, whose move led to each scene; see rl_rewards.reporting.video
+
+
 @dataclass(frozen=True)
 class Episodes:
     """The episodes that a run learns from, and those in which it is evaluated."""
@@ -72,6 +80,10 @@ class Episodes:
             paid: the learned reward of every step [T, N].
         """
         raise NotImplementedError("A class that sets also_played must implement measure.")
+
+    def told(self, rollout: Transition, number: int) -> Told:
+        """Return one of the episodes [T, N, ...] in ``also_played`` for people who watch it."""
+        raise NotImplementedError("A class that sets also_played must implement told.")
 
 
 class Environment(Protocol):

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from rl_rewards.core.types import Transition
-from rl_rewards.envs.base import Episodes
+from rl_rewards.envs.base import Episodes, Told
 from rl_rewards.games.rules import ALICE, TASK, whole_games
 from rl_rewards.reporting.video import NOBODY
 
@@ -39,8 +39,7 @@ class GameEpisodes(Episodes):
         The array ``scene_player`` [T, SHOWN] says whose move led to each scene; it is ``NOBODY`` if there is no scene.
         """
         info, columns = rollout.info, np.arange(rollout.valid.shape[1])
-        over = info["over"] > 0.0
-        valid = np.cumsum(over, axis=0) - over == 0
+        valid = _first_games(rollout)
         end = valid.sum(axis=0) - 1
         handed = np.argmax((info["role"] == ALICE) & rollout.terminated, axis=0)  # Alice's last step
         arrays: dict[str, Any] = {
@@ -55,7 +54,7 @@ class GameEpisodes(Episodes):
         arrays["game_goal"] = info["goal"][end, columns]
         if "scene" in info:
             scene = np.asarray(info["scene"])
-            has_moved = info["t_alice"] + info["t_bob"] > 0.0  # before the first move a game has no scene
+            has_moved = _has_moved(rollout)
             places = self.place(scene[handed, columns])
             if places is not None:
                 arrays["game_place"] = np.where(has_moved[handed, columns][:, None], places, np.nan)
@@ -64,3 +63,30 @@ class GameEpisodes(Episodes):
         for player, plays in RETURN_OF.items():
             metrics[f"eval/{player}_return"] = float(np.mean(np.sum(paid * valid * plays(info["role"]), axis=0)))
         return metrics, arrays
+
+    def told(self, rollout: Transition, number: int) -> Told:
+        """Return the first game in a copy: how many moves each player made, and whether Bob reached his goal."""
+        info = {name: np.asarray(values)[:, number] for name, values in rollout.info.items()}
+        valid = _first_games(rollout)[:, number]
+        end = int(valid.sum()) - 1
+        alice, bob = (int(info[name][end]) for name in ("t_alice", "t_bob"))
+        reached = "reached his goal" if info["reached"][end] > 0.0 else "did not reach his goal"
+        shown = valid & _has_moved(rollout)[:, number]
+        scenes = info["scene"][shown] if "scene" in info else None
+        words = f"Alice made {_counted(alice)}, and Bob {reached} in {_counted(bob)}"
+        return Told(words, scenes, info["role"][shown].astype(np.int8))
+
+
+def _first_games(rollout: Transition) -> np.ndarray:
+    """Return a mask [T, N] of the steps of the first game in each copy."""
+    over = np.asarray(rollout.info["over"]) > 0.0
+    return np.cumsum(over, axis=0) - over == 0
+
+
+def _has_moved(rollout: Transition) -> np.ndarray:
+    """Return a mask [T, N] of the steps after the first move; before it a game has no scene."""
+    return np.asarray(rollout.info["t_alice"] + rollout.info["t_bob"]) > 0.0
+
+
+def _counted(moves: int) -> str:
+    return f"{moves} move{'s' * (moves != 1)}"

@@ -9,15 +9,13 @@ import numpy as np
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec, Transition
-from rl_rewards.envs.base import Environment
+from rl_rewards.envs.base import Environment, Told
 from rl_rewards.loop.build import build_env
 from rl_rewards.loop.episodes import first_episodes, last_steps
 from rl_rewards.loop.policies import record, restore_policy
 from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.sources import restore_from_run
-from rl_rewards.loop.trust import trusted_class
-from rl_rewards.rewards.base import changes_run
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,15 @@ class Played:
     spec: EnvSpec
     episodes: Sequence[PlayedEpisode]
     unpaid: str | None = None  # why there is no learned return
+    games: Sequence[Told] = ()  # of two players
 
 
 def play(
     run: str, episodes: int, explore: bool, seed: int | None = None, env_seed: int = 0, trust: Sequence[str] = ()
 ) -> Played:
     """Return episodes of the policy of a run in the environment of its evaluations; nothing in the folder changes.
+
+    Of self-play, these are episodes in which Bob has the task; there are also as many games of Alice and Bob.
 
     Args:
         run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation.
@@ -56,20 +57,22 @@ def play(
         trust: other packages whose classes the configuration may name; their code is executed.
 
     Raises:
-        ConfigError: when the policy cannot be restored, or the run is a game of two players.
+        ConfigError: when the policy cannot be restored.
     """
     require(episodes >= 1, f"--episodes {episodes} must be at least 1.")
     policy = restore_policy(run, seed, trust)
-    require(
-        not changes_run(trusted_class(policy.config["reward"].get("_target_"), trust)),
-        f"{run} is a game of two players, which has no episodes of one policy; videos/games.mp4 in its folder shows "
-        "games.",
-    )
-    env = build_env(read_config(saved_state(run).run_dir, ["env"], trust)).episodes.evaluated
+    env = build_env(read_config(saved_state(run).run_dir, ["env"], trust))
+    if policy.source is not None:
+        env = policy.source.wrap_env(env)
+    known, env = env.episodes, env.episodes.evaluated
     rollout = first_episodes(policy.spec, record(env, policy, episodes, explore, 0.0, env_seed))
     learned, unpaid = _learned(run, seed, trust, rollout)
     each = [_episode(env, policy.spec, rollout, learned, i) for i in range(episodes)]
-    return Played(env, policy.spec, each, unpaid)
+    games = []
+    if known.also_played is not None:
+        played = record(known.also_played, policy, episodes, explore, 0.0, env_seed)
+        games = [known.told(played, i) for i in range(episodes)]
+    return Played(env, policy.spec, each, unpaid, games)
 
 
 def _learned(

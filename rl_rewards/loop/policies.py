@@ -21,7 +21,7 @@ from rl_rewards.loop.saved_state import saved_state
 from rl_rewards.loop.seeds import Seeds, make_batches
 from rl_rewards.loop.sources import seed_index
 from rl_rewards.loop.trust import check_targets, trusted_class
-from rl_rewards.rewards.base import changes_run
+from rl_rewards.rewards.base import RewardSource, changes_run
 
 
 class RestoredPolicy(NamedTuple):
@@ -31,6 +31,7 @@ class RestoredPolicy(NamedTuple):
     state: Any  # the algorithm's state for one seed
     spec: EnvSpec  # of the environment that it was trained on
     config: Mapping[str, Any]  # the run's configuration
+    source: RewardSource | None = None  # the run's reward, if it changes the environment and the algorithm
 
 
 def restore_policy(run: str | PathLike, seed: int | None = None, trust: Sequence[str] = ()) -> RestoredPolicy:
@@ -61,7 +62,7 @@ def restore_policy(run: str | PathLike, seed: int | None = None, trust: Sequence
         seeds = Seeds(config.get("num_seeds", 1))
         template = jax.eval_shape(lambda: seeds.map(algorithm.init, 0)(seeds.keys(0)))
         state = restore_item(saved, "agent", template)
-        return RestoredPolicy(algorithm, seeds.each(state)[index], spec, config)
+        return RestoredPolicy(algorithm, seeds.each(state)[index], spec, config, source)
 
 
 def record(
