@@ -121,7 +121,7 @@ def _map(run: RunFiles, one: PlaneMap, values: np.ndarray, scale: Scale) -> Pict
     axes.set_ylabel(plain(one.labels[1]))
     axes.set_title(f"{one.env_steps:,} env steps")
     alt = f"Map of the {scale.label} after {one.env_steps:,} environment steps."
-    return to_picture(figure, alt, run, command=False)
+    return to_picture(figure, alt)
 
 
 def _draw_marks(axes: "Axes", one: PlaneMap) -> None:
@@ -158,4 +158,4 @@ def _key(run: RunFiles, one: PlaneMap, scale: Scale) -> Picture:
         shown.get_frame().set_edgecolor("none")
     colours = ScalarMappable(Normalize(scale.low, scale.high), cmap="cividis")
     figure.colorbar(colours, ax=axes, label=scale.label, orientation="horizontal", aspect=10)
-    return to_picture(figure, f"Colours from {scale.low:.3g} to {scale.high:.3g}: {scale.label}.", run)
+    return to_picture(figure, f"Colours from {scale.low:.3g} to {scale.high:.3g}: {scale.label}.")
