@@ -57,8 +57,12 @@ def _run(chosen: argparse.Namespace) -> None:
 
 
 def _in_words(one: "PlayedEpisode") -> str:
-    words = [f"{one.steps} step{'s' * (one.steps != 1)}"]
-    words += [
+    steps = f"{one.steps} step{'s' * (one.steps != 1)}"
+    return ", ".join(filter(None, [steps, _outcome(one)]))
+
+
+def _outcome(one: "PlayedEpisode") -> str:
+    words = [
         f"{name} return {value:.3f}"
         for name, value in (("true", one.true_return), ("learned", one.learned_return))
         if value is not None
@@ -83,11 +87,12 @@ def _summary(played: "Played") -> str:
 def _film(played: "Played", path: Path) -> None:
     from rl_rewards.reporting.video import write_scenes
 
-    scenes = [one.scenes for one in played.episodes if one.scenes is not None]
+    shown = [one for one in played.episodes if one.scenes is not None]
+    scenes = [one.scenes for one in shown if one.scenes is not None]
     if not scenes:
         raise ConfigError(f"{played.spec.name} records no scenes, so that there is nothing to draw; leave out --video.")
     try:
-        write_scenes(path, scenes, played.env.draw, played.spec.step_seconds)
+        write_scenes(path, scenes, played.env.draw, played.spec.step_seconds, [_outcome(one) for one in shown])
     except CannotDraw as error:
         raise ConfigError(f"No video: {str(error).removesuffix('.')}.") from error
     except OSError as error:

@@ -79,21 +79,6 @@ class Arm:
     def choices(self) -> tuple[str, str, str]:
         return self.runs[0].choices
 
-    @property
-    def commits(self) -> list[str]:
-        return list(dict.fromkeys(run.commit for run in self.runs))
-
-    @property
-    def facts(self) -> str:
-        """The text of a figure's footer."""
-        seeds = f"seed{'s' if self.num_seeds > 1 else ''} {seeds_in_words(self.seeds)}"
-        return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} {self.steps_name}; {'; '.join(self.commits)}"
-
-    @property
-    def command(self) -> str:
-        """The command of the first run; the page lists all commands."""
-        return self.runs[0].command
-
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
     """Return ``0 to 4``, or a list such as ``0, 2, 3`` if the seeds are not consecutive."""

@@ -6,7 +6,15 @@ import pytest
 
 from rl_rewards.core.errors import CannotDraw
 from rl_rewards.games.rules import ALICE, BOB
-from rl_rewards.reporting.video import MOST_FRAMES, NOBODY, STRIP_HEIGHT, STRIP_OF, write_videos
+from rl_rewards.reporting.video import MOST_FRAMES, NOBODY, write_videos
+from rl_rewards.reporting.video_frames import (
+    ENLARGED,
+    NARROWEST,
+    STRIP_HEIGHT,
+    STRIP_OF,
+    drawn,
+    episode_frames,
+)
 
 
 def write_evaluation(run_dir, steps: int, episodes: int) -> None:
@@ -137,8 +145,20 @@ def test_games_are_shown_move_by_move_with_who_moves(tmp_path):
     assert path.name == "games.mp4"
     assert [scene for scene in seen if scene[0] != 9.0][1:] == [(1, 0), (2, 0), (3, 0), (0, 1), (1, 1)]
     video = np.array(imageio.mimread(path), int)
-    assert video.shape[:3] == (5, 40 + STRIP_HEIGHT, 32)
+    assert video.shape[0] == 5 and video.shape[1] > STRIP_HEIGHT + 40 * ENLARGED and video.shape[2] == NARROWEST
     strips = video[:, STRIP_HEIGHT // 2, 16]
     for strip, role in zip(strips, (ALICE, BOB, BOB, ALICE, ALICE), strict=True):
         np.testing.assert_allclose(strip, STRIP_OF[role], atol=25)  # ffmpeg's compression changes colours a little
-    assert video[:, -10, 16].max() < 25
+    assert video[:, STRIP_HEIGHT + 40, NARROWEST // 2].max() < 25  # the middle of the picture
+
+
+def test_frames_say_episode_success_and_learned_reward():
+    learned, success = np.array([0.5, 0.25]), np.array([False, True])
+    frames = episode_frames(np.zeros((2, 1)), "episode 2 of 4", learned, success)
+    assert frames[0].lines == ("episode 2 of 4, step 1 of 2", "no success", "learned reward 0.500, so far 0.500")
+    assert frames[1].lines[1:] == ("success", "learned reward 0.250, so far 0.750")
+    assert episode_frames(np.zeros((1, 1)), "episode 1 of 1")[0].lines == ("episode 1 of 1, step 1 of 1",)
+    picture = drawn(frames[0], lambda scene: np.zeros((200, 200, 3), np.uint8), 3)
+    assert picture.shape[1] == 400 and picture[:400].max() < 10
+    below = picture[400:]
+    assert below.min() < 60 < 200 < below.max()  # dark letters on a light ground
