@@ -1,6 +1,7 @@
 """ROC curves and reliability diagrams of the classifier at the first, the middle and the last evaluation."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def _reliability_chart(name: str, found: Sequence[tuple[StoredEvaluation, KnownO
     )
     panels = [
         Panel("share of true goals", [_DIAGONAL, *curves], f"Reliability: {name}", "", SHARE, height=200),
-        Panel("states, logarithmic", _each(found, counts)[0], log=True, height=60),
+        Panel("states, logarithmic", [replace(one, label="") for one in _each(found, counts)[0]], log=True, height=60),
     ]
     across = Across("classifier output, probability of goal", SHARE)
     return chart(panels, across, f"Reliability of the classifier's output on {name}, with counts by bin.", note)

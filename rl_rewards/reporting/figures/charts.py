@@ -34,6 +34,7 @@ class Curve:
     colour: Colour = "other"
     line: Line = "solid"
     band: Points | None = None  # lower and upper ends
+    dots: bool = True  # at the points of a short solid line
     faint: bool = False  # a thin line without a label: one of several seeds
 
 
@@ -95,12 +96,13 @@ def _panel(panel: Panel, across: Across, last: bool) -> str:
     title = f'<p class="title c-{panel.colour or "ink"}">{escape(panel.title)}</p>' if panel.title else ""
     named = [curve.label for curve in panel.curves if curve.label]
     words = f"{panel.title or panel.name}{': ' if named else ''}{', '.join(named)}"
+    labels = _labels(panel, equal, scale, bool(across.steps))
     return (
-        f'<div class="panel">{title}<p class="y-name">{escape(panel.name)}</p>'
-        f'<div class="body" style="--h:{panel.height}px">{_labels(panel, equal, scale)}<div class="plot">'
+        f'<div class="panel">{title}<p class="y-name">{escape(panel.name)}</p>{_equal_words(panel.curves, equal)}'
+        f'<div class="body" style="--h:{panel.height}px">{labels}<div class="plot">'
         f'<svg viewBox="0 0 {WIDTH} {panel.height}" preserveAspectRatio="none" role="img" aria-label="{escape(words)}">'
         f"{_grid(across.scale, scale, panel)}{''.join(bands)}{''.join(lines)}</svg>"
-        f"{_names(panel, across, scale, last)}</div></div>{_equal_words(panel.curves, equal)}</div>"
+        f"{_names(panel, across, scale, last)}</div></div></div>"
     )
 
 
@@ -137,7 +139,7 @@ def _svg(curve: Curve, index: int, equal: dict[int, list[int]], across: Scale, s
         style = f' style="stroke-dasharray:{dashes}"'
     line = "faint" if curve.faint else kind
     shape = f'<path class="line {line} c-{curve.colour}"{style} d="M{_path(points, across, scale, height)}"/>'
-    if curve.faint or len(points[1]) > MOST_DOTS or (kind != "solid" and len(points[1]) > 1):
+    if curve.faint or not curve.dots or len(points[1]) > MOST_DOTS or (kind != "solid" and len(points[1]) > 1):
         return shape
     return f'{shape}<path class="dots c-{curve.colour}" d="{dots}"/>'
 
@@ -181,21 +183,23 @@ def _names(panel: Panel, across: Across, scale: Scale, last: bool) -> str:
     return "".join(found)
 
 
-def _labels(panel: Panel, equal: dict[int, list[int]], scale: Scale) -> str:
+def _labels(panel: Panel, equal: dict[int, list[int]], scale: Scale, valued: bool) -> str:
+    """Return the labels of all curves; with values they also show the last one, or the one under the pointer."""
     shown = [(i, curve) for i, curve in enumerate(panel.curves) if not curve.faint and len(curve.points[1])]
+    shown = [(i, curve) for i, curve in shown if curve.label or valued]
     if not shown:
         return ""
     heights = [LABEL_HEIGHT * max(1, -(-len(f"-- {curve.label} 0.000") // LABEL_CHARACTERS)) for _, curve in shown]
     wanted = [panel.height * (1.0 - scale.share(curve.points[1][-1])) for _, curve in shown]
     centres = apart(wanted, heights, panel.height)
-    texts = [_label(c, i in equal, y) for (i, c), y in zip(shown, centres, strict=True)]
+    texts = [_label(c, i in equal, y, valued) for (i, c), y in zip(shown, centres, strict=True)]
     return f'<div class="ends">{"".join(texts)}</div>'
 
 
-def _label(curve: Curve, equal: bool, centre: float) -> str:
+def _label(curve: Curve, equal: bool, centre: float, valued: bool) -> str:
     line = "dashed" if equal else curve.line
     sample = f'<i class="{line} c-{curve.colour}"></i>'
-    if curve.line in MARKS:
+    if curve.line in MARKS or not valued:
         return f'<span class="end" style="--y:{centre:.0f}px">{sample}{escape(curve.label)}</span>'
     x, y = thinned(curve.points)
     data = json.dumps([[_short(value) for value in x], [_short(value) for value in y]], separators=(",", ":"))

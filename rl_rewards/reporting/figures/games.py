@@ -111,8 +111,8 @@ def distance_figure(run: RunFiles) -> Drawing | None:
         if middles
     ]
     counts = [
-        Curve((middles, count), name, style)
-        for (name, _, middles, _, _, count), style in zip(binned, _STYLES, strict=True)
+        Curve((middles, count), "", style)
+        for (_, _, middles, _, _, count), style in zip(binned, _STYLES, strict=True)
         if middles
     ]
     panels = [

@@ -49,7 +49,9 @@ def _histogram(evaluation: StoredEvaluation) -> Chart:
         if values.size:
             shares = np.histogram(np.clip(values, 0.0, 1.0), edges)[0] / values.size
             x, y = np.repeat(edges, 2)[1:-1].tolist(), np.repeat(shares, 2).tolist()  # a step per bin
-            curves.append(Curve((x, y), f"{label} ({values.size:,})", colour, line, band=([0.0] * len(y), y)))
+            curves.append(
+                Curve((x, y), f"{label} ({values.size:,})", colour, line, band=([0.0] * len(y), y), dots=False)
+            )
     panel = Panel("share of the states in the set", curves, "At the last evaluation", from_zero=True, height=220)
     across = Across("classifier output, probability of goal", SHARE)
     return chart([panel], across, "Histograms of the classifier's output on three sets of states.")
