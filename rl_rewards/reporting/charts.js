@@ -57,6 +57,7 @@
       for (const { cursor } of chart.plots) cursor.hidden = true;
       for (const label of chart.labels) label.value.textContent = label.last;
     }
+    for (const slider of sliders) if (slider.dataset.unit === unit) slider.value = slider.max;
   }
 
   // The keyboard's way to the same: one slider for each unit of steps, in the bar of contents.

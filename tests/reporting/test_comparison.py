@@ -251,3 +251,13 @@ def test_relative_paths(capsys, sweep, monkeypatch):
     assert main(["a", "c"]) == 0
     assert Path(capsys.readouterr().out.strip()).samefile(sweep / "report.html")
     assert os.listdir(sweep).count("report.html") == 1
+
+
+def test_of_many_settings_that_differ_the_name_has_those_that_tell_arms_apart(tmp_path):
+    for i in range(3):
+        write_fake_run(tmp_path / str(i), rounds=1, learning_rate=0.1 * (i + 1), video=False)
+        with (tmp_path / str(i) / "config.yaml").open("a") as file:
+            file.write(f"a_long_name_of_a_setting: {i > 0}\nanother_long_name_of_a_setting: {'x' * 30 * (i > 1)}\n")
+    arms = group(find_runs([str(tmp_path)]).runs)
+    assert len(differences(arms)) == 3
+    assert [arm.name for arm in arms] == ["learning_rate=0.1", "learning_rate=0.2", "learning_rate=0.30000000000000004"]

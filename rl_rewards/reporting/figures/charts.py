@@ -8,10 +8,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
+from typing import Literal, Protocol
 
 from rl_rewards.core.words import digits
-from rl_rewards.reporting.figures.drawing import Origin
 from rl_rewards.reporting.figures.scales import WIDTH, Points, Scale, apart, around, thinned, tick_words
 
 Colour = str
@@ -23,6 +22,15 @@ SHARE = Scale(-0.03, 1.03)
 MOST_DOTS = 60  # a curve with more points has no dots
 DASH = 7  # pixels
 LABEL_HEIGHT, LABEL_CHARACTERS = 17, 20  # of a line of a label: pixels, and characters that fit
+
+
+class Origin(Protocol):
+    """The source of a figure's numbers: one run, or several that differ only in their seeds."""
+
+    @property
+    def env_steps(self) -> int: ...
+    @property
+    def steps_name(self) -> str: ...
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rl_rewards.reporting.figures.charts import Chart
+    from rl_rewards.reporting.figures.charts import Chart, Origin
 
 # Okabe and Ito's palette, whose colours differ for people with any common colour blindness.
 TRUE, LEARNED, GOALS, OTHER, ALARM = "#0072B2", "#D55E00", "#009E73", "#777777", "#B00020"
@@ -36,15 +36,6 @@ STYLE = {
     "lines.linewidth": 1.8,
     "lines.markersize": 4,
 }
-
-
-class Origin(Protocol):
-    """The source of a figure's numbers: one run, or several that differ only in their seeds."""
-
-    @property
-    def env_steps(self) -> int: ...
-    @property
-    def steps_name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -116,7 +107,7 @@ def plain(text: Any) -> str:
     return str(text).replace("$", r"\$")
 
 
-def steps_axis(axes: "Axes", run: Origin) -> None:
+def steps_axis(axes: "Axes", run: "Origin") -> None:
     """Set up the x axis alike in all charts: env steps (or gradient steps) such as 50k or 2M, from 0 to the end."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 

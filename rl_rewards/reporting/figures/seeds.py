@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rl_rewards.core.intervals import METHOD, mean_interval
 from rl_rewards.core.seed_rows import Row, values
-from rl_rewards.reporting.figures.charts import SHARE, Curve, Panel, chart, over_steps
-from rl_rewards.reporting.figures.drawing import Drawing, Origin
+from rl_rewards.reporting.figures.charts import SHARE, Curve, Origin, Panel, chart, over_steps
+from rl_rewards.reporting.figures.drawing import Drawing
 from rl_rewards.reporting.figures.true_outcome import demonstrator
 from rl_rewards.reporting.metric_names import of_source
 
