@@ -42,6 +42,7 @@ def write_study(folder: Path, counts: bool = True) -> Path:
     ]
     verdicts[2]["seeds_needed"] = 1001
     record = {
+        "question": "Does it learn? It may be fast.",
         "size": "full",
         "counts": counts,
         "seeds": [0, 1],
@@ -127,6 +128,9 @@ def test_a_study_opens_with_its_verdicts(capsys, tmp_path, part):
     ):
         assert words in found.text, words
     assert "The figure of the study study." in found.alts
+    assert found.text.count("Does it learn? It may be fast.") == 1
+    assert found.text.index("Does it learn?") < found.text.rindex("1 of 3 claims supported")
+    assert len([load for load in found.loads if load.endswith("verdict.json")]) == 1
     assert found.text.index("The change hurts.") < found.text.index("Every arm at its last evaluation")
 
 

@@ -51,8 +51,6 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     (sweep / "refused" / "FAILED.json").write_text(json.dumps({"error": "No such thing."}))
     study = write_study(folder / "study")
     (study / "verdict.png").write_bytes(PIXEL)
-    record = json.loads((study / "verdict.json").read_text())
-    (study / "verdict.json").write_text(json.dumps({**record, "question": "Does it learn? It should."}))
     assert main([str(sweep)]) == main([str(study)]) == 0
     write_lecture(folder / "lecture.html", of_runs(folder, "small"), "small")
     return {
