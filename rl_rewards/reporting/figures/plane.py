@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WIDTH = 2.7  # of a map, in inches
 
 
-class Scale(NamedTuple):
+class ColourScale(NamedTuple):
     """The colour scale that all maps of a figure share."""
 
     low: float
@@ -56,7 +56,7 @@ def _same(judged: Sequence[tuple[PlaneMap, np.ndarray]], paid: Sequence[tuple[Pl
 
 
 def _boundary(run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawing:
-    scale = Scale(0.0, 1.0, "probability of goal", True)
+    scale = ColourScale(0.0, 1.0, "probability of goal", True)
     caption = (
         f"The classifier's probability that a state is a goal{_held(maps)}, from the first to the last evaluation. The "
         "white line is its boundary, 1/2. " + _marks_in_words(maps) + "A policy can exploit bright places outside the "
@@ -78,7 +78,7 @@ def _reward(run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawi
         f"on one colour scale from {digits(low)} to {digits(high)}. {_marks_in_words(maps)}Bright places attract the "
         "policy; it can exploit those outside the goal."
     )
-    scale = Scale(low, high, "learned reward per step", False)
+    scale = ColourScale(low, high, "learned reward per step", False)
     return _draw(run, maps, scale, "Learned reward over the plane of states", caption)
 
 
@@ -97,13 +97,13 @@ def _marks_in_words(maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> str:
 
 
 def _draw(
-    run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]], scale: Scale, title: str, caption: str
+    run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]], scale: ColourScale, title: str, caption: str
 ) -> Drawing:
     pictures = [_map(run, one, values, scale) for one, values in maps]
     return Drawing(title, caption, [*pictures, _key(run, maps[-1][0], scale)], columns=4)
 
 
-def _map(run: RunFiles, one: PlaneMap, values: np.ndarray, scale: Scale) -> Picture:
+def _map(run: RunFiles, one: PlaneMap, values: np.ndarray, scale: ColourScale) -> Picture:
     width, height = np.ptp(one.x), np.ptp(one.y)
     same_scale = width > 0 and 1 / 3 < height / width < 3  # then both coordinates are probably lengths
     figure, (axes,) = new_figure(WIDTH, min(0.9 + (WIDTH - 0.6) * height / width, 3.6) if same_scale else WIDTH)
@@ -135,7 +135,7 @@ def _draw_marks(axes: "Axes", one: PlaneMap) -> None:
     axes.scatter(x[success], y[success], marker="o", color=GOALS, **options)
 
 
-def _key(run: RunFiles, one: PlaneMap, scale: Scale) -> Picture:
+def _key(run: RunFiles, one: PlaneMap, scale: ColourScale) -> Picture:
     """Return the last picture of the figure: the key to its colours and marks."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
