@@ -177,7 +177,8 @@ def _write(path: Path, frames: Sequence[Frame], draw: Draw, frames_per_second: f
     path.parent.mkdir(parents=True, exist_ok=True)
     # imageio starts ffmpeg by a fork and an immediate exec, which is safe despite JAX's threads.
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+    lines = most_lines(frames)
     writer: Any = imageio.get_writer(path, fps=frames_per_second, macro_block_size=2)
     with writer:
         for frame in frames:
-            writer.append_data(drawn(frame, draw, most_lines(frames)))
+            writer.append_data(drawn(frame, draw, lines))

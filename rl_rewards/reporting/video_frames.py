@@ -1,7 +1,8 @@
 """Frames of videos: a picture at twice its size, a strip in a player's colour, and lines of text below."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,9 +68,16 @@ def game_frames(scenes: np.ndarray, players: np.ndarray, title: str) -> list[Fra
     return [Frame(scene, (f"{title}: {NAME_OF[player]} moves",), STRIP_OF[player]) for scene, player in moves]
 
 
+@cache
+def _font() -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(TEXT_SIZE)
+
+
 def drawn(frame: Frame, draw: Draw, lines: int) -> np.ndarray:
     """Return the picture of ``frame`` with room for ``lines`` of text; all frames of a video need the same."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     picture = Image.fromarray(draw(frame.scene))
     if ENLARGED * max(picture.size) <= LARGEST_SIDE:
@@ -81,7 +89,7 @@ def drawn(frame: Frame, draw: Draw, lines: int) -> np.ndarray:
     if frame.strip is not None:
         canvas.paste(frame.strip, (0, 0, width, top))
     canvas.paste(picture, ((width - picture.width) // 2, top))
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(TEXT_SIZE)
+    pen, font = ImageDraw.Draw(canvas), _font()
     for i, line in enumerate(frame.lines):
         pen.text((MARGIN, top + picture.height + MARGIN + i * LINE_HEIGHT), line, TEXT_COLOUR, font)
     return np.asarray(canvas)
