@@ -6,7 +6,8 @@ import pytest
 
 from rl_rewards.core.errors import CannotDraw
 from rl_rewards.games.rules import ALICE, BOB
-from rl_rewards.reporting.video import MOST_FRAMES, NOBODY, write_videos
+from rl_rewards.reporting import video
+from rl_rewards.reporting.video import NOBODY, write_videos
 from rl_rewards.reporting.video_frames import (
     ENLARGED,
     NARROWEST,
@@ -49,9 +50,10 @@ def test_a_fast_environment_is_shown_in_real_time(tmp_path):
     assert imageio.get_reader(tmp_path / "videos" / "final.mp4").get_meta_data()["fps"] == 30.0
 
 
-def test_long_episodes_are_shown_in_part(tmp_path):
-    write_evaluation(tmp_path, steps=MOST_FRAMES, episodes=3)
-    assert len(drawn_scenes(tmp_path, 0.04)) == MOST_FRAMES
+def test_long_episodes_are_shown_in_part(tmp_path, outer_patch):
+    outer_patch.setattr(video, "MOST_FRAMES", 20)
+    write_evaluation(tmp_path, steps=20, episodes=3)
+    assert len(drawn_scenes(tmp_path, 0.04)) == 20
 
 
 def test_what_cannot_be_drawn_costs_the_video_alone(tmp_path, capsys):
@@ -144,12 +146,12 @@ def test_games_are_shown_move_by_move_with_who_moves(tmp_path):
     path = write_videos(tmp_path, draw, 0.04)[-1]
     assert path.name == "games.mp4"
     assert [scene for scene in seen if scene[0] != 9.0][1:] == [(1, 0), (2, 0), (3, 0), (0, 1), (1, 1)]
-    video = np.array(imageio.mimread(path), int)
-    assert video.shape[0] == 5 and video.shape[1] > STRIP_HEIGHT + 40 * ENLARGED and video.shape[2] == NARROWEST
-    strips = video[:, STRIP_HEIGHT // 2, 16]
+    shown = np.array(imageio.mimread(path), int)
+    assert shown.shape[0] == 5 and shown.shape[1] > STRIP_HEIGHT + 40 * ENLARGED and shown.shape[2] == NARROWEST
+    strips = shown[:, STRIP_HEIGHT // 2, 16]
     for strip, role in zip(strips, (ALICE, BOB, BOB, ALICE, ALICE), strict=True):
         np.testing.assert_allclose(strip, STRIP_OF[role], atol=25)  # ffmpeg's compression changes colours a little
-    assert video[:, STRIP_HEIGHT + 40, NARROWEST // 2].max() < 25  # the middle of the picture
+    assert shown[:, STRIP_HEIGHT + 40, NARROWEST // 2].max() < 25  # the middle of the picture
 
 
 def test_frames_say_episode_success_and_learned_reward():
