@@ -18,7 +18,7 @@ class Notice:
 
     kind: Literal["alarm", "collapse", "failed", "warning", "note"]
     text: str
-    items: Sequence[str] = ()  # folded away
+    folded: Sequence[str] = ()  # sentences that are folded away
 
     @property
     def heading(self) -> str:
