@@ -66,8 +66,12 @@ def _run(chosen: argparse.Namespace) -> None:
 
 
 def _in_words(one: "PlayedEpisode") -> str:
-    words = [f"{one.steps} step{'s' * (one.steps != 1)}"]
-    words += [
+    steps = f"{one.steps} step{'s' * (one.steps != 1)}"
+    return ", ".join(filter(None, [steps, _outcome(one)]))
+
+
+def _outcome(one: "PlayedEpisode") -> str:
+    words = [
         f"{name} return {value:.3f}"
         for name, value in (("true", one.true_return), ("learned", one.learned_return))
         if value is not None
@@ -90,13 +94,14 @@ def _summary(played: "Played") -> str:
 
 
 def _film(played: "Played", path: Path) -> None:
-    from rl_rewards.reporting.video import write_scenes
+    from rl_rewards.reporting.video import Shown, write_scenes
 
-    scenes = [one.scenes for one in played.episodes if one.scenes is not None]
-    if not scenes:
+    shown = [Shown(one.scenes, _outcome(one)) for one in played.episodes if one.scenes is not None]
+    shown += [Shown(game.scenes, game.words, game.players) for game in played.games if game.scenes is not None]
+    if not shown:
         raise ConfigError(f"{played.spec.name} records no scenes, so that there is nothing to draw; leave out --video.")
     try:
-        write_scenes(path, scenes, played.env.draw, played.spec.step_seconds)
+        write_scenes(path, shown, played.env.draw, played.spec.step_seconds)
     except CannotDraw as error:
         raise ConfigError(f"No video: {str(error).removesuffix('.')}.") from error
     except OSError as error:

@@ -56,7 +56,8 @@ def test_a_game_shows_bob_on_the_task_and_games_of_both_players(tmp_path, capsys
         tmp_path / "run", "env=hall", "reward=self_play", "algorithm.rollout_length=80", "total_env_steps=640",
         evaluated=False,
     )  # fmt: skip
-    door.main([str(run), "--episodes", "6"])
+    door.main([str(run), "--episodes", "6", "--video", f"{tmp_path}/games.mp4"])
+    assert len({frame.shape for frame in imageio.mimread(tmp_path / "games.mp4", memtest=False)}) == 1
     said = capsys.readouterr().out
     games = re.findall(
         r"Game \d: Alice made (\d+) moves?, and Bob (reached|did not reach) his goal in (\d+) move", said

@@ -1,6 +1,8 @@
 """One page of the lecture: its claims in its own order, each with its outcome, figure, seeds and command."""
 
 import json
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +14,7 @@ from rl_rewards.reporting.find_runs import StudyFiles
 from rl_rewards.reporting.page import write_page
 from rl_rewards.reporting.stored_claims import count_outcomes
 from rl_rewards.reporting.study_words import StudyWords, study_words
+from rl_rewards.studies.question import question_of
 
 Files = Callable[[str], tuple[Path, Path]]
 """An experiment, without ``lecture/`` -> the paths of its verdict and of its figure, which may not exist."""
@@ -66,7 +69,7 @@ def write_lecture(path: Path, files: Files, size: str, told: Sequence[str] = ())
     Raises:
         ConfigError: if a verdict cannot be read.
     """
-    chapters = [(chapter.title, list(_sections(chapter, files, size))) for chapter in CHAPTERS]
+    chapters = [(chapter.title, list(_sections(chapter, files, size, path))) for chapter in CHAPTERS]
     sections = [one for _, found in chapters for one in found]
     records = [record for one in sections for record in one.records]
     missing = sum(not one.outcomes for one in sections)
@@ -76,21 +79,29 @@ def write_lecture(path: Path, files: Files, size: str, told: Sequence[str] = ())
     write_page(path, "lecture.html.j2", {"headline": headline, "told": told, "chapters": chapters})
 
 
-def _sections(chapter: Chapter, files: Files, size: str) -> Iterator[Section]:
+def _sections(chapter: Chapter, files: Files, size: str, page: Path) -> Iterator[Section]:
     for experiment in chapter.experiments:
         verdict, picture = files(experiment)
         record = _read(verdict)
         study = StudyFiles(verdict.parent, record, picture if record and picture.is_file() else None)
-        words = study_words(study, experiment)
+        config = CONFIGS / "experiment" / "lecture" / f"{experiment}.yaml"
+        link = Path(os.path.relpath(verdict.resolve(), page.resolve().parent)).as_posix()
+        words = study_words(study, experiment, link, _asked(config))
         yield Section(
             anchor=experiment.replace("/", "-"),
-            question=head_comments(CONFIGS / "experiment" / "lecture" / f"{experiment}.yaml")[0],
+            question=head_comments(config)[0],
             words=words,
             run_it=f"python -m rl_rewards.run experiment=lecture/{experiment} size={size}",
             minutes=time_of(f"lecture/{experiment}"),
             records=[one for one in record.get("verdicts", []) if isinstance(one, dict)],
             outcomes=[one.kind for one in words.verdicts],
         )
+
+
+def _asked(config: Path) -> str:
+    """Return what the study of a configuration asks, in two sentences."""
+    named = re.search(r"_target_: (rl_rewards\.lecture\.[\w.]+)\.\w+", config.read_text(encoding="utf-8"))
+    return question_of(named[1]) if named else ""
 
 
 def _read(path: Path) -> dict:

@@ -65,10 +65,10 @@ def exploit_alarm(rows: Sequence[dict[str, Any]]) -> Alarm | None:
     evidence = _fooled_goals(evaluations) if judged_by_goals else _diverging_returns(evaluations)
     if evidence is None:
         return None
-    return Alarm(last["round"], last["env_steps"], f"Exploit alarm: {evidence} {_fixes(evaluations)}")
+    return Alarm(last["round"], last["env_steps"], f"Exploit alarm: {evidence} {fixes(evaluations)}")
 
 
-def _fixes(evaluations: list[dict[str, Any]]) -> str:
+def fixes(evaluations: Sequence[Mapping[str, Any]]) -> str:
     """Return what to try: about the KL divergence if the policy is a language model."""
     return TEXT_FIXES if "agent/reference_kl" in evaluations[-1] else FIXES
 

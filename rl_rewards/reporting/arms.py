@@ -79,21 +79,6 @@ class Arm:
     def choices(self) -> tuple[str, str, str]:
         return self.runs[0].choices
 
-    @property
-    def commits(self) -> list[str]:
-        return list(dict.fromkeys(run.commit for run in self.runs))
-
-    @property
-    def facts(self) -> str:
-        """The text of a figure's footer."""
-        seeds = f"seed{'s' if self.num_seeds > 1 else ''} {seeds_in_words(self.seeds)}"
-        return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} {self.steps_name}; {'; '.join(self.commits)}"
-
-    @property
-    def command(self) -> str:
-        """The command of the first run; the page lists all commands."""
-        return self.runs[0].command
-
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
     """Return ``0 to 4``, or a list such as ``0, 2, 3`` if the seeds are not consecutive."""
@@ -160,18 +145,37 @@ def _in_words(value: Any) -> str:
 
 
 def _names(arms: Sequence[Arm]) -> list[str]:
-    """Return a name per arm: the study's, or the settings that differ, or the folder if those are long or ambiguous."""
+    """Return a name per arm: the study's, or the settings that differ, or the folder if those are long or ambiguous.
+
+    Where all settings that differ are too long, only as many are named as are needed to tell the arms apart.
+    """
     if all(arm.runs[0].path.parent.name == "arms" for arm in arms):
         names = [arm.runs[0].path.name for arm in arms]
         if len(set(names)) == len(names):
             return names
     differing = differences(arms)
     names = [_name(differing, i) for i in range(len(arms))]
+    if any(len(name) > LONGEST_NAME for name in names):
+        needed = _needed(differing, len(arms))
+        names = [_name(needed, i) for i in range(len(arms))]
     folders = _folders(arms)
     return [
         name if name and len(name) <= LONGEST_NAME and names.count(name) == 1 else folder
         for name, folder in zip(names, folders, strict=True)
     ]
+
+
+def _needed(differing: Mapping[str, Sequence[str]], count: int) -> dict[str, Sequence[str]]:
+    """Return few of the settings that tell ``count`` arms as well apart as all do: first those that split them most."""
+    chosen: dict[str, Sequence[str]] = {}
+
+    def groups(settings: Mapping[str, Sequence[str]]) -> int:
+        return len({tuple(values[i] for values in settings.values()) for i in range(count)})
+
+    while groups(chosen) < groups(differing):
+        added = max(differing, key=lambda key: (groups({**chosen, key: differing[key]}), -len("".join(differing[key]))))
+        chosen[added] = differing[added]
+    return {key: values for key, values in differing.items() if key in chosen}
 
 
 def _name(differing: Mapping[str, Sequence[str]], index: int) -> str:

@@ -1,5 +1,6 @@
 """The notices and tiles at the top of a page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ class Notice:
 
     kind: Literal["alarm", "collapse", "failed", "warning", "note"]
     text: str
+    folded: Sequence[str] = ()  # sentences that are folded away
 
     @property
     def heading(self) -> str:
@@ -31,3 +33,4 @@ class Tile:
     value: str
     note: str = ""
     colour: Literal["true", "learned", "plain"] = "plain"
+    advice: str = ""  # what to try, beside a low number

@@ -8,7 +8,7 @@ from rl_rewards.core.intervals import IQM_METHOD, METHOD
 from rl_rewards.reporting.arms import Arm, differences, group, seeds_in_words
 from rl_rewards.reporting.clips import Video, clips
 from rl_rewards.reporting.comparison_words import NOTES, comparison_notices, headline, table
-from rl_rewards.reporting.figures.comparison import MOST_DRAWN, comparison_figure
+from rl_rewards.reporting.figures.comparison import MOST_DRAWN, comparison_figure, together_figure
 from rl_rewards.reporting.figures.drawing import Drawing
 from rl_rewards.reporting.figures.plane import plane_figures
 from rl_rewards.reporting.figures.training import time_parts
@@ -57,7 +57,10 @@ class Details:
 def write_comparison(found: FoundRuns, path: Path) -> None:
     """Write the page of all ``found`` runs to ``path``."""
     arms = group(found.runs)
-    studies = [study_words(study, study.path.resolve().name) for study in found.studies]
+    studies = [
+        study_words(study, study.path.resolve().name, _relative(study.path / "verdict.json", path))
+        for study in found.studies
+    ]
     differing = differences(arms)
     content = {
         "headline": headline(arms, found.studies),
@@ -67,6 +70,7 @@ def write_comparison(found: FoundRuns, path: Path) -> None:
         "notes": NOTES,
         "arms": arms,
         "runs": len(found.runs),
+        "together": together_figure(arms),
         "figure": comparison_figure(arms),
         "differing": differing,
         "by_arm": len(arms) > len(differing),  # one row per arm or per key, whichever makes the table narrower

@@ -71,11 +71,16 @@ def comparison_notices(arms: Sequence[Arm], found: FoundRuns) -> list[Notice]:
     notices += [
         Notice("warning", f"{study.path.name} has no verdict yet.") for study in found.studies if not study.verdict
     ]
-    return notices + [Notice("warning", sentence) for sentence in found.left_out]
+    if found.left_out:
+        count = len(found.left_out)
+        are, they = ("s are", "they") if count > 1 else (" is", "it")
+        text = f"{count} run{are} left out, because {they} cannot be read."
+        notices.append(Notice("warning", text, found.left_out))
+    return notices
 
 
 MIDDLE = "interquartile mean"
-AFTER_OUTCOME = ("learned reward, final states", "exploit alarm", "env steps", "status", "code")
+AFTER_OUTCOME = ("learned reward, final states", "exploit alarm", "env steps", "status")
 
 
 def table(arms: Sequence[Arm]) -> tuple[list[str], list[Line]]:
@@ -96,7 +101,6 @@ def _line(arm: Arm, index: int, keys: Sequence[str]) -> Line:
         _alarms(arm),
         f"{arm.env_steps:,}" if arm.steps_name == "env steps" else "0",
         _counted([run.status for run in arm.runs]),
-        "; ".join(arm.commits),
     ]
     return Line(arm.name, f"arm-{index + 1}", cells, ACTIVE in arm.alarms)
 

@@ -133,7 +133,7 @@ def collapse(rows: Sequence[Row], kept: bool) -> Alarm | None:
     message = (
         f"Collapse: in {n} evaluations in a row success was below two thirds of its earlier level: it was "
         f"{max(held):.2f} around {short_count(_steps(middle))} {_unit(last)} and is now {values[-1]:.2f}. "
-        f"{_advice(found)}"
+        f"{what_to_try(found)}"
     )
     if kept:
         message += " The policy of the best evaluation is kept in checkpoints/best."
@@ -148,7 +148,7 @@ def collapses(rows: Sequence[Row], kept: bool) -> dict[int, Alarm]:
     return {i: notice for i, notice in found.items() if notice is not None}
 
 
-def _advice(metrics: Sequence[str]) -> str:
+def what_to_try(metrics: Sequence[str]) -> str:
     """Return a sentence that names what to try, chosen by the names of the run's ``metrics``."""
     tries = []
     own = [key.removeprefix("reward/") for key in metrics if key.startswith("reward/")]

@@ -15,7 +15,8 @@ from rl_rewards.core.seed_rows import Row, values
 from rl_rewards.core.words import digits
 from rl_rewards.reporting.arms import seeds_in_words
 from rl_rewards.reporting.boxes import Notice, Tile
-from rl_rewards.reporting.figures.drawing import Drawing, Origin
+from rl_rewards.reporting.figures.charts import Origin
+from rl_rewards.reporting.figures.drawing import Drawing
 from rl_rewards.reporting.figures.seeds import is_game, seeds_figure
 from rl_rewards.reporting.kept import best_tile_of_many, collapse_notices
 from rl_rewards.reporting.outcome import verdict

@@ -28,6 +28,8 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> None:
     """Fill ``template``, a file of this folder, and write it to ``path`` atomically: no reader sees half of a page."""
     import jinja2
 
+    from rl_rewards.reporting.contents_bar import with_anchors
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -35,6 +37,7 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["with_anchors"] = with_anchors
     write_whole(path, environment.get_template(template).render(content))
 
 

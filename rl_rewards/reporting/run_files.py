@@ -96,12 +96,6 @@ class RunFiles:
         return str(chosen or target.rpartition(".")[2] or f"unknown {kind}")
 
     @property
-    def facts(self) -> str:
-        """The text of a figure's footer: choices, seeds, steps and commit."""
-        seeds = f"seed {self.seeds[0]}" + (f" to {self.seeds[-1]}" if self.num_seeds > 1 else "")
-        return f"{', '.join(self.choices)}; {seeds}; {self.env_steps:,} {self.steps_name}; {self.commit}"
-
-    @property
     def command(self) -> str:
         """The shell command that started the run; "" if it is unknown."""
         return " ".join(str(self.run.get("command", "")).split())

@@ -20,11 +20,18 @@ class StudyWords:
     command: str
     code: str
     picture: str | None  # a data URL for an ``img`` element
+    question: str  # what the study asks, in at most two sentences; empty in results of older versions
+    record: str | None  # the address of verdict.json, relative to the page
     superseded: str  # why a person has marked the result as superseded; empty for others
 
 
-def study_words(study: StudyFiles, name: str) -> StudyWords:
-    """Return what a page shows of a study, of which nothing may be there yet."""
+def study_words(study: StudyFiles, name: str, record: str | None = None, question: str = "") -> StudyWords:
+    """Return what a page shows of a study, of which nothing may be there yet.
+
+    Args:
+        record: the address of its JSON, relative to the page; None for no link.
+        question: shown if the result does not say what it asks.
+    """
     verdict = study.verdict
     picture = None
     if study.picture is not None:
@@ -39,5 +46,7 @@ def study_words(study: StudyFiles, name: str) -> StudyWords:
         command=str(verdict.get("command", "")),
         code=f"git {str(sha)[:10]}" + (" + uncommitted changes" if verdict.get("git_dirty") else "") if sha else "",
         picture=picture,
+        question=str(verdict.get("question", "")) or question,
+        record=record if verdict else None,
         superseded=str(verdict.get("superseded", "")),
     )

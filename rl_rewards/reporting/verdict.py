@@ -8,6 +8,7 @@ from rl_rewards.core.seed_rows import values
 from rl_rewards.core.words import digits
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, read_totals
 from rl_rewards.labelers.judge.reliability import reliability_warnings
+from rl_rewards.reporting.advice import success_advice
 from rl_rewards.reporting.alarm import (
     EVALUATIONS_IN_A_ROW,
     SUCCESS_BELOW,
@@ -182,7 +183,7 @@ def _doubts(run: RunFiles, now: Alarm | None) -> list[Notice]:
     if correlation is not None and correlation < SUSPECT_CORRELATION:
         text = (
             "Look closer: episodes with a higher learned return have a lower true return (rank correlation "
-            f"{correlation:.2f})."
+            f"{correlation:.2f}). The episodes of the last evaluation are drawn below."
         )
         return [Notice("warning", text)]
     return []
@@ -226,7 +227,15 @@ def _true_tiles(run: RunFiles, row: Row) -> list[Tile]:
         if episodes:
             low, high = wilson_interval(min(max(success, 0.0), 1.0), episodes)
             note = f"95% interval {low:.2f} to {high:.2f}"
-        tiles.append(Tile("True success", f"{success:.2f}", _with_deterministic(row, "eval/success", note), "true"))
+        tiles.append(
+            Tile(
+                "True success",
+                f"{success:.2f}",
+                _with_deterministic(row, "eval/success", note),
+                "true",
+                success_advice(run),
+            )
+        )
     if row.get("eval/true_return") is not None:
         note = _with_deterministic(row, "eval/true_return", "per episode") + demonstrator_words(row)
         tiles.append(Tile("True return", digits(row["eval/true_return"]), note, "true"))

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,8 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.errors import CannotDraw, ConfigError
 from rl_rewards.core.seed_rows import of_seed
 from rl_rewards.reporting.evaluation_files import read_count, read_stored
-from rl_rewards.reporting.figures.drawing import ALICE, BOB
 from rl_rewards.reporting.run_files import read_rows
+from rl_rewards.reporting.video_frames import GROUND, Draw, Frame, drawn, episode_frames, game_frames, most_lines
 
 EPISODES = 4
 MOST_FRAMES = 600
@@ -22,28 +22,8 @@ MOST_FRAMES = 600
 NOTABLY = 0.1
 """The best policy gets its own video if its success is at least this much higher than the final policy's."""
 
-STRIP_HEIGHT = 12
-"""Height in pixels of the coloured strip above the picture of a game."""
-
-
-def _bytes_of(colour: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(colour.removeprefix("#")))
-
-
-STRIP_OF = {0: _bytes_of(ALICE), 1: _bytes_of(BOB)}
-"""The strip's colour by player; ``scene_player`` in an evaluation's file has the same numbers: 0 Alice, 1 Bob."""
 NOBODY = -1
 """The player's number when nobody moves: the game has not begun, or is over."""
-
-Draw = Callable[[np.ndarray], np.ndarray]
-"""A function from a scene [k] to a picture [height, width, 3] uint8."""
-
-
-class Frame(NamedTuple):
-    """One frame of a video, before it is drawn."""
-
-    scene: np.ndarray  # [k]
-    strip: tuple[int, ...] | None  # red, green and blue of the strip above it
 
 
 def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int = 0) -> list[Path]:
@@ -52,7 +32,7 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
     From the newest evaluation, final.mp4 shows the first episodes one after another, most_rewarded_failure.mp4 the
     unsuccessful episode with the highest learned return, and games.mp4 the first games of self-play, under a strip in
     the colour of the player that moves. If an earlier evaluation was much better (:func:`best_round`), best.mp4 shows
-    its first episodes.
+    its first episodes. Pictures are twice as large as they were drawn, above the episode, success and learned reward.
 
     Args:
         draw: draws one scene.
@@ -92,14 +72,33 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
     return written
 
 
-def write_scenes(path: Path, episodes: Sequence[np.ndarray], draw: Draw, step_seconds: float) -> None:
-    """Write a video of episodes, each with scenes [T, k], one after another; arguments as for :func:`write_videos`.
+class Shown(NamedTuple):
+    """An episode or a game for a video."""
+
+    scenes: np.ndarray  # [T, k]
+    words: str  # its outcome
+    players: np.ndarray | None = None  # [T] whose move led to each scene of a game
+
+
+def write_scenes(path: Path, episodes: Sequence[Shown], draw: Draw, step_seconds: float) -> None:
+    """Write a video of episodes or games, one after another; arguments as for :func:`write_videos`.
 
     Raises:
         CannotDraw: if the scenes cannot be drawn here.
     """
     every, frames_per_second = _pace(step_seconds)
-    frames = [frame for scenes in episodes for frame in _frames(scenes)[::every]][:MOST_FRAMES]
+    frames = []
+    games = [one.players is not None for one in episodes]
+    for i, (scenes, words, players) in enumerate(episodes):
+        title = f"{games[: i + 1].count(games[i])} of {games.count(games[i])}"
+        if players is None:
+            one = episode_frames(scenes, f"episode {title}")
+        else:
+            one = game_frames(scenes, players, f"game {title}")
+        frames += [frame._replace(lines=(*frame.lines, words)) for frame in one[::every]]
+    frames = frames[:MOST_FRAMES]
+    if any(frame.strip is not None for frame in frames):  # all frames of a video have one size
+        frames = [frame if frame.strip is not None else frame._replace(strip=GROUND) for frame in frames]
     _write(path, frames, draw, frames_per_second)
 
 
@@ -134,8 +133,8 @@ def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[list[Frame]]]
     Raises:
         ConfigError: if the file is damaged.
     """
-    names = ("scene", "valid", "scene_failure", "failure_episode", "scene_games", "scene_player")
-    arrays = read_stored(evaluation, names.__contains__)
+    names = ("scene", "valid", "learned_reward", "success", "scene_failure", "failure_episode", "scene_games")
+    arrays = read_stored(evaluation, (*names, "scene_player").__contains__)
     if "scene" not in arrays:
         return {}
     steps = list(arrays["scene"].shape[:-1])
@@ -146,24 +145,38 @@ def _recorded(evaluation: Path, seed_index: int) -> dict[str, list[list[Frame]]]
     if arrays["valid"].ndim == 3:
         arrays = {name: array[seed_index] for name, array in arrays.items()}
     scene, lengths = arrays["scene"], arrays["valid"].astype(bool).sum(axis=0)
-    found = {"final.mp4": [_frames(scene[: lengths[i], i]) for i in range(min(EPISODES, scene.shape[1]))]}
+    count = min(EPISODES, scene.shape[1])
+    found = {
+        "final.mp4": [_episode(arrays, scene[:, i], i, lengths[i], f"episode {i + 1} of {count}") for i in range(count)]
+    }
     if "scene_failure" in arrays:
         episode = read_count(evaluation, arrays, "failure_episode")  # -1: every episode succeeded
         require(
             episode < len(lengths),
             f"{evaluation} is malformed: failure_episode={episode}, but there are {len(lengths)} episodes.",
         )
-        failure = arrays["scene_failure"][: lengths[episode]]
-        found["most_rewarded_failure.mp4"] = [_frames(failure)] if episode >= 0 else []
+        title = f"episode {episode + 1} of {len(lengths)}"
+        failure = [_episode(arrays, arrays["scene_failure"], episode, lengths[episode], title)] if episode >= 0 else []
+        found["most_rewarded_failure.mp4"] = failure
     if "scene_games" in arrays:
-        games = zip(arrays["scene_games"].swapaxes(0, 1), arrays["scene_player"].T, strict=True)
-        found["games.mp4"] = [_frames(scene[player != NOBODY], player[player != NOBODY]) for scene, player in games]
+        games = list(zip(arrays["scene_games"].swapaxes(0, 1), arrays["scene_player"].T, strict=True))
+        found["games.mp4"] = [
+            game_frames(scene[player != NOBODY], player[player != NOBODY], f"game {i} of {len(games)}")
+            for i, (scene, player) in enumerate(games, 1)
+        ]
     return found
 
 
-def _frames(scenes: np.ndarray, players: np.ndarray | None = None) -> list[Frame]:
-    colours = [None] * len(scenes) if players is None else [STRIP_OF[int(player)] for player in players]
-    return [Frame(scene, colour) for scene, colour in zip(scenes, colours, strict=True)]
+def _episode(
+    arrays: Mapping[str, np.ndarray], scenes: np.ndarray, episode: int, length: int, title: str
+) -> list[Frame]:
+    """Return the frames of an episode with what its evaluation stored about each step."""
+    shape = arrays["valid"].shape
+    per_step = {
+        name: arrays[name][:length, episode] if name in arrays and arrays[name].shape == shape else None
+        for name in ("learned_reward", "success")
+    }
+    return episode_frames(scenes[:length], title, per_step["learned_reward"], per_step["success"])
 
 
 def _write(path: Path, frames: Sequence[Frame], draw: Draw, frames_per_second: float) -> None:
@@ -173,10 +186,8 @@ def _write(path: Path, frames: Sequence[Frame], draw: Draw, frames_per_second: f
     path.parent.mkdir(parents=True, exist_ok=True)
     # imageio starts ffmpeg by a fork and an immediate exec, which is safe despite JAX's threads.
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+    lines = most_lines(frames)
     writer: Any = imageio.get_writer(path, fps=frames_per_second, macro_block_size=2)
     with writer:
         for frame in frames:
-            picture = draw(frame.scene)
-            if frame.strip is not None:
-                picture = np.concatenate([np.full_like(picture[:STRIP_HEIGHT], frame.strip), picture])
-            writer.append_data(picture)
+            writer.append_data(drawn(frame, draw, lines))

@@ -30,6 +30,7 @@ from rl_rewards.reporting.run_files import RunFiles, read_run
 from rl_rewards.reporting.stored_claims import judged_in_words
 from rl_rewards.studies.arms import require_arms, resolved_arms, stage_name, with_folders
 from rl_rewards.studies.claims import Claim, Verdict, conclude
+from rl_rewards.studies.question import question_of
 
 SHARED = "shared"
 """The folder of shared arms, beside the folders of the studies."""
@@ -100,7 +101,11 @@ def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], f
         findings = study.judge(runs, seeds)
     path = folder / "verdict.json"
     record = _record(size, seeds, runs, findings)
-    record |= {"command": _without_folders(command_line(overrides), {}), **code()}
+    record |= {
+        "question": question_of(type(study).__module__),
+        "command": _without_folders(command_line(overrides), {}),
+        **code(),
+    }
     record = strict(record)
     write_whole(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
     study.draw(runs, findings, folder / "verdict.png")

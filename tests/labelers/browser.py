@@ -4,6 +4,7 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,12 +13,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CODES = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Tab": 9}
 
 
 def found() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def require(*packages: str) -> None:
+    """Skip a file of tests without a browser or one of ``packages``; fail it if RL_REWARDS_BROWSER=required."""
+    required = os.environ.get("RL_REWARDS_BROWSER") == "required"  # set in .ci/run, where nothing may be skipped
+    if required and found() is None:
+        pytest.fail("RL_REWARDS_BROWSER=required, and there is no Chromium on PATH", pytrace=False)
+    for package in () if required else packages:
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    if found() is None:
+        pytest.skip("no Chromium on PATH", allow_module_level=True)
 
 
 class Page:
@@ -67,6 +81,10 @@ class Page:
         self.command(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
+
+    def colours(self, mode: str) -> None:
+        """Prefer the light or the dark mode."""
+        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": mode}])
 
     def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))

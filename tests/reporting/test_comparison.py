@@ -42,6 +42,7 @@ def write_study(folder: Path, counts: bool = True) -> Path:
     ]
     verdicts[2]["seeds_needed"] = 1001
     record = {
+        "question": "Does it learn? It may be fast.",
         "size": "full",
         "counts": counts,
         "seeds": [0, 1],
@@ -58,10 +59,12 @@ def page(capsys, *arguments: str | Path) -> Page:
     assert main([str(argument) for argument in arguments]) == 0
     text = Path(capsys.readouterr().out.strip()).read_text(encoding="utf-8")
     found = Page(text)
-    assert all(load.startswith(("data:", "#")) or load.endswith("report.html") for load in found.loads)
+    assert all(
+        load.startswith(("data:", "#")) or load.endswith(("report.html", "verdict.json")) for load in found.loads
+    )
     assert all(f'id="{load[1:]}"' in text for load in found.loads if load.startswith("#"))
     assert len(found.alts) == found.tags.count("img") and all(found.alts)
-    assert "script" not in found.tags and "http" not in text
+    assert found.tags.count("script") == 1 and "http" not in text
     return found
 
 
@@ -125,6 +128,9 @@ def test_a_study_opens_with_its_verdicts(capsys, tmp_path, part):
     ):
         assert words in found.text, words
     assert "The figure of the study study." in found.alts
+    assert found.text.count("Does it learn? It may be fast.") == 1
+    assert found.text.index("Does it learn?") < found.text.rindex("1 of 3 claims supported")
+    assert len([load for load in found.loads if load.endswith("verdict.json")]) == 1
     assert found.text.index("The change hurts.") < found.text.index("Every arm at its last evaluation")
 
 
@@ -249,3 +255,13 @@ def test_relative_paths(capsys, sweep, monkeypatch):
     assert main(["a", "c"]) == 0
     assert Path(capsys.readouterr().out.strip()).samefile(sweep / "report.html")
     assert os.listdir(sweep).count("report.html") == 1
+
+
+def test_of_many_settings_that_differ_the_name_has_those_that_tell_arms_apart(tmp_path):
+    for i in range(3):
+        write_fake_run(tmp_path / str(i), rounds=1, learning_rate=0.1 * (i + 1), video=False)
+        with (tmp_path / str(i) / "config.yaml").open("a") as file:
+            file.write(f"a_long_name_of_a_setting: {i > 0}\nanother_long_name_of_a_setting: {'x' * 30 * (i > 1)}\n")
+    arms = group(find_runs([str(tmp_path)]).runs)
+    assert len(differences(arms)) == 3
+    assert [arm.name for arm in arms] == ["learning_rate=0.1", "learning_rate=0.2", "learning_rate=0.30000000000000004"]

@@ -21,6 +21,9 @@ LOST = [*HELD, 0.6, 0.3, 0.2, 0.19, 0.19, 0.19, 0.19]
 BACK = [*HELD, 0.6, 0.3, 0.2, 0.95, 0.95, 0.95, 0.95]
 
 
+FAST = 0.002  # seconds of a step, so that videos have few frames
+
+
 def page(run_dir) -> str:
     return unescape(write_report(run_dir).read_text(encoding="utf-8"))
 
@@ -109,9 +112,9 @@ def test_the_best_gets_a_video_where_it_is_notably_better(tmp_path, criterion, s
         shown.append(scene)
         return np.zeros((16, 16, 3), np.uint8)
 
-    names = [path.name for path in write_videos(run_dir, draw, 0.04)]
+    names = [path.name for path in write_videos(run_dir, draw, FAST)]
     assert ("best.mp4" in names) == (expected is not None) == (run_dir / "videos" / "best.mp4").exists()
     keep(run_dir, round=59, criterion=criterion, success=success)  # a resumed run, whose last evaluation is the best
     assert best_round(run_dir) is None
-    write_videos(run_dir, draw, 0.04)
+    write_videos(run_dir, draw, FAST)
     assert not (run_dir / "videos" / "best.mp4").exists()

@@ -16,6 +16,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
 from rl_rewards.report import main
 from rl_rewards.reporting import over_seeds
+from rl_rewards.reporting.advice import success_advice
 from rl_rewards.reporting.evaluation_files import MAPS
 from rl_rewards.reporting.page import write_report
 from rl_rewards.reporting.run_files import read_run
@@ -54,10 +55,10 @@ def _page(run_dir: Path) -> Page:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"https?://", text)
     page = Page(text)
-    assert all(load.startswith("data:") for load in page.loads)
+    assert all(load.startswith(("data:", "#")) for load in page.loads)
     assert all(page.alts)
     assert len(page.alts) == page.tags.count("img")
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1  # the page's own, without an address
     return page
 
 
@@ -104,6 +105,27 @@ def test_alarm_that_has_cleared_is_still_told(tmp_path):
     page = _page(run_dir)
     assert "an exploit alarm was raised earlier and has cleared" in page.text
     assert "and has cleared since" in page.text
+
+
+def test_advice_stands_beside_a_low_success(tmp_path):
+    run_dir = write_fake_run(tmp_path / "run", exploited=True)
+    assert "The exploit alarm above names three fixes." in _page(run_dir).text
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+    def advice(success, learned: float) -> str:
+        evaluated = [row for row in rows if "eval/success" in row]
+        for i, row in enumerate(evaluated):
+            row |= {"eval/success": success(i / len(evaluated)), "eval/learned_reward_final": learned}
+        _write_rows(run_dir, rows)
+        return success_advice(read_run(run_dir))
+
+    assert advice(lambda share: 0.2, 0.99).startswith("Final states earn as much learned reward as held-out goals. The")
+    low = advice(lambda share: 0.2, 0.1)
+    assert "does not get its learned reward either (0.100; held-out goals: 0.8" in low and "algorithm.learning" in low
+    assert advice(lambda share: 0.2, 0.6).startswith("Train for longer (total_env_steps). Try ")
+    assert advice(lambda share: 0.45 * share, 0.1) == "Success was still rising: train for longer (total_env_steps)."
+    assert "says what to try" in advice(lambda share: 0.9 if share < 0.6 else 0.1, 0.1)
+    assert advice(lambda share: 0.9, 0.1) == ""
 
 
 def test_little_success_with_full_learned_reward_asks_for_a_closer_look(tmp_path):

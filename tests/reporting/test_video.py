@@ -6,7 +6,16 @@ import pytest
 
 from rl_rewards.core.errors import CannotDraw
 from rl_rewards.games.rules import ALICE, BOB
-from rl_rewards.reporting.video import MOST_FRAMES, NOBODY, STRIP_HEIGHT, STRIP_OF, write_videos
+from rl_rewards.reporting import video
+from rl_rewards.reporting.video import NOBODY, write_videos
+from rl_rewards.reporting.video_frames import (
+    ENLARGED,
+    NARROWEST,
+    STRIP_HEIGHT,
+    STRIP_OF,
+    drawn,
+    episode_frames,
+)
 
 
 def write_evaluation(run_dir, steps: int, episodes: int) -> None:
@@ -41,9 +50,10 @@ def test_a_fast_environment_is_shown_in_real_time(tmp_path):
     assert imageio.get_reader(tmp_path / "videos" / "final.mp4").get_meta_data()["fps"] == 30.0
 
 
-def test_long_episodes_are_shown_in_part(tmp_path):
-    write_evaluation(tmp_path, steps=MOST_FRAMES, episodes=3)
-    assert len(drawn_scenes(tmp_path, 0.04)) == MOST_FRAMES
+def test_long_episodes_are_shown_in_part(tmp_path, outer_patch):
+    outer_patch.setattr(video, "MOST_FRAMES", 20)
+    write_evaluation(tmp_path, steps=20, episodes=3)
+    assert len(drawn_scenes(tmp_path, 0.04)) == 20
 
 
 def test_what_cannot_be_drawn_costs_the_video_alone(tmp_path, capsys):
@@ -136,9 +146,21 @@ def test_games_are_shown_move_by_move_with_who_moves(tmp_path):
     path = write_videos(tmp_path, draw, 0.04)[-1]
     assert path.name == "games.mp4"
     assert [scene for scene in seen if scene[0] != 9.0][1:] == [(1, 0), (2, 0), (3, 0), (0, 1), (1, 1)]
-    video = np.array(imageio.mimread(path), int)
-    assert video.shape[:3] == (5, 40 + STRIP_HEIGHT, 32)
-    strips = video[:, STRIP_HEIGHT // 2, 16]
+    shown = np.array(imageio.mimread(path), int)
+    assert shown.shape[0] == 5 and shown.shape[1] > STRIP_HEIGHT + 40 * ENLARGED and shown.shape[2] == NARROWEST
+    strips = shown[:, STRIP_HEIGHT // 2, 16]
     for strip, role in zip(strips, (ALICE, BOB, BOB, ALICE, ALICE), strict=True):
         np.testing.assert_allclose(strip, STRIP_OF[role], atol=25)  # ffmpeg's compression changes colours a little
-    assert video[:, -10, 16].max() < 25
+    assert shown[:, STRIP_HEIGHT + 40, NARROWEST // 2].max() < 25  # the middle of the picture
+
+
+def test_frames_say_episode_success_and_learned_reward():
+    learned, success = np.array([0.5, 0.25]), np.array([False, True])
+    frames = episode_frames(np.zeros((2, 1)), "episode 2 of 4", learned, success)
+    assert frames[0].lines == ("episode 2 of 4, step 1 of 2", "no success", "learned reward 0.500, so far 0.500")
+    assert frames[1].lines[1:] == ("success", "learned reward 0.250, so far 0.750")
+    assert episode_frames(np.zeros((1, 1)), "episode 1 of 1")[0].lines == ("episode 1 of 1, step 1 of 1",)
+    picture = drawn(frames[0], lambda scene: np.zeros((200, 200, 3), np.uint8), 3)
+    assert picture.shape[1] == 400 and picture[:400].max() < 10
+    below = picture[400:]
+    assert below.min() < 60 < 200 < below.max()  # dark letters on a light ground

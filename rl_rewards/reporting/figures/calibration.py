@@ -1,50 +1,37 @@
 """ROC curves and reliability diagrams of the classifier at the first, the middle and the last evaluation."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 
 from rl_rewards.reporting.calibration import KnownOutputs, Reliability, reliability, roc
 from rl_rewards.reporting.evaluation_files import StoredEvaluation
-from rl_rewards.reporting.figures.drawing import (
-    EARLY_TO_LATE,
-    OTHER,
-    Drawing,
-    Picture,
-    legend_of_groups,
-    new_figure,
-    share_axis,
-    to_picture,
-)
+from rl_rewards.reporting.figures.charts import SHARE, Across, Chart, Curve, Panel, chart
+from rl_rewards.reporting.figures.drawing import Drawing
 from rl_rewards.reporting.run_files import RunFiles
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+STYLES = (("early", "dotted"), ("middle", "dashed"), ("late", "solid"))
+"""Colours and lines of the first, the middle and the last evaluation."""
 _VISITED, _EXAMPLES = "states that the policy visits", "examples"
 
 
 def calibration_figure(run: RunFiles) -> Drawing | None:
     """Return the figure; None for a run without a classifier."""
-    pictures, words = [], []
+    charts, words = [], []
     for name, get, balanced in ((_VISITED, visited, False), (_EXAMPLES, examples, True)):
         found = [(evaluation, outputs) for evaluation in run.evaluations if (outputs := get(evaluation)) is not None]
         if found:
-            pictures += [_roc_picture(run, name, found), _reliability_picture(run, name, found, balanced)]
+            charts += [_roc_chart(name, found), _reliability_chart(name, found, balanced)]
             words.append(_positives(name, found[-1][1]))
-    if not pictures:
+    if not charts:
         return None
     caption = (
-        f"{' '.join(words)}\nROC: the true positive rate against the false positive rate as the threshold falls. AUC "
-        "is the probability that a goal gets a higher output than another state (0.5 is guessing).\nReliability: the "
-        "share of true goals among states with similar outputs, in ten bins; the lower chart shows the number of "
-        "states in each bin. On the diagonal the output equals the share of goals. Below it the output is too high, "
-        "which a policy can exploit.\nA classifier that uses visited states as negatives is driven to 1/2 where the "
-        "policy is as often as the examples are; its curve on visited states leaves the diagonal by design. The states "
-        "of an episode resemble each other, so that the counts are not of independent states."
+        f"{' '.join(words)}\nA classifier that uses visited states as negatives is driven to 1/2 where the policy is "
+        "as often as the examples are; its curve on visited states leaves the diagonal by design. The states of an "
+        "episode resemble each other, so that the counts are not of independent states."
     )
-    return Drawing("Can the classifier tell goals from other states?", caption, pictures, columns=2)
+    return Drawing("Can the classifier tell goals from other states?", caption, charts, columns=2)
 
 
 def visited(evaluation: StoredEvaluation) -> KnownOutputs | None:
@@ -83,62 +70,70 @@ def _positives(name: str, outputs: KnownOutputs) -> str:
     )
 
 
-def _roc_picture(run: RunFiles, name: str, found: Sequence[tuple[StoredEvaluation, KnownOutputs]]) -> Picture:
-    figure, (axes,) = new_figure(4.6, 4.6)
-    axes.plot([0, 1], [0, 1], color=OTHER, linewidth=0.8)
-    _each(axes, found, _draw_roc)
-    share_axis(axes)
-    axes.set_xlim(-0.04, 1.04)
-    axes.set_aspect("equal")
-    axes.set_xlabel("false positive rate (other states called a goal)")
-    axes.set_ylabel("true positive rate (goals called a goal)")
-    axes.set_title(f"ROC: {name}", pad=48)
-    legend_of_groups(axes, columns=1)
-    return to_picture(figure, f"ROC curves of the classifier on {name}.", run)
+def _roc_chart(name: str, found: Sequence[tuple[StoredEvaluation, KnownOutputs]]) -> Chart:
+    def curve(outputs: KnownOutputs) -> tuple[tuple[list[float], list[float]], str]:
+        if (found := roc(outputs)) is None:
+            return ([], []), "no goals" if not outputs.goals.size else "only goals"
+        return (found.others_called_goal.tolist(), found.goals_called_goal.tolist()), f"AUC {found.area:.3f}"
+
+    curves, missing = _each(found, curve)
+    note = (
+        "The true positive rate against the false positive rate as the threshold falls. AUC is the probability that a "
+        f"goal gets a higher output than another state (0.5, the diagonal, is guessing).{missing}"
+    )
+    panel = Panel(
+        "true positive rate (goals called a goal)", [_DIAGONAL, *curves], f"ROC: {name}", "", SHARE, height=260
+    )
+    across = Across("false positive rate (other states called a goal)", SHARE)
+    return chart([panel], across, f"ROC curves of the classifier on {name}.", note)
 
 
-def _draw_roc(axes: "Axes", outputs: KnownOutputs, **options) -> str:
-    curve = roc(outputs)
-    if curve is None:
-        return "no goals" if not outputs.goals.size else "only goals"
-    axes.plot(curve.others_called_goal, curve.goals_called_goal, **options)
-    return f"AUC {curve.area:.3f}"
+_DIAGONAL = Curve(([0.0, 1.0], [0.0, 1.0]), colour="other", faint=True)
 
 
-def _reliability_picture(
-    run: RunFiles, name: str, found: Sequence[tuple[StoredEvaluation, KnownOutputs]], balanced: bool
-) -> Picture:
-    figure, (axes, counts) = new_figure(4.6, 4.6, panels=2, heights=(3.2, 1.0))
+def _reliability_chart(name: str, found: Sequence[tuple[StoredEvaluation, KnownOutputs]], balanced: bool) -> Chart:
+    bins = {evaluation.env_steps: reliability(outputs, balanced) for evaluation, outputs in found}
+    by_outputs = {id(outputs): bins[evaluation.env_steps] for evaluation, outputs in found}
 
-    def draw(axes: "Axes", outputs: KnownOutputs, **options) -> str:
-        bins = reliability(outputs, balanced)
-        if bins is None:
-            return "no goals"
-        axes.plot(bins.mean_output, bins.share_of_goals, marker="o", **options)
-        _draw_counts(counts, bins, **options)
-        return f"{bins.count.sum():,} states"
+    def shares(outputs: KnownOutputs) -> tuple[tuple[list[float], list[float]], str]:
+        if (one := by_outputs[id(outputs)]) is None:
+            return ([], []), "no goals"
+        return (one.mean_output.tolist(), one.share_of_goals.tolist()), f"{one.count.sum():,} states"
 
-    axes.plot([0, 1], [0, 1], color=OTHER, linewidth=0.8)
-    _each(axes, found, draw)
-    share_axis(axes)
-    counts.set_yscale("log")
-    counts.set_ylabel("states")
-    counts.set_xlim(-0.04, 1.04)
-    counts.set_xlabel("classifier output (probability of goal)")
-    axes.set_ylabel("share of true goals")
-    axes.set_title(f"Reliability: {name}", pad=48)
-    legend_of_groups(axes, columns=1)
-    return to_picture(figure, f"Reliability of the classifier's output on {name}, with counts by bin.", run)
+    def counts(outputs: KnownOutputs) -> tuple[tuple[list[float], list[float]], str]:
+        return ([], []) if (one := by_outputs[id(outputs)]) is None else _steps_of(one), ""
 
-
-def _draw_counts(axes: "Axes", bins: Reliability, **options) -> None:
-    for low, high, count in zip(bins.low, bins.high, bins.count, strict=True):
-        axes.plot([low, high], [count, count], **options)
+    curves, missing = _each(found, shares)
+    note = (
+        "The share of true goals among states with similar outputs, in ten bins; the lower chart shows the number of "
+        "states in each bin. On the diagonal the output equals the share of goals. Below it the output is too high, "
+        f"which a policy can exploit.{missing}"
+    )
+    panels = [
+        Panel("share of true goals", [_DIAGONAL, *curves], f"Reliability: {name}", "", SHARE, height=200),
+        Panel("states, logarithmic", [replace(one, label="") for one in _each(found, counts)[0]], log=True, height=60),
+    ]
+    across = Across("classifier output, probability of goal", SHARE)
+    return chart(panels, across, f"Reliability of the classifier's output on {name}, with counts by bin.", note)
 
 
-def _each(axes: "Axes", found: Sequence[tuple[StoredEvaluation, KnownOutputs]], draw: Callable[..., str]) -> None:
-    """Draw every evaluation in its style, with the words that ``draw`` returns in the legend."""
-    for (evaluation, outputs), (colour, line) in zip(found, EARLY_TO_LATE[-len(found) :], strict=True):
-        words = draw(axes, outputs, color=colour, linestyle=line)
-        label = f"{evaluation.env_steps:,} env steps: {words}"
-        axes.plot([], [], color=colour, linestyle=line, label=label)
+def _steps_of(bins: Reliability) -> tuple[list[float], list[float]]:
+    """Return the number of states in each bin as a line with steps."""
+    x = np.stack([bins.low, bins.high], axis=-1).ravel().tolist()
+    return x, np.repeat(bins.count, 2).astype(float).tolist()
+
+
+def _each(
+    found: Sequence[tuple[StoredEvaluation, KnownOutputs]],
+    drawn: Callable[[KnownOutputs], tuple[tuple[list[float], list[float]], str]],
+) -> tuple[list[Curve], str]:
+    """Return the curve of every evaluation in its style, and a sentence about those that have none."""
+    curves, missing = [], []
+    for (evaluation, outputs), (colour, line) in zip(found, STYLES[-len(found) :], strict=True):
+        points, words = drawn(outputs)
+        name = f"{evaluation.env_steps:,} env steps"
+        if points[1]:
+            curves.append(Curve(points, f"{name}{f', {words}' if words else ''}", colour, line))
+        else:
+            missing.append(f" At {name} there were {words}, so that there is no curve.")
+    return curves, "".join(missing)

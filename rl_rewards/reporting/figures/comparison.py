@@ -1,43 +1,34 @@
-"""The learned reward and the true outcome of every arm, as small charts with common axes."""
+"""The learned reward and the true outcome: all arms in one chart, and every arm in a small chart with common axes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rl_rewards.core.intervals import METHOD
 from rl_rewards.core.seed_rows import values
 from rl_rewards.reporting.arms import Arm
-from rl_rewards.reporting.figures.drawing import (
-    LEARNED,
-    TRUE,
-    Drawing,
-    Picture,
-    new_figure,
-    plain,
-    steps_axis,
-    styled,
-    to_picture,
-)
-from rl_rewards.reporting.figures.seeds import draw_seeds
+from rl_rewards.reporting.figures.charts import SHARE, Across, Chart, Panel, chart, over_steps
+from rl_rewards.reporting.figures.drawing import Drawing
+from rl_rewards.reporting.figures.scales import Scale, around
+from rl_rewards.reporting.figures.seeds import seed_curves
 
 MOST_DRAWN = 24
 """The largest number of arms that are drawn: a page with more figures is slow to open."""
+MOST_TOGETHER = 8
+"""The largest number of arms in one chart: more colours cannot be told apart."""
 
 LEARNED_KEY = "eval/learned_reward_final"
 
 
 @dataclass(frozen=True)
 class _Axes:
-    """The axes that comparable arms share; ``env_steps`` is the end of the longest arm."""
+    """The axes that comparable arms share."""
 
     true_key: str | None
-    true_limits: tuple[float, float]
-    learned_limits: tuple[float, float]
-    env_steps: int
-    steps_name: str
-    facts: str = ""
-    command: str = ""
+    true: Scale
+    learned: Scale
+    across: Across
 
 
 def true_key(arms: Sequence[Arm]) -> str | None:
@@ -48,14 +39,39 @@ def true_key(arms: Sequence[Arm]) -> str | None:
     return "eval/true_return" if any(values(row, "eval/true_return") for row in evaluated) else None
 
 
+def together_figure(arms: Sequence[Arm]) -> Drawing | None:
+    """Return one chart with the means of all arms; None for one arm, too many, or arms that cannot share axes."""
+    drawn = [arm for arm in arms if arm.evaluation_rows]
+    if not 1 < len(drawn) <= MOST_TOGETHER or len({(arm.choices[0], arm.steps_name) for arm in drawn}) > 1:
+        return None
+    key = true_key(drawn)
+    axes = _axes_of(drawn[0], drawn, key)
+    found = [(key, _name(key), axes.true)] if key else []
+    if len({_scale(arm) for arm in drawn}) == 1:
+        found.append((LEARNED_KEY, "learned reward of final states, per step", axes.learned))
+    panels = []
+    for metric, name, scale in found:
+        curves = []
+        for i, arm in enumerate(drawn):
+            line = ("solid", "dashed", "dotted")[i % 3]
+            means = [one for one in seed_curves(arm.evaluation_rows, metric, f"arm-{i + 1}", arm.name) if not one.faint]
+            curves += [replace(one, band=None, line=line) for one in means]
+        if curves:
+            panels.append(Panel(name, curves, scale=scale, height=max(200, 40 * len(curves))))
+    if not panels:
+        return None
+    caption = "The mean over the seeds of each arm. The charts below show every seed, and the interval of each mean."
+    alt = f"{' and '.join(panel.name for panel in panels)} of {len(drawn)} arms over {drawn[0].steps_name}."
+    return Drawing("All arms together", caption, [chart(panels, axes.across, alt)])
+
+
 def comparison_figure(arms: Sequence[Arm]) -> Drawing | None:
     """Return one small chart per arm, for the first ``MOST_DRAWN`` arms; None if no arm was evaluated."""
     drawn = [arm for arm in arms if arm.evaluation_rows][:MOST_DRAWN]
     if not drawn:
         return None
     key = true_key(arms)
-    with styled():
-        pictures = [_draw(arm, _axes_of(arm, drawn, key)) for arm in drawn]
+    charts = [_draw(arm, _axes_of(arm, drawn, key)) for arm in drawn]
     name = "the share of episodes that end in success" if key == "eval/success" else "the true return per episode"
     caption = "" if key is None else f"Blue: {name}. "
     caption += (
@@ -71,16 +87,19 @@ def comparison_figure(arms: Sequence[Arm]) -> Drawing | None:
     if len(arms) > len(drawn):
         caption += f" Not drawn: {', '.join(arm.name for arm in arms if arm not in drawn)}."
     title = "Learned reward" if key is None else "Learned reward beside the true outcome"
-    return Drawing(title, caption, pictures, columns=3)
+    return Drawing(title, caption, charts, columns=3)
+
+
+def _name(key: str | None) -> str:
+    return "true success, share of episodes" if key == "eval/success" else "true return per episode"
 
 
 def _axes_of(arm: Arm, arms: Sequence[Arm], key: str | None) -> _Axes:
     peers = [other for other in arms if other.choices[0] == arm.choices[0]]
     of_one_scale = [other for other in peers if _scale(other) == _scale(arm)]
-    longest = max(other.env_steps for other in peers if other.steps_name == arm.steps_name)
-    return _Axes(
-        key, _limits(peers, key or "eval/true_return"), _limits(of_one_scale, LEARNED_KEY), longest, arm.steps_name
-    )
+    longest = max((other for other in peers if other.steps_name == arm.steps_name), key=lambda other: other.env_steps)
+    true, learned = _limits(peers, key or "eval/true_return"), _limits(of_one_scale, LEARNED_KEY)
+    return _Axes(key, true, learned, over_steps(longest))
 
 
 def _scale(arm: Arm) -> tuple[str, str]:
@@ -88,30 +107,22 @@ def _scale(arm: Arm) -> tuple[str, str]:
     return arm.choices[1], str(arm.runs[0].config.get("reward", {}).get("reward_map"))
 
 
-def _limits(arms: Sequence[Arm], key: str) -> tuple[float, float]:
-    """Return the limits of the y axis: 0 to 1 if all values are in it, else the range of all arms; with a margin."""
+def _limits(arms: Sequence[Arm], key: str) -> Scale:
+    """Return the y axis: 0 to 1 if all values are in it, else the range of all arms; with a margin."""
     found = [value for arm in arms for row in arm.evaluation_rows for value in values(row, key)]
-    if not found or (min(found) >= 0.0 and max(found) <= 1.0):
-        return -0.04, 1.04
-    margin = 0.05 * (max(found) - min(found) or 1.0)
-    return min(found) - margin, max(found) + margin
+    return SHARE if not found or (min(found) >= 0.0 and max(found) <= 1.0) else around(found)
 
 
-def _draw(arm: Arm, shared: _Axes) -> Picture:
-    lines = [("learned reward", LEARNED_KEY, LEARNED, shared.learned_limits)]
+def _draw(arm: Arm, shared: _Axes) -> Chart:
+    lines = [("learned reward per step", LEARNED_KEY, "learned", shared.learned)]
     if shared.true_key is not None:
-        name = "true success" if shared.true_key == "eval/success" else "true return"
-        lines = [(name, shared.true_key, TRUE, shared.true_limits), *lines]
-    figure, panels = new_figure(4.0, 0.5 + 1.7 * len(lines), panels=len(lines))
-    for axes, (label, key, colour, limits) in zip(panels, lines, strict=True):
-        draw_seeds(axes, arm.evaluation_rows, key, colour)
-        axes.set_ylim(*limits)
-        axes.set_ylabel(label, color=colour)
-    steps_axis(panels[-1], shared)
-    panels[0].set_title(plain(arm.name), fontsize=10, wrap=True)
-    figure.align_ylabels()
-    alt = f"{arm.name}: {' and '.join(label for label, *_ in lines)} over environment steps."
-    return to_picture(figure, alt, arm)
+        lines = [(_name(shared.true_key), shared.true_key, "true", shared.true), *lines]
+    panels = [
+        Panel(name, seed_curves(arm.evaluation_rows, key, colour), arm.name if i == 0 else "", scale=scale, height=110)
+        for i, (name, key, colour, scale) in enumerate(lines)
+    ]
+    alt = f"{arm.name}: {' and '.join(name for name, *_ in lines)} over {arm.steps_name}."
+    return chart(panels, shared.across, alt)
 
 
 def last_values(arm: Arm, key: str) -> list[float]:

@@ -3,27 +3,15 @@
 import numpy as np
 
 from rl_rewards.reporting.evaluation_parts import Visits
-from rl_rewards.reporting.figures.drawing import (
-    GOALS,
-    LEARNED,
-    OTHER,
-    Drawing,
-    Picture,
-    legend,
-    new_figure,
-    plain,
-    plot_line,
-    share_axis,
-    steps_axis,
-    to_picture,
-)
+from rl_rewards.reporting.figures.charts import SHARE, Chart, Curve, Panel, chart, over_steps
+from rl_rewards.reporting.figures.drawing import Drawing, Picture, new_figure, styled, to_picture
 from rl_rewards.reporting.metric_names import of_source
 from rl_rewards.reporting.run_files import RunFiles, series
 
 DRAWN_HERE = {"reward/coverage", "reward/bonus_television", "reward/bonus_elsewhere"}
 WIDTH = 2.7  # of a map, in inches
 LOG_FROM = 20.0  # the axis is logarithmic if the largest bonus is this many times the smallest
-_COLOURS = (GOALS, LEARNED, OTHER)
+_COLOURS = ("goals", "learned", "other")
 _UNVISITED = {"facecolor": "white", "edgecolor": "#e58a9b", "hatch": "////", "linewidth": 0.0}
 
 
@@ -39,7 +27,8 @@ def _maps(run: RunFiles) -> Drawing | None:
     shapes = {one.counts.size for one in run.visits}
     side = round(max(shapes) ** 0.5)
     square = shapes == {side * side}
-    pictures = [_map(run, one, side if square else one.counts.size, max(most, 2)) for one in run.visits]
+    with styled():
+        pictures = [_map(one, side if square else one.counts.size, max(most, 2)) for one in run.visits]
     caption = (
         "Number of training's visits to each cell up to that time. All maps have one colour scale, which is "
         "logarithmic: equal steps in colour are equal ratios. Hatched cells have never been visited. Curiosity that "
@@ -52,7 +41,7 @@ def _maps(run: RunFiles) -> Drawing | None:
     return Drawing("Where training has been", caption, pictures, columns=4)
 
 
-def _map(run: RunFiles, one: Visits, columns: int, most: int) -> Picture:
+def _map(one: Visits, columns: int, most: int) -> Picture:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
 
@@ -82,58 +71,45 @@ def _map(run: RunFiles, one: Visits, columns: int, most: int) -> Picture:
         aspect=18 if rows > 1 else 45,
     )
     alt = f"Map of visits after {one.env_steps:,} environment steps: {one.coverage:.0%} of the cells visited."
-    return to_picture(figure, alt, run, command=False)
+    return to_picture(figure, alt)
 
 
 def _courses(run: RunFiles) -> Drawing | None:
-    pictures, words = [], []
+    charts = []
     coverage = of_source(run.rows, "coverage")
     if coverage:
-        pictures.append(_coverage(run, coverage))
-        words.append(
-            "Coverage is the share of cells that were visited in training at least once. If the line levels off well "
-            "below 1, the agent no longer finds new places, or the other cells cannot be reached."
-        )
+        charts.append(_coverage(run, coverage))
     parts = of_source(run.rows, "bonus_television")
-    if parts:
-        pictures += [_bonuses(run, part) for part in sorted(parts)]
-        words.append(
-            "The bonus is the mean over a round's steps, separately for steps that see the television's static and for "
-            "all others. A bonus should fall where the agent has been. It is suspicious if the television's line stays "
-            "high while the other falls: noise that cannot be predicted then pays for ever, and the agent learns to "
-            "watch it."
-        )
-    if not pictures:
-        return None
+    charts += [_bonuses(run, part) for part in sorted(parts)]
     title = "Coverage and the bonus for static" if parts else "Coverage"
-    return Drawing(title, " ".join(words), pictures, columns=2)
+    return Drawing(title, "", charts, columns=2) if charts else None
 
 
-def _coverage(run: RunFiles, parts: dict[str, str]) -> Picture:
-    figure, (axes,) = new_figure(5.6, 3.8)
-    for i, (part, key) in enumerate(parts.items()):
-        plot_line(axes, series(run.rows, key), _COLOURS[i % len(_COLOURS)], label=plain(part or "coverage"))
-    axes.set_ylabel("share of cells visited")
-    axes.set_title("Coverage")
-    share_axis(axes)
-    steps_axis(axes, run)
-    legend(axes)
-    return to_picture(figure, "Share of cells visited over environment steps.", run)
+def _coverage(run: RunFiles, parts: dict[str, str]) -> Chart:
+    curves = [
+        Curve(series(run.rows, key), part or "coverage", _COLOURS[i % len(_COLOURS)])
+        for i, (part, key) in enumerate(parts.items())
+    ]
+    note = (
+        "The share of cells that were visited in training at least once. If the line levels off well below 1, the "
+        "agent no longer finds new places, or the other cells cannot be reached."
+    )
+    panel = Panel("share of cells visited", curves, "Coverage", scale=SHARE)
+    return chart([panel], over_steps(run), f"Share of cells visited over {run.steps_name}.", note)
 
 
-def _bonuses(run: RunFiles, part: str) -> Picture:
-    figure, (axes,) = new_figure(5.6, 3.8)
-    values = []
-    for where, colour, line in (("television", LEARNED, "-"), ("elsewhere", OTHER, "--")):
+def _bonuses(run: RunFiles, part: str) -> Chart:
+    curves, values = [], []
+    for where, colour, line in (("television", "learned", "solid"), ("elsewhere", "other", "dashed")):
         points = series(run.rows, f"reward/{part}/bonus_{where}" if part else f"reward/bonus_{where}")
-        plot_line(axes, points, colour, label="at the television" if where == "television" else where, linestyle=line)
+        curves.append(Curve(points, "at the television" if where == "television" else where, colour, line))
         values += points[1]
-    if values and min(values) > 0.0 and max(values) > LOG_FROM * min(values):
-        axes.set_yscale("log")
-    else:
-        axes.set_ylim(bottom=min(0.0, *values))
-    axes.set_ylabel("bonus per step")
-    axes.set_title(plain(f"Bonus of {part}" if part else "Bonus"))
-    steps_axis(axes, run)
-    legend(axes)
-    return to_picture(figure, "Mean bonus at the television and elsewhere over environment steps.", run)
+    log = bool(values) and min(values) > 0.0 and max(values) > LOG_FROM * min(values)
+    note = (
+        "The mean over a round's steps, separately for steps that see the television's static and for all others. A "
+        "bonus should fall where the agent has been. It is suspicious if the television's line stays high while the "
+        "other falls: noise that cannot be predicted then pays for ever, and the agent learns to watch it."
+    )
+    name = f"bonus per step{', logarithmic' if log else ''}"
+    panel = Panel(name, curves, f"Bonus of {part}" if part else "Bonus", from_zero=not log, log=log)
+    return chart([panel], over_steps(run), f"Mean bonus at the television and elsewhere over {run.steps_name}.", note)

@@ -1,31 +1,16 @@
 """Figures of the games of Alice and Bob over training: returns, moves, and the goals that Bob reaches."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 
 from rl_rewards.reporting.evaluation_parts import Games
-from rl_rewards.reporting.figures.drawing import (
-    ALICE,
-    BOB,
-    EARLY_TO_LATE,
-    GOALS,
-    OTHER,
-    Drawing,
-    finish_panels,
-    legend_of_groups,
-    new_figure,
-    plot_line,
-    share_axis,
-    to_picture,
-)
-from rl_rewards.reporting.figures.true_outcome import draw_true
+from rl_rewards.reporting.figures.charts import SHARE, Across, Curve, Panel, chart, over_steps
+from rl_rewards.reporting.figures.drawing import Drawing
+from rl_rewards.reporting.figures.scales import Scale
+from rl_rewards.reporting.figures.true_outcome import true_panel
 from rl_rewards.reporting.run_files import RunFiles, number, series
 from rl_rewards.reporting.verdict import wilson_interval
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 BINS = 8
 _FORMS = {
@@ -37,13 +22,13 @@ _FORMS = {
     "is left to learn.",
 }
 _PANELS = (
-    ("moves", (("reward/t_alice", "Alice", ALICE), ("reward/t_bob", "Bob", BOB))),
-    ("distance of the goal", (("reward/goal_distance", "distance", OTHER),)),
+    ("moves", (("reward/t_alice", "Alice", "alice"), ("reward/t_bob", "Bob", "bob"))),
+    ("distance of the goal", (("reward/goal_distance", "distance", "other"),)),
     (
         "share reached",
-        (("reward/bob_success", "Alice's goals", BOB), ("reward/task_success", "the task", GOALS)),
+        (("reward/bob_success", "Alice's goals", "bob"), ("reward/task_success", "the task", "goals")),
     ),
-    ("objects changed", (("reward/touched", "changed", OTHER),)),
+    ("objects changed", (("reward/touched", "changed", "other"),)),
 )
 DRAWN_HERE = {"reward/games", "reward/task_episodes"}.union(name for _, lines in _PANELS for name, *_ in lines)
 
@@ -53,14 +38,10 @@ def players_figure(run: RunFiles) -> Drawing | None:
     rows = run.evaluation_rows
     if not rows:
         return None
-    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
-    true_name = draw_true(run, rows, top)
-    for name, colour in (("Alice", ALICE), ("Bob", BOB)):
-        plot_line(bottom, series(rows, f"eval/{name.lower()}_return"), colour, label=name)
-    bottom.axhline(0.0, color=OTHER, linewidth=0.8)
-    bottom.set_ylabel("return per game")
-    bottom.set_title("Returns of the players in their games")
-    finish_panels(run, [top, bottom])
+    top, true_name = true_panel(run, rows)
+    players = [(name, series(rows, f"eval/{name.lower()}_return")) for name in ("Alice", "Bob")]
+    curves = [Curve(points, name, name.lower()) for name, points in players if points[1]]
+    bottom = Panel("return per game", curves, "Returns of the players in their games", levels=[(0.0, "")])
     reward = run.config.get("reward")
     settings = reward if isinstance(reward, Mapping) else {}
     caption = (
@@ -77,24 +58,22 @@ def players_figure(run: RunFiles) -> Drawing | None:
             "does without a goal, and if it is low, it says little about what he has learned."
         )
     alt = "Two charts over environment steps: the true outcome on the task; the returns of Alice and Bob in games."
-    return Drawing("The players' rewards beside the true outcome", caption, [to_picture(figure, alt, run)])
+    return Drawing(
+        "The players' rewards beside the true outcome", caption, [chart([top, bottom], over_steps(run), alt)]
+    )
 
 
 def course_figure(run: RunFiles) -> Drawing | None:
     """Return the figure of the games in training: moves, distance of the goals, share reached; None without games."""
-    panels = [panel for panel in _PANELS if any(series(run.rows, name)[0] for name, *_ in panel[1])]
+    panels = []
+    for unit, lines in _PANELS:
+        found = [(label, colour, series(run.rows, name)) for name, label, colour in lines]
+        curves = [Curve(points, label, colour) for label, colour, points in found if points[1]]
+        if curves:
+            share = SHARE if unit.startswith("share") else None
+            panels.append(Panel(unit, curves, scale=share, from_zero=True, height=120))
     if not panels:
         return None
-    figure, axes = new_figure(5.6, 1.2 + 1.55 * len(panels), panels=len(panels))
-    for axis, (unit, lines) in zip(axes, panels, strict=True):
-        for name, label, colour in lines:
-            plot_line(axis, series(run.rows, name), colour, label=label, linewidth=1.5)
-        axis.set_ylabel(unit)
-        if unit.startswith("share"):
-            share_axis(axis)
-        else:
-            axis.set_ylim(bottom=0.0)
-    finish_panels(run, axes)
     caption = (
         f"Means over the games of each round{_how_many(run)}: the moves of Alice and Bob in a game; the distance from "
         "Bob's start to Alice's goal, in the units of the goal; and the share of her goals that he reaches, including "
@@ -102,10 +81,10 @@ def course_figure(run: RunFiles) -> Drawing | None:
         "patterns are suspicious: a share near 0 (he cannot reach the goals), a share that stays near 1 (nothing is "
         "left to learn), and a distance that falls to 0 (Alice sets goals where he already is)."
     )
-    if any(unit.startswith("objects") for unit, _ in panels):
+    if any(panel.name.startswith("objects") for panel in panels):
         caption += " The last chart counts the objects that Alice changed: near 0, she only walks about."
     alt = "Charts over environment steps: moves of Alice and Bob, distance of goals, share of goals reached."
-    return Drawing("The games over training", caption, [to_picture(figure, alt, run)])
+    return Drawing("The games over training", caption, [chart(panels, over_steps(run), alt)])
 
 
 def _how_many(run: RunFiles) -> str:
@@ -125,19 +104,22 @@ def distance_figure(run: RunFiles) -> Drawing | None:
         return None
     farthest = max(games.distance.max() for *_, games in asked if games.distance.size)
     edges = np.linspace(0.0, farthest * (1.0 + 1e-6), BINS + 1)
-    figure, (axes, counts) = new_figure(5.6, 4.8, panels=2, heights=(3.0, 1.0))
-    styles = dict(zip(_NAMES, EARLY_TO_LATE, strict=True))
-    for i, (name, _, games) in enumerate(asked):
-        colour, line = styles[name]
-        aside = (i - 1) * 0.012 * farthest  # keeps the intervals from hiding each other
-        label = f"{name} ({games.distance.size:,} games)"
-        _draw_shares(axes, counts, games, edges, aside, color=colour, linestyle=line, label=label)
-    share_axis(axes)
-    axes.set_ylabel("share of goals reached")
-    counts.set_ylabel("games")
-    counts.set_ylim(bottom=0.0)
-    counts.set_xlabel("distance of the goal from where Bob begins")
-    legend_of_groups(axes, columns=2)
+    binned = [(name, games.distance.size, *_shares(games, edges)) for name, _, games in asked]
+    shares = [
+        Curve((middles, share), f"{name} ({size:,} games)", style, band=ends)
+        for (name, size, middles, share, ends, _), style in zip(binned, _STYLES, strict=True)
+        if middles
+    ]
+    counts = [
+        Curve((middles, count), "", style)
+        for (_, _, middles, _, _, count), style in zip(binned, _STYLES, strict=True)
+        if middles
+    ]
+    panels = [
+        Panel("share of goals reached", shares, scale=SHARE, height=200),
+        Panel("games", counts, from_zero=True, height=70),
+    ]
+    across = Across("distance of the goal from where Bob begins", Scale(0.0, float(farthest) or 1.0))
     trivial = ", ".join(f"{np.mean(_trivial(games)):.0%} in the {name}" for name, games, _ in asked)
     caption = (
         "Evaluation games by the distance from Bob's start to Alice's goal, in each third of training, with 95% Wilson "
@@ -146,10 +128,11 @@ def distance_figure(run: RunFiles) -> Drawing | None:
         "the line is at 0, he cannot reach the goals. If many goals are left out, Alice has given up."
     )
     alt = "Share of goals that Bob reaches by distance, in three thirds of training, with the number of games."
-    return Drawing("How far Bob gets", caption, [to_picture(figure, alt, run)])
+    return Drawing("How far Bob gets", caption, [chart(panels, across, alt)])
 
 
 _NAMES = ("first third", "middle third", "last third")
+_STYLES = ("early", "middle", "late")
 
 
 def _thirds(games: Games, env_steps: int) -> list[tuple[str, Games]]:
@@ -162,18 +145,12 @@ def _trivial(games: Games) -> np.ndarray:
     return games.reached & (games.t_bob == 0)
 
 
-def _draw_shares(
-    axes: "Axes", counts: "Axes", games: Games, edges: Sequence[float] | np.ndarray, aside: float, **options
-) -> None:
-    """Draw the share of goals reached with its interval, and the number of games, for each bin of distance."""
+def _shares(games: Games, edges: np.ndarray) -> tuple[list[float], list[float], tuple[list, list], list[float]]:
+    """Return for each bin with games: their mean distance, the share reached, its interval, and their number."""
     which = np.digitize(games.distance, edges) - 1
-    shown = [i for i in range(len(edges) - 1) if np.any(which == i)]
-    number_of = np.array([np.sum(which == i) for i in shown])
-    shares = np.array([np.mean(games.reached[which == i]) for i in shown])
-    middles = np.array([np.mean(games.distance[which == i]) for i in shown]) + aside
-    if not shown:
-        return
-    low, high = np.array([wilson_interval(share, n) for share, n in zip(shares, number_of, strict=True)]).T
-    errors = np.clip([shares - low, high - shares], 0.0, None)
-    axes.errorbar(middles, shares, yerr=errors, marker="o", capsize=2, linewidth=1.6, elinewidth=1.0, **options)
-    counts.plot(middles, number_of, marker="o", markersize=3, color=options["color"], linestyle=options["linestyle"])
+    shown = [which == i for i in range(len(edges) - 1) if np.any(which == i)]
+    shares = [float(np.mean(games.reached[members])) for members in shown]
+    counts = [float(np.sum(members)) for members in shown]
+    ends = [wilson_interval(share, int(n)) for share, n in zip(shares, counts, strict=True)]
+    middles = [float(np.mean(games.distance[members])) for members in shown]
+    return middles, shares, ([low for low, _ in ends], [high for _, high in ends]), counts

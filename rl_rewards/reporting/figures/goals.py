@@ -13,6 +13,7 @@ from rl_rewards.reporting.figures.drawing import (
     legend_of_groups,
     new_figure,
     steps_axis,
+    styled,
     to_picture,
 )
 from rl_rewards.reporting.run_files import RunFiles
@@ -35,15 +36,17 @@ def goals_figure(run: RunFiles) -> Drawing | None:
     if not games.t_alice.size:
         return None
     places, names = _places(games)
+    with styled():
+        figure = (
+            _map(run, games, places, names) if places.shape[1] == 2 else _course(run, games, places[:, 0], names[0])
+        )
     if places.shape[1] == 2:
-        figure = _map(run, games, places, names)
         told = (
             "Each mark is a goal that Alice set in an evaluation game, at the place where her turn ended. Light marks "
             "are early in training, dark ones late. Discs are goals that Bob reached, crosses goals that he failed. "
         )
         alt = "Map of the goals that Alice set, coloured by environment steps; discs are reached, crosses failed goals."
     else:
-        figure = _course(run, games, places[:, 0], names[0])
         told = (
             "Each mark is a goal that Alice set in an evaluation game, at the place where her turn ended, over "
             "training. Discs are goals that Bob reached, crosses goals that he failed. "
@@ -59,7 +62,7 @@ def goals_figure(run: RunFiles) -> Drawing | None:
             f" In {np.mean(at_once):.0%} of the {at_once.size:,} games Alice stopped at once, so that the goal is "
             "where both begin; these are not drawn."
         )
-    return Drawing("The goals that Alice sets", caption, [to_picture(figure, alt, run)])
+    return Drawing("The goals that Alice sets", caption, [to_picture(figure, alt)])
 
 
 def _places(games: Games) -> tuple[np.ndarray, list[str]]:

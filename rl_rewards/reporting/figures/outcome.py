@@ -1,53 +1,31 @@
 """The main figures: the learned reward beside the true outcome, over training, over states and over episodes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rl_rewards.reporting.alarm import Alarm
 from rl_rewards.reporting.figures.calibration import calibration_figure
+from rl_rewards.reporting.figures.charts import SHARE, Across, Curve, Panel, chart, over_steps
 from rl_rewards.reporting.figures.coverage import coverage_figures
-from rl_rewards.reporting.figures.drawing import (
-    ALARM,
-    GOALS,
-    LEARNED,
-    OTHER,
-    TRUE,
-    Drawing,
-    demonstrator_line,
-    finish_panels,
-    legend_of_groups,
-    new_figure,
-    plot_line,
-    share_axis,
-    styled,
-    to_picture,
-)
+from rl_rewards.reporting.figures.drawing import Drawing
 from rl_rewards.reporting.figures.games import course_figure, distance_figure, players_figure
 from rl_rewards.reporting.figures.goals import goals_figure
 from rl_rewards.reporting.figures.plane import plane_figures
 from rl_rewards.reporting.figures.reward import classifier_figure
-from rl_rewards.reporting.figures.true_outcome import draw_true
+from rl_rewards.reporting.figures.scales import around
+from rl_rewards.reporting.figures.true_outcome import WANTED, demonstrator, true_panel
 from rl_rewards.reporting.run_files import RunFiles, series
 from rl_rewards.reporting.verdict import learns_reward
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+TRAINED_ON = "What the policy was trained on"
 
 
 def outcome_figures(run: RunFiles, alarms: Sequence[Alarm]) -> list[Drawing]:
     """Return all figures for which the run has data, the most informative first."""
-    with styled():
-        # Evaluations of games report the task's own reward as the learned reward; the figure would show it twice.
-        first = _of_games(run) if run.is_game else _of_learned(run, alarms)
-        drawings = [
-            *first,
-            *coverage_figures(run),
-            *plane_figures(run),
-            classifier_figure(run),
-            calibration_figure(run),
-        ]
+    # Evaluations of games report the task's own reward as the learned reward; the figure would show it twice.
+    first = _of_games(run) if run.is_game else _of_learned(run, alarms)
+    drawings = [*first, *coverage_figures(run), *plane_figures(run), classifier_figure(run), calibration_figure(run)]
     return [drawing for drawing in drawings if drawing is not None]
 
 
@@ -65,23 +43,19 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         return _learned_and_true_in_training(run)
     if not any(series(rows, key)[1] for key in ("eval/success", "eval/true_return")):
         return _learned_and_unpaid(run, alarms)
-    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
-    true_name = draw_true(run, rows, top)
-    per_state = plot_line(bottom, series(rows, "eval/learned_reward_final"), LEARNED, label="policy's final states")
-    if per_state:
-        goals = series(rows, "eval/reward_heldout_goals")
-        plot_line(bottom, goals, GOALS, label="held-out goals", linestyle="--", marker=None)
-        bottom.set_ylabel("learned reward per step")
-        if all(0.0 <= value <= 1.0 for line in bottom.lines for value in np.asarray(line.get_ydata(), float)):
-            share_axis(bottom)  # the same scale as the upper panel
-        learned_name = "The learned reward of the policy's final states"
+    top, true_name = true_panel(run, rows, _moments(alarms, named=True))
+    final = series(rows, "eval/learned_reward_final")
+    if final[1]:
+        curves = [Curve(final, "policy's final states", "learned")]
+        if (goals := series(rows, "eval/reward_heldout_goals"))[1]:
+            curves.append(Curve(goals, "held-out goals", "goals", "dashed"))
+        # The same scale as the upper panel, where that is possible.
+        scale = SHARE if all(0.0 <= value <= 1.0 for curve in curves for value in curve.points[1]) else None
+        name, learned_name = "learned reward per step", "The learned reward of the policy's final states"
     else:
-        plot_line(bottom, series(rows, "eval/learned_return"), LEARNED)
-        bottom.set_ylabel("learned return per episode")
-        learned_name = "The learned return"
-    bottom.set_title("What the policy was trained on", color=LEARNED)
-    _mark_alarm([top, bottom], alarms)
-    finish_panels(run, [top, bottom])
+        curves, scale = [Curve(series(rows, "eval/learned_return"), "", "learned")], None
+        name, learned_name = "learned return per episode", "The learned return"
+    bottom = Panel(name, curves, TRAINED_ON, "learned", scale, moments=_moments(alarms))
     caption = f"Above: {true_name}. Below: {learned_name[0].lower()}{learned_name[1:]}, which training increases. "
     if learns_reward(run):
         caption += (
@@ -90,32 +64,34 @@ def _learned_and_true(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
         )
     else:
         caption += "In this run it is the environment's own reward."
-    if per_state and series(rows, "eval/reward_heldout_goals")[0]:
+    if len(curves) > 1:
         caption += (
             " The dashed line is the learned reward of real successes that were held out from training; a policy that "
             "reaches it without success exploits the reward."
         )
     if alarms:
         caption += " The red line marks the first exploit alarm."
-    return Drawing(
-        "Learned reward beside the true outcome",
-        caption,
-        [to_picture(figure, f"Two charts over environment steps: {true_name}; {learned_name}.", run)],
-    )
+    alt = f"Two charts over {run.steps_name}: {true_name}; {learned_name}."
+    drawn = chart([top, bottom], over_steps(run), alt)
+    return Drawing("Learned reward beside the true outcome", caption, [drawn])
 
 
 def _learned_and_unpaid(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing:
     """Return the figure where there is no true reward: the learned return, below the unpaid one if there is one."""
     found = {name: series(run.evaluation_rows, f"eval/{name}_return") for name in ("unpaid", "learned")}
     shown = [name for name, (_, values) in found.items() if values]
-    figure, panels = new_figure(5.6, 1.0 + 2.0 * len(shown), panels=len(shown))
-    titles = {"unpaid": "What never pays (weight 0)", "learned": "What the policy was trained on"}
-    for axes, name in zip(panels, shown, strict=True):
-        plot_line(axes, found[name], LEARNED if name == "learned" else OTHER)
-        axes.set_ylabel(f"{name} return per episode")
-        axes.set_title(titles[name], color=LEARNED if name == "learned" else OTHER)
-    _mark_alarm(panels, alarms)
-    finish_panels(run, panels)
+    titles = {"unpaid": "What never pays (weight 0)", "learned": TRAINED_ON}
+    colours = {"unpaid": "other", "learned": "learned"}
+    panels = [
+        Panel(
+            f"{name} return per episode",
+            [Curve(found[name], "", colours[name])],
+            titles[name],
+            colours[name],
+            moments=_moments(alarms, named=name == shown[0]),
+        )
+        for name in shown
+    ]
     caption = "This environment has no true reward, so that nothing here shows what the policy is really worth."
     if len(shown) > 1:
         caption += (
@@ -124,9 +100,9 @@ def _learned_and_unpaid(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing:
         )
     if alarms:
         caption += " The red line marks the first exploit alarm."
-    alt = f"The {' and the '.join(shown)} return over environment steps."
+    alt = f"The {' and the '.join(shown)} return over {run.steps_name}."
     title = "Learned and unpaid return" if len(shown) > 1 else "Learned return"
-    return Drawing(title, caption, [to_picture(figure, alt, run)])
+    return Drawing(title, caption, [chart(panels, over_steps(run), alt)])
 
 
 def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
@@ -134,18 +110,17 @@ def _learned_and_true_in_training(run: RunFiles) -> Drawing | None:
     true, learned = series(run.rows, "train/true_reward"), series(run.rows, "agent/reward_mean")
     if not true[0] and not learned[0]:
         return None
-    lines = {"true": (true, TRUE, "What we want"), "learned": (learned, LEARNED, "What the policy was trained on")}
-    lines = {name: line for name, line in lines.items() if line[0][0]}
-    figure, panels = new_figure(5.6, 1.0 + 2.0 * len(lines), panels=len(lines))
-    for axes, (name, (points, colour, title)) in zip(panels, lines.items(), strict=True):
-        plot_line(axes, points, colour)
-        axes.set_ylabel(f"{name} reward per step")
-        axes.set_title(title, color=colour)
-    finish_panels(run, panels)
+    lines = {"true": (true, WANTED), "learned": (learned, TRAINED_ON)}
+    panels = [
+        Panel(f"{name} reward per step", [Curve(points, "", name)], title, name)
+        for name, (points, title) in lines.items()
+        if points[1]
+    ]
+    names = [name for name, (points, _) in lines.items() if points[1]]
     caption = "Means over the training rollouts, with exploration. This run was never evaluated."
-    alt = f"Charts over environment steps: {' and '.join(lines)} reward per step in training."
-    title = "Learned reward beside the true outcome" if len(lines) > 1 else f"{next(iter(lines)).capitalize()} reward"
-    return Drawing(title, caption, [to_picture(figure, alt, run)])
+    alt = f"Charts over {run.steps_name}: {' and '.join(names)} reward per step in training."
+    title = "Learned reward beside the true outcome" if len(names) > 1 else f"{names[0].capitalize()} reward"
+    return Drawing(title, caption, [chart(panels, over_steps(run), alt)])
 
 
 def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
@@ -153,31 +128,26 @@ def _returns(run: RunFiles, alarms: Sequence[Alarm]) -> Drawing | None:
     true, learned = series(rows, "eval/true_return"), series(rows, "eval/learned_return")
     if not true[0] or not learned[0]:
         return None
-    figure, (top, bottom) = new_figure(5.6, 5.0, panels=2)
-    for axes, name, colour in ((top, "true", TRUE), (bottom, "learned", LEARNED)):
-        plot_line(axes, series(rows, f"eval/{name}_return"), colour, label="with exploration")
-        calm = series(rows, f"eval/{name}_return_deterministic")
-        plot_line(axes, calm, OTHER, label="without exploration", linestyle=":", linewidth=1.3, marker=None)
-        if name == "true":
-            demonstrator_line(axes, rows)
-        axes.set_ylabel(f"{name} return per episode")
-        axes.set_title("Environment's own reward" if name == "true" else "Learned reward", color=colour)
-    _mark_alarm([top, bottom], alarms)
-    finish_panels(run, [top, bottom])
+    panels = []
+    for name, title in (("true", WANTED), ("learned", TRAINED_ON)):
+        curves = [Curve(series(rows, f"eval/{name}_return"), "with exploration", name)]
+        if (calm := series(rows, f"eval/{name}_return_deterministic"))[1]:
+            curves.append(Curve(calm, "without exploration", "other", "dotted"))
+        levels = demonstrator(rows) if name == "true" else ()
+        moments = _moments(alarms, named=name == "true")
+        panels.append(Panel(f"{name} return per episode", curves, title, name, levels=levels, moments=moments))
     caption = (
         "Rewards summed over an episode, mean over the evaluation episodes: the environment's own reward above, the "
         "learned reward below. Their units differ: compare directions, not heights. The learned reward changes during "
         "training, which can move the lower line even if the policy stays the same."
     )
-    alt = "Two charts over environment steps: true return and learned return per episode."
-    return Drawing("Returns", caption, [to_picture(figure, alt, run)])
+    alt = f"Two charts over {run.steps_name}: true return and learned return per episode."
+    return Drawing("Returns", caption, [chart(panels, over_steps(run), alt)])
 
 
-def _mark_alarm(panels: Sequence["Axes"], alarms: Sequence[Alarm]) -> None:
-    if not alarms:
-        return
-    for i, axes in enumerate(panels):
-        axes.axvline(alarms[0].env_steps, color=ALARM, linewidth=1.4, label="exploit alarm" if i == 0 else None)
+def _moments(alarms: Sequence[Alarm], named: bool = False) -> list[tuple[float, str]]:
+    """Return the time of the first alarm, with its name in one panel of a chart."""
+    return [(float(alarms[0].env_steps), "exploit alarm" if named else "")] if alarms else []
 
 
 def _episodes(run: RunFiles) -> Drawing | None:
@@ -186,18 +156,16 @@ def _episodes(run: RunFiles) -> Drawing | None:
         return None
     last = run.evaluations[-1]
     true, learned, success = last.true_returns, last.learned_returns, last.ended_in_success
-    figure, (axes,) = new_figure(5.6, 4.2)
-    groups = [("episode", np.ones(len(true), bool), TRUE, "o")]
+    groups = [("episodes", np.ones(len(true), bool), "true", "discs")]
     if success is not None:
-        groups = [("success", success, TRUE, "o"), ("no success", ~success, LEARNED, "x")]
-    for label, members, colour, marker in groups:
-        if members.any():
-            name = f"{label} ({members.sum()})"
-            axes.scatter(true[members], learned[members], s=30, color=colour, marker=marker, alpha=0.6, label=name)
-    axes.set_xlabel("true return per episode")
-    axes.set_ylabel("learned return per episode")
-    if success is not None:
-        legend_of_groups(axes)
+        groups = [("success", success, "true", "discs"), ("no success", ~success, "learned", "rings")]
+    curves = [
+        Curve((true[members].tolist(), learned[members].tolist()), f"{label} ({members.sum()})", colour, line)
+        for label, members, colour, line in groups
+        if members.any()
+    ]
+    panel = Panel("learned return per episode", curves, height=260)
+    across = Across("true return per episode", around(true.tolist()))
     correlation = series(run.evaluation_rows[-1:], "eval/return_correlation")[1]
     words = f" Their rank correlation is {correlation[0]:.2f}." if correlation else ""
     caption = (
@@ -206,4 +174,4 @@ def _episodes(run: RunFiles) -> Drawing | None:
         "left are episodes that earn the learned reward without doing the task."
     )
     alt = "Scatter of learned return against true return, one mark per episode."
-    return Drawing("Episodes of the last evaluation", caption, [to_picture(figure, alt, run)])
+    return Drawing("Episodes of the last evaluation", caption, [chart([panel], across, alt)])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WIDTH = 2.7  # of a map, in inches
 
 
-class Scale(NamedTuple):
+class ColourScale(NamedTuple):
     """The colour scale that all maps of a figure share."""
 
     low: float
@@ -37,9 +37,9 @@ def plane_figures(run: RunFiles, maps: int | None = None) -> list[Drawing]:
     drawings = []
     with styled():
         if judged:
-            drawings.append(_boundary(run, judged))
+            drawings.append(_boundary(judged))
         if not judged or not _same(judged, paid):
-            drawings.append(_reward(run, paid))
+            drawings.append(_reward(paid))
     return [drawing for drawing in drawings if drawing is not None]
 
 
@@ -55,17 +55,17 @@ def _same(judged: Sequence[tuple[PlaneMap, np.ndarray]], paid: Sequence[tuple[Pl
     return len(judged) == len(paid) and all(np.allclose(a, b, atol=1e-5, equal_nan=True) for (_, a), (_, b) in pairs)
 
 
-def _boundary(run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawing:
-    scale = Scale(0.0, 1.0, "probability of goal", True)
+def _boundary(maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawing:
+    scale = ColourScale(0.0, 1.0, "probability of goal", True)
     caption = (
         f"The classifier's probability that a state is a goal{_held(maps)}, from the first to the last evaluation. The "
         "white line is its boundary, 1/2. " + _marks_in_words(maps) + "A policy can exploit bright places outside the "
         "goal; a classifier that learns from visited states should darken them once the policy has been there."
     )
-    return _draw(run, maps, scale, "The classifier's boundary over training", caption)
+    return _draw(maps, scale, "The classifier's boundary over training", caption)
 
 
-def _reward(run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawing | None:
+def _reward(maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawing | None:
     values = np.concatenate([values.ravel() for _, values in maps]) if maps else np.zeros(0)
     values = values[np.isfinite(values)]
     if not values.size or np.ptp(values) == 0.0:
@@ -78,8 +78,8 @@ def _reward(run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> Drawi
         f"on one colour scale from {digits(low)} to {digits(high)}. {_marks_in_words(maps)}Bright places attract the "
         "policy; it can exploit those outside the goal."
     )
-    scale = Scale(low, high, "learned reward per step", False)
-    return _draw(run, maps, scale, "Learned reward over the plane of states", caption)
+    scale = ColourScale(low, high, "learned reward per step", False)
+    return _draw(maps, scale, "Learned reward over the plane of states", caption)
 
 
 def _held(maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> str:
@@ -96,14 +96,12 @@ def _marks_in_words(maps: Sequence[tuple[PlaneMap, np.ndarray]]) -> str:
     )
 
 
-def _draw(
-    run: RunFiles, maps: Sequence[tuple[PlaneMap, np.ndarray]], scale: Scale, title: str, caption: str
-) -> Drawing:
-    pictures = [_map(run, one, values, scale) for one, values in maps]
-    return Drawing(title, caption, [*pictures, _key(run, maps[-1][0], scale)], columns=4)
+def _draw(maps: Sequence[tuple[PlaneMap, np.ndarray]], scale: ColourScale, title: str, caption: str) -> Drawing:
+    pictures = [_map(one, values, scale) for one, values in maps]
+    return Drawing(title, caption, [*pictures, _key(maps[-1][0], scale)], columns=4)
 
 
-def _map(run: RunFiles, one: PlaneMap, values: np.ndarray, scale: Scale) -> Picture:
+def _map(one: PlaneMap, values: np.ndarray, scale: ColourScale) -> Picture:
     width, height = np.ptp(one.x), np.ptp(one.y)
     same_scale = width > 0 and 1 / 3 < height / width < 3  # then both coordinates are probably lengths
     figure, (axes,) = new_figure(WIDTH, min(0.9 + (WIDTH - 0.6) * height / width, 3.6) if same_scale else WIDTH)
@@ -121,7 +119,7 @@ def _map(run: RunFiles, one: PlaneMap, values: np.ndarray, scale: Scale) -> Pict
     axes.set_ylabel(plain(one.labels[1]))
     axes.set_title(f"{one.env_steps:,} env steps")
     alt = f"Map of the {scale.label} after {one.env_steps:,} environment steps."
-    return to_picture(figure, alt, run, command=False)
+    return to_picture(figure, alt)
 
 
 def _draw_marks(axes: "Axes", one: PlaneMap) -> None:
@@ -135,7 +133,7 @@ def _draw_marks(axes: "Axes", one: PlaneMap) -> None:
     axes.scatter(x[success], y[success], marker="o", color=GOALS, **options)
 
 
-def _key(run: RunFiles, one: PlaneMap, scale: Scale) -> Picture:
+def _key(one: PlaneMap, scale: ColourScale) -> Picture:
     """Return the last picture of the figure: the key to its colours and marks."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -158,4 +156,4 @@ def _key(run: RunFiles, one: PlaneMap, scale: Scale) -> Picture:
         shown.get_frame().set_edgecolor("none")
     colours = ScalarMappable(Normalize(scale.low, scale.high), cmap="cividis")
     figure.colorbar(colours, ax=axes, label=scale.label, orientation="horizontal", aspect=10)
-    return to_picture(figure, f"Colours from {scale.low:.3g} to {scale.high:.3g}: {scale.label}.", run)
+    return to_picture(figure, f"Colours from {scale.low:.3g} to {scale.high:.3g}: {scale.label}.")

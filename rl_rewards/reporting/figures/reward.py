@@ -3,59 +3,43 @@
 import numpy as np
 
 from rl_rewards.reporting.evaluation_files import StoredEvaluation
-from rl_rewards.reporting.figures.drawing import (
-    GOALS,
-    LEARNED,
-    OTHER,
-    Drawing,
-    Picture,
-    legend,
-    legend_of_groups,
-    new_figure,
-    plot_line,
-    share_axis,
-    steps_axis,
-    to_picture,
-)
+from rl_rewards.reporting.figures.charts import SHARE, Across, Chart, Curve, Panel, chart, over_steps
+from rl_rewards.reporting.figures.drawing import Drawing
 from rl_rewards.reporting.run_files import RunFiles, series
 
 HISTOGRAM_BINS = 25
 _PROBABILITIES = (
-    ("prob_heldout_goals", "held-out goals", GOALS, "--"),
-    ("prob_non_goals", "non-goal examples", OTHER, ":"),
-    ("prob_visited", "visited states", LEARNED, "-"),
+    ("prob_heldout_goals", "held-out goals", "goals", "dashed"),
+    ("prob_non_goals", "non-goal examples", "other", "dotted"),
+    ("prob_visited", "visited states", "learned", "solid"),
 )
 
 
 def classifier_figure(run: RunFiles) -> Drawing | None:
     """Return histograms of the outputs at the last evaluation, and their means over training; None without any."""
-    pictures = []
+    charts = []
     if run.evaluations and any(name in run.evaluations[-1].arrays for name, *_ in _PROBABILITIES):
-        pictures.append(_histogram(run, run.evaluations[-1]))
-    rows = run.evaluation_rows
-    if any(len(series(rows, f"eval/{name}")[0]) > 1 for name, *_ in _PROBABILITIES):
-        figure, (axes,) = new_figure(5.6, 4.2)
-        for name, label, colour, line in _PROBABILITIES:
-            plot_line(axes, series(rows, f"eval/{name}"), colour, label=label, linestyle=line)
-        axes.set_ylabel("mean classifier output (probability)")
-        share_axis(axes)
-        steps_axis(axes, run)
-        legend(axes)
-        pictures.append(to_picture(figure, "Mean classifier output of the three sets over environment steps.", run))
-    if not pictures:
+        charts.append(_histogram(run.evaluations[-1]))
+    found = [(series(run.evaluation_rows, f"eval/{name}"), *style) for name, *style in _PROBABILITIES]
+    if any(len(points[1]) > 1 for points, *_ in found):
+        curves = [Curve(points, label, colour, line) for points, label, colour, line in found if points[1]]
+        panel = Panel("mean output, probability of goal", curves, "Means over training", scale=SHARE, height=220)
+        alt = f"Mean classifier output of the three sets over {run.steps_name}."
+        charts.append(chart([panel], over_steps(run), alt))
+    if not charts:
         return None
     caption = (
         "The classifier's probability that a state is a goal, for three sets of states: goals that were held out from "
-        "its training, the non-goal examples, and all states of the evaluation episodes. The histograms are from the "
-        "last evaluation; the lines are means over training. Visited states far to the right are either successes or "
-        "exploits; true success says which. Held-out goals far to the left mean that the classifier rejects real "
-        "successes."
+        "its training, the non-goal examples, and all states of the evaluation episodes. Visited states with a high "
+        "output are either successes or exploits; true success says which. Held-out goals with a low output mean that "
+        "the classifier rejects real successes."
     )
-    return Drawing("The classifier's outputs", caption, pictures, columns=2)
+    return Drawing("The classifier's outputs", caption, charts, columns=2)
 
 
-def _histogram(run: RunFiles, evaluation: StoredEvaluation) -> Picture:
-    figure, (axes,) = new_figure(5.6, 4.2)
+def _histogram(evaluation: StoredEvaluation) -> Chart:
+    curves = []
+    edges = np.linspace(0.0, 1.0, HISTOGRAM_BINS + 1)
     for name, label, colour, line in _PROBABILITIES:
         values = evaluation.arrays.get(name)
         if values is None:
@@ -63,12 +47,11 @@ def _histogram(run: RunFiles, evaluation: StoredEvaluation) -> Picture:
         values = values[evaluation.valid] if values.shape == evaluation.valid.shape else values.ravel()
         values = values[np.isfinite(values)]
         if values.size:
-            weights = np.full(values.size, 1.0 / values.size)
-            bins = np.linspace(0.0, 1.0, HISTOGRAM_BINS + 1)
-            axes.hist(values, bins, weights=weights, color=colour, alpha=0.18)
-            axes.hist(values, bins, weights=weights, color=colour, histtype="step", lw=1.8, ls=line, label=label)
-    axes.set_xlabel("classifier output (probability of goal)")
-    axes.set_ylabel("share of states in the set")
-    axes.set_xlim(-0.01, 1.01)
-    legend_of_groups(axes)
-    return to_picture(figure, "Histograms of the classifier's output on three sets of states.", run)
+            shares = np.histogram(np.clip(values, 0.0, 1.0), edges)[0] / values.size
+            x, y = np.repeat(edges, 2)[1:-1].tolist(), np.repeat(shares, 2).tolist()  # a step per bin
+            curves.append(
+                Curve((x, y), f"{label} ({values.size:,})", colour, line, band=([0.0] * len(y), y), dots=False)
+            )
+    panel = Panel("share of the states in the set", curves, "At the last evaluation", from_zero=True, height=220)
+    across = Across("classifier output, probability of goal", SHARE)
+    return chart([panel], across, "Histograms of the classifier's output on three sets of states.")

@@ -2,38 +2,22 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from rl_rewards.reporting.figures.charts import SHARE, Chart, Curve, Panel, chart, over_steps
 from rl_rewards.reporting.figures.coverage import DRAWN_HERE as DRAWN_OF_CURIOSITY
-from rl_rewards.reporting.figures.drawing import (
-    ALICE,
-    BOB,
-    GOALS,
-    LEARNED,
-    OTHER,
-    TRUE,
-    Drawing,
-    Picture,
-    legend,
-    new_figure,
-    plain,
-    plot_line,
-    share_axis,
-    steps_axis,
-    styled,
-    to_picture,
-)
+from rl_rewards.reporting.figures.drawing import Drawing
 from rl_rewards.reporting.figures.games import DRAWN_HERE as DRAWN_OF_GAMES
 from rl_rewards.reporting.metric_names import split_part
 from rl_rewards.reporting.run_files import RunFiles, number, series
 from rl_rewards.reporting.verdict import duration
 
 MOST_OTHER_CHARTS = 12
-SMALL = (4.2, 2.7)  # inches
+SMALL = 120  # pixels
 
 
 @dataclass(frozen=True)
-class Chart:
+class Small:
     """One small chart with lines (metric, label, colour) over env steps."""
 
     title: str
@@ -42,96 +26,95 @@ class Chart:
     is_share: bool = False  # the values are in 0 .. 1
 
 
-def _of_players(title: str, unit: str, name: str) -> Chart:
-    lines = [(f"agent/{who}_{name}", who.capitalize(), colour) for who, colour in (("alice", ALICE), ("bob", BOB))]
-    return Chart(title, unit, lines)
+def _of_players(title: str, unit: str, name: str) -> Small:
+    lines = [(f"agent/{who}_{name}", who.capitalize(), colour) for who, colour in (("alice", "alice"), ("bob", "bob"))]
+    return Small(title, unit, lines)
 
 
 CHARTS = (
-    Chart(
+    Small(
         "Reward in training",
         "per step",
-        [("agent/reward_mean", "learned", LEARNED)],
+        [("agent/reward_mean", "learned", "learned")],
     ),
-    Chart("True reward in training", "per step", [("train/true_reward", "true", TRUE)]),
-    Chart("True success in training", "share of episodes", [("train/success", "true", TRUE)], is_share=True),
-    Chart("Reward model: loss", "nats per example", [("reward/loss", "loss", LEARNED)]),
-    Chart(
+    Small("True reward in training", "per step", [("train/true_reward", "true", "true")]),
+    Small("True success in training", "share of episodes", [("train/success", "true", "true")], is_share=True),
+    Small("Reward model: loss", "nats per example", [("reward/loss", "loss", "learned")]),
+    Small(
         "Reward model: accuracy",
         "share correct",
-        [("reward/accuracy_goal", "goals", GOALS), ("reward/accuracy_negative", "negatives", OTHER)],
+        [("reward/accuracy_goal", "goals", "goals"), ("reward/accuracy_negative", "negatives", "other")],
         is_share=True,
     ),
-    Chart(
+    Small(
         "Reward model: mean output",
         "probability of goal",
-        [("reward/prob_goal", "goals", GOALS), ("reward/prob_negative", "negatives", OTHER)],
+        [("reward/prob_goal", "goals", "goals"), ("reward/prob_negative", "negatives", "other")],
         is_share=True,
     ),
-    Chart(
+    Small(
         "Discriminator: accuracy",
         "share correct",
-        [("reward/accuracy_expert", "demonstrations", GOALS), ("reward/accuracy_policy", "policy", OTHER)],
+        [("reward/accuracy_expert", "demonstrations", "goals"), ("reward/accuracy_policy", "policy", "other")],
         is_share=True,
     ),
-    Chart(
+    Small(
         "Discriminator: mean output",
         "probability of demonstrated",
-        [("reward/prob_expert", "demonstrations", GOALS), ("reward/prob_policy", "policy", OTHER)],
+        [("reward/prob_expert", "demonstrations", "goals"), ("reward/prob_policy", "policy", "other")],
         is_share=True,
     ),
-    Chart("Answers", "queries", [("reward/queries", "asked", OTHER), ("reward/labels", "answered", GOALS)]),
-    Chart(
+    Small("Answers", "queries", [("reward/queries", "asked", "other"), ("reward/labels", "answered", "goals")]),
+    Small(
         "Is the task done? Answers so far",
         "states",
-        [("reward/answered_yes", "yes", GOALS), ("reward/answered_no", "no", OTHER)],
+        [("reward/answered_yes", "yes", "goals"), ("reward/answered_no", "no", "other")],
     ),
-    Chart(
+    Small(
         "Reward model: held-out answers",
         "share",
         [
-            ("reward/heldout_accuracy", "predicted correctly", GOALS),
-            ("reward/bag_of_words_accuracy", "by a bag of words", LEARNED),
-            ("reward/heldout_calibration_error", "calibration error", OTHER),
+            ("reward/heldout_accuracy", "predicted correctly", "goals"),
+            ("reward/bag_of_words_accuracy", "by a bag of words", "learned"),
+            ("reward/heldout_calibration_error", "calibration error", "other"),
         ],
         is_share=True,
     ),
-    Chart(
+    Small(
         "Distance of learned from true reward",
         "EPIC distance",
-        [("eval/epic_distance", "distance", LEARNED)],
+        [("eval/epic_distance", "distance", "learned")],
         is_share=True,
     ),
-    Chart("Reward model: entropy of its outputs", "nats", [("reward/entropy", "entropy", OTHER)]),
-    Chart("Reward model: norm of the gradient", "", [("reward/gradient_norm", "norm", OTHER)]),
-    Chart(
+    Small("Reward model: entropy of its outputs", "nats", [("reward/entropy", "entropy", "other")]),
+    Small("Reward model: norm of the gradient", "", [("reward/gradient_norm", "norm", "other")]),
+    Small(
         "Behaviour cloning: loss",
         "nats per step",
-        [("agent/loss", "training", LEARNED), ("agent/validation_loss", "validation", GOALS)],
+        [("agent/loss", "training", "learned"), ("agent/validation_loss", "validation", "goals")],
     ),
-    Chart("Reward model: negatives in use", "states", [("reward/negatives", "negatives", OTHER)]),
-    Chart("Policy: entropy", "nats", [("agent/entropy", "entropy", OTHER)]),
-    Chart("Policy: KL divergence per update", "nats", [("agent/kl", "KL", OTHER)]),
-    Chart("Value function: loss", "scaled reward, squared", [("agent/value_loss", "value loss", OTHER)]),
+    Small("Reward model: negatives in use", "states", [("reward/negatives", "negatives", "other")]),
+    Small("Policy: entropy", "nats", [("agent/entropy", "entropy", "other")]),
+    Small("Policy: KL divergence per update", "nats", [("agent/kl", "KL", "other")]),
+    Small("Value function: loss", "scaled reward, squared", [("agent/value_loss", "value loss", "other")]),
     _of_players("Players: reward", "per move", "reward_mean"),
     _of_players("Players: entropy", "nats", "entropy"),
     _of_players("Players: KL divergence per update", "nats", "kl"),
     _of_players("Players' value functions: loss", "scaled reward, squared", "value_loss"),
-    Chart("Bob: loss of imitating Alice", "nats per move", [("agent/bob_cloning_loss", "loss", BOB)]),
+    Small("Bob: loss of imitating Alice", "nats per move", [("agent/bob_cloning_loss", "loss", "bob")]),
 )
 DRAWN_ELSEWHERE = DRAWN_OF_GAMES | DRAWN_OF_CURIOSITY
 
 
 def training_figure(run: RunFiles) -> Drawing | None:
     """Return all small charts for which the run has data, with other metrics last; None without any."""
-    known = {name for chart in CHARTS for name, *_ in chart.lines}
+    known = {name for small in CHARTS for name, *_ in small.lines}
     present = {key for row in run.rows for key, value in row.items() if value is not None}
     owned = [key for key in present - known if key.startswith(("reward/", "labeler/", "agent/", "train/"))]
     others = sorted(key for key in owned if split_part(key)[1] not in DRAWN_ELSEWHERE)
-    charts = [*CHARTS, *(Chart(key, "", [(key, key, OTHER)]) for key in others[:MOST_OTHER_CHARTS])]
-    with styled():
-        pictures = [picture for chart in charts if (picture := _draw(run, chart)) is not None]
-    if not pictures:
+    charts = [*CHARTS, *(Small(key, "", [(key, key, "other")]) for key in others[:MOST_OTHER_CHARTS])]
+    drawn = [one for small in charts if (one := _draw(run, small)) is not None]
+    if not drawn:
         return None
     caption = (
         "One value per round. An accuracy of 1 on both goals and negatives can mean that the classifier memorises its "
@@ -139,23 +122,18 @@ def training_figure(run: RunFiles) -> Drawing | None:
     )
     if len(others) > MOST_OTHER_CHARTS:
         caption += f" Not drawn: {', '.join(others[MOST_OTHER_CHARTS:])}."
-    return Drawing("Training in detail", caption, pictures, columns=3)
+    return Drawing("Training in detail", caption, drawn, columns=3)
 
 
-def _draw(run: RunFiles, chart: Chart) -> Picture | None:
-    lines = [(series(run.rows, name), label, colour) for name, label, colour in chart.lines]
-    if not any(values for (_, values), _, _ in lines):
+def _draw(run: RunFiles, small: Small) -> Chart | None:
+    lines = [(series(run.rows, name), label, colour) for name, label, colour in small.lines]
+    curves = [Curve(points, label, colour) for points, label, colour in lines if points[1]]
+    if not curves:
         return None
-    figure, (axes,) = new_figure(*SMALL)
-    for points, label, colour in lines:
-        plot_line(axes, points, colour, label=label, linewidth=1.4)
-    axes.set_ylabel(chart.unit)
-    axes.set_title(plain(chart.title))
-    if chart.is_share:
-        share_axis(axes)
-    steps_axis(axes, run)
-    legend(axes)
-    return to_picture(figure, f"{chart.title} over environment steps.", run)
+    if len(curves) == 1:
+        curves = [replace(curves[0], label="")]  # the title says what it is
+    panel = Panel(small.unit or "value", curves, small.title, scale=SHARE if small.is_share else None, height=SMALL)
+    return chart([panel], over_steps(run), f"{small.title} over {run.steps_name}.")
 
 
 @dataclass(frozen=True)
