@@ -57,11 +57,8 @@ def card(run: RunFiles, report: Path | None) -> str:
     if len(shown) > MOST_CURVES:
         shown = [shown[0], shown[-1]]
     done = f"{run.env_steps:,} {run.steps_name}" + ("" if run.status == "DONE" else f", {run.status.lower()}")
-    link = (
-        ""
-        if report is None
-        else f' · <a href="{escape(_address(report))}" target="_blank" style="color:inherit">report</a>'
-    )
+    opened = "" if report is None else f'href="{escape(_address(report))}" target="_blank" style="color:inherit"'
+    link = f" · <a {opened}>report</a>" if opened else ""
     return (
         '<div style="border:1px solid #8886;border-radius:6px;padding:.7em 1em;max-width:46em">'
         f"<div><b>{escape(title_of(run))}</b></div>"
