@@ -37,7 +37,7 @@ from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.state import Parts, TrainState, init_state, state_shapes
 from rl_rewards.loop.stop import StopRequest
 from rl_rewards.loop.train import FINITE
-from rl_rewards.loop.wandb_log import WandbLog
+from rl_rewards.loop.loggers.wandb import WandbLog
 from rl_rewards.reporting.alarm import Alarm, exploit_alarms
 from rl_rewards.reporting.outcome import collapses, numbers
 from rl_rewards.rewards.classifier import places
