@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rl_rewards.command_line.compose import composed_run
 from rl_rewards.command_line.early import leaving_nothing, remember_missing
 from rl_rewards.command_line.exits import as_config_errors
+from rl_rewards.command_line.run_dir import GROUPS
 from rl_rewards.command_line.spelled import spelled
 from rl_rewards.core.checks import require
 from rl_rewards.core.seed_rows import tidy
@@ -60,7 +61,7 @@ def run(overrides: Sequence[str] | Mapping[str, Any] = (), **settings: Any) -> "
         )
         remember_missing(run_dir)
         with leaving_nothing(run_dir):
-            start_run(cfg, run_dir, choices, words)
+            start_run(cfg, run_dir, {group: choices[group] for group in GROUPS}, words)
     return Run(run_dir, (*trusted_packages(plain_values(cfg).get("trust")), *named_packages(plain_values(cfg))))
 
 

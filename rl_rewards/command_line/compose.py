@@ -11,7 +11,6 @@ from rl_rewards.command_line.arguments import mended
 from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.declared import check_numbers
 from rl_rewards.command_line.early import own_folders
-from rl_rewards.command_line.run_dir import GROUPS
 from rl_rewards.loop.run_folder import plain_values
 
 
@@ -36,7 +35,7 @@ class ComposedRun(NamedTuple):
 
     cfg: DictConfig
     run_dir: Path
-    choices: dict[str, str]  # the name that was chosen in each of ``GROUPS``
+    choices: dict[str, str]  # the name that was chosen in each group
 
 
 def composed_run(overrides: Sequence[str]) -> ComposedRun:
@@ -53,7 +52,7 @@ def composed_run(overrides: Sequence[str]) -> ComposedRun:
     words = mended(list(overrides))
     with _hydra_put_aside(), hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = hydra.compose("config", words, return_hydra_config=True)
-    choices = {group: str(cfg.hydra.runtime.choices[group]) for group in GROUPS}
+    choices = {group: str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
     run_dir, folders = Path(cfg.hydra.run.dir), own_folders(cfg.hydra)
     with open_dict(cfg):
         del cfg["hydra"]
