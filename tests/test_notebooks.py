@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -13,6 +12,8 @@ from tests.readmes import ROOT
 
 FOLDER = ROOT / "scripts" / "examples"
 NOTEBOOKS = ("reward_from_examples.ipynb", "reward_from_comparisons.ipynb")
+LEARNED = ("eval/success", "reward/heldout_accuracy")
+"""What each of them must have learned at its end."""
 LARGEST = 200_000  # bytes, with figures
 LINK = re.compile(r"\]\(([^)#\s]+)\)")
 
@@ -38,7 +39,7 @@ def test_what_is_stored_can_be_read_without_running_it(name):
     assert all(cell.outputs for cell in cells)
     shown = outputs(notebook)
     assert sum("image/png" in one.get("data", {}) for one in shown) >= 3
-    assert any("rl_rewards" not in one.data["text/html"] for one in shown if "text/html" in one.get("data", {}))
+    assert any("<svg" in one.data["text/html"] for one in shown if "text/html" in one.get("data", {})), "the card"
     assert not [one for one in shown if one.output_type == "error" or one.get("name") == "stderr"]
     text = (FOLDER / name).read_text(encoding="utf-8")
     assert len(text) < LARGEST and not re.search(r"/(tmp|home|root|work|Users)/", text), "no path of a machine"
@@ -51,9 +52,10 @@ def test_links_lead_somewhere(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_runs_and_its_policy_succeeds(name, tmp_path):
-    """It runs in a kernel, as in Jupyter, beside the example files that it names."""
+@pytest.mark.optimised
+@pytest.mark.parametrize(("name", "metric", "least"), zip(NOTEBOOKS, LEARNED, (0.5, 0.6), strict=True), ids=NOTEBOOKS)
+def test_a_notebook_runs_in_a_kernel_and_learns(name, metric, least, tmp_path):
+    """It runs beside the example files that it names. Bits of another machine may change what 150 answers lead to."""
     shutil.copytree(FOLDER / "configs", tmp_path / "configs")
     shutil.copy(FOLDER / "own_taste.py", tmp_path)
     notebook = read(name)
@@ -62,7 +64,7 @@ def test_a_notebook_runs_and_its_policy_succeeds(name, tmp_path):
             cell.outputs = []
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert any("<svg" in one.data["text/html"] for one in outputs(notebook) if "text/html" in one.get("data", {}))
-    (folder,) = (path.parent for path in Path(tmp_path).glob("outputs/*/*/DONE"))
+    (folder,) = (path.parent for path in tmp_path.glob("outputs/*/*/DONE"))
     run = rl_rewards.Run(folder)
-    assert run.metrics["eval/success"].iloc[-1] > 0.5, run.outcome
+    assert run.metrics[metric].iloc[-1] > least, run.outcome
     assert run.report is not None
