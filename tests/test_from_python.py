@@ -19,6 +19,7 @@ from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.spelled import spelled
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.seed_rows import tidy
+from rl_rewards.loop.trust import named_packages
 from tests.runs import raw_rows
 from tests.unevaluated import evaluations
 
@@ -110,6 +111,12 @@ def test_runs_of_one_process_leave_the_folders_of_the_command_line(tmp_path, out
     assert list(second.metrics["seed"]) == [3] * 5
     assert len(again.metrics) == 6 and len(first.metrics) == 5, "a Run has what its folder had when it was opened"
     assert "environment on point with ppo, seed 0" in capsys.readouterr().out
+
+
+def test_a_run_trusts_the_packages_of_its_own_parts():
+    parts = {"a": {"_target_": "mine.rewards.A"}, "b": {"_target_": "rl_rewards.rewards.null.Zero"}}
+    config = {"env": {"_target_": "own_env.Cart"}, "reward": {"_target_": "rl_rewards.x.Y", "parts": parts}, "seed": 0}
+    assert named_packages(config) == ("own_env", "mine")
 
 
 def test_metrics_have_one_row_for_each_round_and_seed():
