@@ -41,6 +41,7 @@ RUN_BY = {
     r"python -m rl_rewards\.audit ": "tests/test_audit.py",
     r"python -m rl_rewards\.play ": "tests/test_play.py",
     r"python -m rl_rewards\.advise": "tests/test_advise.py",
+    r"python -m rl_rewards\.runs": "tests/test_list_runs.py",
     r"python -m rl_rewards\.(run|data|report|calibrate|label) ": HERE,
     r"python scripts/make_demos\.py": "tests/test_make_demos.py",
     r"python scripts/make_readme_gif\.py": "tests/test_make_readme_gif.py",

@@ -12,7 +12,6 @@ import pytest
 from omegaconf import OmegaConf
 
 import rl_rewards
-from rl_rewards import run as door
 from rl_rewards.command_line import sweep
 from rl_rewards.core.errors import ConfigError, FolderInUse
 from rl_rewards.loop import experiment
@@ -22,7 +21,7 @@ from rl_rewards.loop.log import MetricsFile, stored_rows
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.pretrain import load_pretrained
 from rl_rewards.loop.run_folder import only_process, own_config, save_config
-from rl_rewards.run import resume_run, start_run, sweep_job
+from rl_rewards.run import resume_run, start_run, start_study, sweep_job
 from tests.finished import SMALL, finished_run
 from tests.processes import Command
 from tests.runs import command, composed, digest_of, rows
@@ -72,7 +71,7 @@ def test_a_job_of_a_sweep_that_runs_elsewhere_is_no_failed_job(copy, capsys):
 def test_a_study_is_run_by_one_process(tmp_path):
     cfg = OmegaConf.create({"study": {}, "report": False})
     with only_process(tmp_path), pytest.raises(FolderInUse):
-        door.start_study(cfg, tmp_path, [])
+        start_study(cfg, tmp_path, [])
 
 
 @pytest.mark.long

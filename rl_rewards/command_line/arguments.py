@@ -39,8 +39,9 @@ _REGISTERED = re.compile(r"[\w/.-]+-v\d+|\w[\w.]*:[\w/.-]+")
 def mended(arguments: Sequence[str]) -> list[str]:
     """Return the arguments in a form that Hydra can read.
 
-    ``pretrain=RUN`` is short for ``pretrain.run=RUN``; ``debug=null`` chooses nothing; the paths of :data:`PATHS` are
-    quoted where they need it, and a leading ``~`` becomes the home folder.
+    ``pretrain=RUN`` is short for ``pretrain.run=RUN``; ``debug=null`` chooses nothing, and ``logger=[]`` means
+    ``logger=none``; the paths of :data:`PATHS` are quoted where they need it, and a leading ``~`` becomes the home
+    folder.
 
     Raises:
         ConfigError: for a choice of a group that cannot be a name.
@@ -53,6 +54,7 @@ def mended(arguments: Sequence[str]) -> list[str]:
             found.append(argument)
             continue
         key = "pretrain.run" if key == "pretrain" else key
+        value = "none" if (key, value) == ("logger", "[]") else value
         _check_choice(key, value)
         swept = sweeps and "," in value and not key.startswith("hydra.")
         several = key == "data" and value.startswith("[")  # a list of paths, which Hydra reads
@@ -70,7 +72,7 @@ def quoted(value: str) -> str:
 
 def missing_choice(said: str) -> str | None:
     """Return the sentence that replaces Hydra's "Could not find 'GROUP/NAME'", or None for any other message."""
-    match = re.match(r"Could not find '([\w@.]+)/([^']+)'", said)
+    match = re.match(r"Could not (?:find|load) '([\w@.]+)/([^']+)'", said)
     if match is None:
         return None
     return f"Could not find '{match[1]}/{match[2]}'" + _instead(match[1].split("@")[0], match[2])
@@ -129,7 +131,7 @@ def _check_choice(key: str, value: str) -> None:
     group = key.lstrip("+").split("@")[0]
     if not (CONFIGS / group).is_dir() or not group:
         return
-    for one in value.split(","):
+    for one in value.strip("[]").split(","):
         if _NO_NAME.fullmatch(one.strip()):
             instead = _instead(group, one) if one != "null" else f"; leave it out, or choose one of: {_known(group)}."
             raise ConfigError(f"{key}={value} is not a choice of {group}{instead}")

@@ -32,7 +32,7 @@ class Default(NamedTuple):
 
     how: str  # "" | "optional" | "override"
     name: str  # a YAML of the same group, or GROUP@PLACE
-    choice: str  # empty for a YAML of the same group
+    choice: str  # empty for a YAML of the same group; of a list with one choice, that choice
 
 
 class Commented(NamedTuple):
@@ -59,7 +59,8 @@ def read_comments(path: Path) -> Commented:
             remarks = []
         elif (item := _ITEM.fullmatch(text)) is not None and keys:
             if keys[-1].key == ("defaults",) and (default := _DEFAULT.fullmatch(item["text"])) is not None:
-                defaults.append(Default((default["how"] or "").strip(), default["name"], default["choice"] or ""))
+                choice = (default["choice"] or "").strip("[]")
+                defaults.append(Default((default["how"] or "").strip(), default["name"], choice))
             keys[-1] = _with_item(keys[-1], item["text"], comment)
         elif comment and not text and keys:
             if line.index("#") >= _BESIDE:

@@ -27,8 +27,7 @@ class RefuseEarly(Callback):
         """Check the configuration of a run or a study before its folder exists."""
         with guarded():
             self._check(config)
-        run_dir = Path(config.hydra.run.dir).absolute()
-        _made_here.update(path for path in (run_dir, *run_dir.parents) if not path.exists())
+        remember_missing(Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check what all jobs of a sweep share; each job checks the rest."""
@@ -67,13 +66,19 @@ def check_job(cfg: DictConfig) -> None:
     check_numbers(cfg, own_folders(HydraConfig.get()) if HydraConfig.initialized() else ())
 
 
+def remember_missing(run_dir: Path) -> None:
+    """Remember which folders this process is about to make for a run; :func:`leaving_nothing` may remove them."""
+    run_dir = run_dir.absolute()
+    _made_here.update(path for path in (run_dir, *run_dir.parents) if not path.exists())
+
+
 @contextmanager
 def leaving_nothing(run_dir: Path) -> Iterator[None]:
     """Remove the run's new folder if the block is refused before anything was built."""
     try:
         yield
     except ConfigError as error:
-        ours = not isinstance(error, FolderInUse) and run_dir.absolute() in _made_here
+        ours = not isinstance(error, FolderInUse) and run_dir.absolute() in _made_here and run_dir.is_dir()
         if ours and {path.name for path in run_dir.iterdir()} <= WRITTEN_FIRST:
             shutil.rmtree(run_dir)
             for parent in run_dir.absolute().parents:

@@ -88,6 +88,15 @@ def guarded() -> Iterator[None]:
         leave(f"Error: {file_sentence(error.__cause__)}", FAILED)
 
 
+@contextmanager
+def as_config_errors() -> Iterator[None]:
+    """Turn Hydra's errors about a configuration into ConfigErrors with the command line's sentences."""
+    try:
+        yield
+    except HydraException as error:
+        raise ConfigError(composition_sentence(error)) from None
+
+
 def leave(message: str, code: int) -> NoReturn:
     """Print ``message`` as an error and end the process with ``code``."""
     print(message, file=sys.stderr)

@@ -11,11 +11,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from rl_rewards.command_line.compose import composed
 from rl_rewards.command_line.declared import check_changed
 from rl_rewards.command_line.early import check_job
 from rl_rewards.command_line.pretrained import take_sizes
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import read_json, write_whole
+from rl_rewards.loop.loggers.chosen import check_loggers
 from rl_rewards.loop.provenance import code, command_line, digests
 from rl_rewards.loop.run_folder import is_started, only_process, own_config, plain_values, save_config
 from rl_rewards.loop.trust import check_targets, take_trust, trusted_packages
@@ -48,6 +50,7 @@ def started(
     take_sizes(cfg, overrides, run_dir)
     config = plain_values(cfg)
     trusted_packages(config.get("trust"))
+    check_loggers(config)
     run_dir.mkdir(parents=True, exist_ok=True)
     with only_process(run_dir):
         stored = own_config(run_dir, command_line(overrides))
@@ -88,15 +91,25 @@ def resumed(run_dir: Path, overrides: list[str]) -> Iterator[tuple[dict[str, Any
         check_targets(saved, [str(key) for key in saved], trust, str(run_dir / "config.yaml"))
         cfg = OmegaConf.create({**saved, "trust": list(trust)})
         OmegaConf.set_struct(cfg, True)
+        loggers, changes = _take_loggers(changes)
+        if loggers:
+            cfg.logger = composed(loggers)["logger"]
         try:
             cfg.merge_with_dotlist(changes)
         except Exception as error:
             raise ConfigError(f"{' '.join(changes)} does not fit the saved configuration: {error}") from error
         check_changed(cfg, changes)
         config = plain_values(cfg)
+        check_loggers(config)
         choices = _stored_choices(run_dir, config, [f"resume={run_dir}", *overrides])
         save_config(config, run_dir)
         yield config, choices
+
+
+def _take_loggers(changes: list[str]) -> tuple[list[str], list[str]]:
+    """Split changes into those that choose loggers, such as ``logger=[csv,tensorboard]``, and those of single keys."""
+    chosen = [change for change in changes if change.startswith("logger=")]
+    return chosen, [change for change in changes if change not in chosen]
 
 
 def _stored_choices(run_dir: Path, config: Mapping[str, Any], overrides: list[str]) -> dict[str, str]:

@@ -140,6 +140,24 @@ def locked(path: Path, busy: str, refusal: type[ConfigError] = ConfigError) -> I
             file.truncate(0)
 
 
+def is_held(path: Path) -> bool:
+    """Return True if a process holds the lock file ``path``, without taking the lock from a process that starts now.
+
+    On a file system without locks, the process that the file names may hold it if it still runs on this machine, or if
+    it ran on another.
+    """
+    if not (holder := _holder(path)):
+        return False
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return holder["host"] != socket.gethostname() or Path(f"/proc/{holder['pid']}").exists()
+        return True
+    return False
+
+
 def _holder(path: Path) -> dict[str, Any]:
     """Return the process and the machine that the lock file names; empty if it names none."""
     try:

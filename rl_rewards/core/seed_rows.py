@@ -29,6 +29,15 @@ def of_seed(row: Row, index: int) -> dict[str, Any]:
     return {key: value[index] if isinstance(value, list) else value for key, value in row.items()}
 
 
+def tidy(rows: Sequence[Row], first_seed: int) -> list[dict[str, Any]]:
+    """Return one row for each round and seed, with the column ``seed``; ``rows`` are those of metrics.jsonl."""
+    return [
+        {"round": row["round"], "seed": first_seed + index, **of_seed(row, index)}
+        for row in rows
+        for index in range(seed_count(row))
+    ]
+
+
 def values(row: Row, key: str) -> list[float]:
     """Return the values of a metric that are not null, one per seed; empty if the row does not have the metric."""
     value = row.get(key)

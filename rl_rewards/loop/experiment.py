@@ -26,6 +26,7 @@ from rl_rewards.loop.checkpoint.trees import digest
 from rl_rewards.loop.evaluate import Evaluator
 from rl_rewards.loop.failures import write_failed
 from rl_rewards.loop.log import MetricsFile, Progress, stored_rows
+from rl_rewards.loop.loggers.chosen import chosen_loggers
 from rl_rewards.loop.questions import HostSide, Questions
 from rl_rewards.loop.recordings import check_length, write_recordings
 from rl_rewards.loop.reward_gate import check_comparisons, check_reward_accuracy
@@ -37,7 +38,6 @@ from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.state import Parts, TrainState, init_state, state_shapes
 from rl_rewards.loop.stop import StopRequest
 from rl_rewards.loop.train import FINITE
-from rl_rewards.loop.wandb_log import WandbLog
 from rl_rewards.reporting.alarm import Alarm, exploit_alarms
 from rl_rewards.reporting.outcome import collapses, numbers
 from rl_rewards.rewards.classifier import places
@@ -150,7 +150,7 @@ class _Session:
         self.rounds = compatibility.rounds_of(parts, settings.total_env_steps)
         self.metrics_file = MetricsFile(run_dir / "metrics.jsonl", rows, self.first_round)
         self.progress = Progress(self.rounds, self.first_round, title)
-        self.wandb_log = WandbLog(settings, run_dir, self.progress.say)
+        self.loggers = chosen_loggers(settings, run_dir, self.metrics_file.rows, self.progress.say)
         self._warned = False  # warn only once
 
     @contextmanager
@@ -170,7 +170,8 @@ class _Session:
             raise
         finally:
             self.host.questions.close()
-            self.wandb_log.close()
+            for logger in self.loggers:
+                logger.close()
             self.progress.close()
             self.metrics_file.close()
             self.checkpoints.close()
@@ -243,7 +244,8 @@ class _Session:
         self.best.consider(rows, state)
         alarm = self._in_words(exploit_alarms(rows))
         self.progress.update(row, alarm, self._in_words(collapses(rows, self.best.state is not None)))
-        self.wandb_log.log(row, texts)
+        for logger in self.loggers:
+            logger.log(row, texts)
 
     def _in_words(self, raised: dict[int, Alarm]) -> str | None:
         """Return the message of the raised alarm or notice, if any; with several seeds, also the affected seeds."""
@@ -278,6 +280,8 @@ class _Session:
     def save(self, rounds: int, state: TrainState) -> None:
         """Write a checkpoint of the state after ``rounds`` rounds."""
         self.metrics_file.sync()
+        for logger in self.loggers:
+            logger.flush()
         self.checkpoints.save(rounds, state, self.host.save(), self.data_hash, self.best.state)
 
     def finish(self, state: TrainState, started: float) -> dict[str, Any]:

@@ -79,10 +79,15 @@ class PretrainSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LoggerSettings:
-    """The settings of Weights & Biases (the key ``logger``); the names are those of ``wandb.init``."""
+    """Where rows are logged besides metrics.jsonl (the key ``logger``): the keys of all chosen loggers together.
 
-    mode: Literal["disabled", "offline", "online"]
-    project: str
+    Those of Weights & Biases have the names of ``wandb.init``; it is off unless ``mode`` is given.
+    """
+
+    csv: bool = False  # write metrics.csv
+    tensorboard: bool = False  # write event files of TensorBoard
+    mode: Literal["disabled", "offline", "online"] = "disabled"
+    project: str = "rl_rewards"
     entity: str | None = None  # a user or a team; None: the account's default
     group: str | None = None  # None: one group for runs that differ only in their seeds
     job_type: str = "train"

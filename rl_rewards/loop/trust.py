@@ -59,6 +59,13 @@ def take_trust(overrides: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     return trusted_packages(named[-1] if named else None), [one for one in overrides if not one.startswith("trust=")]
 
 
+def named_packages(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the packages, other than rl_rewards, of the classes that a configuration names."""
+    targets = [str(node["_target_"]) for _, node in _nodes(config, "") if node.get("_target_") is not None]
+    packages = dict.fromkeys(target.partition(".")[0] for target in targets)
+    return tuple(name for name in packages if name != "rl_rewards")
+
+
 def check_targets(config: Mapping[str, Any], built: Sequence[str], trust: Sequence[str], where: str) -> None:
     """Check that the parts ``built`` of ``config``, however deep, name only trusted classes and endpoints.
 

@@ -34,11 +34,11 @@ class FoundRuns:
 
 def single_run(arguments: Sequence[str]) -> Path | None:
     """Return the run folder if the arguments name exactly one run and nothing else, else None."""
-    folders = {path.resolve(): path for argument in arguments for path in _expand(argument)}
+    folders = {path.resolve(): path for argument in arguments for path in expand(argument)}
     if len(folders) != 1:
         return None
     (path,) = folders.values()
-    return path if _is_run(path) or not (_is_study(path) or _runs_below(path)) else None
+    return path if is_run(path) or not (_is_study(path) or _runs_below(path)) else None
 
 
 def find_runs(arguments: Sequence[str]) -> FoundRuns:
@@ -52,7 +52,7 @@ def find_runs(arguments: Sequence[str]) -> FoundRuns:
     found, seen = FoundRuns(), set()
     for argument in arguments:
         named = Path(argument).is_dir()
-        for path in _expand(argument):
+        for path in expand(argument):
             _add(found, path, named, seen)
     if not found.runs and not found.studies:
         reason = found.left_out[0] if found.left_out else "No run folder is among the matches."
@@ -70,12 +70,17 @@ def home_of(found: FoundRuns) -> Path:
     home = folders[0]
     while not all(folder.is_relative_to(home) for folder in folders):
         home = home.parent
-    if _is_run(home):
+    if is_run(home):
         raise ConfigError(f"A report of several runs would replace the report of the run in {home}; add --out FILE.")
     return home
 
 
-def _expand(argument: str) -> list[Path]:
+def expand(argument: str) -> list[Path]:
+    """Return the folders that an argument names: itself, or those that match it as a glob.
+
+    Raises:
+        ConfigError: if there is none.
+    """
     path = Path(argument)
     if path.is_dir():
         return [path]
@@ -88,7 +93,7 @@ def _expand(argument: str) -> list[Path]:
 
 
 def _add(found: FoundRuns, path: Path, named: bool, seen: set[Path]) -> None:
-    if _is_run(path):
+    if is_run(path):
         added = _add_run(found, path, named, seen)
     elif _is_study(path):
         study = _add_study(found, path)
@@ -159,7 +164,8 @@ def _add_study(found: FoundRuns, path: Path) -> StudyFiles:
     return added
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
+    """Return True for a folder with a file of a run."""
     return any((path / name).is_file() for name in _OF_A_RUN)
 
 
@@ -171,4 +177,4 @@ def _runs_below(path: Path) -> list[Path]:
     """Return the run folders in ``path``, without hidden folders: Hydra's own folder has a config.yaml too."""
     if not path.is_dir():
         return []
-    return sorted(child for child in path.iterdir() if child.is_dir() and child.name[0] != "." and _is_run(child))
+    return sorted(child for child in path.iterdir() if child.is_dir() and child.name[0] != "." and is_run(child))

@@ -114,7 +114,7 @@ def read_run(path: Path, evaluations: int = 3) -> RunFiles:
 
     Args:
         evaluations: how many evaluations to read completely, the last one among them; a report of many runs reads few
-            to save memory.
+            to save memory. With 0, no file of an evaluation is read, so that maps, games and visits are missing, too.
 
     Raises:
         ConfigError: if ``path`` is not a run folder, or one of its files is missing or cannot be read.
@@ -131,7 +131,7 @@ def read_run(path: Path, evaluations: int = 3) -> RunFiles:
     if not rows and status != "FAILED":
         raise ConfigError(f"{path / 'metrics.jsonl'} is empty: no round has finished yet.")
     config_text = read_text(path / "config.yaml")
-    rounds = {row["round"] for row in rows}
+    rounds = {row["round"] for row in rows} if evaluations else set()
     return RunFiles(
         path=path,
         config=_parse_config(path / "config.yaml", config_text),

@@ -5,13 +5,13 @@ import inspect
 import json
 import sys
 from dataclasses import FrozenInstanceError
+from importlib import import_module
 from pathlib import Path
 
 import jax
 import pytest
 
 import rl_rewards
-from rl_rewards import run
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.loop import experiment
 from rl_rewards.loop.build import build_settings
@@ -110,6 +110,7 @@ def test_five_calls_in_three_files_lead_to_the_jitted_round(monkeypatch, tmp_pat
             raise ConfigError("Seen.")
 
     monkeypatch.setattr(experiment, "Rounds", Recorded)
+    run = import_module("rl_rewards.run")
     monkeypatch.setattr(run, "raise_here", lambda: None)  # it would set hooks for the whole process
     logging = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
     command = [*logging, "debug=smoke", "env=point", "reward=zero", "logger=none", f"hydra.run.dir={tmp_path}"]

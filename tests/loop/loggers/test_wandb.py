@@ -8,8 +8,9 @@ import yaml
 
 from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.loop.build import build_settings
+from rl_rewards.loop.loggers.base import series
+from rl_rewards.loop.loggers.wandb import WandbLog, group_of
 from rl_rewards.loop.run_folder import plain_values
-from rl_rewards.loop.wandb_log import WandbLog, group_of, series
 from tests.runs import composed
 
 
