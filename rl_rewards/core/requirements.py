@@ -121,6 +121,8 @@ class Requirements:
     """Training waits until every query is answered; if False, answers are used as they arrive."""
     asks_people: bool = _entry(False, any)
     """People answer. Their labels are too expensive to ask for repeatedly, so the run has one seed."""
+    at_terminal: bool = _entry(False, any)
+    """It asks a person at the terminal, where nothing else may then be redrawn."""
 
     most_copies: int | None = _entry(None, _least)
     """The largest number of environment copies that this device can step together; None if there is no limit."""
