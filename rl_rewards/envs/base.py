@@ -127,6 +127,11 @@ class Environment(Protocol):
         """
         return self
 
+    @property
+    def legend(self) -> str:
+        """Return what the pictures of :meth:`draw` show, in words for people who judge them; empty if not described."""
+        return ""
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw ``info["scene"]`` ([k] f32, compact state) as a picture [height, width, 3] uint8."""
         raise CannotDraw(f"{self.spec.name} draws no pictures.")
