@@ -100,6 +100,8 @@ class Environment(Protocol):
     """A goal is reached within this distance of its features, unless the run's configuration sets another distance."""
     reported: tuple[str, ...] = ()
     """Numbers in ``info`` whose mean at the end of an episode is reported by evaluations, as ``eval/NAME``."""
+    feature_names: tuple[str, ...] = ()
+    """The names of the numbers in ``info["features"]``, if it has them."""
     reversible: bool = False
     """True if every step can be undone by later steps, so that a player can go back the way it came."""
 

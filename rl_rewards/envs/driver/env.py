@@ -200,6 +200,10 @@ class Driver(JaxEnv):
         )
 
     @property
+    def feature_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.world.features
+
+    @property
     def legend(self) -> str:
         return (
             "The blue car is the learner's and the white car is the other one, seen from above. The picture moves with "
