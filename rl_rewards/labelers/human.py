@@ -76,7 +76,7 @@ class Human(StoredLabeler):
 
 
 def _serve(people: People, folder: Path, store: Path) -> "subprocess.Popen | None":
-    """Start the page's server, which prints its address; return None if a server for this store is running."""
+    """Start the page's server and print its address; return None if a server for this store is running."""
     try:
         from rl_rewards.labelers.page.server import only_server
     except ImportError as error:
@@ -93,4 +93,9 @@ def _serve(people: People, folder: Path, store: Path) -> "subprocess.Popen | Non
     command = [sys.executable, "-m", "rl_rewards.label", str(folder), "--port", str(people.port)]
     if store != folder / STORE_NAME:
         command += ["--store", str(store)]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    server = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert server.stdout is not None
+    print(server.stdout.readline(), end="", flush=True)  # here, because the run's live view would erase it later
+    return server

@@ -131,6 +131,7 @@ def test_instructions_come_first_and_a_click_chooses_at_any_speed(tmp_path):
         page.picture(tmp_path / "intro.png")
         page.press("Enter")
         page.wait("introduced() && clips.every((c) => c.frame > 0)")
+        assert page.read("document.getElementById('task').checkVisibility()"), "the task stays above the clips"
         page.press("<")
         assert page.read("playing.speed") == 0.5 and page.read("document.getElementById('speed').value") == "0.5"
         page.read("scrub(1.0)")

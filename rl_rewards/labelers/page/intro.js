@@ -49,6 +49,7 @@ function introduce(told, next, words, anyway) {
   at("example-why").textContent = example.why;
   at("intro").hidden = false;
   at("work").hidden = true;
+  at("task").hidden = true;
   at("intro-title").focus();
   return true;
 }
@@ -65,6 +66,7 @@ function begin() {
   localStorage.setItem(SEEN, introTold);
   closeIntro();
   at("work").hidden = !question;
+  at("task").hidden = !told.task;
   shownAt = Date.now() / 1000;  // the time of reading is not the time of answering
   startPlaying();
   at("words").focus();
