@@ -22,7 +22,7 @@ LONGEST_SLEEP = 0.05
 
 def until_ready(arrays: Any) -> None:
     """Wait for the arrays of a pytree; unlike JAX's own waiting, signals are handled meanwhile."""
-    waited = [leaf for leaf in jax.tree.leaves(arrays) if isinstance(leaf, jax.Array)]
+    waited: list[Any] = [leaf for leaf in jax.tree.leaves(arrays) if isinstance(leaf, jax.Array)]
     started = time.monotonic()
     while not all(leaf.is_ready() for leaf in waited):
         time.sleep(min(LONGEST_SLEEP, 0.0002 + (time.monotonic() - started) / 50))
