@@ -5,17 +5,17 @@ import os
 import re
 import secrets
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from rl_rewards.command_line.exits import guarded
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.labelers.instructions import Instructions, instructions_in
 from rl_rewards.labelers.page.run_state import RunState
-from rl_rewards.labelers.records import DONE
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 
 PORT = 8642
-ASK = "Which of the two is better?"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -32,10 +32,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--port", type=int, default=PORT, help=f"port on 127.0.0.1; default: {PORT}; 0 takes a free port"
     )
-    parser.add_argument("--ask", default=ASK, metavar="TEXT", help=f"question about clips; default: '{ASK}'")
-    parser.add_argument(
-        "--ask-done", default=DONE, metavar="TEXT", help=f"yes/no question about a state; default: '{DONE}'"
-    )
+    parser.add_argument("--ask", metavar="TEXT", help="question about clips; default: that of the run")
+    parser.add_argument("--ask-done", metavar="TEXT", help="yes/no question about a state; default: that of the run")
     parser.add_argument("--export", type=Path, metavar="FILE", help="write the labels to FILE and exit")
     parser.add_argument(
         "--format",
@@ -58,7 +56,9 @@ def _run(chosen: argparse.Namespace) -> None:
     if chosen.export is not None or chosen.read is not None:
         _carry(LabelStore(path), chosen)
     else:
-        serve(path, chosen.run_dir, run=chosen.run, port=chosen.port, ask=chosen.ask, done=chosen.ask_done)
+        told = instructions_in(chosen.run_dir)
+        told = replace(told, ask=chosen.ask or told.ask, ask_done=chosen.ask_done or told.ask_done)
+        serve(path, chosen.run_dir, run=chosen.run, port=chosen.port, told=told)
 
 
 def _carry(store: LabelStore, chosen: argparse.Namespace) -> None:
@@ -70,7 +70,7 @@ def _carry(store: LabelStore, chosen: argparse.Namespace) -> None:
         print(f"{chosen.export}: {FORMATS[chosen.format](store.database, chosen.export)} rows")
 
 
-def serve(path: Path, run_dir: Path, *, run: str | None, port: int, ask: str, done: str) -> None:
+def serve(path: Path, run_dir: Path, *, run: str | None, port: int, told: Instructions) -> None:
     """Serve the page for the label store at ``path`` on 127.0.0.1 until the process is interrupted; prints its address.
 
     Raises:
@@ -99,7 +99,7 @@ def serve(path: Path, run_dir: Path, *, run: str | None, port: int, ask: str, do
             ) from error
         port, token = listening.getsockname()[1], _token(run_dir)
         desk = Desk(store.database, run=run)
-        app = create_app(desk, run_dir, port=port, token=token, ask=ask, done=done, admit=door.admit)
+        app = create_app(desk, run_dir, port=port, token=token, told=told, admit=door.admit)
         print(f"Label at http://127.0.0.1:{port}/?token={token} (Ctrl-C ends; every answer is saved)", flush=True)
         config = uvicorn.Config(
             app,

@@ -175,7 +175,7 @@ def _show(experiment: Any, run_dir: Path, row: dict[str, Any]) -> None:
         shown = typical_index(read_run(run_dir)) if settings.num_seeds > 1 else 0
         write_videos(run_dir, parts.env.draw, parts.env.spec.step_seconds, shown)
     report = write_report(run_dir) if settings.report else None
-    print_outcome(row, run_dir, settings.seed, report)
+    print_outcome(row, run_dir, settings.seed, report, parts.env.feature_names)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ ADDED_LATER |= {"combine": "mean", "variance_weight": 1.0, "shared_trunk": False
 ADDED_LATER |= {"heldout_every": None, "split": "train"}
 ADDED_LATER |= {"own_responses": 128, "gold": None, "rated_texts": "outputs/datasets/rated_texts"}
 ADDED_LATER |= {"objective": None}
+ADDED_LATER |= {"task": "", "strength": False, "soft_answers": False}
 """Keys with a default in their class, because saved configurations of older runs lack them; the default is off."""
 
 SMALL_SAC = ("algorithm=sac", "algorithm.model.hidden=[16]", "algorithm.batch_size=32", "algorithm.update_ratio=0.02")

@@ -1,12 +1,19 @@
 """Prints the outcome of a finished run on the console."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 
-def print_outcome(row: dict[str, Any], run_dir: Path, first_seed: int, report: Path | None) -> None:
-    """Print the outcome of the run in ``run_dir``, whose last row of metrics is ``row``."""
+def print_outcome(
+    row: dict[str, Any], run_dir: Path, first_seed: int, report: Path | None, features: Sequence[str] = ()
+) -> None:
+    """Print the outcome of the run in ``run_dir``, whose last row of metrics is ``row``.
+
+    Args:
+        features: the names of the environment's features, which a linear reward weighs.
+    """
     from rl_rewards.core.seed_rows import of_seed, seed_count, steps_in_words
     from rl_rewards.loop.best import kept_in_words
     from rl_rewards.loop.log import in_words
@@ -26,6 +33,8 @@ def print_outcome(row: dict[str, Any], run_dir: Path, first_seed: int, report: P
         if row.get(f"eval/{name}") is not None:
             label = name.replace("_", " ") if name != "success" else "true success"
             print(f"  {label:<22}{in_words(row, f'eval/{name}', 2)}")
+    for name, learned in _learned(row, features).items():
+        print(f"  {name:<22}{learned}")
     if raised:
         where = f" in {len(raised)} of {seeds} seeds, first" if seeds > 1 else ""
         print(f"  raised{where} at {raised[0].env_steps:,} env steps: {raised[0].message}")
@@ -35,3 +44,21 @@ def print_outcome(row: dict[str, Any], run_dir: Path, first_seed: int, report: P
         print(f"  best policy           {run_dir}@best, {kept}")
     if report is not None:
         print(f"  report                {report}")
+
+
+def _learned(row: dict[str, Any], features: Sequence[str]) -> dict[str, str]:
+    """Return what a reward learned from the answers that it asked for, name -> words; with one seed only."""
+    answers = row.get("reward/labels")
+    if not isinstance(answers, int | float) or not answers:
+        return {}
+    words = f"{answers:.0f} answers"
+    for metric, which in (("reward/agreement", "of them"), ("reward/heldout_accuracy", "of those that were held out")):
+        if row.get(metric) is not None:
+            words += f"; it predicts {row[metric]:.0%} {which}"
+    found = {"learned from": words}
+    weights = {name: row.get(f"reward/weight_{i}") for i, name in enumerate(features)}
+    known = {name: weight for name, weight in weights.items() if weight is not None}
+    if known:
+        largest_first = sorted(known, key=lambda name: -abs(known[name]))
+        found["weights"] = ", ".join(f"{name} {known[name]:+.2f}" for name in largest_first)
+    return found

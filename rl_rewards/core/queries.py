@@ -78,15 +78,22 @@ def pairs_of(clips: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(clips, 1)
 
 
-def pair_targets(scores: Float[Array, "*batch K"]) -> tuple[Float[Array, "*batch P"], Bool[Array, "*batch P"]]:
+def pair_targets(
+    scores: Float[Array, "*batch K"], soft: bool = False
+) -> tuple[Float[Array, "*batch P"], Bool[Array, "*batch P"]]:
     """Return the target of every pair and a mask of the pairs whose target is known.
 
     The target is 1 if the first segment is better, 0 if the second is, and 1/2 for a tie or if it is unknown.
+
+    Args:
+        soft: scores that are less than 1 apart say how sure the answer is. The target is then the probability
+            (1 + difference) / 2 that the first segment is better; scores 0.75 and 0.25 give 0.75.
     """
     first, second = pairs_of(scores.shape[-1])
     difference = scores[..., first] - scores[..., second]
     known = jnp.isfinite(difference)
-    return jnp.where(known, 0.5 * (1.0 + jnp.sign(difference)), 0.5), known
+    decided = jnp.clip(difference, -1.0, 1.0) if soft else jnp.sign(difference)
+    return jnp.where(known, 0.5 * (1.0 + decided), 0.5), known
 
 
 def preference_logits(returns: Float[Array, "*batch K"]) -> Float[Array, "*batch P"]:
@@ -100,14 +107,15 @@ def preference_logits(returns: Float[Array, "*batch K"]) -> Float[Array, "*batch
 
 
 def preference_loss(
-    returns: Float[Array, "*batch K"], scores: Float[Array, "*batch K"], noise: float
+    returns: Float[Array, "*batch K"], scores: Float[Array, "*batch K"], noise: float, soft: bool = False
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """Return the cross-entropy of the answers in nats, summed over a query's known pairs, and the number of those.
 
     Args:
         noise: fraction of answers assumed to be random, in [0, 1] (Christiano et al. 2017, section 2.2.3: 0.1).
+        soft: as for :func:`pair_targets`.
     """
-    target, known = pair_targets(scores)
+    target, known = pair_targets(scores, soft)
     logits = preference_logits(returns)
     if noise == 0.0:
         loss = target * jax.nn.softplus(-logits) + (1.0 - target) * jax.nn.softplus(logits)

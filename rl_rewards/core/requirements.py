@@ -117,10 +117,15 @@ class Requirements:
     """The run whose language model it asks, and the seed of that model; None takes that of each seed."""
     optional_reads: tuple[str, ...] = _entry((), _union)
     """Keys of info that it reads if the environment has them."""
+    soft_answers: bool = _entry(False, any)
+    """For a labeler: its answers to pairs say how much better a segment is, as a probability. For a reward: it learns
+    from that."""
     waits_for_answers: bool = _entry(True, any)
     """Training waits until every query is answered; if False, answers are used as they arrive."""
     asks_people: bool = _entry(False, any)
     """People answer. Their labels are too expensive to ask for repeatedly, so the run has one seed."""
+    at_terminal: bool = _entry(False, any)
+    """It asks a person at the terminal, where nothing else may then be redrawn."""
 
     most_copies: int | None = _entry(None, _least)
     """The largest number of environment copies that this device can step together; None if there is no limit."""

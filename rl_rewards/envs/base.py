@@ -112,6 +112,8 @@ class Environment(Protocol):
     """A goal is reached within this distance of its features, unless the run's configuration sets another distance."""
     reported: tuple[str, ...] = ()
     """Numbers in ``info`` whose mean at the end of an episode is reported by evaluations, as ``eval/NAME``."""
+    feature_names: tuple[str, ...] = ()
+    """The names of the numbers in ``info["features"]``, if it has them."""
     reversible: bool = False
     """True if every step can be undone by later steps, so that a player can go back the way it came."""
 
@@ -138,6 +140,11 @@ class Environment(Protocol):
             ConfigError: if that engine cannot be used.
         """
         return self
+
+    @property
+    def legend(self) -> str:
+        """Return what the pictures of :meth:`draw` show, in words for people who judge them; empty if not described."""
+        return ""
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw ``info["scene"]`` ([k] f32, compact state) as a picture [height, width, 3] uint8."""

@@ -176,6 +176,13 @@ class Flip(JaxEnv):
     def describe(self, segment: Transition) -> str:
         return descriptions.of_flip(np.asarray(segment.info["scene"]), self.spec.step_seconds)
 
+    @property
+    def legend(self) -> str:
+        return (
+            "A plank with two legs, seen from the side: blue with a dark belly and a red nose. The ground has a mark "
+            "every half metre."
+        )
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw the plank (belly dark, nose red, legs as long as they reach) and the ground, marked every 0.5 m."""
         x, height, turned = (float(value) for value in scene)

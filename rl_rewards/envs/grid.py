@@ -168,6 +168,10 @@ class Grid(JaxEnv):
     def place(self, scene: np.ndarray) -> np.ndarray:
         return scene + 0.5  # the middle of the cell
 
+    @property
+    def legend(self) -> str:
+        return "The blue disc is the walker, seen from above. Green cells pay, red cells cost, and darker ones more."
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw positive rewards green and negative ones red, darker for larger ones, and the walker blue."""
         board = Board(self.size, self.size)

@@ -129,6 +129,13 @@ class MountainCar(JaxEnv):
     def place(self, scene: np.ndarray) -> np.ndarray:
         return scene  # position and velocity themselves
 
+    @property
+    def legend(self) -> str:
+        return (
+            "The blue dot is the car on its hill, and the red line in front of it shows its velocity. The green flag "
+            "is at the place to reach."
+        )
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw the hill, a green flag where success begins, the blue car, and its velocity as a red line in front."""
         position, velocity = (float(value) for value in scene)

@@ -209,6 +209,10 @@ class Point(JaxEnv):
     def describe(self, segment: Transition) -> str:
         return descriptions.of_point(np.asarray(segment.info["scene"]), np.asarray(segment.action))
 
+    @property
+    def legend(self) -> str:
+        return "The blue dot is the point, and the green disc is the middle of the square, seen from above."
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw the goal disc green, the normal quadrant grey, the point blue, and hatch where static is seen."""
 

@@ -147,6 +147,10 @@ class WeightedVectors(Weighted, JaxEnv[WeightedState]):  # pyright: ignore[repor
     def reward_of(self, obs: Array, action: Array, next_obs: Array) -> Array | None:
         return self.of.reward_of(plain_obs(self.spec, obs), action, plain_obs(self.spec, next_obs))
 
+    @property
+    def legend(self) -> str:
+        return self.of.legend
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         return self.of.draw(scene)
 

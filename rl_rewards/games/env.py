@@ -120,6 +120,10 @@ class Game(Environment):
 
     # Drawing, for people.
 
+    @property
+    def legend(self) -> str:
+        return self.inner.legend
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         return self.inner.draw(scene)
 

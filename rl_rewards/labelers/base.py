@@ -31,6 +31,7 @@ class Assignment:
     describe: Callable[[Transition], str] | None  # a segment, leaves [L, ...], in words; None: not offered
     acquisition: str  # how queries are chosen; only stored with them
     question: Question = "quality"
+    legend: str = ""  # what the pictures show, for people
     passage: Callable[[Transition], tuple[str, str]] | None = None  # a segment's prompt and response; None: no texts
     model: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     """log P, in nats [N], of answers [N, C] to prompts [N, Q] by the language model that ``asks_model`` names."""

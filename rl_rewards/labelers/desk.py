@@ -8,6 +8,7 @@ page that was reloaded or is open twice.
 import json
 import random
 import sqlite3
+import statistics
 import time
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,10 @@ from rl_rewards.labelers.records import (
 
 MOST_LEASES = 50
 """The most questions on lease at once, one for each annotator, because a visitor may use any number of names."""
+UNNAMED = "person"
+"""The name under which the page answers until a name is typed."""
+PACE_ANSWERS, PACE_LEAST = 20, 3
+"""The newest answers by which the time left is estimated, and the least number of them."""
 SPACING = 5
 """The least number of answers between a pair and its repeat, so that people do not answer from memory."""
 
@@ -217,6 +222,25 @@ class Desk:
                 "UPDATE queries SET answer = NULL, labeler = NULL, refused = 0 WHERE number = ?", (last["query"],)
             )
             return self._give(connection, last["query"], annotator)
+
+    def has_named_annotators(self) -> bool:
+        """Return True if people have answered under other names than ``UNNAMED``."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM answers WHERE source = 'human' AND labeler <> ? LIMIT 1", (UNNAMED,)
+            ).fetchone()
+        return row is not None
+
+    def seconds_each(self, annotator: str) -> float | None:
+        """Return the median seconds of the annotator's newest answers, or None if there are too few to tell."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT answered_at - shown_at AS seconds FROM answers WHERE labeler = ? AND undo_of IS NULL "
+                "AND shown_at IS NOT NULL ORDER BY number DESC LIMIT ?",
+                (annotator, PACE_ANSWERS),
+            ).fetchall()
+        taken = [row["seconds"] for row in rows if row["seconds"] >= 0]  # clocks of two machines may differ
+        return statistics.median(taken) if len(taken) >= PACE_LEAST else None
 
     def media(self, clip: str) -> bytes | None:
         """Return the picture of a clip, a PNG, by its hash; None if there is none."""

@@ -170,7 +170,8 @@ def export_preference_transformer(database: Database, path: Path) -> int:
 
     The arrays of N pairs of segments of L steps are ``observations`` and ``observations_2`` [N, L, ...], ``actions``
     and ``actions_2`` [N, L, ...], ``timestep_1`` and ``timestep_2`` [N, L] from 1, ``human_labels`` [N] (0: the first
-    is better, 1: the second, -1: equal) and ``labels`` [N, 2], the same as probabilities.
+    is better, 1: the second, -1: equal) and ``labels`` [N, 2], the same as probabilities; people's answers with
+    ``labeler.strength=true`` are not only 0, 1/2 and 1 there.
     Refusals and repeats are left out.
 
     Raises:
@@ -186,7 +187,10 @@ def export_preference_transformer(database: Database, path: Path) -> int:
         raise ConfigError(f"{database.path}: the pairs' segments differ in shape and cannot form one array.") from error
     scores = np.array([json.loads(row["scores"]) for row in rows])
     human = np.where(scores[:, 0] == scores[:, 1], -1, scores[:, 1] > scores[:, 0]).astype(np.int64)
-    shares = np.where(human[:, None] == -1, 0.5, human[:, None] == np.arange(2)).astype(np.float32)
+    hard = np.where(human[:, None] == -1, 0.5, human[:, None] == np.arange(2))
+    people = np.array([row["source"] == "human" for row in rows])
+    soft = people & (np.abs(scores.sum(axis=1) - 1.0) < 1e-6) & (scores.min(axis=1) >= 0.0)  # how sure people are
+    shares = np.where(soft[:, None], scores, hard).astype(np.float32)
     steps = np.tile(np.arange(1, obs.shape[1] + 1), (len(rows), 1))
     arrays = {"observations": obs, "actions": action, "observations_2": obs_2, "actions_2": action_2}
     arrays |= {"timestep_1": steps, "timestep_2": steps, "human_labels": human, "labels": shares}
@@ -198,8 +202,8 @@ def export_preference_transformer(database: Database, path: Path) -> int:
 def export_chosen_rejected(database: Database, path: Path) -> int:
     """Write every strict preference as a JSON line with ``chosen`` and ``rejected``; return their number.
 
-    Each side is ``{"hash", "obs", "action"}``. A ranking gives all its pairs; ties, ratings, yes-or-no answers and
-    refusals give none.
+    Each side is ``{"hash", "obs", "action"}``, and ``scores`` are theirs. A ranking gives all its pairs; ties, ratings,
+    yes-or-no answers and refusals give none.
     """
     pairs = 0
     with replaced(path) as file, database.reading() as connection:
@@ -210,7 +214,8 @@ def export_chosen_rejected(database: Database, path: Path) -> int:
             for better, high in zip(clips, scores, strict=True):
                 for worse, low in zip(clips, scores, strict=True):
                     if high > low:
-                        file.write(json.dumps({"chosen": sides[better], "rejected": sides[worse], **source}) + "\n")
+                        line = {"chosen": sides[better], "rejected": sides[worse], "scores": [high, low], **source}
+                        file.write(json.dumps(line) + "\n")
                         pairs += 1
     return pairs
 
@@ -233,7 +238,7 @@ def export_texts(database: Database, path: Path) -> int:
             source = {key: row[key] for key in ("run", "seed", "query_id", "labeler", "source")}
             for (prompt, better, high), (asked, worse, low) in itertools.permutations(known, 2):
                 if high > low and prompt == asked and better != worse and better.strip() and worse.strip():
-                    line = {"prompt": prompt, "chosen": better, "rejected": worse, **source}
+                    line = {"prompt": prompt, "chosen": better, "rejected": worse, "scores": [high, low], **source}
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
                     pairs += 1
         require(pairs > 0, f"{database.path} has no preference between two texts that people read.")

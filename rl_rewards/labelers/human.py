@@ -14,6 +14,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.labelers.base import Assignment, Labeling
+from rl_rewards.labelers.instructions import Instructions
 from rl_rewards.labelers.records import DONE
 from rl_rewards.labelers.store import STORE_NAME
 from rl_rewards.labelers.stored import WHAT_PEOPLE_SEE, StoredLabeler
@@ -30,6 +31,8 @@ class People(Labeling):
     port: int
     ask: str
     ask_done: str = DONE
+    task: str = ""
+    strength: bool = False
     store: str | None
 
     def __post_init__(self) -> None:
@@ -38,10 +41,20 @@ class People(Labeling):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=WHAT_PEOPLE_SEE, waits_for_answers=self.wait, asks_people=True)
+        return Requirements(
+            reads=WHAT_PEOPLE_SEE, waits_for_answers=self.wait, asks_people=True, soft_answers=self.strength
+        )
 
     def make(self, assignment: Assignment) -> "Human":
         """Return the labeler of one seed, which also starts the page's server if ``page`` is true."""
+        instructions = Instructions(
+            ask=self.ask,
+            ask_done=self.ask_done,
+            task=self.task,
+            legend="" if assignment.passage else assignment.legend,
+            strength=self.strength,
+        )
+        instructions.save(assignment.folder)
         return Human(self, assignment)
 
 
@@ -63,7 +76,7 @@ class Human(StoredLabeler):
 
 
 def _serve(people: People, folder: Path, store: Path) -> "subprocess.Popen | None":
-    """Start the page's server, which prints its address; return None if a server for this store is running."""
+    """Start the page's server and print its address; return None if a server for this store is running."""
     try:
         from rl_rewards.labelers.page.server import only_server
     except ImportError as error:
@@ -77,8 +90,12 @@ def _serve(people: People, folder: Path, store: Path) -> "subprocess.Popen | Non
     except ConfigError:
         print("The labelling page is already running, at the address that it printed when it started.", flush=True)
         return None
-    command = [sys.executable, "-m", "rl_rewards.label", str(folder), "--port", str(people.port), "--ask", people.ask]
-    command += ["--ask-done", people.ask_done]
+    command = [sys.executable, "-m", "rl_rewards.label", str(folder), "--port", str(people.port)]
     if store != folder / STORE_NAME:
         command += ["--store", str(store)]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    server = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert server.stdout is not None
+    print(server.stdout.readline(), end="", flush=True)  # here, because the run's live view would erase it later
+    return server

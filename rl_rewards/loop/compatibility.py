@@ -195,6 +195,11 @@ def _check_labeling(parts: Parts) -> None:
         parts.seeds.count == 1 or not needs.asks_people,
         f"num_seeds={parts.seeds.count}: people can answer for only one seed at a time; choose num_seeds=1.",
     )
+    require(
+        not needs.soft_answers or parts.source.requirements.soft_answers,
+        "labeler.strength=true asks how much better a clip is, and this reward does not learn from that; choose "
+        "reward=preferences with reward.soft_answers=true, or labeler.strength=false.",
+    )
 
 
 def warnings(parts: Parts) -> list[str]:

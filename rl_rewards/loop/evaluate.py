@@ -33,6 +33,7 @@ from rl_rewards.loop.episodes import (
 from rl_rewards.loop.fresh_rollouts import FreshRollouts
 from rl_rewards.loop.program import Program
 from rl_rewards.loop.state import Parts, TrainState
+from rl_rewards.loop.stop import until_ready
 from rl_rewards.loop.texts import chosen_texts
 from rl_rewards.reporting.texts import save_texts
 from rl_rewards.rewards.base import reward_fn
@@ -118,7 +119,9 @@ class Evaluator:
         rollouts = self._rollouts(state.agent, self._keys(self._seed_keys, round, EVALUATED))
         for (suffix, explore), rollout in zip(POLICIES.items(), rollouts, strict=True):
             rollout = first_episodes(self.parts.env.spec, rollout)
-            learned, inspected = jax.device_get(self._judge(state.reward, self.data, rollout))
+            judged = self._judge(state.reward, self.data, rollout)
+            until_ready(judged)
+            learned, inspected = jax.device_get(judged)
             if explore and self._epic is not None:
                 distances = np.atleast_1d(jax.device_get(self._epic(state.reward, rollout)))
                 for i, distance in enumerate(distances):

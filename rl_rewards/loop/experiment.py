@@ -36,7 +36,7 @@ from rl_rewards.loop.saved_state import CHECKPOINTS
 from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.sources import keep_reward
 from rl_rewards.loop.state import Parts, TrainState, init_state, state_shapes
-from rl_rewards.loop.stop import StopRequest
+from rl_rewards.loop.stop import StopRequest, until_ready
 from rl_rewards.loop.train import FINITE
 from rl_rewards.reporting.alarm import Alarm, exploit_alarms
 from rl_rewards.reporting.outcome import collapses, numbers
@@ -56,7 +56,8 @@ def run_experiment(experiment: Experiment, examples: Examples, run_dir: Path, ti
     """
     started = time.perf_counter()
     session = _Session(experiment, examples, run_dir, title)
-    with session.recorded(), StopRequest() as stop:
+    with session.recorded(), StopRequest(shown=session.progress.live) as stop:
+        session.progress.stopping = lambda: stop.name
         state = session.begin()
         if session.first_round >= session.rounds:
             session.progress.say("Nothing is left to do: the newest checkpoint is already at the end.")
@@ -64,8 +65,10 @@ def run_experiment(experiment: Experiment, examples: Examples, run_dir: Path, ti
         run_round = session.compiled_round(state)
         for i in range(session.first_round, session.rounds):
             round_started = time.perf_counter()
+            session.progress.pace.begin_round()
             state, metrics, query = run_round(state, i)
             row = session.row(i, metrics)
+            session.stage("answers" if session.host.questions else None)
             state = session.host.questions(state, query, i, lambda: stop.name, session.progress.say)
             row |= session.measured(i, run_round, time.perf_counter() - round_started)
             last = i + 1 == session.rounds or bool(np.all(row.get("agent/stopped", False)))
@@ -149,7 +152,9 @@ class _Session:
             (run_dir / marker).unlink(missing_ok=True)
         self.rounds = compatibility.rounds_of(parts, settings.total_env_steps)
         self.metrics_file = MetricsFile(run_dir / "metrics.jsonl", rows, self.first_round)
-        self.progress = Progress(self.rounds, self.first_round, title)
+        at_terminal = self.host.questions.at_terminal
+        self.progress = Progress(self.rounds, self.first_round, title, plain=at_terminal)
+        self.stage = self.progress.pace.begin
         self.loggers = chosen_loggers(settings, run_dir, self.metrics_file.rows, self.progress.say)
         self._warned = False  # warn only once
 
@@ -195,11 +200,13 @@ class _Session:
     def compiled_round(self, state: TrainState) -> Rounds:
         """Return the compiled round for states like ``state``."""
         self.progress.say("Compiling ...")
+        self.stage("compile")
         started = time.perf_counter()
         with ThreadPoolExecutor(1) as beside:
             evaluating = beside.submit(self.evaluate.compile, state)
-            run_round = Rounds(self.parts, self.examples, state, self.host.env)
+            run_round = Rounds(self.parts, self.examples, state, self.host.env, self.stage)
             evaluating.result()
+        self.stage(None)
         self.progress.say(f"Compiled in {time.perf_counter() - started:.1f} s.")
         return run_round
 
@@ -209,6 +216,7 @@ class _Session:
         Raises:
             TrainingFailed: when a checked value is NaN or infinite.
         """
+        until_ready(metrics)
         row = {"round": round, "env_steps": (round + 1) * self.parts.steps_per_round, **jax.device_get(metrics)}
         self._stop_unless_finite(row)
         return row
@@ -230,6 +238,7 @@ class _Session:
         """Evaluate if it is due, then write the row to all logs."""
         texts: list[list[dict[str, Any]]] = []
         if (row["round"] + 1) % self.settings.evaluation.every == 0 or row["round"] == 0 or last:
+            self.stage("evaluate")
             started = time.perf_counter()
             evaluation = self.evaluate(state, row["round"])
             row |= evaluation.metrics
@@ -279,6 +288,7 @@ class _Session:
 
     def save(self, rounds: int, state: TrainState) -> None:
         """Write a checkpoint of the state after ``rounds`` rounds."""
+        self.stage("save")
         self.metrics_file.sync()
         for logger in self.loggers:
             logger.flush()

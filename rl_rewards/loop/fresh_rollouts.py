@@ -16,6 +16,7 @@ from rl_rewards.loop.program import Program
 from rl_rewards.loop.rounds import host_act, initial_memory
 from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.state import Parts, rollout_shape
+from rl_rewards.loop.stop import until_ready
 
 FIXED = 2003
 """The seed of the states in which evaluations begin, where these are always the same."""
@@ -67,7 +68,9 @@ class FreshRollouts:
         """
         env, seeds = self.parts.env, self.parts.seeds
         if isinstance(env, JaxEnv):
-            return self._groups(jax.device_get(self._play(agent, keys)))
+            played = self._play(agent, keys)
+            until_ready(played)
+            return self._groups(jax.device_get(played))
         assert isinstance(env, HostEnvironment)
         env_seeds, action_keys = self._env_seeds(keys)
         host_env = make_batches(env, self._num_envs, np.asarray(env_seeds).reshape(-1).tolist())

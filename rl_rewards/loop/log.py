@@ -5,17 +5,19 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from rl_rewards.core import seed_rows
 from rl_rewards.core.files import write_whole
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.core.strict_json import strict
+from rl_rewards.loop.live import LiveView, Pace, clock_time
+from rl_rewards.loop.stop import ANSWER
 
 
 class MetricsFile:
@@ -71,30 +73,38 @@ QUIET_SECONDS = 30.0
 
 
 class Progress:
-    """A live table on a terminal; otherwise a line per evaluation, and at least one every QUIET_SECONDS."""
+    """A live view on a terminal; otherwise a line per evaluation, and at least one every QUIET_SECONDS.
 
-    def __init__(self, rounds: int, first_round: int, title: str) -> None:
-        self._rounds, self._first, self._title = rounds, first_round, title
-        self._started: float | None = None  # set after the first round, which compiles
+    Args:
+        plain: print lines on a terminal too, because a person types answers there.
+    """
+
+    def __init__(self, rounds: int, first_round: int, title: str, plain: bool = False) -> None:
+        self.pace = Pace(rounds, first_round)
+        self.stopping: Callable[[], Any] = lambda: False  # returns a true value once the run was asked to stop
+        self._rounds, self._title = rounds, title
         self._last_line = time.monotonic()
         self._latest: dict[str, Any] = {}
         self._alarm: str | None = None
         self._collapse: str | None = None
         console = Console()
-        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
-        if self._live is not None:
-            self._live.start()
+        shown = console.is_terminal and not plain
+        self._live = LiveView(console, self.pace, self._table, self._warning) if shown else None
+
+    @property
+    def live(self) -> bool:
+        """True if the console is redrawn all the time."""
+        return self._live is not None
 
     def update(self, row: dict[str, Any], alarm: str | None, collapse: str | None = None) -> None:
         """Show a row of metrics.jsonl, with the exploit alarm and the collapse notice if they are raised."""
-        self._started = self._started or time.monotonic()
+        self.pace.begin(None)
+        self.pace.end_round(row["round"])
         new = [one for one, before in ((alarm, self._alarm), (collapse, self._collapse)) if one and not before]
         evaluated = "eval/learned_return" in row
-        self._latest |= row
+        self._latest = self._latest | row  # a new dict, because the view reads it in another thread
         self._alarm, self._collapse = alarm, collapse
-        if self._live is not None:
-            self._live.update(self._table())
-        elif evaluated or time.monotonic() - self._last_line >= QUIET_SECONDS:
+        if self._live is None and (evaluated or time.monotonic() - self._last_line >= QUIET_SECONDS):
             self._last_line = time.monotonic()
             print(self._line(), flush=True)
             for message in new:
@@ -103,20 +113,17 @@ class Progress:
     def say(self, text: str) -> None:
         """Print a line that stays on the screen."""
         if self._live is not None:
-            self._live.console.print(text, highlight=False)
+            self._live.say(text)
         else:
             print(text, flush=True)
 
     def close(self) -> None:
+        self.pace.begin(None)
         if self._live is not None:
-            self._live.stop()
+            self._live.close()
 
-    def _left(self) -> str:
-        done = self._latest["round"] - self._first
-        if self._started is None or done == 0:
-            return "?:??"
-        seconds = (time.monotonic() - self._started) / done * (self._rounds - self._latest["round"] - 1)
-        return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
+    def _warning(self) -> str | None:
+        return ANSWER if self.stopping() else None
 
     def _line(self) -> str:
         row = self._latest
@@ -129,7 +136,7 @@ class Progress:
         ]
         if row.get("eval/success") is not None:
             parts.append(f"success {in_words(row, 'eval/success', 2)}")
-        parts.append(f"{self._left()} left")
+        parts.append(f"{clock_time(self.pace.seconds_left())} left")
         standing = [name for name, one in (("EXPLOIT ALARM", self._alarm), ("COLLAPSE", self._collapse)) if one]
         return " | ".join([*parts, *standing])
 
@@ -141,10 +148,11 @@ class Progress:
             or seed_rows.steps(row)[0] / (row["round"] + 1) / row["time/round_seconds"]
         )
 
-    def _table(self) -> Table:
+    def _table(self) -> Table | None:
         row = self._latest
+        if not row:
+            return None
         table = Table(title=self._title, show_header=False, expand=False)
-        table.add_row("round", f"{row['round'] + 1} of {self._rounds}, {self._left()} left")
         table.add_row("done", f"{seed_rows.steps_in_words(row)} at {self._rate():,.0f} per second")
         table.add_row("learned reward, final states", in_words(row, "eval/learned_reward_final"))
         if row.get("eval/reward_heldout_goals") is not None:

@@ -25,11 +25,13 @@ class Questions:
 
     def __init__(self, parts: Parts, seed: int, run_dir: Path, trust: Sequence[str] = ()) -> None:
         self._seeds, self._labelers, source = parts.seeds, [], parts.source
+        self._at_terminal = False
         if asks(source):
             assert parts.labeling is not None, "build gives a labeler to a reward that asks"
             plan = source.requirements.queries
             assert plan is not None, "a reward that asks has a plan"
             self._wait = parts.labeling.requirements.waits_for_answers
+            self._at_terminal = parts.labeling.requirements.at_terminal
             self._labelers = [
                 parts.labeling.make(_assignment(parts, plan, seed + i, run_dir, trust))
                 for i in range(parts.seeds.count)
@@ -37,6 +39,15 @@ class Questions:
             for labeler in filter(is_own, self._labelers):
                 check_members(labeler, Labeler, f"labeler: {type(labeler).__name__}")
             self._absorb = jax.jit(parts.seeds.map(source.absorb, 0), donate_argnums=0)
+
+    def __bool__(self) -> bool:
+        """True if the reward asks queries."""
+        return bool(self._labelers)
+
+    @property
+    def at_terminal(self) -> bool:
+        """True if a labeler asks a person at the terminal, where nothing else may then be redrawn."""
+        return self._at_terminal
 
     def __call__(
         self,
@@ -131,6 +142,7 @@ def _assignment(parts: Parts, plan: QueryPlan, seed: int, run_dir: Path, trust: 
         describe=env.describe,
         acquisition=plan.acquisition,
         question=plan.question,
+        legend=env.legend,
         passage=env.passage,
         model=asked_model(parts.labeling, env.spec, seed, trust),
     )

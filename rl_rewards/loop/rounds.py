@@ -22,6 +22,9 @@ from rl_rewards.loop.seeds import make_batches
 from rl_rewards.loop.state import Parts, TrainState, rollout_shape
 from rl_rewards.loop.train import learn, learn_offline
 
+COLLECT, LEARN, WHOLE = "collect", "reward and policy", "collect, reward and policy"
+"""The stages of a round. A round in a JAX environment is one program and therefore one stage, ``WHOLE``."""
+
 
 def make_round(parts: Parts) -> Callable[[Examples, TrainState, jax.Array], tuple[TrainState, Metrics, Query | None]]:
     """Return a round, offline or with a JAX environment, as a function (data, state, round) -> as :func:`learn`."""
@@ -65,11 +68,22 @@ def _collect_key(key: Key, round: jax.Array) -> Key:
 
 
 class Rounds:
-    """Compiles the round once, ahead of time, and runs it; ``seconds`` has the time of the last round's collection."""
+    """Compiles the round once, ahead of time, and runs it; ``seconds`` has the time of the last round's collection.
 
-    def __init__(self, parts: Parts, data: Examples, state: TrainState, host_env: HostEnv | None) -> None:
+    Args:
+        stage: is told what begins; what one compiled program does is one stage, whose parts cannot be told apart.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        data: Examples,
+        state: TrainState,
+        host_env: HostEnv | None,
+        stage: Callable[[str], None] = lambda name: None,
+    ) -> None:
         self.parts, self.data = parts, jax.tree.map(jnp.asarray, data)
-        self.host_env = host_env
+        self.host_env, self._stage = host_env, stage
         self.seconds: dict[str, float] = {}
         started = time.perf_counter()
         round_zero = jnp.zeros((), jnp.int32)
@@ -89,7 +103,9 @@ class Rounds:
         """Run the round ``round``; ``state`` is donated. The returned arrays are on the device and may not be ready."""
         index = jnp.asarray(round, jnp.int32)
         if self.host_env is None:
+            self._stage(LEARN if self.parts.offline else WHOLE)
             return self._round(self.data, state, index)
+        self._stage(COLLECT)
         started = time.perf_counter()
         if self.parts.episodes.begin_with_rollout:
             self.host_env.reset(np.ones(self.host_env.num_envs, bool))
@@ -100,6 +116,7 @@ class Rounds:
         length = self.parts.algorithm.rollout_length
         collected = collect_host(self.host_env, self._act, state.agent, keys, length, self._initial_memory, memory)
         self.seconds["collect"] = time.perf_counter() - started
+        self._stage(LEARN)
         return self._learn(self.data, state, collected, index)
 
     @property

@@ -1,28 +1,43 @@
 """Stops a run on SIGTERM or SIGINT after the round is finished and saved, or at once on a second SIGINT.
 
-The first signal is confirmed on the console at once, because the rest of a round can take a minute (its evaluation may
-have to be compiled).
+The first signal is confirmed on the console at once, because the rest of a round can take minutes. Python handles
+signals only between its own instructions, so a run waits for its arrays with :func:`until_ready`.
 """
 
 import os
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+import jax
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
-ANSWER = (
-    "\n{} received: the run stops as soon as this round is finished, evaluated and saved. Press Ctrl-C again to stop "
-    "at once; then only earlier checkpoints are kept.\n"
-)
+ANSWER = "Stopping after this round; press Ctrl-C again to stop now."
+LONGEST_SLEEP = 0.05
+"""The longest time, in seconds, between two looks at the arrays that :func:`until_ready` waits for."""
+
+
+def until_ready(arrays: Any) -> None:
+    """Wait for the arrays of a pytree; unlike JAX's own waiting, signals are handled meanwhile."""
+    waited: list[Any] = [leaf for leaf in jax.tree.leaves(arrays) if isinstance(leaf, jax.Array)]
+    started = time.monotonic()
+    while not all(leaf.is_ready() for leaf in waited):
+        time.sleep(min(LONGEST_SLEEP, 0.0002 + (time.monotonic() - started) / 50))
 
 
 class StopRequest:
-    """Inside its block, remembers the first signal instead of being killed by it; only in the main thread."""
+    """Inside its block, remembers the first signal instead of being killed by it; only in the main thread.
 
-    def __init__(self) -> None:
+    Args:
+        shown: True if the console is redrawn all the time and shows the answer to a signal itself.
+    """
+
+    def __init__(self, shown: bool = False) -> None:
         self.name: str | None = None
+        self._shown = shown
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -41,4 +56,5 @@ class StopRequest:
         if self.name is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.name = signal.Signals(number).name
-        os.write(STDERR, ANSWER.format(self.name).encode())  # not print, which the signal may have interrupted
+        if not self._shown:
+            os.write(STDERR, f"\n{ANSWER}\n".encode())  # not print, which the signal may have interrupted

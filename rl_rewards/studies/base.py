@@ -11,10 +11,7 @@ import json
 import re
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +28,7 @@ from rl_rewards.reporting.stored_claims import judged_in_words
 from rl_rewards.studies.arms import require_arms, resolved_arms, stage_name, with_folders
 from rl_rewards.studies.claims import Claim, Verdict, conclude
 from rl_rewards.studies.question import question_of
+from rl_rewards.studies.working import still_at_work
 
 SHARED = "shared"
 """The folder of shared arms, beside the folders of the studies."""
@@ -111,26 +109,6 @@ def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], f
     study.draw(runs, findings, folder / "verdict.png")
     _print(record["verdicts"], size, path)
     return path
-
-
-@contextmanager
-def still_at_work(what: str, every_seconds: float = 30.0) -> Iterator[None]:
-    """Print ``what`` at the start, and then every so often how long it has taken so far."""
-    print(f"\n{what} ...", flush=True)
-    started, over = time.monotonic(), threading.Event()
-
-    def tell() -> None:
-        while not over.wait(every_seconds):
-            seconds = round(time.monotonic() - started)
-            print(f"{what}: {seconds // 60}:{seconds % 60:02d} so far.", flush=True)
-
-    telling = threading.Thread(target=tell, daemon=True)
-    telling.start()
-    try:
-        yield
-    finally:
-        over.set()
-        telling.join()
 
 
 def _seeds(overrides: Sequence[str]) -> range:

@@ -63,3 +63,14 @@ def test_calibration_error_is_the_gap_between_sure_and_right():
     assert float(calibration_error(jnp.asarray(sure), jnp.asarray(answers))) == pytest.approx(wrong, abs=0.02)
     unknown = jnp.full(answers.shape, jnp.nan)
     assert np.isnan(float(calibration_error(jnp.asarray(first), unknown)))
+
+
+def test_soft_answers_are_probabilities_and_their_loss_is_least_there():
+    scores = jnp.array([[1.0, 0.0], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [3.0, 0.0], [jnp.nan, 0.0]])
+    soft, known = pair_targets(scores, soft=True)
+    assert soft[:5, 0].tolist() == [1.0, 0.75, 0.5, 0.25, 1.0] and known[:, 0].tolist() == [True] * 5 + [False]
+    assert pair_targets(scores)[0][:5, 0].tolist() == [1.0, 1.0, 0.5, 0.0, 1.0], "by default only the order counts"
+    best = jnp.array([jnp.log(3.0), 0.0])  # a return that predicts 0.75
+    gradient = jax.grad(lambda returns: preference_loss(returns, scores[1], 0.0, soft=True)[0])(best)
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-6)
+    assert float(jax.grad(lambda returns: preference_loss(returns, scores[1], 0.0)[0])(best)[0]) < -0.1

@@ -46,6 +46,8 @@ DIFFERENT = {
     "optional_reads": ("scene",),
     "waits_for_answers": False,
     "asks_people": True,
+    "soft_answers": True,
+    "at_terminal": True,
     "most_copies": 9,
     "notes": ("Success was found.",),
 }

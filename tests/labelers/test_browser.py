@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.instructions import Instructions
 from rl_rewards.labelers.progress import progress
 from tests.labelers import browser
 from tests.labelers.made_up import RUN, ask, ask_texts, opened
@@ -48,6 +49,15 @@ def free_port():
         return listening.getsockname()[1]
 
 
+def start(page, address):
+    """Open the page, and leave the instructions, which are shown before the first question of a kind."""
+    page.open(address)
+    page.wait(NUMBER)
+    page.wait("!introduced()")
+    page.press("Enter")
+    page.wait("introduced()")
+
+
 def press_and_wait(page, key, said="Saved"):
     """Press the key of an answer, and wait until the server has it and the next question is shown."""
     before = page.read(NUMBER)
@@ -64,13 +74,12 @@ def test_label_ten_pairs_undo_one_reload_and_finish(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
         page.size(1280, 800)
-        page.open(address)
-        page.wait(NUMBER)
+        start(page, address)
         assert page.read("location.search") == "" and page.read("document.cookie") == ""
         drawn = "clips.length === 2 && clips.every((c) => c.frame >= 5)"
         page.wait(drawn)
         assert page.read("clips[0].frame === clips[1].frame"), "the two clips play together"
-        assert "agrees with 82%" in page.read("document.getElementById('accuracy').textContent")
+        assert "agrees with 82%" in page.read("document.querySelector('#model figcaption').textContent")
         sides = []
         for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowLeft"):
             sides.append(page.read("clips.map((c) => c.sheet.media.slice(7))"))
@@ -104,6 +113,57 @@ def test_label_ten_pairs_undo_one_reload_and_finish(tmp_path):
         assert answer.scores == wanted
 
 
+def test_instructions_come_first_and_a_click_chooses_at_any_speed(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 9, frames=True, steps=40, side=64)
+    Instructions(task="Stay in the middle.", legend="A bar crosses the picture.", strength=True).save(tmp_path)
+    text = "document.getElementById('{}').textContent"
+    with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
+        page.size(1280, 900)
+        page.open(address)
+        page.wait(f"{NUMBER} && !introduced()")
+        assert page.read(text.format("intro-task")) == "Stay in the middle."
+        assert page.read(text.format("intro-legend")) == "A bar crosses the picture."
+        assert page.read("document.activeElement.id") == "intro-title"
+        assert page.read("document.querySelectorAll('#example canvas').length") == 2
+        page.press("ArrowLeft")
+        assert page.read(IDLE) and progress(store.database).labels == 0, "no key answers what is not shown yet"
+        page.picture(tmp_path / "intro.png")
+        page.press("Enter")
+        page.wait("introduced() && clips.every((c) => c.frame > 0)")
+        assert page.read("document.getElementById('task').checkVisibility()"), "the task stays above the clips"
+        page.press("<")
+        assert page.read("playing.speed") == 0.5 and page.read("document.getElementById('speed').value") == "0.5"
+        page.read("scrub(1.0)")
+        page.wait("clips.every((c) => c.frame === Math.floor(c.sheet.frames_per_second))")
+        page.press(".")
+        page.wait("clips.every((c) => c.frame === Math.floor(c.sheet.frames_per_second) + 1)")
+        page.read("document.getElementById('position').focus()")
+        page.press("ArrowLeft")
+        assert page.read(IDLE) and progress(store.database).labels == 0, "in the slider, arrow keys move it"
+        page.read("document.activeElement.blur()")
+        before = page.read(NUMBER)
+        chosen = page.read("clips[1].sheet.media.slice(7)")
+        page.read("clips[1].figure.click()")
+        page.wait(f"{IDLE} && question.number !== {before}")
+        slightly = page.read("clips[0].sheet.media.slice(7)")
+        before = page.read(NUMBER)
+        page.read("document.querySelector('[aria-keyshortcuts=\"Shift+ArrowLeft\"]').click()")
+        page.wait(f"{IDLE} && question.number !== {before}")
+        assert page.read("playing.speed") == 0.5, "the speed is kept"
+        page.press("h")
+        page.wait("!introduced()")
+        page.open(address)
+        page.wait(f"{NUMBER} && introduced()")  # the same instructions are not shown twice
+        page.size(390, 844)
+        assert page.read("document.documentElement.scrollWidth") <= 390
+        assert not page.problems
+    first, second = store.absorb(RUN, 0, 0, 9)
+    clips_of = {row["query_id"]: json.loads(row["clips"]) for row in _queries(store)}
+    assert first.scores == tuple(float(clip == chosen) for clip in clips_of[first.query_id])
+    assert second.scores == tuple(0.75 if clip == slightly else 0.25 for clip in clips_of[second.query_id])
+
+
 def _queries(store):
     with store.database.reading() as connection:
         return connection.execute("SELECT query_id, clips FROM queries WHERE repeat_of IS NULL").fetchall()
@@ -114,8 +174,7 @@ def test_an_answer_given_while_the_server_is_gone_is_kept_and_sent_once(tmp_path
     ask(store, 3, frames=True)
     with browser.browsing(tmp_path) as page:
         with served(tmp_path, port) as (address, process):
-            page.open(address)
-            page.wait(NUMBER)
+            start(page, address)
             process.kill()
             process.wait()
         page.press("ArrowLeft")
@@ -134,7 +193,7 @@ def test_a_ranking_and_a_rating_by_keys(tmp_path):
     ask(store, 1, first=1, kind="rating", clips=1, frames=True, round=1)
     with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
         page.size(1280, 800)
-        page.open(address)
+        start(page, address)
         page.wait("clips.length === 4")
         shown = page.read("clips.map((c) => c.sheet.media.slice(7))")
         page.press("Enter")  # does nothing yet
@@ -151,7 +210,8 @@ def test_a_ranking_and_a_rating_by_keys(tmp_path):
         assert all(left[1] <= right[0] for left, right in itertools.pairwise(sorted(boxes))), "no clip covers another"
         page.picture(tmp_path / "ranking.png")
         press_and_wait(page, "Enter")
-        page.wait("question && question.kind === 'rating'")
+        page.wait("question && question.kind === 'rating' && !introduced()")
+        page.press("Enter")
         page.picture(tmp_path / "rating.png")
         press_and_wait(page, "5")
         page.wait("document.body.dataset.status === 'waiting'")
@@ -169,7 +229,7 @@ def test_yes_or_no_by_keys(tmp_path):
     said = [("y", (1.0,)), ("n", (0.0,)), ("ArrowRight", (1.0,)), ("ArrowLeft", (0.0,))]
     with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
         page.size(1280, 800)
-        page.open(address)
+        start(page, address)
         page.wait("question && clips.length === 1 && clips[0].frame === 0")
         assert page.read("document.getElementById('words').textContent") == "Is the task done in this picture?"
         assert page.read("document.getElementById('playing').hidden"), "a single picture does not play"
@@ -197,8 +257,7 @@ def test_texts_are_read_as_texts_with_the_same_keys(tmp_path):
     ask_texts(store, 1, f"{ARABIC}\nIn English?", ARABIC, "line\n" * 300)
     with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
         page.size(1200, 800)
-        page.open(address)
-        page.wait(NUMBER)
+        start(page, address)
         prompt = "document.getElementById('prompt')"
         assert page.read(f"{prompt}.textContent") == long and page.read(f"{prompt}.innerText") == long
         shown = page.read("[...document.querySelectorAll('.clip .text')].map((one) => one.textContent)")
@@ -251,7 +310,7 @@ def test_texts_are_ranked_by_keys_and_their_names(tmp_path):
     ask_texts(store, 0, "Count to three.", *(f"Answer number {i}" for i in range(4)))
     with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
         page.size(1200, 800)
-        page.open(address)
+        start(page, address)
         page.wait("clips.length === 4")
         shown = page.read("[...document.querySelectorAll('.clip .text')].map((one) => one.textContent)")
         assert "Rank the texts" in page.read("document.getElementById('words').textContent")
@@ -279,13 +338,14 @@ def test_a_question_that_was_given_to_someone_else_and_a_new_name(tmp_path):
     ask(store, 3, frames=True)
     desk = Desk(store.database)
     with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
-        page.open(address)
-        first = page.wait(NUMBER)
+        start(page, address)
+        first = page.read(NUMBER)
         desk.release("person")  # as if the lease had expired
         assert desk.lease("bob").number == first
         desk.answer("bob", first, [1, 0], token="bob-was-faster")
         page.press("ArrowLeft")
-        page.wait(f"{IDLE} && question && question.number !== {first}")
+        page.wait(f"{IDLE} && document.body.dataset.status === 'name'")  # bob has a name, so this person needs one
+        assert page.read("document.activeElement.id") == "name"
         assert page.read("document.getElementById('saved').textContent") == "Not saved"
         assert "no longer reserved for you" in page.read("document.getElementById('notice').textContent")
         page.read("document.getElementById('name').focus(), document.getElementById('name').value = ''")

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("uvicorn", reason="the extra 'label' is not installed")
 import uvicorn
 
-from rl_rewards.label import ASK
 from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.instructions import Instructions
 from rl_rewards.labelers.page.door import Door
 from rl_rewards.labelers.page.server import create_app
 from tests.labelers.made_up import ask, opened
@@ -27,7 +27,7 @@ def port(tmp_path):
     ask(store, 1)
     listening, door = socket.create_server(("127.0.0.1", 0)), Door(SECONDS, MOST)
     number = listening.getsockname()[1]
-    app = create_app(Desk(store.database), tmp_path, port=number, token=TOKEN, ask=ASK, admit=door.admit)
+    app = create_app(Desk(store.database), tmp_path, port=number, token=TOKEN, told=Instructions(), admit=door.admit)
     config = uvicorn.Config(app, log_level="critical", http=door.protocol(), ws="none", limit_concurrency=MOST + 2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

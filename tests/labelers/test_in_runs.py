@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import threading
@@ -11,17 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rl_rewards.command_line.outcome import print_outcome
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.queries import Query
 from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.human_terminal import _in_lines, scores_of
+from rl_rewards.labelers.instructions import instructions_in
 from rl_rewards.labelers.records import as_queries
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.labelers.stored import drawer
+from rl_rewards.loop import build
 from tests.finished import cut_back, finished_run, resumed_run
 from tests.probes import make_rollout, make_spec
 from tests.processes import Command
-from tests.runs import SMALL_SAC, command, digest_of, raw_rows, rows, run_here
+from tests.runs import SMALL_SAC, command, composed, digest_of, raw_rows, rows, run_here
 
 ROUNDS = 6
 ASKS = (
@@ -54,6 +58,40 @@ def test_a_stored_teacher_changes_nothing_and_replays_bit_for_bit(tmp_path, stor
 def test_answers_teach_an_off_policy_learner_too(tmp_path):
     last = run_here(tmp_path, *ASKS, *SMALL_SAC, evaluated=False)
     assert last["reward/labels"] == 24 and np.isfinite(last["agent/critic_loss"])
+
+
+TRY = ("experiment=try_labelling", "labeler.page=false", f"total_env_steps={320 * 12}")
+
+
+def test_the_first_try_asks_twenty_questions_and_says_what_it_learned(tmp_path, capsys):
+    done = threading.Event()
+    person = threading.Thread(target=answer_all, args=(tmp_path, done))
+    person.start()
+    try:
+        last = run_here(tmp_path, *TRY, evaluated=False)
+    finally:
+        done.set()
+        person.join()
+    assert last["reward/labels"] == 20
+    told = instructions_in(tmp_path)
+    assert "overtake" in told.task and "blue car" in told.legend and "blue car" in told.ask
+    capsys.readouterr()
+    print_outcome(last, tmp_path, 0, None, ("lanes", "fences", "heading", "collision", "speed"))
+    said = capsys.readouterr().out
+    assert "learned from          20 answers; it predicts" in said
+    assert re.search(r"  weights  .*speed [+-]0\.\d\d", said)
+
+
+def test_strength_is_asked_only_where_the_reward_learns_from_it():
+    asked = ("labeler=human", "labeler.strength=true", "env=point")
+    cfg = composed("reward=preferences", "reward.segment_steps=20", *asked)
+    assert cfg.reward.soft_answers is True and "middle of the square" in cfg.labeler.task
+    assert composed("reward=preferences", "labeler=oracle").reward.soft_answers is False
+    assert composed("reward=preferences", "labeler=human", "env=grid").labeler.task == ""
+    with pytest.raises(ConfigError, match=r"needs reward.clips=2"):
+        build.build(composed("reward=preferences", "reward.segment_steps=20", "reward.clips=3", *asked))
+    with pytest.raises(ConfigError, match=r"labeler.strength=true asks how much better"):
+        build.build(composed("reward=adversarial_classifier", "reward.queries=5", *asked))
 
 
 def test_a_run_cut_back_to_an_earlier_checkpoint_asks_the_same_again(tmp_path, stored):
@@ -143,7 +181,7 @@ def test_a_run_that_waits_can_be_stopped_and_loses_nothing(tmp_path):
                 break
         process.send_signal(signal.SIGTERM)
         asked = time.monotonic()
-        assert said.readline() == "\n" and "SIGTERM received" in said.readline()
+        assert said.readline() == "\n" and "Stopping after this round" in said.readline()
         assert time.monotonic() - asked < 5.0, "it stops at once; the limit is loose because the machine may be busy"
         assert process.wait(60) == 75
     done = threading.Event()

@@ -17,9 +17,10 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.label import ASK, main
+from rl_rewards.label import main
 from rl_rewards.labelers import desk
 from rl_rewards.labelers.desk import Desk
+from rl_rewards.labelers.instructions import ASK, Instructions, instructions_in
 from rl_rewards.labelers.page import server
 from rl_rewards.labelers.page.run_state import MOST_POINTS, RunState
 from rl_rewards.labelers.page.security import MAX_BODY
@@ -33,7 +34,7 @@ OURS = {"origin": f"http://{HOST}"}
 
 
 def client_of(store, run_dir, **options):
-    app = create_app(Desk(store.database, **options), run_dir, port=8642, token=TOKEN, ask=ASK)
+    app = create_app(Desk(store.database, **options), run_dir, port=8642, token=TOKEN, told=Instructions())
     return TestClient(app, base_url=f"http://{HOST}", raise_server_exceptions=False)
 
 
@@ -84,7 +85,9 @@ def test_a_pair_is_shown_and_answered(client, store):
 def test_a_picture_is_shown_and_answered_yes_or_no(tmp_path):
     store = opened(tmp_path)
     ask(store, 3, kind="yes_no", clips=1, frames=True, steps=1)
-    app = create_app(Desk(store.database), tmp_path, port=8642, token=TOKEN, ask=ASK, done="Is the case behind it?")
+    app = create_app(
+        Desk(store.database), tmp_path, port=8642, token=TOKEN, told=Instructions(ask_done="Is the case behind it?")
+    )
     client = TestClient(app, base_url=f"http://{HOST}")
     client.get(f"/?token={TOKEN}")
     state = call(client, "state")
@@ -99,6 +102,61 @@ def test_a_picture_is_shown_and_answered_yes_or_no(tmp_path):
         state = say(client, state, scores)
     assert state["status"] == "waiting" and state["progress"]["labels"] == 2 and state["progress"]["refused"] == 1
     assert [answer.scores for answer in store.absorb(RUN, 0, 0, 9)] == [(1.0,), (0.0,), None]
+
+
+def test_a_second_person_and_the_unnamed_one_are_asked_for_names(store, tmp_path):
+    client = client_of(store, tmp_path)
+    client.get(f"/?token={TOKEN}")
+    one = {"annotator": "person", "browser": "browser-1"}
+    held = call(client, "state", **one)
+    assert held["status"] == "ask", "who is alone needs no name"
+    assert call(client, "state", annotator="person", browser="browser-2")["status"] == "name"
+    after = call(client, "answer", question=held["question"]["number"], scores=[1, 0], token="kept-all-the-same", **one)
+    assert after["saved"] is True and after["status"] == "name" and after["question"] is None
+    assert call(client, "state", annotator="ann", browser="browser-1")["status"] == "ask"
+    assert "browser must be" in call(client, "state", 400, annotator="ann", browser=5)["error"]
+
+
+def test_who_labels_after_others_needs_a_name(store, client, tmp_path):
+    say(client, call(client, "state"))
+    later = client_of(store, tmp_path)
+    later.get(f"/?token={TOKEN}")
+    assert call(later, "state", annotator="person")["status"] == "name"
+
+
+def test_time_and_consistency_are_those_of_each_person(tmp_path):
+    store, clock = opened(tmp_path), Ticking()
+    ask(store, 60)
+    client = client_of(store, tmp_path, clock=clock, repeat_share=0.2)
+    client.get(f"/?token={TOKEN}")
+    state = call(client, "state")
+    assert state["own"] == {"repeats": 0, "agreements": 0, "seconds_each": None}
+    for _ in range(20):
+        shown, clock.now = clock.now, clock.now + 4.0
+        state = say(client, state, shown_at=shown)
+    assert state["own"]["seconds_each"] == 4.0
+    repeats = state["own"]["repeats"]
+    assert repeats == state["progress"]["repeats"] > 0
+    other = call(client, "state", annotator="bob")
+    assert other["own"]["repeats"] == 0 and other["progress"]["repeats"] == repeats
+
+
+class Ticking:
+    now = 1.7e9
+
+    def __call__(self):
+        return self.now
+
+
+def test_instructions_are_kept_in_the_run_folder(tmp_path):
+    assert instructions_in(tmp_path) == Instructions()
+    told = Instructions(task="Straße \u2192 home", legend="A dot.", strength=True, ask="Which?")
+    told.save(tmp_path)
+    assert instructions_in(tmp_path) == told
+    for text in ("[]", "{", '{"task": 5}', '{"tusk": "a"}'):
+        (tmp_path / "labelling.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"labelling.json does not hold a run's instructions"):
+            instructions_in(tmp_path)
 
 
 def test_the_question_of_a_yes_or_no_is_the_stated_one_by_default(tmp_path):
@@ -409,16 +467,17 @@ def test_the_door_needs_its_extra(tmp_path):
     assert said.returncode == 2 and "pip install 'rl_rewards[label]'" in said.stderr
 
 
-def test_accuracy_follows_a_file_that_grows_and_is_cut(tmp_path):
+def test_curves_follow_a_file_that_grows_and_is_cut(tmp_path):
     path, run = tmp_path / "metrics.jsonl", RunState(tmp_path)
-    assert run.accuracy() == []
+    assert run.progress()["accuracy"] == []
     rows = [{"round": i, "env_steps": 10 * i, "reward/heldout_accuracy": [0.5, 0.7]} for i in range(3)]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     path.write_text(text + '{"round": 3, "env_st')
-    assert run.accuracy() == [(0, 0.6), (10, 0.6), (20, 0.6)]
+    assert run.progress()["accuracy"] == [(0, 0.6), (10, 0.6), (20, 0.6)]
     path.write_text(text + '{"env_steps": 30, "reward/heldout_accuracy": 0.8}\n{"env_steps": 40}\nnull\n[1]\n')
-    assert run.accuracy()[-1] == (30, 0.8)
+    assert run.progress()["accuracy"][-1] == (30, 0.8)
+    assert run.progress()["env_steps"] == 40 and run.progress()["success"] == []
     path.write_text(text[: len(text) // 3])
-    assert run.accuracy() == [(0, 0.6)]
+    assert run.progress()["accuracy"] == [(0, 0.6)]
     path.write_text("".join(json.dumps({**rows[1], "env_steps": i}) + "\n" for i in range(1000)))
-    assert len(run.accuracy()) <= MOST_POINTS and run.accuracy()[-1][0] == 999
+    assert len(run.progress()["accuracy"]) <= MOST_POINTS and run.progress()["accuracy"][-1][0] == 999

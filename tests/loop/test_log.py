@@ -69,7 +69,8 @@ def test_a_budget_that_is_rounded_down_is_told():
 
 def test_the_live_table_has_a_row_for_a_collapse():
     progress = Progress(4, 0, "test")
-    for collapse, rows in ((None, 7), ("Collapse: it was 0.99.", 8)):
+    assert progress._table() is None, "before the first round"
+    for collapse, rows in ((None, 6), ("Collapse: it was 0.99.", 7)):
         progress.update(row(0), None, collapse)
         assert progress._table().row_count == rows
 

@@ -6,11 +6,13 @@ import shutil
 import signal
 import time
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from rl_rewards.command_line.exits import guarded
 from rl_rewards.core.errors import TrainingFailed
-from rl_rewards.loop.stop import StopRequest
+from rl_rewards.loop.stop import StopRequest, until_ready
 from tests.finished import resumed_run
 from tests.processes import Command
 from tests.runs import command, digest_of, raw_rows, rows, run_here
@@ -55,12 +57,30 @@ def test_a_request_to_stop_is_answered_at_once_and_a_second_one_ends_in_one_sent
     def asked_twice():
         with StopRequest():
             signal.raise_signal(signal.SIGINT)
-            assert "SIGINT received: the run stops as soon as this round is finished" in capfd.readouterr().err
+            said = "Stopping after this round; press Ctrl-C again to stop now."
+            assert capfd.readouterr().err == f"\n{said}\n"
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(SystemExit) as left, guarded():
         asked_twice()
     assert left.value.code == 130 and capfd.readouterr().err.startswith("Stopped at once by Ctrl-C; ")
+
+
+def test_a_signal_is_answered_while_a_long_program_runs():
+    def turned(x):
+        return jax.lax.fori_loop(0, 300, lambda i, y: jnp.sin(y @ y.T), x)
+
+    start, answered = jnp.ones((400, 400)), []
+    program = jax.jit(turned).lower(start).compile()
+    before = signal.signal(signal.SIGALRM, lambda *_: answered.append(result.is_ready()))
+    try:
+        result = program(start)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        until_ready({"a": result, "b": 1.0})
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert answered == [False] and result.is_ready()
 
 
 def test_handlers_are_put_back():

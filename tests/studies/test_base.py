@@ -1,7 +1,6 @@
 """Arms are ordinary runs: each runs once, can be resumed, and is judged from its files."""
 
 import json
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.settings import StudySettings
 from rl_rewards.studies import base
 from rl_rewards.studies.arms import REFERENCE, require_arms, resolved_arms, with_folders
-from rl_rewards.studies.base import Findings, _without_folders, run_study, still_at_work
+from rl_rewards.studies.base import Findings, _without_folders, run_study
 from rl_rewards.studies.claims import Claim, exact
 from rl_rewards.studies.evidence import Evidence
 from tests.runs import command, composed
@@ -104,15 +103,6 @@ def test_commands_name_arms_also_where_their_folders_were_moved():
     command = f"run a=/old/lecture/shared/sft-0123456789 b=[/new/{one},/new/{one}_more] data=/old/{one}/x.npz"
     found = _without_folders(f"{command} hydra.run.dir=/z", folders)
     assert found == f"run a=@sft b=[@one,/new/{one}_more] data=@one/x.npz"
-
-
-def test_a_study_that_computes_says_how_long_it_has_taken(capsys):
-    with still_at_work("Computing", every_seconds=0.01):
-        time.sleep(0.2)
-    assert capsys.readouterr().out.startswith("\nComputing ...\nComputing: 0:00 so far.\n")
-    with still_at_work("Computing"):
-        pass
-    assert capsys.readouterr().out == "\nComputing ...\n"
 
 
 def test_an_arm_that_is_refused_is_named(tmp_path, capfd):

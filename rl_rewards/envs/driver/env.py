@@ -199,6 +199,17 @@ class Driver(JaxEnv):
             np.asarray(segment.info["scene"]), world.lane_width, CAR_LENGTH, world.step_seconds
         )
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.world.features
+
+    @property
+    def legend(self) -> str:
+        return (
+            "The blue car is the learner's and the white car is the other one, seen from above. The picture moves with "
+            "the blue car, so that faster driving shows as a faster road."
+        )
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw grass, road, lanes and fences as they pass by, the learner's car blue and the other white."""
         own, other = np.asarray(scene, float).reshape(2, 4)

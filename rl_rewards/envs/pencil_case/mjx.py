@@ -123,6 +123,10 @@ class PencilCaseMjx(JaxEnv):
     def describe(self, segment: Transition) -> str:
         return self.table.describe(segment)
 
+    @property
+    def legend(self) -> str:
+        return self.table.legend
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         return self.table.draw(scene)
 

@@ -194,6 +194,14 @@ class PencilCaseTable(HostEnvironment):
     def describe(self, segment: Transition) -> str:
         return descriptions.of_pencil_case(np.asarray(segment.info["scene"]), layout.NOTEBOOK_HALF_SIZE[0])
 
+    @property
+    def legend(self) -> str:
+        return (
+            "A table as a camera sees it: the red pencil case, the standing blue notebook, and the hand with a stick "
+            "that pushes. The green place behind the notebook is the goal. The cross-hair is where a tracker reports "
+            "the case: green while it sees the case, and red if not."
+        )
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         from rl_rewards.envs.pencil_case.scene import draw_scene
 

@@ -263,6 +263,13 @@ class PointMaze(JaxEnv):
         scene, action = np.asarray(segment.info["scene"]), np.asarray(segment.action)
         return descriptions.of_point_maze(scene, action, self._ways, self.maze.hazards)
 
+    @property
+    def legend(self) -> str:
+        return (
+            "The blue dot is the point and the green disc is its goal, seen from above. Walls are dark, starts are "
+            "grey, and hazards are hatched in red."
+        )
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw walls dark, hazards hatched in red, start cells grey, the goal disc green and the point blue."""
         width, height = self.maze.size

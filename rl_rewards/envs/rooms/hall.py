@@ -108,6 +108,10 @@ class Hall(JaxEnv):
         middle = scene[..., 0] + 0.5
         return np.stack([middle, np.full_like(middle, 0.5)], axis=-1)
 
+    @property
+    def legend(self) -> str:
+        return "The blue disc is the walker in a hall, and the green cell is the goal."
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw the goal's cell green and the walker blue."""
         board = cells.empty_board(self.length, 1)

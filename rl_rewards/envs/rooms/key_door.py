@@ -143,6 +143,13 @@ class KeyDoor(Room):
         told = f"the wall at x = {middle}, its door at y = {middle} open, the goal at the upper right"
         return self.plane_of(room, n, told)
 
+    @property
+    def legend(self) -> str:
+        return (
+            "The blue disc is the walker and the green cell is the goal. The key is yellow, walls are grey, and the "
+            "door is brown, with only its frame left when it is open."
+        )
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw the goal green, the wall grey, the door brown (only its frame while it is open), the walker blue, and
         the key yellow, on its cell or on the walker."""

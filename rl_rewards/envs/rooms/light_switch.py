@@ -109,6 +109,13 @@ class LightSwitch(Room):
         )
         return self.plane_of(room, n, "the light on, the switch at the lower left, the goal at the upper right")
 
+    @property
+    def legend(self) -> str:
+        return (
+            "The blue disc is the walker, the yellow square (black while it is off) is the light switch, and the green "
+            "cell is the goal."
+        )
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw the goal green (faint in the dark), the switch yellow (black while it is off) and the walker blue."""
         walker, switch, goal = np.asarray(scene[:6]).reshape(3, 2)

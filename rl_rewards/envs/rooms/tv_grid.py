@@ -153,6 +153,13 @@ class TvGrid(JaxEnv):
     def place(self, scene: np.ndarray) -> np.ndarray:
         return scene[..., :2] + 0.5  # the middle of the cell
 
+    @property
+    def legend(self) -> str:
+        return (
+            "The blue disc is the walker and the green corner pays. The brown cell is a television with grey static, "
+            "which is seen from the tinted cells."
+        )
+
     def draw(self, scene: np.ndarray) -> np.ndarray:
         """Draw the corner that pays green, the cells from which static is seen tinted, the television brown with grey
         static, and the walker blue."""

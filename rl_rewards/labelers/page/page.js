@@ -1,19 +1,18 @@
 "use strict";
-// The labelling page. One clock drives all clips, so that they stay in step. Texts are shown as texts, never as HTML. The
-// page says "Saved" only after the server has confirmed an answer, and keeps the answer in this browser until then.
+// The labelling page. Texts are shown as texts, never as HTML. The page says "Saved" only after the server has confirmed
+// an answer, and keeps the answer in this browser until then. playing.js, intro.js and progress.js belong to it.
 
-const PAUSE_SECONDS = 0.7;   // at the end of the loop
 const LOOK_AGAIN = 2000;     // milliseconds between requests when there is no question or no server
-const at = (id) => document.getElementById(id);
-const KEPT = "rl_rewards.unsaved", NAME = "rl_rewards.name";
+const KEPT = "rl_rewards.unsaved", NAME = "rl_rewards.name", BROWSER = "rl_rewards.browser";
 
 let question = null;         // what the server asked: number, kind, clips, and the prompt that texts answer
 let clips = [];              // for each clip: its figure, canvas context, picture, sheet, and the frame drawn last
 let texts = false;           // whether the clips are texts
 let order = [];              // for a ranking: indices of the clips, best first
-let began = 0, pausedAt = null, replays = 0, shownAt = 0;
+let told = { task: "", legend: "", strength: false };  // what the run tells people
+let shownAt = 0;
 let busy = "", wanted = null, timer = 0;  // busy: "", "looking" or "sending"
-let who = "";
+let who = "", browser = "";
 
 history.replaceState(null, "", "/");  // the cookie has the token; remove it from the address and bookmarks
 
@@ -22,7 +21,7 @@ history.replaceState(null, "", "/");  // the cookie has the token; remove it fro
 async function call(name, body) {
   const response = await fetch("/api/" + name, {
     method: "POST", headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ annotator: who, ...body }),
+    body: JSON.stringify({ annotator: who, browser, ...body }),
   });
   const said = await response.json();
   if (!response.ok) throw Object.assign(new Error(said.error), { status: response.status });
@@ -42,15 +41,15 @@ async function go(action) {
   let again = null;
   try {
     if (unsaved) {
-      told("Saving …", false);
+      saying("Saving …", false);
       const state = await call("answer", unsaved);
       localStorage.removeItem(KEPT);
-      told(unsaved.scores === null ? "Skipped" : "Saved", true);
+      saying(unsaved.scores === null ? "Skipped" : "Saved", true);
       show(state);
       again = action;
     } else if (action) {
       const state = await call("undo", action);
-      told(state.undone ? "Taken back" : "Nothing to take back", state.undone);
+      saying(state.undone ? "Taken back" : "Nothing to take back", state.undone);
       show(state, state.undone);
     } else if (question) {
       show(await call("progress", {}));  // this call does not renew the lease
@@ -73,13 +72,15 @@ function failed(error, action) {
   const unsaved = kept();
   if (error.status === 400 || error.status === 409) {
     localStorage.removeItem(KEPT);
-    told(unsaved ? "Not saved" : "", false);
+    saying(unsaved ? "Not saved" : "", false);
     show409(error.message);
     if (unsaved || action) { question = null; return true; }
   } else {
-    const gone = error.status === undefined;
-    const what = gone ? "The server is not running; start it again with python -m rl_rewards.label." : error.message;
-    told(unsaved ? "Not saved yet" : "", false);
+    const gone = error.status === undefined, over = ["budget", "over"].includes(document.body.dataset.status);
+    const what = !gone ? error.message : over && !unsaved
+      ? "The run has ended, and its console and report say what it learned. All answers are saved; you can close this page."
+      : "The server is not running; start it again with python -m rl_rewards.label.";
+    saying(unsaved ? "Not saved yet" : "", false);
     notice(what + (unsaved ? " Your answer is kept in this browser and sent as soon as possible." : ""));
   }
   timer = setTimeout(() => go(action), LOOK_AGAIN);
@@ -95,7 +96,7 @@ function notice(words) {
   at("notice").hidden = !words;
 }
 
-function told(words, good) {
+function saying(words, good) {
   at("saved").textContent = words;
   at("saved").className = good ? "yes" : "";
 }
@@ -105,18 +106,29 @@ function told(words, good) {
 function show(state, again) {
   document.body.dataset.status = state.status;
   const next = state.question;
-  at("work").hidden = state.status !== "ask";
-  if (state.status !== "ask") { question = null; clips = []; at("words").textContent = state.words; }
+  told = state.told;
+  at("task").textContent = told.task;
+  at("task").hidden = !told.task || !introduced();
+  at("help").hidden = state.status !== "ask";
+  if (state.status !== "ask") closeIntro();
+  at("work").hidden = state.status !== "ask" || !introduced();
+  at("name").toggleAttribute("required", state.status === "name");
+  if (state.status !== "ask") {
+    const asksName = state.status === "name" && at("words").textContent !== state.words;
+    question = null;
+    clips = [];
+    at("words").textContent = state.words;
+    if (asksName) at("name").focus();
+  }
   else if (next && (again || !question || question.number !== next.number)) ask(next, state.words);
-  showProgress(state.progress, state.status);
-  showAccuracy(state.accuracy);
+  showProgress(state.progress, state.own, state.status);
+  showRun(state.run, state.status);
   timer = setTimeout(() => go(), question ? 3 * LOOK_AGAIN : LOOK_AGAIN);
 }
 
 function ask(next, words) {
   question = next;
   order = [];
-  replays = 0;
   const kind = next.kind;
   texts = next.clips.every((clip) => clip && "text" in clip);
   at("words").textContent = {
@@ -140,9 +152,10 @@ function ask(next, words) {
   Promise.allSettled(clips.map((clip) => clip.ready)).then(() => {
     if (question !== here) return;
     shownAt = Date.now() / 1000;
-    began = performance.now();
-    resume();
+    startPlaying();
   });
+  introduce(told, next, words, false);
+  at("task").hidden = !told.task || !introduced();
   lock();
 }
 
@@ -188,6 +201,11 @@ function makeClip(shown, name, place) {
     figure.append(none, caption);
   }
   if (question.kind === "ranking") makeRankable(clip, place);
+  if (question.kind === "pair" && !texts) {  // the buttons do the same for keyboards and screen readers
+    figure.classList.add("choosable");
+    figure.title = "Click to choose this clip";
+    figure.addEventListener("click", (event) => choose(place, event.shiftKey));
+  }
   return clip;
 }
 
@@ -259,6 +277,12 @@ function button(words, key, strong, action, shortcut) {
 function choices(kind) {
   const skip = button("Skip", "↓", false, () => answer(null), "ArrowDown");
   skip.classList.add("skip");
+  if (kind === "pair" && told.strength) return [
+    button(`${nameOf(kind, 0)} is much better`, "←", true, () => choose(0, false), "ArrowLeft"),
+    button(`${nameOf(kind, 0)} is slightly better`, "⇧←", false, () => choose(0, true), "Shift+ArrowLeft"),
+    button("Equal", "↑", false, () => answer([0.5, 0.5]), "ArrowUp"),
+    button(`${nameOf(kind, 1)} is slightly better`, "⇧→", false, () => choose(1, true), "Shift+ArrowRight"),
+    button(`${nameOf(kind, 1)} is much better`, "→", true, () => choose(1, false), "ArrowRight"), skip];
   if (kind === "pair") return [
     button(`${nameOf(kind, 0)} is better`, "←", true, () => answer([1, 0]), "ArrowLeft"),
     button(`${nameOf(kind, 1)} is better`, "→", true, () => answer([0, 1]), "ArrowRight"),
@@ -289,11 +313,17 @@ function lock() {
 
 // Answers.
 
+// Scores are probabilities that a clip is the better one; slightly counts only where the run asks for strength.
+function choose(place, slightly) {
+  const better = told.strength && slightly ? 0.75 : 1;
+  answer(place === 0 ? [better, 1 - better] : [1 - better, better]);
+}
+
 function answer(scores) {
   if (busy === "sending" || !question || kept()) return;
   held409 = "";
   localStorage.setItem(KEPT, JSON.stringify({
-    annotator: who, question: question.number, scores, token: newToken(), shown_at: shownAt || null, replays,
+    annotator: who, question: question.number, scores, token: newToken(), shown_at: shownAt || null, replays: playing.replays,
   }));
   const best = scores ? Math.max(...scores) : NaN;
   clips.forEach((clip, i) => clip.figure.classList.toggle("chosen", scores && scores[i] === best && clips.length === 2));
@@ -307,7 +337,8 @@ function undo() {
 }
 
 const KEYS = {
-  pair: { ArrowLeft: () => answer([1, 0]), ArrowRight: () => answer([0, 1]), ArrowUp: () => answer([0.5, 0.5]) },
+  pair: { ArrowLeft: (event) => choose(0, event.shiftKey), ArrowRight: (event) => choose(1, event.shiftKey),
+          ArrowUp: () => answer([0.5, 0.5]) },
   ranking: { Enter: saveOrder },
   rating: {},
   yes_no: { n: () => answer([0]), y: () => answer([1]), ArrowLeft: () => answer([0]), ArrowRight: () => answer([1]) },
@@ -317,10 +348,16 @@ const KEYS = {
 const scrolls = (element) => element.matches(".text, .prompt") && element.scrollHeight > element.clientHeight;
 
 document.addEventListener("keydown", (event) => {
-  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target === at("name")) return;
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("#name, #speed")) return;
+  if (!introduced()) {
+    if (event.key === "Enter" && event.target.tagName !== "BUTTON") { event.preventDefault(); begin(); }
+    return;
+  }
+  if (event.target === at("position") && /^(Arrow|Home|End|Page)/.test(event.key)) return;  // these move the slider
   if (/^Arrow(Up|Down)$/.test(event.key) && scrolls(event.target)) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  let does = { z: undo, r: replay, p: togglePause }[key];
+  let does = { z: undo, r: replay, p: togglePause, h: help, ",": () => step(-1), ".": () => step(1),
+               "<": () => faster(-1), ">": () => faster(1) }[key];
   if (question) {
     if (key === "ArrowDown") does = () => answer(null);
     does = does || KEYS[question.kind][key];
@@ -329,87 +366,22 @@ document.addEventListener("keydown", (event) => {
   }
   if (!does || (key === "Enter" && event.target.tagName === "BUTTON")) return;
   event.preventDefault();
-  does();
+  does(event);
 });
 
-// Playing.
-
-function draw(now) {
-  requestAnimationFrame(draw);
-  if (!clips.length || !began) return;
-  const seconds = ((pausedAt ?? now) - began) / 1000;
-  const loop = Math.max(...clips.map(({ sheet }) => sheet ? sheet.frames / sheet.frames_per_second : 0)) + PAUSE_SECONDS;
-  for (const clip of clips) {
-    if (!clip.sheet || !clip.picture.complete || !clip.picture.naturalWidth) continue;
-    const { frames, columns, width, height, frames_per_second } = clip.sheet;
-    const frame = Math.min(Math.floor(Math.max(0, seconds % loop) * frames_per_second), frames - 1);
-    if (frame === clip.frame) continue;
-    clip.frame = frame;
-    clip.context.drawImage(clip.picture, (frame % columns) * width, Math.floor(frame / columns) * height,
-                           width, height, 0, 0, width, height);
-  }
-}
-
-function replay() {
-  if (!question || texts) return;
-  replays += 1;
-  began = performance.now();
-  resume();
-}
-
-function resume() {
-  pausedAt = null;
-  at("pause").setAttribute("aria-pressed", "false");
-}
-
-function togglePause() {
-  if (!question || texts) return;
-  if (pausedAt === null) pausedAt = performance.now();
-  else { began += performance.now() - pausedAt; pausedAt = null; }
-  at("pause").setAttribute("aria-pressed", String(pausedAt !== null));
-}
-
-// Progress and the reward model.
-
-function showProgress(done, status) {
-  const limit = done.budget, labels = done.labels === 1 ? "label" : "labels";
-  const open = status === "budget" ? "" : `, ${done.open} open`;
-  at("count").textContent = (limit === null ? `${done.labels} ${labels}` : `${done.labels} of ${limit} labels`) + " given" + open;
-  at("bar").hidden = limit === null;
-  if (limit !== null) { at("bar").max = Math.max(limit, 1); at("bar").value = done.labels; }
-  const words = done.refused ? `${done.refused} skipped. ` : "";
-  at("repeats").textContent = words + (done.repeats
-    ? `Some pairs are asked twice: ${done.agreements} of ${done.repeats} were answered the same way.` : "");
-}
-
-function showAccuracy(points) {
-  at("model").hidden = !points.length;
-  if (!points.length) return;
-  const newest = Math.round(100 * points[points.length - 1][1]);
-  const words = `The reward model agrees with ${newest}% of the held-out labels (50% is chance).`;
-  at("accuracy").textContent = words;
-  at("curve").setAttribute("aria-label", words);
-  const last = Math.max(1, points[points.length - 1][0]), first = points[0][0];
-  const x = (steps) => 4 + 192 * (last > first ? (steps - first) / (last - first) : 1), y = (share) => 56 - 52 * share;
-  const shape = (name, attributes) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    return made;
-  };
-  const end = points[points.length - 1];
-  at("curve").replaceChildren(
-    shape("line", { x1: 0, x2: 200, y1: y(0.5), y2: y(0.5), stroke: "#9aa2aa", "stroke-dasharray": "3 3" }),
-    shape("polyline", { points: points.map(([s, v]) => `${x(s).toFixed(1)},${y(v).toFixed(1)}`).join(" "),
-                        fill: "none", stroke: "#B34D00", "stroke-width": 2 }),
-    shape("circle", { cx: x(end[0]), cy: y(end[1]), r: 3, fill: "#B34D00" }));
+function help() {
+  if (question) introduce(told, question, at("words").textContent, true);
 }
 
 // Start.
 
 who = at("name").value = localStorage.getItem(NAME) || "person";
+browser = localStorage.getItem(BROWSER) || newToken();
+localStorage.setItem(BROWSER, browser);
+setSpeed(Number(localStorage.getItem(SPEED) || 1));
 at("name").addEventListener("change", async () => {
   const name = at("name").value.trim() || "person";
-  await call("release", {}).catch(() => {});  // end the old name's lease; if this fails, it expires
+  if (question) await call("release", {}).catch(() => {});  // end the old name's lease; if this fails, it expires
   localStorage.setItem(NAME, name);
   who = at("name").value = name;
   question = null;
@@ -417,7 +389,6 @@ at("name").addEventListener("change", async () => {
   go();
 });
 at("undo").addEventListener("click", undo);
-at("again").addEventListener("click", replay);
-at("pause").addEventListener("click", togglePause);
+at("help").addEventListener("click", help);
 requestAnimationFrame(draw);
 go();

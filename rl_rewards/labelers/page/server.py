@@ -6,6 +6,7 @@ HTTP status code, or the state of the work. "saved" is true only after the answe
 
 import json
 import re
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -23,15 +24,21 @@ from starlette.routing import Route
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import HOLDER, locked
-from rl_rewards.labelers.desk import MOST_LEASES, Desk
+from rl_rewards.labelers.desk import MOST_LEASES, UNNAMED, Desk
+from rl_rewards.labelers.instructions import Instructions
 from rl_rewards.labelers.page.run_state import RunState
 from rl_rewards.labelers.page.security import MAX_BODY, Guard
-from rl_rewards.labelers.progress import LabelCounts, progress
-from rl_rewards.labelers.records import DONE, Conflict, Leased, check_labeler
+from rl_rewards.labelers.progress import LabelCounts, consistency, progress
+from rl_rewards.labelers.records import Conflict, Leased, check_labeler
 
 HERE = Path(__file__).parent
-STATIC = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
+BESIDES = ("page.css", "playing.js", "intro.js", "progress.js", "page.js")
+BESIDES = ("page.css", "playing.js", "intro.js", "progress.js", "page.js")
+STATIC = {"/": "index.html", **{f"/{name}": name for name in BESIDES}}
+AWAY_SECONDS = 60.0
+"""A browser that was not heard of for so long has left; an open page asks every few seconds."""
 WORDS = {
+    "name": "Several people answer here. Please type your name, so that each person's answers can be told apart.",
     "waiting": "There is nothing to label yet. This page checks for new questions by itself.",
     "others": "Other people are answering the remaining questions. This page checks for new questions by itself.",
     "crowded": f"{MOST_LEASES} people are labelling now, which is the limit. This page checks again by itself.",
@@ -46,8 +53,7 @@ def create_app(
     *,
     port: int,
     token: str,
-    ask: str,
-    done: str = DONE,
+    told: Instructions,
     admit: Callable[[Any], None] = lambda client: None,
 ) -> Starlette:
     """Return the web application of the page for ``desk``.
@@ -55,11 +61,10 @@ def create_app(
     Args:
         port: the port of the server, which the Host and Origin headers must contain.
         token: the secret that a browser must show.
-        ask: the question above two clips.
-        done: the question above one picture, with the answers yes and no.
+        told: what people are told.
         admit: called with the address of each client that has shown the token.
     """
-    work = Work(desk, RunState(run_dir), ask, done)
+    work = Work(desk, RunState(run_dir), told)
     calls = {
         "state": work.state,
         "progress": work.look,
@@ -92,26 +97,52 @@ def _refused(request: Request, error: Exception) -> Response:
 _HTTP = {404: "This server has no such address.", 405: "This address does not allow this HTTP method."}
 
 
+class Visitors:
+    """The browsers that have shown the page lately."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._seen = clock, dict[str, float]()
+
+    def saw(self, browser: str) -> None:
+        now = self._clock()
+        self._seen = {one: at for one, at in self._seen.items() if now - at < AWAY_SECONDS}
+        if browser in self._seen or len(self._seen) < MOST_LEASES:
+            self._seen[browser] = now
+
+    def several(self) -> bool:
+        """Return True if more than one browser shows the page."""
+        now = self._clock()
+        return sum(now - at < AWAY_SECONDS for at in self._seen.values()) > 1
+
+
 class Work:
     """The calls of the page, with JSON objects as arguments and results."""
 
-    def __init__(self, desk: Desk, run: RunState, ask: str, done: str) -> None:
-        self._desk, self._run, self._ask, self._done = desk, run, ask, done
+    def __init__(self, desk: Desk, run: RunState, told: Instructions) -> None:
+        self._desk, self._run, self._told, self._visitors = desk, run, told, Visitors()
 
     def state(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Return the annotator's question or why there is none, the progress, and the reward model's accuracy."""
-        leased = self._desk.lease(given.get("annotator"))
+        """Return the annotator's question or why there is none, the progress, and how the run learns."""
+        annotator = check_labeler(given.get("annotator"))
         looked = self.look(given)
+        if annotator == UNNAMED and (self._visitors.several() or self._desk.has_named_annotators()):
+            return {**looked, "status": "name", "words": WORDS["name"], "question": None}
+        leased = self._desk.lease(annotator)
         if leased:
-            words = self._done if leased.kind == "yes_no" else self._ask
+            words = self._told.ask_done if leased.kind == "yes_no" else self._told.ask
             return {**looked, "words": words, "question": self._question(leased)}
         status = self._why_nothing(progress(self._desk.database, self._desk.run))
         return {**looked, "status": status, "words": WORDS[status], "question": None}
 
     def look(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Return the progress and the reward model's accuracy, for a page that has a question already."""
+        """Return the progress and how the run learns, for a page that has a question already."""
+        annotator = check_labeler(given.get("annotator"))
+        self._visitors.saw(_browser(given.get("browser")))
         done = progress(self._desk.database, self._desk.run)
-        return {"status": "ask", "progress": asdict(done), "accuracy": self._run.accuracy()}
+        agreements, repeats = consistency(self._desk.database, self._desk.run, annotator)
+        own = {"repeats": repeats, "agreements": agreements, "seconds_each": self._desk.seconds_each(annotator)}
+        told = {"task": self._told.task, "legend": self._told.legend, "strength": self._told.strength}
+        return {"status": "ask", "progress": asdict(done), "own": own, "told": told, "run": self._run.progress()}
 
     def _why_nothing(self, done: LabelCounts) -> str:
         if done.budget is not None and done.labels >= done.budget:
@@ -176,6 +207,13 @@ def _token(value: Any) -> str:
     right = isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9-]{8,64}", value) is not None
     require(right, "token must be 8 to 64 letters, digits or hyphens.")
     return value
+
+
+def _browser(value: Any) -> str:
+    """Return the random name that the page gave to its browser; pages that send none count as one browser."""
+    right = value is None or (isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9-]{8,64}", value) is not None)
+    require(right, "browser must be 8 to 64 letters, digits or hyphens.")
+    return value or ""
 
 
 def _is_number(value: Any) -> bool:

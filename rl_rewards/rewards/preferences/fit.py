@@ -31,6 +31,7 @@ class PreferenceFit:
     pseudo_weight: float
     pseudo_confidence: float
     length_control: float = 0.0
+    soft_answers: bool = False
     text: TextSpec | None = None  # needed by length_control
 
     def step(
@@ -114,5 +115,5 @@ class PreferenceFit:
         return loss + self.pseudo_weight * guessed, metrics
 
     def _mean_loss(self, returns: Float[Array, "N K"], scores: Float[Array, "N K"]) -> Float[Array, ""]:
-        loss, pairs = preference_loss(returns, scores, self.label_noise)
+        loss, pairs = preference_loss(returns, scores, self.label_noise, self.soft_answers)
         return jnp.sum(loss) / jnp.maximum(jnp.sum(pairs), 1.0)

@@ -58,6 +58,7 @@ class Preferences(PreferenceSettings, AsksForLabels):
             asked,
             queries=None if self.answers_from == "file" else asked.queries,
             keeps_comparisons=self.clips > 1,
+            soft_answers=self.soft_answers,
             takes_comparisons=self.answers_from != "labeler",
             heldout_prompts=() if self.spec.text is None else (self.heldout_every,),
             begins_with_policy=self.reward_model.begins_with == "policy",
@@ -78,6 +79,7 @@ class Preferences(PreferenceSettings, AsksForLabels):
             pseudo_confidence=self.pseudo_confidence,
             length_control=self.length_control,
             text=self.spec.text,
+            soft_answers=self.soft_answers,
         )
 
     def init(self, key: Key) -> PreferencesState:

@@ -32,6 +32,7 @@ class PreferenceSettings(KeepsAnswers):
     combine: Literal["mean", "min", "less_variance"] = "mean"
     variance_weight: float = 1.0
     balanced_by: str | None = None
+    soft_answers: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
@@ -59,6 +60,11 @@ class PreferenceSettings(KeepsAnswers):
             self.pseudo_weight == 0 or self.clips == 2,
             f"reward.pseudo_weight={self.pseudo_weight} predicts which of two segments is better; it needs "
             "reward.clips=2.",
+        )
+        require(
+            not self.soft_answers or (self.clips == 2 and self.length_control == 0 and not self.keep_best),
+            "reward.soft_answers=true (which labeler.strength=true sets) learns from how much better a segment is; it "
+            "needs reward.clips=2, reward.length_control=0 and reward.keep_best=false.",
         )
         require(
             self.answers_from == "labeler" or self.clips == 2,

@@ -26,6 +26,7 @@ from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.classifier.places import Places, by_places
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.densities import NormalMixture, blend, seed_keys, stacked
+from rl_rewards.studies.working import counted
 
 Outputs = dict[str, Float[np.ndarray, "S V ..."]]
 LINE = np.linspace(-6.0, 6.0, 24_001)
@@ -66,7 +67,10 @@ class BalancedBound:
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del arms
         blends = [blend(self.success, self.other, share) for share in self.shares]
-        grid = [self._outputs(self.classifier, seeds, blends, ratio)["on_success"] for ratio in self.ratios]
+        grid = [
+            self._outputs(self.classifier, seeds, blends, ratio)["on_success"]
+            for ratio in counted(self.ratios, "ratio")
+        ]
         with_mixup = replace(self.classifier, mixup=self.mixup)
         gathering = [self.gathering(w) for w in self.widths]
         gathered = self._outputs(self.classifier, seeds, gathering, 1)

@@ -29,6 +29,7 @@ from rl_rewards.rewards.classifier.classifier import Classifier, ClassifierState
 from rl_rewards.rewards.reward_maps import REWARD_MAPS, RewardMap
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.densities import NormalMixture, seed_keys
+from rl_rewards.studies.working import counted
 
 LOG_STD_RANGE = (-4.0, 1.0)
 ARMS = {"through": "through", "reward_alone": "reward_alone", "fast_generator": "through"}
@@ -92,7 +93,7 @@ class Gan:
         del arms
         edges = np.linspace(self.low, self.high, self.bins + 1)
         exact = outcome.bin_shares(self.data.cumulative(edges))
-        found = {name: self._measured(self.play(name, seeds), edges, exact) for name in ARMS}
+        found = {name: self._measured(self.play(name, seeds), edges, exact) for name in counted(list(ARMS), "method")}
         details: dict[str, Any] = {
             "unit": "nats; at most ln 2 = 0.693",
             "edges": edges.round(6).tolist(),

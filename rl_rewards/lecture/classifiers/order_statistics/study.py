@@ -25,6 +25,7 @@ from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.rewards.classifier.goal import GoalClassifier
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.densities import seed_keys
+from rl_rewards.studies.working import counted
 
 Short = dict[str, Float[np.ndarray, "S ..."]]
 BINS = np.linspace(0.0, 1.0, 26)
@@ -60,7 +61,9 @@ class OrderStatistics:
             hold_out(collect_examples(self.env, self.goals, self.non_goals, s), self.heldout_share, s) for s in seeds
         ]
         data = jax.tree.map(lambda *leaves: jnp.stack(leaves), *examples)
-        trained = {f"mixup {mixup:g}": self._classifiers(seeds, data, mixup) for mixup in self.mixups}
+        trained = {
+            f"mixup {mixup:g}": self._classifiers(seeds, data, mixup) for mixup in counted(self.mixups, "classifier")
+        }
         found = outcome.ExpectedMaxima(
             uniforms=list(self.uniforms),
             uniform_maximum=self._uniform_maximum(seeds),

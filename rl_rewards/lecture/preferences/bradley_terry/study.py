@@ -30,6 +30,7 @@ from rl_rewards.rewards.base import feature_size
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.densities import seed_keys
+from rl_rewards.studies.working import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +155,7 @@ class BradleyTerry:
         teachers = {f"{value:g}": value for value in self.rationalities} | {outcome.NEVER_WRONG: None}
         answers = [
             np.array([self._answers(rationality, drawn, i, seed, index) for i, seed in enumerate(seeds)])
-            for rationality in teachers.values()
+            for rationality in counted(list(teachers.values()), "teacher")
         ]
         scores = np.concatenate([np.where(used, one[:, None], np.nan) for one in answers], axis=1)
         source = source_for(self.reward, self.segments, most, 2, self.batch_segments)

@@ -25,6 +25,7 @@ from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.rewards.preferences.linear_posterior import METHODS, Likelihood, Sampler, ask
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.densities import seed_keys
+from rl_rewards.studies.working import counted
 
 LIKELIHOODS: dict[str, Likelihood] = {"biyik2019": "logistic", "sadigh2017": "relu"}  # each paper's own
 
@@ -66,7 +67,10 @@ class DriverStudy:
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del arms
-        found = {"judged_at": self.judged_at, "worlds": {name: self.find(name, seeds) for name in LIKELIHOODS}}
+        found = {
+            "judged_at": self.judged_at,
+            "worlds": {name: self.find(name, seeds) for name in counted(list(LIKELIHOODS), "world")},
+        }
         return Findings(
             outcome.claims(found, self.gain_above, self.random_below, self.difference_above, self.volume_margin),
             found,

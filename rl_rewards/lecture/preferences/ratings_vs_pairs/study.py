@@ -22,6 +22,7 @@ from rl_rewards.lecture.preferences.ratings_vs_pairs import outcome
 from rl_rewards.lecture.preferences.segments import Segments
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
+from rl_rewards.studies.working import counted
 
 Rows = list[list[float]]
 
@@ -107,7 +108,7 @@ class RatingsVsPairs:
         """Return shares [offsets, S] of ratings and [S] of pairs: answered differently by another rater, and wrong."""
         found: dict[str, Any] = {"pairs_disagree": [], "pairs_wrong": [], "ratings_differ": [], "ratings_wrong": []}
         pairs = np.arange(2 * self.asked_twice).reshape(-1, 2)
-        for i, seed in enumerate(seeds):
+        for i, seed in enumerate(counted(seeds, "seed")):
             asked, returns = self.asked(drawn, i, seed, 0.0), drawn.returns[i][pairs]
             one, other = self.compare(asked, pairs), self.compare(asked, pairs)
             found["pairs_disagree"].append(float(np.mean((one[:, 0] > one[:, 1]) != (other[:, 0] > other[:, 1]))))
@@ -136,7 +137,7 @@ class RatingsVsPairs:
         """
         most = max(self.judgments)
         ratings, pairs = [], []
-        for i, seed in enumerate(seeds):
+        for i, seed in enumerate(counted(seeds, "seed")):
             ratings.append(np.concatenate([self._rating_sets(drawn, i, seed, offset) for offset in self.offsets]))
             seen = self.compare(self.asked(drawn, i, seed, 0.0), np.arange(2 * most).reshape(-1, 2))
             pairs.append([_first(seen, n) for n in (*self.judgments, *(n // 2 for n in self.judgments))])
