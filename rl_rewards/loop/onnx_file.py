@@ -6,6 +6,7 @@ must agree with JAX.
 
 import logging
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
@@ -89,8 +90,6 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
     """Import the libraries, without the warnings that jax2onnx prints about others that it does not find."""
     logging.getLogger("jax2onnx").setLevel(logging.CRITICAL)
     try:
-        import jax2onnx
-        import onnxruntime
+        return import_module("jax2onnx"), import_module("onnxruntime")
     except ImportError as error:
         raise ConfigError("ONNX files need jax2onnx and onnxruntime; install both with: make onnx") from error
-    return jax2onnx, onnxruntime
