@@ -39,7 +39,7 @@ def file(tmp_path):
 
 def test_every_file_says_how_it_is_run_and_the_page_repeats_it():
     printed = commands(FOLDER / "README.md")
-    assert len(printed) == 4
+    assert len(printed) == 5
     for path in FOLDER.glob("*.py"):
         for line in commands(path):
             assert line in printed or "minari:" in line, path.name
@@ -49,6 +49,21 @@ def test_every_file_says_how_it_is_run_and_the_page_repeats_it():
 def test_a_printed_command_builds(line):
     parts = build.build(composed(CONFIGS, "debug=smoke", *shlex.split(line))).parts
     assert any(type(part).__module__.startswith("own_") for part in (parts.env, parts.source, parts.labeling))
+
+
+def test_the_examples_are_of_the_task_and_are_learned_from(tmp_path):
+    import own_examples
+
+    own_examples.main(str(tmp_path / "goals.npz"))
+    with np.load(tmp_path / "goals.npz") as stored:
+        goals, others = stored["goal_obs"], stored["non_goal_obs"]
+    assert len(goals) == len(others) == 200
+    assert np.abs(goals).max() < 0.1 and (np.abs(others).max(axis=1) > 0.1).all(), "as Cart.step has it"
+    few = ("reward.updates_per_round=2", "evaluation.episodes=2", f"examples.path={tmp_path / 'goals.npz'}")
+    last = run_here(
+        tmp_path / "run", CONFIGS, "env=cart", "reward=adversarial_classifier", "algorithm=ppo_control", *few
+    )
+    assert 0.0 <= last["eval/learned_reward_final"] <= 1.0
 
 
 def test_environment_reward_and_judge_in_one_run(tmp_path):

@@ -59,10 +59,9 @@ Other arguments; also --version and --hydra-help
   --multirun reward=A,B    one run for each value, or combination of values
   --cfg job --resolve      print the composed configuration and stop
 Other commands; each has --help
-  python -m rl_rewards.report      write or compare reports
-  python -m rl_rewards.label       serve the page on which people answer
-  python -m rl_rewards.calibrate   check a labeler; .audit: a learned reward
-  python -m rl_rewards.data        check, record or make data (--help datasets)"""
+  python -m rl_rewards.runs        list runs; .report: pages; .play: episodes
+  python -m rl_rewards.label       the page for people; .calibrate: check answers
+  python -m rl_rewards.data        check or make data; .audit: learned rewards"""
 _EXPERIMENTS = (
     "Choose one by experiment=NAME, with its chapter. Times are on two CPU cores. The lecture's experiments are "
     "studies: several runs, then a verdict on each claim. Their times are of size=small, the default; size=full, with "
