@@ -60,7 +60,7 @@ Other arguments; also --version and --hydra-help
   --cfg job --resolve      print the composed configuration and stop
 Other commands; each has --help
   python -m rl_rewards.runs        list runs; .report: pages; .play: episodes
-  python -m rl_rewards.label       the page for people; .calibrate: check answers
+  python -m rl_rewards.label       a page to answer on; .calibrate: a labeler
   python -m rl_rewards.data        check or make data; .audit: learned rewards"""
 _EXPERIMENTS = (
     "Choose one by experiment=NAME, with its chapter. Times are on two CPU cores. The lecture's experiments are "

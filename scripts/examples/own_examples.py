@@ -1,9 +1,8 @@
 """An example of your own examples of success: states of the cart where the task is done, and states where it is not.
 
-    python scripts/examples/own_examples.py cart_goals.npz
+    python scripts/examples/own_examples.py goals.npz
     PYTHONPATH=scripts/examples python -m rl_rewards.run --config-dir scripts/examples/configs \
-        env=cart reward=adversarial_classifier examples.path=cart_goals.npz \
-        algorithm=ppo_control total_env_steps=200_000
+        env=cart reward=adversarial_classifier examples.path=goals.npz algorithm=ppo_control total_env_steps=200_000
 
 Nothing here needs the environment: examples may be photographs or measurements, in the layout of an observation.
 """
