@@ -101,8 +101,8 @@ def test_five_calls_in_three_files_lead_to_the_jitted_round(monkeypatch, tmp_pat
     calls: list[tuple[str, str]] = []
 
     class Recorded(experiment.Rounds):
-        def __init__(self, parts, data, state, host_env):
-            self.parts, self.data, self.host_env, self.compile_seconds = parts, data, host_env, 0.0
+        def __init__(self, parts, data, state, host_env, stage):
+            self.parts, self.data, self.host_env, self.seconds, self._stage = parts, data, host_env, {}, stage
 
         def _round(self, *_):
             frames = [(Path(frame.filename), frame.function) for frame in inspect.stack()[1:]]
