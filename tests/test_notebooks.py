@@ -12,7 +12,10 @@ from tests.readmes import ROOT
 
 FOLDER = ROOT / "scripts" / "examples"
 NOTEBOOKS = ("reward_from_examples.ipynb", "reward_from_comparisons.ipynb")
-LEARNED = ((NOTEBOOKS[0], "eval/success", 0.5), (NOTEBOOKS[1], "reward/heldout_accuracy", 0.6))
+LEARNED = (
+    (NOTEBOOKS[0], "eval/success", 0.5),
+    pytest.param(NOTEBOOKS[1], "reward/heldout_accuracy", 0.6, marks=pytest.mark.long),
+)
 """What each of them must have reached at its end."""
 LARGEST = 200_000  # bytes, with figures
 LINK = re.compile(r"\]\(([^)#\s]+)\)")

@@ -20,7 +20,7 @@ from rl_rewards.loop.checkpoint import one_item
 from rl_rewards.loop.log import MetricsFile, stored_rows
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.pretrain import load_pretrained
-from rl_rewards.loop.run_folder import only_process, own_config, save_config
+from rl_rewards.loop.run_folder import only_process, own_config, plain_values, save_config
 from rl_rewards.run import resume_run, start_run, start_study, sweep_job
 from tests.finished import SMALL, finished_run
 from tests.processes import Command
@@ -204,7 +204,7 @@ def test_without_a_copy_only_the_first_command_goes_on(copy, outer_patch, capsys
 
 def test_a_resumed_folder_sends_no_key_to_a_stranger(tmp_path):
     judge = ("labeler.base_url=https://evil.example.org/v1", "labeler.key_variable=AWS_SECRET_ACCESS_KEY")
-    save_config(composed("reward=ai_feedback", "env=point", *judge), tmp_path)
+    save_config(plain_values(composed("reward=ai_feedback", "env=point", *judge)), tmp_path)
     for changes in ([], ["trust=rl_rewards"]):
         with pytest.raises(ConfigError) as error:
             resume_run(tmp_path, changes)
