@@ -35,7 +35,7 @@ language-data: $(READY)  ## fetch 23,703 human-rated texts, 4 MB, to outputs/dat
 	$(BIN)/python -m rl_rewards.data rated
 
 # jax2onnx asks for an older orbax, which it needs only for what is not used here.
-onnx: $(READY)  ## add what writes policies and rewards as ONNX files, 50 MB (load_policy(RUN_DIR).to_onnx)
+onnx: $(READY)  ## add what writes policies and rewards as ONNX files, 200 MB (load_policy(RUN_DIR).to_onnx)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "onnx>=1.23,<2" "onnx-ir>=1.1,<2" "onnxruntime>=1.32,<2" "sympy>=1.14,<2"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "jax2onnx>=0.17,<0.18"
 

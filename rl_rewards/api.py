@@ -7,6 +7,7 @@ the policy or the reward in its checkpoint are read.
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ def load_policy(run_dir: str | PathLike, seed: int | None = None, trust: str | S
     """Return the policy of the newest checkpoint of ``run_dir``; arguments and errors are those of :func:`load_reward`.
 
     Args:
-        run_dir: the folder of a run; RUN_DIR@best for the policy of its best evaluation, RUN_DIR@last for the newest.
+        run_dir: the folder of a run; RUN_DIR@best for the policy of its best evaluation, RUN_DIR@12 for that after 12
+            rounds, RUN_DIR@last for the newest.
         seed: the seed whose policy is loaded; needed if several seeds were trained in one program.
         trust: a package, or several, with your own classes of algorithms and models. Loading runs their code.
     """
@@ -43,7 +45,8 @@ def load_reward(run_dir: str | PathLike, seed: int | None = None, trust: str | S
     The folder may be someone else's: only classes of rl_rewards and of the packages in ``trust`` are used.
 
     Args:
-        run_dir: the folder of a run; RUN_DIR@best for the reward of its best evaluation, RUN_DIR@last for the newest.
+        run_dir: the folder of a run; RUN_DIR@best for the reward of its best evaluation, RUN_DIR@12 for that after 12
+            rounds, RUN_DIR@last for the newest.
         seed: the seed whose reward is loaded; needed if several seeds were trained in one program.
         trust: a package, or several, with your own reward classes. Loading the reward runs their code.
 
@@ -66,8 +69,8 @@ class LoadedReward:
         source, state, self.spec = restored
         self.reads = source.requirements.reads
         self._info_keys = source.requirements.info_keys
-        self._of_transitions = lambda transitions: source.portable_reward(state, transitions)
-        self._reward = jax.jit(self._of_transitions)
+        self._of_transitions = partial(source.portable_reward, state)
+        self._reward = jax.jit(lambda values: self._of_transitions(self._transitions(values)))
 
     def __call__(
         self,
@@ -107,7 +110,7 @@ class LoadedReward:
             for name, (shape, dtype) in self._layout().items()
         }
         _check_choice(self.spec, values["action"])
-        return np.asarray(self._reward(self._transitions(values, batch)))
+        return np.asarray(self._reward(values))
 
     def to_onnx(self, path: str | PathLike) -> Path:
         """Write the reward as an ONNX file and return its path.
@@ -130,13 +133,13 @@ class LoadedReward:
                 name: known[name] if name in known else jnp.zeros((*batch, *shape), dtype)
                 for name, (shape, dtype) in layout.items()
             }
-            return self._of_transitions(self._transitions(values, batch))
+            return self._of_transitions(self._transitions(values))
 
         return write_onnx(path, reward, inputs, "reward")
 
-    def _transitions(self, values: Mapping[str, Any], batch: tuple[int, ...]) -> Transition:
-        """Return transitions of ``values``, which has the names of :meth:`_layout`."""
-        flag = jnp.zeros(batch, bool)
+    def _transitions(self, values: Mapping[str, Any]) -> Transition:
+        """Return transitions of ``values``, which has the names of :meth:`_layout`; no episode ends in them."""
+        flag = jnp.zeros_like(values["env_reward"], bool)  # [*batch]
         return Transition(
             **{name: value for name, value in values.items() if not name.startswith("info.")},
             terminated=flag,

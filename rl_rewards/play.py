@@ -47,7 +47,7 @@ def _run(chosen: argparse.Namespace) -> None:
 
     named = saved_state(chosen.run)
     run = chosen.run if chosen.at is None else f"{named.run_dir}@{chosen.at}"
-    if chosen.at is not None and str(named.run_dir) != chosen.run and saved_state(run) != named:
+    if chosen.at is not None and Path(chosen.run) != named.run_dir and saved_state(run) != named:
         raise ConfigError(f"{chosen.run} and --at {chosen.at} name two different policies; leave one of them out.")
     played = play(
         run, chosen.episodes, not chosen.deterministic, chosen.seed, chosen.env_seed, trusted_packages(chosen.trust)

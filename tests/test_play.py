@@ -116,10 +116,11 @@ def test_two_names_of_a_policy_that_differ(kept_run, capsys):
 
 
 def test_a_round_can_be_named_in_two_ways(kept_run, capsys):
-    for words in ([f"{kept_run}@2"], [str(kept_run), "--at", "2"], [f"{kept_run}@2", "--at", "2"], [str(kept_run)]):
+    run = str(kept_run)
+    for words in ([f"{run}@2"], [run, "--at", "2"], [f"{run}/", "--at", "2"], [f"{run}@2", "--at", "2"], [run]):
         door.main([*words, "--episodes", "1", "--deterministic"])
-    of_round, again, twice, last = re.findall(r"Episode 1: .*", capsys.readouterr().out)
-    assert of_round == again == twice != last
+    of_round, again, with_a_slash, twice, last = re.findall(r"Episode 1: .*", capsys.readouterr().out)
+    assert of_round == again == with_a_slash == twice != last
 
 
 def test_a_reward_that_cannot_be_read_is_told(kept_run, monkeypatch, capsys):

@@ -31,7 +31,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 class ComposedRun(NamedTuple):
-    """What the command line has when a run starts."""
+    """The configuration, the folder and the choices of a run that is about to start."""
 
     cfg: DictConfig
     run_dir: Path

@@ -1,4 +1,4 @@
-"""What people are told on the labelling page. A run writes it into its folder, so that the page alone has it, too."""
+"""The instructions on the labelling page. A run writes them to its folder, for a page that is started without it."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""What a run is doing now, and for how much longer: a live view on a terminal.
+"""Shows on a terminal what a run is doing now, and how long it will still take.
 
 A round in a JAX environment is one compiled program, so that nobody can know from outside how far it is. The view
 names only stages that are known, and compares their time with the mean of the same stage before.

@@ -49,7 +49,8 @@ def play(
     Of self-play, these are episodes in which Bob has the task; there are also as many games of Alice and Bob.
 
     Args:
-        run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation.
+        run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation, RUN_DIR@12 for that after 12
+            rounds.
         episodes: how many.
         explore: sample actions from the policy instead of taking its mode.
         seed: the seed of the policy, if the run trained several seeds in one program.

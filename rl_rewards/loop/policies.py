@@ -38,7 +38,8 @@ def restore_policy(run: str | PathLike, seed: int | None = None, trust: Sequence
     """Return the policy of a run from its newest checkpoint; nothing in the folder changes.
 
     Args:
-        run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation.
+        run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the policy of its best evaluation, RUN_DIR@12 for that after 12
+            rounds.
         seed: the seed of the policy, if the run trained several seeds in one program.
         trust: other packages whose classes its configuration may name; their code is executed.
 

@@ -7,17 +7,20 @@ such paths.
 import re
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"  # the checkpoint with the policy and the reward of the best evaluation
+
+
+Named = Literal["last", "best"]
 
 
 class SavedState(NamedTuple):
     """A run folder, and which of its states is meant."""
 
     run_dir: Path
-    which: Literal["last", "best"] | int  # a number of rounds
+    which: Named | int  # a number of rounds
 
     @property
     def folder(self) -> Path:
@@ -28,8 +31,8 @@ class SavedState(NamedTuple):
 def saved_state(run: str | PathLike) -> SavedState:
     """Return the state that ``run`` names. If the name is that of a folder, @ and all, that folder is meant."""
     text = fspath(run)
-    found = re.fullmatch(r"(.+)@(?:(last)|(best)|([0-9]+))", text, flags=re.DOTALL)
+    found = re.fullmatch(r"(.+)@(last|best|[0-9]+)", text, flags=re.DOTALL)
     if found is None or Path(text).exists():
         return SavedState(Path(text), "last")
-    path, last, best, rounds = found.groups()
-    return SavedState(Path(path), "last" if last else "best" if best else int(rounds))
+    path, which = found.groups()
+    return SavedState(Path(path), int(which) if which.isdigit() else cast(Named, which))

@@ -122,7 +122,8 @@ def restore_from_run(run: str | PathLike, seed: int | None = None, trust: Sequen
     """Return the reward of a run from its newest checkpoint; nothing in the folder changes.
 
     Args:
-        run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the reward of its best evaluation. A frozen reward has one state.
+        run: RUN_DIR or RUN_DIR@last; RUN_DIR@best for the reward of its best evaluation, RUN_DIR@12 for that after 12
+            rounds. A frozen reward has one state.
         seed: the seed of the reward, if the run trained several seeds in one program.
         trust: other packages whose classes its configuration may name; their code is executed.
 

@@ -16,8 +16,10 @@ import jax
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
 ANSWER = "Stopping after this round; press Ctrl-C again to stop now."
-LONGEST_SLEEP = 0.05
-"""The longest time, in seconds, between two looks at the arrays that :func:`until_ready` waits for."""
+LONGEST_SLEEP = 0.05  # seconds
+SHORTEST_SLEEP = 1e-4
+LATE = 0.005
+"""The largest share of the waiting time by which :func:`until_ready` may notice too late that arrays are ready."""
 
 
 def until_ready(arrays: Any) -> None:
@@ -25,7 +27,7 @@ def until_ready(arrays: Any) -> None:
     waited: list[Any] = [leaf for leaf in jax.tree.leaves(arrays) if isinstance(leaf, jax.Array)]
     started = time.monotonic()
     while not all(leaf.is_ready() for leaf in waited):
-        time.sleep(min(LONGEST_SLEEP, 0.0002 + (time.monotonic() - started) / 50))
+        time.sleep(min(LONGEST_SLEEP, SHORTEST_SLEEP + LATE * (time.monotonic() - started)))
 
 
 class StopRequest:

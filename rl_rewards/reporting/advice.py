@@ -1,4 +1,4 @@
-"""What to try where success is low: one or two sentences that stand beside the number."""
+"""Advises what to try where success is low, in one or two sentences that stand beside the number."""
 
 from rl_rewards.core.words import digits
 from rl_rewards.reporting.alarm import SUCCESS_BELOW, exploit_alarm, fixes

@@ -9,6 +9,7 @@ from rl_rewards.core.seed_rows import steps, values
 from rl_rewards.core.words import digits, short_count
 from rl_rewards.reporting.arms import seeds_in_words
 from rl_rewards.reporting.figures.drawing import LEARNED, TRUE
+from rl_rewards.reporting.figures.scales import Scale, thinned
 from rl_rewards.reporting.outcome import verdict
 from rl_rewards.reporting.run_files import Row, RunFiles
 
@@ -88,11 +89,12 @@ def _svg(curve: _Curve) -> str:
     low, high = (0.0, 1.0) if curve.name == "true success" else (min(*everything, 0.0), max(*everything, 0.0))
     high = high if high > low else low + 1.0
     last = max(curve.steps[-1], 1)
+    across, upwards = Scale(0.0, last), Scale(low, high)
 
     def line(points: Sequence[float], style: str) -> str:
         place = " ".join(
-            f"{LEFT + WIDTH * count / last:.1f},{TOP + HEIGHT * (high - value) / (high - low):.1f}"
-            for count, value in zip(curve.steps, points, strict=True)
+            f"{LEFT + WIDTH * across.share(count):.1f},{TOP + HEIGHT * (1.0 - upwards.share(value)):.1f}"
+            for count, value in zip(*thinned((curve.steps, points)), strict=True)
         )
         return f'<polyline points="{place}" fill="none" stroke="{curve.colour}" {style}/>'
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,14 +88,14 @@ def write_scenes(path: Path, episodes: Sequence[Shown], draw: Draw, step_seconds
         CannotDraw: if the scenes cannot be drawn here.
     """
     every, frames_per_second = _pace(step_seconds)
+    games = sum(one.players is not None for one in episodes)
+    counts, numbers = {"game": games, "episode": len(episodes) - games}, Counter()
     frames = []
-    games = [one.players is not None for one in episodes]
-    for i, (scenes, words, players) in enumerate(episodes):
-        title = f"{games[: i + 1].count(games[i])} of {games.count(games[i])}"
-        if players is None:
-            one = episode_frames(scenes, f"episode {title}")
-        else:
-            one = game_frames(scenes, players, f"game {title}")
+    for scenes, words, players in episodes:
+        kind = "episode" if players is None else "game"
+        numbers[kind] += 1
+        title = f"{kind} {numbers[kind]} of {counts[kind]}"
+        one = episode_frames(scenes, title) if players is None else game_frames(scenes, players, title)
         frames += [frame._replace(lines=(*frame.lines, words)) for frame in one[::every]]
     frames = frames[:MOST_FRAMES]
     if any(frame.strip is not None for frame in frames):  # all frames of a video have one size

@@ -1,4 +1,4 @@
-"""What a study asks, in the first two sentences of its file."""
+"""Reads the question that a study asks: the first two sentences of its file."""
 
 import ast
 import re

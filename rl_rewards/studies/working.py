@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class _Work:
-    """What is being computed, since when, and how many of the present loop's items are done."""
+    """One computation: its name, when it began, and how many items of its present loop are done."""
 
     def __init__(self, what: str) -> None:
         self.what, self._started = what, time.monotonic()

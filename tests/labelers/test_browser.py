@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import json
-import os
 import re
 import signal
 import socket
@@ -18,15 +17,7 @@ from rl_rewards.labelers.progress import progress
 from tests.labelers import browser
 from tests.labelers.made_up import RUN, ask, ask_texts, opened
 
-REQUIRED = os.environ.get("RL_REWARDS_BROWSER") == "required"
-"""True in .ci/run, where no test of this file may be skipped."""
-if not REQUIRED:
-    pytest.importorskip("starlette", reason="the extra 'label' is not installed")
-    pytest.importorskip("websockets", reason="websockets is not installed")
-    if browser.found() is None:
-        pytest.skip("no Chromium on PATH", allow_module_level=True)
-elif browser.found() is None:
-    pytest.fail("RL_REWARDS_BROWSER=required, and there is no Chromium on PATH", pytrace=False)
+browser.require("starlette", "websockets")
 
 IDLE = "busy === '' && localStorage.getItem(KEPT) === null"
 NUMBER = "question && question.number"

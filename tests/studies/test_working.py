@@ -1,4 +1,4 @@
-"""What a study shows while it computes."""
+"""A study shows how far it is while it computes: lines in a log, a bar on a terminal."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What ``python -m rl_rewards.runs`` says about a run. A folder with damaged files is listed with what can be read."""
+"""Reads the facts about a run that ``python -m rl_rewards.runs`` lists; of damaged folders, those that can be read."""
 
 import os
 import shlex

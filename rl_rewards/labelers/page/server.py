@@ -33,7 +33,6 @@ from rl_rewards.labelers.records import Conflict, Leased, check_labeler
 
 HERE = Path(__file__).parent
 BESIDES = ("page.css", "playing.js", "intro.js", "progress.js", "page.js")
-BESIDES = ("page.css", "playing.js", "intro.js", "progress.js", "page.js")
 STATIC = {"/": "index.html", **{f"/{name}": name for name in BESIDES}}
 AWAY_SECONDS = 60.0
 """A browser that was not heard of for so long has left; an open page asks every few seconds."""

@@ -38,8 +38,8 @@ class CsvLog(RowLogger):
         lines = tidy(self._rows, self._first_seed)
         for line in lines:
             self._columns |= dict.fromkeys(line)
-        head = ",".join(self._columns) + "\n" if lines else ""
-        write_whole(self._path, head + self._text(lines))
+        head = [{name: name for name in self._columns}] if lines else []
+        write_whole(self._path, self._text([*head, *lines]))
         self._file = self._path.open("a", encoding="utf-8", newline="")
 
     def _text(self, lines: Iterable[Mapping[str, Any]]) -> str:

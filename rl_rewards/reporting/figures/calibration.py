@@ -92,16 +92,15 @@ _DIAGONAL = Curve(([0.0, 1.0], [0.0, 1.0]), colour="other", faint=True)
 
 
 def _reliability_chart(name: str, found: Sequence[tuple[StoredEvaluation, KnownOutputs]], balanced: bool) -> Chart:
-    bins = {evaluation.env_steps: reliability(outputs, balanced) for evaluation, outputs in found}
-    by_outputs = {id(outputs): bins[evaluation.env_steps] for evaluation, outputs in found}
+    bins = {id(outputs): reliability(outputs, balanced) for _, outputs in found}
 
     def shares(outputs: KnownOutputs) -> tuple[tuple[list[float], list[float]], str]:
-        if (one := by_outputs[id(outputs)]) is None:
+        if (one := bins[id(outputs)]) is None:
             return ([], []), "no goals"
         return (one.mean_output.tolist(), one.share_of_goals.tolist()), f"{one.count.sum():,} states"
 
     def counts(outputs: KnownOutputs) -> tuple[tuple[list[float], list[float]], str]:
-        return ([], []) if (one := by_outputs[id(outputs)]) is None else _steps_of(one), ""
+        return ([], []) if (one := bins[id(outputs)]) is None else _steps_of(one), ""
 
     curves, missing = _each(found, shares)
     note = (
