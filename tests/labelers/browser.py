@@ -10,12 +10,16 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+SERIOUS = "(found) => found.violations.filter((one) => ['serious', 'critical'].includes(one.impact))"
+BROKEN = "found.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' | ')}`)"
+VIOLATIONS = f"axe.run({{resultTypes: ['violations']}}).then({SERIOUS}).then((found) => {BROKEN})"
 CODES = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Tab": 9}
 
 
@@ -85,6 +89,11 @@ class Page:
     def colours(self, mode: str) -> None:
         """Prefer the light or the dark mode."""
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": mode}])
+
+    def violations(self) -> list[str]:
+        """Return the serious violations that axe-core finds on the page: the rule, and some elements that break it."""
+        self.read(f"{(files('axe_core_python') / 'axe.min.js').read_text(encoding='utf-8')}; 0")
+        return self.read(VIOLATIONS)
 
     def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))

@@ -17,7 +17,7 @@ from rl_rewards.labelers.progress import progress
 from tests.labelers import browser
 from tests.labelers.made_up import RUN, ask, ask_texts, opened
 
-browser.require("starlette", "websockets")
+browser.require("starlette", "websockets", "axe_core_python")
 
 IDLE = "busy === '' && localStorage.getItem(KEPT) === null"
 NUMBER = "question && question.number"
@@ -120,9 +120,11 @@ def test_instructions_come_first_and_a_click_chooses_at_any_speed(tmp_path):
         page.press("ArrowLeft")
         assert page.read(IDLE) and progress(store.database).labels == 0, "no key answers what is not shown yet"
         page.picture(tmp_path / "intro.png")
+        assert page.violations() == []
         page.press("Enter")
         page.wait("introduced() && clips.every((c) => c.frame > 0)")
         assert page.read("document.getElementById('task').checkVisibility()"), "the task stays above the clips"
+        assert page.violations() == []
         page.press("<")
         assert page.read("playing.speed") == 0.5 and page.read("document.getElementById('speed').value") == "0.5"
         page.read("scrub(1.0)")
