@@ -44,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--yes", action="store_true", help="with --delete: ask nothing")
     parser.add_argument("--needed", action="store_true", help="with --delete: also runs that others need")
     chosen = parser.parse_args(arguments)
-    end_with_the_reader()
     try:
         return _run(chosen)
     except ConfigError as error:
@@ -83,4 +82,5 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    end_with_the_reader()  # not in main, because other programs that call it write to pipes of their own
     sys.exit(main())

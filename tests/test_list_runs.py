@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,7 @@ def test_a_table_with_every_run_at_any_depth(outputs, capsys, outer_patch):
     assert lines["outputs/study/arms/stopped"][1:3] == ["interrupted", "point"]
     assert lines["outputs/failed"][1] == "failed" and "reward.updates=5" in lines["outputs/failed"]
     assert "logger" not in said and "hydra" not in said
+    assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN, "this process still sees errors of its own pipes"
     assert "4 runs (1 finished, 1 running, 1 interrupted, 1 failed), " in said
 
 
