@@ -56,7 +56,8 @@ PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 SHARED = ("constant", "curiosity", "fairl", "gaifo", "gail", "gail_softplus", "goal_classifier", "mixture")
 SHARED += ("preferences", "random", "written")
 """Rewards that do not run on point in make test: gail runs on grid and gymnasium and is the class of its variants,
-``rewards/test_mixture.py``, ``rewards/written`` and ``lecture/test_lecture_story.py`` run others; tests of values show their formulas."""
+``rewards/test_mixture.py``, ``rewards/written`` and ``lecture/test_lecture_story.py`` run others; tests of values show
+their formulas."""
 OFTEN = {(reward, "point") for reward in REWARDS if reward not in SHARED}
 OFTEN |= {("adversarial_classifier", "pencil_case"), ("self_play", "pencil_case")}
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
