@@ -154,7 +154,7 @@ class NoisyTv:
             watched.set(title="steps at the television", xlabel="episodes", ylabel="share", ylim=(-0.02, 1.02))
             handles, labels = covered.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _key(run: RunFiles, name: str) -> str:

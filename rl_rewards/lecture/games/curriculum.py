@@ -74,7 +74,7 @@ class Curriculum:
             far.set(title="how far Alice's goals are", ylabel="cells, shortest path")
             success.set(title="Bob's success, and the band that teaches", ylabel="share of games", ylim=(-0.04, 1.04))
             far.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def farther(name: str, early: list[float], late: list[float]) -> Claim:

@@ -78,7 +78,7 @@ class DegenerateEquilibria:
             bars.set_xticks([])
             handles, labels = success.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def prevented(name: str, success: Mapping[str, list[float]], shares: list[float]) -> Claim:

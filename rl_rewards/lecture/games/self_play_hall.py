@@ -70,7 +70,7 @@ class SelfPlayHall:
             far.set(title="how far Alice's goals are", ylabel="cells")
             success.set(title="Bob's success", ylabel="share of games", ylim=(-0.04, 1.04))
             far.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _against(shares: Mapping[str, list[float]], other: str, claim: str) -> Claim:

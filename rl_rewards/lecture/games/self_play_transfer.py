@@ -93,7 +93,7 @@ class SelfPlayTransfer:
             success.set_xlim(left=0)
             success.legend(frameon=False, fontsize=8)
             self._draw_games(touched, arms.get(GAMES))
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
     def _draw_games(self, axes: Any, run: RunFiles | None) -> None:
         if run is None:

@@ -106,7 +106,7 @@ class Audits:
             panels = figure.subplots(2, 4).reshape(-1)
             for axes, name in zip(panels, (*PLANTED, *NULLS), strict=True):
                 _panel(axes, name, findings.details["effects"][name])
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _audited(edited: Edited, returns: Callable[[Transition], Float[np.ndarray, " N"]]) -> list[Found]:

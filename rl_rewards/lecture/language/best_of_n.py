@@ -132,7 +132,7 @@ class BestOfNResponses:
             plane.set(xlabel="distance from the policy, √KL", ylabel="reward", title="best of n, and RL")
             kl.set(xlabel="log n - (n - 1) / n, nats", ylabel="measured, nats", title="KL divergence, seeds")
             plane.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def drawer(

@@ -86,4 +86,4 @@ class NumberOfComparisons:
             axes.axhline(0.5, color=OTHER, linewidth=0.6)
             axes.set(xscale="log", xlabel="comparisons", ylabel="accuracy", title="held-out prompts; thin: seeds")
             axes.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)

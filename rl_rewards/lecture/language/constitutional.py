@@ -115,7 +115,7 @@ class ConstitutionalAI:
             right.set_xticks(range(len(shown)), ["right\ncritiques", "helpful", "SL", "RL rev.", "RL ch."], fontsize=7)
             right.set(ylabel="share", title="critiques; compliance of policies")
             right.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def values_of(run: RunFiles, evaluations: int) -> dict[str, list[float]]:

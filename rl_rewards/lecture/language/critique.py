@@ -114,7 +114,7 @@ class Critique(DrawsChains):
                 axes.set(xlabel="pass@1 of the generator", title=size, xlim=(0, 1), ylim=(lowest, 1))
             figure.axes[0].set_ylabel("skill of the judge, 2 AUC - 1")
             figure.axes[0].legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def by_kind(drawn: DrawnChains, score: Any, state: Any) -> dict[str, dict[str, float]]:

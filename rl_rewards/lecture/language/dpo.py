@@ -94,7 +94,7 @@ class DirectPreferences:
             axes.axhline(np.mean(findings.details["gold"]["sft"]), color=OTHER, linestyle=":", linewidth=1.0)
             axes.set(xlabel="distance from fine-tuning, √KL", ylabel="gold", title="DPO and RL by beta, means of seeds")
             axes.legend(frameon=False, fontsize=8, ncols=2)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def best_elsewhere(gold: Mapping[str, Sequence[float]], arms: Iterable[str]) -> list[str]:

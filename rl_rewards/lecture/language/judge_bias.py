@@ -123,7 +123,7 @@ class JudgeBias:
             panels = figure.subplots(1, len(LEANING))
             for axes, (name, found) in zip(panels, manner.items(), strict=True):
                 _bars(axes, found, gold, LEANING[name][3])
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _debiased(leaning: str) -> list[str]:

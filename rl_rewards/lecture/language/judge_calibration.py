@@ -148,7 +148,7 @@ class JudgeCalibration:
             axes.set_yticks(range(len(judges)), names)
             axes.set(xlim=(0.0, 1.0), ylim=(len(judges) - 0.5, -0.5), xlabel="share of pairs in the people's order")
             axes.legend(frameon=False, fontsize=8, loc="center left")
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 @dataclass(frozen=True)

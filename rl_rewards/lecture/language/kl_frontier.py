@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rl_rewards.lecture.language.measures import BETTER, GOLD, KL, at_the_end, draw_path, draw_seeds, evaluated_rounds
+from rl_rewards.lecture.language.measures import BETTER, GOLD, KL, at_the_end, draw_path, evaluated_rounds
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
@@ -93,7 +93,7 @@ class KLFrontier:
             errors.set(xlabel="rounds of RL", ylabel="gold", title="gold plus an error, beta 0.1")
             for axes in (paths, errors):
                 axes.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _more(claim: str, gold: Mapping[str, list[float]], better: str, worse: str) -> Claim:

@@ -176,7 +176,7 @@ class OverOptimisation:
                 draw_path(paths, arms[name], colour, f"{n:,}")
             panels[0].set(ylabel="gold")
             paths.set(xlabel="distance from fine-tuning, √KL", title="against distance, means")
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _warned(arms: Mapping[str, RunFiles], signal: tuple[str, float, float]) -> list[float]:

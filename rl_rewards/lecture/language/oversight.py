@@ -84,7 +84,7 @@ class Oversight(DrawsChains):
             axes.axhline(0.5, color=OTHER, linestyle=":", linewidth=1.0)
             axes.set_xticks(range(len(WAYS)), [f"{way}\n{in_words(accuracy[way])}" for way in WAYS], fontsize=6)
             axes.set(ylim=(0.4, 1.0), ylabel="right against wrong answers", title="a weak judge, and its helpers")
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def judged(

@@ -101,7 +101,7 @@ class HelpfulHarmless:
             true.set(xlabel="help (gold)", ylabel="harmlessness (gold)", title="the truth")
             claimed.set(xlabel="help, deviations", ylabel="harmlessness, deviations", title="what the heads claim")
             true.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def scripted(env: TextEnv, quality: str, texts: int, seed: int) -> list[float]:

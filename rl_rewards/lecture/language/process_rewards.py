@@ -142,7 +142,7 @@ class ProcessRewards(DrawsChains):
                 rl.plot(np.full(len(values), place), values, ".", color=COLOURS[name], markersize=4)
             rl.set_xticks(range(len(POLICIES)), list(POLICIES), fontsize=8)
             rl.set(ylabel="share of sound responses", title="policies after RL")
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def measured(drawn: DrawnChains, score: Any, fold: Any, state: Any) -> dict[str, Any]:

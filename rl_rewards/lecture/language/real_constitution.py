@@ -186,7 +186,7 @@ class RealConstitution:
                 xlim=(0, most), ylim=(0, 1.25 * most), xlabel="words of the response", ylabel="words of the revision"
             )
             lengths.legend(frameon=False, fontsize=8, loc="upper left")
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _alike(first: str, second: str) -> float:

@@ -87,7 +87,7 @@ class RealModel:
                           label=f"{name.replace('_', ' ')}: {in_words(found)}")  # fmt: skip
             axes.set(xlabel="gold of a prompt (rated sentiment, guarded)", ylabel="share of prompts up to it")
             axes.legend(frameon=False, fontsize=8, loc="upper left")
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def gold_of(run: RunFiles, responses: int) -> Float[np.ndarray, "responses prompts"]:

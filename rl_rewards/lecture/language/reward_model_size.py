@@ -84,4 +84,4 @@ class RewardModelSize:
             rounds.set(xlabel="rounds of RL", ylabel="gold", title="3,000 comparisons, by size")
             paths.set(xlabel="distance from fine-tuning, √KL", title="against distance, means")
             rounds.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)

@@ -103,4 +103,4 @@ class RLAIF:
             axes.annotate("people", (0.0, float(np.mean(gold[PEOPLE]))), xycoords=("axes fraction", "data"),
                           xytext=(4, 3), textcoords="offset points", fontsize=8)  # fmt: skip
             axes.set(xlabel="share of the judge's answers that are right", ylabel="gold at the end")
-            figure.savefig(path, dpi=110)
+            save(figure, path)

@@ -118,4 +118,4 @@ class RLHF:
             proxy.set(xlabel="rounds of RL", ylabel="reward model", title="learned reward (proxy)")
             plane.set(xlabel="distance from fine-tuning, √KL", ylabel="gold", title="gold against distance")
             gold.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rl_rewards.lecture.language.measures import BETTER, GOLD, draw_seeds, evaluated_rounds
+from rl_rewards.lecture.language.measures import BETTER, GOLD, evaluated_rounds
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
@@ -74,7 +74,7 @@ class FineTuningFirst:
                 axes.plot(0, np.mean(details["before"][start]), "o", color=colour)
             axes.set(xlabel="rounds of RL", ylabel="gold", title="gold, by what RL begins with (dotted: target)")
             axes.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _median_in_words(found: Sequence[float]) -> str:

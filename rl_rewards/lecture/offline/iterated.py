@@ -89,7 +89,7 @@ class Iterated:
                 axes.bar(range(len(TITLES)), means, yerr=spread, color=colours, capsize=3)
                 axes.set_xticks(range(len(TITLES)), list(TITLES.values()), fontsize=7.5)
                 axes.set(title=label, ylim=(0, None))
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def throughput_of(run: RunFiles) -> list[float]:

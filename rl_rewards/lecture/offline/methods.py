@@ -133,4 +133,4 @@ class OfflineMethods:
             budget.set_title("choosing among the eight", loc="left")
             budget.legend(frameon=False, fontsize=8)
             figure.suptitle(self.row, x=0.01, ha="left")
-            figure.savefig(path, dpi=110)
+            save(figure, path)

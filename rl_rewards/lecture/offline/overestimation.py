@@ -141,7 +141,7 @@ class Overestimation:
             right.set(title="success", xlabel="gradient steps", ylabel="share of episodes", ylim=(-0.04, 1.04))
             handles, labels = right.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _many_times(of: str, values: list[float], least: float) -> Evidence:

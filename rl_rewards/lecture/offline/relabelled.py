@@ -87,4 +87,4 @@ class Relabelled:
             axes.set_xticks(shares, [f"{one:g}" for one in shares])
             axes.minorticks_off()
             figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
