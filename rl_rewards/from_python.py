@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rl_rewards.command_line.compose import composed_run
 from rl_rewards.command_line.early import leaving_nothing, remember_missing
 from rl_rewards.command_line.exits import as_config_errors
+from rl_rewards.command_line.listing.listed import RunStatus, status_of
 from rl_rewards.command_line.run_dir import GROUPS
 from rl_rewards.command_line.spelled import spelled
 from rl_rewards.core.checks import require
@@ -90,9 +91,9 @@ class Run:
         self._files = read_run(self.folder, evaluations=0)
 
     @property
-    def status(self) -> str:
-        """``finished``, ``failed`` or ``unfinished``, when the folder was read."""
-        return {"DONE": "finished", "FAILED": "failed"}.get(self._files.status, "unfinished")
+    def status(self) -> RunStatus:
+        """``finished``, ``running``, ``interrupted`` or ``failed`` now, as ``python -m rl_rewards.runs`` lists it."""
+        return status_of(self.folder)
 
     @property
     def config(self) -> Mapping[str, Any]:

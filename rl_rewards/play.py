@@ -1,6 +1,8 @@
 """Entry point that shows a trained policy: ``python -m rl_rewards.play RUN_DIR`` plays episodes and prints outcomes."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Play episodes, print a line for each, and write a video if one is asked for."""
+    """Play episodes, print a line for each, and show them in a window or write a video if that is asked for."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.play",
         description="Play episodes with the policy of a run, in the environment of its evaluations. Nothing in the "
@@ -27,7 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--episodes", type=int, default=5, metavar="N", help="how many; default: 5")
     parser.add_argument("--deterministic", action="store_true", help="take the policy's mode instead of sampling")
-    parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="write the episodes to a video")
+    parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="write them to a video")
+    parser.add_argument("--window", action="store_true", help="show them in a window; space pauses, q closes it")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed, if the run trained several in one program")
     parser.add_argument("--env-seed", type=int, default=0, metavar="N", help="of where episodes begin; default: 0")
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="a package of your own classes")
@@ -41,6 +44,10 @@ def _run(chosen: argparse.Namespace) -> None:
         raise ConfigError(f"--video {chosen.video} must end in .mp4.")
     if chosen.at is not None and chosen.at not in ("best", "last") and not chosen.at.isdecimal():
         raise ConfigError(f"--at {chosen.at} must be best, last or a number of rounds.")
+    if chosen.window:
+        from rl_rewards.reporting.window import check_window
+
+        check_window()
     from rl_rewards.loop.playing import play
     from rl_rewards.loop.saved_state import saved_state
     from rl_rewards.loop.trust import trusted_packages
@@ -49,9 +56,9 @@ def _run(chosen: argparse.Namespace) -> None:
     run = chosen.run if chosen.at is None else f"{named.run_dir}@{chosen.at}"
     if chosen.at is not None and Path(chosen.run) != named.run_dir and saved_state(run) != named:
         raise ConfigError(f"{chosen.run} and --at {chosen.at} name two different policies; leave one of them out.")
-    played = play(
-        run, chosen.episodes, not chosen.deterministic, chosen.seed, chosen.env_seed, trusted_packages(chosen.trust)
-    )
+    pictures = chosen.window or chosen.video is not None
+    trusted = trusted_packages(chosen.trust)
+    played = play(run, chosen.episodes, not chosen.deterministic, chosen.seed, chosen.env_seed, trusted, pictures)
     for number, one in enumerate(played.episodes, 1):
         print(f"Episode {number}: {_in_words(one)}")
         if one.text is not None:
@@ -61,8 +68,8 @@ def _run(chosen: argparse.Namespace) -> None:
     print(_summary(played))
     if played.unpaid is not None:
         print(f"The learned return is not known: {played.unpaid}")
-    if chosen.video is not None:
-        _film(played, chosen.video)
+    if pictures:
+        _show(played, chosen.video, chosen.window)
 
 
 def _in_words(one: "PlayedEpisode") -> str:
@@ -93,20 +100,32 @@ def _summary(played: "Played") -> str:
     return f"Mean of {len(episodes)} on {played.spec.name}: {', '.join(words) or 'no outcome is known here'}."
 
 
-def _film(played: "Played", path: Path) -> None:
-    from rl_rewards.reporting.video import Shown, write_scenes
+def _show(played: "Played", video: Path | None, window: bool) -> None:
+    """Write the episodes and games to a video, and show them in a window, as far as asked for."""
+    from rl_rewards.reporting.video import ShownEpisode, ShownGame, shown_frames, write_frames
+    from rl_rewards.reporting.window import show
 
-    shown = [Shown(one.scenes, _outcome(one)) for one in played.episodes if one.scenes is not None]
-    shown += [Shown(game.scenes, game.words, game.players) for game in played.games if game.scenes is not None]
-    if not shown:
-        raise ConfigError(f"{played.spec.name} records no scenes, so that there is nothing to draw; leave out --video.")
+    seen = [one for one in played.episodes if one.scenes is not None]
+    episodes = [ShownEpisode(one.scenes, one.rewards, one.successes) for one in seen]
+    games = [ShownGame(game.scenes, game.players, game.words) for game in played.games if game.scenes is not None]
+    shown, frames_per_second = shown_frames(episodes, games, played.spec.step_seconds)
     try:
-        write_scenes(path, shown, played.env.draw, played.spec.step_seconds)
+        if video is not None:
+            with _naming(video):
+                write_frames(video, shown, played.env.draw, frames_per_second)
+            print(video)
+        if window:
+            show(shown, played.env.draw, frames_per_second, f"{played.spec.name} (space pauses, q closes)")
     except CannotDraw as error:
-        raise ConfigError(f"No video: {str(error).removesuffix('.')}.") from error
+        raise ConfigError(f"Nothing is shown: {str(error).removesuffix('.')}.") from error
+
+
+@contextmanager
+def _naming(video: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise ConfigError(f"--video {path} cannot be written: {error.strerror or error}.") from error
-    print(path)
+        raise ConfigError(f"--video {video} cannot be written: {error.strerror or error}.") from error
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rl_rewards.command_line.exits import INTERRUPTED, REFUSED, end_with_the_reader
+from rl_rewards.command_line.exits import end_with_the_reader, guarded
 from rl_rewards.core.errors import ConfigError
 
 FOLDER = "outputs"
@@ -15,7 +15,7 @@ ORDERS = ("age", "name", "status", "success", "best", "steps", "size")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the runs, or delete them, and return the exit code: 0, 2 if refused, or 130 if it is interrupted."""
+    """Print the runs, or delete them, and return the exit code; a failure ends the process with its own."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_rewards.runs",
         description="List the runs below folders: their status, what was composed, the last and the best true outcome "
@@ -44,14 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--yes", action="store_true", help="with --delete: ask nothing")
     parser.add_argument("--needed", action="store_true", help="with --delete: also runs that others need")
     chosen = parser.parse_args(arguments)
-    try:
+    with guarded():
         return _run(chosen)
-    except ConfigError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return REFUSED
-    except (KeyboardInterrupt, EOFError):
-        print()
-        return INTERRUPTED
 
 
 def _run(chosen: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """The settings of every test: checks of key reuse and of types at run time, a compilation cache, few examples."""
 
 import ast
+import ctypes
 import gc
 import os
 import shutil
@@ -148,13 +149,24 @@ def _programs_are_shared(request):
 
 @pytest.fixture(autouse=True, scope="module")
 def _memory_is_given_back():
-    """Forget compiled programs after a file of tests if this process holds much memory: JAX never does by itself."""
+    """Forget compiled programs after a file of tests if this process holds much memory: JAX never does by itself.
+
+    The C library keeps freed memory unless it is told to return it. Without that, a process that was once large would
+    forget its programs after every further file.
+    """
     yield
-    resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
-    if resident_pages * os.sysconf("SC_PAGE_SIZE") > MUCH_MEMORY:
+    if _resident_bytes() > MUCH_MEMORY:
         forget_shared_programs()
         jax.clear_caches()
         gc.collect()
+        if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # glibc
+            trim(0)
+
+
+def _resident_bytes() -> int:
+    """Return the memory of this process, or 0 where the system does not tell."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.is_file() else 0
 
 
 @pytest.fixture

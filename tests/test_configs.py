@@ -11,7 +11,7 @@ from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.types import EnvSpec
 from tests.runs import ADDED_LATER, composed, usable_envs
 
-WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps", "inputs"}
+WIRED = {"spec", "source", "learned", "learned_spec", "per_seed", "run_env_steps", "inputs", "num_seeds"}
 """Arguments that build.py or a reward supplies, not the user."""
 NODES = [(group, name) for group in ("env", "reward", "algorithm", "labeler") for name in list_choices(group)]
 

@@ -19,6 +19,7 @@ from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.spelled import spelled
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.seed_rows import tidy
+from rl_rewards.loop.run_folder import only_process
 from rl_rewards.loop.trust import named_packages
 from tests.runs import raw_rows
 from tests.unevaluated import evaluations
@@ -132,6 +133,8 @@ def test_metrics_have_one_row_for_each_round_and_seed():
 def test_an_opened_folder(kept_run, outer_patch):
     run = rl_rewards.Run(kept_run)
     assert (run.folder, run.status, run.config["env"]["speed"]) == (kept_run, "finished", 0.1)
+    with only_process(kept_run):
+        assert run.status == "running"
     frame = run.metrics
     assert isinstance(frame, pandas.DataFrame)
     logged = [row.get("eval/success", np.nan) for row in raw_rows(kept_run)]

@@ -1,6 +1,7 @@
 """``python -m rl_rewards.runs``: what it says about folders, what it chooses, and what it deletes and keeps."""
 
 import builtins
+import io
 import json
 import signal
 import subprocess
@@ -105,7 +106,8 @@ def test_filters_and_orders(outputs, capsys, arguments, found):
     ],
 )
 def test_a_mistake_is_one_sentence(outputs, capsys, arguments, sentence):
-    assert runs.main([str(outputs), *arguments]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        runs.main([str(outputs), *arguments])
     said = capsys.readouterr()
     assert said.err.startswith("Error: ") and sentence in said.err and said.err.count("\n") == 1
 
@@ -119,11 +121,15 @@ def answering(outer_patch, answer: str) -> list[str]:
 def test_it_deletes_only_after_a_yes_and_never_what_is_running(tmp_path, capsys, outer_patch):
     for name in ("a", "b"):
         write_fake_run(tmp_path / "day" / name, **SMALL)
-    asked = answering(outer_patch, "y")
+    real_input, asked = builtins.input, answering(outer_patch, "y")
     assert runs.main([str(tmp_path), "--delete"]) == 0
     assert (
         len(asked) == 1 and asked[0].startswith("Delete 2 runs, ") and "Nothing was deleted." in capsys.readouterr().out
     )
+    outer_patch.setattr("sys.stdin", io.StringIO())
+    outer_patch.setattr(builtins, "input", real_input)
+    assert runs.main([str(tmp_path), "--delete"]) == 0
+    assert "Nothing was deleted." in capsys.readouterr().out, "nobody is at the terminal"
     with only_process(tmp_path / "day" / "a"):
         assert runs.main([str(tmp_path), "--delete", "--yes"]) == 0
     said = capsys.readouterr().out
@@ -137,7 +143,8 @@ def test_it_deletes_only_after_a_yes_and_never_what_is_running(tmp_path, capsys,
 def test_everything_is_not_deleted_without_a_question(tmp_path, capsys, outer_patch):
     outer_patch.chdir(tmp_path)
     write_fake_run(tmp_path / "outputs" / "a", **SMALL)
-    assert runs.main(["--delete", "--yes"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        runs.main(["--delete", "--yes"])
     assert "name a folder or a filter" in capsys.readouterr().err and (tmp_path / "outputs" / "a").is_dir()
 
 

@@ -19,7 +19,9 @@ from rl_rewards.loop.playing import Played, PlayedEpisode, play
 from rl_rewards.loop.policies import record, restore_policy
 from rl_rewards.loop.run_folder import read_config
 from rl_rewards.loop.sources import restore_from_run
+from rl_rewards.reporting import window
 from tests.finished import finished_run
+from tests.runs import composed
 
 RETURNS = ("true_return", "learned_return")
 
@@ -36,6 +38,11 @@ def test_plays_the_policy_and_counts_as_the_loop_does(kept_run):
     np.testing.assert_allclose(paid, learned, rtol=1e-4)
     assert [one.success for one in found.episodes] == [bool(one) for one in rollout.info["success"][-1]]
     np.testing.assert_array_equal(found.episodes[1].scenes, rollout.info["scene"][:, 1])
+    for one in found.episodes:  # what is written into the frames
+        assert len(one.scenes) == len(one.successes) == one.steps and one.successes[-1] == one.success
+        assert [one.rewards[kind].sum() for kind in ("true", "learned")] == pytest.approx(
+            [one.true_return, one.learned_return], rel=1e-4
+        )
     mode = play(str(kept_run), 3, explore=False, env_seed=4)
     assert [one.learned_return for one in mode.episodes] != [one.learned_return for one in found.episodes]
 
@@ -72,13 +79,35 @@ def test_a_game_shows_bob_on_the_task_and_games_of_both_players(tmp_path, capsys
         assert [(game.players == player).sum() >= int(moves) for player, moves in ((0, alice), (1, bob))] == [True] * 2
 
 
-def test_the_command_prints_episodes_and_writes_a_video(kept_run, capsys, tmp_path):
-    door.main([str(kept_run), "--at", "best", "--episodes", "2", "--deterministic", "--video", f"{tmp_path}/a.mp4"])
+def test_the_command_prints_episodes_and_shows_them_in_a_video_and_a_window(kept_run, monkeypatch, capsys, tmp_path):
+    pytest.importorskip("pygame")
+    pictures = []
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(window._Window, "put", lambda _, picture: pictures.append(picture))
+    monkeypatch.setattr(window._Window, "wait", lambda *_: 0.0)  # without the times between frames
+    shown = ["--video", f"{tmp_path}/a.mp4", "--window"]
+    door.main([str(kept_run), "--at", "best", "--episodes", "2", "--deterministic", *shown])
     said = capsys.readouterr().out
     assert said.count("steps, true return") == 2 and "Episode 2: 40 steps" in said
     assert "Mean of 2 on point: true return" in said and "success in " in said
     frames = imageio.mimread(tmp_path / "a.mp4")
-    assert 20 <= len(frames) <= 80
+    assert len(frames) == len(pictures) == 80
+    assert np.abs(frames[-1].astype(int) - pictures[-1]).mean() < 5, "but for the video's compression"
+
+
+@pytest.mark.parametrize("shown", [["--window"], ["--video", "a.mp4"]])
+def test_what_has_no_pictures_is_refused_before_it_is_played(kept_run, monkeypatch, capsys, shown):
+    monkeypatch.setattr(window, "check_window", lambda: None)
+    monkeypatch.setattr(playing, "record", lambda *_: pytest.fail("played"))
+    for words, why in (
+        (("env=text",), "has texts, which are printed, and no pictures"),
+        (("env=gymnax",), "records no scenes, so that there is nothing to draw"),
+    ):
+        env = build_env(composed(*words))
+        monkeypatch.setattr(playing, "build_env", lambda _, env=env: env)
+        with pytest.raises(SystemExit):
+            door.main([str(kept_run), *shown])
+        assert f"Error: {env.spec.name} {why}; leave out --video and --window." in capsys.readouterr().err
 
 
 def test_a_text_shows_prompt_and_response(capsys, monkeypatch):

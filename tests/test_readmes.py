@@ -20,6 +20,7 @@ RUN_BY = {
     r".*experiment=lecture/classifiers/": "tests/lecture/classifiers/test_classifier_studies.py",
     r".*experiment=lecture/demonstrations/|.*experiment=lecture/CHAPTER/NAME": "tests/lecture/test_computed.py",
     r".*env=text algorithm=(lm|sampler|rloo) ": "tests/loop/test_language.py",
+    r".* reward=written .*reward.file=": "tests/rewards/written/test_values.py",
     r".*env=text_chains ": "tests/test_smoke.py",
     r".*env=constitutional ": "tests/loop/test_constitutional.py",
     r".* pretrain=SmolLM2": "tests/loop/test_pretrained_file.py",

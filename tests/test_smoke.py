@@ -30,7 +30,7 @@ ELSEWHERE = {
 """Rewards for a single environment, or that need an earlier run, an endpoint, or goals to set. They have their own
 tests, or pairs below."""
 REWARDS = sorted({*list_choices("reward")} - ELSEWHERE)
-VARIANTS = ("constant", "fairl", "gaifo", "gail_softplus", "pugail", "random", "zero")
+VARIANTS = ("constant", "fairl", "gaifo", "gail_softplus", "pugail", "random", "written", "zero")
 """Rewards whose code another YAML shares, or that do not depend on the environment. Each runs on one environment, and
 without evaluations, which read the reward in the same way for all rewards."""
 FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
@@ -54,9 +54,10 @@ PAIRS += list(itertools.product(FAMILY, ("point", "gymnasium")))
 
 
 SHARED = ("constant", "curiosity", "fairl", "gaifo", "gail", "gail_softplus", "goal_classifier", "mixture")
-SHARED += ("preferences", "random")
+SHARED += ("preferences", "random", "written")
 """Rewards that do not run on point in make test: gail runs on grid and gymnasium and is the class of its variants,
-``rewards/test_mixture.py`` and ``lecture/test_lecture_story.py`` run others; tests of values show their formulas."""
+``rewards/test_mixture.py``, ``rewards/written`` and ``lecture/test_lecture_story.py`` run others; tests of values show
+their formulas."""
 OFTEN = {(reward, "point") for reward in REWARDS if reward not in SHARED}
 OFTEN |= {("adversarial_classifier", "pencil_case"), ("self_play", "pencil_case")}
 OFTEN |= {("gail", env) for env in ("grid", "gymnasium")}
@@ -74,6 +75,7 @@ RUN = [pytest.param(*pair, marks=[] if pair in OFTEN else pytest.mark.long) for 
 def test_pair(tmp_path, reward, env):
     needed = {
         "hand_designed": ["+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"],
+        "written": ["reward.expression='-norm(next_obs)'"],
         "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5", "algorithm.update_ratio=0.05"],
         "self_play": ["reward.horizon=20", "reward.alice_moves=10"],
         "preferences": [

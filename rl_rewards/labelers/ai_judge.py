@@ -1,7 +1,7 @@
 """A language model that judges segments, through any OpenAI-compatible endpoint or embedded in this process.
 
 Segments are described in words and numbers, or shown as frames. Pairs are asked in both orders. Where a reward asks
-whether the task is done, the judge answers yes or no, in either mode. Threads send requests while the run goes on.
+whether the task is done, the judge answers yes or no, in every mode. Threads send requests while the run goes on.
 Every answer goes through the run's label store, so that a run that was killed receives the same answers again; every
 request goes through the judge's journal, so that none is sent twice. (Constitution: Bai et al. 2022, arXiv:2212.08073.)
 """
@@ -32,9 +32,9 @@ class AIJudge(JudgeSettings, Labeling):
             ConfigError: when the key or a package is missing, or the settings do not suit the queries.
         """
         require(
-            assignment.clips > 1 or self.mode == "pointwise" or assignment.question == "success",
+            assignment.clips > 1 or self.mode != "pairwise" or assignment.question == "success",
             "labeler.mode=pairwise compares clips, but reward.clips=1 asks for a rating of one clip; choose "
-            "labeler.mode=pointwise.",
+            "labeler.mode=pointwise or progress.",
         )
         if self.show == "words":
             check_words(assignment)

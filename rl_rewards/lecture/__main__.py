@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rl_rewards.command_line.choices import CONFIGS, time_of
 from rl_rewards.command_line.exits import REFUSED, REQUEUE
+from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.lecture.chapters import CHAPTERS, commands_before
 from rl_rewards.lecture.page import Files, of_runs, of_stored, write_lecture
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--size", choices=("small", "full"), default="small", help="small is indicative, full counts")
     parser.add_argument("--only", metavar="GLOB", default="*", help="only studies that match, such as 'language/*'")
+    parser.add_argument(
+        "--hours", type=float, metavar="H", help="only so many of the shortest studies that are left as take H hours"
+    )
     parser.add_argument("--stored", action="store_true", help="run nothing; show the published results")
     parser.add_argument("--list", action="store_true", help="run nothing; list the studies and their minutes")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page; outputs/lecture/lecture.html by default")
@@ -42,11 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not experiments:
             raise ConfigError(f"--only {chosen.only} matches no study; --list shows their names.")
+        out, files = chosen.out or FOLDER / "lecture.html", of_runs(FOLDER, chosen.size)
+        if chosen.hours is not None:
+            require(chosen.size == "small", "--hours goes by the times of --size small; leave one of the two out.")
+            experiments = _shortest([one for one in experiments if not files(one)[0].is_file()], chosen.hours)
         if chosen.list:
             for one in experiments:
                 print(f"{one:42} {time_of(f'lecture/{one}'):>7}")
             return 0
-        out, files = chosen.out or FOLDER / "lecture.html", of_runs(FOLDER, chosen.size)
         if chosen.stored:
             write_lecture(out, of_stored(STORED), "full", ["These are the results that the repository publishes."])
             print(out)
@@ -57,6 +64,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _shortest(experiments: Sequence[str], hours: float) -> list[str]:
+    """Return the shortest studies that together take at most so many hours, in the order of the lecture.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    left, found = hours, set()
+    for one in sorted(experiments, key=_hours):
+        left -= _hours(one)
+        if left < 0.0:
+            break
+        found.add(one)
+    require(bool(found), f"--hours {hours:g} is too short for any study that is left; --list shows their times.")
+    return [one for one in experiments if one in found]
+
+
+def _hours(experiment: str) -> float:
+    value, unit = (time_of(f"lecture/{experiment}") or "inf h").split()
+    return float(value) / {"s": 3600.0, "min": 60.0, "h": 1.0}[unit]
 
 
 def _run_all(experiments: Sequence[str], size: str, files: Files, out: Path) -> int:

@@ -8,6 +8,9 @@ from rl_rewards.loop.ram import check_ram
 from rl_rewards.loop.recordings import check_recordings
 from rl_rewards.loop.settings import Settings
 from rl_rewards.loop.state import Parts
+from rl_rewards.rewards.base import RewardSource
+from rl_rewards.rewards.mixture import Mixture
+from rl_rewards.rewards.written.written import WrittenReward
 
 
 def check(parts: Parts, settings: Settings) -> None:
@@ -20,6 +23,7 @@ def check(parts: Parts, settings: Settings) -> None:
     needs, offers = source.requirements, algorithm.requirements
     _check_texts(parts)
     _check_weights(parts)
+    _check_written(source, parts.seeds.count)
     require(
         not needs.begins_with_policy or settings.pretrain.run is not None,
         "reward.reward_model.begins_with=policy copies the layers of the pretrained policy; name its run with "
@@ -90,6 +94,18 @@ def _check_weights(parts: Parts) -> None:
         not parts.env.spec.objectives or not needs.pays_after_the_end,
         "A part of this reward pays after the end of an episode, where env=weighted tells no weight; choose another "
         "reward for it.",
+    )
+
+
+def _check_written(source: RewardSource, seeds: int) -> None:
+    """Check that a written reward with a list of files has one for every seed."""
+    for part in source.parts.values() if isinstance(source, Mixture) else ():
+        _check_written(part, seeds)
+    files = source.file if isinstance(source, WrittenReward) else None
+    require(
+        not isinstance(files, list) or len(files) == seeds,
+        f"reward.file lists {len(files or ())} files, and num_seeds={seeds}; name one file, or a list with one for "
+        "every seed.",
     )
 
 

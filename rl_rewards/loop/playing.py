@@ -1,7 +1,7 @@
 """Episodes of a run's policy in fresh environments, one by one, as ``python -m rl_rewards.play`` shows them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import jax
 import numpy as np
@@ -28,6 +28,8 @@ class PlayedEpisode:
     success: bool | None
     text: tuple[str, str] | None  # the prompt and the response of an environment of texts
     scenes: np.ndarray | None  # [steps, k], for ``Environment.draw``
+    rewards: Mapping[str, np.ndarray] = field(default_factory=dict)  # [steps], "true" and "learned", if known
+    successes: np.ndarray | None = None  # [steps] bool: whether the task is done after each step
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,13 @@ class Played:
 
 
 def play(
-    run: str, episodes: int, explore: bool, seed: int | None = None, env_seed: int = 0, trust: Sequence[str] = ()
+    run: str,
+    episodes: int,
+    explore: bool,
+    seed: int | None = None,
+    env_seed: int = 0,
+    trust: Sequence[str] = (),
+    pictures: bool = False,
 ) -> Played:
     """Return episodes of the policy of a run in the environment of its evaluations; nothing in the folder changes.
 
@@ -56,13 +64,16 @@ def play(
         seed: the seed of the policy, if the run trained several seeds in one program.
         env_seed: of the environments and of sampled actions.
         trust: other packages whose classes the configuration may name; their code is executed.
+        pictures: the episodes will be drawn; an environment without pictures is refused before anything compiles.
 
     Raises:
-        ConfigError: when the policy cannot be restored.
+        ConfigError: when the policy cannot be restored, or ``pictures`` cannot be made.
     """
     require(episodes >= 1, f"--episodes {episodes} must be at least 1.")
     policy = restore_policy(run, seed, trust)
     env = build_env(read_config(saved_state(run).run_dir, ["env"], trust))
+    if pictures:
+        _check_pictures(env)
     if policy.source is not None:
         env = policy.source.wrap_env(env)
     known, env = env.episodes, env.episodes.evaluated
@@ -74,6 +85,12 @@ def play(
         played = record(known.also_played, policy, episodes, explore, 0.0, env_seed)
         games = [known.told(played, i) for i in range(episodes)]
     return Played(env, policy.spec, each, unpaid, games)
+
+
+def _check_pictures(env: Environment) -> None:
+    name, without = env.spec.name, "leave out --video and --window"
+    require(env.passage is None, f"{name} has texts, which are printed, and no pictures; {without}.")
+    require("scene" in env.spec.info, f"{name} records no scenes, so that there is nothing to draw; {without}.")
 
 
 def _learned(
@@ -93,14 +110,19 @@ def _episode(
     valid = np.asarray(rollout.valid)[:, number]
     last = last_steps(rollout)[0][number]
     success, scene = (rollout.info.get(name) for name in ("success", "scene"))
+    paid = {"true": rollout.env_reward if spec.has_true_reward else None, "learned": learned}
+    rewards = {kind: np.asarray(values)[: last + 1, number] for kind, values in paid.items() if values is not None}
+    returns = {kind: float(np.sum(values * valid[: last + 1])) for kind, values in rewards.items()}
     text = None
     if env.passage is not None:
         text = env.passage(jax.tree.map(lambda x: np.asarray(x)[: last + 1, number], rollout))
     return PlayedEpisode(
         steps=int(valid.sum()),
-        true_return=float(np.sum(rollout.env_reward[:, number] * valid)) if spec.has_true_reward else None,
-        learned_return=None if learned is None else float(np.sum(learned[:, number] * valid)),
+        true_return=returns.get("true"),
+        learned_return=returns.get("learned"),
         success=None if success is None else bool(success[last, number]),
         text=text,
         scenes=None if scene is None else np.asarray(scene)[: last + 1, number],
+        rewards=rewards,
+        successes=None if success is None else np.asarray(success, bool)[: last + 1, number],
     )

@@ -2,7 +2,7 @@
 
 A run with a frozen reward keeps a copy of it in ``RUN_DIR/reward_run``, in the layout of a run folder, so that the run
 can be resumed, and its reward loaded, when the original folder is gone. The copies of a mixture's frozen parts are in
-``RUN_DIR/reward_parts/NAME/reward_run``.
+``RUN_DIR/reward_parts/NAME/reward_run``. The files of a written reward are copied to ``RUN_DIR/written_reward``.
 """
 
 import json
@@ -32,9 +32,11 @@ from rl_rewards.rewards.base import RewardSource, first_state
 from rl_rewards.rewards.frozen import Frozen
 from rl_rewards.rewards.mixture import Mixture
 from rl_rewards.rewards.preferences.preferences import Preferences
+from rl_rewards.rewards.written.written import WrittenReward
 
 COPY = "reward_run"
 PARTS = "reward_parts"  # for a mixture: a folder with a copy for each frozen part
+WRITTEN = "written_reward"  # a folder with the text of each file of a written reward
 SEEDS_FILE = "seeds.json"  # in a copy: the first seed, and the number of separate rewards
 EACH = "each"
 
@@ -62,6 +64,8 @@ def build_source(
     """
     if _describes(node, Mixture):
         return _build_mixture(node, spec, run_dir, seeds, trust)
+    if _describes(node, WrittenReward):
+        return instantiate_part("reward", _with_own_files(node, run_dir), spec=spec, num_seeds=len(seeds))
     if not _describes(node, Frozen):
         source = instantiate_part("reward", node, spec=spec)
         check_reward(source, spec, place_of("reward", node))
@@ -81,6 +85,15 @@ def build_source(
         learned_spec=restored[0].spec,
         per_seed=len(restored) > 1,
     )
+
+
+def _with_own_files(node: Mapping[str, Any], run_dir: Path | None) -> Mapping[str, Any]:
+    """Return the ``node`` of a written reward with the run's copies of its files, if there are any."""
+    file = node.get("file")
+    copies = [] if file is None or run_dir is None else sorted((run_dir / WRITTEN).glob("*.txt"))
+    if not copies:
+        return node
+    return {**node, "file": [*map(str, copies)] if isinstance(file, list) else str(copies[0])}
 
 
 def _paying_by(source: RewardSource, combine: Any, run: str) -> RewardSource:
@@ -193,28 +206,40 @@ def seed_index(run_dir: Path, config: Mapping[str, Any], seed: int | None) -> in
 
 
 def keep_reward(source: RewardSource, run_dir: Path, seed: int, seeds: Seeds) -> None:
-    """Copy a frozen reward, or those in a mixture, to ``run_dir``, if there is no copy yet; ignore other sources.
+    """Copy a frozen reward, a written one's files, or those in a mixture, to ``run_dir``, if there is no copy yet.
 
-    The copy appears by a rename, so that a run that is killed meanwhile leaves a complete copy or none.
+    Other sources are ignored. The copy appears by a rename, so that a run that is killed meanwhile leaves a complete
+    copy or none.
     """
     if isinstance(source, Mixture):
         for name, part in source.parts.items():
             keep_reward(part, run_dir / PARTS / name, seed, seeds)
         return
+    if isinstance(source, WrittenReward) and source.file is not None and not (run_dir / WRITTEN).is_dir():
+        partial = _empty_folder(run_dir / f"{WRITTEN}.partial")
+        for place, program in enumerate(source.given):
+            write_whole(partial / f"{place:04}.txt", program.text)
+        partial.rename(run_dir / WRITTEN)
     if not isinstance(source, Frozen) or (run_dir / COPY).is_dir():
         return
     origin = saved_state(source.run).run_dir
     origin = origin / COPY if (origin / COPY).is_dir() else origin
-    partial = run_dir / f"{COPY}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = _empty_folder(run_dir / f"{COPY}.partial")
     write_whole(partial / CONFIG, _config_of_copy(origin / CONFIG, source.recombine), private=True)
-    if (origin / PARTS).is_dir():  # a mixture: copy its frozen parts, too
-        shutil.copytree(origin / PARTS, partial / PARTS)
+    for folder in (PARTS, WRITTEN):  # the parts of a mixture, and the files of a written reward
+        if (origin / folder).is_dir():
+            shutil.copytree(origin / folder, partial / folder)
     source.learned_spec.save(partial / "spec.json")
     write_whole(partial / SEEDS_FILE, json.dumps([seed, seeds.count if source.per_seed else 1]))
     save_reward(partial / CHECKPOINTS, source.learned)
     partial.rename(run_dir / COPY)
+
+
+def _empty_folder(path: Path) -> Path:
+    """Return ``path`` as an empty folder."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
 
 
 def _config_of_copy(path: Path, combine: str | None) -> str:

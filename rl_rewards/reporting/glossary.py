@@ -131,6 +131,10 @@ METRICS = {
     "reward/places": "Number of places among those states: cells of a grid, which are drawn with equal probability.",
     "reward/places_alone": "Share of those states that are alone in their place; near 1, drawing places is the same as "
     "drawing visits.",
+    "reward/out_of_range": "Share of training steps at which a term of the written reward was not a number, which "
+    "counts as 0, or beyond 1e6, where it is clipped; anything above 0 calls for another expression.",
+    "eval/out_of_range": "Share of the evaluations' steps at which a term of the written reward was not a number, or "
+    "was clipped.",
     "reward/gradient_penalty": "The gradient penalty's part of the reward model's loss.",
     "reward/feature_gap": "Distance between the feature counts of the learned reward's own policy, by the model, and "
     "those of the demonstrations: half the sum of absolute differences. For cells it is the share of steps elsewhere.",
@@ -216,8 +220,10 @@ METRICS = {
 OF_PART = "Measured for the mixture's part {}."
 DETERMINISTIC = " Measured with the policy's mode, without exploration."
 FAMILIES = {
-    "reward/term_": "Mean per step of a term of the hand-designed reward in training, before its weight.",
-    "eval/term_": "Mean per step of a term of the hand-designed reward in the evaluation episodes, before its weight.",
+    "reward/term_": "Mean per step of a term of the hand-designed or written reward in training, before its weight "
+    "in hand_designed.",
+    "eval/term_": "Mean per step of a term of the hand-designed or written reward in the evaluation episodes, before "
+    "its weight in hand_designed.",
     "eval/gold_": "A part of the true reward of texts, mean over responses: what style, help and harmlessness are "
     "worth, or how many sentences of a kind there are.",
     "eval/chain_": "A count or a share of the verifier's judgement of arithmetic problems, mean over responses: right "

@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,34 +72,47 @@ def write_videos(run_dir: Path, draw: Draw, step_seconds: float, seed_index: int
     return written
 
 
-class Shown(NamedTuple):
-    """An episode or a game for a video."""
+class ShownEpisode(NamedTuple):
+    """An episode to be shown; see :func:`rl_rewards.reporting.video_frames.episode_frames`."""
 
     scenes: np.ndarray  # [T, k]
+    rewards: Mapping[str, np.ndarray]  # [T] by kind
+    success: np.ndarray | None  # [T] bool
+
+
+class ShownGame(NamedTuple):
+    """A game to be shown."""
+
+    scenes: np.ndarray  # [T, k]
+    players: np.ndarray  # [T] whose move led to each scene
     words: str  # its outcome
-    players: np.ndarray | None = None  # [T] whose move led to each scene of a game
 
 
-def write_scenes(path: Path, episodes: Sequence[Shown], draw: Draw, step_seconds: float) -> None:
-    """Write a video of episodes or games, one after another; arguments as for :func:`write_videos`.
+def shown_frames(
+    episodes: Sequence[ShownEpisode], games: Sequence[ShownGame], step_seconds: float
+) -> tuple[list[list[Frame]], float]:
+    """Return the frames of each episode and then of each game, all of one size, and frames per second in real time."""
+    every, frames_per_second = _pace(step_seconds)
+    shown = [
+        episode_frames(one.scenes, f"episode {number} of {len(episodes)}", one.rewards, one.success)
+        for number, one in enumerate(episodes, 1)
+    ]
+    if games:  # with room for the strip that games have
+        shown = [[frame._replace(strip=GROUND) for frame in frames] for frames in shown]
+    for number, game in enumerate(games, 1):
+        frames = game_frames(game.scenes, game.players, f"game {number} of {len(games)}")
+        shown.append([frame._replace(lines=(*frame.lines, game.words)) for frame in frames])
+    # Counted from the end, because the last frame has the outcome.
+    return [frames[(len(frames) - 1) % every :: every] for frames in shown], frames_per_second
+
+
+def write_frames(path: Path, shown: Sequence[Sequence[Frame]], draw: Draw, frames_per_second: float) -> None:
+    """Write a video of the episodes and games of :func:`shown_frames`, one after another.
 
     Raises:
         CannotDraw: if the scenes cannot be drawn here.
     """
-    every, frames_per_second = _pace(step_seconds)
-    games = sum(one.players is not None for one in episodes)
-    counts, numbers = {"game": games, "episode": len(episodes) - games}, Counter()
-    frames = []
-    for scenes, words, players in episodes:
-        kind = "episode" if players is None else "game"
-        numbers[kind] += 1
-        title = f"{kind} {numbers[kind]} of {counts[kind]}"
-        one = episode_frames(scenes, title) if players is None else game_frames(scenes, players, title)
-        frames += [frame._replace(lines=(*frame.lines, words)) for frame in one[::every]]
-    frames = frames[:MOST_FRAMES]
-    if any(frame.strip is not None for frame in frames):  # all frames of a video have one size
-        frames = [frame if frame.strip is not None else frame._replace(strip=GROUND) for frame in frames]
-    _write(path, frames, draw, frames_per_second)
+    _write(path, [frame for frames in shown for frame in frames][:MOST_FRAMES], draw, frames_per_second)
 
 
 def _pace(step_seconds: float) -> tuple[int, float]:
@@ -174,10 +186,12 @@ def _episode(
     """Return the frames of an episode with what its evaluation stored about each step."""
     shape = arrays["valid"].shape
     per_step = {
-        name: arrays[name][:length, episode] if name in arrays and arrays[name].shape == shape else None
+        name: arrays[name][:length, episode]
         for name in ("learned_reward", "success")
+        if name in arrays and arrays[name].shape == shape
     }
-    return episode_frames(scenes[:length], title, per_step["learned_reward"], per_step["success"])
+    rewards = {"learned": per_step["learned_reward"]} if "learned_reward" in per_step else {}
+    return episode_frames(scenes[:length], title, rewards, per_step.get("success"))
 
 
 def _write(path: Path, frames: Sequence[Frame], draw: Draw, frames_per_second: float) -> None:

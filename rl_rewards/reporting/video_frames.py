@@ -1,6 +1,6 @@
 """Frames of videos: a picture at twice its size, a strip in a player's colour, and lines of text below."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -40,24 +40,24 @@ class Frame(NamedTuple):
 
 
 def episode_frames(
-    scenes: np.ndarray, title: str, learned: np.ndarray | None = None, success: np.ndarray | None = None
+    scenes: np.ndarray, title: str, rewards: Mapping[str, np.ndarray], success: np.ndarray | None = None
 ) -> list[Frame]:
     """Return the frames of one episode.
 
     Args:
         scenes: [T, k].
         title: of the episode, such as "episode 2 of 4".
-        learned: [T] the learned reward of every step; None if it is not known.
+        rewards: [T] the reward of every step, by kind: "true" or "learned".
         success: [T] bool; None if the environment does not report it.
     """
-    so_far = None if learned is None else np.cumsum(learned)
+    so_far = {kind: np.cumsum(values) for kind, values in rewards.items()}
     frames = []
     for t, scene in enumerate(scenes):
         lines = [f"{title}, step {t + 1} of {len(scenes)}"]
         if success is not None:
             lines.append("success" if success[t] else "no success")
-        if learned is not None and so_far is not None:
-            lines.append(f"learned reward {digits(float(learned[t]))}, so far {digits(float(so_far[t]))}")
+        for kind, values in rewards.items():
+            lines.append(f"{kind} reward {digits(float(values[t]))}, so far {digits(float(so_far[kind][t]))}")
         frames.append(Frame(scene, tuple(lines)))
     return frames
 

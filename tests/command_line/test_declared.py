@@ -75,8 +75,8 @@ def _written():
                 yield said.classes[key[:-1]], key[-1]
 
 
-NAMED_BY_NUMBER = {"features"}
-"""Arguments whose numbers are indices: their class checks them."""
+NAMED_BY_NUMBER = {"features", "expression"}
+"""Arguments whose numbers are indices, or an expression that is only a number: their class checks them."""
 
 
 def test_every_argument_that_takes_a_number_has_a_range():

@@ -20,6 +20,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 SERIOUS = "(found) => found.violations.filter((one) => ['serious', 'critical'].includes(one.impact))"
 BROKEN = "found.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' | ')}`)"
 VIOLATIONS = f"axe.run({{resultTypes: ['violations']}}).then({SERIOUS}).then((found) => {BROKEN})"
+BEYOND = (
+    "[...document.querySelectorAll('main *')].filter((one) => one.scrollWidth > one.clientWidth + 1 && "
+    "getComputedStyle(one).overflowX !== 'visible').map((one) => one.outerHTML.slice(0, 200))"
+)
 CODES = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Tab": 9}
 
 
@@ -89,6 +93,12 @@ class Page:
     def colours(self, mode: str) -> None:
         """Prefer the light or the dark mode."""
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": mode}])
+
+    def assert_fits(self, width: int, height: int) -> None:
+        """Assert that the page, and everything in it, needs no scrolling sideways at this size."""
+        self.size(width, height)
+        assert self.read("document.documentElement.scrollWidth") <= width, width
+        assert self.read(BEYOND) == [], f"{width}: these must be scrolled sideways"
 
     def violations(self) -> list[str]:
         """Return the serious violations that axe-core finds on the page: the rule, and some elements that break it."""

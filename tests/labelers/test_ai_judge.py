@@ -22,7 +22,7 @@ from rl_rewards.labelers.ai_judge import AIJudge
 from rl_rewards.labelers.judge import local
 from rl_rewards.labelers.judge.client import LOGGERS
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME
-from rl_rewards.labelers.judge.parse import Reply, chosen, read, reply_of, yes_or_no
+from rl_rewards.labelers.judge.parse import Reply, chosen, one_word, read, reply_of
 from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, YES_NO
 from rl_rewards.labelers.store import STORE_NAME
 from tests.labelers.assignments import assignment
@@ -180,15 +180,36 @@ def test_pointwise_expects_over_log_probabilities(tmp_path):
     assert scores[0] == [pytest.approx((0.5 * 6 + 0.25 * 9 + 0.25 * 3) / 9)]
 
 
+def test_progress_is_how_probable_the_end_is(tmp_path):
+    """Only the probabilities tell these clips apart: the judge says false about each of them."""
+
+    def answer(body):
+        (worth_of,) = re.findall(r"worth (-?[\d.]+);", body["messages"][1]["content"])
+        share = float(worth_of) / 20
+        return "False", {"False": np.log(1 - share), "true": np.log(share / 2), " True": np.log(share / 2), "It": -0.1}
+
+    with JudgeServer(answer) as server:
+        scores, metrics, _ = judged(tmp_path, server, [[2, 9, 4]], clips=3, mode="progress", logprobs=True)
+        np.testing.assert_allclose(scores[0], [0.1, 0.45, 0.2], rtol=1e-6)
+        assert metrics["labeler/calls"] == 3 and "labeler/flip_rate" not in metrics
+        (tmp_path / "rating").mkdir()
+        scores, _, _ = judged(tmp_path / "rating", server, [[5]], clips=1, mode="progress", logprobs=True)
+    assert scores[0] == [pytest.approx(0.25)]
+    assert "when this clip ends, the task is done" in last(server.asked[0])
+    with pytest.raises(ConfigError, match=r"mode=progress reads how probable an answer is; choose labeler\.logprobs"):
+        settings(server, mode="progress", logprobs=False)
+
+
 def done_above_four(body):
     (worth_of,) = re.findall(r"worth (-?[\d.]+);", body["messages"][1]["content"])
     return "Yes." if float(worth_of) > 4.0 else "no"
 
 
-@pytest.mark.parametrize("mode", ["pairwise", "pointwise"])
+@pytest.mark.parametrize("mode", ["pairwise", "pointwise", "progress"])
 def test_whether_the_task_is_done_is_asked_once_a_state(tmp_path, mode):
     with JudgeServer(done_above_four) as server:
-        scores, metrics, _ = judged(tmp_path, server, [[5], [3]], clips=1, mode=mode, question="success")
+        told = {"mode": mode, "logprobs": mode == "progress"}
+        scores, metrics, _ = judged(tmp_path, server, [[5], [3]], clips=1, question="success", **told)
     assert scores == {0: [1.0], 1: [0.0]}
     assert metrics.pop("labeler/seconds") > 0
     assert metrics == {"labeler/calls": 2.0, "labeler/tokens": 200.0, "labeler/refused": 0.0}
@@ -240,7 +261,7 @@ def test_log_probabilities_decide_between_yes_and_no(tmp_path, yes, score):
     ],
 )  # fmt: skip
 def test_what_a_reply_to_yes_or_no_says(text, said):
-    assert yes_or_no(text) == said
+    assert one_word(text, YES_NO) == said
     assert read(Reply(text, 1, []), YES_NO) == (said and {word: float(word == said) for word in YES_NO})
 
 

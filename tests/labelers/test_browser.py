@@ -84,10 +84,10 @@ def test_label_ten_pairs_undo_one_reload_and_finish(tmp_path):
         page.press("z")
         page.wait(f"{IDLE} && {NUMBER} === {held}")
         assert progress(store.database).labels == 4
-        page.size(390, 844)
+        for width in (1280, 768, 390):
+            page.assert_fits(width, 844)
         page.wait(drawn)
         page.picture(tmp_path / "phone.png")
-        assert page.read("document.documentElement.scrollWidth") <= 390
         assert page.read("clips[0].figure.getBoundingClientRect().right < clips[1].figure.getBoundingClientRect().left")
         while progress(store.database).labels < 10:
             press_and_wait(page, "ArrowLeft")
@@ -120,11 +120,19 @@ def test_instructions_come_first_and_a_click_chooses_at_any_speed(tmp_path):
         page.press("ArrowLeft")
         assert page.read(IDLE) and progress(store.database).labels == 0, "no key answers what is not shown yet"
         page.picture(tmp_path / "intro.png")
-        assert page.violations() == []
+        for mode, width in (("light", 1280), ("light", 768), ("dark", 390)):
+            page.colours(mode)
+            page.assert_fits(width, 900)
+            assert page.violations() == [], mode
         page.press("Enter")
         page.wait("introduced() && clips.every((c) => c.frame > 0)")
         assert page.read("document.getElementById('task').checkVisibility()"), "the task stays above the clips"
-        assert page.violations() == []
+        assert page.read("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 24)"
+        page.picture(tmp_path / "dark_phone.png")
+        assert page.violations() == [], "dark"
+        page.colours("light")
+        page.size(1280, 900)
+        assert page.violations() == [], "light"
         page.press("<")
         assert page.read("playing.speed") == 0.5 and page.read("document.getElementById('speed').value") == "0.5"
         page.read("scrub(1.0)")

@@ -112,6 +112,20 @@ def test_a_study_that_fails_does_not_stop_the_others_and_a_stopped_one_does(aske
     assert door.main(["--only", "curiosity/*"]) == REQUEUE
 
 
+def test_in_few_hours_the_shortest_studies_run_and_later_the_next_ones(asked, capsys, outer_patch):
+    times = {"games/curriculum": "30 min", "games/self_play_hall": "45 s", "games/degenerate_equilibria": "1 h"}
+    outer_patch.setattr(door, "time_of", lambda name: times.get(name.removeprefix("lecture/"), ""))
+    chosen = ["--only", "games/*", "--hours"]
+    assert door.main([*chosen, "1"]) == 0
+    games = [name for name in asked.commands if "experiment=lecture/games" in name]
+    assert [name.split()[2].rpartition("/")[2] for name in games] == ["self_play_hall", "curriculum"]
+    assert door.main([*chosen, "1"]) == 0
+    assert "degenerate_equilibria" in asked.commands[-1], "what is finished needs no time"
+    assert door.main([*chosen, "1"]) == 2
+    assert "--hours 1 is too short for any study that is left" in capsys.readouterr().err
+    assert door.main(["--hours", "2", "--size", "full"]) == 2
+
+
 def test_lists_and_refusals(asked, capsys):
     assert door.main(["--list", "--only", "curiosity/*"]) == 0
     assert "curiosity/noisy_tv" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Pages of runs, comparisons, studies and the lecture in a real browser: widths, light and dark, accessibility, use."""
+"""All pages but that for labelling in a real browser: widths, light and dark, accessibility, use."""
 
 import json
 from pathlib import Path
@@ -9,19 +9,16 @@ from rl_rewards.lecture.page import of_runs, write_lecture
 from rl_rewards.report import main
 from rl_rewards.reporting.page import write_report
 from tests.labelers import browser
+from tests.reporting.fake_checks import write_audit, write_judges_page
 from tests.reporting.fake_play import add_games
 from tests.reporting.fake_run import write_fake_run
 from tests.reporting.test_comparison import write_study
 
 browser.require("websockets", "axe_core_python")
 
-NAMES = ("run", "games", "comparison", "study", "lecture")
+NAMES = ("run", "games", "comparison", "study", "lecture", "audit", "judges")
 MODES = ("light", "dark")
 WIDTHS = (390, 768, 1280)
-BEYOND = (
-    "[...document.querySelectorAll('main *')].filter((one) => one.scrollWidth > one.clientWidth + 1 && "
-    "getComputedStyle(one).overflowX !== 'visible').map((one) => one.outerHTML.slice(0, 200))"
-)
 PLANTED = '<img src="data:,"><p style="color: #ddd; background: #eee">Words that are hard to read.</p>'
 LABELS = "[...document.querySelectorAll('.end[data-points] b')].map((one) => one.textContent)"
 PIXEL = bytes.fromhex(
@@ -55,6 +52,8 @@ def pages(tmp_path_factory) -> dict[str, Path]:
         "comparison": sweep / "report.html",
         "study": study / "report.html",
         "lecture": folder / "lecture.html",
+        "audit": write_audit(folder / "audit.html"),
+        "judges": write_judges_page(folder / "judges"),
     }
 
 
@@ -88,9 +87,7 @@ def look_at(page, path: Path, checked: set[tuple[str, int]]) -> None:
         page.colours(mode)
         opened(page, path)
         for width in WIDTHS:
-            page.size(width, 900)
-            assert page.read("document.documentElement.scrollWidth") <= width, (mode, width)
-            assert page.read(BEYOND) == [], f"{mode}, {width}: these must be scrolled sideways"
+            page.assert_fits(width, 900)
             if (mode, width) in checked:
                 assert page.violations() == [], (mode, width)
         dark = page.read("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 24)"

@@ -156,10 +156,10 @@ def test_games_are_shown_move_by_move_with_who_moves(tmp_path):
 
 def test_frames_say_episode_success_and_learned_reward():
     learned, success = np.array([0.5, 0.25]), np.array([False, True])
-    frames = episode_frames(np.zeros((2, 1)), "episode 2 of 4", learned, success)
+    frames = episode_frames(np.zeros((2, 1)), "episode 2 of 4", {"learned": learned}, success)
     assert frames[0].lines == ("episode 2 of 4, step 1 of 2", "no success", "learned reward 0.500, so far 0.500")
     assert frames[1].lines[1:] == ("success", "learned reward 0.250, so far 0.750")
-    assert episode_frames(np.zeros((1, 1)), "episode 1 of 1")[0].lines == ("episode 1 of 1, step 1 of 1",)
+    assert episode_frames(np.zeros((1, 1)), "episode 1 of 1", {})[0].lines == ("episode 1 of 1, step 1 of 1",)
     picture = drawn(frames[0], lambda scene: np.zeros((200, 200, 3), np.uint8), 3)
     assert picture.shape[1] == 400 and picture[:400].max() < 10
     below = picture[400:]

@@ -94,7 +94,7 @@ def delete_all(runs: Sequence[ListedRun], roots: Sequence[str], ask: bool, also_
         print("Nothing is left to delete.")
         return 0
     many = f"{len(going)} run{'s' * (len(going) > 1)}, {bytes_in_words(sum(run.size for run in going))}"
-    if ask and input(f"Delete {many}? This cannot be undone. Type yes: ").strip().lower() != "yes":
+    if ask and not _agreed(f"Delete {many}? This cannot be undone. Type yes: "):
         print("Nothing was deleted.")
         return 0
     kept, failed = [Path(root) for root in roots], 0
@@ -106,6 +106,14 @@ def delete_all(runs: Sequence[ListedRun], roots: Sequence[str], ask: bool, also_
             print(f"Kept: {error}")
     print(f"Deleted {len(going) - failed} of {many}." if failed else f"Deleted {many}.")
     return FAILED if failed else 0
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() == "yes"
+    except EOFError:  # nobody is at the terminal
+        print()
+        return False
 
 
 def _few(names: Sequence[str]) -> str:

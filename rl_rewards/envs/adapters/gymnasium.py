@@ -161,6 +161,9 @@ class Gymnasium(HostEnvironment):
         """Return an environment that is only used for drawing, and its restorer."""
         if "DISPLAY" not in os.environ and sys.platform == "linux":
             os.environ.setdefault("MUJOCO_GL", "egl")  # otherwise MuJoCo tries to open a window and fails
+            if "WAYLAND_DISPLAY" not in os.environ:
+                os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # otherwise pygame prints complaints
+        os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # pygame would also look for a sound card
         logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it logs every accelerator that is missing
         env = self.make_one(render_mode="rgb_array")
         env.reset(seed=0)

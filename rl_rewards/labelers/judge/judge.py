@@ -17,7 +17,7 @@ from rl_rewards.labelers.base import Assignment
 from rl_rewards.labelers.judge.asker import Asker, CapReached, Interrupted, JudgeFailed
 from rl_rewards.labelers.judge.descriptions import in_frames, in_words
 from rl_rewards.labelers.judge.journal import JOURNAL_NAME, Journal
-from rl_rewards.labelers.judge.judgement import Judgement, by_asking, by_comparing, by_rating
+from rl_rewards.labelers.judge.judgement import Judgement, by_asking, by_comparing, by_progress, by_rating
 from rl_rewards.labelers.judge.prompts import Description, constitution
 from rl_rewards.labelers.judge.reliability import LEAST_QUERIES, main_reason, reliability_warnings, remedy
 from rl_rewards.labelers.judge.samples import Samples
@@ -166,6 +166,8 @@ class Judge(StoredLabeler):
                 verdict = by_asking(task.told, self._law, ask)
             elif settings.mode == "pointwise":
                 verdict = by_rating(task.told, self._law, ask)
+            elif settings.mode == "progress":
+                verdict = by_progress(task.told, self._law, ask)
             else:
                 verdict = by_comparing(task.told, self._law, ask, settings.on_flip)
             return verdict._replace(agreeing=ask.agreeing)

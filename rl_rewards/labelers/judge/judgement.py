@@ -1,11 +1,22 @@
-"""Converts a judge's answers to scores: comparisons in both orders, ratings of single clips, or yes and no."""
+"""Converts a judge's answers to scores: comparisons in both orders, ratings or progress of clips, or yes and no."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from rl_rewards.core.queries import pairs_of
 from rl_rewards.labelers.judge.parse import NoAnswer
-from rl_rewards.labelers.judge.prompts import DIGITS, LETTERS, YES_NO, Description, Messages, compare, done, rate
+from rl_rewards.labelers.judge.prompts import (
+    DIGITS,
+    LETTERS,
+    TRUE_FALSE,
+    YES_NO,
+    Description,
+    Messages,
+    compare,
+    done,
+    finished,
+    rate,
+)
 
 Ask = Callable[[Messages, Sequence[str]], dict[str, float] | NoAnswer]
 """A function (messages, options) -> option -> probability."""
@@ -58,6 +69,20 @@ def by_rating(told: Sequence[Description], law: str, ask: Ask) -> Judgement:
         if isinstance(answer, NoAnswer):
             return Judgement(None, refused=answer.why)
         scores.append(sum(int(digit) * share for digit, share in answer.items()) / int(DIGITS[-1]))
+    return Judgement(tuple(scores))
+
+
+def by_progress(told: Sequence[Description], law: str, ask: Ask) -> Judgement:
+    """Ask whether the task is done when each clip ends; its score is the probability of "true" among the two answers.
+
+    What a model believes tells clips apart for which it would say the same (TOPReward, arXiv:2602.19313).
+    """
+    scores = []
+    for clip in told:
+        answer = ask(finished(law, clip), TRUE_FALSE)
+        if isinstance(answer, NoAnswer):
+            return Judgement(None, refused=answer.why)
+        scores.append(answer["true"])
     return Judgement(tuple(scores))
 
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from rl_rewards.labelers.judge.prompts import YES_NO
+from rl_rewards.labelers.judge.prompts import WORDS
 
 CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
 """Values of finish_reason, from various endpoints, for a reply that reached its token limit."""
@@ -141,7 +141,7 @@ def read(reply: Reply, options: Sequence[str]) -> dict[str, float] | None:
     """
     if reply.error is not None or reply.finish in WITHHELD:
         return None
-    said = yes_or_no(reply.text) if tuple(options) == YES_NO else chosen(reply.text, options)
+    said = one_word(reply.text, options) if tuple(options) in WORDS else chosen(reply.text, options)
     if said is None or (reply.finish in CUT and not _stands_alone(reply.spoken, said)):
         return None
     shares = _shares(reply, said, options)
@@ -174,14 +174,14 @@ def chosen(text: str, options: Sequence[str]) -> str | None:
     return one if decided and one in (words[0], words[-1]) else None
 
 
-def yes_or_no(text: str) -> str | None:
-    """Return "yes" or "no" if ``text`` is only that word, perhaps after "Answer"; None for anything longer.
+def one_word(text: str, options: Sequence[str]) -> str | None:
+    """Return the option if ``text`` is only that word, perhaps after "Answer"; None for anything longer.
 
     Many sentences begin with "No" but are not an answer ("No idea", "No case can be seen").
     """
     said = re.findall(r"\w+", _plain_letters(spoken(text)).casefold())
     words = said[1:] if said[:1] == ["answer"] else said
-    return words[0] if len(words) == 1 and words[0] in YES_NO else None
+    return words[0] if len(words) == 1 and words[0] in options else None
 
 
 def _stands_alone(text: str, said: str) -> bool:
@@ -230,4 +230,4 @@ def _tokens_of(reply: Reply) -> list[tuple[str, dict[str, float]]]:
 def _plain(token: str, options: Sequence[str]) -> str:
     """Return ``token`` in the form of an option: "Yes" and " yes" are one answer, but "a" is not the letter A."""
     bare = _plain_letters(token).strip()
-    return bare.casefold() if tuple(options) == YES_NO else bare
+    return bare.casefold() if tuple(options) in WORDS else bare

@@ -18,6 +18,9 @@ LETTERS = ("A", "B")
 DIGITS = tuple("0123456789")
 """The ratings. Each is a single token for every tokenizer, so that one token has the judge's whole distribution."""
 YES_NO = ("yes", "no")
+TRUE_FALSE = ("true", "false")
+WORDS = (YES_NO, TRUE_FALSE)
+"""Options that are words. Upper and lower case are one answer, and any longer reply is none."""
 
 _SHEET = "Pictures show frames of the clip, in reading order: left to right, then the next row."
 _STATE = "The picture shows the state."
@@ -63,6 +66,18 @@ def done(law: str, state: Description) -> Messages:
         "or no, and nothing else."
     )
     return _messages(law, [("State:", state)], ask, _STATE)
+
+
+def finished(law: str, clip: Description) -> Messages:
+    """Return the statement that the task is done when a clip ends, with the options ``TRUE_FALSE``.
+
+    The probability of "true" tells how far the agent has come (TOPReward, arXiv:2602.19313).
+    """
+    ask = (
+        "Statement: when this clip ends, the task is done. Is the statement true? Answer with one word, true or false, "
+        "and nothing else."
+    )
+    return _messages(law, [("Clip:", clip)], ask)
 
 
 def again(messages: Messages, reply: str, options: Sequence[str]) -> Messages:

@@ -22,7 +22,7 @@ class JudgeSettings:
     base_url: str
     model: str
     key_variable: str | None
-    mode: Literal["pairwise", "pointwise"]
+    mode: Literal["pairwise", "pointwise", "progress"]
     on_flip: OnFlip
     show: Literal["words", "frames"]
     frames: int
@@ -57,6 +57,11 @@ class JudgeSettings:
         require(
             bool(self.task and self.task.strip()),
             "labeler.task is empty, but a judge must know the task; describe in one sentence what the agent should do.",
+        )
+        require(
+            self.mode != "progress" or self.logprobs or self.samples > 1,
+            "labeler.mode=progress reads how probable an answer is; choose labeler.logprobs=true, or several "
+            "labeler.samples.",
         )
         plain = isinstance(self.parameters, dict)
         require(plain, f"labeler.parameters={self.parameters} must map the endpoint's parameters to values.")

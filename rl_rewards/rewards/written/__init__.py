@@ -1,0 +1,1 @@
+"""Rewards that are written as expressions in a small language: its grammar, its values, and the reward source."""
