@@ -13,7 +13,7 @@ import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.lecture.demonstrations.constant_action import constant_action_return
-from rl_rewards.reporting.figures.drawing import LEARNED, TRUE, styled
+from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings

@@ -18,7 +18,7 @@ from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, enough_seeds, gained, in_words, less
-from rl_rewards.studies.drawing import canvas, draw_over_training
+from rl_rewards.studies.drawing import canvas, draw_over_training, save
 from rl_rewards.studies.measures import last_third, over_rounds
 
 PLAIN = "long_turn"

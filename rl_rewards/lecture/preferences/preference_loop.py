@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
-from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.figures.drawing import OTHER, styled
 from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings

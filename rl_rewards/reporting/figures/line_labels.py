@@ -10,6 +10,7 @@ from rl_rewards.reporting.figures.scales import apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 POINTS, LINE_HEIGHT, GAP = 9.0, 1.25, 9.0
@@ -25,7 +26,7 @@ def label_lines(*panels: "Axes", characters: int = 20) -> None:
     Args:
         characters: of a label's line; longer labels are wrapped.
     """
-    panels[0].figure.draw_without_rendering()  # only now the heights of the panels are known
+    _whole(panels[0]).draw_without_rendering()  # only now the heights of the panels are known
     for axes in panels:
         _label(axes, characters)
 
@@ -35,7 +36,7 @@ def _label(axes: "Axes", characters: int) -> None:
     lines = [(line, name) for line, name in zip(map(_line_of, handles), names, strict=True) if line is not None]
     ends = [_end(axes, line) for line, _ in lines]
     texts = [textwrap.fill(plain(name), characters) for _, name in lines]
-    points = 72.0 * axes.bbox.height / axes.figure.dpi
+    points = 72.0 * axes.bbox.height / _whole(axes).dpi
     heights = [POINTS * LINE_HEIGHT * (text.count("\n") + 1) for text in texts]
     centres = apart([points * (1.0 - y) for _, y in ends], heights, points)
     for (line, _), end, text, centre in zip(lines, ends, texts, centres, strict=True):
@@ -46,6 +47,15 @@ def _label(axes: "Axes", characters: int) -> None:
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "alpha": 0.6, "shrinkA": 1.0,
                         "shrinkB": 0.0, "relpos": (0.0, 0.5)},
         )  # fmt: skip
+
+
+def _whole(axes: "Axes") -> "Figure":
+    """Return the figure that the axes are in, also of a part of it."""
+    from matplotlib.figure import Figure
+
+    found = axes.get_figure(root=True)
+    assert isinstance(found, Figure)
+    return found
 
 
 def _line_of(handle: Any) -> "Line2D | None":
@@ -69,4 +79,4 @@ def _beside(axes: "Axes") -> Any:
     """Return the coordinates of the axes, moved to the right by the gap."""
     from matplotlib.transforms import ScaledTranslation
 
-    return axes.transAxes + ScaledTranslation(GAP / 72.0, 0.0, axes.figure.dpi_scale_trans)
+    return axes.transAxes + ScaledTranslation(GAP / 72.0, 0.0, _whole(axes).dpi_scale_trans)

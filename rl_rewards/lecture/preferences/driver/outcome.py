@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.drawing import ALARM, GOALS, LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.rewards.preferences.linear_posterior import METHODS
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, in_words, less

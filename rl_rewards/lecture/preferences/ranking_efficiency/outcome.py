@@ -18,6 +18,7 @@ from rl_rewards.studies.evidence import Evidence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SEPARATE = ("pairs_as_operations", "pairs_as_comparisons", "pairs_as_pairs")
 """Numbers of separate pairs: a ranking's operations by the lecture's count, its real comparisons, and its pairs."""
