@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.lecture.classifiers.stability import arm_numbers, ends_well, keeps_the_task, lost_after_mastery
 from rl_rewards.reporting.figures.drawing import ALARM, GOALS, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import more_than
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, count_steps, draw_mean, save
 from rl_rewards.studies.measures import SUCCESS, last_mean, series
 
 MAIN, LONGER = "adversarial_classifier", "longer"
@@ -61,18 +61,14 @@ class MainJob:
         del findings
         with styled():
             figure = canvas(10.0, 3.6)
-            for axes, (key, label, title) in zip(figure.subplots(1, 2), PANELS, strict=True):
+            panels = figure.subplots(1, 2)
+            for axes, (key, label, title) in zip(panels, PANELS, strict=True):
                 for name, (words, colour) in STYLES.items():
                     if name not in arms or (key != SUCCESS and name == "environment"):
                         continue
-                    x = np.array([np.max(row["env_steps"]) for row in arms[name].evaluation_rows]) / 1e6
-                    mean, low, high = np.array([mean_interval(values) for values in series(arms[name], key).tolist()]).T
-                    axes.plot(x, mean, color=colour)
-                    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-                    if key == SUCCESS:
-                        axes.annotate(
-                            words, (x[-1], mean[-1]), (5, 0), textcoords="offset points", color=colour, va="center"
-                        )
-                axes.set(xlabel="environment steps (millions)", ylabel=label, ylim=(-0.02, 1.02))
-                axes.set_title(title, loc="left")
-            figure.savefig(path, dpi=110)
+                    steps = [float(np.max(row["env_steps"])) for row in arms[name].evaluation_rows]
+                    draw_mean(axes, steps, series(arms[name], key), colour, words)
+                axes.set(ylabel=label, ylim=(-0.02, 1.02), title=title)
+                count_steps(axes)
+            label_lines(*panels, characters=12)
+            save(figure, path)

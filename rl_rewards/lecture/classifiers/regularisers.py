@@ -46,7 +46,7 @@ class Regularisers:
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         words = {name: findings.details[name]["success"] for name in arms}
         titles = {
-            name: f"{name.replace('_', ' ')}: {mean:.2f} [{low:.2f}, {high:.2f}]"
+            name: f"{name.replace('_', ' ')}: success {mean:.2f} [{low:.2f}, {high:.2f}]"
             for name, (mean, low, high) in words.items()
         }
         draw_curves(arms, titles, [SUCCESS_CURVE, REWARD_CURVE], path)

@@ -13,15 +13,25 @@ import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, gained, in_words, less
-from rl_rewards.studies.drawing import SUCCESS_CURVE, canvas, draw_arm
+from rl_rewards.studies.drawing import SUCCESS_CURVE, canvas, draw_arm, save
 from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import HELDOUT, SUCCESS, last_mean, series
 from rl_rewards.studies.measures import LEARNED as LEARNED_FINAL
 
 RATE_ARMS = ("every_30", "every_10", "every_3", "balanced", "steps_100")
+TITLES = {
+    "balanced": "balanced, every round",
+    "unbalanced": "ten negatives per goal",
+    "too_fast": "ten, and three times the steps",
+    "every_30": "every 30 rounds",
+    "steps_100": "five times the steps",
+    "sac_balanced": "SAC, balanced",
+    "sac_unbalanced": "SAC, ten negatives per goal",
+}
 COLLAPSED, HEALTHY, LARGE_LOSS = 0.1, 0.5, 0.3
 
 
@@ -42,15 +52,17 @@ class RewardCollapse:
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         with styled():
-            figure = canvas(13.6, 6.2)
-            panels = figure.subplots(2, 4).ravel()
-            shown = ("balanced", "unbalanced", "too_fast", "every_30", "steps_100", "sac_balanced", "sac_unbalanced")
-            for axes, name in zip(panels, shown, strict=False):
+            figure = canvas(9.6, 8.4)
+            panels = figure.subplots(3, 3).ravel()
+            for axes, (name, title) in zip(panels, TITLES.items(), strict=False):
                 draw_arm(axes, arms[name], [SUCCESS_CURVE, (HELDOUT, GOALS, "D, held-out goals")])
-                axes.set_title(name.replace("_", " "), fontsize=10)
-            panels[0].legend(frameon=False, fontsize=8)
-            _draw_rate(panels[-1], findings.details["update_rate"])
-            figure.savefig(path, dpi=110)
+                axes.set_title(title, fontsize=10)
+            for axes in panels[::3]:
+                axes.set_ylabel("share")
+            _draw_rate(panels[7], findings.details["update_rate"])
+            panels[8].set_axis_off()
+            label_lines(*panels[[2, 5, 6, 7]], characters=12)
+            save(figure, path)
 
 
 def output_collapses(goals: Mapping[str, list[float]], name: str) -> Claim:
@@ -108,5 +120,5 @@ def _draw_rate(axes, points) -> None:
     for key, colour, label in (("mean_success", TRUE, "success"), ("mean_gap", LEARNED, "learned reward - success")):
         found = np.array([point[key] for point in points])
         axes.errorbar(rates, found[:, 0], np.abs(found[:, 1:] - found[:, :1]).T, color=colour, marker="o", label=label)
-    axes.set(xscale="log", xlabel="classifier gradient steps\nper 1000 env steps", title="mean over training")
-    axes.legend(frameon=False, fontsize=8)
+    axes.set(xscale="log", xlabel="classifier gradient steps\nper 1000 env steps")
+    axes.set_title("all rates, mean over training", fontsize=10)

@@ -63,7 +63,7 @@ class RobotRecipe:
         titles = {}
         for name in arms:
             mean, low, high = findings.details[name]["success"]
-            titles[name] = f"{name.replace('_', ' ')}: {mean:.2f} [{low:.2f}, {high:.2f}]"
+            titles[name] = f"{name.replace('_', ' ')}: success {mean:.2f} [{low:.2f}, {high:.2f}]"
         draw_curves(arms, titles, [SUCCESS_CURVE], path, other_scale=REWARD_CURVE)
 
 

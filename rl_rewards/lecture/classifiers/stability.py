@@ -57,7 +57,7 @@ class Stability:
         titles = {}
         for name in arms:
             mean, low, high = findings.details[name]["share of evaluations lost"]
-            titles[name] = f"{name}: {mean:.2f} [{low:.2f}, {high:.2f}] of evaluations lost"
+            titles[name] = f"{name.replace('_', ' ')}: {mean:.2f} [{low:.2f}, {high:.2f}] of evaluations lost"
         draw_curves(arms, titles, [SUCCESS_CURVE, (ON_SUCCESSES, GOALS, "D, visited successes")], path)
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from rl_rewards.core.seed_rows import values
-from rl_rewards.reporting.figures.drawing import OTHER, styled
+from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, enough_seeds, exact, in_words
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import last_mean
 
 BEHAVIOURS = {"falling": (5.0, 0.0, 0.0), "standing": (0.0, 1.0, 2.0), "walking": (1.5, 0.9, 1.0)}
@@ -52,11 +53,12 @@ class WalkerHack:
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         with styled():
-            figure = canvas(9.0, 3.4)
+            figure = canvas(9.8, 3.6)
             left, right = figure.subplots(1, 2)
             _draw_window(left)
             _draw_found(right, arms)
-            figure.savefig(path, dpi=110)
+            label_lines(left, right, characters=14)
+            save(figure, path)
 
 
 def reward(behaviour: str, upright_weight: float) -> float:
@@ -129,20 +131,17 @@ def learns(arm: str, measured: Mapping[str, list[float]], walks: bool) -> Claim:
 
 def _draw_window(axes) -> None:
     weights = np.linspace(0.0, 32.0, 100)
-    for name, colour in (("falling", "#D55E00"), ("standing", OTHER), ("walking", "#0072B2")):
+    for name, colour in (("falling", LEARNED), ("standing", OTHER), ("walking", TRUE)):
         axes.plot(weights, [reward(name, weight) for weight in weights], color=colour, label=name)
-    axes.axvspan(*window(), color="#0072B2", alpha=0.1, linewidth=0)
+    axes.axvspan(*window(), color=TRUE, alpha=0.1, linewidth=0)
     axes.set(xlabel="weight of upright", ylabel="reward per step", title="The lecture's sums; shaded: walking is best")
-    axes.legend(frameon=False)
 
 
 def _draw_found(axes, arms: Mapping[str, RunFiles]) -> None:
-    for (name, run), colour in zip(arms.items(), ("#D55E00", "#0072B2"), strict=True):
-        for i in range(run.num_seeds):
-            path = np.array([[values(row, FORWARD)[i], values(row, HEIGHT)[i]] for row in run.evaluation_rows])
-            axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.6, alpha=0.4)
-            label = name.replace("_", " ") if i == 0 else None
-            axes.plot(path[-1, 0], path[-1, 1], "o", color=colour, label=label)
+    for (name, run), colour in zip(arms.items(), (LEARNED, TRUE), strict=True):
+        paths = np.array([[values(row, FORWARD), values(row, HEIGHT)] for row in run.evaluation_rows])  # [t, 2, S]
+        axes.plot(paths[:, 0], paths[:, 1], color=colour, linewidth=0.6, alpha=0.4)
+        nearest = paths[-1, 0].argsort()  # of the label, which is at the last one
+        axes.plot(*paths[-1][:, nearest], "o", color=colour, label=name.replace("_", " "), zorder=3.0)
     axes.axhline(ON_ITS_FEET, color=OTHER, linewidth=0.8, linestyle="--", label="on its feet above")
     axes.set(xlabel="forward speed, m/s", ylabel="height of the torso, m", title="What Walker2d learned; dots: the end")
-    axes.legend(frameon=False)

@@ -15,7 +15,7 @@ from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, gained, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import over_rounds
 
 ERROR, DISAGREEMENT, WIDE, NO_BONUS = "prediction_error", "disagreement", "wide_screen", "no_bonus"
@@ -154,7 +154,7 @@ class NoisyTv:
             watched.set(title="steps at the television", xlabel="episodes", ylabel="share", ylim=(-0.02, 1.02))
             handles, labels = covered.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _key(run: RunFiles, name: str) -> str:

@@ -13,11 +13,12 @@ import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.lecture.demonstrations.constant_action import constant_action_return
-from rl_rewards.reporting.figures.drawing import LEARNED, TRUE, styled
+from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import last_mean, series
 
 RETURN = "eval/true_return_deterministic"
@@ -145,30 +146,28 @@ class GailBenchmark:
         return {**known, "arms": table, "returns": dict(returns), "normalised": normalised}
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
-        details = findings.details
+        del arms
+        details, found = findings.details, findings.details["arms"]
         with styled():
-            figure = canvas(6.0, 3.6)
+            figure = canvas(7.6, 4.2)
             axes = figure.subplots()
             for method, colour in (("gail", TRUE), ("bc", LEARNED)):
-                names = [name for name in arms if name.startswith(f"{method}_")]
+                names = [name for name in found if name.startswith(f"{method}_")]
                 counts = [int(name.rpartition("_")[2]) for name in names]
-                rows = np.array([details["arms"][name]["return"] for name in names])
-                middle, low, high = rows.T
-                axes.errorbar(
-                    counts, middle, [middle - low, high - middle], fmt="o-", color=colour, label=method.upper()
-                )
+                middle, low, high = np.array([found[name]["return"] for name in names]).T
+                spread, words = [middle - low, high - middle], method.upper()
+                axes.errorbar(counts, middle, spread, fmt="o-", color=colour, label=f"{words}, here", zorder=3.0)
                 paper = details["paper"][method]
-                axes.plot(
-                    list(paper), list(paper.values()), "x:", color=colour, alpha=0.6, label=f"{method.upper()}, paper"
-                )
+                counts = [int(count) for count in paper]
+                axes.plot(counts, list(paper.values()), "x:", color=colour, alpha=0.8, label=f"{words}, its paper")
             axes.axhline(details["demonstrator"], color="#555555", linewidth=1.0, label="demonstrator")
             for (name, label), style in zip(NULLS.items(), ("-.", "--", ":", (0, (1, 3))), strict=True):
-                if name in arms:
-                    value = details["arms"][name]["return"][0]
-                    axes.axhline(value, color="#AAAAAA", linestyle=style, linewidth=1.0, label=label)
-            axes.set(xlabel="demonstrations", ylabel="true return", title=self.row)
-            figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+                if name in found:
+                    value = found[name]["return"][0]
+                    axes.axhline(value, color=OTHER, linestyle=style, linewidth=1.0, label=label)
+            axes.set(xlabel="demonstrations", ylabel="true return, mean and 95% interval", title=self.row)
+            label_lines(axes)
+            save(figure, path)
 
 
 def _demonstrations(n: int) -> str:

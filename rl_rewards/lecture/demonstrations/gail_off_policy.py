@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from rl_rewards.core.intervals import mean_interval, ratio_of_medians
-from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.figures.drawing import OTHER, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, enough_seeds, in_words, less, median_at_most
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_mean, save
 from rl_rewards.studies.measures import last_mean, reached_at, series
 
 OFF, ON = "off_policy", "on_policy"
@@ -102,18 +103,15 @@ class GailOffPolicy:
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         final = findings.details["final"]
         with styled():
-            figure = canvas(6.4, 3.6)
+            figure = canvas(7.2, 4.0)
             axes = figure.subplots()
             for name, title in TITLES.items():
                 steps = [row["env_steps"] for row in arms[name].evaluation_rows]
-                found = series(arms[name], self.metric)
-                axes.plot(steps, found, color=COLOURS[name], linewidth=0.5, alpha=0.3)
-                axes.plot(steps, found.mean(axis=1), color=COLOURS[name], linewidth=2.0, label=title)
+                draw_mean(axes, steps, series(arms[name], self.metric), COLOURS[name], title)
             for name, (title, style) in BESIDE.items():
-                axes.axhline(
-                    final[name][0], color="#777777", linestyle=style, linewidth=1.2, label=f"{title}, at the end"
-                )
-            axes.axhline(self.solved, color="#BBBBBB", linewidth=0.8)
-            axes.set(title=self.row, xlabel="environment steps", ylabel=self.metric_name, xscale="log")
-            figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+                axes.axhline(final[name][0], color=OTHER, linestyle=style, linewidth=1.2, label=f"{title}, at the end")
+            axes.axhline(self.solved, color="#AAAAAA", linewidth=0.8, label="counts as solved")
+            axes.set(title=f"{self.row}: mean over seeds and 95% interval", ylabel=self.metric_name,
+                     xlabel="environment steps", xscale="log")  # fmt: skip
+            label_lines(axes)
+            save(figure, path)

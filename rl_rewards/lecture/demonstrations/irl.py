@@ -13,7 +13,7 @@ from rl_rewards.lecture.demonstrations.irl_grid.study import IrlOnGrid
 from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,6 @@ class Irl:
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         with styled():
-            figure = canvas(16.0, 3.6)
+            figure = canvas(9.6, 6.6)
             irl_grid_outcome.draw(figure, findings.details["grid"])
-            figure.savefig(path, dpi=110)
+            save(figure, path)

@@ -12,10 +12,11 @@ import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, gained, in_words, less
-from rl_rewards.studies.drawing import canvas, draw_over_training
+from rl_rewards.studies.drawing import canvas, draw_over_training, save
 from rl_rewards.studies.measures import first_third, last_third, over_rounds
 
 DISTANCE, SUCCESS = "reward/goal_distance", "reward/bob_success"
@@ -73,8 +74,8 @@ class Curriculum:
             success.axhspan(self.hardest, self.easiest, color="#009E73", alpha=0.12)
             far.set(title="how far Alice's goals are", ylabel="cells, shortest path")
             success.set(title="Bob's success, and the band that teaches", ylabel="share of games", ylim=(-0.04, 1.04))
-            far.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            label_lines(success)
+            save(figure, path)
 
 
 def farther(name: str, early: list[float], late: list[float]) -> Claim:

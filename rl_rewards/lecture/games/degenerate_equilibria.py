@@ -18,7 +18,7 @@ from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, enough_seeds, gained, in_words, less
-from rl_rewards.studies.drawing import canvas, draw_over_training
+from rl_rewards.studies.drawing import canvas, draw_over_training, save
 from rl_rewards.studies.measures import last_third, over_rounds
 
 PLAIN = "long_turn"
@@ -78,7 +78,7 @@ class DegenerateEquilibria:
             bars.set_xticks([])
             handles, labels = success.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def prevented(name: str, success: Mapping[str, list[float]], shares: list[float]) -> Claim:

@@ -13,10 +13,11 @@ import numpy as np
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.lecture.games.hall_paths import shortest_paths
 from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, gained, in_words, less
-from rl_rewards.studies.drawing import canvas, draw_over_training
+from rl_rewards.studies.drawing import canvas, draw_over_training, save
 from rl_rewards.studies.measures import last_third, over_rounds
 
 TIME, WIN, RANDOM = "time", "win", "random_alice"
@@ -69,8 +70,8 @@ class SelfPlayHall:
                 draw_over_training(success, run, "reward/bob_success", *STYLES[name])
             far.set(title="how far Alice's goals are", ylabel="cells")
             success.set(title="Bob's success", ylabel="share of games", ylim=(-0.04, 1.04))
-            far.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            label_lines(success)
+            save(figure, path)
 
 
 def _against(shares: Mapping[str, list[float]], other: str, claim: str) -> Claim:

@@ -14,10 +14,11 @@ import numpy as np
 from rl_rewards.core.intervals import mean_interval, ratio_of_medians
 from rl_rewards.core.seed_rows import values
 from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, in_words, median_at_most
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import over_rounds, reached_at
 
 EPISODES, SUCCESS, TOUCHED = "reward/task_episodes", "eval/success", "reward/touched"
@@ -91,9 +92,9 @@ class SelfPlayTransfer:
             success.set(title=f"{self.row}: success", xlabel="supervised episodes", ylim=(-0.04, 1.04))
             success.set_xscale("symlog", linthresh=100)
             success.set_xlim(left=0)
-            success.legend(frameon=False, fontsize=8)
             self._draw_games(touched, arms.get(GAMES))
-            figure.savefig(path, dpi=110)
+            label_lines(success)
+            save(figure, path)
 
     def _draw_games(self, axes: Any, run: RunFiles | None) -> None:
         if run is None:

@@ -23,7 +23,7 @@ from rl_rewards.reporting.figures.drawing import ALARM, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, enough_seeds
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,7 +106,7 @@ class Audits:
             panels = figure.subplots(2, 4).reshape(-1)
             for axes, name in zip(panels, (*PLANTED, *NULLS), strict=True):
                 _panel(axes, name, findings.details["effects"][name])
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _audited(edited: Edited, returns: Callable[[Transition], Float[np.ndarray, " N"]]) -> list[Found]:

@@ -25,11 +25,12 @@ from rl_rewards.loop.build import build_env
 from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.rewards.base import RewardSource
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import last_mean
 
@@ -131,8 +132,8 @@ class BestOfNResponses:
             kl.plot(exact, np.array([found["kl"][str(n)] for n in CHOICES]), color=TRUE, linewidth=0.8, alpha=0.6)
             plane.set(xlabel="distance from the policy, √KL", ylabel="reward", title="best of n, and RL")
             kl.set(xlabel="log n - (n - 1) / n, nats", ylabel="measured, nats", title="KL divergence, seeds")
-            plane.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            label_lines(plane)
+            save(figure, path)
 
 
 def drawer(

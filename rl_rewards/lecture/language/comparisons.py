@@ -13,10 +13,11 @@ import numpy as np
 from rl_rewards.labelers.oracle import CEILING
 from rl_rewards.lecture.language.measures import at_the_end
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 
 ARMS = {"reward_100": 100, "reward_model": 1000, "reward_3000": 3000, "reward_10000": 10_000}
 """Arm -> its number of comparisons."""
@@ -85,5 +86,5 @@ class NumberOfComparisons:
                     axes.plot(numbers, each, color=colour, linewidth=0.5, alpha=0.3)
             axes.axhline(0.5, color=OTHER, linewidth=0.6)
             axes.set(xscale="log", xlabel="comparisons", ylabel="accuracy", title="held-out prompts; thin: seeds")
-            axes.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            label_lines(axes)
+            save(figure, path)

@@ -17,7 +17,7 @@ from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import LAST, last_mean
 
 BEFORE, SL, BY_REVISION, BY_CHOICE = "helpful_responses", "sl_cai", "rl_revision", "rl_choice"
@@ -104,7 +104,6 @@ class ConstitutionalAI:
                 means = np.mean(points["helpful"]), np.mean(points["harmless"])
                 left.plot(*means, "o", color=colour, label=POLICIES[name])
             left.set(xlabel="helpful, gold of other prompts", ylabel="harmless, gold of harmful requests")
-            left.legend(frameon=False, fontsize=8)
             shown = [critic, *(complied[name] for name in POLICIES)]
             for place, words in enumerate(shown):
                 for shift, kind, colour in ((-0.2, "seen", TRUE), (0.2, "new", LEARNED)):
@@ -114,8 +113,9 @@ class ConstitutionalAI:
                     right.plot(np.full(len(values), place + shift), values, ".", color=colour, markersize=3)
             right.set_xticks(range(len(shown)), ["right\ncritiques", "helpful", "SL", "RL rev.", "RL ch."], fontsize=7)
             right.set(ylabel="share", title="critiques; compliance of policies")
-            right.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            left.legend(frameon=False, fontsize=9)  # points have no ends to be named at
+            right.legend(frameon=False, fontsize=9)  # nor have bars
+            save(figure, path)
 
 
 def values_of(run: RunFiles, evaluations: int) -> dict[str, list[float]]:

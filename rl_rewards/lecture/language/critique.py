@@ -21,7 +21,7 @@ from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 
 PAIRS = {"narrow": ("sft_narrow", "judge_narrow"), "usual": ("sft_chains", "outcome_model"),
          "wide": ("sft_wide", "judge_wide")}  # fmt: skip
@@ -113,8 +113,8 @@ class Critique(DrawsChains):
                 axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
                 axes.set(xlabel="pass@1 of the generator", title=size, xlim=(0, 1), ylim=(lowest, 1))
             figure.axes[0].set_ylabel("skill of the judge, 2 AUC - 1")
-            figure.axes[0].legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            figure.axes[0].legend(frameon=False, fontsize=9)  # points have no ends to be named at
+            save(figure, path)
 
 
 def by_kind(drawn: DrawnChains, score: Any, state: Any) -> dict[str, dict[str, float]]:

@@ -17,11 +17,12 @@ from jaxtyping import Array, Float
 from rl_rewards.core.preference_losses import dpo_loss
 from rl_rewards.lecture.language.measures import BETTER, GOLD, KL, at_evaluations, at_level, draw_path
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_most, in_words, less
 from rl_rewards.studies.densities import seed_keys
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import LAST, last_mean
 
@@ -93,8 +94,8 @@ class DirectPreferences:
                     draw_path(axes, arms[name], colour, f"{method}, {beta:g}", style)
             axes.axhline(np.mean(findings.details["gold"]["sft"]), color=OTHER, linestyle=":", linewidth=1.0)
             axes.set(xlabel="distance from fine-tuning, √KL", ylabel="gold", title="DPO and RL by beta, means of seeds")
-            axes.legend(frameon=False, fontsize=8, ncols=2)
-            figure.savefig(path, dpi=110)
+            label_lines(axes)
+            save(figure, path)
 
 
 def best_elsewhere(gold: Mapping[str, Sequence[float]], arms: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ from rl_rewards.reporting.figures.drawing import ALARM, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, enough_seeds, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import last_mean
 
@@ -123,7 +123,7 @@ class JudgeBias:
             panels = figure.subplots(1, len(LEANING))
             for axes, (name, found) in zip(panels, manner.items(), strict=True):
                 _bars(axes, found, gold, LEANING[name][3])
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _debiased(leaning: str) -> list[str]:

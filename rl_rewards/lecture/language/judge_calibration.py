@@ -29,7 +29,7 @@ from rl_rewards.reporting.figures.drawing import ALARM, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 
 ENV = "env=text_prompts"
 """The environment whose labelers are composed."""
@@ -147,8 +147,8 @@ class JudgeCalibration:
             axes.axvline(float(np.mean(people)), color=ALARM, linestyle="--", linewidth=1.2, label="half of the people")
             axes.set_yticks(range(len(judges)), names)
             axes.set(xlim=(0.0, 1.0), ylim=(len(judges) - 0.5, -0.5), xlabel="share of pairs in the people's order")
-            axes.legend(frameon=False, fontsize=8, loc="center left")
-            figure.savefig(path, dpi=110)
+            axes.legend(frameon=False, fontsize=9, loc="center left")  # the only line is vertical
+            save(figure, path)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rl_rewards.lecture.language.measures import BETTER, GOLD, KL, at_the_end, draw_path, draw_seeds, evaluated_rounds
+from rl_rewards.lecture.language.measures import BETTER, GOLD, KL, at_the_end, draw_path, evaluated_rounds
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, enough_seeds, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_seeds, save
 from rl_rewards.studies.measures import LAST, last_mean, series
 
 BETAS = {"no_penalty": 0.0, "rl_0_03": 0.03, "rlhf": 0.1, "rl_0_3": 0.3, "rl_1": 1.0}
@@ -91,9 +92,8 @@ class KLFrontier:
             ends.set(xlabel="√KL", ylabel="gold", title="seeds at the end, by beta (dotted: fine-tuned)")
             paths.set(xlabel="√KL", ylabel="gold", title="the way there, means")
             errors.set(xlabel="rounds of RL", ylabel="gold", title="gold plus an error, beta 0.1")
-            for axes in (paths, errors):
-                axes.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            label_lines(paths, errors)
+            save(figure, path)
 
 
 def _more(claim: str, gold: Mapping[str, list[float]], better: str, worse: str) -> Claim:

@@ -70,9 +70,3 @@ def draw_path(axes: "Axes", run: RunFiles, colour: str, label: str, style: str =
     axes.plot(
         far, series(run, GOLD).mean(axis=1), color=colour, marker=".", linewidth=1.4, linestyle=style, label=label
     )
-
-
-def draw_seeds(axes: "Axes", rounds: Sequence[int], each: Float[np.ndarray, "t s"], colour: str, label: str) -> None:
-    """Draw every seed thin and their mean thick."""
-    axes.plot(rounds, each, color=colour, linewidth=0.6, alpha=0.35)
-    axes.plot(rounds, each.mean(axis=1), color=colour, linewidth=2.0, label=label)

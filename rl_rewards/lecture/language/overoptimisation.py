@@ -21,14 +21,14 @@ from rl_rewards.lecture.language.measures import (
     at_the_end,
     best,
     draw_path,
-    draw_seeds,
     evaluated_rounds,
 )
 from rl_rewards.reporting.figures.drawing import FAILURE, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, enough_seeds, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_seeds, save
 from rl_rewards.studies.measures import last_mean, over_rounds, series
 
 COMPARISONS = {"no_penalty_100": 100, "no_penalty": 1000, "no_penalty_3000": 3000}
@@ -171,12 +171,12 @@ class OverOptimisation:
                 for (name, words), colour in zip(group.items(), colours, strict=False):
                     draw_seeds(axes, evaluated_rounds(arms[name]), np.array(curves[name]), colour, words)
                 axes.set(xlabel="rounds of RL", title=title)
-                axes.legend(frameon=False, fontsize=8)
             for (name, n), colour in zip(COMPARISONS.items(), colours, strict=False):
                 draw_path(paths, arms[name], colour, f"{n:,}")
             panels[0].set(ylabel="gold")
             paths.set(xlabel="distance from fine-tuning, √KL", title="against distance, means")
-            figure.savefig(path, dpi=110)
+            label_lines(*panels, paths)
+            save(figure, path)
 
 
 def _warned(arms: Mapping[str, RunFiles], signal: tuple[str, float, float]) -> list[float]:

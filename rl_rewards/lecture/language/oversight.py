@@ -22,7 +22,7 @@ from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, OTHER, TRUE, st
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, in_words, more_than
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 
 JUDGES = {"whole": "judge_narrow", "steps": "weak_steps", "strong": "process_model"}
 """Models by what they do here, and their arms: the weak judge of responses, that of steps, and the debaters."""
@@ -84,7 +84,7 @@ class Oversight(DrawsChains):
             axes.axhline(0.5, color=OTHER, linestyle=":", linewidth=1.0)
             axes.set_xticks(range(len(WAYS)), [f"{way}\n{in_words(accuracy[way])}" for way in WAYS], fontsize=6)
             axes.set(ylim=(0.4, 1.0), ylabel="right against wrong answers", title="a weak judge, and its helpers")
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def judged(

@@ -23,7 +23,7 @@ from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, in_words
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.fronts import SPECIALISTS, TOLD, Front, draw_front, front_claims, in_lists, read_front
 
@@ -100,8 +100,8 @@ class HelpfulHarmless:
             draw_front(claimed, heads, {})
             true.set(xlabel="help (gold)", ylabel="harmlessness (gold)", title="the truth")
             claimed.set(xlabel="help, deviations", ylabel="harmlessness, deviations", title="what the heads claim")
-            true.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            true.legend(frameon=False, fontsize=9)  # points have no ends to be named at
+            save(figure, path)
 
 
 def scripted(env: TextEnv, quality: str, texts: int, seed: int) -> list[float]:

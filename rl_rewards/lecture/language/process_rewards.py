@@ -20,10 +20,11 @@ from rl_rewards.lecture.language.chains import IN_STEPS, DrawnChains, DrawsChain
 from rl_rewards.lecture.language.measures import at_the_end
 from rl_rewards.loop.sources import restore_from_run
 from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, in_words, less, more_than
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import last_mean
 
 MODELS = {"process": "process_model", "outcome": "outcome_model", "completions": "completion_model"}
@@ -136,13 +137,13 @@ class ProcessRewards(DrawsChains):
             best.set_xscale("log", base=2)
             best.set_xticks(CHOICES, [str(n) for n in CHOICES])
             best.set(xlabel="n", ylabel="share of sound responses", title="the best of n")
-            best.legend(frameon=False, fontsize=8)
             for place, (name, values) in enumerate(found["rl"]["sound"].items()):
                 rl.bar(place, np.mean(values), color=COLOURS[name], alpha=0.6)
                 rl.plot(np.full(len(values), place), values, ".", color=COLOURS[name], markersize=4)
             rl.set_xticks(range(len(POLICIES)), list(POLICIES), fontsize=8)
             rl.set(ylabel="share of sound responses", title="policies after RL")
-            figure.savefig(path, dpi=110)
+            label_lines(best)
+            save(figure, path)
 
 
 def measured(drawn: DrawnChains, score: Any, fold: Any, state: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 
 ENV = "env=text_prompts"
 """The environment whose labeler is composed."""
@@ -185,8 +185,8 @@ class RealConstitution:
             lengths.set(
                 xlim=(0, most), ylim=(0, 1.25 * most), xlabel="words of the response", ylabel="words of the revision"
             )
-            lengths.legend(frameon=False, fontsize=8, loc="upper left")
-            figure.savefig(path, dpi=110)
+            lengths.legend(loc="upper left", frameon=False, fontsize=9)  # points have no ends to be named at
+            save(figure, path)
 
 
 def _alike(first: str, second: str) -> float:

@@ -16,10 +16,11 @@ from jaxtyping import Float
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.reporting.evaluation_files import read_evaluations
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import over_rounds
 
 BETTER = 0.3
@@ -86,8 +87,8 @@ class RealModel:
                 axes.step(each, np.arange(1, len(each) + 1) / len(each), where="post", color=colour, linewidth=2.0,
                           label=f"{name.replace('_', ' ')}: {in_words(found)}")  # fmt: skip
             axes.set(xlabel="gold of a prompt (rated sentiment, guarded)", ylabel="share of prompts up to it")
-            axes.legend(frameon=False, fontsize=8, loc="upper left")
-            figure.savefig(path, dpi=110)
+            label_lines(axes)
+            save(figure, path)
 
 
 def gold_of(run: RunFiles, responses: int) -> Float[np.ndarray, "responses prompts"]:

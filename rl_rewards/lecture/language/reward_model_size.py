@@ -15,14 +15,14 @@ from rl_rewards.lecture.language.measures import (
     at_the_end,
     best,
     draw_path,
-    draw_seeds,
     evaluated_rounds,
 )
 from rl_rewards.reporting.figures.drawing import LEARNED, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_seeds, save
 from rl_rewards.studies.measures import last_mean, series
 
 SIZES = ("narrow", "wide")
@@ -83,5 +83,5 @@ class RewardModelSize:
                 draw_path(paths, run, colour, size)
             rounds.set(xlabel="rounds of RL", ylabel="gold", title="3,000 comparisons, by size")
             paths.set(xlabel="distance from fine-tuning, √KL", title="against distance, means")
-            rounds.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            label_lines(paths)
+            save(figure, path)

@@ -16,7 +16,7 @@ from rl_rewards.reporting.figures.drawing import OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import last_mean
 
 ERRING = {"policy_70": 0.7, "policy_80": 0.8, "policy_90": 0.9, "policy_always_right": 1.0}
@@ -103,4 +103,4 @@ class RLAIF:
             axes.annotate("people", (0.0, float(np.mean(gold[PEOPLE]))), xycoords=("axes fraction", "data"),
                           xytext=(4, 3), textcoords="offset points", fontsize=8)  # fmt: skip
             axes.set(xlabel="share of the judge's answers that are right", ylabel="gold at the end")
-            figure.savefig(path, dpi=110)
+            save(figure, path)

@@ -21,14 +21,14 @@ from rl_rewards.lecture.language.measures import (
     at_the_end,
     best,
     draw_path,
-    draw_seeds,
     evaluated_rounds,
 )
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, enough_seeds, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_seeds, save
 from rl_rewards.studies.measures import LAST, last_mean, series
 
 POLICIES = {"rlhf": "beta 0.1", "no_penalty": "beta 0"}
@@ -117,5 +117,5 @@ class RLHF:
             gold.set(xlabel="rounds of RL", ylabel="gold", title="true reward (gold)")
             proxy.set(xlabel="rounds of RL", ylabel="reward model", title="learned reward (proxy)")
             plane.set(xlabel="distance from fine-tuning, √KL", ylabel="gold", title="gold against distance")
-            gold.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            label_lines(plane)
+            save(figure, path)

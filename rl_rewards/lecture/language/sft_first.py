@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rl_rewards.lecture.language.measures import BETTER, GOLD, draw_seeds, evaluated_rounds
+from rl_rewards.lecture.language.measures import BETTER, GOLD, evaluated_rounds
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, in_words, less, median_at_most
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_seeds, save
 from rl_rewards.studies.measures import last_mean, reached_at, series
 
 STARTS = {"rl_fine_tuned": "fine-tuned", "rl_pretrained": "pre-trained"}
@@ -73,8 +74,8 @@ class FineTuningFirst:
             for start, colour in (("fine_tuned", TRUE), ("pretrained", LEARNED)):
                 axes.plot(0, np.mean(details["before"][start]), "o", color=colour)
             axes.set(xlabel="rounds of RL", ylabel="gold", title="gold, by what RL begins with (dotted: target)")
-            axes.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            label_lines(axes)
+            save(figure, path)
 
 
 def _median_in_words(found: Sequence[float]) -> str:

@@ -17,7 +17,7 @@ from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, in_words
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import SUCCESS, last_mean
 
 ITERATIONS = ("iteration_0", "iteration_1", "iteration_2")
@@ -89,7 +89,7 @@ class Iterated:
                 axes.bar(range(len(TITLES)), means, yerr=spread, color=colours, capsize=3)
                 axes.set_xticks(range(len(TITLES)), list(TITLES.values()), fontsize=7.5)
                 axes.set(title=label, ylim=(0, None))
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def throughput_of(run: RunFiles) -> list[float]:

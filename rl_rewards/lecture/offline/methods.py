@@ -13,11 +13,12 @@ import numpy as np
 
 from rl_rewards.data.reference_returns import normalized_score
 from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.online_budget import BudgetCurve, online_budget
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import last_mean
 
 METHODS = {
@@ -131,6 +132,6 @@ class OfflineMethods:
                 budget.plot(range(1, BUDGET + 1), curve["mean"], linewidth=1.8, label=data.replace("_", " "))
             budget.set(xscale="log", xlabel="online episodes", ylabel="score of the chosen policy", ylim=(-4, 108))
             budget.set_title("choosing among the eight", loc="left")
-            budget.legend(frameon=False, fontsize=8)
             figure.suptitle(self.row, x=0.01, ha="left")
-            figure.savefig(path, dpi=110)
+            label_lines(budget)
+            save(figure, path)

@@ -18,7 +18,7 @@ from rl_rewards.reporting.figures.drawing import styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.evidence import Evidence
 from rl_rewards.studies.measures import SUCCESS, last_mean, series
 
@@ -141,7 +141,7 @@ class Overestimation:
             right.set(title="success", xlabel="gradient steps", ylabel="share of episodes", ylim=(-0.04, 1.04))
             handles, labels = right.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
-            figure.savefig(path, dpi=110)
+            save(figure, path)
 
 
 def _many_times(of: str, values: list[float], least: float) -> Evidence:

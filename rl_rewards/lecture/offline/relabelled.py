@@ -17,7 +17,7 @@ from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, at_most, in_words
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.measures import last_mean
 
 TRUE_REWARD = "true"
@@ -87,4 +87,4 @@ class Relabelled:
             axes.set_xticks(shares, [f"{one:g}" for one in shares])
             axes.minorticks_off()
             figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            save(figure, path)

@@ -13,10 +13,11 @@ import numpy as np
 
 from rl_rewards.core.checks import require
 from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 from rl_rewards.studies.fronts import Front, draw_front, front_claims, in_lists, read_front
 
 TRUE = ("progress_part_return", "gentleness_part_return")
@@ -57,11 +58,11 @@ class FastGentle:
         found = findings.details
         true, heads = (Front(**{name: np.array(one) for name, one in found[of].items()}) for of in ("true", "heads"))
         with styled():
-            figure = canvas(9.0, 4.0)
+            figure = canvas(9.4, 4.0)
             left, right = figure.subplots(1, 2)
             draw_front(left, true, {"stands still": (0.0, 0.0)})
             draw_front(right, heads, {})
             left.set(xlabel="progress, a second", ylabel="gentleness", title="the truth, means over steps")
             right.set(xlabel="speed", ylabel="gentleness", title="what the heads claim, returns")
-            left.legend(frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+            label_lines(right, characters=12)
+            save(figure, path)

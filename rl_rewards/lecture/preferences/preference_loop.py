@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
-from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.figures.drawing import OTHER, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import Claim, at_least, gained, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, count_steps, draw_mean, save
 from rl_rewards.studies.measures import last_mean, series
 
 RETURN = "eval/true_return"
@@ -77,19 +78,17 @@ class PreferenceLoop:
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         shades = iter(SHADES)
         with styled():
-            figure = canvas(6.6, 3.6)
+            figure = canvas(7.2, 4.0)
             axes = figure.subplots()
             for name, run in arms.items():
                 colour, line = STYLES[name] if name in STYLES else (next(shades), "-")
-                found = series(run, RETURN)
                 steps = [row["env_steps"] for row in run.evaluation_rows]
-                axes.plot(steps, found.mean(axis=1), line, color=colour, label=name.replace("_", " "))
-                low, high = np.array([mean_interval(one.tolist())[1:] for one in found]).T
-                axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
-            axes.axhline(findings.details["untrained"], color="#AAAAAA", linestyle=":", label="untrained")
-            axes.set(xlabel="env steps", ylabel="true return", title=self.row)
-            figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-            figure.savefig(path, dpi=110)
+                draw_mean(axes, steps, series(run, RETURN), colour, name.replace("_", " "), line)
+            axes.axhline(findings.details["untrained"], color=OTHER, linestyle=":", label="untrained")
+            axes.set(ylabel="true return", title=f"{self.row}: mean over seeds and 95% interval")
+            count_steps(axes)
+            label_lines(axes)
+            save(figure, path)
 
 
 def _labels(run: RunFiles) -> list[float]:

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from rl_rewards.reporting.figures.drawing import ALARM, GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.studies.claims import Claim, at_most, in_words
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_seeds, save
 from rl_rewards.studies.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -158,12 +159,13 @@ def summary(found: TrainedOutputs) -> dict[str, Any]:
 def draw(details: Mapping[str, Any], path: Path) -> None:
     """Draw the grid, the effect of mixup on its balanced column, and the counterexample on the line."""
     with styled():
-        figure = canvas(13.0, 3.9)
-        grid, balanced, line = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.35])
-        _draw_grid(grid, details)
-        _draw_balanced(balanced, details)
-        _draw_line(line, details["curve"])
-        figure.savefig(path, dpi=110)
+        figure = canvas(9.4, 7.0)
+        panels = figure.subplot_mosaic([["grid", "balanced"], ["line", "line"]])
+        _draw_grid(panels["grid"], details)
+        _draw_balanced(panels["balanced"], details)
+        _draw_line(panels["line"], details["curve"])
+        label_lines(panels["balanced"], panels["line"])
+        save(figure, path)
 
 
 def _draw_grid(axes: "Axes", details: Mapping[str, Any]) -> None:
@@ -185,33 +187,25 @@ def _draw_balanced(axes: "Axes", details: Mapping[str, Any]) -> None:
     axes.plot(shares, 1.0 / (1.0 + shares), color=OTHER, linestyle="--", label="1 / (1 + a)")
     axes.plot(details["shares"], np.array(details["grid"])[:, balanced], "o", color=TRUE, label="measured")
     axes.plot(details["shares"], details["mixup"], "s", color=LEARNED, label="with mixup")
-    axes.axhline(BOUND, color=ALARM, linewidth=0.8)
+    axes.axhline(BOUND, color=ALARM, linewidth=0.8, label="one half")
     axes.set(xlabel="a, share of negatives distributed as D+", ylabel="C(s+)", ylim=(0.4, 1.04))
-    axes.set_title("Balanced batches")
-    axes.legend()
+    axes.set_title("Balanced batches (k = 1)")
 
 
 def _draw_line(axes: "Axes", curve: Mapping[str, Any]) -> None:
     x = np.array(curve["x"])
     tallest = max(*curve["success"], *curve["visited"])
-    for name, colour, label in (("success", GOALS, "D+ (scaled)"), ("visited", OTHER, "D- (scaled)")):
-        axes.fill_between(x, np.array(curve[name]) / tallest, color=colour, alpha=0.3, linewidth=0.0, label=label)
-    measured = np.array(curve["measured"])
-    axes.plot(x, measured.T, color=LEARNED, linewidth=0.6, alpha=0.5)
-    axes.plot([], [], color=LEARNED, label="C by visits, every seed")
-    axes.plot(x, np.array(curve["by_places"]).T, color=TRUE, linewidth=0.6, alpha=0.5)
-    axes.plot([], [], color=TRUE, label="C by places, every seed")
+    for name, colour, words, which in (("success", GOALS, "density of D+", -1), ("visited", OTHER, "density of D-", 0)):
+        density = np.array(curve[name]) / tallest
+        axes.fill_between(x, density, color=colour, alpha=0.3, linewidth=0.0)
+        peak = 1 + np.flatnonzero(np.diff(np.sign(np.diff(density))) < 0)[which]
+        axes.text(x[peak], min(density[peak] + 0.02, 0.3), words, color="#333333", ha="center", va="bottom")
+    draw_seeds(axes, x, np.array(curve["measured"]).T, LEARNED, "C by visits")
+    draw_seeds(axes, x, np.array(curve["by_places"]).T, TRUE, "C by places")
     known = np.array(curve["success"]) + np.array(curve["visited"]) > 1e-3
-    axes.plot(
-        x,
-        np.where(known, curve["exact"], np.nan),
-        color="black",
-        linestyle="--",
-        linewidth=1.2,
-        label="exact, by visits",
-    )
-    axes.axhline(BOUND, color=ALARM, linewidth=0.8)
+    exact = np.where(known, curve["exact"], np.nan)
+    axes.plot(x, exact, color="black", linestyle="--", linewidth=1.2, label="exact, by visits", zorder=4.0)
+    axes.axhline(BOUND, color=ALARM, linewidth=0.8, label="one half")
     shown = x[known]
-    axes.set(xlabel="s", ylabel="C(s)", ylim=(-0.04, 1.04), xlim=(shown.min() - 0.3, shown.max() + 0.3))
-    axes.set_title("A policy that gathers at one kind of success")
-    axes.legend(loc="upper left", fontsize=8)
+    axes.set(xlabel="state s", ylabel="output C(s)", ylim=(-0.04, 1.04), xlim=(shown.min() - 0.3, shown.max() + 0.1))
+    axes.set_title("A policy that gathers at one kind of success; thin lines are seeds, and densities are scaled")

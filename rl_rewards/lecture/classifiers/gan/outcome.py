@@ -1,5 +1,6 @@
 """Divergence, claims and figure of ``gan``, from the samples of its generators; no training."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.studies.claims import Claim, at_most, enough_seeds, in_words
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_seeds, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,26 +94,24 @@ def _last(series: list[list[float]]) -> list[float]:
 def draw(details: Mapping[str, Any], path: Path) -> None:
     """Draw, for every arm and seed, the divergence over updates and the final samples."""
     with styled():
-        figure = canvas(13.0, 6.4)
+        figure = canvas(9.8, 5.6)
         panels = figure.subplots(2, len(details["arms"]), sharey="row", sharex="row", squeeze=False)
         for column, (name, arm) in enumerate(details["arms"].items()):
             _draw_divergence(panels[0, column], details, arm)
-            panels[0, column].set_title(NAMES[name].capitalize())
+            panels[0, column].set_title(textwrap.fill(NAMES[name].capitalize(), 30))
             _draw_made(panels[1, column], details, arm)
         panels[0, 0].set_ylabel("Jensen-Shannon divergence, nats")
         panels[1, 0].set_ylabel("density")
-        panels[0, 0].legend(fontsize=8)
-        panels[1, 0].legend(fontsize=8)
-        figure.savefig(path, dpi=110)
+        label_lines(*panels[:, -1], characters=14)
+        save(figure, path)
 
 
 def _draw_divergence(axes: "Axes", details: Mapping[str, Any], arm: Mapping[str, Any]) -> None:
     lines = np.array(arm["divergence"])
     updates = details["updates"] * (np.arange(lines.shape[1]) + 1) / lines.shape[1]
-    axes.plot(updates, lines.T, color=LEARNED, linewidth=0.6, alpha=0.5)
-    axes.plot(updates, lines.mean(axis=0), color=LEARNED, linewidth=2.0, label="mean and every seed")
+    draw_seeds(axes, updates, lines.T, LEARNED, "mean; thin lines are seeds")
     axes.axhline(details["threshold"], color=ALARM, linewidth=0.8, label=f"threshold {details['threshold']}")
-    axes.axhline(np.mean(details["floor"]), color=OTHER, linewidth=0.8, linestyle=":", label="data's own draws")
+    axes.axhline(np.mean(details["floor"]), color=OTHER, linewidth=0.8, linestyle=":", label="the data's own draws")
     axes.set(xlabel="updates of both players", yscale="log", xlim=(0, details["updates"] * 1.02))
 
 
@@ -120,8 +120,7 @@ def _draw_made(axes: "Axes", details: Mapping[str, Any], arm: Mapping[str, Any])
     width = edges[1] - edges[0]
     middle = 0.5 * (edges[1:] + edges[:-1])
     made = np.array(arm["made"])[:, 1:-1] / width
-    axes.plot(middle, made.T, color=LEARNED, linewidth=0.5, alpha=0.5)
-    axes.plot([], [], color=LEARNED, label="made in the end, every seed")
-    axes.plot(middle, np.array(details["data"])[1:-1] / width, color=TRUE, label="data, exact")
+    draw_seeds(axes, middle, made.T, LEARNED, "made in the end")
+    axes.plot(middle, np.array(details["data"])[1:-1] / width, color=TRUE, label="data, exact", zorder=4.0)
     axes.set(xlabel="x", ylim=(0.0, 3.0 * max(details["data"]) / width))
-    axes.set_title(f"D on data in the end {in_words(_last(arm['prob_data']), 3)}", fontsize=9.5)
+    axes.set_title(f"D on data at the end:\n{in_words(_last(arm['prob_data']), 3)}", fontsize=9.5)

@@ -11,8 +11,9 @@ from jaxtyping import Float
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.envs.point import NORMAL_QUADRANT
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.studies.claims import Claim, at_most, enough_seeds, in_words
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_seeds, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,12 +141,13 @@ def summary(found: ExpectedMaxima) -> dict[str, Any]:
 def draw(details: Mapping[str, Any], path: Path) -> None:
     """Draw the gap to 1 against n, the distribution of outputs at unknown states, and the first seed's square."""
     with styled():
-        figure = canvas(13.0, 4.0)
-        gap, outputs, square = figure.subplots(1, 3, width_ratios=[1.2, 1.1, 1.0])
-        _draw_gap(gap, details)
-        _draw_outputs(outputs, details)
-        _draw_square(square, details)
-        figure.savefig(path, dpi=110)
+        figure = canvas(9.4, 7.0)
+        panels = figure.subplot_mosaic([["gap", "gap"], ["outputs", "square"]])
+        _draw_gap(panels["gap"], details)
+        _draw_outputs(panels["outputs"], details)
+        _draw_square(panels["square"], details)
+        label_lines(panels["gap"], panels["outputs"])
+        save(figure, path)
 
 
 def _draw_gap(axes: "Axes", details: Mapping[str, Any]) -> None:
@@ -154,24 +156,19 @@ def _draw_gap(axes: "Axes", details: Mapping[str, Any]) -> None:
     drawn = 1.0 - np.array(details["uniform_maximum"]).mean(axis=0)
     axes.loglog(details["uniforms"], drawn, "x", color=OTHER, markersize=7, label="uniform numbers, drawn")
     for colour, (name, gaps) in zip(COLOURS, details["gap_to_one"].items(), strict=False):
-        axes.loglog(details["states"], np.array(gaps).T, color=colour, linewidth=0.5, alpha=0.5)
-        axes.loglog(details["states"], np.mean(gaps, axis=0), "o-", color=colour, label=f"classifiers, {name}")
+        draw_seeds(axes, details["states"], np.array(gaps).T, colour, f"classifiers, {name}")
     axes.set(xlabel="n, states away from D+ and D-", ylabel="1 - E max of the output")
-    axes.set_title("What the best of n states lacks to 1")
-    axes.legend(fontsize=8, loc="center", bbox_to_anchor=(0.62, 0.27))  # between the lines
+    axes.set_title("What the best of n states lacks to 1; thin lines are seeds")
 
 
 def _draw_outputs(axes: "Axes", details: Mapping[str, Any]) -> None:
     for colour, name in zip(COLOURS, details["gap_to_one"], strict=False):
-        shares = np.array(details[name]["share_in_bin"])
-        axes.stairs(
-            shares.mean(axis=0), details[name]["bins"], color=colour, linewidth=1.8, label=f"classifiers, {name}"
-        )
+        shares, edges = np.array(details[name]["share_in_bin"]).mean(axis=0), details[name]["bins"]
+        axes.step(edges, [*shares, shares[-1]], where="post", color=colour, label=f"classifiers, {name}")
     bins = len(details[next(iter(details["gap_to_one"]))]["bins"]) - 1
-    axes.axhline(1.0 / bins, color=OTHER, linestyle="--", label="uniform")
+    axes.axhline(1.0 / bins, color=OTHER, linestyle="--", label="uniform numbers")
     axes.set(xlabel="C(s) at states away from D+ and D-", ylabel=f"share in each of {bins} bins", yscale="log")
     axes.set_title("One unknown state")
-    axes.legend(fontsize=8, loc="upper left")
 
 
 def _draw_square(axes: "Axes", details: Mapping[str, Any]) -> None:
@@ -184,7 +181,7 @@ def _draw_square(axes: "Axes", details: Mapping[str, Any]) -> None:
     axes.text(low + 0.05, low + 0.05, "D-", color="white")
     axes.add_patch(Circle((0.0, 0.0), details["goal_radius"], fill=False, edgecolor="black", linewidth=1.5))
     axes.text(0.0, 0.0, "D+", color="black", ha="center", va="center")
-    axes.figure.colorbar(image, ax=axes, label="C(s)", shrink=0.85)
+    axes.figure.colorbar(image, ax=axes, label="C(s)", shrink=0.7, fraction=0.06)
     axes.set(xlabel="x", ylabel="y")
-    axes.set_title(f"The square, first seed, {name}")
+    axes.set_title(f"The first seed, {name}")
     axes.grid(False)

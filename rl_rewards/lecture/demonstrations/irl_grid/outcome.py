@@ -7,11 +7,13 @@ import numpy as np
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import LEARNED, OTHER, TRUE
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.studies.claims import Claim, at_most
+from rl_rewards.studies.drawing import draw_seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import Figure
 
 COLOURS = (LEARNED, TRUE)
 
@@ -51,34 +53,35 @@ def _below(found: Mapping[str, Any], name: str, error: str, claim: str, toleranc
     )
 
 
-def draw(figure: "Figure | SubFigure", found: Mapping[str, Any]) -> None:
+def draw(figure: "Figure", found: Mapping[str, Any]) -> None:
     """Draw the first seed's true and learned reward, and both errors against the number of demonstrations."""
     true = np.array(found["true_reward"][0])
     rewards = {"True reward, first seed": true}
     for name, learned in found["learned_reward"].items():  # a constant moves no policy: shown with the true mean
         rewards[f"Learned, by {name}"] = np.array(learned[0]) - np.mean(learned[0]) + true.mean()
     low, high = (float(pick([pick(reward) for reward in rewards.values()])) for pick in (np.min, np.max))
-    *maps, value, visits = figure.subplots(1, len(rewards) + 2, width_ratios=[1.0] * len(rewards) + [1.25, 1.25])
+    above, below = figure.subfigures(2, 1)
+    maps = np.atleast_1d(above.subplots(1, len(rewards)))
     size, image = found["size"], None
     for axes, (title, reward) in zip(maps, rewards.items(), strict=True):
         square = reward.reshape(size, size)
         image = axes.imshow(square, origin="lower", cmap="cividis", extent=(0, size, 0, size), vmin=low, vmax=high)
-        axes.set_title(title)
+        axes.set(title=title, xlabel="column of the grid")
         axes.grid(False)
+    maps[0].set_ylabel("row of the grid")
     assert image is not None
-    figure.colorbar(image, ax=maps, shrink=0.8, label="reward of reaching a cell")
+    above.colorbar(image, ax=list(maps), shrink=0.8, label="reward of reaching a cell")
+    value, visits = below.subplots(1, 2)
     _draw_errors(value, found, "value", found["value_tolerance"])
-    value.set(ylabel="of best minus random", title="Value lost")
+    value.set(ylabel="share of best minus random", title="Value lost; thin lines are seeds")
     _draw_errors(visits, found, "visits", found["visits_tolerance"])
     visits.set(ylabel="share of expected visits", title="Visits elsewhere")
-    value.legend(fontsize=8, loc="lower left")
+    label_lines(visits, characters=12)
 
 
 def _draw_errors(axes: "Axes", found: Mapping[str, Any], error: str, tolerance: float) -> None:
     episodes = found["episodes"]
     for colour, (name, errors) in zip(COLOURS, found["errors"].items(), strict=False):
-        lines = np.maximum(np.array(errors[error]), 1e-5).T
-        axes.loglog(episodes, lines, color=colour, linewidth=0.5, alpha=0.5)
-        axes.loglog(episodes, lines.mean(axis=1), "o-", color=colour, label=f"by {name}")
+        draw_seeds(axes, episodes, np.maximum(np.array(errors[error]), 1e-5).T, colour, f"by {name}")
     axes.axhline(tolerance, color=OTHER, linestyle="--", label="what is claimed")
-    axes.set_xlabel("demonstrated episodes")
+    axes.set(xlabel="demonstrated episodes", xscale="log", yscale="log")

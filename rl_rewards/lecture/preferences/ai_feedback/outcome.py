@@ -9,7 +9,7 @@ import numpy as np
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import ALARM, GOALS, LEARNED, OTHER, TRUE, styled
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, enough_seeds, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,32 +97,40 @@ def _coefficients(checks: list) -> list[float]:
 def draw(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Draw a row for every arm: correlations of the learned reward, success, and the check. A dot is a seed."""
     with styled():
-        figure = canvas(11.5, 1.3 + 0.75 * len(found))
+        figure = canvas(9.8, 1.3 + 0.85 * len(found))
         reward, success, check = figure.subplots(1, 3, sharey=True)
         for row, own in enumerate(found.values()):
-            _dots(reward, row - 0.14, own["correlation"], ALARM, "path length" if row == 0 else None)
-            _dots(reward, row + 0.14, own["true_correlation"], TRUE, "true return" if row == 0 else None)
-            _dots(success, row, own["success"], TRUE, None)
+            _dots(reward, row - 0.14, own["correlation"], ALARM)
+            _dots(reward, row + 0.14, own["true_correlation"], TRUE)
+            _dots(success, row, own["success"], TRUE)
             features = list(own["checks"][0]["nuisances"])
             for place, name in enumerate(features):
                 values = [one["nuisances"][name][0] for one in own["checks"]]
-                offset = 0.18 * (place - (len(features) - 1) / 2.0)
-                label = name.replace("_", " ") if row == 0 else None
-                _dots(check, row + offset, values, COLOURS.get(name, LEARNED), label)
-        reward.set(xlim=(-1.05, 1.05), xlabel="correlation of the learned reward with")
+                offset = 0.2 * (place - (len(features) - 1) / 2.0)
+                _dots(check, row + offset, values, COLOURS.get(name, LEARNED))
+                if row == 1:  # the first teacher that leans on features
+                    _name(check, row + offset, name.replace("_", " "), COLOURS.get(name, LEARNED))
+        for shift, words, colour in ((-0.14, "path length", ALARM), (0.14, "true return", TRUE)):
+            _name(reward, shift, words, colour)
+        reward.set(xlim=(-1.05, 1.05), xlabel="correlation of\nthe learned reward")
         success.set(xlim=(-0.04, 1.04), xlabel="true success of the policy")
-        check.set(xlabel="how far the teacher leans on a feature")
+        check.set(xlabel="how far the teacher\nleans on a feature")
         reward.set_yticks(range(len(found)), [name.replace("_", ", ") for name in found])
         reward.set_ylim(len(found) - 0.5, -0.5)
         for axes in (reward, check):
             axes.axvline(0.0, color=OTHER, linewidth=0.8, zorder=1)
-            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
-        figure.savefig(path, dpi=110)
+        save(figure, path)
 
 
-def _dots(axes: "Axes", row: float, values: list[float], colour: str, label: str | None) -> None:
+def _dots(axes: "Axes", row: float, values: list[float], colour: str) -> None:
     """Draw every seed pale, and their mean with its interval."""
     mean, low, high = mean_interval(values)
     axes.plot(values, np.full(len(values), row), "o", color=colour, alpha=0.3, markersize=4, linestyle="none")
     axes.plot([low, high], [row, row], color=colour, linewidth=2.0)
-    axes.plot([mean], [row], "D", color=colour, markersize=5, label=label, linestyle="none")
+    axes.plot([mean], [row], "D", color=colour, markersize=5, linestyle="none")
+
+
+def _name(axes: "Axes", row: float, words: str, colour: str) -> None:
+    """Write what a row of dots is, right of the panel."""
+    axes.annotate(words, (1.0, row), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+                  color=colour, fontsize=9, va="center", annotation_clip=False)  # fmt: skip

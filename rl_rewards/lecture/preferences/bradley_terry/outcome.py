@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, exact, in_words
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_mean, save
 from rl_rewards.studies.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -155,12 +155,13 @@ def _told(found: Mapping[str, Any], name: str, what: str) -> str:
 def draw(found: Mapping[str, Any], path: Path) -> None:
     """Draw the lecture's sigmoid, correlation against answers, and the first seed's learned and true differences."""
     with styled():
-        figure = canvas(14.0, 4.2)
-        curve, correlation, pairs = figure.subplots(1, 3)
-        _draw_sigmoid(curve, found)
-        _draw_correlation(correlation, found)
-        _draw_pairs(pairs, found)
-        figure.savefig(path, dpi=110)
+        figure = canvas(9.6, 7.4)
+        panels = figure.subplot_mosaic([["curve", "pairs"], ["correlation", "correlation"]])
+        _draw_sigmoid(panels["curve"], found)
+        _draw_correlation(panels["correlation"], found)
+        _draw_pairs(panels["pairs"], found)
+        label_lines(panels["pairs"], panels["correlation"], characters=16)
+        save(figure, path)
 
 
 def _draw_sigmoid(axes: "Axes", found: Mapping[str, Any]) -> None:
@@ -179,15 +180,13 @@ def _draw_sigmoid(axes: "Axes", found: Mapping[str, Any]) -> None:
 
 def _draw_correlation(axes: "Axes", found: Mapping[str, Any]) -> None:
     for colour, (name, one) in zip(COLOURS, found["learned"].items(), strict=False):
-        middle, low, high = np.array([mean_interval(column.tolist()) for column in np.array(one["correlation"]).T]).T
-        axes.fill_between(found["comparisons"], low, high, color=colour, alpha=0.18, linewidth=0.0)
-        axes.plot(found["comparisons"], middle, "o-", color=colour, label=_label(name))
-    axes.axhline(found["correlation_above"], color=OTHER, linestyle="--", linewidth=1.0)
+        draw_mean(axes, found["comparisons"], np.array(one["correlation"]).T, colour, _label(name), "o-")
+    limit = found["correlation_above"]
+    axes.axhline(limit, color="black", linestyle="--", linewidth=1.0, label=f"claimed: {limit:g}")
     axes.set(xscale="log", xlabel="answers learned from", ylabel="correlation, mean and 95% interval")
     axes.set_xticks(found["comparisons"], [str(n) for n in found["comparisons"]])
     axes.minorticks_off()
     axes.set_title("Learned and true differences of returns")
-    axes.legend(fontsize=8, loc="lower right")
 
 
 def _draw_pairs(axes: "Axes", found: Mapping[str, Any]) -> None:
@@ -199,7 +198,6 @@ def _draw_pairs(axes: "Axes", found: Mapping[str, Any]) -> None:
         axes.plot(ends, float(name) * ends, color=colour, linewidth=1.2, label=f"slope {name}, its beta")
     axes.set(xlabel="true difference of returns", ylabel="learned difference")
     axes.set_title(f"Held-out pairs, first seed, {found['comparisons'][-1]} answers")
-    axes.legend(fontsize=8, loc="upper left")
 
 
 def _label(name: str) -> str:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rl_rewards.core.intervals import mean_interval
-from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.drawing import ALARM, GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.rewards.preferences.linear_posterior import METHODS
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_mean, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,42 +95,41 @@ def _told(world: Mapping[str, Any], method: str) -> str:
 def draw(found: Mapping[str, Any], path: Path) -> None:
     """Draw alignment against answers in both worlds, and the first seed's final belief of each weight."""
     with styled():
-        figure = canvas(15.0, 4.2)
-        biyik, sadigh, belief = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.1])
-        for axes, name, title in (
-            (biyik, "biyik2019", "4 features, noisy answers"),
-            (sadigh, "sadigh2017", "5 features, the paper's weights"),
-        ):
-            _draw_alignment(axes, found["worlds"][name]["alignment"], found["judged_at"])
-            axes.set_title(title)
-        sadigh.legend(fontsize=8, loc="upper left")
-        _draw_belief(belief, found["worlds"]["biyik2019"])
-        figure.savefig(path, dpi=110)
+        figure = canvas(9.8, 7.4)
+        panels = figure.subplot_mosaic([["biyik2019", "sadigh2017"], ["belief", "belief"]])
+        for name, title in (("biyik2019", "4 features, noisy answers"), ("sadigh2017", "5 features, paper's weights")):
+            _draw_alignment(panels[name], found["worlds"][name]["alignment"], found["judged_at"])
+            panels[name].set_title(title)
+        panels["biyik2019"].set_ylabel("alignment m, mean and 95% interval")
+        _draw_belief(panels["belief"], found["worlds"]["biyik2019"])
+        label_lines(panels["biyik2019"], panels["sadigh2017"], characters=12)
+        save(figure, path)
 
 
 def _draw_alignment(axes: "Axes", alignment: Mapping[str, Any], judged_at: int) -> None:
     for method, lines in alignment.items():
         values = np.array(lines)
-        middle, low, high = np.array([mean_interval(column.tolist()) for column in values.T]).T
-        answers = np.arange(values.shape[1])
-        axes.fill_between(answers, low, high, color=COLOURS[method], alpha=0.18, linewidth=0.0)
-        axes.plot(answers, middle, color=COLOURS[method], label=NAMES[method])
+        draw_mean(axes, np.arange(values.shape[1]), values.T, COLOURS[method], NAMES[method])
     axes.axvline(judged_at, color=OTHER, linestyle="--", linewidth=1.0)
-    axes.set(xlabel="answers", ylabel="alignment m, mean and 95% interval", ylim=(-0.3, 1.02))
+    axes.text(judged_at - 0.5, -0.27, "judged here", color="#333333", fontsize=9, ha="right", va="bottom")
+    axes.set(xlabel="answers", ylim=(-0.3, 1.02))
 
 
 def _draw_belief(axes: "Axes", world: Mapping[str, Any]) -> None:
     """Draw samples of every weight, by the first and the last method, with the truth as a line across."""
-    true = world["true_weights"][0]
-    for shift, method in ((-0.18, METHODS[0]), (0.18, METHODS[-1])):
+    true, shifts = world["true_weights"][0], {METHODS[0]: -0.18, METHODS[-1]: 0.18}
+    for method, shift in shifts.items():
         samples = np.array(world["belief_first_seed"][method])
         places = np.arange(len(true)) + shift
-        boxes = axes.boxplot(list(samples.T), positions=places, widths=0.3, showfliers=False, patch_artist=True)
+        boxes = axes.boxplot(list(samples.T), positions=places, widths=0.3, showfliers=False, patch_artist=True,
+                             medianprops={"color": "black"})  # fmt: skip
         for box in boxes["boxes"]:
             box.set(facecolor=COLOURS[method], alpha=0.5)
-        axes.plot([], [], color=COLOURS[method], linewidth=6.0, alpha=0.5, label=NAMES[method])
-    axes.hlines(true, np.arange(len(true)) - 0.4, np.arange(len(true)) + 0.4, color="black", label="true")
+        for place, top in zip(places, (line.get_ydata()[0] for line in boxes["caps"][1::2]), strict=True):
+            axes.annotate(NAMES[method].replace(" ", "\n"), (place, top), xytext=(0, 3), textcoords="offset points",
+                          color="#333333", fontsize=9, ha="center", va="bottom")  # fmt: skip
+    axes.hlines(true, np.arange(len(true)) - 0.4, np.arange(len(true)) + 0.4, color=ALARM, linewidth=2.0)
+    axes.annotate("true", (0.4, true[0]), xytext=(3, 0), textcoords="offset points", color=ALARM, va="center")
     axes.set_xticks(np.arange(len(true)), world["features"])
     axes.set(ylabel="weight", ylim=(-1.05, 1.05))
-    axes.set_title("What is believed in the end, first seed")
-    axes.legend(fontsize=8)
+    axes.set_title("What is believed at the end, 4 features, first seed")

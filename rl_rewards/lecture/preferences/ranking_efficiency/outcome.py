@@ -1,6 +1,7 @@
 """Claims and figure of ``ranking_efficiency``, from counts and accuracies alone; no learning."""
 
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,14 @@ from jaxtyping import Float
 
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.studies.claims import Claim, at_least, at_most, exact, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_mean, save
 from rl_rewards.studies.evidence import Evidence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SEPARATE = ("pairs_as_operations", "pairs_as_comparisons", "pairs_as_pairs")
 """Numbers of separate pairs: a ranking's operations by the lecture's count, its real comparisons, and its pairs."""
@@ -204,33 +207,42 @@ def _listed(values: Mapping[str, int]) -> str:
 def draw(found: Mapping[str, Any], path: Path) -> None:
     """Draw the cost of a sort; then, for each teacher, the error against the real number of comparisons."""
     with styled():
-        figure = canvas(14.0, 4.3)
-        count, *panels = figure.subplots(1, 1 + len(found["teachers"]), width_ratios=[0.8, 1.0, 1.0])
+        figure = canvas(9.8, 7.4)
+        count, *panels = _panels(figure, found)
         _draw_counts(count, found)
         for axes, name in zip(panels, found["teachers"], strict=True):
             _draw_error(axes, found, name)
-        panels[0].set_ylabel("wrong on held-out pairs, mean and 95% interval")
+        panels[0].set_ylabel("wrong on held-out pairs,\nmean and 95% interval")
         limits = np.array([axes.get_ylim() for axes in panels])
         for axes in panels:
             axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())
-        panels[1].legend(fontsize=8, loc="lower left")
-        figure.savefig(path, dpi=110)
+        label_lines(*panels, characters=14)
+        save(figure, path)
+
+
+def _panels(figure: "Figure", found: Mapping[str, Any]) -> "list[Axes]":
+    """Return the panel of counts, above, and one for each teacher, below."""
+    teachers = list(found["teachers"])
+    panels = figure.subplot_mosaic([["count"] * len(teachers), teachers], height_ratios=[0.8, 1.0])
+    return [panels["count"], *(panels[name] for name in teachers)]
 
 
 def _draw_counts(axes: "Axes", found: Mapping[str, Any]) -> None:
     counts = dict(sorted(found["counts"].items(), key=lambda item: int(item[0])))
     bars = {
-        "k - 1, the lecture's count": ([int(k) - 1 for k in counts], OTHER),
+        "the lecture's count, k - 1": ([int(k) - 1 for k in counts], OTHER),
         "comparisons of a merge sort": ([np.mean(one["comparisons"]) for one in counts.values()], LEARNED),
         "pairs in the ranking": ([one["pairs"] for one in counts.values()], TRUE),
     }
     places = np.arange(len(counts))
     for shift, (label, (heights, colour)) in zip((-0.27, 0.0, 0.27), bars.items(), strict=True):
-        drawn = axes.bar(places + shift, heights, 0.26, color=colour, label=label)
-        axes.bar_label(drawn, fmt="{:.0f}", fontsize=8)
+        drawn = axes.bar(places + shift, heights, 0.26, color=colour)
+        words = [f"{height:.0f}" for height in heights]
+        words[0] += "\n" + textwrap.fill(label, 11)  # named once: the other groups have the same colours
+        axes.bar_label(drawn, words, fontsize=9, color=colour)
     axes.set_xticks(places, [f"k = {k}" for k in counts])
-    axes.set_title("One ranking of k")
-    axes.legend(fontsize=8, loc="upper left")
+    axes.set(ylabel="answers or pairs")
+    axes.set_title("One ranking of k segments")
     axes.grid(visible=False, axis="x")
 
 
@@ -258,6 +270,4 @@ def _draw_error(axes: "Axes", found: Mapping[str, Any], name: str) -> None:
 
 
 def _draw_line(axes: "Axes", x: np.ndarray, values: np.ndarray, colour: str, line: str, label: str) -> None:
-    middle, low, high = np.array([mean_interval(column.tolist()) for column in values.T]).T
-    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0.0)
-    axes.plot(x, middle, line, color=colour, label=label)
+    draw_mean(axes, x.tolist(), values.T, colour, label, line)

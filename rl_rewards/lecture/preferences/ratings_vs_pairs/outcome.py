@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import GOALS, LEARNED, OTHER, TRUE, styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.studies.claims import PRACTICAL, PRACTICAL_ACCURACY, Claim, at_least, in_words, less
-from rl_rewards.studies.drawing import canvas
+from rl_rewards.studies.drawing import canvas, draw_mean, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,17 +119,17 @@ def _by_offset(found: Mapping[str, Any], shares: list[list[float]]) -> str:
 def draw(found: Mapping[str, Any], path: Path) -> None:
     """Draw disagreement against raters' offsets, and accuracy against those and against the number of answers."""
     with styled():
-        figure = canvas(14.0, 4.6)
-        told, by_offset, by_number = figure.subplots(1, 3)
+        figure = canvas(9.6, 7.6)
+        panels = figure.subplot_mosaic([["told", "told"], ["by_offset", "by_number"]], height_ratios=[0.9, 1.0])
+        told, by_offset, by_number = (panels[name] for name in ("told", "by_offset", "by_number"))
         _draw_consistency(told, found)
         _draw_by_offset(by_offset, found)
         _draw_by_number(by_number, found)
         limits = np.array([axes.get_ylim() for axes in (by_offset, by_number)])
         for axes in (by_offset, by_number):
             axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())
-        handles, labels = by_number.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=4, fontsize=8.5)
-        figure.savefig(path, dpi=110)
+        label_lines(told, by_number, characters=16)
+        save(figure, path)
 
 
 def _draw_consistency(axes: "Axes", found: Mapping[str, Any]) -> None:
@@ -145,7 +145,6 @@ def _draw_consistency(axes: "Axes", found: Mapping[str, Any]) -> None:
     _label_offsets(axes, found)
     axes.set(ylim=(0.0, 1.0), ylabel="share, mean and 95% interval")
     axes.set_title("How often answers differ, or err")
-    axes.legend(fontsize=7.5, loc="center left", bbox_to_anchor=(0.0, 0.56))
 
 
 def _draw_by_offset(axes: "Axes", found: Mapping[str, Any]) -> None:
@@ -175,12 +174,10 @@ def _draw_by_number(axes: "Axes", found: Mapping[str, Any]) -> None:
 
 
 def _label_offsets(axes: "Axes", found: Mapping[str, Any]) -> None:
-    axes.set_xlabel("deviation of raters' offsets, in deviations of segments")
+    axes.set_xlabel("spread of raters' offsets, in deviations of segments")
     axes.set_xticks(found["offsets"], [f"{offset:g}" for offset in found["offsets"]])
 
 
 def _draw_line(axes: "Axes", x: list[float], values: np.ndarray, colour: str, style: str, label: str) -> None:
     """Draw mean and interval over seeds of ``values`` [x, S]."""
-    middle, low, high = np.array([mean_interval(row.tolist()) for row in values]).T
-    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0.0)
-    axes.plot(x, middle, style, color=colour, label=label)
+    draw_mean(axes, x, values, colour, label, style)
