@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from rl_rewards.calibrate import compare as calibrated
 from rl_rewards.core.errors import TrainingFailed
 from rl_rewards.envs.pencil_case.env import PencilCase
 from rl_rewards.envs.pencil_case.layout import is_success
@@ -10,10 +12,12 @@ from rl_rewards.envs.pencil_case.scripts import demonstrate, hide_case
 from rl_rewards.labelers.judge.descriptions import in_frames
 from rl_rewards.labelers.judge.prompts import DIGITS, compare, done, finished, rate
 from rl_rewards.labelers.judge.stand_in import answers, eye, server
+from rl_rewards.labelers.picture_features import picture_features
 from rl_rewards.loop.build import build_env
 from tests.labelers.assignments import assignment
 from tests.probes import make_rollout
 from tests.runs import composed, run_here
+from tests.test_calibrate import answered_run
 
 TELEVISION = "env.television=1"
 RED_CORNER = (-0.7, 0.7)
@@ -73,6 +77,25 @@ def test_it_sees_whether_the_case_is_behind_the_notebook(switch):
         np.testing.assert_array_equal(values >= eye.DONE, truth)
         if script is demonstrate:
             assert truth[-1].all() and (values[0] < 0.6).all()
+
+
+def test_what_colours_a_picture_is_measured(point):
+    scenes = np.array([[(0.0, 0.0), RED_CORNER], [RED_CORNER, (0.5, 0.5)]])  # of two segments of two steps
+    found = picture_features(scenes, point.draw)
+    assert found["red"] == pytest.approx([0.08, 0.0], abs=0.02) and list(found) == ["red"]
+    assert not picture_features(scenes[:, :1] * 0.0, point.draw)
+
+
+def test_calibration_names_the_liking_of_red(tmp_path):
+    run = answered_run(tmp_path, n=150, span=0.9)
+    config = OmegaConf.load(run / "config.yaml")
+    config.env.television = 1
+    OmegaConf.save(config, run / "config.yaml")
+    liking = calibrated(run, ["labeler=looking_stand_in", "labeler.parameters.likes_red=2"]).found
+    assert liking.leans_on == "red" and liking.nuisances["red"][1] > 0.2
+    assert calibrated(run, ["labeler=looking_stand_in"]).found.nuisances["red"][0] < 0.0, (
+        "the corner is far from the goal"
+    )
 
 
 def test_every_kind_of_question_is_answered_from_the_same_impression(point):

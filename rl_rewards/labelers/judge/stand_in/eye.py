@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from rl_rewards.labelers.picture_features import has_colour
+
 Picture = UInt8[np.ndarray, "H W 3"]
 Pixels = Bool[np.ndarray, "H W"]
 
@@ -45,13 +47,7 @@ def look(sheet: Picture) -> Seen:
     env = _environment(sheet)
     frame = _last_frame(sheet, WIDTHS[env])
     progress = _progress_of_point(frame) if env == "point" else _progress_of_case(frame)
-    return Seen(progress, float(is_red(frame).mean()))
-
-
-def is_red(frame: Picture) -> Pixels:
-    """Return True where a pixel is red: well above its green and its blue."""
-    red, green, blue = _channels(frame)
-    return (red > 100.0) & (red > 1.6 * green) & (red > 1.6 * blue)
+    return Seen(progress, float(has_colour(frame, "red").mean()))
 
 
 def _channels(frame: Picture) -> Float[np.ndarray, "3 H W"]:
@@ -131,7 +127,7 @@ def _is_notebook(frame: Picture) -> Pixels:
 def _is_case(frame: Picture) -> Pixels:
     """Return True where the case is, which is a duller red than the cross of a tracker that has lost it."""
     _, green, _ = _channels(frame)
-    return is_red(frame) & (green > 35.0)
+    return has_colour(frame, "red") & (green > 35.0)
 
 
 class _Box(NamedTuple):
