@@ -29,6 +29,7 @@ from rl_rewards.labelers.calibration import calibrate
 from rl_rewards.labelers.judge_statistics import differences
 from rl_rewards.labelers.nuisance import nuisances_of
 from rl_rewards.labelers.pairs import Pairs, read_pairs
+from rl_rewards.labelers.picture_features import UNITS, picture_features
 from rl_rewards.labelers.progress import consistency
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.loop.run_folder import read_config, reading
@@ -228,8 +229,10 @@ def _of_file(path: Path, seed: int | None) -> Trusted:
 def _trusted(pairs: Pairs, env: Environment, choice: str | None, folder: Path, ceiling: Ceiling | None) -> Trusted:
     manners = {} if env.spec.text is None else env.manners(pairs.obs, pairs.action)
     units = {name: one.unit for name, one in nuisances_of(env.spec).items()} | dict.fromkeys(manners, "in a response")
+    seen = picture_features(pairs.details["info.scene"], env.draw) if "info.scene" in pairs.reads else {}
+    units |= {name: UNITS[name] for name in seen}
     notes = [] if len(pairs.scores) >= FEW else [f"{len(pairs.scores)} pairs are few: expect wide intervals."]
-    features = pairs.features(env.spec) | manners
+    features = pairs.features(env.spec) | manners | seen
     return Trusted(pairs, env, choice, folder, features, units, ceiling, notes, ", ".join(pairs.labelers))
 
 

@@ -26,12 +26,12 @@ from tests.runs import composed
 STEPS = 6
 
 
-def walks(spec, n):
+def walks(spec, n, span=0.5):
     """Return pairs of walks in the square, whose lengths are independent of their returns."""
     rng = np.random.default_rng(0)
     shape = (n, 2, STEPS)
     action = rng.normal(size=(*shape, 2)) * rng.uniform(0.1, 1.0, size=(n, 2, 1, 1))
-    position = rng.uniform(-0.5, 0.5, size=(n, 2, 1, 2)) + 0.1 * np.cumsum(np.insert(action, 0, 0.0, axis=2), axis=2)
+    position = rng.uniform(-span, span, size=(n, 2, 1, 2)) + 0.1 * np.cumsum(np.insert(action, 0, 0.0, axis=2), axis=2)
     flag = np.zeros(shape, bool)
     return make_rollout(spec, 1, 1).replace(
         obs=position[:, :, :-1].astype(np.float32),
@@ -43,7 +43,7 @@ def walks(spec, n):
     )
 
 
-def answered_run(folder, n=200, seed=0, **teacher):
+def answered_run(folder, n=200, seed=0, span=0.5, **teacher):
     """Return the folder of a run on ``point`` whose teacher has answered ``n`` pairs."""
     folder.mkdir(exist_ok=True)
     cfg = composed("env=point")
@@ -53,7 +53,7 @@ def answered_run(folder, n=200, seed=0, **teacher):
     (folder / "run.json").write_text(json.dumps({"env_choice": "point"}))
     asked = replace(assignment(n, seed=seed, folder=folder, spec=spec), budget=n)
     oracle = Teacher(**PLAIN | teacher | {"store": True}).make(asked)
-    oracle.submit(Query(id=np.arange(n), segments=walks(spec, n)), 0)
+    oracle.submit(Query(id=np.arange(n), segments=walks(spec, n, span)), 0)
     oracle.close()
     return folder
 

@@ -30,7 +30,7 @@ STATIC_QUADRANT = 0.4
 CELLS_A_SIDE = 16
 """Cells per side of the square, for counting visited places."""
 
-PICTURE_PIXELS = 240
+PICTURE_PIXELS, SCREEN_COLOUR = 240, (225, 60, 50)
 POINT_RADIUS, POINT_COLOUR, GOAL_COLOUR = 0.08, (40, 90, 200), (150, 210, 150)
 """Used in image observations; the radius is in units of half the square's side."""
 
@@ -211,10 +211,14 @@ class Point(JaxEnv):
 
     @property
     def legend(self) -> str:
-        return "The blue dot is the point, and the green disc is the middle of the square, seen from above."
+        screen = " The hatched corner is a television, red while the point is there." if self.television else ""
+        return f"The blue dot is the point, and the green disc is the middle of the square, seen from above.{screen}"
 
     def draw(self, scene: np.ndarray) -> np.ndarray:
-        """Draw the goal disc green, the normal quadrant grey, the point blue, and hatch where static is seen."""
+        """Draw the goal disc green, the normal quadrant grey and the point blue.
+
+        A television is hatched where its static is seen, and red while the point sees it.
+        """
 
         def pixel(value: float) -> float:
             return (float(value) + 1.0) / 2.0 * PICTURE_PIXELS
@@ -227,6 +231,8 @@ class Point(JaxEnv):
         canvas = ImageDraw.Draw(image)
         canvas.rectangle(box(low, low, high, high), fill=(228, 228, 228))
         if self.television:
+            if _shows_static(np.asarray(scene)):
+                canvas.rectangle(box(-1.0, STATIC_QUADRANT, -STATIC_QUADRANT, 1.0), fill=SCREEN_COLOUR)
             for y in np.arange(STATIC_QUADRANT, 1.0, 0.06):
                 canvas.line(box(-1.0, y, -STATIC_QUADRANT, y), fill=(170, 170, 170))
         radius = self.goal_radius
@@ -236,6 +242,6 @@ class Point(JaxEnv):
         return np.asarray(image)
 
 
-def _shows_static(position: Float[Array, "*batch 2"]) -> Bool[Array, "*batch"]:
+def _shows_static(position: Float[Array | np.ndarray, "*batch 2"]) -> Bool[Array | np.ndarray, "*batch"]:
     """Return True at the positions from which a television, if there is one, shows static."""
     return (position[..., 0] < -STATIC_QUADRANT) & (position[..., 1] > STATIC_QUADRANT)

@@ -22,9 +22,9 @@ FLIP_RATE = "labeler/flip_rate"
 
 
 class AskedAgain(NamedTuple):
-    """The new answers to N pairs."""
+    """The new answers to N pairs, or to N queries about K segments each."""
 
-    scores: Float[np.ndarray, "N 2"]  # NaN for a refusal
+    scores: Float[np.ndarray, "N K"]  # NaN for a refusal
     probability: Float[np.ndarray, " N"] | None  # P(first is better); NaN where it is not known
     flip_rate: float | None
 
@@ -74,13 +74,14 @@ def ask_again(
         passage=passage,
         model=model,
     )
-    scores, probability, flipped = _ask(labeling.make, asked, pairs.segments(swapped=False))
+    scores, probability, flipped = ask_about(labeling.make, asked, pairs.segments(swapped=False))
     if flipped is None:
-        flipped = flip_rate(scores, _ask(labeling.make, asked, pairs.segments(swapped=True)).scores)
+        flipped = flip_rate(scores, ask_about(labeling.make, asked, pairs.segments(swapped=True)).scores)
     return AskedAgain(scores, probability, flipped)
 
 
-def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Transition) -> AskedAgain:
+def ask_about(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Transition) -> AskedAgain:
+    """Ask one query about each row of ``segments``, leaves [N, K, L, ...], and wait for all answers."""
     for ending in ("", "-wal", "-shm"):  # old answers (of another labeler or order) would be kept
         (asked.folder / f"{STORE_NAME}{ending}").unlink(missing_ok=True)
     count = asked.answers
@@ -93,7 +94,7 @@ def _ask(make: Callable[[Assignment], Labeler], asked: Assignment, segments: Tra
         flip_rate, likely = labeler.metrics().get(FLIP_RATE), labeler.probabilities()
     finally:
         labeler.close()
-    scores, probability = np.full((count, 2), np.nan), np.full(count, np.nan)
+    scores, probability = np.full((count, asked.clips), np.nan), np.full(count, np.nan)
     known = labels.id != NOBODY
     scores[labels.id[known]] = labels.scores[known]
     for query, value in likely.items():

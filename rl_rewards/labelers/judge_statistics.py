@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from rl_rewards.core.queries import calibration_error
 
@@ -138,6 +138,39 @@ def holm(p: list[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p) - rank) * p[place]))
         found[place] = largest
     return found
+
+
+def value_order(values: Float[np.ndarray, "N T"]) -> Float[np.ndarray, " N"]:
+    """Return Spearman's correlation of a judge's values of growing prefixes of each clip with their order.
+
+    1: every longer prefix is worth more; -1: every longer prefix is worth less; 0: all are worth the same. It is the
+    value-order correlation of GVL (arXiv:2411.04549, section 3) and of TOPReward (arXiv:2602.19313).
+
+    Args:
+        values: of the prefixes of N clips, from the shortest to the longest; NaN, where a judge refused one, gives NaN.
+    """
+    from scipy.stats import rankdata
+
+    order = np.arange(values.shape[1]) - 0.5 * (values.shape[1] - 1)
+    ranks = rankdata(values, axis=1, nan_policy="propagate")
+    ranks = ranks - ranks.mean(axis=1, keepdims=True)
+    size = np.sqrt(np.square(ranks).sum(axis=1) * np.square(order).sum())
+    return np.where(size > 0.0, ranks @ order / np.where(size > 0.0, size, 1.0), np.where(np.isnan(size), np.nan, 0.0))
+
+
+def success_auc(values: Float[np.ndarray, " N"], success: Bool[np.ndarray, " N"]) -> float:
+    """Return the probability that a judge values a clip with success higher than one without; a tie counts half.
+
+    It is NaN where there are no clips of one kind. Clips without a value (NaN) are left out.
+    """
+    from scipy.stats import rankdata
+
+    known = np.isfinite(values)
+    values, success = values[known], success[known]
+    yes, no = int(success.sum()), int((~success).sum())
+    if not yes or not no:
+        return float("nan")
+    return float((rankdata(values)[success].sum() - 0.5 * yes * (yes + 1)) / (yes * no))
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

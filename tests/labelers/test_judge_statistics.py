@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from rl_rewards.labelers.judge_statistics import agreement_at_equal, differences, holm, mcnemar, temperature_scaled
+from rl_rewards.labelers.judge_statistics import (
+    agreement_at_equal,
+    differences,
+    holm,
+    mcnemar,
+    success_auc,
+    temperature_scaled,
+    value_order,
+)
 
 
 def test_mcnemars_exact_test():
@@ -53,3 +61,20 @@ def test_agreement_at_equal_length():
     by_truth, _ = agreement_at_equal(np.where(wrong, -truth, truth), truth, longer, ones)
     assert by_truth == pytest.approx(0.8, abs=0.02)
     assert agreement_at_equal(truth, np.zeros(3000), longer, ones) is None
+
+
+def test_value_order_is_spearmans_correlation():
+    from scipy.stats import spearmanr
+
+    values = np.random.default_rng(0).integers(0, 5, size=(20, 6)).astype(float)
+    known = [spearmanr(row, np.arange(6)).statistic for row in values]
+    np.testing.assert_allclose(value_order(values), known, atol=1e-12)
+    one, less, same, refused = value_order(np.array([[0, 1, 5], [3, 2, 1], [2, 2, 2], [1, np.nan, 2]]))
+    assert (one, less, same) == pytest.approx((1.0, -1.0, 0.0)) and np.isnan(refused)
+
+
+def test_success_auc_counts_the_pairs_in_the_right_order():
+    values, success = np.array([0.9, 0.5, 0.5, 0.1, np.nan]), np.array([True, True, False, False, True])
+    assert success_auc(values, success) == pytest.approx((2 + 1.5) / 4)
+    assert success_auc(-values, success) == pytest.approx(0.5 / 4)
+    assert np.isnan(success_auc(values, np.ones(5, bool)))

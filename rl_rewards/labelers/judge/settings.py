@@ -10,7 +10,7 @@ from rl_rewards.labelers.judge.client import Connection
 from rl_rewards.labelers.judge.judgement import OnFlip
 
 EMBEDDED = "embedded"
-"""The ``base_url`` of a model in this process."""
+"""The ``base_url`` of a model, or of a stand-in for one, in this process."""
 OURS = ("messages", "model", "stream", "n", "logprobs", "top_logprobs", "grammar")
 """Parameters of a request that users cannot set."""
 
@@ -86,9 +86,7 @@ class JudgeSettings:
         """
         base_url, key = self.base_url, None
         if base_url == EMBEDDED:
-            from rl_rewards.labelers.judge import local
-
-            base_url, key, _ = local.start(self.model)
+            base_url, key = _embedded(self.model)
         elif self.key_variable is not None:
             key = os.environ.get(self.key_variable)
             require(
@@ -100,3 +98,14 @@ class JudgeSettings:
 
     def limits(self) -> Limits:
         return Limits(self.tries, self.backoff_seconds, self.backoff_most_seconds, self.cap_calls, self.cap_tokens)
+
+
+def _embedded(model: str) -> tuple[str, str]:
+    """Start ``model`` in this process; return its address and its key."""
+    from rl_rewards.labelers.judge import local
+    from rl_rewards.labelers.judge.stand_in import server
+
+    if model == server.MODEL:
+        return server.start()
+    started = local.start(model)
+    return started.base_url, started.key

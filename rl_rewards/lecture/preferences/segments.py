@@ -51,7 +51,7 @@ class Segments:
         targets = jax.random.uniform(target_key, (n, 2), minval=-1.0, maxval=1.0)
 
         def act(memory: Memory, obs: Array, act_key: Key) -> tuple[Array, Memory, dict[str, Array]]:
-            straight = jnp.clip((targets - obs) / self.env.speed, -1.0, 1.0)
+            straight = jnp.clip((targets - obs[:, :2]) / self.env.speed, -1.0, 1.0)
             action = jnp.clip(straight + self.wander * jax.random.normal(act_key, straight.shape), -1.0, 1.0)
             return action, memory, {}
 
