@@ -14,7 +14,7 @@ from rl_rewards.reporting.video_frames import GROUND, Draw, Frame, drawn, most_l
 HELD_SECONDS = 1.0
 """How long the last frame of an episode stays, so that its outcome can be read."""
 LARGEST_SHARE = 0.9
-"""Of the screen's width and height, for a window that opens."""
+"""A window that opens takes at most this share of the screen's width, and of its height."""
 INVISIBLE = ("dummy", "offscreen")
 """SDL's drivers that show nothing; it takes one of them where there is no display."""
 INSTEAD = "write a video instead, with --video FILE.mp4"

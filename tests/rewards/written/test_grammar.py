@@ -115,10 +115,10 @@ def _nothing_is_executed(monkeypatch):
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
 @pytest.mark.usefixtures("_nothing_is_executed")
 def test_attacks_end_in_one_short_sentence(text):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ConfigError) as error:
         parse("reward.expression", text)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     message = str(error.value)
     assert message.startswith("reward.expression") and message.endswith(".") and len(message) < 300
     assert "\n" not in message
