@@ -48,7 +48,14 @@ def redrawn(record: Mapping[str, Any], experiment: str, path: Path) -> bool:
 def main(names: list[str], results: Path = RESULTS) -> None:
     """Draw the named studies' figures, or all, and say which stay as they are."""
     experiments = {study_name(one): one for one in list_choices("experiment")}
-    for path, record in stored_studies(results):
+    stored = dict(stored_studies(results))
+    unknown = sorted(set(names) - {path.stem for path in stored})
+    if unknown:
+        raise SystemExit(
+            f"{unknown[0]} is not a stored study of {results.name}; the stored ones are "
+            f"{', '.join(path.stem for path in stored)}."
+        )
+    for path, record in stored.items():
         if path.stem not in experiments or (names and path.stem not in names) or "details" not in record:
             continue
         done = redrawn(record, experiments[path.stem], path.with_suffix(".png"))

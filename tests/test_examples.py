@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.types import EnvSpec
 from rl_rewards.data.demonstrations.load import load_demonstrations
 from rl_rewards.loop import build
+from rl_rewards.loop.playing import play
+from rl_rewards.loop.trust import trusted_packages
+from tests.finished import finished_run
 from tests.runs import composed, run_here
 
 FOLDER = Path(__file__).parents[1] / "scripts" / "examples"
@@ -96,3 +101,13 @@ def test_the_same_steps_as_a_minari_data_set(file, tmp_path, monkeypatch):
     there, here = load_demonstrations("minari:cart/controller-v0", spec), load_demonstrations(str(file), spec)
     for key in ("obs", "action", "next_obs", "truncated", "episode_start"):
         np.testing.assert_array_equal(there[key], here[key])
+
+
+def test_a_policy_of_the_cart_is_played_once_its_package_is_named(tmp_path):
+    run = finished_run(tmp_path / "run", CONFIGS, "env=cart", "reward=environment", "algorithm=ppo_control",
+                       evaluated=False)  # fmt: skip
+    with pytest.raises(ConfigError, match="trust=own_env"):
+        play(str(run), 2, explore=True)
+    found = play(str(run), 2, explore=True, trust=trusted_packages(["own_env"]))
+    steps = EnvSpec.load(run / "spec.json").max_episode_steps
+    assert [one.steps for one in found.episodes] == [steps] * 2 and found.episodes[0].true_return < 0.0

@@ -133,7 +133,7 @@ class NoisyTv:
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         with styled():
-            figure = canvas(10.2, 3.3)
+            figure = canvas(10.0, 3.3)
             covered, bonus, watched = figure.subplots(1, 3)
             for name, run in arms.items():
                 colour, label = STYLES[name]
@@ -152,7 +152,7 @@ class NoisyTv:
             covered.set(title="cells seen so far", xlabel="episodes", ylabel="share", xscale="log", ylim=(-0.02, 1.02))
             bonus.set(title="bonus at the television", xlabel="steps spent there", xscale="log", yscale="log")
             watched.set(title="steps at the television", xlabel="episodes", ylabel="share", ylim=(-0.02, 1.02))
-            handles, labels = covered.get_legend_handles_labels()
+            handles, labels = covered.get_legend_handles_labels()  # of lines and points alike
             figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
             save(figure, path)
 

@@ -63,7 +63,7 @@ class DegenerateEquilibria:
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         with styled():
-            figure = canvas(10.2, 3.4)
+            figure = canvas(10.0, 3.4)
             success, turn, bars = figure.subplots(1, 3)
             shares = findings.details["shortest_paths"]
             for i, (name, run) in enumerate(arms.items()):
@@ -76,7 +76,7 @@ class DegenerateEquilibria:
             turn.set(title="Alice's turn", ylabel="moves")
             bars.set(title="pairs on a shortest path", ylabel="share", ylim=(0.0, 1.04))
             bars.set_xticks([])
-            handles, labels = success.get_legend_handles_labels()
+            handles, labels = success.get_legend_handles_labels()  # of lines and bars alike
             figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
             save(figure, path)
 

@@ -55,7 +55,7 @@ class SelfPlayHall:
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         with styled():
-            figure = canvas(10.2, 3.2)
+            figure = canvas(10.0, 3.2)
             bars, far, success = figure.subplots(1, 3)
             shares = findings.details["shortest_paths"]
             for i, name in enumerate(arms):

@@ -102,8 +102,8 @@ class Audits:
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         with styled():
-            figure = canvas(12.0, 5.6)
-            panels = figure.subplots(2, 4).reshape(-1)
+            figure = canvas(10.0, 9.6)
+            panels = figure.subplots(4, 2).reshape(-1)
             for axes, name in zip(panels, (*PLANTED, *NULLS), strict=True):
                 _panel(axes, name, findings.details["effects"][name])
             save(figure, path)
@@ -175,5 +175,5 @@ def _panel(axes: "Axes", name: str, seeds: Sequence[Sequence[Sequence[Mapping[st
         is_planted = planted is not None and edit.startswith(planted)
         axes.plot(values, np.full(len(values), place), ".", color=ALARM if is_planted else TRUE, markersize=5)
     axes.axvline(0.0, color=OTHER, linewidth=0.8)
-    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set(title=name.replace("_", " "), xlabel="excess")

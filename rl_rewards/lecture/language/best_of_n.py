@@ -125,7 +125,7 @@ class BestOfNResponses:
                 mean = [np.mean(found[key][str(n)]) for n in CHOICES]
                 plane.plot(far, mean, color=colour, marker=".", label=f"best of n: {key}")
             for n, x in zip(CHOICES, far, strict=True):
-                plane.annotate(str(n), (x, np.mean(found["gold"][str(n)])), fontsize=7, va="bottom")
+                plane.annotate(str(n), (x, np.mean(found["gold"][str(n)])), fontsize=8, va="bottom")
             draw_path(plane, arms["rlhf"], OTHER, "RL, beta 0.1: gold", "--")
             exact = [formula(n) for n in CHOICES]
             kl.plot(exact, exact, color=OTHER, linestyle=":", linewidth=1.0)

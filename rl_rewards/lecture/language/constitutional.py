@@ -111,7 +111,7 @@ class ConstitutionalAI:
                     right.bar(place + shift, np.mean(values), 0.38, color=colour, alpha=0.6,
                               label=f"{kind} words" if place == 0 else None)  # fmt: skip
                     right.plot(np.full(len(values), place + shift), values, ".", color=colour, markersize=3)
-            right.set_xticks(range(len(shown)), ["right\ncritiques", "helpful", "SL", "RL rev.", "RL ch."], fontsize=7)
+            right.set_xticks(range(len(shown)), ["right\ncritiques", "helpful", "SL", "RL rev.", "RL ch."], fontsize=8)
             right.set(ylabel="share", title="critiques; compliance of policies")
             left.legend(frameon=False, fontsize=9)  # points have no ends to be named at
             right.legend(frameon=False, fontsize=9)  # nor have bars

@@ -119,8 +119,8 @@ class JudgeBias:
         del arms
         gold, manner = findings.details["gold"], findings.details["manner"]
         with styled():
-            figure = canvas(13.5, 3.6)
-            panels = figure.subplots(1, len(LEANING))
+            figure = canvas(10.0, 6.4)
+            panels = figure.subplots(2, -(-len(LEANING) // 2)).ravel()
             for axes, (name, found) in zip(panels, manner.items(), strict=True):
                 _bars(axes, found, gold, LEANING[name][3])
             save(figure, path)
@@ -146,7 +146,7 @@ def _bars(axes: "Axes", found: Mapping[str, list[float]], gold: Mapping[str, lis
         axes.bar(place, np.mean(values), color=colour, alpha=0.6)
         axes.plot(np.full(len(values), place), values, ".", color=colour, markersize=4)
     axes.set_xticks(
-        range(len(found)), [f"{_called(name)}\ngold {np.mean(gold[name]):.2f}" for name in found], fontsize=7
+        range(len(found)), [f"{_called(name)}\ngold {np.mean(gold[name]):.2f}" for name in found], fontsize=8
     )
     axes.set(ylabel=unit)
 

@@ -78,7 +78,7 @@ class KLFrontier:
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         details = findings.details
         with styled():
-            figure = canvas(11.0, 3.6)
+            figure = canvas(10.0, 3.6)
             ends, paths, errors = figure.subplots(1, 3)
             shades = [str(0.75 - 0.17 * i) for i in range(len(BETAS))]
             for (name, beta), shade in zip(BETAS.items(), shades, strict=True):

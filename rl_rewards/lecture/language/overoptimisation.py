@@ -165,7 +165,7 @@ class OverOptimisation:
             "1,000 comparisons, ensembles": ENSEMBLES,
         }
         with styled():
-            figure = canvas(12.0, 3.6)
+            figure = canvas(10.0, 3.6)
             *panels, paths = figure.subplots(1, 3, sharey=True)
             for axes, (title, group) in zip(panels, groups.items(), strict=True):
                 for (name, words), colour in zip(group.items(), colours, strict=False):

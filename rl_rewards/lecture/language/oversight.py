@@ -76,13 +76,13 @@ class Oversight(DrawsChains):
         del arms
         accuracy = findings.details["accuracy"]
         with styled():
-            figure = canvas(6.4, 3.6)
+            figure = canvas(8.4, 3.6)
             axes = figure.subplots()
             for place, (way, colour) in enumerate(WAYS.items()):
                 axes.bar(place, np.mean(accuracy[way]), color=colour, alpha=0.6)
                 axes.plot(np.full(len(accuracy[way]), place), accuracy[way], ".", color=colour, markersize=4)
             axes.axhline(0.5, color=OTHER, linestyle=":", linewidth=1.0)
-            axes.set_xticks(range(len(WAYS)), [f"{way}\n{in_words(accuracy[way])}" for way in WAYS], fontsize=6)
+            axes.set_xticks(range(len(WAYS)), [f"{way}\n{in_words(accuracy[way])}" for way in WAYS], fontsize=8)
             axes.set(ylim=(0.4, 1.0), ylabel="right against wrong answers", title="a weak judge, and its helpers")
             save(figure, path)
 

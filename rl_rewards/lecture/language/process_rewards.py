@@ -122,8 +122,8 @@ class ProcessRewards(DrawsChains):
         del arms
         found = findings.details
         with styled():
-            figure = canvas(11.0, 3.6)
-            aucs, best, rl = figure.subplots(1, 3)
+            figure = canvas(10.0, 3.6)
+            aucs, best, rl = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.2])
             for place, what in enumerate(("credit", "told_apart")):
                 for shift, name in enumerate(MODELS):
                     values, at = found[what][name], place + 0.25 * (shift - 1)

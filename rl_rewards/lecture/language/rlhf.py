@@ -103,7 +103,7 @@ class RLHF:
         curves = findings.details["curves"]
         colours = dict(zip(POLICIES, (TRUE, LEARNED), strict=True))
         with styled():
-            figure = canvas(11.0, 3.6)
+            figure = canvas(10.0, 3.6)
             gold, proxy, plane = figure.subplots(1, 3)
             for name, words in POLICIES.items():
                 rounds = evaluated_rounds(arms[name])
@@ -113,7 +113,7 @@ class RLHF:
             value = float(np.mean(findings.details["gold"]["sft"]))
             gold.axhline(value, color=OTHER, linestyle=":", linewidth=1.0)
             gold.annotate("fine-tuned", (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                          fontsize=8)  # fmt: skip
+                          fontsize=9)  # fmt: skip
             gold.set(xlabel="rounds of RL", ylabel="gold", title="true reward (gold)")
             proxy.set(xlabel="rounds of RL", ylabel="reward model", title="learned reward (proxy)")
             plane.set(xlabel="distance from fine-tuning, √KL", ylabel="gold", title="gold against distance")

@@ -6,6 +6,7 @@ to the data, and trains a new advantage-conditioned policy from nothing. The con
 iteration by cloning its best episodes, or by AWR; PPO learns online, from about as many env steps.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,10 @@ from rl_rewards.studies.measures import SUCCESS, last_mean
 
 ITERATIONS = ("iteration_0", "iteration_1", "iteration_2")
 TITLES = {
-    "iteration_0": "iteration 0:\ncloning",
+    "iteration_0": "iteration 0: cloning",
     "iteration_1": "iteration 1",
     "iteration_2": "iteration 2",
-    "filtered": "best-30%\ncloning",
+    "filtered": "best-30% cloning",
     "awr": "AWR",
     "ppo": "PPO, online",
 }
@@ -87,7 +88,7 @@ class Iterated:
                 means = np.array([mean for mean, _, _ in found])
                 spread = np.array([[mean - low, high - mean] for mean, low, high in found]).T
                 axes.bar(range(len(TITLES)), means, yerr=spread, color=colours, capsize=3)
-                axes.set_xticks(range(len(TITLES)), list(TITLES.values()), fontsize=7.5)
+                axes.set_xticks(range(len(TITLES)), [textwrap.fill(title, 10) for title in TITLES.values()], fontsize=8)
                 axes.set(title=label, ylim=(0, None))
             save(figure, path)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rl_rewards.reporting.figures.drawing import styled
+from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, in_words, less
@@ -134,13 +135,12 @@ class Overestimation:
                     axes.plot(steps, found.mean(axis=1), color=COLOURS[name], linewidth=2.0, label=title)
             left.axhline(self.highest, color="#777777", linestyle="--", linewidth=1.0)
             left.annotate("highest possible", (0.99, self.highest), xycoords=("axes fraction", "data"), ha="right",
-                          va="bottom", fontsize=8, color="#777777")  # fmt: skip
+                          va="bottom", fontsize=9, color="#777777")  # fmt: skip
             most = max(float(np.nanmax(series(arms[name], ESTIMATE))) for name in TITLES)
             left.set(title="expected return", xlabel="gradient steps", ylabel="discounted return",
                      yscale="symlog" if most > 5 * self.highest else "linear")  # fmt: skip
             right.set(title="success", xlabel="gradient steps", ylabel="share of episodes", ylim=(-0.04, 1.04))
-            handles, labels = right.get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
+            label_lines(right)
             save(figure, path)
 
 

@@ -86,5 +86,5 @@ class Relabelled:
             axes.set(xscale="log", xlabel="labelled steps, % of the recording", ylabel="success", ylim=(-0.04, 1.04))
             axes.set_xticks(shares, [f"{one:g}" for one in shares])
             axes.minorticks_off()
-            figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+            figure.legend(loc="outside right upper", frameon=False, fontsize=9)  # points and levels have no ends
             save(figure, path)

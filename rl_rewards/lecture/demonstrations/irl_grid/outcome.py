@@ -60,7 +60,8 @@ def draw(figure: "Figure", found: Mapping[str, Any]) -> None:
     for name, learned in found["learned_reward"].items():  # a constant moves no policy: shown with the true mean
         rewards[f"Learned, by {name}"] = np.array(learned[0]) - np.mean(learned[0]) + true.mean()
     low, high = (float(pick([pick(reward) for reward in rewards.values()])) for pick in (np.min, np.max))
-    above, below = figure.subfigures(2, 1)
+    parts: Any = figure.subfigures(2, 1)  # Matplotlib declares one figure, and returns an array
+    above, below = parts
     maps = np.atleast_1d(above.subplots(1, len(rewards)))
     size, image = found["size"], None
     for axes, (title, reward) in zip(maps, rewards.items(), strict=True):

@@ -230,15 +230,15 @@ def _panels(figure: "Figure", found: Mapping[str, Any]) -> "list[Axes]":
 def _draw_counts(axes: "Axes", found: Mapping[str, Any]) -> None:
     counts = dict(sorted(found["counts"].items(), key=lambda item: int(item[0])))
     bars = {
-        "the lecture's count, k - 1": ([int(k) - 1 for k in counts], OTHER),
-        "comparisons of a merge sort": ([np.mean(one["comparisons"]) for one in counts.values()], LEARNED),
-        "pairs in the ranking": ([one["pairs"] for one in counts.values()], TRUE),
+        "lecture's count": ([int(k) - 1 for k in counts], OTHER),
+        "answers of a merge sort": ([np.mean(one["comparisons"]) for one in counts.values()], LEARNED),
+        "its pairs": ([one["pairs"] for one in counts.values()], TRUE),
     }
     places = np.arange(len(counts))
     for shift, (label, (heights, colour)) in zip((-0.27, 0.0, 0.27), bars.items(), strict=True):
         drawn = axes.bar(places + shift, heights, 0.26, color=colour)
         words = [f"{height:.0f}" for height in heights]
-        words[0] += "\n" + textwrap.fill(label, 11)  # named once: the other groups have the same colours
+        words[0] += "\n" + textwrap.fill(label, 10)  # named once: the other groups have the same colours
         axes.bar_label(drawn, words, fontsize=9, color=colour)
     axes.set_xticks(places, [f"k = {k}" for k in counts])
     axes.set(ylabel="answers or pairs")
