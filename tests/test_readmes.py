@@ -48,6 +48,7 @@ RUN_BY = {
     r"python scripts/make_readme_gif\.py": "tests/test_make_readme_gif.py",
     r"python (scripts/verdict_table\.py|-m scripts\.rejudge)": "tests/test_verdict_table.py",
     r"python -m scripts\.measure_best": "tests/test_measure_best.py",
+    r"python -m scripts\.redraw": "tests/test_redraw.py",
     r"make bench|python -m scripts\.bench": "tests/test_bench.py",
     r"make test ARGS=\"--cpu-times|RL_REWARDS_MJX=1 make test": "tests/conftest.py",
 }
