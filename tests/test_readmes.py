@@ -41,6 +41,7 @@ RUN_BY = {
     r"make lecture|python -m rl_rewards\.lecture ": "tests/lecture/test_whole_lecture.py",
     r"python -m rl_rewards\.audit ": "tests/test_audit.py",
     r"python -m rl_rewards\.play ": "tests/test_play.py",
+    r"python -m rl_rewards\.search_reward ": "tests/reward_search/test_search.py",
     r"python -m rl_rewards\.advise": "tests/test_advise.py",
     r"python -m rl_rewards\.runs": "tests/test_list_runs.py",
     r"python -m rl_rewards\.(run|data|report|calibrate|label) ": HERE,

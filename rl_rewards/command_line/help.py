@@ -58,10 +58,10 @@ Other arguments; also --version and --hydra-help
   resume=RUN_DIR           continue an interrupted run
   --multirun reward=A,B    one run for each value, or combination of values
   --cfg job --resolve      print the composed configuration and stop
-Other commands; each has --help
-  python -m rl_rewards.runs        list runs; .report: pages; .play: episodes
-  python -m rl_rewards.label       a page to answer on; .calibrate: a labeler
-  python -m rl_rewards.data        check or make data; .audit: learned rewards"""
+Other commands: python -m rl_rewards.NAME; each has --help
+  runs: lists runs         report: writes pages     play: plays episodes
+  label: a page to answer  calibrate: a labeler     audit: a learned reward
+  data: checks, makes it   lint: a written reward   search_reward: writes one"""
 _EXPERIMENTS = (
     "Choose one by experiment=NAME, with its chapter. Times are on two CPU cores. The lecture's experiments are "
     "studies: several runs, then a verdict on each claim. Their times are of size=small, the default; size=full, with "

@@ -9,16 +9,14 @@ seeds.
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from rl_rewards.command_line.exits import REFUSED, REQUEUE
-from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+from rl_rewards.command_line.child_run import child_run
+from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import write_whole
 from rl_rewards.core.strict_json import strict
 from rl_rewards.loop.provenance import code, command_line
@@ -91,7 +89,7 @@ def run_study(study: Study, settings: StudySettings, overrides: Sequence[str], f
             print(f"{which}: done already{f', in {run_dir}' if name in names else ''}.", flush=True)
         else:
             print(f"\n{which}: {' '.join(changes) or 'the configuration as it is'}", flush=True)
-            _run_arm([*shared, *placed, f"hydra.run.dir={run_dir}"], name)
+            child_run([*shared, *placed, f"hydra.run.dir={run_dir}"], f"the arm {name}")
         runs[name] = read_run(run_dir)
     seeds = _seeds(sizes[size])
     what = "Judging the arms" if runs else f"Computing what is judged, for {len(seeds)} seed{'s' * (len(seeds) > 1)}"
@@ -116,16 +114,6 @@ def _seeds(overrides: Sequence[str]) -> range:
     named = {key: value for key, _, value in (one.partition("=") for one in overrides)}
     first = int(named.get("seed", 0))
     return range(first, first + int(named.get("num_seeds", 1)))
-
-
-def _run_arm(arguments: list[str], name: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "rl_rewards.run", *arguments], check=False)
-    if done.returncode == REFUSED:
-        raise ConfigError(f"The arm {name} was refused; see above.")
-    if done.returncode == REQUEUE:
-        raise Stopped(f"Stopped in the arm {name}, with everything saved; the same command goes on.")
-    if done.returncode != 0:
-        raise TrainingFailed(f"The arm {name} did not finish (exit code {done.returncode}); start the study again.")
 
 
 def _record(size: str, seeds: Sequence[int], runs: Mapping[str, RunFiles], findings: Findings) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_other_packages_are_refused_with_the_way_to_trust_them(node, place):
         "rl_rewards.run.os.system",  # another module, through our module
         "rl_rewards.core.files.write_whole",  # a function
         "rl_rewards.loop.provenance._git",
-        "rl_rewards.studies.base._run_arm",
+        "rl_rewards.studies.base.run_study",
         "rl_rewards.loop.experiment.Path",  # a class of another package
         "rl_rewards.labelers.store.LabelStore",  # a class that is not a part: it creates a file
         "rl_rewards.loop.checkpoint.everything.Checkpoints",

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
+from rl_rewards.command_line import child_run
 from rl_rewards.command_line.choices import list_choices
 from rl_rewards.core.errors import ConfigError, TrainingFailed
 from rl_rewards.core.seed_rows import values
 from rl_rewards.loop import build, compatibility
 from rl_rewards.loop.settings import StudySettings
-from rl_rewards.studies import base
 from rl_rewards.studies.arms import REFERENCE, require_arms, resolved_arms, with_folders
 from rl_rewards.studies.base import Findings, _without_folders, run_study
 from rl_rewards.studies.claims import Claim, exact
@@ -27,7 +27,7 @@ TINY += ["video=false", "report=false", "logger=none"]
 @pytest.fixture
 def forked_arms(outer_patch):
     """Run arms in forked processes, which start sooner than the new interpreter of a refused arm below."""
-    outer_patch.setattr(base, "subprocess", SimpleNamespace(run=lambda words, check: command(*words[3:])))
+    outer_patch.setattr(child_run, "subprocess", SimpleNamespace(run=lambda words, check: command(*words[3:])))
 
 
 @dataclass(frozen=True)

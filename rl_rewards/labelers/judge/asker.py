@@ -19,7 +19,7 @@ class JudgeFailed(Exception):
     """Raised when the judge does not answer; the message quotes it or its endpoint."""
 
 
-class _PromptRefused(Exception):
+class PromptRefused(Exception):
     """Raised when the endpoint refuses this one prompt; the message quotes the endpoint."""
 
 
@@ -70,21 +70,26 @@ class Asker:
             JudgeFailed, CapReached, Interrupted
         """
         try:
-            reply = self._reply(messages, options, sample)
+            reply = self.reply(messages, sample, options)
             understood = read(reply, options)
             if understood is None:
-                reply = self._reply(again(messages, reply.spoken, options), options, sample)
+                reply = self.reply(again(messages, reply.spoken, options), sample, options)
                 understood = read(reply, options)
-        except _PromptRefused as refused:
+        except PromptRefused as refused:
             return NoAnswer(str(refused))
         return NoAnswer(unread(reply)) if understood is None else understood
 
     def close(self) -> None:
         self._endpoint.close()
 
-    def _reply(self, messages: Messages, options: Sequence[str], sample: int | None) -> Reply:
+    def reply(self, messages: Messages, sample: int | None = None, options: Sequence[str] = ()) -> Reply:
+        """Return the reply to ``messages``: one of ``options``, if there are any and the endpoint takes a grammar.
+
+        Raises:
+            JudgeFailed, CapReached, Interrupted, PromptRefused
+        """
         parameters = dict(self._connection.parameters) | ({} if sample is None else {"seed": sample})
-        if self._connection.grammar:
+        if self._connection.grammar and options:
             parameters["grammar"] = "root ::= " + " | ".join(f'"{option}"' for option in options)
         request = {"model": self._connection.model, "messages": messages, **parameters}
         key = request_key(request)
@@ -106,7 +111,7 @@ class Asker:
             if outcome.reply is not None:
                 return outcome.reply
             if outcome.of_prompt:
-                raise _PromptRefused(f"the endpoint refuses the prompt ({outcome.error})")
+                raise PromptRefused(f"the endpoint refuses the prompt ({outcome.error})")
             if not outcome.again:
                 raise JudgeFailed(f"refuses ({outcome.error})")
         raise JudgeFailed(f"did not answer in {self._limits.tries} tries (the last: {outcome.error})")
