@@ -11,6 +11,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.core.words import digits
 from rl_rewards.reporting.alarm import exploit_alarm
+from rl_rewards.reporting.outcome import REACHED
 from rl_rewards.reporting.run_files import RunFiles
 
 LAST = 3
@@ -57,8 +58,15 @@ def trained(text: str, run: RunFiles, index: int, measure: str) -> Trained:
             found[key.removeprefix("eval/term_")] = column
     last = np.array(found[measure][-LAST:], float)
     fitness = float(last.mean()) if last.size and np.isfinite(last).all() else -math.inf
-    alarm = next((one for end in range(1, len(rows) + 1) if (one := exploit_alarm(rows[:end])) is not None), None)
-    return Trained(text, fitness, found, None if alarm is None else alarm.message)
+    done = measure == "success" and fitness >= REACHED  # the task is learned, whatever else the reward pays for
+    alarm = None if done else _first_alarm(rows)
+    return Trained(text, fitness, found, alarm)
+
+
+def _first_alarm(rows: list[dict[str, Any]]) -> str | None:
+    """Return the first exploit alarm of these evaluations, in words."""
+    alarms = (exploit_alarm(rows[:end]) for end in range(1, len(rows) + 1))
+    return next((one.message for one in alarms if one is not None), None)
 
 
 def told_over_training(one: Trained) -> list[str]:
