@@ -1,0 +1,131 @@
+"""Checks of single terms: not a number, always the same, always at a bound, and ten times the rest together."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rl_rewards.auditing.lint.seen import Finding, Seen
+from rl_rewards.rewards.written.written import LARGEST_REWARD
+
+TIMES = 10.0
+"""A term dominates if its standard deviation is more than this many times that of the sum of all others."""
+NEARLY_ALL = 0.999
+"""The share of values at one bound from which a clip or a condition counts as always there."""
+SAME = 1e-6
+"""A term is constant if its range is within this share of its largest absolute value."""
+
+
+def check_terms(seen: Seen) -> Iterator[Finding]:
+    """Return what is wrong with single terms; each fault is told once, by its nearest cause."""
+    constant = {name for name in seen.terms if _is_constant(_finite(seen, name))}
+    for name in seen.terms:
+        yield from _not_finite(seen, name)
+        saturated = [*_saturated(seen, name)]
+        yield from saturated
+        if name in constant and not saturated:
+            yield from _constant(seen, name)
+    yield from _dominating(seen, [name for name in seen.terms if name not in constant])
+
+
+def _finite(seen: Seen, name: str) -> np.ndarray:
+    value = seen.terms[name]
+    return np.where(np.isfinite(value), np.clip(value, -LARGEST_REWARD, LARGEST_REWARD), 0.0)
+
+
+def _is_constant(value: np.ndarray) -> bool:
+    return float(np.ptp(value)) <= SAME * float(np.max(np.abs(value)))
+
+
+def _not_finite(seen: Seen, name: str) -> Iterator[Finding]:
+    value = seen.terms[name]
+    faults = {
+        "not a number": (
+            np.isnan(value),
+            "keep the argument of log, sqrt and / within its domain, as log(max(x, 1e-6))",
+        ),
+        "infinite": (np.isinf(value), "keep the argument of log, exp and / within bounds, as clip(x, -10, 10)"),
+        "beyond 1e6": (
+            np.isfinite(value) & (np.abs(value) > LARGEST_REWARD),
+            "scale it, or bound it with clip or tanh",
+        ),
+    }
+    for what, (where, mend) in faults.items():
+        count = int(where.sum())
+        if count:
+            policies = {seen.names[each] for each in seen.policy[where.any(axis=0)]}
+            by = f"{len(policies)} of {len(seen.names)} policies"
+            yield Finding(
+                "not finite",
+                f"The term {name} is {what} at {count:,} of {seen.steps:,} steps, under {by}; {mend}.",
+                name,
+                {"steps": count, "share": count / seen.steps},
+            )
+
+
+def _saturated(seen: Seen, name: str) -> Iterator[Finding]:
+    for switch in seen.switches.get(name, ()):
+        low, high = switch.at.get(-1, 0.0), switch.at.get(1, 0.0)
+        share = max(low, high) if switch.is_condition else low + high
+        if share < NEARLY_ALL:
+            continue
+        always = (
+            f"at {share:.4g} of all values in {seen.steps:,} steps" if share < 1 else f"at all {seen.steps:,} steps"
+        )
+        if switch.is_condition:
+            never, only = ("second", "first") if high > low else ("first", "second")
+            told = (
+                f"the condition of {switch.text} is {'true' if high > low else 'false'} {always}, so that its {never} "
+                f"value is never used; change the condition, or write its {only} value alone"
+            )
+        else:
+            bound = "its upper bound" if low == 0.0 else "its lower bound" if high == 0.0 else "one of its bounds"
+            told = (
+                f"{switch.text} gives {bound} {always}, so that it hardly depends on its argument; widen the bounds, "
+                "or leave it out"
+            )
+        yield Finding("saturated", f"In the term {name}, {told}.", name, {"at_low": low, "at_high": high})
+
+
+def _constant(seen: Seen, name: str) -> Iterator[Finding]:
+    value = float(_finite(seen, name).mean())
+    if value == 0.0:
+        yield Finding(
+            "constant",
+            f"The term {name} is 0 at all {seen.steps:,} steps, so that nothing these policies do changes it; lower its "
+            "threshold, or add a term that leads there, unless it is meant for what only a skilled policy reaches.",
+            name,
+            {"value": 0.0},
+        )
+    elif not seen.ends_early:
+        yield Finding(
+            "constant",
+            f"The term {name} is {value:.4g} at all {seen.steps:,} steps, and all episodes are equally long, so that it "
+            "adds the same to every policy; let it depend on what the policy does, or leave it out.",
+            name,
+            {"value": value},
+        )
+
+
+def _dominating(seen: Seen, names: list[str]) -> Iterator[Finding]:
+    """Return the term that varies more than ``TIMES`` all others together, among those that vary at all."""
+    if len(names) < 2:
+        return
+    values = {name: _finite(seen, name) for name in names}
+    total = np.sum([*values.values()], axis=0)
+    for name, value in values.items():
+        own, others = float(np.std(value)), float(np.std(total - value))
+        if own > TIMES * others:
+            one = names[1 - names.index(name)] if len(names) == 2 else None
+            rest, of_rest, count = (one, one, "counts") if one else ("all others together", "the others' sum", "count")
+            yield Finding(
+                "dominates",
+                f"The term {name} varies {_times(own, others)} as much as {rest}: over {seen.steps:,} steps its standard "
+                f"deviation is {own:.3g} and that of {of_rest} {others:.3g}, so that {one or 'the others'} hardly "
+                f"{count}. Weigh {name} less, or {one or 'the others'} more, until they are within {TIMES:g} times.",
+                name,
+                {"own": own, "others": others},
+            )
+
+
+def _times(own: float, others: float) -> str:
+    return f"{own / others:,.0f} times" if others > 0.0 else "infinitely"

@@ -1,0 +1,213 @@
+"""A whole lint: the reward of a configuration, simple policies in its environment, and all checks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from rl_rewards.auditing.lint.endings import check_endings
+from rl_rewards.auditing.lint.loops import check_loops
+from rl_rewards.auditing.lint.policies import simple_policies
+from rl_rewards.auditing.lint.seen import Finding, Seen, SeenSwitch
+from rl_rewards.auditing.lint.terms import check_terms
+from rl_rewards.core.checks import require
+from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.keys import new_key
+from rl_rewards.core.types import EnvSpec, Transition
+from rl_rewards.envs.base import Environment
+from rl_rewards.loop.behaviours import Recorder, of_policy, scripted
+from rl_rewards.loop.build import build_env, build_settings
+from rl_rewards.loop.policies import restore_policy
+from rl_rewards.loop.sources import build_source
+from rl_rewards.rewards.base import NamedTerm, RewardSource, first_state
+
+SHORTEST, LONGEST = 400, 1_000
+"""The fewest and the most steps of each environment; between them whole episodes."""
+COPIES = 4
+"""Environments of each policy."""
+DISCOUNT = 0.99
+"""For algorithms that have none."""
+EXAMPLES = 256
+"""The number of example states of the goal."""
+
+
+@dataclass(frozen=True)
+class Lint:
+    """What was found about one reward."""
+
+    title: str
+    terms: tuple[str, ...]
+    policies: tuple[str, ...]
+    steps: int
+    deviations: Mapping[str, float]  # term -> its standard deviation over all steps
+    warnings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Played:
+    """Steps [T, B] of all policies, before any reward looks at them."""
+
+    names: tuple[str, ...]
+    policy: np.ndarray  # [B]
+    steps: Transition
+
+
+def lint(
+    config: Mapping[str, Any], copies: int = COPIES, length: int | None = None, policy: str | None = None
+) -> list[Lint]:
+    """Return what is found about each different reward of ``config``: one, unless its seeds have files of their own.
+
+    Args:
+        copies: environments of each simple policy.
+        length: steps in each environment; by default whole episodes, at least ``SHORTEST`` steps.
+        policy: a run whose policy acts, too.
+
+    Raises:
+        ConfigError: if the reward has no named terms, the environment is one of texts, or a part cannot be built.
+    """
+    require(copies >= 1, f"--copies={copies} must be at least 1.")
+    require(length is None or length >= 2, f"--steps={length} must be at least 2.")
+    settings = build_settings(config)
+    env = build_env(config)
+    require(
+        env.spec.text is None,
+        f"{env.spec.name} is an environment of texts, in which simple policies write nothing that tells anything; "
+        "python -m rl_rewards.audit RUN_DIR edits texts instead.",
+    )
+    source = build_source(config["reward"], env.spec, None, settings.seeds, settings.trust)
+    states = _states(source, settings.seeds)
+    _check_terms_exist(source, states[0], env.spec)
+    length = _length(env.spec) if length is None else length
+    played = _played(env, copies, length, settings.seed, policy, settings.trust)
+    discount = config["algorithm"].get("discount") or DISCOUNT
+    return [
+        _lint_one(env, source, state, played, discount, "" if len(states) == 1 else f"Reward {number}")
+        for number, state in enumerate(states, 1)
+    ]
+
+
+def _states(source: RewardSource, seeds: Sequence[int]) -> list[Any]:
+    """Return the different first states: one, or one of each file of a written reward."""
+    prepared = source.prepared
+    if prepared is None:
+        return [first_state(source, new_key(seeds[0]), None)]
+    each = [jax.tree.map(lambda x, place=place: x[place], prepared) for place in range(len(seeds))]
+    states = [first_state(source, new_key(seed), one) for seed, one in zip(seeds, each, strict=True)]
+    distinct = {tuple(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(one)): one for one in states}
+    return [*distinct.values()]
+
+
+def _check_terms_exist(source: RewardSource, state: Any, spec: EnvSpec) -> None:
+    """Check that the reward has terms, before anything is played.
+
+    Raises:
+        ConfigError: if it has none.
+    """
+    if source.named_terms(state, _blank(spec, 1)) is None:
+        raise ConfigError(
+            f"This reward ({type(source).__name__}) has no named terms; rl_rewards.lint reads what a person wrote: "
+            "reward=hand_designed, reward=written, or a mixture of these. A learned reward is for python -m "
+            "rl_rewards.audit RUN_DIR."
+        )
+
+
+def _blank(spec: EnvSpec, count: int) -> Transition:
+    """Return transitions [count] of zeros."""
+    obs, flag = np.zeros((count, *spec.obs.shape), spec.obs.dtype), np.zeros(count, bool)
+    return Transition(
+        obs=obs,
+        action=np.zeros((count, *spec.action.shape), spec.action.dtype),
+        next_obs=obs,
+        env_reward=np.zeros(count, np.float32),
+        terminated=flag,
+        truncated=flag,
+        valid=~flag,
+        is_demo=flag,
+        behaviour={},
+        info={key: np.zeros((count, *shape), np.float32) for key, shape in spec.info.items()},
+    )
+
+
+def _length(spec: EnvSpec) -> int:
+    """Return the steps of each environment: whole episodes where they are not too long."""
+    limit = spec.max_episode_steps
+    return min(limit * -(-SHORTEST // limit), LONGEST)
+
+
+def _played(env: Environment, copies: int, length: int, seed: int, policy: str | None, trust: Sequence[str]) -> Played:
+    """Return the steps of the simple policies, of the environment's scripted expert, if any, and of a run's policy."""
+    simple = simple_policies(env.spec, copies)
+    names, of = [*simple.names], [simple.of]
+    steps = [Recorder(env, simple.behaviour, len(simple.of), length)(None, seed)]
+    if type(env).expert is not Environment.expert:
+        steps.append(Recorder(env, scripted(env, 1.0, 0.0), copies, length)(None, seed))
+        of.append(np.full(copies, len(names)))
+        names.append("the scripted expert")
+    if policy is not None:
+        run = restore_policy(policy, None, trust)
+        require(
+            run.spec.obs == env.spec.obs and run.spec.action == env.spec.action,
+            f"The policy of --policy {policy} acts in {run.spec.name}, whose observations or actions are others than "
+            f"those of {env.spec.name}.",
+        )
+        steps.append(Recorder(env, of_policy(run.algorithm, run.spec, True), copies, length)(run.state, seed))
+        of.append(np.full(copies, len(names)))
+        names.append(f"the policy of {policy}")
+    steps = [one.replace(behaviour={}) for one in steps]
+    together = jax.tree.map(lambda *leaves: np.concatenate([np.asarray(x) for x in leaves], axis=1), *steps)
+    return Played(tuple(names), np.concatenate(of), together)
+
+
+def _lint_one(env: Environment, source: RewardSource, state: Any, played: Played, discount: float, title: str) -> Lint:
+    """Return what is found about ``source`` in one of its states."""
+    spec, steps = env.spec, played.steps
+    terms = source.named_terms(state, steps)
+    assert terms is not None, "this was checked before"
+    success = np.asarray(steps.info["success"]) > 0.5 if spec.has_success else None
+    seen = Seen(
+        names=played.names,
+        policy=played.policy,
+        terms={name: np.asarray(one.value, np.float64) for name, one in terms.items()},
+        switches={name: _switches(one) for name, one in terms.items()},
+        reward=np.asarray(source.reward(state, steps), np.float64),
+        true_reward=np.asarray(steps.env_reward, np.float64) if spec.has_true_reward else None,
+        terminated=np.asarray(steps.terminated),
+        done=np.asarray(steps.terminated | steps.truncated),
+        success=success,
+        ends_early=spec.ends_early,
+        max_episode_steps=spec.max_episode_steps,
+        discount=discount,
+        of_goals=_of_goals(env, source, state),
+    )
+    (died, death_notes), (looped, loop_notes) = check_endings(seen), check_loops(seen)
+    deviations = {name: float(np.std(value[np.isfinite(value)])) for name, value in seen.terms.items()}
+    warnings, notes = (*died, *looped, *check_terms(seen)), (*death_notes, *loop_notes)
+    return Lint(title, tuple(terms), played.names, seen.steps, deviations, warnings, notes)
+
+
+def _switches(term: NamedTerm) -> tuple[SeenSwitch, ...]:
+    return tuple(
+        SeenSwitch(
+            one.text, one.is_condition, {side: float(np.mean(np.asarray(one.side) == side)) for side in (-1, 0, 1)}
+        )
+        for one in term.switches
+    )
+
+
+def _of_goals(env: Environment, source: RewardSource, state: Any) -> float | None:
+    """Return the mean reward of a step that stays in the environment's own examples of the goal; None if not known."""
+    known = {"obs", "action", "next_obs", "info.success"}
+    if not known.issuperset(source.requirements.reads):
+        return None
+    try:
+        goals = env.collect_examples(np.random.default_rng(0), EXAMPLES, True)
+    except ConfigError:
+        return None
+    blank = _blank(env.spec, len(goals.obs))
+    info = blank.info | ({"success": np.ones(len(goals.obs), np.float32)} if "success" in blank.info else {})
+    steps = blank.replace(obs=goals.obs, next_obs=goals.obs, action=np.asarray(goals.action), info=info)
+    return float(np.mean(np.nan_to_num(np.asarray(source.reward(state, steps)))))
