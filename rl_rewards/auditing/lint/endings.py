@@ -1,6 +1,5 @@
 """Does death pay more than life? The value of an ending is held against the value of staying, both discounted."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -73,16 +72,15 @@ def _discounts(seen: Seen, one: Episode) -> np.ndarray:
 
 
 def _warning(seen: Seen, found: Ending) -> Finding:
-    best = f"the best tenth of all other steps pays from {found.good_step:.3g} a step"
     mend = (
         f"Pay more than {-found.good_step:.3g} for every step, so that staying is worth something"
         if found.good_step < 0.0
         else "Pay less for the steps that lead to the end, or more for all others"
     )
     message = (
-        f"Death pays more than life: the last {LAST_STEPS} steps before a termination earn {found.paid:.3g} on average "
-        f"({found.count} terminations), and staying for {seen.max_episode_steps:,} steps is worth {found.staying:.3g} at "
-        f"discount {seen.discount:g}, although {best}. {mend}."
+        f"Death pays more than life: the last {LAST_STEPS} steps before a termination earn {found.paid:.3g} together "
+        f"(mean of {found.count} terminations), while {seen.max_episode_steps:,} steps at {found.good_step:.3g}, which "
+        f"one in ten of the other steps earns, are worth {found.staying:.3g} at discount {seen.discount:g}. {mend}."
     )
     numbers = {"ending": found.paid, "staying": found.staying, "step": found.mean_step, "terminations": found.count}
     return Finding("death pays", message, None, numbers)

@@ -10,6 +10,8 @@ STEADY = 0.05
 """The least steady reward that counts, as a share of the 95th percentile of the reward in absolute value."""
 ERRORS = 3.0
 """A steady reward must be so many standard errors above 0."""
+ABOUT = 0.9
+"""An episode without success returns as much as one with success if it returns this share of it."""
 FEWEST_STEPS = 8
 """Episodes that are shorter have no loops."""
 
@@ -26,11 +28,11 @@ class Loop(NamedTuple):
 class Success(NamedTuple):
     """What success brings, as far as it was seen."""
 
-    per_step: float  # mean reward of a step that reaches success, or of the environment's examples
+    per_step: float  # mean reward of a step in success; if success ends the episode, of the step that reaches it
     ends: bool  # success terminates the episode
-    best_return: float | None  # of the episodes that ended in success; None if there was none
+    returns: float | None  # mean of the episodes that ended in success; None if there was none
     episodes: int
-    words: str
+    words: tuple[str, ...]  # of what per_step is the mean
 
 
 def check_loops(seen: Seen) -> tuple[list[Finding], list[str]]:
@@ -43,28 +45,34 @@ def check_loops(seen: Seen) -> tuple[list[Finding], list[str]]:
                     "pays more; add a trained policy with --policy RUN_DIR."]  # fmt: skip
     worth = success.per_step if success.ends else seen.worth(success.per_step)
     loops = [one for one in _loops(seen) if seen.worth(one.per_step) >= worth]
-    loops = [one for one in loops if success.best_return is None or one.returns >= success.best_return]
+    loops = [one for one in loops if success.returns is None or one.returns >= ABOUT * success.returns]
     if not loops:
         return [], []
-    return [_warning(seen, max(loops, key=lambda one: one.per_step), success)], []
+    return [_warning(max(loops, key=lambda one: one.per_step), success)], []
 
 
 def _success(seen: Seen) -> Success | None:
-    """Return what success brings: the better of what was seen and of the examples."""
-    assert seen.success is not None, "the caller has checked it"
-    paid = seen.finite[seen.success]
-    won = [one for one in seen.episodes if one.succeeded]
-    per_step = (
-        [(float(paid.mean()), f"a step with success earns on average in {paid.size:,} steps")] if paid.size else []
-    )
+    """Return what success brings: the better of what was seen and of the examples; None if neither is known."""
+    success = seen.success
+    assert success is not None, "the caller has checked it"
+    ends = bool(success.any()) and float(seen.terminated[success].mean()) > 0.5
+    stays = success[1:] & success[:-1] & ~seen.done[:-1]
+    known = []
+    if not ends and stays.sum() >= FEWEST_STEPS:
+        known.append(
+            (float(seen.finite[1:][stays].mean()), "a step in success earns", f"mean of {stays.sum():,} steps")
+        )
+    elif success.any():
+        known.append(
+            (float(seen.finite[success].mean()), "a step to success earns", f"mean of {success.sum():,} steps")
+        )
     if seen.of_goals is not None:
-        per_step.append((seen.of_goals, "a step in the environment's examples of the goal earns on average"))
-    if not per_step:
+        known.append((seen.of_goals, "a step in the goal earns", "mean of the environment's examples"))
+    if not known:
         return None
-    best, words = max(per_step)
-    ends = bool(paid.size) and float(seen.terminated[seen.success].mean()) > 0.5
-    best_return = max((float(one.rewards.sum()) for one in won), default=None)
-    return Success(best, ends, best_return, len(won), words)
+    per_step, *words = max(known)
+    won = [float(one.rewards.sum()) for one in seen.episodes if one.succeeded]
+    return Success(per_step, ends, float(np.mean(won)) if won else None, len(won), tuple(words))
 
 
 def _loops(seen: Seen) -> list[Loop]:
@@ -84,16 +92,15 @@ def _loops(seen: Seen) -> list[Loop]:
     return found
 
 
-def _warning(seen: Seen, loop: Loop, success: Success) -> Finding:
-    brings = f"{success.per_step:.3g} is what {success.words}"
-    if success.ends:
-        brings += ", and that ends the episode"
-    if success.best_return is not None:
-        brings += f"; the best of {success.episodes} episodes with success returns {success.best_return:.3g}"
+def _warning(loop: Loop, success: Success) -> Finding:
+    what, mean = success.words
+    brings = f"{what} {success.per_step:.3g} ({mean})" + (" and ends the episode" if success.ends else "")
+    if success.returns is not None:
+        brings += f", and the {success.episodes} episodes that end in success return {success.returns:.3g} on average"
     message = (
-        f"A loop pays: {loop.policy} earns {loop.per_step:.3g} a step, and {loop.returns:.3g} an episode, without success "
-        f"({loop.episodes} episodes), while {brings}. Pay more for success, or take back what the loop earns, as by "
-        "paying for progress that can also be lost."
+        f'A loop pays: the simple policy "{loop.policy}" earns {loop.per_step:.3g} a step and {loop.returns:.3g} an '
+        f"episode without success (mean of {loop.episodes} episodes), while {brings}. Pay more for success, or let the "
+        "loop lose what it earns, as by paying for progress and charging for the way back."
     )
     numbers = {"per_step": loop.per_step, "return": loop.returns, "success_per_step": success.per_step}
     return Finding("loop pays", message, None, numbers)

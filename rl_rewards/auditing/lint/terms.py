@@ -91,16 +91,16 @@ def _constant(seen: Seen, name: str) -> Iterator[Finding]:
     if value == 0.0:
         yield Finding(
             "constant",
-            f"The term {name} is 0 at all {seen.steps:,} steps, so that nothing these policies do changes it; lower its "
-            "threshold, or add a term that leads there, unless it is meant for what only a skilled policy reaches.",
+            f"The term {name} is 0 at all {seen.steps:,} steps, so that nothing these policies do changes it; lower "
+            "its threshold, or add a term that leads there, unless it is meant for what only a skilled policy reaches.",
             name,
             {"value": 0.0},
         )
     elif not seen.ends_early:
         yield Finding(
             "constant",
-            f"The term {name} is {value:.4g} at all {seen.steps:,} steps, and all episodes are equally long, so that it "
-            "adds the same to every policy; let it depend on what the policy does, or leave it out.",
+            f"The term {name} is {value:.4g} at all {seen.steps:,} steps, and all episodes are equally long, so that "
+            "it adds the same to every policy; let it depend on what the policy does, or leave it out.",
             name,
             {"value": value},
         )
@@ -116,12 +116,13 @@ def _dominating(seen: Seen, names: list[str]) -> Iterator[Finding]:
         own, others = float(np.std(value)), float(np.std(total - value))
         if own > TIMES * others:
             one = names[1 - names.index(name)] if len(names) == 2 else None
-            rest, of_rest, count = (one, one, "counts") if one else ("all others together", "the others' sum", "count")
+            rest, of_rest = (one, one) if one else ("all others together", "the others' sum")
+            counts = f"{one} hardly counts" if one else "the others hardly count"
             yield Finding(
                 "dominates",
-                f"The term {name} varies {_times(own, others)} as much as {rest}: over {seen.steps:,} steps its standard "
-                f"deviation is {own:.3g} and that of {of_rest} {others:.3g}, so that {one or 'the others'} hardly "
-                f"{count}. Weigh {name} less, or {one or 'the others'} more, until they are within {TIMES:g} times.",
+                f"The term {name} varies {_times(own, others)} as much as {rest}: over {seen.steps:,} steps its "
+                f"standard deviation is {own:.3g} and that of {of_rest} {others:.3g}, so that {counts}. Weigh {name} "
+                f"less, or {one or 'the others'} more, until they are within {TIMES:g} times.",
                 name,
                 {"own": own, "others": others},
             )
