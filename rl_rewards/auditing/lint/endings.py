@@ -40,9 +40,10 @@ def check_endings(seen: Seen) -> tuple[list[Finding], list[str]]:
         return [], []
     dead = [one for one in seen.episodes if one.died]
     if len(dead) < FEWEST:
-        only_won = any(one.terminated for one in seen.episodes) and not dead
-        few = f"{len(dead)} episodes terminated without success, which are too few to judge whether death pays."
-        return [], [] if only_won else [few]
+        if not dead and any(one.terminated for one in seen.episodes):
+            return [], []  # all endings are successes
+        few = f"Only {len(dead)} episodes" if dead else "No episode"
+        return [], [f"{few} terminated without success, so that nothing says whether death pays."]
     found = _ending(seen, dead, true=False)
     if not found.pays:
         return [], []

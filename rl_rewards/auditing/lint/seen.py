@@ -43,6 +43,7 @@ class Seen:
     ends_early: bool
     max_episode_steps: int
     discount: float
+    for_success: frozenset[str] = frozenset()  # terms that are not 0 in success, whether or not it was reached
     of_goals: float | None = None  # the mean reward of a step in example states of the goal; None if not known
 
     @property

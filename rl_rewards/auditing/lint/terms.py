@@ -15,16 +15,24 @@ SAME = 1e-6
 """A term is constant if its range is within this share of its largest absolute value."""
 
 
-def check_terms(seen: Seen) -> Iterator[Finding]:
-    """Return what is wrong with single terms; each fault is told once, by its nearest cause."""
-    constant = {name for name in seen.terms if _is_constant(_finite(seen, name))}
+def check_terms(seen: Seen) -> tuple[list[Finding], list[str]]:
+    """Return what is wrong with single terms, and notes; each fault is told once, by its nearest cause."""
+    constant = [name for name in seen.terms if _is_constant(_finite(seen, name))]
+    waiting = [name for name in constant if name in seen.for_success and not _finite(seen, name).any()]
+    found: list[Finding] = []
     for name in seen.terms:
-        yield from _not_finite(seen, name)
+        found += _not_finite(seen, name)
+        if name in waiting:
+            continue
         saturated = [*_saturated(seen, name)]
-        yield from saturated
-        if name in constant and not saturated:
-            yield from _constant(seen, name)
-    yield from _dominating(seen, [name for name in seen.terms if name not in constant])
+        found += saturated or (_constant(seen, name) if name in constant else ())
+    found += _dominating(seen, [name for name in seen.terms if name not in constant])
+    notes = [
+        f"The term {name} is 0 at all {seen.steps:,} steps and pays for success, which none of these policies reached; "
+        "a learner that explores like them has nothing to learn from it."
+        for name in waiting
+    ]
+    return found, notes
 
 
 def _finite(seen: Seen, name: str) -> np.ndarray:

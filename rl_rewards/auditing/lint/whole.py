@@ -29,6 +29,7 @@ COPIES = 4
 """Environments of each policy."""
 DISCOUNT = 0.99
 """For algorithms that have none."""
+SUCCESS = "info.success"
 EXAMPLES = 256
 """The number of example states of the goal."""
 
@@ -166,6 +167,7 @@ def _lint_one(env: Environment, source: RewardSource, state: Any, played: Played
     spec, steps = env.spec, played.steps
     terms = source.named_terms(state, steps)
     assert terms is not None, "this was checked before"
+    goals = _goals(env, source)
     success = np.asarray(steps.info["success"]) > 0.5 if spec.has_success else None
     seen = Seen(
         names=played.names,
@@ -180,11 +182,12 @@ def _lint_one(env: Environment, source: RewardSource, state: Any, played: Played
         ends_early=spec.ends_early,
         max_episode_steps=spec.max_episode_steps,
         discount=discount,
-        of_goals=_of_goals(env, source, state),
+        for_success=_for_success(source, state, steps, goals),
+        of_goals=None if goals is None else float(np.mean(np.nan_to_num(np.asarray(source.reward(state, goals))))),
     )
-    (died, death_notes), (looped, loop_notes) = check_endings(seen), check_loops(seen)
+    checks = (check_endings(seen), check_loops(seen), check_terms(seen))
+    warnings, notes = (tuple(one for found in checks for one in found[place]) for place in (0, 1))
     deviations = {name: float(np.std(value[np.isfinite(value)])) for name, value in seen.terms.items()}
-    warnings, notes = (*died, *looped, *check_terms(seen)), (*death_notes, *loop_notes)
     return Lint(title, tuple(terms), played.names, seen.steps, deviations, warnings, notes)
 
 
@@ -197,16 +200,36 @@ def _switches(term: NamedTerm) -> tuple[SeenSwitch, ...]:
     )
 
 
-def _of_goals(env: Environment, source: RewardSource, state: Any) -> float | None:
-    """Return the mean reward of a step that stays in the environment's own examples of the goal; None if not known."""
-    known = {"obs", "action", "next_obs", "info.success"}
-    if not known.issuperset(source.requirements.reads):
+def _goals(env: Environment, source: RewardSource) -> Transition | None:
+    """Return steps that stay in the environment's own examples of the goal.
+
+    None if it has none, or the reward reads what is not known of them.
+    """
+    if not {"obs", "action", "next_obs", SUCCESS}.issuperset(source.requirements.reads):
         return None
     try:
         goals = env.collect_examples(np.random.default_rng(0), EXAMPLES, True)
     except ConfigError:
         return None
-    blank = _blank(env.spec, len(goals.obs))
-    info = blank.info | ({"success": np.ones(len(goals.obs), np.float32)} if "success" in blank.info else {})
-    steps = blank.replace(obs=goals.obs, next_obs=goals.obs, action=np.asarray(goals.action), info=info)
-    return float(np.mean(np.nan_to_num(np.asarray(source.reward(state, steps)))))
+    steps = _blank(env.spec, len(goals.obs)).replace(obs=goals.obs, next_obs=goals.obs, action=np.asarray(goals.action))
+    return _in_success(steps)
+
+
+def _in_success(steps: Transition) -> Transition:
+    """Return the same steps, all of them with success in their info, if they record it."""
+    if "success" not in steps.info:
+        return steps
+    success = np.ones_like(np.asarray(steps.info["success"], np.float32))
+    return steps.replace(info={**steps.info, "success": success})
+
+
+def _for_success(source: RewardSource, state: Any, steps: Transition, goals: Transition | None) -> frozenset[str]:
+    """Return the terms that are not 0 in examples of the goal, or in the steps seen if these had been a success."""
+    found: set[str] = set()
+    tried = [] if goals is None else [goals]
+    if SUCCESS in source.requirements.reads:
+        tried.append(_in_success(jax.tree.map(lambda x: x[:1], steps)))
+    for one in tried:
+        terms = source.named_terms(state, one) or {}
+        found |= {name for name, term in terms.items() if np.any(np.nan_to_num(np.asarray(term.value)))}
+    return frozenset(found)
