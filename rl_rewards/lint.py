@@ -50,12 +50,13 @@ def _run(chosen: argparse.Namespace) -> bool:
     """Print what is found, and return True if there is a warning."""
     config = composed(chosen.overrides)
     prepare_jax()
-    from rl_rewards.auditing.lint.whole import COPIES, lint
+    from rl_rewards.auditing.lint.play import COPIES
+    from rl_rewards.auditing.lint.whole import lint
     from rl_rewards.auditing.lint.words import in_words
 
     copies = COPIES if chosen.copies is None else chosen.copies
     found = lint(config, copies, chosen.steps, chosen.policy)
-    print("\n".join(line for one in found for line in in_words(one)))
+    print("\n".join(in_words(found)))
     if chosen.out is not None:
         told = strict([asdict(one) for one in found])
         write_whole(chosen.out, json.dumps(told, indent=1, allow_nan=False) + "\n")

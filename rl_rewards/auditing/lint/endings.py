@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rl_rewards.auditing.lint.seen import Episode, Finding, Seen
+from rl_rewards.auditing.lint.seen import Episode, Finding, SeenSteps
 
 LAST_STEPS = 5
 """The steps before a termination that count as the ending; so a fall that is paid before it terminates is one, too."""
@@ -30,7 +30,7 @@ class Ending(NamedTuple):
         return self.paid - self.staying > MARGIN * max(abs(self.paid), abs(self.staying))
 
 
-def check_endings(seen: Seen) -> tuple[list[Finding], list[str]]:
+def check_endings(seen: SeenSteps) -> tuple[list[Finding], list[str]]:
     """Return the warning that death pays, or none, and a note if that could not be judged.
 
     Terminations with success are no deaths. Where success is not recorded, an ending that the environment's own reward
@@ -53,7 +53,7 @@ def check_endings(seen: Seen) -> tuple[list[Finding], list[str]]:
     return [_warning(seen, found)], []
 
 
-def _ending(seen: Seen, dead: list[Episode], true: bool) -> Ending:
+def _ending(seen: SeenSteps, dead: list[Episode], true: bool) -> Ending:
     def rewards(one: Episode) -> np.ndarray:
         given = one.true_rewards if true else one.rewards
         assert given is not None, "the caller knows that there is a true reward"
@@ -68,11 +68,11 @@ def _ending(seen: Seen, dead: list[Episode], true: bool) -> Ending:
     return Ending(len(dead), float(np.mean(paid)), good, float(np.mean(steps)), seen.worth(good))
 
 
-def _discounts(seen: Seen, one: Episode) -> np.ndarray:
+def _discounts(seen: SeenSteps, one: Episode) -> np.ndarray:
     return seen.discount ** np.arange(min(LAST_STEPS, len(one.rewards)))
 
 
-def _warning(seen: Seen, found: Ending) -> Finding:
+def _warning(seen: SeenSteps, found: Ending) -> Finding:
     mend = (
         f"Pay more than {-found.good_step:.3g} for every step, so that staying is worth something"
         if found.good_step < 0.0

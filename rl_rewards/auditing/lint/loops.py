@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rl_rewards.auditing.lint.seen import Episode, Finding, Seen
+from rl_rewards.auditing.lint.seen import Episode, Finding, SeenSteps
 
 STEADY = 0.05
 """The least steady reward that counts, as a share of the 95th percentile of the reward in absolute value."""
@@ -35,7 +35,7 @@ class Success(NamedTuple):
     words: tuple[str, ...]  # of what per_step is the mean
 
 
-def check_loops(seen: Seen) -> tuple[list[Finding], list[str]]:
+def check_loops(seen: SeenSteps) -> tuple[list[Finding], list[str]]:
     """Return the warning that a loop pays, or none, and a note if that could not be judged."""
     if seen.success is None:
         return [], ["This environment does not record success, so that nothing says whether a loop pays more."]
@@ -51,7 +51,7 @@ def check_loops(seen: Seen) -> tuple[list[Finding], list[str]]:
     return [_warning(max(loops, key=lambda one: one.per_step), success)], []
 
 
-def _success(seen: Seen) -> Success | None:
+def _success(seen: SeenSteps) -> Success | None:
     """Return what success brings: the better of what was seen and of the examples; None if neither is known."""
     success = seen.success
     assert success is not None, "the caller has checked it"
@@ -75,7 +75,7 @@ def _success(seen: Seen) -> Success | None:
     return Success(per_step, ends, float(np.mean(won)) if won else None, len(won), tuple(words))
 
 
-def _loops(seen: Seen) -> list[Loop]:
+def _loops(seen: SeenSteps) -> list[Loop]:
     """Return the policies that earn steadily, with what they earn in the episodes without any success."""
     least = STEADY * float(np.percentile(np.abs(seen.finite), 95))
     failed: dict[str, list[Episode]] = {}

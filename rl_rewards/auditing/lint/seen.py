@@ -28,7 +28,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenSteps:
     """Steps [T, B] of several policies, one for each environment, under one reward."""
 
     names: tuple[str, ...]  # of the policies

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rl_rewards.auditing.lint.seen import Finding, Seen
+from rl_rewards.auditing.lint.seen import Finding, SeenSteps
 from rl_rewards.rewards.written.written import LARGEST_REWARD
 
 TIMES = 10.0
@@ -15,7 +15,7 @@ SAME = 1e-6
 """A term is constant if its range is within this share of its largest absolute value."""
 
 
-def check_terms(seen: Seen) -> tuple[list[Finding], list[str]]:
+def check_terms(seen: SeenSteps) -> tuple[list[Finding], list[str]]:
     """Return what is wrong with single terms, and notes; each fault is told once, by its nearest cause."""
     constant = [name for name in seen.terms if _is_constant(_finite(seen, name))]
     waiting = [name for name in constant if name in seen.for_success and not _finite(seen, name).any()]
@@ -35,7 +35,7 @@ def check_terms(seen: Seen) -> tuple[list[Finding], list[str]]:
     return found, notes
 
 
-def _finite(seen: Seen, name: str) -> np.ndarray:
+def _finite(seen: SeenSteps, name: str) -> np.ndarray:
     value = seen.terms[name]
     return np.where(np.isfinite(value), np.clip(value, -LARGEST_REWARD, LARGEST_REWARD), 0.0)
 
@@ -44,7 +44,7 @@ def _is_constant(value: np.ndarray) -> bool:
     return float(np.ptp(value)) <= SAME * float(np.max(np.abs(value)))
 
 
-def _not_finite(seen: Seen, name: str) -> Iterator[Finding]:
+def _not_finite(seen: SeenSteps, name: str) -> Iterator[Finding]:
     value = seen.terms[name]
     faults = {
         "not a number": (
@@ -70,7 +70,7 @@ def _not_finite(seen: Seen, name: str) -> Iterator[Finding]:
             )
 
 
-def _saturated(seen: Seen, name: str) -> Iterator[Finding]:
+def _saturated(seen: SeenSteps, name: str) -> Iterator[Finding]:
     for switch in seen.switches.get(name, ()):
         low, high = switch.at.get(-1, 0.0), switch.at.get(1, 0.0)
         share = max(low, high) if switch.is_condition else low + high
@@ -94,7 +94,7 @@ def _saturated(seen: Seen, name: str) -> Iterator[Finding]:
         yield Finding("saturated", f"In the term {name}, {told}.", name, {"at_low": low, "at_high": high})
 
 
-def _constant(seen: Seen, name: str) -> Iterator[Finding]:
+def _constant(seen: SeenSteps, name: str) -> Iterator[Finding]:
     value = float(_finite(seen, name).mean())
     if value == 0.0:
         yield Finding(
@@ -114,7 +114,7 @@ def _constant(seen: Seen, name: str) -> Iterator[Finding]:
         )
 
 
-def _dominating(seen: Seen, names: list[str]) -> Iterator[Finding]:
+def _dominating(seen: SeenSteps, names: list[str]) -> Iterator[Finding]:
     """Return the term that varies more than ``TIMES`` all others together, among those that vary at all."""
     if len(names) < 2:
         return
@@ -137,4 +137,7 @@ def _dominating(seen: Seen, names: list[str]) -> Iterator[Finding]:
 
 
 def _times(own: float, others: float) -> str:
-    return f"{own / others:,.0f} times" if others > 0.0 else "infinitely"
+    if others == 0.0:
+        return "infinitely"
+    ratio = own / others
+    return f"{ratio:.1f} times" if ratio < 100.0 else f"{ratio:,.0f} times"

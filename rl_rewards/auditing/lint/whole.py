@@ -9,24 +9,18 @@ import numpy as np
 
 from rl_rewards.auditing.lint.endings import check_endings
 from rl_rewards.auditing.lint.loops import check_loops
-from rl_rewards.auditing.lint.policies import simple_policies
-from rl_rewards.auditing.lint.seen import Finding, Seen, SeenSwitch
+from rl_rewards.auditing.lint.play import COPIES, PlayedSteps, play
+from rl_rewards.auditing.lint.seen import Finding, SeenSteps, SeenSwitch
 from rl_rewards.auditing.lint.terms import check_terms
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.types import EnvSpec, Transition
 from rl_rewards.envs.base import Environment
-from rl_rewards.loop.behaviours import Recorder, of_policy, scripted
 from rl_rewards.loop.build import build_env, build_settings
-from rl_rewards.loop.policies import restore_policy
 from rl_rewards.loop.sources import build_source
 from rl_rewards.rewards.base import NamedTerm, RewardSource, first_state
 
-SHORTEST, LONGEST = 400, 1_000
-"""The fewest and the most steps of each environment; between them whole episodes."""
-COPIES = 4
-"""Environments of each policy."""
 DISCOUNT = 0.99
 """For algorithms that have none."""
 SUCCESS = "info.success"
@@ -38,8 +32,6 @@ EXAMPLES = 256
 class Lint:
     """What was found about one reward."""
 
-    title: str
-    terms: tuple[str, ...]
     policies: tuple[str, ...]
     steps: int
     deviations: Mapping[str, float]  # term -> its standard deviation over all steps
@@ -47,24 +39,13 @@ class Lint:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Played:
-    """Steps [T, B] of all policies, before any reward looks at them."""
-
-    names: tuple[str, ...]
-    policy: np.ndarray  # [B]
-    steps: Transition
-
-
 def lint(
-    config: Mapping[str, Any], copies: int = COPIES, length: int | None = None, policy: str | None = None
+    config: Mapping[str, Any], copies: int = COPIES, length: int | None = None, run: str | None = None
 ) -> list[Lint]:
     """Return what is found about each different reward of ``config``: one, unless its seeds have files of their own.
 
     Args:
-        copies: environments of each simple policy.
-        length: steps in each environment; by default whole episodes, at least ``SHORTEST`` steps.
-        policy: a run whose policy acts, too.
+        copies, length, run: as for :func:`rl_rewards.auditing.lint.play.play`.
 
     Raises:
         ConfigError: if the reward has no named terms, the environment is one of texts, or a part cannot be built.
@@ -75,19 +56,15 @@ def lint(
     env = build_env(config)
     require(
         env.spec.text is None,
-        f"{env.spec.name} is an environment of texts, in which simple policies write nothing that tells anything; "
-        "python -m rl_rewards.audit RUN_DIR edits texts instead.",
+        f"{env.spec.name} is an environment of texts, for which there are no simple policies; python -m "
+        "rl_rewards.audit RUN_DIR edits texts instead.",
     )
     source = build_source(config["reward"], env.spec, None, settings.seeds, settings.trust)
     states = _states(source, settings.seeds)
     _check_terms_exist(source, states[0], env.spec)
-    length = _length(env.spec) if length is None else length
-    played = _played(env, copies, length, settings.seed, policy, settings.trust)
+    played = play(env, copies, length, settings.seed, run, settings.trust)
     discount = config["algorithm"].get("discount") or DISCOUNT
-    return [
-        _lint_one(env, source, state, played, discount, "" if len(states) == 1 else f"Reward {number}")
-        for number, state in enumerate(states, 1)
-    ]
+    return [judge(env, source, state, played, discount) for state in states]
 
 
 def _states(source: RewardSource, seeds: Sequence[int]) -> list[Any]:
@@ -132,44 +109,18 @@ def _blank(spec: EnvSpec, count: int) -> Transition:
     )
 
 
-def _length(spec: EnvSpec) -> int:
-    """Return the steps of each environment: whole episodes where they are not too long."""
-    limit = spec.max_episode_steps
-    return min(limit * -(-SHORTEST // limit), LONGEST)
+def judge(env: Environment, source: RewardSource, state: Any, played: PlayedSteps, discount: float) -> Lint:
+    """Return what is found about ``source`` in one of its states, from what was ``played`` in ``env``.
 
-
-def _played(env: Environment, copies: int, length: int, seed: int, policy: str | None, trust: Sequence[str]) -> Played:
-    """Return the steps of the simple policies, of the environment's scripted expert, if any, and of a run's policy."""
-    simple = simple_policies(env.spec, copies)
-    names, of = [*simple.names], [simple.of]
-    steps = [Recorder(env, simple.behaviour, len(simple.of), length)(None, seed)]
-    if type(env).expert is not Environment.expert:
-        steps.append(Recorder(env, scripted(env, 1.0, 0.0), copies, length)(None, seed))
-        of.append(np.full(copies, len(names)))
-        names.append("the scripted expert")
-    if policy is not None:
-        run = restore_policy(policy, None, trust)
-        require(
-            run.spec.obs == env.spec.obs and run.spec.action == env.spec.action,
-            f"The policy of --policy {policy} acts in {run.spec.name}, whose observations or actions are others than "
-            f"those of {env.spec.name}.",
-        )
-        steps.append(Recorder(env, of_policy(run.algorithm, run.spec, True), copies, length)(run.state, seed))
-        of.append(np.full(copies, len(names)))
-        names.append(f"the policy of {policy}")
-    steps = [one.replace(behaviour={}) for one in steps]
-    together = jax.tree.map(lambda *leaves: np.concatenate([np.asarray(x) for x in leaves], axis=1), *steps)
-    return Played(tuple(names), np.concatenate(of), together)
-
-
-def _lint_one(env: Environment, source: RewardSource, state: Any, played: Played, discount: float, title: str) -> Lint:
-    """Return what is found about ``source`` in one of its states."""
+    Args:
+        discount: of future rewards, per step.
+    """
     spec, steps = env.spec, played.steps
     terms = source.named_terms(state, steps)
     assert terms is not None, "this was checked before"
     goals = _goals(env, source)
     success = np.asarray(steps.info["success"]) > 0.5 if spec.has_success else None
-    seen = Seen(
+    seen = SeenSteps(
         names=played.names,
         policy=played.policy,
         terms={name: np.asarray(one.value, np.float64) for name, one in terms.items()},
@@ -187,8 +138,8 @@ def _lint_one(env: Environment, source: RewardSource, state: Any, played: Played
     )
     checks = (check_endings(seen), check_loops(seen), check_terms(seen))
     warnings, notes = (tuple(one for found in checks for one in found[place]) for place in (0, 1))
-    deviations = {name: float(np.std(value[np.isfinite(value)])) for name, value in seen.terms.items()}
-    return Lint(title, tuple(terms), played.names, seen.steps, deviations, warnings, notes)
+    deviations = {name: float(np.ma.std(np.ma.masked_invalid(value))) for name, value in seen.terms.items()}
+    return Lint(played.names, seen.steps, deviations, warnings, notes)
 
 
 def _switches(term: NamedTerm) -> tuple[SeenSwitch, ...]:
