@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
@@ -70,7 +71,7 @@ def play(
         behaviour = of_policy(policy.algorithm, there, explore=True)
         add(f"policy of {run}", Recorder(env, behaviour, copies, length)(policy.state, seed))
     together = jax.tree.map(
-        lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves], axis=1),
+        lambda *leaves: jnp.concatenate([jnp.asarray(leaf) for leaf in leaves], axis=1),
         *(steps.replace(behaviour={}) for steps in played),
     )
     return PlayedSteps(tuple(names), np.concatenate(of), together)

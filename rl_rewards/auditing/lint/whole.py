@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rl_rewards.auditing.lint.endings import check_endings
@@ -94,18 +95,18 @@ def _check_terms_exist(source: RewardSource, state: Any, spec: EnvSpec) -> None:
 
 def _blank(spec: EnvSpec, count: int) -> Transition:
     """Return transitions [count] of zeros."""
-    obs, flag = np.zeros((count, *spec.obs.shape), spec.obs.dtype), np.zeros(count, bool)
+    obs, flag = jnp.zeros((count, *spec.obs.shape), spec.obs.dtype), jnp.zeros(count, bool)
     return Transition(
         obs=obs,
-        action=np.zeros((count, *spec.action.shape), spec.action.dtype),
+        action=jnp.zeros((count, *spec.action.shape), spec.action.dtype),
         next_obs=obs,
-        env_reward=np.zeros(count, np.float32),
+        env_reward=jnp.zeros(count),
         terminated=flag,
         truncated=flag,
         valid=~flag,
         is_demo=flag,
         behaviour={},
-        info={key: np.zeros((count, *shape), np.float32) for key, shape in spec.info.items()},
+        info={key: jnp.zeros((count, *shape)) for key, shape in spec.info.items()},
     )
 
 
@@ -138,8 +139,14 @@ def judge(env: Environment, source: RewardSource, state: Any, played: PlayedStep
     )
     checks = (check_endings(seen), check_loops(seen), check_terms(seen))
     warnings, notes = (tuple(one for found in checks for one in found[place]) for place in (0, 1))
-    deviations = {name: float(np.ma.std(np.ma.masked_invalid(value))) for name, value in seen.terms.items()}
+    deviations = {name: _deviation(value) for name, value in seen.terms.items()}
     return Lint(played.names, seen.steps, deviations, warnings, notes)
+
+
+def _deviation(value: np.ndarray) -> float:
+    """Return the standard deviation of the finite values; NaN if there is none."""
+    finite = value[np.isfinite(value)]
+    return float(np.std(finite)) if finite.size else float("nan")
 
 
 def _switches(term: NamedTerm) -> tuple[SeenSwitch, ...]:
@@ -162,16 +169,15 @@ def _goals(env: Environment, source: RewardSource) -> Transition | None:
         goals = env.collect_examples(np.random.default_rng(0), EXAMPLES, True)
     except ConfigError:
         return None
-    steps = _blank(env.spec, len(goals.obs)).replace(obs=goals.obs, next_obs=goals.obs, action=np.asarray(goals.action))
-    return _in_success(steps)
+    obs, action = jnp.asarray(goals.obs), jnp.asarray(goals.action)
+    return _in_success(_blank(env.spec, len(obs)).replace(obs=obs, next_obs=obs, action=action))
 
 
 def _in_success(steps: Transition) -> Transition:
     """Return the same steps, all of them with success in their info, if they record it."""
     if "success" not in steps.info:
         return steps
-    success = np.ones_like(np.asarray(steps.info["success"], np.float32))
-    return steps.replace(info={**steps.info, "success": success})
+    return steps.replace(info={**steps.info, "success": jnp.ones_like(steps.info["success"])})
 
 
 def _for_success(source: RewardSource, state: Any, steps: Transition, goals: Transition | None) -> frozenset[str]:
