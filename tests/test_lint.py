@@ -6,7 +6,7 @@ import pytest
 
 from rl_rewards.lint import main
 
-FAULTY, MENDED = "fast = norm(action)\nthere = 0.1 * info.success\n", "near = -norm(next_obs)\n"
+FAULTY, MENDED = "fast = norm(action)\nthere = 0.2 * info.success\n", "near = -norm(next_obs)\n"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_warning_is_printed_and_only_strict_fails(written, tmp_path, capsys):
         main([*written(FAULTY), "--strict"])
     assert left.value.code == 1
     main([*written(MENDED), "--strict"])
-    assert capsys.readouterr().out.endswith("near                 0.3271\n")
+    assert "No warning\n" in capsys.readouterr().out
 
 
 def test_the_policy_of_a_run_acts_too(kept_run, written, capsys):
@@ -43,7 +43,18 @@ def test_the_policy_of_a_run_acts_too(kept_run, written, capsys):
 
 def test_walker_as_in_the_lecture(capsys):
     """The page says what this reward is warned of."""
-    main(["reward=walking_robot", "env=gymnasium", "env.id=Walker2d-v5", "env.info=[x_velocity]", "--copies", "1"])
+    main(
+        [
+            "reward=walking_robot",
+            "env=gymnasium",
+            "env.id=Walker2d-v5",
+            "env.info=[x_velocity]",
+            "--copies",
+            "1",
+            "--steps",
+            "200",
+        ]
+    )
     assert "The term forward varies 1" in capsys.readouterr().out
 
 

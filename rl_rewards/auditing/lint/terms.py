@@ -11,6 +11,8 @@ TIMES = 10.0
 """A term dominates if its standard deviation is more than this many times that of the sum of all others."""
 NEARLY_ALL = 0.999
 """The share of values at one bound from which a clip or a condition counts as always there."""
+RARE = 0.05
+"""A term that is 0 in all but this share of steps pays for rare events, such as success; its deviation says little."""
 SAME = 1e-6
 """A term is constant if its range is within this share of its largest absolute value."""
 
@@ -26,7 +28,8 @@ def check_terms(seen: SeenSteps) -> tuple[list[Finding], list[str]]:
             continue
         saturated = [*_saturated(seen, name)]
         found += saturated or (_constant(seen, name) if name in constant else ())
-    found += _dominating(seen, [name for name in seen.terms if name not in constant])
+    rare = [name for name in seen.terms if np.mean(_finite(seen, name) != 0.0) < RARE]
+    found += _dominating(seen, [name for name in seen.terms if name not in (*constant, *rare)])
     notes = [
         f"The term {name} is 0 at all {seen.steps:,} steps and pays for success, which none of these policies reached; "
         "a learner that explores like them has nothing to learn from it."
@@ -115,7 +118,7 @@ def _constant(seen: SeenSteps, name: str) -> Iterator[Finding]:
 
 
 def _dominating(seen: SeenSteps, names: list[str]) -> Iterator[Finding]:
-    """Return the term that varies more than ``TIMES`` all others together, among those that vary at all."""
+    """Return the term that varies more than ``TIMES`` all others together, among those that vary and are not rare."""
     if len(names) < 2:
         return
     values = {name: _finite(seen, name) for name in names}
