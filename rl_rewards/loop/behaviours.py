@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from rl_rewards.algorithms.base import Algorithm
 from rl_rewards.core.types import (
     REVISION,
     Action,
+    Box,
     Discrete,
     EnvSpec,
     Key,
@@ -147,13 +149,18 @@ def _where(mask: jax.Array, new: Action, old: Action) -> Action:
     return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
 
+def action_range(space: Box) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """Return the lowest and the highest actions that are tried; the range of an unbounded entry is [-1, 1]."""
+    low, high = box_bounds(space)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    return np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+
+
 def _random_action(spec: EnvSpec, key: Key, shape: tuple[int, ...]) -> Action:
-    """Return uniformly random actions; the range of an unbounded entry is [-1, 1]."""
+    """Return uniformly random actions in :func:`action_range`."""
     if isinstance(spec.action, Discrete):
         return jax.random.randint(key, shape, 0, spec.action.n)
-    low, high = box_bounds(spec.action)
-    bounded = np.isfinite(low) & np.isfinite(high)
-    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    low, high = action_range(spec.action)
     if is_whole(spec.action):
         return jax.random.randint(key, shape, low.astype(np.int32), high.astype(np.int32) + 1)
     return jax.random.uniform(key, shape, jnp.float32, low, high)

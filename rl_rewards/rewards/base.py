@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Protocol, TypeGuard, TypeVar, cast
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,32 @@ Judges = Literal["obs", "obs_action", "next_obs"]
 """Inputs of a classifier: the state s, the state and action (s, a), or the next state s'."""
 JudgesPairs = Literal["obs", "obs_action", "next_obs", "obs_next_obs"]
 """Inputs of a reward that learns from whole transitions; it can also take s and s' together."""
+
+
+class Switch(NamedTuple):
+    """A place in a term that can pass on less than it receives, such as ``clip`` or ``where``."""
+
+    text: str  # as a person wrote it
+    side: Array
+    """[*batch, ...] -1 where a clip gives its lower bound or a condition is false, 1 where it gives its upper bound or
+    the condition is true, and 0 where the clip passes its argument on."""
+
+    @property
+    def is_condition(self) -> bool:
+        """True for ``where``, and False for what bounds its argument."""
+        return self.text.startswith("where(")
+
+
+def side_of_clip(value: Any, low: Any, high: Any) -> Array:
+    """Return 1 where a clip of ``value`` to [low, high] gives its upper bound, -1 at its lower one, and else 0."""
+    return (value >= high).astype(jnp.int8) - ((value <= low) & (value < high)).astype(jnp.int8)
+
+
+class NamedTerm(NamedTuple):
+    """The values of one term of a reward that a person wrote."""
+
+    value: Float[Array, "*batch"]  # weighted, and as it is: perhaps not a number, or infinite
+    switches: tuple[Switch, ...] = ()
 
 
 class RewardSource(Protocol[RewardState]):
@@ -60,6 +86,13 @@ class RewardSource(Protocol[RewardState]):
     def reward(self, state: RewardState, transitions: Transition) -> Float[Array, "*batch"]:
         """Return r(s, a, s') under ``state``. It is deterministic, and calling it updates no statistics."""
         ...
+
+    def named_terms(self, state: RewardState, transitions: Transition) -> dict[str, NamedTerm] | None:
+        """Return the terms that a person wrote, whose sum is the reward, without those of weight 0; None without any.
+
+        It is called on the host, and not inside jit.
+        """
+        return None
 
     def absorbing_reward(self, state: RewardState) -> Float[Array, ""]:
         """Return the reward per step after a termination; 0 unless the source learns an absorbing state."""

@@ -12,7 +12,7 @@ from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.queries import Comparisons
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import Discrete, EnvSpec, Examples, Key, Transition
-from rl_rewards.rewards.base import RewardSource
+from rl_rewards.rewards.base import NamedTerm, RewardSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,9 @@ class Frozen(RewardSource):
     def reward(self, state: Any, transitions: Transition) -> Float[Array, "*batch"]:
         """Return the reward without the part that was fitted to the other run's dynamics."""
         return self.source.portable_reward(state, transitions)
+
+    def named_terms(self, state: Any, transitions: Transition) -> dict[str, NamedTerm] | None:
+        return self.source.named_terms(state, transitions)
 
     def absorbing_reward(self, state: Any) -> Float[Array, ""]:
         return self.source.portable_absorbing_reward(state)

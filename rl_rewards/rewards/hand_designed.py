@@ -16,7 +16,7 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import RewardSource
+from rl_rewards.rewards.base import NamedTerm, RewardSource
 from rl_rewards.rewards.terms import Term, parse_term
 
 
@@ -51,6 +51,14 @@ class HandDesigned(RewardSource):
     def reward(self, state: dict, transitions: Transition) -> Float[Array, "*batch"]:
         del state
         return jnp.sum(jnp.stack([term.weight * term.value(transitions) for term in self._terms]), axis=0)
+
+    def named_terms(self, state: dict, transitions: Transition) -> dict[str, NamedTerm]:
+        del state
+        return {
+            term.name: NamedTerm(term.weight * term.value(transitions), term.switches(transitions))
+            for term in self._terms
+            if term.weight != 0.0
+        }
 
     def update(
         self, state: dict, data: Examples, experience: Experience, round: Array, key: Key

@@ -23,7 +23,7 @@ from rl_rewards.core.objectives import WEIGHTS, plain
 from rl_rewards.core.queries import Comparisons, GivenComparisons, Labels, Query
 from rl_rewards.core.requirements import Requirements, merge
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import AsksForLabels, RewardSource, asks, changes_run, first_state
+from rl_rewards.rewards.base import AsksForLabels, NamedTerm, RewardSource, asks, changes_run, first_state
 
 OF_A_CLASSIFIER = ("prob_heldout_goals", "prob_non_goals", "prob_visited", "reward_heldout_goals")
 """Keys that :meth:`Mixture.inspect` returns without a prefix if only one part has them: reports look for these."""
@@ -106,6 +106,19 @@ class Mixture(AsksForLabels):
     def reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
         seen, told = self._plain(transitions), self._told(transitions)
         return self._summed(lambda name: told.get(name, 1.0) * self.parts[name].reward(state[name], seen))
+
+    def named_terms(self, state: States, transitions: Transition) -> dict[str, NamedTerm] | None:
+        """Return ``PART_TERM``, the terms of all parts that are paid; None if one of them has no terms."""
+        seen, told = self._plain(transitions), self._told(transitions)
+        found = {}
+        for name, part in self.parts.items():
+            weight = self.weights[name] * told.get(name, 1.0)
+            terms = None if self.weights[name] == 0 else part.named_terms(state[name], seen)
+            if terms is None and self.weights[name] != 0:
+                return None
+            for key, one in (terms or {}).items():
+                found[f"{name}_{key}"] = one._replace(value=weight * one.value)
+        return found or None
 
     def portable_reward(self, state: States, transitions: Transition) -> Float[Array, "*batch"]:
         """Return the reward without the parts' terms that were fitted to the dynamics of their own run."""

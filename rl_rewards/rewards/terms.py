@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.types import Discrete, EnvSpec, Transition, clip_action
+from rl_rewards.rewards.base import Switch, side_of_clip
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,15 @@ class Term:
             batch = value.shape[: value.ndim - len(self.quantity.shape)]
             value = value.reshape(*batch, -1)
         return self.map.function(value, **self.parameters).astype(jnp.float32)
+
+    def switches(self, transitions: Transition) -> tuple[Switch, ...]:
+        """Return where a clip is at its bounds; a term with another map has no switch."""
+        if self.map is not MAPS["clip"]:
+            return ()
+        value, low, high = self.quantity.of(transitions), self.parameters["low"], self.parameters["high"]
+        index = "" if self.quantity.index is None else f"[{', '.join(map(str, self.quantity.index))}]"
+        text = f"clip of {self.quantity.reads}{index} to [{low:g}, {high:g}]"
+        return (Switch(text, side_of_clip(value, low, high)),)
 
 
 def parse_term(name: Any, raw: Any, spec: EnvSpec) -> Term:

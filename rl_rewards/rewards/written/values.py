@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from rl_rewards.core.types import EnvSpec, Transition
+from rl_rewards.rewards.base import side_of_clip
 from rl_rewards.rewards.terms import Quantity
 from rl_rewards.rewards.written.grammar import Expression, Feature, Node, features_of, number_of
 
@@ -141,6 +142,41 @@ def value_of(expression: Expression, values: Values) -> Array:
         return _entrywise(expression, node, inputs)
 
     return of(expression.root)
+
+
+def sides_of(expression: Expression, values: Values) -> dict[str, Array]:
+    """Return what each ``clip``, each ``where``, and each ``min`` or ``max`` with a number, does in one transition.
+
+    Returns:
+        the text of each -> int8, as ``rl_rewards.rewards.base.Switch.side`` has it.
+    """
+
+    def of(node: Node) -> Array:
+        return value_of(replace(expression, root=node), values)
+
+    def side(node: Node) -> Array | None:
+        if node.operation == "where":
+            return jnp.where(_true(of(node.inputs[0])), 1, -1).astype(jnp.int8)
+        if node.operation == "clip":
+            return side_of_clip(*map(of, node.inputs))
+        if node.operation not in ("min", "max") or len(node.inputs) != 2:
+            return None
+        number, other = sorted(node.inputs, key=lambda one: number_of(one) is None)
+        if number_of(number) is None or number_of(other) is not None:
+            return None
+        low, high = (-jnp.inf, of(number)) if node.operation == "min" else (of(number), jnp.inf)
+        return side_of_clip(of(other), low, high)
+
+    found: dict[str, Array] = {}
+
+    def visit(node: Node) -> None:
+        if (one := side(node)) is not None:
+            found[expression.text[slice(*node.where)]] = one
+        for each in node.inputs:
+            visit(each)
+
+    visit(expression.root)
+    return found
 
 
 def _power(base: Array, exponent: float) -> Array:

@@ -20,10 +20,10 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
-from rl_rewards.rewards.base import RewardSource
+from rl_rewards.rewards.base import NamedTerm, RewardSource, Switch
 from rl_rewards.rewards.written.grammar import Expression, Feature, features_of, parse
 from rl_rewards.rewards.written.text import MOST_TERMS, NAME, ONLY, read_terms, text_of
-from rl_rewards.rewards.written.values import bind, value_of, values_in
+from rl_rewards.rewards.written.values import bind, sides_of, value_of, values_in
 
 LARGEST_REWARD = 1e6
 """The largest value of a term, in absolute value; what is beyond it is clipped."""
@@ -54,14 +54,29 @@ class WrittenTerms:
 
     def raw(self, transitions: Transition) -> Float[Array, " K *batch"]:
         """Return the value of each of the K terms, as it is: perhaps not a number, or infinite."""
-        values = values_in(self.features, self._spec, transitions)
-
-        def of_one(given: dict[str, Array]) -> Array:
-            return jnp.stack([value_of(one, given) for one in self.terms.values()])
-
         shape = transitions.valid.shape
-        found = jax.vmap(of_one, axis_size=math.prod(shape))(values)
+        found = self._in_each(
+            transitions, lambda given: jnp.stack([value_of(one, given) for one in self.terms.values()])
+        )
         return jnp.moveaxis(found, -1, 0).reshape(len(self.terms), *shape)
+
+    def named(self, transitions: Transition) -> dict[str, NamedTerm]:
+        """Return each term as it is, and what its switches do."""
+        shape = transitions.valid.shape
+        sides = self._in_each(
+            transitions, lambda given: {name: sides_of(one, given) for name, one in self.terms.items()}
+        )
+
+        def switches(name: str) -> tuple[Switch, ...]:
+            return tuple(Switch(text, side.reshape(*shape, *side.shape[1:])) for text, side in sides[name].items())
+
+        values = zip(self.terms, self.raw(transitions), strict=True)
+        return {name: NamedTerm(value, switches(name)) for name, value in values}
+
+    def _in_each(self, transitions: Transition, function: Callable[[dict[str, Array]], Any]) -> Any:
+        """Return ``function`` of the features of each of the N transitions, with leaves [N, ...]."""
+        values = values_in(self.features, self._spec, transitions)
+        return jax.vmap(function, axis_size=math.prod(transitions.valid.shape))(values)
 
 
 def bounded(raw: Float[Array, " K *batch"]) -> Float[Array, " K *batch"]:
@@ -141,6 +156,9 @@ class WrittenReward(RewardSource[Int[Array, ""]]):
 
     def reward(self, state: Int[Array, ""], transitions: Transition) -> Float[Array, "*batch"]:
         return self._chosen(state, lambda program: jnp.sum(bounded(program.raw(transitions)), axis=0))
+
+    def named_terms(self, state: Int[Array, ""], transitions: Transition) -> dict[str, NamedTerm]:
+        return self.programs[int(state)].named(transitions)
 
     def update(
         self, state: Int[Array, ""], data: Examples, experience: Experience, round: Array, key: Key
