@@ -42,7 +42,11 @@ class People(Labeling):
     @property
     def requirements(self) -> Requirements:
         return Requirements(
-            reads=WHAT_PEOPLE_SEE, waits_for_answers=self.wait, asks_people=True, soft_answers=self.strength
+            reads=WHAT_PEOPLE_SEE,
+            waits_for_answers=self.wait,
+            asks_people=True,
+            soft_answers=self.strength,
+            describes=True,
         )
 
     def make(self, assignment: Assignment) -> "Human":

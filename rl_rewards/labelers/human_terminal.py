@@ -43,7 +43,7 @@ class PersonAtTerminal(Labeling):
     @property
     def requirements(self) -> Requirements:
         """Return the needs of a labeler that is never waited for, because ``collect`` itself asks the person."""
-        return Requirements(reads=WHAT_PEOPLE_SEE, waits_for_answers=False, asks_people=True, at_terminal=True)
+        return Requirements(reads=WHAT_PEOPLE_SEE, waits_for_answers=False, asks_people=True, at_terminal=True, describes=True)
 
     def make(self, assignment: Assignment) -> "Terminal":
         """Return the labeler of one seed.
