@@ -56,6 +56,7 @@ class People(Labeling):
             ask_done=self.ask_done,
             task=self.task,
             legend="" if assignment.passage else assignment.legend,
+            features=assignment.features,
             strength=self.strength,
         )
         instructions.save(assignment.folder)

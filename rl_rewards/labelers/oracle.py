@@ -11,8 +11,8 @@ cause more refusals. The answer to a query depends only on (seed, id) and the re
 teacher favours the segment that is shown first, as judges do (Zheng et al. 2023, arXiv:2306.05685, section 3.3).
 
 Of a segment and its alternatives (corrections, descriptions) the teacher chooses the one that it values most; those
-within the equal threshold of its return are equally good. With probability ``mistake`` it chooses another one at random.
-A changed segment of a description has the true return that the environment computes from its observations.
+within the equal threshold of its return are equally good. With probability ``mistake`` it chooses another one at
+random. A changed segment of a description has the return that the environment computes from its observations.
 
 Where the question is whether the task is done in a state, the answer is the true success, reversed with probability
 ``mistake``.
@@ -107,8 +107,8 @@ class Teacher(Labeling):
         blank = np.zeros((1, *shape), np.float32), np.zeros((1, *assignment.spec.action.shape), np.float32)
         require(
             assignment.reward_of is not None and assignment.reward_of(*blank, blank[0]) is not None,
-            f"labeler=oracle cannot say which feature matters: the observations of {assignment.spec.name} do not tell its "
-            "true reward (in env=pencil_case, those of env.observation=true_pose do); choose labeler=human, or "
+            f"labeler=oracle cannot say which feature matters: the observations of {assignment.spec.name} do not tell "
+            "its true reward (in env=pencil_case, those of env.observation=true_pose do); choose labeler=human, or "
             "reward.answers=comparisons.",
         )
         require(

@@ -64,7 +64,7 @@ def check(parts: Parts, settings: Settings) -> None:
     _check_demos(needs, offers)
     require(
         not needs.restarts or (not parts.offline and isinstance(parts.env, JaxEnv) and parts.env.begin_at is not None),
-        f"reward.corrections_from=pushes begins the environment anew where a segment begins, which {parts.env.spec.name} "
+        f"reward.corrections_from=pushes begins the environment where a segment begins, which {parts.env.spec.name} "
         "cannot do here; choose reward.corrections_from=experience.",
     )
     _check_labeling(parts)
@@ -219,8 +219,8 @@ def _check_labeling(parts: Parts) -> None:
     plan = parts.source.requirements.queries
     require(
         plan is None or plan.question != "description" or needs.describes,
-        "This labeler cannot say which feature of a segment matters; choose labeler=oracle, human or human_terminal, or "
-        "reward.answers=comparisons.",
+        "This labeler cannot say which feature of a segment matters; choose labeler=oracle, human or human_terminal, "
+        "or reward.answers=comparisons.",
     )
     require(
         not needs.soft_answers or parts.source.requirements.soft_answers,

@@ -1,4 +1,4 @@
-"""What other actions would have done from where a segment of experience begins, in environments that can begin there."""
+"""What other actions would have done from where a segment begins, in environments that can begin there."""
 
 import jax
 import jax.numpy as jnp

@@ -71,8 +71,8 @@ def similar_beginnings(experience: Experience, segments: Transition, count: int,
 def edits(spec: EnvSpec, segments: Transition, entries: tuple[int, ...], by: Float[Array, "N F"]) -> Transition:
     """Return each segment [N, L, ...] with one entry of its observations changed: leaves [N, 2F, L, ...].
 
-    Alternatives 0, 2, ... have the entries 0, 1, ... of ``entries`` higher by ``by``, and 1, 3, ... lower, as far as the
-    bounds of observations allow. The true reward is unknown: NaN. ``info`` stays that of the segment.
+    Alternatives 0, 2, ... have the entries 0, 1, ... of ``entries`` higher by ``by``, and 1, 3, ... lower, as far as
+    the bounds of observations allow. The true reward is unknown: NaN. ``info`` stays that of the segment.
     """
     low, high = box_bounds(spec.obs)
     sign = jnp.tile(jnp.array([1.0, -1.0]), len(entries))

@@ -28,7 +28,6 @@ from rl_rewards.rewards.preferences.bag_of_words import bag_of_words_accuracy
 from rl_rewards.rewards.preferences.length_control import without_length
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
 
-
 Answers = Literal["comparisons", "corrections", "descriptions"]
 """What people say: which segment is better or how good one is, what should have been done instead, or which feature of
 a segment should be higher or lower."""

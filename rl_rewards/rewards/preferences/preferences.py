@@ -4,7 +4,8 @@ descriptions.
 P(first preferred) = (1 - e) sigmoid(R(first) - R(second)) + e / 2,  R is the sum of a segment's rewards
 (Christiano et al. 2017, arXiv:1706.03741, equation 1 and section 2.2.) Queries are asked in sessions while the policy
 learns; an answer may come many rounds later, and is stored by the query's id. The comparisons of an environment's file
-are answered queries, too. Corrections and descriptions are choices among alternatives (alternatives.py). Each member's rewards are standardised on visited steps; the policy is paid their mean, or
+are answered queries, too. Corrections and descriptions are choices among alternatives (alternatives.py).
+Each member's rewards are standardised on visited steps; the policy is paid their mean, or
 less where members differ (Coste et al. 2023, arXiv:2310.02743).
 """
 

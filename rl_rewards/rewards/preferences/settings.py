@@ -122,8 +122,8 @@ class PreferenceSettings(KeepsAnswers):
         wrong = [f"reward.{name}" for name, right in compares.items() if not right]
         require(
             not wrong,
-            f"reward.answers={self.answers} asks about one segment and its alternatives, not about segments to compare; "
-            f"it needs {' and '.join(wrong)}.",
+            f"reward.answers={self.answers} asks about one segment and its alternatives, not about segments to "
+            f"compare; it needs {' and '.join(wrong)}.",
         )
         require(
             self.spec.text is None and not is_image(self.spec.obs) and len(self.spec.obs.shape) == 1,
@@ -137,10 +137,11 @@ class PreferenceSettings(KeepsAnswers):
         )
         names, known = self.features, self.spec.obs_names
         require(
-            self.answers != "descriptions" or (len(names) > 0 and len(set(names)) == len(names) <= MOST_FEATURES)
-            and set(names) <= set(known),
+            self.answers != "descriptions"
+            or ((len(names) > 0 and len(set(names)) == len(names) <= MOST_FEATURES) and set(names) <= set(known)),
             f"reward.described={None if self.described is None else list(self.described)} must be null or 1 to "
-            f"{MOST_FEATURES} different features of {self.spec.name}'s observations: {', '.join(known) or 'none is named'}.",
+            f"{MOST_FEATURES} different features of {self.spec.name}'s observations: "
+            f"{', '.join(known) or 'none is named'}.",
         )
 
     def _check_environment(self) -> None:
