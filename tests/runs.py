@@ -41,6 +41,8 @@ ADDED_LATER |= {"heldout_every": None, "split": "train"}
 ADDED_LATER |= {"own_responses": 128, "gold": None, "rated_texts": "outputs/datasets/rated_texts"}
 ADDED_LATER |= {"objective": None}
 ADDED_LATER |= {"task": "", "strength": False, "soft_answers": False}
+ADDED_LATER |= {"answers": "comparisons", "corrections": 5, "corrections_from": "pushes"}
+ADDED_LATER |= {"described": None, "largest_change": 2.0}
 """Keys with a default in their class, because saved configurations of older runs lack them; the default is off."""
 
 SMALL_SAC = ("algorithm=sac", "algorithm.model.hidden=[16]", "algorithm.batch_size=32", "algorithm.update_ratio=0.02")

@@ -15,9 +15,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rl_rewards.core.types import Transition, make_record
 
-Question = Literal["quality", "success"]
+Question = Literal["quality", "success", "correction", "description"]
 """The question about a query's segments. ``quality`` asks which one is better, or how good the only one is. ``success``
-asks whether the task is done in the single state that the query shows (K = L = 1): a score of 1 is yes and 0 is no."""
+asks whether the task is done in the single state that the query shows (K = L = 1): a score of 1 is yes and 0 is no. The
+other two ask for a choice: the first segment is what the policy did, the others are alternatives to it, and the one
+with the highest score is chosen. The alternatives of a ``correction`` can be done; those of a ``description`` are the
+same segment with one feature of its observations higher (segments 1, 3, ...) or lower (2, 4, ...)."""
 NOBODY = -1
 """The id of padding in a batch of queries or answers."""
 
@@ -31,6 +34,7 @@ class QueryPlan:
     clips: int  # K, segments in a query
     budget: int  # the largest number of queries in the whole run
     acquisition: str  # how queries are chosen; only recorded
+    features: tuple[str, ...] = ()  # of a description: the names of the features, in the order of its alternatives
 
 
 class Query(struct.PyTreeNode):
@@ -123,6 +127,27 @@ def preference_loss(
         first = (1.0 - noise) * jax.nn.sigmoid(logits) + 0.5 * noise
         loss = -(target * jnp.log(first) + (1.0 - target) * jnp.log1p(-first))
     return jnp.sum(jnp.where(known, loss, 0.0), axis=-1), jnp.sum(known.astype(jnp.float32), axis=-1)
+
+
+def choice_loss(
+    returns: Float[Array, "*batch K"], scores: Float[Array, "*batch K"], noise: float
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+    """Return the cross-entropy in nats of the choice of one segment, and 1 where it is known, else 0.
+
+    P(k) = (1 - noise) exp(R(k)) / sum_j exp(R(j)) + noise / K: a correction or a description is a choice from a set of
+    alternatives, whose value is their return (reward-rational choice, Jeon, Milli and Dragan 2020, arXiv:2002.04833,
+    equation 1). For K = 2 it is :func:`preference_loss`.
+
+    Args:
+        scores: the segments with the highest score are chosen, each with an equal share; NaN: there is no answer.
+    """
+    known = jnp.all(jnp.isfinite(scores), axis=-1)
+    chosen = (scores == jnp.max(scores, axis=-1, keepdims=True)).astype(returns.dtype)
+    share = chosen / jnp.maximum(jnp.sum(chosen, axis=-1, keepdims=True), 1.0)
+    log_prob = jax.nn.log_softmax(returns, axis=-1)
+    if noise > 0.0:
+        log_prob = jnp.log((1.0 - noise) * jnp.exp(log_prob) + noise / returns.shape[-1])
+    return jnp.where(known, -jnp.sum(share * log_prob, axis=-1), 0.0), known.astype(jnp.float32)
 
 
 def right(

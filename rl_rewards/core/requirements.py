@@ -120,6 +120,11 @@ class Requirements:
     soft_answers: bool = _entry(False, any)
     """For a labeler: its answers to pairs say how much better a segment is, as a probability. For a reward: it learns
     from that."""
+    restarts: bool = _entry(False, any)
+    """For a reward: it asks what other actions would have done, so that the environment must be able to begin in any
+    observation (``begin_at``)."""
+    describes: bool = _entry(False, any)
+    """For a labeler: it can say which feature of a segment should be higher or lower (the question "description")."""
     waits_for_answers: bool = _entry(True, any)
     """Training waits until every query is answered; if False, answers are used as they arrive."""
     asks_people: bool = _entry(False, any)

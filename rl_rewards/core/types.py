@@ -119,6 +119,13 @@ def _no_completions(key: Key, steps: Transition, place: Any) -> Transition:
     )
 
 
+def _no_retries(key: Key, segments: Transition, action: Action) -> Transition:
+    raise ConfigError(
+        "This reward asks what other actions would have done, and this run cannot begin its environment in an "
+        "observation; choose reward.corrections_from=experience."
+    )
+
+
 class Experience(NamedTuple):
     """A read-only view of the data, built inside jit; it never crosses a jit boundary."""
 
@@ -136,6 +143,9 @@ class Experience(NamedTuple):
     complete: Callable[[Key, Transition, Any], Transition] = _no_completions
     """(key, responses [N], place [N]) -> [N]: the policy writes anew what follows after the token ``place``, and the
     environment judges the result."""
+    retry: Callable[[Key, Transition, Action], Transition] = _no_retries
+    """(key, segments [N, L, ...], other actions [N, L, ...]) -> [N, L, ...]: what these actions do in the environment
+    from where the segments begin; not counted as env steps of the run."""
     acted: Bool[Array, "T B"] | None = None
     """Where the policy acted and its memory advanced; None means everywhere. In the other steps another player acted:
     they are never valid, and the step before them is ``done``."""

@@ -105,6 +105,9 @@ class Environment(Protocol):
     answered: Callable[..., StepOut] | None = None  # takes observations and actions
     """A method (obs [*batch, ...], action [*batch, ...]) -> the outcome of episodes of one step that begin with these
     observations. None if an observation does not determine an episode's beginning."""
+    begin_at: Callable[..., Any] | None = None  # takes an observation
+    """A method (obs [...]) -> the state of an episode of this JaxEnv that begins with ``obs``. None if an observation
+    does not determine how an episode goes on, or for a host environment."""
     goal_names: tuple[str, ...] = ()
     """The names of the entries of :meth:`goal_features`, each with its unit. If there are any, one player can set
     states as goals for another."""

@@ -123,6 +123,11 @@ class Point(JaxEnv):
             return self._picture(state.position)
         return state.position if state.screen is None else jnp.concatenate([state.position, state.screen])
 
+    def begin_at(self, obs: Obs) -> PointState:
+        """Return the state of an episode that begins with ``obs``, which must not be a picture."""
+        screen = obs[2:] if self.television else None
+        return PointState(position=obs[:2], elapsed=jnp.zeros((), jnp.int32), screen=screen)
+
     def _picture(self, position: Float[Array, "2"]) -> UInt8[Array, "H W 3"]:
         """Return a picture of the goal disc and the point on white; soft edges show motions of less than a pixel."""
         pixel = 2.0 / self.image_size

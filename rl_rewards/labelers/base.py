@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -31,6 +31,9 @@ class Assignment:
     describe: Callable[[Transition], str] | None  # a segment, leaves [L, ...], in words; None: not offered
     acquisition: str  # how queries are chosen; only stored with them
     question: Question = "quality"
+    features: tuple[str, ...] = ()  # of a description: their names, in the order of its alternatives
+    reward_of: Callable[[np.ndarray, np.ndarray, np.ndarray], Any] | None = None
+    """The true reward [*batch] of observations, actions and next observations; None if observations hide it."""
     legend: str = ""  # what the pictures show, for people
     passage: Callable[[Transition], tuple[str, str]] | None = None  # a segment's prompt and response; None: no texts
     model: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from rl_rewards.core.checks import require
 from rl_rewards.labelers.database import Database, insert, leased, passage_of, room, write_answer
 from rl_rewards.labelers.records import (
+    IN_ORDER,
     Conflict,
     Leased,
     check_labeler,
@@ -136,7 +137,7 @@ class Desk:
         return Leased(
             **{key: row[key] for key in ("number", "run", "seed", "query_id", "round", "kind")},
             clips=tuple(clips),
-            shown=tuple(_order(number, annotator, len(clips))),
+            shown=tuple(_order(number, annotator, len(clips), row["kind"])),
             until=until,
             is_repeat=row["repeat_of"] is not None,
         )
@@ -170,7 +171,7 @@ class Desk:
             query = connection.execute("SELECT * FROM queries WHERE number = ?", (number,)).fetchone()
             if query is None:
                 raise Conflict("There is no such question.")
-            shown = _order(number, annotator, len(json.loads(query["clips"])))
+            shown = _order(number, annotator, len(json.loads(query["clips"])), query["kind"])
             given = check_scores(scores_shown, len(shown), query["kind"])
             scores = None if given is None else [given[shown.index(clip)] for clip in range(len(shown))]
             if _said_before(connection, token, annotator, number, packed(scores)):
@@ -260,10 +261,11 @@ class Desk:
             return [passage_of(connection, clip) for clip in clips]
 
 
-def _order(number: int, annotator: str, clips: int) -> list[int]:
+def _order(number: int, annotator: str, clips: int, kind: str) -> list[int]:
     """Return the order of clips: entry i is the index of the clip that is shown at position i."""
     order = list(range(clips))
-    random.Random(f"{number} {annotator}").shuffle(order)
+    if kind not in IN_ORDER:
+        random.Random(f"{number} {annotator}").shuffle(order)
     return order
 
 

@@ -203,11 +203,13 @@ def export_chosen_rejected(database: Database, path: Path) -> int:
     """Write every strict preference as a JSON line with ``chosen`` and ``rejected``; return their number.
 
     Each side is ``{"hash", "obs", "action"}``, and ``scores`` are theirs. A ranking gives all its pairs; ties, ratings,
-    yes-or-no answers and refusals give none.
+    yes-or-no answers, descriptions and refusals give none.
     """
     pairs = 0
     with replaced(path) as file, database.reading() as connection:
-        for row in connection.execute(STANDING + "AND q.kind NOT IN ('rating', 'yes_no') ORDER BY q.answer").fetchall():
+        for row in connection.execute(
+            STANDING + "AND q.kind NOT IN ('rating', 'yes_no', 'description') ORDER BY q.answer"
+        ).fetchall():
             clips, scores = json.loads(row["clips"]), unpacked(row["scores"]) or ()
             sides = {clip: _side(connection, clip) for clip in clips}
             source = {key: row[key] for key in ("run", "seed", "query_id", "env", "labeler", "source")}

@@ -42,7 +42,11 @@ class People(Labeling):
     @property
     def requirements(self) -> Requirements:
         return Requirements(
-            reads=WHAT_PEOPLE_SEE, waits_for_answers=self.wait, asks_people=True, soft_answers=self.strength
+            reads=WHAT_PEOPLE_SEE,
+            waits_for_answers=self.wait,
+            asks_people=True,
+            soft_answers=self.strength,
+            describes=True,
         )
 
     def make(self, assignment: Assignment) -> "Human":
@@ -52,6 +56,7 @@ class People(Labeling):
             ask_done=self.ask_done,
             task=self.task,
             legend="" if assignment.passage else assignment.legend,
+            features=assignment.features,
             strength=self.strength,
         )
         instructions.save(assignment.folder)

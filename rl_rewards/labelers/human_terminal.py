@@ -16,7 +16,7 @@ from rl_rewards.core.queries import Labels, Query
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.desk import Desk
-from rl_rewards.labelers.records import Conflict, Leased, check_labeler
+from rl_rewards.labelers.records import Conflict, Leased, changes, check_labeler
 from rl_rewards.labelers.stored import WHAT_PEOPLE_SEE, StoredLabeler
 
 FOLDER = "clips"
@@ -27,6 +27,8 @@ HOW = {
     "ranking": "the numbers from best to worst, such as 2 1 3",
     "rating": "a number, higher is better",
     "yes_no": "is the task done in this picture? y or n",
+    "correction": "the number of what should have been done, 1 to leave it as it was, = if all are equally good",
+    "description": "the number of what would make it better, 1 to leave it as it is, = if nothing matters",
 }
 
 
@@ -43,7 +45,9 @@ class PersonAtTerminal(Labeling):
     @property
     def requirements(self) -> Requirements:
         """Return the needs of a labeler that is never waited for, because ``collect`` itself asks the person."""
-        return Requirements(reads=WHAT_PEOPLE_SEE, waits_for_answers=False, asks_people=True, at_terminal=True)
+        return Requirements(
+            reads=WHAT_PEOPLE_SEE, waits_for_answers=False, asks_people=True, at_terminal=True, describes=True
+        )
 
     def make(self, assignment: Assignment) -> "Terminal":
         """Return the labeler of one seed.
@@ -96,11 +100,14 @@ class Terminal(StoredLabeler):
     def _show_pictures(self, leased: Leased) -> None:
         folder = self.assignment.folder / FOLDER
         folder.mkdir(exist_ok=True)
+        described = leased.kind == "description"
         words = self._words.get(leased.query_id)
-        for place, clip in enumerate(leased.shown):
+        for place, clip in enumerate(leased.shown[:1] if described else leased.shown):
             file = folder / f"{place + 1}.png"
             file.write_bytes(self._desk.media(leased.clips[clip]) or b"")
             print(f"  {place + 1}: {file}" + ("" if words is None else f"\n     {words[clip]}"))
+        for number, change in enumerate(changes(self.assignment.features) if described else (), start=2):
+            print(f"  {number}: {change}")
 
     def _ask(self, leased: Leased) -> bool:
         """Ask until there is an answer; return False when the person leaves."""
@@ -165,6 +172,9 @@ def scores_of(kind: str, said: str, clips: int) -> list[float]:
         found = {"1": [1.0, 0.0], "2": [0.0, 1.0], "=": [0.0, 0.0]}.get(said)
         require(found is not None, message)
         return found or []
+    if kind in ("correction", "description"):
+        require(said == "=" or (said.isdecimal() and 1 <= int(said) <= clips), message)
+        return [1.0 if said == "=" or place == int(said) - 1 else 0.0 for place in range(clips)]
     order = said.replace(",", " ").split()
     require(sorted(order) == sorted(map(str, range(1, clips + 1))), message)
     return [float(clips - 1 - order.index(str(place + 1))) for place in range(clips)]

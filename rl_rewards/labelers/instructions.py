@@ -23,6 +23,7 @@ class Instructions:
     ask_done: str = DONE  # the question about one picture, with the answers yes and no
     task: str = ""  # what the policy is to do; empty: the question alone says it
     legend: str = ""  # what the pictures show; empty: nothing is explained
+    features: tuple[str, ...] = ()  # which a description may name
     strength: bool = False  # people also say how much better a clip is
 
     def __post_init__(self) -> None:

@@ -10,6 +10,10 @@ cause more refusals. The answer to a query depends only on (seed, id) and the re
 ``bias * mean |return| * standardised nuisance feature`` to a segment's value. With ``bias_towards=position`` the
 teacher favours the segment that is shown first, as judges do (Zheng et al. 2023, arXiv:2306.05685, section 3.3).
 
+Of a segment and its alternatives (corrections, descriptions) the teacher chooses the one that it values most; those
+within the equal threshold of its return are equally good. With probability ``mistake`` it chooses another one at
+random. A changed segment of a description has the return that the environment computes from its observations.
+
 Where the question is whether the task is done in a state, the answer is the true success, reversed with probability
 ``mistake``.
 """
@@ -35,6 +39,8 @@ POSITION = "position"
 """The feature of a segment that is shown first: not its own, but of the order in which it is shown."""
 ABOUT_RETURNS = ("skip", "equal", "rater_offset", "rating_noise", "bias")
 """Settings that do not apply to yes-or-no questions; 0 is off."""
+CHOICES = ("correction", "description")
+"""Questions whose answer is the choice of one of the segments."""
 CEILING = "labeler/agreement_with_true_return"
 """The metric: a reward that is the true one cannot predict more of the answers."""
 
@@ -75,9 +81,10 @@ class Teacher(Labeling):
     def requirements(self) -> Requirements:
         judged = () if self.objective is None else (f"info.{self.objective}",)
         if not self.store and not self.bias:
-            return Requirements(reads=("env_reward", *judged))
+            return Requirements(reads=("env_reward", *judged), describes=True)
         feature_reads = read_for(self.bias_towards) if self.bias and self.bias_towards != POSITION else ()
-        return Requirements(reads=tuple(dict.fromkeys(("env_reward", "obs", "action", *judged, *feature_reads))))
+        reads = tuple(dict.fromkeys(("env_reward", "obs", "action", *judged, *feature_reads)))
+        return Requirements(reads=reads, describes=True)
 
     def make(self, assignment: Assignment) -> "Oracle | StoredAnswers":
         """Return the teacher of one seed.
@@ -88,10 +95,27 @@ class Teacher(Labeling):
         """
         if assignment.question == "success":
             self._check_success(assignment)
+        if assignment.question == "description":
+            self._check_description(assignment)
         self._check_objective(assignment.spec)
         self._check_feature(assignment.spec)
         oracle = Oracle(self, assignment)
         return StoredAnswers(assignment, oracle, lambda rater: f"teacher {rater}") if self.store else oracle
+
+    def _check_description(self, assignment: Assignment) -> None:
+        shape = assignment.spec.obs.shape
+        blank = np.zeros((1, *shape), np.float32), np.zeros((1, *assignment.spec.action.shape), np.float32)
+        require(
+            assignment.reward_of is not None and assignment.reward_of(*blank, blank[0]) is not None,
+            f"labeler=oracle cannot say which feature matters: the observations of {assignment.spec.name} do not tell "
+            "its true reward (in env=pencil_case, those of env.observation=true_pose do); choose labeler=human, or "
+            "reward.answers=comparisons.",
+        )
+        require(
+            self.objective is None,
+            f"labeler.objective={self.objective} is not known of a segment with a changed feature; choose "
+            "labeler.objective=null, or reward.answers=comparisons.",
+        )
 
     def _check_objective(self, spec: EnvSpec) -> None:
         numbers = [name for name, shape in spec.info.items() if shape == ()]
@@ -149,14 +173,22 @@ class Oracle(AtOnce):
             return [self._yes_or_no(int(i), bool(one)) for i, one in zip(ids, done, strict=True)]
         extra = self._extra(query, rows)
         answers = [self._answer(int(i), *one) for i, *one in zip(ids, rewards, extra, strict=True)]
-        true_returns = np.asarray(query.segments.env_reward, np.float64)[rows].sum(axis=-1)
+        true_returns = self._true(query)[rows].sum(axis=-1)
         self._count(true_returns, np.array([scores for scores, _ in answers]).reshape(returns.shape))
         return answers
 
     def _judged(self, query: Query) -> Float[np.ndarray, "Q K L"]:
         """Return what the teacher judges every step by: the true reward, or its objective."""
-        name, segments = self._teacher.objective, query.segments
-        return np.asarray(segments.env_reward if name is None else segments.info[name], np.float64)
+        name = self._teacher.objective
+        return self._true(query) if name is None else np.asarray(query.segments.info[name], np.float64)
+
+    def _true(self, query: Query) -> Float[np.ndarray, "Q K L"]:
+        """Return the true rewards, which an environment computes for segments of which a feature was changed."""
+        segments = query.segments
+        if self.assignment.question != "description":
+            return np.asarray(segments.env_reward, np.float64)
+        assert self.assignment.reward_of is not None, "make refuses environments that do not know it"
+        return np.asarray(self.assignment.reward_of(segments.obs, segments.action, segments.next_obs), np.float64)
 
     def save(self) -> bytes:
         known = [self._returns, self._segments, self._features, self._squares, self._total, self._lowest]
@@ -217,7 +249,10 @@ class Oracle(AtOnce):
         if teacher.rationality is not None:
             # Gumbel noise on every value makes each pair's odds Bradley-Terry's (and a ranking's Plackett-Luce's).
             values = teacher.rationality * values + rng.gumbel(size=len(values))
-        ranks = _ranks(values, returns, teacher.equal * self._typical)
+        equal = teacher.equal * self._typical
+        if self.assignment.question in CHOICES:
+            return _chosen(values, returns, equal, teacher.mistake, rng), rater
+        ranks = _ranks(values, returns, equal)
         if rng.uniform() < teacher.mistake:
             ranks = -ranks
         return ranks, rater
@@ -239,6 +274,18 @@ class Oracle(AtOnce):
         teacher = self._teacher
         offset = teacher.rater_offset * np.random.default_rng([self._seed, 1 << 31, rater]).normal()
         return np.array([rewards.mean() + offset + teacher.rating_noise * rng.normal()])
+
+
+def _chosen(
+    values: np.ndarray, returns: np.ndarray, equal: float, mistake: float, rng: np.random.Generator
+) -> Float[np.ndarray, " K"]:
+    """Return 1 for the segment with the highest value, and for those as good as it; else 0. See the module's text."""
+    best = int(np.argmax(values))
+    chosen = (values == values[best]) | (np.abs(returns - returns[best]) < equal)
+    if rng.uniform() < mistake:
+        others = np.flatnonzero(~chosen) if not chosen.all() else np.arange(len(chosen))
+        chosen = np.arange(len(chosen)) == rng.choice(others)
+    return chosen.astype(np.float64)
 
 
 def _ranks(values: np.ndarray, returns: np.ndarray, equal: float) -> np.ndarray:

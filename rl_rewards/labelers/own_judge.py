@@ -65,7 +65,7 @@ class OwnJudge(Labeling):
         if text is None or text.critique is None:
             raise ConfigError(f"labeler=own_judge needs principles, and {name} has none; choose env=constitutional.")
         require(
-            assignment.question == "quality" and assignment.clips > 1,
+            assignment.question != "success" and assignment.clips > 1,
             "labeler=own_judge compares responses; choose reward=text_preferences with reward.clips=2.",
         )
         names = [*text.critique.principles, ALL]

@@ -51,7 +51,7 @@ class RatedSentiment(Labeling):
             ConfigError: when the environment has no texts, or the rated texts are missing.
         """
         require(
-            assignment.passage is not None and assignment.question == "quality",
+            assignment.passage is not None and assignment.question != "success",
             f"labeler=rated judges how positive texts are, and {assignment.spec.name} has none to compare; choose "
             "another labeler, or env=text_prompts.",
         )

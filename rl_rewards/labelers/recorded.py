@@ -28,7 +28,7 @@ class Records(Labeling):
 
     @property
     def requirements(self) -> Requirements:
-        return Requirements(reads=("obs", "action"), waits_for_answers=False)
+        return Requirements(reads=("obs", "action"), waits_for_answers=False, describes=True)
 
     def make(self, assignment: Assignment) -> "Recorded":
         """Return the recorded answers of the seed with the same number.

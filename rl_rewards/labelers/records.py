@@ -12,13 +12,19 @@ from rl_rewards.core.checks import require
 from rl_rewards.core.queries import Question
 from rl_rewards.labelers.clips import Sheet, encode_clip, segment_hash
 
-Kind = Literal["pair", "ranking", "rating", "yes_no"]
-"""A ``yes_no`` query shows one state; its score is 1 (yes, the task is done) or 0 (no)."""
+Kind = Literal["pair", "ranking", "rating", "yes_no", "correction", "description"]
+"""A ``yes_no`` query shows one state; its score is 1 (yes, the task is done) or 0 (no). A ``correction`` has what the
+policy did and what could be done instead; a ``description`` has it and copies of it with one feature higher or lower,
+of which only the first has a picture. The highest score is chosen."""
 Source = Literal["human", "scripted", "judge"]
 DONE = "Is the task done in this picture?"
 """The default question to people where the answer is yes or no."""
 MOST_CLIPS = 9
 """The most clips in a query, because people rank clips with the keys 1 to 9."""
+CLIPS = {"pair": (2, 2), "ranking": (2, MOST_CLIPS), "correction": (2, MOST_CLIPS), "description": (3, 1000)}
+"""The least and the most clips of a query of each kind; those of other kinds have one."""
+IN_ORDER = ("correction", "description")
+"""Kinds whose clips are shown in the query's order, because the first one is what the policy did."""
 MOST_LETTERS = 40
 """The longest name of an annotator, in characters."""
 
@@ -92,7 +98,7 @@ class NewQuery:
 
     def __post_init__(self) -> None:
         require(self.kind in get_args(Kind), f"kind={self.kind} must be one of {', '.join(get_args(Kind))}.")
-        low, high = {"pair": (2, 2), "ranking": (2, MOST_CLIPS), "rating": (1, 1), "yes_no": (1, 1)}[self.kind]
+        low, high = CLIPS.get(self.kind, (1, 1))
         message = f"a query of kind {self.kind} has {len(self.clips)} clips"
         require(low <= len(self.clips) <= high, f"{message}; it must have {low} to {high}.")
         require(self.query_id >= 0, f"query_id={self.query_id} must be 0 or more; -1 marks padding.")
@@ -124,14 +130,16 @@ def as_queries(
         read: (row, k) -> the prompt and the response of that segment; needed if people read it.
     """
     kind: Kind = "rating" if obs.shape[1] == 1 else "pair" if obs.shape[1] == 2 else "ranking"
-    kind = "yes_no" if question == "success" else kind
+    asked: dict[Question, Kind] = {"success": "yes_no", "correction": "correction", "description": "description"}
+    kind = asked.get(question, kind)
+    drawn = 1 if kind == "description" else obs.shape[1]
     queries, clips = [], []
     for row in np.flatnonzero(np.asarray(ids) >= 0):
         own = [
             make_clip(
                 obs[row, k],
                 action[row, k],
-                draw and draw(int(row), k),
+                draw(int(row), k) if draw is not None and k < drawn else None,
                 frames_per_second,
                 {name: values[row, k] for name, values in (details or {}).items()},
                 read and read(int(row), k),
@@ -211,6 +219,11 @@ def check_scores(scores: Any, clips: int, kind: str | None = None) -> tuple[floa
 def _is_score(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and -1000 <= value <= 1000 and math.isfinite(value)
+
+
+def changes(features: Sequence[str]) -> list[str]:
+    """Return in words the alternatives of a description, in their order."""
+    return [f"{name} {way}" for name in features for way in ("higher", "lower")]
 
 
 def check_labeler(name: Any) -> str:

@@ -97,7 +97,7 @@ class WrittenRules(Labeling):
         """
         spec = assignment.spec
         require(
-            assignment.question == "quality",
+            assignment.question != "success",
             "labeler=rules scores segments, but this reward asks whether the task is done; choose reward.queries=0 or "
             "another labeler.",
         )

@@ -62,6 +62,11 @@ def check(parts: Parts, settings: Settings) -> None:
         "smaller discount, or reward.early_end=allow.",
     )
     _check_demos(needs, offers)
+    require(
+        not needs.restarts or (not parts.offline and isinstance(parts.env, JaxEnv) and parts.env.begin_at is not None),
+        f"reward.corrections_from=pushes begins the environment where a segment begins, which {parts.env.spec.name} "
+        "cannot do here; choose reward.corrections_from=experience.",
+    )
     _check_labeling(parts)
     together = (0 if parts.offline else algorithm.num_envs, settings.evaluation.episodes)
     copies = max(max(together) * parts.seeds.count, settings.record_episodes)
@@ -210,6 +215,12 @@ def _check_labeling(parts: Parts) -> None:
     require(
         parts.seeds.count == 1 or not needs.asks_people,
         f"num_seeds={parts.seeds.count}: people can answer for only one seed at a time; choose num_seeds=1.",
+    )
+    plan = parts.source.requirements.queries
+    require(
+        plan is None or plan.question != "description" or needs.describes,
+        "This labeler cannot say which feature of a segment matters; choose labeler=oracle, human or human_terminal, "
+        "or reward.answers=comparisons.",
     )
     require(
         not needs.soft_answers or parts.source.requirements.soft_answers,

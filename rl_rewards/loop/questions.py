@@ -142,6 +142,8 @@ def _assignment(parts: Parts, plan: QueryPlan, seed: int, run_dir: Path, trust: 
         describe=env.describe,
         acquisition=plan.acquisition,
         question=plan.question,
+        features=plan.features,
+        reward_of=env.reward_of,
         legend=env.legend,
         passage=env.passage,
         model=asked_model(parts.labeling, env.spec, seed, trust),

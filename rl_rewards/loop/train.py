@@ -16,7 +16,9 @@ from rl_rewards.core.losses import masked_mean
 from rl_rewards.core.queries import NOBODY, Comparisons, GivenComparisons, Query
 from rl_rewards.core.types import EnvSpec, Examples, Experience, Key, Metrics, Transition
 from rl_rewards.data.replay import Replay
+from rl_rewards.envs.base import JaxEnv
 from rl_rewards.loop.collect import Collected
+from rl_rewards.loop.retry import retry
 from rl_rewards.loop.same_start import same_start_accuracy, sample_same_start
 from rl_rewards.loop.state import Parts, TrainState, for_recording, for_replay
 from rl_rewards.rewards.base import AsksForLabels, asks, reward_fn
@@ -57,6 +59,8 @@ def learn(
         experience = experience._replace(sample_same_start=partial(sample_same_start, rollout, same))
     if parts.env.answered is not None:
         experience = experience._replace(complete=partial(_completed, parts, state.agent))
+    if isinstance(parts.env, JaxEnv) and parts.env.begin_at is not None:
+        experience = experience._replace(retry=partial(retry, parts.env))
     recording = None if state.recording is None else state.recording.add(for_recording(collected.rollout))
     state = state.replace(replay=None if state.replay is None else replay, memory=collected.memory, recording=recording)
     state, metrics, query = _update(parts, data, state, experience, round)

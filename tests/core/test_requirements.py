@@ -47,6 +47,8 @@ DIFFERENT = {
     "waits_for_answers": False,
     "asks_people": True,
     "soft_answers": True,
+    "restarts": True,
+    "describes": True,
     "at_terminal": True,
     "most_copies": 9,
     "notes": ("Success was found.",),

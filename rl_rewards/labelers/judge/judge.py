@@ -90,7 +90,7 @@ class Judge(StoredLabeler):
         }  # fmt: skip
         if (agreeing := self._journal.self_consistency()) is not None:
             found["self_consistency"] = agreeing
-        if self._settings.mode == "pairwise" and self.assignment.question == "quality":
+        if self._settings.mode == "pairwise" and self.assignment.question != "success":
             found["flip_rate"] = totals.flips / max(totals.pairs, 1)
         return {f"labeler/{name}": float(value) for name, value in found.items()}
 

@@ -14,6 +14,8 @@ const EXAMPLE = {
 const EXAMPLES = {
   pair: { shown: [2, 0], marked: 1, why: "The ball on the right comes to rest in the ring, so the right clip is better: press →, or click it." },
   ranking: { shown: [2, 0, 1], marked: 1, why: "The ball of clip 2 is in the ring, that of clip 3 is next to it, and that of clip 1 is far away: press 2, 3, 1, and Enter." },
+  correction: { shown: [2, 0, 1], marked: 1, why: "As it was, the ball rolls away. Instead 1 brings it into the ring, which is best: press 2, or click it." },
+  description: { shown: [1], marked: -1, why: "The ball stops to the left of the ring and below it. If “x” is how far right it is, press the button “x higher”." },
   rating: { shown: [1], marked: -1, why: "The ball comes close to the ring, but not into it. That is neither bad nor good: press 3." },
   yes_no: { shown: [0], marked: -1, why: "The ball is in the ring, so the task is done in this picture: press y." },
 };
@@ -26,6 +28,8 @@ const TEXT_EXAMPLES = {
 const HOW = {
   pair: "Choose the better one, by its button or with the left and right arrow keys. The up key means that both are equally good, and the down key skips a question that you cannot answer.",
   ranking: "Put them into order, best first, with the number keys or by clicking. Enter saves the order, and the down key skips a question that you cannot answer.",
+  correction: "The first clip shows what was done, and the others what could be done instead. Choose the best one by its button, its number key or a click. The up key means that all are equally good, and the down key skips a question that you cannot answer.",
+  description: "Choose the change that would make the clip better, by its button or its number key. The up key means that nothing of this matters, and the down key skips a question that you cannot answer.",
   rating: "Answer by a button or with the keys 1 (bad) to 5 (good). The down key skips a question that you cannot answer.",
   yes_no: "Answer by a button or with the keys y and n. The down key skips a question that you cannot answer.",
 };

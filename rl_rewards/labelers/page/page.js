@@ -136,9 +136,8 @@ function ask(next, words) {
     ranking: `Rank the ${texts ? "texts" : "clips"}, best first: press keys 1 to ${next.clips.length}, ` +
       (texts ? "or click or drag their names." : "click, or drag."),
     rating: "How good is this, from 1 (bad) to 5 (good)?",
-    yes_no: words,
-  }[kind];
-  at("clips").className = "clips " + { pair: "", ranking: "many", rating: "one", yes_no: "one" }[kind] + (texts ? " texts" : "");
+  }[kind] ?? words;
+  at("clips").className = "clips " + ({ pair: "", ranking: "many", correction: "many" }[kind] ?? "one") + (texts ? " texts" : "");
   at("prompt").textContent = next.prompt ?? "";
   at("prompt").hidden = !next.prompt;
   at("prompt").scrollTop = 0;
@@ -163,7 +162,8 @@ function ask(next, words) {
 function nameOf(kind, i) {
   if (kind === "pair") return (texts ? ["A", "B"] : ["Left", "Right"])[i];
   if (kind === "ranking") return `${texts ? "Text" : "Clip"} ${i + 1}`;
-  return texts ? "Response" : kind === "rating" ? "Clip" : "Picture";
+  if (kind === "correction") return i === 0 ? "As it was" : `Instead ${i}`;
+  return texts ? "Response" : kind === "yes_no" ? "Picture" : "Clip";
 }
 
 function makeText(words, name) {
@@ -201,6 +201,11 @@ function makeClip(shown, name, place) {
     figure.append(none, caption);
   }
   if (question.kind === "ranking") makeRankable(clip, place);
+  if (question.kind === "correction") {
+    figure.classList.add("choosable");
+    figure.title = "Click to choose this clip";
+    figure.addEventListener("click", () => pick(place));
+  }
   if (question.kind === "pair" && !texts) {  // the buttons do the same for keyboards and screen readers
     figure.classList.add("choosable");
     figure.title = "Click to choose this clip";
@@ -290,6 +295,9 @@ function choices(kind) {
   if (kind === "yes_no") return [
     button("No", "n", true, () => answer([0]), "n ArrowLeft"),
     button("Yes", "y", true, () => answer([1]), "y ArrowRight"), skip];
+  if (kind in NOTHING) return [
+    ...alternatives().map((words, i) => button(words, i < 9 ? String(i + 1) : "", i > 0, () => pick(i))),
+    button(NOTHING[kind], "↑", false, () => pick(null), "ArrowUp"), skip];
   if (kind === "rating") return [
     ...[1, 2, 3, 4, 5].map((n) => button("", String(n), true, () => answer([n]))).map((made, i) => {
       made.replaceChildren(String(i + 1));
@@ -298,6 +306,19 @@ function choices(kind) {
   const done = button("Save this order", "Enter", true, saveOrder);
   done.id = "save-order";
   return [done, skip];
+}
+
+// Corrections and descriptions: the first is what the policy did, the others are alternatives, of which one is chosen.
+
+const NOTHING = { correction: "All are equally good", description: "It makes no difference" };
+
+const alternatives = () => question.kind === "correction"
+  ? clips.map((clip, i) => i === 0 ? "Leave it as it was" : clip.name) : ["Leave it as it is", ...question.changes];
+
+// Choose one by its place; null means that all are equally good.
+function pick(place) {
+  const all = alternatives();
+  if (place < all.length) answer(all.map((_, i) => place === null || i === place ? 1 : 0));
 }
 
 function saveOrder() {
@@ -326,7 +347,7 @@ function answer(scores) {
     annotator: who, question: question.number, scores, token: newToken(), shown_at: shownAt || null, replays: playing.replays,
   }));
   const best = scores ? Math.max(...scores) : NaN;
-  clips.forEach((clip, i) => clip.figure.classList.toggle("chosen", scores && scores[i] === best && clips.length === 2));
+  clips.forEach((clip, i) => clip.figure.classList.toggle("chosen", scores && scores[i] === best && (clips.length === 2 || question.kind === "correction")));
   go();
 }
 
@@ -341,6 +362,8 @@ const KEYS = {
           ArrowUp: () => answer([0.5, 0.5]) },
   ranking: { Enter: saveOrder },
   rating: {},
+  correction: { ArrowUp: () => pick(null) },
+  description: { ArrowUp: () => pick(null) },
   yes_no: { n: () => answer([0]), y: () => answer([1]), ArrowLeft: () => answer([0]), ArrowRight: () => answer([1]) },
 };
 
@@ -362,6 +385,7 @@ document.addEventListener("keydown", (event) => {
     if (key === "ArrowDown") does = () => answer(null);
     does = does || KEYS[question.kind][key];
     if (/^[1-9]$/.test(key) && question.kind === "ranking") does = () => rank(Number(key) - 1);
+    if (/^[1-9]$/.test(key) && question.kind in NOTHING) does = () => pick(Number(key) - 1);
     if (/^[1-5]$/.test(key) && question.kind === "rating") does = () => answer([Number(key)]);
   }
   if (!does || (key === "Enter" && event.target.tagName === "BUTTON")) return;

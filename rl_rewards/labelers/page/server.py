@@ -29,7 +29,7 @@ from rl_rewards.labelers.instructions import Instructions
 from rl_rewards.labelers.page.run_state import RunState
 from rl_rewards.labelers.page.security import MAX_BODY, Guard
 from rl_rewards.labelers.progress import LabelCounts, consistency, progress
-from rl_rewards.labelers.records import Conflict, Leased, check_labeler
+from rl_rewards.labelers.records import Conflict, Leased, changes, check_labeler
 
 HERE = Path(__file__).parent
 BESIDES = ("page.css", "playing.js", "intro.js", "progress.js", "page.js")
@@ -43,6 +43,12 @@ WORDS = {
     "crowded": f"{MOST_LEASES} people are labelling now, which is the limit. This page checks again by itself.",
     "budget": "Finished: the label budget of the run is used up. Thank you.",
     "over": "Finished: the run has ended and has no more questions. Thank you.",
+}
+
+
+CHOOSE = {
+    "correction": "What should have been done instead?",
+    "description": "What would make this better?",
 }
 
 
@@ -128,7 +134,7 @@ class Work:
             return {**looked, "status": "name", "words": WORDS["name"], "question": None}
         leased = self._desk.lease(annotator)
         if leased:
-            words = self._told.ask_done if leased.kind == "yes_no" else self._told.ask
+            words = self._told.ask_done if leased.kind == "yes_no" else CHOOSE.get(leased.kind, self._told.ask)
             return {**looked, "words": words, "question": self._question(leased)}
         status = self._why_nothing(progress(self._desk.database, self._desk.run))
         return {**looked, "status": status, "words": WORDS[status], "question": None}
@@ -158,7 +164,10 @@ class Work:
         Repeats are not marked, so that people do not answer from memory.
         """
         hashes = [leased.clips[place] for place in leased.shown]
-        asked = {"number": leased.number, "kind": leased.kind}
+        asked: dict[str, Any] = {"number": leased.number, "kind": leased.kind}
+        if leased.kind == "description":  # the other clips are changes of the first, which nobody can draw
+            asked["changes"] = changes(self._told.features)
+            hashes = hashes[:1]
         passages = self._desk.passages(hashes)
         texts = [passage for passage in passages if passage is not None]
         if len(texts) == len(hashes):

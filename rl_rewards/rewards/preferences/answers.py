@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from rl_rewards.core.queries import (
     Comparisons,
     calibration_error,
+    choice_loss,
     preference_logits,
     preference_loss,
     right,
@@ -26,6 +27,10 @@ from rl_rewards.rewards.preferences.asking import Asking
 from rl_rewards.rewards.preferences.bag_of_words import bag_of_words_accuracy
 from rl_rewards.rewards.preferences.length_control import without_length
 from rl_rewards.rewards.preferences.reward_model import RewardModel, RewardModelState
+
+Answers = Literal["comparisons", "corrections", "descriptions"]
+"""What people say: which segment is better or how good one is, what should have been done instead, or which feature of
+a segment should be higher or lower."""
 
 
 class PreferencesState(struct.PyTreeNode):
@@ -56,9 +61,30 @@ class KeepsAnswers(Asking):
     reward_model: RewardModel
     clips: int
     heldout_every: int
+    answers: Answers = "comparisons"
+    corrections: int = 5
+    described: tuple[str, ...] | None = None
     keep_best: bool = False
     answers_from: Literal["labeler", "file", "both"] = "labeler"
     length_control: float = 0.0
+
+    @property
+    def chooses(self) -> bool:
+        """True if an answer is the choice of a segment or of one of its alternatives."""
+        return self.answers != "comparisons"
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the features that a description may name."""
+        if self.answers != "descriptions":
+            return ()
+        return self.spec.obs_names if self.described is None else self.described
+
+    @property
+    def offered(self) -> int:
+        """K, the number of segments in a query."""
+        alternatives = {"corrections": self.corrections, "descriptions": 2 * len(self.features)}
+        return 1 + alternatives[self.answers] if self.chooses else self.clips
 
     @property
     def _given(self) -> int:
@@ -125,8 +151,12 @@ class KeepsAnswers(Asking):
         members, scores = self._heldout_returns(state, self._chosen(state)), self._heldout_scores(state)
         found, known = _agreement(members, scores)
         accuracy = jnp.where(known > 0, found / jnp.maximum(known, 1.0), jnp.nan)
-        error = calibration_error(jnp.mean(jax.nn.sigmoid(preference_logits(members)), axis=0), scores)
-        metrics |= {"reward/heldout_accuracy": accuracy, "reward/heldout_calibration_error": error}
+        metrics["reward/heldout_accuracy"] = accuracy
+        if self.chooses:  # the chosen one beats others more often than in a pair, so that pairs are not calibrated
+            return metrics
+        metrics["reward/heldout_calibration_error"] = calibration_error(
+            jnp.mean(jax.nn.sigmoid(preference_logits(members)), axis=0), scores
+        )
         if self.spec.text is None:
             return metrics
         answers, heldout = self._scores(state, np.arange(self._size)), self._heldout(state)
@@ -175,7 +205,8 @@ class KeepsAnswers(Asking):
 
         def loss(variables: dict) -> Float[Array, ""]:
             members = self._explained(state, self._heldout_returns(state, state.model.replace(variables=variables)))
-            losses, _ = jax.vmap(lambda one: preference_loss(one, scores, 0.0))(members)
+            of_one = choice_loss if self.chooses else preference_loss
+            losses, _ = jax.vmap(lambda one: of_one(one, scores, 0.0))(members)
             return jnp.sum(losses)
 
         better = loss(state.model.variables) <= loss(state.best)

@@ -9,7 +9,7 @@ from jax import Array
 from jaxtyping import Bool, Int
 
 from rl_rewards.core.checks import require
-from rl_rewards.core.queries import NOBODY, QueryPlan
+from rl_rewards.core.queries import NOBODY, QueryPlan, Question
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.core.schedules import Schedule, Sessions
 from rl_rewards.core.types import EnvSpec, Experience, Key, Transition
@@ -64,14 +64,22 @@ class Asking:
         """Return Q, the largest number of queries in a round."""
         return self.released.most
 
-    def requirements_of(self, reads: tuple[str, ...], clips: int, acquisition: str) -> Requirements:
+    def requirements_of(
+        self,
+        reads: tuple[str, ...],
+        clips: int,
+        acquisition: str,
+        question: Question = "quality",
+        features: tuple[str, ...] = (),
+    ) -> Requirements:
         """Return the requirements of a reward that learns from answers about segments of the policy's rollouts."""
         plan = QueryPlan(
-            question="quality",
+            question=question,
             queries_per_round=self.queries_per_round,
             clips=clips,
             budget=self.budget,
             acquisition=acquisition,
+            features=features,
         )
         return Requirements(reads=reads, history=self.history, needs_experience=True, queries=plan)
 

@@ -1,7 +1,8 @@
 """Training of a reward model on answers: batches of queries, cropped segments, and pseudo-labels.
 
 loss = cross-entropy of the answers + pseudo_weight * cross-entropy of a member's confident predictions for other pairs
-(Christiano et al. 2017, section 2.2.3; pseudo-labels and crops: SURF, Park et al. 2022, arXiv:2203.10050). With
+(Christiano et al. 2017, section 2.2.3; pseudo-labels and crops: SURF, Park et al. 2022, arXiv:2203.10050). Corrections
+and descriptions have the cross-entropy of a choice instead. With
 ``length_control``, answers about texts are explained by their lengths, too; see length_control.py.
 """
 
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
-from rl_rewards.core.queries import preference_loss, right
+from rl_rewards.core.queries import choice_loss, preference_loss, right
 from rl_rewards.core.text_measures import response_length
 from rl_rewards.core.text_spec import TextSpec
 from rl_rewards.core.types import Key, Metrics
@@ -32,6 +33,7 @@ class PreferenceFit:
     pseudo_confidence: float
     length_control: float = 0.0
     soft_answers: bool = False
+    chooses: bool = False  # answers are choices of one segment
     text: TextSpec | None = None  # needed by length_control
 
     def step(
@@ -115,5 +117,8 @@ class PreferenceFit:
         return loss + self.pseudo_weight * guessed, metrics
 
     def _mean_loss(self, returns: Float[Array, "N K"], scores: Float[Array, "N K"]) -> Float[Array, ""]:
-        loss, pairs = preference_loss(returns, scores, self.label_noise, self.soft_answers)
+        if self.chooses:
+            loss, pairs = choice_loss(returns, scores, self.label_noise)
+        else:
+            loss, pairs = preference_loss(returns, scores, self.label_noise, self.soft_answers)
         return jnp.sum(loss) / jnp.maximum(jnp.sum(pairs), 1.0)

@@ -1,9 +1,11 @@
-"""A reward learned from answers about segments: comparisons of two, rankings of several, or ratings of one.
+"""A reward learned from answers about segments: comparisons of two, rankings of several, ratings of one, corrections or
+descriptions.
 
 P(first preferred) = (1 - e) sigmoid(R(first) - R(second)) + e / 2,  R is the sum of a segment's rewards
 (Christiano et al. 2017, arXiv:1706.03741, equation 1 and section 2.2.) Queries are asked in sessions while the policy
 learns; an answer may come many rounds later, and is stored by the query's id. The comparisons of an environment's file
-are answered queries, too. Each member's rewards are standardised on visited steps; the policy is paid their mean, or
+are answered queries, too. Corrections and descriptions are choices among alternatives (alternatives.py).
+Each member's rewards are standardised on visited steps; the policy is paid their mean, or
 less where members differ (Coste et al. 2023, arXiv:2310.02743).
 """
 
@@ -25,6 +27,7 @@ from rl_rewards.core.queries import (
     GivenComparisons,
     Labels,
     Query,
+    Question,
     pairs_of,
     preference_logits,
 )
@@ -33,11 +36,18 @@ from rl_rewards.core.text_measures import response_length
 from rl_rewards.core.types import Examples, Experience, Key, Metrics, Transition
 from rl_rewards.rewards.base import READS, AsksForLabels, feature_size, make_pair_features
 from rl_rewards.rewards.preferences.acquisition import choose, most_balanced, novelty
-from rl_rewards.rewards.preferences.answers import PreferencesState
+from rl_rewards.rewards.preferences.alternatives import beside, edits, pushes, similar_beginnings
+from rl_rewards.rewards.preferences.answers import Answers, PreferencesState
 from rl_rewards.rewards.preferences.asking import NOWHERE
 from rl_rewards.rewards.preferences.fit import PreferenceFit
 from rl_rewards.rewards.preferences.settings import LENGTH, PreferenceSettings
 
+QUESTIONS: dict[Answers, Question] = {
+    "comparisons": "quality",
+    "corrections": "correction",
+    "descriptions": "description",
+}
+"""What a labeler is asked for each kind of answers."""
 SHOWN_STEPS = 1024
 """Number of visited steps on which rewards are standardised and with which new states are compared."""
 
@@ -53,12 +63,15 @@ class Preferences(PreferenceSettings, AsksForLabels):
     @property
     def requirements(self) -> Requirements:
         balanced = () if self.balanced_by in (None, LENGTH) else (f"info.{self.balanced_by}",)
-        asked = self.requirements_of((*READS[self.judges], *balanced), self.clips, self.acquisition)
+        question = QUESTIONS[self.answers]
+        reads = (*READS[self.judges], *balanced)
+        asked = self.requirements_of(reads, self.offered, self.acquisition, question, self.features)
         return replace(
             asked,
             queries=None if self.answers_from == "file" else asked.queries,
             keeps_comparisons=self.clips > 1,
             soft_answers=self.soft_answers,
+            restarts=self.answers == "corrections" and self.corrections_from == "pushes",
             takes_comparisons=self.answers_from != "labeler",
             heldout_prompts=() if self.spec.text is None else (self.heldout_every,),
             begins_with_policy=self.reward_model.begins_with == "policy",
@@ -80,6 +93,7 @@ class Preferences(PreferenceSettings, AsksForLabels):
             length_control=self.length_control,
             text=self.spec.text,
             soft_answers=self.soft_answers,
+            chooses=self.chooses,
         )
 
     def init(self, key: Key) -> PreferencesState:
@@ -90,9 +104,9 @@ class Preferences(PreferenceSettings, AsksForLabels):
             mean=jnp.zeros(members),
             deviation=jnp.ones(members),
             asked=jnp.zeros((), jnp.int32),
-            inputs=jnp.zeros((self._size, self.clips, self.segment_steps, d)),
-            scores=jnp.zeros((self._size, self.clips)),
-            known=jnp.zeros((self._size, self.clips), bool),
+            inputs=jnp.zeros((self._size, self.offered, self.segment_steps, d)),
+            scores=jnp.zeros((self._size, self.offered)),
+            known=jnp.zeros((self._size, self.offered), bool),
             visited=jnp.zeros((SHOWN_STEPS, d)),
             exploring=jnp.array(self.unsupervised_rounds > 0),
         )
@@ -138,12 +152,27 @@ class Preferences(PreferenceSettings, AsksForLabels):
     ) -> tuple[PreferencesState, Query]:
         """Return the queries of this round, as many as the schedule and the budget allow."""
         draw_key, choose_key = jax.random.split(key)
-        drawn = self.draw(experience, self.clips, draw_key)
+        drawn = self._drawn(state, experience, draw_key)
         inputs = self._features(drawn)  # [N, K, L, d]
         index = self._asked_about(state, drawn, inputs, choose_key)
         n, ids, slots = self.places(drawn, round, state.asked)
         state = state.replace(asked=state.asked + n, inputs=state.inputs.at[slots].set(inputs[index], mode="drop"))
         return state, Query(id=ids, segments=jax.tree.map(lambda x: x[index], drawn))
+
+    def _drawn(self, state: PreferencesState, experience: Experience, key: Key) -> Transition:
+        """Return the candidates [N, K, L, ...]: segments to compare, or segments with their alternatives."""
+        if not self.chooses:
+            return self.draw(experience, self.clips, key)
+        draw_key, other_key = jax.random.split(key)
+        own = jax.tree.map(lambda x: x[:, 0], self.draw(experience, 1, draw_key))
+        if self.answers == "descriptions":
+            entries = tuple(self.spec.obs_names.index(name) for name in self.features)
+            deviation = jnp.std(state.visited[:, np.asarray(entries)], axis=0)
+            by = self.largest_change * jax.random.uniform(other_key, (len(own.valid), 1)) * deviation
+            return beside(own, edits(self.spec, own, entries, by))
+        if self.corrections_from == "pushes":
+            return beside(own, pushes(self.spec, experience, own, self.corrections, other_key))
+        return beside(own, similar_beginnings(experience, own, self.corrections, other_key))
 
     def _asked_about(
         self, state: PreferencesState, drawn: Transition, inputs: Float[Array, "N K L d"], key: Key
@@ -166,8 +195,11 @@ class Preferences(PreferenceSettings, AsksForLabels):
     def absorb(self, state: PreferencesState, labels: Labels) -> PreferencesState:
         """Store answers with their queries; a later answer to the same query replaces an earlier one."""
         slots = jnp.where(labels.id == NOBODY, NOWHERE, labels.id)
-        known = jnp.isfinite(labels.scores)
-        scores = jnp.where(known, labels.scores, 0.0)
+        given, known = labels.scores, jnp.isfinite(labels.scores)
+        if self.chooses:  # only the best one is said to be better than the others
+            known = jnp.broadcast_to(jnp.all(known, axis=-1, keepdims=True), known.shape)
+            given = (given == jnp.max(given, axis=-1, keepdims=True)).astype(given.dtype)
+        scores = jnp.where(known, given, 0.0)
         return state.replace(
             scores=state.scores.at[slots].set(scores, mode="drop"),
             known=state.known.at[slots].set(known, mode="drop"),

@@ -9,6 +9,9 @@ from rl_rewards.rewards.base import READS, JudgesPairs
 from rl_rewards.rewards.preferences.acquisition import Acquisition
 from rl_rewards.rewards.preferences.answers import KeepsAnswers
 
+MOST_CORRECTIONS = 8
+"""People rank and choose clips by the keys 1 to 9."""
+MOST_FEATURES = 16
 LENGTH = "length"
 """The name of the number of tokens of a response; other names in ``balanced_by`` are numbers in the info."""
 
@@ -33,12 +36,15 @@ class PreferenceSettings(KeepsAnswers):
     variance_weight: float = 1.0
     balanced_by: str | None = None
     soft_answers: bool = False
+    corrections_from: Literal["pushes", "experience"] = "pushes"
+    largest_change: float = 2.0
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
         self.check_asking()
         self._check_numbers()
         self._check_queries()
+        self._check_choices()
         self._check_environment()
         self._check_texts()
 
@@ -95,6 +101,47 @@ class PreferenceSettings(KeepsAnswers):
             self.acquisition != "balanced" or self.candidates > 1,
             f"reward.acquisition=balanced chooses among candidates; reward.candidates={self.candidates} must be at "
             "least 2.",
+        )
+
+    def _check_choices(self) -> None:
+        """Check corrections and descriptions."""
+        require(
+            1 <= self.corrections <= MOST_CORRECTIONS,
+            f"reward.corrections={self.corrections} must be 1 to {MOST_CORRECTIONS}, so that people can compare them.",
+        )
+        require(self.largest_change > 0, f"reward.largest_change={self.largest_change} must be positive.")
+        if not self.chooses:
+            return
+        compares = {
+            "clips=2": self.clips == 2,
+            "pseudo_weight=0": self.pseudo_weight == 0,
+            "soft_answers=false": not self.soft_answers,
+            "balanced_by=null": self.balanced_by is None,
+            "answers_from=labeler": self.answers_from == "labeler",
+        }
+        wrong = [f"reward.{name}" for name, right in compares.items() if not right]
+        require(
+            not wrong,
+            f"reward.answers={self.answers} asks about one segment and its alternatives, not about segments to "
+            f"compare; it needs {' and '.join(wrong)}.",
+        )
+        require(
+            self.spec.text is None and not is_image(self.spec.obs) and len(self.spec.obs.shape) == 1,
+            f"reward.answers={self.answers} is for observations that are vectors, and not for those of "
+            f"{self.spec.name}; choose reward.answers=comparisons.",
+        )
+        require(
+            self.answers != "corrections" or self.corrections_from != "pushes" or not self.spec.ends_early,
+            f"Episodes of {self.spec.name} can end early, so that pushes may lead beyond their end; choose "
+            "reward.corrections_from=experience.",
+        )
+        names, known = self.features, self.spec.obs_names
+        require(
+            self.answers != "descriptions"
+            or ((len(names) > 0 and len(set(names)) == len(names) <= MOST_FEATURES) and set(names) <= set(known)),
+            f"reward.described={None if self.described is None else list(self.described)} must be null or 1 to "
+            f"{MOST_FEATURES} different features of {self.spec.name}'s observations: "
+            f"{', '.join(known) or 'none is named'}.",
         )
 
     def _check_environment(self) -> None:
