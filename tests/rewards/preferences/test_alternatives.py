@@ -62,7 +62,7 @@ def test_similar_beginnings_are_nearer_than_others():
 
 
 def taught(reward, rounds: int = 8, **changes):
-    """Return the state after some rounds, and the last metrics; the teacher judges observations by their true reward."""
+    """Return the state after some rounds, and the last metrics; the teacher judges observations by true reward."""
     asked = assignment(
         reward.queries_per_round,
         reward.offered,
