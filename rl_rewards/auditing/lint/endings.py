@@ -19,7 +19,7 @@ MARGIN = 0.01
 class Ending(NamedTuple):
     """What an ending pays, and what staying pays."""
 
-    count: int  # terminations
+    terminations: int
     paid: float  # mean discounted reward of the last steps
     good_step: float  # the GOODth percentile of the other steps' rewards
     mean_step: float
@@ -80,8 +80,8 @@ def _warning(seen: SeenSteps, found: Ending) -> Finding:
     )
     message = (
         f"Death pays more than life: the last {LAST_STEPS} steps before a termination earn {found.paid:.3g} together "
-        f"(mean of {found.count} terminations), while {seen.max_episode_steps:,} steps at {found.good_step:.3g}, which "
+        f"(mean of {found.terminations} terminations), while {seen.max_episode_steps:,} steps at {found.good_step:.3g}, which "
         f"one in ten of the other steps earns, are worth {found.staying:.3g} at discount {seen.discount:g}. {mend}."
     )
-    numbers = {"ending": found.paid, "staying": found.staying, "step": found.mean_step, "terminations": found.count}
+    numbers = {"ending": found.paid, "staying": found.staying, "step": found.mean_step, "terminations": found.terminations}
     return Finding("death pays", message, None, numbers)
