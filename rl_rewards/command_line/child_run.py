@@ -1,4 +1,4 @@
-"""Starts a run as a process of its own, for commands that need several runs one after another."""
+"""Starts other commands as processes of their own, for those that need several runs one after another."""
 
 import subprocess
 import sys
@@ -19,7 +19,12 @@ def child_run(arguments: Sequence[str], name: str) -> None:
         Stopped: when it was asked to stop and has saved everything.
         TrainingFailed: when it ended otherwise.
     """
-    done = subprocess.run([sys.executable, "-m", "rl_rewards.run", *arguments], check=False)
+    child_command("run", arguments, name)
+
+
+def child_command(command: str, arguments: Sequence[str], name: str) -> None:
+    """Run ``python -m rl_rewards.COMMAND`` to its end; args and errors as for :func:`child_run`."""
+    done = subprocess.run([sys.executable, "-m", f"rl_rewards.{command}", *arguments], check=False)
     if done.returncode == REFUSED:
         raise ConfigError(f"{name[0].upper()}{name[1:]} was refused; see above.")
     if done.returncode == REQUEUE:

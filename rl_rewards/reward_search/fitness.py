@@ -32,6 +32,7 @@ class Trained:
     fitness: float
     evaluations: Mapping[str, Sequence[float]]  # "success", "true_return" or a term's name -> evaluations, oldest first
     alarm: str | None  # of exploits, in words
+    warnings: tuple[str, ...] = ()  # of the lint, before the training
 
 
 def measure_of(spec: EnvSpec) -> str:
@@ -48,7 +49,7 @@ def measure_of(spec: EnvSpec) -> str:
     return "success" if spec.has_success else "true_return"
 
 
-def trained(text: str, run: RunFiles, index: int, measure: str) -> Trained:
+def trained(text: str, run: RunFiles, index: int, measure: str, warnings: Sequence[str] = ()) -> Trained:
     """Return the training of the seed with that index in ``run``."""
     rows = [dict(row) for row in run.of_seed(index).evaluation_rows]
     found: dict[str, list[float]] = {measure: _column(rows, f"eval/{measure}")}
@@ -60,7 +61,7 @@ def trained(text: str, run: RunFiles, index: int, measure: str) -> Trained:
     fitness = float(last.mean()) if last.size and np.isfinite(last).all() else -math.inf
     done = measure == "success" and fitness >= REACHED  # the task is learned, whatever else the reward pays for
     alarm = None if done else _first_alarm(rows)
-    return Trained(text, fitness, found, alarm)
+    return Trained(text, fitness, found, alarm, tuple(warnings))
 
 
 def _first_alarm(rows: list[dict[str, Any]]) -> str | None:

@@ -67,6 +67,7 @@ def next_question(first: Messages, best: Trained, failed: Sequence[str], measure
     ]
     if best.alarm is not None:
         told.append(f"The policy exploits the reward: {best.alarm}")
+    told += [f"A check of the reward says: {one}" for one in best.warnings]
     told += [f"Another reply was refused: {one}" for one in dict.fromkeys(failed)]
     told.append(
         f"Write a better reward: {measure} counts, and not the reward. A term that hardly changes does not guide, and "

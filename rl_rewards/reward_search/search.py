@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rl_rewards.command_line.child_run import child_run
+from rl_rewards.command_line.child_run import child_command, child_run
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import TrainingFailed
 from rl_rewards.core.files import read_json, write_whole
@@ -100,23 +100,37 @@ def search(plan: Plan, spec: EnvSpec, model: JudgeSettings, folder: Path, say: C
 
 def _trained_together(plan: Plan, texts: Sequence[str], folder: Path, measure: str) -> list[Trained]:
     """Train a policy with each reward, all as seeds of one run."""
+    warned = _linted(plan, texts, folder)
     run = _run(plan, texts, folder, plan.seed, len(texts), f"the training of {folder.name}")
-    return [trained(text, run, index, measure) for index, text in enumerate(texts)]
+    return [trained(text, run, index, measure, warned[index]) for index, text in enumerate(texts)]
+
+
+def _linted(plan: Plan, texts: Sequence[str], folder: Path) -> list[list[str]]:
+    """Return what the lint says about each reward, before anything is trained."""
+    path = folder / "lint.json"
+    if not path.is_file():
+        given = [*plan.overrides, *_rewards(texts, folder), f"num_seeds={len(texts)}"]
+        child_command("lint", [*given, "--out", str(path)], f"the lint of {folder.name}")
+    return [[warning["message"] for warning in one["warnings"]] for one in read_json(path)]
 
 
 def _run(plan: Plan, texts: Sequence[str], folder: Path, seed: int, num_seeds: int, name: str) -> RunFiles:
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for number, text in enumerate(texts, 1):
-        files.append(folder / f"candidate_{number}.txt")
-        write_whole(files[-1], text)
     run_dir = folder / "run"
     if not (run_dir / "DONE").exists():
-        paths = [json.dumps(str(file.absolute())) for file in files]
-        given = f"[{','.join(paths)}]" if len(paths) > 1 else paths[0]
         seeds = [f"seed={seed}", f"num_seeds={num_seeds}", f"hydra.run.dir={run_dir}"]
-        child_run([*plan.overrides, "reward=written", f"reward.file={given}", *seeds], name)
+        child_run([*plan.overrides, *_rewards(texts, folder), *seeds], name)
     return read_run(run_dir)
+
+
+def _rewards(texts: Sequence[str], folder: Path) -> list[str]:
+    """Write the rewards into ``folder``, and return the overrides of a run with them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"candidate_{number}.txt" for number in range(1, len(texts) + 1)]
+    for file, text in zip(files, texts, strict=True):
+        write_whole(file, text)
+    paths = [json.dumps(str(file.absolute())) for file in files]
+    given = f"[{','.join(paths)}]" if len(paths) > 1 else paths[0]
+    return ["reward=written", f"reward.file={given}"]
 
 
 def _reported(plan: Plan, found: SearchResult, folder: Path) -> dict[str, Any]:
@@ -150,6 +164,7 @@ def _told(written: Sequence[Candidate], tried: Sequence[Trained], measure: str) 
     for number, one in enumerate(tried, 1):
         fitness = "no evaluation" if math.isinf(one.fitness) else digits(one.fitness)
         exploited = "" if one.alarm is None else "  EXPLOITED"
+        exploited += "  WARNED OF" if one.warnings else ""
         lines.append(f"  candidate {number}: {measure} {fitness}{exploited}  {'; '.join(one.text.splitlines())}")
     return lines
 

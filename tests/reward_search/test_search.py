@@ -40,13 +40,25 @@ def started(monkeypatch):
         folder.mkdir(parents=True)
         (folder / "DONE").touch()
 
-    def trained(text, run, index, measure):
+    def lint(command, arguments, name):
+        del name
+        assert command == "lint"
+        given = dict(one.split("=", 1) for one in arguments if "=" in one)
+        told = json.loads(given["reward.file"])
+        texts = [
+            search.Path(one).read_text(encoding="utf-8").strip() for one in ([told] if isinstance(told, str) else told)
+        ]
+        found = [{"warnings": [{"message": "A loop pays."}] if text == HASTY else []} for text in texts]
+        search.Path(arguments[-1]).write_text(json.dumps(found), encoding="utf-8")
+
+    def trained(text, run, index, measure, warnings):
         del run, index
         value = REACHED[text.strip()]
         alarm = "The learned return rose and success did not." if text.strip() == HASTY else None
-        return Trained(text, value, {measure: [0.0, value], text.split(" ")[0]: [0.1, 0.2]}, alarm)
+        return Trained(text, value, {measure: [0.0, value], text.split(" ")[0]: [0.1, 0.2]}, alarm, tuple(warnings))
 
     monkeypatch.setattr(search, "child_run", run)
+    monkeypatch.setattr(search, "child_command", lint)
     monkeypatch.setattr(search, "trained", trained)
     monkeypatch.setattr(search, "read_run", lambda folder: Run())
     return runs
@@ -77,7 +89,7 @@ def test_the_good_reward_is_found_and_a_hack_is_flagged(started, tmp_path, capsy
     assert (report["seed"], report["num_seeds"]) == ("100", "2"), "seeds that selected nothing"
     assert (tmp_path / "best.txt").read_text(encoding="utf-8").strip() == GOOD
     told = capsys.readouterr().out
-    assert "candidate 2: success 0.100  EXPLOITED  fast = norm(action)" in told and "refused: " in told
+    assert "candidate 2: success 0.100  EXPLOITED  WARNED OF  fast = norm(action)" in told and "refused: " in told
     assert "success 0.9 [0.9, 0.9] on seeds 100-101; exploited in 0 of 2" in told
     stored = json.loads((tmp_path / "search.json").read_text(encoding="utf-8"))
     assert [len(one["replies"]) for one in stored["iterations"]] == [4, 4]
@@ -108,12 +120,20 @@ def test_mistakes_end_in_one_sentence_before_anything_is_asked(given, told, tmp_
 
 
 def test_the_model_is_shown_the_best_reward_its_terms_and_what_was_refused():
-    best = Trained(f"{GOOD}\n", 0.5, {"success": [0.0, 0.5], "near": [-0.9, -0.2]}, "It only moves fast.")
+    best = Trained(
+        f"{GOOD}\n", 0.5, {"success": [0.0, 0.5], "near": [-0.9, -0.2]}, "It only moves fast.", ("A loop pays.",)
+    )
     *_, reply, told = next_question(
         first_question("Rest.", build_env(composed("env=point")).spec), best, ["no such name"], "the share of success"
     )
     assert GOOD in reply["content"]
-    for words in ("success: 0, 0.500", "near: -0.900, -0.200; mean -0.550", "It only moves fast.", "no such name"):
+    for words in (
+        "success: 0, 0.500",
+        "near: -0.900, -0.200; mean -0.550",
+        "It only moves fast.",
+        "says: A loop pays.",
+        "no such name",
+    ):
         assert words in told["content"]
 
 

@@ -83,5 +83,10 @@ def _warning(seen: SeenSteps, found: Ending) -> Finding:
         f"(mean of {found.terminations} terminations), while {seen.max_episode_steps:,} steps at {found.good_step:.3g}, which "
         f"one in ten of the other steps earns, are worth {found.staying:.3g} at discount {seen.discount:g}. {mend}."
     )
-    numbers = {"ending": found.paid, "staying": found.staying, "step": found.mean_step, "terminations": found.terminations}
+    numbers = {
+        "ending": found.paid,
+        "staying": found.staying,
+        "step": found.mean_step,
+        "terminations": found.terminations,
+    }
     return Finding("death pays", message, None, numbers)
