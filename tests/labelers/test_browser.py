@@ -251,6 +251,36 @@ HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)> &
 ARABIC = "مرحبا، كيف يمكنني المساعدة؟"
 
 
+def test_a_correction_and_a_description_by_keys_and_clicks(tmp_path):
+    store = opened(tmp_path)
+    ask(store, 2, kind="correction", clips=3, frames=True, steps=6, side=64)
+    ask(store, 3, first=2, kind="description", clips=5, frames=True, steps=6, side=64)
+    Instructions(features=("x", "y")).save(tmp_path)
+    with served(tmp_path) as (address, _), browser.browsing(tmp_path) as page:
+        page.size(1280, 800)
+        start(page, address)
+        page.picture(tmp_path / "correction.png")
+        names = "[...document.querySelectorAll('#clips figcaption')].map((one) => one.textContent).join()"
+        assert page.read(names) == "As it was,Instead 1,Instead 2"
+        assert page.violations() == []
+        press_and_wait(page, "3")
+        before = page.read(NUMBER)
+        page.read("document.querySelectorAll('#clips .clip')[0].click()")
+        page.wait(f"{IDLE} && question.number !== {before}")
+        page.press("Enter")  # the instructions of another kind
+        page.wait("introduced()")
+        page.picture(tmp_path / "description.png")
+        buttons = "[...document.querySelectorAll('#choices button')].map((one) => one.textContent).join()"
+        assert "x higher 2,x lower 3,y higher 4,y lower 5,It makes no difference" in page.read(buttons)
+        assert page.read("clips.length") == 1
+        page.assert_fits(390, 800)
+        for key in ("5", "ArrowUp", "1"):
+            press_and_wait(page, key)
+        assert page.problems == []
+    given = [one.scores for one in store.absorb(RUN, 0, 0, 10)]
+    assert given == [(0, 0, 1), (1, 0, 0), (0, 0, 0, 0, 1), (1, 1, 1, 1, 1), (1, 0, 0, 0, 0)]
+
+
 def test_texts_are_read_as_texts_with_the_same_keys(tmp_path):
     """The prompt is above two responses, side by side or, on a phone, one above the other."""
     store, long = opened(tmp_path), "Say hello.\n\tThen say goodbye."

