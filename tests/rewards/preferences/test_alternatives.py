@@ -62,11 +62,7 @@ def test_similar_beginnings_are_nearer_than_others():
 
 
 def taught(reward, rounds: int = 8, **changes):
-<<<<<<< HEAD
-    """Return the state after some rounds, and the last metrics; the teacher judges observations by true reward."""
-=======
     """Return the state after some rounds, and the last metrics; the teacher knows the true reward."""
->>>>>>> help-feedback
     asked = assignment(
         reward.queries_per_round,
         reward.offered,
