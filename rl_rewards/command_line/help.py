@@ -61,8 +61,7 @@ Other arguments; also --version and --hydra-help
 Other commands; each has --help
   python -m rl_rewards.runs        list runs; .report: pages; .play: episodes
   python -m rl_rewards.label       a page to answer on; .calibrate: a labeler
-  python -m rl_rewards.data        check or make data; .audit: learned rewards
-  python -m rl_rewards.lint        warn of faults of a written reward"""
+  python -m rl_rewards.data        check or make data; .audit, .lint: rewards"""
 _EXPERIMENTS = (
     "Choose one by experiment=NAME, with its chapter. Times are on two CPU cores. The lecture's experiments are "
     "studies: several runs, then a verdict on each claim. Their times are of size=small, the default; size=full, with "
