@@ -40,7 +40,7 @@ RUN_BY = {
     r"python -m rl_rewards\.data info run:": "tests/data/test_of_runs.py",
     r"make lecture|python -m rl_rewards\.lecture ": "tests/lecture/test_whole_lecture.py",
     r"python -m rl_rewards\.audit ": "tests/test_audit.py",
-    r"python -m rl_rewards\.lint ": "tests/test_lint.py",
+    r"python -m rl_rewards\.lint( |$)": "tests/test_lint.py",
     r"python -m rl_rewards\.play ": "tests/test_play.py",
     r"python -m rl_rewards\.search_reward ": "tests/reward_search/test_search.py",
     r"python -m rl_rewards\.advise": "tests/test_advise.py",
