@@ -16,7 +16,7 @@ from typing import Any
 from rl_rewards.command_line.child_run import child_command, child_run
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import TrainingFailed
-from rl_rewards.core.files import read_json, write_whole
+from rl_rewards.core.files import read_json, read_text, write_whole
 from rl_rewards.core.strict_json import strict
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.core.words import digits
@@ -111,7 +111,7 @@ def _linted(plan: Plan, texts: Sequence[str], folder: Path) -> list[list[str]]:
     if not path.is_file():
         given = [*plan.overrides, *_rewards(texts, folder), f"num_seeds={len(texts)}"]
         child_command("lint", [*given, "--out", str(path)], f"the lint of {folder.name}")
-    return [[warning["message"] for warning in one["warnings"]] for one in read_json(path)]
+    return [[warning["message"] for warning in one["warnings"]] for one in json.loads(read_text(path))]
 
 
 def _run(plan: Plan, texts: Sequence[str], folder: Path, seed: int, num_seeds: int, name: str) -> RunFiles:
