@@ -80,8 +80,9 @@ def _warning(seen: SeenSteps, found: Ending) -> Finding:
     )
     message = (
         f"Death pays more than life: the last {LAST_STEPS} steps before a termination earn {found.paid:.3g} together "
-        f"(mean of {found.terminations} terminations), while {seen.max_episode_steps:,} steps at {found.good_step:.3g}, "
-        f"which one in ten of the other steps earns, are worth {found.staying:.3g} at discount {seen.discount:g}. {mend}."
+        f"(mean of {found.terminations} terminations), while {seen.max_episode_steps:,} steps at "
+        f"{found.good_step:.3g}, which one in ten of the other steps earns, are worth {found.staying:.3g} at discount "
+        f"{seen.discount:g}. {mend}."
     )
     numbers = {
         "ending": found.paid,
