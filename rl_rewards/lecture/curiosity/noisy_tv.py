@@ -152,7 +152,7 @@ class NoisyTv:
             covered.set(title="cells seen so far", xlabel="episodes", ylabel="share", xscale="log", ylim=(-0.02, 1.02))
             bonus.set(title="bonus at the television", xlabel="steps spent there", xscale="log", yscale="log")
             watched.set(title="steps at the television", xlabel="episodes", ylabel="share", ylim=(-0.02, 1.02))
-            handles, labels = covered.get_legend_handles_labels()  # of lines and points alike
+            handles, labels = covered.get_legend_handles_labels()  # for all panels: points have no ends to be named at
             figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
             save(figure, path)
 

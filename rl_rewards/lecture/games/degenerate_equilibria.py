@@ -76,7 +76,7 @@ class DegenerateEquilibria:
             turn.set(title="Alice's turn", ylabel="moves")
             bars.set(title="pairs on a shortest path", ylabel="share", ylim=(0.0, 1.04))
             bars.set_xticks([])
-            handles, labels = success.get_legend_handles_labels()  # of lines and bars alike
+            handles, labels = success.get_legend_handles_labels()  # for all panels: bars have no ends to be named at
             figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
             save(figure, path)
 

@@ -100,7 +100,8 @@ class HelpfulHarmless:
             draw_front(claimed, heads, {})
             true.set(xlabel="help (gold)", ylabel="harmlessness (gold)", title="the truth")
             claimed.set(xlabel="help, deviations", ylabel="harmlessness, deviations", title="what the heads claim")
-            true.legend(frameon=False, fontsize=9)  # points have no ends to be named at
+            handles, labels = true.get_legend_handles_labels()  # the fronts cross, and end in each other's points
+            figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
             save(figure, path)
 
 

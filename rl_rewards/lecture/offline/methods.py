@@ -114,7 +114,7 @@ class OfflineMethods:
         del arms
         scores, names = findings.details["scores"], {**METHODS, **NULLS}
         with styled():
-            figure = canvas(2.6 + 0.85 * len(self.datasets) + 4.2, 4.2)
+            figure = canvas(min(2.6 + 0.85 * len(self.datasets) + 4.2, 10.0), 4.2)
             table, budget = figure.subplots(1, 2, width_ratios=[1.5, 1.0])
             means = np.array(
                 [[np.mean(scores.get(f"{data}-{name}", [np.nan])) for data in self.datasets] for name in names]

@@ -230,9 +230,9 @@ def _panels(figure: "Figure", found: Mapping[str, Any]) -> "list[Axes]":
 def _draw_counts(axes: "Axes", found: Mapping[str, Any]) -> None:
     counts = dict(sorted(found["counts"].items(), key=lambda item: int(item[0])))
     bars = {
-        "lecture's count": ([int(k) - 1 for k in counts], OTHER),
+        "k - 1 (lecture)": ([int(k) - 1 for k in counts], OTHER),
         "answers of a merge sort": ([np.mean(one["comparisons"]) for one in counts.values()], LEARNED),
-        "its pairs": ([one["pairs"] for one in counts.values()], TRUE),
+        "pairs of a ranking": ([one["pairs"] for one in counts.values()], TRUE),
     }
     places = np.arange(len(counts))
     for shift, (label, (heights, colour)) in zip((-0.27, 0.0, 0.27), bars.items(), strict=True):
