@@ -42,7 +42,7 @@ def instructions_in(folder: Path) -> Instructions:
     try:
         found = json.loads((folder / FILE).read_text(encoding="utf-8"))
         require(isinstance(found, dict), "it is not a JSON object.")
-        return Instructions(**found)
+        return Instructions(**found | {"features": tuple(found.get("features", ()))})
     except FileNotFoundError:
         return Instructions()
     except (ValueError, TypeError, ConfigError) as error:

@@ -150,7 +150,7 @@ class Ticking:
 
 def test_instructions_are_kept_in_the_run_folder(tmp_path):
     assert instructions_in(tmp_path) == Instructions()
-    told = Instructions(task="Straße \u2192 home", legend="A dot.", strength=True, ask="Which?")
+    told = Instructions(task="Straße \u2192 home", legend="A dot.", strength=True, ask="Which?", features=("x", "y"))
     told.save(tmp_path)
     assert instructions_in(tmp_path) == told
     for text in ("[]", "{", '{"task": 5}', '{"tusk": "a"}'):

@@ -58,7 +58,7 @@ class Source(RewardSource):
 
 def questions(tmp_path, seeds):
     labeling = SimpleNamespace(requirements=Requirements(), make=lambda assignment: Reporter(assignment.seed))
-    env = SimpleNamespace(spec=SPEC, draw=None, describe=None, passage=None, legend="")
+    env = SimpleNamespace(spec=SPEC, draw=None, describe=None, passage=None, legend="", reward_of=None)
     parts = SimpleNamespace(seeds=Seeds(seeds), source=Source(), labeling=labeling, env=env)
     return Questions(parts, 4, tmp_path)
 

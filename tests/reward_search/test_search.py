@@ -51,7 +51,7 @@ def started(monkeypatch):
         found = [{"warnings": [{"message": "A loop pays."}] if text == HASTY else []} for text in texts]
         search.Path(arguments[-1]).write_text(json.dumps(found), encoding="utf-8")
 
-    def trained(text, run, index, measure, warnings):
+    def trained(text, run, index, measure, warnings=()):
         del run, index
         value = REACHED[text.strip()]
         alarm = "The learned return rose and success did not." if text.strip() == HASTY else None
