@@ -153,7 +153,7 @@ class Point(JaxEnv):
         info = {"success": success, "scene": position, "cell": CELLS_A_SIDE * squares[1] + squares[0]}
         screen = None
         if self.television:
-            static = _shows_static(position)
+            static = shows_static(position)
             screen = jnp.where(static, jax.random.normal(key, (self.television,)), 0.0)
             info["television"] = static.astype(jnp.float32)
         state = PointState(position=position, elapsed=state.elapsed + 1, screen=screen)
@@ -193,7 +193,7 @@ class Point(JaxEnv):
         obs = obs.astype(np.float32)
         action = rng.uniform(-1.0, 1.0, (n, 2)).astype(np.float32)
         static = rng.standard_normal((n, self.television), np.float32)
-        return ExampleStates(obs=self._all_seen(obs, np.where(_shows_static(obs)[:, None], static, 0.0)), action=action)
+        return ExampleStates(obs=self._all_seen(obs, np.where(shows_static(obs)[:, None], static, 0.0)), action=action)
 
     def _all_seen(self, positions: np.ndarray, screens: np.ndarray) -> np.ndarray:
         """Return observations [n, ...] of ``positions`` [n, 2] with ``screens`` [n, television] on the television."""
@@ -236,7 +236,7 @@ class Point(JaxEnv):
         canvas = ImageDraw.Draw(image)
         canvas.rectangle(box(low, low, high, high), fill=(228, 228, 228))
         if self.television:
-            if _shows_static(np.asarray(scene)):
+            if shows_static(np.asarray(scene)):
                 canvas.rectangle(box(-1.0, STATIC_QUADRANT, -STATIC_QUADRANT, 1.0), fill=SCREEN_COLOUR)
             for y in np.arange(STATIC_QUADRANT, 1.0, 0.06):
                 canvas.line(box(-1.0, y, -STATIC_QUADRANT, y), fill=(170, 170, 170))
@@ -247,6 +247,6 @@ class Point(JaxEnv):
         return np.asarray(image)
 
 
-def _shows_static(position: Float[Array | np.ndarray, "*batch 2"]) -> Bool[Array | np.ndarray, "*batch"]:
+def shows_static(position: Float[Array | np.ndarray, "*batch 2"]) -> Bool[Array | np.ndarray, "*batch"]:
     """Return True at the positions from which a television, if there is one, shows static."""
     return (position[..., 0] < -STATIC_QUADRANT) & (position[..., 1] > STATIC_QUADRANT)

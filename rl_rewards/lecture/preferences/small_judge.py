@@ -9,15 +9,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rl_rewards.lecture.preferences.ai_feedback.study import answers, check_teacher, spec_of
 from rl_rewards.reporting.figures.drawing import LEARNED, TRUE
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, in_words
 from rl_rewards.studies.drawing import draw_curves
-from rl_rewards.studies.measures import SUCCESS, last_mean
+from rl_rewards.studies.measures import SUCCESS, last_mean, over_rounds
 
 CHANCE = 0.5
+COST = ("calls", "tokens", "seconds")
+"""What a judge reports of its cost; the seconds of calls at the same time are added."""
 TITLES = {"teacher": "a teacher who is never wrong", "judge": "SmolLM2-135M-Instruct"}
 
 
@@ -34,10 +38,18 @@ class SmallJudge:
             for name, run in arms.items()
         }
         success = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
-        return Findings(self.claims(checks["judge"], success), {"checks": checks})
+        cost = {what: over_rounds(arms["judge"], f"labeler/{what}")[-1].tolist() for what in COST}
+        return Findings(self.claims(checks["judge"], success, cost), {"checks": checks, "cost": cost})
 
-    def claims(self, checks: Sequence[Mapping[str, Any]], success: Mapping[str, list[float]]) -> list[Claim]:
-        """Claim that the judge agrees with the truth, by ``checks`` of its answers, and that they teach the task."""
+    def claims(
+        self, checks: Sequence[Mapping[str, Any]], success: Mapping[str, list[float]], cost: Mapping[str, list[float]]
+    ) -> list[Claim]:
+        """Claim that the judge agrees with the truth, by ``checks`` of its answers, and that they teach the task.
+
+        Args:
+            cost: what the judge took, by the names of ``COST``, of each seed.
+        """
+        took = {what: float(np.mean(each)) for what, each in cost.items()}
         agreed = [one["agreement_decided"] for one in checks if one["agreement_decided"] is not None]
         undecided = len(checks) - len(agreed)
         leanings = [one["leans_on"] or "nothing" for one in checks]
@@ -54,7 +66,8 @@ class SmallJudge:
             ),
             at_least(
                 f"Its answers teach the task: success is above {self.success:g}.",
-                f"{in_words(success['judge'])} (from the teacher's {in_words(success['teacher'])}).",
+                f"{in_words(success['judge'])} (from the teacher's {in_words(success['teacher'])}). The judge took "
+                f"{took['calls']:,.0f} calls, {took['tokens']:,.0f} tokens and {took['seconds']:,.0f} s for a seed.",
                 "mean success",
                 success["judge"],
                 self.success,

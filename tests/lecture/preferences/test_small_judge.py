@@ -21,6 +21,8 @@ def judged(monkeypatch, agreement: float | None, success: float, first: float | 
     monkeypatch.setattr(small_judge, "check_teacher", lambda pairs, spec: next(checks))
     metrics = {"learned_return": steady(3.0)}
     arms = {"teacher": arm(steady(0.99), metrics=metrics), "judge": arm(steady(success), metrics=metrics)}
+    for what, value in {"calls": 300, "tokens": 90_000, "seconds": 450.0}.items():
+        arms["judge"].rows[-1][f"labeler/{what}"] = [value] * 10
     return arms, SmallJudge(success=0.8).judge(arms, range(100, 110))
 
 
@@ -28,6 +30,7 @@ def test_each_claim_is_supported_or_refuted(monkeypatch, tmp_path):
     arms, found = judged(monkeypatch, 0.7, 0.9)
     assert outcomes(found.verdicts) == "SS"
     assert "on 0.70 [0.70, 0.70] of them; the check of it names nothing" in found.verdicts[0].measured
+    assert "The judge took 300 calls, 90,000 tokens and 450 s for a seed." in found.verdicts[1].measured
     SmallJudge(success=0.8).draw(arms, found, tmp_path / "verdict.png")
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
     assert outcomes(judged(monkeypatch, 0.5, 0.5, 0.5)[1].verdicts) == "RR"
