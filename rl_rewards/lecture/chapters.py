@@ -46,7 +46,7 @@ CHAPTERS = (
     ),
     Chapter(
         "Rewards from AI feedback",
-        (*_of("preferences", "ai_feedback", "small_judge"),
+        (*_of("preferences", "ai_feedback", "looking_judge", "small_judge"),
          *_of("language", "judge_calibration", "rlaif", "judge_bias", "constitutional", "real_constitution", "pareto",
               "process_rewards", "critique", "oversight", "audit")),
     ),

@@ -163,10 +163,8 @@ def draw(details: Mapping[str, Any], path: Path) -> None:
     seen, learned = details["seen"], details["learned"]
     with styled():
         figure = canvas(9.6, 6.4)
-        (*lines, _), (apart, policies, _) = figure.subplots(2, 3, width_ratios=(1, 1, 0.02))
-        for unused in figure.axes[2::3]:
-            unused.set_axis_off()
-        for axes, (place, each) in zip(lines, seen[PLAIN].items(), strict=True):
+        lines, (apart, policies) = figure.subplots(2, 2)
+        for axes, (place, each) in zip(lines, seen[PLAIN].items(), strict=False):
             _draw_paths(axes, each)
             axes.set_title(f"{place}: a judge without a bias", fontsize=10)
         lines[0].set_ylabel('log-probability of "true"\nto "the task is done"')
