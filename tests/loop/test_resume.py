@@ -111,6 +111,16 @@ def test_stabilisers_and_memory_of_two_seeds_go_on_to_the_bit(tmp_path):
     assert stopped_early(goes_on_to_the_bit(tmp_path, *run, *MEMORY, *STABILISED)), "the option was on"
 
 
+ASKED = ("env=point", "reward=preferences", "reward.segment_steps=20", "reward.sessions=4", "reward.budget=8")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["corrections", "descriptions"])
+def test_answers_about_alternatives_go_on_to_the_bit(tmp_path, kind):
+    last = goes_on_to_the_bit(tmp_path, *ASKED, f"reward.answers={kind}", "reward.candidates=1", "labeler=oracle")
+    assert np.all(np.asarray(last["reward/labels"]) > 0), "there were answers to go on with"
+
+
 @pytest.mark.long
 def test_stabilisers_of_two_players_go_on_to_the_bit(tmp_path):
     run = ("env=hall", "reward=self_play", "reward.horizon=12", "reward.alice_moves=6", "algorithm.rollout_length=40")

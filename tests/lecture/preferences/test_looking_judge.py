@@ -69,7 +69,7 @@ def spread(value):
 
 
 def seeds_of(progress, apart, occluded):
-    path = dict.fromkeys(outcome.COLOURS, [-5.0, -3.0, -1.0])
+    path = {kind: [-5.0, -3.0, -1.0] for kind in outcome.COLOURS}
     return [
         {
             "order": {"progressing": p, "reversed": -p, "failed": 0.1, "occluded": 0.2},
