@@ -139,7 +139,7 @@ def order(values: Float[np.ndarray, " prefixes"]) -> float:
     known = np.isfinite(values)
     if known.sum() < 3 or np.ptp(values[known]) == 0.0:
         return 0.0
-    return float(spearmanr(np.flatnonzero(known), values[known]).statistic)
+    return float(spearmanr(np.flatnonzero(known), values[known])[0])
 
 
 def auc(successes: Float[np.ndarray, " n"], failures: Float[np.ndarray, " m"]) -> float:
