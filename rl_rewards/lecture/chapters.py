@@ -21,7 +21,11 @@ def _of(folder: str, *names: str) -> tuple[str, ...]:
 
 
 CHAPTERS = (
-    Chapter("Rewards that are written down", _of("classifiers", "walker_hack")),
+    Chapter(
+        "Rewards that are written down",
+        (*_of("classifiers", "walker_hack"),
+         *_of("preferences", *(f"written_rewards/{one}" for one in ("point", "pendulum", "walker2d")))),
+    ),
     Chapter(
         "Rewards from examples of success: goal classifiers",
         _of("classifiers", "fixed_classifier", "order_statistics", "adversarial_classifier", "main_job", "diagnosis",
