@@ -1,7 +1,7 @@
 """Limits instead of weights: each cost has a multiplier that rises while the policy exceeds its limit.
 
 r(s, a, s') = -sum over limits of multiplier * map(quantity)
-After every rollout, each multiplier is multiplied by exp(rate * excess), where excess is the mean cost as a share of its
+After every rollout, each multiplier is multiplied by exp(rate * excess), where excess is the mean cost divided by its
 limit, minus 1, clipped to [-1, 1]. That is dual ascent on the Lagrangian, as in reward-constrained policy optimisation
 (Tessler et al. 2019, arXiv:1805.11074), by exponentiated gradients (Kivinen and Warmuth 1997), so that costs of any
 scale need no rates of their own. It is a part of a ``mixture``, whose other parts say what to do within the limits.

@@ -6,7 +6,6 @@ what passengers, police and insurers measure is in ``info``. The motion is in ``
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -76,15 +75,15 @@ class Highway(JaxEnv):
     touch pass through each other, so that an episode always has the same length.
 
     ``env_reward`` = dot product of ``weights`` and ``FEATURES``: what a person wants of a drive, all in all. Success:
-    since the reset the car has touched no other one and kept to the road, at half of the speed limit or more on average.
+    since the reset the car has touched no other one, kept to the road, and driven half of the speed limit on average.
 
     ``info`` of the state reached: ``speed`` (m/s along the road), ``headway`` (s to the bumper of the next car that it
     would touch, at most ``LONGEST_HEADWAY``), ``jerk`` (m/s^3, change of the acceleration in any direction),
-    ``standing`` (below 2 m/s), ``crash`` (it begins to touch another car), ``ease`` (minus ``unease``), and the features:
-    ``progress`` (speed as a share of the limit, at most 1), ``collision`` (touches), ``off_road``, ``speeding`` (m/s
-    beyond the limit, in tens), ``tailgating`` (the share of 2 s that the headway lacks), ``straddling`` (its body is over
-    the line between the lanes) and ``unease`` (jerk in 4 m/s^3, at most 1, plus 1 if it would hit the car in front within
-    3 s at these speeds).
+    ``standing`` (below 2 m/s), ``crash`` (it begins to touch another car), ``ease`` (minus ``unease``), and the
+    features: ``progress`` (speed as a share of the limit, at most 1), ``collision`` (touches), ``off_road``,
+    ``speeding`` (m/s beyond the limit, in tens), ``tailgating`` (the share of 2 s that the headway lacks),
+    ``straddling`` (its body is over the line between the lanes) and ``unease`` (jerk in 4 m/s^3, at most 1, plus 1 if
+    it would hit the car in front within 3 s at these speeds).
     """
 
     weights: tuple[float, ...]
@@ -107,7 +106,7 @@ class Highway(JaxEnv):
             action=Box(shape=(2,), low=(-1.0, -1.0), high=(1.0, 1.0)),
             max_episode_steps=self.max_episode_steps,
             info={"success": (), "scene": (4 + 2 * PER_LANE,), "features": (len(FEATURES),)}
-            | {name: () for name in NUMBERS},
+            | dict.fromkeys(NUMBERS, ()),
             ends_early=False,
             restores=True,
             has_success=True,
@@ -224,7 +223,7 @@ def _seen(car: Car, others: Others) -> Obs:
     parts = [car.x, 10.0 * car.heading, car.speed / 10.0, car.push, car.steer]
     speed = along(car)
     for lane in range(len(LANES)):
-        counts = LANE_OF == lane
+        counts = lane == LANE_OF
         gap, front = in_front(others, counts)
         back_gap, back = behind(others, counts)
         sees, sees_back = gap < SIGHT, back_gap < SIGHT

@@ -67,7 +67,7 @@ def start(key: Key) -> tuple[Car, Others]:
     slot = jnp.tile(jnp.arange(PER_LANE) + 0.5, 2) * spacing
     jitter_key, shift_key = jax.random.split(place_key)
     jitter = jax.random.uniform(jitter_key, slot.shape, minval=-0.15, maxval=0.15) * spacing
-    shift = jnp.where(LANE_OF == lane, 0.0, jax.random.uniform(shift_key, (), maxval=spacing))
+    shift = jnp.where(lane == LANE_OF, 0.0, jax.random.uniform(shift_key, (), maxval=spacing))
     desired = jax.random.uniform(desired_key, slot.shape, minval=DESIRED[0], maxval=DESIRED[1])
     none = jnp.zeros(slot.shape)
     others = Others(

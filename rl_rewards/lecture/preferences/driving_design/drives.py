@@ -20,6 +20,8 @@ from rl_rewards.loop.policies import restore_policy
 
 TOGETHER = 200
 """Episodes of one seed that are driven together; the program is the same for any number of them."""
+DRIVES = 7
+"""The seed of these episodes."""
 CLOSE_HEADWAY, MOST_JERK = 1.0, 2.0  # s; m/s^3, the challenge's bound
 COUNTED = ("standing", "tailgating", "straddling", "jerky", "off_road", "crash", "speed")
 """What is summed over the steps: the first five are 0 or 1 in a step."""
@@ -35,6 +37,7 @@ class Drives(NamedTuple):
     off_road: float  # share of time
     speed: float  # m/s, mean
     jerk: float  # m/s^3, 99th percentile
+    largest_jerk: float  # m/s^3
     collisions: int
     miles: float
 
@@ -57,18 +60,16 @@ def measured(run_dir: Path, seeds: Sequence[int], episodes: int) -> list[Drives]
         sums.append(np.asarray(found, np.float64))
         jerks.append(jerk)
     totals, steps = np.sum(sums, axis=0), batches * TOGETHER * env.spec.max_episode_steps  # [S, COUNTED]
-    high = [float(np.percentile(np.concatenate([one[i] for one in jerks]), 99.0)) for i in range(len(seeds))]
-    return [_of_seed(dict(zip(COUNTED, row, strict=True)), jerk, steps) for row, jerk in zip(totals, high, strict=True)]
+    felt = [np.concatenate([one[i] for one in jerks]) for i in range(len(seeds))]
+    return [_of_seed(dict(zip(COUNTED, row, strict=True)), jerk, steps) for row, jerk in zip(totals, felt, strict=True)]
 
 
-DRIVES = 7  # the seed of these episodes, in which no policy was trained
-
-
-def _of_seed(total: dict[str, float], jerk: float, steps: int) -> Drives:
+def _of_seed(total: dict[str, float], jerk: Float[np.ndarray, " m"], steps: int) -> Drives:
     return Drives(
         **{name: float(total[name] / steps) for name in ("standing", "tailgating", "straddling", "jerky", "off_road")},
         speed=float(total["speed"] / steps),
-        jerk=jerk,
+        jerk=float(np.percentile(jerk, 99.0)),
+        largest_jerk=float(jerk.max()),
         collisions=round(total["crash"]),
         miles=float(total["speed"] * STEP_SECONDS / METRES_PER_MILE),
     )
