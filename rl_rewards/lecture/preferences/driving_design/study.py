@@ -9,10 +9,11 @@ exploration, and its exploits are counted.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.lecture.preferences.driving_design.drives import measured
-from rl_rewards.lecture.preferences.driving_design.outcome import Exploit, claims, drawn, table
+from rl_rewards.lecture.preferences.driving_design.outcome import ARMS, EXPLOITS, Exploit, claims, drawn, table
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 
@@ -32,7 +33,7 @@ class DrivingDesign:
         dollars_a_label: least and most price of an answer. An assumption, from the lecture.
     """
 
-    exploits: Mapping[str, Mapping[str, str | float]]
+    exploits: Mapping[str, Mapping[str, Any]]
     held: float
     episodes: int
     final_episodes: int
@@ -44,25 +45,32 @@ class DrivingDesign:
             require(getattr(self, name) >= 1, f"study.{name}={getattr(self, name)} must be at least 1.")
         told = f"study.dollars_a_label={list(self.dollars_a_label)} must be two numbers, the least price and the most."
         require(len(self.dollars_a_label) == 2, told)
+        for name, one in self.exploits.items():
+            key, keys = f"study.exploits.{name}", ", ".join(Exploit._fields)
+            require(name in EXPLOITS, f"{key} is not known; choose from {', '.join(EXPLOITS)}.")
+            require({*one} == {*Exploit._fields}, f"{key} must have exactly the keys {keys}.")
+            for part in ("arm", "fix"):
+                known = f"choose from {', '.join(ARMS)}"
+                require(one[part] in ARMS, f"{key}.{part}={one[part]} is not an arm of this study; {known}.")
+
+    @property
+    def predicted(self) -> dict[str, Exploit]:
+        """The exploits by their names."""
+        return {name: Exploit(**one) for name, one in self.exploits.items()}
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         episodes = dict.fromkeys(arms, self.episodes) | {FINAL: self.final_episodes}
         drives = {name: measured(run.path, seeds, episodes[name]) for name, run in arms.items()}
-        exploits = {name: Exploit(**one) for name, one in self.exploits.items()}  # pyright: ignore[reportArgumentType]
         low, high = self.dollars_a_label
-        labels = max(run.rows[-1].get("reward/answers/labels") or 0 for run in _seeds_of(arms[FINAL]))
+        labels = int(max(arms[FINAL].of_seed(i).rows[-1]["reward/answers/labels"] for i in range(len(seeds))))
         details = {
             "table": table(drives),
             "labels": labels,
             "assumed_dollars": [low * labels, high * labels],
-            "exploits": {name: one._asdict() for name, one in exploits.items()},
+            "exploits": {name: one._asdict() for name, one in self.predicted.items()},
         }
-        return Findings(claims(drives, exploits, self.held), details)
+        return Findings(claims(drives, self.predicted, self.held), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
         drawn(findings.details, path)
-
-
-def _seeds_of(run: RunFiles) -> list[RunFiles]:
-    return [run.of_seed(i) for i in range(run.num_seeds)]
