@@ -13,7 +13,7 @@ from tests.finished import finished_run
 from tests.runs import composed
 from tests.studies.outcomes import outcomes
 
-ARMS = ("rules", "progress", "distance", "lanes", "answers", "limits")
+ARMS = ("rules", "progress", "distance", "lanes", "answers", "limits", "limits_alone")
 CLOSED = {"standing": 0.0, "tailgating": 0.01, "straddling": 0.1, "jerky": 0.2}
 
 
@@ -41,6 +41,7 @@ def ladder(**changes):
         "lanes": seeds(100),
         "answers": seeds(50, jerky=0.05),
         "limits": seeds(20, jerky=0.01),
+        "limits_alone": seeds(20, jerky=0.01),
     }
     return found | changes
 
@@ -59,13 +60,14 @@ def test_bounds_are_exact():
 
 
 def test_verdicts():
-    """Found, reduced and closed, for three exploits; then answers, limits, the largest jerk, collisions, a million."""
-    assert outcomes(judged(ladder())) == "SSS" * 3 + "SSS" + "R" + "SR"
+    """Found, reduced and closed, for three exploits; then answers (2), limits (3), collisions, a million."""
+    assert outcomes(judged(ladder())) == "SSS" * 3 + "SSS" + "R" + "RSR"
     not_found = ladder(rules=seeds(standing=0.0))
     assert outcomes(judged(not_found))[:3] == "RRS", "an exploit that does not appear is refuted"
     assert outcomes(judged(ladder(distance=seeds(tailgating=0.19))))[3:6] == "SRR", "a fix that does not help"
     back = ladder(answers=seeds(standing=0.3), limits=seeds(90, tailgating=0.1))
-    assert outcomes(judged(back))[9:] == "RRR" + "R" + "RR"
+    assert outcomes(judged(back))[9:] == "RRR" + "R" + "RRR"
+    assert outcomes(judged(ladder(limits_alone=seeds(20, jerky=0.1))))[13] == "S", "then the answers were needed"
     few = claims_of_million(ladder(limits=seeds(0)))
     assert outcomes([few]) == "R" and "0 collisions in 10,000 miles of 10 seeds" in few.measured
     assert "0.3 with 95% confidence" in few.measured and few.measured.endswith("2,995,732 miles without any collision.")
@@ -84,8 +86,9 @@ def test_the_figure(tmp_path):
 
 def test_policies_are_driven(tmp_path):
     """A car that nobody taught coasts or swerves for 10 s; two seeds see the same traffic and drive differently."""
-    words = ("env=highway", "env.max_episode_steps=50", "reward=environment", "num_seeds=2", "algorithm.num_envs=4")
-    finished_run(tmp_path, *words, "algorithm.rollout_length=20", "algorithm.minibatches=1", "total_env_steps=80", evaluated=False)
+    words = ["env=highway", "env.max_episode_steps=50", "reward=environment", "num_seeds=2", "total_env_steps=80"]
+    words += ["algorithm.num_envs=4", "algorithm.rollout_length=20", "algorithm.minibatches=1"]
+    finished_run(tmp_path, *words, evaluated=False)
     first, second = found = measured(tmp_path, [0, 1], 1)
     assert first != second, "a single episode is rounded up to TOGETHER"
     for one in found:

@@ -1,9 +1,9 @@
 """The lecture's design challenge: a reward for a car, fix by fix, and how far any test is from a million miles.
 
 The rungs are arms: rules; progress, because rules are kept best by standing still; a distance, because progress pays to
-follow closely; lanes, because nobody said where to drive; the answers of a passenger who compares whole drives, jerks
-included, which no term mentions; and limits, whose multipliers are learned. Every policy is then driven without
-exploration, and its exploits are counted.
+follow closely; lanes, because nobody said where to drive; the answers of a passenger who minds jerk and closing in,
+which no term mentions; and limits, whose multipliers are learned. A control has the limits and no answers.
+Every policy is then driven without exploration, and its exploits are counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ class DrivingDesign:
     Args:
         exploits: name -> the arm in which it is predicted, the arm that adds its fix, the least share of time that
             counts as found, and the largest that counts as closed.
-        held: the largest share of time with too much jerk, or too close behind a car, that keeps the last arm's limits.
+        held: the largest share of time with too much jerk, or too close behind a car, that keeps the limits.
         episodes: of 40 s, that each seed's policy drives.
-        final_episodes: the same of the last arm, whose collisions count.
+        final_episodes: the same of the arm ``limits``, whose collisions are counted.
         dollars_a_label: least and most price of an answer. An assumption, from the lecture.
     """
 
