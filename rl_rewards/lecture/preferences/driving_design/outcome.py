@@ -26,6 +26,12 @@ EXPLOITS = {
     "jerky": f"jerk above {MOST_JERK:g} m/s³",
 }
 """The shares of time of the table, in words."""
+IN_A_SENTENCE = {
+    "standing": "nearly standing",
+    "tailgating": f"with a headway below {CLOSE_HEADWAY:g} s",
+    "straddling": "over the line between the lanes",
+}
+"""The exploits that are predicted, as in: it spends its time ..."""
 ARMS = {
     "rules": "rules: no contact, road, limit",
     "progress": "+ progress",
@@ -109,7 +115,7 @@ def claims(drives: Mapping[str, Sequence[Drives]], exploits: Mapping[str, Exploi
 
 def _of_exploit(drives: Mapping[str, Sequence[Drives]], name: str, exploit: Exploit) -> list[Claim]:
     before, after = (of(drives[arm], name) for arm in (exploit.arm, exploit.fix))
-    words, both = EXPLOITS[name], {exploit.arm: before, exploit.fix: after}
+    words, both = IN_A_SENTENCE[name], {exploit.arm: before, exploit.fix: after}
     return [
         at_least(
             f"{ARMS[exploit.arm]}: the policy spends at least {exploit.found:.0%} of the time {words}.",
@@ -140,11 +146,13 @@ def _stay_closed(drives: Mapping[str, Sequence[Drives]], exploits: Mapping[str, 
     answers = drives["answers"]
     each = {name: of(answers, name) for name in exploits}
     evidence = (
-        Evidence(of=f"share of time {EXPLOITS[name]}", values=each[name], claimed=(-math.inf, one.closed))
+        Evidence(of=f"share of time {IN_A_SENTENCE[name]}", values=each[name], claimed=(-math.inf, one.closed))
         for name, one in exploits.items()
     )
-    text = ", ".join(f"{EXPLOITS[name]} {in_words(values)}" for name, values in each.items())
-    return Claim(f"{ARMS['answers']}: no exploit that was closed comes back.", f"{text}.", tuple(evidence), each)
+    text = ", ".join(f"{IN_A_SENTENCE[name]} {in_words(values)}" for name, values in each.items())
+    return Claim(
+        f"{ARMS['answers']}: no exploit that was closed comes back.", f"share of time {text}.", tuple(evidence), each
+    )
 
 
 def _calmer(drives: Mapping[str, Sequence[Drives]]) -> Claim:
@@ -161,7 +169,7 @@ def _calmer(drives: Mapping[str, Sequence[Drives]]) -> Claim:
 def _limits_hold(drives: Mapping[str, Sequence[Drives]], held: float) -> Claim:
     each = {name: of(drives["limits"], name) for name in ("jerky", "tailgating")}
     evidence = (
-        Evidence(of=f"share of time {EXPLOITS[name]}", values=values, claimed=(-math.inf, held))
+        Evidence(of=f"share of time, {EXPLOITS[name]}", values=values, claimed=(-math.inf, held))
         for name, values in each.items()
     )
     text = ", ".join(f"{EXPLOITS[name]} {in_words(values, 3)}" for name, values in each.items())
@@ -269,11 +277,11 @@ def _draw_collisions(axes: "Axes", rows: Mapping[str, Mapping[str, Any]]) -> Non
             axes.plot(1e3 * row["collisions_a_mile"]["rate"], i, "o", color="black")
         each = [1e3 * one["rate"] for one in row["collisions_a_mile_of_seeds"] if one["rate"] > 0.0]
         axes.plot(each, [i] * len(each), "o", color="black", alpha=0.25, markersize=3.5, markeredgewidth=0.0)
-        words = f"{row['collisions']} in {row['miles']:,.0f} miles"
-        axes.text(0.03, i - 0.18, words, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
+        words = f"{row['collisions']:,} in {row['miles']:,.0f} miles"
+        axes.text(target * 1.5, i - 0.2, words, fontsize=8, va="center")
     axes.axvline(target, color=ALARM, linestyle="--", linewidth=1.2)
-    axes.text(target * 1.3, len(rows) - 0.62, "one in a million miles", color=ALARM, fontsize=8, va="center")
+    axes.text(target * 1.5, len(rows) - 0.62, "one in a million miles", color=ALARM, fontsize=8, va="center")
     axes.set_xscale("log")
     axes.set_xlim(0.3 * target, 2e3)
-    axes.set_xlabel("collisions in a thousand miles, exact 95% bounds")
+    axes.set_xlabel("in a thousand miles, 95% bounds")
     axes.set_title("Collisions; pale: each seed")

@@ -13,7 +13,7 @@ from typing import Any
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.lecture.preferences.driving_design.drives import measured
-from rl_rewards.lecture.preferences.driving_design.outcome import ARMS, EXPLOITS, Exploit, claims, drawn, table
+from rl_rewards.lecture.preferences.driving_design.outcome import ARMS, IN_A_SENTENCE, Exploit, claims, drawn, table
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 
@@ -47,7 +47,7 @@ class DrivingDesign:
         require(len(self.dollars_a_label) == 2, told)
         for name, one in self.exploits.items():
             key, keys = f"study.exploits.{name}", ", ".join(Exploit._fields)
-            require(name in EXPLOITS, f"{key} is not known; choose from {', '.join(EXPLOITS)}.")
+            require(name in IN_A_SENTENCE, f"{key} is not known; choose from {', '.join(IN_A_SENTENCE)}.")
             require({*one} == {*Exploit._fields}, f"{key} must have exactly the keys {keys}.")
             for part in ("arm", "fix"):
                 known = f"choose from {', '.join(ARMS)}"
