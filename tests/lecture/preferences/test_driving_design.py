@@ -1,14 +1,19 @@
 """Study driving_design: bounds by hand, verdicts on invented drives, real drives of a small run, and its arms."""
 
+from functools import partial
+
+import jax
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from scipy.stats import poisson
 
 from rl_rewards.core.errors import ConfigError
-from rl_rewards.lecture.preferences.driving_design.drives import TOGETHER, Drives, measured
+from rl_rewards.core.keys import new_key
+from rl_rewards.lecture.preferences.driving_design.drives import COUNTED, TOGETHER, Drives, drive, measured
 from rl_rewards.lecture.preferences.driving_design.outcome import bound, claims, drawn, miles_needed, table
 from rl_rewards.lecture.preferences.driving_design.study import DrivingDesign
-from rl_rewards.loop.build import build_study
+from rl_rewards.loop.build import build, build_study
 from tests.finished import finished_run
 from tests.runs import composed
 from tests.studies.outcomes import outcomes
@@ -48,7 +53,7 @@ def ladder(**changes):
 
 def judged(drives):
     one = study()
-    return claims(drives, one.predicted, one.held)
+    return claims(drives, one.predicted, one.held, "700 labels")
 
 
 def test_bounds_are_exact():
@@ -84,7 +89,18 @@ def test_the_figure(tmp_path):
     assert (tmp_path / "verdict.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_policies_are_driven(tmp_path):
+def test_a_drive_is_counted():
+    """A policy that nobody taught, for 2 s: the mean of its speed is the distance, and jerk has a value every step."""
+    parts = build(composed("env=highway", "env.max_episode_steps=10", "reward=environment")).parts
+    agent = parts.algorithm.init(new_key(0))
+    counts, jerk = jax.jit(partial(drive, parts.env, parts.algorithm))(agent, new_key(1))
+    found = dict(zip(COUNTED, np.asarray(counts), strict=True))
+    assert jerk.shape == (10 * TOGETHER,) and found["jerky"] == np.sum(np.asarray(jerk) > 2.0) > 0
+    assert found["standing"] == 0.0 and 18.0 < found["speed"] / len(jerk) < 27.0
+
+
+@pytest.mark.long
+def test_policies_of_a_run_are_driven(tmp_path):
     """A car that nobody taught coasts or swerves for 10 s; two seeds see the same traffic and drive differently."""
     words = ["env=highway", "env.max_episode_steps=50", "reward=environment", "num_seeds=2", "total_env_steps=80"]
     words += ["algorithm.num_envs=4", "algorithm.rollout_length=20", "algorithm.minibatches=1"]

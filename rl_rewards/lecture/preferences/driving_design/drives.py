@@ -52,7 +52,7 @@ def measured(run_dir: Path, seeds: Sequence[int], episodes: int) -> list[Drives]
     env = build_env(policies[0].config)
     assert isinstance(env, JaxEnv), "the study's arms drive on env=highway"
     agents = jax.tree.map(lambda *each: jnp.stack(each), *(policy.state for policy in policies))
-    play = jax.jit(jax.vmap(partial(_drive, env, policies[0].algorithm), (0, None)))
+    play = jax.jit(jax.vmap(partial(drive, env, policies[0].algorithm), (0, None)))
     batches = -(-episodes // TOGETHER)
     sums, jerks = [], []
     for key in jax.random.split(new_key(DRIVES), batches):
@@ -75,7 +75,7 @@ def _of_seed(total: dict[str, float], jerk: Float[np.ndarray, " m"], steps: int)
     )
 
 
-def _drive(env: JaxEnv, algorithm: Algorithm, agent: Any, key: Key) -> tuple[Float[Array, " n"], Float[Array, " m"]]:
+def drive(env: JaxEnv, algorithm: Algorithm, agent: Any, key: Key) -> tuple[Float[Array, " n"], Float[Array, " m"]]:
     """Return the sums of ``COUNTED`` over TOGETHER episodes, and the jerk of every step."""
     reset_key, step_key = jax.random.split(key)
     states = jax.vmap(env.reset)(jax.random.split(reset_key, TOGETHER))

@@ -98,13 +98,20 @@ def of(each: Sequence[Drives], name: str) -> list[float]:
     return [float(getattr(one, name)) for one in each]
 
 
-def claims(drives: Mapping[str, Sequence[Drives]], exploits: Mapping[str, Exploit], held: float) -> list[Claim]:
-    """Claim the exploits and their fixes, what answers and limits do, and what the miles show."""
+def claims(
+    drives: Mapping[str, Sequence[Drives]], exploits: Mapping[str, Exploit], held: float, spent: str
+) -> list[Claim]:
+    """Claim the exploits and their fixes, what answers and limits do, and what the miles show.
+
+    Args:
+        held: the largest share of time in which a limit may be exceeded.
+        spent: what the answers cost, in words.
+    """
     found = [one for name, exploit in exploits.items() for one in _of_exploit(drives, name, exploit)]
     return [
         *found,
         _stay_closed(drives, exploits),
-        _calmer(drives),
+        _calmer(drives, spent),
         _limits_hold(drives, held),
         _within_the_challenge(drives),
         _answers_matter(drives),
@@ -155,13 +162,15 @@ def _stay_closed(drives: Mapping[str, Sequence[Drives]], exploits: Mapping[str, 
     )
 
 
-def _calmer(drives: Mapping[str, Sequence[Drives]]) -> Claim:
+def _calmer(drives: Mapping[str, Sequence[Drives]], spent: str) -> Claim:
     before, after = (of(drives[arm], "jerky") for arm in ("lanes", "answers"))
-    return gained(
+    return at_least(
         f"{ARMS['answers']}: jerk, which no term mentions, is above {MOST_JERK:g} m/s³ in less of the time, by "
         f"{PRACTICAL:g} or more.",
+        f"share of time {in_words(after)} against {in_words(before)}; {spent}.",
         "share of time, less, paired by seed",
         less(before, after),
+        PRACTICAL,
         {"lanes": before, "answers": after},
     )
 

@@ -63,13 +63,14 @@ class DrivingDesign:
         drives = {name: measured(run.path, seeds, episodes[name]) for name, run in arms.items()}
         low, high = self.dollars_a_label
         labels = int(max(arms[FINAL].of_seed(i).rows[-1]["reward/answers/labels"] for i in range(len(seeds))))
+        spent = f"{labels:,} labels, {low * labels:,} to {high * labels:,} dollars if one costs {low} to {high}"
         details = {
             "table": table(drives),
             "labels": labels,
             "assumed_dollars": [low * labels, high * labels],
             "exploits": {name: one._asdict() for name, one in self.predicted.items()},
         }
-        return Findings(claims(drives, self.predicted, self.held), details)
+        return Findings(claims(drives, self.predicted, self.held, spent), details)
 
     def draw(self, arms: Mapping[str, RunFiles], findings: Findings, path: Path) -> None:
         del arms
