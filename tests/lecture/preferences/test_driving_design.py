@@ -1,6 +1,7 @@
 """Study driving_design: bounds by hand, verdicts on invented drives, real drives of a small run, and its arms."""
 
 from functools import partial
+from itertools import pairwise
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from rl_rewards.lecture.preferences.driving_design.drives import COUNTED, TOGETH
 from rl_rewards.lecture.preferences.driving_design.outcome import bound, claims, drawn, miles_needed, table
 from rl_rewards.lecture.preferences.driving_design.study import DrivingDesign
 from rl_rewards.loop.build import build, build_study
+from rl_rewards.studies.arms import resolved_arms
 from tests.finished import finished_run
 from tests.runs import composed
 from tests.studies.outcomes import outcomes
@@ -112,11 +114,17 @@ def test_policies_of_a_run_are_driven(tmp_path):
         assert 0.0 <= one.straddling <= 1.0 and one.largest_jerk >= one.jerk > 0.0
 
 
-def test_its_arms_add_one_fix_each():
-    config = composed("experiment=lecture/preferences/driving_design")
-    arms = OmegaConf.to_container(config.arms)
+def test_each_arm_adds_a_fix_to_the_one_before():
+    experiment = "experiment=lecture/preferences/driving_design"
+    arms = resolved_arms(OmegaConf.to_container(composed(experiment).arms))
     assert tuple(arms) == ARMS
-    assert [arms[name][0].get("extends") for name in ARMS[1:4]] == ["rules", "progress", "distance"]
+    terms = {}
+    for name, changes in arms.items():
+        reward = build(composed(experiment, *changes)).parts.source
+        hand = getattr(reward, "parts", {}).get("hand") or getattr(reward, "parts", {}).get("task") or reward
+        terms[name] = [*hand.terms]
+    assert [len(terms[name]) for name in ARMS] == [3, 4, 5, 6, 6, 6, 6]
+    assert all(terms[after][: len(terms[before])] == terms[before] for before, after in pairwise(ARMS))
 
 
 @pytest.mark.parametrize(
