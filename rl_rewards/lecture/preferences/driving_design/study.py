@@ -1,6 +1,6 @@
 """The lecture's design challenge: a reward for a car, fix by fix, and how far any test is from a million miles.
 
-The rungs are arms: rules; progress, because rules are kept best by standing still; a distance, because progress pays to
+The rungs are arms: rules; progress, because rules pay nothing for driving; a distance, because progress pays to
 follow closely; lanes, because nobody said where to drive; the answers of a passenger who minds jerk and closing in,
 which no term mentions; and limits, whose multipliers are learned. A control has the limits and no answers.
 Every policy is then driven without exploration, and its exploits are counted.
