@@ -103,7 +103,7 @@ def test_a_drive_is_counted():
 
 @pytest.mark.long
 def test_policies_of_a_run_are_driven(tmp_path):
-    """A car that nobody taught coasts or swerves for 10 s; two seeds see the same traffic and drive differently."""
+    """A car that nobody taught coasts or swerves for 10 s; each seed has its own traffic."""
     words = ["env=highway", "env.max_episode_steps=50", "reward=environment", "num_seeds=2", "total_env_steps=80"]
     words += ["algorithm.num_envs=4", "algorithm.rollout_length=20", "algorithm.minibatches=1"]
     finished_run(tmp_path, *words, evaluated=False)

@@ -43,7 +43,7 @@ class Drives(NamedTuple):
 
 
 def measured(run_dir: Path, seeds: Sequence[int], episodes: int) -> list[Drives]:
-    """Return what the policy of each seed of a run does in new episodes, the same ones for all runs and seeds.
+    """Return what the policy of each seed of a run does in new episodes: each seed has its own, the same in all runs.
 
     Args:
         episodes: of each seed; rounded up to a multiple of ``TOGETHER``.
@@ -52,11 +52,12 @@ def measured(run_dir: Path, seeds: Sequence[int], episodes: int) -> list[Drives]
     env = build_env(policies[0].config)
     assert isinstance(env, JaxEnv), "the study's arms drive on env=highway"
     agents = jax.tree.map(lambda *each: jnp.stack(each), *(policy.state for policy in policies))
-    play = jax.jit(jax.vmap(partial(drive, env, policies[0].algorithm), (0, None)))
+    play = jax.jit(jax.vmap(partial(drive, env, policies[0].algorithm)))
     batches = -(-episodes // TOGETHER)
     sums, jerks = [], []
     for key in jax.random.split(new_key(DRIVES), batches):
-        found, jerk = jax.device_get(play(agents, key))
+        of_seeds = jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(seeds))
+        found, jerk = jax.device_get(play(agents, of_seeds))
         sums.append(np.asarray(found, np.float64))
         jerks.append(jerk)
     totals, steps = np.sum(sums, axis=0), batches * TOGETHER * env.spec.max_episode_steps  # [S, COUNTED]
