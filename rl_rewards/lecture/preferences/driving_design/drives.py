@@ -23,8 +23,8 @@ TOGETHER = 200
 DRIVES = 7
 """The seed of these episodes."""
 CLOSE_HEADWAY, MOST_JERK = 1.0, 2.0  # s; m/s^3, the challenge's bound
-COUNTED = ("standing", "tailgating", "straddling", "jerky", "off_road", "crash", "speed")
-"""What is summed over the steps: the first five are 0 or 1 in a step."""
+COUNTED = ("standing", "tailgating", "straddling", "jerky", "off_road", "speed", "first_crash", "before_crash")
+"""What is summed over the steps: five shares of time, the speed, first collisions, and the speed up to these."""
 
 
 class Drives(NamedTuple):
@@ -38,8 +38,8 @@ class Drives(NamedTuple):
     speed: float  # m/s, mean
     jerk: float  # m/s^3, 99th percentile
     largest_jerk: float  # m/s^3
-    collisions: int
-    miles: float
+    collisions: int  # the first of each episode, so that they are independent of each other
+    miles: float  # driven until then, or to an episode's end
 
 
 def measured(run_dir: Path, seeds: Sequence[int], episodes: int) -> list[Drives]:
@@ -71,8 +71,8 @@ def _of_seed(total: dict[str, float], jerk: Float[np.ndarray, " m"], steps: int)
         speed=float(total["speed"] / steps),
         jerk=float(np.percentile(jerk, 99.0)),
         largest_jerk=float(jerk.max()),
-        collisions=round(total["crash"]),
-        miles=float(total["speed"] * STEP_SECONDS / METRES_PER_MILE),
+        collisions=round(total["first_crash"]),
+        miles=float(total["before_crash"] * STEP_SECONDS / METRES_PER_MILE),
     )
 
 
@@ -83,19 +83,22 @@ def drive(env: JaxEnv, algorithm: Algorithm, agent: Any, key: Key) -> tuple[Floa
     memory = algorithm.initial_memory(TOGETHER)
 
     def step(carry: Any, key: Key) -> tuple[Any, tuple[Array, Array]]:
-        states, memory = carry
+        states, memory, clear = carry
         act_key, env_key = jax.random.split(key)
         action, memory, _ = algorithm.act(agent, memory, jax.vmap(env.observe)(states), act_key, False)
         states, out = jax.vmap(env.step)(jax.random.split(env_key, TOGETHER), states, action)
         info = out.info
+        crashes = info["crash"] > 0.0
         events = {
             **info,
             "tailgating": (info["headway"] < CLOSE_HEADWAY) & (info["standing"] == 0.0),
             "jerky": info["jerk"] > MOST_JERK,
+            "first_crash": crashes & clear,
+            "before_crash": info["speed"] * clear,
         }
         counts = jnp.stack([jnp.sum(events[name].astype(jnp.float32)) for name in COUNTED])
-        return (states, memory), (counts, info["jerk"])
+        return (states, memory, clear & ~crashes), (counts, info["jerk"])
 
     keys = jax.random.split(step_key, env.spec.max_episode_steps)
-    _, (counts, jerks) = jax.lax.scan(step, (states, memory), keys)
+    _, (counts, jerks) = jax.lax.scan(step, (states, memory, jnp.ones(TOGETHER, bool)), keys)
     return jnp.sum(counts, axis=0), jerks.reshape(-1)

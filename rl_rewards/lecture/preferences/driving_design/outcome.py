@@ -54,7 +54,11 @@ class Exploit(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """Collisions per mile: what was counted, and the exact bounds (Poisson), each of one side."""
+    """Collisions per mile: what was counted, and the exact bounds (Poisson), each of one side.
+
+    Only the first collision of an episode counts, and the miles up to it, because later ones depend on it. The bounds
+    are of these seeds' policies together.
+    """
 
     rate: float
     low: float
