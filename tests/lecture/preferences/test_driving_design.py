@@ -15,6 +15,8 @@ from rl_rewards.lecture.preferences.driving_design.drives import COUNTED, TOGETH
 from rl_rewards.lecture.preferences.driving_design.outcome import bound, claims, drawn, miles_needed, table
 from rl_rewards.lecture.preferences.driving_design.study import DrivingDesign
 from rl_rewards.loop.build import build, build_study
+from rl_rewards.rewards.mixture import Mixture
+from rl_rewards.rewards.written.written import WrittenReward
 from rl_rewards.studies.arms import resolved_arms
 from tests.finished import finished_run
 from tests.runs import composed
@@ -124,7 +126,8 @@ def test_each_arm_adds_a_fix_to_the_one_before():
     terms = {}
     for name, changes in arms.items():
         reward = build(composed(experiment, *changes)).parts.source
-        hand = getattr(reward, "parts", {}).get("hand") or getattr(reward, "parts", {}).get("task") or reward
+        parts = reward.parts.values() if isinstance(reward, Mixture) else [reward]
+        (hand,) = (one for one in parts if isinstance(one, WrittenReward))
         terms[name] = [*hand.terms]
     assert [len(terms[name]) for name in ARMS] == [3, 4, 5, 6, 6, 6, 6]
     assert all(terms[after][: len(terms[before])] == terms[before] for before, after in pairwise(ARMS))
