@@ -19,6 +19,7 @@ ELSEWHERE = {
     "frozen",
     "helpful_harmless",
     "fast_gentle",
+    "hand_and_answers",
     "maxent_irl",
     "linear_preferences",
     "ai_feedback",
@@ -30,16 +31,16 @@ ELSEWHERE = {
 """Rewards for a single environment, or that need an earlier run, an endpoint, or goals to set. They have their own
 tests, or pairs below."""
 REWARDS = sorted({*list_choices("reward")} - ELSEWHERE)
-VARIANTS = ("constant", "fairl", "gaifo", "gail_softplus", "pugail", "random", "written", "zero")
+VARIANTS = ("constant", "constraints", "fairl", "gaifo", "gail_softplus", "pugail", "random", "written", "zero")
 """Rewards whose code another YAML shares, or that do not depend on the environment. Each runs on one environment, and
 without evaluations, which read the reward in the same way for all rewards."""
 FAMILY = ("airl", "curiosity", "mixture", "preferences", "sqil")
 """Rewards that read the same of an environment as gail or as each other. Each runs on one environment of this package,
 and on one from another library."""
 TEXTS = ("constitutional", "text", "text_chains", "text_prompts")
-ROOMS = ("hall", "key_door", "light_switch", "mountain_car", "point_maze", *TEXTS, "tv_grid")
-"""Environments for self-play, curiosity and data sets; for any other learned reward they are like grid or point. Texts
-are for rewards and algorithms of their own."""
+ROOMS = ("hall", "highway", "key_door", "light_switch", "mountain_car", "point_maze", *TEXTS, "tv_grid")
+"""Environments for self-play, curiosity, terms and data sets; for any other learned reward they are like grid or point.
+Texts are for rewards and algorithms of their own."""
 TINY_MODEL = ("width=16", "layers=1", "heads=2", "kv_heads=2")
 WRAPPERS = ("weighted",)
 """Environments around another one; they have tests of their own (``loop/test_weighted.py``)."""
@@ -76,6 +77,7 @@ def test_pair(tmp_path, reward, env):
     needed = {
         "hand_designed": ["+reward.terms.near={weight: -1.0, of: next_obs, map: norm}"],
         "written": ["reward.expression='-norm(next_obs)'"],
+        "constraints": ["+reward.limits.calm={of: action, map: norm, at_most: 0.1}"],
         "sqil": ["algorithm=sac", "algorithm.demo_fraction=0.5", "algorithm.update_ratio=0.05"],
         "self_play": ["reward.horizon=20", "reward.alice_moves=10"],
         "preferences": [

@@ -220,6 +220,10 @@ METRICS = {
 OF_PART = "Measured for the mixture's part {}."
 DETERMINISTIC = " Measured with the policy's mode, without exploration."
 FAMILIES = {
+    "reward/cost_": "Mean cost per step in training, before its multiplier, of a limit of reward=constraints.",
+    "reward/multiplier_": "Multiplier of a limit of reward=constraints, in units of reward per unit of cost: it rises "
+    "while the mean cost exceeds the limit.",
+    "eval/cost_": "Mean cost per step of a limit of reward=constraints in the evaluation episodes.",
     "reward/term_": "Mean per step of a term of the hand-designed or written reward in training, before its weight "
     "in hand_designed.",
     "eval/term_": "Mean per step of a term of the hand-designed or written reward in the evaluation episodes, before "

@@ -117,13 +117,13 @@ class Term:
         return (Switch(text, side_of_clip(value, low, high)),)
 
 
-def parse_term(name: Any, raw: Any, spec: EnvSpec) -> Term:
-    """Return the term ``reward.terms.NAME`` for environments of ``spec``.
+def parse_term(name: Any, raw: Any, spec: EnvSpec, where: str = "reward.terms") -> Term:
+    """Return the term ``where.NAME`` for environments of ``spec``.
 
     Raises:
         ConfigError: if a key is wrong; the message names the key and the possible values.
     """
-    key = f"reward.terms.{name}"
+    key = f"{where}.{name}"
     require(isinstance(raw, dict), f"{key}={raw} is not valid; it must have the keys weight, of and map.")
     for part in ("weight", "of", "map"):
         require(part in raw, f"{key} lacks the key '{part}'; a term has weight, of, map and the map's parameters.")
