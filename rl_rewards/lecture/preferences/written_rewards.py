@@ -171,13 +171,17 @@ class WrittenRewards:
                 axes.annotate(_warnings(found, name), (1.0, row), xycoords=("axes fraction", "data"), xytext=(6, 0),
                               textcoords="offset points", fontsize=9, va="center", annotation_clip=False)  # fmt: skip
             axes.set_yticks(range(len(scores)), [_title(name, found["fittest"]) for name in scores])
-            axes.set(ylim=(len(scores) - 0.5, -0.5), xlabel="score: 0 untrained, 1 hand-designed; red: hacked")
+            axes.set(
+                ylim=(len(scores) - 0.5, -0.5),
+                xlabel="score: 0 untrained, 1 hand-designed; red: its return rose without the task",
+            )
             axes.set_title(f"{found['row']}: written rewards, and what the lint and the alarm say", fontsize=10)
             save(figure, path)
 
 
 def _title(name: str, fittest: str) -> str:
-    return f"{name.replace('_', ' ')}{' (fittest)' if name == fittest else ''}"
+    kind, *numbers = name.split("_")
+    return f"{kind} {'.'.join(numbers)}{' (fittest)' if name == fittest else ''}"
 
 
 def _warnings(found: Mapping[str, Any], name: str) -> str:
