@@ -45,7 +45,6 @@ CHAPTERS = {
 _ABOUT = "A run combines an environment, a reward, often a learned one, and an algorithm."
 _EXAMPLES = f"""\
 Usage: {RUN} [GROUP=CHOICE ...] [KEY=VALUE ...]
-
   {RUN} experiment=quickstart   # a first run, about a minute
   {RUN} env=point algorithm=ppo_point reward=goal_classifier
   {RUN}                         # the main job, a few minutes"""

@@ -41,8 +41,8 @@ def random_reward(seed: int, features: Sequence[str]) -> dict[str, str]:
     rng = np.random.default_rng(seed)
     terms = {}
     for name in ("one", "two", "three"):
-        shape, weight = SHAPES[rng.integers(len(SHAPES))], WEIGHTS[rng.integers(len(WEIGHTS))]
-        terms[name] = f"{weight:g} * {shape.format(features[rng.integers(len(features))])}"
+        shape, weight, feature = (int(rng.integers(len(some))) for some in (SHAPES, WEIGHTS, features))
+        terms[name] = f"{WEIGHTS[weight]:g} * {SHAPES[shape].format(features[feature])}"
     return terms
 
 
