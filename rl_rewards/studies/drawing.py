@@ -171,3 +171,11 @@ def draw_dots(axes: "Axes", place: float, each: Sequence[float], colour: str, wi
     """Draw a bar of the mean over seeds, and every seed as a dot."""
     axes.bar(place, np.mean(each), width, color=colour, alpha=0.35)
     axes.plot(np.full(len(each), place), each, "o", color=colour, markersize=3.5)
+
+
+def draw_row(axes: "Axes", row: float, each: Sequence[float], colour: str) -> None:
+    """Draw every seed as a pale dot at the height ``row``, and their mean with its 95% interval."""
+    mean, low, high = mean_interval(each)
+    axes.plot(each, np.full(len(each), row), "o", color=colour, alpha=0.3, markersize=4, linestyle="none")
+    axes.plot([low, high], [row, row], color=colour, linewidth=2.0)
+    axes.plot([mean], [row], "D", color=colour, markersize=5, linestyle="none")

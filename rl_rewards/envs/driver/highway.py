@@ -47,7 +47,7 @@ UNPLEASANT_JERK = 4.0  # m/s^3
 ENOUGH_SPEED = 0.5  # share of the speed limit
 FEATURES = ("progress", "collision", "off_road", "speeding", "tailgating", "straddling", "unease")
 NUMBERS = ("speed", "headway", "jerk", "standing", "crash", "ease", *FEATURES)
-"""What info has of every step, one number each."""
+"""The entries of ``info`` that are one number for each step."""
 _OF_A_LANE = ("nearness", "closing, 10 m/s", "acceleration, m/s^2", "nearness behind", "closing behind, 10 m/s")
 """Nearness is 10 m / (10 m + gap), so that a metre counts more the smaller the gap is: 1 at a gap of 0, 0.1 at 90 m."""
 OBS_NAMES = ("x, m", "heading, 0.1 rad", "speed, 10 m/s", "push, m/s^2", "steer, m/s^2",

@@ -99,7 +99,7 @@ def driven(car: Car, action: Float[Array, "2"]) -> Car:
 
 def moved(key: Key, car: Car, after: Car, others: Others) -> Others:
     """Return the other cars after a step in which the learner's car went from ``car`` to ``after``."""
-    gap, closing = _in_front(car, others)
+    gap, closing = _gaps(car, others)
     wanted = STANDSTILL + jnp.maximum(
         others.speed * FOLLOWING + others.speed * closing / (2.0 * (OWN_GAS * OWN_BRAKES) ** 0.5), 0.0
     )
@@ -143,13 +143,13 @@ def in_front(others: Others, counts: Bool[Array, " N"]) -> tuple[Float[Array, ""
 
 
 def behind(others: Others, counts: Bool[Array, " N"]) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    """Return the same of the next car behind."""
+    """Return the gap, bumper to bumper in m, to the next car behind of those that count, and that car's number."""
     distance = jnp.where(counts, RING - others.ahead, RING + CAR_LENGTH)
     nearest = jnp.argmin(distance)
     return distance[nearest] - CAR_LENGTH, nearest
 
 
-def _in_front(car: Car, others: Others) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
+def _gaps(car: Car, others: Others) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
     """Return each other car's gap (m) to the car in front of it and how fast it closes (m/s)."""
     n = len(LANE_OF)
     between = (others.ahead[None] - others.ahead[:, None]) % RING  # [i, j] from i forward to j

@@ -21,7 +21,7 @@ from rl_rewards.studies.measures import SUCCESS, last_mean, over_rounds
 
 CHANCE = 0.5
 COST = ("calls", "tokens", "seconds")
-"""What a judge reports of its cost; the seconds of calls at the same time are added."""
+"""A judge's cost, by the names of its metrics; the seconds are those of all calls, one after the other."""
 TITLES = {"teacher": "a teacher who is never wrong", "judge": "SmolLM2-135M-Instruct"}
 
 

@@ -1,10 +1,10 @@
 """Written rewards: candidates of a language model over two iterations, beside hand-designed and random expressions.
 
 Eureka (arXiv:2310.12931) trains a policy with each candidate, keeps the fittest by the task's own measure, and lets the
-model improve it. Here the candidates are a tape of a language model's replies, so that the study can be run again; the
-second iteration was written after the numbers of the first iteration's fittest on development seeds. The fittest is
-chosen on the first seeds of each arm, and judged on the others. Score: 0 is an untrained policy, 1 the hand-designed
-reward.
+model improve it. Here the candidates are a tape of a language model's replies, so that the study can be run again. For
+point and Pendulum it wrote the second iteration after the numbers of the first one's fittest on a development seed,
+for Walker2d without any numbers. The fittest is chosen on the first seeds of each arm, and judged on the others.
+Score: 0 is an untrained policy, 1 the hand-designed reward.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ from rl_rewards.studies.measures import last_mean, series
 HAND, CANDIDATE, RANDOM = "hand", "candidate", "random"
 """The hand-designed arm, and how the others' names begin: ``candidate_ITERATION_NUMBER``, ``random_NUMBER``."""
 GOOD = 0.5
-"""The score below which a task counts as not learned."""
+"""The score from which a task counts as learned."""
 STEP_SECONDS = 0.008
-"""Of Walker2d."""
+"""The length of an environment step of Walker2d."""
 SHAPES = ("{0}", "abs({0})", "{0} ** 2", "exp(-{0} ** 2)", "tanh(3 * {0})", "where({0} > 0, 1, 0)", "cos({0})")
 WEIGHTS = (-1.0, -0.3, -0.1, 0.1, 0.3, 1.0)
 

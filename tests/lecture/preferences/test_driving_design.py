@@ -12,7 +12,8 @@ from scipy.stats import poisson
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.keys import new_key
 from rl_rewards.lecture.preferences.driving_design.drives import COUNTED, TOGETHER, Drives, drive, measured
-from rl_rewards.lecture.preferences.driving_design.outcome import bound, claims, drawn, miles_needed, table
+from rl_rewards.lecture.preferences.driving_design.figure import drawn
+from rl_rewards.lecture.preferences.driving_design.outcome import bound, claims, miles_needed, table
 from rl_rewards.lecture.preferences.driving_design.study import DrivingDesign
 from rl_rewards.loop.build import build, build_study
 from rl_rewards.rewards.mixture import Mixture

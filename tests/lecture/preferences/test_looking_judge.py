@@ -46,7 +46,9 @@ def test_a_box_of_each_picture_is_covered(study):
 
 
 def test_a_judge_sees_progress_and_success(study):
-    found = study.measured("plain", "point", 0)
+    each = study.measured("point", 0)
+    assert [*each] == ["plain", "likes_red"] and each["plain"] != each["likes_red"]
+    found = each["plain"]
     assert found["order"]["progressing"] > 0.8 and found["order"]["reversed"] < -0.8
     assert found["auc"]["reversed"] == 1.0 and found["order"]["occluded"] < 0.6
     assert len(found["path"]["failed"]) == 8 and found["done"] == found["failures"] == 1.0

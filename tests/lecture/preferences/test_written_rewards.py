@@ -74,7 +74,7 @@ def silent(monkeypatch):
 
 def test_each_claim_is_supported_or_refuted(tmp_path):
     found = study().judge(arms(), range(108, 120))
-    assert outcomes(found.verdicts) == "SSSSS" or outcomes(found.verdicts) == "SSSSU"
+    assert outcomes(found.verdicts) == "SSSSS"
     assert found.details["fittest"] == "candidate_2_1" and "candidate_1_2" in found.details["alarms"]
     assert found.details["hacked"]["candidate_1_2"] == [True] * 12 and not any(found.details["hacked"]["candidate_2_1"])
     study().draw({}, found, tmp_path / "verdict.png")

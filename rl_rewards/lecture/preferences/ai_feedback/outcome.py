@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.reporting.figures.drawing import ALARM, GOALS, LEARNED, OTHER, TRUE, styled
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, enough_seeds, in_words, less
-from rl_rewards.studies.drawing import canvas, save
+from rl_rewards.studies.drawing import canvas, draw_row, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,14 +97,14 @@ def draw(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         figure = canvas(9.8, 1.3 + 0.85 * len(found))
         reward, success, check = figure.subplots(1, 3, sharey=True)
         for row, own in enumerate(found.values()):
-            _dots(reward, row - 0.14, own["correlation"], ALARM)
-            _dots(reward, row + 0.14, own["true_correlation"], TRUE)
-            _dots(success, row, own["success"], TRUE)
+            draw_row(reward, row - 0.14, own["correlation"], ALARM)
+            draw_row(reward, row + 0.14, own["true_correlation"], TRUE)
+            draw_row(success, row, own["success"], TRUE)
             features = list(own["checks"][0]["nuisances"])
             for place, name in enumerate(features):
                 values = [one["nuisances"][name][0] for one in own["checks"]]
                 offset = 0.2 * (place - (len(features) - 1) / 2.0)
-                _dots(check, row + offset, values, COLOURS.get(name, LEARNED))
+                draw_row(check, row + offset, values, COLOURS.get(name, LEARNED))
                 if row == 1:  # the first teacher that leans on features
                     _name(check, row + offset, name.replace("_", " "), COLOURS.get(name, LEARNED))
         for shift, words, colour in ((-0.14, "path length", ALARM), (0.14, "true return", TRUE)):
@@ -120,14 +117,6 @@ def draw(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         for axes in (reward, check):
             axes.axvline(0.0, color=OTHER, linewidth=0.8, zorder=1)
         save(figure, path)
-
-
-def _dots(axes: "Axes", row: float, values: list[float], colour: str) -> None:
-    """Draw every seed pale, and their mean with its interval."""
-    mean, low, high = mean_interval(values)
-    axes.plot(values, np.full(len(values), row), "o", color=colour, alpha=0.3, markersize=4, linestyle="none")
-    axes.plot([low, high], [row, row], color=colour, linewidth=2.0)
-    axes.plot([mean], [row], "D", color=colour, markersize=5, linestyle="none")
 
 
 def _name(axes: "Axes", row: float, words: str, colour: str) -> None:

@@ -24,11 +24,12 @@ DRIVES = 7
 """The seed of these episodes."""
 CLOSE_HEADWAY, MOST_JERK = 1.0, 2.0  # s; m/s^3, the challenge's bound
 COUNTED = ("standing", "tailgating", "straddling", "jerky", "off_road", "speed", "first_crash", "before_crash")
-"""What is summed over the steps: five shares of time, the speed, first collisions, and the speed up to these."""
+"""The numbers of a step that are summed over all steps: whether it counts for each of five shares of time, the speed,
+whether it is the first collision of its episode, and the speed if that has not happened yet."""
 
 
 class Drives(NamedTuple):
-    """What one seed's policy did, without exploration; shares are of all steps, or of a mile."""
+    """What the policy of one seed did, without exploration. Shares of time are shares of all steps."""
 
     standing: float  # share of time below 2 m/s
     tailgating: float  # share of time with a headway below CLOSE_HEADWAY, while not standing

@@ -13,7 +13,8 @@ from typing import Any
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.lecture.preferences.driving_design.drives import measured
-from rl_rewards.lecture.preferences.driving_design.outcome import ARMS, IN_A_SENTENCE, Exploit, claims, drawn, table
+from rl_rewards.lecture.preferences.driving_design.figure import drawn
+from rl_rewards.lecture.preferences.driving_design.outcome import ARMS, IN_A_SENTENCE, Exploit, claims, table
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 

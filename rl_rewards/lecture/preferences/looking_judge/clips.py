@@ -75,9 +75,12 @@ class Place:
             isinstance(self.env, Point | PencilCase),
             f"study.places has {name}, but only point and pencil_case have scripts that succeed and fail.",
         )
-        left, top, right, bottom = self.covered if len(self.covered) == 4 else (1.0, 1.0, 0.0, 0.0)
+        valid = len(self.covered) == 4
+        if valid:
+            left, top, right, bottom = self.covered
+            valid = 0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0
         require(
-            0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0,
+            valid,
             f"study.places.{name}.covered={list(self.covered)} must be left, top, right and bottom of a box, as "
             "shares of the picture from its upper left corner.",
         )

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 
 from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, at_most, enough_seeds, in_words, less
-from rl_rewards.studies.drawing import canvas, draw_mean, save
+from rl_rewards.studies.drawing import canvas, draw_mean, draw_row, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -187,7 +186,7 @@ def _draw_apart(axes: "Axes", seen: Seen) -> None:
     for row, (kind, place) in enumerate(rows):
         for judge, shift, colour in ((PLAIN, -0.14, TRUE), (BIASED, 0.14, ALARM)):
             if judge in seen:
-                _dots(axes, row + shift, _aucs(seen[judge][place], kind), colour)
+                draw_row(axes, row + shift, _aucs(seen[judge][place], kind), colour)
     axes.set_yticks(range(len(rows)), [f"{place},\n{kind}" for kind, place in rows])
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(-0.03, 1.03), xlabel="AUC of success against clips that are ...")
     axes.axvline(0.5, color=OTHER, linewidth=0.8, zorder=1)
@@ -196,17 +195,10 @@ def _draw_apart(axes: "Axes", seen: Seen) -> None:
 
 def _draw_policies(axes: "Axes", learned: Mapping[str, Mapping[str, Any]]) -> None:
     for row, found in enumerate(learned.values()):
-        _dots(axes, row - 0.14, found["success"], TRUE)
-        _dots(axes, row + 0.14, found["television"], ALARM)
+        draw_row(axes, row - 0.14, found["success"], TRUE)
+        draw_row(axes, row + 0.14, found["television"], ALARM)
     for shift, words, colour in ((-0.4, "success", TRUE), (0.4, "before the red television", ALARM)):
         axes.annotate(words, (0.5, 0.5 + shift / 4), color=colour, fontsize=9, va="center", ha="center")
     axes.set_yticks(range(len(learned)), [name.replace("_", " ").replace(" e", ",\ne") for name in learned])
     axes.set(ylim=(len(learned) - 0.4, -0.6), xlim=(-0.03, 1.03), xlabel="share of episodes that end there")
     axes.set_title("policies on point, by their judge", fontsize=10)
-
-
-def _dots(axes: "Axes", row: float, values: Sequence[float], colour: str) -> None:
-    """Draw every seed pale, and their mean."""
-    spread: Float[np.ndarray, " S"] = np.full(len(values), row)
-    axes.plot(values, spread, "o", color=colour, alpha=0.3, markersize=4, linestyle="none")
-    axes.plot([float(np.mean(values))], [row], "D", color=colour, markersize=5, linestyle="none")

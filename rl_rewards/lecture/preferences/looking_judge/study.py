@@ -1,4 +1,4 @@
-"""What a judge that looks says of clips whose progress and success are known, and what policies learn from it.
+"""A judge that looks is asked about clips whose progress and success are known, and policies learn from its answers.
 
 The order of its values along a clip is measured as in GVL (arXiv:2411.04549), by their rank correlation with time, and
 its values are probabilities of "true" (TOPReward, arXiv:2602.19313). The judge may be any one that is shown frames; the
@@ -33,7 +33,7 @@ from rl_rewards.studies.base import Findings
 from rl_rewards.studies.measures import SUCCESS, final_scenes, last_mean
 
 LEAST = 1e-12
-"""Added to a probability whose logarithm is taken."""
+"""The least probability whose logarithm is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +63,8 @@ class LookingJudge:
         )
 
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
-        seen = {
-            judge: {place: [self.measured(judge, place, seed) for seed in seeds] for place in self.places}
-            for judge in self.faults
-        }
+        each = {place: [self.measured(place, seed) for seed in seeds] for place in self.places}
+        seen = {judge: {place: [one[judge] for one in found] for place, found in each.items()} for judge in self.faults}
         learned = {name: self.learned(run) for name, run in arms.items()}
         return Findings(outcome.claims(seen, learned), {"seen": seen, "learned": learned})
 
@@ -74,21 +72,30 @@ class LookingJudge:
         del arms
         outcome.draw(findings.details, path)
 
-    def measured(self, judge: str, place: str, seed: int) -> dict[str, Any]:
-        """Return what a judge says of one seed's clips: the order of its values, and how well they tell success."""
+    def measured(self, place: str, seed: int) -> dict[str, dict[str, Any]]:
+        """Return what each judge says of one seed's clips, which are the same for all judges."""
         found = self.places[place]
         done_key, failed_key = jax.random.split(jax.random.key(seed))
         done, failed = found.progressing(done_key, self.clips), found.failed(failed_key, self.clips)
-        draw = found.env.draw
+        return {judge: self.said(judge, found, done, failed) for judge in self.faults}
+
+    def said(self, judge: str, place: Place, done: Clips, failed: Clips) -> dict[str, Any]:
+        """Return the order of a judge's values along clips, and how well the last ones tell success from failure."""
+        seen = place.env.draw
+
+        def occluded(scene: np.ndarray) -> np.ndarray:
+            return place.covering(seen(scene))
+
         values = {
-            "progressing": self.values(judge, place, done, draw),
-            "reversed": self.values(judge, place, done.backwards(), draw),
-            "failed": self.values(judge, place, failed, draw),
-            "occluded": self.values(judge, place, done, lambda scene: found.covering(draw(scene))),
-            "occluded, failed": self.values(judge, place, failed, lambda scene: found.covering(draw(scene))),
+            "progressing": self.values(judge, place, done, seen),
+            "reversed": self.values(judge, place, done.backwards(), seen),
+            "failed": self.values(judge, place, failed, seen),
+            "occluded": self.values(judge, place, done, occluded),
+            "occluded, failed": self.values(judge, place, failed, occluded),
         }
         ends = {kind: each[:, -1] for kind, each in values.items()}
         reached, missed = done.success, ~failed.success
+        logs = {kind: np.log(np.maximum(each, LEAST)) for kind, each in values.items()}
         return {
             "order": {kind: float(np.mean([order(row) for row in each])) for kind, each in values.items()},
             "auc": {
@@ -96,25 +103,22 @@ class LookingJudge:
                 "reversed": auc(ends["progressing"][reached], ends["reversed"]),
                 "occluded": auc(ends["occluded"][reached], ends["occluded, failed"][missed]),
             },
-            "path": {
-                kind: np.nanmean(np.log(np.maximum(each, LEAST)), axis=0).tolist() for kind, each in values.items()
-            },
+            "path": {kind: np.nanmean(each, axis=0).tolist() for kind, each in logs.items()},
             "done": float(reached.mean()),
             "failures": float(missed.mean()),
         }
 
-    def values(self, judge: str, place: str, clips: Clips, draw: Draw) -> Float[np.ndarray, "n prefixes"]:
+    def values(self, judge: str, place: Place, clips: Clips, draw: Draw) -> Float[np.ndarray, "n prefixes"]:
         """Return the probability that the task is done at the end of every beginning of every clip; NaN if refused."""
-        asked, found = clips.prefixes(self.prefixes), self.places[place]
         count = len(clips.ends)
         with tempfile.TemporaryDirectory() as folder:
             assignment = Assignment(
-                seed=0, answers=count, clips=self.prefixes, budget=count, folder=Path(folder), spec=found.env.spec,
-                draw=draw, describe=found.env.describe, acquisition="looking_judge",
+                seed=0, answers=count, clips=self.prefixes, budget=count, folder=Path(folder), spec=place.env.spec,
+                draw=draw, describe=place.env.describe, acquisition="looking_judge",
             )  # fmt: skip
             parameters = {**self.labeler.parameters, **self.faults[judge]}
-            asking = replace(self.labeler, task=found.task, parameters=parameters)
-            return ask_about(asking.make, assignment, asked).scores
+            asking = replace(self.labeler, task=place.task, parameters=parameters)
+            return ask_about(asking.make, assignment, clips.prefixes(self.prefixes)).scores
 
     def learned(self, run: RunFiles) -> dict[str, Any]:
         """Return what policies did in the end, and what the check of the judge's answers says."""
