@@ -16,7 +16,6 @@ import numpy as np
 
 from rl_rewards.auditing.lint.whole import lint
 from rl_rewards.core.checks import check_fields, require
-from rl_rewards.core.intervals import mean_interval
 from rl_rewards.lecture.classifiers.walker_hack import kind_of
 from rl_rewards.reporting.figures.drawing import ALARM, LEARNED, OTHER, TRUE, styled
 from rl_rewards.reporting.run_files import RunFiles
@@ -167,7 +166,8 @@ class WrittenRewards:
                 colour = OTHER if name.startswith(RANDOM) else LEARNED if name.startswith(CANDIDATE) else TRUE
                 for these, shade in ((judged[~bad], colour), (judged[bad], ALARM)):
                     axes.plot(these, np.full(len(these), row), "o", color=shade, alpha=0.4, markersize=4)
-                axes.plot([mean_interval(judged.tolist())[0]], [row], "D", color=colour, markersize=6)
+                mostly = ALARM if bad.mean() > 0.5 else colour
+                axes.plot([float(judged.mean())], [row], "D", color=mostly, markersize=6)
                 axes.annotate(_warnings(found, name), (1.0, row), xycoords=("axes fraction", "data"), xytext=(6, 0),
                               textcoords="offset points", fontsize=9, va="center", annotation_clip=False)  # fmt: skip
             axes.set_yticks(range(len(scores)), [_title(name, found["fittest"]) for name in scores])
