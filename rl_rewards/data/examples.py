@@ -126,3 +126,24 @@ def hold_out(arrays: dict[str, np.ndarray], share: float, seed: int, episode_of:
         "non_goal_obs": jnp.asarray(arrays["non_goal_obs"]),
         "non_goal_action": jnp.asarray(arrays["non_goal_action"]),
     }
+
+
+def mistake(examples: Examples, share: float, seed: int) -> Examples:
+    """Return ``examples`` in which some goals and as many non-goals have changed places, as people mistake them.
+
+    Held-out goals stay right, so that the accuracy on them is the true one.
+
+    Args:
+        share: probability of each example of the smaller kind to be exchanged, in [0, 1).
+        seed: seed of the random choice.
+    """
+    sizes = [len(examples[f"{kind}_obs"]) for kind in KINDS]
+    rng = np.random.default_rng([seed, 0x0DD5])
+    count = int(rng.binomial(min(sizes), share))
+    goals, others = (rng.permutation(size)[:count] for size in sizes)
+    found = dict(examples)
+    for part in ("obs", "action"):
+        one, other = examples[f"goal_{part}"], examples[f"non_goal_{part}"]
+        found[f"goal_{part}"] = one.at[goals].set(other[others])
+        found[f"non_goal_{part}"] = other.at[others].set(one[goals])
+    return found

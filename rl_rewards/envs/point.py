@@ -52,7 +52,8 @@ class Point(JaxEnv):
     reached shows static.
 
     Action = velocity [2] in [-1, 1], rotated by ``turn``, times ``speed`` per step.
-    Success: within ``goal_radius`` of the origin. ``env_reward`` is 1 on success and 0 elsewhere.
+    Success: within ``goal_radius`` of the origin. ``env_reward`` is 1 on success and 0 elsewhere; with
+    ``reward=distance`` it is minus the distance to the origin.
     """
 
     observation: Literal["position", "image"]
@@ -63,6 +64,7 @@ class Point(JaxEnv):
     television: int
     max_episode_steps: int
     terminate_on_success: bool
+    reward: Literal["sparse", "distance"] = "sparse"
 
     def __post_init__(self) -> None:
         check_fields(self, "env")
@@ -161,7 +163,7 @@ class Point(JaxEnv):
         truncated = (state.elapsed >= self.max_episode_steps) & ~terminated
         out = StepOut(
             next_obs=self.observe(state),
-            env_reward=success.astype(jnp.float32),
+            env_reward=self._paid(position),
             terminated=terminated,
             truncated=truncated,
             needs_reset=terminated | truncated,
@@ -173,7 +175,11 @@ class Point(JaxEnv):
         del obs, action
         if self.observation == "image":
             return None
-        return (jnp.linalg.norm(next_obs[..., :2], axis=-1) <= self.goal_radius).astype(jnp.float32)
+        return self._paid(next_obs[..., :2])
+
+    def _paid(self, position: Float[Array, "*batch 2"]) -> Float[Array, "*batch"]:
+        distance = jnp.linalg.norm(position, axis=-1)
+        return -distance if self.reward == "distance" else (distance <= self.goal_radius).astype(jnp.float32)
 
     @property
     def _rotation(self) -> Float[np.ndarray, "2 2"]:

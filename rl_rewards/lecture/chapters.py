@@ -41,7 +41,8 @@ CHAPTERS = (
     Chapter(
         "Rewards from human preferences",
         _of("preferences", "bradley_terry", "ratings_vs_pairs", "ranking_efficiency", "preference_loop/point",
-            "preference_loop/pendulum", "feedback_kinds", "backflip", "driver", "fast_gentle", "driving_design"),
+            "preference_loop/pendulum", "feedback_kinds/point", "feedback_kinds/pencil_case", "backflip", "driver",
+            "fast_gentle", "driving_design"),
     ),
     Chapter(
         "Language models from human preferences",

@@ -34,9 +34,12 @@ class ExampleSettings:
     path: str | None  # an .npz file with the examples; None: record them in the environment
     heldout_share: float  # share of the goals, in (0, 1), that are never trained on
     last_steps: int | None = None  # goals: the states that the last so many steps of each demonstration reached
+    mistaken_share: float = 0.0  # probability that an example to train on changes places with one of the other kind
 
     def __post_init__(self) -> None:
         _check(self, "examples", at_least_one=("goals", "non_goals", "last_steps"))
+        share = self.mistaken_share
+        require(0.0 <= share < 1.0, f"examples.mistaken_share={share} must lie in [0, 1); 0 is off.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -188,7 +188,8 @@ def _examples(parts: Parts, settings: ExampleSettings, seed: int, ends: LastStat
     episode_of = None
     if ends is not None:
         arrays["goal_obs"], arrays["goal_action"], episode_of = ends
-    return examples.hold_out(arrays, settings.heldout_share, seed, episode_of)
+    held_out = examples.hold_out(arrays, settings.heldout_share, seed, episode_of)
+    return examples.mistake(held_out, settings.mistaken_share, seed)
 
 
 def _warn_of_one_episode(episodes: int) -> None:

@@ -30,6 +30,20 @@ def test_round_trip(tmp_path):
         np.testing.assert_array_equal(loaded[key], array)
 
 
+def test_a_mistaken_share_changes_places_and_leaves_held_out_goals():
+    right = examples.hold_out(GOOD, 0.25, seed=3)
+    wrong = examples.mistake(right, 0.4, seed=3)
+    goals, others = (np.asarray(right[f"{kind}_obs"]) for kind in examples.KINDS)
+    moved = ~(np.asarray(wrong["goal_obs"]) == goals).all(axis=1)
+    assert 0 < moved.sum() < len(goals)
+    assert all((one == others).all(axis=1).any() for one in np.asarray(wrong["goal_obs"])[moved])
+    for part in ("obs", "action"):
+        both = [np.concatenate([one[f"{kind}_{part}"] for kind in examples.KINDS]) for one in (right, wrong)]
+        np.testing.assert_array_equal(*(np.sort(one, axis=0) for one in both), "nothing is lost")
+        np.testing.assert_array_equal(wrong[f"heldout_{part}"], right[f"heldout_{part}"])
+    assert (np.asarray(examples.mistake(right, 0.4, seed=4)["goal_obs"]) != np.asarray(wrong["goal_obs"])).any()
+
+
 def test_actions_are_optional_unless_judged(tmp_path):
     path = write(tmp_path / "e.npz", goal_action=None, non_goal_action=None)
     assert examples.load_examples(path, ENV.spec, needs_action=False)["goal_action"].shape == (20, 2)

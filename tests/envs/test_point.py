@@ -65,6 +65,14 @@ def at(env, x, y):
     return env.reset(jax.random.key(0)).replace(position=jnp.array([x, y]))
 
 
+def test_it_can_pay_by_distance():
+    env = make("env", "point", reward="distance")
+    state = env.reset(jax.random.key(0)).replace(position=jnp.array([0.4, -0.3]))
+    reached, out = env.step(jax.random.key(1), state, jnp.array([-1.0, 0.0]))
+    assert float(out.env_reward) == pytest.approx(-np.hypot(0.3, 0.3)) and not out.info["success"]
+    np.testing.assert_array_equal(env.reward_of(state.position, jnp.zeros(2), reached.position), out.env_reward)
+
+
 def test_goals_and_cells():
     env = make("env", "point")
     assert env.reversible and env.goal_names == ("x", "y") and env.spec.cells == 256

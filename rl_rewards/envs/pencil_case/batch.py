@@ -58,7 +58,7 @@ class PencilCaseBatch(HostEnv):
         truncated = self._elapsed >= self.env.max_episode_steps
         return StepOut(
             next_obs=self.env.observe(points, yaw, self._fix, pusher, lamp),
-            env_reward=success.astype(np.float32),
+            env_reward=self.env.paid(points[:, 1]),
             terminated=np.zeros(self.num_envs, bool),
             truncated=truncated,
             needs_reset=truncated,

@@ -94,7 +94,7 @@ class PencilCaseMjx(JaxEnv):
         scene = formulas.scene_of(points, yaw, fix, self.table.lamp(points))
         return state, StepOut(
             next_obs=self.observe(state),
-            env_reward=success.astype(jnp.float32),
+            env_reward=self.table.paid(points[1]),
             terminated=jnp.zeros((), bool),
             truncated=truncated,
             needs_reset=truncated,

@@ -15,6 +15,7 @@ from typing import Literal
 import mujoco
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.requirements import Requirements
@@ -43,7 +44,8 @@ SCENE = 9
 class PencilCaseTable(HostEnvironment):
     """A table on which a pusher moves a pencil case.
 
-    Action = the pusher's desired velocity [2] in [-1, 1]. ``env_reward`` is 1 on success and 0 elsewhere.
+    Action = the pusher's desired velocity [2] in [-1, 1]. ``env_reward`` with ``reward=sparse`` is 1 on success and 0
+    elsewhere; with ``reward=distance`` it is minus the length in metres of the case's way to the goal.
     Observations: f32 [8] from the tracker (image coordinates in [-1, 1] over the cropped frame, and beyond it if the
     recording is not cropped; visible 0 or 1; background -1 dark or 1 lit), f32 [6] of the true pose (positions divided
     by half the table's size), or the recorded frame as a picture [image_size, image_size, 3] uint8.
@@ -62,8 +64,10 @@ class PencilCaseTable(HostEnvironment):
     max_episode_steps: int
     substeps: int
     threads: int
+    reward: Literal["sparse", "distance"] = "sparse"
 
     def __post_init__(self) -> None:
+        require(self.reward in ("sparse", "distance"), f"env.reward is {self.reward!r}; it must be sparse or distance.")
         require(self.engine in ("c", "mjx"), f"env.engine is {self.engine!r}; it must be c or mjx.")
         require(
             self.observation in ("tracker", "true_pose", "image"),
@@ -143,7 +147,12 @@ class PencilCaseTable(HostEnvironment):
         del obs, action
         if self.observation != "true_pose":
             return None
-        return layout.is_success(next_obs[..., :2] * np.asarray(layout.TABLE_HALF_SIZE, np.float32)).astype(np.float32)
+        return self.paid(next_obs[..., :2] * np.asarray(layout.TABLE_HALF_SIZE, np.float32))
+
+    def paid(self, case: layout.Positions) -> Float[Array, "*batch"]:
+        """Return the true reward of the case's true positions [..., 2] in metres."""
+        paid = -layout.distance_to_goal(case) if self.reward == "distance" else layout.is_success(case)
+        return paid.astype(np.float32)
 
     def lamp(self, points: np.ndarray) -> np.ndarray:
         """Return True where the lamp is lit, [B] bool."""

@@ -1,7 +1,8 @@
 """Which kind of feedback gives most success for equal human seconds, if people err?
 
-Every arm is one kind with one number of items, and has the same env steps. What an item costs is a parameter of the
-study. A budget buys the largest arm of a kind that it can pay for; a kind of which it buys nothing is left out.
+Every arm but one is a kind with a number of items, and all have the same env steps. What an item costs is a parameter
+of the study. A budget buys the largest arm of a kind that it can pay for; a kind of which it buys nothing is left out.
+The arm ``true_reward`` costs nothing: it shows what the policy learns if the reward has no mistake.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,12 +29,14 @@ PREDICTED = (("corrections", "pairs"), ("descriptions", "pairs"))
 """More success and less, claimed at every budget."""
 PREDICTED_ONCE = (("pairs", "ratings"), ("yes_no", "pictures"), ("corrections", "demonstrations"))
 """The same, claimed at one budget."""
+TRUE_ARM = "true_reward"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackKinds:
-    """Keys and units: configs/experiment/lecture/preferences/feedback_kinds.yaml."""
+    """Judges the arms of one file in configs/experiment/lecture/preferences/feedback_kinds/."""
 
+    row: str
     budgets: tuple[float, ...]
     judged_at: float
     seconds: Mapping[str, float]
@@ -65,13 +68,14 @@ class FeedbackKinds:
     def judge(self, arms: Mapping[str, RunFiles], seeds: Sequence[int]) -> Findings:
         del seeds  # the arms know theirs
         require(
-            set(arms) == set(self.bought),
-            f"study.bought must name every arm, and no other: {', '.join(sorted(set(arms) ^ set(self.bought)))}.",
+            set(arms) == {TRUE_ARM, *self.bought},
+            f"study.bought must name every arm but {TRUE_ARM}, and no other: "
+            f"{', '.join(sorted(set(arms) ^ {TRUE_ARM, *self.bought}))}.",
         )
         success = {name: last_mean(run, SUCCESS) for name, run in arms.items()}
-        spent = {name: self.cost(name) for name in arms}
+        spent = {name: self.cost(name) for name in self.bought}
         left_out = {
-            f"{budget:g}": sorted({_kind(arm) for arm in arms} - set(self.affordable(budget)))
+            f"{budget:g}": sorted({_kind(arm) for arm in self.bought} - set(self.affordable(budget)))
             for budget in self.budgets
         }
         details = {
@@ -97,7 +101,7 @@ class FeedbackKinds:
         more = less(success[better], success[worse])
         told = " against ".join(f"{in_words(success[arm])} for {self.cost(arm):g} s" for arm in (better, worse))
         return at_least(
-            f"{budget:g} seconds: {_words(better)} give more success than {_words(worse)}.",
+            f"{self.row}, {budget:g} seconds: {_words(better)} give more success than {_words(worse)}.",
             f"{told}; {in_words(more)} more.",
             "success more, paired by seed",
             more,
@@ -110,14 +114,16 @@ class FeedbackKinds:
         with styled():
             figure = canvas(8.0, 4.6)
             axes = figure.subplots()
-            for kind in dict.fromkeys(map(_kind, arms)):
-                own = sorted((arm for arm in arms if _kind(arm) == kind), key=self.cost)
+            for kind in dict.fromkeys(map(_kind, self.bought)):
+                own = sorted((arm for arm in self.bought if _kind(arm) == kind), key=self.cost)
                 values = np.array([last_mean(arms[arm], SUCCESS) for arm in own])
                 draw_mean(axes, [self.cost(arm) for arm in own], values, COLOURS[kind], _words(own[0]), "o-")
+            reached = float(np.mean(last_mean(arms[TRUE_ARM], SUCCESS)))
+            axes.axhline(reached, color="#999999", linestyle=":", label="the true reward")
             axes.set(xscale="log", xlabel="human seconds", ylabel="true success at the end", ylim=(-0.02, 1.02))
             axes.set_xticks(self.budgets, [f"{budget:g}" for budget in self.budgets])
             axes.minorticks_off()
-            axes.set_title("Mean over seeds and 95% interval")
+            axes.set_title(f"{self.row}: mean over seeds and 95% interval")
             label_lines(axes)
             save(figure, path)
 

@@ -158,6 +158,32 @@ def test_success_is_judged_from_the_true_pose_only():
             assert not batch.step(np.zeros((2, 2))).info["success"].any()
 
 
+def test_the_distance_goes_around_the_notebook():
+    middle = sum(layout.GOAL_DEPTH) / 2
+    end = layout.NOTEBOOK_HALF_SIZE[0] + layout.CASE_HALF_SIZE[0]
+    behind, beside = np.array([0.05, middle]), np.array([0.3, -0.05])
+    np.testing.assert_allclose(
+        layout.distance_to_goal(np.stack([behind, beside])), [0.05, np.hypot(0.3, middle + 0.05)]
+    )
+    in_front = np.array([[0.1, -0.2], [-0.1, -0.2]])
+    around = np.hypot(end - 0.1, 0.2) + np.hypot(end, middle)
+    np.testing.assert_allclose(layout.distance_to_goal(in_front), around)
+    y = np.linspace(-0.3, 0.3, 601)
+    for x in (0.0, 0.1, 0.16, 0.3):
+        way = layout.distance_to_goal(np.stack([np.full_like(y, x), y], axis=-1))
+        jumps = np.abs(np.diff(way))
+        assert jumps[y[1:] < -0.001].max() < 0.003, "no shorter way is missed, and none is invented"
+
+
+def test_paid_by_distance_true_poses_tell_the_reward():
+    env = make_env(observation="true_pose", reward="distance").make(3, 0)
+    env.reset(np.ones(3, bool))
+    out = env.step(np.full((3, 2), 0.5, np.float32))
+    np.testing.assert_allclose(out.env_reward, -layout.distance_to_goal(env.positions[:, 2:4]), rtol=1e-6)
+    told = env.env.reward_of(out.next_obs, np.zeros((3, 2)), out.next_obs)
+    np.testing.assert_allclose(told, out.env_reward, rtol=1e-5)
+
+
 def test_the_camera_projects_and_back():
     points = np.random.default_rng(0).uniform(-0.35, 0.35, (50, 2))
     np.testing.assert_allclose(unproject(project(points)), points, atol=1e-12)

@@ -19,7 +19,7 @@ BOUGHT = {
 
 
 def study(**changes):
-    given = {"budgets": (150, 600), "judged_at": 600, "seconds": SECONDS, "bought": BOUGHT}
+    given = {"row": "point", "budgets": (150, 600), "judged_at": 600, "seconds": SECONDS, "bought": BOUGHT}
     return FeedbackKinds(**given | changes)
 
 
@@ -31,7 +31,7 @@ def test_a_budget_buys_the_largest_arm_that_it_can_pay_for():
 
 
 def test_kinds_are_compared_at_equal_seconds(tmp_path):
-    arms = dict.fromkeys(BOUGHT, arm(steady(0.3))) | {"corrections_1": arm(steady(0.9))}
+    arms = dict.fromkeys(["true_reward", *BOUGHT], arm(steady(0.3))) | {"corrections_1": arm(steady(0.9))}
     found = study().judge(arms, range(100, 110))
     assert outcomes(found.verdicts) == "SRRR"
     assert found.details["bought_nothing"] == {"150": ["demonstrations", "yes_no"], "600": []}
