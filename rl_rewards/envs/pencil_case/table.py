@@ -149,7 +149,7 @@ class PencilCaseTable(HostEnvironment):
             return None
         return self.paid(next_obs[..., :2] * np.asarray(layout.TABLE_HALF_SIZE, np.float32))
 
-    def paid(self, case: layout.Positions) -> Float[Array, "*batch"]:
+    def paid(self, case: layout.Positions) -> Float[layout.Either, "*batch"]:
         """Return the true reward of the case's true positions [..., 2] in metres."""
         paid = -layout.distance_to_goal(case) if self.reward == "distance" else layout.is_success(case)
         return paid.astype(np.float32)

@@ -172,7 +172,7 @@ def test_the_distance_goes_around_the_notebook():
     for x in (0.0, 0.1, 0.16, 0.3):
         way = layout.distance_to_goal(np.stack([np.full_like(y, x), y], axis=-1))
         jumps = np.abs(np.diff(way))
-        assert jumps[y[1:] < -0.001].max() < 0.003, "no shorter way is missed, and none is invented"
+        assert jumps[y[1:] < -0.001].max() < 0.003, "in front of the notebook it has no jumps"
 
 
 def test_paid_by_distance_true_poses_tell_the_reward():

@@ -29,7 +29,7 @@ whether it is the first collision of its episode, and the speed if that has not 
 
 
 class Drives(NamedTuple):
-    """What the policy of one seed did, without exploration. Shares of time are shares of all steps."""
+    """The drives of one seed's policy, which does not explore. A share of time is a share of all steps."""
 
     standing: float  # share of time below 2 m/s
     tailgating: float  # share of time with a headway below CLOSE_HEADWAY, while not standing
