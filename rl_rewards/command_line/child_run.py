@@ -1,11 +1,17 @@
 """Starts other commands as processes of their own, for those that need several runs one after another."""
 
+import ctypes
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import IO
 
 from rl_rewards.command_line.exits import REFUSED, REQUEUE
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+
+PR_SET_PDEATHSIG = 1
+"""The number of Linux's prctl that asks for a signal when the parent ends (man 2 prctl)."""
 
 
 def child_run(arguments: Sequence[str], name: str) -> None:
@@ -33,3 +39,31 @@ def child_command(command: str, arguments: Sequence[str], name: str) -> None:
         raise TrainingFailed(
             f"{name[0].upper()}{name[1:]} did not finish (exit code {done.returncode}); start the command again."
         )
+
+
+def started_child(
+    command: Sequence[str], output: IO[str] | int | None = None, kept_open: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own, which Ctrl-C in the terminal does not reach, and return its process.
+
+    If this process is killed, the command gets SIGTERM: a run then saves everything and ends.
+
+    Args:
+        output: takes what the command prints; None for the console.
+        kept_open: descriptors that the command inherits; a file lock is held until it has ended, too.
+    """
+    return subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=tuple(kept_open),
+        preexec_fn=_ends_with_the_parent(),
+    )
+
+
+def _ends_with_the_parent() -> Callable[[], None] | None:
+    """Return what a new process does to get SIGTERM when its parent ends; None where the system cannot do that."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    return None if prctl is None else lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -110,8 +110,10 @@ def parse_json(text: str, where: str) -> Any:
 
 
 @contextmanager
-def locked(path: Path, busy: str, refusal: type[ConfigError] = ConfigError) -> Iterator[None]:
+def locked(path: Path, busy: str, refusal: type[ConfigError] = ConfigError) -> Iterator[IO[str]]:
     """Hold the lock file ``path`` while the block runs; the lock ends with the process, the file stays.
+
+    The block gets the open file: a child process that inherits it holds the lock, too, until it ends.
 
     The file names the process and the machine that hold the lock. On a file system without locks, only this entry is
     checked: if its process runs on this machine, the lock is taken; if it ran on another machine, a warning is printed.
@@ -135,7 +137,7 @@ def locked(path: Path, busy: str, refusal: type[ConfigError] = ConfigError) -> I
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}) + "\n")
         file.flush()
         try:
-            yield
+            yield file
         finally:
             file.truncate(0)
 

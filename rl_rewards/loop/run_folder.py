@@ -21,7 +21,7 @@ NEEDED = (*SECTIONS, "seed", "num_seeds", "total_env_steps", "demos", "video", "
 """The keys that a resumed run needs; an incomplete config.yaml lacks the last ones."""
 
 
-def only_process(folder: Path) -> AbstractContextManager[None]:
+def only_process(folder: Path) -> AbstractContextManager[object]:
     """Return the lock of the run or the study in ``folder``.
 
     Raises:

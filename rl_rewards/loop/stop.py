@@ -11,8 +11,6 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-import jax
-
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
 ANSWER = "Stopping after this round; press Ctrl-C again to stop now."
@@ -24,6 +22,8 @@ LATE = 0.005
 
 def until_ready(arrays: Any) -> None:
     """Wait for the arrays of a pytree; unlike JAX's own waiting, signals are handled meanwhile."""
+    import jax  # only here, because what starts runs as processes handles signals without it
+
     waited: list[Any] = [leaf for leaf in jax.tree.leaves(arrays) if isinstance(leaf, jax.Array)]
     started = time.monotonic()
     while not all(leaf.is_ready() for leaf in waited):
