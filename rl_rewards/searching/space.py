@@ -12,8 +12,10 @@ from rl_rewards.core.errors import ConfigError
 
 Kind = Literal["choices", "uniform", "log_uniform", "integers"]
 KINDS: tuple[Kind, ...] = ("choices", "uniform", "log_uniform", "integers")
-FORM = "a list of choices, {choices: [A, B]}, {uniform: [LOW, HIGH]}, {log_uniform: [LOW, HIGH]} or "
+FORM = (
+    "a list of choices, {choices: [A, B]}, {uniform: [LOW, HIGH]}, {log_uniform: [LOW, HIGH]} or "
     "{integers: [LOW, HIGH]}"
+)
 
 
 @dataclass(frozen=True)

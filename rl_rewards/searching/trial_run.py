@@ -78,10 +78,9 @@ def run_trial(
     """
     log = folder.with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
+    command = [*command, f"hydra.run.dir={json.dumps(str(folder))}"]
     for _ in range(ATTEMPTS):
-        code, why = _followed(
-            [*command, f"hydra.run.dir={json.dumps(str(folder))}"], folder, log, lock, watch, stopping
-        )
+        code, why = _followed(command, folder, log, lock, watch, stopping)
         if is_done(folder):
             return RunEnd()
         if why:

@@ -79,9 +79,8 @@ class Worker:
         ended = [one.user_attrs[OUTCOME] for one in self.trials.own() if OUTCOME in one.user_attrs]
         failed = [one for one in ended if one["ended"] == "failed"]
         if len(failed) == len(ended) >= MOST_FAILED:
-            raise TrainingFailed(
-                f"The first {len(failed)} trials have all failed, the last because: {failed[-1]['why']}"
-            )
+            why = failed[-1]["why"]
+            raise TrainingFailed(f"The first {len(failed)} trials have all failed, the last because: {why}")
 
 
 class Watched:

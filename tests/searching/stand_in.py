@@ -1,7 +1,7 @@
-"""A run that trains nothing: it writes metrics as a real one does, stops on SIGTERM with everything saved, and goes on.
+"""A run that trains nothing: it writes metrics as a real one does, stops on SIGTERM with all saved, and goes on.
 
-Its measure grows to ``1 - (x - 0.3)^2`` in five evaluations. ``fault`` makes it fail, or write NaN. It takes no library,
-so that it starts in a few milliseconds.
+Its measure grows to ``1 - (x - 0.3)^2`` in five evaluations. ``fault`` makes it fail, or write NaN. It imports no
+library, so that it starts in a few milliseconds.
 """
 
 import fcntl
@@ -20,13 +20,16 @@ def main(arguments):
     os.makedirs(folder, exist_ok=True)
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
-    alone = open(os.path.join(folder, "run.lock"), "w")
+    alone = open(os.path.join(folder, "run.lock"), "w")  # noqa: SIM115
     fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two at once in one folder fail
     if given.get("fault") == "fail":
         print("Error: it cannot be trained.", flush=True)
         return 1
     path = os.path.join(folder, "metrics.jsonl")
-    done = len(open(path).readlines()) if os.path.exists(path) else 0
+    done = 0
+    if os.path.exists(path):
+        with open(path) as rows:
+            done = len(rows.readlines())
     seeds, x = int(given["num_seeds"]), float(given["x"])
     with open(path, "a") as metrics, open(os.path.join(folder, "rounds.txt"), "a") as rounds:
         for number in range(done, ROUNDS):

@@ -1,4 +1,4 @@
-"""A worker in a process of its own, with the stand-in run: ``python -m tests.searching.worker_process FOLDER TRIALS``."""
+"""A worker in a process of its own, with the stand-in run: ``python -m tests.searching.worker_process FOLDER N``."""
 
 import sys
 from pathlib import Path
