@@ -49,7 +49,10 @@ def space_of(**dimension):
         ({"overrides": ["seed=3"]}, "seed is set by the search itself"),
         ({"overrides": ["hydra.run.dir=x"]}, r"hydra\.run\.dir is set by the search itself"),
         ({"space": {}}, "must have a space"),
-        (space_of(logunifrom=[1, 2]), r"space\.algorithm\.clip\.logunifrom is not a kind of values; did you mean log_unif"),
+        (
+            space_of(logunifrom=[1, 2]),
+            r"space\.algorithm\.clip\.logunifrom is not a kind of values; did you mean log_unif",
+        ),
         (space_of(uniform=[0.4, 0.1]), "must have its smaller end first"),
         (space_of(uniform=[0.1]), r"must be two numbers, \[LOW, HIGH\]"),
         (space_of(log_uniform=[0, 0.1]), "it must begin above 0"),
@@ -68,7 +71,8 @@ def test_a_mistake_is_named(file, changes, told):
 
 
 def test_the_words_of_a_configuration_are_those_of_a_run(file):
-    plan = read_plan(file(space={"algorithm.learning_rate": {"uniform": [0.0, 1.0]}, "algorithm.model.hidden": [[8], [8, 8]]}))
+    rates = {"uniform": [0.1, 1.0]}
+    plan = read_plan(file(space={"algorithm.learning_rate": rates, "algorithm.model.hidden": [[8], [8, 8]]}))
     assert plan.of_trial({"algorithm.learning_rate": 0.25, "algorithm.model.hidden": "[8,8]"}) == [
         "video=false", "report=false", "logger=none", "env=point", "reward=environment",
         "algorithm.learning_rate=0.25", "algorithm.model.hidden=[8,8]", "seed=0", "num_seeds=2",
