@@ -29,12 +29,15 @@ def main(arguments: list[str] | None = None) -> None:
         "--folder", type=Path, metavar="FOLDER",
         help="where everything is kept; default: outputs/searches/NAME, after the file",
     )  # fmt: skip
+    parser.add_argument(
+        "--trials", type=int, metavar="N", help="different configurations, instead of the number in the file"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--workers", type=int, default=1, metavar="N", help="processes on this machine; default: 1")
     how.add_argument(
         "--worker", action="store_true", help="be one of any number of workers, on any machine that shares the folder"
     )
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_intermixed_args(arguments)
     with guarded():
         _run(chosen)
 
@@ -49,7 +52,7 @@ def _run(chosen: argparse.Namespace) -> None:
     from rl_rewards.searching.plan import SEARCHED, find_space, read_plan
 
     path = find_space(chosen.space)
-    plan = read_plan(path, chosen.overrides)
+    plan = read_plan(path, chosen.overrides, chosen.trials)
     folder = chosen.folder or SEARCHED / path.stem
     from rl_rewards.searching.page import headline, looked_at, write_search
     from rl_rewards.searching.result import PAGE, keep_settings, summarise
@@ -59,7 +62,7 @@ def _run(chosen: argparse.Namespace) -> None:
     keep_settings(plan, folder)
     with StopRequest() as stop:
         if chosen.workers > 1:
-            words = [chosen.space, *chosen.overrides, "--folder", str(folder)]
+            words = [chosen.space, *chosen.overrides, "--folder", str(folder), "--trials", str(plan.trials)]
             if run_workers(words, chosen.workers, lambda: stop.name):
                 return  # one of them has written the report
         worker = Worker(plan, folder, lambda line: print(line, flush=True), lambda: stop.name)

@@ -76,7 +76,8 @@ def looked_at(counts: dict[str, int]) -> str:
     """Return how many configurations were looked at, in a sentence."""
     told = ", ".join(f"{counts[name]} {name}" for name in ("finished", "pruned", "failed"))
     again = f"; {counts['duplicates']} proposals repeated one of them" if counts["duplicates"] else ""
-    return f"{counts['looked_at']} configurations were looked at: {told}{again}."
+    looked = counts["looked_at"]
+    return f"{looked} configuration{'s were' if looked > 1 else ' was'} looked at: {told}{again}."
 
 
 def about(plan: SearchPlan) -> list[tuple[str, str]]:

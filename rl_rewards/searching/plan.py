@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -29,7 +29,8 @@ LONGER = ("trials", "report_seeds")
 Sampler = Literal["tpe", "random"]
 
 
-class SeedRange(NamedTuple):
+@dataclass(frozen=True)
+class SeedRange:
     """Seeds one after another, which a run trains in one program."""
 
     first: int
@@ -121,11 +122,12 @@ def find_space(name: str) -> Path:
     return CONFIGS / GROUP / f"{name}.yaml"
 
 
-def read_plan(path: Path, overrides: Sequence[str] = ()) -> SearchPlan:
+def read_plan(path: Path, overrides: Sequence[str] = (), trials: int | None = None) -> SearchPlan:
     """Return the plan in the file ``path``.
 
     Args:
         overrides: further ones of every trial; they replace those of the file with the same key.
+        trials: the number of trials; None: that of the file.
 
     Raises:
         ConfigError: if the file is not valid, or a configuration of its space does not compose.
@@ -140,7 +142,7 @@ def read_plan(path: Path, overrides: Sequence[str] = ()) -> SearchPlan:
         overrides=shared,
         space=read_space(raw["space"], where),
         sampler=raw["sampler"],
-        trials=raw["trials"],
+        trials=raw["trials"] if trials is None else trials,
         seeds=_seeds(raw["seeds"], f"{where}: seeds"),
         report_seeds=None if raw["report_seeds"] is None else _seeds(raw["report_seeds"], f"{where}: report_seeds"),
         measure=raw["measure"],

@@ -117,12 +117,12 @@ def until(condition):
 
 def test_a_killed_workers_trial_is_taken_over_from_where_it_was(tmp_path):
     """Killed outright and then resumed by two; asked to stop and then resumed by one."""
-    first = start(tmp_path, "3", "seconds=2.5")
+    first = start(tmp_path, "3", "seconds=1.5")
     until(lambda: any(len(rounds) > 1 for rounds in rounds_of(tmp_path)))
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    plan = small_plan(trials=3, overrides=("seconds=2.5",))
-    second = [start(tmp_path, "3", "seconds=2.5") for _ in range(2)]
+    plan = small_plan(trials=3, overrides=("seconds=1.5",))
+    second = [start(tmp_path, "3", "seconds=1.5") for _ in range(2)]
     assert [one.wait(60) for one in second] == [0, 0]
     assert outcomes(Trials(plan, tmp_path)) == ["finished"] * 3
     assert rounds_of(tmp_path) == [["0", "1", "2", "3", "4"]] * 3, "no round is trained twice"

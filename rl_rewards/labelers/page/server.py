@@ -287,7 +287,7 @@ def _not_saved(error: Exception) -> str:
     return f"Not saved: the label store{f' {where}' if where else ''} cannot be used now: {said or error}."
 
 
-def only_server(store: Path) -> AbstractContextManager[None]:
+def only_server(store: Path) -> AbstractContextManager[object]:
     """Return a lock for the only server of ``store``; it is held during the block and ends with the process.
 
     Raises:

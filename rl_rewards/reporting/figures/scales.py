@@ -14,11 +14,12 @@ Points = tuple[Sequence[float], Sequence[float]]
 
 @dataclass(frozen=True)
 class Scale:
-    """Positions of values between ``low`` and ``high``, as shares of an axis."""
+    """Positions of values between ``low`` and ``high``, as shares of an axis; ``whole`` axes have no ticks between."""
 
     low: float
     high: float
     log: bool = False
+    whole: bool = False
 
     def share(self, value: float) -> float:
         """Return 0 for ``low`` and 1 for ``high``; a value outside lies at the nearer end."""
@@ -36,6 +37,7 @@ class Scale:
         span = (self.high - self.low) or 1.0
         base = 10.0 ** math.floor(math.log10(span / count))
         step = min((m * base for m in (1, 2, 2.5, 5, 10)), key=lambda one: abs(span / one - count))
+        step = max(1.0, round(step)) if self.whole else step
         first = math.ceil(self.low / step - 1e-9)
         return [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
 

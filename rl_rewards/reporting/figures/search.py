@@ -29,7 +29,7 @@ def history_figure(trials: Sequence[Measured], measure: str) -> Drawing | None:
         Curve(([x for x, _ in steps], [y for _, y in steps]), "best so far", "goals", dots=False),
         *_marks([(float(one.trial), one) for one in trials]),
     ]
-    across = Across("trial", Scale(0.0, float(trials[-1].trial + 1)))
+    across = Across("trial", Scale(0.0, float(trials[-1].trial + 1), whole=True))
     alt = f"{measure} of {len(trials)} trials, and the best so far."
     caption = "A ring is a trial that was stopped early, at the measure of its last evaluation."
     return Drawing("History", caption, [chart([Panel(measure, curves, height=220)], across, alt)])
