@@ -1,8 +1,8 @@
 """Searches with workers that are killed again and again, and checks that every trial was trained and counted once.
 
 ``python -m scripts.measure_search [--trials 64] [--every 60] [--out FOLDER]`` starts two workers, kills one of them
-outright (SIGKILL) every minute and starts another in its place. When half of the trials have ended, all are asked to stop,
-and three workers go on. It writes scripts/results/search_kills.json.
+outright (SIGKILL) every minute and starts another in its place. When half of the trials have ended, all are asked to
+stop, and three workers go on. It writes scripts/results/search_kills.json.
 """
 
 import argparse
@@ -41,9 +41,13 @@ def main() -> None:
     provenance, started = code(), time.monotonic()
     kills = searched(plan, chosen.out, chosen.every)
     found = checked(plan, chosen.out) | {
-        "kills": kills, "every_seconds": chosen.every, "workers": [FIRST, THEN],
-        "seconds": round(time.monotonic() - started), "command": ["python", "-m", "scripts.measure_search"], **provenance,
-    }  # fmt: skip
+        "kills": kills,
+        "every_seconds": chosen.every,
+        "workers": [FIRST, THEN],
+        "seconds": round(time.monotonic() - started),
+        "command": "python -m scripts.measure_search",
+        **provenance,
+    }
     print(json.dumps(strict(found), indent=1))
     RESULTS.write_text(json.dumps(strict(found), indent=1) + "\n", encoding="utf-8")
 
