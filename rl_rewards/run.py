@@ -52,6 +52,10 @@ def main() -> None:
         with guarded():
             sys.argv[1:] = mended(arguments)
             sweep.check_launcher(arguments)
+            if any(one.startswith("hydra/launcher=") for one in arguments):
+                from rl_rewards.clusters.launcher import register
+
+                register()
             _hydra_main()
 
 

@@ -7,6 +7,7 @@ import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
+from rl_rewards.clusters.engines import WHERE
 from rl_rewards.command_line.exits import guarded
 from rl_rewards.core.checks import require
 
@@ -33,10 +34,17 @@ def main(arguments: list[str] | None = None) -> None:
         "--trials", type=int, metavar="N", help="different configurations, instead of the number in the file"
     )
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--workers", type=int, default=1, metavar="N", help="processes on this machine; default: 1")
+    how.add_argument("--workers", type=int, default=1, metavar="N", help="start N workers; default: 1")
     how.add_argument(
         "--worker", action="store_true", help="be one of any number of workers, on any machine that shares the folder"
     )
+    parser.add_argument(
+        "--on", choices=WHERE, default="processes", help="where workers run; default: processes of this machine"
+    )
+    parser.add_argument(
+        "--resources", nargs="+", default=[], metavar="NAME=VALUE",
+        help="what a worker on SLURM or Ray needs, such as minutes=240 cpus=4 gpus=1 partition=long",
+    )  # fmt: skip
     chosen = parser.parse_intermixed_args(arguments)
     with guarded():
         _run(chosen)
@@ -48,10 +56,11 @@ def _run(chosen: argparse.Namespace) -> None:
         find_spec("optuna") is not None,
         "a search needs the package optuna, which is not installed; pip install 'rl_rewards[search]'.",
     )
+    from rl_rewards.clusters.engines import resources_of
     from rl_rewards.loop.stop import StopRequest
     from rl_rewards.searching.plan import SEARCHED, find_space, read_plan
 
-    path = find_space(chosen.space)
+    path, resources = find_space(chosen.space), resources_of(chosen.resources)
     plan = read_plan(path, chosen.overrides, chosen.trials)
     folder = chosen.folder or SEARCHED / path.stem
     from rl_rewards.searching.page import headline, looked_at, write_search
@@ -61,10 +70,9 @@ def _run(chosen: argparse.Namespace) -> None:
 
     keep_settings(plan, folder)
     with StopRequest() as stop:
-        if chosen.workers > 1:
-            words = [chosen.space, *chosen.overrides, "--folder", str(folder), "--trials", str(plan.trials)]
-            if run_workers(words, chosen.workers, lambda: stop.name):
-                return  # one of them has written the report
+        if not chosen.worker and (chosen.workers > 1 or chosen.on != "processes"):
+            words = [str(path.absolute()), *chosen.overrides, "--trials", str(plan.trials)]
+            run_workers(words, folder, chosen.workers, chosen.on, resources, lambda: stop.name)
         worker = Worker(plan, folder, lambda line: print(line, flush=True), lambda: stop.name)
         worker.work()
         found = summarise(worker.trials, folder, lambda: stop.name)

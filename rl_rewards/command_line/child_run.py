@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO
 
 from rl_rewards.command_line.exits import REFUSED, REQUEUE
 from rl_rewards.core.errors import ConfigError, Stopped, TrainingFailed
+from rl_rewards.core.files import read_json
 
 PR_SET_PDEATHSIG = 1
 """The number of Linux's prctl that asks for a signal when the parent ends (man 2 prctl)."""
@@ -67,3 +69,19 @@ def _ends_with_the_parent() -> Callable[[], None] | None:
     """Return what a new process does to get SIGTERM when its parent ends; None where the system cannot do that."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     return None if prctl is None else lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def reason(folder: Path, log: Path, code: int) -> str:
+    """Return why a run failed, in one sentence.
+
+    Args:
+        folder: the run's.
+        log: what it printed.
+        code: its exit code.
+    """
+    try:
+        return str(read_json(folder / "FAILED.json")["error"]).splitlines()[0]
+    except (ConfigError, KeyError, IndexError):
+        said = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+        errors = [line.removeprefix("Error: ") for line in said if line.startswith("Error: ")]
+        return errors[-1] if errors else f"exit code {code}; see {log}"

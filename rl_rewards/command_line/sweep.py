@@ -57,11 +57,11 @@ def _digest(text: str) -> str:
 OmegaConf.register_new_resolver("override_hash", override_hash, replace=True)
 
 LAUNCHERS = {
-    "joblib": ("hydra_joblib_launcher", "joblib"),
-    "submitit_local": ("hydra_submitit_launcher", "submitit"),
-    "submitit_slurm": ("hydra_submitit_launcher", "submitit"),
+    "joblib": ("hydra_plugins.hydra_joblib_launcher", "joblib"),
+    "slurm": ("submitit", "submitit"),
+    "ray": ("ray", "ray"),
 }
-"""Launchers that are separate packages: the plugin's module and the extra that installs it."""
+"""Launchers that need a package: its module, and the extra that installs it."""
 
 
 def check_launcher(arguments: list[str]) -> None:
@@ -71,11 +71,19 @@ def check_launcher(arguments: list[str]) -> None:
         if key != "hydra/launcher" or launcher not in LAUNCHERS:
             continue
         module, extra = LAUNCHERS[launcher]
+        name = module.removeprefix("hydra_plugins.").replace("_", "-")
         require(
-            find_spec(f"hydra_plugins.{module}") is not None,
-            f"{argument} needs the package {module.replace('_', '-')}, which is not installed; "
-            f"pip install 'rl_rewards[{extra}]', or leave the launcher out to run one job after another.",
+            _is_installed(module),
+            f"{argument} needs the package {name}, which is not installed; pip install 'rl_rewards[{extra}]', or leave "
+            "the launcher out to run one job after another.",
         )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it is in
+        return False
 
 
 SCORES = ("eval/success", "eval/true_return", "eval/unpaid_return", "eval/learned_return")
@@ -130,13 +138,20 @@ def record_failure(run_dir: Path, error: Exception) -> float:
     print(
         f"Error: {error or type(error).__name__}\nThe sweep continues; see {run_dir / 'FAILED.json'}.", file=sys.stderr
     )
-    with suppress(ConfigError, KeyError, TypeError, ValueError):
-        return float(read_json(run_dir / "FAILED.json")["score"])
+    if (known := failed_score(run_dir)) is not None:
+        return known
     with suppress(OSError):
         run_dir.mkdir(parents=True, exist_ok=True)
     has_success = _has_success(run_dir)
     write_failed(run_dir, error, has_success, [])
     return worst_score(has_success)
+
+
+def failed_score(run_dir: Path) -> float | None:
+    """Return the score of a failed job; None for any other."""
+    with suppress(ConfigError, KeyError, TypeError, ValueError):
+        return float(read_json(run_dir / "FAILED.json")["score"])
+    return None
 
 
 def release() -> None:

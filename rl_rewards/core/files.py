@@ -5,8 +5,9 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -140,6 +141,23 @@ def locked(path: Path, busy: str, refusal: type[ConfigError] = ConfigError) -> I
             yield file
         finally:
             file.truncate(0)
+
+
+@contextmanager
+def locked_within(seconds: float, path: Path, busy: str, refusal: type[ConfigError] = ConfigError) -> Iterator[IO[str]]:
+    """Hold the lock file ``path`` as :func:`locked` does, after waiting until it is free for up to ``seconds``."""
+    until, pause = time.monotonic() + seconds, 0.02
+    with ExitStack() as held:
+        while True:
+            try:
+                file = held.enter_context(locked(path, busy, refusal))
+                break
+            except refusal:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(pause)
+            pause = min(1.5 * pause, 0.5)
+        yield file
 
 
 def is_held(path: Path) -> bool:

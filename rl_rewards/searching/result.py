@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import FolderInUse, TrainingFailed
-from rl_rewards.core.files import locked, read_json, write_whole
+from rl_rewards.core.files import locked_within, read_json, write_whole
 from rl_rewards.core.intervals import mean_interval
 from rl_rewards.core.strict_json import strict
 from rl_rewards.loop.provenance import code
@@ -24,6 +24,8 @@ from rl_rewards.searching.trials import DUPLICATE, OUTCOME, Trials, one_at_a_tim
 from rl_rewards.searching.worker import finished
 
 SETTINGS, RESULT, PAGE, REPORTED, FINISHING = "settings.json", "search.json", "report.html", "report", "report.lock"
+PATIENCE = 120.0
+"""Seconds in which the lock of the report must become free."""
 FEWEST = 8
 """Finished trials that the importance of keys needs."""
 
@@ -93,7 +95,8 @@ def summarise(
     """Train the best configuration on the report seeds unless that is done, and return what the search has found.
 
     Returns:
-        None if another worker is doing that.
+        None if another worker is doing that. The run of one that was killed holds the lock until it has saved
+        everything, so that the lock is waited for.
 
     Raises:
         Stopped: when this process was asked to stop.
@@ -103,7 +106,7 @@ def summarise(
     if best is None or measure is None:
         raise TrainingFailed(f"No trial has finished: {_in_words(_counts(trials))}. The logs are in {folder}.")
     try:
-        with locked(folder / FINISHING, "", FolderInUse) as lock:
+        with locked_within(PATIENCE, folder / FINISHING, "", FolderInUse) as lock:
             report, run_dir = None, folder / REPORTED / plan.digest(best.params)
             if plan.report_seeds is not None:
                 run_dir = run_dir.with_name(f"{run_dir.name}_{plan.report_seeds.words}")

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rl_rewards.command_line.child_run import started_child
+from rl_rewards.command_line.child_run import reason, started_child
 from rl_rewards.command_line.exits import REQUEUE
 from rl_rewards.command_line.sweep import SCORES
-from rl_rewards.core.errors import ConfigError, Stopped
-from rl_rewards.core.files import read_json
+from rl_rewards.core.errors import Stopped
 from rl_rewards.core.seed_rows import Row, values
 from rl_rewards.reporting.run_files import number
 
@@ -143,13 +142,3 @@ def per_seed(row: Row, measure: str, count: int) -> list[float]:
     listed: Sequence[Any] = value if isinstance(value, list) else [value]
     found = [number(one) for one in listed]
     return [math.nan if one is None else one for one in found] + [math.nan] * (count - len(found))
-
-
-def reason(folder: Path, log: Path, code: int) -> str:
-    """Return why a run failed, in one sentence."""
-    try:
-        return str(read_json(folder / "FAILED.json")["error"]).splitlines()[0]
-    except (ConfigError, KeyError, IndexError):
-        said = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-        errors = [line.removeprefix("Error: ") for line in said if line.startswith("Error: ")]
-        return errors[-1] if errors else f"exit code {code}; see {log}"

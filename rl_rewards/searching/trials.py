@@ -4,8 +4,8 @@ A worker that takes a trial holds the trial's lock, which the process of its run
 and whose lock is free belongs to a worker that is dead: whoever sees it first takes it over.
 """
 
+import math
 import random
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rl_rewards.core.errors import FolderInUse
-from rl_rewards.core.files import locked
+from rl_rewards.core.files import locked, locked_within
 from rl_rewards.searching.plan import SearchPlan
 from rl_rewards.searching.pruning import judged
 from rl_rewards.searching.space import Dimension, size
@@ -33,7 +33,6 @@ REPEATED = 10
 """After so many proposals one after another that are known already, a configuration is drawn at random."""
 ENUMERATED = 10_000
 """A space of at most so many configurations is listed to find one that is not known."""
-RETRIED = 0.05  # seconds between attempts to get the lock of the search
 
 
 @dataclass(frozen=True)
@@ -205,13 +204,7 @@ class Trials:
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
     """Wait until no other worker of the search proposes a trial, and keep the others waiting for the block."""
-    with ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(locked(folder / ASKING, "", FolderInUse))
-                break
-            except FolderInUse:
-                time.sleep(RETRIED)
+    with locked_within(math.inf, folder / ASKING, "", FolderInUse):
         yield
 
 

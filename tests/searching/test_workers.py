@@ -144,3 +144,17 @@ def test_a_folder_has_one_search(tmp_path):
     keep_settings(small_plan(trials=9, report_seeds=SeedRange(50, 1)), tmp_path)
     with pytest.raises(ConfigError, match="has a search with another value of sampler"):
         keep_settings(small_plan(sampler="random"), tmp_path)
+
+
+def test_the_report_of_a_killed_worker_is_written_by_the_next(tmp_path):
+    """Its run still holds the lock of the report when the next worker comes."""
+    plan = small_plan(trials=1, report_seeds=SeedRange(100, 2))
+    worker, _ = worked(plan, tmp_path)
+    held = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", "import fcntl, sys, time\n"
+         "with open(sys.argv[1], 'a') as f: fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); time.sleep(0.5)",
+         str(tmp_path / "report.lock")], stdout=subprocess.PIPE
+    )  # fmt: skip
+    held.stdout.readline()
+    assert summarise(worker.trials, tmp_path, lambda: None, COMMAND) is not None and held.wait() == 0
+    assert (tmp_path / "search.json").is_file()
