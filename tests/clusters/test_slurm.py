@@ -48,6 +48,7 @@ def test_a_job_whose_machine_is_lost_goes_on_elsewhere(tmp_path, cluster, monkey
     from submitit.slurm.slurm import SlurmJob
 
     monkeypatch.setattr(SlurmJob.watcher, "_delay_s", 0.1)
+    monkeypatch.setattr(SlurmJob, "_results_timeout_s", 0.5)
     monkeypatch.setattr("rl_rewards.clusters.slurm.PREEMPTED_FOR", 0.2)
     hit = []
 
