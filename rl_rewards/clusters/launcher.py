@@ -95,7 +95,7 @@ def register() -> None:
         plugins = sys.modules[PLUGINS] = ModuleType(PLUGINS)
         plugins.__path__ = []
     sys.modules[OURS] = sys.modules[__name__]
-    plugins.rl_rewards = sys.modules[__name__]
+    setattr(plugins, OURS.rpartition(".")[2], sys.modules[__name__])
     Plugins.instance().register(ClusterLauncher)
 
 

@@ -7,7 +7,7 @@ from rl_rewards.core.errors import ConfigError, Stopped
 from tests.clusters.engines import jobs, trained
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def sweep(tmp_path) -> Path:
     write_fake_run(folder / "a", rounds=20, seed=0)
     write_fake_run(folder / "b", rounds=20, seed=1)
     write_fake_run(folder / "c", rounds=20, evaluate_every=2, seed=0, learning_rate=0.001, exploited=True)
-    (folder / ".submitit").mkdir()
+    (folder / ".jobs").mkdir()
     (folder / "c" / ".hydra").mkdir()
     (folder / "c" / ".hydra" / "config.yaml").write_text("a: 1\n")
     return folder
