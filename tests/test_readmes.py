@@ -43,7 +43,7 @@ RUN_BY = {
     r"python -m rl_rewards\.lint( |$)": "tests/test_lint.py",
     r"python -m rl_rewards\.play ": "tests/test_play.py",
     r"python -m rl_rewards\.search_reward ": "tests/reward_search/test_search.py",
-    r"python -m rl_rewards\.search ": "tests/searching/test_command.py",
+    r"python -m rl_rewards\.search( |$)": "tests/searching/test_command.py",
     r"python -m rl_rewards\.advise": "tests/test_advise.py",
     r"python -m rl_rewards\.runs": "tests/test_list_runs.py",
     r"python -m rl_rewards\.(run|data|report|calibrate|label) ": HERE,

@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from rl_rewards.clusters.engines import resources_of
+from rl_rewards.clusters.engines import as_resources, resources_of
 from rl_rewards.clusters.jobs import LOST, RETRIES, Job, Resources, keep_going
 from rl_rewards.clusters.node import run_here
 from rl_rewards.clusters.processes import Processes
+from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.exits import REQUEUE
 from rl_rewards.core.errors import ConfigError, Stopped
 from tests.clusters.engines import jobs, trained
@@ -37,6 +39,13 @@ def test_a_mistake_in_resources_is_named(words, told):
 def test_resources_are_read_from_words():
     found = resources_of(["minutes=60", "partition=long", "memory_gb=1.5", "extra={constraint: a100}"])
     assert found == Resources(minutes=60, partition="long", memory_gb=1.5, extra={"constraint": "a100"})
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "hydra" / "launcher").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_settings_of_launchers_are_resources(path):
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert given.pop("_target_") == "hydra_plugins.rl_rewards.ClusterLauncher" and given.pop("where") == path.stem
+    assert as_resources(given)
 
 
 def test_jobs_wait_for_room(tmp_path):
