@@ -1,6 +1,7 @@
 """Small jobs, and stand-ins for engines, for the tests of clusters."""
 
 import sys
+import time
 from pathlib import Path
 
 from rl_rewards.clusters.jobs import Job
@@ -47,3 +48,12 @@ def trained(folder: Path, count: int) -> bool:
         and (folder / str(i) / "DONE").read_text(encoding="utf-8") == "done\n"
         for i in range(count)
     )
+
+
+def until(condition) -> None:
+    """Wait until ``condition`` holds; fail if it does not within a minute."""
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never happened")

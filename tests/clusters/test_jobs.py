@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from rl_rewards.clusters.processes import Processes
 from rl_rewards.command_line.choices import CONFIGS
 from rl_rewards.command_line.exits import REQUEUE
 from rl_rewards.core.errors import ConfigError, Stopped
-from tests.clusters.engines import jobs, trained
+from tests.clusters.engines import jobs, trained, until
 
 
 def nobody() -> None:
@@ -104,13 +105,14 @@ def test_all_stop_when_this_process_is_asked_to(tmp_path):
 def test_a_signal_on_the_node_is_passed_on(tmp_path, number):
     (job,) = jobs(tmp_path, 1, 1.0)
     before = signal.getsignal(number)
-    pid = os.fork()
-    if pid == 0:  # sends the signal once the job has begun
-        while not Path(job.folder, "steps.txt").exists():
-            pass
-        os.kill(os.getppid(), number)
-        os._exit(0)
+
+    def send():
+        until(Path(job.folder, "steps.txt").exists)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=send)
+    thread.start()
     assert run_here(job) == REQUEUE
-    os.waitpid(pid, 0)
+    thread.join()
     assert signal.getsignal(number) == before
     assert run_here(job) == 0 and trained(tmp_path, 1)

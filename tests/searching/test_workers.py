@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from rl_rewards.searching.pruning import judged
 from rl_rewards.searching.result import keep_settings, summarise
 from rl_rewards.searching.trials import DUPLICATE, OUTCOME, Trials
 from rl_rewards.searching.worker import Worker
+from tests.clusters.engines import until
 from tests.searching.small import COMMAND, small_plan, worked
 
 ROOT = Path(__file__).parents[2]
@@ -105,14 +105,6 @@ def test_two_workers_share_the_trials(tmp_path):
 
 def start(folder, *arguments):
     return subprocess.Popen([sys.executable, "-m", "tests.searching.worker_process", str(folder), *arguments], cwd=ROOT)
-
-
-def until(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never happened")
 
 
 def test_a_killed_workers_trial_is_taken_over_from_where_it_was(tmp_path):
