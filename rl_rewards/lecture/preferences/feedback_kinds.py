@@ -18,7 +18,7 @@ from rl_rewards.reporting.figures.line_labels import label_lines
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.studies.base import Findings
 from rl_rewards.studies.claims import PRACTICAL, Claim, at_least, in_words, less
-from rl_rewards.studies.drawing import canvas, draw_mean, save
+from rl_rewards.studies.drawing import ON_TOP, canvas, save
 from rl_rewards.studies.measures import SUCCESS, last_mean
 
 COLOURS = {
@@ -30,6 +30,8 @@ PREDICTED = (("corrections", "pairs"), ("descriptions", "pairs"))
 PREDICTED_ONCE = (("pairs", "ratings"), ("yes_no", "pictures"), ("corrections", "demonstrations"))
 """The same, claimed at one budget."""
 TRUE_ARM = "true_reward"
+APART = 1.04
+"""The ratio between the places of two neighbouring kinds in the figure, so that their intervals do not lie on each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,16 +116,30 @@ class FeedbackKinds:
         with styled():
             figure = canvas(8.0, 4.6)
             axes = figure.subplots()
-            for kind in dict.fromkeys(map(_kind, self.bought)):
+            kinds = list(dict.fromkeys(map(_kind, self.bought)))
+            for place, kind in enumerate(kinds):
                 own = sorted((arm for arm in self.bought if _kind(arm) == kind), key=self.cost)
-                values = np.array([last_mean(arms[arm], SUCCESS) for arm in own])
-                draw_mean(axes, [self.cost(arm) for arm in own], values, COLOURS[kind], _words(own[0]), "o-")
+                beside = APART ** (place - len(kinds) // 2)
+                found = np.array([mean_interval(last_mean(arms[arm], SUCCESS)) for arm in own])
+                axes.errorbar(
+                    [self.cost(arm) * beside for arm in own],
+                    found[:, 0],
+                    np.abs(found[:, 1:] - found[:, :1]).T,
+                    fmt="o-",
+                    color=COLOURS[kind],
+                    label=_words(own[0]),
+                    capsize=2,
+                    elinewidth=1.0,
+                    **ON_TOP,
+                )
             reached = float(np.mean(last_mean(arms[TRUE_ARM], SUCCESS)))
             axes.axhline(reached, color="#999999", linestyle=":", label="the true reward")
             axes.set(xscale="log", xlabel="human seconds", ylabel="true success at the end", ylim=(-0.02, 1.02))
             axes.set_xticks(self.budgets, [f"{budget:g}" for budget in self.budgets])
             axes.minorticks_off()
-            axes.set_title(f"{self.row}: mean over seeds and 95% interval")
+            axes.set_title(
+                f"{self.row}: mean over seeds and 95% interval; kinds of equal cost are drawn beside each other"
+            )
             label_lines(axes)
             save(figure, path)
 
