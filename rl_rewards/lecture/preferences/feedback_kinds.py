@@ -31,7 +31,7 @@ PREDICTED_ONCE = (("pairs", "ratings"), ("yes_no", "pictures"), ("corrections", 
 """The same, claimed at one budget."""
 TRUE_ARM = "true_reward"
 APART = 1.04
-"""The ratio between the places of two neighbouring kinds in the figure, so that their intervals do not lie on each other."""
+"""The ratio between the places of two kinds in the figure, so that their intervals do not lie on each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class FeedbackKinds:
             axes.set_xticks(self.budgets, [f"{budget:g}" for budget in self.budgets])
             axes.minorticks_off()
             axes.set_title(
-                f"{self.row}: mean over seeds and 95% interval; kinds of equal cost are drawn beside each other"
+                f"{self.row}: mean over seeds and 95% interval; equal costs are drawn beside each other"
             )
             label_lines(axes)
             save(figure, path)
