@@ -1,6 +1,7 @@
 """The random keys of a run, all of one implementation."""
 
 import jax
+from jax.interpreters import mlir
 from jaxtyping import Array, Int, UInt32
 
 from rl_rewards.core.types import Key
@@ -18,3 +19,19 @@ def new_key(seed: int | Int[Array, ""]) -> Key:
 def key_from_data(data: UInt32[Array, "*batch 2"]) -> Key:
     """Return the keys [*batch] whose ``jax.random.key_data`` is ``data``."""
     return jax.random.wrap_key_data(data, impl=IMPLEMENTATION)
+
+
+def lower_for_several_devices() -> None:
+    """Let Philox compile for several devices.
+
+    It needs the upper half of a product of two 32-bit numbers, ``mulhi``, which jaxlib 0.10.2 compiles for one device
+    only. Here it is made of products of 16-bit halves, which has the same bits and takes more time.
+    """
+    mlir.register_lowering(jax.lax.mulhi_p, mlir.lower_fun(_upper_half, multiple_results=False))
+
+
+def _upper_half(x: UInt32[Array, "*batch"], y: UInt32[Array, "*batch"]) -> UInt32[Array, "*batch"]:
+    x_low, x_high, y_low, y_high = x & 0xFFFF, x >> 16, y & 0xFFFF, y >> 16
+    crossed, other = x_low * y_high, x_high * y_low
+    carried = (x_low * y_low >> 16) + (crossed & 0xFFFF) + (other & 0xFFFF)
+    return x_high * y_high + (crossed >> 16) + (other >> 16) + (carried >> 16)

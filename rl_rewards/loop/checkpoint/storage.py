@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import jax
+
 from rl_rewards.core.errors import as_os_error
 
 META = "meta"
@@ -68,8 +70,13 @@ class Storage:
         return self._restored(step, {META: self._orbax.args.JsonRestore()})[META]
 
     def restore(self, step: int, shapes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the items that ``shapes`` names, with its structure, shapes and dtypes."""
-        return self._restored(step, {name: self._orbax.args.StandardRestore(one) for name, one in shapes.items()})
+        """Return the items that ``shapes`` names, with its structure, shapes and dtypes, on the first device.
+
+        They may have been saved from any number of devices.
+        """
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        placed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), dict(shapes))
+        return self._restored(step, {name: self._orbax.args.StandardRestore(one) for name, one in placed.items()})
 
     def _restored(self, step: int | None, wanted: dict[str, Any]) -> Any:
         return self._manager.restore(step, args=self._orbax.args.Composite(**wanted))
