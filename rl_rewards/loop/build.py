@@ -51,9 +51,8 @@ def build(config: Config, run_dir: Path | None = None) -> Experiment:
     env = source.wrap_env(env)
     algorithm = build_algorithm(plain, env.spec, source, settings.total_env_steps)
     labeling = build_labeling(plain) if asks(source) else None
-    parts = Parts(
-        env, source, algorithm, Seeds(settings.num_seeds, devices_for(settings.placement, settings.num_seeds)), labeling
-    )
+    seeds = Seeds(settings.num_seeds, devices_for(settings.placement, settings.num_seeds))
+    parts = Parts(env, source, algorithm, seeds, labeling)
     if settings.keep_replay and not parts.offline:
         parts = parts._replace(recorded_steps=rounds_of(parts, settings.total_env_steps) * parts.steps_per_round)
     check(parts, settings)

@@ -24,15 +24,12 @@ def _devices_for(wanted: int | str, num_seeds: int) -> int:
     if wanted == "auto":
         return max(n for n in range(1, min(found, num_seeds) + 1) if num_seeds % n == 0)
     assert isinstance(wanted, int), "the settings are checked"
+    platform = jax.default_backend()
+    several = f", or set XLA_FLAGS=--xla_force_host_platform_device_count={wanted}, which divides the CPU"
     require(
         wanted <= found,
-        f"placement.devices={wanted}, but JAX finds {found} {jax.default_backend()} "
-        f"{'device' if found == 1 else 'devices'} here; choose placement.devices=auto"
-        + (
-            f", or set XLA_FLAGS=--xla_force_host_platform_device_count={wanted} to divide the CPU."
-            if _on_cpu()
-            else "."
-        ),
+        f"placement.devices={wanted}, but JAX finds {found} {platform} {'device' if found == 1 else 'devices'} here; "
+        f"choose placement.devices=auto{several if platform == 'cpu' else ''}.",
     )
     require(
         num_seeds % wanted == 0,
@@ -40,7 +37,3 @@ def _devices_for(wanted: int | str, num_seeds: int) -> int:
         "or placement.devices=auto.",
     )
     return wanted
-
-
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
