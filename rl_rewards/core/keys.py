@@ -1,6 +1,7 @@
 """The random keys of a run, all of one implementation."""
 
 import jax
+import jax.numpy as jnp
 from jax.interpreters import mlir
 from jaxtyping import Array, Int, UInt32
 
@@ -25,13 +26,12 @@ def lower_for_several_devices() -> None:
     """Let Philox compile for several devices.
 
     It needs the upper half of a product of two 32-bit numbers, ``mulhi``, which jaxlib 0.10.2 compiles for one device
-    only. Here it is made of products of 16-bit halves, which has the same bits and takes more time.
+    only. Here it is the product of 64-bit numbers, which has the same bits and takes as long.
     """
     mlir.register_lowering(jax.lax.mulhi_p, mlir.lower_fun(_upper_half, multiple_results=False))
 
 
 def _upper_half(x: UInt32[Array, "*batch"], y: UInt32[Array, "*batch"]) -> UInt32[Array, "*batch"]:
-    x_low, x_high, y_low, y_high = x & 0xFFFF, x >> 16, y & 0xFFFF, y >> 16
-    crossed, other = x_low * y_high, x_high * y_low
-    carried = (x_low * y_low >> 16) + (crossed & 0xFFFF) + (other & 0xFFFF)
-    return x_high * y_high + (crossed >> 16) + (other >> 16) + (carried >> 16)
+    with jax.enable_x64(True):
+        product = jnp.multiply(x.astype(jnp.uint64), y.astype(jnp.uint64))
+        return (product >> jnp.uint64(32)).astype(jnp.uint32)

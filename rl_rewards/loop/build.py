@@ -46,12 +46,12 @@ def build(config: Config, run_dir: Path | None = None) -> Experiment:
         ConfigError: when a value or a combination cannot work.
     """
     plain, settings = plain_values(config), build_settings(config)
+    seeds = Seeds(settings.num_seeds, devices_for(settings.placement, settings.num_seeds))
     env = build_env(plain)
     source = build_source(plain["reward"], env.spec, run_dir, settings.seeds, settings.trust)
     env = source.wrap_env(env)
     algorithm = build_algorithm(plain, env.spec, source, settings.total_env_steps)
     labeling = build_labeling(plain) if asks(source) else None
-    seeds = Seeds(settings.num_seeds, devices_for(settings.placement, settings.num_seeds))
     parts = Parts(env, source, algorithm, seeds, labeling)
     if settings.keep_replay and not parts.offline:
         parts = parts._replace(recorded_steps=rounds_of(parts, settings.total_env_steps) * parts.steps_per_round)

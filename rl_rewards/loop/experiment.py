@@ -121,7 +121,7 @@ def _start_or_restore(
     # Only shapes, because a fresh state beside the restored one might not fit into memory. Earlier versions always had
     # a replay ring.
     shapes, older = (state_shapes(parts, ring) for ring in (False, True))
-    restored = checkpoints.restore((shapes, older), data_hash, rows)
+    restored = checkpoints.restore((shapes, older), data_hash, rows, parts.seeds.sharding)
     host.load(restored.host_env)
     state = restored.state if shapes.replay is not None else restored.state.replace(replay=None)
     if not parts.env.spec.restores and not parts.offline:  # fresh episodes need a fresh memory of the policy

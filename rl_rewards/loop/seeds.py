@@ -43,6 +43,11 @@ class Seeds:
     def _mesh(self) -> jax.sharding.Mesh:
         return jax.sharding.Mesh(np.array(jax.local_devices()[: self.devices]), (AXIS,))
 
+    @property
+    def sharding(self) -> NamedSharding | None:
+        """The placement of arrays [S, ...] on the devices; None for one device."""
+        return None if self.devices == 1 else NamedSharding(self._mesh, DIVIDED)
+
     def place(self, tree: Any, in_axes: Any = 0) -> Any:
         """Return ``tree`` on the devices that train its seeds.
 

@@ -84,12 +84,14 @@ class PretrainSettings:
 class PlacementSettings:
     """The devices that a run uses (the key ``placement``)."""
 
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"  # the kind of devices; auto: the kind that JAX prefers
     devices: int | Literal["auto"] = "auto"  # among which the seeds are divided; auto: as many as divide num_seeds
 
     def __post_init__(self) -> None:
         devices = self.devices
         good = devices == "auto" or (type(devices) is int and devices > 0)
         require(good, f"placement.devices={devices} must be auto or a whole number of at least 1.")
+        _check(self, "placement")
 
 
 @dataclass(frozen=True, kw_only=True)

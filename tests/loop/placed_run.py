@@ -1,14 +1,12 @@
-"""``python -m tests.loop.placed_run FOLDER OVERRIDES``: a small run in a process that has four CPU devices.
+"""``python -m tests.loop.placed_run EVALUATED RUN ...``: small runs, one after another, in a process of their own.
 
-Prints as JSON which collective operations the compiled round has. JAX counts its devices once in a process.
+EVALUATED is true or false; a run is a JSON list of its folder and its overrides. JAX finds its devices once in a
+process: the first run makes them. Prints as JSON, for each run, the collective operations in its compiled round.
 """
 
 import json
-import os
 import sys
 from pathlib import Path
-
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
 
 from rl_rewards.loop import experiment, rounds
 from tests.runs import run_here
@@ -16,17 +14,23 @@ from tests.runs import run_here
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 
 
-def main(folder: str, *overrides: str) -> None:
-    programs: list[str] = []
+class Kept(rounds.Rounds):
+    """Keeps the text of the program that was compiled last."""
 
-    class Kept(rounds.Rounds):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            programs.append(self.learning.as_text())
+    program = ""
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        Kept.program = self.learning.as_text()
+
+
+def main(evaluated: str, *runs: str) -> None:
     experiment.Rounds = Kept
-    run_here(Path(folder), *overrides)
-    print(json.dumps([name for name in COLLECTIVES if name in programs[0]]))
+    found = []
+    for folder, *overrides in map(json.loads, runs):
+        run_here(Path(folder), *overrides, evaluated=json.loads(evaluated))
+        found.append([name for name in COLLECTIVES if name in Kept.program])
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -70,12 +70,16 @@ class Storage:
         return self._restored(step, {META: self._orbax.args.JsonRestore()})[META]
 
     def restore(self, step: int, shapes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the items that ``shapes`` names, with its structure, shapes and dtypes, on the first device.
+        """Return the items that ``shapes`` names, with its structure, shapes, dtypes and shardings.
 
-        They may have been saved from any number of devices.
+        They may have been saved from any number of devices. Those without a sharding come to the first device.
         """
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        placed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), dict(shapes))
+
+        def leaf(x: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None) or here)
+
+        placed = jax.tree.map(leaf, dict(shapes))
         return self._restored(step, {name: self._orbax.args.StandardRestore(one) for name, one in placed.items()})
 
     def _restored(self, step: int | None, wanted: dict[str, Any]) -> Any:
