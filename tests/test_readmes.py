@@ -28,6 +28,7 @@ RUN_BY = {
     r".*env=text_prompts .* reward=mixture ": "tests/reporting/test_without_true_reward.py",
     r".*env=text_prompts env.corpus=FOLDER ": "tests/loop/test_own_texts.py",
     r".*env=weighted ": "tests/loop/test_weighted.py",
+    r".* placement=cpu ": "tests/loop/test_placement.py",
     r".* --multirun ": "tests/command_line/test_sweep.py",
     r".* --help( |$)": "tests/command_line/test_help.py",
     r".* resume=RUN_DIR trust=": "tests/loop/test_trust.py",

@@ -20,8 +20,10 @@ from rl_rewards.core.errors import ConfigError
 
 RUN = ""
 """Stands for the class of keys of the run itself, which config.yaml declares."""
-GROUPS = ("env", "reward", "algorithm", "labeler", "logger")
+GROUPS = ("env", "reward", "algorithm", "labeler", "logger", "placement")
 """The groups of config.yaml in which a run needs a choice."""
+OF_THE_RUN = ("placement",)
+"""The groups whose keys are those of the run itself, with numbers: their YAMLs name no class."""
 
 
 class Declared(NamedTuple):
@@ -104,6 +106,9 @@ def ranges_of_classes(folders: tuple[Path, ...] = ()) -> dict[tuple[str, Key], R
                     if key[:depth] in classes:
                         found.setdefault((classes[key[:depth]], key[depth:]), one)
                         break
+                else:
+                    if path.parent.name in OF_THE_RUN:
+                        found.setdefault((RUN, (path.parent.name, *key)), one)
     return found
 
 

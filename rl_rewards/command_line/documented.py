@@ -13,7 +13,7 @@ from rl_rewards.command_line.choices import CONFIGS, list_choices
 from rl_rewards.command_line.commented import Key, Written, read_comments
 from rl_rewards.command_line.ranges import bracketed
 
-PARTS = ("reward", "env", "algorithm", "labeler", "logger")
+PARTS = ("reward", "env", "algorithm", "labeler", "logger", "placement")
 """The groups whose keys a run has, as GROUP.KEY."""
 HYDRAS = (("hydra", "run", "dir"), ("hydra", "sweep", "dir"))
 """Keys of Hydra's own that a user may want."""

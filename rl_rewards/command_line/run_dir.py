@@ -23,7 +23,9 @@ from rl_rewards.loop.run_folder import is_started, only_process, own_config, pla
 from rl_rewards.loop.trust import check_targets, take_trust, trusted_packages
 
 GROUPS = ("env", "reward", "algorithm")
-RESUMABLE_OVERRIDES = ("logger", "total_env_steps", "trust")
+CHOSEN_AGAIN = ("logger", "placement")
+"""Groups whose choice may differ when a run is resumed."""
+RESUMABLE_OVERRIDES = (*CHOSEN_AGAIN, "total_env_steps", "trust")
 OF_A_STUDY = ("study", "arms", "shared", "size", "sizes")
 """Keys of an arm's configuration that say where it comes from and do not affect the run."""
 
@@ -82,7 +84,8 @@ def resumed(run_dir: Path, overrides: list[str]) -> Iterator[tuple[dict[str, Any
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in RESUMABLE_OVERRIDES:
             raise ConfigError(
-                f"{override} cannot be changed when a run is resumed; only logger, total_env_steps and trust can."
+                f"{override} cannot be changed when a run is resumed; only logger, placement, total_env_steps and "
+                "trust can."
             )
     trust, changes = take_trust(overrides)
     with only_process(run_dir):
@@ -91,9 +94,13 @@ def resumed(run_dir: Path, overrides: list[str]) -> Iterator[tuple[dict[str, Any
         check_targets(saved, [str(key) for key in saved], trust, str(run_dir / "config.yaml"))
         cfg = OmegaConf.create({**saved, "trust": list(trust)})
         OmegaConf.set_struct(cfg, True)
-        loggers, changes = _take_loggers(changes)
-        if loggers:
-            cfg.logger = composed(loggers)["logger"]
+        chosen, changes = _take_choices(changes)
+        if chosen or "placement" not in cfg:  # runs of earlier versions have no placement
+            OmegaConf.set_struct(cfg, False)
+            now = composed(chosen)
+            for group in {choice.partition("=")[0] for choice in chosen} | ({"placement"} - set(cfg)):
+                cfg[group] = now[group]
+            OmegaConf.set_struct(cfg, True)
         try:
             cfg.merge_with_dotlist(changes)
         except Exception as error:
@@ -106,9 +113,9 @@ def resumed(run_dir: Path, overrides: list[str]) -> Iterator[tuple[dict[str, Any
         yield config, choices
 
 
-def _take_loggers(changes: list[str]) -> tuple[list[str], list[str]]:
-    """Split changes into those that choose loggers, such as ``logger=[csv,tensorboard]``, and those of single keys."""
-    chosen = [change for change in changes if change.startswith("logger=")]
+def _take_choices(changes: list[str]) -> tuple[list[str], list[str]]:
+    """Split changes into those that choose from a group, such as ``logger=[csv,tensorboard]``, and of single keys."""
+    chosen = [change for change in changes if change.partition("=")[0] in CHOSEN_AGAIN]
     return chosen, [change for change in changes if change not in chosen]
 
 

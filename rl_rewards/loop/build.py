@@ -17,6 +17,7 @@ from rl_rewards.labelers.base import Labeling
 from rl_rewards.loop.compatibility import check, rounds_of
 from rl_rewards.loop.instantiate import instantiate_part, place_of
 from rl_rewards.loop.own_parts import check_algorithm, check_env, check_labeling
+from rl_rewards.loop.placement import devices_for
 from rl_rewards.loop.run_folder import plain_values
 from rl_rewards.loop.seeds import Seeds
 from rl_rewards.loop.settings import Settings, StudySettings
@@ -45,12 +46,13 @@ def build(config: Config, run_dir: Path | None = None) -> Experiment:
         ConfigError: when a value or a combination cannot work.
     """
     plain, settings = plain_values(config), build_settings(config)
+    seeds = Seeds(settings.num_seeds, devices_for(settings.placement, settings.num_seeds))
     env = build_env(plain)
     source = build_source(plain["reward"], env.spec, run_dir, settings.seeds, settings.trust)
     env = source.wrap_env(env)
     algorithm = build_algorithm(plain, env.spec, source, settings.total_env_steps)
     labeling = build_labeling(plain) if asks(source) else None
-    parts = Parts(env, source, algorithm, Seeds(settings.num_seeds), labeling)
+    parts = Parts(env, source, algorithm, seeds, labeling)
     if settings.keep_replay and not parts.offline:
         parts = parts._replace(recorded_steps=rounds_of(parts, settings.total_env_steps) * parts.steps_per_round)
     check(parts, settings)

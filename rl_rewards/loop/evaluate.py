@@ -82,7 +82,7 @@ class Evaluator:
         self._played = None if played is None else FreshRollouts(parts._replace(env=played), episodes, [True])
         parts = parts._replace(env=self._episodes.evaluated)
         self._rollouts = FreshRollouts(parts, episodes, list(POLICIES.values()))
-        self.parts, self.data = parts, jax.tree.map(jnp.asarray, data)
+        self.parts, self.data = parts, parts.seeds.place(jax.tree.map(jnp.asarray, data), seed_axes(data))
         self._keys = jax.jit(parts.seeds.map(_evaluation_key, (0, None, None)))
         self._seed_keys = parts.seeds.keys(seed)
         # A grid of observations has no info, so that a reward that reads info cannot be drawn on it.

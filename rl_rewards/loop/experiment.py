@@ -114,14 +114,14 @@ def _start_or_restore(
             state = pretrain.adopt(settings.pretrain.part, parts, state, pretrained)
         if parts.source.requirements.takes_comparisons:
             begin = partial(parts.source.begin_with_comparisons, compared=examples["compared"])
-            state = state.replace(reward=parts.seeds.map(begin, 0)(state.reward))
+            state = state.replace(reward=jax.jit(parts.seeds.map(begin, 0))(state.reward))
         return _Live(state, host, 0)
     if parts.recorded_steps:
         check_length(settings, run_dir)
     # Only shapes, because a fresh state beside the restored one might not fit into memory. Earlier versions always had
     # a replay ring.
     shapes, older = (state_shapes(parts, ring) for ring in (False, True))
-    restored = checkpoints.restore((shapes, older), data_hash, rows)
+    restored = checkpoints.restore((shapes, older), data_hash, rows, parts.seeds.sharding)
     host.load(restored.host_env)
     state = restored.state if shapes.replay is not None else restored.state.replace(replay=None)
     if not parts.env.spec.restores and not parts.offline:  # fresh episodes need a fresh memory of the policy
@@ -144,7 +144,8 @@ class _Session:
         config = config_text(settings.record)
         self.checkpoints = Checkpoints(run_dir / CHECKPOINTS, settings.checkpoint.keep, config)
         rows = stored_rows(run_dir / "metrics.jsonl", parts.seeds.count)
-        self._live = _start_or_restore(settings, parts, examples, self.checkpoints, self.data_hash, run_dir, len(rows))
+        live = _start_or_restore(settings, parts, examples, self.checkpoints, self.data_hash, run_dir, len(rows))
+        self._live = live._replace(state=parts.seeds.place(live.state))
         self.host, self.first_round = self._live.host, self._live.first_round
         for damaged in self.checkpoints.damaged:
             print(f"Warning: {damaged}", flush=True)

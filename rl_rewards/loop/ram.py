@@ -2,9 +2,12 @@
 
 need = 2 * (agent + reward + replay + recording) + 2 * rollout + 2 * the rollout's obs and next_obs in f32 + data set
 
+of the seeds that share a memory: each GPU has its own, with its share of the seeds, and devices made of the CPU share
+that of the machine.
+
 The factor 2 is there because restoring a checkpoint copies the whole state, so that a run that could start but not
 resume is refused, too. The observations in f32 are the measured size of the networks' inputs and first layers. A data
-set exists once, for all seeds; its size is checked after its file has been read.
+set exists once on every device, for all its seeds; its size is checked after its file has been read.
 """
 
 from pathlib import Path
@@ -32,7 +35,7 @@ def check_ram(parts: Parts) -> None:
     Raises:
         ConfigError: when it does not; the message has the sizes and the keys to lower.
     """
-    free = free_bytes()
+    free = free_bytes(parts.seeds.devices)
     if free is None or parts.offline:  # offline runs keep only parameters
         return
     parts_of_state, work = needed_bytes(parts)
@@ -41,8 +44,8 @@ def check_ram(parts: Parts) -> None:
     keys = [f"{key} (now {value})" for key, value in _keys_to_lower(parts, parts_of_state, work)]
     require(
         need <= free,
-        f"This run needs about {_gigabytes(need)} of memory, but {_gigabytes(free)} are free on this "
-        f"{jax.local_devices()[0].platform} device: {shares}, all of it twice while a checkpoint is restored, and "
+        f"This run needs about {_gigabytes(need)} of memory, but {_gigabytes(free)} are free on {_where(parts)}: "
+        f"{shares}, all of it twice while a checkpoint is restored, and "
         f"{_gigabytes(work)} of working memory; lower {' or '.join(keys)}.",
     )
 
@@ -56,38 +59,41 @@ def check_data(parts: Parts, name: str, dataset: Dataset, advice: str) -> None:
     Raises:
         ConfigError: when they do not; the message has the sizes and the keys to lower.
     """
-    free = free_bytes()
+    free = free_bytes(parts.seeds.devices)
     if free is None:
         return
     kept, work = needed_bytes(parts)
-    need, data = 2 * sum(kept.values()) + work, _size(dataset)
+    need, data = 2 * sum(kept.values()) + work, _size(dataset) * parts.seeds.devices // _memories(parts)
     require(
         need + data <= free,
         f"The recorded steps that this run takes from {name} need {_gigabytes(data)} of memory and the run itself "
-        f"about {_gigabytes(need)}, but {_gigabytes(free)} are free on this {jax.local_devices()[0].platform} device; "
-        f"{advice}.",
+        f"about {_gigabytes(need)}, but {_gigabytes(free)} are free on {_where(parts)}; {advice}.",
     )
 
 
 def needed_bytes(parts: Parts) -> tuple[dict[str, int], int]:
-    """Return the bytes kept during the whole run, by owner, and the working memory of a round, for all seeds."""
+    """Return the bytes kept during the whole run, by owner, and the working memory of a round, in one memory."""
     one = parts._replace(seeds=Seeds())
     state = state_shapes(one)
     owners = ("replay", "reward", "agent", *(("recording",) if parts.recorded_steps else ()))
-    kept = {name: parts.seeds.count * _size(getattr(state, name)) for name in owners}
+    seeds = parts.seeds.count // _memories(parts)
+    kept = {name: seeds * _size(getattr(state, name)) for name in owners}
     if parts.offline:
         return kept, 0
     rollout = rollout_shape(one, state.agent)
     observations = 4 * (rollout.obs.size + rollout.next_obs.size)
-    return kept, parts.seeds.count * (2 * _size(rollout) + 2 * observations)
+    return kept, seeds * (2 * _size(rollout) + 2 * observations)
 
 
-def free_bytes() -> int | None:
-    """Return the free bytes of the first device, or of the machine if that is the CPU; None if unknown."""
+def free_bytes(devices: int = 1) -> int | None:
+    """Return the free bytes of the fullest of the first devices, or of the machine if that is the CPU.
+
+    Returns None if they are unknown.
+    """
     device = jax.local_devices()[0]
-    stats = device.memory_stats()
-    if stats and "bytes_limit" in stats:
-        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    found = [one.memory_stats() or {} for one in jax.local_devices()[:devices]]
+    if all("bytes_limit" in stats for stats in found):
+        return min(stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in found)
     if device.platform != "cpu" or not MEMINFO.is_file():
         return None
     lines = dict(line.split(":") for line in MEMINFO.read_text(encoding="utf-8").splitlines())
@@ -97,6 +103,16 @@ def free_bytes() -> int | None:
         if limits[0] is not None and limits[1] is not None:
             free.append(limits[0] - limits[1])
     return min(free, default=None)
+
+
+def _memories(parts: Parts) -> int:
+    """Return the number of separate memories that the seeds are divided among."""
+    return 1 if jax.default_backend() == "cpu" else parts.seeds.devices
+
+
+def _where(parts: Parts) -> str:
+    platform = jax.default_backend()
+    return f"this {platform} device" if _memories(parts) == 1 else f"the fullest of {parts.seeds.devices} {platform}s"
 
 
 def _keys_to_lower(parts: Parts, kept: dict[str, int], work: int) -> list[tuple[str, Any]]:

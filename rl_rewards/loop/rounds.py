@@ -82,7 +82,7 @@ class Rounds:
         host_env: HostEnv | None,
         stage: Callable[[str], None] = lambda name: None,
     ) -> None:
-        self.parts, self.data = parts, jax.tree.map(jnp.asarray, data)
+        self.parts, self.data = parts, parts.seeds.place(jax.tree.map(jnp.asarray, data), seed_axes(data))
         self.host_env, self._stage = host_env, stage
         self.seconds: dict[str, float] = {}
         started = time.perf_counter()
@@ -148,7 +148,7 @@ def host_act(parts: Parts, act: Callable) -> Callable:
 
     if seeds.count == 1:
         return act_one
-    act_all = jax.vmap(act_one, (0, 0, 0, 0, None))
+    act_all = seeds.map(act_one, (0, 0, 0, 0, None))
 
     def act_for_all(agent: Any, memory: Memory, obs: jax.Array, keys: Key, t: int):
         return seeds.join(act_all(agent, seeds.split(memory, axis=0), seeds.split(obs, axis=0), keys, t))

@@ -2,28 +2,62 @@
 
 Seed i of a run with ``seed=s num_seeds=S`` has the keys, environments and recorded examples of a single run with
 ``seed=s+i``, and agrees with it up to rounding. With one seed there is no seed axis.
+
+On several devices each one trains S / D of the seeds, by ``jax.shard_map`` over a mesh with the axis ``seed``. Seeds
+share nothing but recorded data, which every device has whole, so that a round needs no communication between devices.
 """
 
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from rl_rewards.core.contracts import check_members, is_own
 from rl_rewards.core.keys import new_key
 from rl_rewards.core.types import Key, StepOut
 from rl_rewards.envs.base import HostEnv, HostEnvironment
 
+AXIS = "seed"
+"""The mesh's axis."""
+DIVIDED, WHOLE = PartitionSpec(AXIS), PartitionSpec()
+
 
 @dataclass(frozen=True)
 class Seeds:
-    """The number of seeds, with the functions that add and remove the seed axis."""
+    """The number of seeds, with the functions that add and remove the seed axis.
+
+    Args:
+        devices: D, how many devices the seeds are divided among, a divisor of ``count``; see ``loop.placement``.
+    """
 
     count: int = 1
+    devices: int = 1
+
+    @cached_property
+    def _mesh(self) -> jax.sharding.Mesh:
+        return jax.sharding.Mesh(np.array(jax.local_devices()[: self.devices]), (AXIS,))
+
+    @property
+    def sharding(self) -> NamedSharding | None:
+        """The placement of arrays [S, ...] on the devices; None for one device."""
+        return None if self.devices == 1 else NamedSharding(self._mesh, DIVIDED)
+
+    def place(self, tree: Any, in_axes: Any = 0) -> Any:
+        """Return ``tree`` on the devices that train its seeds.
+
+        Args:
+            in_axes: 0 for leaves [S, ...], None for those that every device needs whole; a prefix of ``tree``.
+        """
+        if self.devices == 1:
+            return tree
+        shardings = jax.tree.map(lambda spec: NamedSharding(self._mesh, spec), _specs(in_axes), is_leaf=_is_spec)
+        return jax.device_put(tree, shardings)
 
     def map(self, function: Callable, in_axes: Any) -> Callable:
         """Return ``function``, which takes one seed's arguments, mapped over all seeds.
@@ -40,7 +74,13 @@ class Seeds:
             if isinstance(in_axes, tuple):
                 both = zip(in_axes, arguments, strict=True)
                 axes = tuple(axis(argument) if callable(axis) else axis for axis, argument in both)
-            return jax.vmap(function, axes, axis_size=self.count)(*arguments)
+            mapped = jax.vmap(function, axes, axis_size=self.count // self.devices)
+            if self.devices == 1:
+                return mapped(*arguments)
+            specs = _specs(axes if isinstance(axes, tuple) else (axes,) * len(arguments))
+            # Without check_vma, because the check refuses branches that differ in what they read of a device's seeds.
+            divided = jax.shard_map(mapped, mesh=self._mesh, in_specs=specs, out_specs=DIVIDED, check_vma=False)
+            return divided(*arguments)
 
         return of_all
 
@@ -82,6 +122,15 @@ class Seeds:
         if self.count == 1:
             return [tree]
         return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(self.count)]
+
+
+def _specs(axes: Any) -> Any:
+    """Return the placement of arguments with these axes of ``jax.vmap``."""
+    return jax.tree.map(lambda axis: WHOLE if axis is None else DIVIDED, axes, is_leaf=lambda axis: axis is None)
+
+
+def _is_spec(node: Any) -> bool:
+    return isinstance(node, PartitionSpec)
 
 
 class SeedBatches(HostEnv):

@@ -81,6 +81,20 @@ class PretrainSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlacementSettings:
+    """The devices that a run uses (the key ``placement``)."""
+
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"  # the kind of devices; auto: the kind that JAX prefers
+    devices: int | Literal["auto"] = "auto"  # among which the seeds are divided; auto: as many as divide num_seeds
+
+    def __post_init__(self) -> None:
+        devices = self.devices
+        good = devices == "auto" or (type(devices) is int and devices > 0)
+        require(good, f"placement.devices={devices} must be auto or a whole number of at least 1.")
+        _check(self, "placement")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoggerSettings:
     """Where rows are logged besides metrics.jsonl (the key ``logger``): the keys of all chosen loggers together.
 
@@ -118,6 +132,7 @@ class Settings:
     demos: str | None = None  # a file, or minari:DATASET-ID; None: no demonstrations
     demonstrations: DemonstrationSettings = field(default_factory=DemonstrationSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    placement: PlacementSettings = field(default_factory=PlacementSettings)
     trust: tuple[str, ...] = ()  # packages whose classes may be loaded from another run's folder
     keep_replay: bool = False  # write every step that the run collects to replay.npz, at its end
     record_episodes: int = 0  # episodes of the final policy to write to episodes.npz, at the end of the run
@@ -161,6 +176,7 @@ SECTIONS: dict[str, type] = {
     "logger": LoggerSettings,
     "demonstrations": DemonstrationSettings,
     "pretrain": PretrainSettings,
+    "placement": PlacementSettings,
 }
 """The keys of a configuration that have a settings class of their own."""
 

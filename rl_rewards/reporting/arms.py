@@ -12,7 +12,8 @@ from rl_rewards.core.seed_rows import Row
 from rl_rewards.reporting.run_files import RunFiles
 from rl_rewards.reporting.verdict import alarm_words
 
-IGNORED = ("seed", "num_seeds", "resume", "logger", "checkpoint", "video", "report", "study", "arms", "size", "sizes")
+IGNORED = ("seed", "num_seeds", "resume", "logger", "placement", "checkpoint", "video", "report", "study", "arms")
+IGNORED += ("size", "sizes")
 """Top-level configuration keys that do not change what a seed learns."""
 GROUPS = ("env", "reward", "algorithm")
 LONGEST_NAME = 60

@@ -14,7 +14,7 @@ from rl_rewards.core.errors import ConfigError
 EXTENDS = "extends"
 REFERENCE = re.compile(r"(?<=[=:,\[])@(\w+)")
 """The value ``@NAME`` of an override stands for the folder of the arm NAME."""
-NOT_LEARNED_FROM = ("study", "study_name", "arms", "sizes", "size", "shared", "logger", "report", "video")
+NOT_LEARNED_FROM = ("study", "study_name", "arms", "sizes", "size", "shared", "logger", "placement", "report", "video")
 """Keys of a configuration that do not change what a run learns and measures."""
 
 

@@ -138,6 +138,22 @@ def many_seeds(settings: Settings) -> Result:
     return Result(rows, {"env_steps_per_second": details})
 
 
+def seeds_on_devices(settings: Settings) -> Result:
+    """Eight seeds of PPO on CartPole: divided among eight devices that share the CPU, against one device."""
+    eight = [*CART_POLE, "num_seeds=8", "placement=cpu"]
+    commands = {f"{count}_devices": module("train", 10, *eight, f"placement.devices={count}") for count in (1, 8)}
+    contest = take_turns(commands, settings.repeats, settings.say)
+    rows = [
+        Row(
+            f"8 devices / 1 device, {per} seconds per env step",
+            contest.ratio("1_devices", "8_devices", per),
+            at_most=most,
+        )
+        for per, most in (("cpu", 1.15), ("wall", None))
+    ]
+    return Result(rows, {"env_steps_per_second": contest.summary()})
+
+
 def second_start(settings: Settings) -> Result:
     """Compile seconds of the main job's first and second start, with a cache folder that was empty before."""
     turns = []
@@ -294,4 +310,5 @@ ITEMS: dict[str, Callable[[Settings], Result]] = {
     "o": cost_of_places,
     "p": to_score,
     "q": offline_learning,
+    "r": seeds_on_devices,
 }

@@ -20,7 +20,7 @@ from rl_rewards.reporting.run_files import RunFiles, read_run
 RunStatus = Literal["finished", "running", "interrupted", "failed"]
 STATUSES: tuple[RunStatus, ...] = ("finished", "running", "interrupted", "failed")
 NOT_SHOWN = (*GROUPS, "video", "report", "resume", "study", "trust")
-NONE_OF = ("hydra", "logger")
+NONE_OF = ("hydra", "logger", "placement")
 """Keys, and sections of keys, that are shown in other columns, or do not change what a run learns."""
 
 

@@ -93,7 +93,13 @@ class Checkpoints:
         """Return the number of rounds done in the newest complete checkpoint, or None."""
         return None if self._storage is None else self._storage.newest()
 
-    def restore(self, templates: Sequence[TrainState], data_hash: str, rows: int) -> Restored:
+    def restore(
+        self,
+        templates: Sequence[TrainState],
+        data_hash: str,
+        rows: int,
+        sharding: jax.sharding.Sharding | None = None,
+    ) -> Restored:
         """Return the newest good checkpoint, in the structure of the first of ``templates`` that it fits.
 
         A checkpoint that cannot be read, or whose digest is wrong, is moved away (see ``damaged``), and the one before
@@ -102,6 +108,7 @@ class Checkpoints:
         Args:
             templates: states, or only their shapes.
             rows: how many rounds, from the first on, have a row in metrics.jsonl.
+            sharding: the devices that the state comes to; None: the first one.
 
         Raises:
             ConfigError: when the examples are not those of the run, shapes differ, no checkpoint can be read, or none
@@ -119,7 +126,7 @@ class Checkpoints:
                 self._put_aside(rounds, f"is ahead of metrics.jsonl, which has the rows of {rows} rounds")
                 continue
             try:
-                found = self._restore(self._storage, rounds, templates, data_hash)
+                found = self._restore(self._storage, rounds, templates, data_hash, sharding)
             except ConfigError:
                 raise
             except Exception as error:  # a broken file can cause any error in three libraries
@@ -132,7 +139,14 @@ class Checkpoints:
             "run with another configuration. Start in a new folder."
         )
 
-    def _restore(self, storage: Storage, rounds: int, templates: Sequence[TrainState], data_hash: str) -> Restored:
+    def _restore(
+        self,
+        storage: Storage,
+        rounds: int,
+        templates: Sequence[TrainState],
+        data_hash: str,
+        sharding: jax.sharding.Sharding | None,
+    ) -> Restored:
         meta = storage.meta(rounds)
         if meta["data_hash"] != data_hash:
             raise ConfigError(
@@ -146,11 +160,11 @@ class Checkpoints:
                 "configuration that it was started with."
             )
         shapes = _shapes(template)
-        items = dict(shapes)
+        items = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
         if meta["env_bytes"]:
             items["host_env"] = {"bytes": jax.ShapeDtypeStruct((meta["env_bytes"],), np.uint8)}
         best_items = [name for name in BEST_ITEMS if name in shapes and meta.get("best") is not None]
-        items |= {f"best_{name}": items[name] for name in best_items}
+        items |= {f"best_{name}": shapes[name] for name in best_items}
         restored = storage.restore(rounds, items)
         env_bytes = np.asarray(restored["host_env"]["bytes"]).tobytes() if meta["env_bytes"] else b""
         state = state_from({name: restored[name] for name in shapes}, template)

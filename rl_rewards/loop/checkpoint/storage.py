@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import jax
+
 from rl_rewards.core.errors import as_os_error
 
 META = "meta"
@@ -68,8 +70,17 @@ class Storage:
         return self._restored(step, {META: self._orbax.args.JsonRestore()})[META]
 
     def restore(self, step: int, shapes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the items that ``shapes`` names, with its structure, shapes and dtypes."""
-        return self._restored(step, {name: self._orbax.args.StandardRestore(one) for name, one in shapes.items()})
+        """Return the items that ``shapes`` names, with its structure, shapes, dtypes and shardings.
+
+        They may have been saved from any number of devices. Those without a sharding come to the first device.
+        """
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+
+        def leaf(x: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None) or here)
+
+        placed = jax.tree.map(leaf, dict(shapes))
+        return self._restored(step, {name: self._orbax.args.StandardRestore(one) for name, one in placed.items()})
 
     def _restored(self, step: int | None, wanted: dict[str, Any]) -> Any:
         return self._manager.restore(step, args=self._orbax.args.Composite(**wanted))

@@ -11,7 +11,7 @@ from rl_rewards.core.files import write_whole
 from rl_rewards.loop.loggers.base import RowLogger, Texts, first_line, series
 from rl_rewards.loop.settings import Settings
 
-NOT_IN_THE_GROUP = ("seed", "num_seeds", "logger", "hydra", "resume", "trust")
+NOT_IN_THE_GROUP = ("seed", "num_seeds", "logger", "placement", "hydra", "resume", "trust")
 ID_FILE = "wandb_id"
 
 
