@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -63,14 +63,22 @@ def run_experiment(experiment: Experiment, examples: Examples, run_dir: Path, ti
             session.progress.say("Nothing is left to do: the newest checkpoint is already at the end.")
             return session.finish(state, started)
         run_round = session.compiled_round(state)
+        session.mark()
+        waiting: tuple[int, Metrics] | None = None  # a round whose row is written while the device is at the next one
         for i in range(session.first_round, session.rounds):
-            round_started = time.perf_counter()
             session.progress.pace.begin_round()
             state, metrics, query = run_round(state, i)
+            if waiting is not None:
+                session.write(session.row(*waiting) | session.measured(waiting[0], run_round))
+                session.stage(run_round.stage)
+                waiting = None
+            if session.is_quiet(i, metrics) and not stop.name:
+                waiting = i, metrics
+                continue
             row = session.row(i, metrics)
             session.stage("answers" if session.host.questions else None)
             state = session.host.questions(state, query, i, lambda: stop.name, session.progress.say)
-            row |= session.measured(i, run_round, time.perf_counter() - round_started)
+            row |= session.measured(i, run_round)
             last = i + 1 == session.rounds or bool(np.all(row.get("agent/stopped", False)))
             session.log(row, state, last)
             asked = stop.name  # read once, because a signal may arrive at any time
@@ -78,6 +86,7 @@ def run_experiment(experiment: Experiment, examples: Examples, run_dir: Path, ti
                 session.save(i + 1, state)
             if last:
                 break
+            session.mark()
             if asked:
                 raise Stopped(
                     f"Stopped by {asked} after round {i + 1} of {session.rounds}, with everything saved; continue with "
@@ -158,6 +167,7 @@ class _Session:
         self.stage = self.progress.pace.begin
         self.loggers = chosen_loggers(settings, run_dir, self.metrics_file.rows, self.progress.say)
         self._warned = False  # warn only once
+        self._marked = time.perf_counter()
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -211,6 +221,25 @@ class _Session:
         self.progress.say(f"Compiled in {time.perf_counter() - started:.1f} s.")
         return run_round
 
+    def is_quiet(self, round: int, metrics: Metrics) -> bool:
+        """Return True if nothing but its row depends on a round, so that the next one can begin before it is written.
+
+        The device then has work while Python writes rows. The rounds are the same ones, with the same bits.
+        """
+        after = round + 1
+        return not (
+            self.host.env is not None
+            or self.host.questions
+            or "agent/stopped" in metrics  # it may end the run
+            or self._evaluated(round)
+            or after % self.settings.checkpoint.every == 0
+            or after == self.rounds
+        )
+
+    def mark(self) -> None:
+        """Begin to measure the next round's time; what came before it, such as a checkpoint, does not count."""
+        self._marked = time.perf_counter()
+
     def row(self, round: int, metrics: Metrics) -> dict[str, Any]:
         """Return the row of a round, with the metrics that it returned.
 
@@ -222,9 +251,10 @@ class _Session:
         self._stop_unless_finite(row)
         return row
 
-    def measured(self, round: int, run_round: Rounds, seconds: float) -> dict[str, Any]:
-        """Return the metrics that are measured outside the compiled round, which took ``seconds``."""
+    def measured(self, round: int, run_round: Rounds) -> dict[str, Any]:
+        """Return the metrics that are measured outside the compiled round, when it has just ended."""
         row = self.host.questions.metrics()
+        seconds, self._marked = time.perf_counter() - self._marked, time.perf_counter()
         if self.parts.offline:
             row["gradient_steps"] = (round + 1) * self.parts.dataset_sizes.gradient_steps
         else:
@@ -238,7 +268,7 @@ class _Session:
     def log(self, row: dict[str, Any], state: TrainState, last: bool) -> None:
         """Evaluate if it is due, then write the row to all logs."""
         texts: list[list[dict[str, Any]]] = []
-        if (row["round"] + 1) % self.settings.evaluation.every == 0 or row["round"] == 0 or last:
+        if self._evaluated(row["round"]) or last:
             self.stage("evaluate")
             started = time.perf_counter()
             evaluation = self.evaluate(state, row["round"])
@@ -246,16 +276,30 @@ class _Session:
             row["time/evaluate_seconds"] = time.perf_counter() - started
             texts = evaluation.texts
             evaluation.save(self.run_dir / "evaluations", row["round"], steps(row)[0])
+        self.write(row, texts, state)
+
+    def write(
+        self, row: dict[str, Any], texts: Sequence[list[dict[str, Any]]] = (), state: TrainState | None = None
+    ) -> None:
+        """Write the row to all logs.
+
+        Args:
+            state: after the row's round; needed if the policy was evaluated in it.
+        """
         row = self.metrics_file.append(row)
         if not self._warned and (warning := places.warning(row)):
             self._warned = True
             self.progress.say(f"Warning: {warning}")
         rows = self.metrics_file.rows
-        self.best.consider(rows, state)
+        if state is not None:
+            self.best.consider(rows, state)
         alarm = self._in_words(exploit_alarms(rows))
         self.progress.update(row, alarm, self._in_words(collapses(rows, self.best.state is not None)))
         for logger in self.loggers:
             logger.log(row, texts)
+
+    def _evaluated(self, round: int) -> bool:
+        return (round + 1) % self.settings.evaluation.every == 0 or round == 0
 
     def _in_words(self, raised: dict[int, Alarm]) -> str | None:
         """Return the message of the raised alarm or notice, if any; with several seeds, also the affected seeds."""

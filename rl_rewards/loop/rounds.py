@@ -103,7 +103,7 @@ class Rounds:
         """Run the round ``round``; ``state`` is donated. The returned arrays are on the device and may not be ready."""
         index = jnp.asarray(round, jnp.int32)
         if self.host_env is None:
-            self._stage(LEARN if self.parts.offline else WHOLE)
+            self._stage(self.stage)
             return self._round(self.data, state, index)
         self._stage(COLLECT)
         started = time.perf_counter()
@@ -118,6 +118,11 @@ class Rounds:
         self.seconds["collect"] = time.perf_counter() - started
         self._stage(LEARN)
         return self._learn(self.data, state, collected, index)
+
+    @property
+    def stage(self) -> str:
+        """The stage of the program that learns (and collects, with a JAX environment)."""
+        return LEARN if self.parts.offline or self.host_env is not None else WHOLE
 
     @property
     def learning(self) -> jax.stages.Compiled:
