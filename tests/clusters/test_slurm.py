@@ -39,7 +39,7 @@ def test_an_array_has_a_limit_and_its_options(tmp_path, cluster):
 def test_a_job_at_its_time_limit_saves_and_is_submitted_again(tmp_path, cluster, capsys):
     """It takes longer than the limit of 5 seconds, and is told 1.5 seconds before that."""
     assert keep_going(slurm(tmp_path, minutes=5), jobs(tmp_path, 1, 5.0), lambda: None) == [0]
-    assert trained(tmp_path, 1) and len(list((cluster / "arrays").iterdir())) == 2
+    assert trained(tmp_path, 1) and len(list((cluster / "arrays").iterdir())) >= 2
     assert "job 1 of 1 was stopped; it goes on" in capsys.readouterr().out
 
 
