@@ -16,7 +16,6 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 from rl_rewards.clusters.engines import Where, as_resources, engine
 from rl_rewards.clusters.jobs import Job, keep_going
@@ -40,7 +39,7 @@ class ClusterLauncher(Launcher):
         with guarded():
             self._where, self._resources = where, as_resources(resources)
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: Any) -> None:
         """Keep what Hydra gives a launcher before it is used."""
         del task_function  # a job is a command of its own
         self._loader, self._config = hydra_context.config_loader, config
@@ -54,9 +53,7 @@ class ClusterLauncher(Launcher):
             self._run(folders, configs, job_overrides)
             return [_returned(*one) for one in zip(folders, configs, job_overrides, strict=True)]
 
-    def _run(
-        self, folders: Sequence[Path], configs: Sequence[DictConfig], job_overrides: Sequence[Sequence[str]]
-    ) -> None:
+    def _run(self, folders: Sequence[Path], configs: Sequence[Any], job_overrides: Sequence[Sequence[str]]) -> None:
         own = folders[0].parent / OWN_FILES
         jobs = []
         for folder, config, overrides in zip(folders, configs, job_overrides, strict=True):
@@ -99,7 +96,7 @@ def register() -> None:
     Plugins.instance().register(ClusterLauncher)
 
 
-def _folder(config: DictConfig) -> Path:
+def _folder(config: Any) -> Path:
     """Return the folder of the job with this configuration."""
     HydraConfig.instance().set_config(config)  # for ${hydra:...} in its name
     return Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
@@ -109,7 +106,7 @@ def _log(folder: Path) -> Path:
     return folder.parent / OWN_FILES / f"{folder.name}.log"
 
 
-def _returned(folder: Path, config: DictConfig, overrides: Sequence[str]) -> JobReturn:
+def _returned(folder: Path, config: Any, overrides: Sequence[str]) -> JobReturn:
     found = [sweep.finished_score(one) for one in sweep.folders(config, folder, overrides)]
     done = [one for one in found if one is not None]
     score = done[0] if done else sweep.failed_score(folder)

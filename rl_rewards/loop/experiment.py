@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -123,7 +124,8 @@ def _start_or_restore(
             state = pretrain.adopt(settings.pretrain.part, parts, state, pretrained)
         if parts.source.requirements.takes_comparisons:
             begin = partial(parts.source.begin_with_comparisons, compared=examples["compared"])
-            state = state.replace(reward=jax.jit(parts.seeds.map(begin, 0))(state.reward))
+            here = replace(parts.seeds, devices=1)  # the state is not divided yet, and comparisons are checked by value
+            state = state.replace(reward=here.map(begin, 0)(state.reward))
         return _Live(state, host, 0)
     if parts.recorded_steps:
         check_length(settings, run_dir)

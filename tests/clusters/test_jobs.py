@@ -50,14 +50,9 @@ def test_the_settings_of_launchers_are_resources(path):
 
 
 def test_jobs_wait_for_room(tmp_path):
-    most = []
-
-    def look():
-        running = [one for one in tmp_path.iterdir() if one.is_dir() and not (one / "DONE").exists()]
-        most.append(len(running))
-
-    assert keep_going(Processes(Resources(at_once=2)), jobs(tmp_path, 5, 0.5), nobody, look) == [0] * 5
-    assert trained(tmp_path, 5) and max(most) == 2
+    engine, running = Processes(Resources(at_once=2)), []
+    codes = keep_going(engine, jobs(tmp_path, 5, 0.5), nobody, lambda: running.append(len(engine._running)))
+    assert codes == [0] * 5 and trained(tmp_path, 5) and max(running) == 2
 
 
 def test_a_stopped_or_killed_job_goes_on(tmp_path, capsys):
@@ -71,7 +66,7 @@ def test_a_stopped_or_killed_job_goes_on(tmp_path, capsys):
             os.kill(hit[0], signal.SIGTERM)
             os.kill(hit[1], signal.SIGKILL)
 
-    assert keep_going(engine, jobs(tmp_path, 2, 1.5), nobody, look) == [0, 0]
+    assert keep_going(engine, jobs(tmp_path, 2, 3.0), nobody, look) == [0, 0]
     assert hit and trained(tmp_path, 2)
     told = capsys.readouterr().out
     assert "job 1 of 2 was stopped; it goes on" in told and "job 2 of 2 was lost; it goes on" in told
@@ -95,7 +90,7 @@ def test_all_stop_when_this_process_is_asked_to(tmp_path):
         return "SIGTERM" if (tmp_path / "0" / "steps.txt").exists() else None
 
     with pytest.raises(Stopped, match="Stopped by SIGTERM, with everything saved; the same command goes on"):
-        keep_going(Processes(Resources(at_once=1)), jobs(tmp_path, 2, 1.0), stopping)
+        keep_going(Processes(Resources(at_once=1)), jobs(tmp_path, 2, 10.0), stopping)
     assert not (tmp_path / "0" / "DONE").exists() and not (tmp_path / "1").exists()
     assert keep_going(Processes(Resources(at_once=1)), jobs(tmp_path, 2, 0.1), nobody) == [0, 0]
     assert trained(tmp_path, 2)

@@ -49,7 +49,7 @@ def test_jobs_are_cancelled_with_this_process_and_go_on(tmp_path, cluster):
         return "SIGINT" if (tmp_path / "0" / "steps.txt").exists() else None
 
     with pytest.raises(Stopped):
-        keep_going(engine(), jobs(tmp_path, 6, 2.0), stopping)
+        keep_going(engine(), jobs(tmp_path, 6, 10.0), stopping)
     assert not (tmp_path / "0" / "DONE").exists() and not (tmp_path / "5").exists()
     assert keep_going(engine(), jobs(tmp_path, 6, 0.1), lambda: None) == [0] * 6
     assert trained(tmp_path, 6)

@@ -56,7 +56,7 @@ def test_a_job_whose_machine_is_lost_goes_on_elsewhere(tmp_path, cluster, monkey
         if not hit and started(tmp_path, 1):
             hit.append(end_task(cluster, "100", 1, state))
 
-    assert keep_going(slurm(tmp_path, minutes=60), jobs(tmp_path, 2, 1.5), lambda: None, look) == [0, 0]
+    assert keep_going(slurm(tmp_path, minutes=600), jobs(tmp_path, 2, 1.5), lambda: None, look) == [0, 0]
     assert hit and trained(tmp_path, 2) and len(list((cluster / "arrays").iterdir())) == 2
 
 
@@ -65,7 +65,7 @@ def test_jobs_are_cancelled_with_this_process_and_go_on(tmp_path, cluster):
         return "SIGINT" if started(tmp_path) else None
 
     with pytest.raises(Stopped):
-        keep_going(slurm(tmp_path), jobs(tmp_path, 2, 1.5), stopping)
+        keep_going(slurm(tmp_path), jobs(tmp_path, 2, 10.0), stopping)
     assert not (tmp_path / "0" / "DONE").exists()
     assert keep_going(slurm(tmp_path), jobs(tmp_path, 2, 0.1), lambda: None) == [0, 0]
     assert trained(tmp_path, 2)

@@ -152,7 +152,7 @@ def test_the_steps_count_as_memory(monkeypatch):
     parts = build.build(composed("debug=smoke", *POINT, "keep_replay=true")).parts
     per_step = 4 * (2 + 2 + 2 + 1 + 2 + 1) + 4 + 1  # both obs, action, reward, scene and cell in f32; flags and success
     assert ram.needed_bytes(parts)[0]["recording"] == pytest.approx(STEPS * per_step, abs=8)
-    monkeypatch.setattr(ram, "free_bytes", lambda: int(5e8))
+    monkeypatch.setattr(ram, "free_bytes", lambda *_: int(5e8))
     with pytest.raises(ConfigError, match=r"lower total_env_steps with keep_replay=true \(now 10000000\)\.$"):
         build.build(composed(*long))
 

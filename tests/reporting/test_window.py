@@ -74,7 +74,7 @@ def test_space_pauses_and_goes_on():
         pygame.time.set_timer(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE), 300, loops=1)
 
     artist, began = Artist(2, pause), time.monotonic()
-    window.show(scenes(6), artist, 50.0, "point")
+    window.show(scenes(6), artist, 10.0, "point")
     assert artist.seen == list(range(6)), "a pause leaves no frame out"
     assert time.monotonic() - began >= 0.3
 

@@ -137,9 +137,7 @@ class FeedbackKinds:
             axes.set(xscale="log", xlabel="human seconds", ylabel="true success at the end", ylim=(-0.02, 1.02))
             axes.set_xticks(self.budgets, [f"{budget:g}" for budget in self.budgets])
             axes.minorticks_off()
-            axes.set_title(
-                f"{self.row}: mean over seeds and 95% interval; equal costs are drawn beside each other"
-            )
+            axes.set_title(f"{self.row}: mean over seeds and 95% interval; equal costs are drawn beside each other")
             label_lines(axes)
             save(figure, path)
 
