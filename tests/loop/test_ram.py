@@ -59,7 +59,7 @@ def test_a_ring_is_kept_where_more_than_the_newest_rollout_is_asked_for(override
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(monkeypatch, overrides, lower):
-    monkeypatch.setattr(ram, "free_bytes", lambda *_: int(4e9))
+    monkeypatch.setattr(ram, "free_bytes", lambda devices: int(4e9))
     with pytest.raises(ConfigError, match=r"needs about [\d.]+ GB of memory, but 4\.0 GB are free") as error:
         build.build(composed(*PICTURES, *overrides))
     for words in lower:
@@ -76,15 +76,15 @@ def test_demonstrations_that_do_not_fit_beside_the_run_are_refused(monkeypatch, 
     kept, work = ram.needed_bytes(parts)
     need = 2 * sum(kept.values()) + work
     shared = 320 * (2 * 4 * 3 + 4 + 4 * 1 + 4)  # three pairs, a reward, four flags, and a count of following steps
-    monkeypatch.setattr(ram, "free_bytes", lambda *_: need + shared + 100)
+    monkeypatch.setattr(ram, "free_bytes", lambda devices: need + shared + 100)
     supplied.build_data(parts, settings)
-    monkeypatch.setattr(ram, "free_bytes", lambda *_: need + shared)
+    monkeypatch.setattr(ram, "free_bytes", lambda devices: need + shared)
     with pytest.raises(ConfigError, match=r"this run takes from .*demos.npz need 0\.0 GB .* demonstrations\.episodes"):
         supplied.build_data(parts, settings)
 
 
 def test_nothing_is_refused_where_nobody_tells(monkeypatch):
-    monkeypatch.setattr(ram, "free_bytes", lambda *_: None)
+    monkeypatch.setattr(ram, "free_bytes", lambda devices: None)
     build.build(composed(*PICTURES, "reward.keep_visited=3000000"))
 
 
