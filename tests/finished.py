@@ -46,7 +46,7 @@ def cut_back(run_dir: Path) -> None:
     (run_dir / "DONE").unlink()
 
 
-def resumed_run(run_dir: Path, total_env_steps: int, *overrides: str, evaluated: bool = True) -> Path:
+def resumed_run(run_dir: Path, total_env_steps: int, evaluated: bool = True) -> Path:
     with jax.debug_key_reuse(False), evaluations(evaluated):
-        resume_run(run_dir, [f"total_env_steps={total_env_steps}", *overrides])
+        resume_run(run_dir, [f"total_env_steps={total_env_steps}"])
     return run_dir
