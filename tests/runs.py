@@ -43,6 +43,7 @@ ADDED_LATER |= {"objective": None}
 ADDED_LATER |= {"task": "", "strength": False, "soft_answers": False}
 ADDED_LATER |= {"answers": "comparisons", "corrections": 5, "corrections_from": "pushes"}
 ADDED_LATER |= {"reward": "sparse"}
+ADDED_LATER |= {"token_file": None}
 ADDED_LATER |= {"described": None, "largest_change": 2.0}
 """Keys with a default in their class, because saved configurations of older runs lack them; the default is off."""
 

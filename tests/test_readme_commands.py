@@ -22,8 +22,8 @@ ASKS = (
 )  # fmt: skip
 SMALL = ("total_env_steps=1600", "checkpoint.every=1000")
 FILES = r"\b(FILE|cartpole|goals)\.npz\b"
-PROGRAM = r"python -m rl_rewards\.(data (?!make\b|info run:)|report |calibrate |label )"
-"""The printed commands that this file runs; data sets and recordings of runs have tests of their own."""
+PROGRAM = r"python -m rl_rewards\.(data (?!make\b|info run:)|report |calibrate |label (?!FOLDER))"
+"""The printed commands that this file runs; data sets, recordings and shared label stores have tests of their own."""
 RUNS = r"\boutputs/2026-11-21/(12-00-00|\*)"
 
 

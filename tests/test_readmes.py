@@ -15,6 +15,7 @@ NOT_COMPOSED = ("--config-dir", "resume=", "--help", "NAME")  # of other files, 
 HERE = "tests/test_readme_commands.py"
 RUN_BY = {
     r"make run( ARGS=.*)?": HERE,  # what it stands for: the same words after python -m rl_rewards.run
+    r".* (labeler\.store=http://|FOLDER --shared)": "tests/labelers/test_shared_store.py",
     r".* (labeler=human|experiment=(hopper_backflip|try_labelling))": "tests/labelers/test_in_runs.py",
     r".* reward=ai_feedback": "tests/labelers/test_ai_judge.py",
     r".*experiment=lecture/classifiers/": "tests/lecture/classifiers/test_classifier_studies.py",

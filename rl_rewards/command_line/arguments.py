@@ -21,6 +21,7 @@ PATHS = (
     "hydra.sweep.dir",
     "labeler.path",
     "labeler.store",
+    "labeler.token_file",
     "pretrain.run",
     "reward.run",
 )

@@ -26,6 +26,8 @@ DETAILS = (
 """A table that older stores lack; it is added, empty, when such a store is opened."""
 REFUSALS = "CREATE INDEX IF NOT EXISTS refusals ON queries(run, seed) WHERE refused = 1"
 """An index that older stores lack, too."""
+INSTRUCTIONS = "CREATE TABLE IF NOT EXISTS instructions (run TEXT PRIMARY KEY, told TEXT NOT NULL) WITHOUT ROWID"
+"""What people are told about each run of a shared store, as JSON; older stores lack this table, too."""
 TABLES = """
 CREATE TABLE clips (
   hash TEXT PRIMARY KEY, media BLOB, sheet TEXT NOT NULL, obs BLOB NOT NULL, action BLOB NOT NULL
@@ -94,6 +96,7 @@ class Database(SqliteFile):
         require(found == VERSION, f"{message}; a label store of version {VERSION} is needed.")
         connection.execute(DETAILS)
         connection.execute(REFUSALS)
+        connection.execute(INSTRUCTIONS)
 
 
 def room(connection: sqlite3.Connection, run: str, seed: int) -> float:

@@ -5,6 +5,7 @@ whichever process dies.
 """
 
 import contextlib
+import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,14 +13,18 @@ from pathlib import Path
 
 from rl_rewards.core.checks import check_fields, require
 from rl_rewards.core.errors import ConfigError
+from rl_rewards.core.files import read_text, write_whole
 from rl_rewards.core.requirements import Requirements
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.instructions import Instructions
 from rl_rewards.labelers.records import DONE
-from rl_rewards.labelers.store import STORE_NAME
+from rl_rewards.labelers.remote import RemoteStore, check_address, find_token, is_address
+from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.labelers.stored import WHAT_PEOPLE_SEE, StoredLabeler
 
 STOP_SECONDS = 5.0
+NAME_FILE = "label_run"
+"""The file in a run folder that holds the run's name in a store behind a server."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +39,22 @@ class People(Labeling):
     task: str = ""
     strength: bool = False
     store: str | None
+    token_file: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
+        if self.remote:
+            check_address(self.store or "")
+        require(
+            self.remote or self.token_file is None,
+            "labeler.token_file is for a label store behind a server; set labeler.store=http://HOST:PORT, too.",
+        )
         require(0 <= self.port < 65_536, f"labeler.port={self.port} must be a port up to 65535, or 0 for any free one.")
+
+    @property
+    def remote(self) -> bool:
+        """True if the label store is behind a server, which also serves the page."""
+        return self.store is not None and is_address(self.store)
 
     @property
     def requirements(self) -> Requirements:
@@ -60,16 +77,27 @@ class People(Labeling):
             strength=self.strength,
         )
         instructions.save(assignment.folder)
-        return Human(self, assignment)
+        return Human(self, assignment, instructions)
 
 
 class Human(StoredLabeler):
     """The people who label for one seed."""
 
-    def __init__(self, people: People, assignment: Assignment) -> None:
-        path = None if people.store is None else Path(people.store)
-        super().__init__(assignment, shows=True, path=path)
-        self._server = _serve(people, assignment.folder, self.store.path) if people.page else None
+    def __init__(self, people: People, assignment: Assignment, instructions: Instructions) -> None:
+        self._server = None
+        if people.store is None:
+            path = assignment.folder / STORE_NAME
+            super().__init__(assignment, shows=True)
+        else:
+            path = Path(people.store)
+            shared = RemoteStore(people.store, find_token(people.token_file)) if people.remote else LabelStore(path)
+            run = _name_everywhere(assignment.folder) if people.remote else _name(assignment.folder)
+            shared.describe(run, instructions)
+            super().__init__(assignment, shows=True, store=shared, run=run)
+        if people.remote:
+            print(f"The questions go to the label store at {people.store}, whose page shows them.", flush=True)
+        elif people.page:
+            self._server = _serve(people, assignment.folder, path)
 
     def close(self) -> None:
         """Stop the page's server, because the run has ended. The server goes on if training was killed."""
@@ -78,6 +106,22 @@ class Human(StoredLabeler):
             self._server.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._server.wait(STOP_SECONDS)
+
+
+def _name(folder: Path) -> str:
+    """Return the name of the run in ``folder`` in a store that runs on this machine share."""
+    return "/".join(folder.resolve().parts[-3:])
+
+
+def _name_everywhere(folder: Path) -> str:
+    """Return the name of a run in a store that several machines share, where paths can be the same.
+
+    Its file stays in the folder, so that a run that is continued or moved keeps its name.
+    """
+    path = folder / NAME_FILE
+    if not path.exists():
+        write_whole(path, f"{_name(folder)} {secrets.token_hex(4)}\n")
+    return read_text(path).strip()
 
 
 def _serve(people: People, folder: Path, store: Path) -> "subprocess.Popen | None":

@@ -17,6 +17,7 @@ from rl_rewards.core.requirements import Requirements
 from rl_rewards.labelers.base import Assignment, Labeling
 from rl_rewards.labelers.desk import Desk
 from rl_rewards.labelers.records import Conflict, Leased, changes, check_labeler
+from rl_rewards.labelers.store import STORE_NAME, LabelStore
 from rl_rewards.labelers.stored import WHAT_PEOPLE_SEE, StoredLabeler
 
 FOLDER = "clips"
@@ -66,8 +67,9 @@ class Terminal(StoredLabeler):
     """The person who labels for one seed."""
 
     def __init__(self, name: str, assignment: Assignment) -> None:
-        super().__init__(assignment, shows=True)
-        self._name, self._desk = name, Desk(self.store.database, run=self.run)
+        store = LabelStore(assignment.folder / STORE_NAME)
+        super().__init__(assignment, shows=True, store=store)
+        self._name, self._desk = name, Desk(store.database, run=self.run)
         self._words: dict[int, list[str]] = {}  # query id -> its segments in words
 
     def submit(self, query: Query, round: int) -> None:

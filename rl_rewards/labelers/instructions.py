@@ -29,8 +29,12 @@ class Instructions:
     def __post_init__(self) -> None:
         check_fields(self, "labeler")
 
+    def as_text(self) -> str:
+        """Return them as JSON, which :func:`instructions_from` reads."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
     def save(self, folder: Path) -> None:
-        write_whole(folder / FILE, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+        write_whole(folder / FILE, self.as_text())
 
 
 def instructions_in(folder: Path) -> Instructions:
@@ -40,10 +44,25 @@ def instructions_in(folder: Path) -> Instructions:
         ConfigError: when the file holds anything else.
     """
     try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        require(isinstance(found, dict), "it is not a JSON object.")
-        return Instructions(**found | {"features": tuple(found.get("features", ()))})
+        return instructions_from((folder / FILE).read_text(encoding="utf-8"), str(folder / FILE))
     except FileNotFoundError:
         return Instructions()
-    except (ValueError, TypeError, ConfigError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{folder / FILE} does not hold a run's instructions: {error}") from error
+
+
+def instructions_from(text: str, where: str) -> Instructions:
+    """Return the instructions that :meth:`Instructions.as_text` wrote.
+
+    Args:
+        where: the place of the text, for the message.
+
+    Raises:
+        ConfigError: when the text is anything else.
+    """
+    try:
+        found = json.loads(text)
+        require(isinstance(found, dict), "it is not a JSON object.")
+        return Instructions(**found | {"features": tuple(found.get("features", ()))})
+    except (ValueError, TypeError, RecursionError, ConfigError) as error:
+        raise ConfigError(f"{where} does not hold a run's instructions: {error}") from error

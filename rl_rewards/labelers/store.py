@@ -16,6 +16,7 @@ import numpy as np
 from rl_rewards.core.checks import require
 from rl_rewards.labelers.clips import pack_array
 from rl_rewards.labelers.database import Database, room, write_answer
+from rl_rewards.labelers.instructions import Instructions, instructions_from
 from rl_rewards.labelers.records import (
     Absorbed,
     Clip,
@@ -26,12 +27,13 @@ from rl_rewards.labelers.records import (
     packed,
     unpacked,
 )
+from rl_rewards.labelers.run_store import RunStore
 
 STORE_NAME = "labels.sqlite"
 """The file's name in a run folder."""
 
 
-class LabelStore:
+class LabelStore(RunStore):
     """Opens the label store at ``path``, and creates it if it does not exist.
 
     Args:
@@ -49,18 +51,22 @@ class LabelStore:
     def close(self) -> None:
         self.database.close()
 
+    def describe(self, run: str, told: Instructions) -> None:
+        with self.database.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO instructions VALUES (?, ?)", (run, told.as_text()))
+
+    def told(self, run: str) -> Instructions | None:
+        """Return what people are told about the questions of ``run``; None if it has not said that."""
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT told FROM instructions WHERE run = ?", (run,)).fetchone()
+        return row and instructions_from(row["told"], f"{self.path}, run {run},")
+
     def set_budget(self, run: str, seed: int, labels: int) -> None:
-        """Allow at most ``labels`` answers with scores for this run and seed; repeats and refusals do not count."""
         require(labels >= 0, f"the label budget is {labels}; it must be 0 or more.")
         with self.database.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO budgets VALUES (?, ?, ?)", (run, seed, labels))
 
     def submit(self, queries: Sequence[NewQuery], clips: Iterable[Clip]) -> None:
-        """Add ``queries`` about ``clips``. Adding the same query again does nothing.
-
-        A query with an old id but other clips (from a resumed run whose environment could not be restored) supersedes
-        the old query and its answer, which no round receives any more, because its segments no longer exist.
-        """
         with self.database.writing() as connection:
             for clip in clips:
                 _add_clip(connection, clip)
@@ -95,14 +101,6 @@ class LabelStore:
     def record(
         self, run: str, seed: int, labeler: str, source: Source, answers: Mapping[int, Sequence[float] | None]
     ) -> int:
-        """Store the answers of a scripted teacher or a judge: query id -> scores [K] in the query's order, or None.
-
-        A query that has an answer keeps it, so that a resumed run may repeat its answers. Answers beyond the budget are
-        left out.
-
-        Returns:
-            The number of new answers.
-        """
         labeler = check_labeler(labeler)
         new = 0
         with self.database.writing() as connection:
@@ -121,10 +119,6 @@ class LabelStore:
         return new
 
     def open(self, run: str, seed: int, round: int) -> int:
-        """Return how many queries up to ``round`` wait for an answer that the budget allows; repeats do not count.
-
-        A run that was killed goes on from an earlier round, and must not wait for queries that it asks again later.
-        """
         with self.database.reading() as connection:
             waiting = connection.execute(
                 "SELECT count(*) FROM queries WHERE run = ? AND seed = ? AND round <= ? AND answer IS NULL "
@@ -134,7 +128,6 @@ class LabelStore:
             return int(min(waiting, room(connection, run, seed)))
 
     def unanswered(self, run: str, seed: int) -> set[int]:
-        """Return the ids of the queries with neither an answer nor a refusal, without repeats."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT query_id FROM queries WHERE run = ? AND seed = ? AND answer IS NULL AND superseded = 0 "
@@ -144,12 +137,6 @@ class LabelStore:
         return {row["query_id"] for row in rows}
 
     def absorb(self, run: str, seed: int, round: int, limit: int) -> list[Absorbed]:
-        """Return the answers that the reward receives in ``round``, at most ``limit``, in the order of arrival.
-
-        The first call in a round stores its result, and every later call returns the same. Answers beyond the limit
-        wait for the next round. Refusals are included, so that the reward source can drop their segments; repeats are
-        not. A round that was skipped stays empty once a later round has been stored.
-        """
         with self.database.writing() as connection:
             newest = connection.execute(
                 "SELECT max(absorbed_round) FROM rounds WHERE run = ? AND seed = ?", (run, seed)
@@ -167,7 +154,6 @@ class LabelStore:
             return _absorbed(connection, run, seed, round)
 
     def recorded(self, run: str, seed: int, round: int) -> list[Absorbed]:
-        """Return what :meth:`absorb` returned in ``round``, without changing the store."""
         with self.database.reading() as connection:
             return _absorbed(connection, run, seed, round)
 
@@ -178,7 +164,6 @@ class LabelStore:
         return [(row["run"], row["seed"]) for row in rows]
 
     def asked(self, run: str, seed: int) -> dict[int, tuple[str, ...]]:
-        """Return query id -> the hashes of its clips."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT query_id, clips FROM queries WHERE run = ? AND seed = ? AND repeat_of IS NULL "

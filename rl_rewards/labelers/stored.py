@@ -4,7 +4,6 @@ The store decides once which answers a round receives, so that a run that was ki
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,6 +13,7 @@ from rl_rewards.core.queries import Labels, Query
 from rl_rewards.core.types import EnvSpec
 from rl_rewards.labelers.base import Assignment, Labeler
 from rl_rewards.labelers.records import as_queries, label_arrays
+from rl_rewards.labelers.run_store import RunStore
 from rl_rewards.labelers.store import STORE_NAME, LabelStore
 
 WHAT_PEOPLE_SEE = ("obs", "action", "info.scene")
@@ -32,13 +32,15 @@ class StoredLabeler(Labeler):
 
     Args:
         shows: true if people must see the segments, or read them if they are texts.
-        path: a store that several runs share; None uses a store in the run folder.
+        store: of this labeler alone or of several runs; None opens a store in the run folder.
+        run: the name of the run in this store.
     """
 
-    def __init__(self, assignment: Assignment, shows: bool = False, path: Path | None = None) -> None:
-        self.assignment, self._shows = assignment, shows
-        self.store = LabelStore(path or assignment.folder / STORE_NAME)
-        self.run = RUN if path is None else "/".join(assignment.folder.resolve().parts[-3:])
+    def __init__(
+        self, assignment: Assignment, shows: bool = False, store: RunStore | None = None, run: str = RUN
+    ) -> None:
+        self.assignment, self._shows, self.run = assignment, shows, run
+        self.store: RunStore = store or LabelStore(assignment.folder / STORE_NAME)
         self.store.set_budget(self.run, assignment.seed, assignment.budget)
 
     def submit(self, query: Query, round: int) -> None:

@@ -90,6 +90,14 @@ def check_targets(config: Mapping[str, Any], built: Sequence[str], trust: Sequen
         )
         if node.get("key_variable") is not None and node.get("base_url") != EMBEDDED:
             _check_endpoint(node, trust, f"{where}: {place}")
+        store = str(node.get("store"))
+        if "token_file" in node and "://" in store:
+            found = ENDPOINT.fullmatch(store)
+            require(
+                found is not None and found[1] in trust,
+                f"{where}: {place} would send the token of a label store to {store}; "
+                + (f"if you trust that, name its host: trust={found[1]}." if found else "that is not a plain address."),
+            )
 
 
 def _check_endpoint(node: dict, trust: Sequence[str], place: str) -> None:

@@ -27,7 +27,9 @@ def port(tmp_path):
     ask(store, 1)
     listening, door = socket.create_server(("127.0.0.1", 0)), Door(SECONDS, MOST)
     number = listening.getsockname()[1]
-    app = create_app(Desk(store.database), tmp_path, port=number, token=TOKEN, told=Instructions(), admit=door.admit)
+    app = create_app(
+        Desk(store.database), tmp_path, port=number, token=TOKEN, told=lambda run: Instructions(), admit=door.admit
+    )
     config = uvicorn.Config(app, log_level="critical", http=door.protocol(), ws="none", limit_concurrency=MOST + 2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

@@ -34,7 +34,7 @@ OURS = {"origin": f"http://{HOST}"}
 
 
 def client_of(store, run_dir, **options):
-    app = create_app(Desk(store.database, **options), run_dir, port=8642, token=TOKEN, told=Instructions())
+    app = create_app(Desk(store.database, **options), run_dir, port=8642, token=TOKEN, told=lambda run: Instructions())
     return TestClient(app, base_url=f"http://{HOST}", raise_server_exceptions=False)
 
 
@@ -86,7 +86,11 @@ def test_a_picture_is_shown_and_answered_yes_or_no(tmp_path):
     store = opened(tmp_path)
     ask(store, 3, kind="yes_no", clips=1, frames=True, steps=1)
     app = create_app(
-        Desk(store.database), tmp_path, port=8642, token=TOKEN, told=Instructions(ask_done="Is the case behind it?")
+        Desk(store.database),
+        tmp_path,
+        port=8642,
+        token=TOKEN,
+        told=lambda run: Instructions(ask_done="Is the case behind it?"),
     )
     client = TestClient(app, base_url=f"http://{HOST}")
     client.get(f"/?token={TOKEN}")

@@ -129,6 +129,16 @@ def test_an_environment_variable_is_sent_to_a_trusted_host_alone(address, host):
         check({"_target_": OURS, "deep": [node]})
 
 
+def test_the_token_of_a_label_store_is_sent_to_a_trusted_host_alone():
+    node = {"labeler": {"store": "http://lab.example.org:8642", "token_file": "/home/me/.ssh/id_rsa"}}
+    with pytest.raises(ConfigError, match=r"would send the token of a label store .*trust=lab.example.org:8642"):
+        check_targets(node, ["labeler"], (), "config.yaml")
+    check_targets(node, ["labeler"], ("lab.example.org:8642",), "config.yaml")
+    check_targets({"labeler": {"store": "labels.sqlite", "token_file": None}}, ["labeler"], (), "config.yaml")
+    with pytest.raises(ConfigError, match="not a plain address"):
+        check_targets({"labeler": {"store": "HTTP://a@b", "token_file": None}}, ["labeler"], ("b",), "config.yaml")
+
+
 def test_a_key_goes_where_it_belongs_without_trust():
     check({**JUDGE, "key_variable": "OPENAI_API_KEY", "base_url": "https://api.openai.com/v1"})
     for address in ("http://api.openai.com/v1", "https://api.openai.com/v1/../x", "https://api.openai.com.evil.org/v1"):

@@ -28,7 +28,8 @@ async function call(name, body) {
   return said;
 }
 
-const newToken = () => crypto.randomUUID();
+// Not crypto.randomUUID, which browsers offer only on encrypted pages and on this machine.
+const newToken = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 const kept = () => JSON.parse(localStorage.getItem(KEPT) || "null");
 
 // Send one request at a time: an unsaved answer, or ``action`` (an undo), or else a request for the state.
@@ -106,7 +107,7 @@ function saying(words, good) {
 function show(state, again) {
   document.body.dataset.status = state.status;
   const next = state.question;
-  told = state.told;
+  if (next || state.status !== "ask") told = state.told;  // a look at the progress says nothing about the question
   at("task").textContent = told.task;
   at("task").hidden = !told.task || !introduced();
   at("help").hidden = state.status !== "ask";

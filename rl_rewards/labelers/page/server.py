@@ -7,9 +7,10 @@ HTTP status code, or the state of the work. "saved" is true only after the answe
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ from starlette.routing import Route
 from rl_rewards.core.checks import require
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import HOLDER, locked
+from rl_rewards.labelers import wire
 from rl_rewards.labelers.desk import MOST_LEASES, UNNAMED, Desk
 from rl_rewards.labelers.instructions import Instructions
 from rl_rewards.labelers.page.run_state import RunState
-from rl_rewards.labelers.page.security import MAX_BODY, Guard
+from rl_rewards.labelers.page.security import Guard, Origins, most_bytes
 from rl_rewards.labelers.progress import LabelCounts, consistency, progress
 from rl_rewards.labelers.records import Conflict, Leased, changes, check_labeler
+from rl_rewards.labelers.run_store import RunStore
 
 HERE = Path(__file__).parent
 BESIDES = ("page.css", "playing.js", "intro.js", "progress.js", "page.js")
@@ -44,7 +47,11 @@ WORDS = {
     "budget": "Finished: the label budget of the run is used up. Thank you.",
     "over": "Finished: the run has ended and has no more questions. Thank you.",
 }
-
+SHARED_WORDS = {
+    "budget": "Finished for now: the label budgets of all runs are used up. Thank you. This page checks for new runs "
+    "by itself.",
+}
+"""What a page says instead where several runs ask, and further ones may come."""
 
 CHOOSE = {
     "correction": "What should have been done instead?",
@@ -58,18 +65,22 @@ def create_app(
     *,
     port: int,
     token: str,
-    told: Instructions,
+    told: Callable[[str | None], Instructions],
     admit: Callable[[Any], None] = lambda client: None,
+    store: RunStore | None = None,
+    origins: Origins | None = None,
 ) -> Starlette:
     """Return the web application of the page for ``desk``.
 
     Args:
         port: the port of the server, which the Host and Origin headers must contain.
         token: the secret that a browser must show.
-        told: what people are told.
+        told: returns what people are told about the questions of a run, or None where there is no question.
         admit: called with the address of each client that has shown the token.
+        store: the store that trainers may use, if it is shared by runs on several machines.
+        origins: where the server is reached; by default, only on this machine.
     """
-    work = Work(desk, RunState(run_dir), told)
+    work = Work(desk, RunState(run_dir), told, WORDS if store is None else {**WORDS, **SHARED_WORDS})
     calls = {
         "state": work.state,
         "progress": work.look,
@@ -79,10 +90,18 @@ def create_app(
     }
     routes = [Route(path, _file(name), methods=["GET"]) for path, name in STATIC.items()]
     routes += [Route(f"/api/{name}", _call(call), methods=["POST"]) for name, call in calls.items()]
+    if store is not None:
+        answers = {name: partial(wire.call, store, name) for name in wire.CALLS}
+        routes += [
+            Route(
+                f"{wire.PREFIX}{name}", _call(lambda given, answer=answer: {"result": answer(given)}), methods=["POST"]
+            )
+            for name, answer in answers.items()
+        ]
     routes.append(Route("/media/{clip}", _media(desk), methods=["GET"]))
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, port=port, token=token, admit=admit)],
+        middleware=[Middleware(Guard, port=port, token=token, admit=admit, origins=origins)],
         exception_handlers={
             HTTPException: _refused,
             ConfigError: lambda request, error: _error(400, str(error)),
@@ -123,21 +142,29 @@ class Visitors:
 class Work:
     """The calls of the page, with JSON objects as arguments and results."""
 
-    def __init__(self, desk: Desk, run: RunState, told: Instructions) -> None:
-        self._desk, self._run, self._told, self._visitors = desk, run, told, Visitors()
+    def __init__(
+        self,
+        desk: Desk,
+        run: RunState,
+        told: Callable[[str | None], Instructions],
+        words: Mapping[str, str] = WORDS,
+    ) -> None:
+        self._desk, self._run, self._told, self._words, self._visitors = desk, run, told, words, Visitors()
 
     def state(self, given: dict[str, Any]) -> dict[str, Any]:
         """Return the annotator's question or why there is none, the progress, and how the run learns."""
         annotator = check_labeler(given.get("annotator"))
         looked = self.look(given)
         if annotator == UNNAMED and (self._visitors.several() or self._desk.has_named_annotators()):
-            return {**looked, "status": "name", "words": WORDS["name"], "question": None}
+            return {**looked, "status": "name", "words": self._words["name"], "question": None}
         leased = self._desk.lease(annotator)
         if leased:
-            words = self._told.ask_done if leased.kind == "yes_no" else CHOOSE.get(leased.kind, self._told.ask)
-            return {**looked, "words": words, "question": self._question(leased)}
+            told = self._told(leased.run)
+            words = told.ask_done if leased.kind == "yes_no" else CHOOSE.get(leased.kind, told.ask)
+            question = self._question(leased, told.features)
+            return {**looked, "words": words, "question": question, "told": _shown(told)}
         status = self._why_nothing(progress(self._desk.database, self._desk.run))
-        return {**looked, "status": status, "words": WORDS[status], "question": None}
+        return {**looked, "status": status, "words": self._words[status], "question": None}
 
     def look(self, given: dict[str, Any]) -> dict[str, Any]:
         """Return the progress and how the run learns, for a page that has a question already."""
@@ -146,8 +173,8 @@ class Work:
         done = progress(self._desk.database, self._desk.run)
         agreements, repeats = consistency(self._desk.database, self._desk.run, annotator)
         own = {"repeats": repeats, "agreements": agreements, "seconds_each": self._desk.seconds_each(annotator)}
-        told = {"task": self._told.task, "legend": self._told.legend, "strength": self._told.strength}
-        return {"status": "ask", "progress": asdict(done), "own": own, "told": told, "run": self._run.progress()}
+        told, run = _shown(self._told(None)), self._run.progress()
+        return {"status": "ask", "progress": asdict(done), "own": own, "told": told, "run": run}
 
     def _why_nothing(self, done: LabelCounts) -> str:
         if done.budget is not None and done.labels >= done.budget:
@@ -158,7 +185,7 @@ class Work:
             return "crowded"
         return "others" if done.leased else "waiting"
 
-    def _question(self, leased: Leased) -> dict[str, Any]:
+    def _question(self, leased: Leased, features: Sequence[str]) -> dict[str, Any]:
         """Return the clips in the order shown: pictures, or texts with the prompt that all of them answer.
 
         Repeats are not marked, so that people do not answer from memory.
@@ -166,7 +193,7 @@ class Work:
         hashes = [leased.clips[place] for place in leased.shown]
         asked: dict[str, Any] = {"number": leased.number, "kind": leased.kind}
         if leased.kind == "description":  # the other clips are changes of the first, which nobody can draw
-            asked["changes"] = changes(self._told.features)
+            asked["changes"] = changes(features)
             hashes = hashes[:1]
         passages = self._desk.passages(hashes)
         texts = [passage for passage in passages if passage is not None]
@@ -205,6 +232,10 @@ class Work:
         return {"released": True}
 
 
+def _shown(told: Instructions) -> dict[str, Any]:
+    return {"task": told.task, "legend": told.legend, "strength": told.strength}
+
+
 def _number(value: Any) -> int:
     right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
     require(right, "question must be the number of a question.")
@@ -237,13 +268,13 @@ def _call(call: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request
 
 
 async def _body(request: Request) -> bytes:
-    """Return the request's body; a body of more than MAX_BODY bytes is refused, whatever Content-Length said."""
-    body = b""
+    """Return the request's body; a body that is too long is refused, whatever Content-Length said."""
+    body, most = bytearray(), most_bytes(request.url.path)
     async for part in request.stream():
         body += part
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, f"The body is larger than {MAX_BODY} bytes.")
-    return body
+        if len(body) > most:
+            raise HTTPException(413, f"The body is larger than {most} bytes.")
+    return bytes(body)
 
 
 def _object(body: bytes) -> dict[str, Any]:
