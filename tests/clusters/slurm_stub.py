@@ -5,6 +5,7 @@ cluster takes STUB_MINUTE seconds. The folder STUB_FOLDER has a folder for each 
 """
 
 import os
+import random
 import re
 import signal
 import stat
@@ -27,12 +28,17 @@ def install(folder: Path, minute: float) -> dict[str, str]:
         path.write_text(f'#!/bin/sh\nexec {sys.executable} {__file__} {name} "$@"\n', encoding="utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    return {"PATH": path, "STUB_FOLDER": str(folder / "arrays"), "STUB_MINUTE": str(minute)}
+    first = str(random.randrange(10**5, 10**8))  # submitit remembers how jobs have ended by their numbers
+    return {"PATH": path, "STUB_FOLDER": str(folder / "arrays"), "STUB_MINUTE": str(minute), "STUB_FIRST": first}
 
 
-def end_task(folder: Path, array: str, task: int, state: str) -> None:
-    """Kill a task at once, as a lost machine does, and say that it has ended in ``state``."""
-    where = folder / "arrays" / array
+def arrays(folder: Path) -> list[Path]:
+    """Return the folders of all arrays that were submitted, the first one first."""
+    return sorted((folder / "arrays").iterdir(), key=lambda one: int(one.name))
+
+
+def end_task(where: Path, task: int, state: str) -> None:
+    """Kill a task of the array ``where`` at once, as a lost machine does, and say that it has ended in ``state``."""
     (where / f"{task}.state").write_text(state, encoding="utf-8")
     os.killpg(int((where / f"{task}.pid").read_text(encoding="utf-8")), signal.SIGKILL)
 
@@ -40,7 +46,7 @@ def end_task(folder: Path, array: str, task: int, state: str) -> None:
 def sbatch(arguments):
     root = Path(os.environ["STUB_FOLDER"])
     root.mkdir(parents=True, exist_ok=True)
-    array = str(100 + len(list(root.iterdir())))
+    array = str(int(os.environ["STUB_FIRST"]) + len(list(root.iterdir())))
     (root / array).mkdir()
     script = Path(arguments[-1]).read_text(encoding="utf-8")
     (root / array / "script.sh").write_text(script, encoding="utf-8")

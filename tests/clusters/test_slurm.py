@@ -6,7 +6,7 @@ from rl_rewards.clusters.jobs import Resources, keep_going
 from rl_rewards.clusters.slurm import Slurm
 from rl_rewards.core.errors import ConfigError, Stopped
 from tests.clusters.engines import jobs, trained
-from tests.clusters.slurm_stub import end_task, install
+from tests.clusters.slurm_stub import arrays, end_task, install
 
 pytest.importorskip("submitit")
 
@@ -31,7 +31,7 @@ def test_an_array_has_a_limit_and_its_options(tmp_path, cluster):
     wanted = {"minutes": 60, "at_once": 2, "partition": "long", "gpus": 1, "extra": {"constraint": "a100"}}
     assert keep_going(slurm(tmp_path, **wanted), jobs(tmp_path, 3, 0.1), lambda: None) == [0] * 3
     assert trained(tmp_path, 3)
-    script = (cluster / "arrays" / "100" / "script.sh").read_text(encoding="utf-8")
+    script = (arrays(cluster)[0] / "script.sh").read_text(encoding="utf-8")
     for option in ("array=0-2%2", "time=60", "partition=long", "gpus-per-node=1", "constraint=a100", "signal=USR2@90"):
         assert f"#SBATCH --{option}\n" in script
 
@@ -39,7 +39,7 @@ def test_an_array_has_a_limit_and_its_options(tmp_path, cluster):
 def test_a_job_at_its_time_limit_saves_and_is_submitted_again(tmp_path, cluster, capsys):
     """It takes longer than the limit of 5 seconds, and is told 1.5 seconds before that."""
     assert keep_going(slurm(tmp_path, minutes=5), jobs(tmp_path, 1, 5.0), lambda: None) == [0]
-    assert trained(tmp_path, 1) and len(list((cluster / "arrays").iterdir())) >= 2
+    assert trained(tmp_path, 1) and len(arrays(cluster)) >= 2
     assert "job 1 of 1 was stopped; it goes on" in capsys.readouterr().out
 
 
@@ -54,10 +54,10 @@ def test_a_job_whose_machine_is_lost_goes_on_elsewhere(tmp_path, cluster, monkey
 
     def look():
         if not hit and started(tmp_path, 1):
-            hit.append(end_task(cluster, "100", 1, state))
+            hit.append(end_task(arrays(cluster)[0], 1, state))
 
     assert keep_going(slurm(tmp_path, minutes=600), jobs(tmp_path, 2, 1.5), lambda: None, look) == [0, 0]
-    assert hit and trained(tmp_path, 2) and len(list((cluster / "arrays").iterdir())) == 2
+    assert hit and trained(tmp_path, 2) and len(arrays(cluster)) == 2
 
 
 def test_jobs_are_cancelled_with_this_process_and_go_on(tmp_path, cluster):

@@ -77,7 +77,8 @@ class Storage:
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
         def leaf(x: Any) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding or here)
+            given = x.sharding if isinstance(x, jax.Array | jax.ShapeDtypeStruct) else None
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=given or here)
 
         placed = jax.tree.map(leaf, dict(shapes))
         return self._restored(step, {name: self._orbax.args.StandardRestore(one) for name, one in placed.items()})
