@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
 
 from rl_rewards.clusters.jobs import Engine, Resources
-from rl_rewards.core.checks import require
+from rl_rewards.core.checks import require, require_known
 
 Where = Literal["processes", "slurm", "ray"]
 WHERE: tuple[Where, ...] = get_args(Where)
@@ -45,9 +44,7 @@ def as_resources(given: Mapping[str, Any]) -> Resources:
     """
     known = [one.name for one in fields(Resources)]
     for name in given:
-        near = get_close_matches(str(name), known, 1, 0.6)
-        told = f"did you mean {near[0]}?" if near else f"choose among {', '.join(known)}."
-        require(name in known, f"resources: {name} does not exist; {told}")
+        require_known(name, known, f"resources: {name} does not exist")
     return Resources(**given)
 
 

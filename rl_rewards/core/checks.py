@@ -1,7 +1,9 @@
 """Checks of the user's values; each error is one sentence with the key, the value and what would be right."""
 
 import types
+from collections.abc import Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rl_rewards.core.errors import ConfigError
@@ -11,6 +13,17 @@ def require(condition: bool, message: str) -> None:
     """Raise ConfigError with ``message`` unless ``condition``."""
     if not condition:
         raise ConfigError(message)
+
+
+def require_known(given: Any, known: Sequence[str], fault: str) -> None:
+    """Raise ConfigError unless ``given`` is one of ``known``; the message names the one that was probably meant.
+
+    Args:
+        fault: the beginning of the message, such as "sampler=tpee does not exist".
+    """
+    near = get_close_matches(str(given), known, 1, 0.5)
+    instead = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}."
+    require(given in known, f"{fault}; {instead}")
 
 
 def check_share(name: str, value: float) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,7 +10,7 @@ import yaml
 from rl_rewards.command_line.choices import CONFIGS, list_choices
 from rl_rewards.command_line.compose import composed
 from rl_rewards.command_line.sweep import SCORES, override_hash
-from rl_rewards.core.checks import check_fields, require
+from rl_rewards.core.checks import check_fields, require, require_known
 from rl_rewards.core.errors import ConfigError
 from rl_rewards.core.files import read_text
 from rl_rewards.searching.space import Space, corners, read_space, words
@@ -167,10 +166,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     require(isinstance(raw, dict), f"{path} must be a mapping with the keys {', '.join(KEYS)}.")
     for key in raw:
-        if key not in KEYS:
-            near = get_close_matches(str(key), KEYS, 1, 0.6)
-            instead = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}."
-            raise ConfigError(f"{path}: {key} is not a key of a search; {instead}")
+        require_known(key, KEYS, f"{path}: {key} is not a key of a search")
     require("space" in raw, f"{path} has no space; a search needs KEY: VALUES below the key space.")
     return BY_DEFAULT | raw
 
@@ -196,23 +192,16 @@ def _pruning(raw: Any, where: str) -> Pruning | None:
     keys = tuple(Pruning.__dataclass_fields__)
     require(isinstance(raw, dict), f"{where}: pruning={raw} must be null, or a mapping with {', '.join(keys)}.")
     for key in raw:
-        if key not in keys:
-            near = get_close_matches(str(key), keys, 1, 0.6)
-            instead = f"did you mean {near[0]}?" if near else f"its keys are {', '.join(keys)}."
-            raise ConfigError(f"{where}: pruning.{key} does not exist; {instead}")
+        require_known(key, keys, f"{where}: pruning.{key} does not exist")
     return Pruning(**raw)
 
 
 def _check(plan: SearchPlan, where: str) -> None:
-    samplers = get_args(Sampler)
-    near = get_close_matches(str(plan.sampler), samplers, 1, 0.5)
-    told = f"did you mean {near[0]}?" if near else f"choose {' or '.join(samplers)}."
-    require(plan.sampler in samplers, f"{where}: sampler={plan.sampler} does not exist; {told}")
+    require_known(plan.sampler, get_args(Sampler), f"{where}: sampler={plan.sampler} does not exist")
     good = isinstance(plan.trials, int) and not isinstance(plan.trials, bool) and plan.trials >= 1
     require(good, f"{where}: trials={plan.trials} must be a whole number of at least 1.")
-    near = get_close_matches(str(plan.measure), SCORES, 1, 0.6)
-    told = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(SCORES)}, or null."
-    require(plan.measure is None or plan.measure in SCORES, f"{where}: measure={plan.measure} is no measure; {told}")
+    if plan.measure is not None:
+        require_known(plan.measure, SCORES, f"{where}: measure={plan.measure} is no measure")
     both = plan.report_seeds is not None and plan.seeds.overlaps(plan.report_seeds)
     require(
         not both,
