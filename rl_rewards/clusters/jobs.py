@@ -28,7 +28,7 @@ class Job:
 
     Attributes:
         log: takes what the command prints.
-        folder: of the run, if the command is one: it is started once nothing else holds the folder's lock.
+        folder: of the run, if the command is one; a cluster starts it once no other process holds the folder.
     """
 
     command: tuple[str, ...]
@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one job needs. An engine ignores what it has no word for."""
+    """The resources that one job needs. An engine ignores those that it has no option for, such as a partition on Ray."""
 
     cpus: int = 2
     gpus: int = 0
@@ -86,7 +86,7 @@ def keep_going(
         look: is called again and again while jobs run.
 
     Returns:
-        The exit code of each job; ``LOST`` or below for one that was lost more than ``RETRIES`` times.
+        The exit code of each job; ``LOST`` for one that was lost more than ``RETRIES`` times.
 
     Raises:
         Stopped: when this process was asked to stop, and all jobs have saved their states.

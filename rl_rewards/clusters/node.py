@@ -12,7 +12,7 @@ from rl_rewards.core.files import locked_within
 from rl_rewards.loop.run_folder import LOCK
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
-"""What clusters send before they end a job: at preemption, and (as submitit asks of SLURM) before the time limit."""
+"""The signals that clusters send before they end a job: the first at preemption, the second before the time limit."""
 LOOKED = 0.1  # seconds
 WAITED = 120.0
 """Seconds in which the lock of a folder must become free. Another process holds it after its job was lost."""
@@ -28,7 +28,8 @@ def run_here(job: Job) -> int:
         return LOST
     job.log.parent.mkdir(parents=True, exist_ok=True)
     # The command ignores the second signal, which SLURM sends to all processes of a job, and gets the first instead.
-    before = {one: signal.signal(one, signal.SIG_IGN) for one in SIGNALS[1:]}
+    before = {one: signal.getsignal(one) for one in SIGNALS}
+    signal.signal(SIGNALS[1], signal.SIG_IGN)
     with job.log.open("a", encoding="utf-8") as output:
         process = started_child(job.command, output)
 
@@ -36,7 +37,6 @@ def run_here(job: Job) -> int:
             del number, frame
             process.terminate()
 
-        before |= {SIGNALS[0]: signal.getsignal(SIGNALS[0])}
         for one in SIGNALS:
             signal.signal(one, pass_on)
         try:

@@ -27,7 +27,7 @@ DETAILS = (
 REFUSALS = "CREATE INDEX IF NOT EXISTS refusals ON queries(run, seed) WHERE refused = 1"
 """An index that older stores lack, too."""
 INSTRUCTIONS = "CREATE TABLE IF NOT EXISTS instructions (run TEXT PRIMARY KEY, told TEXT NOT NULL) WITHOUT ROWID"
-"""What people are told about each run of a shared store, as JSON; older stores lack this table, too."""
+"""The table of the instructions that people get for each run of a shared store, as JSON. Older stores lack it."""
 TABLES = """
 CREATE TABLE clips (
   hash TEXT PRIMARY KEY, media BLOB, sheet TEXT NOT NULL, obs BLOB NOT NULL, action BLOB NOT NULL

@@ -1,4 +1,4 @@
-"""What a run needs from a label store, whether it is a file (store.py) or behind a server (remote.py)."""
+"""The calls that a run makes to a label store, which is a file (store.py) or behind a server (remote.py)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence

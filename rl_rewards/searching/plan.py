@@ -21,9 +21,9 @@ SEARCHED = Path("outputs") / "searches"
 OURS = ("seed", "num_seeds", "resume", "hydra", "study", "arms", "shared", "size", "sizes")
 """Keys of a run that a search sets itself, or that only a study has."""
 LIGHT = ("video=false", "report=false", "logger=none")
-"""What trials do without, unless the search says otherwise."""
+"""Overrides that make trials light; the search's own overrides of the same keys replace them."""
 LONGER = ("trials", "report_seeds")
-"""What may change when a search goes on."""
+"""The keys that may have other values when a search goes on."""
 
 Sampler = Literal["tpe", "random"]
 
@@ -66,7 +66,7 @@ class Pruning:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What is searched, and how."""
+    """The space of a search, its sampler, its seeds and its rules for stopping trials."""
 
     overrides: tuple[str, ...]  # of every trial
     space: Space

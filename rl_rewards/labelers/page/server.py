@@ -51,7 +51,7 @@ SHARED_WORDS = {
     "budget": "Finished for now: the label budgets of all runs are used up. Thank you. This page checks for new runs "
     "by itself.",
 }
-"""What a page says instead where several runs ask, and further ones may come."""
+"""The sentences that replace those above on the page of a shared store, where several runs ask and others may begin."""
 
 CHOOSE = {
     "correction": "What should have been done instead?",
