@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """The resources that one job needs. An engine ignores those that it has no option for, such as a partition on Ray."""
+    """The resources that one job needs. An engine ignores those that it has no option for."""
 
     cpus: int = 2
     gpus: int = 0
