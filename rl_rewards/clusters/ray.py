@@ -1,6 +1,7 @@
 """Jobs as tasks of a Ray cluster. Ray itself starts a task again elsewhere when its machine is lost."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,8 +23,7 @@ class Ray:
             find_spec("ray") is not None,
             "jobs on Ray need the package ray, which is not installed; pip install 'rl_rewards[ray]'.",
         )
-        import ray
-
+        ray: Any = import_module("ray")
         if not ray.is_initialized():
             try:
                 ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
@@ -38,7 +38,7 @@ class Ray:
             "resources: cpus=N gpus=N.",
         )
         memory = {} if resources.memory_gb is None else {"memory": resources.memory_gb * 2**30}
-        self._ray: Any = ray
+        self._ray = ray
         self._task: Any = ray.remote(
             num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES, max_calls=1, **memory
         )(run_here)
