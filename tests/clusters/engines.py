@@ -11,6 +11,8 @@ SCRIPT = """\
 import fcntl, os, signal, sys, time
 folder, seconds = sys.argv[1], float(sys.argv[2])
 os.makedirs(folder, exist_ok=True)
+if os.path.exists(folder + "/DONE"):
+    sys.exit()
 stopped = []
 signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
 alone = open(folder + "/run.lock", "a")
@@ -25,7 +27,8 @@ for step in range(done, STEPS):
         sys.exit(75)
 open(folder + "/DONE", "a").write("done\\n")
 """.replace("STEPS", str(STEPS))
-"""A command of five steps: it saves each, ends with 75 when it is asked to stop, and goes on; two at once fail."""
+"""A command of five steps: it saves each, ends with 75 when it is asked to stop, and goes on; two at once fail,
+and after the end it does nothing."""
 
 
 def jobs(folder: Path, count: int, seconds: float) -> list[Job]:
